@@ -1,0 +1,49 @@
+"""Reads digits from images with a small convolutional network, and says when it is not sure."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digitlens.data.images import load_image
+    from digitlens.errors import DigitlensError
+    from digitlens.model.classifier import Classifier
+    from digitlens.recognition.reader import DigitReader, read
+    from digitlens.results import Box, Digit, Reading
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Box",
+    "Classifier",
+    "Digit",
+    "DigitReader",
+    "DigitlensError",
+    "Reading",
+    "__version__",
+    "load_image",
+    "read",
+]
+
+# Loaded on first use, so that `import digitlens` costs next to nothing (PEP 562).
+_HOMES = {
+    "Box": "digitlens.results",
+    "Classifier": "digitlens.model.classifier",
+    "Digit": "digitlens.results",
+    "DigitReader": "digitlens.recognition.reader",
+    "DigitlensError": "digitlens.errors",
+    "Reading": "digitlens.results",
+    "load_image": "digitlens.data.images",
+    "read": "digitlens.recognition.reader",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'digitlens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

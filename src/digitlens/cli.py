@@ -1,0 +1,50 @@
+"""The command line: puts the commands together and turns errors into one line and exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from digitlens import __version__
+from digitlens.commands.data import data
+from digitlens.commands.evaluate import evaluate
+from digitlens.commands.read import predict, read
+from digitlens.commands.train import train
+from digitlens.errors import DigitlensError
+
+app = typer.Typer(
+    name="digitlens",
+    help="Reads digits from images with a small convolutional network that you can train yourself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(read)
+app.command()(predict)
+app.command()(train)
+app.command()(evaluate)
+app.command()(data)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digitlens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Reads digits from images with a small convolutional network that you can train yourself."""
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        app()
+    except DigitlensError as error:
+        sys.exit(f"digitlens: {error}")

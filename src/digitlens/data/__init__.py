@@ -1,0 +1,1 @@
+"""MNIST, safe image decoding and the one way from pixels to tiles."""

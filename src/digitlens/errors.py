@@ -1,0 +1,51 @@
+"""The errors a user can cause, each saying what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class DigitlensError(Exception):
+    """Base of every error that is about the user's input or machine, not about misuse in code."""
+
+
+class ImageError(DigitlensError):
+    """An image cannot be decoded, or claims an absurd size."""
+
+
+class ModelError(DigitlensError):
+    """A model is missing, damaged, of a newer format, or does not answer as a classifier should."""
+
+
+class DataError(DigitlensError):
+    """A data set is missing or does not have the expected content."""
+
+
+class RecipeError(DigitlensError):
+    """A recipe has unknown fields or impossible values; the message lists all of them."""
+
+
+class MissingExtraError(DigitlensError):
+    """An optional dependency is not installed."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turns a missing optional import inside the block into one line that names the extra.
+
+    Args:
+        extra: Name of the extra in ``pyproject.toml``, for example ``"train"``.
+
+    Raises:
+        MissingExtraError: A module imported inside the block is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("digitlens"):
+            raise
+        raise MissingExtraError(
+            f"this needs the package {error.name!r}, which is not installed: "
+            f"run  pip install 'digitlens[{extra}]'"
+        ) from error

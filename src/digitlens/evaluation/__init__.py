@@ -1,0 +1,1 @@
+"""How good a classifier is, measured the same way whatever it runs on."""

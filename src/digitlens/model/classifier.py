@@ -1,0 +1,86 @@
+"""Runs a model on tiles with onnxruntime; knows tiles and probabilities, not pages or training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from digitlens.errors import ModelError
+from digitlens.model.bundle import DEFAULT, Card, load_bundle
+
+BATCH = 1024  # tiles a call: larger ones fall out of the cache and gain nothing
+
+Tiles = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+class Classifier:
+    """Tiles in, calibrated probabilities out; loaded once, safe to use from several threads.
+
+    Attributes:
+        card: The model's card: name, hash, thresholds, provenance.
+    """
+
+    card: Card
+
+    def __init__(self, model: str | Path = DEFAULT, *, threads: int = 0) -> None:
+        """Loads a model.
+
+        Args:
+            model: Name of a shipped model, a model folder, or a run folder.
+            threads: Threads for one batch; 0 takes one per core.
+
+        Raises:
+            ModelError: The model is missing, damaged or of a newer format.
+        """
+        bundle = load_bundle(model)
+        self.card = bundle.card
+        self._session = open_session(bundle.graph, name=str(bundle.folder), threads=threads)
+
+    def predict_proba(self, tiles: Tiles) -> Probabilities:
+        """Probabilities of the ten digits for each tile.
+
+        Args:
+            tiles: uint8[N, 28, 28], ink bright on dark.
+
+        Returns:
+            float32[N, 10]; rows sum to 1.
+
+        Raises:
+            TypeError: ``tiles`` is not uint8.
+            ValueError: ``tiles`` is not of shape [N, 28, 28].
+        """
+        check_tiles(tiles)
+        batches = [
+            self._session.run(None, {"tiles": tiles[start : start + BATCH]})[0]
+            for start in range(0, len(tiles), BATCH)
+        ]
+        return np.concatenate(batches) if batches else np.zeros((0, 10), np.float32)
+
+
+def open_session(graph: bytes, *, name: str, threads: int = 0) -> Any:
+    """Opens an ONNX graph for inference on the CPU.
+
+    Raises:
+        ModelError: onnxruntime cannot load the graph.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no public base class
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(f"{name} is not a graph that onnxruntime can load: {first_line}") from error
+
+
+def check_tiles(tiles: Tiles) -> None:
+    """Raises TypeError or ValueError unless ``tiles`` is uint8[N, 28, 28]."""
+    if tiles.dtype != np.uint8:
+        raise TypeError(f"expected tiles of dtype uint8, found {tiles.dtype}")
+    if tiles.ndim != 3 or tiles.shape[1:] != (28, 28):
+        raise ValueError(f"expected tiles of shape [N, 28, 28], found {list(tiles.shape)}")

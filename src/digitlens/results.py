@@ -1,0 +1,123 @@
+"""What a reading consists of: boxes, digits and lines, as plain frozen values without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+Status = Literal["digit", "unsure", "rejected"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Box:
+    """A half-open rectangle in page pixels: columns x0..x1-1, rows y0..y1-1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def __post_init__(self) -> None:
+        if self.x0 >= self.x1 or self.y0 >= self.y1:
+            raise ValueError(f"expected x0 < x1 and y0 < y1, found {self.as_list()}")
+
+    @property
+    def width(self) -> int:
+        """Columns covered, in pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Rows covered, in pixels."""
+        return self.y1 - self.y0
+
+    def as_list(self) -> list[int]:
+        """The four numbers x0, y0, x1, y1."""
+        return [self.x0, self.y0, self.x1, self.y1]
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One thing found on a page, with the answer and the raw scores it came from.
+
+    Attributes:
+        value: The most probable digit, 0 to 9.
+        confidence: Its calibrated probability, 0 to 1.
+        probabilities: Ten probabilities that sum to 1, index = digit.
+        box: Where it stands on the page.
+        status: ``digit`` when sure, ``unsure`` when the answer is doubtful, ``rejected`` when it
+            does not look like a digit at all.
+        reason: Why it is unsure or rejected, in a few words; empty for a digit.
+    """
+
+    value: int
+    confidence: float
+    probabilities: tuple[float, ...]
+    box: Box
+    status: Status = "digit"
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.probabilities) != 10:
+            raise ValueError(f"expected 10 probabilities, found {len(self.probabilities)}")
+        if not 0 <= self.value <= 9:
+            raise ValueError(f"expected a digit from 0 to 9, found {self.value}")
+
+    @property
+    def alternatives(self) -> tuple[tuple[int, float], ...]:
+        """The other digits with their probabilities, most probable first."""
+        ranked = sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])
+        return tuple(pair for pair in ranked if pair[0] != self.value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The digit as JSON-ready values."""
+        return {
+            "value": self.value,
+            "confidence": round(self.confidence, 6),
+            "status": self.status,
+            "reason": self.reason,
+            "box": self.box.as_list(),
+            "probabilities": [round(p, 6) for p in self.probabilities],
+        }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The answer for one page; without digits it is empty, which is an answer and not an error.
+
+    Attributes:
+        lines: Digits in reading order, line by line; rejected ones are kept here and marked.
+        width: Page width in pixels.
+        height: Page height in pixels.
+        model: Name of the model that read.
+        model_sha256: Hash of its graph.
+    """
+
+    lines: tuple[tuple[Digit, ...], ...]
+    width: int
+    height: int
+    model: str
+    model_sha256: str
+
+    @cached_property
+    def digits(self) -> tuple[Digit, ...]:
+        """All digits in reading order, rejected ones left out."""
+        return tuple(digit for line in self.lines for digit in line if digit.status != "rejected")
+
+    @cached_property
+    def text(self) -> str:
+        """The digits as text, one line of the page a line; rejected ones are left out."""
+        lines = ("".join(str(d.value) for d in line if d.status != "rejected") for line in self.lines)
+        return "\n".join(line for line in lines if line)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reading as JSON-ready values."""
+        return {
+            "text": self.text,
+            "lines": [[digit.as_dict() for digit in line] for line in self.lines],
+            "width": self.width,
+            "height": self.height,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+        }

@@ -1,0 +1,1 @@
+"""Readings and reports made visible."""
