@@ -108,7 +108,8 @@ class Reading:
     @cached_property
     def text(self) -> str:
         """The digits as text, one line of the page a line; rejected ones are left out."""
-        lines = ("".join(str(d.value) for d in line if d.status != "rejected") for line in self.lines)
+        kept = ([d.value for d in line if d.status != "rejected"] for line in self.lines)
+        lines = ("".join(map(str, values)) for values in kept)
         return "\n".join(line for line in lines if line)
 
     def as_dict(self) -> dict[str, Any]:

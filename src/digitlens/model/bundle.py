@@ -1,4 +1,4 @@
-"""The folder a model is kept in: ``model.onnx``, ``model.json`` and, if kept, ``weights.safetensors``.
+"""The folder that holds a model: ``model.onnx``, ``model.json``, perhaps ``weights.safetensors``.
 
 Knows the files and their hashes; does not know how to run a model.
 """
@@ -20,6 +20,16 @@ CARD = "model.json"
 WEIGHTS = "weights.safetensors"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT = "default"
+CLASSES = tuple("0123456789")
+THRESHOLDS = {"digit": 0.8, "reject": 0.4}
+
+# Types of a card's fields in JSON.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("name", "version", "sha256", "weights_sha256"), str),
+    **dict.fromkeys(("thresholds", "recipe", "data", "results"), dict),
+    "classes": list,
+    "temperature": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Card:
         name: The model's name.
         version: Version of digitlens that exported it.
         sha256: Hash of ``model.onnx``.
+        weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
         classes: The answers, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
         temperature: Softmax temperature inside the graph, fitted on validation data.
@@ -43,10 +54,11 @@ class Card:
     name: str
     version: str
     sha256: str
-    classes: tuple[str, ...] = tuple("0123456789")
+    weights_sha256: str = ""
+    classes: tuple[str, ...] = CLASSES
     framing: int = FRAMING
     temperature: float = 1.0
-    thresholds: dict[str, float] = field(default_factory=lambda: {"digit": 0.8, "reject": 0.4})
+    thresholds: dict[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
@@ -70,14 +82,17 @@ def pretrained_names() -> list[str]:
 def find_bundle(model: str | Path) -> Path:
     """The bundle folder that a shipped name, a bundle folder or a run folder stands for.
 
+    A shipped name wins over a folder of that name in the current one, so that where a command is
+    started does not change who reads; such a folder is reached as ``./name``.
+
     Raises:
         ModelError: There is no such model; the message lists the shipped names.
     """
+    if isinstance(model, str) and model in pretrained_names():
+        return PRETRAINED / model
     for folder in (Path(model), Path(model) / "model"):
-        if (folder / CARD).is_file():
+        if _is_file(folder / CARD):
             return folder
-    if str(model) in pretrained_names():
-        return PRETRAINED / str(model)
     raise ModelError(
         f"no model {str(model)!r}: expected a folder with {CARD}, a run folder, an .onnx file, "
         f"or one of the shipped names ({', '.join(pretrained_names()) or 'none'})"
@@ -116,8 +131,35 @@ def _read_card(path: Path) -> Card:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}): export the model again") from error
-    if not isinstance(raw, dict) or not {"name", "version", "sha256", "format"} <= raw.keys():
-        raise ModelError(f"{path} is not the card of a digitlens model: fields are missing")
+    if not isinstance(raw, dict) or "format" not in raw:
+        raise ModelError(f"{path} is not the card of a digitlens model: export the model again")
+    _check_versions(path, raw)
+    if problems := _problems(raw):
+        raise ModelError(f"{path} is damaged: {'; '.join(problems)}: export the model again")
+    known = {f.name for f in fields(Card)}
+    values = {key: value for key, value in raw.items() if key in known and key != "classes"}
+    return Card(**values)
+
+
+def _problems(raw: dict[str, Any]) -> list[str]:
+    """What is wrong with the fields of a card; later code relies on them."""
+    missing = [f"{name} is missing" for name in ("name", "version", "sha256") if name not in raw]
+    mistyped = [
+        f"{name} is {raw[name]!r}"
+        for name, kind in _KINDS.items()
+        if name in raw and not isinstance(raw[name], kind)
+    ]
+    if mistyped:
+        return missing + mistyped
+    if tuple(raw.get("classes", CLASSES)) != CLASSES:
+        mistyped.append(f"classes are {raw['classes']}, expected the digits 0 to 9 in order")
+    thresholds = raw.get("thresholds", THRESHOLDS)
+    if any(not isinstance(thresholds.get(name), int | float) for name in THRESHOLDS):
+        mistyped.append(f"thresholds are {thresholds}, expected numbers for digit and reject")
+    return missing + mistyped
+
+
+def _check_versions(path: Path, raw: dict[str, Any]) -> None:
     if raw["format"] != FORMAT:
         raise ModelError(
             f"{path} has format {raw['format']}, this digitlens reads format {FORMAT}: "
@@ -125,8 +167,13 @@ def _read_card(path: Path) -> Card:
         )
     if raw.get("framing", FRAMING) != FRAMING:
         raise ModelError(
-            f"{path} expects tile framing {raw['framing']}, this digitlens makes framing {FRAMING}"
+            f"{path} expects tile framing {raw['framing']}, this digitlens makes framing "
+            f"{FRAMING}: update digitlens, or train the model with this version"
         )
-    known = {f.name for f in fields(Card)}
-    values = {key: value for key, value in raw.items() if key in known}
-    return Card(**{**values, "classes": tuple(values.get("classes", "0123456789"))})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return False

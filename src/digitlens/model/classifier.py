@@ -40,6 +40,17 @@ class Classifier:
         bundle = load_bundle(model)
         self.card = bundle.card
         self._session = open_session(bundle.graph, name=str(bundle.folder), threads=threads)
+        _check_contract(self._session, str(bundle.folder))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.card.name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model's graph."""
+        return self.card.sha256
 
     def predict_proba(self, tiles: Tiles) -> Probabilities:
         """Probabilities of the ten digits for each tile.
@@ -62,8 +73,13 @@ class Classifier:
         return np.concatenate(batches) if batches else np.zeros((0, 10), np.float32)
 
 
-def open_session(graph: bytes, *, name: str, threads: int = 0) -> Any:
+def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     """Opens an ONNX graph for inference on the CPU.
+
+    Args:
+        graph: The graph, or its file; a file may keep its weights in another one beside it.
+        name: What the error calls it.
+        threads: Threads for one batch; 0 takes one per core.
 
     Raises:
         ModelError: onnxruntime cannot load the graph.
@@ -71,16 +87,34 @@ def open_session(graph: bytes, *, name: str, threads: int = 0) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    source = str(graph) if isinstance(graph, Path) else graph
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no public base class
-        first_line = str(error).strip().splitlines()[0]
-        raise ModelError(f"{name} is not a graph that onnxruntime can load: {first_line}") from error
+        raise ModelError(
+            f"{name} is not a graph that onnxruntime can load: {first_line(error)}"
+        ) from error
 
 
 def check_tiles(tiles: Tiles) -> None:
     """Raises TypeError or ValueError unless ``tiles`` is uint8[N, 28, 28]."""
-    if tiles.dtype != np.uint8:
-        raise TypeError(f"expected tiles of dtype uint8, found {tiles.dtype}")
+    found = getattr(tiles, "dtype", type(tiles).__name__)  # a list has none
+    if found != np.uint8:
+        raise TypeError(f"expected tiles as a NumPy array of dtype uint8, found {found}")
     if tiles.ndim != 3 or tiles.shape[1:] != (28, 28):
         raise ValueError(f"expected tiles of shape [N, 28, 28], found {list(tiles.shape)}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; onnxruntime adds pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_contract(session: Any, name: str) -> None:
+    entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
+    exits = [(exit_.type, exit_.shape[1:]) for exit_ in session.get_outputs()]
+    if entries != [("tiles", "tensor(uint8)", [28, 28])] or exits != [("tensor(float)", [10])]:
+        raise ModelError(
+            f"{name}: expected a graph from tiles uint8[N, 28, 28] to probabilities float[N, 10], "
+            f"found inputs {entries} and outputs {exits}: export the model again"
+        )

@@ -1,0 +1,151 @@
+"""``digitlens train``: from a recipe to a run folder with a model that can be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digitlens.errors import MissingExtraError, needs_extra
+from digitlens.progress import stderr_console
+
+if TYPE_CHECKING:
+    from digitlens.data.mnist import Split
+    from digitlens.training.recipe import Recipe
+    from digitlens.training.train import Trained
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Option(help="Name of a recipe, or path of a .toml file.")
+    ] = "standard",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/RECIPE-N]")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    fields: Annotated[
+        bool, typer.Option("--fields", help="Show what a recipe is made of, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train a network on MNIST.
+
+    The test set is not touched: `digitlens evaluate --model RUN` scores the result.
+    """
+    from digitlens.training.recipes import load_recipe
+    from digitlens.training.run import free_folder, resume_run
+
+    if resume and (changes or out or recipe != "standard"):
+        raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
+    chosen = resume_run(resume) if resume else load_recipe(recipe, changes)
+    if fields:
+        _show_fields(chosen)
+        return
+    name = Path(recipe).stem
+    folder = resume or out or free_folder(name)
+    result = _train(chosen, folder, name, data_dir, resume=resume is not None)
+    typer.echo(json.dumps(result) if as_json else _summary(result))
+
+
+def _train(
+    recipe: Recipe, folder: Path, name: str, data_dir: Path | None, *, resume: bool
+) -> dict[str, Any]:
+    with needs_extra("train"):
+        from digitlens.training.device import choose_device
+        from digitlens.training.train import train as train_network
+    from digitlens.data.manifest import data_hashes
+    from digitlens.data.mnist import load_mnist
+    from digitlens.data.splits import split_validation
+    from digitlens.training.run import start_run
+
+    console = stderr_console()
+    device = choose_device(recipe.precision)
+    console.print(f"device: {device.reason}")
+    training, validation = split_validation(
+        load_mnist(data_dir).train,
+        recipe.validation,
+        fraction=recipe.validation_share,
+        seed=recipe.seed,
+    )
+    console.print(
+        f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
+        f"{recipe.validation})"
+    )
+    if not resume:
+        start_run(folder, name, recipe, data_hashes(), device.reason)
+    try:
+        trained = train_network(recipe, training, validation, folder, resume=resume, device=device)
+    except KeyboardInterrupt:
+        console.print(f"stopped; go on with  digitlens train --resume {folder}")
+        raise typer.Exit(INTERRUPTED) from None
+    _draw_curves(trained, folder)
+    _export(trained, recipe, folder, validation)
+    return {"run": str(folder), **_result(trained)}
+
+
+def _export(trained: Trained, recipe: Recipe, folder: Path, validation: Split) -> None:
+    from digitlens import __version__
+    from digitlens.data.manifest import data_hashes
+    from digitlens.model.bundle import Card
+    from digitlens.training.export import export
+    from digitlens.training.run import MODEL, run_name
+
+    card = Card(
+        name=run_name(folder),
+        version=__version__,
+        sha256="",
+        recipe=recipe.as_dict(),
+        data=data_hashes(),
+        results=_result(trained),
+    )
+    export(trained.network, card, validation, folder / MODEL)
+
+
+def _draw_curves(trained: Trained, folder: Path) -> None:
+    from digitlens.training.run import CURVES
+
+    try:
+        with needs_extra("plots"):
+            from digitlens.visualization.figures import draw_curves
+    except MissingExtraError as error:
+        stderr_console().print(f"no {CURVES}: {error}")
+        return
+    draw_curves(trained.history, folder / CURVES)
+
+
+def _result(trained: Trained) -> dict[str, Any]:
+    row = trained.history[trained.best_epoch - 1]
+    return {
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "validation_accuracy": row["val_accuracy"],
+        "validation_loss": row["val_loss"],
+        "training_seconds": round(trained.seconds, 2),
+    }
+
+
+def _summary(result: dict[str, Any]) -> str:
+    return (
+        f"{result['run']}: validation accuracy {result['validation_accuracy']:.2%}, loss "
+        f"{result['validation_loss']:.4f}, best of {result['epochs']} epochs: "
+        f"{result['best_epoch']}, {result['training_seconds']:.1f} s of training"
+    )
+
+
+def _show_fields(recipe: Recipe) -> None:
+    from digitlens.training.recipe import field_docs
+
+    values = recipe.as_dict()
+    for field, text in field_docs().items():
+        value = values[field]
+        shown = ",".join(map(str, value)) if isinstance(value, list) else value
+        typer.echo(f"{f'{field}={shown}':<28} {text}")

@@ -1,0 +1,142 @@
+"""The convolutional networks, in PyTorch: uint8 tiles in, ten logits out, normalised inside.
+
+Knows nothing of recipes, data or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+CLASSES = 10
+# Mean and standard deviation of the MNIST training pixels, scaled to 0..1. They exist here only:
+# whoever holds the network, or the graph exported from it, feeds plain uint8 tiles.
+MEAN, SD = 0.1307, 0.3081
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers that an architecture is built from.
+
+    Attributes:
+        widths: Channels of each block.
+        kernels: Kernel size of each block, in pixels; odd.
+        convs: Convolutions in each block.
+        batch_norm: Whether each convolution is followed by batch normalisation.
+        dense: Units of the hidden dense layer; 0 leaves it out.
+        dropout: Share of units dropped before each dense layer.
+    """
+
+    widths: tuple[int, ...]
+    kernels: tuple[int, ...]
+    convs: int
+    batch_norm: bool
+    dense: int
+    dropout: float
+
+
+class DigitNetwork(nn.Module):
+    """A body of layers behind the normalisation that belongs to it."""
+
+    def __init__(self, body: nn.Sequential) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Logits of the ten digits.
+
+        Args:
+            tiles: uint8[N, 28, 28], ink bright on dark.
+
+        Returns:
+            float[N, 10], before softmax.
+        """
+        pixels = tiles.unsqueeze(1).float() / 255
+        logits: Tensor = self.body((pixels - MEAN) / SD)
+        return logits
+
+
+def classic(shape: Shape) -> nn.Sequential:
+    """The textbook network: blocks of convolution, ReLU and max pooling, then dense layers.
+
+    LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
+    activations.
+    """
+    layers: list[nn.Module] = []
+    channels, side = 1, 28
+    for width, kernel in zip(shape.widths, shape.kernels, strict=True):
+        layers += _block(channels, width, kernel, shape)
+        layers.append(nn.MaxPool2d(2))
+        channels, side = width, side // 2
+    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+
+
+def fast(shape: Shape) -> nn.Sequential:
+    """A small network whose first convolution already halves the side, by a stride of two.
+
+    Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
+    """
+    first, *kernels = shape.kernels
+    layers = _block(1, shape.widths[0], first, shape, stride=2)
+    channels, side = shape.widths[0], 14
+    for width, kernel in zip(shape.widths[1:], kernels, strict=True):
+        layers += _block(channels, width, kernel, shape)
+        layers.append(nn.MaxPool2d(2))
+        channels, side = width, side // 2
+    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+
+
+ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {"classic": classic, "fast": fast}
+
+
+def build_network(architecture: str, shape: Shape) -> DigitNetwork:
+    """A network with freshly drawn weights; the draw follows ``torch.manual_seed``."""
+    return DigitNetwork(ARCHITECTURES[architecture](shape))
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training can change."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.inference_mode()
+def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tensor:
+    """Logits for any number of tiles, in evaluation mode; the mode is put back afterwards."""
+    was_training = network.training
+    network.eval()
+    logits = torch.cat([network(part).float() for part in tiles.split(batch)])
+    network.train(was_training)
+    return logits
+
+
+def _block(
+    channels: int, width: int, kernel: int, shape: Shape, stride: int = 1
+) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for _ in range(shape.convs):
+        layers.append(
+            nn.Conv2d(
+                channels,
+                width,
+                kernel,
+                stride=stride,
+                padding=kernel // 2,
+                bias=not shape.batch_norm,
+            )
+        )
+        if shape.batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU())
+        channels, stride = width, 1
+    return layers
+
+
+def _head(features: int, shape: Shape) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(shape.dropout)]
+    if shape.dense:
+        layers += [nn.Linear(features, shape.dense), nn.ReLU(), nn.Dropout(shape.dropout)]
+        features = shape.dense
+    return [*layers, nn.Linear(features, CLASSES)]

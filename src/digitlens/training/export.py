@@ -1,0 +1,164 @@
+"""From a network to the bundle that other programs use: calibrated, converted, compared."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from digitlens import files
+from digitlens.data.mnist import Split
+from digitlens.errors import ModelError
+from digitlens.model.bundle import WEIGHTS, Card, load_bundle, write_bundle
+from digitlens.model.classifier import open_session
+from digitlens.model.network import DigitNetwork, predict_logits
+from digitlens.training.recipes import recipe_from
+from digitlens.training.train import new_network
+
+OPSET = 18  # read by onnxruntime 1.14 (2023) and later
+AGREEMENT = 1e-4
+CHECKED_TILES = 1000
+
+
+class Calibrated(nn.Module):
+    """A network followed by its temperature and softmax: what is exported."""
+
+    def __init__(self, network: DigitNetwork, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Probabilities float32[N, 10] of tiles uint8[N, 28, 28]."""
+        return torch.softmax(self.network(tiles) / self.temperature, dim=1)
+
+
+def fit_temperature(network: DigitNetwork, validation: Split) -> float:
+    """The softmax temperature with the lowest loss on the validation tiles.
+
+    Guo et al., "On calibration of modern neural networks", 2017. One number on a grid needs no
+    gradient: the loss is smooth in it, and steps of 2 % are finer than 6,000 tiles can tell apart.
+    """
+    logits = predict_logits(network, torch.from_numpy(validation.tiles))
+    labels = torch.from_numpy(validation.labels).long()
+    grid = torch.logspace(-0.7, 0.7, 160, base=10.0)
+    losses = [nn.functional.cross_entropy(logits / t, labels) for t in grid]
+    return float(grid[torch.stack(losses).argmin()])
+
+
+def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -> Card:
+    """Writes the model folder, if the graph answers as the network does.
+
+    Args:
+        network: On the CPU, float32.
+        card: What is known of the model; hashes and temperature are filled in here.
+        validation: Fits the temperature, and the first 1,000 tiles compare graph and network.
+        folder: Where ``model.onnx``, ``model.json`` and ``weights.safetensors`` go.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        ModelError: Probabilities differ by 1e-4 or more; nothing is written.
+    """
+    temperature = fit_temperature(network, validation)
+    calibrated = Calibrated(network, temperature).eval()
+    graph = to_onnx(calibrated)
+    check_agreement(calibrated, graph, validation.tiles[:CHECKED_TILES])
+    weights = save_tensors(
+        {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    )
+    card = replace(
+        card,
+        sha256=files.sha256(graph),
+        weights_sha256=files.sha256(weights),
+        temperature=temperature,
+    )
+    files.write_bytes(folder / WEIGHTS, weights)
+    write_bundle(folder, card, graph)
+    return card
+
+
+def to_onnx(model: nn.Module) -> bytes:
+    """The model as an ONNX graph with a free batch size: tiles in, probabilities out."""
+    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    # The exporter warns of packages it could use and of its own deprecated calls; neither is for
+    # the user to act on.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=["tiles"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("the exporter returned no graph: update torch")
+    return _without_notes(program.model_proto)
+
+
+def check_agreement(model: nn.Module, graph: bytes, tiles: npt.NDArray[np.uint8]) -> None:
+    """Raises ModelError unless graph and network give the same probabilities."""
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(tiles)).numpy()
+    found = open_session(graph, name="the exported graph").run(None, {"tiles": tiles})[0]
+    difference = float(np.abs(expected - found).max())
+    if not difference < AGREEMENT:
+        raise ModelError(
+            f"the exported graph differs from the network by {difference:.2g} on {len(tiles)} "
+            f"tiles, expected less than {AGREEMENT:g}: nothing was written"
+        )
+
+
+def load_network(model: str | Path) -> DigitNetwork:
+    """The PyTorch network of a model folder, to train further or to look inside.
+
+    Raises:
+        ModelError: The folder has no weights, or not those that its card names.
+    """
+    bundle = load_bundle(model)
+    path = bundle.folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error}): the model has only a graph") from error
+    if files.sha256(content) != bundle.card.weights_sha256:
+        raise ModelError(f"{path} was changed: it does not have the hash in the model's card")
+    network = new_network(recipe_from(bundle.card.recipe))
+    try:
+        network.load_state_dict(load_tensors(content))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{path} does not fit the recipe in the model's card: {error}") from error
+    return network.eval()
+
+
+def _without_notes(model: onnx.ModelProto) -> bytes:
+    """Drops the exporter's notes on each node, which carry source paths of the machine."""
+    for holder in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+        *model.graph.value_info,
+    ):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    onnx.checker.check_model(model)
+    return model.SerializeToString()

@@ -1,0 +1,119 @@
+"""Recipes by name, from a file and with changes; gathers every problem before it complains."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from digitlens.errors import RecipeError
+from digitlens.training.recipe import Recipe, defaults, kind, listed
+
+RECIPES: dict[str, Recipe] = {
+    "standard": Recipe(),
+    "classic": Recipe(),
+    "fast": Recipe(
+        architecture="fast",
+        widths=(16, 32, 64),
+        kernels=(5, 3, 3),
+        batch_norm=True,
+        dense=0,
+        dropout=0.0,
+        learning_rate=0.01,
+        batch_size=256,
+        epochs=2,
+    ),
+}
+
+
+def load_recipe(recipe: str, changes: list[str] | None = None) -> Recipe:
+    """A named recipe or a TOML file, with some fields changed.
+
+    Args:
+        recipe: A name in ``RECIPES``, or the path of a ``.toml`` file whose missing fields take
+            their defaults.
+        changes: Texts such as ``"epochs=3"`` or ``"widths=16,32,64"``.
+
+    Raises:
+        RecipeError: The recipe is unknown, or fields are unknown or impossible; lists all of them.
+    """
+    values = _named_values(recipe)
+    problems: list[str] = []
+    for change in changes or []:
+        name, sign, text = change.partition("=")
+        if not sign:
+            problems.append(f"{change!r}: expected FIELD=VALUE, for example epochs=3")
+        elif name.strip() not in defaults():
+            problems.append(_unknown(name.strip()))
+        else:
+            _set(values, name.strip(), text.strip(), problems)
+    return recipe_from(values, problems)
+
+
+def _named_values(recipe: str) -> dict[str, Any]:
+    if recipe in RECIPES:
+        return dataclasses.asdict(RECIPES[recipe])
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        raise RecipeError(
+            f"no recipe {recipe!r}: expected one of {', '.join(RECIPES)}, "
+            "or the path of a .toml file"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{path} cannot be read as a recipe: {error}") from error
+
+
+def recipe_from(values: dict[str, Any], problems: list[str] | None = None) -> Recipe:
+    """A recipe from plain values, missing ones taking their defaults.
+
+    Args:
+        values: By field name; lists stand for tuples, whole numbers for numbers.
+        problems: What is already known to be wrong, to be reported together.
+
+    Raises:
+        RecipeError: Fields are unknown or impossible; lists all of them.
+    """
+    problems = list(problems or [])
+    known = {name: value for name, value in values.items() if name in defaults()}
+    problems += [_unknown(name) for name in values if name not in known]
+    for name, value in known.items():
+        if isinstance(value, list):
+            known[name] = tuple(value)
+        elif isinstance(value, int) and isinstance(defaults()[name], float):
+            known[name] = value if isinstance(value, bool) else float(value)
+    try:
+        recipe = Recipe(**known)
+    except RecipeError as error:
+        problems = [*problems, *str(error).split("\n  - ")[1:]]
+        raise RecipeError(listed(problems)) from None
+    if problems:
+        raise RecipeError(listed(problems))
+    return recipe
+
+
+def _set(values: dict[str, Any], name: str, text: str, problems: list[str]) -> None:
+    default = defaults()[name]
+    try:
+        values[name] = _parse(text, default)
+    except ValueError:
+        problems.append(f"{name}: expected {kind(default)}, found {text!r}")
+
+
+def _parse(text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
+            text.lower(), text
+        )
+    if isinstance(default, tuple):
+        return tuple(int(part) for part in text.split(","))
+    return type(default)(text)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, defaults(), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(defaults())}"
+    return f"{name}: no such field; {hint}"

@@ -1,0 +1,117 @@
+"""The folder of one training run: its recipe, where it came from, and what came out; no torch here.
+
+recipe.toml  run.json  history.jsonl  state.safetensors  curves.png  model/
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from digitlens import __version__, files
+from digitlens.errors import DataError
+from digitlens.training.recipe import Recipe
+from digitlens.training.recipes import load_recipe
+
+RECIPE = "recipe.toml"
+PROVENANCE = "run.json"
+MODEL = "model"
+CURVES = "curves.png"
+
+
+def start_run(folder: Path, name: str, recipe: Recipe, data: dict[str, str], device: str) -> None:
+    """Makes the folder and writes down what is about to be trained, from what and where.
+
+    Args:
+        folder: Must not exist or be empty.
+        name: The model's name.
+        recipe: What is trained.
+        data: SHA-256 of the data files, by name.
+        device: The line that says where it is trained.
+
+    Raises:
+        DataError: The folder holds something already; nothing is touched.
+    """
+    try:
+        occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be looked into: {error}") from error
+    if occupied:
+        raise DataError(
+            f"{folder} is not empty: name another folder with --out, "
+            f"or go on with  digitlens train --resume {folder}"
+        )
+    try:
+        files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error}") from error
+    files.write_json(folder / PROVENANCE, _provenance(name, recipe, data, device))
+
+
+def resume_run(folder: Path) -> Recipe:
+    """The recipe of a run that was stopped.
+
+    Raises:
+        DataError: The folder is not a run.
+    """
+    if not (folder / RECIPE).is_file():
+        raise DataError(f"{folder} is not a run: expected a folder that has {RECIPE} in it")
+    return load_recipe(str(folder / RECIPE))
+
+
+def run_name(folder: Path) -> str:
+    """The name that the run's model gets, from ``run.json``.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    try:
+        return str(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / PROVENANCE} cannot be read: {error!r}") from error
+
+
+def free_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """The first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist yet."""
+    number = 1
+    while (folder := parent / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _provenance(name: str, recipe: Recipe, data: dict[str, str], device: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "device": device,
+        "machine": platform.platform(),
+        "versions": {"python": platform.python_version()} | _versions("numpy", "torch"),
+        "digitlens": __version__,
+        "commit": _commit(),
+        "data": data,
+    }
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str:
+    """The commit of the checkout that digitlens runs from; empty for an installed one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,247 @@
+"""Trains a network from a recipe: one loop, read from top to bottom.
+
+The tiles are tensors in memory, augmented a whole epoch at a time; there is no per-sample loader.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digitlens.data.mnist import Split
+from digitlens.files import write_bytes
+from digitlens.model.network import DigitNetwork, Shape, build_network, predict_logits
+from digitlens.progress import work_bar
+from digitlens.training.augment import augment
+from digitlens.training.checkpoint import Progress, Row, load_state, save_state
+from digitlens.training.device import Device, choose_device
+from digitlens.training.recipe import Recipe
+
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        network: The weights of the best epoch, float32, on the CPU, in evaluation mode.
+        history: One row for each epoch.
+        best_epoch: The epoch kept, from 1.
+        seconds: Time spent training, validation included, data loading not.
+    """
+
+    network: DigitNetwork
+    history: list[Row]
+    best_epoch: int
+    seconds: float
+
+
+def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
+    recipe: Recipe,
+    training: Split,
+    validation: Split,
+    folder: Path,
+    *,
+    resume: bool = False,
+    device: Device | None = None,
+) -> Trained:
+    """Trains until the epochs are over or the validation loss has stopped falling.
+
+    After each epoch the run folder holds all that is needed to go on: a run that was stopped and
+    resumed ends with the same weights, bit for bit on the same machine, as one that was not.
+
+    Args:
+        recipe: What to train.
+        training: Tiles to learn from.
+        validation: Tiles that choose the epoch; never the test set.
+        folder: Run folder; receives the state and ``history.jsonl``.
+        resume: Go on from the state in the folder.
+        device: Where to train; chosen by ``choose_device`` if not given.
+
+    Raises:
+        DataError: There is nothing to resume, or it belongs to another recipe.
+    """
+    device = device or choose_device(recipe.precision)
+    torch.manual_seed(recipe.seed)
+    network = _placed(new_network(recipe), device)
+    averaged = copy.deepcopy(network) if recipe.average else network
+    modules: dict[str, nn.Module] = {"network": network, "averaged": averaged}
+    optimizer = _new_optimizer(recipe, network)
+    reduced = torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32)
+    progress = Progress(recipe.as_toml())
+    if resume:
+        progress = load_state(folder, progress.recipe, modules, optimizer)
+
+    tiles, labels = _tensors(training, device)
+    validation_tiles, validation_labels = _tensors(validation, device)
+    steps = math.ceil(len(tiles) / recipe.batch_size)
+
+    with work_bar("{task.fields[state]}") as bar:
+        task = bar.add_task("training", total=recipe.epochs * steps, state="")
+        while not _finished(recipe, progress):
+            start = time.perf_counter()
+            epoch = len(progress.history)
+            generator = _seed_epoch(recipe.seed, epoch)
+            epoch_tiles = augment(tiles, recipe, generator)
+            order = torch.randperm(len(tiles), generator=generator).to(device.name)
+            loss_sum = torch.zeros((), device=device.name)
+            right = torch.zeros((), device=device.name)
+            network.train()
+            for number, chosen in enumerate(order.split(recipe.batch_size)):
+                step = epoch * steps + number
+                _set_learning_rate(optimizer, learning_rate(recipe, step, recipe.epochs * steps))
+                target = labels[chosen]
+                with reduced:
+                    logits = network(epoch_tiles[chosen]).float()
+                loss = _learn(optimizer, logits, target, recipe.label_smoothing)
+                if recipe.average:
+                    _update_average(averaged, network, recipe.average, step)
+                loss_sum += loss * len(chosen)
+                right += (logits.argmax(1) == target).sum()
+                if number % 10 == 0:
+                    speed = (number + 1) * recipe.batch_size / (time.perf_counter() - start)
+                    state = _state(progress.history, loss.item(), speed)
+                    bar.update(task, completed=step, state=state)
+
+            with reduced:
+                val_loss, val_accuracy = _score(averaged, validation_tiles, validation_labels)
+            seconds = time.perf_counter() - start
+            progress.history.append(
+                {
+                    "epoch": epoch + 1,
+                    "train_loss": loss_sum.item() / len(tiles),
+                    "train_accuracy": right.item() / len(tiles),
+                    "val_loss": val_loss,
+                    "val_accuracy": val_accuracy,
+                    "learning_rate": optimizer.param_groups[0]["lr"],
+                    "images_per_second": len(tiles) / seconds,
+                    "seconds": seconds,
+                }
+            )
+            if val_loss < progress.best_loss:
+                progress.best_loss, progress.best_epoch = val_loss, epoch + 1
+                progress.best = copy.deepcopy(averaged.state_dict())
+            save_state(folder, progress, modules, optimizer)
+            write_history(folder, progress.history)
+
+    best = new_network(recipe)
+    best.load_state_dict(progress.best)
+    seconds = sum(row["seconds"] for row in progress.history)
+    return Trained(best.eval(), progress.history, progress.best_epoch, seconds)
+
+
+def _learn(
+    optimizer: torch.optim.Optimizer, logits: Tensor, target: Tensor, smoothing: float
+) -> Tensor:
+    """One step down the gradient of the cross-entropy, which it returns."""
+    loss = functional.cross_entropy(logits, target, label_smoothing=smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def _placed(network: DigitNetwork, device: Device) -> DigitNetwork:
+    """On the device, channels last."""
+    network = network.to(device.name)
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _score(network: nn.Module, tiles: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Cross-entropy and accuracy."""
+    logits = predict_logits(network, tiles)
+    right = (logits.argmax(1) == labels).float().mean()
+    return functional.cross_entropy(logits, labels).item(), right.item()
+
+
+def new_network(recipe: Recipe) -> DigitNetwork:
+    """The network that a recipe describes, with freshly drawn weights."""
+    shape = Shape(
+        recipe.widths,
+        recipe.block_kernels(),
+        recipe.convs,
+        recipe.batch_norm,
+        recipe.dense,
+        recipe.dropout,
+    )
+    return build_network(recipe.architecture, shape)
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate at a step: up during the warm-up, then along the schedule.
+
+    Args:
+        recipe: Its fields learning_rate, warmup and schedule.
+        step: From 0.
+        steps: All steps of the run.
+    """
+    warmup = recipe.warmup * steps
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - warmup)
+    factors = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+    return recipe.learning_rate * factors[recipe.schedule]
+
+
+def write_history(folder: Path, history: list[Row]) -> None:
+    """Writes the history as JSON lines, one for each epoch."""
+    lines = "".join(json.dumps(row) + "\n" for row in history)
+    write_bytes(folder / HISTORY, lines.encode())
+
+
+def _finished(recipe: Recipe, progress: Progress) -> bool:
+    done = len(progress.history)
+    waited = done - progress.best_epoch
+    return done >= recipe.epochs or bool(recipe.patience and waited >= recipe.patience)
+
+
+def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seeds dropout and gives a generator for order and augmentation, by epoch."""
+    mixed = (seed * 1_000_003 + epoch * 7_919 + 1) % 2**63
+    torch.manual_seed(mixed)
+    return torch.Generator().manual_seed(mixed + 1)
+
+
+def _tensors(split: Split, device: Device) -> tuple[Tensor, Tensor]:
+    tiles = torch.from_numpy(split.tiles).to(device.name)
+    return tiles, torch.from_numpy(split.labels).long().to(device.name)
+
+
+def _new_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True
+        )
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def _update_average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Moves the average towards the network; faster at first, when the weights still run."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for old, new in zip(averaged.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, weight)
+    for old, new in zip(averaged.buffers(), network.buffers(), strict=True):
+        old.copy_(new)
+
+
+def _state(history: list[Row], loss: float, speed: float) -> str:
+    validated = f"  val accuracy {history[-1]['val_accuracy']:.2%}" if history else ""
+    return f"loss {loss:.4f}{validated}  {speed:,.0f} images/s"

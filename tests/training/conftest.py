@@ -1,0 +1,50 @@
+"""A task small enough to be learned in a second, and a recipe for it."""
+
+import numpy as np
+import pytest
+
+from digitlens.data.mnist import Split
+from digitlens.training.recipe import Recipe
+
+
+def _drawn(count: int, seed: int) -> Split:
+    """Ten classes told apart by where a bar stands, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, count).astype(np.uint8)
+    tiles = rng.integers(0, 60, (count, 28, 28)).astype(np.uint8)
+    for tile, label in zip(tiles, labels, strict=True):
+        row, column = 2 + 5 * (int(label) % 5), 4 + 12 * (int(label) // 5)
+        tile[row : row + 4, column : column + 9] = 220
+    return Split(tiles, labels)
+
+
+@pytest.fixture(scope="session")
+def bars() -> Split:
+    return _drawn(600, seed=1)
+
+
+@pytest.fixture(scope="session")
+def more_bars() -> Split:
+    return _drawn(1000, seed=2)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    """Every source of randomness is on: dropout, augmentation, averaging."""
+    return Recipe(
+        architecture="fast",
+        widths=(4, 8),
+        kernels=(3,),
+        batch_norm=True,
+        dense=16,
+        dropout=0.2,
+        learning_rate=0.01,
+        batch_size=64,
+        epochs=4,
+        patience=0,
+        average=0.9,
+        shift=1.0,
+        rotate=5.0,
+        elastic=0.2,
+        thickness=0.3,
+    )

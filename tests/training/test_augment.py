@@ -1,0 +1,93 @@
+"""Augmented tiles stay tiles: the same type and shape, moved no further than the recipe says."""
+
+import pytest
+import torch
+
+from digitlens.training.augment import augment, augments
+from digitlens.training.recipe import Recipe
+
+
+def _bar(thickness: int = 2) -> torch.Tensor:
+    tiles = torch.zeros(64, 28, 28, dtype=torch.uint8)
+    tiles[:, 6:22, 14 - thickness // 2 : 14 - thickness // 2 + thickness] = 255
+    return tiles
+
+
+def _run(recipe: Recipe, seed: int = 0, tiles: torch.Tensor | None = None) -> torch.Tensor:
+    tiles = _bar() if tiles is None else tiles
+    return augment(tiles, recipe, torch.Generator().manual_seed(seed))
+
+
+def _centre(tiles: torch.Tensor) -> torch.Tensor:
+    """Centre of mass of each tile, float[N, 2], as row and column."""
+    mass = tiles.double()
+    total = mass.sum((1, 2))
+    places = torch.arange(28, dtype=torch.float64)
+    rows, columns = mass.sum(2) @ places / total, mass.sum(1) @ places / total
+    return torch.stack([rows, columns], 1)
+
+
+def test_without_augmentation_the_tiles_are_left_alone():
+    tiles = _bar()
+    assert not augments(Recipe())
+    assert augment(tiles, Recipe(), torch.Generator()) is tiles
+
+
+@pytest.mark.parametrize("field", ["shift", "rotate", "scale", "shear", "elastic", "thickness"])
+def test_each_field_alone_changes_tiles_and_keeps_their_form(field):
+    recipe = Recipe(**{field: {"rotate": 20.0, "shear": 20.0, "shift": 3.0}.get(field, 0.5)})
+    result = _run(recipe)
+    assert augments(recipe)
+    assert result.dtype == torch.uint8
+    assert result.shape == (64, 28, 28)
+    assert (result != _bar()).any(2).any(1).float().mean() > 0.4
+    assert result.float().sum() > 0.3 * _bar().float().sum()
+
+
+def test_the_generator_decides():
+    recipe = Recipe(shift=2.0, rotate=10.0, elastic=0.5, thickness=0.5)
+    assert torch.equal(_run(recipe, seed=1), _run(recipe, seed=1))
+    assert not torch.equal(_run(recipe, seed=1), _run(recipe, seed=2))
+
+
+def test_tiles_are_drawn_apart_from_each_other():
+    result = _run(Recipe(rotate=30.0))
+    assert len(torch.unique(result.flatten(1), dim=0)) > 60
+
+
+def test_shift_stays_within_its_pixels():
+    moved = (_centre(_run(Recipe(shift=3.0))) - _centre(_bar())).abs()
+    assert moved.max() <= 3.05
+    assert moved.max() > 2
+
+
+def test_rotation_stays_within_its_degrees():
+    result = _run(Recipe(rotate=15.0)).double()
+    offset = result.new_tensor(range(28)) - 13.5
+    covariance = torch.einsum("nhw,h,w->n", result, offset, offset)
+    vertical = torch.einsum("nhw,h->n", result, offset**2)
+    slope = torch.rad2deg(torch.atan(covariance / vertical)).abs()
+    assert slope.max() <= 15.5
+    assert slope.max() > 10
+
+
+def test_scale_stays_within_its_share():
+    heights = (_run(Recipe(scale=0.2)).amax(2) > 127).sum(1)
+    assert heights.min() >= 16 / 1.2 - 1
+    assert heights.max() <= 16 / 0.8 + 1
+    assert len(heights.unique()) > 3
+
+
+def test_thickness_makes_strokes_wider_and_narrower():
+    mass = _run(Recipe(thickness=1.0), tiles=_bar(4)).float().sum((1, 2))
+    before = _bar(4).float().sum((1, 2))
+    assert (mass > 1.2 * before).any()
+    assert (mass < 0.95 * before).any()
+    assert (mass > 0.4 * before).all()
+
+
+def test_more_tiles_than_a_chunk_come_back_in_order():
+    tiles = torch.zeros(5000, 28, 28, dtype=torch.uint8)
+    tiles[::2, 10:18, 10:18] = 200
+    filled = _run(Recipe(shift=1.0), tiles=tiles).flatten(1).any(1)
+    assert torch.equal(filled, torch.arange(5000) % 2 == 0)

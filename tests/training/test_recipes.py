@@ -1,0 +1,75 @@
+"""Recipes by name, from TOML and with changes from the command line."""
+
+import pytest
+
+from digitlens.errors import RecipeError
+from digitlens.training.recipe import Recipe
+from digitlens.training.recipes import RECIPES, load_recipe, recipe_from
+
+
+def test_changes_take_the_type_of_their_field():
+    recipe = load_recipe(
+        "fast", ["epochs=3", "widths=16,32,64", "dropout=0.25", "batch_norm=false", "optimizer=sgd"]
+    )
+    assert recipe.epochs == 3
+    assert recipe.widths == (16, 32, 64)
+    assert recipe.dropout == 0.25
+    assert recipe.batch_norm is False
+    assert recipe.optimizer == "sgd"
+    assert recipe.architecture == "fast"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_toml(name, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(RECIPES[name].as_toml(), encoding="utf-8")
+    assert load_recipe(str(path)) == RECIPES[name]
+
+
+def test_a_toml_file_may_name_some_fields_only(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('optimizer = "sgd"\nlearning_rate = 1\n', encoding="utf-8")
+    assert load_recipe(str(path)) == Recipe(optimizer="sgd", learning_rate=1.0)
+
+
+def test_unknown_and_impossible_changes_are_listed_together():
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(
+            "fast", ["epoch=3", "dropout=2", "widths=a,b", "batch_size", "batch_norm=maybe"]
+        )
+    message = str(caught.value)
+    assert "epoch: no such field; did you mean epochs?" in message
+    assert "dropout: expected 0 to 0.95, found 2.0" in message
+    assert "widths: expected whole numbers separated by commas, found 'a,b'" in message
+    assert "'batch_size': expected FIELD=VALUE" in message
+    assert "batch_norm: expected true or false, found 'maybe'" in message
+
+
+def test_unknown_fields_in_toml_are_listed_with_the_impossible_ones(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('colour = "red"\nepochs = -1\ndropout = "much"\n', encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path))
+    assert "colour: no such field; known fields: architecture" in str(caught.value)
+    assert "dropout: expected a number, found 'much'" in str(caught.value)
+    assert "epochs: expected 1 to 10000, found -1" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["epochs = ", "\x00", None])
+def test_a_file_that_is_not_toml_is_refused(content, tmp_path):
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"mine\.toml cannot be read as a recipe"):
+        load_recipe(str(path))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(RecipeError, match=r"no recipe 'slow': expected one of standard, .*fast"):
+        load_recipe("slow")
+
+
+def test_lists_and_whole_numbers_are_read_as_the_field_wants_them():
+    recipe = recipe_from({"widths": [8, 16], "shift": 2})
+    assert recipe.widths == (8, 16)
+    assert type(recipe.shift) is float

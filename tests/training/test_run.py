@@ -1,0 +1,50 @@
+"""A run folder says what was trained and is never overwritten."""
+
+import json
+
+import pytest
+
+from digitlens.errors import DataError
+from digitlens.training.recipe import Recipe
+from digitlens.training.run import free_folder, resume_run, run_name, start_run
+
+
+def test_a_new_run_writes_recipe_and_provenance(tmp_path):
+    recipe = Recipe(epochs=3, seed=7)
+    start_run(tmp_path / "run", "mine", recipe, {"train": "abc"}, "cpu, float32")
+    told = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert resume_run(tmp_path / "run") == recipe
+    assert run_name(tmp_path / "run") == "mine"
+    assert told["seed"] == 7
+    assert told["data"] == {"train": "abc"}
+    assert set(told["versions"]) == {"python", "numpy", "torch"}
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(DataError, match="is not empty: name another folder"):
+        start_run(tmp_path, "x", Recipe(), {}, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "run").write_text("", encoding="utf-8")
+    with pytest.raises(DataError):
+        start_run(tmp_path / "run", "x", Recipe(), {}, "")
+
+
+def test_only_a_run_can_be_resumed(tmp_path):
+    with pytest.raises(DataError, match="is not a run"):
+        resume_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_provenance_is_named(content, tmp_path):
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"run\.json cannot be read"):
+        run_name(tmp_path)
+
+
+def test_free_folder_counts_up(tmp_path):
+    (tmp_path / "fast-1").mkdir()
+    assert free_folder("fast", tmp_path) == tmp_path / "fast-2"
