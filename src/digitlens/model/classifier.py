@@ -14,6 +14,8 @@ from digitlens.model.bundle import DEFAULT, Card, load_bundle
 
 BATCH = 1024  # tiles a call: larger ones fall out of the cache and gain nothing
 
+MNIST_FRAMING = "MNIST (28 x 28, ink bright on dark, digit in a 20 x 20 box, centred by mass)"
+
 Tiles = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
@@ -51,6 +53,16 @@ class Classifier:
     def sha256(self) -> str:
         """Hash of the model's graph."""
         return self.card.sha256
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What the graph is given and what its output is taken for, in words, by topic."""
+        return {
+            "framing": MNIST_FRAMING,
+            "layout": "uint8[N, 28, 28]",
+            "pixels": "byte (0 to 255; normalised inside the graph)",
+            "outputs": "probabilities (temperature inside the graph)",
+        }
 
     def predict_proba(self, tiles: Tiles) -> Probabilities:
         """Probabilities of the ten digits for each tile.

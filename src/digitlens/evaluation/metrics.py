@@ -1,0 +1,246 @@
+"""Scores of a ten-class classifier in plain NumPy; knows labels and probabilities, not models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CLASSES = 10
+Z95 = 1.959963984540054  # the normal quantile of a two-sided interval of 95 %
+
+Labels = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any]]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """How well one digit is read; a ratio without any case is 0.
+
+    Attributes:
+        digit: The digit, 0 to 9.
+        precision: Share of the tiles read as this digit that are this digit.
+        recall: Share of the tiles of this digit that are read as it.
+        f1: Harmonic mean of precision and recall.
+        support: Tiles of this digit.
+    """
+
+    digit: int
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Precision, recall and F1, averaged over the ten digits."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """Tiles of ``truth`` that were read as ``predicted``, and how many."""
+
+    truth: int
+    predicted: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions whose confidence is above ``low`` and at most ``high``.
+
+    Attributes:
+        low: Lower edge, not included.
+        high: Upper edge, included.
+        count: Predictions in the bin.
+        confidence: Their mean confidence; 0 in an empty bin.
+        accuracy: Share of them that is right; 0 in an empty bin.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The expected calibration error, 0 to 1, and the bins it was summed over."""
+
+    error: float
+    bins: tuple[Bin, ...]
+
+
+def accuracy(truth: Labels, predicted: Labels) -> float:
+    """Share of the predictions that are right.
+
+    Args:
+        truth: int[N], N >= 1.
+        predicted: int[N].
+    """
+    _check_labels(truth, predicted)
+    return float(np.mean(truth == predicted))
+
+
+def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """Confidence interval of a share, sound near 0 and 1 and for small n.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    Journal of the American Statistical Association 22 (1927), 209-212.
+
+    Args:
+        right: Successes.
+        n: Trials; without any the share may be anything, so the interval is 0 to 1.
+        z: Normal quantile; the default gives 95 %.
+
+    Returns:
+        Lower and upper end, 0 to 1.
+    """
+    if not 0 <= right <= n:
+        raise ValueError(f"expected 0 <= right <= n, found right = {right}, n = {n}")
+    if n == 0:
+        return 0.0, 1.0
+    share, spread = right / n, z * z / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    # The ends are exact at 0 and n; rounding must not leave them a hair beside.
+    return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
+
+
+def log_loss(truth: Labels, probabilities: Floats) -> float:
+    """Mean negative log-likelihood of the truth, in nats.
+
+    A probability of 0 is counted as the machine epsilon of its type, as in scikit-learn, so that a
+    single sure mistake does not make the mean infinite.
+
+    Args:
+        truth: int[N], N >= 1.
+        probabilities: float[N, 10], rows sum to 1.
+    """
+    _check_probabilities(truth, probabilities)
+    chosen = probabilities[np.arange(len(truth)), truth]
+    smallest = np.finfo(probabilities.dtype).eps
+    return float(np.mean(-np.log(np.clip(chosen, smallest, 1.0), dtype=np.float64))) + 0.0
+
+
+def confusion_matrix(truth: Labels, predicted: Labels) -> Counts:
+    """Counts of each truth and prediction.
+
+    Args:
+        truth: int[N], N >= 1.
+        predicted: int[N].
+
+    Returns:
+        int64[10, 10]; the row is the truth, the column the prediction.
+    """
+    _check_labels(truth, predicted)
+    cells = truth.astype(np.int64) * CLASSES + predicted.astype(np.int64)
+    return np.bincount(cells, minlength=CLASSES**2).astype(np.int64).reshape(CLASSES, CLASSES)
+
+
+def class_scores(confusion: Counts) -> tuple[ClassScore, ...]:
+    """Precision, recall, F1 and support of each digit.
+
+    Args:
+        confusion: int64[10, 10] from :func:`confusion_matrix`.
+    """
+    hits, support, read_as = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    columns = _ratio(hits, read_as), _ratio(hits, support), _ratio(2 * hits, support + read_as)
+    return tuple(
+        ClassScore(digit, float(precision), float(recall), float(f1), int(support[digit]))
+        for digit, (precision, recall, f1) in enumerate(zip(*columns, strict=True))
+    )
+
+
+def macro_average(scores: Sequence[ClassScore]) -> Average:
+    """Mean over the digits, each counted the same."""
+    return _average(scores, np.ones(len(scores)))
+
+
+def weighted_average(scores: Sequence[ClassScore]) -> Average:
+    """Mean over the digits, each counted by its support."""
+    return _average(scores, np.array([score.support for score in scores], np.float64))
+
+
+def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...]:
+    """The pairs with the most mistakes, most first, ties in the order of the digits.
+
+    Args:
+        confusion: int64[10, 10] from :func:`confusion_matrix`.
+        most: At most this many pairs; pairs without a mistake are left out.
+    """
+    mistakes = confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
+    pairs = (ConfusedPair(*divmod(int(cell), CLASSES), int(mistakes.flat[cell])) for cell in order)
+    return tuple(pair for pair in pairs if pair.count)
+
+
+def calibration(truth: Labels, probabilities: Floats, bins: int = 15) -> Calibration:
+    """Expected calibration error: how far the confidence is from the share that is right.
+
+    The confidence range is cut into bins of equal width; the gap between mean confidence and
+    accuracy of each bin is averaged by its count. Source: C. Guo et al., "On calibration of modern
+    neural networks", ICML 2017.
+
+    Args:
+        truth: int[N], N >= 1.
+        probabilities: float[N, 10], rows sum to 1.
+        bins: Number of bins.
+    """
+    _check_probabilities(truth, probabilities)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    sure = _ratio(np.bincount(place, weights=confidence, minlength=bins), count)
+    correct = _ratio(np.bincount(place, weights=right, minlength=bins), count)
+    error = float(np.sum(count * np.abs(sure - correct)) / len(truth))
+    rows = zip(count, sure, correct, strict=True)
+    return Calibration(
+        error,
+        tuple(
+            Bin(i / bins, (i + 1) / bins, int(n), float(mean), float(share))
+            for i, (n, mean, share) in enumerate(rows)
+        ),
+    )
+
+
+def _average(scores: Sequence[ClassScore], weights: Floats) -> Average:
+    rows = np.array([(score.precision, score.recall, score.f1) for score in scores])
+    total = weights.sum()
+    means = weights @ rows / total if total else np.zeros(3)
+    return Average(*(float(mean) for mean in means))
+
+
+def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    # 0 where there is no case at all, as with zero_division=0 in scikit-learn.
+    return np.divide(above, below, out=np.zeros(len(below), np.float64), where=below != 0)
+
+
+def _check_labels(*arrays: Labels) -> None:
+    if len({array.shape for array in arrays}) > 1 or arrays[0].ndim != 1 or not arrays[0].size:
+        shapes = " and ".join(str(list(array.shape)) for array in arrays)
+        raise ValueError(f"expected labels of one shape [N] with N >= 1, found {shapes}")
+    low, high = min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)
+    if low < 0 or high >= CLASSES:
+        raise ValueError(f"expected labels from 0 to 9, found {low} to {high}")
+
+
+def _check_probabilities(truth: Labels, probabilities: Floats) -> None:
+    _check_labels(truth)
+    if probabilities.shape != (len(truth), CLASSES):
+        raise ValueError(
+            f"expected probabilities of shape [{len(truth)}, 10], found {list(probabilities.shape)}"
+        )

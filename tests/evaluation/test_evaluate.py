@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+
+from digitlens.data.mnist import Split
+from digitlens.errors import DataError, ModelError
+from digitlens.evaluation import evaluate as module
+from digitlens.evaluation.evaluate import check_probabilities, data_sha256, evaluate
+from digitlens.evaluation.label_errors import MNIST_TEST, MNIST_TEST_SHA256
+from digitlens.evaluation.report import ModelInfo
+
+
+def split_of(labels):
+    """Tiles that say their label in the corner pixel."""
+    labels = np.array(labels, np.uint8)
+    tiles = np.zeros((len(labels), 28, 28), np.uint8)
+    tiles[:, 0, 0] = labels
+    return Split(tiles, labels)
+
+
+def corner_reader(confidence=0.91, mistaken=()):
+    """Reads the corner pixel; a digit in ``mistaken`` is read as the next one."""
+
+    def predict_proba(tiles):
+        digits = tiles[:, 0, 0].astype(int)
+        digits = np.where(np.isin(digits, mistaken), (digits + 1) % 10, digits)
+        answer = np.full((len(tiles), 10), (1 - confidence) / 9, np.float32)
+        answer[np.arange(len(tiles)), digits] = confidence
+        return answer
+
+    return predict_proba
+
+
+def test_report_of_a_reader_that_mistakes_fours():
+    report = evaluate(corner_reader(mistaken=[4]), split_of([0, 1, 2, 3, 4, 4, 5, 6, 7, 8]))
+    assert (report.n, report.score.errors, report.accuracy) == (10, 2, 0.8)
+    assert report.interval == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert report.wrong.tolist() == [4, 5]
+    assert report.confusion[4, 5] == 2
+    assert [(p.truth, p.predicted, p.count) for p in report.confused_pairs] == [(4, 5, 2)]
+    assert report.classes[4].recall == 0
+    assert report.classes[5].precision == pytest.approx(1 / 3)
+    assert report.classes[9].support == 0
+    assert report.loss == pytest.approx(-(0.8 * np.log(0.91) + 0.2 * np.log(0.01)), rel=1e-5)
+    assert report.ece == pytest.approx(0.11, abs=1e-6)
+    assert report.without_label_errors is None
+
+
+def test_report_as_json_lists_the_wrong_ones_and_not_all_predictions():
+    info = ModelInfo("corner", "ab" * 32, {"pixels": "byte"})
+    report = evaluate(
+        corner_reader(mistaken=[4]), split_of([1, 4, 1]), model=info, data_name="corners"
+    )
+    found = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert found["wrong"] == [{"index": 1, "truth": 4, "predicted": 5, "confidence": 0.91}]
+    assert found["model"] == {"name": "corner", "sha256": "ab" * 32, "given": {"pixels": "byte"}}
+    assert found["data"] == {"name": "corners", "sha256": data_sha256(split_of([1, 4, 1]))}
+    assert (found["n"], found["errors"], found["accuracy"]) == (3, 1, 0.666667)
+    assert found["without_label_errors"] is None
+    assert np.shape(found["confusion"]) == (10, 10)
+    assert len(found["classes"]) == 10
+    assert len(found["calibration"]) == 15
+    assert "probabilities" not in found
+
+
+def test_score_without_known_label_errors_leaves_exactly_these_tiles_out(monkeypatch):
+    monkeypatch.setattr(module, "known_label_errors", lambda _: np.array([1, 2]))
+    report = evaluate(corner_reader(mistaken=[4]), split_of([1, 4, 1, 4]))
+    assert (report.score.n, report.score.errors) == (4, 2)
+    assert (report.without_label_errors.n, report.without_label_errors.errors) == (2, 1)
+    assert report.as_dict()["without_label_errors"]["left_out"] == [1, 2]
+
+
+def test_long_splits_are_given_in_chunks_with_progress(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 4)
+    sizes, labels = [], [3, 1, 4, 1, 5, 9, 2, 6, 5]
+    report = evaluate(corner_reader(), split_of(labels), on_progress=sizes.append)
+    assert sizes == [4, 4, 1]
+    assert report.predicted.tolist() == labels
+
+
+def test_empty_split_is_refused():
+    with pytest.raises(DataError, match="empty"):
+        evaluate(corner_reader(), split_of([]))
+
+
+def row(**changes):
+    answer = np.full((2, 10), 0.1, np.float32)
+    for place, value in changes.items():
+        answer[1, int(place[1:])] = value
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (np.full((2, 9), 1 / 9, np.float32), r"\[2, 10\] for 2 tiles, found \[2, 9\]"),
+        (np.full((1, 10), 0.1, np.float32), r"found \[1, 10\]"),
+        (np.eye(10, dtype=np.int64)[:2], "floating point, found int64"),
+        (row(_3=np.nan), "finite .*nan.* for tile 1"),
+        (row(_3=np.inf), "finite .*inf.* for tile 1"),
+        (row(_3=-0.1, _4=0.3), "from 0 to 1, found -0.1 to 0.3"),
+        (row(_3=0.2), "sum to 1 a row, found a sum of 1.1"),
+    ],
+)
+def test_answers_that_are_not_probabilities_are_refused(answer, message):
+    with pytest.raises(ModelError, match=message):
+        evaluate(lambda _: answer, split_of([1, 2]))
+
+
+def test_rounded_probabilities_are_accepted():
+    check_probabilities(row().astype(np.float16), 2)
+
+
+def test_data_hash_changes_with_tiles_labels_and_order():
+    hashes = {data_sha256(split_of(labels)) for labels in ([1, 2], [2, 1], [1, 3])}
+    relabelled = Split(split_of([1, 2]).tiles, np.array([1, 3], np.uint8))
+    assert len(hashes | {data_sha256(relabelled)}) == 4
+
+
+@pytest.mark.mnist
+def test_mnist_test_set_is_known_and_its_label_errors_left_out(mnist):
+    test = mnist.test
+    assert data_sha256(test) == MNIST_TEST_SHA256
+
+    def reads_as_labelled(tiles, place=iter(range(0, 10_000, module.CHUNK))):
+        start = next(place)
+        return np.eye(10, dtype=np.float32)[test.labels[start : start + len(tiles)]]
+
+    report = evaluate(reads_as_labelled, test)
+    assert report.accuracy == 1
+    assert report.without_label_errors.n == 9985
+    assert report.data.label_errors == MNIST_TEST
+    # The first of them is labelled 8 and shows a 9: indices count from 0.
+    assert test.labels[list(MNIST_TEST)].tolist() == [8, 0, 9, 4, 2, 5, 6, 6, 5, 5, 0, 1, 4, 6, 5]

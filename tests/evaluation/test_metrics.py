@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import binomtest
+from sklearn import metrics as reference
+
+from digitlens.evaluation import metrics
+
+DIGITS = list(range(10))
+
+
+@st.composite
+def labelled(draw):
+    """Truth and predictions; few values make absent classes likely."""
+    n = draw(st.integers(1, 60))
+    digits = hnp.arrays(np.uint8, n, elements=st.integers(0, draw(st.integers(0, 9))))
+    return draw(digits), draw(digits)
+
+
+@st.composite
+def scored(draw):
+    """Truth and probabilities, some of them 0 or 1."""
+    n = draw(st.integers(1, 40))
+    truth = draw(hnp.arrays(np.uint8, n, elements=st.integers(0, 9)))
+    raw = draw(hnp.arrays(np.float64, (n, 10), elements=st.floats(0, 1)))
+    raw[raw.sum(axis=1) == 0, 3] = 1
+    return truth, raw / raw.sum(axis=1, keepdims=True)
+
+
+@given(labelled())
+def test_accuracy_and_confusion_agree_with_scikit_learn(case):
+    truth, predicted = case
+    expected = reference.confusion_matrix(truth, predicted, labels=DIGITS)
+    found = metrics.confusion_matrix(truth, predicted)
+    assert found.dtype == np.int64
+    assert np.array_equal(found, expected)
+    assert metrics.accuracy(truth, predicted) == pytest.approx(
+        reference.accuracy_score(truth, predicted)
+    )
+
+
+@given(labelled())
+def test_class_scores_and_averages_agree_with_scikit_learn(case):
+    truth, predicted = case
+    scores = metrics.class_scores(metrics.confusion_matrix(truth, predicted))
+
+    def expected(average):
+        return reference.precision_recall_fscore_support(
+            truth, predicted, labels=DIGITS, average=average, zero_division=0
+        )
+
+    rows = [(s.precision, s.recall, s.f1, s.support) for s in scores]
+    assert np.array(rows) == pytest.approx(np.transpose(expected(None)))
+    for average in ("macro", "weighted"):
+        found = getattr(metrics, f"{average}_average")(scores)
+        assert (found.precision, found.recall, found.f1) == pytest.approx(expected(average)[:3])
+
+
+@given(scored(), st.sampled_from([np.float32, np.float64]))
+def test_log_loss_agrees_with_scikit_learn(case, dtype):
+    truth, probabilities = case[0], case[1].astype(dtype)
+    # scikit-learn wants the classes in the truth or named, and rows that sum to 1 in its own type.
+    expected = reference.log_loss(truth, probabilities, labels=DIGITS)
+    assert metrics.log_loss(truth, probabilities) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_log_loss_of_a_sure_mistake_is_finite_and_of_certainty_is_zero():
+    sure = np.eye(10, dtype=np.float32)[[3, 3]]
+    assert metrics.log_loss(np.array([4, 4]), sure) == pytest.approx(-np.log(2**-23))
+    assert str(metrics.log_loss(np.array([3, 3]), sure)) == "0.0"
+
+
+@given(scored(), st.integers(1, 20))
+def test_calibration_agrees_with_a_loop_over_the_bins(case, bins):
+    truth, probabilities = case
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    found = metrics.calibration(truth, probabilities, bins)
+    assert len(found.bins) == bins
+    assert sum(row.count for row in found.bins) == len(truth)
+    error = 0.0
+    for number, row in enumerate(found.bins):
+        place = np.ceil(confidence * bins).astype(int).clip(1, bins) - 1
+        inside = place == number
+        assert row.count == inside.sum()
+        if row.count:
+            assert row.low - 1e-9 <= row.confidence <= row.high + 1e-9
+            assert row.confidence == pytest.approx(confidence[inside].mean())
+            assert row.accuracy == pytest.approx(right[inside].mean())
+            error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    assert found.error == pytest.approx(error)
+
+
+def test_calibration_error_of_known_cases():
+    certain = np.eye(10)[[1, 2, 3, 4]]
+    assert metrics.calibration(np.array([1, 2, 3, 4]), certain).error == 0
+    assert metrics.calibration(np.array([1, 2, 0, 0]), certain).error == pytest.approx(0.5)
+    unsure = np.full((4, 10), 0.1)  # argmax is 0, confidence 0.1
+    assert metrics.calibration(np.array([0, 0, 0, 0]), unsure).error == pytest.approx(0.9)
+
+
+@given(st.integers(1, 10**6), st.data())
+def test_wilson_interval_agrees_with_scipy_and_holds_the_share(n, data):
+    right = data.draw(st.integers(0, n))
+    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    low, high = metrics.wilson_interval(right, n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= low <= right / n <= high <= 1
+
+
+def test_wilson_interval_of_nothing_is_everything():
+    assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_wilson_interval_refuses_more_right_than_there_are():
+    with pytest.raises(ValueError, match="right = 11, n = 10"):
+        metrics.wilson_interval(11, 10)
+
+
+def test_confused_pairs_are_ordered_without_the_diagonal_and_without_zeros():
+    truth = np.array([4, 4, 7, 1, 1, 1, 1], np.uint8)
+    predicted = np.array([9, 9, 1, 7, 1, 1, 1], np.uint8)
+    pairs = metrics.confused_pairs(metrics.confusion_matrix(truth, predicted))
+    assert [(p.truth, p.predicted, p.count) for p in pairs] == [(4, 9, 2), (1, 7, 1), (7, 1, 1)]
+    assert metrics.confused_pairs(metrics.confusion_matrix(truth, predicted), most=1) == pairs[:1]
+
+
+def test_uint8_labels_do_not_overflow():
+    nines = np.full(300, 9, np.uint8)
+    assert metrics.confusion_matrix(nines, nines)[9, 9] == 300
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "message"),
+    [
+        ([], [], "N >= 1"),
+        ([1, 2], [1], r"\[2\] and \[1\]"),
+        ([1, 10], [1, 1], "found 1 to 10"),
+        ([1, 1], [-1, 1], "found -1 to 1"),
+    ],
+)
+def test_labels_that_are_not_digits_are_refused(truth, predicted, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.confusion_matrix(np.array(truth, np.int64), np.array(predicted, np.int64))
+
+
+def test_probabilities_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"\[2, 10\], found \[2, 9\]"):
+        metrics.log_loss(np.array([1, 2]), np.ones((2, 9)))
