@@ -1,0 +1,65 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := .venv-core
+INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Two test processes on two cores: more threads in each would only get in each other's way.
+TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
+
+.PHONY: help demo test check format bench clean
+help:
+	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
+	@echo "make test    run all tests, also those of a core install without torch"
+	@echo "make check   lint, format and types"
+	@echo "make format  mend what lint and format can mend"
+	@echo "make bench   measure; writes benchmarks/records/"
+	@echo "make clean   remove environments and results"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python $(INSTALL) --editable '.[train,plots]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python $(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(CORE)/.installed: pyproject.toml constraints.txt $(shell find src -type f -not -name '*.pyc') | $(VENV)/.dev
+	rm -rf $(CORE) build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel . > /dev/null
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/python $(INSTALL) build/wheel/*.whl pytest
+	@touch $@
+
+demo: $(VENV)/.demo
+	rm -rf demo
+	$(BIN)/digitlens train --recipe fast --out demo/run
+	$(BIN)/digitlens evaluate --model demo/run --out demo/evaluation
+	$(BIN)/digitlens read examples --annotate demo/read
+	@echo
+	@echo "demo/run         the network just trained: recipe, history, curves.png, model/"
+	@echo "demo/evaluation  how good it is: report.json and pictures"
+	@echo "demo/read        the pictures of examples/, read by the model that ships with digitlens"
+
+test: $(VENV)/.dev $(CORE)/.installed
+	$(BIN)/digitlens data --fetch
+	$(TEST_ENV) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(CORE)/bin/python -m pytest tests/core
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/training.py
+
+clean:
+	rm -rf $(VENV) $(CORE) build dist demo

@@ -1,0 +1,76 @@
+"""Both architectures take uint8 tiles and normalise them inside."""
+
+import pytest
+import torch
+
+from digitlens.model.network import (
+    ARCHITECTURES,
+    MEAN,
+    SD,
+    Shape,
+    build_network,
+    count_parameters,
+    predict_logits,
+)
+
+SHAPE = Shape((4, 8), (3, 3), convs=1, batch_norm=False, dense=16, dropout=0.5)
+
+
+def _tiles(count: int = 6) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("widths", [(3,), (3, 4), (3, 4, 5), (3, 4, 5, 6)])
+@pytest.mark.parametrize(("convs", "batch_norm", "dense"), [(1, False, 8), (2, True, 0)])
+def test_any_depth_gives_ten_logits(architecture, widths, convs, batch_norm, dense):
+    kernels = (5, 3, 3, 3)[: len(widths)]
+    network = build_network(architecture, Shape(widths, kernels, convs, batch_norm, dense, 0.1))
+    logits = network(_tiles())
+    assert logits.shape == (6, 10)
+    assert logits.dtype == torch.float32
+    assert len([m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]) == convs * len(
+        widths
+    )
+
+
+def test_classic_is_the_textbook_network():
+    kinds = [type(layer).__name__ for layer in build_network("classic", SHAPE).body]
+    block = ["Conv2d", "ReLU", "MaxPool2d"]
+    head = ["Flatten", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    assert kinds == [*block, *block, *head]
+
+
+def test_fast_has_no_map_of_full_size():
+    sizes: list[int] = []
+    network = build_network("fast", SHAPE)
+    for layer in network.body:
+        layer.register_forward_hook(lambda *call: sizes.append(call[2].shape[-1]))
+    network(_tiles())
+    assert sizes[0] == 14
+
+
+def test_normalisation_happens_inside():
+    network = build_network("classic", SHAPE).eval()
+    pixels = _tiles().unsqueeze(1).float() / 255
+    assert torch.equal(network(_tiles()), network.body((pixels - MEAN) / SD))
+
+
+@pytest.mark.mnist
+def test_mean_and_sd_are_those_of_mnist(mnist):
+    pixels = mnist.train.tiles / 255
+    assert pixels.mean() == pytest.approx(MEAN, abs=5e-5)
+    assert pixels.std() == pytest.approx(SD, abs=5e-5)
+
+
+def test_predicting_in_batches_changes_nothing_and_keeps_the_mode():
+    network = build_network("fast", SHAPE).train()
+    one, many = predict_logits(network, _tiles(), 6), predict_logits(network, _tiles(), 2)
+    assert torch.allclose(one, many, atol=1e-6)
+    assert network.training
+
+
+def test_parameters_are_counted():
+    network = build_network("classic", Shape((2,), (3,), 1, False, 0, 0.0))
+    assert count_parameters(network) == (9 * 2 + 2) + (2 * 14 * 14 * 10 + 10)

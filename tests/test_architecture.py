@@ -1,0 +1,168 @@
+"""The structure that ARCHITECTURE.md promises: layers, homes of heavy libraries, no cycles."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
+
+# From the bottom up; a module imports its own layer or a lower one.
+LAYERS = [
+    ("errors",),
+    ("results", "files", "progress"),
+    ("data",),
+    ("model",),
+    ("evaluation",),
+    ("recognition",),
+    ("training",),
+    ("visualization",),
+    ("commands",),
+    ("cli",),
+    ("__main__", ""),
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+HOMES = {
+    "torch": ("model.network", "training."),
+    "onnx": ("training.export",),
+    "safetensors": ("training.",),
+    "onnxruntime": ("model.",),
+    "PIL": ("data.images", "visualization.overlay", "visualization.samples"),
+    "matplotlib": ("visualization.figures", "visualization.style", "visualization.curves"),
+    "seaborn": ("visualization.figures",),
+    "pooch": ("data.mirrors",),
+    "typer": ("cli", "commands."),
+    "platformdirs": ("data.cache",),
+}
+NO_TORCH = ("training.recipe", "training.recipes", "training.run")
+STRANGERS = {"training": "recognition", "recognition": "training"}
+
+
+def _modules() -> dict[str, ast.Module]:
+    found: dict[str, ast.Module] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        name = name.removesuffix(".__init__") if name != "__init__" else ""
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(tree: ast.Module) -> set[str]:
+    """Full names of what a module imports anywhere, except for type checkers only."""
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _own_imports(name: str) -> set[str]:
+    """The digitlens modules that a module imports."""
+    own: set[str] = set()
+    for full in _imports(MODULES[name]):
+        if full.split(".")[0] != "digitlens":
+            continue
+        parts = full.split(".")[1:]
+        while parts and ".".join(parts) not in MODULES:
+            parts.pop()
+        own.add(".".join(parts))
+    return own - {name}
+
+
+def _layer(name: str) -> str:
+    return name.split(".", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name])
+def test_imports_point_down(name):
+    # The root is everybody's: only its version is taken from it, and it loads nothing itself.
+    for other in _own_imports(name) - {""}:
+        assert RANK[_layer(other)] <= RANK[_layer(name)], f"{name} imports {other}"
+        assert STRANGERS.get(_layer(name)) != _layer(other), f"{name} imports {other}"
+
+
+def test_evaluation_knows_neither_model_nor_recognition():
+    for name in MODULES:
+        if _layer(name) == "evaluation":
+            assert not {_layer(other) for other in _own_imports(name)} & {"model", "recognition"}
+
+
+def test_there_are_no_cycles():
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " → ".join([*path, name])
+        if name not in done:
+            for other in _own_imports(name) - {""}:
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in MODULES:
+        visit(name, ())
+    assert len(done) == len(MODULES)
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_heavy_libraries_stay_at_home(library):
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if any(full.split(".")[0] == library for full in _imports(tree))
+    }
+    assert users, f"nobody imports {library}: drop the rule"
+    assert all(name.startswith(HOMES[library]) for name in users), users
+    if library == "torch":
+        assert not users & set(NO_TORCH)
+
+
+def test_sub_packages_are_a_docstring_and_nothing_else():
+    for path in SOURCE.glob("*/__init__.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert len(body) == 1, path
+        assert isinstance(body[0], ast.Expr), path
+
+
+def test_every_module_says_its_purpose_and_keeps_to_300_lines():
+    for name, tree in MODULES.items():
+        assert ast.get_docstring(tree), f"{name} has no purpose line"
+    for path in SOURCE.rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+
+
+def test_nothing_is_called_utils():
+    names = {part for name in MODULES for part in name.split(".")}
+    assert not names & {"utils", "util", "common", "helpers", "misc"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import digitlens", "PIL onnxruntime typer rich torch matplotlib"),
+        ("import digitlens.cli", "PIL onnxruntime torch matplotlib rich"),
+        ("from digitlens import read", "torch matplotlib typer"),
+        ("import digitlens.training.recipes", "torch onnxruntime PIL"),
+    ],
+)
+def test_importing_loads_nothing_heavy(statement, unwanted):
+    program = f"{statement}; import sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {name.split(".")[0] for name in loaded} & set(unwanted.split())

@@ -1,0 +1,52 @@
+"""Files appear whole or not at all."""
+
+import json
+import stat
+
+import pytest
+
+from digitlens.files import atomic_path, sha256, write_bytes, write_json
+
+
+def test_a_file_and_its_folders_are_made(tmp_path):
+    write_bytes(tmp_path / "a" / "b.bin", b"123")
+    assert (tmp_path / "a" / "b.bin").read_bytes() == b"123"
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "x.txt"
+    write_bytes(path, b"old")
+
+    def interrupted() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
+    with atomic_path(tmp_path / "plot.png") as temporary:
+        assert temporary.suffix == ".png"
+        assert temporary.parent == tmp_path
+
+
+def test_others_may_read_what_is_written(tmp_path):
+    write_bytes(tmp_path / "x", b"")
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
+    write_json(tmp_path / "x.json", {"name": "größe"})
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert "größe" in text
+    assert json.loads(text) == {"name": "größe"}
+
+
+def test_sha256_is_the_known_one():
+    assert sha256(b"abc").startswith("ba7816bf8f01cfea")

@@ -1,0 +1,65 @@
+"""Boxes, digits and readings: what they refuse and what they tell."""
+
+import json
+
+import pytest
+
+from digitlens.results import Box, Digit, Reading, Status
+
+
+def _digit(value: int, status: Status = "digit") -> Digit:
+    rest = 0.1 / 9
+    probabilities = tuple(0.9 if index == value else rest for index in range(10))
+    return Digit(value, 0.9, probabilities, Box(0, 0, 5, 9), status)
+
+
+def _reading(*lines: tuple[Digit, ...]) -> Reading:
+    return Reading(lines, 100, 50, "m", "abc")
+
+
+@pytest.mark.parametrize("corners", [(5, 0, 5, 9), (0, 9, 5, 9), (6, 0, 5, 9)])
+def test_a_box_without_area_is_refused(corners):
+    with pytest.raises(ValueError, match=f"found {list(corners)}".replace("[", r"\[")):
+        Box(*corners)
+
+
+def test_a_box_measures_itself():
+    box = Box(2, 3, 7, 13)
+    assert (box.width, box.height, box.as_list()) == (5, 10, [2, 3, 7, 13])
+
+
+def test_a_digit_needs_ten_probabilities_and_a_value_among_them():
+    with pytest.raises(ValueError, match="expected 10 probabilities, found 9"):
+        Digit(1, 0.5, (0.1,) * 9, Box(0, 0, 1, 1))
+    with pytest.raises(ValueError, match="expected a digit from 0 to 9, found 10"):
+        Digit(10, 0.5, (0.1,) * 10, Box(0, 0, 1, 1))
+
+
+def test_alternatives_are_the_other_nine_most_probable_first():
+    probabilities = (0.0, 0.0, 0.1, 0.6, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0)
+    digit = Digit(3, 0.6, probabilities, Box(0, 0, 1, 1))
+    assert digit.alternatives[:2] == ((5, 0.3), (2, 0.1))
+    assert len(digit.alternatives) == 9
+
+
+def test_text_joins_lines_and_leaves_out_what_was_rejected():
+    reading = _reading(
+        (_digit(4), _digit(0, "unsure"), _digit(8, "rejected")),
+        (_digit(1, "rejected"),),
+        (_digit(7),),
+    )
+    assert reading.text == "40\n7"
+    assert [digit.value for digit in reading.digits] == [4, 0, 7]
+
+
+def test_an_empty_reading_is_an_answer():
+    assert _reading().text == ""
+    assert _reading().digits == ()
+
+
+def test_a_reading_goes_through_json():
+    reading = _reading((_digit(4), _digit(8, "rejected")))
+    told = json.loads(json.dumps(reading.as_dict()))
+    assert told["text"] == "4"
+    assert [digit["status"] for digit in told["lines"][0]] == ["digit", "rejected"]
+    assert told["lines"][0][0]["box"] == [0, 0, 5, 9]
