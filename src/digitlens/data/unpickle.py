@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from digitlens.errors import DataError
 
-INSTRUCTIONS = frozenset(
-    "PROTO GLOBAL BINPUT BINGET MARK TUPLE TUPLE1 TUPLE2 TUPLE3 REDUCE BUILD STOP NONE NEWFALSE "
-    "NEWTRUE BININT BININT1 BININT2 SHORT_BINSTRING BINSTRING".split()
-)
+INSTRUCTIONS = {
+    *("PROTO", "GLOBAL", "BINPUT", "BINGET", "REDUCE", "BUILD", "STOP"),
+    *("MARK", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "NONE", "NEWFALSE", "NEWTRUE"),
+    *("BININT", "BININT1", "BININT2", "SHORT_BINSTRING", "BINSTRING"),
+}
 CODES = {b"f4": np.dtype("<f4"), b"i8": np.dtype("<i8")}
 
 

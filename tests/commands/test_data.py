@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens.commands.data import data
+from digitlens.data.mnist import Mnist, Split
+from digitlens.errors import DataError
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the command with an empty cache, in an empty folder."""
+    monkeypatch.delenv("DIGITLENS_DATA", raising=False)
+    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(data)
+
+    def invoke(*arguments: str):
+        return CliRunner().invoke(app, list(arguments))
+
+    return invoke
+
+
+@pytest.fixture
+def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
+    """The folders that MNIST was asked of, while a small split stands in for it."""
+    asked: list = []
+
+    def load(data_dir):
+        asked.append(data_dir)
+        return Mnist(small_split, small_split)
+
+    monkeypatch.setattr("digitlens.data.mnist.load_mnist", load)
+    return asked
+
+
+def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded: list) -> None:
+    result = run()
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "missing\ttrain-images-idx3-ubyte\t47040016\t"
+    assert "digitlens data --fetch" in result.stderr
+    assert loaded == []
+
+
+def test_json_has_status_size_and_hash(run, tmp_path: Path) -> None:
+    shown = json.loads(run("--json").stdout)
+
+    assert shown["cache"] == str(tmp_path / "cache" / "mnist")
+    assert shown["complete"] is False
+    assert [file["status"] for file in shown["files"]] == ["missing"] * 4
+    assert shown["files"][3]["sha256"].startswith("ff7bcfd416de")
+
+
+def test_a_damaged_file_is_shown(run, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes(10_008))
+
+    result = run("--data-dir", str(folder))
+
+    assert f"damaged\tt10k-labels-idx1-ubyte\t10008\t{folder}" in result.stdout
+
+
+def test_fetching_asks_for_mnist(run, loaded: list) -> None:
+    assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
+    assert loaded == [Path("somewhere")]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_samples_are_drawn_and_the_path_printed(run, tmp_path: Path) -> None:
+    result = run("--show")
+
+    assert result.stdout == "samples.png\n"
+    with Image.open(tmp_path / "samples.png") as sheet:
+        assert np.asarray(sheet).std() > 10
+
+
+@pytest.mark.usefixtures("loaded")
+def test_samples_go_where_the_user_says(run, tmp_path: Path) -> None:
+    shown = json.loads(run("--show", "--out", "new/sheet.jpg", "--json").stdout)
+
+    assert shown["samples"] == "new/sheet.jpg"
+    assert (tmp_path / "new" / "sheet.jpg").stat().st_size > 1000
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path: Path) -> None:
+    result = run("--show", "--out", "sheet.xyz")
+
+    assert isinstance(result.exception, DataError)
+    assert "sheet.xyz" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.mark.mnist
+@pytest.mark.usefixtures("mnist")
+def test_the_real_files_are_verified() -> None:
+    app = typer.Typer()
+    app.command()(data)
+
+    shown = json.loads(CliRunner().invoke(app, ["--json"]).stdout)
+
+    assert shown["complete"] is True
