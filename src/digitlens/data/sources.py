@@ -96,5 +96,7 @@ def _take(
             keep(file, content)
     lacking = gathered.missing(wanted)
     if lacking:
-        reason = f"has no {', '.join(file.name for file in lacking)}"
-        gathered.problems.append(Problem(source, reason))
+        names = ", ".join(file.name for file in lacking)
+        gathered.problems.append(
+            Problem(source, "has none of them" if lacking == wanted else f"has no {names}")
+        )
