@@ -47,5 +47,5 @@ def main() -> None:
     """Runs the command line."""
     try:
         app()
-    except DigitlensError as error:
+    except (DigitlensError, OSError) as error:  # OSError: a folder that cannot be written, say
         sys.exit(f"digitlens: {error}")

@@ -1,0 +1,58 @@
+"""The command line as a whole: help, version, and errors in one line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from digitlens import __version__
+
+COMMANDS = ["read", "predict", "train", "evaluate", "data"]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "digitlens", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_help_lists_every_command():
+    done = _run("--help")
+    assert done.returncode == 0
+    assert all(f" {command} " in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    done = _run(command, "--help")
+    assert done.returncode == 0
+    assert f"digitlens {command}" in done.stdout
+
+
+def test_version():
+    assert _run("--version").stdout == f"digitlens {__version__}\n"
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path):
+    done = _run("evaluate", "--model", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("digitlens: no model ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    done = _run("train", "--out", str(tmp_path / "file" / "run"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_misuse_is_exit_code_2():
+    assert _run("read", "--no-such-option").returncode == 2
+
+
+def test_importing_writes_nothing(tmp_path):
+    program = "import digitlens, digitlens.cli"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert not list(tmp_path.iterdir())
