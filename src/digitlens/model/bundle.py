@@ -162,7 +162,7 @@ def _problems(raw: dict[str, Any]) -> list[str]:
 def _check_versions(path: Path, raw: dict[str, Any]) -> None:
     if raw["format"] != FORMAT:
         raise ModelError(
-            f"{path} has format {raw['format']}, this digitlens reads format {FORMAT}: "
+            f"{path} has format {raw['format']!r}, this digitlens reads format {FORMAT}: "
             "update digitlens, or export the model with this version"
         )
     if raw.get("framing", FRAMING) != FRAMING:

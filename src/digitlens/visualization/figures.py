@@ -81,7 +81,8 @@ def draw_confusion(report: Report, path: Path) -> None:
             annot_kws={"fontsize": 13},
             cmap=_MISTAKES,
             norm=LogNorm(1, highest),
-            vmin=1,
+            vmin=1,  # read by seaborn even when there is no mistake to take it from
+            vmax=highest,
             square=True,
             linewidths=1.5,
             cbar_kws={"label": "mistakes, on a logarithmic scale", "shrink": 0.72, "pad": 0.03},

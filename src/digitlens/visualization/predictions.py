@@ -81,12 +81,12 @@ def _spread(ranked: Indices, number: int) -> Indices:
 
 def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
     rows = 1 + max((row for row, _ in sheet.cells), default=0)
-    with canvas(path, 11, 1.1 + rows * 1.32) as figure:
+    with canvas(path, 11, 1.1 + rows * 1.42) as figure:
         axes = figure.add_subplot()
         axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap="gray_r", interpolation="nearest")
         for (row, column), index in sheet.cells.items():
             _caption(axes, report, index, column * WIDE + WIDE / 2, row * HIGH + 30)
-        for row, name in enumerate(sheet.row_names):
+        for row, name in enumerate(sheet.row_names[:rows]):
             axes.text(-2, row * HIGH + 16, name, ha="right", va="center", color=SOFT, fontsize=11)
         headline(axes, sheet.title, sheet.note)
         axes.set_axis_off()

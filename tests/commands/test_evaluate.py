@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import typer
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
+
+from digitlens import files
+from digitlens.commands.evaluate import evaluate
+from digitlens.data import mnist as data
+from digitlens.data.mnist import Mnist, Split
+from digitlens.errors import DataError, ModelError
+from digitlens.model.bundle import Card, write_bundle
+
+PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
+
+
+def graph(last="Softmax"):
+    """Reads a digit off a bright bar that stands further right for a larger digit."""
+    weights = np.zeros((28, 28, 10), np.float32)
+    for digit in range(10):
+        weights[:, 2 * digit : 2 * digit + 2, digit] = 1 / 1000
+    constants = {"flat": np.array([-1, 784]), "weights": weights.reshape(784, 10)}
+    nodes = [
+        helper.make_node("Reshape", ["tiles", "flat"], ["pixels"]),
+        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["numbers", "weights"], ["sums"]),
+        helper.make_node(last, ["sums"], ["probabilities"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "bars",
+            [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
+            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, and forty tiles of which the first is labelled wrong for MNIST."""
+    digits = np.arange(40) % 10
+    tiles = np.zeros((40, 28, 28), np.uint8)
+    for tile, digit in zip(tiles, digits, strict=True):
+        tile[:, 2 * digit : 2 * digit + 2] = 255
+    labels = digits.astype(np.uint8)
+    labels[0] = 9
+    split = Split(tiles, labels)
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(split, split))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    def make(**changes):
+        card = Card(name="bars", version="0.0", sha256=files.sha256(graph()), **changes)
+        write_bundle(tmp_path / "model" / "bars", card, graph())
+        return "model/bars"
+
+    return make
+
+
+@pytest.fixture
+def foreign(here):
+    def make(last="Softmax"):
+        (here / "their net.onnx").write_bytes(graph(last))
+        return "their net.onnx"
+
+    return make
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, arguments)
+
+
+def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here, bundle):
+    done = run("--model", bundle())
+    assert done.exit_code == 0, done.output
+    assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout
+    assert "9 → 0: 1" in done.stdout
+    assert "written" not in done.stdout
+    assert "written to evaluation-bars: report.json, confusion.png" in done.stderr
+    folder = here / "evaluation-bars"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
+    report = json.loads((folder / "report.json").read_text())
+    assert report["model"]["name"] == "bars"
+    assert report["model"]["sha256"] == files.sha256(graph())
+    assert report["data"]["name"] == "MNIST test"
+    assert [row["index"] for row in report["wrong"]] == [0]
+
+
+@pytest.mark.usefixtures("here")
+def test_piped_output_is_plain_text_that_fits_the_width(bundle):
+    lines = run("--model", bundle()).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert not set("│─┃━") & set(text)
+    table = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert table["macro"][-1] == table["weighted"][-1] == "40"
+    assert len([line for line in lines if line.split()[:1] == ["9"]]) == 2
+
+
+def test_json_is_the_report_and_nothing_else(here, bundle):
+    done = run("--model", bundle(), "--json", "--out", "elsewhere")
+    assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
+    assert not (here / "evaluation-bars").exists()
+
+
+def test_a_foreign_model_is_told_what_it_is_given(here, foreign):
+    done = run("--model", foreign())
+    assert done.exit_code == 0, done.output
+    for part in ("MNIST (28 x 28", "layout uint8[N, 28, 28]", "byte (0 to 255)", "probabilities"):
+        assert part in done.stderr
+    report = json.loads((here / "evaluation-their-net" / "report.json").read_text())
+    assert report["model"]["name"] == "their net"
+    assert report["model"]["given"]["pixels"] == "byte (0 to 255)"
+    assert report["accuracy"] == 0.975
+
+
+def test_a_foreign_model_of_logits_needs_the_option(here, foreign):
+    done = run("--model", foreign("Identity"))
+    assert isinstance(done.exception, ModelError)
+    assert "--outputs logits" in str(done.exception)
+    assert not (here / "evaluation-their-net").exists()
+    assert run("--model", foreign("Identity"), "--outputs", "logits").exit_code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_options_of_foreign_models_are_refused_for_ones_own(bundle):
+    done = run("--model", bundle(), "--pixels", "unit")
+    assert done.exit_code == 2
+    assert "--pixels" in done.stderr
+
+
+def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
+    recipe = {"validation": "random", "validation_share": 0.25, "seed": 3}
+    done = run("--model", bundle(recipe=recipe), "--split", "validation")
+    assert done.exit_code == 0, done.output
+    report = json.loads((here / "evaluation-bars" / "report.json").read_text())
+    assert report["data"]["name"] == "MNIST validation, 25% by random, seed 3"
+    assert 0 < report["n"] < 40
+
+
+@pytest.mark.usefixtures("here")
+def test_validation_of_a_model_without_a_recipe_is_refused(bundle, foreign):
+    for model in (bundle(), foreign()):
+        done = run("--model", model, "--split", "validation")
+        assert isinstance(done.exception, ModelError)
+        assert "use --split test" in str(done.exception)
+
+
+def test_without_the_plots_extra_the_numbers_still_come(here, bundle, monkeypatch):
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.figures", raising=False)
+    monkeypatch.setitem(sys.modules, "seaborn", None)  # as if it were not installed
+    done = run("--model", bundle())
+    assert done.exit_code == 0, done.output
+    assert "97.50%" in done.stdout
+    assert "pip install 'digitlens[plots]'" in done.stderr
+    assert [path.name for path in (here / "evaluation-bars").iterdir()] == ["report.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(here, bundle):
+    (here / "occupied").write_text("a file")
+    done = run("--model", bundle(), "--out", "occupied")
+    assert isinstance(done.exception, DataError)
+    assert "occupied cannot be written" in str(done.exception)
+    assert "97.50%" in done.stdout
+
+
+def test_a_missing_model_is_one_line_and_exit_code_1(tmp_path):
+    for name in ("nothing", "nothing.onnx"):
+        done = subprocess.run(
+            [sys.executable, "-m", "digitlens", "evaluate", "--model", name],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("digitlens: no")
+        assert done.stderr.count("\n") == 1
