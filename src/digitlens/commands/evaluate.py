@@ -174,8 +174,8 @@ def _print(report: Report) -> None:
     for part in (_summary(report), _classes(report), _confusions(report)):
         console.print(part)
         console.print()
-    pairs = ", ".join(f"{p.truth} → {p.predicted}: {p.count}" for p in report.confused_pairs)
-    console.print(f"most confused (truth → read as): {pairs or 'none'}", soft_wrap=True)
+    pairs = ", ".join(f"{p.truth} as {p.predicted} ({p.count})" for p in report.confused_pairs)
+    console.print(f"most confused: {pairs or 'none'}", soft_wrap=True)
 
 
 def _summary(report: Report) -> Table:
@@ -214,7 +214,7 @@ def _confusions(report: Report) -> Table:
     table = _table("truth \\ read as", *(str(digit) for digit in range(10)))
     for truth, row in enumerate(report.confusion.tolist()):
         cells = [
-            Text(str(count) if count else "·", "dim" if truth == read or not count else "red")
+            Text(str(count) if count else ".", "dim" if truth == read or not count else "red")
             for read, count in enumerate(row)
         ]
         table.add_row(str(truth), *cells)

@@ -37,8 +37,9 @@ from digitlens.visualization.style import (
 )
 
 _MISTAKES = LinearSegmentedColormap.from_list("mistakes", ["#FDE9DC", "#F6B48F", RED, "#5E1402"])
-# Where an axis of scores may start: the highest below the lowest score.
-_STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995)
+# Where an axis of scores may start: the highest that leaves the lowest bar a quarter of the axis,
+# since a bar that almost vanishes looks like a score of almost nothing.
+_STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 
 
 def draw_report(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
@@ -109,7 +110,7 @@ def draw_classes(report: Report, path: Path) -> None:
         "F1": (GREEN, [row.f1 for row in report.classes]),
     }
     lowest = min(min(values) for _, values in series.values())
-    start = max((floor for floor in _STARTS if floor < lowest), default=0.0)
+    start = max((at for at in _STARTS if lowest - at >= (1 - at) / 4), default=0.0)
     with canvas(path, 10.5, 5.2) as figure:
         axes = figure.add_subplot()
         for place, (name, (colour, values)) in enumerate(series.items()):
@@ -123,6 +124,7 @@ def draw_classes(report: Report, path: Path) -> None:
         axes.set_ylim(start, 1)
         axes.set_xlim(-0.6, 9.6)
         axes.set_ylabel("score")
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=" %"))
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
@@ -234,7 +236,7 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     axes.set_ylabel("share that is right")
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.grid()
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 def _make_logarithmic(axes: Axes) -> None:

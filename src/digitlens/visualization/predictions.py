@@ -81,7 +81,8 @@ def _spread(ranked: Indices, number: int) -> Indices:
 
 def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
     rows = 1 + max((row for row, _ in sheet.cells), default=0)
-    with canvas(path, 11, 1.1 + rows * 1.42) as figure:
+    row_height = 1.32 if sheet.row_names else 1.42  # names take some width, so tiles are smaller
+    with canvas(path, 11, 1.1 + rows * row_height) as figure:
         axes = figure.add_subplot()
         axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap="gray_r", interpolation="nearest")
         for (row, column), index in sheet.cells.items():
