@@ -1,0 +1,274 @@
+"""Decodes anything a person may call a picture into a page, safely, and resizes arrays.
+
+The home of Pillow. Knows formats, orientation, transparency and size limits, but no digits.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from digitlens.errors import ImageError
+
+Page: TypeAlias = npt.NDArray[np.uint8]
+Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
+
+MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF or PPM"
+_MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Files that people take for pictures and that the decoders here do not read.
+_NEIGHBOURS = (
+    (b"<svg", "an SVG drawing: export it as PNG"),
+    (b"<?xml", "an XML or SVG file: export it as PNG"),
+    (b"%PDF", "a PDF: export its page as PNG"),
+    (b"ftyphe", "a HEIC photo: save it as JPEG"),
+    (b"ftypmif1", "a HEIC photo: save it as JPEG"),
+    (b"ftypavif", "an AVIF picture: save it as PNG"),
+    (b"<html", "a web page, not a picture"),
+    (b"<!doctype", "a web page, not a picture"),
+)
+
+
+def load_image(source: Source) -> Page:
+    """Decodes a picture: upright, transparency flattened on white, first frame or page only.
+
+    Args:
+        source: A path, the bytes of a file, a binary file object, a Pillow image, or an array.
+            An array is [H, W] gray, [H, W, 3] RGB or [H, W, 4] RGBA, and its dtype alone decides
+            the scale: uint8 is 0..255, uint16 is 0..65535, bool is black and white, and floats
+            are 0..1.
+
+    Returns:
+        uint8[H, W] for a gray picture, uint8[H, W, 3] for one in colour.
+
+    Raises:
+        ImageError: The file is missing, unreadable, empty, no picture, damaged, or has more than
+            ``MAX_PIXELS`` pixels, which is checked before pixels are decoded.
+        TypeError: ``source`` is of none of these types, or the array of none of these dtypes.
+        ValueError: The array has none of these shapes, or floats outside 0..1.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        with _quiet():
+            return _decode(source, "image")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_stream(io.BytesIO(source), "image")
+    if isinstance(source, str | os.PathLike):
+        return _from_path(Path(source))
+    if hasattr(source, "read"):
+        return _from_stream(source, str(getattr(source, "name", "image")))
+    raise TypeError(
+        "expected a path, bytes, a binary file object, a Pillow image or an array, "
+        f"found {type(source).__name__}"
+    )
+
+
+def resize(
+    plane: npt.NDArray[np.floating[Any]], width: int, height: int
+) -> npt.NDArray[np.float32]:
+    """Resizes one plane: area average when it shrinks, bilinear when it grows.
+
+    Args:
+        plane: float32[H, W].
+        width: New width in pixels, at least 1.
+        height: New height in pixels, at least 1.
+
+    Returns:
+        float32[height, width].
+    """
+    if plane.shape == (height, width):
+        return plane
+    shrinks = height * width < plane.size
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(picture.resize((width, height), method))
+
+
+def shrink(page: Page, longest: int) -> Page:
+    """A page scaled down by area averaging so that no side is longer than ``longest`` pixels."""
+    height, width = page.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return page
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
+
+
+def _from_path(path: Path) -> Page:
+    try:
+        with path.open("rb") as stream:
+            return _from_stream(stream, str(path))
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: is a folder, expected a picture") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a path with a null character
+        raise ImageError(f"{str(path)!r}: is not a path ({error})") from error
+
+
+def _from_stream(stream: BinaryIO, name: str) -> Page:
+    if not (hasattr(stream, "seekable") and stream.seekable()):
+        stream = io.BytesIO(_read_all(stream))
+    start = stream.read(512)
+    if not isinstance(cast(object, start), bytes):
+        raise TypeError(f"expected a file opened in binary mode, {name} gives text")
+    stream.seek(-len(start), io.SEEK_CUR)
+    if not start:
+        raise ImageError(f"{name}: is empty, expected a picture")
+    with _quiet():
+        return _decode(_open(stream, name, start), name)
+
+
+def _read_all(stream: BinaryIO) -> bytes:
+    content = stream.read()
+    if not isinstance(cast(object, content), bytes):
+        raise TypeError("expected a file object that gives bytes")
+    return content
+
+
+def _open(stream: BinaryIO, name: str, start: bytes) -> Image.Image:
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: {_what_it_is(start)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: {_too_large('far more')}") from error
+    except Exception as error:  # decoders raise nearly everything on hostile bytes
+        raise ImageError(f"{name}: {_damaged(error)}") from error
+
+
+def _decode(image: Image.Image, name: str) -> Page:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{name}: {_too_large(f'{image.width} x {image.height}')}")
+    try:
+        image.load()
+        orientation = _orientation(image)
+        if orientation in _UPRIGHT:
+            image = image.transpose(_UPRIGHT[orientation])
+        page = _to_page(image)
+    except Exception as error:  # decoders raise nearly everything on hostile bytes
+        raise ImageError(f"{name}: {_damaged(error)}") from error
+    if page.size == 0:
+        raise ImageError(f"{name}: has no pixels")
+    return page
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels, which are fine
+        return 1
+
+
+def _to_page(image: Image.Image) -> Page:
+    if image.mode in _MODES_16 or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _from_array(np.asarray(image).astype(np.uint16))
+    if image.mode == "F":
+        return _from_array(np.asarray(image))
+    if image.mode == "I":
+        raise ValueError("32-bit whole numbers have no known scale; save it with 8 or 16 bits")
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        return _flatten(image)
+    return np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _flatten(image: Image.Image) -> Page:
+    gray = image.mode in ("1", "L", "LA", "La")
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return np.array(Image.alpha_composite(white, rgba).convert("L" if gray else "RGB"))
+
+
+def _from_array(array: npt.NDArray[Any]) -> Page:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise ValueError(
+            f"expected an array [H, W], [H, W, 3] or [H, W, 4], found {list(array.shape)}"
+        )
+    if array.size == 0:
+        raise ImageError("image: has no pixels")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ImageError(f"image: {_too_large(f'{array.shape[1]} x {array.shape[0]}')}")
+    page = _to_uint8(array)
+    if page.ndim == 3 and page.shape[2] == 4:
+        return _flatten(Image.fromarray(np.ascontiguousarray(page)))
+    return np.array(page)
+
+
+def _to_uint8(array: npt.NDArray[Any]) -> Page:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"expected an array of uint8, uint16, bool or floats in 0..1, found {array.dtype}"
+        )
+    if not bool(np.all((array >= 0) & (array <= 1))):
+        raise ValueError("expected floats in 0..1: divide by the largest possible value")
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def _what_it_is(start: bytes) -> str:
+    head = start.lower()
+    found = next((what for mark, what in _NEIGHBOURS if mark.lower() in head), None)
+    return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
+
+
+def _too_large(size: str) -> str:
+    return f"claims {size} pixels, at most {MAX_PIXELS:,} are decoded: make it smaller"
+
+
+def _damaged(error: Exception) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"is damaged or cut off ({reason}): save or copy it again"
+
+
+_quiet_lock = threading.Lock()
+_quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    # Pillow warns about odd files; here they either decode or raise. `catch_warnings` alone leaves
+    # warnings switched off for good when two threads leave it in the order they came in.
+    with _quiet_lock:
+        if _quiet_state["depth"] == 0:
+            _quiet_state["saved"] = warnings.catch_warnings()
+            _quiet_state["saved"].__enter__()
+            warnings.simplefilter("ignore")
+        _quiet_state["depth"] += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_state["depth"] -= 1
+            if _quiet_state["depth"] == 0:
+                _quiet_state["saved"].__exit__(None, None, None)
