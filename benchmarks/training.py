@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `digitlens train` sets it
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `digitlens train` sets it
 
 import torch
 

@@ -31,7 +31,7 @@ HOMES = {
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),
     "PIL": ("data.images", "visualization.overlay", "visualization.samples"),
-    "matplotlib": ("visualization.figures", "visualization.style", "visualization.curves"),
+    "matplotlib": ("visualization.figures", "visualization.style", "visualization.predictions"),
     "seaborn": ("visualization.figures",),
     "pooch": ("data.mirrors",),
     "typer": ("cli", "commands."),

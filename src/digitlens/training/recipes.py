@@ -21,9 +21,11 @@ RECIPES: dict[str, Recipe] = {
         batch_norm=True,
         dense=0,
         dropout=0.0,
-        learning_rate=0.01,
+        learning_rate=0.02,
         batch_size=256,
         epochs=2,
+        label_smoothing=0.1,
+        average=0.98,
     ),
 }
 

@@ -113,7 +113,9 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
                     bar.update(task, completed=step, state=state)
 
             with reduced:
-                val_loss, val_accuracy = _score(averaged, validation_tiles, validation_labels)
+                val_loss, val_accuracy = _score(
+                    averaged, validation_tiles, validation_labels, recipe.label_smoothing
+                )
             seconds = time.perf_counter() - start
             progress.history.append(
                 {
@@ -156,11 +158,17 @@ def _placed(network: DigitNetwork, device: Device) -> DigitNetwork:
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def _score(network: nn.Module, tiles: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Cross-entropy and accuracy."""
+def _score(
+    network: nn.Module, tiles: Tensor, labels: Tensor, smoothing: float
+) -> tuple[float, float]:
+    """Cross-entropy and accuracy.
+
+    The loss is the one that is trained, smoothing included: without it, a smoothed network looks
+    worse the longer it learns, for a temperature that export sets right, and stops at once.
+    """
     logits = predict_logits(network, tiles)
-    right = (logits.argmax(1) == labels).float().mean()
-    return functional.cross_entropy(logits, labels).item(), right.item()
+    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    return loss.item(), (logits.argmax(1) == labels).float().mean().item()
 
 
 def new_network(recipe: Recipe) -> DigitNetwork:
