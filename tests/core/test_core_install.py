@@ -1,0 +1,75 @@
+"""The wheel with its core dependencies alone reads pictures: no torch, no OpenCV, no SciPy.
+
+`make test` runs this in an environment that has nothing but the wheel and pytest.
+"""
+
+import csv
+import importlib.util
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import distribution, distributions
+from pathlib import Path
+
+import pytest
+
+import digitlens
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SITE = Path(sysconfig.get_path("purelib"))
+# What pip and the tests need is not part of the product.
+TOOLS = {"pip", "setuptools", "wheel", "pytest", "pluggy", "iniconfig"}
+LIMIT_MB = 200
+
+
+def _run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "digitlens", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_digitlens_comes_from_the_wheel():
+    assert SITE in Path(digitlens.__file__).parents
+
+
+@pytest.mark.parametrize("name", ["torch", "cv2", "scipy", "matplotlib", "pooch", "onnx"])
+def test_no_extra_is_installed(name):
+    assert importlib.util.find_spec(name) is None
+
+
+def test_every_example_is_read_without_torch(tmp_path):
+    with (EXAMPLES / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        expected = {row["file"]: row["text"] for row in csv.DictReader(stream)}
+    found = {name: digitlens.read(EXAMPLES / name).text for name in expected}
+    assert len(expected) >= 6
+    assert found == expected
+    done = _run("read", *(EXAMPLES / name for name in expected), cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) >= len(expected)
+
+
+@pytest.mark.parametrize(("command", "extra"), [("train", "train")])
+def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, tmp_path):
+    done = _run(command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"pip install 'digitlens[{extra}]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_installed_size_stays_within_its_limit():
+    """Sums what each distribution recorded as its own, byte-compiled files included."""
+    total = 0
+    for package in distributions(path=[str(SITE)]):
+        if package.metadata["Name"].lower() not in TOOLS:
+            paths = [Path(str(package.locate_file(entry))) for entry in package.files or []]
+            total += sum(path.stat().st_size for path in paths if path.is_file())
+    assert total / 1e6 < LIMIT_MB, f"{total / 1e6:.0f} MB installed"
+
+
+def test_the_model_and_the_licences_are_in_the_wheel():
+    names = {str(entry) for entry in distribution("digitlens").files or []}
+    assert "digitlens/model/pretrained/default/model.onnx" in names
+    assert "digitlens/data/mnist_writers.npz" in names
+    assert "digitlens/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("licenses/LICENSES/QMNIST.txt") for name in names)

@@ -1,0 +1,62 @@
+"""The README keeps its word: examples give what they show, options exist, tables are records."""
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = re.compile(r"^ {4}(digitlens .+?)(?:\s{2,}#.*)?$", re.MULTILINE)
+TABLE = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+
+def test_the_python_example_gives_what_it_shows(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        example = doctest.DocTestParser().get_doctest(block, {}, "README.md", "README.md", 0)
+        assert example.examples
+        assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+
+
+def test_commands_are_shown():
+    assert len(COMMAND.findall(README)) >= 8
+
+
+@pytest.mark.parametrize("command", COMMAND.findall(README))
+def test_every_option_shown_exists(command):
+    name, *options = [command.split()[1], *re.findall(r" (--[a-z-]+)", command)]
+    done = subprocess.run(
+        [sys.executable, "-m", "digitlens", name, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200", "PATH": ""},
+    )
+    assert all(f"{option} " in done.stdout for option in options)
+
+
+def test_every_table_is_that_of_its_record():
+    tables = TABLE.findall(README)
+    assert tables
+    for record, table in tables:
+        assert table == (ROOT / record).read_text(encoding="utf-8")
+
+
+def test_every_link_leads_somewhere():
+    targets = [target for target in LINK.findall(README) if "://" not in target]
+    assert targets
+    assert all((ROOT / target).exists() for target in targets)
+
+
+def test_every_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^ {4}make (\w+)", README, re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
