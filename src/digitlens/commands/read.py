@@ -125,16 +125,16 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()  # some file systems hold A.png and a.png for the same
 
 
-def _printable(path: str, out: TextIO) -> str:
+def _printable(text: str, out: TextIO) -> str:
     encoding = out.encoding or "utf-8"
-    return path.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _print_lines(
     readings: Iterable[tuple[str, Reading]], out: TextIO, line: Callable[[str, Reading], str]
 ) -> None:
     for path, reading in readings:
-        print(line(_printable(path, out), reading), file=out, flush=True)
+        print(_printable(line(path, reading), out), file=out, flush=True)
 
 
 def _text_line(path: str, reading: Reading) -> str:
@@ -167,7 +167,7 @@ def _print_table(readings: list[tuple[str, Reading]]) -> None:
         table.add_column(heading, overflow="fold")
     for path, reading in readings:
         least = min((digit.confidence for digit in reading.digits), default=None)
-        sure = "" if least is None else f"{int(100 * least)} %"
+        sure = "" if least is None else f"{min(99, int(100 * least))} %"
         table.add_row(
             Text(_printable(path, sys.stdout)), _digits(reading), sure, Text(_doubts(reading))
         )

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ Page: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
 MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF or PPM"
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -131,22 +131,19 @@ def _from_path(path: Path) -> Page:
 
 
 def _from_stream(stream: BinaryIO, name: str) -> Page:
-    if not (hasattr(stream, "seekable") and stream.seekable()):
-        stream = io.BytesIO(_read_all(stream))
-    start = stream.read(512)
-    if not isinstance(cast(object, start), bytes):
-        raise TypeError(f"expected a file opened in binary mode, {name} gives text")
-    stream.seek(-len(start), io.SEEK_CUR)
+    if not stream.seekable() or stream.tell() != 0:  # Pillow reads from the very start
+        stream = io.BytesIO(_content(stream.read(), name))
+    start = _content(stream.read(512), name)
+    stream.seek(0)
     if not start:
         raise ImageError(f"{name}: is empty, expected a picture")
     with _quiet():
         return _decode(_open(stream, name, start), name)
 
 
-def _read_all(stream: BinaryIO) -> bytes:
-    content = stream.read()
-    if not isinstance(cast(object, content), bytes):
-        raise TypeError("expected a file object that gives bytes")
+def _content(content: object, name: str) -> bytes:
+    if not isinstance(content, bytes):
+        raise TypeError(f"expected a binary file object, {name} gives {type(content).__name__}")
     return content
 
 

@@ -161,8 +161,8 @@ def _draw_label(
 
 
 def _label(digit: Digit) -> tuple[str, str]:
-    # Rounded down: 99.7 % is not certain, and neither is 79.9 % above a threshold of 80 %.
-    return f"{digit.value}{_MARKS[digit.status]}", f"{int(100 * digit.confidence)}%"
+    # Rounded down, and never 100 %: nothing here is certain.
+    return f"{digit.value}{_MARKS[digit.status]}", f"{min(99, int(100 * digit.confidence))}%"
 
 
 def _draw_footer(
