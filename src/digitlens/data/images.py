@@ -6,6 +6,7 @@ The home of Pillow. Knows formats, orientation, transparency and size limits, bu
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 import warnings
@@ -248,14 +249,16 @@ def _damaged(error: Exception) -> str:
     return f"is damaged or cut off ({reason}): save or copy it again"
 
 
+_silent = logging.NullHandler()
 _quiet_lock = threading.Lock()
 _quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
 
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    # Pillow warns about odd files; here they either decode or raise. `catch_warnings` alone leaves
+    # Pillow warns and logs about odd files; here they decode or raise. `catch_warnings` alone leaves
     # warnings switched off for good when two threads leave it in the order they came in.
+    logging.getLogger("PIL").addHandler(_silent)
     with _quiet_lock:
         if _quiet_state["depth"] == 0:
             _quiet_state["saved"] = warnings.catch_warnings()

@@ -121,4 +121,4 @@ def _centre(digit: Tile) -> Tile:
 
 def _start(mass: npt.NDArray[np.int64]) -> int:
     centre = float((mass * (np.arange(len(mass)) + 0.5)).sum() / mass.sum())
-    return int(np.clip(np.floor(SIDE / 2 + 1 - centre), 0, SIDE - len(mass)))
+    return int(np.clip(np.ceil(SIDE / 2 - centre), 0, SIDE - len(mass)))
