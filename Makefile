@@ -38,7 +38,7 @@ demo: $(VENV)/.demo
 	rm -rf demo
 	$(BIN)/digitlens train --recipe fast --out demo/run
 	$(BIN)/digitlens evaluate --model demo/run --out demo/evaluation
-	$(BIN)/digitlens read examples --annotate demo/read
+	$(BIN)/digitlens read examples/*.png examples/*.jpg --annotate demo/read
 	@echo
 	@echo "demo/run         the network just trained: recipe, history, curves.png, model/"
 	@echo "demo/evaluation  how good it is: report.json and pictures"
@@ -60,6 +60,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/footprint.py
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist demo

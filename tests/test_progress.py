@@ -1,6 +1,6 @@
 """Progress is for terminals: a pipe gets nothing."""
 
-from digitlens.progress import stderr_console, work_bar
+from digitlens.progress import note, work_bar
 
 
 def test_a_bar_is_silent_without_a_terminal(capsys):
@@ -12,7 +12,8 @@ def test_a_bar_is_silent_without_a_terminal(capsys):
     assert captured.err.strip() == ""
 
 
-def test_notes_go_to_standard_error(capsys):
-    stderr_console().print("a note")
+def test_notes_go_to_standard_error_in_one_line(capsys):
+    text = "run  pip install 'digitlens[train]'  " + "and so on " * 20
+    note(text)
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "a note\n")
+    assert (captured.out, captured.err) == ("", text + "\n")

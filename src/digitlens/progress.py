@@ -16,6 +16,11 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def note(text: str) -> None:
+    """Tells the user something that is not a result; never wrapped, brackets stay brackets."""
+    stderr_console().print(text, markup=False, soft_wrap=True)
+
+
 def work_bar(*columns: str) -> Progress:
     """A progress bar with a description, a bar, a count, the time left and further text columns.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
-from digitlens.progress import stderr_console, work_bar
+from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -81,7 +81,7 @@ def evaluate(
         _print(report)
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
     written = _write(report, tiles, folder)
-    stderr_console().print(f"written to {folder}: {', '.join(written)}", soft_wrap=True)
+    note(f"written to {folder}: {', '.join(written)}")
 
 
 def _open(
@@ -93,7 +93,7 @@ def _open(
         kind = outputs.value if outputs else "probabilities"
         foreign = ForeignClassifier(model, pixels.value if pixels else None, kind)
         given = "; ".join(f"{topic} {text}" for topic, text in foreign.given.items())
-        stderr_console().print(f"{model}: {given}", soft_wrap=True)
+        note(f"{model}: {given}")
         return foreign
     if pixels or outputs:
         raise typer.BadParameter(
@@ -162,7 +162,7 @@ def _draw(report: Report, tiles: Split, folder: Path) -> list[Path]:
         with needs_extra("plots"):
             from digitlens.visualization.figures import draw_report
     except MissingExtraError as error:
-        stderr_console().print(f"no pictures: {error}", markup=False, soft_wrap=True)
+        note(f"no pictures: {error}")
         return []
     return draw_report(report, tiles.tiles, folder)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digitlens.errors import MissingExtraError, needs_extra
-from digitlens.progress import stderr_console
+from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.data.mnist import Split
@@ -72,16 +72,15 @@ def _train(
     from digitlens.data.splits import split_validation
     from digitlens.training.run import start_run
 
-    console = stderr_console()
     device = choose_device(recipe.precision)
-    console.print(f"device: {device.reason}")
+    note(f"device: {device.reason}")
     training, validation = split_validation(
         load_mnist(data_dir).train,
         recipe.validation,
         fraction=recipe.validation_share,
         seed=recipe.seed,
     )
-    console.print(
+    note(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
     )
@@ -90,7 +89,7 @@ def _train(
     try:
         trained = train_network(recipe, training, validation, folder, resume=resume, device=device)
     except KeyboardInterrupt:
-        console.print(f"stopped; go on with  digitlens train --resume {folder}")
+        note(f"stopped; go on with  digitlens train --resume {folder}")
         raise typer.Exit(INTERRUPTED) from None
     _draw_curves(trained, folder)
     _export(trained, recipe, folder, validation)
@@ -122,7 +121,7 @@ def _draw_curves(trained: Trained, folder: Path) -> None:
         with needs_extra("plots"):
             from digitlens.visualization.figures import draw_curves
     except MissingExtraError as error:
-        stderr_console().print(f"no {CURVES}: {error}")
+        note(f"no {CURVES}: {error}")
         return
     draw_curves(trained.history, folder / CURVES)
 

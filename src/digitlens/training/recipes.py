@@ -12,7 +12,24 @@ from digitlens.errors import RecipeError
 from digitlens.training.recipe import Recipe, defaults, kind, listed
 
 RECIPES: dict[str, Recipe] = {
-    "standard": Recipe(),
+    "standard": Recipe(
+        architecture="fast",
+        widths=(32, 64, 128),
+        kernels=(5, 3, 3),
+        batch_norm=True,
+        dense=0,
+        dropout=0.0,
+        learning_rate=0.004,
+        epochs=13,
+        average=0.995,
+        shift=2.0,
+        rotate=10.0,
+        scale=0.1,
+        shear=10.0,
+        elastic=0.5,
+        thickness=0.3,
+    ),
+    # The textbook: two blocks of convolution, ReLU and max pooling, dropout, dense, softmax.
     "classic": Recipe(),
     "fast": Recipe(
         architecture="fast",
