@@ -256,7 +256,7 @@ _quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    # Pillow warns and logs about odd files; here they decode or raise. `catch_warnings` alone leaves
+    # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone leaves
     # warnings switched off for good when two threads leave it in the order they came in.
     logging.getLogger("PIL").addHandler(_silent)
     with _quiet_lock:

@@ -35,7 +35,7 @@ def to_tile(ink: Ink) -> Tile:
 
     The digit is cropped, scaled by area averaging until its longest side is 20 pixels, and placed
     so that its centre of mass falls into the pixel right and below of the middle: the rule of
-    LeCun et al. (1998), which leaves 99 % of MNIST's own tiles as they are.
+    LeCun et al. (1998), which leaves 98 % of MNIST's own tiles as they are.
 
     Args:
         ink: uint8[H, W]; 0 where there is no ink of this digit, 255 where there is full ink.

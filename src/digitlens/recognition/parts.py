@@ -104,17 +104,24 @@ def _joined(parts: list[Part], tallest: int) -> list[Part]:
 
 
 def _belong(parts: list[Part], tallest: int) -> npt.NDArray[np.bool_]:
+    """Which pairs are of one digit; bool[N, N], symmetric."""
     x0, y0, x1, y1 = np.array([part.box.as_list() for part in parts], np.float64).T
     stroke = float(np.median([p.stroke for p in parts if p.box.height >= _LOW * tallest]))
     wide, tall = x1 - x0, y1 - y0
     across, down = _gap(x0, x1), _gap(y0, y1)
     stacked = -across >= 0.5 * np.minimum.outer(wide, wide)
-    together = np.maximum.outer(y1, y1) - np.minimum.outer(y0, y0)
-    bar = stacked & (down <= 0.2 * tallest) & (together <= 1.25 * tallest)
+    fits = _span(y0, y1) <= 1.5 * tallest  # else they are digits of two lines
+    lid = np.less.outer(y0 + y1, y0 + y1) == np.less.outer(tall, tall)  # the shorter one is above
+    bar = stacked & fits & lid & (down <= 0.2 * tallest)
     close = (across <= 1.5 * stroke) & (down <= 1.5 * stroke)
-    dot = np.maximum(wide, tall) < 2 * stroke
+    dot, dash = np.maximum(wide, tall) < 2 * stroke, tall < 4 * stroke
+    pieces = stacked & (fits | np.logical_or.outer(dash, dash))
     shorter = np.minimum.outer(tall, tall) < 0.6 * np.maximum.outer(tall, tall)
-    return bar | (close & (stacked | (shorter & ~np.logical_or.outer(dot, dot))))
+    return bar | (close & (pieces | (shorter & ~np.logical_or.outer(dot, dot))))
+
+
+def _span(start: Numbers, end: Numbers) -> Numbers:
+    return np.maximum.outer(end, end) - np.minimum.outer(start, start)
 
 
 def _gap(start: Numbers, end: Numbers) -> Numbers:
