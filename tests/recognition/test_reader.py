@@ -62,7 +62,8 @@ def test_a_blank_picture_gives_an_empty_reading(reader):
 def test_all_kinds_of_sources_are_read(reader, examples):
     path = examples / "drawing.png"
     content = path.read_bytes()
-    picture = Image.open(path)
+    with Image.open(path) as opened:
+        picture = opened.copy()
     for source in (path, str(path), content, io.BytesIO(content), picture, np.asarray(picture)):
         assert reader.read(source).text == "7"
 

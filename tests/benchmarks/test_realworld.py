@@ -1,0 +1,73 @@
+import csv
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def realworld():
+    specification = importlib.util.spec_from_file_location(
+        "realworld", ROOT / "benchmarks" / "realworld.py"
+    )
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["realworld"] = module  # where dataclasses look their types up
+    specification.loader.exec_module(module)
+    yield module
+    del sys.modules["realworld"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "edits"),
+    [
+        ("", "", 0),
+        ("12", "", 2),
+        ("", "7", 1),
+        ("1234", "1334", 1),
+        ("123", "23", 1),
+        ("12", "21", 2),
+    ],
+)
+def test_edit_distance(realworld, a, b, edits):
+    assert realworld.edit_distance(a, b) == realworld.edit_distance(b, a) == edits
+
+
+def test_only_digits_are_compared(realworld):
+    assert realworld.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
+
+
+def result(realworld, label, text):
+    return realworld.Result("file", "multi", "source", label, text, 5.0)
+
+
+def test_exact_needs_the_lines_and_digits_do_not(realworld):
+    found = result(realworld, "12\n34", "1234")
+    assert not found.exact
+    assert found.edits == 0
+
+
+def test_summary(realworld):
+    rows = [result(realworld, "12", "12"), result(realworld, "34", "3"), result(realworld, "", "")]
+    summary = realworld.summary(rows)
+    assert (summary["n"], summary["exact"], summary["digits"]) == (3, pytest.approx(2 / 3), 0.75)
+    assert realworld.summary([result(realworld, "", "5")])["digits"] is None
+
+
+def test_a_folder_is_read_and_recorded(realworld, tmp_path, monkeypatch, capsys):
+    rows = [("note.jpg", "multi", "2048", "pen"), ("corner.png", "single", "4", "pen")]
+    with (tmp_path / "labels.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerows([("file", "kind", "label", "source"), *rows])
+    for name, *_ in rows:
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    out = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["realworld", str(tmp_path), "--json", str(out), "--wrong"])
+    realworld.main()
+    assert "corner.png: '4' read as '3'" in capsys.readouterr().out
+    kinds = json.loads(out.read_text())["kinds"]
+    assert (kinds["multi"]["exact"], kinds["single"]["exact"]) == (1, 0)
