@@ -32,7 +32,7 @@ def data(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Shows which files of MNIST are on this machine and verified; fetches and shows them."""
+    """Show which files of MNIST are here and verified; fetch them, draw samples."""
     from digitlens.data.inventory import inventory
 
     if show:
