@@ -6,7 +6,7 @@ Knows ink, not digits: it finds letters as well. Touching digits are found as on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,18 +49,17 @@ def find_digits(page: Page) -> list[list[Found]]:
     ink = separate_ink(page)
     if ink is None:
         return []
-    mask = _inked(ink)
+    ink = _without_rules(ink)
+    mask = ink.strength > _SUPPORT * ink.threshold
     components = connected_components(mask)
     height, width = mask.shape
     lines = digit_parts(_parts(components, mask, ink), width, height)
     return [[_found(part, ink, components.labels, page.shape) for part in line] for line in lines]
 
 
-def _inked(ink: Ink) -> npt.NDArray[np.bool_]:
-    mask = ink.strength > _SUPPORT * ink.threshold
-    rules = find_rules(mask)
-    ink.strength[rules] = 0
-    return mask & ~rules
+def _without_rules(ink: Ink) -> Ink:
+    rules = find_rules(ink.strength > _SUPPORT * ink.threshold)
+    return replace(ink, strength=np.where(rules, np.float32(0), ink.strength))
 
 
 def _parts(components: Components, mask: npt.NDArray[np.bool_], ink: Ink) -> list[Part]:

@@ -12,7 +12,7 @@ Mask = npt.NDArray[np.bool_]
 _RUN = 1 / 12  # of the page's width: unbroken pieces of a rule; a tilted one comes in steps
 _SPAN = 0.6  # of the page's width that a rule runs along
 _FLAT = 1 / 20  # thickness of a rule, of its length
-_SMALL = 56  # pixels: in a picture of less than two tiles a line across it is part of the digit
+_SMALL = 36  # pixels: in a picture hardly larger than a tile a line across is part of the digit
 
 
 def find_rules(mask: Mask) -> Mask:
