@@ -1,6 +1,6 @@
 """How well are real pictures read? Reads every picture that a folder's ``labels.csv`` names.
 
-    python benchmarks/realworld.py FOLDER [--model M] [--json OUT] [--wrong]
+    python benchmarks/realworld.py FOLDER [--model M] [--out FOLDER] [--wrong]
 
 ``labels.csv`` has the columns file, kind, label, source and note; a label has one line for each
 line of its picture. Only digits are compared: signs, decimal marks and spaces count neither in
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with labels.csv")
     parser.add_argument("--model", default="default", help="shipped name, run or model folder")
-    parser.add_argument("--json", type=Path, help="file for all results")
+    parser.add_argument("--out", type=Path, help="folder for realworld.json and realworld.md")
     parser.add_argument("--wrong", action="store_true", help="list what was read wrong")
     options = parser.parse_args()
     reader = DigitReader(options.model)
@@ -63,8 +63,9 @@ def main() -> None:
     print_summary(results)
     if options.wrong:
         print_wrong(results)
-    if options.json:
-        files.write_json(options.json, record(results, reader))
+    if options.out:
+        files.write_json(options.out / "realworld.json", record(results, reader))
+        files.write_bytes(options.out / "realworld.md", table(results).encode())
 
 
 def read_folder(folder: Path, reader: DigitReader) -> list[Result]:
@@ -130,6 +131,30 @@ def print_row(name: str, results: list[Result]) -> None:
     digits = "" if row["digits"] is None else f"{100 * row['digits']:.1f} %"
     shares = f"{100 * row['exact']:5.1f} %  {low + ' to ' + high:>15}  {digits:>7}"
     print(f"{name:44}{row['n']:>4}  {shares}  {row['milliseconds']:5.0f}")
+
+
+NAMES = {
+    "single": "one digit",
+    "multi": "several digits",
+    "check": "amounts on bank checks",
+    "reject": "no digit at all",
+}
+
+
+def table(results: list[Result]) -> str:
+    lines = [
+        "| real pictures | n | exact | 95 % interval | digits right | ms a picture |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, of_kind in groups(results, "kind").items():
+        row = summary(of_kind)
+        low, high = (f"{100 * end:.1f}" for end in row["interval"])
+        digits = "" if row["digits"] is None else f"{100 * row['digits']:.1f} %"
+        lines.append(
+            f"| {NAMES.get(kind, kind)} | {row['n']} | {100 * row['exact']:.1f} % "
+            f"| {low} to {high} | {digits} | {row['milliseconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def print_wrong(results: list[Result]) -> None:

@@ -65,9 +65,12 @@ def test_a_folder_is_read_and_recorded(realworld, tmp_path, monkeypatch, capsys)
         writer.writerows([("file", "kind", "label", "source"), *rows])
     for name, *_ in rows:
         shutil.copy(ROOT / "examples" / name, tmp_path)
-    out = tmp_path / "out.json"
-    monkeypatch.setattr(sys, "argv", ["realworld", str(tmp_path), "--json", str(out), "--wrong"])
+    out = tmp_path / "record"
+    monkeypatch.setattr(sys, "argv", ["realworld", str(tmp_path), "--out", str(out), "--wrong"])
     realworld.main()
     assert "corner.png: '4' read as '3'" in capsys.readouterr().out
-    kinds = json.loads(out.read_text())["kinds"]
+    kinds = json.loads((out / "realworld.json").read_text())["kinds"]
     assert (kinds["multi"]["exact"], kinds["single"]["exact"]) == (1, 0)
+    table = (out / "realworld.md").read_text(encoding="utf-8")
+    assert "| several digits | 1 | 100.0 % |" in table
+    assert "| one digit | 1 | 0.0 % |" in table

@@ -23,10 +23,12 @@ def _tiles(count: int = 6) -> torch.Tensor:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("widths", [(3,), (3, 4), (3, 4, 5), (3, 4, 5, 6)])
+@pytest.mark.parametrize("pool", ["max", "stride"])
 @pytest.mark.parametrize(("convs", "batch_norm", "dense"), [(1, False, 8), (2, True, 0)])
-def test_any_depth_gives_ten_logits(architecture, widths, convs, batch_norm, dense):
+def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_norm, dense):
     kernels = (5, 3, 3, 3)[: len(widths)]
-    network = build_network(architecture, Shape(widths, kernels, convs, batch_norm, dense, 0.1))
+    shape = Shape(widths, kernels, convs, batch_norm, dense, 0.1, pool)
+    network = build_network(architecture, shape)
     logits = network(_tiles())
     assert logits.shape == (6, 10)
     assert logits.dtype == torch.float32

@@ -75,13 +75,14 @@ def evaluate(
     classifier = _open(model, pixels, outputs)
     tiles, name = _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
+    folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
+    written = _write(report, tiles, folder)
+    note(f"written to {folder}: {', '.join(written)}")
+    # Printed last: a reader that closes the pipe early, as head does, then loses no file.
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _print(report)
-    folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
-    written = _write(report, tiles, folder)
-    note(f"written to {folder}: {', '.join(written)}")
 
 
 def _open(

@@ -28,6 +28,8 @@ class Shape:
         batch_norm: Whether each convolution is followed by batch normalisation.
         dense: Units of the hidden dense layer; 0 leaves it out.
         dropout: Share of units dropped before each dense layer.
+        pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
+            stride of two in the block's first convolution.
     """
 
     widths: tuple[int, ...]
@@ -36,6 +38,7 @@ class Shape:
     batch_norm: bool
     dense: int
     dropout: float
+    pool: str = "max"
 
 
 class DigitNetwork(nn.Module):
@@ -65,13 +68,8 @@ def classic(shape: Shape) -> nn.Sequential:
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
     activations.
     """
-    layers: list[nn.Module] = []
-    channels, side = 1, 28
-    for width, kernel in zip(shape.widths, shape.kernels, strict=True):
-        layers += _block(channels, width, kernel, shape)
-        layers.append(nn.MaxPool2d(2))
-        channels, side = width, side // 2
-    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+    layers, features = _body(1, 28, shape.widths, shape.kernels, shape)
+    return nn.Sequential(*layers, *_head(features, shape))
 
 
 def fast(shape: Shape) -> nn.Sequential:
@@ -79,14 +77,9 @@ def fast(shape: Shape) -> nn.Sequential:
 
     Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
     """
-    first, *kernels = shape.kernels
-    layers = _block(1, shape.widths[0], first, shape, stride=2)
-    channels, side = shape.widths[0], 14
-    for width, kernel in zip(shape.widths[1:], kernels, strict=True):
-        layers += _block(channels, width, kernel, shape)
-        layers.append(nn.MaxPool2d(2))
-        channels, side = width, side // 2
-    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+    stem = _block(1, shape.widths[0], shape.kernels[0], shape, stride=2)
+    layers, features = _body(shape.widths[0], 14, shape.widths[1:], shape.kernels[1:], shape)
+    return nn.Sequential(*stem, *layers, *_head(features, shape))
 
 
 ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {"classic": classic, "fast": fast}
@@ -110,6 +103,20 @@ def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tens
     logits = torch.cat([network(part).float() for part in tiles.split(batch)])
     network.train(was_training)
     return logits
+
+
+def _body(
+    channels: int, side: int, widths: tuple[int, ...], kernels: tuple[int, ...], shape: Shape
+) -> tuple[list[nn.Module], int]:
+    """Blocks that halve the side each, and the number of features that come out."""
+    layers: list[nn.Module] = []
+    strided = shape.pool == "stride"
+    for width, kernel in zip(widths, kernels, strict=True):
+        layers += _block(channels, width, kernel, shape, stride=2 if strided else 1)
+        if not strided:
+            layers.append(nn.MaxPool2d(2))
+        channels, side = width, (side + 1) // 2 if strided else side // 2
+    return layers, channels * side * side
 
 
 def _block(

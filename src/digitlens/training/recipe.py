@@ -29,6 +29,8 @@ class Recipe:
     """Kernel size in pixels, odd; one for all blocks or one for each."""
     convs: int = 1
     """Convolutions in each block."""
+    pool: str = "max"
+    """What halves the side in each block: max (pooling) or stride (of its first convolution)."""
     batch_norm: bool = False
     """Whether each convolution is followed by batch normalisation."""
     dense: int = 128
@@ -132,6 +134,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "architecture": ("classic", "fast"),
+    "pool": ("max", "stride"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "cosine", "linear"),
     "validation": ("writer", "random"),

@@ -39,16 +39,16 @@ RECIPES: dict[str, Recipe] = {
     "classic": Recipe(),
     "fast": Recipe(
         architecture="fast",
-        widths=(16, 32, 64),
+        widths=(16, 32, 48),
         kernels=(5, 3, 3),
+        pool="stride",
         batch_norm=True,
         dense=0,
         dropout=0.0,
         learning_rate=0.02,
         batch_size=256,
-        epochs=2,
+        epochs=3,
         label_smoothing=0.1,
-        average=0.98,
     ),
 }
 

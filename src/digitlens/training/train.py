@@ -180,6 +180,7 @@ def new_network(recipe: Recipe) -> DigitNetwork:
         recipe.batch_norm,
         recipe.dense,
         recipe.dropout,
+        recipe.pool,
     )
     return build_network(recipe.architecture, shape)
 
