@@ -76,13 +76,15 @@ def evaluate(
     tiles, name = _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
-    written = _write(report, tiles, folder)
-    note(f"written to {folder}: {', '.join(written)}")
-    # Printed last: a reader that closes the pipe early, as head does, then loses no file.
-    if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=2))
-    else:
-        _print(report)
+    # Files first, since a reader that closes the pipe early, as head does, ends the program; but the
+    # numbers come even when no file can be written.
+    try:
+        note(f"written to {folder}: {', '.join(_write(report, tiles, folder))}")
+    finally:
+        if as_json:
+            typer.echo(json.dumps(report.as_dict(), indent=2))
+        else:
+            _print(report)
 
 
 def _open(
