@@ -76,8 +76,8 @@ def evaluate(
     tiles, name = _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
-    # Files first, since a reader that closes the pipe early, as head does, ends the program; but the
-    # numbers come even when no file can be written.
+    # Files first, since a reader that closes the pipe early, as head does, ends the program; but
+    # the numbers come even when no file can be written.
     try:
         note(f"written to {folder}: {', '.join(_write(report, tiles, folder))}")
     finally:
