@@ -1,9 +1,16 @@
 """What several test folders need: the real MNIST, and a small drawn stand-in for it."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from digitlens.data.mnist import Mnist, Split, load_mnist
+
+with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hypothesis
+    from hypothesis import settings
+
+    settings.load_profile("ci")  # the same examples each time, and no time limit for one
 
 # Seven-segment digits on a 28 x 28 tile: (rows, columns) of each segment, and who lights which.
 SEGMENTS = {
