@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ import torch
 
 from digitlens import __version__, files
 from digitlens.data.mnist import load_mnist
-from digitlens.data.splits import split_validation
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
@@ -33,6 +31,7 @@ from digitlens.model.network import count_parameters
 from digitlens.training.device import choose_device
 from digitlens.training.export import export
 from digitlens.training.recipes import load_recipe
+from digitlens.training.run import source_commit
 from digitlens.training.train import train
 
 RECORDS = Path(__file__).parent / "records"
@@ -60,9 +59,7 @@ def main() -> None:
 def _seed(name: str, changes: list[str], seed: int) -> dict[str, Any]:
     recipe = load_recipe(name, [*changes, f"seed={seed}"])
     mnist = load_mnist()
-    training, validation = split_validation(
-        mnist.train, recipe.validation, fraction=recipe.validation_share, seed=seed
-    )
+    training, validation = recipe.split(mnist.train)
     with tempfile.TemporaryDirectory() as folder:
         trained = train(recipe, training, validation, Path(folder))
         card = Card(name=name, version=__version__, sha256="", recipe=recipe.as_dict())
@@ -122,12 +119,9 @@ def _pair(value: dict[str, float | None], factor: float, digits: int, unit: str)
 
 
 def _provenance(today: str) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     return {
         "date": today,
-        "commit": commit,
+        "commit": source_commit(),
         "device": choose_device().reason,
         "machine": platform.platform(),
         "cores": os.cpu_count(),

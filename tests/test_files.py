@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from digitlens.files import atomic_path, sha256, write_bytes, write_json
+from digitlens.files import atomic_path, is_file, sha256, write_bytes, write_json
 
 
 def test_a_file_and_its_folders_are_made(tmp_path):
@@ -46,6 +46,13 @@ def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
     assert "größe" in text
     assert json.loads(text) == {"name": "größe"}
+
+
+def test_a_name_that_cannot_be_is_no_file(tmp_path):
+    (tmp_path / "x").touch()
+    assert is_file(tmp_path / "x")
+    assert not is_file(tmp_path)
+    assert not is_file(tmp_path / ("x" * 5000))
 
 
 def test_sha256_is_the_known_one():

@@ -42,6 +42,11 @@ def test_alternatives_are_the_other_nine_most_probable_first():
     assert len(digit.alternatives) == 9
 
 
+@pytest.mark.parametrize(("confidence", "percent"), [(0.0, 0), (0.289, 28), (0.999, 99), (1.0, 99)])
+def test_percent_is_rounded_down_and_never_100(confidence, percent):
+    assert Digit(3, confidence, (0.1,) * 10, Box(0, 0, 1, 1)).percent == percent
+
+
 def test_text_joins_lines_and_leaves_out_what_was_rejected():
     reading = _reading(
         (_digit(4), _digit(0, "unsure"), _digit(8, "rejected")),

@@ -47,6 +47,14 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; no also where we may not look, or where no name can be so long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def sha256(content: bytes | memoryview) -> str:
     """The SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -65,6 +65,11 @@ class Digit:
             raise ValueError(f"expected a digit from 0 to 9, found {self.value}")
 
     @property
+    def percent(self) -> int:
+        """The confidence in whole percent, rounded down and never 100: nothing here is certain."""
+        return min(99, int(100 * self.confidence))
+
+    @property
     def alternatives(self) -> tuple[tuple[int, float], ...]:
         """The other digits with their probabilities, most probable first."""
         ranked = sorted(enumerate(self.probabilities), key=lambda pair: -pair[1])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
+from digitlens.model.network import ARCHITECTURES
 from digitlens.training.recipe import Recipe, field_docs
 
 
@@ -48,6 +49,13 @@ def test_all_problems_are_reported_at_once(epochs, dropout, optimizer):
     message = str(caught.value)
     assert all(f"- {field}: " in message for field in ("epochs", "dropout", "optimizer"))
     assert message.count("\n") == 3
+
+
+def test_every_architecture_can_be_asked_for():
+    for name in ARCHITECTURES:
+        assert Recipe(architecture=name).architecture == name
+    with pytest.raises(RecipeError, match=f"expected {' or '.join(ARCHITECTURES)}, found"):
+        Recipe(architecture="other")
 
 
 def test_one_kernel_size_serves_all_blocks():

@@ -112,7 +112,6 @@ def _load(
     classifier: Classifier | ForeignClassifier, split: SplitName, data_dir: Path | None
 ) -> tuple[Split, str]:
     from digitlens.data.mnist import load_mnist
-    from digitlens.data.splits import split_validation
     from digitlens.model.classifier import Classifier
     from digitlens.training.recipes import recipe_from
 
@@ -124,12 +123,7 @@ def _load(
             "expected a model with its recipe; use --split test"
         )
     recipe = recipe_from(classifier.card.recipe)
-    _, validation = split_validation(
-        load_mnist(data_dir).train,
-        recipe.validation,
-        fraction=recipe.validation_share,
-        seed=recipe.seed,
-    )
+    _, validation = recipe.split(load_mnist(data_dir).train)
     name = f"MNIST validation, {recipe.validation_share:.0%} by {recipe.validation}"
     return validation, f"{name}, seed {recipe.seed}"
 

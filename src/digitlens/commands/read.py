@@ -166,8 +166,8 @@ def _print_table(readings: list[tuple[str, Reading]]) -> None:
     for heading in ("picture", "digits", "least sure", "doubts"):
         table.add_column(heading, overflow="fold")
     for path, reading in readings:
-        least = min((digit.confidence for digit in reading.digits), default=None)
-        sure = "" if least is None else f"{min(99, int(100 * least))} %"
+        least = min((digit.percent for digit in reading.digits), default=None)
+        sure = "" if least is None else f"{least} %"
         table.add_row(
             Text(_printable(path, sys.stdout)), _digits(reading), sure, Text(_doubts(reading))
         )

@@ -69,17 +69,11 @@ def _train(
         from digitlens.training.train import train as train_network
     from digitlens.data.manifest import data_hashes
     from digitlens.data.mnist import load_mnist
-    from digitlens.data.splits import split_validation
     from digitlens.training.run import start_run
 
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
-    training, validation = split_validation(
-        load_mnist(data_dir).train,
-        recipe.validation,
-        fraction=recipe.validation_share,
-        seed=recipe.seed,
-    )
+    training, validation = recipe.split(load_mnist(data_dir).train)
     note(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"

@@ -9,6 +9,7 @@ from digitlens.data.formats import Contents, read_idx, read_npz, read_pickle
 from digitlens.data.manifest import MnistFile
 from digitlens.data.sources import Source
 from digitlens.errors import DataError
+from digitlens.files import is_file
 
 SUBFOLDERS = ("", "raw", "MNIST/raw")  # torchvision's root, its MNIST folder, or the files' own
 ARCHIVES = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
@@ -21,11 +22,11 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
         folder: May also be an archive itself, ``mnist.npz`` or ``mnist.pkl.gz``.
         files: The files to look for.
     """
-    if _is_file(folder):
+    if is_file(folder):
         return [_archive(folder, read_npz if folder.suffix == ".npz" else read_pickle, files)]
     single = [_single(path, file) for file in files for path in _spellings(folder, file)]
     archives = [_archive(folder / name, read, files) for name, read in ARCHIVES.items()]
-    return [source for source in single + archives if _is_file(Path(source.name))]
+    return [source for source in single + archives if is_file(Path(source.name))]
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
@@ -61,10 +62,3 @@ def _archive(
         return read(path, files).items()
 
     return Source(str(path), tuple(files), fetch, on_disk=True)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a folder that we may not look into
-        return False

@@ -91,7 +91,7 @@ def find_bundle(model: str | Path) -> Path:
     if isinstance(model, str) and model in pretrained_names():
         return PRETRAINED / model
     for folder in (Path(model), Path(model) / "model"):
-        if _is_file(folder / CARD):
+        if files.is_file(folder / CARD):
             return folder
     raise ModelError(
         f"no model {str(model)!r}: expected a folder with {CARD}, a run folder, an .onnx file, "
@@ -170,10 +170,3 @@ def _check_versions(path: Path, raw: dict[str, Any]) -> None:
             f"{path} expects tile framing {raw['framing']}, this digitlens makes framing "
             f"{FRAMING}: update digitlens, or train the model with this version"
         )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, or a folder that may not be entered
-        return False

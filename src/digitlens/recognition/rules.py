@@ -8,6 +8,7 @@ import numpy.typing as npt
 from digitlens.recognition.components import connected_components, runs
 
 Mask = npt.NDArray[np.bool_]
+Lengths = npt.NDArray[np.int32]
 
 _RUN = 1 / 12  # of the page's width: unbroken pieces of a rule; a tilted one comes in steps
 _SPAN = 0.6  # of the page's width that a rule runs along
@@ -26,12 +27,14 @@ def find_rules(mask: Mask) -> Mask:
     """
     if max(mask.shape) < _SMALL:
         return np.zeros_like(mask)
-    return _across(mask) | _across(mask.T).T
+    across, down = _run_lengths(mask), _run_lengths(mask.T).T
+    return _along(across, down) | _along(down.T, across.T).T
 
 
-def _across(mask: Mask) -> Mask:
-    width = mask.shape[1]
-    long = _run_lengths(mask) >= _RUN * width
+def _along(lengths: Lengths, crossing: Lengths) -> Mask:
+    """Rules along the rows, from the runs that lie along them and those that cross them."""
+    width = lengths.shape[1]
+    long = lengths >= _RUN * width
     pieces = connected_components(long)
     left, right = pieces.boxes[:, 0], pieces.boxes[:, 2]
     spans = right - left
@@ -40,10 +43,10 @@ def _across(mask: Mask) -> Mask:
     rules &= thickness <= _FLAT * spans
     # Where a stroke crosses it, the column of ink is longer than the rule is thick.
     limits = np.concatenate([[0.0], np.where(rules, 2 * thickness + 2, 0.0)])
-    return long & (limits[pieces.labels] >= _run_lengths(mask.T).T)
+    return long & (limits[pieces.labels] >= crossing)
 
 
-def _run_lengths(mask: Mask) -> npt.NDArray[np.int32]:
+def _run_lengths(mask: Mask) -> Lengths:
     """For each pixel the length of the unbroken horizontal run that it lies in; 0 outside."""
     starts, ends = runs(mask)
     lengths = np.zeros(mask.shape, np.int32)

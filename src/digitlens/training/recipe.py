@@ -12,6 +12,8 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
+from digitlens.data.mnist import Split
+from digitlens.data.splits import split_validation
 from digitlens.errors import RecipeError
 
 Validation = Literal["writer", "random"]
@@ -89,6 +91,16 @@ class Recipe:
     def block_kernels(self) -> tuple[int, ...]:
         """One kernel size for each block."""
         return self.kernels * len(self.widths) if len(self.kernels) == 1 else self.kernels
+
+    def split(self, train: Split) -> tuple[Split, Split]:
+        """The training tiles as (tiles to train with, tiles that choose the epoch).
+
+        Args:
+            train: The training split of MNIST, whole and in its order.
+        """
+        return split_validation(
+            train, self.validation, fraction=self.validation_share, seed=self.seed
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""

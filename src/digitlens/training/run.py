@@ -92,7 +92,7 @@ def _provenance(name: str, recipe: Recipe, data: dict[str, str], device: str) ->
         "machine": platform.platform(),
         "versions": {"python": platform.python_version()} | _versions("numpy", "torch"),
         "digitlens": __version__,
-        "commit": _commit(),
+        "commit": source_commit(),
         "data": data,
     }
 
@@ -107,7 +107,7 @@ def _versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def _commit() -> str:
+def source_commit() -> str:
     """The commit of the checkout that digitlens runs from; empty for an installed one."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:

@@ -74,7 +74,9 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     torch.manual_seed(recipe.seed)
     network = _placed(new_network(recipe), device)
     averaged = copy.deepcopy(network) if recipe.average else network
-    modules: dict[str, nn.Module] = {"network": network, "averaged": averaged}
+    modules: dict[str, nn.Module] = {"network": network}
+    if recipe.average:
+        modules["averaged"] = averaged
     optimizer = _new_optimizer(recipe, network)
     reduced = torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32)
     progress = Progress(recipe.as_toml())

@@ -161,8 +161,7 @@ def _draw_label(
 
 
 def _label(digit: Digit) -> tuple[str, str]:
-    # Rounded down, and never 100 %: nothing here is certain.
-    return f"{digit.value}{_MARKS[digit.status]}", f"{min(99, int(100 * digit.confidence))}%"
+    return f"{digit.value}{_MARKS[digit.status]}", f"{digit.percent}%"
 
 
 def _draw_footer(
