@@ -197,7 +197,7 @@ def test_what_is_no_picture_in_memory_is_refused(source, error, message):
         (b"Dear reader", "not a picture: expected PNG, JPEG"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG drawing: export it as PNG"),
         (b"%PDF-1.7", "PDF"),
-        (b"\0\0\0\x18ftypheic\0\0", "HEIC photo: save it as JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0", "photo is damaged or cut off"),
         (encoded(np.tile(COLOUR, (20, 20, 1)))[:300], "damaged or cut off"),
         (encoded(np.tile(COLOUR, (20, 20, 1)), "JPEG")[:1500], "damaged or cut off"),
         (encoded(COLOUR)[:20], "damaged|not a picture"),

@@ -5,28 +5,27 @@ The home of Pillow. Knows formats, orientation, transparency and size limits, bu
 
 from __future__ import annotations
 
-import io
-import logging
 import os
-import threading
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from digitlens.data import photo
+from digitlens.data.picture_files import (
+    MAX_PIXELS,
+    damaged,
+    open_file,
+    open_picture,
+    quiet,
+    too_large,
+)
 from digitlens.errors import ImageError
 
 Page: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
-MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-_EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF or PPM"
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
@@ -38,21 +37,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Files that people take for pictures and that the decoders here do not read.
-_NEIGHBOURS = (
-    (b"<svg", "an SVG drawing: export it as PNG"),
-    (b"<?xml", "an XML or SVG file: export it as PNG"),
-    (b"%PDF", "a PDF: export its page as PNG"),
-    (b"ftyphe", "a HEIC photo: save it as JPEG"),
-    (b"ftypmif1", "a HEIC photo: save it as JPEG"),
-    (b"ftypavif", "an AVIF picture: save it as PNG"),
-    (b"<html", "a web page, not a picture"),
-    (b"<!doctype", "a web page, not a picture"),
-)
 
 
 def load_image(source: Source) -> Page:
     """Decodes a picture: upright, transparency flattened on white, first frame or page only.
+
+    HEIC photos and PDFs need the extra ``photo``; a page of a PDF is rendered, see
+    ``photo.PDF_SIDE``.
 
     Args:
         source: A path, the bytes of a file, a binary file object, a Pillow image, or an array.
@@ -66,24 +57,36 @@ def load_image(source: Source) -> Page:
     Raises:
         ImageError: The file is missing, unreadable, empty, no picture, damaged, or has more than
             ``MAX_PIXELS`` pixels, which is checked before pixels are decoded.
+        MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
         TypeError: ``source`` is of none of these types, or the array of none of these dtypes.
         ValueError: The array has none of these shapes, or floats outside 0..1.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        with _quiet():
-            return _decode(source, "image")
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_stream(io.BytesIO(source), "image")
-    if isinstance(source, str | os.PathLike):
-        return _from_path(Path(source))
-    if hasattr(source, "read"):
-        return _from_stream(source, str(getattr(source, "name", "image")))
-    raise TypeError(
-        "expected a path, bytes, a binary file object, a Pillow image or an array, "
-        f"found {type(source).__name__}"
-    )
+        return decode(source, "image")
+    with open_file(source) as file:
+        if photo.is_pdf(file.start):
+            with photo.open_pdf(file.stream, file.name) as pdf:
+                return pdf.render(0, file.name)
+        return decode(open_picture(file), file.name)
+
+
+def decode(image: Image.Image, name: str) -> Page:
+    """Decodes an open picture, upright and flattened on white.
+
+    Args:
+        image: A Pillow image, at the frame that is wanted.
+        name: What to call it in errors.
+
+    Returns:
+        uint8[H, W] or uint8[H, W, 3].
+
+    Raises:
+        ImageError: It is damaged, or has no or more than ``MAX_PIXELS`` pixels.
+    """
+    with quiet():
+        return _decode(image, name)
 
 
 def resize(
@@ -117,51 +120,9 @@ def shrink(page: Page, longest: int) -> Page:
     return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
 
 
-def _from_path(path: Path) -> Page:
-    try:
-        with path.open("rb") as stream:
-            return _from_stream(stream, str(path))
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{path}: is a folder, expected a picture") from error
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:  # a path with a null character
-        raise ImageError(f"{str(path)!r}: is not a path ({error})") from error
-
-
-def _from_stream(stream: BinaryIO, name: str) -> Page:
-    if not stream.seekable() or stream.tell() != 0:  # Pillow reads from the very start
-        stream = io.BytesIO(_content(stream.read(), name))
-    start = _content(stream.read(512), name)
-    stream.seek(0)
-    if not start:
-        raise ImageError(f"{name}: is empty, expected a picture")
-    with _quiet():
-        return _decode(_open(stream, name, start), name)
-
-
-def _content(content: object, name: str) -> bytes:
-    if not isinstance(content, bytes):
-        raise TypeError(f"expected a binary file object, {name} gives {type(content).__name__}")
-    return content
-
-
-def _open(stream: BinaryIO, name: str, start: bytes) -> Image.Image:
-    try:
-        return Image.open(stream, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: {_what_it_is(start)}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: {_too_large('far more')}") from error
-    except Exception as error:  # decoders raise nearly everything on hostile bytes
-        raise ImageError(f"{name}: {_damaged(error)}") from error
-
-
 def _decode(image: Image.Image, name: str) -> Page:
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: {_too_large(f'{image.width} x {image.height}')}")
+        raise ImageError(f"{name}: {too_large(f'{image.width} x {image.height}')}")
     try:
         image.load()
         orientation = _orientation(image)
@@ -169,7 +130,7 @@ def _decode(image: Image.Image, name: str) -> Page:
             image = image.transpose(_UPRIGHT[orientation])
         page = _to_page(image)
     except Exception as error:  # decoders raise nearly everything on hostile bytes
-        raise ImageError(f"{name}: {_damaged(error)}") from error
+        raise ImageError(f"{name}: {damaged(error)}") from error
     if page.size == 0:
         raise ImageError(f"{name}: has no pixels")
     return page
@@ -211,7 +172,7 @@ def _from_array(array: npt.NDArray[Any]) -> Page:
     if array.size == 0:
         raise ImageError("image: has no pixels")
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise ImageError(f"image: {_too_large(f'{array.shape[1]} x {array.shape[0]}')}")
+        raise ImageError(f"image: {too_large(f'{array.shape[1]} x {array.shape[0]}')}")
     page = _to_uint8(array)
     if page.ndim == 3 and page.shape[2] == 4:
         return _flatten(Image.fromarray(np.ascontiguousarray(page)))
@@ -232,43 +193,3 @@ def _to_uint8(array: npt.NDArray[Any]) -> Page:
     if not bool(np.all((array >= 0) & (array <= 1))):
         raise ValueError("expected floats in 0..1: divide by the largest possible value")
     return np.rint(array * 255).astype(np.uint8)
-
-
-def _what_it_is(start: bytes) -> str:
-    head = start.lower()
-    found = next((what for mark, what in _NEIGHBOURS if mark.lower() in head), None)
-    return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
-
-
-def _too_large(size: str) -> str:
-    return f"claims {size} pixels, at most {MAX_PIXELS:,} are decoded: make it smaller"
-
-
-def _damaged(error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"is damaged or cut off ({reason}): save or copy it again"
-
-
-_silent = logging.NullHandler()
-_quiet_lock = threading.Lock()
-_quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone leaves
-    # warnings switched off for good when two threads leave it in the order they came in.
-    logging.getLogger("PIL").addHandler(_silent)
-    with _quiet_lock:
-        if _quiet_state["depth"] == 0:
-            _quiet_state["saved"] = warnings.catch_warnings()
-            _quiet_state["saved"].__enter__()
-            warnings.simplefilter("ignore")
-        _quiet_state["depth"] += 1
-    try:
-        yield
-    finally:
-        with _quiet_lock:
-            _quiet_state["depth"] -= 1
-            if _quiet_state["depth"] == 0:
-                _quiet_state["saved"].__exit__(None, None, None)

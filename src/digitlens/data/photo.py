@@ -1,0 +1,188 @@
+"""Opens what Pillow alone does not: PDF and HEIC, with the packages of the extra ``photo``.
+
+The home of PDFium and libheif. Gives rendered pages and unread Pillow images, no digits.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.errors import ImageError, MissingExtraError, needs_extra
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PDF_SIDE = 2000  # pixels of the longest side: A4 at 171 dpi. Its square is the most ever rendered.
+MAX_PAGES = 10_000  # a small file can claim a million
+_PDF = re.compile(rb"(\xef\xbb\xbf)?\s*%PDF")
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_AVIF = {b"avif", b"avis"}
+_LOCKED = 4  # PDFium's code for a missing password
+
+_pdfium = threading.Lock()  # PDFium allows one call at a time, also for different documents
+logging.getLogger("pypdfium2").addHandler(logging.NullHandler())
+
+
+def is_pdf(start: bytes) -> bool:
+    """Whether a file that starts like this is a PDF."""
+    return _PDF.match(start) is not None
+
+
+def is_heic(start: bytes) -> bool:
+    """Whether a file that starts like this is a photo in HEIF: HEIC, but not AVIF."""
+    brands = _brands(start)
+    return bool(brands & _HEIC) and not brands & _AVIF
+
+
+def is_avif(start: bytes) -> bool:
+    """Whether a file that starts like this is an AVIF picture."""
+    return bool(_brands(start) & _AVIF)
+
+
+def open_heic(stream: BinaryIO, name: str) -> Image.Image:
+    """Opens the main picture of a HEIC photo; its pixels are decoded when they are loaded.
+
+    Args:
+        stream: A binary file that can seek.
+        name: What to call it in errors.
+
+    Returns:
+        A Pillow image, upright when loaded: its EXIF no longer asks for a rotation.
+
+    Raises:
+        ImageError: The photo is damaged.
+        MissingExtraError: The extra ``photo`` is not installed.
+    """
+    with _extra(f"{name}: is a HEIC photo"):
+        from pillow_heif import HeifImageFile  # noqa: PLC0415  (an extra)
+    with _damage(name, "photo"):
+        return HeifImageFile(stream)
+
+
+class Pdf:
+    """An open PDF.
+
+    Attributes:
+        count: How many pages it has, 1 to ``MAX_PAGES``.
+    """
+
+    def __init__(self, document: Any, name: str) -> None:
+        self._document = document
+        with _damage(name, "PDF"):
+            document.init_forms()  # what was typed into a form is drawn only with this
+            self.count = len(document)
+        if self.count == 0:
+            raise ImageError(f"{name}: is a PDF without pages")
+        if self.count > MAX_PAGES:
+            raise ImageError(f"{name}: {too_many(f'{self.count:,}')}")
+
+    def render(self, index: int, name: str) -> npt.NDArray[np.uint8]:
+        """Renders a page so that its longest side has ``PDF_SIDE`` pixels.
+
+        Args:
+            index: Which page, from 0.
+            name: What to call it in errors.
+
+        Returns:
+            uint8[H, W, 3], on white.
+
+        Raises:
+            ImageError: The page is damaged or has no size.
+        """
+        with _pdfium, _damage(name, "page"):
+            page = self._document[index]
+            try:
+                width, height = page.get_size()
+                bitmap = page.render(scale=_scale(width, height, name), rev_byteorder=True)
+                try:
+                    return np.array(bitmap.to_numpy(), np.uint8)
+                finally:
+                    bitmap.close()
+            finally:
+                page.close()
+
+
+@contextmanager
+def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
+    """Opens a PDF for as long as the block lasts.
+
+    Args:
+        stream: A binary file that can seek.
+        name: What to call it in errors.
+
+    Raises:
+        ImageError: It needs a password, is damaged, or has no page or too many.
+        MissingExtraError: The extra ``photo`` is not installed.
+    """
+    with _extra(f"{name}: is a PDF"):
+        import pypdfium2  # noqa: PLC0415  (an extra)
+    content = stream if hasattr(stream, "readinto") else stream.read()
+    with _pdfium:
+        with _damage(name, "PDF"):
+            document = pypdfium2.PdfDocument(content)
+        try:
+            pdf = Pdf(document, name)
+        except BaseException:
+            document.close()
+            raise
+    try:
+        yield pdf
+    finally:
+        with _pdfium:
+            document.close()
+
+
+def too_many(pages: str) -> str:
+    """The end of an error about a document with more than ``MAX_PAGES`` pages."""
+    return f"claims {pages} pages, at most {MAX_PAGES:,} are read: split it"
+
+
+def _scale(width: float, height: float, name: str) -> float:
+    """Pixels a point; a hair less than asked for, as PDFium rounds sides up."""
+    longest = max(width, height)
+    if not (math.isfinite(longest) and min(width, height) > 0):
+        raise ImageError(f"{name}: is a page of {width:g} x {height:g} points, nothing to read")
+    return (PDF_SIDE - 0.5) / longest
+
+
+def _brands(start: bytes) -> set[bytes]:
+    """The names of formats that a file of the ISO base media family declares."""
+    if start[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(start[:4], "big"), len(start))
+    return {start[8:12], *(start[k : k + 4] for k in range(16, end, 4))}
+
+
+@contextmanager
+def _extra(found: str) -> Generator[None]:
+    try:
+        with needs_extra("photo"):
+            yield
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{found}, and {error}") from error
+
+
+@contextmanager
+def _damage(name: str, what: str) -> Generator[None]:
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # also what goes wrong in the libraries themselves
+        if getattr(error, "err_code", None) == _LOCKED:
+            raise ImageError(
+                f"{name}: is protected by a password: save a copy without one"
+            ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(
+            f"{name}: the {what} is damaged or cut off ({reason}): save or copy it again"
+        ) from error
