@@ -1,0 +1,230 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitlens.evaluation.metrics import wilson_interval
+from digitlens.evaluation.risk import RiskCoverage, parse_target, risk_coverage
+
+ANSWERS = st.lists(
+    st.tuples(st.floats(0, 1, width=32, allow_nan=False), st.booleans()), min_size=1, max_size=120
+)
+GOOD = {"total": 10, "threshold": [0.9, 0.5], "stated": [4, 8], "wrong": [0, 1]}
+
+
+def columns(answers):
+    confidence, right = zip(*answers, strict=True)
+    return np.array(confidence, np.float32), np.array(right, bool)
+
+
+def drawn(n=20_000, seed=0):
+    """Confidences that are the probability of being right, most of them near 1."""
+    rng = np.random.default_rng(seed)
+    probability = (1 / (1 + np.exp(-rng.normal(6, 3, n)))).astype(np.float32)
+    return probability, rng.random(n) < probability
+
+
+@given(ANSWERS, st.integers(0, 20), st.integers(2, 60))
+@settings(deadline=None, derandomize=True)
+def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
+    confidence, right = columns(answers)
+    total = int(right.sum()) + missed or 1
+    curve = risk_coverage(confidence, right, total, points)
+    assert len(curve.threshold) <= points
+    assert curve.threshold[-1] == confidence.min()  # everything stated is always a point
+    for i, threshold in enumerate(curve.threshold):
+        stated = confidence >= threshold
+        wrong = int((stated & ~right).sum())
+        assert (curve.stated[i], curve.wrong[i]) == (stated.sum(), wrong)
+        assert curve.coverage[i] == pytest.approx((stated & right).sum() / total)
+        assert curve.risk[i] == pytest.approx(wrong / stated.sum())
+        assert curve.upper[i] == wilson_interval(wrong, int(stated.sum()))[1]
+    assert (np.diff(curve.threshold) < 0).all()
+    assert (np.diff(curve.coverage) >= 0).all()
+    assert RiskCoverage.from_dict(json.loads(json.dumps(curve.as_dict()))) == curve
+
+
+@given(ANSWERS, st.booleans())
+@settings(deadline=None, derandomize=True)
+def test_a_threshold_keeps_its_target_and_never_rises_with_it(answers, measured):
+    confidence, right = columns(answers)
+    curve = risk_coverage(confidence, right, len(right))
+    rate = curve.risk if measured else curve.upper
+    before = 1.0
+    for target in (0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 0.999):
+        if target < rate.min():
+            with pytest.raises(ValueError, match="no threshold keeps") as caught:
+                curve.threshold_for(target, measured=measured)
+            promised = str(caught.value).rsplit(maxsplit=1)[-1]
+            if promised != "100%":
+                curve.threshold_for(parse_target(promised), measured=measured)
+            continue
+        threshold = curve.threshold_for(target, measured=measured)
+        assert rate[curve.threshold.index(threshold)] <= target
+        assert all(rate[i] > target for i, other in enumerate(curve.threshold) if other < threshold)
+        assert threshold <= before
+        before = threshold
+
+
+def test_the_bound_holds_on_other_answers_where_the_measured_risk_does_not():
+    others, right = drawn(400_000, seed=99)
+    risks = {False: [], True: []}
+    for seed in range(20):
+        curve = risk_coverage(*drawn(5000, seed), 5000)
+        for measured, seen in risks.items():
+            seen.append(1 - right[others >= curve.threshold_for(0.01, measured=measured)].mean())
+    assert max(risks[False]) <= 0.01
+    assert max(risks[True]) > 0.01
+
+
+def test_fifty_points_are_close_to_all_of_them():
+    confidence, right = drawn()
+    few = risk_coverage(confidence, right, len(right))
+    every = risk_coverage(confidence, right, len(right), points=2 * len(right))
+    assert 40 <= len(few.threshold) <= 50 < len(every.threshold)
+    for target in (0.005, 0.01, 0.02):
+        few_at, every_at = (
+            float((confidence >= curve.threshold_for(target)).mean()) for curve in (few, every)
+        )
+        assert every_at - 0.04 <= few_at <= every_at
+
+
+def test_a_perfect_reader_promises_what_its_number_of_digits_can():
+    curve = risk_coverage(np.linspace(0.5, 1, 4000).astype(np.float32), np.ones(4000, bool), 4000)
+    assert curve.coverage[-1] == 1
+    assert not curve.risk.any()
+    assert curve.threshold_for(0.001) == 0.5
+    assert curve.threshold_for(1e-9, measured=True) == 0.5
+    with pytest.raises(ValueError, match=r"0\.01%: the least .* 4,000 digits, is 0\.09595%"):
+        curve.threshold_for(0.0001)
+
+
+def test_a_constant_confidence_is_one_point():
+    curve = risk_coverage(np.full(100, 0.7, np.float32), np.arange(100) < 90, 120)
+    assert curve.threshold == (float(np.float32(0.7)),)
+    assert (curve.stated, curve.wrong) == ((100,), (10,))
+    assert curve.coverage == pytest.approx([0.75])
+    assert curve.threshold_for(0.2) == curve.threshold[0]
+    with pytest.raises(ValueError, match=r"with 100 digits, is 17\.44%"):
+        curve.threshold_for(0.1)
+
+
+def test_all_wrong_promises_nothing():
+    curve = risk_coverage(np.linspace(0, 1, 50), np.zeros(50, bool), 50)
+    assert not curve.coverage.any()
+    assert (curve.upper == 1).all()
+    with pytest.raises(ValueError, match="is 100%"):
+        curve.threshold_for(0.9)
+
+
+def test_one_answer_is_a_curve():
+    curve = risk_coverage(np.array([0.5]), np.array([True]), 1)
+    assert curve.threshold_for(0.8) == 0.5
+    with pytest.raises(ValueError, match=r"with 1 digits, is 79\.35%"):
+        curve.threshold_for(0.001)
+
+
+def test_specks_do_not_make_up_for_missed_digits():
+    confidence, right = np.full(40, 0.9), np.arange(40) < 10
+    assert risk_coverage(confidence, right, 20).coverage == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "total", "message"),
+    [
+        (np.array([]), np.array([], bool), 5, "one answer or more, found none"),
+        (np.array([0.5]), np.array([True]), 0, "total of one or more .* the 1 digits .* found 0"),
+        (np.array([0.5]), np.array([False]), 0, "total of one or more"),
+        (np.array([0.5, 0.6]), np.array([True, True]), 1, "the 2 digits read right, found 1"),
+        (np.array([2.0]), np.array([True]), 1, "from 0 to 1, found 2"),
+        (np.array([0.5]), np.array([1.0]), 1, "right as bool"),
+    ],
+)
+def test_wrong_answers_are_refused(confidence, right, total, message):
+    with pytest.raises(ValueError, match=message):
+        risk_coverage(confidence, right, total)
+
+
+def test_too_few_points_are_refused():
+    with pytest.raises(ValueError, match="2 points or more, found 1"):
+        risk_coverage(np.array([0.5]), np.array([True]), 1, points=1)
+
+
+@pytest.mark.parametrize("target", [0, 1, -0.1, 1.5, float("nan")])
+def test_impossible_targets_are_refused(target):
+    with pytest.raises(ValueError, match="above 0 and below 1"):
+        RiskCoverage.from_dict(GOOD).threshold_for(target)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"total": 6}, "total of one or more that holds the 7 digits read right, found 6"),
+        ({"total": 10.5}, "whole numbers in total, found 10.5"),
+        ({"extra": 1}, "expected a curve with stated, threshold, total, wrong"),
+        ({"threshold": [0.9]}, r"columns of \(1, 2, 2\)"),
+        ({"threshold": [], "stated": [], "wrong": []}, "one or more thresholds"),
+        ({"threshold": 0.9}, "threshold as a list of numbers, found 0.9"),
+        ({"threshold": [0.9, None]}, "threshold as a list of numbers, found None in it"),
+        ({"threshold": [0.5, 0.9]}, "below the one before, found 0.5, 0.9"),
+        ({"threshold": [1.1, 0.9]}, "from 0 to 1, found 1.1"),
+        ({"threshold": [0.9, float("nan")]}, "from 0 to 1, found nan"),
+        ({"stated": [0, 8]}, r"count stated above the one before, found \(0, 8\)"),
+        ({"stated": [8, 8]}, "count stated above the one before"),
+        ({"stated": [4, True]}, "whole numbers in stated, found True"),
+        ({"wrong": [2, 1]}, "wrong that never fall"),
+        ({"wrong": [-1, 1]}, "wrong that never fall"),
+        ({"wrong": [5, 5]}, "no more wrong than stated"),
+        ({"wrong": [0, 5]}, "no more wrong than stated"),
+    ],
+)
+def test_a_damaged_curve_says_what_is_wrong(change, message):
+    with pytest.raises(ValueError, match=message):
+        RiskCoverage.from_dict(GOOD | change)
+
+
+def test_what_is_no_curve_at_all_is_refused():
+    with pytest.raises(ValueError, match=r"expected a curve .* found \[\]"):
+        RiskCoverage.from_dict([])
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("0.1%", 0.001),
+        ("0.001", 0.001),
+        (" 0.7 % ", 0.007),
+        ("1e-3", 0.001),
+        (".5%", 0.005),
+        ("99.9%", 0.999),
+    ],
+)
+def test_targets_are_shares_or_percent(text, share):
+    assert parse_target(text) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "such as 0.1% or 0.001, found ''"),
+        ("%", "found '%'"),
+        ("little", "found 'little'"),
+        ("0,1%", "found '0,1%'"),
+        ("0.1%%", "found '0.1%%'"),
+        ("5", "found '5'; for percent write 5%"),
+        ("1", "for percent write 1%"),
+        ("100%", "below 1 .100 %., found 1"),
+        ("250 %", "found 2.5"),
+        ("0", "found 0"),
+        ("-1%", "found -0.01"),
+        ("nan", "found nan"),
+        ("sNaN", "found 'sNaN'"),
+        ("1e-999999", "found 0"),
+        ("inf%", "found inf"),
+    ],
+)
+def test_other_targets_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_target(text)
