@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from digitlens.commands.read import COLUMNS, predict, read
+from digitlens.commands.answers import COLUMNS
+from digitlens.commands.read import predict, read
+from digitlens.data.documents import Document
 from digitlens.errors import ModelError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,16 +30,35 @@ def run(*arguments, **options):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
+def pages_of(*names):
+    """The examples as pages of one size, for documents."""
+    pictures = [Image.open(EXAMPLES / f"{name}.jpg").convert("L") for name in names]
+    return [picture.resize((1000, 700)) for picture in pictures]
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """Three pages: digits, nothing, digits."""
+    options = {"scan.pdf": {}, "scan.tif": {"compression": "tiff_adobe_deflate"}}
+    for name, own in options.items():
+        first, *others = pages_of("note", "blank", "note")
+        first.save(tmp_path / name, save_all=True, append_images=others, **own)
+    return [tmp_path / name for name in options]
+
+
 @pytest.fixture
 def bad_files(tmp_path):
     """What is no picture, by the words that say so."""
-    empty, text, cut = (tmp_path / name for name in ("empty.png", "text.png", "cut.jpg"))
+    names = ("empty.png", "text.png", "cut.jpg", "folder")
+    empty, text, cut, folder = (tmp_path / name for name in names)
+    folder.mkdir()
     empty.write_bytes(b"")
     text.write_text("dear reader")
     cut.write_bytes(Path(NOTE).read_bytes()[:4000])
     return {
+        "is a folder without pictures": folder,
+        "matches no picture": tmp_path / "*.bmp",
         "no such file": tmp_path / "none.png",
-        "is a folder": tmp_path,
         "is empty": empty,
         "is not a picture": text,
         "is damaged or cut off": cut,
@@ -97,6 +119,121 @@ def test_standard_input_is_read():
     result = run("read", "-", input=b"")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "is empty" in result.stderr
+
+
+def test_each_page_of_a_document_is_an_answer(scan):
+    result = run("read", *scan, NOTE)
+    assert result.exit_code == 0
+    expected = [
+        f"{path}#{k}\t{text}" for path in scan for k, text in [(1, "2048"), (2, ""), (3, "2048")]
+    ]
+    assert result.stdout.splitlines() == [*expected, f"{NOTE}\t2048"]
+
+
+def test_a_document_of_one_page_is_called_like_its_file(tmp_path):
+    path = tmp_path / "one.pdf"
+    pages_of("note")[0].save(path)
+    assert run("read", path).stdout == f"{path}\t2048\n"
+
+
+def test_json_and_csv_name_the_page(scan):
+    for path in scan:
+        found = [json.loads(line) for line in run("read", "--json", path).stdout.splitlines()]
+        assert [(page["path"], page["page"]) for page in found] == [
+            (str(path), k) for k in (1, 2, 3)
+        ]
+        rows = list(csv.DictReader(io.StringIO(run("read", "--csv", path).stdout)))
+        assert [(row["path"], row["page"]) for row in rows] == [
+            (str(path), page) for page in "11113333"
+        ]
+    assert json.loads(run("read", "--json", NOTE).stdout)["page"] == 1
+
+
+def test_documents_come_from_standard_input(scan):
+    for path in scan:
+        result = run("read", "-", input=path.read_bytes())
+        assert result.stdout == "-#1\t2048\n-#2\t\n-#3\t2048\n"
+
+
+def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(scan):
+    path = scan[1]
+    content = bytearray(path.read_bytes())
+    with Image.open(path) as picture:
+        picture.seek(1)
+        strip = picture.tag_v2[273][0]  # where the pixels of the second page begin
+    content[strip : strip + 300] = bytes(300)
+    path.write_bytes(content)
+    result = run("read", path, NOTE)
+    assert result.exit_code == 1
+    assert result.stdout == f"{path}#1\t2048\n{path}#3\t2048\n{NOTE}\t2048\n"
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("digitlens:")]
+    assert line.startswith(f"digitlens: {path}#2: is damaged or cut off")
+
+
+def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    result = run("read", scan[0], NOTE)
+    assert (result.exit_code, result.stdout) == (1, f"{NOTE}\t2048\n")
+    assert result.stderr.startswith(f"digitlens: {scan[0]}: is a PDF, and this needs")
+    assert "pip install 'digitlens[photo]'" in result.stderr
+
+
+def test_only_one_page_is_in_memory(scan, monkeypatch):
+    pages = []
+
+    def watched(self, number):
+        assert all(page() is None for page in pages)
+        page = load(self, number)
+        pages.append(weakref.ref(page))
+        return page
+
+    load = Document.page
+    monkeypatch.setattr(Document, "page", watched)
+    assert run("read", *scan, NOTE).exit_code == 0
+    assert len(pages) == 7
+
+
+def test_folders_and_patterns_are_read(tmp_path):
+    for name in ("scan 10.jpg", "scan 9.jpg", "more/scan 1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(Path(NOTE).read_bytes())
+    (tmp_path / "list.txt").write_text("no picture")
+    names = ("more/scan 1.jpg", "scan 9.jpg", "scan 10.jpg")
+    lines = [f"{tmp_path / name}\t2048" for name in names]
+    assert run("read", tmp_path).stdout.splitlines() == lines
+    assert run("read", f"{tmp_path}/*.jpg").stdout.splitlines() == lines[1:]
+
+
+def test_each_page_has_an_annotated_copy(scan, tmp_path):
+    out = tmp_path / "out"
+    assert run("read", *scan, "--annotate", out).exit_code == 0
+    names = {f"scan-page-{k}{more}.png" for k in (1, 2, 3) for more in ("", "-2")}
+    assert {path.name for path in out.iterdir()} == names
+
+
+def test_annotated_copies_are_not_read_the_next_time(tmp_path):
+    (tmp_path / "note.jpg").write_bytes(Path(NOTE).read_bytes())
+    for _ in range(2):
+        result = run("read", tmp_path, "--annotate", tmp_path / "out")
+        assert result.stdout == f"{tmp_path / 'note.jpg'}\t2048\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["note.png"]
+
+
+def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
+    out, save = tmp_path / "out", Image.Image.save
+
+    def interrupted(self, path, **options):
+        if any(out.glob("scan-page-1.png")):
+            Path(path).write_bytes(b"half a picture")
+            raise KeyboardInterrupt
+        save(self, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    result = run("read", scan[0], "--annotate", out)
+    assert result.exit_code != 0
+    assert [path.name for path in out.iterdir()] == ["scan-page-1.png"]
+    with Image.open(out / "scan-page-1.png") as picture:
+        picture.load()
 
 
 def test_annotated_copies_are_written(tmp_path):

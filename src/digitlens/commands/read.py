@@ -1,33 +1,38 @@
-"""``digitlens read``: the digits on pictures, as a table, text, JSON lines or CSV."""
+"""``digitlens read``: the digits on pictures and on every page of documents."""
 
 from __future__ import annotations
 
-import csv
-import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.errors import ImageError
+from digitlens.commands.answers import Answer, Form, print_answers
+from digitlens.commands.pictures import STDIN, find_pictures
+from digitlens.errors import DigitlensError, ImageError, MissingExtraError
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.progress import Progress, TaskID
 
-    from digitlens.results import Digit, Reading
+    from digitlens.data.documents import Document
+    from digitlens.recognition.reader import DigitReader
 
-STDIN = "-"
-COLUMNS = ("path", "line", "index", "value", "confidence", "status", "x0", "y0", "x1", "y1")
-DOUBTS = 3  # a picture, in the table
-COLOURS = {"digit": "", "unsure": "yellow", "rejected": "red strike"}
-
-Paths = Annotated[list[str], typer.Argument(help="Pictures; - reads one from standard input.")]
-Images = Annotated[list[str], typer.Option("--image", help="A picture; may be given repeatedly.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a picture, in a line.")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures, PDFs, folders of them or patterns such as 'scans/*.png'; - reads one from "
+        "standard input."
+    ),
+]
+Images = Annotated[
+    list[str], typer.Option("--image", help="A picture, as in read; may be given repeatedly.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a page, in a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a row a digit, also of rejected ones.")]
 Annotate = Annotated[
     Path | None,
@@ -45,25 +50,20 @@ def read(
     annotate: Annotate = None,
     model: Model = "default",
 ) -> None:
-    """Read the digits on pictures.
+    """Read the digits on pictures, and on every page of PDF and TIFF files.
 
-    Prints a table on a terminal, and in a pipe a line a picture: path, tab, digits, with a space
-    between the lines of a page. A file that cannot be read is named on standard error, the others
-    are still read, and the exit code is 1.
+    Prints a table on a terminal, and in a pipe a line a page: path, tab, digits, with a space
+    between the lines of a page; where a file has several pages, #2 after the path is the second.
+    A file or page that cannot be read is named on standard error, the others are still read, and
+    the exit code is 1.
     """
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     out = sys.stdout  # the progress bar puts its own in its place
-    as_table = out.isatty() and not (as_json or as_csv)
-    failed: list[str] = []
-    readings = _read_all(paths, model, annotate, failed, bar=as_table or not out.isatty())
-    if as_table:
-        _print_table(list(readings))
-    elif as_csv:
-        _print_csv(readings, out)
-    else:
-        _print_lines(readings, out, _json_line if as_json else _text_line)
-    if failed:
+    form = _form(as_json, as_csv, terminal=out.isatty())
+    run = _Run(model, annotate, bar=form == "table" or not out.isatty())
+    print_answers(run.answers(paths), form, out)
+    if run.failed:
         raise typer.Exit(1)
 
 
@@ -78,118 +78,101 @@ def predict(
     read(image, as_json, as_csv, annotate, model)
 
 
-def _read_all(
-    paths: list[str], model: str, annotate: Path | None, failed: list[str], *, bar: bool
-) -> Iterator[tuple[str, Reading]]:
-    from digitlens.data.images import load_image
-    from digitlens.recognition.reader import DigitReader
-
-    reader = DigitReader(model)
-    targets = _targets(paths, annotate)
-    progress = work_bar()
-    progress.disable = progress.disable or not bar
-    with progress:
-        for path, target in progress.track(
-            list(zip(paths, targets, strict=True)), description="reading"
-        ):
-            try:
-                page = load_image(sys.stdin.buffer if path == STDIN else path)
-            except ImageError as error:
-                failed.append(path)
-                progress.console.print(f"digitlens: {error}", markup=False, soft_wrap=True)
-                continue
-            reading = reader.read(page)
-            if target:
-                from digitlens.visualization.overlay import write_reading
-
-                write_reading(target, page, reading)
-            yield path, reading
+def _form(as_json: bool, as_csv: bool, *, terminal: bool) -> Form:
+    if as_json:
+        return "json"
+    if as_csv:
+        return "csv"
+    return "table" if terminal else "text"
 
 
-def _targets(paths: list[str], folder: Path | None) -> list[Path | None]:
-    """A file in the folder for each picture; none twice, and none that is a picture to be read."""
-    if folder is None:
-        return [None] * len(paths)
-    taken = {_key(Path(path)) for path in paths}
-    targets: list[Path | None] = []
-    for path in paths:
-        stem = "stdin" if path == STDIN else Path(path).stem
+class _Run:
+    """Reads files one page at a time, and goes on after one that cannot be read.
+
+    Attributes:
+        failed: Whether something could not be read so far.
+    """
+
+    def __init__(self, model: str, annotate: Path | None, *, bar: bool) -> None:
+        self.failed = False
+        self._model = model
+        self._annotate = annotate
+        self._progress = work_bar()
+        self._progress.disable = self._progress.disable or not bar
+
+    def answers(self, paths: Sequence[str]) -> Iterator[Answer]:
+        """One for each page that can be read, when it is asked for."""
+        from digitlens.recognition.reader import DigitReader
+
+        reader = DigitReader(self._model)
+        files, problems = find_pictures(paths, left_out=self._annotate)
+        copies = _Copies(self._annotate, files)
+        with self._progress as progress:
+            for problem in problems:
+                self._fail(problem)
+            task = progress.add_task("reading", total=len(files))
+            for path in files:
+                yield from self._of_file(path, reader, copies, task)
+
+    def _of_file(
+        self, path: str, reader: DigitReader, copies: _Copies, task: TaskID
+    ) -> Iterator[Answer]:
+        from digitlens.data.documents import open_document
+
+        try:
+            with open_document(sys.stdin.buffer if path == STDIN else path) as document:
+                _expect(self._progress, task, document.count - 1)
+                for number in range(1, document.count + 1):
+                    try:
+                        yield _read_page(reader, document, number, path, copies)
+                    except ImageError as error:
+                        self._fail(error)
+                    self._progress.advance(task)
+        except (ImageError, MissingExtraError) as error:
+            self._fail(error)
+            self._progress.advance(task)
+
+    def _fail(self, error: DigitlensError) -> None:
+        self.failed = True
+        self._progress.console.print(f"digitlens: {error}", markup=False, soft_wrap=True)
+
+
+def _read_page(
+    reader: DigitReader, document: Document, number: int, path: str, copies: _Copies
+) -> Answer:
+    page = document.page(number)
+    answer = Answer(path, number, document.count, reader.read(page))
+    if target := copies.target(answer):
+        from digitlens.visualization.overlay import write_reading
+
+        write_reading(target, page, answer.reading)
+    return answer
+
+
+def _expect(progress: Progress, task: TaskID, more: int) -> None:
+    total = next(known.total for known in progress.tasks if known.id == task)
+    progress.update(task, total=(total or 0) + more)
+
+
+class _Copies:
+    """Names for annotated copies in a folder: none twice, and none that is a file to be read."""
+
+    def __init__(self, folder: Path | None, files: Sequence[str]) -> None:
+        self._folder = folder
+        self._taken = {_key(Path(path)) for path in files} if folder else set[str]()
+
+    def target(self, answer: Answer) -> Path | None:
+        """Where the copy of a page goes; none without a folder."""
+        if self._folder is None:
+            return None
+        stem = "stdin" if answer.path == STDIN else Path(answer.path).stem
+        stem = stem if answer.count == 1 else f"{stem}-page-{answer.page}"
         names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in count(1))
-        target = next(folder / name for name in names if _key(folder / name) not in taken)
-        taken.add(_key(target))
-        targets.append(target)
-    return targets
+        targets = (self._folder / name for name in names)
+        target = next(target for target in targets if _key(target) not in self._taken)
+        self._taken.add(_key(target))
+        return target
 
 
 def _key(path: Path) -> str:
-    return str(path.resolve()).casefold()  # some file systems hold A.png and a.png for the same
-
-
-def _printable(text: str, out: TextIO) -> str:
-    encoding = out.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _print_lines(
-    readings: Iterable[tuple[str, Reading]], out: TextIO, line: Callable[[str, Reading], str]
-) -> None:
-    for path, reading in readings:
-        print(_printable(line(path, reading), out), file=out, flush=True)
-
-
-def _text_line(path: str, reading: Reading) -> str:
-    return f"{path}\t{reading.text.replace(chr(10), ' ')}"
-
-
-def _json_line(path: str, reading: Reading) -> str:
-    return json.dumps({"path": path, **reading.as_dict()})
-
-
-def _print_csv(readings: Iterable[tuple[str, Reading]], out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for path, reading in readings:
-        for number, line in enumerate(reading.lines):
-            for index, digit in enumerate(line):
-                answer = (digit.value, f"{digit.confidence:.6f}", digit.status)
-                writer.writerow(
-                    (_printable(path, out), number, index, *answer, *digit.box.as_list())
-                )
-
-
-def _print_table(readings: list[tuple[str, Reading]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("picture", "digits", "least sure", "doubts"):
-        table.add_column(heading, overflow="fold")
-    for path, reading in readings:
-        least = min((digit.percent for digit in reading.digits), default=None)
-        sure = "" if least is None else f"{least} %"
-        table.add_row(
-            Text(_printable(path, sys.stdout)), _digits(reading), sure, Text(_doubts(reading))
-        )
-    Console(highlight=False).print(table)
-
-
-def _digits(reading: Reading) -> Text:
-    from rich.text import Text
-
-    lines = [
-        Text.assemble(*((str(digit.value), COLOURS[digit.status]) for digit in line))
-        for line in reading.lines
-    ]
-    return Text("\n").join(lines) if lines else Text("no digits", "dim")
-
-
-def _doubts(reading: Reading) -> str:
-    digits = [digit for line in reading.lines for digit in line]
-    doubts = [_doubt(k, digit) for k, digit in enumerate(digits, 1) if digit.reason]
-    more = [f"and {len(doubts) - DOUBTS} more"] if len(doubts) > DOUBTS else []
-    return "\n".join(doubts[:DOUBTS] + more)
-
-
-def _doubt(place: int, digit: Digit) -> str:
-    return f"{digit.value}, no. {place}: {digit.reason}"
+    return os.path.realpath(path).casefold()  # some file systems hold A.png and a.png for the same
