@@ -31,7 +31,10 @@ def test_digitlens_comes_from_the_wheel():
     assert SITE in Path(digitlens.__file__).parents
 
 
-@pytest.mark.parametrize("name", ["torch", "cv2", "scipy", "matplotlib", "pooch", "onnx"])
+EXTRAS = ["torch", "cv2", "scipy", "matplotlib", "pooch", "onnx", "pypdfium2", "pillow_heif"]
+
+
+@pytest.mark.parametrize("name", EXTRAS)
 def test_no_extra_is_installed(name):
     assert importlib.util.find_spec(name) is None
 
@@ -54,6 +57,19 @@ def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, t
     assert f"pip install 'digitlens[{extra}]'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("start", [b"%PDF-1.7\n", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"])
+def test_a_format_that_needs_more_names_the_extra_and_the_others_are_read(start, tmp_path):
+    (tmp_path / "scan").write_bytes(start)
+    done = _run("read", "scan", EXAMPLES / "blank.jpg", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == f"{EXAMPLES / 'blank.jpg'}\t\n"
+    assert done.stderr.startswith("digitlens: scan: is a ")
+    assert "pip install 'digitlens[photo]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    with pytest.raises(digitlens.DigitlensError, match=r"digitlens\[photo\]"):
+        digitlens.read(tmp_path / "scan")
 
 
 def test_the_installed_size_stays_within_its_limit():
