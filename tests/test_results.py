@@ -7,10 +7,10 @@ import pytest
 from digitlens.results import Box, Digit, Reading, Status
 
 
-def _digit(value: int, status: Status = "digit") -> Digit:
+def _digit(value: int, status: Status = "digit", *, starts: bool = False) -> Digit:
     rest = 0.1 / 9
     probabilities = tuple(0.9 if index == value else rest for index in range(10))
-    return Digit(value, 0.9, probabilities, Box(0, 0, 5, 9), status)
+    return Digit(value, 0.9, probabilities, Box(0, 0, 5, 9), status, "", starts)
 
 
 def _reading(*lines: tuple[Digit, ...]) -> Reading:
@@ -57,14 +57,41 @@ def test_text_joins_lines_and_leaves_out_what_was_rejected():
     assert [digit.value for digit in reading.digits] == [4, 0, 7]
 
 
+def test_without_gaps_a_line_is_one_number():
+    reading = _reading((_digit(4), _digit(0)), (_digit(7),))
+    assert reading.numbers == ("40", "7")
+
+
+def test_a_gap_splits_a_line_into_numbers_but_not_its_text():
+    reading = _reading(
+        (_digit(8, starts=True), _digit(7), _digit(5, starts=True)),
+        (_digit(1), _digit(6, starts=True), _digit(6)),
+    )
+    assert reading.numbers == ("87", "5", "1", "66")
+    assert reading.text == "875\n166"
+
+
+def test_numbers_leave_out_what_was_rejected_and_keep_the_gap_before_it():
+    reading = _reading(
+        (_digit(8), _digit(7, "rejected", starts=True), _digit(5)),
+        (_digit(1, "rejected"), _digit(2, starts=True), _digit(3, "unsure")),
+        (_digit(1, "rejected"),),
+        (_digit(4), _digit(9, "rejected"), _digit(4)),
+    )
+    assert reading.numbers == ("8", "5", "23", "44")
+
+
 def test_an_empty_reading_is_an_answer():
     assert _reading().text == ""
+    assert _reading().numbers == ()
     assert _reading().digits == ()
 
 
 def test_a_reading_goes_through_json():
-    reading = _reading((_digit(4), _digit(8, "rejected")))
+    reading = _reading((_digit(4), _digit(8, "rejected"), _digit(2, starts=True)))
     told = json.loads(json.dumps(reading.as_dict()))
-    assert told["text"] == "4"
-    assert [digit["status"] for digit in told["lines"][0]] == ["digit", "rejected"]
+    assert told["text"] == "42"
+    assert told["numbers"] == ["4", "2"]
+    assert [digit["starts_number"] for digit in told["lines"][0]] == [False, False, True]
+    assert [digit["status"] for digit in told["lines"][0]] == ["digit", "rejected", "digit"]
     assert told["lines"][0][0]["box"] == [0, 0, 5, 9]

@@ -49,6 +49,8 @@ class Digit:
         status: ``digit`` when sure, ``unsure`` when the answer is doubtful, ``rejected`` when it
             does not look like a digit at all.
         reason: Why it is unsure or rejected, in a few words; empty for a digit.
+        starts_number: Whether a new number begins with it in its line, after a gap. The first of a
+            line begins one in any case.
     """
 
     value: int
@@ -57,6 +59,7 @@ class Digit:
     box: Box
     status: Status = "digit"
     reason: str = ""
+    starts_number: bool = False
 
     def __post_init__(self) -> None:
         if len(self.probabilities) != 10:
@@ -82,6 +85,7 @@ class Digit:
             "confidence": round(self.confidence, 6),
             "status": self.status,
             "reason": self.reason,
+            "starts_number": self.starts_number,
             "box": self.box.as_list(),
             "probabilities": [round(p, 6) for p in self.probabilities],
         }
@@ -117,13 +121,29 @@ class Reading:
         lines = ("".join(map(str, values)) for values in kept)
         return "\n".join(line for line in lines if line)
 
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers from top to bottom and left to right; rejected digits are left out."""
+        return tuple(number for line in self.lines for number in _numbers(line))
+
     def as_dict(self) -> dict[str, Any]:
         """The reading as JSON-ready values."""
         return {
             "text": self.text,
+            "numbers": list(self.numbers),
             "lines": [[digit.as_dict() for digit in line] for line in self.lines],
             "width": self.width,
             "height": self.height,
             "model": self.model,
             "model_sha256": self.model_sha256,
         }
+
+
+def _numbers(line: tuple[Digit, ...]) -> list[str]:
+    numbers = [""]
+    for digit in line:
+        if digit.starts_number:  # also of a rejected one: the gap is there nevertheless
+            numbers.append("")
+        if digit.status != "rejected":
+            numbers[-1] += str(digit.value)
+    return [number for number in numbers if number]
