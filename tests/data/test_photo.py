@@ -212,6 +212,14 @@ def test_avif_is_refused_with_a_hint_where_pillow_cannot_read_it(monkeypatch):
         load_image(start)
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow cannot read AVIF")
+def test_damaged_avif_is_refused():
+    content = encoded("AVIF")
+    for end in (100, len(content) - 30):
+        with pytest.raises(ImageError, match="damaged"):
+            load_image(content[:end])
+
+
 @pytest.mark.parametrize(("content", "package"), [(PDF, "pypdfium2"), (HEIC, "pillow_heif")])
 def test_a_missing_extra_is_named_with_the_file(content, package, tmp_path, monkeypatch):
     path = tmp_path / "file.png"  # the content counts, not the name

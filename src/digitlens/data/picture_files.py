@@ -123,7 +123,8 @@ def _open(file: PictureFile) -> Image.Image:
     try:
         return Image.open(file.stream, formats=("AVIF",) if avif else FORMATS)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{file.name}: {_what_it_is(file.start)}") from error
+        what = "is a damaged AVIF picture: copy it again" if avif else _what_it_is(file.start)
+        raise ImageError(f"{file.name}: {what}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{file.name}: {too_large('far more')}") from error
     except Exception as error:  # decoders raise nearly everything on hostile bytes
