@@ -6,6 +6,7 @@ import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +93,22 @@ def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -
 def to_onnx(model: nn.Module) -> bytes:
     """The model as an ONNX graph with a free batch size: tiles in, probabilities out."""
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    shapes = ({0: torch.export.Dim("N")},)
+    return exported(model, example, ["tiles"], ["probabilities"], shapes).SerializeToString()
+
+
+def exported(
+    model: nn.Module, example: Tensor, inputs: list[str], outputs: list[str], shapes: Any
+) -> onnx.ModelProto:
+    """The graph of a model, without the exporter's notes.
+
+    Args:
+        model: Takes one tensor.
+        example: Such a tensor.
+        inputs: Name of the graph's input, in a list.
+        outputs: Names of its outputs.
+        shapes: The free dimensions, as ``torch.onnx.export`` takes them.
+    """
     # The exporter warns of packages it could use and of its own deprecated calls; neither is for
     # the user to act on.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -100,9 +117,9 @@ def to_onnx(model: nn.Module) -> bytes:
         program = torch.onnx.export(
             model,
             (example,),
-            input_names=["tiles"],
-            output_names=["probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -147,7 +164,7 @@ def load_network(model: str | Path) -> DigitNetwork:
     return network.eval()
 
 
-def _without_notes(model: onnx.ModelProto) -> bytes:
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops the exporter's notes on each node, which carry source paths of the machine."""
     for holder in (
         model,
@@ -161,4 +178,4 @@ def _without_notes(model: onnx.ModelProto) -> bytes:
         del holder.metadata_props[:]
         holder.doc_string = ""
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return model

@@ -1,0 +1,1 @@
+"""Generated pages: pictures with digits, letters and clutter, and exactly where each digit is."""

@@ -1,0 +1,128 @@
+"""Fetches the free fonts that generated pages are set in, verified, and keeps them in the cache.
+
+The fonts are packages of the Fontsource project, each under an open licence that it carries. They
+are needed to generate pages and never to read.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from digitlens import files
+from digitlens.data.cache import cache_folder
+from digitlens.data.pages.hands import Script
+from digitlens.data.packages import NPM_OPTIONS, run
+from digitlens.errors import DataError
+from digitlens.progress import work_bar
+
+TABLE = Path(__file__).with_name("fonts.csv")
+BATCH = 16  # packages asked for at once
+TIME_LIMIT = 300.0  # seconds for one batch
+SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
+WEIGHTS = (200, 400, 700, 900)
+
+Kind = Literal["hand", "print"]
+Role = Literal["training", "validation"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One font family and the package that carries it.
+
+    Attributes:
+        family: Its name, as in the package's.
+        version: Of the package.
+        kind: Looks written by ``hand`` or made for ``print``.
+        role: Pages to train with and pages to validate with share no family.
+        sha256: Of the package's archive.
+    """
+
+    family: str
+    version: str
+    kind: Kind
+    role: Role
+    sha256: str
+
+    @property
+    def package(self) -> str:
+        """What npm is asked for."""
+        return f"@fontsource/{self.family}@{self.version}"
+
+    @property
+    def archive(self) -> str:
+        """Name of the file that npm writes."""
+        return f"fontsource-{self.family}-{self.version}.tgz"
+
+
+def load_families() -> list[Family]:
+    """All families that pages are set in."""
+    with TABLE.open(encoding="utf-8", newline="") as stream:
+        return [Family(**row) for row in csv.DictReader(stream)]  # pyright: ignore[reportArgumentType]
+
+
+def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
+    """The WOFF files of each family, upright: for each of up to four weights those of its scripts.
+
+    Fetches what the cache lacks with npm.
+
+    Raises:
+        DataError: npm is missing or fails, or an archive is not the expected one.
+    """
+    missing = [family for family in families if not _folder(family).is_dir()]
+    with work_bar() as bar:
+        task = bar.add_task("fonts", total=len(missing) or None, visible=bool(missing))
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            _fetch(batch)
+            bar.advance(task, len(batch))
+    return {family: list(_weights(family)) for family in families}
+
+
+def _weights(family: Family) -> Iterator[dict[Script, Path]]:
+    for weight in WEIGHTS:
+        paths = {s: _folder(family) / _file(family, s, weight) for s in SCRIPTS}
+        if paths["latin"].is_file():
+            yield {script: path for script, path in paths.items() if path.is_file()}
+
+
+def _file(family: Family, script: Script, weight: int) -> str:
+    return f"{family.family}-{script}-{weight}-normal.woff"
+
+
+def _folder(family: Family) -> Path:
+    return cache_folder().parent / "fonts" / f"{family.family}-{family.version}"
+
+
+def _fetch(families: Sequence[Family]) -> None:
+    with TemporaryDirectory(prefix="digitlens-") as folder:
+        command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS]
+        run([*command, *(family.package for family in families)], Path(folder), TIME_LIMIT)
+        for family in families:
+            _unpack(family, Path(folder) / family.archive)
+
+
+def _unpack(family: Family, archive: Path) -> None:
+    found = files.sha256(archive.read_bytes()) if archive.is_file() else "no file"
+    if found != family.sha256:
+        raise DataError(f"{family.package}: expected SHA-256 {family.sha256}, found {found}")
+    target = _folder(family)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {
+        f"package/files/{_file(family, script, weight)}" for script in SCRIPTS for weight in WEIGHTS
+    }
+    with TemporaryDirectory(dir=target.parent) as folder:
+        fonts = Path(folder) / "fonts"
+        fonts.mkdir()
+        with tarfile.open(archive) as package:
+            for member in package.getmembers():
+                stream = package.extractfile(member) if member.name in wanted else None
+                if stream:
+                    (fonts / Path(member.name).name).write_bytes(stream.read())
+        fonts.rename(target)

@@ -1,0 +1,175 @@
+"""Hands that write: a font, a writer of MNIST or a drawn pen, each giving the ink of a character."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.data.pages.pens import draw_digit, draw_pen
+
+Ink = npt.NDArray[np.uint8]
+
+EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
+DIGITS = "0123456789"
+LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
+CURRENCY = "€£¥§°×÷"
+GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
+CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
+Script = Literal["latin", "greek", "cyrillic"]
+CHARACTERS: dict[Script, str] = {
+    "latin": DIGITS + LATIN + MARKS + CURRENCY,
+    "greek": GREEK,
+    "cyrillic": CYRILLIC,
+}
+# Characters that some fonts draw as they draw a digit.
+LIKE_DIGITS = frozenset("OoIl|зЗ")
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """The ink of one character.
+
+    Attributes:
+        char: The character.
+        ink: uint8[h, w], 255 where there is ink, cropped to it.
+        height: Of the ink, in heights of a digit of this hand.
+        bottom: Where the ink ends below the baseline, in the same unit; negative when above.
+        advance: Width that the character takes on a line, in the same unit.
+    """
+
+    char: str
+    ink: Ink
+    height: float
+    bottom: float
+    advance: float
+
+
+class Hand(Protocol):
+    """Writes characters in one style."""
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """The ink of a character, or None when this hand does not write it."""
+        ...
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes; empty when it writes digits alone."""
+        ...
+
+
+class FontHand:
+    """Writes in one font."""
+
+    def __init__(
+        self, fonts: Mapping[Script, ImageFont.FreeTypeFont], *, digits_only: bool = False
+    ) -> None:
+        """Draws all characters once.
+
+        Args:
+            fonts: One font of size ``EM`` for each script, among them latin.
+            digits_only: For fonts whose letters look like digits.
+        """
+        unit = _digit_height(fonts["latin"])
+        self.glyphs: dict[str, Glyph] = {}
+        for script, font in fonts.items():
+            empty = _drawn(font, "\uffff")
+            for char in DIGITS if digits_only else CHARACTERS[script]:
+                glyph = _font_glyph(font, char, unit, empty)
+                if glyph:
+                    self.glyphs.setdefault(char, glyph)
+        self.letters = "".join(c for c in self.glyphs if c not in DIGITS)
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """The ink of a character, always the same."""
+        del rng
+        return self.glyphs.get(char)
+
+
+class WriterHand:
+    """Writes digits as one writer of MNIST did."""
+
+    letters = ""
+
+    def __init__(self, digits: Sequence[npt.NDArray[np.uint8]]) -> None:
+        """Takes the writer's tiles.
+
+        Args:
+            digits: For each value the tiles uint8[n, 28, 28] to choose from, n at least 1.
+        """
+        self.digits = digits
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """One of the writer's digits, enlarged four times with smooth edges."""
+        if char not in DIGITS:
+            return None
+        tiles = self.digits[int(char)]
+        tile = tiles[int(rng.integers(len(tiles)))]
+        return _glyph(char, _enlarged(_cropped(tile)), float(rng.uniform(0.88, 1.1)))
+
+
+class PenHand:
+    """Draws digits stroke by stroke, in the forms that MNIST's writers seldom use."""
+
+    letters = ""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Chooses the pen and the form of each digit, which stay the same."""
+        self.pen = draw_pen(rng)
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """A digit, drawn anew."""
+        if char not in DIGITS:
+            return None
+        ink = _cropped(draw_digit(int(char), self.pen, rng))
+        return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+
+
+def _glyph(char: str, ink: Ink, height: float) -> Glyph:
+    width = height * ink.shape[1] / ink.shape[0]
+    return Glyph(char, ink, height, 0.0, width + 0.12)
+
+
+def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: bytes) -> Glyph | None:
+    x0, y0, x1, y1 = font.getbbox(char, anchor="ls")
+    if x1 - x0 < 1 or y1 - y0 < 1 or _drawn(font, char) == empty:
+        return None
+    picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
+    ImageDraw.Draw(picture).text((2 - x0, 2 - y0), char, 255, font=font, anchor="ls")
+    ink = np.asarray(picture)
+    rows = np.flatnonzero(ink.max(axis=1) > 40)
+    if not len(rows):
+        return None
+    bottom = (rows[-1] + 1 - 2 + y0) / unit
+    ink = _cropped(ink)
+    return Glyph(char, ink, ink.shape[0] / unit, bottom, font.getlength(char) / unit)
+
+
+def _digit_height(font: ImageFont.FreeTypeFont) -> float:
+    boxes = [font.getbbox(digit, anchor="ls") for digit in DIGITS]
+    return float(np.median([y1 - y0 for _, y0, _, y1 in boxes])) or float(EM)
+
+
+def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
+    return bytes(font.getmask(char))
+
+
+def _cropped(ink: Ink) -> Ink:
+    rows, columns = np.flatnonzero((ink > 40).any(axis=1)), np.flatnonzero((ink > 40).any(axis=0))
+    if not len(rows):
+        return np.full((1, 1), 255, np.uint8)
+    return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def _enlarged(ink: Ink) -> Ink:
+    framed = np.pad(ink, 1)
+    size = (framed.shape[1] * 4, framed.shape[0] * 4)
+    large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
+    large = cv2.GaussianBlur(large, (0, 0), 1.2).astype(np.float32)
+    return _cropped(np.clip((large - 128) * 2.2 + 128, 0, 255).astype(np.uint8))

@@ -1,0 +1,87 @@
+"""Runs the page reader network with onnxruntime: pixels in, digits with boxes and scores out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.errors import ModelError
+from digitlens.model.bundle import Card, load_bundle
+from digitlens.model.classifier import open_session
+
+PAGES = "pages"  # name of the shipped page reader
+STEP = 32  # pixels; sides of what the graph takes are multiples of it
+LEAST = 128  # pixels a side
+FAINTEST = 0.03  # score below which nothing is reported
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at one picture found.
+
+    Attributes:
+        score: float32[N]; that the centre of a digit is there, 0..1, from high to low.
+        probabilities: float32[N, 10]; which digit it is.
+        boxes: float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge.
+        heat: float32[h, w]; the score of each cell of 4 x 4 pixels.
+    """
+
+    score: Floats
+    probabilities: Floats
+    boxes: Floats
+    heat: Floats
+
+
+class PageModel:
+    """Pictures in, looks out; loaded once, safe to use from several threads."""
+
+    card: Card
+
+    def __init__(self, model: str | Path = PAGES, *, threads: int = 0) -> None:
+        """Loads a page reader.
+
+        Args:
+            model: Name of a shipped page reader, a model folder, or a run folder.
+            threads: Threads for one look; 0 takes one per core.
+
+        Raises:
+            ModelError: The model is missing, damaged, of a newer format, or no page reader.
+        """
+        bundle = load_bundle(model)
+        self.card = bundle.card
+        self._session = open_session(bundle.graph, name=str(bundle.folder), threads=threads)
+        _check_contract(self._session, str(bundle.folder))
+
+    def look(self, picture: Pixels) -> Look:
+        """Looks at a picture once, at the size that it has.
+
+        Args:
+            picture: uint8[H, W, 3].
+        """
+        height, width = picture.shape[:2]
+        score, probabilities, boxes, heat = self._session.run(None, {"page": _framed(picture)})
+        count = int(np.searchsorted(-score, -FAINTEST))
+        cells = heat[: -(-height // 4), : -(-width // 4)]
+        return Look(score[:count], probabilities[:count], boxes[:count], cells)
+
+
+def _framed(picture: Pixels) -> Pixels:
+    """Grows a picture at the right and bottom to sides that the graph takes."""
+    height, width = picture.shape[:2]
+    down = max(LEAST, -(-height // STEP) * STEP) - height
+    right = max(LEAST, -(-width // STEP) * STEP) - width
+    return np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge")
+
+
+def _check_contract(session: Any, name: str) -> None:
+    entries = [(entry.name, entry.type) for entry in session.get_inputs()]
+    exits = [exit_.name for exit_ in session.get_outputs()]
+    if entries != [("page", "tensor(uint8)")] or exits != ["score", "probabilities", "box", "heat"]:
+        raise ModelError(f"{name}: is not a page reader: train one with the recipe pages")

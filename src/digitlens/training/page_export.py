@@ -1,0 +1,108 @@
+"""From a page network to one ONNX graph: pixels in, the boxes and values of digits out."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digitlens.errors import ModelError
+from digitlens.model.page_network import STRIDE, PageNetwork
+from digitlens.training.export import exported
+
+MOST = 1000  # digits that one look can find
+_SMALL = 64  # numbers; tensors with no more stay float32
+
+
+class PageGraph(nn.Module):
+    """The network with what comes before and after it: what is exported."""
+
+    def __init__(self, network: PageNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, page: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Finds the digits of one page.
+
+        Args:
+            page: uint8[H, W, 3]; H and W multiples of 32, each at least 128.
+
+        Returns:
+            float32[1000], scores from high to low; float32[1000, 10], probabilities;
+            float32[1000, 4], boxes in pixels; float32[H/4, W/4], the score of every cell.
+        """
+        cells = self.network(page.permute(2, 0, 1)[None])
+        heat = torch.sigmoid(cells.centre)
+        highest = functional.max_pool2d(heat[:, None], 3, stride=1, padding=1)[:, 0]
+        peaks = torch.where(heat == highest, heat, torch.zeros_like(heat))
+        scores, places = torch.topk(peaks.flatten(), MOST)
+        _, height, width = heat.shape
+        columns = (torch.arange(width) + 0.5).expand(height, width).flatten()
+        rows = (torch.arange(height) + 0.5)[:, None].expand(height, width).flatten()
+        middle = torch.stack([columns[places], rows[places]], dim=1)
+        values = cells.values[0].flatten(1).index_select(1, places)
+        reach = torch.exp(cells.reach[0].flatten(1).index_select(1, places)).T
+        boxes = torch.cat([middle - reach[:, :2], middle + reach[:, 2:]], dim=1) * STRIDE
+        return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
+
+
+def page_graph(network: PageNetwork) -> bytes:
+    """The network as an ONNX graph for pages of any size, with float16 weights."""
+    fused = PageGraph(_fused(copy.deepcopy(network).eval().float()))
+    example = torch.zeros(160, 192, 3, dtype=torch.uint8)
+    shapes = ({0: 32 * torch.export.Dim("h", min=4), 1: 32 * torch.export.Dim("w", min=4)},)
+    model = exported(fused, example, ["page"], ["score", "probabilities", "box", "heat"], shapes)
+    return _halved(model).SerializeToString()
+
+
+def check_page_graph(network: PageNetwork, graph: bytes, page: np.ndarray) -> None:
+    """Raises ModelError unless the graph sees on a page what the network sees."""
+    from digitlens.model.classifier import open_session  # noqa: PLC0415
+
+    with torch.inference_mode():
+        expected = PageGraph(network.eval())(torch.from_numpy(page))
+    found = open_session(graph, name="the exported graph").run(None, {"page": page})
+    difference = float(np.abs(expected[3].numpy() - found[3]).max())
+    if not difference < 0.02:  # weights keep three digits
+        raise ModelError(f"the exported graph differs from the network by {difference:.2g}")
+
+
+def _fused(module: nn.Module) -> PageNetwork:
+    """Leads each batch normalisation into the convolution before it."""
+    for name, child in module.named_children():
+        if (
+            isinstance(child, nn.Sequential)
+            and len(child) >= 2
+            and isinstance(child[0], nn.Conv2d)
+            and isinstance(child[1], nn.BatchNorm2d)
+        ):
+            conv = nn.utils.fusion.fuse_conv_bn_eval(child[0], child[1])
+            setattr(module, name, nn.Sequential(conv, *list(child)[2:]))
+        elif not isinstance(child, nn.Conv2d):
+            _fused(child)
+    return module  # pyright: ignore[reportReturnType]
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Keeps large float32 weights as float16, brought back by a Cast when the graph is loaded."""
+    casts: list[onnx.NodeProto] = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) > _SMALL:
+            name = tensor.name
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
+            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    known = {cast.output[0] for cast in casts}
+    infos = [info for info in model.graph.value_info if info.name not in known]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(infos)
+    onnx.checker.check_model(model)
+    return model

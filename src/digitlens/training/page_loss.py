@@ -1,0 +1,47 @@
+"""The loss of the page network: focal for centres, cross-entropy for values, L1 for boxes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digitlens.model.page_network import Cells
+
+VALUE_WEIGHT = 1.0
+REACH_WEIGHT = 1.0
+
+
+def page_loss(cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach: Tensor) -> Tensor:
+    """One number to be made small.
+
+    Args:
+        cells: What the network says.
+        centre: float[B, h, w]; see ``Targets``, as are the others.
+        weight: [B, h, w].
+        value: [B, h, w].
+        reach: float[B, 4, h, w].
+    """
+    peaks = (centre > 0.999) & (weight > 0)
+    count = peaks.sum().clamp(min=1)
+    loss = _focal(cells.centre, centre.float(), weight.float(), peaks) / count
+    named = value >= 0
+    if not bool(named.any()):
+        return loss
+    # Large digits have many cells that name them; each digit counts the same at its peak and a
+    # little more around it.
+    share = torch.where(peaks, 1.0, 0.3)[named]
+    logits = cells.values.permute(0, 2, 3, 1)[named]
+    names = functional.cross_entropy(logits, value[named].long(), reduction="none")
+    found = cells.reach.permute(0, 2, 3, 1)[named]
+    wanted = reach.permute(0, 2, 3, 1)[named].float()
+    sides = functional.smooth_l1_loss(found, wanted, beta=0.1, reduction="none").sum(dim=1)
+    return loss + ((VALUE_WEIGHT * names + REACH_WEIGHT * sides) * share).sum() / share.sum()
+
+
+def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tensor:
+    """The penalty-reduced focal loss (Law and Deng, *CornerNet*, 2018)."""
+    chance = torch.sigmoid(logit)
+    hit = (1 - chance) ** 2 * functional.softplus(-logit)
+    miss = chance**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
+    return torch.where(peaks, hit, miss).sum()

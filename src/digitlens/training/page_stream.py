@@ -1,0 +1,122 @@
+"""Feeds the page network: pages drawn by worker processes, each used twice in different lights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from digitlens.data.pages.pages import Page, PageMaker
+from digitlens.training.page_targets import Targets, targets_of
+
+MARGIN = 16  # pixels that a page is drawn larger, for two different cuts
+_SEEN = 0.55  # share of a box that must be left by a cut
+
+
+class Batch(NamedTuple):
+    """Pages and their targets, see ``Targets``; uint8[B, 3, H, W] and [B, ...]."""
+
+    pages: Tensor
+    centre: Tensor
+    weight: Tensor
+    value: Tensor
+    reach: Tensor
+
+
+class _Views(Dataset[list[tuple[npt.NDArray[np.uint8], Targets]]]):
+    def __init__(self, maker: PageMaker, side: int, views: int) -> None:
+        self.maker, self.side, self.views = maker, side, views
+
+    def __getitem__(self, number: int) -> list[tuple[npt.NDArray[np.uint8], Targets]]:
+        page = self.maker.page(number, side=self.side + MARGIN)
+        rng = np.random.default_rng([self.maker.seed, number, 1])
+        views = [view_of(page, self.side, rng) for _ in range(self.views)]
+        return [(view.pixels.transpose(2, 0, 1), targets_of(view)) for view in views]
+
+
+def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
+    """Cuts a square out of a page, and now and then inverts it or swaps its colours.
+
+    Args:
+        page: At least so large.
+        side: Of the square, in pixels.
+        rng: Decides.
+    """
+    x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
+    pixels = page.pixels[y : y + side, x : x + side]
+    if rng.random() < 0.25:
+        pixels = 255 - pixels
+    if rng.random() < 0.25:
+        pixels = pixels[:, :, rng.permutation(3)]
+    if rng.random() < 0.1:
+        pixels = np.repeat(pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)[:, :, None], 3, 2)
+    moved = page.boxes - np.array([x, y, x, y], np.float32)
+    boxes = np.clip(moved, 0, side)
+    left = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
+    values = np.where(left >= _SEEN * whole, page.values, -1).astype(np.int8)
+    some = left > 0
+    return Page(np.ascontiguousarray(pixels), boxes[some], values[some])
+
+
+def batches(
+    maker: PageMaker,
+    first: int,
+    count: int,
+    *,
+    batch_size: int,
+    side: int,
+    workers: int,
+    views: int,
+) -> Iterator[Batch]:
+    """Batches of pages ``first``, ``first + 1``, ... in order, whatever the number of workers.
+
+    Args:
+        maker: Draws the pages.
+        first: Number of the first page.
+        count: Batches; each set of ``batch_size`` pages gives ``views`` of them.
+        batch_size: Pages in a batch.
+        side: Of the pages, in pixels, a multiple of 32.
+        workers: Processes; 0 draws here.
+        views: How often each page is used.
+    """
+    sets = -(-count // views)
+    loader: DataLoader[list[Batch]] = DataLoader(
+        _Views(maker, side, views),  # pyright: ignore[reportArgumentType]
+        batch_size=batch_size,
+        sampler=range(first, first + sets * batch_size),
+        num_workers=workers,
+        collate_fn=_collated,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_give_way,
+    )
+    left = count
+    for same in loader:
+        for batch in same[:left]:
+            left -= 1
+            yield batch
+
+
+def _give_way(worker: int) -> None:
+    # Training threads wait for each other: one held up by a worker holds up all. Workers have the
+    # machine when the trainer has run out of pages.
+    del worker
+    if hasattr(os, "nice"):
+        os.nice(5)
+    cv2.setNumThreads(0)
+
+
+def _collated(items: list[list[tuple[npt.NDArray[np.uint8], Targets]]]) -> list[Batch]:
+    return [_stacked([item[view] for item in items]) for view in range(len(items[0]))]
+
+
+def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> Batch:
+    columns = [[pixels for pixels, _ in items], *zip(*(t for _, t in items), strict=True)]
+    return Batch(*(torch.from_numpy(np.stack(column)) for column in columns))
