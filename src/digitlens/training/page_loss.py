@@ -15,6 +15,9 @@ REACH_WEIGHT = 1.0
 def page_loss(cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach: Tensor) -> Tensor:
     """One number to be made small.
 
+    A page with n digits counts as much as the square root of n pages with one: else pages full of
+    small digits would leave no say to those with one large digit or none.
+
     Args:
         cells: What the network says.
         centre: float[B, h, w]; see ``Targets``, as are the others.
@@ -23,14 +26,15 @@ def page_loss(cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach
         reach: float[B, 4, h, w].
     """
     peaks = (centre > 0.999) & (weight > 0)
-    count = peaks.sum().clamp(min=1)
-    loss = _focal(cells.centre, centre.float(), weight.float(), peaks) / count
+    count = peaks.sum(dim=(1, 2)).clamp(min=1).float()
+    total = count.sqrt().sum()
+    focal = _focal(cells.centre, centre.float(), weight.float(), peaks)
+    loss = (focal.sum(dim=(1, 2)) / count.sqrt()).sum() / total
     named = value >= 0
     if not bool(named.any()):
         return loss
-    # Large digits have many cells that name them; each digit counts the same at its peak and a
-    # little more around it.
-    share = torch.where(peaks, 1.0, 0.3)[named]
+    # The cells around a digit's centre name it too, but count less than the centre.
+    share = (torch.where(peaks, 1.0, 0.3) / count.sqrt()[:, None, None])[named]
     logits = cells.values.permute(0, 2, 3, 1)[named]
     names = functional.cross_entropy(logits, value[named].long(), reduction="none")
     found = cells.reach.permute(0, 2, 3, 1)[named]
@@ -40,8 +44,8 @@ def page_loss(cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach
 
 
 def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tensor:
-    """The penalty-reduced focal loss (Law and Deng, *CornerNet*, 2018)."""
+    """The penalty-reduced focal loss of each cell (Law and Deng, *CornerNet*, 2018)."""
     chance = torch.sigmoid(logit)
     hit = (1 - chance) ** 2 * functional.softplus(-logit)
     miss = chance**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
-    return torch.where(peaks, hit, miss).sum()
+    return torch.where(peaks, hit, miss)

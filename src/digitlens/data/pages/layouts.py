@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -73,6 +73,24 @@ def draw_numbers(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> No
         x = max(0.0, sheet.width - width) * (0.1 if left and lines > 1 else float(_middling(rng)))
         y = top + row * pitch * height - np.sin(angle) * width / 2
         write(sheet, text, style, Baseline(x, y, height, angle, curve), rng)
+
+
+def draw_amount(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> None:
+    """One number that fills its field, tightly written, with dots, dashes and an underline."""
+    style = writers.digit_style(rng)
+    if rng.random() < 0.5:
+        style = replace(style, gap=float(rng.uniform(-0.22, 0.02)))
+    text = _amount(rng)
+    width = max(0.6, text_width(text, style, rng))
+    height = min(sheet.width / width, sheet.height / 1.1) * float(rng.uniform(0.7, 1.08))
+    angle = float(rng.normal(0, 0.04))
+    x = (sheet.width - width * height) * float(_middling(rng))
+    y = height + (sheet.height - height) * float(_middling(rng)) - np.sin(angle) * sheet.width / 2
+    curve = float(rng.normal(0, 0.02))
+    write(sheet, text, style, Baseline(x, y, max(SMALLEST, height), angle, curve), rng)
+    if rng.random() < 0.3:
+        low = min(sheet.height - 1.0, y + height * float(rng.uniform(0, 0.3)))
+        sheet.line((0, low), (sheet.width, low + float(rng.normal(0, 2))), int(rng.integers(1, 4)))
 
 
 def draw_grid(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> None:
@@ -263,6 +281,21 @@ def _number(rng: np.random.Generator) -> str:
     else:
         marked = text + str(rng.choice([".-", "-", ".", "=", "%", "€", ",-"]))
     return marked
+
+
+def _amount(rng: np.random.Generator) -> str:
+    length = int(rng.choice([3, 4, 5, 6, 7], p=[0.2, 0.3, 0.3, 0.15, 0.05]))
+    text = _plain(rng, length)
+    if rng.random() < 0.4:
+        zeros = min(length - 1, int(rng.integers(2, 5)))
+        text = text[: length - zeros] + "0" * zeros
+    if length > 3 and rng.random() < 0.5:
+        text = text[:-3] + str(rng.choice([".", ",", "'", " "])) + text[-3:]
+    if rng.random() < 0.35:
+        text += str(rng.choice(["-", ".", ".-", "=", " -", ",-", "--", "/"]))
+    if rng.random() < 0.12:
+        text = str(rng.choice(["$", "-", "=", "#", "*", "/"])) + text
+    return text
 
 
 def _letters(hand: Hand, length: int, rng: np.random.Generator) -> str:

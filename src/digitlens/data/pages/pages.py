@@ -16,10 +16,13 @@ from digitlens.data.pages import layouts
 from digitlens.data.pages.camera import expose, light
 from digitlens.data.pages.fonts import Role, font_files, load_families
 from digitlens.data.pages.hands import EM, FontHand, Hand, PenHand, WriterHand
+from digitlens.data.pages.inks import draw_colours, inked, with_plate
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
 
+Boxes = npt.NDArray[np.float32]
 Colour = npt.NDArray[np.float32]
+Ink = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
 SIDE = 192  # of a page, in pixels, unless asked otherwise
@@ -78,14 +81,19 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "single": Kind(0.20, ("single",)),
-    "numbers": Kind(0.36, ("numbers",)),
-    "grid": Kind(0.10, ("grid",)),
-    "paragraph": Kind(0.09, ("paragraph",)),
-    "scatter": Kind(0.10, ("scatter",)),
-    "words": Kind(0.08, ("words",)),
+    "numbers": Kind(0.29, ("numbers",)),
+    "amount": Kind(0.12, ("amount",)),
+    "grid": Kind(0.09, ("grid",)),
+    "paragraph": Kind(0.05, ("paragraph",)),
+    "scatter": Kind(0.07, ("scatter",)),
+    "words": Kind(0.10, ("words",)),
     "scribbles": Kind(0.04, ("scribbles",)),
-    "empty": Kind(0.03, ()),
+    "empty": Kind(0.04, ()),
 }
+# Share of pages that are strips, wider than high, as cut from a form.
+STRIPS = {"numbers": 0.3, "amount": 0.7, "words": 0.2}
+# Kinds that are drawn small and enlarged now and then, and by how much at most.
+COARSE = {"single": 6.0, "numbers": 3.0, "words": 3.0}
 
 
 class PageMaker:
@@ -116,16 +124,22 @@ class PageMaker:
         if kind is None:
             shares = np.array([kind.share for kind in KINDS.values()])
             kind = str(rng.choice(list(KINDS), p=shares / shares.sum()))
-        coarse = kind in ("single", "numbers", "words") and rng.random() < 0.22
-        drawn = (
-            round(side / float(rng.uniform(1.5, 6 if kind == "single" else 3))) if coarse else side
+        height = width = side
+        if kind in STRIPS and rng.random() < STRIPS[kind]:
+            height = round(side * float(rng.uniform(0.2, 0.7)))
+        if kind in COARSE and rng.random() < 0.22:
+            small = float(rng.uniform(1.5, COARSE[kind]))
+            page = self._drawn(round(width / small), round(height / small), kind, rng)
+            page = _enlarged(page, width, height, rng)
+        else:
+            page = self._drawn(width, height, kind, rng)
+        return page._replace(
+            pixels=np.pad(page.pixels, ((0, side - height), (0, 0), (0, 0)), mode="edge")
         )
-        page = self._drawn(drawn, kind, rng)
-        return _enlarged(page, side, rng) if coarse else page
 
-    def _drawn(self, side: int, kind: str, rng: np.random.Generator) -> Page:
-        view = _view(side, rng)
-        writing, printed = Sheet(side, side, view), Sheet(side, side, view)
+    def _drawn(self, width: int, height: int, kind: str, rng: np.random.Generator) -> Page:
+        view = _view(width, height, rng)
+        writing, printed = Sheet(width, height, view), Sheet(width, height, view)
         for part in KINDS[kind].parts:
             getattr(layouts, f"draw_{part}")(writing, self._writers, rng)
         if rng.random() < 0.16 or (kind == "empty" and rng.random() < 0.3):
@@ -134,29 +148,29 @@ class PageMaker:
             layouts.draw_scribbles(printed, self._writers, rng)
         if rng.random() < 0.06:
             layouts.draw_words(printed, self._writers, rng)
-        pixels = self._coloured(writing, printed, kind, rng)
         boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
+        pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
 
     def _coloured(
-        self, writing: Sheet, printed: Sheet, kind: str, rng: np.random.Generator
+        self, writing: Ink, printed: Ink, boxes: Boxes, kind: str, rng: np.random.Generator
     ) -> Plane:
-        paper_colour, ink_colour = _colours(rng)
-        side = writing.width
-        wild = rng.random() < (0.75 if kind == "empty" else 0.06)
-        paper = draw_paper(side, side, paper_colour, rng, wild=wild)
+        paper_colour, ink_colour = draw_colours(rng)
+        height, width = writing.shape
+        wild = rng.random() < (0.75 if kind == "empty" else 0.05)
+        paper = draw_paper(width, height, paper_colour, rng, wild=wild, patterned=kind == "amount")
         if wild and kind != "empty":
-            paper = _with_plate(paper, paper_colour, writing, rng)
+            paper = with_plate(paper, paper_colour, boxes, rng)
         if rng.random() < 0.05:  # show-through from the other side
             self._show_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
             second = paper_colour + float(rng.uniform(0.15, 1.2)) * (ink_colour - paper_colour)
-        paper = _inked(paper, printed.ink, second, rng)
+        paper = inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
         strength = 1.0 if rng.random() < 0.6 else float(rng.uniform(faintest, 1))
-        return light(_inked(paper, writing.ink, ink_colour, rng, strength), rng)
+        return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
     def _show_through(self, paper: Plane, ink: Colour, rng: np.random.Generator) -> None:
         back = Sheet(paper.shape[1], paper.shape[0], np.eye(3))
@@ -185,76 +199,26 @@ def _one(hands: Sequence[FontHand], rng: np.random.Generator) -> FontHand:
     return hands[int(rng.integers(len(hands)))]
 
 
-def _view(side: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _view(width: int, height: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """A homography: none, a turn, or a modest perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
-    middle = np.array([[1, 0, -side / 2], [0, 1, -side / 2], [0, 0, 1]])
-    angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45))
+    middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
+    angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45)) * min(1.0, 1.5 * height / width)
     turn = np.array(
         [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
     )
     if rng.random() < 0.5:
         tilt = np.eye(3)
-        tilt[2, :2] = rng.uniform(-0.35, 0.35, 2) / side
+        tilt[2, :2] = rng.uniform(-0.35, 0.35, 2) / width
         turn = tilt @ turn
     return np.linalg.inv(middle) @ turn @ middle
 
 
-def _colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """Paper and ink: usually dark on light, any other pair that can be told apart as well."""
-    kind = rng.random()
-    if kind < 0.5:
-        paper = np.full(3, rng.uniform(140, 255)) + rng.normal(0, 8, 3)
-        ink = np.full(3, rng.uniform(0, 70)) + rng.normal(0, 12, 3)
-        if rng.random() < 0.35:  # a coloured pen
-            ink = ink + rng.uniform(0, 110, 3) * (rng.random(3) < 0.4)
-    elif kind < 0.68:
-        paper = np.full(3, rng.uniform(0, 60)) + rng.normal(0, 8, 3)
-        ink = np.full(3, rng.uniform(150, 255)) + rng.normal(0, 12, 3)
-    else:
-        paper, ink = rng.uniform(0, 255, 3), rng.uniform(0, 255, 3)
-    weights = np.array([0.299, 0.587, 0.114])
-    least = float(rng.choice([28, 50, 80]))
-    if abs(weights @ (ink - paper)) < least and np.abs(ink - paper).max() < 1.8 * least:
-        ink = np.where(weights @ paper > 128, paper - 1.6 * least, paper + 1.6 * least)
-    return (np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32))
-
-
-def _inked(
-    paper: Plane,
-    ink: npt.NDArray[np.uint8],
-    colour: Colour,
-    rng: np.random.Generator,
-    strength: float = 1.0,
-) -> Plane:
-    if not ink.any():
-        return paper
-    cover = ink.astype(np.float32) * np.float32(strength / 255)
-    if rng.random() < 0.25:  # pencil and dry pens leave gaps
-        grain = rng.standard_normal(cover.shape, np.float32) * np.float32(rng.uniform(0.05, 0.35))
-        cover *= np.clip(1 - np.abs(cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.5), 0.15, 1)
-    return paper + cover[:, :, None] * (colour - paper)
-
-
-def _with_plate(paper: Plane, colour: Colour, writing: Sheet, rng: np.random.Generator) -> Plane:
-    """A sign of one colour under the writing, as house numbers have it."""
-    if not writing.boxes:
-        return paper
-    boxes = np.array(writing.boxes)
-    pad = float(rng.uniform(0.1, 0.6)) * float(np.median(boxes[:, 3] - boxes[:, 1]))
-    x0, y0 = boxes[:, :2].min(axis=0) - pad
-    x1, y1 = boxes[:, 2:].max(axis=0) + pad
-    mask = np.zeros(paper.shape[:2], np.float32)
-    cv2.rectangle(mask, (int(x0), int(y0)), (int(x1), int(y1)), 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32)
-    plate = draw_paper(paper.shape[1], paper.shape[0], colour, rng)
-    return paper + mask[:, :, None] * (plate - paper)
-
-
-def _enlarged(page: Page, side: int, rng: np.random.Generator) -> Page:
+def _enlarged(page: Page, width: int, height: int, rng: np.random.Generator) -> Page:
     methods = [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]
     method = int(rng.choice(methods, p=[0.15, 0.35, 0.5]))
-    pixels = cv2.resize(page.pixels, (side, side), interpolation=method)
-    boxes = page.boxes * np.float32(side / page.pixels.shape[0])
+    pixels = cv2.resize(page.pixels, (width, height), interpolation=method)
+    x, y = width / page.pixels.shape[1], height / page.pixels.shape[0]
+    boxes = page.boxes * np.array([x, y, x, y], np.float32)
     return Page(np.asarray(pixels, np.uint8), boxes, page.values)

@@ -11,7 +11,13 @@ Colour = npt.NDArray[np.float32]
 
 
 def draw_paper(
-    width: int, height: int, colour: Colour, rng: np.random.Generator, *, wild: bool = False
+    width: int,
+    height: int,
+    colour: Colour,
+    rng: np.random.Generator,
+    *,
+    wild: bool = False,
+    patterned: bool = False,
 ) -> Plane:
     """Draws a paper.
 
@@ -21,6 +27,7 @@ def draw_paper(
         colour: float32[3] in gray levels; of the paper on average.
         rng: Decides everything else.
         wild: A scene instead of a paper: what a photograph without any digit may show.
+        patterned: Most often with fine lines, as a check.
 
     Returns:
         float32[height, width, 3] in gray levels, not clipped.
@@ -28,7 +35,7 @@ def draw_paper(
     if wild:
         return _scene(width, height, rng)
     paper = np.broadcast_to(colour, (height, width, 3)).astype(np.float32)
-    kind = rng.random()
+    kind = 0.8 if patterned and rng.random() < 0.7 else rng.random()
     if kind < 0.38:
         return paper
     level = float(rng.choice([4, 8, 16, 28], p=[0.4, 0.3, 0.2, 0.1]))
