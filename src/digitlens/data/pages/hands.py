@@ -1,25 +1,23 @@
-"""Hands that write: a font, a writer of MNIST or a drawn pen, each giving the ink of a character."""
+"""Hands that write, each giving the ink of a character: a font, a writer of MNIST, a drawn pen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from digitlens.data.pages.arrays import Ink
 from digitlens.data.pages.pens import draw_digit, draw_pen
-
-Ink = npt.NDArray[np.uint8]
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
 DIGITS = "0123456789"
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
-CURRENCY = "€£¥§°×÷"
+CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
 Script = Literal["latin", "greek", "cyrillic"]
@@ -97,7 +95,7 @@ class WriterHand:
 
     letters = ""
 
-    def __init__(self, digits: Sequence[npt.NDArray[np.uint8]]) -> None:
+    def __init__(self, digits: Sequence[Ink]) -> None:
         """Takes the writer's tiles.
 
         Args:
@@ -157,7 +155,7 @@ def _digit_height(font: ImageFont.FreeTypeFont) -> float:
 
 
 def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
-    return bytes(font.getmask(char))
+    return bytes(cast("Iterable[int]", font.getmask(char)))
 
 
 def _cropped(ink: Ink) -> Ink:
@@ -171,5 +169,5 @@ def _enlarged(ink: Ink) -> Ink:
     framed = np.pad(ink, 1)
     size = (framed.shape[1] * 4, framed.shape[0] * 4)
     large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
-    large = cv2.GaussianBlur(large, (0, 0), 1.2).astype(np.float32)
-    return _cropped(np.clip((large - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
+    soft = np.asarray(cv2.GaussianBlur(large, (0, 0), 1.2), np.float32)
+    return _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))

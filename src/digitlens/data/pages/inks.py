@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from digitlens.data.pages.arrays import Boxes, Colour, Ink, Plane
 from digitlens.data.pages.papers import draw_paper
-
-Colour = npt.NDArray[np.float32]
-Plane = npt.NDArray[np.float32]
 
 
 def draw_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """Paper and ink: usually dark on light, any other pair that can be told apart as well."""
+    """Paper and ink: usually dark on light, any other pair that can be told apart as well.
+
+    Returns:
+        Two of float32[3], 0..255.
+    """
     kind = rng.random()
     if kind < 0.5:
         paper = np.full(3, rng.uniform(140, 255)) + rng.normal(0, 8, 3)
@@ -29,17 +30,17 @@ def draw_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     least = float(rng.choice([28, 50, 80]))
     if abs(weights @ (ink - paper)) < least and np.abs(ink - paper).max() < 1.8 * least:
         ink = np.where(weights @ paper > 128, paper - 1.6 * least, paper + 1.6 * least)
-    return (np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32))
+    return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
 
 
 def inked(
     paper: Plane,
-    ink: npt.NDArray[np.uint8],
+    ink: Ink,
     colour: Colour,
     rng: np.random.Generator,
     strength: float = 1.0,
 ) -> Plane:
-    """Puts ink on paper.
+    """Puts ink on paper; returns float32[h, w, 3].
 
     Args:
         paper: float32[h, w, 3].
@@ -54,13 +55,13 @@ def inked(
     if rng.random() < 0.25:  # pencil and dry pens leave gaps
         grain = rng.standard_normal(cover.shape, np.float32) * np.float32(rng.uniform(0.05, 0.35))
         cover *= np.clip(1 - np.abs(cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.5), 0.15, 1)
-    return paper + cover[:, :, None] * (colour - paper)
+    return _blend(paper, colour, cover)
 
 
-def with_plate(
-    paper: Plane, colour: Colour, boxes: npt.NDArray[np.float32], rng: np.random.Generator
-) -> Plane:
+def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: np.random.Generator) -> Plane:
     """Paints a sign of one colour under the writing, as house numbers have it.
+
+    Returns float32[h, w, 3]; the paper itself where nothing is written.
 
     Args:
         paper: float32[h, w, 3].
@@ -75,6 +76,10 @@ def with_plate(
     x1, y1 = boxes[:, 2:].max(axis=0) + pad
     mask = np.zeros(paper.shape[:2], np.float32)
     cv2.rectangle(mask, (int(x0), int(y0)), (int(x1), int(y1)), 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32)
-    plate = draw_paper(paper.shape[1], paper.shape[0], colour, rng)
-    return paper + mask[:, :, None] * (plate - paper)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)
+    return _blend(paper, draw_paper(paper.shape[1], paper.shape[0], colour, rng), soft)
+
+
+def _blend(below: Plane, above: Plane | Colour, cover: Plane) -> Plane:
+    """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
+    return np.asarray(below + cover[:, :, None] * (above - below), np.float32)

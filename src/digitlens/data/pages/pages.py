@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import ImageFont
 
 from digitlens.data.mnist import Split
 from digitlens.data.pages import layouts
+from digitlens.data.pages.arrays import Boxes, Colour, Ink, Matrix, Pixels, Plane, Values
 from digitlens.data.pages.camera import expose, light
+from digitlens.data.pages.clutter import draw_ruling, draw_scribbles
 from digitlens.data.pages.fonts import Role, font_files, load_families
-from digitlens.data.pages.hands import EM, FontHand, Hand, PenHand, WriterHand
+from digitlens.data.pages.hands import EM, FontHand, Script
 from digitlens.data.pages.inks import draw_colours, inked, with_plate
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
-
-Boxes = npt.NDArray[np.float32]
-Colour = npt.NDArray[np.float32]
-Ink = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float32]
+from digitlens.data.pages.writers import Fonts, Writers
 
 SIDE = 192  # of a page, in pixels, unless asked otherwise
 _SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
-
-
-@dataclass(frozen=True)
-class Fonts:
-    """Hands that write in fonts; at least one of each.
-
-    Attributes:
-        hand: Those that look handwritten.
-        print: The others.
-    """
-
-    hand: tuple[FontHand, ...]
-    print: tuple[FontHand, ...]
+_ENLARGED = 0.22  # share of pages that are drawn small, of the kinds that may be
 
 
 def load_fonts(role: Role) -> Fonts:
@@ -52,7 +36,9 @@ def load_fonts(role: Role) -> Fonts:
     families = [family for family in load_families() if family.role == role]
     for family, weights in font_files(families).items():
         for scripts in weights:
-            fonts = {s: ImageFont.truetype(str(path), EM) for s, path in scripts.items()}
+            fonts: dict[Script, ImageFont.FreeTypeFont] = {
+                script: ImageFont.truetype(str(path), EM) for script, path in scripts.items()
+            }
             hands[family.kind].append(FontHand(fonts, digits_only=family.family in _SEGMENTS))
     return Fonts(tuple(hands["hand"]), tuple(hands["print"]))
 
@@ -66,38 +52,53 @@ class Page(NamedTuple):
         values: int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
     """
 
-    pixels: npt.NDArray[np.uint8]
-    boxes: npt.NDArray[np.float32]
-    values: npt.NDArray[np.int8]
+    pixels: Pixels
+    boxes: Boxes
+    values: Values
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of page: its layouts drawn one over the other, and how often it is drawn."""
+    """One kind of page: what is written on it, how often it is drawn, and what befalls it.
+
+    Attributes:
+        share: Of all pages, when no kind is asked for.
+        layout: What is written; None leaves the page empty.
+        strips: Share that is wider than high, as cut from a form.
+        enlarged: At most how many times those that are drawn small are enlarged; 0 for none.
+        scribbled: Share with scribbles under the writing.
+        ruled: Share that gets rules when it would have none by the share of all kinds.
+        scene: Share that is on anything but paper.
+        checks: The paper has fine lines most often, as a check.
+    """
 
     share: float
-    parts: tuple[str, ...]
+    layout: layouts.Layout | None
+    strips: float = 0.0
+    enlarged: float = 0.0
+    scribbled: float = 0.1
+    ruled: float = 0.0
+    scene: float = 0.05
+    checks: bool = False
 
 
+# Every second page shows one digit or a few lines of numbers, what people read most. Words,
+# scribbles and empty pages teach what is no digit; the others what digits stand next to.
 KINDS: dict[str, Kind] = {
-    "single": Kind(0.20, ("single",)),
-    "numbers": Kind(0.29, ("numbers",)),
-    "amount": Kind(0.12, ("amount",)),
-    "grid": Kind(0.09, ("grid",)),
-    "paragraph": Kind(0.05, ("paragraph",)),
-    "scatter": Kind(0.07, ("scatter",)),
-    "words": Kind(0.10, ("words",)),
-    "scribbles": Kind(0.04, ("scribbles",)),
-    "empty": Kind(0.04, ()),
+    "single": Kind(0.20, layouts.draw_single, enlarged=6.0, scribbled=0.04),
+    "numbers": Kind(0.29, layouts.draw_numbers, strips=0.3, enlarged=3.0),
+    "amount": Kind(0.12, layouts.draw_amount, strips=0.7, checks=True),
+    "grid": Kind(0.09, layouts.draw_grid),
+    "paragraph": Kind(0.05, layouts.draw_paragraph),
+    "scatter": Kind(0.07, layouts.draw_scatter),
+    "words": Kind(0.10, layouts.draw_words, strips=0.2, enlarged=3.0),
+    "scribbles": Kind(0.04, layouts.draw_drawing),
+    "empty": Kind(0.04, None, ruled=0.3, scene=0.75),
 }
-# Share of pages that are strips, wider than high, as cut from a form.
-STRIPS = {"numbers": 0.3, "amount": 0.7, "words": 0.2}
-# Kinds that are drawn small and enlarged now and then, and by how much at most.
-COARSE = {"single": 6.0, "numbers": 3.0, "words": 3.0}
 
 
 class PageMaker:
-    """Draws pages; the same seed, number and side give the same page."""
+    """Draws pages; the same seed, number, side and kind give the same page."""
 
     def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
         """Takes the hands.
@@ -108,9 +109,7 @@ class PageMaker:
             seed: Decides all pages.
         """
         self.seed = seed
-        self._fonts = fonts
-        self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
-        self._writers = layouts.Writers(self._digit_hand, self._word_hand)
+        self._writers = Writers(tiles, fonts)
 
     def page(self, number: int, *, side: int = SIDE, kind: str | None = None) -> Page:
         """Draws one page.
@@ -121,31 +120,28 @@ class PageMaker:
             kind: A name in ``KINDS``; None draws one.
         """
         rng = np.random.default_rng([self.seed, number])
-        if kind is None:
-            shares = np.array([kind.share for kind in KINDS.values()])
-            kind = str(rng.choice(list(KINDS), p=shares / shares.sum()))
+        chosen = KINDS[_drawn_kind(rng) if kind is None else kind]
         height = width = side
-        if kind in STRIPS and rng.random() < STRIPS[kind]:
+        if chosen.strips and rng.random() < chosen.strips:
             height = round(side * float(rng.uniform(0.2, 0.7)))
-        if kind in COARSE and rng.random() < 0.22:
-            small = float(rng.uniform(1.5, COARSE[kind]))
-            page = self._drawn(round(width / small), round(height / small), kind, rng)
+        if chosen.enlarged and rng.random() < _ENLARGED:
+            small = float(rng.uniform(1.5, chosen.enlarged))
+            page = self._drawn(round(width / small), round(height / small), chosen, rng)
             page = _enlarged(page, width, height, rng)
         else:
-            page = self._drawn(width, height, kind, rng)
-        return page._replace(
-            pixels=np.pad(page.pixels, ((0, side - height), (0, 0), (0, 0)), mode="edge")
-        )
+            page = self._drawn(width, height, chosen, rng)
+        below = ((0, side - height), (0, 0), (0, 0))
+        return page._replace(pixels=np.pad(page.pixels, below, mode="edge"))
 
-    def _drawn(self, width: int, height: int, kind: str, rng: np.random.Generator) -> Page:
+    def _drawn(self, width: int, height: int, kind: Kind, rng: np.random.Generator) -> Page:
         view = _view(width, height, rng)
         writing, printed = Sheet(width, height, view), Sheet(width, height, view)
-        for part in KINDS[kind].parts:
-            getattr(layouts, f"draw_{part}")(writing, self._writers, rng)
-        if rng.random() < 0.16 or (kind == "empty" and rng.random() < 0.3):
-            layouts.draw_ruling(printed, rng)
-        if rng.random() < (0.1 if kind != "single" else 0.04):
-            layouts.draw_scribbles(printed, self._writers, rng)
+        if kind.layout:
+            kind.layout(writing, self._writers, rng)
+        if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
+            draw_ruling(printed, rng)
+        if rng.random() < kind.scribbled:
+            draw_scribbles(printed, rng)
         if rng.random() < 0.06:
             layouts.draw_words(printed, self._writers, rng)
         boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
@@ -153,53 +149,45 @@ class PageMaker:
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
 
     def _coloured(
-        self, writing: Ink, printed: Ink, boxes: Boxes, kind: str, rng: np.random.Generator
+        self, writing: Ink, printed: Ink, boxes: Boxes, kind: Kind, rng: np.random.Generator
     ) -> Plane:
         paper_colour, ink_colour = draw_colours(rng)
         height, width = writing.shape
-        wild = rng.random() < (0.75 if kind == "empty" else 0.05)
-        paper = draw_paper(width, height, paper_colour, rng, wild=wild, patterned=kind == "amount")
-        if wild and kind != "empty":
+        scene = rng.random() < kind.scene
+        paper = draw_paper(width, height, paper_colour, rng, wild=scene, patterned=kind.checks)
+        if scene:
             paper = with_plate(paper, paper_colour, boxes, rng)
-        if rng.random() < 0.05:  # show-through from the other side
-            self._show_through(paper, ink_colour, rng)
+        if rng.random() < 0.05:
+            paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
-            second = paper_colour + float(rng.uniform(0.15, 1.2)) * (ink_colour - paper_colour)
+            second = _mixed(paper_colour, ink_colour, float(rng.uniform(0.15, 1.2)))
         paper = inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
         strength = 1.0 if rng.random() < 0.6 else float(rng.uniform(faintest, 1))
         return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
-    def _show_through(self, paper: Plane, ink: Colour, rng: np.random.Generator) -> None:
+    def _shown_through(self, paper: Plane, ink: Colour, rng: np.random.Generator) -> Plane:
+        """The paper with writing of its other side."""
         back = Sheet(paper.shape[1], paper.shape[0], np.eye(3))
         layouts.draw_paragraph(back, self._writers, rng)
-        ghost = cv2.GaussianBlur(back.ink[:, ::-1].astype(np.float32) / 255, (0, 0), 1.5)
-        paper += (float(rng.uniform(0.03, 0.12)) * ghost)[:, :, None] * (ink - paper)
-
-    def _digit_hand(self, rng: np.random.Generator) -> tuple[Hand, bool]:
-        kind = rng.random()
-        if kind < 0.42:
-            return self._writer(rng), True
-        if kind < 0.6:
-            return PenHand(rng), True
-        return self._word_hand(rng)
-
-    def _word_hand(self, rng: np.random.Generator) -> tuple[Hand, bool]:
-        by_hand = rng.random() < 0.45
-        return _one(self._fonts.hand if by_hand else self._fonts.print, rng), by_hand
-
-    def _writer(self, rng: np.random.Generator) -> WriterHand:
-        # A few tiles of each digit, so that a number repeats its forms now and then.
-        return WriterHand([tiles[rng.integers(len(tiles), size=3)] for tiles in self._digits])
+        mirrored = back.ink[:, ::-1].astype(np.float32) / 255
+        ghost = np.asarray(cv2.GaussianBlur(mirrored, (0, 0), 1.5), np.float32)
+        cover = float(rng.uniform(0.03, 0.12)) * ghost
+        return np.asarray(paper + cover[:, :, None] * (ink - paper), np.float32)
 
 
-def _one(hands: Sequence[FontHand], rng: np.random.Generator) -> FontHand:
-    return hands[int(rng.integers(len(hands)))]
+def _drawn_kind(rng: np.random.Generator) -> str:
+    shares = np.array([kind.share for kind in KINDS.values()])
+    return str(rng.choice(list(KINDS), p=shares / shares.sum()))
 
 
-def _view(width: int, height: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _mixed(paper: Colour, ink: Colour, share: float) -> Colour:
+    return np.asarray(paper + share * (ink - paper), np.float32)
+
+
+def _view(width: int, height: int, rng: np.random.Generator) -> Matrix:
     """A homography: none, a turn, or a modest perspective."""
     if rng.random() < 0.55:
         return np.eye(3)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Plane = npt.NDArray[np.float32]
-Colour = npt.NDArray[np.float32]
+from digitlens.data.pages.arrays import Colour, Plane
 
 
 def draw_paper(
@@ -34,7 +32,7 @@ def draw_paper(
     """
     if wild:
         return _scene(width, height, rng)
-    paper = np.broadcast_to(colour, (height, width, 3)).astype(np.float32)
+    paper: Plane = np.broadcast_to(colour, (height, width, 3)).astype(np.float32)
     kind = 0.8 if patterned and rng.random() < 0.7 else rng.random()
     if kind < 0.38:
         return paper
@@ -48,7 +46,7 @@ def draw_paper(
     else:
         texture = _blotches(width, height, rng) * level
     tint = rng.uniform(0.6, 1.0, 3).astype(np.float32)
-    return paper + texture[:, :, None] * tint
+    return np.asarray(paper + texture[:, :, None] * tint, np.float32)
 
 
 def noise_field(width: int, height: int, cells: float, rng: np.random.Generator) -> Plane:
@@ -56,7 +54,7 @@ def noise_field(width: int, height: int, cells: float, rng: np.random.Generator)
     step = max(width, height) / cells
     size = max(2, round(height / step) + 1), max(2, round(width / step) + 1)
     small = rng.standard_normal(size, np.float32)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _clouds(width: int, height: int, rng: np.random.Generator) -> Plane:
@@ -64,14 +62,15 @@ def _clouds(width: int, height: int, rng: np.random.Generator) -> Plane:
     field = noise_field(width, height, cells, rng)
     if rng.random() < 0.5:
         field = field * 0.6 + 0.6 * noise_field(width, height, cells / 3 + 2, rng)
-    return field
+    return np.asarray(field, np.float32)
 
 
 def _grain(width: int, height: int, rng: np.random.Generator) -> Plane:
     """Wood or brushed metal: noise drawn out along one direction."""
-    field = rng.standard_normal((height, width), np.float32)
+    noise = rng.standard_normal((height, width), np.float32)
     blur = (int(rng.integers(12, 60)) | 1, int(rng.integers(1, 4)) | 1)
-    field = cv2.blur(field, blur if rng.random() < 0.5 else blur[::-1]).astype(np.float32)
+    across = rng.random() < 0.5
+    field = np.asarray(cv2.blur(noise, blur if across else blur[::-1]), np.float32)
     return field / max(1e-6, float(field.std()))
 
 
@@ -98,15 +97,17 @@ def _blotches(width: int, height: int, rng: np.random.Generator) -> Plane:
 
 def _scene(width: int, height: int, rng: np.random.Generator) -> Plane:
     """Overlapping shapes of any colour and focus, over noise at many scales."""
-    scene = np.broadcast_to(rng.uniform(0, 255, 3).astype(np.float32), (height, width, 3)).copy()
+    colour = rng.uniform(0, 255, 3).astype(np.float32)
+    scene: Plane = np.broadcast_to(colour, (height, width, 3)).copy()
     for _ in range(int(rng.integers(2, 25))):
         _shape(scene, rng)
         if rng.random() < 0.15:
-            scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 6)))
+            blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 6)))
+            scene = np.asarray(blurred, np.float32)
     for cells in (4, 16, 64):
         strength = float(rng.exponential(7))
         scene += strength * noise_field(width, height, cells, rng)[:, :, None]
-    return scene.astype(np.float32)
+    return scene
 
 
 def _shape(scene: Plane, rng: np.random.Generator) -> None:

@@ -2,119 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from digitlens.data.pages.arrays import Ink, Points
 
 SIDE = 128  # of the square that a digit is drawn in, in pixels
 _MARGIN = 24
 _SHIFT = 4  # fractional bits of cv2's coordinates
 
-Stroke = list[tuple[float, float]]
+# Forms of each digit. A form is strokes, parted by slashes, of points, parted by commas: x to the
+# right and y down, both in hundredths of the digit's frame. A stroke is a Catmull-Rom curve through
+# its points; a doubled point makes a corner.
+_DRAWN = (
+    (  # 0: round, open, slashed
+        "50 0, 12 25, 10 70, 50 100, 88 72, 90 28, 50 0",
+        "55 2, 10 40, 25 95, 80 80, 85 20, 45 5",
+        "50 0, 12 25, 10 70, 50 100, 88 72, 90 28, 50 0 / 80 12, 20 90",
+    ),
+    (  # 1: a stroke, with a nick, a flag, a long flag, a foot
+        "50 0, 50 100",
+        "20 30, 55 0, 55 0, 55 100",
+        "5 55, 30 35, 60 0, 60 0, 60 100",
+        "0 75, 35 40, 65 0, 65 0, 60 50, 60 100",
+        "20 25, 50 0, 50 0, 50 100 / 15 100, 85 100",
+    ),
+    (  # 2: with a corner, a sharp turn, a loop
+        "12 25, 45 0, 85 25, 50 62, 10 100, 10 100, 92 100",
+        "15 20, 50 0, 80 30, 10 98, 30 85, 60 100, 92 92",
+        "15 20, 55 0, 80 30, 30 95, 5 90, 20 75, 60 95, 95 90",
+    ),
+    (  # 3: round, with a flat top
+        "15 15, 50 0, 82 22, 40 47, 40 47, 88 70, 50 100, 10 85",
+        "10 0, 10 0, 85 0, 85 0, 40 42, 40 42, 88 65, 55 100, 8 88",
+    ),
+    (  # 4: open, closed, open with a round corner, closed by a second stroke
+        "30 0, 8 60, 8 60, 95 60 / 70 25, 68 100",
+        "65 100, 65 0, 65 0, 5 68, 5 68, 95 68",
+        "15 0, 12 50, 15 55, 85 50 / 85 0, 80 100",
+        "55 0, 5 65, 5 65, 90 65 / 55 40, 50 100",
+    ),
+    (  # 5: in one stroke, with the top added, without corners
+        "85 0, 85 0, 20 0, 20 0, 15 42, 15 42, 60 36, 88 68, 50 100, 8 90",
+        "22 2, 15 42, 15 42, 60 36, 88 68, 50 100, 8 90 / 22 2, 90 0",
+        "90 0, 30 5, 20 40, 80 60, 60 95, 5 95",
+    ),
+    (  # 6: leaning, upright
+        "75 2, 30 30, 10 70, 45 100, 85 78, 60 50, 15 68",
+        "45 0, 12 60, 45 100, 80 80, 55 60, 15 75",
+    ),
+    (  # 7: plain, crossed, with a serif, curved
+        "8 2, 8 2, 90 0, 90 0, 40 100",
+        "8 2, 90 0, 90 0, 50 50, 40 100 / 25 50, 85 48",
+        "8 18, 10 2, 10 2, 90 4, 90 4, 35 100",
+        "10 15, 30 2, 90 5, 60 45, 45 100",
+    ),
+    (  # 8: in one stroke, of two rings
+        "80 15, 50 0, 18 20, 50 48, 85 75, 50 100, 12 75, 50 48, 80 15",
+        "50 0, 20 22, 50 46, 80 22, 50 0 / 50 46, 10 75, 50 100, 90 75, 50 46",
+    ),
+    (  # 9: with a straight leg, a hooked one, a corner
+        "85 20, 50 0, 15 28, 45 52, 82 25, 82 25, 80 60, 70 100",
+        "82 12, 40 2, 15 30, 50 50, 83 20, 85 70, 55 100, 15 92",
+        "80 25, 45 0, 15 25, 50 50, 80 25, 80 25, 80 100",
+    ),
+)
 
-# Forms of each digit: strokes of control points, x to the right and y down, both 0..1. A stroke
-# is a Catmull-Rom curve through its points; a doubled point makes a corner.
-FORMS: tuple[tuple[tuple[Stroke, ...], ...], ...] = (
-    (
-        ([(0.5, 0), (0.12, 0.25), (0.1, 0.7), (0.5, 1), (0.88, 0.72), (0.9, 0.28), (0.5, 0)],),
-        ([(0.55, 0.02), (0.1, 0.4), (0.25, 0.95), (0.8, 0.8), (0.85, 0.2), (0.45, 0.05)],),
-        (
-            [(0.5, 0), (0.12, 0.25), (0.1, 0.7), (0.5, 1), (0.88, 0.72), (0.9, 0.28), (0.5, 0)],
-            [(0.8, 0.12), (0.2, 0.9)],
-        ),
-    ),
-    (
-        ([(0.5, 0), (0.5, 1)],),
-        ([(0.2, 0.3), (0.55, 0), (0.55, 0), (0.55, 1)],),
-        ([(0.05, 0.55), (0.3, 0.35), (0.6, 0), (0.6, 0), (0.6, 1)],),
-        ([(0.0, 0.75), (0.35, 0.4), (0.65, 0), (0.65, 0), (0.6, 0.5), (0.6, 1)],),
-        ([(0.2, 0.25), (0.5, 0), (0.5, 0), (0.5, 1)], [(0.15, 1), (0.85, 1)]),
-    ),
-    (
-        ([(0.12, 0.25), (0.45, 0), (0.85, 0.25), (0.5, 0.62), (0.1, 1), (0.1, 1), (0.92, 1)],),
-        ([(0.15, 0.2), (0.5, 0), (0.8, 0.3), (0.1, 0.98), (0.3, 0.85), (0.6, 1), (0.92, 0.92)],),
-        (
-            [(0.15, 0.2), (0.55, 0), (0.8, 0.3), (0.3, 0.95), (0.05, 0.9)]
-            + [(0.2, 0.75), (0.6, 0.95), (0.95, 0.9)],
-        ),
-    ),
-    (
-        (
-            [(0.15, 0.15), (0.5, 0), (0.82, 0.22), (0.4, 0.47), (0.4, 0.47)]
-            + [(0.88, 0.7), (0.5, 1), (0.1, 0.85)],
-        ),
-        (
-            [(0.1, 0), (0.1, 0), (0.85, 0), (0.85, 0), (0.4, 0.42), (0.4, 0.42)]
-            + [(0.88, 0.65), (0.55, 1), (0.08, 0.88)],
-        ),
-    ),
-    (
-        ([(0.3, 0), (0.08, 0.6), (0.08, 0.6), (0.95, 0.6)], [(0.7, 0.25), (0.68, 1)]),
-        ([(0.65, 1), (0.65, 0), (0.65, 0), (0.05, 0.68), (0.05, 0.68), (0.95, 0.68)],),
-        ([(0.15, 0), (0.12, 0.5), (0.15, 0.55), (0.85, 0.5)], [(0.85, 0), (0.8, 1)]),
-        ([(0.55, 0), (0.05, 0.65), (0.05, 0.65), (0.9, 0.65)], [(0.55, 0.4), (0.5, 1)]),
-    ),
-    (
-        (
-            [(0.85, 0), (0.85, 0), (0.2, 0), (0.2, 0), (0.15, 0.42), (0.15, 0.42)]
-            + [(0.6, 0.36), (0.88, 0.68), (0.5, 1), (0.08, 0.9)],
-        ),
-        (
-            [(0.22, 0.02), (0.15, 0.42), (0.15, 0.42), (0.6, 0.36), (0.88, 0.68)]
-            + [(0.5, 1), (0.08, 0.9)],
-            [(0.22, 0.02), (0.9, 0)],
-        ),
-        ([(0.9, 0), (0.3, 0.05), (0.2, 0.4), (0.8, 0.6), (0.6, 0.95), (0.05, 0.95)],),
-    ),
-    (
-        (
-            [(0.75, 0.02), (0.3, 0.3), (0.1, 0.7), (0.45, 1), (0.85, 0.78), (0.6, 0.5)]
-            + [(0.15, 0.68)],
-        ),
-        ([(0.45, 0), (0.12, 0.6), (0.45, 1), (0.8, 0.8), (0.55, 0.6), (0.15, 0.75)],),
-    ),
-    (
-        ([(0.08, 0.02), (0.08, 0.02), (0.9, 0), (0.9, 0), (0.4, 1)],),
-        ([(0.08, 0.02), (0.9, 0), (0.9, 0), (0.5, 0.5), (0.4, 1)], [(0.25, 0.5), (0.85, 0.48)]),
-        ([(0.08, 0.18), (0.1, 0.02), (0.1, 0.02), (0.9, 0.04), (0.9, 0.04), (0.35, 1)],),
-        ([(0.1, 0.15), (0.3, 0.02), (0.9, 0.05), (0.6, 0.45), (0.45, 1)],),
-    ),
-    (
-        (
-            [(0.8, 0.15), (0.5, 0), (0.18, 0.2), (0.5, 0.48), (0.85, 0.75), (0.5, 1)]
-            + [(0.12, 0.75), (0.5, 0.48), (0.8, 0.15)],
-        ),
-        (
-            [(0.5, 0), (0.2, 0.22), (0.5, 0.46), (0.8, 0.22), (0.5, 0)],
-            [(0.5, 0.46), (0.1, 0.75), (0.5, 1), (0.9, 0.75), (0.5, 0.46)],
-        ),
-    ),
-    (
-        (
-            [(0.85, 0.2), (0.5, 0), (0.15, 0.28), (0.45, 0.52), (0.82, 0.25), (0.82, 0.25)]
-            + [(0.8, 0.6), (0.7, 1)],
-        ),
-        (
-            [(0.82, 0.12), (0.4, 0.02), (0.15, 0.3), (0.5, 0.5), (0.83, 0.2)]
-            + [(0.85, 0.7), (0.55, 1), (0.15, 0.92)],
-        ),
-        ([(0.8, 0.25), (0.45, 0), (0.15, 0.25), (0.5, 0.5), (0.8, 0.25), (0.8, 0.25), (0.8, 1)],),
-    ),
+
+def _points(stroke: str) -> Points:
+    return np.array([point.split() for point in stroke.split(",")], np.float64) / 100
+
+
+# For each digit its forms: each a tuple of strokes, float64[n, 2], 0..1.
+FORMS = tuple(
+    tuple(tuple(_points(stroke) for stroke in form.split("/")) for form in forms)
+    for forms in _DRAWN
 )
 
 
 @dataclass(frozen=True)
 class Pen:
-    """How one person draws: the form of each digit, the pen's width, and how unsteadily."""
+    """How one person draws.
+
+    Attributes:
+        forms: Number of the usual form of each digit, among ``FORMS``.
+        width: Of the stroke, in pixels of the square that digits are drawn in.
+        jitter: Standard deviation of the control points, likewise.
+        aspect: Width over height of a digit's frame.
+        straight: Strokes are straight lines between the points.
+        gaps: Share of each stroke that is left out.
+    """
 
     forms: tuple[int, ...]
-    width: float  # pixels of the square that digits are drawn in
-    jitter: float  # standard deviation of the control points, likewise
-    aspect: float  # width over height of a digit's frame
-    straight: bool  # strokes are straight lines between the points
-    gaps: float  # share of each stroke that is left out
+    width: float
+    jitter: float
+    aspect: float
+    straight: bool
+    gaps: float
 
 
 def draw_pen(rng: np.random.Generator) -> Pen:
@@ -129,14 +116,28 @@ def draw_pen(rng: np.random.Generator) -> Pen:
     )
 
 
-def draw_digit(value: int, pen: Pen, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draws one digit; uint8[SIDE, SIDE], 255 where there is ink."""
+def draw_digit(value: int, pen: Pen, rng: np.random.Generator) -> Ink:
+    """Draws one digit, now and then in a form that is not the pen's usual one.
+
+    Args:
+        value: 0 to 9.
+        pen: Who draws.
+        rng: Decides form, jitter and pressure.
+
+    Returns:
+        uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
+    """
     forms = FORMS[value]
     form = forms[pen.forms[value]] if rng.random() < 0.8 else forms[int(rng.integers(len(forms)))]
-    frame = SIDE - 2 * _MARGIN
+    return draw_form(form, pen, rng)
+
+
+def draw_form(form: Sequence[Points], pen: Pen, rng: np.random.Generator) -> Ink:
+    """Draws the strokes of one form; see ``draw_digit``."""
     ink = np.zeros((SIDE, SIDE), np.uint8)
+    frame = SIDE - 2 * _MARGIN
     for stroke in form:
-        points = np.array(stroke) * (frame * pen.aspect, frame)
+        points = stroke * (frame * pen.aspect, frame)
         points = points + (SIDE - frame * pen.aspect) / 2 * np.array([1, 0]) + (0, _MARGIN)
         points = _jittered(points, pen.jitter, rng)
         path = points if pen.straight else _curve(points)
@@ -147,9 +148,7 @@ def draw_digit(value: int, pen: Pen, rng: np.random.Generator) -> npt.NDArray[np
     return ink
 
 
-def _jittered(
-    points: npt.NDArray[np.float64], jitter: float, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def _jittered(points: Points, jitter: float, rng: np.random.Generator) -> Points:
     moved = points + rng.normal(0, jitter, points.shape)
     same = (points[1:] == points[:-1]).all(axis=1)  # a corner stays one
     moved[1:][same] = moved[:-1][same]
@@ -158,30 +157,27 @@ def _jittered(
     return moved
 
 
-def _curve(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _curve(points: Points) -> Points:
     """A Catmull-Rom curve through the points (Catmull and Rom, 1974)."""
-    t = np.linspace(0, 1, 9)[:, None]
     framed = np.vstack([points[:1], points, points[-1:]])
-    pieces: list[npt.NDArray[np.float64]] = []
-    for a, b, c, d in zip(framed, framed[1:], framed[2:], framed[3:], strict=False):
-        if (b == c).all():
-            continue
-        a, d = (b if (a == b).all() else a), (c if (d == c).all() else d)  # noqa: PLW2901
-        pieces.append(
-            0.5
-            * (
-                2 * b
-                + (c - a) * t
-                + (2 * a - 5 * b + 4 * c - d) * t**2
-                + (3 * b - a - 3 * c + d) * t**3
-            )
-        )
-    return np.vstack(pieces)
+    return np.vstack(
+        [
+            _piece(*four)
+            for four in zip(framed, framed[1:], framed[2:], framed[3:], strict=False)
+            if (four[1] != four[2]).any()
+        ]
+    )
 
 
-def _parts(
-    path: npt.NDArray[np.float64], gaps: float, rng: np.random.Generator
-) -> list[npt.NDArray[np.float64]]:
+def _piece(a: Points, b: Points, c: Points, d: Points) -> Points:
+    """The curve from b to c; the others decide how it leaves and arrives."""
+    t = np.linspace(0, 1, 9)[:, None]
+    squared = 2 * a - 5 * b + 4 * c - d
+    cubed = 3 * b - a - 3 * c + d
+    return 0.5 * (2 * b + (c - a) * t + squared * t**2 + cubed * t**3)
+
+
+def _parts(path: Points, gaps: float, rng: np.random.Generator) -> list[Points]:
     if not gaps or len(path) < 12:
         return [path]
     cut = int(rng.integers(4, len(path) - 4))

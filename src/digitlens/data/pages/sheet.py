@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Ink = npt.NDArray[np.uint8]
-Matrix = npt.NDArray[np.float64]
+from digitlens.data.pages.arrays import Ink, Matrix
 
 IGNORED = -1  # value of a mark that is neither asked for nor counted as wrong
 _SEEN = 0.55  # share of a digit's ink that must be on the sheet; less is ignored
@@ -26,8 +24,8 @@ class Sheet:
         height: In pixels.
         view: float64[3, 3]; the homography from the plane of the paper to the sheet.
         ink: uint8[height, width]; 255 where there is ink.
-        boxes: float x0, y0, x1, y1 of each mark, on the sheet.
-        values: 0 to 9 of each mark, or ``IGNORED``.
+        boxes: x0, y0, x1, y1 of the ink of each mark that is on the sheet, in pixels, half-open.
+        values: 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the sheet.
     """
 
     width: int
@@ -42,36 +40,29 @@ class Sheet:
         self.boxes, self.values = [], []
         self._is_plain = bool((self.view == np.eye(3)).all())
 
-    def put(self, ink: Ink, matrix: Matrix, value: int | None, strength: float = 1.0) -> None:
-        """Puts the ink of one character on the sheet.
+    def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
+        """Puts the ink of one character on the sheet, and marks where it is if it has a value.
+
+        Of a digit partly off the sheet the part on it is marked: as the digit when that is most of
+        its ink, else as ``IGNORED``, and not at all when next to nothing is left.
 
         Args:
             ink: uint8[h, w].
             matrix: float64[2, 3]; from pixels of the ink to the plane of the paper.
             value: 0 to 9, ``IGNORED``, or None for what is no digit.
-            strength: Factor for the ink, at most 1.
         """
         ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
-        height, width = ink.shape
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-        x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
-        left, top = int(np.floor(x.min())) - 1, int(np.floor(y.min())) - 1
-        right, bottom = int(np.ceil(x.max())) + 2, int(np.ceil(y.max())) + 2
+        left, top, right, bottom = _span(ink, matrix)
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
         if max(right - left, bottom - top) > 4 * max(self.width, self.height):
             return
-        # cv2 counts from the centre of the first pixel, the boxes here from its corner.
-        moved = matrix.copy()
-        moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - (0.5 + left, 0.5 + top)
-        patch = cv2.warpAffine(ink, moved, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+        patch = _warped(ink, matrix, (left, top), (right - left, bottom - top))
         x0, y0 = max(0, left), max(0, top)
         x1, y1 = min(self.width, right), min(self.height, bottom)
         inside = patch[y0 - top : y1 - top, x0 - left : x1 - left]
         if value is not None:
-            self._mark(patch, inside, x0, y0, value)
-        if strength < 1:
-            inside = (inside * strength).astype(np.uint8)
+            self._mark(patch, inside, (x0, y0), value)
         target = self.ink[y0:y1, x0:x1]
         np.maximum(target, inside, out=target)
 
@@ -101,7 +92,7 @@ class Sheet:
         seen[:, 2] = place + slope @ (matrix[:, 2] - centre)
         return seen
 
-    def _mark(self, patch: Ink, inside: Ink, x0: int, y0: int, value: int) -> None:
+    def _mark(self, patch: Ink, inside: Ink, corner: tuple[int, int], value: int) -> None:
         whole, seen = float(patch.sum(dtype=np.int64)), float(inside.sum(dtype=np.int64))
         if not whole or seen < _SOME * whole:
             return
@@ -109,9 +100,28 @@ class Sheet:
         rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
         if not len(rows):
             return
-        box = (x0 + columns[0], y0 + rows[0], x0 + columns[-1] + 1, y0 + rows[-1] + 1)
-        self.boxes.append((float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        x, y = corner
+        x0, x1 = float(x + columns[0]), float(x + columns[-1] + 1)
+        y0, y1 = float(y + rows[0]), float(y + rows[-1] + 1)
+        self.boxes.append((x0, y0, x1, y1))
         self.values.append(value if seen >= _SEEN * whole else IGNORED)
+
+
+def _span(ink: Ink, matrix: Matrix) -> tuple[int, int, int, int]:
+    """What the mapped ink covers, in whole pixels: left, top, right, bottom."""
+    height, width = ink.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
+    left, top = int(np.floor(x.min())) - 1, int(np.floor(y.min())) - 1
+    return left, top, int(np.ceil(x.max())) + 2, int(np.ceil(y.max())) + 2
+
+
+def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
+    """The mapped ink within a frame: uint8[h, w] for a size (w, h)."""
+    # cv2 counts from the centre of the first pixel, the boxes here from its corner.
+    moved = matrix.copy()
+    moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - (0.5 + corner[0], 0.5 + corner[1])
+    return np.asarray(cv2.warpAffine(ink, moved, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:

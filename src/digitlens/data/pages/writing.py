@@ -1,17 +1,16 @@
-"""Writes lines of text on a sheet in one style: slant, pen width, spacing, drift and unsteadiness."""
+"""Writes lines of text on a sheet in a style: slant, weight, spacing, drift and unsteadiness."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from digitlens.data.pages.arrays import Ink, Matrix, Points
 from digitlens.data.pages.hands import DIGITS, LIKE_DIGITS, Glyph, Hand
 from digitlens.data.pages.sheet import IGNORED, Sheet
-
-Ink = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def write(sheet: Sheet, text: str, style: Style, line: Baseline, rng: np.random.
     Returns:
         Where the text ends, in pixels along the line.
     """
-    place = np.array([line.x, line.y])
+    place = np.array([line.x, line.y], np.float64)
     angle, along = line.angle, 0.0
     words = text.split(" ")
     for number, word in enumerate(words):
@@ -104,13 +103,13 @@ def write(sheet: Sheet, text: str, style: Style, line: Baseline, rng: np.random.
             glyph = style.hand.glyph(char, rng)
             if glyph is None:
                 continue
-            step = _put(sheet, glyph, style, (place, angle, line.height), rng, lone=lone)
+            step = _put(sheet, glyph, style, _Spot(place, angle, line.height, lone), rng)
             angle += line.curve * step / line.height
-            place = place + step * np.array([np.cos(angle), np.sin(angle)])
+            place = place + step * _ahead(angle)
             along += step
         if number < len(words) - 1:
             step = line.height * (0.45 + 0.35 * float(rng.random()) + max(0.0, style.gap))
-            place = place + step * np.array([np.cos(angle), np.sin(angle)])
+            place = place + step * _ahead(angle)
             along += step
     return along
 
@@ -124,37 +123,50 @@ def text_width(text: str, style: Style, rng: np.random.Generator) -> float:
     return width
 
 
-def _put(
-    sheet: Sheet,
-    glyph: Glyph,
-    style: Style,
-    pose: tuple[npt.NDArray[np.float64], float, float],
-    rng: np.random.Generator,
-    *,
-    lone: bool,
-) -> float:
-    place, angle, height = pose
+class _Spot(NamedTuple):
+    """Where a character goes: the start of its advance on the baseline, in the paper's plane."""
+
+    place: Points
+    angle: float
+    height: float  # of a digit
+    lone: bool  # it is all of its word, and looks like a digit
+
+
+def _put(sheet: Sheet, glyph: Glyph, style: Style, spot: _Spot, rng: np.random.Generator) -> float:
+    """Puts one character on the sheet; returns how far the next is along the line."""
+    height = spot.height
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))
     tall = max(tall, 0.3 * height * glyph.height)
-    scale = tall / ink.shape[0]
-    advance = height * (glyph.advance * style.stretch + style.gap)
-    turn = angle + style.turn * float(rng.standard_normal())
+    turn = spot.angle + style.turn * float(rng.standard_normal())
     lift = height * style.drift * float(rng.standard_normal())
-    cos, sin = np.cos(turn), np.sin(turn)
-    shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
-    linear = np.array([[cos, -sin], [sin, cos]]) @ shape
+    advance = height * (glyph.advance * style.stretch + style.gap)
+    linear = _linear(tall / ink.shape[0], style, turn)
     # The middle of the glyph's bottom edge stands at the middle of its advance.
     foot = linear @ (ink.shape[1] / 2, ink.shape[0])
-    along, down = advance / 2, lift + height * glyph.bottom
-    target = place + np.array(
-        [along * np.cos(angle) - down * np.sin(angle), along * np.sin(angle) + down * np.cos(angle)]
-    )
     matrix = np.empty((2, 3))
-    matrix[:, :2], matrix[:, 2] = linear, target - foot
-    value = int(glyph.char) if glyph.char in DIGITS else (IGNORED if lone else None)
+    matrix[:, :2] = linear
+    matrix[:, 2] = _offset(spot, advance / 2, lift + height * glyph.bottom) - foot
+    value = int(glyph.char) if glyph.char in DIGITS else (IGNORED if spot.lone else None)
     sheet.put(ink, matrix, value)
     return max(advance, 0.08 * height)
+
+
+def _linear(scale: float, style: Style, turn: float) -> Matrix:
+    """Scales, slants and turns, in this order: float64[2, 2]."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
+    return np.array([[cos, -sin], [sin, cos]]) @ shape
+
+
+def _offset(spot: _Spot, along: float, down: float) -> Points:
+    """The point so far along the line and below it."""
+    cos, sin = np.cos(spot.angle), np.sin(spot.angle)
+    return spot.place + np.array([along * cos - down * sin, along * sin + down * cos])
+
+
+def _ahead(angle: float) -> Points:
+    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def _weighted(ink: Ink, weight: int) -> Ink:

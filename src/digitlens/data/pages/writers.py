@@ -1,0 +1,66 @@
+"""Who writes on a page: draws writers of MNIST, pens and fonts, by how often each is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitlens.data.mnist import Split
+from digitlens.data.pages.hands import FontHand, Hand, PenHand, WriterHand
+from digitlens.data.pages.writing import Style, draw_style
+
+_MNIST = 0.42  # share of numbers in the hand of a writer of MNIST
+_PEN = 0.18  # share drawn with a pen; the others are set in fonts
+_SCRIPT = 0.45  # share of fonts that look handwritten
+_FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """Hands that write in fonts; at least one of each.
+
+    Attributes:
+        hand: Those that look handwritten.
+        print: The others.
+    """
+
+    hand: tuple[FontHand, ...]
+    print: tuple[FontHand, ...]
+
+
+class Writers:
+    """Draws the hands of a page."""
+
+    def __init__(self, tiles: Split, fonts: Fonts) -> None:
+        """Takes what there is to write with.
+
+        Args:
+            tiles: Digits of MNIST, each of the ten among them.
+            fonts: For digits and for text with letters.
+        """
+        self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
+        self._fonts = fonts
+
+    def digit_style(self, rng: np.random.Generator) -> Style:
+        """A style for numbers."""
+        kind = rng.random()
+        if kind < _MNIST:
+            return draw_style(self._writer(rng), rng, by_hand=True)
+        if kind < _MNIST + _PEN:
+            return draw_style(PenHand(rng), rng, by_hand=True)
+        return self.word_style(rng)
+
+    def word_style(self, rng: np.random.Generator) -> Style:
+        """A style for text with letters."""
+        by_hand = rng.random() < _SCRIPT
+        hand = _one(self._fonts.hand if by_hand else self._fonts.print, rng)
+        return draw_style(hand, rng, by_hand=by_hand)
+
+    def _writer(self, rng: np.random.Generator) -> WriterHand:
+        return WriterHand([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
+
+
+def _one(hands: Sequence[FontHand], rng: np.random.Generator) -> Hand:
+    return hands[int(rng.integers(len(hands)))]
