@@ -18,18 +18,18 @@ from typing import Literal, cast
 from digitlens import files
 from digitlens.data.cache import cache_folder
 from digitlens.data.packages import NPM_OPTIONS, run
-from digitlens.data.pages.hands import Script
 from digitlens.errors import DataError
 from digitlens.progress import work_bar
 
 TABLE = Path(__file__).with_name("fonts.csv")
 BATCH = 16  # packages asked for at once
 TIME_LIMIT = 300.0  # seconds for one batch
-SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
-WEIGHTS = (200, 400, 700, 900)
-
+Script = Literal["latin", "greek", "cyrillic"]
 Look = Literal["hand", "print"]
 Role = Literal["training", "validation"]
+
+SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
+WEIGHTS = (200, 400, 700, 900)
 
 
 @dataclass(frozen=True)

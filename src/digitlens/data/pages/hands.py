@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.data.pages.arrays import Ink
+from digitlens.data.pages.fonts import Script
 from digitlens.data.pages.pens import draw_digit, draw_pen
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
@@ -20,7 +21,6 @@ MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
 CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
-Script = Literal["latin", "greek", "cyrillic"]
 CHARACTERS: dict[Script, str] = {
     "latin": DIGITS + LATIN + MARKS + CURRENCY,
     "greek": GREEK,

@@ -14,8 +14,8 @@ from digitlens.data.pages import layouts
 from digitlens.data.pages.arrays import Boxes, Colour, Ink, Matrix, Pixels, Plane, Values
 from digitlens.data.pages.camera import expose, light
 from digitlens.data.pages.clutter import draw_ruling, draw_scribbles
-from digitlens.data.pages.fonts import Role, font_files, load_families
-from digitlens.data.pages.hands import EM, FontHand, Script
+from digitlens.data.pages.fonts import Role, Script, font_files, load_families
+from digitlens.data.pages.hands import EM, FontHand
 from digitlens.data.pages.inks import draw_colours, inked, with_plate
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
