@@ -26,17 +26,19 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": ("model.network", "training."),
-    "onnx": ("training.export",),
+    "torch": ("model.network", "model.page_network", "training."),
+    "onnx": ("training.export", "training.page_export"),
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),
     "PIL": (
         "data.images",
         "data.picture_files",
         "data.documents",
+        "data.pages.",
         "visualization.overlay",
         "visualization.samples",
     ),
+    "cv2": ("data.pages.", "training.page_stream"),
     "pypdfium2": ("data.photo",),
     "pillow_heif": ("data.photo",),
     "matplotlib": (
@@ -50,7 +52,13 @@ HOMES = {
     "typer": ("cli", "commands."),
     "platformdirs": ("data.cache",),
 }
-NO_TORCH = ("training.recipe", "training.recipes", "training.run")
+NO_TORCH = (
+    "training.page_recipe",
+    "training.recipe",
+    "training.recipes",
+    "training.run",
+    "training.settings",
+)
 STRANGERS = {"training": "recognition", "recognition": "training"}
 
 

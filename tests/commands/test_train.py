@@ -9,16 +9,27 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import ImageFont
 from typer.testing import CliRunner
 
 from digitlens.cli import app
 from digitlens.data.mnist import Mnist
+from digitlens.data.pages.hands import FontHand
+from digitlens.data.pages.pages import Fonts
 from digitlens.errors import DataError, RecipeError
+from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
+from digitlens.training import page_train as page_train_module
 from digitlens.training import train as train_module
+from digitlens.training.page_export import load_page_network
 
 SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
 CHANGES = [part for change in SMALL for part in ("--set", change)]
+FEW_PAGES = [
+    *("widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
+    *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
+]
+PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
 
 
 @pytest.fixture
@@ -26,6 +37,27 @@ def few_tiles(small_split, monkeypatch):
     """MNIST is a few drawn tiles, for the commands of this module."""
     few = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.data.mnist.load_mnist", lambda _folder=None: few)
+
+
+@pytest.fixture
+def few_fonts(few_tiles, monkeypatch):
+    """Pages are set in the type that comes with Pillow, and drawn by no other process."""
+    del few_tiles
+    hand = FontHand({"latin": ImageFont.load_default(96)})
+    fonts = Fonts((hand,), (hand,))
+    monkeypatch.setattr("digitlens.data.pages.pages.load_fonts", lambda _role: fonts)
+    monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
+
+
+@pytest.fixture
+def no_graph(monkeypatch):
+    """Exporting takes seconds, and has tests of its own."""
+
+    def write(_network: object, card: Card, _page: object, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
+
+    monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
 
 
 def _run(*arguments: str | Path):
@@ -81,6 +113,51 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
 
 
 @pytest.mark.train
+@pytest.mark.usefixtures("few_fonts")
+def test_a_page_reader_is_trained_and_exported(tmp_path):
+    result = _run(*PAGES, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "false finds a page" in result.stdout
+    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
+    assert names == {
+        "recipe.toml",
+        "run.json",
+        "history.jsonl",
+        "state.safetensors",
+        "curves.png",
+        "model",
+        "model/model.onnx",
+        "model/model.json",
+        "model/weights.safetensors",
+    }
+    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
+    assert card["name"] == "pages"
+    assert card["recipe"]["steps"] == 3
+    assert card["results"]["steps"] == 3
+    assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
+    assert load_page_network(tmp_path / "run").head.out_channels == 15
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_fonts", "no_graph")
+def test_a_page_reader_stopped_at_once_resumes(tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(page_train_module, "_learn", stop)
+        result = _run(*PAGES, "--out", tmp_path / "run")
+    assert result.exit_code == 130
+    assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr
+    result = _run("--resume", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["run"], told["steps"]) == (str(tmp_path / "run"), 3)
+    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
+    assert card[0] == "pages"
+
+
+@pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
 def test_a_folder_in_use_is_refused(tmp_path):
     (tmp_path / "notes").touch()
@@ -108,6 +185,14 @@ def test_fields_explains_the_recipe():
     assert result.exit_code == 0
     assert "architecture=fast" in result.stdout
     assert "Passes over the training tiles, at most." in result.stdout
+
+
+def test_fields_explains_the_recipe_of_page_readers():
+    result = _run("--recipe", "pages", "--fields", "--set", "widths=8,8,8,8,8")
+    assert result.exit_code == 0
+    assert "widths=8,8,8,8,8 " in result.stdout
+    assert "Steps of the whole run" in result.stdout
+    assert "epochs" not in result.stdout.split()
 
 
 @pytest.mark.mnist

@@ -1,9 +1,15 @@
-"""A task small enough to be learned in a second, and a recipe for it."""
+"""Tasks small enough to be learned in a second, and recipes for them."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from digitlens.data.mnist import Split
+from digitlens.data.pages.hands import FontHand
+from digitlens.data.pages.pages import Fonts, PageMaker
+from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 
 
@@ -48,3 +54,27 @@ def tiny() -> Recipe:
         elastic=0.2,
         thickness=0.3,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_pages() -> PageRecipe:
+    """A page reader of few channels, with checkpoints between two uses of the same pages."""
+    return PageRecipe(
+        widths=(4, 4, 8, 8, 8),
+        blocks=(1, 0, 0, 0),
+        paths=(4, 4, 8),
+        side=64,
+        batch_size=3,
+        steps=7,
+        warmup_steps=3,
+        learning_rate=0.01,
+        check_every=3,
+        validation_pages=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def maker(small_split) -> Callable[[int], PageMaker]:
+    """Draws pages with the type that comes with Pillow, from a seed."""
+    hand = FontHand({"latin": ImageFont.load_default(96)})
+    return lambda seed: PageMaker(small_split, Fonts((hand,), (hand,)), seed)

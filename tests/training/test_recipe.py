@@ -8,12 +8,24 @@ from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
 from digitlens.model.network import ARCHITECTURES
-from digitlens.training.recipe import Recipe, field_docs
+from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.recipe import Recipe
+from digitlens.training.settings import Settings, field_docs
+
+KINDS = [Recipe, PageRecipe]
 
 
-def test_every_field_has_an_explanation_under_it():
-    assert list(field_docs()) == [field.name for field in dataclasses.fields(Recipe)]
-    assert all(text.endswith(".") for text in field_docs().values())
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_an_explanation_under_it(kind: type[Settings]):
+    assert list(field_docs(kind)) == [field.name for field in dataclasses.fields(kind)]
+    assert all(text.endswith(".") for text in field_docs(kind).values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_limits_and_choices_are_of_fields(kind: type[Settings]):
+    ruled = {*kind.limits, *kind.choices}
+    numbers = {f.name for f in dataclasses.fields(kind) if not isinstance(f.default, bool)}
+    assert ruled == numbers
 
 
 def test_a_recipe_cannot_be_changed():

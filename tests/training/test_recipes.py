@@ -3,8 +3,9 @@
 import pytest
 
 from digitlens.errors import RecipeError
+from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import RECIPES, load_recipe, recipe_from
+from digitlens.training.recipes import RECIPES, load_recipe, page_recipe_from, recipe_from
 
 
 def test_changes_take_the_type_of_their_field():
@@ -73,3 +74,22 @@ def test_lists_and_whole_numbers_are_read_as_the_field_wants_them():
     recipe = recipe_from({"widths": [8, 16], "shift": 2})
     assert recipe.widths == (8, 16)
     assert type(recipe.shift) is float
+
+
+def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('architecture = "pages"\nsteps = 50\nclip = 2\n', encoding="utf-8")
+    assert load_recipe(str(path), ["side=96"]) == PageRecipe(steps=50, clip=2.0, side=96)
+    assert type(load_recipe("pages")) is PageRecipe
+    assert type(load_recipe("fast")) is Recipe
+
+
+def test_each_kind_of_recipe_knows_its_own_fields_only():
+    with pytest.raises(RecipeError, match="epochs: no such field; known fields: architecture, wid"):
+        load_recipe("pages", ["epochs=3"])
+    with pytest.raises(RecipeError, match="views: no such field"):
+        load_recipe("fast", ["views=3"])
+    with pytest.raises(RecipeError, match="expected classic or fast, found 'pages'"):
+        recipe_from({"architecture": "pages"})
+    with pytest.raises(RecipeError, match="architecture: expected pages, found 'fast'"):
+        page_recipe_from({"architecture": "fast"})

@@ -17,7 +17,8 @@ def test_a_new_run_writes_recipe_and_provenance(tmp_path):
     assert run_name(tmp_path / "run") == "mine"
     assert told["seed"] == 7
     assert told["data"] == {"train": "abc"}
-    assert set(told["versions"]) == {"python", "numpy", "torch"}
+    packages = {"numpy", "torch", "opencv-python-headless", "pillow"}
+    assert set(told["versions"]) == {"python", *packages}
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):

@@ -191,9 +191,23 @@ def test_curves_of_one_epoch_are_points(tmp_path):
     assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
 
 
-def test_curves_of_nothing_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="at least one epoch"):
-        figures.draw_curves([], tmp_path / "curves.png")
+def test_curves_of_a_page_reader_show_losses_and_shares(tmp_path, drawn):
+    history = [
+        {"step": step, "train_loss": 4.0, "val_loss": loss, "found": 0.5, "right": 0.9}
+        for step, loss in ((500, 3.0), (1000, 2.0))
+    ]
+    figures.draw_page_curves(history, tmp_path / "curves.png")
+    loss, shares = drawn[0].axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in loss.lines}
+    assert lines["training"] == [[500, 4], [1000, 4]]
+    assert lines["validation"] == [[500, 3], [1000, 2]]
+    assert [line.get_ydata()[0] for line in shares.lines] == [0.5, 0.9]
+
+
+@pytest.mark.parametrize("draw", [figures.draw_curves, figures.draw_page_curves])
+def test_curves_of_nothing_are_refused(draw, tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        draw([], tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())
 
 

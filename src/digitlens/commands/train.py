@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.errors import MissingExtraError, needs_extra
+from digitlens.commands.curves import draw_run
+from digitlens.commands.train_pages import (
+    page_data,
+    page_makers,
+    page_summary,
+    train_page_reader,
+)
+from digitlens.errors import needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.data.mnist import Split
+    from digitlens.training.device import Device
     from digitlens.training.recipe import Recipe
+    from digitlens.training.recipes import AnyRecipe
     from digitlens.training.train import Trained
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -38,12 +47,12 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train a network on MNIST.
+    """Train a network on MNIST, or with `--recipe pages` a reader of whole pages.
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
     from digitlens.training.recipes import load_recipe
-    from digitlens.training.run import free_folder, resume_run
+    from digitlens.training.run import RECIPE, free_folder, resume_run
 
     if resume and (changes or out or recipe != "standard"):
         raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
@@ -53,22 +62,29 @@ def train(
         return
     name = Path(recipe).stem
     folder = resume or out or free_folder(name)
-    result = _train(chosen, folder, name, data_dir, resume=resume is not None)
-    typer.echo(json.dumps(result) if as_json else _summary(result))
+    try:
+        result, line = _train(chosen, folder, name, data_dir, resume=resume is not None)
+    except KeyboardInterrupt:
+        if not (folder / RECIPE).is_file():
+            raise
+        note(f"stopped; go on with  digitlens train --resume {folder}")
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(json.dumps(result) if as_json else line)
 
 
 def _train(
-    recipe: Recipe, folder: Path, name: str, data_dir: Path | None, *, resume: bool
-) -> dict[str, Any]:
+    recipe: AnyRecipe, folder: Path, name: str, data_dir: Path | None, *, resume: bool
+) -> tuple[dict[str, Any], str]:
+    """The result of a training, and the line that tells it."""
     # Threads that spin while they wait for each other are fastest on an idle machine and hopeless
     # on a busy one: beside one other process an epoch took 43 s with the usual 300,000 turns and
     # 6.5 s with 1,000; on an idle machine 2.3 s and 2.6 s. Read once, when torch loads.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with needs_extra("train"):
         from digitlens.training.device import choose_device
-        from digitlens.training.train import train as train_network
     from digitlens.data.manifest import data_hashes
     from digitlens.data.mnist import load_mnist
+    from digitlens.training.page_recipe import PageRecipe
     from digitlens.training.run import start_run
 
     device = choose_device(recipe.precision)
@@ -78,15 +94,26 @@ def _train(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
     )
+    if isinstance(recipe, PageRecipe):
+        makers = page_makers(recipe, training, validation)
+        if not resume:
+            start_run(folder, name, recipe, page_data(), device.reason)
+        result = train_page_reader(recipe, makers, folder, device, resume=resume)
+        return result, page_summary(result)
     if not resume:
         start_run(folder, name, recipe, data_hashes(), device.reason)
-    try:
-        trained = train_network(recipe, training, validation, folder, resume=resume, device=device)
-    except KeyboardInterrupt:
-        note(f"stopped; go on with  digitlens train --resume {folder}")
-        raise typer.Exit(INTERRUPTED) from None
-    _draw_curves(trained, folder)
-    _export(trained, recipe, folder, validation)
+    result = _train_tiles(recipe, (training, validation), folder, device, resume=resume)
+    return result, _summary(result)
+
+
+def _train_tiles(
+    recipe: Recipe, splits: tuple[Split, Split], folder: Path, device: Device, *, resume: bool
+) -> dict[str, Any]:
+    from digitlens.training.train import train as train_network
+
+    trained = train_network(recipe, *splits, folder, resume=resume, device=device)
+    draw_run(trained.history, folder)
+    _export(trained, recipe, folder, splits[1])
     return {"run": str(folder), **_result(trained)}
 
 
@@ -108,18 +135,6 @@ def _export(trained: Trained, recipe: Recipe, folder: Path, validation: Split) -
     export(trained.network, card, validation, folder / MODEL)
 
 
-def _draw_curves(trained: Trained, folder: Path) -> None:
-    from digitlens.training.run import CURVES
-
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.figures import draw_curves
-    except MissingExtraError as error:
-        note(f"no {CURVES}: {error}")
-        return
-    draw_curves(trained.history, folder / CURVES)
-
-
 def _result(trained: Trained) -> dict[str, Any]:
     row = trained.history[trained.best_epoch - 1]
     return {
@@ -139,11 +154,9 @@ def _summary(result: dict[str, Any]) -> str:
     )
 
 
-def _show_fields(recipe: Recipe) -> None:
-    from digitlens.training.recipe import field_docs
+def _show_fields(recipe: AnyRecipe) -> None:
+    from digitlens.training.settings import field_docs, shown
 
     values = recipe.as_dict()
-    for field, text in field_docs().items():
-        value = values[field]
-        shown = ",".join(map(str, value)) if isinstance(value, list) else value
-        typer.echo(f"{f'{field}={shown}':<28} {text}")
+    for field, text in field_docs(type(recipe)).items():
+        typer.echo(f"{f'{field}={shown(values[field])}':<28} {text}")

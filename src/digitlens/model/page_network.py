@@ -1,13 +1,14 @@
-"""The page reader network: a page of any size in, for each of its cells a digit or none, and its box.
+"""The page reader network: a page of any size in, for each of its cells a digit or none out.
 
 Fully convolutional: five strided stages look ever wider, a path back down brings what they saw to
 cells of four pixels (Lin et al., *Feature Pyramid Networks*, 2017). Each cell says whether the
-centre of a digit lies in it (Zhou et al., *Objects as Points*, 2019), which one, and how far its box
-reaches in each direction (Tian et al., *FCOS*, 2019).
+centre of a digit lies in it (Zhou et al., *Objects as Points*, 2019), which one, and how far its
+box reaches in each direction (Tian et al., *FCOS*, 2019).
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -63,14 +64,13 @@ class PageNetwork(nn.Module):
             nn.Conv2d(width, path, 1) for width, path in zip(widths[1:4], paths, strict=True)
         )
         self.merges = nn.ModuleList(_convolution(path, path, 3, 1) for path in paths)
-        self.downs = nn.ModuleList(
-            nn.Conv2d(above, path, 1) for path, above in zip(paths, paths[1:], strict=False)
-        )
+        self.downs = nn.ModuleList(nn.Conv2d(above, path, 1) for path, above in pairwise(paths))
         self.head = nn.Conv2d(paths[0], 15, 1)
         nn.init.normal_(self.head.weight, std=0.01)
         with torch.no_grad():
-            self.head.bias.zero_()
-            self.head.bias[0] = -4.6  # one cell in a hundred holds a centre
+            bias = self.head.get_parameter("bias")
+            bias.zero_()
+            bias[0] = -4.6  # one cell in a hundred holds a centre
 
     def forward(self, pages: Tensor) -> Cells:
         """Looks at pages.

@@ -1,6 +1,6 @@
-"""The state of a training run in one file, written atomically after each epoch; no pickle.
+"""The state of a training run in one file, written atomically at each validation; no pickle.
 
-Everything random in an epoch follows from the recipe's seed and the epoch's number, so the tensors
+Everything random follows from the recipe's seed and the number of the epoch or page, so the tensors
 here and the history are all that a resumed run needs to end with the same weights, bit for bit.
 """
 
@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from digitlens.errors import DataError
-from digitlens.files import atomic_path
+from digitlens.files import atomic_path, write_bytes
 
 STATE = "state.safetensors"
+HISTORY = "history.jsonl"
 
 Row = dict[str, float]
 
@@ -29,9 +30,9 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        history: One row for each finished epoch.
-        best: Weights of the epoch with the lowest validation loss.
-        best_epoch: Its number, from 1; 0 before the first.
+        history: One row for each finished epoch, or each validation between steps.
+        best: Weights of the epoch with the lowest validation loss; empty where the last are kept.
+        best_epoch: Its number, from 1; 0 before the first, and where the last weights are kept.
         best_loss: Its validation loss.
         recipe: The recipe as TOML; a resumed run must have the same.
     """
@@ -91,6 +92,12 @@ def load_state(
         module.load_state_dict(_under(tensors, prefix))
     _load_optimizer(optimizer, _under(tensors, "optimizer"))
     return Progress(**facts, best=_under(tensors, "best"))
+
+
+def write_history(folder: Path, history: list[Row]) -> None:
+    """Writes the history as JSON lines, one for each row."""
+    lines = "".join(json.dumps(row) + "\n" for row in history)
+    write_bytes(folder / HISTORY, lines.encode())
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

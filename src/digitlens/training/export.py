@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from digitlens import files
 from digitlens.data.mnist import Split
 from digitlens.errors import ModelError
-from digitlens.model.bundle import WEIGHTS, Card, load_bundle, write_bundle
+from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
 from digitlens.model.classifier import open_session
 from digitlens.model.network import DigitNetwork, predict_logits
 from digitlens.training.recipes import recipe_from
@@ -76,15 +76,16 @@ def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -
     calibrated = Calibrated(network, temperature).eval()
     graph = to_onnx(calibrated)
     check_agreement(calibrated, graph, validation.tiles[:CHECKED_TILES])
+    return write_model(network, replace(card, temperature=temperature), graph, folder)
+
+
+def write_model(network: nn.Module, card: Card, graph: bytes, folder: Path) -> Card:
+    """Writes weights, graph and card, and returns the card with the hashes of both filled in."""
     weights = save_tensors(
         {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     )
-    card = replace(
-        card,
-        sha256=files.sha256(graph),
-        weights_sha256=files.sha256(weights),
-        temperature=temperature,
-    )
+    hashes = {"sha256": files.sha256(graph), "weights_sha256": files.sha256(weights)}
+    card = replace(card, **hashes)
     files.write_bytes(folder / WEIGHTS, weights)
     write_bundle(folder, card, graph)
     return card
@@ -149,6 +150,17 @@ def load_network(model: str | Path) -> DigitNetwork:
         ModelError: The folder has no weights, or not those that its card names.
     """
     bundle = load_bundle(model)
+    network = new_network(recipe_from(bundle.card.recipe))
+    load_weights(network, bundle)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, bundle: Bundle) -> None:
+    """Gives a network the weights of a model folder.
+
+    Raises:
+        ModelError: The folder has no weights, or not those that its card names, or they do not fit.
+    """
     path = bundle.folder / WEIGHTS
     try:
         content = path.read_bytes()
@@ -156,12 +168,10 @@ def load_network(model: str | Path) -> DigitNetwork:
         raise ModelError(f"{path} cannot be read ({error}): the model has only a graph") from error
     if files.sha256(content) != bundle.card.weights_sha256:
         raise ModelError(f"{path} was changed: it does not have the hash in the model's card")
-    network = new_network(recipe_from(bundle.card.recipe))
     try:
         network.load_state_dict(load_tensors(content))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"{path} does not fit the recipe in the model's card: {error}") from error
-    return network.eval()
 
 
 def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -12,11 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.errors import ModelError
+from digitlens.model.bundle import Card, load_bundle
+from digitlens.model.classifier import open_session
 from digitlens.model.page_network import STRIDE, PageNetwork
-from digitlens.training.export import exported
+from digitlens.training.export import exported, load_weights, write_model
+from digitlens.training.page_train import page_network
+from digitlens.training.recipes import page_recipe_from
 
 MOST = 1000  # digits that one look can find
+AGREEMENT = 0.02  # largest difference between scores; float16 weights keep three digits
+LARGEST = 5_000_000  # bytes of a graph; what ships with a package must stay small
 _SMALL = 64  # numbers; tensors with no more stay float32
+
+Page = npt.NDArray[np.uint8]
 
 
 class PageGraph(nn.Module):
@@ -51,41 +61,85 @@ class PageGraph(nn.Module):
         return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
 
 
+def export_pages(network: PageNetwork, card: Card, page: Page, folder: Path) -> Card:
+    """Writes the model folder, if the graph sees what the network sees and is not too large.
+
+    Args:
+        network: On the CPU, float32.
+        card: What is known of the model; hashes are filled in here.
+        page: uint8[H, W, 3] to compare graph and network on, see ``check_page_graph``.
+        folder: Where ``model.onnx``, ``model.json`` and ``weights.safetensors`` go.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        ModelError: Scores differ by 0.02 or more, or the graph has more than 5 MB; nothing is
+            written.
+    """
+    graph = page_graph(network)
+    if len(graph) > LARGEST:
+        raise ModelError(
+            f"the exported graph has {len(graph):,} bytes, expected at most {LARGEST:,}: "
+            "train with smaller widths; nothing was written"
+        )
+    check_page_graph(network, graph, page)
+    return write_model(network, card, graph, folder)
+
+
+def load_page_network(model: str | Path) -> PageNetwork:
+    """The PyTorch network of a page reader's folder, to train further or to look inside.
+
+    Raises:
+        ModelError: The folder has no weights, or not those that its card names.
+        RecipeError: The folder is no page reader.
+    """
+    bundle = load_bundle(model)
+    network = page_network(page_recipe_from(bundle.card.recipe))
+    load_weights(network, bundle)
+    return network.eval()
+
+
 def page_graph(network: PageNetwork) -> bytes:
     """The network as an ONNX graph for pages of any size, with float16 weights."""
-    fused = PageGraph(_fused(copy.deepcopy(network).eval().float()))
+    network = copy.deepcopy(network).eval().float()
+    _fuse(network)
     example = torch.zeros(160, 192, 3, dtype=torch.uint8)
     shapes = ({0: 32 * torch.export.Dim("h", min=4), 1: 32 * torch.export.Dim("w", min=4)},)
-    model = exported(fused, example, ["page"], ["score", "probabilities", "box", "heat"], shapes)
+    model = exported(
+        PageGraph(network), example, ["page"], ["score", "probabilities", "box", "heat"], shapes
+    )
     return _halved(model).SerializeToString()
 
 
-def check_page_graph(network: PageNetwork, graph: bytes, page: np.ndarray) -> None:
-    """Raises ModelError unless the graph sees on a page what the network sees."""
-    from digitlens.model.classifier import open_session  # noqa: PLC0415
+def check_page_graph(network: PageNetwork, graph: bytes, page: Page) -> None:
+    """Raises ModelError unless the graph sees on a page what the network sees.
 
+    Args:
+        network: On the CPU, float32.
+        graph: See ``page_graph``.
+        page: uint8[H, W, 3]; H and W multiples of 32, each at least 128.
+    """
     with torch.inference_mode():
         expected = PageGraph(network.eval())(torch.from_numpy(page))
     found = open_session(graph, name="the exported graph").run(None, {"page": page})
     difference = float(np.abs(expected[3].numpy() - found[3]).max())
-    if not difference < 0.02:  # weights keep three digits
-        raise ModelError(f"the exported graph differs from the network by {difference:.2g}")
+    if not difference < AGREEMENT:
+        raise ModelError(
+            f"the exported graph differs from the network by {difference:.2g} in the score of a "
+            f"cell, expected less than {AGREEMENT:g}: nothing was written"
+        )
 
 
-def _fused(module: nn.Module) -> PageNetwork:
+def _fuse(module: nn.Module) -> None:
     """Leads each batch normalisation into the convolution before it."""
     for name, child in module.named_children():
-        if (
-            isinstance(child, nn.Sequential)
-            and len(child) >= 2
-            and isinstance(child[0], nn.Conv2d)
-            and isinstance(child[1], nn.BatchNorm2d)
-        ):
-            conv = nn.utils.fusion.fuse_conv_bn_eval(child[0], child[1])
-            setattr(module, name, nn.Sequential(conv, *list(child)[2:]))
-        elif not isinstance(child, nn.Conv2d):
-            _fused(child)
-    return module  # pyright: ignore[reportReturnType]
+        match list(child) if isinstance(child, nn.Sequential) else []:
+            case [nn.Conv2d() as conv, nn.BatchNorm2d() as norm, *rest]:
+                fused = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
+                setattr(module, name, nn.Sequential(fused, *rest))
+            case _:
+                _fuse(child)
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -66,7 +66,7 @@ def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
     return Page(np.ascontiguousarray(pixels), boxes[some], values[some])
 
 
-def batches(
+def batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
     maker: PageMaker,
     first: int,
     count: int,
@@ -88,8 +88,9 @@ def batches(
         views: How often each page is used.
     """
     sets = -(-count // views)
-    loader: DataLoader[list[Batch]] = DataLoader(
-        _Views(maker, side, views),  # pyright: ignore[reportArgumentType]
+    cv2.setNumThreads(0)  # a forked worker would wait for threads that stay with its parent
+    loader: DataLoader[Any] = DataLoader(  # collated, its items are of another type
+        _Views(maker, side, views),
         batch_size=batch_size,
         sampler=range(first, first + sets * batch_size),
         num_workers=workers,
@@ -97,11 +98,22 @@ def batches(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_give_way,
     )
+    drawn: Iterable[list[Batch]] = loader
     left = count
-    for same in loader:
+    for same in drawn:
         for batch in same[:left]:
             left -= 1
             yield batch
+
+
+def worker_count(device: str) -> int:
+    """Processes that draw pages fast enough for a device, ``cuda``, ``mps`` or ``cpu``.
+
+    Beside a training on two cores, two workers are busy a fifth of the time; a GPU waits for pages
+    however many cores draw them.
+    """
+    cores = os.cpu_count() or 1
+    return max(2, cores // 2 if device == "cpu" else cores - 1)
 
 
 def _give_way(worker: int) -> None:

@@ -1,26 +1,18 @@
-"""What to train and how, as one frozen value; the command line is derived from it. No torch."""
+"""How a network for tiles is trained, as one frozen value; the command line is derived from it."""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import inspect
-import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
-from typing import Any, Literal
+from typing import ClassVar
 
 from digitlens.data.mnist import Split
 from digitlens.data.splits import split_validation
-from digitlens.errors import RecipeError
-
-Validation = Literal["writer", "random"]
+from digitlens.training.settings import PRECISIONS, VALIDATIONS, Settings, Validation, shown
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Settings):
     """Everything that decides the weights, except the data and the machine."""
 
     architecture: str = "classic"
@@ -80,13 +72,56 @@ class Recipe:
     seed: int = 0
     """Decides first weights, order, dropout, augmentation and split."""
 
-    def __post_init__(self) -> None:
-        mistyped = _type_problems(self)
-        problems = [*mistyped.values(), *_range_problems(self, set(mistyped))]
-        if not mistyped.keys() & {"widths", "kernels"}:
-            problems += _structure_problems(self)
-        if problems:
-            raise RecipeError(listed(problems))
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "widths": (1, 4096),
+        "kernels": (1, 27),
+        "convs": (1, 8),
+        "dense": (0, 65536),
+        "dropout": (0, 0.95),
+        "learning_rate": (1e-9, 100),
+        "weight_decay": (0, 10),
+        "warmup": (0, 0.9),
+        "batch_size": (1, 60000),
+        "epochs": (1, 10000),
+        "patience": (0, 10000),
+        "label_smoothing": (0, 0.9),
+        "average": (0, 0.99999),
+        "shift": (0, 14),
+        "rotate": (0, 180),
+        "scale": (0, 0.9),
+        "shear": (0, 60),
+        "elastic": (0, 14),
+        "thickness": (0, 1),
+        "validation_share": (0.01, 0.9),
+        "seed": (0, 2**31 - 1),
+    }
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "architecture": ("classic", "fast"),
+        "pool": ("max", "stride"),
+        "optimizer": ("adam", "adamw", "sgd"),
+        "schedule": ("constant", "cosine", "linear"),
+        "validation": VALIDATIONS,
+        "precision": PRECISIONS,
+    }
+
+    def structure_problems(self, mistyped: set[str]) -> list[str]:
+        """Blocks that 28 pixels cannot have, and kernels that do not fit them."""
+        if mistyped & {"widths", "kernels"}:
+            return []
+        found: list[str] = []
+        if len(self.widths) > 4:
+            found.append(
+                "widths: expected at most 4 blocks (each halves 28 pixels), "
+                f"found {len(self.widths)}"
+            )
+        if len(self.kernels) not in {1, len(self.widths)}:
+            found.append(
+                f"kernels: expected 1 or {len(self.widths)} sizes, one for each of widths, "
+                f"found {len(self.kernels)}"
+            )
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            found.append(f"kernels: expected odd sizes, found {shown(self.kernels)}")
+        return found
 
     def block_kernels(self) -> tuple[int, ...]:
         """One kernel size for each block."""
@@ -101,137 +136,3 @@ class Recipe:
         return split_validation(
             train, self.validation, fraction=self.validation_share, seed=self.seed
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
-
-    def as_toml(self) -> str:
-        """The recipe as TOML, each field under its explanation; ``load_recipe`` reads it back."""
-        docs = field_docs()
-        # Every value of a recipe is written the same in JSON and TOML.
-        lines = [
-            f"# {docs[name]}\n{name} = {json.dumps(value)}"
-            for name, value in self.as_dict().items()
-        ]
-        return "\n".join(lines) + "\n"
-
-
-_LIMITS: dict[str, tuple[float, float]] = {
-    "widths": (1, 4096),
-    "kernels": (1, 27),
-    "convs": (1, 8),
-    "dense": (0, 65536),
-    "dropout": (0, 0.95),
-    "learning_rate": (1e-9, 100),
-    "weight_decay": (0, 10),
-    "warmup": (0, 0.9),
-    "batch_size": (1, 60000),
-    "epochs": (1, 10000),
-    "patience": (0, 10000),
-    "label_smoothing": (0, 0.9),
-    "average": (0, 0.99999),
-    "shift": (0, 14),
-    "rotate": (0, 180),
-    "scale": (0, 0.9),
-    "shear": (0, 60),
-    "elastic": (0, 14),
-    "thickness": (0, 1),
-    "validation_share": (0.01, 0.9),
-    "seed": (0, 2**31 - 1),
-}
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "architecture": ("classic", "fast"),
-    "pool": ("max", "stride"),
-    "optimizer": ("adam", "adamw", "sgd"),
-    "schedule": ("constant", "cosine", "linear"),
-    "validation": ("writer", "random"),
-    "precision": ("auto", "bfloat16", "float32"),
-}
-
-
-@cache
-def field_docs() -> dict[str, str]:
-    """The explanation under each field of ``Recipe``, read from its source."""
-    tree = ast.parse(inspect.getsource(Recipe))
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    return {
-        field.target.id: text.value.value
-        for field, text in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
-
-
-@cache
-def defaults() -> dict[str, Any]:
-    """The default of each field of ``Recipe``, by name."""
-    return {field.name: field.default for field in dataclasses.fields(Recipe)}
-
-
-def kind(default: Any) -> str:
-    """What a value of the same type as ``default`` looks like, in words."""
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
-    return names.get(type(default), "whole numbers separated by commas")
-
-
-def _type_problems(recipe: Recipe) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, default in defaults().items():
-        value = getattr(recipe, name)
-        right = type(value) is type(default)
-        if isinstance(default, tuple):
-            right = right and len(value) > 0 and all(type(item) is int for item in value)
-        if isinstance(value, float):
-            right = right and math.isfinite(value)
-        if not right:
-            found[name] = f"{name}: expected {kind(default)}, found {value!r}"
-    return found
-
-
-def _range_problems(recipe: Recipe, mistyped: set[str]) -> list[str]:
-    found: list[str] = []
-    for name in _LIMITS.keys() - mistyped:
-        low, high = _LIMITS[name]
-        value = getattr(recipe, name)
-        if not all(
-            low <= item <= high for item in (value if isinstance(value, tuple) else [value])
-        ):
-            found.append(f"{name}: expected {low:g} to {high:g}, found {_shown(value)}")
-    for name in _CHOICES.keys() - mistyped:
-        value = getattr(recipe, name)
-        if value not in _CHOICES[name]:
-            found.append(f"{name}: expected {' or '.join(_CHOICES[name])}, found {value!r}")
-    return sorted(found)
-
-
-def _structure_problems(recipe: Recipe) -> list[str]:
-    found: list[str] = []
-    if len(recipe.widths) > 4:
-        found.append(
-            f"widths: expected at most 4 blocks (each halves 28 pixels), found {len(recipe.widths)}"
-        )
-    if len(recipe.kernels) not in {1, len(recipe.widths)}:
-        found.append(
-            f"kernels: expected 1 or {len(recipe.widths)} sizes, one for each of widths, "
-            f"found {len(recipe.kernels)}"
-        )
-    if any(kernel % 2 == 0 for kernel in recipe.kernels):
-        found.append(f"kernels: expected odd sizes, found {_shown(recipe.kernels)}")
-    return found
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def listed(problems: list[str]) -> str:
-    """One message for all problems."""
-    return "the recipe cannot be used:\n  - " + "\n  - ".join(problems)

@@ -6,10 +6,15 @@ import dataclasses
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from digitlens.errors import RecipeError
-from digitlens.training.recipe import Recipe, defaults, kind, listed
+from digitlens.training.page_recipe import ARCHITECTURE, PageRecipe
+from digitlens.training.recipe import Recipe
+from digitlens.training.settings import Settings, defaults, kind, listed
+
+AnyRecipe = Recipe | PageRecipe
+S = TypeVar("S", bound=Settings)
 
 _STANDARD = Recipe(
     architecture="fast",
@@ -29,7 +34,7 @@ _STANDARD = Recipe(
     thickness=0.3,
 )
 
-RECIPES: dict[str, Recipe] = {
+RECIPES: dict[str, AnyRecipe] = {
     "standard": _STANDARD,
     # What the shipped model was trained with: twice the convolutions, some minutes.
     "default": dataclasses.replace(
@@ -50,31 +55,39 @@ RECIPES: dict[str, Recipe] = {
         epochs=3,
         label_smoothing=0.1,
     ),
+    # The reader of whole pages: some hours on two cores.
+    "pages": PageRecipe(),
 }
 
 
-def load_recipe(recipe: str, changes: list[str] | None = None) -> Recipe:
+def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
     """A named recipe or a TOML file, with some fields changed.
 
     Args:
         recipe: A name in ``RECIPES``, or the path of a ``.toml`` file whose missing fields take
-            their defaults.
+            their defaults; ``architecture = "pages"`` in it makes it a recipe of a page reader.
         changes: Texts such as ``"epochs=3"`` or ``"widths=16,32,64"``.
 
     Raises:
         RecipeError: The recipe is unknown, or fields are unknown or impossible; lists all of them.
     """
     values = _named_values(recipe)
+    if values.get("architecture") == ARCHITECTURE:
+        return _changed(PageRecipe, values, changes or [])
+    return _changed(Recipe, values, changes or [])
+
+
+def _changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
     problems: list[str] = []
-    for change in changes or []:
+    for change in changes:
         name, sign, text = change.partition("=")
         if not sign:
-            problems.append(f"{change!r}: expected FIELD=VALUE, for example epochs=3")
-        elif name.strip() not in defaults():
-            problems.append(_unknown(name.strip()))
+            problems.append(f"{change!r}: expected FIELD=VALUE, for example seed=3")
+        elif name.strip() not in defaults(recipe):
+            problems.append(_unknown(recipe, name.strip()))
         else:
-            _set(values, name.strip(), text.strip(), problems)
-    return recipe_from(values, problems)
+            _set(values, name.strip(), text.strip(), defaults(recipe)[name.strip()], problems)
+    return _built(recipe, values, problems)
 
 
 def _named_values(recipe: str) -> dict[str, Any]:
@@ -92,36 +105,43 @@ def _named_values(recipe: str) -> dict[str, Any]:
         raise RecipeError(f"{path} cannot be read as a recipe: {error}") from error
 
 
-def recipe_from(values: dict[str, Any], problems: list[str] | None = None) -> Recipe:
-    """A recipe from plain values, missing ones taking their defaults.
+def recipe_from(values: dict[str, Any]) -> Recipe:
+    """A recipe for tiles from plain values, missing ones taking their defaults.
 
     Args:
         values: By field name; lists stand for tuples, whole numbers for numbers.
-        problems: What is already known to be wrong, to be reported together.
 
     Raises:
         RecipeError: Fields are unknown or impossible; lists all of them.
     """
-    problems = list(problems or [])
-    known = {name: value for name, value in values.items() if name in defaults()}
-    problems += [_unknown(name) for name in values if name not in known]
+    return _built(Recipe, values, [])
+
+
+def page_recipe_from(values: dict[str, Any]) -> PageRecipe:
+    """A recipe for pages from plain values, see ``recipe_from``."""
+    return _built(PageRecipe, values, [])
+
+
+def _built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
+    """The recipe, or one error for all problems, those already known among them."""
+    known = {name: value for name, value in values.items() if name in defaults(recipe)}
+    problems += [_unknown(recipe, name) for name in values if name not in known]
     for name, value in known.items():
         if isinstance(value, list):
             known[name] = tuple(value)
-        elif isinstance(value, int) and isinstance(defaults()[name], float):
+        elif isinstance(value, int) and isinstance(defaults(recipe)[name], float):
             known[name] = value if isinstance(value, bool) else float(value)
     try:
-        recipe = Recipe(**known)
+        built = recipe(**known)
     except RecipeError as error:
-        problems = [*problems, *str(error).split("\n  - ")[1:]]
+        problems += str(error).split("\n  - ")[1:]
         raise RecipeError(listed(problems)) from None
     if problems:
         raise RecipeError(listed(problems))
-    return recipe
+    return built
 
 
-def _set(values: dict[str, Any], name: str, text: str, problems: list[str]) -> None:
-    default = defaults()[name]
+def _set(values: dict[str, Any], name: str, text: str, default: Any, problems: list[str]) -> None:
     try:
         values[name] = _parse(text, default)
     except ValueError:
@@ -138,7 +158,8 @@ def _parse(text: str, default: Any) -> Any:
     return type(default)(text)
 
 
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, defaults(), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(defaults())}"
+def _unknown(recipe: type[Settings], name: str) -> str:
+    names = defaults(recipe)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(names)}"
     return f"{name}: no such field; {hint}"

@@ -14,16 +14,18 @@ from pathlib import Path
 
 from digitlens import __version__, files
 from digitlens.errors import DataError
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe
+from digitlens.training.recipes import AnyRecipe, load_recipe
 
 RECIPE = "recipe.toml"
 PROVENANCE = "run.json"
 MODEL = "model"
 CURVES = "curves.png"
+PACKAGES = ("numpy", "torch", "opencv-python-headless", "pillow")  # decide weights and pages
 
 
-def start_run(folder: Path, name: str, recipe: Recipe, data: dict[str, str], device: str) -> None:
+def start_run(
+    folder: Path, name: str, recipe: AnyRecipe, data: dict[str, str], device: str
+) -> None:
     """Makes the folder and writes down what is about to be trained, from what and where.
 
     Args:
@@ -52,7 +54,7 @@ def start_run(folder: Path, name: str, recipe: Recipe, data: dict[str, str], dev
     files.write_json(folder / PROVENANCE, _provenance(name, recipe, data, device))
 
 
-def resume_run(folder: Path) -> Recipe:
+def resume_run(folder: Path) -> AnyRecipe:
     """The recipe of a run that was stopped.
 
     Raises:
@@ -83,14 +85,16 @@ def free_folder(name: str, parent: Path = Path("runs")) -> Path:
     return folder
 
 
-def _provenance(name: str, recipe: Recipe, data: dict[str, str], device: str) -> dict[str, object]:
+def _provenance(
+    name: str, recipe: AnyRecipe, data: dict[str, str], device: str
+) -> dict[str, object]:
     return {
         "name": name,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": recipe.seed,
         "device": device,
         "machine": platform.platform(),
-        "versions": {"python": platform.python_version()} | _versions("numpy", "torch"),
+        "versions": {"python": platform.python_version()} | _versions(*PACKAGES),
         "digitlens": __version__,
         "commit": source_commit(),
         "data": data,

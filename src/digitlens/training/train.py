@@ -6,7 +6,6 @@ The tiles are tensors in memory, augmented a whole epoch at a time; there is no 
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.data.mnist import Split
-from digitlens.files import write_bytes
 from digitlens.model.network import DigitNetwork, Shape, build_network, predict_logits
 from digitlens.progress import work_bar
 from digitlens.training.augment import augment
-from digitlens.training.checkpoint import Progress, Row, load_state, save_state
+from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
 from digitlens.training.device import Device, choose_device
 from digitlens.training.recipe import Recipe
-
-HISTORY = "history.jsonl"
 
 
 @dataclass(frozen=True)
@@ -201,12 +197,6 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     done = (step - warmup) / max(1, steps - warmup)
     factors = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
     return recipe.learning_rate * factors[recipe.schedule]
-
-
-def write_history(folder: Path, history: list[Row]) -> None:
-    """Writes the history as JSON lines, one for each epoch."""
-    lines = "".join(json.dumps(row) + "\n" for row in history)
-    write_bytes(folder / HISTORY, lines.encode())
 
 
 def _finished(recipe: Recipe, progress: Progress) -> bool:

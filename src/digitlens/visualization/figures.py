@@ -176,7 +176,9 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     with canvas(path, 11, 4.6) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
         for axes, what in ((left, "loss"), (right, "accuracy")):
-            _draw_lines(axes, history, what)
+            sides = {"train": ("training", BLUE, "--"), "val": ("validation", ORANGE, "-")}
+            series = {f"{side}_{what}": look for side, look in sides.items()}
+            _draw_series(axes, history, "epoch", series)
             axes.axvline(best["epoch"], color=SOFT, linestyle=":", linewidth=1.5, zorder=0)
             axes.scatter(best["epoch"], best[f"val_{what}"], 90, color=RED, zorder=4)
             axes.set_title(what.capitalize(), pad=12)
@@ -186,6 +188,35 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         right.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         right.plot([], [], "o", color=RED, markersize=9, label="lowest validation loss")
         figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def draw_page_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Loss of training and validation over the steps, and how many digits are found and right.
+
+    Args:
+        history: One row a validation, with ``step``, ``train_loss``, ``val_loss``, ``found`` and
+            ``right``.
+        path: The ``.png`` or ``.svg`` file to write.
+
+    Raises:
+        ValueError: The history is empty.
+    """
+    if not history:
+        raise ValueError("expected a history of at least one validation, found none")
+    with canvas(path, 11, 4.6) as figure:
+        left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
+        sides = {"train_loss": ("training", BLUE, "--"), "val_loss": ("validation", ORANGE, "-")}
+        shares = {"found": ("digits found", GREEN, "-"), "right": ("read right", BLUE, "--")}
+        _draw_series(left, history, "step", sides)
+        _draw_series(right, history, "step", shares)
+        left.set_title("Loss", pad=12)
+        left.set_ylabel("loss, logarithmic axis")
+        _make_logarithmic(left)
+        right.set_title("Validation pages", pad=12)
+        right.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        for axes in (left, right):
+            axes.set_xlabel("step")
+            axes.legend()
 
 
 def _mute_diagonal(axes: Axes, report: Report) -> None:
@@ -246,15 +277,18 @@ def _make_logarithmic(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _draw_lines(axes: Axes, history: Sequence[Mapping[str, Any]], what: str) -> None:
-    epochs = [row["epoch"] for row in history]
+def _draw_series(
+    axes: Axes,
+    history: Sequence[Mapping[str, Any]],
+    along: str,
+    series: Mapping[str, tuple[str, str, str]],
+) -> None:
+    """One line for each series, given by key of the rows as name, colour and style."""
+    places = [row[along] for row in history]
     marker = "o" if len(history) <= 30 else ""
-    for side, name, colour, line in (
-        ("train", "training", BLUE, "--"),
-        ("val", "validation", ORANGE, "-"),
-    ):
-        values = [row[f"{side}_{what}"] for row in history]
-        (drawn,) = axes.plot(epochs, values, line, color=colour, linewidth=2, label=name)
+    for key, (name, colour, line) in series.items():
+        values = [row[key] for row in history]
+        (drawn,) = axes.plot(places, values, line, color=colour, linewidth=2, label=name)
         drawn.set(marker=marker, markersize=4)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")

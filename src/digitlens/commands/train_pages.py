@@ -1,0 +1,99 @@
+"""The part of ``digitlens train`` that is for page readers: draws pages, trains, exports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digitlens.errors import needs_extra
+from digitlens.progress import note
+
+if TYPE_CHECKING:
+    from digitlens.data.mnist import Split
+    from digitlens.data.pages.pages import PageMaker
+    from digitlens.training.device import Device
+    from digitlens.training.page_recipe import PageRecipe
+    from digitlens.training.page_train import TrainedPages
+
+VALIDATION_SEED = 1  # of the validation pages: the same for all recipes, so that losses compare
+
+
+def page_makers(
+    recipe: PageRecipe, training: Split, validation: Split
+) -> tuple[PageMaker, PageMaker]:
+    """What draws the pages to train and to validate with; fetches the fonts if need be."""
+    with needs_extra("train"):
+        from digitlens.data.pages.pages import PageMaker, load_fonts
+
+    note("fonts: fetched once with npm where the cache lacks them")
+    return (
+        PageMaker(training, load_fonts("training"), recipe.seed),
+        PageMaker(validation, load_fonts("validation"), VALIDATION_SEED),
+    )
+
+
+def page_data() -> dict[str, str]:
+    """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
+    from digitlens import files
+    from digitlens.data.manifest import data_hashes
+    from digitlens.data.pages.fonts import TABLE
+
+    return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
+
+
+def train_page_reader(
+    recipe: PageRecipe,
+    makers: tuple[PageMaker, PageMaker],
+    folder: Path,
+    device: Device,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Trains, draws the curves, exports, and returns the result."""
+    from digitlens.commands.curves import draw_run
+    from digitlens.training.page_train import train_pages
+
+    note(f"pages: drawing {recipe.validation_pages:,} to validate, then training")
+    trained = train_pages(recipe, *makers, folder, resume=resume, device=device)
+    draw_run(trained.history, folder)
+    _export(trained, recipe, makers[1], folder)
+    return {"run": str(folder), **_result(trained)}
+
+
+def page_summary(result: dict[str, Any]) -> str:
+    """The result as one line."""
+    return (
+        f"{result['run']}: on validation pages found {result['found']:.2%} of the digits, read "
+        f"{result['right']:.2%} of these right, {result['false_finds']:.2f} false finds a page, "
+        f"loss {result['validation_loss']:.4f}, {result['steps']:,} steps, "
+        f"{result['training_seconds']:,.0f} s of training"
+    )
+
+
+def _export(trained: TrainedPages, recipe: PageRecipe, maker: PageMaker, folder: Path) -> None:
+    from digitlens import __version__
+    from digitlens.model.bundle import Card
+    from digitlens.training.page_export import export_pages
+    from digitlens.training.run import MODEL, run_name
+
+    card = Card(
+        name=run_name(folder),
+        version=__version__,
+        sha256="",
+        recipe=recipe.as_dict(),
+        data=page_data(),
+        results=_result(trained),
+    )
+    export_pages(trained.network, card, maker.page(0).pixels, folder / MODEL)
+
+
+def _result(trained: TrainedPages) -> dict[str, Any]:
+    row = trained.history[-1]
+    return {
+        "steps": row["step"],
+        "found": row["found"],
+        "right": row["right"],
+        "false_finds": row["false_finds"],
+        "validation_loss": row["val_loss"],
+        "training_seconds": round(trained.seconds, 2),
+    }
