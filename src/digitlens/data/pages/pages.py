@@ -22,6 +22,7 @@ from digitlens.data.pages.sheet import Sheet
 from digitlens.data.pages.writers import Fonts, Writers
 
 SIDE = 192  # of a page, in pixels, unless asked otherwise
+SMALLEST_SIDE = 64
 _SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
 _ENLARGED = 0.22  # share of pages that are drawn small, of the kinds that may be
 
@@ -116,9 +117,16 @@ class PageMaker:
 
         Args:
             number: Which one.
-            side: Width and height, in pixels.
+            side: Width and height, in pixels, at least ``SMALLEST_SIDE``.
             kind: A name in ``KINDS``; None draws one.
+
+        Raises:
+            ValueError: The side is too small, or there is no such kind.
         """
+        if side < SMALLEST_SIDE:
+            raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind}")
         rng = np.random.default_rng([self.seed, number])
         chosen = KINDS[_drawn_kind(rng) if kind is None else kind]
         height = width = side

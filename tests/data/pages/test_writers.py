@@ -1,0 +1,42 @@
+import numpy as np
+
+from digitlens.data.mnist import Split
+from digitlens.data.pages.hands import FontHand, PenHand, WriterHand
+from digitlens.data.pages.writers import Fonts, Writers
+
+
+def test_digits_are_written_by_tiles_pens_and_fonts(writers: Writers, rng):
+    hands = [type(writers.digit_style(rng).hand) for _ in range(300)]
+
+    shares = [hands.count(kind) / 300 for kind in (WriterHand, PenHand, FontHand)]
+    assert np.abs(np.subtract(shares, (0.42, 0.18, 0.40))).max() < 0.08
+
+
+def test_text_is_written_in_fonts_alone(writers: Writers, rng):
+    assert {type(writers.word_style(rng).hand) for _ in range(50)} == {FontHand}
+
+
+def test_fonts_that_look_handwritten_are_unsteady(
+    small_split: Split, font_hand: FontHand, rng: np.random.Generator
+):
+    by_hand = FontHand.__new__(FontHand)
+    by_hand.glyphs, by_hand.letters = font_hand.glyphs, font_hand.letters
+    writers = Writers(small_split, Fonts(hand=(by_hand,), print=(font_hand,)))
+
+    styles = [writers.word_style(rng) for _ in range(200)]
+
+    assert all((style.hand is by_hand) == (style.wobble > 0) for style in styles)
+    assert 0.35 < np.mean([style.hand is by_hand for style in styles]) < 0.55
+
+
+def test_a_writer_has_three_tiles_of_each_digit_with_its_label(
+    writers: Writers, small_split: Split, rng
+):
+    drawn = [writers.digit_style(rng).hand for _ in range(20)]
+    hands = [hand for hand in drawn if isinstance(hand, WriterHand)]
+
+    assert len(hands) > 3
+    for value, own in enumerate(small_split.tiles[small_split.labels == v] for v in range(10)):
+        for tiles in (hand.digits[value] for hand in hands):
+            assert len(tiles) == 3
+            assert all((own == tile).all(axis=(1, 2)).any() for tile in tiles)
