@@ -76,12 +76,29 @@ def test_a_writer_repeats_the_tiles_of_a_digit(small_split: Split):
         assert 0.88 <= glyph.height <= 1.1
 
 
-def test_writers_and_pens_write_digits_alone(small_split: Split, rng):
-    tiles = [small_split.tiles[small_split.labels == value] for value in range(10)]
-    for hand in (WriterHand(tiles), PenHand(rng)):
-        assert hand.letters == ""
-        assert hand.glyph("a", rng) is None
-        assert all(hand.glyph(char, rng) for char in DIGITS)
+def test_writers_write_digits_alone(small_split: Split, rng):
+    hand = WriterHand([small_split.tiles[small_split.labels == value] for value in range(10)])
+    assert hand.letters == ""
+    assert hand.glyph("a", rng) is None
+    assert all(hand.glyph(char, rng) for char in DIGITS)
+
+
+def test_pens_write_letters_that_are_no_digits(rng):
+    hand = PenHand(rng)
+    assert all(hand.glyph(char, rng) for char in DIGITS + hand.letters)
+    assert not set(hand.letters) & (set(DIGITS) | set("oOlIiszZSgq"))
+    assert hand.glyph("|", rng) is None
+
+
+def test_small_letters_stand_on_the_line_and_tails_hang_below_it(rng):
+    hand = PenHand(rng)
+    small, tail, tall = (hand.glyph(char, rng) for char in "xpT")
+    assert small
+    assert tail
+    assert tall
+    assert small.height < 0.85 * tall.height
+    assert abs(small.bottom) < 0.2
+    assert tail.bottom > 0.1
 
 
 def test_an_empty_tile_is_a_dot_and_no_error(rng):

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.data.pages.arrays import Ink
 from digitlens.data.pages.fonts import Script
-from digitlens.data.pages.pens import draw_digit, draw_pen
+from digitlens.data.pages.letters import LETTERS
+from digitlens.data.pages.pens import FRAME, SIDE, draw_digit, draw_form, draw_pen
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
 DIGITS = "0123456789"
@@ -113,20 +114,27 @@ class WriterHand:
 
 
 class PenHand:
-    """Draws digits stroke by stroke, in the forms that MNIST's writers seldom use."""
+    """Draws digits in forms that MNIST's writers seldom use, and letters, stroke by stroke."""
 
-    letters = ""
+    letters = "".join(LETTERS)
 
     def __init__(self, rng: np.random.Generator) -> None:
         """Chooses the pen and the form of each digit, which stay the same."""
         self.pen = draw_pen(rng)
 
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
-        """A digit, drawn anew."""
-        if char not in DIGITS:
+        """A digit or letter, drawn anew."""
+        if char in DIGITS:
+            ink = _cropped(draw_digit(int(char), self.pen, rng))
+            return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+        if char not in LETTERS:
             return None
-        ink = _cropped(draw_digit(int(char), self.pen, rng))
-        return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+        drawn = draw_form(LETTERS[char], self.pen, rng)
+        rows = np.flatnonzero((drawn > 40).any(axis=1))
+        ink = _cropped(drawn)
+        height, width = (float(side) / FRAME for side in ink.shape)
+        bottom = (float(rows[-1]) + 1 - (SIDE + FRAME) / 2) / FRAME if len(rows) else 0.0
+        return Glyph(char, ink, height, bottom, width + 0.12)
 
 
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:

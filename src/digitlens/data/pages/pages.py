@@ -86,13 +86,13 @@ class Kind:
 # Every second page shows one digit or a few lines of numbers, what people read most. Words,
 # scribbles and empty pages teach what is no digit; the others what digits stand next to.
 KINDS: dict[str, Kind] = {
-    "single": Kind(0.20, layouts.draw_single, enlarged=6.0, scribbled=0.04),
-    "numbers": Kind(0.29, layouts.draw_numbers, strips=0.3, enlarged=3.0),
-    "amount": Kind(0.12, layouts.draw_amount, strips=0.7, checks=True),
-    "grid": Kind(0.09, layouts.draw_grid),
-    "paragraph": Kind(0.05, layouts.draw_paragraph),
-    "scatter": Kind(0.07, layouts.draw_scatter),
-    "words": Kind(0.10, layouts.draw_words, strips=0.2, enlarged=3.0),
+    "single": Kind(0.24, layouts.draw_single, enlarged=6.0, scribbled=0.04),
+    "numbers": Kind(0.26, layouts.draw_numbers, strips=0.3, enlarged=3.0),
+    "amount": Kind(0.14, layouts.draw_amount, strips=0.7, checks=True),
+    "grid": Kind(0.06, layouts.draw_grid),
+    "paragraph": Kind(0.03, layouts.draw_paragraph),
+    "scatter": Kind(0.05, layouts.draw_scatter),
+    "words": Kind(0.14, layouts.draw_words, strips=0.2, enlarged=3.0),
     "scribbles": Kind(0.04, layouts.draw_drawing),
     "empty": Kind(0.04, None, ruled=0.3, scene=0.75),
 }

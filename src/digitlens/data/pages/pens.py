@@ -12,6 +12,7 @@ from digitlens.data.pages.arrays import Ink, Points
 
 SIDE = 128  # of the square that a digit is drawn in, in pixels
 _MARGIN = 24
+FRAME = SIDE - 2 * _MARGIN  # height of a digit in it
 _SHIFT = 4  # fractional bits of cv2's coordinates
 
 # Forms of each digit. A form is strokes, parted by slashes, of points, parted by commas: x to the
@@ -135,7 +136,7 @@ def draw_digit(value: int, pen: Pen, rng: np.random.Generator) -> Ink:
 def draw_form(form: Sequence[Points], pen: Pen, rng: np.random.Generator) -> Ink:
     """Draws the strokes of one form; see ``draw_digit``."""
     ink = np.zeros((SIDE, SIDE), np.uint8)
-    frame = SIDE - 2 * _MARGIN
+    frame = FRAME
     for stroke in form:
         points = stroke * (frame * pen.aspect, frame)
         points = points + (SIDE - frame * pen.aspect) / 2 * np.array([1, 0]) + (0, _MARGIN)

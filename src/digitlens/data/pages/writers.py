@@ -14,6 +14,7 @@ from digitlens.data.pages.writing import Style, draw_style
 _MNIST = 0.42  # share of numbers in the hand of a writer of MNIST
 _PEN = 0.18  # share drawn with a pen; the others are set in fonts
 _SCRIPT = 0.45  # share of fonts that look handwritten
+_PENNED = 0.25  # share of text with letters that is drawn with a pen
 _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
 
 
@@ -54,6 +55,8 @@ class Writers:
 
     def word_style(self, rng: np.random.Generator) -> Style:
         """A style for text with letters."""
+        if rng.random() < _PENNED:
+            return draw_style(PenHand(rng), rng, by_hand=True)
         by_hand = rng.random() < _SCRIPT
         hand = _one(self._fonts.hand if by_hand else self._fonts.print, rng)
         return draw_style(hand, rng, by_hand=by_hand)
