@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitlens.data.pages import texts
-from digitlens.data.pages.hands import DIGITS, LATIN, MARKS, FontHand
+from digitlens.data.pages.hands import DIGITS, LATIN, MARKS, FontHand, WriterHand
 
 SEEDS = range(300)
 
