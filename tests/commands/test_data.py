@@ -1,15 +1,18 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
-from PIL import Image
+from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
 from digitlens.commands.data import data
 from digitlens.data.mnist import Mnist, Split
-from digitlens.errors import DataError
+from digitlens.data.pages.hands import EM, FontHand
+from digitlens.data.pages.writers import Fonts
+from digitlens.errors import DataError, MissingExtraError
 
 
 @pytest.fixture
@@ -99,6 +102,95 @@ def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path: Path) -> No
     assert isinstance(result.exception, DataError)
     assert "sheet.xyz" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.fixture
+def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The roles that fonts were asked for, while Pillow's own stands in for all, for six pages."""
+    del loaded
+    asked: list[str] = []
+    hand = FontHand({"latin": ImageFont.load_default(EM)})
+
+    def load(role: str) -> Fonts:
+        asked.append(role)
+        return Fonts((hand,), (hand,))
+
+    monkeypatch.setattr("digitlens.data.pages.pages.load_fonts", load)
+    monkeypatch.setattr("digitlens.commands.data.PAGES", 6)
+    return asked
+
+
+def test_generated_pages_are_drawn_and_the_path_printed(
+    run, pages: list[str], loaded: list, tmp_path: Path
+) -> None:
+    result = run("--show-pages", "--data-dir", "somewhere")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "pages.png\n"
+    assert loaded == [Path("somewhere")]
+    assert pages == ["training"]
+    with Image.open(tmp_path / "pages.png") as sheet:
+        assert sheet.width > 6 * 192
+        assert np.asarray(sheet).std() > 10
+
+
+def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages: list[str], tmp_path: Path) -> None:
+    options = {
+        "first": [],
+        "again": ["--seed", "0"],
+        "other": ["--seed", "1"],
+        "empty": ["--kind", "empty"],
+    }
+    for name, more in options.items():
+        assert run("--show-pages", "--out", f"{name}.png", *more).exit_code == 0
+
+    first, again, other, empty = ((tmp_path / f"{name}.png").read_bytes() for name in options)
+    assert len(pages) == 4
+    assert first == again
+    assert len({first, other, empty}) == 3
+
+
+@pytest.mark.usefixtures("pages")
+def test_pages_are_told_in_json(run) -> None:
+    shown = json.loads(run("--show-pages", "--out", "new/sheet.jpg", "--json").stdout)
+
+    assert shown["pages"] == "new/sheet.jpg"
+    assert "samples" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--show-pages", "--kind", "cats"], "paragraph"),
+        (["--kind", "grid"], "--show-pages"),
+        (["--show", "--show-pages"], "ask for one"),
+        (["--show-pages", "--seed", "-1"], "--seed"),
+    ],
+)
+@pytest.mark.usefixtures("pages")
+def test_options_that_make_no_sense_are_refused(
+    run, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("loaded")
+def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("digitlens.data.pages")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+
+    assert run("--show").exit_code == 0
+    result = run("--show-pages")
+
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'digitlens[train]'" in str(result.exception)
 
 
 @pytest.mark.mnist

@@ -75,7 +75,7 @@ def _with_marks(page: Page) -> Image.Image:
         frame = left, top, min(x1, picture.width - 1), min(y1, picture.height - 1)
         draw.rectangle(frame, outline=DIGIT if value >= 0 else MAYBE)
         if value >= 0:
-            above = left + 1, max(top, 9)
+            above = left + 1, max(top - 2, 9)
             draw.text(above, str(value), DIGIT, font, anchor="ls", stroke_width=1, stroke_fill=INK)
     return picture
 

@@ -7,9 +7,8 @@ out: nobody could say of one alone that it is none.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Points = npt.NDArray[np.float64]
+from digitlens.data.pages.arrays import Points
 
 # Strokes are separated by a slash and are control points x,y as in ``pens.FORMS``, in hundredths of
 # the frame of a digit, y downwards. Small letters begin at 40, tails end below 100.
