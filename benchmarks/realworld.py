@@ -1,6 +1,6 @@
 """How well are real pictures read? Reads every picture that a folder's ``labels.csv`` names.
 
-    python benchmarks/realworld.py FOLDER [--model M] [--out FOLDER] [--wrong]
+    python benchmarks/realworld.py FOLDER [--model M] [--pages P] [--out FOLDER] [--wrong]
 
 ``labels.csv`` has the columns file, kind, label, source and note; a label has one line for each
 line of its picture. Only digits are compared: signs, decimal marks and spaces count neither in
@@ -19,7 +19,8 @@ import platform
 import statistics
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Result:
     label: str
     text: str
     milliseconds: float
+    confidences: tuple[float, ...] = field(default=(), kw_only=True)  # of the text's digits
 
     @property
     def exact(self) -> bool:
@@ -55,10 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with labels.csv")
     parser.add_argument("--model", default="default", help="shipped name, run or model folder")
+    parser.add_argument("--pages", default="pages", help="page reader, likewise")
     parser.add_argument("--out", type=Path, help="folder for realworld.json and realworld.md")
     parser.add_argument("--wrong", action="store_true", help="list what was read wrong")
     options = parser.parse_args()
-    reader = DigitReader(options.model)
+    reader = DigitReader(options.model, pages=options.pages)
     results = read_folder(options.folder, reader)
     print_summary(results)
     if options.wrong:
@@ -75,10 +78,19 @@ def read_folder(folder: Path, reader: DigitReader) -> list[Result]:
 
 def _read(folder: Path, row: dict[str, str], reader: DigitReader) -> Result:
     start = time.perf_counter()
-    text = reader.read(folder / row["file"]).text
+    reading = reader.read(folder / row["file"])
     milliseconds = 1000 * (time.perf_counter() - start)
     label = digits_only(row["label"])
-    return Result(row["file"], row["kind"], row["source"], label, text, milliseconds)
+    sure = tuple(digit.confidence for digit in reading.digits)
+    return Result(
+        row["file"],
+        row["kind"],
+        row["source"],
+        label,
+        reading.text,
+        milliseconds,
+        confidences=sure,
+    )
 
 
 def digits_only(label: str) -> str:
@@ -97,7 +109,43 @@ def edit_distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def summary(results: list[Result]) -> dict[str, Any]:
+def aligned(label: str, text: str) -> list[bool]:
+    """Which characters of a text are right, when it is aligned to its label with fewest edits."""
+    rows = [list(range(len(text) + 1))]
+    for i, x in enumerate(label, 1):
+        above, row = rows[-1], [i]
+        for j, y in enumerate(text, 1):
+            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (x != y)))
+        rows.append(row)
+    right, i, j = [False] * len(text), len(label), len(text)
+    while i and j:
+        same = label[i - 1] == text[j - 1]
+        if rows[i][j] == rows[i - 1][j - 1] + (not same):
+            right[j - 1] = same
+            i, j = i - 1, j - 1
+        elif rows[i][j] == rows[i][j - 1] + 1:
+            j -= 1
+        else:
+            i -= 1
+    return right
+
+
+def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
+    """Digits stated with at least this confidence: how many there are, and how many are right."""
+    stated = [
+        is_right
+        for result in results
+        for is_right, confidence in zip(
+            aligned(result.label.replace("\n", ""), result.text.replace("\n", "")),
+            result.confidences,
+            strict=True,
+        )
+        if confidence >= least
+    ]
+    return len(stated), sum(stated)
+
+
+def summary(results: Sequence[Result]) -> dict[str, Any]:
     exact, n = sum(result.exact for result in results), len(results)
     digits = sum(result.digits for result in results)
     return {
@@ -109,7 +157,7 @@ def summary(results: list[Result]) -> dict[str, Any]:
     }
 
 
-def groups(results: list[Result], by: str) -> dict[str, list[Result]]:
+def groups(results: Sequence[Result], by: str) -> dict[str, list[Result]]:
     found: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         found[getattr(result, by)].append(result)
@@ -123,9 +171,15 @@ def print_summary(results: list[Result]) -> None:
         sources = groups(of_kind, "source")
         for source, of_source in sources.items() if len(sources) > 1 else ():
             print_row("  " + source[:40], of_source)
+    stated, right = sure(results)
+    low, high = wilson_interval(right, stated) if stated else (0.0, 1.0)
+    print(
+        f"stated with at least 99 % confidence: {stated} digits, "
+        f"{100 * right / max(1, stated):.2f} % of them right ({100 * low:.1f} to {100 * high:.1f})"
+    )
 
 
-def print_row(name: str, results: list[Result]) -> None:
+def print_row(name: str, results: Sequence[Result]) -> None:
     row = summary(results)
     low, high = (f"{100 * end:.1f}" for end in row["interval"])
     digits = "" if row["digits"] is None else f"{100 * row['digits']:.1f} %"
@@ -169,7 +223,9 @@ def record(results: list[Result], reader: DigitReader) -> dict[str, Any]:
         "digitlens": __version__,
         "machine": f"{platform.system()} {platform.machine()}, {platform.processor()}",
         "model": {"name": reader.classifier.name, "sha256": reader.classifier.sha256},
+        "pages": {"name": reader.finder.card.name, "sha256": reader.finder.card.sha256},
         "kinds": {kind: summary(rows) for kind, rows in groups(results, "kind").items()},
+        "stated_99": dict(zip(("digits", "right"), sure(results), strict=True)),
         "pictures": [asdict(result) for result in results],
     }
 

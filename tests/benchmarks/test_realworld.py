@@ -37,6 +37,28 @@ def test_edit_distance(realworld, a, b, edits):
     assert realworld.edit_distance(a, b) == realworld.edit_distance(b, a) == edits
 
 
+@pytest.mark.parametrize(
+    ("label", "text", "right"),
+    [
+        ("1234", "1234", [True] * 4),
+        ("1234", "1334", [True, False, True, True]),
+        ("123", "1923", [True, False, True, True]),
+        ("123", "23", [True, True]),
+        ("", "7", [False]),
+    ],
+)
+def test_alignment_tells_which_digits_are_right(realworld, label, text, right):
+    assert realworld.aligned(label, text) == right
+
+
+def test_sure_counts_the_digits_stated_with_high_confidence(realworld):
+    rows = [
+        realworld.Result("a", "multi", "source", "12", "13", 1.0, confidences=(0.995, 0.992)),
+        realworld.Result("b", "multi", "source", "5", "5", 1.0, confidences=(0.9,)),
+    ]
+    assert realworld.sure(rows) == (2, 1)
+
+
 def test_only_digits_are_compared(realworld):
     assert realworld.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
 

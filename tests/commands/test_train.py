@@ -47,6 +47,7 @@ def few_fonts(few_tiles, monkeypatch):
     fonts = Fonts((hand,), (hand,))
     monkeypatch.setattr("digitlens.data.pages.pages.load_fonts", lambda _role: fonts)
     monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
+    monkeypatch.setattr("digitlens.commands.page_calibration.PAGES", 4)
 
 
 @pytest.fixture
@@ -58,6 +59,9 @@ def no_graph(monkeypatch):
         (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
 
     monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
+    monkeypatch.setattr(
+        "digitlens.commands.page_calibration.calibrate_pages", lambda _folder, _maker: {}
+    )
 
 
 def _run(*arguments: str | Path):

@@ -5,7 +5,7 @@ from PIL import Image
 from digitlens.results import Box, Digit, Reading
 from digitlens.visualization.overlay import draw_reading, write_reading
 
-GREEN, AMBER, RED = (0, 122, 102), (201, 107, 0), (176, 42, 64)
+GREEN, AMBER, RED = (0, 122, 102), (186, 84, 0), (176, 42, 64)
 
 
 def digit(box, status="digit", value=7, confidence=0.9):
@@ -49,18 +49,95 @@ def test_the_picture_itself_is_in_the_drawing():
     assert np.array_equal(picture[y : y + 900, x : x + 1000], colours)
 
 
-def test_each_status_has_its_own_colour_and_line():
-    box = (100, 100, 200, 250)
-    drawn = {
-        status: draw_reading(page(), reading(digit(box, status)))
-        for status in ("digit", "unsure", "rejected")
-    }
+BOX = (100, 100, 200, 250)
+BLACK, WHITE, RANDOM = 0, 255, None
+
+
+def drawn(status, background=WHITE, box=BOX):
+    blank = page()
+    if background is None:
+        blank = np.random.default_rng(0).integers(0, 256, blank.shape, dtype=np.uint8)
+    else:
+        blank[:] = background
+    return draw_reading(blank, reading(digit(box, status)))
+
+
+def at(picture, x, y):
+    """Row and column on the drawing of a point of the page, which is drawn twice its size."""
+    margin = (picture.shape[1] - 800) // 2
+    return margin + 2 * y, margin + 2 * x
+
+
+def on_the_left_side(picture, colour):
+    """bool; for each pixel along the left side of the box, whether its line is there."""
+    top, left = at(picture, BOX[0], BOX[1] + 10)
+    bottom, _ = at(picture, BOX[0], BOX[3] - 10)
+    return (picture[top:bottom, left - 14 : left + 4] == colour).all(axis=2).any(axis=1)
+
+
+@pytest.mark.parametrize("background", [BLACK, WHITE, RANDOM])
+def test_each_status_has_its_own_colour_and_line(background):
     colours = {"digit": GREEN, "unsure": AMBER, "rejected": RED}
-    for status, picture in drawn.items():
-        present = {name for name, colour in colours.items() if count(picture, colour)}
+    for status, colour in colours.items():
+        picture = drawn(status, background)
+        present = {name for name, other in colours.items() if count(picture, other) > 20}
         assert present == {status}
-    # A dashed line has gaps, so it takes fewer pixels of the colour than a solid one.
-    assert count(drawn["unsure"], AMBER) < 0.9 * count(drawn["digit"], GREEN)
+        share = on_the_left_side(picture, colour).mean()
+        assert 0.3 < share < 0.8 if status == "unsure" else share == 1  # dashes have gaps
+
+
+@pytest.mark.parametrize("background", [BLACK, RANDOM])
+def test_lines_have_a_white_rim(background):
+    for status in ("digit", "unsure", "rejected"):
+        assert on_the_left_side(drawn(status, background), (255, 255, 255)).mean() > 0.95
+
+
+def test_lines_are_thicker_the_more_they_are_to_be_seen():
+    def thickness(status, colour):
+        picture = drawn(status)
+        top, left = at(picture, BOX[0], (BOX[1] + BOX[3]) // 2)
+        part = picture[top - 30 : top + 30, left - 14 : left + 4]
+        return (part == colour).all(axis=2).sum(axis=1).max()
+
+    rejected, sure, unsure = (
+        thickness(*pair) for pair in (("rejected", RED), ("digit", GREEN), ("unsure", AMBER))
+    )
+    assert rejected < sure < unsure
+
+
+def test_lines_and_letters_are_in_proportion_to_the_digits():
+    small, large = (
+        count(draw_reading(page((1600, 1200)), reading(digit(box), size=(1600, 1200))), GREEN)
+        for box in ((100, 100, 130, 145), (100, 100, 700, 1000))
+    )
+    assert small < large / 20
+
+
+def test_only_what_is_rejected_is_crossed_out_and_has_no_label():
+    for status, colour in (("digit", GREEN), ("unsure", AMBER), ("rejected", RED)):
+        picture = drawn(status)
+        y, x = at(picture, (BOX[0] + BOX[2]) // 2, (BOX[1] + BOX[3]) // 2)
+        assert bool(count(picture[y - 4 : y + 4, x - 4 : x + 4], colour)) == (status == "rejected")
+        top, _ = at(picture, BOX[0], BOX[1])
+        assert bool(count(picture[: top - 20], colour)) == (status != "rejected")
+
+
+def test_the_label_of_a_doubtful_digit_is_filled():
+    def filled(status, colour):
+        picture = drawn(status)
+        top, _ = at(picture, BOX[0], BOX[1])
+        return count(picture[: top - 10], colour)
+
+    assert filled("unsure", AMBER) > 2 * filled("digit", GREEN)
+
+
+def test_of_many_rejected_the_likeliest_are_drawn():
+    boxes = [(8 * k, 8 * row, 8 * k + 6, 8 * row + 6) for k in range(40) for row in range(20)]
+    many = [digit(box, "rejected", confidence=0.1 + k / 10_000) for k, box in enumerate(boxes)]
+    assert count(draw_reading(page(), reading(*many)), RED) < 40 * 200
+    first, last = (draw_reading(page(), reading(*part)) for part in (many[:800], many[-40:]))
+    height = 600  # the words below count all of them
+    assert np.array_equal(first[:height], last[:height])
 
 
 def test_a_box_is_drawn_around_the_digit_and_its_label_above():
@@ -73,11 +150,40 @@ def test_a_box_is_drawn_around_the_digit_and_its_label_above():
     assert margin + 100 < rows.min() < margin + 200 - 15
 
 
-def test_labels_of_narrow_neighbours_do_not_hide_each_other():
-    near = [digit((20 + 14 * k, 150, 30 + 14 * k, 180)) for k in range(3)]
-    far = [digit((20 + 100 * k, 150, 30 + 100 * k, 180)) for k in range(3)]
-    crowded, loose = (count(draw_reading(page(), reading(*row)), GREEN) for row in (near, far))
-    assert crowded > 0.85 * loose
+def test_labels_hide_no_neighbour_where_there_is_room():
+    row = [digit((20 + 34 * k, 150, 50 + 34 * k, 190)) for k in range(10)]
+    blank = page()
+    for one in row:
+        blank[one.box.y0 : one.box.y1, one.box.x0 : one.box.x1] = 77
+    marked, bare = (draw_reading(blank, reading(*digits)) for digits in (row, []))
+    assert count(marked, (77, 77, 77)) > 0.99 * count(bare, (77, 77, 77))
+
+
+def test_where_it_is_crowded_labels_of_sure_digits_are_short():
+    def green(gap):
+        boxes = [
+            (20 + 16 * k, 40 + gap * row, 34 + 16 * k, 60 + gap * row)
+            for k in range(12)
+            for row in range(6)
+        ]
+        return count(draw_reading(page(), reading(*map(digit, boxes))), GREEN)
+
+    assert green(22) < 0.95 * green(42)
+
+
+def test_tiny_digits_are_enlarged_until_they_can_be_read():
+    wide = (1600, 1200)
+    picture = draw_reading(page(wide), reading(digit((100, 100, 108, 112)), size=wide))
+    assert 2900 < picture.shape[1] < 3400
+
+
+def test_many_lines_of_text_are_cut():
+    lines = [(digit((10, 4 * k, 12, 4 * k + 3)),) for k in range(70)]
+    one, six, seventy = (
+        draw_reading(page(), Reading(tuple(lines[:n]), 400, 300, "model", "0" * 64)).shape[0]
+        for n in (1, 6, 70)
+    )
+    assert one < six < seventy < six + (six - one) / 2
 
 
 def test_different_values_and_confidences_look_different():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["table", "text", "json", "csv"]
 
-COLUMNS = ("path", "page", "line", "index", "value", "confidence", "status", "x0", "y0", "x1", "y1")
+COLUMNS = (
+    *("path", "page", "line", "index", "value", "confidence", "status", "x0", "y0", "x1", "y1"),
+    *("starts_number", "reason"),
+)
 DOUBTS = 3  # a picture, in the table
-COLOURS = {"digit": "", "unsure": "yellow", "rejected": "red strike"}
+COLOURS = {"digit": "", "unsure": "bold yellow"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
         for number, line in enumerate(answer.reading.lines):
             for index, digit in enumerate(line):
                 what = (digit.value, f"{digit.confidence:.6f}", digit.status)
-                writer.writerow((*place, number, index, *what, *digit.box.as_list()))
+                more = (int(digit.starts_number), digit.reason)
+                writer.writerow((*place, number, index, *what, *digit.box.as_list(), *more))
 
 
 def _print_table(answers: list[Answer]) -> None:
@@ -111,18 +115,29 @@ def _print_table(answers: list[Answer]) -> None:
 def _digits(reading: Reading) -> Text:
     from rich.text import Text
 
-    lines = [
-        Text.assemble(*((str(digit.value), COLOURS[digit.status]) for digit in line))
-        for line in reading.lines
-    ]
+    lines = [Text.assemble(*_pieces(line)) for line in reading.lines]
+    lines = [line for line in lines if line]
     return Text("\n").join(lines) if lines else Text("no digits", "dim")
 
 
+def _pieces(line: Sequence[Digit]) -> Iterator[tuple[str, str]]:
+    """The digits of a line in their colours, with a space between numbers; no rejected ones."""
+    begun = gap = False
+    for digit in line:
+        gap = gap or digit.starts_number  # also of a rejected one: the gap is there nevertheless
+        if digit.status == "rejected":
+            continue
+        if begun and gap:
+            yield " ", ""
+        yield str(digit.value), COLOURS[digit.status]
+        begun, gap = True, False
+
+
 def _doubts(reading: Reading) -> str:
-    digits = [digit for line in reading.lines for digit in line]
-    doubts = [_doubt(k, digit) for k, digit in enumerate(digits, 1) if digit.reason]
+    doubts = [_doubt(k, digit) for k, digit in enumerate(reading.digits, 1) if digit.reason]
     more = [f"and {len(doubts) - DOUBTS} more"] if len(doubts) > DOUBTS else []
-    return "\n".join(doubts[:DOUBTS] + more)
+    rejected = sum(len(line) for line in reading.lines) - len(reading.digits)
+    return "\n".join(doubts[:DOUBTS] + more + ([f"{rejected} rejected"] if rejected else []))
 
 
 def _doubt(place: int, digit: Digit) -> str:

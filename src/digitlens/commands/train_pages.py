@@ -49,15 +49,19 @@ def train_page_reader(
     *,
     resume: bool,
 ) -> dict[str, Any]:
-    """Trains, draws the curves, exports, and returns the result."""
+    """Trains, draws the curves, exports, calibrates, and returns the result."""
     from digitlens.commands.curves import draw_run
+    from digitlens.commands.page_calibration import calibrate_pages
     from digitlens.training.page_train import train_pages
+    from digitlens.training.run import MODEL
 
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training")
     trained = train_pages(recipe, *makers, folder, resume=resume, device=device)
     draw_run(trained.history, folder)
     _export(trained, recipe, makers[1], folder)
-    return {"run": str(folder), **_result(trained)}
+    note("calibrating on generated pages that nothing was trained or validated with")
+    calibrated = calibrate_pages(folder / MODEL, makers[1])
+    return {"run": str(folder), **_result(trained), "calibrated": calibrated}
 
 
 def page_summary(result: dict[str, Any]) -> str:

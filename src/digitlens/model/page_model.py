@@ -31,12 +31,14 @@ class Look:
         probabilities: float32[N, 10]; which digit it is.
         boxes: float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge.
         heat: float32[h, w]; the score of each cell of 4 x 4 pixels.
+        size: Height and width of the picture.
     """
 
     score: Floats
     probabilities: Floats
     boxes: Floats
     heat: Floats
+    size: tuple[int, int]
 
 
 class PageModel:
@@ -69,7 +71,7 @@ class PageModel:
         score, probabilities, boxes, heat = self._session.run(None, {"page": _framed(picture)})
         count = int(np.searchsorted(-score, -FAINTEST))
         cells = heat[: -(-height // 4), : -(-width // 4)]
-        return Look(score[:count], probabilities[:count], boxes[:count], cells)
+        return Look(score[:count], probabilities[:count], boxes[:count], cells, (height, width))
 
 
 def _framed(picture: Pixels) -> Pixels:

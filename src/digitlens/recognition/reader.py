@@ -2,114 +2,195 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.images import Source, load_image
+from digitlens.data.images import Page, Source, load_image
 from digitlens.data.tiles import to_tiles
 from digitlens.model.bundle import DEFAULT
 from digitlens.model.classifier import Classifier
-from digitlens.recognition.finder import Found, find_digits
-from digitlens.results import Box, Digit, Reading
+from digitlens.model.page_model import PAGES, PageModel
+from digitlens.model.roles import roles
+from digitlens.recognition.candidates import Candidates
+from digitlens.recognition.compose import compose, fitted
+from digitlens.recognition.confidence import Confidence
+from digitlens.recognition.crops import ink_in
+from digitlens.recognition.expect import Pattern
+from digitlens.recognition.looks import Glance, look_around
+from digitlens.recognition.turns import best_turn, turned_back
+from digitlens.results import Reading
 
-_WIDEST = 1.8  # times its height: no digit that is written upright is so wide
+LEAST = 0.15  # score of a candidate that is looked at closer, and kept as rejected at least
+
+Tiles = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was seen on a page, before it is judged.
+
+    Attributes:
+        glances: The looks at it.
+        candidates: Places that may hold a digit, with what the page reader makes of them.
+        tiles: uint8[N, 28, 28]; each candidate as the classifier saw it.
+        votes: float32[N, 10]; what the classifier makes of them.
+        probabilities: float32[N, 10]; of both votes.
+        confidence: float32[N]; calibrated.
+    """
+
+    glances: list[Glance]
+    candidates: Candidates
+    tiles: Tiles
+    votes: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+
+    @property
+    def evidence(self) -> float:
+        """How much speaks for digits: the squares of all confidences above one half."""
+        return float((self.confidence[self.confidence > 0.5] ** 2).sum())
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A reading and all that led to it.
+
+    Attributes:
+        page: uint8[H, W] or uint8[H, W, 3]; upright.
+        turn: Quarter turns, counter-clockwise, after which the page was read.
+        sight: What was seen on the turned page.
+        reading: The answer, in coordinates of the page.
+    """
+
+    page: Page
+    turn: int
+    sight: Sight
+    reading: Reading
 
 
 class DigitReader:
-    """Pictures in, readings out; loads its model once, safe to use from several threads."""
+    """Pictures in, readings out; loads its models once, safe to use from several threads."""
 
-    def __init__(self, model: str | Path = DEFAULT, *, threads: int = 0) -> None:
-        """Loads a model.
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        pages: str | Path = PAGES,
+        target_error: float | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Loads the models.
 
         Args:
-            model: Name of a shipped model, a model folder, or a run folder.
-            threads: Threads for one batch of tiles; 0 takes one per core.
+            model: The classifier of tiles: name of a shipped model, a model folder, or a run
+                folder.
+            pages: The page reader that finds digits, likewise.
+            target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and
+                below 1; decides from which confidence on they have it. None takes the page
+                reader's own threshold.
+            threads: Threads for one look or batch; 0 takes one per core.
 
         Raises:
-            ModelError: The model is missing, damaged or of a newer format.
+            ModelError: A model is missing, damaged or of a newer format.
+            ValueError: The page reader cannot promise so few errors.
         """
+        model, pages = roles(model, pages)
         self.classifier = Classifier(model, threads=threads)
+        self.finder = PageModel(pages, threads=threads)
+        self.confidence = Confidence.of(self.finder.card)
+        self.thresholds = dict(self.finder.card.thresholds)
+        if target_error is not None:
+            self.thresholds["digit"] = self.confidence.threshold_for(target_error)
 
-    def read(self, image: Source) -> Reading:
+    def read(self, image: Source, *, expect: str | Pattern | None = None) -> Reading:
         """Reads one picture.
 
         Args:
             image: A path, bytes, a binary file object, a Pillow image or an array, see
                 ``load_image``.
+            expect: What is known of the number: how many digits, as in ``"4"``, or a pattern such
+                as ``"####-##"``, see ``Pattern.parse``.
 
         Raises:
             ImageError: The picture cannot be decoded.
+            ValueError: ``expect`` is no such pattern.
         """
-        return self.read_many([image])[0]
+        return self.examine(image, expect=expect).reading
 
-    def read_many(self, images: Iterable[Source]) -> list[Reading]:
-        """Reads several pictures, with all their digits in one batch.
+    def read_many(
+        self, images: Iterable[Source], *, expect: str | Pattern | None = None
+    ) -> list[Reading]:
+        """Reads several pictures, one after the other.
 
         Raises:
             ImageError: One of the pictures cannot be decoded.
         """
-        pages = [_look(image) for image in images]
-        tiles = to_tiles([found.ink for _, lines in pages for line in lines for found in line])
-        scores = iter(self.classifier.predict_proba(tiles))
-        return [self._reading(size, lines, scores) for size, lines in pages]
+        return [self.read(image, expect=expect) for image in images]
 
-    def _reading(
-        self,
-        size: tuple[int, int],
-        lines: list[list[Found]],
-        scores: Iterator[npt.NDArray[np.float32]],
-    ) -> Reading:
-        thresholds = self.classifier.card.thresholds
-        digits = tuple(
-            tuple(judge(next(scores), found.box, thresholds) for found in line) for line in lines
+    def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
+        """Reads one picture and keeps what led to the answer; see ``read``."""
+        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        page = load_image(image)
+        seen, turn = self._upright(page)
+        height, width = page.shape[:2]
+        size = (height, width) if turn % 2 else (width, height)
+        lines = compose(seen.candidates, seen.probabilities, seen.confidence, size, self.thresholds)
+        if pattern:
+            lines = fitted(lines, pattern, self.thresholds)
+        reading = Reading(
+            turned_back(lines, turn, width, height),
+            width,
+            height,
+            self.classifier.name,
+            self.classifier.sha256,
         )
-        return Reading(digits, *size, self.classifier.name, self.classifier.sha256)
+        return Examination(page, turn, seen, reading)
+
+    def _upright(self, page: Page) -> tuple[Sight, int]:
+        seen = self.look(page)
+        turn = best_turn(page, self.finder, seen.confidence)
+        if turn:
+            turned = self.look(np.ascontiguousarray(np.rot90(page, turn)))
+            if turned.evidence > seen.evidence:
+                return turned, turn
+        return seen, 0
+
+    def look(self, page: Page) -> Sight:
+        """Finds and classifies on a page as it lies, without judging.
+
+        Args:
+            page: uint8[H, W] or uint8[H, W, 3].
+        """
+        found, glances = look_around(page, self.finder)
+        found = found[found.score >= LEAST]
+        tiles = to_tiles([ink_in(page, box) for box in found.boxes])
+        votes = self.classifier.predict_proba(tiles)
+        probabilities = self.confidence.together(found.probabilities, votes)
+        confidence = self.confidence.values(found.score, found.probabilities, votes)
+        return Sight(glances, found, tiles, votes, probabilities, confidence)
 
 
-def read(image: Source, *, model: str | Path = DEFAULT) -> Reading:
+def read(
+    image: Source, *, model: str | Path = DEFAULT, expect: str | Pattern | None = None
+) -> Reading:
     """Reads the digits of one picture; loads the model at the first call and keeps it.
 
     Args:
         image: A path, bytes, a binary file object, a Pillow image or an array, see ``load_image``.
         model: Name of a shipped model, a model folder, or a run folder.
+        expect: What is known of the number, as in ``"4"`` or ``"####-##"``.
 
     Raises:
         ImageError: The picture cannot be decoded.
         ModelError: The model is missing, damaged or of a newer format.
+        ValueError: ``expect`` is no such pattern.
     """
-    return _reader(str(model)).read(image)
-
-
-def judge(scores: npt.NDArray[np.float32], box: Box, thresholds: dict[str, float]) -> Digit:
-    """Makes an answer of the scores of one tile.
-
-    Args:
-        scores: float32[10]; probabilities.
-        box: Where the digit stands.
-        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
-    """
-    second, first = (int(index) for index in np.argsort(scores)[-2:])
-    value, confidence, other = first, float(scores[first]), float(scores[second])
-    probabilities = tuple(float(score) for score in scores)
-    if box.width > _WIDEST * box.height:
-        reason = "wider than any digit: several that touch, or none"
-        return Digit(value, confidence, probabilities, box, "rejected", reason)
-    if confidence >= thresholds["digit"]:
-        return Digit(value, confidence, probabilities, box)
-    if confidence >= thresholds["reject"]:
-        reason = f"{100 * confidence:.0f} % sure, could be {second} ({100 * other:.0f} %)"
-        return Digit(value, confidence, probabilities, box, "unsure", reason)
-    reason = f"unlike any digit, closest to {value} ({100 * confidence:.0f} %)"
-    return Digit(value, confidence, probabilities, box, "rejected", reason)
-
-
-def _look(image: Source) -> tuple[tuple[int, int], list[list[Found]]]:
-    page = load_image(image)
-    return (page.shape[1], page.shape[0]), find_digits(page)
+    return _reader(str(model)).read(image, expect=expect)
 
 
 @lru_cache(maxsize=2)

@@ -24,6 +24,7 @@ from digitlens.training.recipes import page_recipe_from
 MOST = 1000  # digits that one look can find
 AGREEMENT = 0.02  # largest difference between scores; float16 weights keep three digits
 LARGEST = 5_000_000  # bytes of a graph; what ships with a package must stay small
+FARTHEST = 9.0  # logarithm of cells: no box is larger, whatever the network says
 _SMALL = 64  # numbers; tensors with no more stay float32
 
 Page = npt.NDArray[np.uint8]
@@ -56,7 +57,8 @@ class PageGraph(nn.Module):
         rows = (torch.arange(height) + 0.5)[:, None].expand(height, width).flatten()
         middle = torch.stack([columns[places], rows[places]], dim=1)
         values = cells.values[0].flatten(1).index_select(1, places)
-        reach = torch.exp(cells.reach[0].flatten(1).index_select(1, places)).T
+        found = cells.reach[0].flatten(1).index_select(1, places)
+        reach = torch.exp(found.clamp(max=FARTHEST)).T
         boxes = torch.cat([middle - reach[:, :2], middle + reach[:, 2:]], dim=1) * STRIDE
         return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
 

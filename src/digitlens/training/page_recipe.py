@@ -33,7 +33,7 @@ class PageRecipe(Settings):
     """Pages in a step."""
     views: int = 2
     """Steps that use the same pages, each cut and coloured anew."""
-    steps: int = 9000
+    steps: int = 15000
     """Steps of the whole run; generated pages have no epochs."""
     warmup_steps: int = 300
     """Steps in which the learning rate rises from zero."""

@@ -1,0 +1,181 @@
+"""How well digits are found and read on pages whose digits are known, and how sure that may be.
+
+Is handed a function that finds digits, and pages; knows neither where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.evaluation.calibration import Calibration, fit_calibration
+from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+
+OVERLAP = 0.4  # intersection over union from which a box is that of a digit
+VOTES = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.5)  # weights of the classifier that are tried
+IGNORED = -1
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Combine = Callable[[float, Floats, Floats], Floats]
+
+
+class Known(Protocol):
+    """A page with its digits: float32[N, 4] boxes, int8[N] values, -1 where none counts."""
+
+    @property
+    def pixels(self) -> npt.NDArray[np.uint8]: ...  # noqa: D102
+    @property
+    def boxes(self) -> Floats: ...  # noqa: D102
+    @property
+    def values(self) -> npt.NDArray[np.int8]: ...  # noqa: D102
+
+
+class Found(NamedTuple):
+    """What was found on a page.
+
+    Attributes:
+        boxes: float32[N, 4].
+        existence: float32[N]; that a digit is there.
+        network: float32[N, 10]; which one, by the page reader.
+        classifier: float32[N, 10]; by the classifier.
+    """
+
+    boxes: Floats
+    existence: Floats
+    network: Floats
+    classifier: Floats
+
+
+@dataclass(frozen=True)
+class Finds:
+    """Everything found on many pages.
+
+    Attributes:
+        existence: float32[N].
+        network: float32[N, 10].
+        classifier: float32[N, 10].
+        truth: int8[N]; the digit that is there, -1 for none.
+        total: Digits on the pages.
+        pages: Their number.
+    """
+
+    existence: Floats
+    network: Floats
+    classifier: Floats
+    truth: npt.NDArray[np.int8]
+    total: int
+    pages: int
+
+
+def collect(find: Callable[[npt.NDArray[np.uint8]], Found], pages: Iterable[Known]) -> Finds:
+    """Finds digits on pages and compares them with what is there.
+
+    Each digit is given to the surest find that overlaps it; finds on digits that do not count are
+    left out.
+    """
+    existence: list[Floats] = []
+    network: list[Floats] = []
+    classifier: list[Floats] = []
+    truths: list[npt.NDArray[np.int8]] = []
+    total = count = 0
+    for page in pages:
+        found = find(page.pixels)
+        truth, counts = _truth(found, page)
+        existence.append(found.existence[counts])
+        network.append(found.network[counts])
+        classifier.append(found.classifier[counts])
+        truths.append(truth[counts])
+        total += int((page.values != IGNORED).sum())
+        count += 1
+    return Finds(
+        np.concatenate(existence),
+        np.concatenate(network),
+        np.concatenate(classifier),
+        np.concatenate(truths),
+        total,
+        count,
+    )
+
+
+def best_vote(finds: Finds, combine: Combine) -> float:
+    """The weight of the classifier with the highest likelihood of the true values.
+
+    Args:
+        finds: On pages that neither network was trained with.
+        combine: From a weight and both probabilities to those of both votes.
+    """
+    real = finds.truth >= 0
+    rows, truth = np.arange(int(real.sum())), finds.truth[real]
+
+    def loss(vote: float) -> float:
+        both = combine(vote, finds.network[real], finds.classifier[real])
+        return float(-np.log(np.maximum(both[rows, truth], 1e-9)).mean())
+
+    return min(VOTES, key=loss)
+
+
+def calibrated(
+    fits: tuple[Floats, Flags], measures: tuple[Floats, Flags], total: int
+) -> tuple[Calibration, RiskCoverage]:
+    """Calibration from some pages, and with it the risk-coverage curve of others.
+
+    Args:
+        fits: float32[N] raw confidences and bool[N], which answers are right.
+        measures: Likewise, of other pages.
+        total: Digits on those.
+    """
+    calibration = fit_calibration(*fits)
+    raw, right = measures
+    return calibration, risk_coverage(calibration.apply(raw), right, total)
+
+
+def summary(finds: Finds, confidence: Floats, right: Flags) -> dict[str, Any]:
+    """Recall, precision and accuracy at a confidence of one half, and how right 99 % is.
+
+    Args:
+        finds: On pages that nothing was fitted with.
+        confidence: float32[N]; calibrated.
+        right: bool[N]; which of them are right.
+    """
+    stated, sure = confidence >= 0.5, confidence >= 0.99
+    return {
+        "pages": finds.pages,
+        "digits": finds.total,
+        "recall": float((right & stated).sum() / max(1, finds.total)),
+        "precision": float(right[stated].mean()) if stated.any() else None,
+        "value_accuracy": float(right[finds.truth >= 0].mean()),
+        "false_finds_per_page": float((stated & (finds.truth < 0)).sum() / finds.pages),
+        "stated_99": int(sure.sum()),
+        "right_99": float(right[sure].mean()) if sure.any() else None,
+    }
+
+
+def _truth(found: Found, page: Known) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+    truth = np.full(len(found.existence), -1, np.int8)
+    counts = np.ones(len(truth), bool)
+    if not len(page.boxes):
+        return truth, counts
+    overlaps = _overlaps(found.boxes, page.boxes)
+    taken = np.zeros(len(page.boxes), bool)
+    for index in np.argsort(-found.existence, kind="stable"):
+        free = np.where(taken, 0, overlaps[index])
+        best = int(free.argmax())
+        if free[best] >= OVERLAP:
+            truth[index] = page.values[best]
+            counts[index] = page.values[best] != IGNORED
+            taken[best] = page.values[best] != IGNORED
+    return truth, counts
+
+
+def _overlaps(found: Floats, known: Floats) -> Floats:
+    low = np.maximum(found[:, None, :2], known[None, :, :2])
+    high = np.minimum(found[:, None, 2:], known[None, :, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=2)
+    areas = (found[:, 2:] - found[:, :2]).prod(axis=1)[:, None]
+    areas = areas + (known[:, 2:] - known[:, :2]).prod(axis=1)[None, :] - common
+    return (common / np.maximum(areas, 1e-6)).astype(np.float32)

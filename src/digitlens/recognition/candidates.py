@@ -1,0 +1,114 @@
+"""Candidates: places that may hold a digit, gathered from several looks and freed of doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
+_WITHIN = 0.75  # share of the smaller box inside the larger: a part of the same digit
+_SMALL, _LARGE = 24.0, 120.0  # pixels in a look: heights between which a digit is seen best
+_LEAST_TRUST = 0.3
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Places that may hold a digit.
+
+    Attributes:
+        score: float32[N]; how surely a digit is there, 0..1.
+        probabilities: float32[N, 10]; which one.
+        boxes: float32[N, 4]; x0, y0, x1, y1 in page pixels.
+        seen: float32[N]; height in pixels of the look that saw it best.
+    """
+
+    score: Floats
+    probabilities: Floats
+    boxes: Floats
+    seen: Floats
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Candidates:
+        return Candidates(
+            self.score[chosen], self.probabilities[chosen], self.boxes[chosen], self.seen[chosen]
+        )
+
+
+def together(parts: Sequence[Candidates]) -> Candidates:
+    """All candidates of several looks, doubles included."""
+    if not parts:
+        floats = np.zeros((0,), np.float32)
+        return Candidates(floats, floats.reshape(0, 10), floats.reshape(0, 4), floats)
+    return Candidates(
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.seen for part in parts]),
+    )
+
+
+def merged(found: Candidates) -> Candidates:
+    """One candidate for each place, from the look that saw it best; values from all that saw it.
+
+    Args:
+        found: From any number of looks.
+
+    Returns:
+        Candidates that do not overlap much, from high to low score.
+    """
+    weight = found.score * trust(found.seen)
+    order = np.argsort(-weight, kind="stable")
+    found, weight = found[order], weight[order]
+    free = np.ones(len(found), bool)
+    keep: list[int] = []
+    probabilities: list[Floats] = []
+    for index in range(len(found)):
+        if not free[index]:
+            continue
+        union, part = overlaps(found.boxes[index], found.boxes)
+        same = free & (union > SAME)
+        same[index] = True
+        keep.append(index)
+        probabilities.append(_agreed(found.probabilities[same], weight[same]))
+        free &= ~(same | (part > _WITHIN))
+    kept = found[np.array(keep, np.intp)]
+    agreed = np.stack(probabilities) if probabilities else kept.probabilities
+    return Candidates(weight[keep], agreed, kept.boxes, kept.seen)
+
+
+def trust(seen: Floats) -> Floats:
+    """How far a look is to be trusted with digits of these heights in its pixels; 0.3 to 1."""
+    small, large = seen / _SMALL, _LARGE / np.maximum(seen, 1)
+    return np.clip(np.minimum(small, large), _LEAST_TRUST, 1).astype(np.float32)
+
+
+def _agreed(probabilities: Floats, weight: Floats) -> Floats:
+    """The geometric mean, each look counting as much as it is trusted."""
+    logs = (weight[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
+    chances = np.exp((logs - logs.max()) / max(float(weight.sum()), 1e-6))
+    return (chances / chances.sum()).astype(np.float32)
+
+
+def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
+    """Of one box with each of several: intersection over union, and over the smaller of both.
+
+    Args:
+        box: float32[4].
+        boxes: float32[N, 4].
+
+    Returns:
+        float32[N] and float32[N].
+    """
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    area = float((box[2:] - box[:2]).prod())
+    union = np.maximum(areas + area - common, 1e-6)  # boxes may be empty
+    return common / union, common / np.maximum(np.minimum(areas, area), 1e-6)

@@ -1,0 +1,151 @@
+"""What must not change an answer: where and how large digits stand, their colours, and turns."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from digitlens.recognition.reader import DigitReader
+
+CONTRAST = 90  # gray levels between ink and paper
+TEXTS = {"print": "4075", "marker": "382", "pen": "16", "lines": "29\n850"}
+ORIENTATION = 0x0112  # the EXIF tag
+
+# How the pixels of an upright picture are stored under each orientation.
+STORED = {
+    1: lambda page: page,
+    2: lambda page: page[:, ::-1],
+    3: lambda page: page[::-1, ::-1],
+    4: lambda page: page[::-1],
+    5: lambda page: np.swapaxes(page, 0, 1),
+    6: np.rot90,
+    7: lambda page: np.swapaxes(np.rot90(page, 2), 0, 1),
+    8: lambda page: np.rot90(page, -1),
+}
+
+NAMES = st.sampled_from(sorted(TEXTS))
+few = settings(max_examples=8)
+
+
+@pytest.fixture(scope="module")
+def inks(printed, write):
+    """Four drawings as float[H, W], 1 where there is ink; none is longer than 220 pixels."""
+    above, below = printed("29", 10, 12, 44, (180, 150)), printed("850", 14, 86, 44, (180, 150))
+    return {
+        "print": printed("4075", 14, 24, 48, (210, 100)),
+        "marker": write("382", 24, 22, 70, 11, size=(210, 120), seed=1),
+        "pen": write("16", 24, 20, 80, 4, size=(180, 130), seed=2),
+        "lines": np.maximum(above, below),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(inks):
+    """The drawings as dark ink on light paper: uint8[H, W]."""
+    return {name: coloured(ink, 30, 235) for name, ink in inks.items()}
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return DigitReader(threads=1)
+
+
+@pytest.fixture(scope="module")
+def text(reader):
+    """What is read on a page."""
+    return lambda page: reader.read(page).text
+
+
+def coloured(ink, pen, paper):
+    pen, paper = np.array(pen, float), np.array(paper, float)
+    ink = ink if pen.ndim == 0 else ink[:, :, None]
+    return np.rint(ink * pen + (1 - ink) * paper).astype(np.uint8)
+
+
+def scaled(page, factor):
+    height, width = page.shape
+    size = round(width * factor), round(height * factor)
+    return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_drawing_is_read(text, pages, name):
+    assert text(pages[name]) == TEXTS[name]
+
+
+@few
+@given(name=NAMES, down=st.integers(-8, 8), across=st.integers(-8, 8))
+def test_to_shift_it_changes_nothing(text, pages, name, down, across):
+    shifted = np.roll(pages[name], (down, across), (0, 1))  # paper is plain at every edge
+    assert text(shifted) == TEXTS[name]
+
+
+@few
+@given(name=NAMES, sides=st.tuples(*[st.integers(0, 60)] * 4))
+def test_more_paper_around_it_changes_nothing(text, pages, name, sides):
+    above, below, left, right = sides
+    page = np.pad(pages[name], ((above, below), (left, right)), constant_values=235)
+    assert text(page) == TEXTS[name]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_to_invert_it_changes_nothing(text, pages, name):
+    assert text(255 - pages[name]) == TEXTS[name]
+
+
+LEVELS = st.integers(0, 255)
+
+
+@few
+@given(name=NAMES, pen=LEVELS, paper=LEVELS)
+def test_other_grays_change_nothing(text, inks, name, pen, paper):
+    if abs(pen - paper) < CONTRAST:  # the nearest pen with enough contrast that there is
+        pen = paper - CONTRAST if paper >= CONTRAST else paper + CONTRAST
+    assert text(coloured(inks[name], pen, paper)) == TEXTS[name]
+
+
+@few
+@given(name=NAMES, paper=st.tuples(*[LEVELS] * 3), ways=st.tuples(*[st.integers(-30, 30)] * 3))
+def test_other_colours_change_nothing(text, inks, name, paper, ways):
+    sign = -1 if sum(paper) > 380 else 1  # each channel goes the same way, one further than others
+    pen = np.clip(np.array(paper) + sign * (CONTRAST + np.array(ways) + 30), 0, 255)
+    assert text(coloured(inks[name], pen, paper)) == TEXTS[name]
+
+
+@pytest.mark.parametrize("factor", [1.5, 3])
+@pytest.mark.parametrize("name", TEXTS)
+def test_to_enlarge_it_changes_nothing(text, pages, name, factor):
+    assert text(scaled(pages[name], factor)) == TEXTS[name]
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_the_orientation_of_a_camera_changes_nothing(text, pages, orientation):
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](pages["marker"])))
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored.save(stream := io.BytesIO(), "PNG", exif=exif)
+    assert text(stream.getvalue()) == TEXTS["marker"]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_quarter_turns_of_a_clear_number_change_nothing(text, pages, turn):
+    assert text(np.ascontiguousarray(np.rot90(pages["print"], turn))) == TEXTS["print"]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_boxes_stay_on_the_ink_when_a_page_is_turned(reader, inks, pages, turn):
+    reading = reader.read(np.ascontiguousarray(np.rot90(pages["print"], turn)))
+    ink = np.rot90(inks["print"], turn) > 0.5
+    boxed = np.zeros_like(ink)
+    for digit in reading.digits:
+        boxed[digit.box.y0 : digit.box.y1, digit.box.x0 : digit.box.x1] = True
+    assert ink[boxed].sum() > 0.95 * ink.sum()
+    assert boxed.mean() < 0.6
+
+
+def test_gray_and_colour_are_read_alike(text, pages):
+    for name, page in pages.items():
+        assert text(np.repeat(page[:, :, None], 3, 2)) == TEXTS[name]

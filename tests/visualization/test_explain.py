@@ -1,0 +1,175 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.model.page_model import Look
+from digitlens.recognition.candidates import Candidates
+from digitlens.recognition.compose import compose
+from digitlens.recognition.looks import Glance
+from digitlens.recognition.reader import Examination, Sight
+from digitlens.recognition.turns import turned_back
+from digitlens.results import Reading
+from digitlens.visualization.explain import write_explanation
+from digitlens.visualization.overlay import draw_reading
+
+THRESHOLDS = {"digit": 0.6, "reject": 0.3}
+BLUE = (0, 92, 184)
+SCORES = (0.95, 0.5, 0.2)  # of what stands at the left, in the middle and at the right
+
+
+def chances(*values):
+    found = np.full((len(values), 10), 0.01, np.float32)
+    found[range(len(values)), values] = 0.91
+    return found
+
+
+def glance(size, region):
+    width, height = size
+    heat = np.zeros((-(-height // 4), -(-width // 4)), np.float32)
+    nothing = np.zeros(0, np.float32)
+    look = Look(nothing, nothing.reshape(0, 10), nothing.reshape(0, 4), heat, (height, width))
+    return Glance(look, region)
+
+
+def examined(*, turn=0, count=3, size=(200, 100)):
+    """A page on which a digit is found, a doubtful one, and one that is rejected."""
+    width, height = size
+    page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
+    boxes = [(20 + 60 * k, 30, 50 + 60 * k, 80) for k in range(3)][:count]
+    score = np.array(SCORES[:count], np.float32)
+    found = Candidates(
+        score, chances(*range(3))[:count], np.array(boxes, np.float32).reshape(-1, 4), 50 * score
+    )
+    votes, both = chances(5, 1, 2)[:count], chances(0, 1, 2)[:count]
+    lines = compose(found, both, score, (width, height), THRESHOLDS)
+    glances = [
+        glance((192, 96), (0, 0, *size)),
+        glance((64, 64), (0, 0, 100, 100)),
+        glance((64, 40), (100, 0, 200, 100)),
+    ]
+    tiles = np.zeros((count, 28, 28), np.uint8)
+    sight = Sight(glances, found, tiles, votes, both, score)
+    back = turned_back(lines, turn, page.shape[1], page.shape[0])
+    reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
+    return Examination(page, turn, sight, reading)
+
+
+def written(folder, examination):
+    write_explanation(folder, examination, THRESHOLDS)
+    return json.loads((folder / "explain.json").read_text(encoding="utf-8"))
+
+
+def picture(path):
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_the_folder_holds_each_step(tmp_path):
+    written(tmp_path / "new" / "page", examined())
+    assert sorted(path.name for path in (tmp_path / "new" / "page").iterdir()) == [
+        "1-page.png",
+        "2-heat-192.png",
+        "2-heat-64-2.png",
+        "2-heat-64.png",
+        "3-boxes.png",
+        "4-tiles.png",
+        "5-answer.png",
+        "explain.json",
+    ]
+
+
+def test_the_numbers_say_what_led_to_the_answer(tmp_path):
+    told = written(tmp_path, examined())
+    assert (told["width"], told["height"], told["turn"], told["text"]) == (200, 100, 0, "01")
+    assert told["thresholds"] == THRESHOLDS
+    assert [look["file"] for look in told["looks"]] == [
+        "2-heat-192.png",
+        "2-heat-64.png",
+        "2-heat-64-2.png",
+    ]
+    assert told["looks"][2]["region"] == [100, 0, 200, 100]
+    assert (told["looks"][2]["width"], told["looks"][2]["height"]) == (64, 40)
+    sure, doubtful, rejected = told["candidates"]
+    assert (sure["number"], sure["box"], sure["score"]) == (1, [20, 30, 50, 80], 0.95)
+    best = {name: int(np.argmax(vote)) for name, vote in sure["votes"].items()}
+    assert best == {"pages": 0, "tile": 5, "together": 0}
+    assert sure["answer"]["status"] == "digit"
+    assert sure["answer"]["reason"] == ""
+    assert doubtful["answer"]["status"] == "unsure"
+    assert "50 % sure" in doubtful["answer"]["reason"]
+    assert rejected["answer"]["status"] == "rejected"
+    assert rejected["confidence"] == 0.2
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_path, turn):
+    examination = examined(turn=turn)
+    told = written(tmp_path, examination)
+    assert told["turn"] == turn
+    assert [one["answer"]["status"] for one in told["candidates"]] == [
+        "digit",
+        "unsure",
+        "rejected",
+    ]
+    [line] = examination.reading.lines
+    assert [one["box"] for one in told["candidates"]] == [one.box.as_list() for one in line]
+    assert picture(tmp_path / "1-page.png").shape == examination.page.shape
+    boxes = picture(tmp_path / "3-boxes.png")
+    assert boxes.shape[1] > boxes.shape[0]  # lies as it was read
+    answer = draw_reading(examination.page, examination.reading)
+    assert np.array_equal(picture(tmp_path / "5-answer.png"), answer)
+
+
+def test_all_candidates_are_drawn_before_judging(tmp_path):
+    def blue(count):
+        written(tmp_path, examined(count=count))
+        return int((picture(tmp_path / "3-boxes.png") == BLUE).all(axis=2).sum())
+
+    assert 0 == blue(0) < blue(1) < blue(2) < blue(3)
+
+
+def test_a_candidate_that_the_reading_does_not_hold_has_no_answer(tmp_path):
+    full = examined()
+    fewer = Reading((full.reading.lines[0][:2],), 200, 100, "default", "0" * 64)
+    told = written(tmp_path, Examination(full.page, 0, full.sight, fewer))
+    assert [one["answer"] is None for one in told["candidates"]] == [False, False, True]
+
+
+def test_nothing_found_is_explained_too(tmp_path):
+    told = written(tmp_path, examined(count=0))
+    assert (told["candidates"], told["text"], told["numbers"]) == ([], "", [])
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_large_pages_are_copied_smaller(tmp_path):
+    written(tmp_path, examined(size=(4000, 300)))
+    assert picture(tmp_path / "1-page.png").shape == (150, 2000)
+
+
+def test_heat_maps_of_an_earlier_page_go_and_other_files_stay(tmp_path):
+    for name in ("2-heat-1024.png", "mine.png"):
+        (tmp_path / name).write_bytes(b"old")
+    written(tmp_path, examined())
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "mine.png" in names
+    assert "2-heat-1024.png" not in names
+
+
+def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch):
+    save = Image.Image.save
+
+    def interrupted(self, path, **options):
+        if (tmp_path / "3-boxes.png").exists():
+            path.write_bytes(b"half a picture")
+            raise KeyboardInterrupt
+        save(self, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written(tmp_path, examined())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[-1] == "3-boxes.png"
+    for name in names:
+        assert picture(tmp_path / name).size
