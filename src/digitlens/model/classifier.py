@@ -99,6 +99,8 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Threads that spin after a run hold up what comes next: the other network, or the user.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = str(graph) if isinstance(graph, Path) else graph
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])

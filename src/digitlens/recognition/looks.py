@@ -16,6 +16,7 @@ from digitlens.recognition.candidates import Candidates, merged, together
 
 SIZES = (96, 192, 448, 1024)  # longest side of the whole page, in pixels
 _ENLARGED = 2.0  # times its own size: larger looks show nothing more, except the first
+_COSTLY = 448  # pixels: a look that is larger has to show more than the page enlarged
 _REDUCED = SIZES[-1]  # longest side, about, of the copy that looks at the whole page are made from
 _TINY = 16.0  # pixels in a look: digits that are lower are looked at again, closer
 _WANTED = 30.0  # pixels: height that a closer look gives them
@@ -75,7 +76,7 @@ def look_around(page: Page, model: PageModel) -> tuple[Candidates, list[Glance]]
     glances = [
         Glance(model.look(_sized(picture, size / longest, (width, height))), (0, 0, width, height))
         for size in SIZES
-        if size == SIZES[0] or size < _ENLARGED * longest
+        if size == SIZES[0] or size < (_ENLARGED if size <= _COSTLY else 1.15) * longest
     ]
     found = _merged(glances)
     closer = [
