@@ -101,22 +101,23 @@ def digits_only(label: str) -> str:
 
 def edit_distance(a: str, b: str) -> int:
     """Fewest insertions, deletions and replacements that turn one text into the other."""
-    row = list(range(len(b) + 1))
+    return _edits(a, b)[-1][-1]
+
+
+def _edits(a: str, b: str) -> list[list[int]]:
+    """The edit distance of each beginning of one text from each of the other."""
+    rows = [list(range(len(b) + 1))]
     for i, x in enumerate(a, 1):
-        above, row[0] = row[0], i
+        above, row = rows[-1], [i]
         for j, y in enumerate(b, 1):
-            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (x != y))
-    return row[-1]
+            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (x != y)))
+        rows.append(row)
+    return rows
 
 
 def aligned(label: str, text: str) -> list[bool]:
     """Which characters of a text are right, when it is aligned to its label with fewest edits."""
-    rows = [list(range(len(text) + 1))]
-    for i, x in enumerate(label, 1):
-        above, row = rows[-1], [i]
-        for j, y in enumerate(text, 1):
-            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (x != y)))
-        rows.append(row)
+    rows = _edits(label, text)
     right, i, j = [False] * len(text), len(label), len(text)
     while i and j:
         same = label[i - 1] == text[j - 1]

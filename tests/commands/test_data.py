@@ -8,6 +8,7 @@ import typer
 from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
+import digitlens.data
 from digitlens.commands.data import data
 from digitlens.data.mnist import Mnist, Split
 from digitlens.data.pages.hands import EM, FontHand
@@ -184,6 +185,8 @@ def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("digitlens.data.pages")]:
         monkeypatch.delitem(sys.modules, name)
+    if "pages" in vars(digitlens.data):  # else the package of the failed import stays there
+        monkeypatch.setattr(digitlens.data, "pages", digitlens.data.pages)
     monkeypatch.setitem(sys.modules, "cv2", None)
 
     assert run("--show").exit_code == 0

@@ -23,7 +23,7 @@ _Found: TypeAlias = tuple[list[str], list[ImageError]]  # files, and what is wro
 
 
 def find_pictures(
-    paths: Sequence[str], left_out: Path | None = None
+    paths: Sequence[str], left_out: Sequence[Path] = ()
 ) -> tuple[list[str], list[ImageError]]:
     """The files that paths mean, in the order of the paths.
 
@@ -34,7 +34,7 @@ def find_pictures(
 
     Args:
         paths: As the user gave them; ``-`` is standard input.
-        left_out: A folder whose content folders and patterns do not mean, unless they lie in it:
+        left_out: Folders whose content folders and patterns do not mean, unless they lie in them:
             where results go that are pictures themselves.
 
     Returns:
@@ -49,7 +49,7 @@ def find_pictures(
     return files, problems
 
 
-def _meant(path: str, left_out: Path | None) -> _Found:
+def _meant(path: str, left_out: Sequence[Path]) -> _Found:
     if path in ("", STDIN):
         return [path], []
     try:
@@ -62,7 +62,7 @@ def _meant(path: str, left_out: Path | None) -> _Found:
         return [path], []
 
 
-def _in_folder(folder: Path, left_out: Path | None) -> _Found:
+def _in_folder(folder: Path, left_out: Sequence[Path]) -> _Found:
     found, problems = _walk(folder)
     files = _sorted(_without(found, left_out, folder))
     if not files and not problems:
@@ -97,7 +97,7 @@ def _is_picture(path: Path) -> bool:
         return True
 
 
-def _by_pattern(pattern: str, left_out: Path | None) -> _Found:
+def _by_pattern(pattern: str, left_out: Sequence[Path]) -> _Found:
     parts = Path(pattern).parts
     fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
     base, rest = Path(*fixed), parts[len(fixed) :]
@@ -131,10 +131,9 @@ def _matches(base: Path, rest: Sequence[str]) -> Iterable[Path]:
     ]
 
 
-def _without(files: list[Path], folder: Path | None, given: Path) -> list[Path]:
-    if folder is None or _lies_in(given, folder):
-        return files
-    return [path for path in files if not _lies_in(path, folder)]
+def _without(files: list[Path], folders: Sequence[Path], given: Path) -> list[Path]:
+    folders = [folder for folder in folders if not _lies_in(given, folder)]
+    return [path for path in files if not any(_lies_in(path, folder) for folder in folders)]
 
 
 def _lies_in(path: Path, folder: Path) -> bool:

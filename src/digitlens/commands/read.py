@@ -201,7 +201,9 @@ class _Run:
     def answers(self, paths: Sequence[str]) -> Iterator[Answer]:
         """One for each page that can be read, when it is asked for."""
         reader = self._wish.reader()
-        files, problems = _find(paths, self._wish)
+        # What an earlier run wrote for people to look at is not to be read.
+        written = [folder for folder in (self._wish.annotate, self._wish.explain) if folder]
+        files, problems = find_pictures(paths, left_out=written)
         copies = Copies(self._wish.annotate, self._wish.explain, files)
         with self._progress as progress:
             for problem in problems:
@@ -246,20 +248,6 @@ class _Run:
 
     def _say(self, words: str) -> None:
         self._progress.console.print(f"digitlens: {words}", markup=False, soft_wrap=True)
-
-
-def _find(paths: Sequence[str], wish: _Wish) -> tuple[list[str], list[ImageError]]:
-    """The files to read; what an earlier run wrote for people to look at is not among them."""
-    files, problems = find_pictures(paths, left_out=wish.annotate)
-    if wish.explain is None:
-        return files, problems
-    others, more = find_pictures(paths, left_out=wish.explain)
-    known = {str(problem) for problem in problems}
-    wanted = set(others)
-    return (
-        [path for path in files if path in wanted],
-        problems + [problem for problem in more if str(problem) not in known],
-    )
 
 
 def _expect_more(progress: Progress, task: TaskID, more: int) -> None:

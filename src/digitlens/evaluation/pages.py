@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.evaluation.calibration import Calibration, fit_calibration
+from digitlens.evaluation.overlap import overlaps
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
 
 OVERLAP = 0.4  # intersection over union from which a box is that of a digit
@@ -160,22 +161,13 @@ def _truth(found: Found, page: Known) -> tuple[npt.NDArray[np.int8], npt.NDArray
     counts = np.ones(len(truth), bool)
     if not len(page.boxes):
         return truth, counts
-    overlaps = _overlaps(found.boxes, page.boxes)
     taken = np.zeros(len(page.boxes), bool)
     for index in np.argsort(-found.existence, kind="stable"):
-        free = np.where(taken, 0, overlaps[index])
+        union, _ = overlaps(found.boxes[index], page.boxes)
+        free = np.where(taken, 0, union)
         best = int(free.argmax())
         if free[best] >= OVERLAP:
             truth[index] = page.values[best]
             counts[index] = page.values[best] != IGNORED
             taken[best] = page.values[best] != IGNORED
     return truth, counts
-
-
-def _overlaps(found: Floats, known: Floats) -> Floats:
-    low = np.maximum(found[:, None, :2], known[None, :, :2])
-    high = np.minimum(found[:, None, 2:], known[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=2)
-    areas = (found[:, 2:] - found[:, :2]).prod(axis=1)[:, None]
-    areas = areas + (known[:, 2:] - known[:, :2]).prod(axis=1)[None, :] - common
-    return (common / np.maximum(areas, 1e-6)).astype(np.float32)

@@ -106,7 +106,7 @@ def load_bundle(model: str | Path = DEFAULT) -> Bundle:
         ModelError: The folder is missing, damaged, or written by a newer digitlens.
     """
     folder = find_bundle(model)
-    card = _read_card(folder / CARD)
+    card = load_card(folder)
     try:
         graph = (folder / GRAPH).read_bytes()
     except OSError as error:
@@ -118,6 +118,11 @@ def load_bundle(model: str | Path = DEFAULT) -> Bundle:
             f"found {found[:12]}…; restore the folder or export it again"
         )
     return Bundle(folder, card, graph)
+
+
+def load_card(model: str | Path = DEFAULT) -> Card:
+    """Reads the card of a model folder alone; see ``load_bundle``."""
+    return _read_card(find_bundle(model) / CARD)
 
 
 def write_bundle(folder: Path, card: Card, graph: bytes) -> None:

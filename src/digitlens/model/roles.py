@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import DEFAULT, load_bundle
+from digitlens.model.bundle import DEFAULT, load_card
 from digitlens.model.page_model import PAGES
 
 _ARCHITECTURE = "pages"  # what the recipe in the card of a page reader calls its network
@@ -27,7 +27,7 @@ def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str |
     Raises:
         ModelError: ``model`` is missing or damaged, or a page reader beside another one.
     """
-    if load_bundle(model).card.recipe.get("architecture") != _ARCHITECTURE:
+    if load_card(model).recipe.get("architecture") != _ARCHITECTURE:
         return model, pages
     if pages not in (PAGES, model):
         raise ModelError(

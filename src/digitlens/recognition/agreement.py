@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from digitlens.recognition.candidates import SAME, Candidates, Floats, overlaps, trust
+from digitlens.evaluation.overlap import overlaps
+from digitlens.recognition.candidates import SAME, Candidates, Floats, trust
 
 _ABLE = 0.55  # trust from which a look should have seen a digit of that height
 _UNSEEN = 0.02  # score of what it did not see

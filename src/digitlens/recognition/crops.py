@@ -26,7 +26,7 @@ def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
         box: float[4]; x0, y0, x1, y1 in page pixels; may reach over the page's edge.
 
     Returns:
-        uint8[h, w] at no more than 96 pixels a side, 0 where there is paper; all 0 when nothing
+        uint8[h, w] at no more than 64 pixels a side, 0 where there is paper; all 0 when nothing
         in the box differs from what is around it.
     """
     crop, inner = _cropped(page, box)

@@ -16,8 +16,8 @@ from digitlens.recognition.candidates import Candidates, merged, together
 
 SIZES = (96, 192, 448, 1024)  # longest side of the whole page, in pixels
 _ENLARGED = 2.0  # times its own size: larger looks show nothing more, except the first
-_COSTLY = 448  # pixels: a look that is larger has to show more than the page enlarged
-_REDUCED = SIZES[-1]  # longest side, about, of the copy that looks at the whole page are made from
+_COSTLY = 448  # pixels: larger looks cost too much to be mostly enlargement ...
+_HARDLY = 1.15  # ... and are taken up to so many times the page's own size
 _TINY = 16.0  # pixels in a look: digits that are lower are looked at again, closer
 _WANTED = 30.0  # pixels: height that a closer look gives them
 _SURE = 0.5  # score from which a digit counts as found
@@ -76,7 +76,7 @@ def look_around(page: Page, model: PageModel) -> tuple[Candidates, list[Glance]]
     glances = [
         Glance(model.look(_sized(picture, size / longest, (width, height))), (0, 0, width, height))
         for size in SIZES
-        if size == SIZES[0] or size < (_ENLARGED if size <= _COSTLY else 1.15) * longest
+        if size == SIZES[0] or size < (_ENLARGED if size <= _COSTLY else _HARDLY) * longest
     ]
     found = _merged(glances)
     closer = [
@@ -159,8 +159,9 @@ def _has_contrast(part: npt.NDArray[np.uint8]) -> bool:
 
 
 def _reduced(page: Page) -> Image.Image:
+    """A copy that still has all that the largest look at the whole page shows."""
     picture = Image.fromarray(page)
-    factor = max(page.shape[:2]) // _REDUCED
+    factor = max(page.shape[:2]) // SIZES[-1]
     return (picture.reduce(factor) if factor > 1 else picture).convert("RGB")
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,15 @@ class Device:
     name: str
     dtype: torch.dtype
     reason: str
+
+    def reduced(self) -> torch.autocast:
+        """A context in which networks compute in the device's format."""
+        return torch.autocast(self.name, self.dtype, enabled=self.dtype != torch.float32)
+
+    def placed(self, network: Network) -> Network:
+        """The network on the device, channels last."""
+        network = network.to(self.name)
+        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def choose_device(precision: str = "auto") -> Device:

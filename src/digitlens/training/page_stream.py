@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from digitlens.data.pages.pages import Page, PageMaker
+from digitlens.data.pages.sheet import IGNORED
 from digitlens.training.page_targets import Targets, targets_of
 
 MARGIN = 16  # pixels that a page is drawn larger, for two different cuts
@@ -61,7 +62,7 @@ def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
     boxes = np.clip(moved, 0, side)
     left = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
-    values = np.where(left >= _SEEN * whole, page.values, -1).astype(np.int8)
+    values = np.where(left >= _SEEN * whole, page.values, IGNORED).astype(np.int8)
     some = left > 0
     return Page(np.ascontiguousarray(pixels), boxes[some], values[some])
 

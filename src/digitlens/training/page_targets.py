@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.pages.pages import Page
+from digitlens.model.page_network import STRIDE
 
-STRIDE = 4
 NOTHING = -1  # value of a cell without a digit
 _CORE = 0.16  # of a box's sides around its middle: these cells name the value and the box
 _SPREAD = 0.11  # standard deviation of the hill around a centre, in sides of its box

@@ -79,7 +79,7 @@ def train_pages(  # noqa: PLR0913  (what to train, with what, where)
     torch.manual_seed(recipe.seed)
     # First, because it takes one number of torch's: the first weights are those that follow it.
     held_out = _validation_batches(recipe, validation, workers)
-    network = _placed(page_network(recipe), device)
+    network = device.placed(page_network(recipe))
     averaged = copy.deepcopy(network)
     modules: dict[str, nn.Module] = {"network": network, "averaged": averaged}
     optimizer = _new_optimizer(recipe, network)
@@ -107,7 +107,7 @@ def train_pages(  # noqa: PLR0913  (what to train, with what, where)
                     **_means(losses),
                     "learning_rate": learning_rate(recipe, step - 1),
                 }
-                with _reduced(device):
+                with device.reduced():
                     row |= score(averaged, (_moved(each, device) for each in held_out))
                 row["seconds"] = time.perf_counter() - start
                 progress.history.append(row)
@@ -144,7 +144,7 @@ def _learn(
     """One step down the gradient of the loss, which it returns."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(recipe, step)
-    with _reduced(device):
+    with device.reduced():
         cells = network(batch.pages)
     losses = page_losses(cells, *batch[1:])
     optimizer.zero_grad()
@@ -184,15 +184,6 @@ def _moved(batch: Batch, device: Device) -> Batch:
     """On the device, the pages channels last."""
     moved = Batch(*(part.to(device.name) for part in batch))
     return moved._replace(pages=moved.pages.contiguous(memory_format=torch.channels_last))
-
-
-def _placed(network: PageNetwork, device: Device) -> PageNetwork:
-    network = network.to(device.name)
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-def _reduced(device: Device) -> torch.autocast:
-    return torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32)
 
 
 def _new_optimizer(recipe: PageRecipe, network: nn.Module) -> torch.optim.Optimizer:

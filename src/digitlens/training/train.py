@@ -68,13 +68,13 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     """
     device = device or choose_device(recipe.precision)
     torch.manual_seed(recipe.seed)
-    network = _placed(new_network(recipe), device)
+    network = device.placed(new_network(recipe))
     averaged = copy.deepcopy(network) if recipe.average else network
     modules: dict[str, nn.Module] = {"network": network}
     if recipe.average:
         modules["averaged"] = averaged
     optimizer = _new_optimizer(recipe, network)
-    reduced = torch.autocast(device.name, device.dtype, enabled=device.dtype != torch.float32)
+    reduced = device.reduced()
     progress = Progress(recipe.as_toml())
     if resume:
         progress = load_state(folder, progress.recipe, modules, optimizer)
@@ -148,12 +148,6 @@ def _learn(
     loss.backward()
     optimizer.step()
     return loss.detach()
-
-
-def _placed(network: DigitNetwork, device: Device) -> DigitNetwork:
-    """On the device, channels last."""
-    network = network.to(device.name)
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _score(
