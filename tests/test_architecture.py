@@ -26,7 +26,7 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": ("model.network", "model.page_network", "training."),
+    "torch": ("model.network", "model.page_network", "model.crop_network", "training."),
     "onnx": ("training.export", "training.page_export"),
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),
@@ -36,13 +36,15 @@ HOMES = {
         "data.documents",
         "data.pages.",
         "data.photo",
+        "data.windows",
         "recognition.looks",
+        "recognition.proposals",
         "visualization.heat",
         "visualization.marks",
         "visualization.samples",
         "visualization.sheet",
     ),
-    "cv2": ("data.pages.", "training.page_stream"),
+    "cv2": ("data.pages.", "training.page_stream", "training.crop_stream"),
     "pypdfium2": ("data.photo",),
     "pillow_heif": ("data.photo",),
     "matplotlib": (
@@ -61,6 +63,7 @@ NO_TORCH = (
     "training.recipe",
     "training.recipes",
     "training.run",
+    "training.schedule",
     "training.settings",
 )
 STRANGERS = {"training": "recognition", "recognition": "training"}

@@ -33,12 +33,12 @@ def test_calibration_is_written_into_the_card_and_used(model, maker):
     assert results["generated"] == measured
     assert measured["pages"] == 30
     assert 0 < measured["recall"] <= 1
-    assert len(results["weights"]) == 5
+    assert len(results["weights"]) == 8
     assert (model / "risk.png").is_file()
     reader = DigitReader(pages=model)
     assert reader.confidence.calibration is not None
     assert reader.confidence.risk is not None
-    assert reader.confidence.vote == results["vote"]
+    assert reader.confidence.pool == tuple(results["pool"])
 
 
 def test_pages_without_finds_leave_the_card_as_it_is(model, maker, monkeypatch, capsys):

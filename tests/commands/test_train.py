@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import ImageFont
 from typer.testing import CliRunner
@@ -19,7 +20,10 @@ from digitlens.data.pages.pages import Fonts
 from digitlens.errors import DataError, RecipeError
 from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
+from digitlens.model.crop_model import CropModel
+from digitlens.training import crop_train as crop_train_module
 from digitlens.training import page_train as page_train_module
+from digitlens.training import steps
 from digitlens.training import train as train_module
 from digitlens.training.page_export import load_page_network
 
@@ -28,6 +32,7 @@ CHANGES = [part for change in SMALL for part in ("--set", change)]
 FEW_PAGES = [
     *("widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
     *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
+    *("crop_widths=4,4", "crop_blocks=0", "crop_pages=2", "crop_steps=3"),
 ]
 PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
 
@@ -46,7 +51,9 @@ def few_fonts(few_tiles, monkeypatch):
     hand = FontHand({"latin": ImageFont.load_default(96)})
     fonts = Fonts((hand,), (hand,))
     monkeypatch.setattr("digitlens.data.pages.pages.load_fonts", lambda _role: fonts)
-    monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
+    for module in (page_train_module, crop_train_module):
+        monkeypatch.setattr(module, "worker_count", lambda _device: 0)
+    monkeypatch.setattr(crop_train_module, "VALIDATION_BATCHES", 1)
     monkeypatch.setattr("digitlens.commands.page_calibration.PAGES", 4)
 
 
@@ -59,6 +66,10 @@ def no_graph(monkeypatch):
         (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
 
     monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
+    monkeypatch.setattr(
+        "digitlens.commands.train_pages._train_crops",
+        lambda *_: {"right": 0, "training_seconds": 0},
+    )
     monkeypatch.setattr(
         "digitlens.commands.page_calibration.calibrate_pages", lambda _folder, _maker: {}
     )
@@ -129,7 +140,12 @@ def test_a_page_reader_is_trained_and_exported(tmp_path):
         "history.jsonl",
         "state.safetensors",
         "curves.png",
+        "crops",
+        "crops/history.jsonl",
+        "crops/state.safetensors",
+        "crops/curves.png",
         "model",
+        "model/crops.onnx",
         "model/model.onnx",
         "model/model.json",
         "model/weights.safetensors",
@@ -139,7 +155,9 @@ def test_a_page_reader_is_trained_and_exported(tmp_path):
     assert card["recipe"]["steps"] == 3
     assert card["results"]["steps"] == 3
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
+    assert card["results"]["crops"]["steps"] == 3
     assert load_page_network(tmp_path / "run").head.out_channels == 15
+    assert CropModel(tmp_path / "run").predict_proba(np.zeros((1, 56, 56, 3), np.uint8)).any()
 
 
 @pytest.mark.train
@@ -149,7 +167,7 @@ def test_a_page_reader_stopped_at_once_resumes(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopped:
-        stopped.setattr(page_train_module, "_learn", stop)
+        stopped.setattr(steps, "_descend", stop)
         result = _run(*PAGES, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr

@@ -3,7 +3,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from digitlens.evaluation.pages import Found, best_vote, calibrated, collect, summary
+from digitlens.evaluation.pages import Found, calibrated, collect, summary
+from digitlens.evaluation.votes import Votes
 
 
 class Page(NamedTuple):
@@ -25,13 +26,9 @@ def chances(*values):
 
 
 def found(boxes, existence, values):
-    rows = chances(*values)
-    return Found(np.array(boxes, np.float32), np.array(existence, np.float32), rows, rows)
-
-
-def together(vote, network, classifier):
-    both = network * classifier**vote
-    return both / both.sum(axis=1, keepdims=True)
+    names = np.repeat(chances(*values)[:, None], 3, axis=1)
+    score, around = np.array(existence, np.float32), np.array(boxes, np.float32)
+    return Found(around, Votes(score, score, names, around))
 
 
 def test_each_digit_is_given_to_the_surest_find_that_overlaps_it():
@@ -39,25 +36,14 @@ def test_each_digit_is_given_to_the_surest_find_that_overlaps_it():
     finds = collect(lambda _: found(boxes, [0.5, 0.9, 0.8, 0.7], [3, 3, 1, 5]), [PAGE])
     # The first is a double of the second, the third is on paper, the fourth does not count.
     assert finds.truth.tolist() == [-1, 3, -1]
-    assert (finds.total, finds.pages) == (2, 1)
+    assert np.allclose(finds.votes[0].existence, [0.5, 0.9, 0.8])
+    assert (finds.total, len(finds.votes)) == (2, 1)
 
 
 def test_pages_without_digits_make_every_find_false():
     empty = Page(PIXELS, np.zeros((0, 4), np.float32), np.zeros(0, np.int8))
     finds = collect(lambda _: found([[0, 0, 9, 9]], [0.6], [2]), [empty])
     assert finds.truth.tolist() == [-1]
-
-
-def test_the_vote_that_names_the_true_values_best_is_chosen():
-    boxes = [[0, 0, 10, 20], [20, 0, 30, 20]]
-    right, wrong = chances(3, 7), chances(7, 3)
-
-    def find(network, classifier):
-        both = np.array(boxes, np.float32), np.array([0.9, 0.8], np.float32)
-        return collect(lambda _: Found(*both, network, classifier), [PAGE])
-
-    assert best_vote(find(right, wrong), together) == 0
-    assert best_vote(find(np.full((2, 10), 0.1, np.float32), right), together) > 1
 
 
 def test_calibration_comes_from_some_pages_and_the_curve_from_others():

@@ -91,8 +91,9 @@ def test_an_examination_keeps_what_led_to_the_reading(reader, page):
     assert found.turn == 0
     assert found.sight.glances
     assert (found.sight.candidates.score >= LEAST).all()
-    assert found.sight.tiles.shape == (count, 28, 28)
-    assert found.sight.votes.shape == found.sight.probabilities.shape == (count, 10)
+    assert found.sight.windows.shape == (count, 56, 56, 3)
+    assert len(found.sight.votes) == count
+    assert found.sight.probabilities.shape == (count, 10)
     assert found.sight.confidence.shape == (count,)
     assert sum(map(len, found.reading.lines)) == count
     assert found.reading == reader.read(page)

@@ -70,6 +70,11 @@ def tiny_pages() -> PageRecipe:
         learning_rate=0.01,
         check_every=3,
         validation_pages=4,
+        crop_widths=(4, 8),
+        crop_blocks=(1,),
+        crop_pages=3,
+        crop_views=2,
+        crop_steps=7,
     )
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from digitlens.errors import DataError
-from digitlens.training import page_train as train_module
-from digitlens.training.page_recipe import PageRecipe
-from digitlens.training.page_train import TrainedPages, learning_rate, train_pages
+from digitlens.model.page_network import PageNetwork
+from digitlens.training import page_train, steps
+from digitlens.training.page_train import train_pages
+from digitlens.training.steps import Learned
 
 pytestmark = pytest.mark.train
 
@@ -25,7 +26,7 @@ def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def run(maker):
-    def trained(recipe, folder, **options) -> TrainedPages:
+    def trained(recipe, folder, **options) -> Learned[PageNetwork]:
         return train_pages(recipe, maker(recipe.seed), maker(1), folder, workers=0, **options)
 
     return trained
@@ -77,8 +78,8 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
             raise KeyboardInterrupt
         update(*args)
 
-    update = train_module._update_average  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(train_module, "_update_average", interrupted)
+    update = steps._update_average  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(steps, "_update_average", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tiny_pages, tmp_path)
     monkeypatch.undo()
@@ -108,14 +109,6 @@ def test_the_moving_average_is_kept_and_not_the_last_weights(run, tiny_pages, wh
 
 
 def test_every_validation_page_is_seen_once(maker, tiny_pages):
-    seen = train_module._validation_batches(tiny_pages, maker(1), 0)  # pyright: ignore[reportPrivateUsage]
+    lesson = page_train._Pages(tiny_pages, maker(0), maker(1), 0)  # pyright: ignore[reportPrivateUsage]
+    seen = lesson.held_out()
     assert [len(batch.pages) for batch in seen] == [3, 1]
-
-
-def test_the_learning_rate_rises_then_falls_to_a_hundredth():
-    recipe = PageRecipe(learning_rate=0.5, warmup_steps=10, steps=100)
-    rates = [learning_rate(recipe, step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.05)
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert learning_rate(recipe, 100) == pytest.approx(0.005)

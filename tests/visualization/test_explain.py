@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digitlens.evaluation.votes import Votes
 from digitlens.model.page_model import Look
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose
@@ -42,15 +43,17 @@ def examined(*, turn=0, count=3, size=(200, 100)):
     found = Candidates(
         score, chances(*range(3))[:count], np.array(boxes, np.float32).reshape(-1, 4), 50 * score
     )
-    votes, both = chances(5, 1, 2)[:count], chances(0, 1, 2)[:count]
+    both = chances(0, 1, 2)[:count]
+    names = np.stack([chances(*row)[:count] for row in ((0, 1, 2), (5, 1, 2), (7, 1, 2))], axis=1)
+    votes = Votes(score, score / 2, names, found.boxes)
     lines = compose(found, both, score, (width, height), THRESHOLDS)
     glances = [
         glance((192, 96), (0, 0, *size)),
         glance((64, 64), (0, 0, 100, 100)),
         glance((64, 40), (100, 0, 200, 100)),
     ]
-    tiles = np.zeros((count, 28, 28), np.uint8)
-    sight = Sight(glances, found, tiles, votes, both, score)
+    cut = np.zeros((count, 56, 56, 3), np.uint8)
+    sight = Sight(glances, found, cut, votes, both, score)
     back = turned_back(lines, turn, page.shape[1], page.shape[0])
     reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
     return Examination(page, turn, sight, reading)
@@ -94,7 +97,8 @@ def test_the_numbers_say_what_led_to_the_answer(tmp_path):
     sure, doubtful, rejected = told["candidates"]
     assert (sure["number"], sure["box"], sure["score"]) == (1, [20, 30, 50, 80], 0.95)
     best = {name: int(np.argmax(vote)) for name, vote in sure["votes"].items()}
-    assert best == {"pages": 0, "tile": 5, "together": 0}
+    assert best == {"pages": 0, "crop": 5, "tile": 7, "together": 0}
+    assert sure["digit"] == pytest.approx(0.475)
     assert sure["answer"]["status"] == "digit"
     assert sure["answer"]["reason"] == ""
     assert doubtful["answer"]["status"] == "unsure"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from digitlens.errors import MissingExtraError, needs_extra
 from digitlens.progress import note, work_bar
 
@@ -25,10 +27,10 @@ THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 
 
 def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) -> dict[str, Any]:
-    """Fits vote and calibration on half of the pages, measures on the other half.
+    """Fits votes and calibration on half of the pages, measures on the other half.
 
     Args:
-        folder: The model's; its card gets ``vote``, ``weights``, ``calibration``, ``risk`` and
+        folder: The model's; its card gets ``pool``, ``weights``, ``calibration``, ``risk`` and
             ``generated``.
         maker: Draws pages with digits and fonts that the model was not trained with.
         count: Pages; ``PAGES`` unless told.
@@ -37,36 +39,27 @@ def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) ->
         What was measured, as ``evaluation.pages.summary`` gives it; empty where the model finds too
         little to be calibrated, and the card stays as it is.
     """
-    from digitlens.evaluation.logistic import fit_logistic
-    from digitlens.evaluation.pages import VOTES, best_vote, calibrated, summary
+    from digitlens.evaluation.pages import calibrated, summary
     from digitlens.model.bundle import load_bundle, write_bundle
-    from digitlens.recognition.confidence import Confidence, signs
     from digitlens.recognition.reader import DigitReader
-
-    def together(vote: float, network: Any, classifier: Any) -> Any:
-        return Confidence(vote).together(network, classifier)
 
     count = PAGES if count is None else count
     reader = DigitReader(pages=folder)
     fits = _finds(reader, _pages(maker, FIRST, count // 2, "calibrating"))
     measures = _finds(reader, _pages(maker, FIRST + count, count - count // 2, "measuring"))
-    vote = best_vote(fits, together) if (fits.truth >= 0).any() else VOTES[0]
-    both, right = _answers(fits, Confidence(vote))
-    found = signs(fits.existence, fits.network, fits.classifier, both)
-    if right.all() or not right.any():
-        note(f"not calibrated: of {len(right)} finds, {int(right.sum())} are right")
+    weighed = _weighed(fits)
+    if weighed is None:
         return {}
-    weighed = Confidence(vote, fit_logistic(found, right))
-    raw = weighed.raw(fits.existence, fits.network, fits.classifier)
-    measured = weighed.raw(measures.existence, measures.network, measures.classifier)
-    _, measured_right = _answers(measures, weighed)
+    raw, right = _answers(fits, weighed)
+    measured, measured_right = _answers(measures, weighed)
     calibration, risk = calibrated((raw, right), (measured, measured_right), measures.total)
     generated = summary(measures, calibration.apply(measured), measured_right)
     bundle = load_bundle(folder)
     results = {
         **bundle.card.results,
-        "vote": vote,
+        "pool": list(weighed.pool),
         "weights": list(weighed.weights),
+        "context": list(weighed.context),
         "calibration": calibration.as_dict(),
         "risk": risk.as_dict(),
         "generated": generated,
@@ -83,9 +76,36 @@ def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) ->
     return generated
 
 
+def _weighed(finds: Finds) -> Confidence | None:
+    """What votes, signs and neighbours are worth; None where finds are too few to tell."""
+    from digitlens.evaluation.logistic import fit_logistic
+    from digitlens.evaluation.pool import fit_pool
+    from digitlens.evaluation.votes import all_votes
+    from digitlens.recognition.confidence import Confidence, opinions, signs, surroundings
+
+    votes, digits = all_votes(finds.votes), finds.truth >= 0
+    if not digits.any():
+        note(f"not calibrated: none of {len(digits)} finds is a digit")
+        return None
+    pooled = Confidence(fit_pool(opinions(votes[digits]), finds.truth[digits]))
+    chances = pooled.probabilities(votes)
+    right = chances.argmax(axis=1) == finds.truth
+    if right.all() or not right.any():
+        note(f"not calibrated: of {len(right)} finds, {int(right.sum())} are right")
+        return None
+    alone = replace(pooled, weights=fit_logistic(signs(votes, chances), right))
+    around = [
+        surroundings(page, alone.raw(page, alone.probabilities(page))) for page in finds.votes
+    ]
+    return replace(alone, context=fit_logistic(np.concatenate(around), right))
+
+
 def _answers(finds: Finds, confidence: Confidence) -> tuple[Any, Any]:
-    both = confidence.together(finds.network, finds.classifier)
-    return both, both.argmax(axis=1) == finds.truth
+    """Raw confidences, page by page, and which answers are right."""
+    chances = [confidence.probabilities(page) for page in finds.votes]
+    pairs = zip(finds.votes, chances, strict=True)
+    raw = np.concatenate([confidence.raw(page, rows) for page, rows in pairs])
+    return raw, np.concatenate(chances).argmax(axis=1) == finds.truth
 
 
 def _pages(maker: PageMaker, first: int, count: int, what: str) -> Iterator[Page]:
@@ -99,7 +119,6 @@ def _finds(reader: Any, pages: Iterator[Page]) -> Finds:
 
     def find(pixels: Any) -> Found:
         sight = reader.look(pixels)
-        found = sight.candidates
-        return Found(found.boxes, found.score, found.probabilities, sight.votes)
+        return Found(sight.candidates.boxes, sight.votes)
 
     return collect(find, pages)

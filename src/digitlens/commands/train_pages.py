@@ -11,10 +11,12 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.data.mnist import Split
     from digitlens.data.pages.pages import PageMaker
+    from digitlens.model.page_network import PageNetwork
     from digitlens.training.device import Device
     from digitlens.training.page_recipe import PageRecipe
-    from digitlens.training.page_train import TrainedPages
+    from digitlens.training.steps import Learned
 
+CROPS = "crops"  # folder of the second training in that of the run
 VALIDATION_SEED = 1  # of the validation pages: the same for all recipes, so that losses compare
 
 
@@ -55,13 +57,48 @@ def train_page_reader(
     from digitlens.training.page_train import train_pages
     from digitlens.training.run import MODEL
 
-    note(f"pages: drawing {recipe.validation_pages:,} to validate, then training")
+    note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
     trained = train_pages(recipe, *makers, folder, resume=resume, device=device)
     draw_run(trained.history, folder)
     _export(trained, recipe, makers[1], folder)
+    named = _train_crops(recipe, makers, folder, device)
     note("calibrating on generated pages that nothing was trained or validated with")
     calibrated = calibrate_pages(folder / MODEL, makers[1])
-    return {"run": str(folder), **_result(trained), "calibrated": calibrated}
+    return {"run": str(folder), **_result(trained), "crops": named, "calibrated": calibrated}
+
+
+def _train_crops(
+    recipe: PageRecipe, makers: tuple[PageMaker, PageMaker], folder: Path, device: Device
+) -> dict[str, Any]:
+    """Trains the crop network on what the exported page network finds, and adds it to the model."""
+    import numpy as np
+
+    from digitlens.commands.curves import draw_run
+    from digitlens.data.windows import windows
+    from digitlens.recognition.proposals import Proposals
+    from digitlens.training.checkpoint import STATE
+    from digitlens.training.crop_export import export_crops
+    from digitlens.training.crop_train import train_crops
+    from digitlens.training.run import MODEL
+
+    note("crops: training to look at each of them once more")
+    model, part = folder / MODEL, folder / CROPS
+    find, begun = Proposals(model), (part / STATE).is_file()
+    trained = train_crops(recipe, *makers, find, part, resume=begun, device=device)
+    draw_run(trained.history, part)
+    row = trained.history[-1]
+    results = {
+        "steps": row["step"],
+        "found": row["found"],
+        "right": row["right"],
+        "validation_loss": row["val_loss"],
+        "training_seconds": round(trained.seconds, 2),
+    }
+    page = makers[1].page(0).pixels
+    whole = np.array([[0, 0, page.shape[1], page.shape[0]]], np.float32)
+    boxes = np.concatenate([whole, find(page)[0]])
+    export_crops(trained.network, results, windows(page, boxes), model)
+    return results
 
 
 def page_summary(result: dict[str, Any]) -> str:
@@ -70,11 +107,14 @@ def page_summary(result: dict[str, Any]) -> str:
         f"{result['run']}: on validation pages found {result['found']:.2%} of the digits, read "
         f"{result['right']:.2%} of these right, {result['false_finds']:.2f} false finds a page, "
         f"loss {result['validation_loss']:.4f}, {result['steps']:,} steps, "
-        f"{result['training_seconds']:,.0f} s of training"
+        f"{result['training_seconds']:,.0f} s of training; crops read "
+        f"{result['crops']['right']:.2%} right, {result['crops']['training_seconds']:,.0f} s"
     )
 
 
-def _export(trained: TrainedPages, recipe: PageRecipe, maker: PageMaker, folder: Path) -> None:
+def _export(
+    trained: Learned[PageNetwork], recipe: PageRecipe, maker: PageMaker, folder: Path
+) -> None:
     from digitlens import __version__
     from digitlens.model.bundle import Card
     from digitlens.training.page_export import export_pages
@@ -91,7 +131,7 @@ def _export(trained: TrainedPages, recipe: PageRecipe, maker: PageMaker, folder:
     export_pages(trained.network, card, maker.page(0).pixels, folder / MODEL)
 
 
-def _result(trained: TrainedPages) -> dict[str, Any]:
+def _result(trained: Learned[PageNetwork]) -> dict[str, Any]:
     row = trained.history[-1]
     return {
         "steps": row["step"],

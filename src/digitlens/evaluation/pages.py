@@ -15,14 +15,13 @@ import numpy.typing as npt
 from digitlens.evaluation.calibration import Calibration, fit_calibration
 from digitlens.evaluation.overlap import overlaps
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+from digitlens.evaluation.votes import Votes
 
 OVERLAP = 0.4  # intersection over union from which a box is that of a digit
-VOTES = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0, 1.5)  # weights of the classifier that are tried
 IGNORED = -1
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-Combine = Callable[[float, Floats, Floats], Floats]
 
 
 class Known(Protocol):
@@ -41,15 +40,11 @@ class Found(NamedTuple):
 
     Attributes:
         boxes: float32[N, 4].
-        existence: float32[N]; that a digit is there.
-        network: float32[N, 10]; which one, by the page reader.
-        classifier: float32[N, 10]; by the classifier.
+        votes: On what stands in them.
     """
 
     boxes: Floats
-    existence: Floats
-    network: Floats
-    classifier: Floats
+    votes: Votes
 
 
 @dataclass(frozen=True)
@@ -57,20 +52,14 @@ class Finds:
     """Everything found on many pages.
 
     Attributes:
-        existence: float32[N].
-        network: float32[N, 10].
-        classifier: float32[N, 10].
-        truth: int8[N]; the digit that is there, -1 for none.
+        votes: On the finds of each page.
+        truth: int8[N]; the digit that each find of all pages is, -1 for none.
         total: Digits on the pages.
-        pages: Their number.
     """
 
-    existence: Floats
-    network: Floats
-    classifier: Floats
+    votes: list[Votes]
     truth: npt.NDArray[np.int8]
     total: int
-    pages: int
 
 
 def collect(find: Callable[[npt.NDArray[np.uint8]], Found], pages: Iterable[Known]) -> Finds:
@@ -79,45 +68,16 @@ def collect(find: Callable[[npt.NDArray[np.uint8]], Found], pages: Iterable[Know
     Each digit is given to the surest find that overlaps it; finds on digits that do not count are
     left out.
     """
-    existence: list[Floats] = []
-    network: list[Floats] = []
-    classifier: list[Floats] = []
+    votes: list[Votes] = []
     truths: list[npt.NDArray[np.int8]] = []
-    total = count = 0
+    total = 0
     for page in pages:
         found = find(page.pixels)
         truth, counts = _truth(found, page)
-        existence.append(found.existence[counts])
-        network.append(found.network[counts])
-        classifier.append(found.classifier[counts])
+        votes.append(found.votes[counts])
         truths.append(truth[counts])
         total += int((page.values != IGNORED).sum())
-        count += 1
-    return Finds(
-        np.concatenate(existence),
-        np.concatenate(network),
-        np.concatenate(classifier),
-        np.concatenate(truths),
-        total,
-        count,
-    )
-
-
-def best_vote(finds: Finds, combine: Combine) -> float:
-    """The weight of the classifier with the highest likelihood of the true values.
-
-    Args:
-        finds: On pages that neither network was trained with.
-        combine: From a weight and both probabilities to those of both votes.
-    """
-    real = finds.truth >= 0
-    rows, truth = np.arange(int(real.sum())), finds.truth[real]
-
-    def loss(vote: float) -> float:
-        both = combine(vote, finds.network[real], finds.classifier[real])
-        return float(-np.log(np.maximum(both[rows, truth], 1e-9)).mean())
-
-    return min(VOTES, key=loss)
+    return Finds(votes, np.concatenate(truths), total)
 
 
 def calibrated(
@@ -145,24 +105,24 @@ def summary(finds: Finds, confidence: Floats, right: Flags) -> dict[str, Any]:
     """
     stated, sure = confidence >= 0.5, confidence >= 0.99
     return {
-        "pages": finds.pages,
+        "pages": len(finds.votes),
         "digits": finds.total,
         "recall": float((right & stated).sum() / max(1, finds.total)),
         "precision": float(right[stated].mean()) if stated.any() else None,
         "value_accuracy": float(right[finds.truth >= 0].mean()),
-        "false_finds_per_page": float((stated & (finds.truth < 0)).sum() / finds.pages),
+        "false_finds_per_page": float((stated & (finds.truth < 0)).sum() / len(finds.votes)),
         "stated_99": int(sure.sum()),
         "right_99": float(right[sure].mean()) if sure.any() else None,
     }
 
 
 def _truth(found: Found, page: Known) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    truth = np.full(len(found.existence), -1, np.int8)
+    truth = np.full(len(found.votes.existence), -1, np.int8)
     counts = np.ones(len(truth), bool)
     if not len(page.boxes):
         return truth, counts
     taken = np.zeros(len(page.boxes), bool)
-    for index in np.argsort(-found.existence, kind="stable"):
+    for index in np.argsort(-found.votes.existence, kind="stable"):
         union, _ = overlaps(found.boxes[index], page.boxes)
         free = np.where(taken, 0, union)
         best = int(free.argmax())

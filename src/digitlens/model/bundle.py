@@ -1,4 +1,4 @@
-"""The folder that holds a model: ``model.onnx``, ``model.json``, perhaps ``weights.safetensors``.
+"""The folder that holds a model: ``model.onnx``, ``model.json``, perhaps weights or a second graph.
 
 Knows the files and their hashes; does not know how to run a model.
 """
@@ -18,6 +18,7 @@ FRAMING = 1
 GRAPH = "model.onnx"
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
+CROPS = "crops.onnx"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT = "default"
 CLASSES = tuple("0123456789")
@@ -25,7 +26,7 @@ THRESHOLDS = {"digit": 0.8, "reject": 0.4}
 
 # Types of a card's fields in JSON.
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("name", "version", "sha256", "weights_sha256"), str),
+    **dict.fromkeys(("name", "version", "sha256", "weights_sha256", "crops_sha256"), str),
     **dict.fromkeys(("thresholds", "recipe", "data", "results"), dict),
     "classes": list,
     "temperature": (int, float),
@@ -41,6 +42,7 @@ class Card:
         version: Version of digitlens that exported it.
         sha256: Hash of ``model.onnx``.
         weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
+        crops_sha256: Hash of ``crops.onnx``, the second network of a page reader; empty without.
         classes: The answers, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
         temperature: Softmax temperature inside the graph, fitted on validation data.
@@ -55,6 +57,7 @@ class Card:
     version: str
     sha256: str
     weights_sha256: str = ""
+    crops_sha256: str = ""
     classes: tuple[str, ...] = CLASSES
     framing: int = FRAMING
     temperature: float = 1.0
@@ -107,17 +110,32 @@ def load_bundle(model: str | Path = DEFAULT) -> Bundle:
     """
     folder = find_bundle(model)
     card = load_card(folder)
+    return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
+
+
+def load_crops(bundle: Bundle) -> bytes:
+    """The second graph of a page reader, checked likewise.
+
+    Raises:
+        ModelError: There is none, or it is damaged.
+    """
+    if not bundle.card.crops_sha256:
+        raise ModelError(f"{bundle.folder} has no {CROPS}: it is no page reader, or half trained")
+    return _checked(bundle.folder / CROPS, bundle.card.crops_sha256)
+
+
+def _checked(path: Path, expected: str) -> bytes:
     try:
-        graph = (folder / GRAPH).read_bytes()
+        graph = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{folder / GRAPH} cannot be read ({error}): export it again") from error
+        raise ModelError(f"{path} cannot be read ({error}): export it again") from error
     found = files.sha256(graph)
-    if found != card.sha256:
+    if found != expected:
         raise ModelError(
-            f"{folder / GRAPH} was changed: expected SHA-256 {card.sha256[:12]}…, "
+            f"{path} was changed: expected SHA-256 {expected[:12]}…, "
             f"found {found[:12]}…; restore the folder or export it again"
         )
-    return Bundle(folder, card, graph)
+    return graph
 
 
 def load_card(model: str | Path = DEFAULT) -> Card:

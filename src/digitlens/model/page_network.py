@@ -52,10 +52,10 @@ class PageNetwork(nn.Module):
             paths: Channels of the path down, at strides 4, 8 and 16.
         """
         super().__init__()
-        self.stem = _convolution(3, widths[0], 5, 2)
+        self.stem = convolution(3, widths[0], 5, 2)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                _convolution(before, width, 3, 2), *(_Residual(width) for _ in range(count))
+                convolution(before, width, 3, 2), *(Residual(width) for _ in range(count))
             )
             for before, width, count in zip(widths, widths[1:], blocks, strict=False)
         )
@@ -63,7 +63,7 @@ class PageNetwork(nn.Module):
         self.sides = nn.ModuleList(
             nn.Conv2d(width, path, 1) for width, path in zip(widths[1:4], paths, strict=True)
         )
-        self.merges = nn.ModuleList(_convolution(path, path, 3, 1) for path in paths)
+        self.merges = nn.ModuleList(convolution(path, path, 3, 1) for path in paths)
         self.downs = nn.ModuleList(nn.Conv2d(above, path, 1) for path, above in pairwise(paths))
         self.head = nn.Conv2d(paths[0], 15, 1)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -93,21 +93,23 @@ class PageNetwork(nn.Module):
         return Cells(out[:, 0], out[:, 1:11], out[:, 11:])
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions around which the input is led (He et al., 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = _convolution(width, width, 3, 1)
+        self.first = convolution(width, width, 3, 1)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """float[B, C, H, W] to as many."""
         return functional.relu(x + self.second(self.first(x)))
 
 
-def _convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequential:
+def convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequential:
+    """A convolution, normalised, and its positive part."""
     return nn.Sequential(
         nn.Conv2d(before, width, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(width),

@@ -11,12 +11,16 @@ import numpy.typing as npt
 from digitlens.errors import ModelError
 from digitlens.evaluation.calibration import Calibration
 from digitlens.evaluation.logistic import logistic
+from digitlens.evaluation.pool import pooled
 from digitlens.evaluation.risk import RiskCoverage
+from digitlens.evaluation.votes import VOTERS, Votes
 from digitlens.model.bundle import Card
+from digitlens.recognition.support import support
 
-VOTE = 0.5  # weight of the classifier's logarithms beside the page reader's, unless the card says
-SIGNS = 4  # columns of ``signs``
-_LEAST = 1e-4  # neither vote alone can rule a digit out
+POOL = (0.7, 0.4, 0.15, 0.0, 0.0, 0.0)  # see ``opinions``; unless the card says otherwise
+SIGNS = 7  # columns of ``signs``
+_LEAST = 1e-4  # no vote alone can rule a digit out
+_USUAL = 28.0  # pixels: height of a digit that is neither small nor large
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,25 +30,31 @@ class Confidence:
     """What a page reader's card says of its own scores.
 
     Attributes:
-        vote: Weight of the classifier's vote on the value.
+        pool: Weights of the columns of ``opinions`` on the value.
         weights: A constant and a weight for each column of ``signs``; empty before they are
             fitted.
+        context: A constant, the weight of a candidate's own logit and that of its neighbours';
+            empty likewise.
         calibration: From raw confidence to the probability of being right; None before it is
             fitted.
         risk: Which share of digits is stated at which confidence, and how many of them are wrong.
     """
 
-    vote: float = VOTE
+    pool: tuple[float, ...] = POOL
     weights: tuple[float, ...] = ()
+    context: tuple[float, ...] = ()
     calibration: Calibration | None = None
     risk: RiskCoverage | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        if not 0 <= self.vote < float("inf"):
-            raise ValueError(f"expected a vote of 0 or more, found {self.vote}")
-        if not np.isfinite(self.weights).all():
-            raise ValueError(f"expected finite weights, found {self.weights}")
+        for name, weights, count in (
+            ("pool", self.pool, len(POOL)),
+            ("weights", self.weights, 1 + SIGNS if self.weights else 0),
+            ("context", self.context, 3 if self.context else 0),
+        ):
+            if len(weights) != count or not np.isfinite(weights).all():
+                raise ValueError(f"expected {count} finite numbers as {name}, found {weights}")
 
     @classmethod
     def of(cls, card: Card) -> Confidence:
@@ -56,49 +66,40 @@ class Confidence:
         results: dict[str, Any] = card.results
         try:
             return cls(
-                float(results.get("vote", VOTE)),
-                _weights(results.get("weights", ())),
+                tuple(float(weight) for weight in results.get("pool", POOL)),
+                tuple(float(weight) for weight in results.get("weights", ())),
+                tuple(float(weight) for weight in results.get("context", ())),
                 Calibration.from_dict(results["calibration"]) if "calibration" in results else None,
                 RiskCoverage.from_dict(results["risk"]) if "risk" in results else None,
             )
         except (TypeError, ValueError) as error:
             raise ModelError(f"the card of {card.name} is damaged: {error}") from error
 
-    def together(self, network: Floats, classifier: Floats) -> Floats:
-        """Probabilities of both votes.
+    def probabilities(self, votes: Votes) -> Floats:
+        """float32[N, 10]: of all votes; rows sum to 1."""
+        return pooled(self.pool, opinions(votes)).astype(np.float32)
 
-        Args:
-            network: float32[N, 10]; of the page reader.
-            classifier: float32[N, 10]; of the classifier, on the framed tiles.
-
-        Returns:
-            float32[N, 10]; rows sum to 1.
-        """
-        logs = np.log(np.maximum(network, _LEAST))
-        logs = logs + self.vote * np.log(np.maximum(classifier, _LEAST))
-        chances = np.exp(logs - logs.max(axis=1, keepdims=True, initial=-np.inf))
-        return (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
-
-    def raw(self, existence: Floats, network: Floats, classifier: Floats) -> Floats:
+    def raw(self, votes: Votes, probabilities: Floats) -> Floats:
         """float32[N]: how much speaks for each candidate, 0..1, before calibration.
 
         Args:
-            existence: float32[N]; score of a digit being there.
-            network: float32[N, 10]; which one, by the page reader.
-            classifier: float32[N, 10]; by the classifier.
+            votes: On the candidates of one page.
+            probabilities: float32[N, 10]; of all votes, see ``probabilities``.
         """
-        both = self.together(network, classifier)
         if not self.weights:
-            return (existence * both.max(axis=1, initial=0)).astype(np.float32)
-        found = signs(existence, network, classifier, both)
-        return logistic(self.weights, found).astype(np.float32)
+            exists = np.sqrt(votes.existence * votes.digit)
+            return (exists * probabilities.max(axis=1, initial=0)).astype(np.float32)
+        alone = logistic(self.weights, signs(votes, probabilities))
+        if not self.context:
+            return alone.astype(np.float32)
+        return logistic(self.context, surroundings(votes, alone)).astype(np.float32)
 
-    def values(self, existence: Floats, network: Floats, classifier: Floats) -> Floats:
+    def values(self, votes: Votes, probabilities: Floats) -> Floats:
         """float32[N]: the probability that a digit is there and has its most probable value.
 
         Args: see ``raw``.
         """
-        raw = self.raw(existence, network, classifier)
+        raw = self.raw(votes, probabilities)
         return self.calibration.apply(raw) if self.calibration and len(raw) else raw
 
     def threshold_for(self, target: float) -> float:
@@ -116,35 +117,64 @@ class Confidence:
         return self.risk.threshold_for(target)
 
 
-def signs(existence: Floats, network: Floats, classifier: Floats, both: Floats) -> Floats:
-    """What speaks for a candidate: its score, what each vote gives its value, and their agreement.
-
-    Two networks that saw it in different ways seldom agree on what is no digit.
-
-    Args:
-        existence: float32[N].
-        network: float32[N, 10].
-        classifier: float32[N, 10].
-        both: float32[N, 10]; of both votes.
+def opinions(votes: Votes) -> Floats:
+    """What each voter says of each value; how far each is to be trusted depends on the size.
 
     Returns:
-        float32[N, 4]; logit and logarithms.
+        float32[N, 10, 6]; logarithms of the three voters, then the same times the size.
     """
-    score = np.clip(existence, _LEAST, 1 - _LEAST)
-    rows, value = np.arange(len(both)), both.argmax(axis=1)
-    return np.stack(
-        [
-            np.log(score / (1 - score)),
-            np.log(np.maximum(network[rows, value], _LEAST)),
-            np.log(np.maximum(classifier[rows, value], _LEAST)),
-            np.log(np.maximum((network * classifier).sum(axis=1), _LEAST)),
-        ],
-        axis=1,
-    ).astype(np.float32)
+    logs = _log(votes.names).transpose(0, 2, 1)
+    sizes = _size(votes)[:, None, None]
+    return np.concatenate([logs, sizes * logs], axis=2).astype(np.float32)
 
 
-def _weights(values: Any) -> tuple[float, ...]:
-    weights = tuple(float(value) for value in values)
-    if weights and len(weights) != 1 + SIGNS:
-        raise ValueError(f"expected {1 + SIGNS} weights, found {len(weights)}")
-    return weights
+def signs(votes: Votes, probabilities: Floats) -> Floats:
+    """What speaks for a candidate: both scores, what each voter gives its value, and its size.
+
+    Networks that saw it in different ways seldom agree on what is no digit.
+
+    Args:
+        votes: On the candidates.
+        probabilities: float32[N, 10]; of all votes.
+
+    Returns:
+        float32[N, 7]; logits of the scores, logarithms of the others, the size.
+    """
+    rows, value = np.arange(len(votes)), probabilities.argmax(axis=1)
+    named = [_log(votes.names[rows, voter, value]) for voter in range(len(VOTERS))]
+    columns = [
+        _logit(votes.existence),
+        _logit(votes.digit),
+        _log(probabilities[rows, value]),
+        *named,
+        _size(votes),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def surroundings(votes: Votes, alone: npt.NDArray[np.floating]) -> Floats:
+    """What each candidate is by itself, and what its neighbours are.
+
+    Args:
+        votes: On the candidates of one page.
+        alone: float[N]; the probability that each is right, seen by itself.
+
+    Returns:
+        float32[N, 2]; logits.
+    """
+    own = _logit(alone.astype(np.float32))
+    return np.stack([own, support(votes.boxes, own)], axis=1)
+
+
+def _size(votes: Votes) -> Floats:
+    """0 for a digit of usual height, 1 for one four times as high, -1 for one a quarter so high."""
+    return np.clip(np.log2(np.maximum(votes.height, 1) / _USUAL) / 2, -1, 1.5).astype(np.float32)
+
+
+def _log(chances: Floats) -> Floats:
+    return np.log(np.maximum(chances, _LEAST))
+
+
+def _logit(chances: Floats) -> Floats:
+    inside = np.clip(chances, _LEAST, 1 - _LEAST)
+    return np.log(inside / (1 - inside))

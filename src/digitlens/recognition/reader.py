@@ -11,23 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page, Source, load_image
-from digitlens.data.tiles import to_tiles
+from digitlens.data.windows import Windows
+from digitlens.evaluation.votes import Votes
 from digitlens.model.bundle import DEFAULT
 from digitlens.model.classifier import Classifier
+from digitlens.model.crop_model import CropModel
 from digitlens.model.page_model import PAGES, PageModel
 from digitlens.model.roles import roles
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.confidence import Confidence
-from digitlens.recognition.crops import ink_in
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.looks import Glance, look_around
 from digitlens.recognition.turns import best_turn, turned_back
+from digitlens.recognition.voters import cast_votes
 from digitlens.results import Reading
 
 LEAST = 0.15  # score of a candidate that is looked at closer, and kept as rejected at least
-
-Tiles = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Sight:
 
     Attributes:
         glances: The looks at it.
-        candidates: Places that may hold a digit, with what the page reader makes of them.
-        tiles: uint8[N, 28, 28]; each candidate as the classifier saw it.
-        votes: float32[N, 10]; what the classifier makes of them.
-        probabilities: float32[N, 10]; of both votes.
+        candidates: Places that may hold a digit, with what the page network makes of them.
+        windows: uint8[N, 56, 56, 3]; each candidate as the crop network saw it.
+        votes: What the page network, the crop network and the classifier make of them.
+        probabilities: float32[N, 10]; of all votes.
         confidence: float32[N]; calibrated.
     """
 
     glances: list[Glance]
     candidates: Candidates
-    tiles: Tiles
-    votes: npt.NDArray[np.float32]
+    windows: Windows
+    votes: Votes
     probabilities: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
 
@@ -102,6 +102,7 @@ class DigitReader:
         model, pages = roles(model, pages)
         self.classifier = Classifier(model, threads=threads)
         self.finder = PageModel(pages, threads=threads)
+        self.crops = CropModel(pages, threads=threads)
         self.confidence = Confidence.of(self.finder.card)
         self.thresholds = dict(self.finder.card.thresholds)
         if target_error is not None:
@@ -168,11 +169,10 @@ class DigitReader:
         """
         found, glances = look_around(page, self.finder)
         found = found[found.score >= LEAST]
-        tiles = to_tiles([ink_in(page, box) for box in found.boxes])
-        votes = self.classifier.predict_proba(tiles)
-        probabilities = self.confidence.together(found.probabilities, votes)
-        confidence = self.confidence.values(found.score, found.probabilities, votes)
-        return Sight(glances, found, tiles, votes, probabilities, confidence)
+        cut, votes = cast_votes(page, found, self.crops, self.classifier)
+        probabilities = self.confidence.probabilities(votes)
+        confidence = self.confidence.values(votes, probabilities)
+        return Sight(glances, found, cut, votes, probabilities, confidence)
 
 
 def read(

@@ -105,13 +105,13 @@ def load_page_network(model: str | Path) -> PageNetwork:
 def page_graph(network: PageNetwork) -> bytes:
     """The network as an ONNX graph for pages of any size, with float16 weights."""
     network = copy.deepcopy(network).eval().float()
-    _fuse(network)
+    fuse(network)
     example = torch.zeros(160, 192, 3, dtype=torch.uint8)
     shapes = ({0: 32 * torch.export.Dim("h", min=4), 1: 32 * torch.export.Dim("w", min=4)},)
     model = exported(
         PageGraph(network), example, ["page"], ["score", "probabilities", "box", "heat"], shapes
     )
-    return _halved(model).SerializeToString()
+    return halved(model).SerializeToString()
 
 
 def check_page_graph(network: PageNetwork, graph: bytes, page: Page) -> None:
@@ -133,7 +133,7 @@ def check_page_graph(network: PageNetwork, graph: bytes, page: Page) -> None:
         )
 
 
-def _fuse(module: nn.Module) -> None:
+def fuse(module: nn.Module) -> None:
     """Leads each batch normalisation into the convolution before it."""
     for name, child in module.named_children():
         match list(child) if isinstance(child, nn.Sequential) else []:
@@ -141,10 +141,10 @@ def _fuse(module: nn.Module) -> None:
                 fused = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
                 setattr(module, name, nn.Sequential(fused, *rest))
             case _:
-                _fuse(child)
+                fuse(child)
 
 
-def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     """Keeps large float32 weights as float16, brought back by a Cast when the graph is loaded."""
     casts: list[onnx.NodeProto] = []
     for tensor in model.graph.initializer:

@@ -97,7 +97,7 @@ def batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
         num_workers=workers,
         collate_fn=_collated,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_give_way,
+        worker_init_fn=give_way,
     )
     drawn: Iterable[list[Batch]] = loader
     left = count
@@ -117,9 +117,15 @@ def worker_count(device: str) -> int:
     return max(2, cores // 2 if device == "cpu" else cores - 1)
 
 
-def _give_way(worker: int) -> None:
-    # Training threads wait for each other: one held up by a worker holds up all. Workers have the
-    # machine when the trainer has run out of pages.
+def give_way(worker: int) -> None:
+    """Lets the trainer go first, in a worker that draws pages.
+
+    Training threads wait for each other: one held up by a worker holds up all. Workers have the
+    machine when the trainer has run out of pages.
+
+    Args:
+        worker: Its number.
+    """
     del worker
     if hasattr(os, "nice"):
         os.nice(5)

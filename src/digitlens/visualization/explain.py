@@ -13,6 +13,7 @@ import numpy as np
 
 from digitlens import files
 from digitlens.data.images import Page, shrink
+from digitlens.evaluation.votes import VOTERS
 from digitlens.results import Box, Digit
 from digitlens.visualization.heat import draw_heat
 from digitlens.visualization.marks import Mark, draw_marks, write_picture
@@ -35,7 +36,7 @@ def write_explanation(
     """Writes how a page was read; each file whole or not at all.
 
     ``1-page.png`` is the page, ``2-heat-<size>.png`` each look at it, ``3-boxes.png`` all
-    candidates before judging, ``4-tiles.png`` what the classifier saw of each, ``5-answer.png`` the
+    candidates before judging, ``4-tiles.png`` the ink of each as a tile, ``5-answer.png`` the
     answer, and ``explain.json`` the same in numbers. Where the page was turned, 2, 3 and 4 are of
     the turned page. Heat maps that were written to the folder before and are not of this page are
     removed; nothing else is.
@@ -49,7 +50,7 @@ def write_explanation(
     write_picture(folder / "1-page.png", shrink(examination.page, _LARGEST))
     names = _write_heat(folder, turned, examination.sight.glances)
     write_picture(folder / "3-boxes.png", _boxes(turned, examination))
-    write_picture(folder / "4-tiles.png", _tiles(examination))
+    write_picture(folder / "4-tiles.png", _tiles(turned, examination))
     write_picture(folder / "5-answer.png", draw_reading(examination.page, examination.reading))
     files.write_json(folder / "explain.json", _as_dict(examination, names, thresholds))
 
@@ -87,14 +88,17 @@ def _boxes(turned: Page, examination: Examination) -> Page:
     return draw_marks(turned, marks[::-1], [words])
 
 
-def _tiles(examination: Examination) -> Page:
+def _tiles(turned: Page, examination: Examination) -> Page:
+    from digitlens.recognition.voters import tiles_of  # noqa: PLC0415  (onnxruntime, only if used)
+
     sight = examination.sight
+    tiles = tiles_of(turned, sight.candidates.boxes)
     rows = zip(_answers(examination), sight.probabilities, sight.candidates.score, strict=True)
     titles = [
         f"#{k}  {_said(digit, int(chances.argmax()))}, score {score:.2f}"
         for k, (digit, chances, score) in enumerate(rows, 1)
     ]
-    return draw_tiles(sight.tiles, sight.probabilities, titles)
+    return draw_tiles(tiles, sight.probabilities, titles)
 
 
 def _said(digit: Digit | None, likeliest: int) -> str:
@@ -166,9 +170,9 @@ def _candidates(examination: Examination) -> list[dict[str, Any]]:
             "box": box.as_list(),
             "score": _rounded(found.score[k]),
             "seen": _rounded(found.seen[k]),
+            "digit": _rounded(sight.votes.digit[k]),
             "votes": {
-                "pages": _rounded(found.probabilities[k]),
-                "tile": _rounded(sight.votes[k]),
+                **{name: _rounded(sight.votes.names[k, i]) for i, name in enumerate(VOTERS)},
                 "together": _rounded(sight.probabilities[k]),
             },
             "confidence": _rounded(sight.confidence[k]),

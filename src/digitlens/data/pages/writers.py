@@ -11,10 +11,10 @@ from digitlens.data.mnist import Split
 from digitlens.data.pages.hands import FontHand, Hand, PenHand, WriterHand
 from digitlens.data.pages.writing import Style, draw_style
 
-_MNIST = 0.42  # share of numbers in the hand of a writer of MNIST
-_PEN = 0.18  # share drawn with a pen; the others are set in fonts
+_MNIST = 0.4  # share of numbers in the hand of a writer of MNIST
+_PEN = 0.26  # share drawn with a pen; the others are set in fonts
 _SCRIPT = 0.45  # share of fonts that look handwritten
-_PENNED = 0.25  # share of text with letters that is drawn with a pen
+_PENNED = 0.4  # share of text with letters that is drawn with a pen
 _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
 
 

@@ -1,0 +1,65 @@
+"""Asks each network for its vote on candidates: which digit it is, if it is one at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.data.images import Page
+from digitlens.data.tiles import to_tiles
+from digitlens.data.windows import Windows, windows
+from digitlens.evaluation.votes import Votes
+from digitlens.model.classifier import Classifier
+from digitlens.model.crop_model import NONE, CropModel
+from digitlens.recognition.candidates import Candidates, Floats
+from digitlens.recognition.crops import ink_in
+
+_CERTAIN = 0.95  # probability of a value that two networks agree on: a third is not asked
+_HOPELESS = 0.02  # probability of being a digit: nobody needs to know which
+
+Tiles = npt.NDArray[np.uint8]
+
+
+def cast_votes(
+    page: Page, found: Candidates, crops: CropModel, classifier: Classifier
+) -> tuple[Windows, Votes]:
+    """The votes on candidates, and what the crop network saw of each.
+
+    Framing a tile costs more than both other votes. Where the page and the crop network are certain
+    of the same value, or the crop network of seeing no digit, the classifier is not asked, and the
+    crop network's vote stands for its own.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        found: Candidates, with the votes of the page network.
+        crops: Names what stands in the middle of a window.
+        classifier: Names tiles.
+
+    Returns:
+        uint8[N, 56, 56, 3], and the votes.
+    """
+    cut = windows(page, found.boxes)
+    seen = crops.predict_proba(cut)
+    digit = seen[:, :NONE].sum(axis=1)
+    named = seen[:, :NONE] / np.maximum(digit, np.float32(1e-6))[:, None]
+    tile = named.copy()
+    asked = _asked(found.probabilities, named, digit)
+    tile[asked] = classifier.predict_proba(tiles_of(page, found.boxes[asked]))
+    names = np.stack([found.probabilities, named, tile], axis=1)
+    return cut, Votes(found.score, digit, names, found.boxes)
+
+
+def tiles_of(page: Page, boxes: Floats) -> Tiles:
+    """uint8[N, 28, 28]: what stands in boxes, framed for the classifier.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        boxes: float32[N, 4].
+    """
+    return to_tiles([ink_in(page, box) for box in boxes])
+
+
+def _asked(network: Floats, crop: Floats, digit: Floats) -> npt.NDArray[np.intp]:
+    agreed = network.argmax(axis=1) == crop.argmax(axis=1)
+    certain = agreed & (np.minimum(network.max(axis=1), crop.max(axis=1)) > _CERTAIN)
+    return np.flatnonzero(~certain & (digit > _HOPELESS))

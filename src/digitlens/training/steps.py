@@ -1,0 +1,202 @@
+"""One loop of steps for networks that learn from drawn pages, whose number has no end.
+
+Pages have numbers, and what a page shows follows from the recipe's seed and its number alone. So a
+run that goes on from a checkpoint sees the pages that it would have seen, whoever draws them.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from digitlens.progress import work_bar
+from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
+from digitlens.training.device import Device
+from digitlens.training.schedule import Schedule, learning_rate
+
+N = TypeVar("N", bound=nn.Module)
+B = TypeVar("B", bound=tuple[Tensor, ...])
+
+
+class Lesson(Protocol[N, B]):
+    """What is learned: a network, what it is shown, and what is wanted of it.
+
+    Batches are named tuples of tensors; the first holds pictures, [B, 3, H, W].
+    """
+
+    def network(self) -> N:
+        """A network with freshly drawn weights."""
+        ...
+
+    def batches(self, step: int) -> Iterable[B]:
+        """What is shown from a step on."""
+        ...
+
+    def held_out(self) -> list[B]:
+        """What is validated with."""
+        ...
+
+    def losses(self, network: N, batch: B, device: Device) -> dict[str, Tensor]:
+        """What is made small, first, and what it consists of, by name."""
+        ...
+
+    def score(self, network: N, batches: Iterable[B]) -> Row:
+        """Scores of a network, which is left in evaluation mode; ``val_loss`` among them."""
+        ...
+
+    def state(self, row: Row) -> str:
+        """The scores that a progress bar has room for."""
+        ...
+
+
+@dataclass(frozen=True)
+class Learned(Generic[N]):
+    """A trained network.
+
+    Attributes:
+        network: The moving average at the last step, float32, on the CPU, in evaluation mode. The
+            learning rate ends near zero there, so that the last is the best but for chance, and no
+            step is chosen by what measures it.
+        history: One row for each validation.
+        seconds: Time spent training, validation included, drawing what it validates with not.
+    """
+
+    network: N
+    history: list[Row]
+    seconds: float
+
+
+def take_steps(  # noqa: PLR0913  (what is learned, how, where)
+    lesson: Lesson[N, B],
+    schedule: Schedule,
+    folder: Path,
+    device: Device,
+    *,
+    recipe: str,
+    seed: int,
+    resume: bool,
+) -> Learned[N]:
+    """Trains until the steps are over.
+
+    From the first step on the folder holds all that is needed to go on: a run that was stopped and
+    resumed ends with the same weights, bit for bit on the same machine, as one that was not.
+
+    Args:
+        lesson: What is learned.
+        schedule: In which steps.
+        folder: Receives the state and ``history.jsonl``.
+        device: Where to train.
+        recipe: All that decides the weights, as text; a run goes on with no other.
+        seed: Of the first weights.
+        resume: Go on from the state in the folder.
+
+    Raises:
+        DataError: There is nothing to resume, or it belongs to another recipe.
+    """
+    torch.manual_seed(seed)
+    # First, because it takes one number of torch's: the first weights are those that follow it.
+    held_out = lesson.held_out()
+    network = device.placed(lesson.network())
+    averaged = copy.deepcopy(network)
+    modules: dict[str, nn.Module] = {"network": network, "averaged": averaged}
+    optimizer = _new_optimizer(schedule, network)
+    progress = Progress(recipe)
+    if resume:
+        progress = load_state(folder, recipe, modules, optimizer)
+    else:
+        save_state(folder, progress, modules, optimizer)
+
+    step = _steps_done(progress)
+    losses: list[dict[str, Tensor]] = []
+    start = time.perf_counter()
+    with work_bar("{task.fields[state]}") as bar:
+        task = bar.add_task("training", total=schedule.steps, completed=step, state="")
+        for drawn in lesson.batches(step) if step < schedule.steps else ():
+            torch.manual_seed(
+                (seed << 24) + step
+            )  # of dropout: it must not depend on a stop before
+            rate = learning_rate(schedule, step)
+            parts = lesson.losses(network, _moved(drawn, device), device)
+            _descend(network, optimizer, next(iter(parts.values())), rate, schedule.clip)
+            losses.append({name: part.detach() for name, part in parts.items()})
+            step += 1
+            _update_average(averaged, network, schedule.average, step)
+            if step % 10 == 0:
+                bar.update(task, completed=step, state=_state(lesson, progress, losses[-1]))
+            if step % schedule.check_every == 0 or step == schedule.steps:
+                row = {"step": step, **_means(losses), "learning_rate": rate}
+                with device.reduced():
+                    row |= lesson.score(averaged, (_moved(each, device) for each in held_out))
+                row["seconds"] = time.perf_counter() - start
+                progress.history.append(row)
+                save_state(folder, progress, modules, optimizer)
+                write_history(folder, progress.history)
+                losses, start = [], time.perf_counter()
+
+    kept = lesson.network()
+    kept.load_state_dict(averaged.state_dict())
+    seconds = sum(row["seconds"] for row in progress.history)
+    return Learned(kept.eval(), progress.history, seconds)
+
+
+def _descend(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float
+) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimizer.step()
+
+
+def _moved(batch: B, device: Device) -> B:
+    """On the device, the pictures channels last."""
+    pictures, *others = (part.to(device.name) for part in batch)
+    return type(batch)(pictures.contiguous(memory_format=torch.channels_last), *others)
+
+
+def _new_optimizer(schedule: Schedule, network: nn.Module) -> torch.optim.Optimizer:
+    """AdamW that decays weights; a decayed scale or offset would only fight its normalisation."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.99))
+
+
+@torch.no_grad()
+def _update_average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Moves the average, statistics included, towards the network; faster in the first steps."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    news = network.state_dict().values()
+    for old, new in zip(averaged.state_dict().values(), news, strict=True):
+        if old.dtype.is_floating_point:
+            old.lerp_(new, weight)
+        else:
+            old.copy_(new)
+
+
+def _steps_done(progress: Progress) -> int:
+    return int(progress.history[-1]["step"]) if progress.history else 0
+
+
+def _means(losses: Sequence[dict[str, Tensor]]) -> Row:
+    return {name: torch.stack([each[name] for each in losses]).mean().item() for name in losses[0]}
+
+
+def _state(lesson: Lesson[N, B], progress: Progress, losses: dict[str, Tensor]) -> str:
+    loss = next(iter(losses.values())).item()
+    validated = ""
+    if progress.history:
+        row = progress.history[-1]
+        validated = f"  validation {row['val_loss']:.3f}, {lesson.state(row)}"
+    return f"loss {loss:.3f}{validated}"
