@@ -18,6 +18,7 @@ from digitlens.commands.read import predict, read
 from digitlens.data.documents import Document
 from digitlens.data.images import load_image
 from digitlens.errors import ModelError
+from digitlens.evaluation.votes import Votes
 from digitlens.files import sha256
 from digitlens.model.bundle import Card, write_bundle
 from digitlens.recognition.candidates import Candidates
@@ -59,9 +60,10 @@ class BarReader:
         found = Candidates(score, votes, boxes, score)
         lines = compose(found, votes, score, page.shape[1::-1], self.thresholds)
         lines = fitted(lines, expect, self.thresholds) if expect else lines
-        tiles = np.zeros((len(bars), 28, 28), np.uint8)
+        windows = np.zeros((len(bars), 56, 56, 3), np.uint8)
+        cast = Votes(score, score, np.stack([votes] * 3, axis=1), boxes)
         reading = Reading(lines, page.shape[1], page.shape[0], "bars", "0" * 64)
-        return Examination(page, 0, Sight([], found, tiles, votes, votes, score), reading)
+        return Examination(page, 0, Sight([], found, windows, cast, votes, score), reading)
 
 
 def found_bars(gray):

@@ -9,11 +9,12 @@ from PIL import Image
 
 import digitlens
 from digitlens.errors import ImageError, ModelError
-from digitlens.model.bundle import load_bundle, write_bundle
+from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.reader import LEAST, DigitReader, read
+from digitlens.recognition.voters import tiles_of
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
         "total": 10000}  # fmt: skip
@@ -42,6 +43,7 @@ def pages_with(tmp_path):
 
     def pages_with(**changes):
         shipped = load_bundle(PAGES)
+        (tmp_path / CROPS).write_bytes(load_crops(shipped))
         write_bundle(tmp_path, replace(shipped.card, **changes), shipped.graph)
         return tmp_path
 
@@ -102,7 +104,7 @@ def test_an_examination_keeps_what_led_to_the_reading(reader, page):
 def test_the_classifier_sees_the_digits_framed_as_tiles(reader, page):
     found = reader.examine(page).sight
     sure = found.confidence > 0.5
-    tiles = found.tiles[sure]
+    tiles = tiles_of(page, found.candidates.boxes[sure])
     assert len(tiles) == 4
     assert (tiles.max(axis=(1, 2)) == 255).all()
     assert (np.median(tiles, axis=(1, 2)) == 0).all()
@@ -226,7 +228,7 @@ def test_the_shipped_page_reader_is_calibrated():
 
 def test_a_damaged_card_is_refused(pages_with):
     with pytest.raises(ModelError, match="the card of pages is damaged"):
-        DigitReader(pages=pages_with(results={"vote": "strong"}))
+        DigitReader(pages=pages_with(results={"pool": "strong"}))
 
 
 @pytest.mark.mnist

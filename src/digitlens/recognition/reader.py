@@ -18,7 +18,7 @@ from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
 from digitlens.model.page_model import PAGES, PageModel
 from digitlens.model.roles import roles
-from digitlens.recognition.candidates import Candidates
+from digitlens.recognition.candidates import Candidates, without_doubles
 from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.confidence import Confidence
 from digitlens.recognition.expect import Pattern
@@ -172,7 +172,10 @@ class DigitReader:
         cut, votes = cast_votes(page, found, self.crops, self.classifier)
         probabilities = self.confidence.probabilities(votes)
         confidence = self.confidence.values(votes, probabilities)
-        return Sight(glances, found, cut, votes, probabilities, confidence)
+        kept = without_doubles(found.boxes, probabilities.argmax(axis=1), confidence)
+        return Sight(
+            glances, found[kept], cut[kept], votes[kept], probabilities[kept], confidence[kept]
+        )
 
 
 def read(
