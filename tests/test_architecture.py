@@ -44,7 +44,7 @@ HOMES = {
         "visualization.samples",
         "visualization.sheet",
     ),
-    "cv2": ("data.pages.", "training.page_stream", "training.crop_stream"),
+    "cv2": ("data.pages.", "training.page_stream"),
     "pypdfium2": ("data.photo",),
     "pillow_heif": ("data.photo",),
     "matplotlib": (

@@ -3,7 +3,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from digitlens.evaluation.pages import Found, calibrated, collect, summary
+from digitlens.evaluation.pages import calibrated, collect, summary
 from digitlens.evaluation.votes import Votes
 
 
@@ -28,7 +28,7 @@ def chances(*values):
 def found(boxes, existence, values):
     names = np.repeat(chances(*values)[:, None], 3, axis=1)
     score, around = np.array(existence, np.float32), np.array(boxes, np.float32)
-    return Found(around, Votes(score, score, names, around))
+    return Votes(score, score, names, around)
 
 
 def test_each_digit_is_given_to_the_surest_find_that_overlaps_it():

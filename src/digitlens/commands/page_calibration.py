@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digitlens.data.pages.pages import Page, PageMaker
     from digitlens.evaluation.pages import Finds
     from digitlens.recognition.confidence import Confidence
+    from digitlens.recognition.reader import DigitReader
 
 PAGES = 2400  # half of them to calibrate, half to measure
 FIRST = 1_000_000  # their numbers begin here; those of the validation pages do not come so far
@@ -30,8 +31,8 @@ def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) ->
     """Fits votes and calibration on half of the pages, measures on the other half.
 
     Args:
-        folder: The model's; its card gets ``pool``, ``weights``, ``calibration``, ``risk`` and
-            ``generated``.
+        folder: The model's; its card gets ``pool``, ``weights``, ``context``, ``calibration``,
+            ``risk`` and ``generated``.
         maker: Draws pages with digits and fonts that the model was not trained with.
         count: Pages; ``PAGES`` unless told.
 
@@ -114,11 +115,7 @@ def _pages(maker: PageMaker, first: int, count: int, what: str) -> Iterator[Page
             yield maker.page(first + index, side=SIDES[index % len(SIDES)])
 
 
-def _finds(reader: Any, pages: Iterator[Page]) -> Finds:
-    from digitlens.evaluation.pages import Found, collect
+def _finds(reader: DigitReader, pages: Iterator[Page]) -> Finds:
+    from digitlens.evaluation.pages import collect
 
-    def find(pixels: Any) -> Found:
-        sight = reader.look(pixels)
-        return Found(sight.candidates.boxes, sight.votes)
-
-    return collect(find, pages)
+    return collect(lambda pixels: reader.look(pixels).votes, pages)

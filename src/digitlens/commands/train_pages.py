@@ -86,14 +86,7 @@ def _train_crops(
     find, begun = Proposals(model), (part / STATE).is_file()
     trained = train_crops(recipe, *makers, find, part, resume=begun, device=device)
     draw_run(trained.history, part)
-    row = trained.history[-1]
-    results = {
-        "steps": row["step"],
-        "found": row["found"],
-        "right": row["right"],
-        "validation_loss": row["val_loss"],
-        "training_seconds": round(trained.seconds, 2),
-    }
+    results = _result(trained)
     page = makers[1].page(0).pixels
     whole = np.array([[0, 0, page.shape[1], page.shape[0]]], np.float32)
     boxes = np.concatenate([whole, find(page)[0]])
@@ -131,13 +124,13 @@ def _export(
     export_pages(trained.network, card, maker.page(0).pixels, folder / MODEL)
 
 
-def _result(trained: Learned[PageNetwork]) -> dict[str, Any]:
+def _result(trained: Learned[Any]) -> dict[str, Any]:
+    """What was measured at the last validation of either network."""
     row = trained.history[-1]
+    shares = {name: row[name] for name in ("found", "right", "false_finds") if name in row}
     return {
         "steps": row["step"],
-        "found": row["found"],
-        "right": row["right"],
-        "false_finds": row["false_finds"],
+        **shares,
         "validation_loss": row["val_loss"],
         "training_seconds": round(trained.seconds, 2),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_RIDGE = 1e-3  # pulls weights to 0, a little: signs that always agree would have no unique weights
-_STEPS = 50
+from digitlens.evaluation.newton import Weights, most_likely
+
+_RIDGE = 1e-3
 
 Floats = npt.NDArray[np.floating]
 
@@ -31,17 +32,12 @@ def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float,
     if right.all() or not right.any():
         raise ValueError("expected right and wrong answers, found only one of both")
     x = np.hstack([np.ones((len(features), 1)), features.astype(np.float64)])
-    weights = np.zeros(x.shape[1])
-    ridge = _RIDGE * np.eye(len(weights))
-    for _ in range(_STEPS):
+
+    def derivatives(weights: Weights) -> tuple[Weights, Weights]:
         chance = logistic(weights, features)
-        slope = x.T @ (right - chance) - ridge @ weights
-        curve = (x * (chance * (1 - chance))[:, None]).T @ x + ridge
-        step = np.linalg.solve(curve, slope)
-        weights += step
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    return tuple(float(weight) for weight in weights)
+        return x.T @ (right - chance), (x * (chance * (1 - chance))[:, None]).T @ x
+
+    return most_likely(derivatives, x.shape[1], _RIDGE)
 
 
 def logistic(weights: Floats | tuple[float, ...], features: Floats) -> npt.NDArray[np.float64]:

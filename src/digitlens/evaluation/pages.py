@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,18 +35,6 @@ class Known(Protocol):
     def values(self) -> npt.NDArray[np.int8]: ...  # noqa: D102
 
 
-class Found(NamedTuple):
-    """What was found on a page.
-
-    Attributes:
-        boxes: float32[N, 4].
-        votes: On what stands in them.
-    """
-
-    boxes: Floats
-    votes: Votes
-
-
 @dataclass(frozen=True)
 class Finds:
     """Everything found on many pages.
@@ -62,7 +50,7 @@ class Finds:
     total: int
 
 
-def collect(find: Callable[[npt.NDArray[np.uint8]], Found], pages: Iterable[Known]) -> Finds:
+def collect(find: Callable[[npt.NDArray[np.uint8]], Votes], pages: Iterable[Known]) -> Finds:
     """Finds digits on pages and compares them with what is there.
 
     Each digit is given to the surest find that overlaps it; finds on digits that do not count are
@@ -74,7 +62,7 @@ def collect(find: Callable[[npt.NDArray[np.uint8]], Found], pages: Iterable[Know
     for page in pages:
         found = find(page.pixels)
         truth, counts = _truth(found, page)
-        votes.append(found.votes[counts])
+        votes.append(found[counts])
         truths.append(truth[counts])
         total += int((page.values != IGNORED).sum())
     return Finds(votes, np.concatenate(truths), total)
@@ -116,13 +104,13 @@ def summary(finds: Finds, confidence: Floats, right: Flags) -> dict[str, Any]:
     }
 
 
-def _truth(found: Found, page: Known) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    truth = np.full(len(found.votes.existence), -1, np.int8)
+def _truth(found: Votes, page: Known) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+    truth = np.full(len(found), -1, np.int8)
     counts = np.ones(len(truth), bool)
     if not len(page.boxes):
         return truth, counts
     taken = np.zeros(len(page.boxes), bool)
-    for index in np.argsort(-found.votes.existence, kind="stable"):
+    for index in np.argsort(-found.existence, kind="stable"):
         union, _ = overlaps(found.boxes[index], page.boxes)
         free = np.where(taken, 0, union)
         best = int(free.argmax())

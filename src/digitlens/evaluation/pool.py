@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_RIDGE = 0.01  # pulls weights to 0, a little: voters that always agree would have no unique ones
-_STEPS = 50
+from digitlens.evaluation.newton import Weights, most_likely
+
+_RIDGE = 0.01
 
 Floats = npt.NDArray[np.floating]
 
@@ -31,18 +32,15 @@ def fit_pool(logs: Floats, truth: npt.NDArray[np.integer]) -> tuple[float, ...]:
             f"expected logarithms [N, K, D] and N values, found {list(logs.shape)} and {len(truth)}"
         )
     x = logs.astype(np.float64)
-    rows, weights = np.arange(len(x)), np.zeros(x.shape[2])
-    ridge = _RIDGE * np.eye(len(weights))
-    for _ in range(_STEPS):
+    rows = np.arange(len(x))
+
+    def derivatives(weights: Weights) -> tuple[Weights, Weights]:
         chances = pooled(weights, x)
         mean = np.einsum("nk,nkd->nd", chances, x)
-        slope = (x[rows, truth] - mean).sum(axis=0) - ridge @ weights
-        curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean + ridge
-        step = np.linalg.solve(curve, slope)
-        weights += step
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    return tuple(float(weight) for weight in weights)
+        curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean
+        return (x[rows, truth] - mean).sum(axis=0), curve
+
+    return most_likely(derivatives, x.shape[2], _RIDGE)
 
 
 def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:

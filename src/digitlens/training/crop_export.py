@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from digitlens import files
 from digitlens.data.windows import SIDE
-from digitlens.errors import ModelError
 from digitlens.model.bundle import CROPS, Card, load_bundle, write_bundle
 from digitlens.model.classifier import open_session
 from digitlens.model.crop_network import CropNetwork
-from digitlens.training.export import exported
+from digitlens.training.export import check_difference, exported
 from digitlens.training.page_export import AGREEMENT, fuse, halved
 
 
@@ -76,9 +75,4 @@ def check_crop_graph(network: CropNetwork, graph: bytes, windows: npt.NDArray[np
     with torch.inference_mode():
         expected = CropGraph(network.eval())(torch.from_numpy(windows)).numpy()
     found = open_session(graph, name="the exported graph").run(None, {"windows": windows})[0]
-    difference = float(np.abs(expected - found).max())
-    if not difference < AGREEMENT:
-        raise ModelError(
-            f"the exported graph differs from the network by {difference:.2g} in a probability, "
-            f"expected less than {AGREEMENT:g}: nothing was written"
-        )
+    check_difference(expected, found, AGREEMENT, "in a probability")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from digitlens.data.pages.pages import Page, PageMaker
 from digitlens.data.pages.sheet import IGNORED
 from digitlens.data.windows import windows
 from digitlens.evaluation.overlap import overlaps
 from digitlens.model.crop_model import NONE
-from digitlens.training.page_stream import give_way
+from digitlens.training.page_stream import view_batches
 
 MOST = 10  # windows of one page with a digit in the middle, and as many without
 _SAME, _OTHER = 0.5, 0.3  # overlap from which a box is a digit's, and below which it is not
@@ -141,30 +139,25 @@ class CropStream:
     size: int
     workers: int
 
-    def batches(self, first: int, count: int, views: int) -> Iterator[Crops]:
+    def batches(self, first: int, count: int, views: int, skip: int = 0) -> Iterator[Crops]:
         """Batches of windows of the pages ``first``, ``first + 1``, ... in order.
 
         Args:
             first: Number of the first page.
             count: Batches.
             views: Batches that use the same pages, other windows or the same ones a little moved.
+            skip: Batches at the start that are not wanted.
         """
-        sets = -(-count // views)
-        cv2.setNumThreads(0)  # a forked worker would wait for threads that stay with its parent
-        loader: DataLoader[Any] = DataLoader(  # collated, its items are of another type
+        return view_batches(
             _Views(self.maker, self.find, self.side, views),
-            batch_size=self.size,
-            sampler=range(first, first + sets * self.size),
-            num_workers=self.workers,
-            collate_fn=_collated,
-            prefetch_factor=4 if self.workers else None,
-            worker_init_fn=give_way,
+            _stacked,
+            first,
+            count,
+            size=self.size,
+            views=views,
+            skip=skip,
+            workers=self.workers,
         )
-        return islice(chain.from_iterable(loader), count)
-
-
-def _collated(items: list[list[Samples]]) -> list[Crops]:
-    return [_stacked([item[view] for item in items]) for view in range(len(items[0]))]
 
 
 def _stacked(items: list[Samples]) -> Crops:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -116,11 +115,8 @@ class _CropLesson:
 
     def batches(self, step: int) -> Iterator[Crops]:
         """The batches from ``step`` on; pages of which some views were used start anew."""
-        views = self.recipe.crop_views
-        sets, used = divmod(step, views)
-        first = FIRST + sets * self.recipe.crop_pages
-        count = self.recipe.crop_steps - sets * views
-        return islice(self.training.batches(first, count, views), used, None)
+        recipe = self.recipe
+        return self.training.batches(FIRST, recipe.crop_steps, recipe.crop_views, skip=step)
 
     def held_out(self) -> list[Crops]:
         return list(self.validation.batches(FIRST_VALIDATION, VALIDATION_BATCHES, 1))

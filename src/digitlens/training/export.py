@@ -26,6 +26,8 @@ from digitlens.model.network import DigitNetwork, predict_logits
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
 
+Floats = npt.NDArray[np.float32]
+
 OPSET = 18  # read by onnxruntime 1.14 (2023) and later
 AGREEMENT = 1e-4
 CHECKED_TILES = 1000
@@ -135,11 +137,23 @@ def check_agreement(model: nn.Module, graph: bytes, tiles: npt.NDArray[np.uint8]
     with torch.inference_mode():
         expected = model(torch.from_numpy(tiles)).numpy()
     found = open_session(graph, name="the exported graph").run(None, {"tiles": tiles})[0]
+    check_difference(expected, found, AGREEMENT, f"on {len(tiles)} tiles")
+
+
+def check_difference(expected: Floats, found: Floats, limit: float, where: str) -> None:
+    """Raises ModelError unless what a graph gives is near what its network gives.
+
+    Args:
+        expected: Of the network.
+        found: Of the graph, of the same shape.
+        limit: Differences are below it.
+        where: In what they differ, for the error.
+    """
     difference = float(np.abs(expected - found).max())
-    if not difference < AGREEMENT:
+    if not difference < limit:
         raise ModelError(
-            f"the exported graph differs from the network by {difference:.2g} on {len(tiles)} "
-            f"tiles, expected less than {AGREEMENT:g}: nothing was written"
+            f"the exported graph differs from the network by {difference:.2g} {where}, "
+            f"expected less than {limit:g}: nothing was written"
         )
 
 

@@ -17,7 +17,7 @@ from digitlens.errors import ModelError
 from digitlens.model.bundle import Card, load_bundle
 from digitlens.model.classifier import open_session
 from digitlens.model.page_network import STRIDE, PageNetwork
-from digitlens.training.export import exported, load_weights, write_model
+from digitlens.training.export import check_difference, exported, load_weights, write_model
 from digitlens.training.page_train import page_network
 from digitlens.training.recipes import page_recipe_from
 
@@ -125,12 +125,7 @@ def check_page_graph(network: PageNetwork, graph: bytes, page: Page) -> None:
     with torch.inference_mode():
         expected = PageGraph(network.eval())(torch.from_numpy(page))
     found = open_session(graph, name="the exported graph").run(None, {"page": page})
-    difference = float(np.abs(expected[3].numpy() - found[3]).max())
-    if not difference < AGREEMENT:
-        raise ModelError(
-            f"the exported graph differs from the network by {difference:.2g} in the score of a "
-            f"cell, expected less than {AGREEMENT:g}: nothing was written"
-        )
+    check_difference(expected[3].numpy(), found[3], AGREEMENT, "in the score of a cell")
 
 
 def fuse(module: nn.Module) -> None:

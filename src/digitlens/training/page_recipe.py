@@ -14,7 +14,7 @@ from digitlens.training.settings import PRECISIONS, VALIDATIONS, Settings, Valid
 
 ARCHITECTURE = "pages"  # what tells a recipe of a page reader from one of a tile network
 _COUNTS = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one a stage
-MOST_STAGES = 5  # of the crop network: its windows can be halved so often
+_MOST_STAGES = 5  # of the crop network: its windows can be halved so often
 _MULTIPLE = 32  # pixels; the network halves a page five times
 
 
@@ -111,9 +111,9 @@ class PageRecipe(Settings):
             found.append(f"side: expected a multiple of {_MULTIPLE}, found {self.side}")
         if not {"crop_widths", "crop_blocks"} & mistyped:
             stages = len(self.crop_widths)
-            if not 2 <= stages <= MOST_STAGES or len(self.crop_blocks) != stages - 1:
+            if not 2 <= stages <= _MOST_STAGES or len(self.crop_blocks) != stages - 1:
                 found.append(
-                    f"crop_widths, crop_blocks: expected 2 to {MOST_STAGES} widths and one number "
+                    f"crop_widths, crop_blocks: expected 2 to {_MOST_STAGES} widths and one number "
                     f"of blocks less, found {stages} and {len(self.crop_blocks)}"
                 )
         return sorted(found)

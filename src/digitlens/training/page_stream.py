@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, islice
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +21,9 @@ from digitlens.training.page_targets import Targets, targets_of
 
 MARGIN = 16  # pixels that a page is drawn larger, for two different cuts
 _SEEN = 0.55  # share of a box that must be left by a cut
+
+T = TypeVar("T")
+B = TypeVar("B")
 
 
 class Batch(NamedTuple):
@@ -76,6 +81,7 @@ def batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
     side: int,
     workers: int,
     views: int,
+    skip: int = 0,
 ) -> Iterator[Batch]:
     """Batches of pages ``first``, ``first + 1``, ... in order, whatever the number of workers.
 
@@ -87,24 +93,56 @@ def batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
         side: Of the pages, in pixels, a multiple of 32.
         workers: Processes; 0 draws here.
         views: How often each page is used.
+        skip: Batches at the start that are not wanted.
     """
+    return view_batches(
+        _Views(maker, side, views),
+        _stacked,
+        first,
+        count,
+        size=batch_size,
+        views=views,
+        skip=skip,
+        workers=workers,
+    )
+
+
+def view_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
+    drawn: Dataset[list[T]],
+    stack: Callable[[list[T]], B],
+    first: int,
+    count: int,
+    *,
+    size: int,
+    views: int,
+    skip: int,
+    workers: int,
+) -> Iterator[B]:
+    """Batches of the views of pages ``first``, ``first + 1``, ..., whatever the number of workers.
+
+    Args:
+        drawn: From the number of a page to its views.
+        stack: Makes a batch of one view of each of some pages.
+        first: Number of the first page.
+        count: Batches; each set of ``size`` pages gives ``views`` of them.
+        size: Pages in a batch.
+        views: How often each page is used.
+        skip: Batches at the start that are not wanted; only pages that follow them are drawn.
+        workers: Processes; 0 draws here.
+    """
+    begun, used = divmod(skip, views)
     sets = -(-count // views)
     cv2.setNumThreads(0)  # a forked worker would wait for threads that stay with its parent
     loader: DataLoader[Any] = DataLoader(  # collated, its items are of another type
-        _Views(maker, side, views),
-        batch_size=batch_size,
-        sampler=range(first, first + sets * batch_size),
+        drawn,
+        batch_size=size,
+        sampler=range(first + begun * size, first + sets * size),
         num_workers=workers,
-        collate_fn=_collated,
+        collate_fn=partial(_collated, stack),
         prefetch_factor=4 if workers else None,
-        worker_init_fn=give_way,
+        worker_init_fn=_give_way,
     )
-    drawn: Iterable[list[Batch]] = loader
-    left = count
-    for same in drawn:
-        for batch in same[:left]:
-            left -= 1
-            yield batch
+    return islice(chain.from_iterable(loader), used, used + count - skip)
 
 
 def worker_count(device: str) -> int:
@@ -117,7 +155,7 @@ def worker_count(device: str) -> int:
     return max(2, cores // 2 if device == "cpu" else cores - 1)
 
 
-def give_way(worker: int) -> None:
+def _give_way(worker: int) -> None:
     """Lets the trainer go first, in a worker that draws pages.
 
     Training threads wait for each other: one held up by a worker holds up all. Workers have the
@@ -132,8 +170,8 @@ def give_way(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _collated(items: list[list[tuple[npt.NDArray[np.uint8], Targets]]]) -> list[Batch]:
-    return [_stacked([item[view] for item in items]) for view in range(len(items[0]))]
+def _collated(stack: Callable[[list[T]], B], items: list[list[T]]) -> list[B]:
+    return [stack([item[view] for item in items]) for view in range(len(items[0]))]
 
 
 def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> Batch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
@@ -77,17 +76,16 @@ class _Pages:
     def batches(self, step: int) -> Iterator[Batch]:
         """The batches from ``step`` on; pages of which some views were used start anew."""
         recipe = self.recipe
-        sets, used = divmod(step, recipe.views)
-        stream = batches(
+        return batches(
             self.training,
-            sets * recipe.batch_size,
-            recipe.steps - sets * recipe.views,
+            0,
+            recipe.steps,
             batch_size=recipe.batch_size,
             side=recipe.side,
             workers=self.workers,
             views=recipe.views,
+            skip=step,
         )
-        return islice(stream, used, None)
 
     def held_out(self) -> list[Batch]:
         """All validation pages, each once; the last batch may be smaller."""

@@ -119,9 +119,7 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
     with work_bar("{task.fields[state]}") as bar:
         task = bar.add_task("training", total=schedule.steps, completed=step, state="")
         for drawn in lesson.batches(step) if step < schedule.steps else ():
-            torch.manual_seed(
-                (seed << 24) + step
-            )  # of dropout: it must not depend on a stop before
+            torch.manual_seed((seed << 24) + step)  # dropout is the same after a stop
             rate = learning_rate(schedule, step)
             parts = lesson.losses(network, _moved(drawn, device), device)
             _descend(network, optimizer, next(iter(parts.values())), rate, schedule.clip)
