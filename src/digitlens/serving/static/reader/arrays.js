@@ -1,0 +1,87 @@
+// What NumPy does with numbers and short arrays, as far as reading needs it: same rounding, same ties.
+
+/** To the nearest whole number, halves to the even one, as np.rint and Python's round. */
+export function rint(value) {
+  const low = Math.floor(value);
+  const rest = value - low;
+  if (rest !== 0.5) return rest < 0.5 ? low : low + 1;
+  return low % 2 === 0 ? low : low + 1;
+}
+
+/** The value, or the nearest end of the range; the high end where the range is empty. */
+export function clip(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** Indices from the lowest to the highest key; equal keys keep their order. */
+export function argsort(keys) {
+  return Array.from(keys, (_, i) => i).sort((a, b) => keys[a] - keys[b]);
+}
+
+/** Indices from the highest to the lowest key; equal keys keep their order. */
+export function argsortDown(keys) {
+  return Array.from(keys, (_, i) => i).sort((a, b) => keys[b] - keys[a]);
+}
+
+/** Index of the first largest value; -1 of nothing. */
+export function argmax(values) {
+  let best = values.length ? 0 : -1;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}
+
+/** The largest value, at least `initial`. */
+export function max(values, initial = -Infinity) {
+  let best = initial;
+  for (const value of values) if (value > best) best = value;
+  return best;
+}
+
+export function sum(values) {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+export function mean(values) {
+  return sum(values) / values.length;
+}
+
+/** The middle value, or the mean of both; NaN of nothing. */
+export function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/** Quantiles by straight lines between neighbours, the method "linear" of np.quantile. */
+export function quantiles(values, shares) {
+  const sorted = Float64Array.from(values).sort();
+  return shares.map((share) => {
+    const place = share * (sorted.length - 1);
+    const low = Math.floor(place);
+    const high = Math.min(low + 1, sorted.length - 1);
+    return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
+  });
+}
+
+/** `count` numbers from `start` to `stop` at equal distances, both ends included. */
+export function linspace(start, stop, count) {
+  const step = (stop - start) / (count - 1);
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : start + i * step));
+}
+
+/** Straight lines through points of rising x; level beyond the ends. */
+export function interpolate(at, x, y) {
+  if (at <= x[0]) return y[0];
+  const last = x.length - 1;
+  if (at >= x[last]) return y[last];
+  let k = 0;
+  while (x[k + 1] <= at) k++;
+  return y[k] + ((y[k + 1] - y[k]) / (x[k + 1] - x[k])) * (at - x[k]);
+}
+
+/** `count` whole numbers from 0 on. */
+export function range(count) {
+  return Array.from({ length: count }, (_, i) => i);
+}

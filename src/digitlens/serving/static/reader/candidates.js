@@ -1,0 +1,86 @@
+// Candidates: places that may hold a digit, gathered from several looks and freed of doubles.
+//
+// A candidate is {score, probabilities, box, seen}: how surely a digit is there, which one (ten),
+// x0, y0, x1, y1 in page pixels, and its height in pixels of the look that saw it best. All numbers
+// are float32, as in Python.
+
+import { argmax, argsortDown, clip, max, sum } from './arrays.js';
+import { overlap } from './overlap.js';
+
+const { fround } = Math;
+
+export const SAME = 0.4; // overlap of two boxes, over their union: the same digit seen twice
+const ALIKE = 0.25; // likewise, of two with the same value: digits that touch overlap less
+const WITHIN = 0.75; // share of the smaller box inside the larger: a part of the same digit
+const SMALL = 24.0; // pixels in a look: heights between which a digit is seen best
+const LARGE = 120.0;
+const LEAST_TRUST = 0.3;
+
+/**
+ * One candidate for each place, from the look that saw it best; values from all that saw it.
+ *
+ * @returns Candidates that do not overlap much, from high to low score.
+ */
+export function merged(found) {
+  const weights = found.map(({ score, seen }) => fround(score * trust(seen)));
+  const order = argsortDown(weights);
+  const free = new Set(order);
+  const kept = [];
+  for (const index of order) {
+    if (!free.has(index)) continue;
+    const same = [];
+    for (const other of free) {
+      const [union, within] = overlap(found[index].box, found[other].box);
+      if (union > SAME || other === index) same.push(other);
+      if (union > SAME || within > WITHIN || other === index) free.delete(other);
+    }
+    const probabilities = agreed(
+      same.map((i) => found[i].probabilities), same.map((i) => weights[i]),
+    );
+    kept.push({ ...found[index], score: weights[index], probabilities });
+  }
+  return kept;
+}
+
+/**
+ * Which candidates no surer one of the same value overlaps.
+ *
+ * Boxes of one digit that are far off are merged by no look; once they are named, they are known to
+ * be of the same digit.
+ *
+ * @returns Their indices, in order.
+ */
+export function withoutDoubles(boxes, values, confidence) {
+  const left = boxes.map(() => true);
+  for (const index of argsortDown(confidence)) {
+    if (!left[index]) continue;
+    boxes.forEach((box, other) => {
+      if (other === index || values[other] !== values[index]) return;
+      if (overlap(boxes[index], box)[0] > ALIKE) left[other] = false;
+    });
+  }
+  return boxes.flatMap((_, index) => (left[index] ? [index] : []));
+}
+
+/** How far a look is to be trusted with digits of this height in its pixels; 0.3 to 1. */
+export function trust(seen) {
+  const small = fround(seen / SMALL);
+  const large = fround(LARGE / Math.max(seen, 1));
+  return fround(clip(Math.min(small, large), LEAST_TRUST, 1));
+}
+
+/** The most probable value of each. */
+export function valuesOf(probabilities) {
+  return probabilities.map(argmax);
+}
+
+/** The geometric mean, each look counting as much as it is trusted. */
+function agreed(probabilities, weights) {
+  const logs = Array.from({ length: 10 }, (_, value) =>
+    sum(probabilities.map((row, i) => weights[i] * Math.log(Math.max(row[value], 1e-6)))),
+  );
+  const [most, weight] = [max(logs), Math.max(sum(weights), 1e-6)];
+  const chances = logs.map((log) => Math.exp((log - most) / weight));
+  const total = sum(chances);
+  return Float32Array.from(chances, (chance) => chance / total);
+}

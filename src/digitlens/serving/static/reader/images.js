@@ -1,0 +1,87 @@
+// Pages: a decoded picture brought to the form that is read, cut, shrunk and turned.
+//
+// A page is {data, width, height, channels}: bytes, row by row, 1 (gray) or 3 channels (RGB).
+
+import { rint } from './arrays.js';
+import { BILINEAR, BOX, emptyPicture, resize as resizePicture } from './resize.js';
+
+/** The page of a picture as a canvas gives it: RGBA, transparency flattened on white. */
+export function pageOf({ data, width, height }) {
+  if (data.length !== width * height * 4 || !data.length) {
+    throw new RangeError(`expected ${width} x ${height} RGBA pixels, found ${data.length} bytes`);
+  }
+  const page = emptyPicture(width, height, 3);
+  for (let i = 0, to = 0; i < data.length; i += 4) {
+    const alpha = data[i + 3];
+    for (let c = 0; c < 3; c++) page.data[to++] = flattened(data[i + c], alpha);
+  }
+  return page;
+}
+
+/** One channel of a pixel laid on white, in the whole numbers of Pillow's alpha_composite. */
+export function flattened(value, alpha) {
+  if (alpha === 255) return value;
+  if (alpha === 0) return 255;
+  const own = Math.floor((alpha * 255 * 255 * 128) / (255 * 255));
+  const total = value * own + 255 * (255 * 128 - own) + (0x80 << 7);
+  return ((total >> 8) + total) >> 8 >> 7;
+}
+
+/** Resizes one plane of floats: area average when it shrinks, bilinear when it grows. */
+export function resize(plane, width, height) {
+  if (plane.width === width && plane.height === height) return plane;
+  const shrinks = width * height < plane.width * plane.height;
+  return resizePicture(plane, width, height, shrinks ? BOX : BILINEAR);
+}
+
+/** A page scaled down by area averaging so that no side is longer than `longest` pixels. */
+export function shrink(page, longest) {
+  const scale = longest / Math.max(page.width, page.height);
+  if (scale >= 1) return page;
+  const [width, height] = [page.width, page.height].map((side) => Math.max(1, rint(side * scale)));
+  return resizePicture(page, width, height, BOX);
+}
+
+/** Every `step`-th pixel of a part of a page; beyond its edge the page goes on as it ends. */
+export function part(page, left, top, right, bottom, step = 1) {
+  const { data, width, height, channels } = page;
+  const cut = emptyPicture(
+    Math.ceil((right - left) / step), Math.ceil((bottom - top) / step), channels,
+  );
+  let at = 0;
+  for (let y = top; y < bottom; y += step) {
+    const row = Math.min(Math.max(y, 0), height - 1) * width;
+    for (let x = left; x < right; x += step) {
+      const from = (row + Math.min(Math.max(x, 0), width - 1)) * channels;
+      for (let c = 0; c < channels; c++) cut.data[at++] = data[from + c];
+    }
+  }
+  return cut;
+}
+
+/** A page with three channels; a gray one three times. */
+export function inColour(page) {
+  if (page.channels === 3) return page;
+  const colour = emptyPicture(page.width, page.height, 3);
+  page.data.forEach((value, i) => colour.data.fill(value, 3 * i, 3 * i + 3));
+  return colour;
+}
+
+/** A page after so many quarter turns, counter-clockwise. */
+export function turned(page, turn) {
+  let result = page;
+  for (let k = 0; k < turn; k++) result = turnedOnce(result);
+  return result;
+}
+
+function turnedOnce({ data, width, height, channels }) {
+  const result = emptyPicture(height, width, channels);
+  let at = 0;
+  for (let x = width - 1; x >= 0; x--) {
+    for (let y = 0; y < height; y++) {
+      const from = (y * width + x) * channels;
+      for (let c = 0; c < channels; c++) result.data[at++] = data[from + c];
+    }
+  }
+  return result;
+}

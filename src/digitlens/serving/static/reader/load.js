@@ -1,0 +1,74 @@
+// Loads what reads: onnxruntime-web, the graphs and their cards, from the folder of the site.
+
+import { Classifier } from './classifier.js';
+import { CropModel } from './crop_model.js';
+import { PageModel } from './page_model.js';
+import { DigitReader } from './reader.js';
+
+export const LISTING = 'site.json';
+
+/**
+ * Loads the models of a site.
+ *
+ * @param base Address of its folder.
+ * @param onProgress Called with {loaded, total} in bytes.
+ * @throws Error Something cannot be fetched or is damaged; says what.
+ */
+export async function loadReader(base, onProgress = () => {}) {
+  const site = await (await fetched(new URL(LISTING, base))).json();
+  const { runtime, classifier, pages } = site;
+  const wanted = [runtime.wasm, classifier.graph, pages.graph, pages.crops];
+  const total = wanted.reduce((sum, name) => sum + site.files[name].size, 0);
+  let loaded = 0;
+  const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
+  const bytes = (name) => bytesOf(new URL(name, base), advance);
+  const card = async (name) => (await fetched(new URL(name, base))).json();
+  const [wasm, ort, ...parts] = await Promise.all([
+    bytes(runtime.wasm), import(new URL(runtime.module, base)),
+    card(pages.card), bytes(pages.graph), bytes(pages.crops),
+    card(classifier.card), bytes(classifier.graph),
+  ]);
+  configure(ort, wasm);
+  return readerOf(ort, ...parts);
+}
+
+/** A reader from two cards and three graphs, opened one after the other. */
+export async function readerOf(ort, pagesCard, pages, crops, card, classifier) {
+  const finder = new PageModel(pagesCard, await opened(ort, pages));
+  const second = new CropModel(await opened(ort, crops));
+  return new DigitReader(finder, second, new Classifier(card, await opened(ort, classifier)));
+}
+
+/** One thread, unless the host isolates its pages, which browsers ask for before they share memory. */
+export function configure(ort, wasm) {
+  ort.env.wasm.wasmBinary = wasm;
+  ort.env.wasm.proxy = false;
+  if (!globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
+}
+
+/** A graph as a function from {name: [type, data, shape]} to {name: {data, dims}}. */
+async function opened(ort, graph) {
+  const session = await ort.InferenceSession.create(graph, { executionProviders: ['wasm'] });
+  return (inputs) => {
+    const feeds = Object.entries(inputs).map(([name, parts]) => [name, new ort.Tensor(...parts)]);
+    return session.run(Object.fromEntries(feeds));
+  };
+}
+
+async function fetched(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url.pathname} cannot be fetched: ${answer.status}`);
+  return answer;
+}
+
+async function bytesOf(url, advance) {
+  const { body } = await fetched(url);
+  const chunks = [];
+  for (const stream = body.getReader(); ; ) {
+    const { done, value } = await stream.read();
+    if (done) break;
+    chunks.push(value);
+    advance(value.length);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

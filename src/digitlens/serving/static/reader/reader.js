@@ -1,0 +1,89 @@
+// Reads digits from pictures: finds and classifies them, and says what it is not sure of.
+
+import { sum } from './arrays.js';
+import { valuesOf, withoutDoubles } from './candidates.js';
+import { compose, fitted } from './compose.js';
+import { Confidence } from './confidence.js';
+import { parsePattern } from './expect.js';
+import { pageOf, turned } from './images.js';
+import { lookAround } from './looks.js';
+import { asDict } from './results.js';
+import { bestTurn, turnedBack } from './turns.js';
+import { castVotes, tilesOf } from './voters.js';
+
+const LEAST = 0.15; // score of a candidate that is looked at closer, and kept as rejected at least
+
+/** Pictures in, readings out. */
+export class DigitReader {
+  /**
+   * @param finder PageModel.
+   * @param crops CropModel.
+   * @param classifier Classifier.
+   */
+  constructor(finder, crops, classifier) {
+    Object.assign(this, { finder, crops, classifier });
+    this.confidence = Confidence.of(finder.card);
+    this.thresholds = finder.card.thresholds;
+  }
+
+  /**
+   * Reads one picture.
+   *
+   * @param picture {data, width, height}: RGBA as a canvas gives it.
+   * @param expect What is known of the number: how many digits, as in "4", or a pattern.
+   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier is shown of it.
+   * @returns The reading as plain values, see results.js.
+   * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
+   */
+  async read(picture, { expect = null, tiles = false } = {}) {
+    const pattern = expect ? parsePattern(expect) : null;
+    const page = pageOf(picture);
+    const { seen, turn } = await this.upright(page);
+    const { width, height } = seen.page;
+    const { found, probabilities, confidence } = seen;
+    let lines = compose(found, probabilities, confidence, [width, height], this.thresholds);
+    if (pattern) lines = fitted(lines, pattern, this.thresholds);
+    if (tiles) lines = lines.map((line) => withTiles(line, seen.page));
+    lines = turnedBack(lines, turn, page.width, page.height);
+    return asDict(lines, page.width, page.height, this.classifier.card);
+  }
+
+  /** What was seen on a page after the turn that makes digits of it. */
+  async upright(page) {
+    const seen = await this.look(page);
+    const turn = await bestTurn(page, this.finder, seen.confidence);
+    if (turn) {
+      const other = await this.look(turned(page, turn));
+      if (evidenceOf(other) > evidenceOf(seen)) return { seen: other, turn };
+    }
+    return { seen, turn: 0 };
+  }
+
+  /** Finds and classifies on a page as it lies, without judging. */
+  async look(page) {
+    const around = await lookAround(page, this.finder);
+    const found = around.found.filter(({ score }) => score >= LEAST);
+    const votes = await castVotes(page, found, this.crops, this.classifier);
+    const probabilities = this.confidence.probabilities(votes);
+    const confidence = this.confidence.values(votes, probabilities);
+    const boxes = found.map(({ box }) => box);
+    const kept = withoutDoubles(boxes, valuesOf(probabilities), confidence);
+    const chosen = (list) => kept.map((i) => list[i]);
+    return {
+      page,
+      found: chosen(found),
+      probabilities: chosen(probabilities),
+      confidence: chosen(confidence),
+    };
+  }
+}
+
+/** How much speaks for digits: the squares of all confidences above one half. */
+function evidenceOf({ confidence }) {
+  return sum(confidence.filter((share) => share > 0.5).map((share) => share ** 2));
+}
+
+function withTiles(line, page) {
+  const tiles = tilesOf(page, line.map(({ box }) => box));
+  return line.map((digit, i) => ({ ...digit, tile: tiles[i] }));
+}

@@ -1,0 +1,152 @@
+// Resizes pictures to the very bytes that Pillow gives: its filters, fixed-point weights and passes.
+//
+// After libImaging/Resample.c and Reduce.c: a horizontal pass, then a vertical one on what the first
+// one rounded. Bytes are weighed with whole numbers of 22 bits, floats with doubles.
+
+export const BOX = {
+  support: 0.5,
+  weigh: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0),
+};
+
+export const BILINEAR = {
+  support: 1,
+  weigh: (x) => Math.max(0, 1 - Math.abs(x)),
+};
+
+export const BICUBIC = {
+  support: 2,
+  weigh(x) {
+    const a = -0.5;
+    const d = Math.abs(x);
+    if (d < 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+    return d < 2 ? (((d - 5) * d + 8) * d - 4) * a : 0;
+  },
+};
+
+const PRECISION = 22; // bits of a weight behind the point
+const ONE = 2 ** PRECISION;
+
+/**
+ * Resizes the part of a picture that lies in a box.
+ *
+ * @param picture {data, width, height, channels}; a Float32Array is resized as floats, bytes as bytes.
+ * @param box x0, y0, x1, y1 in pixels of the picture, taken as float32; all of it unless given.
+ * @returns A picture of width x height; the same one where nothing changes.
+ */
+export function resize(picture, width, height, filter, box) {
+  const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map(Math.fround);
+  const across = width !== picture.width || x0 !== 0 || x1 !== width;
+  const down = height !== picture.height || y0 !== 0 || y1 !== height;
+  const bytes = !(picture.data instanceof Float32Array);
+  const rows = down ? weightsOf(picture.height, y0, y1, height, filter, bytes) : null;
+  let result = picture;
+  let first = 0;
+  if (across) {
+    const last = down ? rows.at(-1).start + rows.at(-1).weights.length : picture.height;
+    first = down ? rows[0].start : 0;
+    const columns = weightsOf(picture.width, x0, x1, width, filter, bytes);
+    result = resizeAcross(picture, columns, first, last, bytes);
+  }
+  return down ? resizeDown(result, rows, first, bytes) : result;
+}
+
+/**
+ * Averages blocks of factor x factor pixels; those at the right and lower edge may be smaller.
+ *
+ * @param picture {data, width, height, channels} of bytes.
+ */
+export function reduce(picture, factor) {
+  const { data, channels } = picture;
+  const result = emptyPicture(
+    Math.ceil(picture.width / factor), Math.ceil(picture.height / factor), channels, true,
+  );
+  let at = 0;
+  for (let top = 0; top < picture.height; top += factor) {
+    const bottom = Math.min(top + factor, picture.height);
+    for (let left = 0; left < picture.width; left += factor) {
+      const right = Math.min(left + factor, picture.width);
+      const count = (right - left) * (bottom - top);
+      const share = Math.trunc(Math.fround(2 ** 32 / (256 * count)));
+      for (let c = 0; c < channels; c++) {
+        let total = count >> 1;
+        for (let y = top; y < bottom; y++) {
+          const end = (y * picture.width + right) * channels;
+          for (let i = (y * picture.width + left) * channels + c; i < end; i += channels) {
+            total += data[i];
+          }
+        }
+        result.data[at++] = Math.floor((total * share) / 2 ** 24);
+      }
+    }
+  }
+  return result;
+}
+
+/** A black picture. */
+export function emptyPicture(width, height, channels, bytes = true) {
+  const size = width * height * channels;
+  const data = bytes ? new Uint8ClampedArray(size) : new Float32Array(size);
+  return { data, width, height, channels };
+}
+
+/** For each new pixel of one axis the first old one that it takes from, and the weights. */
+function weightsOf(size, low, high, wanted, filter, bytes) {
+  const scale = Math.fround(high - low) / wanted;
+  const stretch = Math.max(scale, 1);
+  const support = filter.support * stretch;
+  return Array.from({ length: wanted }, (_, i) => {
+    const centre = low + (i + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(centre - support + 0.5));
+    const end = Math.min(size, Math.trunc(centre + support + 0.5));
+    const weights = new Float64Array(end - start);
+    let total = 0;
+    for (let k = 0; k < weights.length; k++) {
+      weights[k] = filter.weigh((k + start - centre + 0.5) * (1 / stretch));
+      total += weights[k];
+    }
+    for (let k = 0; k < weights.length; k++) {
+      if (total !== 0) weights[k] /= total;
+      if (bytes) weights[k] = Math.trunc(weights[k] * ONE + (weights[k] < 0 ? -0.5 : 0.5));
+    }
+    return { start, weights };
+  });
+}
+
+function resizeAcross(picture, columns, first, last, bytes) {
+  const { data, width, channels } = picture;
+  const result = emptyPicture(columns.length, last - first, channels, bytes);
+  const half = bytes ? ONE / 2 : 0;
+  let at = 0;
+  for (let y = first; y < last; y++) {
+    for (const { start, weights } of columns) {
+      const from = (y * width + start) * channels;
+      for (let c = 0; c < channels; c++) {
+        let total = half;
+        for (let k = 0, i = from + c; k < weights.length; k++, i += channels) {
+          total += data[i] * weights[k];
+        }
+        result.data[at++] = bytes ? total >> PRECISION : total;
+      }
+    }
+  }
+  return result;
+}
+
+function resizeDown(picture, rows, first, bytes) {
+  const { data, width, channels } = picture;
+  const length = width * channels;
+  const result = emptyPicture(width, rows.length, channels, bytes);
+  const totals = new Float64Array(length);
+  rows.forEach(({ start, weights }, y) => {
+    totals.fill(bytes ? ONE / 2 : 0);
+    for (let k = 0; k < weights.length; k++) {
+      const from = (start - first + k) * length;
+      for (let i = 0; i < length; i++) totals[i] += data[from + i] * weights[k];
+    }
+    const to = y * length;
+    for (let i = 0; i < length; i++) {
+      result.data[to + i] = bytes ? totals[i] >> PRECISION : totals[i];
+    }
+  });
+  return result;
+}

@@ -1,0 +1,29 @@
+// The thread that reads, so that the page stays responsive: pictures come in, readings go out.
+
+import { loadReader } from './load.js';
+
+let reader = null;
+
+/** Messages are {id, task, ...}; each is answered by {id, result} or {id, error}, in order. */
+let before = Promise.resolve();
+self.onmessage = ({ data: message }) => {
+  before = before.then(() => answer(message));
+};
+
+async function answer({ id, task, ...rest }) {
+  try {
+    self.postMessage({ id, result: await tasks[task](id, rest) });
+  } catch (error) {
+    self.postMessage({ id, error: { name: error.name, message: error.message } });
+  }
+}
+
+const tasks = {
+  async load(id, { base }) {
+    reader = await loadReader(base, (progress) => self.postMessage({ id, progress }));
+    return { name: reader.classifier.card.name, sha256: reader.classifier.card.sha256 };
+  },
+  read(id, { picture, options }) {
+    return reader.read(picture, options);
+  },
+};
