@@ -11,6 +11,7 @@ from digitlens import __version__
 from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
 from digitlens.commands.read import predict, read
+from digitlens.commands.serve import serve
 from digitlens.commands.train import train
 from digitlens.errors import DigitlensError
 
@@ -25,6 +26,7 @@ app.command()(predict)
 app.command()(train)
 app.command()(evaluate)
 app.command()(data)
+app.command()(serve)
 
 
 def _print_version(wanted: bool) -> None:
