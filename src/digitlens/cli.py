@@ -10,6 +10,7 @@ import typer
 from digitlens import __version__
 from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
+from digitlens.commands.export import export
 from digitlens.commands.read import predict, read
 from digitlens.commands.serve import serve
 from digitlens.commands.train import train
@@ -26,6 +27,7 @@ app.command()(predict)
 app.command()(train)
 app.command()(evaluate)
 app.command()(data)
+app.command()(export)
 app.command()(serve)
 
 

@@ -18,9 +18,9 @@ export class Confidence {
     Object.assign(this, { pool, weights, context, calibration });
   }
 
-  /** Takes it out of the card of a page reader. */
-  static of(card) {
-    return new Confidence(card.results);
+  /** Takes it out of the card of a page reader: of all its results, or of a part by its name. */
+  static of(card, part = '') {
+    return new Confidence(part ? card.results[part] : card.results);
   }
 
   /** Of all votes: for each candidate ten probabilities that sum to 1. */

@@ -7,11 +7,14 @@ import { Confidence } from './confidence.js';
 import { parsePattern } from './expect.js';
 import { pageOf, turned } from './images.js';
 import { lookAround } from './looks.js';
+import { isolatedStrokes } from './plain.js';
 import { asDict } from './results.js';
 import { bestTurn, turnedBack } from './turns.js';
-import { castVotes, tilesOf } from './voters.js';
+import { castTwoVotes, castVotes, tilesOf } from './voters.js';
 
 const LEAST = 0.15; // score of a candidate that is looked at closer, and kept as rejected at least
+// Confidence in every stroke of a plain drawing, from which the page network is not asked.
+const ENOUGH = 0.8;
 
 /** Pictures in, readings out. */
 export class DigitReader {
@@ -23,6 +26,7 @@ export class DigitReader {
   constructor(finder, crops, classifier) {
     Object.assign(this, { finder, crops, classifier });
     this.confidence = Confidence.of(finder.card);
+    this.plainly = Confidence.of(finder.card, 'plain');
     this.thresholds = finder.card.thresholds;
   }
 
@@ -50,7 +54,10 @@ export class DigitReader {
 
   /** What was seen on a page after the turn that makes digits of it. */
   async upright(page) {
+    const drawn = this.plainly.weights.length ? await this.glimpse(page) : null;
+    if (drawn && drawn.confidence.every((share) => share >= ENOUGH)) return { seen: drawn, turn: 0 };
     const seen = await this.look(page);
+    if (drawn && evidenceOf(drawn) > evidenceOf(seen)) return { seen: drawn, turn: 0 };
     const turn = await bestTurn(page, this.finder, seen.confidence);
     if (turn) {
       const other = await this.look(turned(page, turn));
@@ -75,6 +82,19 @@ export class DigitReader {
       probabilities: chosen(probabilities),
       confidence: chosen(confidence),
     };
+  }
+
+  /** What two networks say of the strokes of a plain drawing; null on any other page. */
+  async glimpse(page) {
+    const boxes = isolatedStrokes(page);
+    if (!boxes) return null;
+    const votes = await castTwoVotes(page, boxes, this.crops, this.classifier);
+    const probabilities = this.plainly.probabilities(votes);
+    const confidence = this.plainly.values(votes, probabilities);
+    const found = votes.map(({ existence, names, box }) => ({
+      score: existence, probabilities: names[0], box,
+    }));
+    return { page, found, probabilities, confidence };
   }
 }
 

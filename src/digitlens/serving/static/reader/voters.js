@@ -23,8 +23,7 @@ const HOPELESS = 0.02; // probability of being a digit: nobody needs to know whi
 export async function castVotes(page, found, crops, classifier) {
   const seen = await crops.predict(windows(page, found.map(({ box }) => box)));
   const votes = found.map(({ score, probabilities, box }, i) => {
-    const digit = seen[i].subarray(0, NONE).reduce((total, chance) => fround(total + chance), 0);
-    const named = seen[i].slice(0, NONE).map((chance) => chance / Math.max(digit, fround(1e-6)));
+    const { digit, named } = namedBy(seen[i]);
     return { existence: score, digit, names: [probabilities, named, named], box };
   });
   const asked = votes.filter(isAsked);
@@ -33,9 +32,30 @@ export async function castVotes(page, found, crops, classifier) {
   return votes;
 }
 
+/**
+ * The votes of crop network and classifier alone, on boxes that no network found.
+ *
+ * The crop network's vote stands for the page network's.
+ */
+export async function castTwoVotes(page, boxes, crops, classifier) {
+  const seen = await crops.predict(windows(page, boxes));
+  const answers = await classifier.predict(tilesOf(page, boxes));
+  return boxes.map((box, i) => {
+    const { digit, named } = namedBy(seen[i]);
+    return { existence: digit, digit, names: [named, named, answers[i]], box };
+  });
+}
+
 /** What stands in boxes, framed for the classifier: Uint8Arrays of 28 x 28. */
 export function tilesOf(page, boxes) {
   return boxes.map((box) => toTile(inkIn(page, box)));
+}
+
+/** From the eleven probabilities of the crop network: that it is a digit, and which one if it is. */
+function namedBy(seen) {
+  const chances = seen.slice(0, NONE);
+  const digit = chances.reduce((total, chance) => fround(total + chance), 0);
+  return { digit, named: chances.map((chance) => chance / Math.max(digit, fround(1e-6))) };
 }
 
 function isAsked({ digit, names: [network, crop] }) {
