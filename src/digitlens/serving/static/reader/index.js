@@ -12,13 +12,19 @@
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
   const ask = askWorker(onProgress);
-  const model = await ask.send('load', { base: new URL(base, document.baseURI).href });
+  const model = await ask.send('load', { base: folderOf(base) });
   return {
     model,
     read: ({ data, width, height }, options = {}) =>
       ask.send('read', { picture: { data, width, height }, options }),
     close: ask.close,
   };
+}
+
+/** The site's folder, also where this module's own is given. */
+function folderOf(base) {
+  const { href } = new URL(base, document.baseURI);
+  return href.replace(/reader\/$/, '');
 }
 
 /** A worker to which messages are sent and which answers each by a promise. */
