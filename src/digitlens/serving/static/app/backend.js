@@ -1,0 +1,154 @@
+// Reads pictures, by the server or within this browser: the one place that knows which.
+import { byId } from "./dom.js";
+import { encodeGray, grayOf } from "./png.js";
+
+/** Something went wrong with a reading; `kind` says what may help. */
+export class ReadError extends Error {
+  /** @param {"away"|"busy"|"large"|"type"|"token"|"slow"|"other"} kind */
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+const AWAY = "The server does not answer. It may have been stopped, or the network is gone.";
+const KINDS = { 401: "token", 413: "large", 415: "type", 422: "type", 429: "busy", 504: "slow" };
+const ADVICE = {
+  token: "",
+  large: "The picture is too large for this server.",
+  type: "This is no picture that can be read.",
+  busy: "The server is busy. Try again in a moment.",
+  slow: "Reading took too long. Try a smaller picture.",
+  other: "The server could not read this.",
+};
+const TOKEN = "digitlens-token";
+const PATIENCE = 4; // times that a busy server is asked again
+
+export const MODE = document.querySelector("meta[name=digitlens-mode]")?.content ?? "server";
+
+/**
+ * @typedef {{pixels?: import("./raster.js").Pixels, file?: Blob, bitmap?: ImageBitmap|null}} Picture
+ * @typedef {{expect?: string, signal?: AbortSignal, patient?: boolean, onBusy?: () => void}} Options
+ */
+
+/**
+ * Reads a picture: one reading a page.
+ * @param {Picture} picture Pixels, or a file and what the browser made of it.
+ * @param {Options} [options]
+ * @returns {Promise<import("./reading.js").Reading[]>}
+ */
+export function read(picture, options = {}) {
+  return MODE === "browser" ? readHere(picture, options) : readThere(picture, options);
+}
+
+/** The name and hash of the models, once something was read. */
+export const model = { name: "", sha256: "" };
+
+let reader;
+
+/** Loads the reader that runs in this browser; does nothing where a server reads. */
+export async function prepare(onProgress) {
+  if (MODE !== "browser") return;
+  const path = "../reader/index.js";
+  reader ??= import(path).then(({ createReader }) =>
+    createReader(new URL("reader/", document.baseURI).href, { onProgress }),
+  );
+  Object.assign(model, (await reader).model);
+}
+
+async function readHere(picture, { expect, signal }) {
+  try {
+    await prepare();
+  } catch (error) {
+    reader = undefined;
+    throw new ReadError("away", `The reader cannot be loaded: ${error.message}`);
+  }
+  const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
+  const reading = await (await reader).read(pixels, { expect, tiles: true });
+  signal?.throwIfAborted();
+  return [{ name: "", page: 1, page_count: 1, ...reading }];
+}
+
+function pixelsOf(bitmap) {
+  if (!bitmap) {
+    throw new ReadError("type", "This browser cannot open the file. Save it as PNG or JPEG.");
+  }
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, bitmap.width, bitmap.height);
+}
+
+async function readThere(picture, options) {
+  const body = picture.file ?? (await packed(picture.pixels));
+  for (let attempt = 0; ; attempt += 1) {
+    const response = await ask(body, options);
+    if (response.ok) return answer(response);
+    const patient = options.patient && response.status === 429 && attempt < PATIENCE;
+    if (!patient) throw await problem(response);
+    options.onBusy?.();
+    await pause(response.headers.get("Retry-After"), options.signal);
+  }
+}
+
+async function packed({ data, width, height }) {
+  return new Blob([await encodeGray(grayOf(data), width, height)], { type: "image/png" });
+}
+
+async function ask(body, { expect, signal }) {
+  const query = new URLSearchParams({ tiles: "true", ...(expect ? { expect } : {}) });
+  const headers = { "Content-Type": body.type || "application/octet-stream" };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  try {
+    return await fetch(`v1/read?${query}`, { method: "POST", body, headers, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ReadError("away", AWAY);
+  }
+}
+
+async function answer(response) {
+  const told = await response.json();
+  Object.assign(model, told.model);
+  return told.readings;
+}
+
+async function problem(response) {
+  const kind = KINDS[response.status] ?? "other";
+  const told = await response.json().catch(() => ({}));
+  const detail = String(told.detail ?? told.title ?? "");
+  return new ReadError(kind, [ADVICE[kind], detail].filter(Boolean).join(" "));
+}
+
+function pause(seconds, signal) {
+  const wait = Math.min(5, Math.max(0.2, Number(seconds) || 0.5));
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, 1000 * wait);
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/**
+ * Asks the visitor for the server's token.
+ * @returns {Promise<boolean>} Whether there is one now.
+ */
+export function askToken() {
+  const dialog = byId("token");
+  const field = byId("token-value");
+  return new Promise((resolve) => {
+    let given = false;
+    byId("token-form").onsubmit = (event) => {
+      event.preventDefault();
+      sessionStorage.setItem(TOKEN, field.value);
+      given = true;
+      dialog.close();
+    };
+    byId("token-close").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(given);
+    field.value = "";
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,175 @@
+// The paper to draw on: pen, eraser and keyboard, smooth at any density of pixels.
+import { paintStroke } from "./strokes.js";
+
+const PALM = 600; // ms after a stylus in which fingers are taken for the hand that holds it
+const STEP = 8; // pixels that an arrow key moves the pen
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+export class Paper {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("./strokes.js").Drawing} drawing
+   * @param {{moved: () => void, lifted: () => void}} heard
+   */
+  constructor(canvas, drawing, heard) {
+    Object.assign(this, { canvas, drawing, heard, tool: "pen", width: 14, scale: 1 });
+    this.context = canvas.getContext("2d");
+    this.stroke = null;
+    this.pointer = null;
+    this.penSeen = -Infinity;
+    this.cursor = null; // where the keyboard holds the pen, in the drawing
+    this.#listen();
+    new ResizeObserver(() => this.resize()).observe(canvas);
+  }
+
+  /** Fits the canvas to its place; a drawing that would not fit any more is shown smaller. */
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width || !height) return;
+    const [, , right, bottom] = this.drawing.bounds ?? [0, 0, 0, 0];
+    this.scale = Math.min(1, width / Math.max(1, right + 4), height / Math.max(1, bottom + 4));
+    this.density = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(width * this.density);
+    this.canvas.height = Math.round(height * this.density);
+    this.repaint();
+    this.onView?.();
+  }
+
+  /** Paints everything anew. */
+  repaint() {
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.#look();
+    this.drawing.paint(this.context, this.ink);
+    if (this.cursor && document.activeElement === this.canvas) this.#paintCursor();
+  }
+
+  #look() {
+    const density = this.density * this.scale;
+    this.context.setTransform(density, 0, 0, density, 0, 0);
+    this.ink = getComputedStyle(this.canvas).color;
+  }
+
+  #listen() {
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, (event) => this.#up(event));
+    }
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("blur", () => this.#leave());
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  }
+
+  #down(event) {
+    if (this.pointer !== null || event.button > 0) return;
+    if (event.pointerType === "pen") this.penSeen = performance.now();
+    if (event.pointerType === "touch" && performance.now() - this.penSeen < PALM) return;
+    event.preventDefault();
+    this.cursor = null;
+    this.pointer = event.pointerId;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.canvas.focus({ preventScroll: true });
+    const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: the end of a stylus
+    this.#begin(rubs ? "eraser" : "pen", this.#point(event));
+  }
+
+  #move(event) {
+    if (event.pointerId !== this.pointer) return;
+    if (event.pointerType === "pen") this.penSeen = performance.now();
+    const events = event.getCoalescedEvents?.() ?? [];
+    this.#extend((events.length ? events : [event]).map((each) => this.#point(each)));
+  }
+
+  #up(event) {
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
+    this.stroke = null;
+    this.heard.lifted();
+  }
+
+  #begin(kind, point) {
+    this.stroke = this.drawing.begin(kind, point);
+    this.#look();
+    paintStroke(this.context, this.stroke, this.ink);
+    this.heard.moved();
+  }
+
+  #extend(points) {
+    const from = this.stroke.points.length;
+    this.stroke.points.push(...points);
+    this.#look();
+    paintStroke(this.context, this.stroke, this.ink, from);
+    this.heard.moved();
+  }
+
+  /** Where a pointer is in the drawing, and how wide its stroke: a stylus that is pressed is wider. */
+  #point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const pressed = event.pointerType === "pen" && event.pressure > 0;
+    const width = this.width * (pressed ? 0.4 + 1.2 * event.pressure : 1);
+    const round = (value) => Math.round(10 * value) / 10;
+    return [
+      round((event.clientX - box.left) / this.scale),
+      round((event.clientY - box.top) / this.scale),
+      round(this.tool === "eraser" ? 1.8 * width : width),
+    ];
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " || event.key === "Enter") this.#toggle();
+    else if (event.key in ARROWS) this.#steer(ARROWS[event.key], event.shiftKey ? 2 : STEP);
+    else return;
+    event.preventDefault();
+    this.repaint();
+  }
+
+  #toggle() {
+    this.cursor ??= this.#middle();
+    if (this.stroke) {
+      this.stroke = null;
+      this.heard.lifted();
+    } else {
+      this.#begin(this.tool, [...this.cursor, this.width]);
+    }
+  }
+
+  #steer([dx, dy], step) {
+    const [x, y] = this.cursor ?? this.#middle();
+    const { clientWidth, clientHeight } = this.canvas;
+    const within = (value, most) => Math.min(most / this.scale, Math.max(0, value));
+    this.cursor = [within(x + dx * step, clientWidth), within(y + dy * step, clientHeight)];
+    if (this.stroke) this.#extend([[...this.cursor, this.width]]);
+  }
+
+  #middle() {
+    const { clientWidth, clientHeight } = this.canvas;
+    return [clientWidth / 2 / this.scale, clientHeight / 3 / this.scale];
+  }
+
+  #leave() {
+    const drawing = this.stroke && this.pointer === null;
+    this.cursor = null;
+    if (drawing) {
+      this.stroke = null;
+      this.heard.lifted();
+    }
+    if (this.pointer === null) this.repaint();
+  }
+
+  #paintCursor() {
+    const [x, y] = this.cursor;
+    const { context } = this;
+    context.lineWidth = 1.5;
+    context.strokeStyle = this.ink;
+    context.beginPath();
+    context.arc(x, y, this.width / 2 + 4, 0, 2 * Math.PI);
+    for (const [dx, dy] of Object.values(ARROWS)) {
+      context.moveTo(x + dx * 14, y + dy * 14);
+      context.lineTo(x + dx * 22, y + dy * 22);
+    }
+    context.stroke();
+  }
+}

@@ -1,0 +1,93 @@
+// The chosen digit: its tile, its ten probabilities, what else it may be, and the right one.
+import { byId, make } from "./dom.js";
+import { bytesOf } from "./corrections.js";
+import { alternatives, chance, percent, statusOf, valueOf } from "./reading.js";
+
+/** Makes the bars and the keys once; `correct` is told the right digit, or "none". */
+export function startDetails(correct) {
+  const bars = Array.from({ length: 10 }, (_, value) =>
+    make("li", {}, make("span", {}), make("i", {}), make("b", {}, `${value}`)),
+  );
+  byId("bars").replaceChildren(...bars);
+  const keys = Array.from({ length: 10 }, (_, value) => key(`${value}`, () => correct(value)));
+  byId("pad").replaceChildren(...keys, key("Not a digit", () => correct("none")));
+  byId("wrong").addEventListener("click", () => openPad(byId("pad").hidden));
+}
+
+/** Shows or hides the keys for the right digit. */
+export function openPad(open) {
+  byId("pad").hidden = !open;
+  byId("wrong").setAttribute("aria-expanded", String(open));
+}
+
+function key(text, press) {
+  const button = make("button", { type: "button" }, text);
+  button.addEventListener("click", press);
+  return button;
+}
+
+/**
+ * @param {import("./reading.js").Digit|undefined} digit
+ * @param {number} index
+ * @param {number} count
+ */
+export function showDetails(digit, index, count) {
+  byId("details").hidden = !digit;
+  if (!digit) return;
+  byId("details-title").textContent = count > 1 ? `Digit ${index + 1} of ${count}` : "This digit";
+  byId("details").dataset.status = statusOf(digit);
+  paintTile(digit);
+  paintBars(digit);
+  byId("facts").replaceChildren(...facts(digit));
+  byId("uncorrect").hidden = digit.corrected === undefined;
+  for (const button of byId("pad").children) {
+    const value = valueOf(digit);
+    const said = value === null ? "Not a digit" : `${value}`;
+    button.setAttribute("aria-pressed", String(button.textContent === said));
+  }
+}
+
+function paintTile(digit) {
+  const canvas = byId("tile");
+  canvas.setAttribute("aria-label", "What the network saw: ink bright on dark, 28 by 28 pixels");
+  canvas.parentElement.hidden = !digit.tile;
+  if (!digit.tile) return;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(28, 28);
+  bytesOf(digit.tile).forEach((ink, i) => image.data.set([ink, ink, ink, 255], 4 * i));
+  context.putImageData(image, 0, 0);
+}
+
+function paintBars(digit) {
+  [...byId("bars").children].forEach((row, value) => {
+    const share = digit.probabilities[value];
+    const [text, bar] = row.children;
+    row.classList.toggle("first", value === digit.value);
+    row.setAttribute("aria-label", `${value}: ${chance(share)}`);
+    text.textContent = share >= 0.01 ? `${percent(share)}` : "";
+    bar.style.height = `${Math.max(1, 100 * share)}%`;
+  });
+}
+
+function facts(digit) {
+  const parts = [make("strong", { class: `sign ${statusOf(digit)}` }, saying(digit))];
+  if (digit.corrected === undefined && digit.reason) parts.push(` ${sentence(digit.reason)}`);
+  else if (digit.corrected === undefined) {
+    const others = alternatives(digit).slice(0, 2);
+    const words = others.map(([value, share]) => `${value} (${chance(share)})`).join(" or ");
+    parts.push(` ${percent(digit.confidence)} % sure, otherwise ${words}.`);
+  }
+  return parts;
+}
+
+function saying(digit) {
+  if (digit.corrected === "none") return `Marked as not a digit; read as ${digit.value}.`;
+  if (digit.corrected !== undefined) {
+    const read = digit.status === "rejected" ? "not a digit" : digit.value;
+    return `Corrected to ${digit.corrected}; read as ${read}.`;
+  }
+  if (digit.status === "rejected") return "Not a digit.";
+  return digit.status === "unsure" ? `Not sure: ${digit.value}.` : `${digit.value}.`;
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

@@ -1,0 +1,34 @@
+// Finds and makes elements; knows nothing of digits.
+
+/** @param {string} id @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * An element with properties and children; `class`, `role`, `aria-*` and `data-*` are attributes.
+ * @param {string} tag
+ * @param {Record<string, any>} [properties]
+ * @param {...(Node|string)} children
+ * @returns {any}
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (/^(class|role|aria-|data-)/.test(name)) element.setAttribute(name, String(value));
+    else element[name] = value;
+  }
+  element.append(...children);
+  return element;
+}
+
+/** An icon of the sprite in index.html. */
+export function icon(name) {
+  const drawing = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(drawing, "svg");
+  const use = document.createElementNS(drawing, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Calls a function when a button is pressed. */
+export const onClick = (id, action) => byId(id).addEventListener("click", action);

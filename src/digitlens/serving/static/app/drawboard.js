@@ -1,0 +1,146 @@
+// The drawing and its tools: asks for a reading as it grows, and hands it on to be shown.
+import { read } from "./backend.js";
+import { Paper } from "./canvas.js";
+import { byId, onClick } from "./dom.js";
+import { Live } from "./live.js";
+import { LARGE, rasterise, SMALL } from "./raster.js";
+import { carryCorrections, digitsOf, placed, textOf } from "./reading.js";
+import { Drawing } from "./strokes.js";
+
+const LOW = 40; // pixels: digits lower than this in a small picture are read again, larger
+
+export class DrawBoard {
+  /**
+   * @param {{show: (shown: import("./view.js").Shown|null, empty: string) => void,
+   *   fail: (error: Error) => void, history: import("./history.js").History,
+   *   corrections: import("./corrections.js").Corrections}} page
+   */
+  constructor(page) {
+    Object.assign(this, { page, reading: null, entry: 0 });
+    this.drawing = new Drawing();
+    const heard = { moved: () => this.#moved(), lifted: () => this.#lifted() };
+    this.paper = new Paper(byId("paper"), this.drawing, heard);
+    this.paper.onView = () => this.page.refresh();
+    this.live = new Live(
+      (options) => this.#read(options),
+      (answer, final) => this.#answered(answer, final),
+      (error) => this.page.fail(error, () => this.#lifted()),
+    );
+    this.#listen();
+  }
+
+  /** Shows what was last read of the drawing. */
+  show(spoken = false) {
+    const toLayer = (box) => box.map((value) => value * this.paper.scale);
+    const shown = this.reading && { reading: this.reading, toLayer, spoken };
+    const empty = this.drawing.visible.length ? "" : "Nothing drawn yet.";
+    this.page.show(shown, empty);
+    byId("hint-draw").hidden = this.drawing.visible.length > 0;
+    this.#offer();
+  }
+
+  /** Takes up a drawing of the history; undo comes back to what was there. */
+  open(entry) {
+    this.drawing.clear(this.entry);
+    this.entry = entry.id;
+    this.drawing.strokes.push(...entry.strokes);
+    this.#changed();
+  }
+
+  /** The history says what the drawing reads as, with corrections. */
+  remember() {
+    if (!this.reading || !digitsOf(this.reading).length) return;
+    this.entry ||= this.page.history.next();
+    const strokes = this.drawing.visible.map(({ kind, points }) => ({ kind, points }));
+    const text = textOf(this.reading);
+    this.page.history.put({ id: this.entry, kind: "drawing", text, strokes });
+  }
+
+  undo() {
+    const stroke = this.drawing.undo();
+    if (stroke?.kind === "clear") this.entry = stroke.entry;
+    if (stroke) this.#changed();
+  }
+
+  redo() {
+    const stroke = this.drawing.redo();
+    if (stroke?.kind === "clear") this.entry = 0;
+    if (stroke) this.#changed();
+  }
+
+  clear() {
+    this.drawing.clear(this.entry);
+    this.entry = 0;
+    this.#changed();
+  }
+
+  /** Draws with "pen" or rubs with "eraser" from now on. */
+  take(tool) {
+    this.paper.tool = tool;
+    for (const name of ["pen", "eraser"]) {
+      byId(name).setAttribute("aria-pressed", String(name === tool));
+    }
+  }
+
+  #listen() {
+    for (const name of ["undo", "redo", "clear"]) onClick(name, () => this[name]());
+    for (const name of ["pen", "eraser"]) onClick(name, () => this.take(name));
+    byId("width").addEventListener("input", (event) => {
+      this.paper.width = Number(event.target.value);
+    });
+  }
+
+  #changed() {
+    this.paper.resize();
+    this.#lifted();
+  }
+
+  #moved() {
+    byId("hint-draw").hidden = true;
+    this.live.moved();
+  }
+
+  #lifted() {
+    this.#offer();
+    if (this.drawing.visible.length) {
+      this.live.settled();
+      return;
+    }
+    this.live.stop();
+    this.reading = null;
+    this.show();
+  }
+
+  #offer() {
+    byId("undo").disabled = !this.drawing.strokes.length;
+    byId("redo").disabled = !this.drawing.undone.length;
+    byId("clear").disabled = !this.drawing.visible.length;
+  }
+
+  /** Reads the drawing small, and where its digits are low or many also larger. */
+  async #read({ signal, final }) {
+    const small = await this.#readAt(SMALL, { signal, patient: final });
+    if (!final || !small.reading || small.lowest >= LOW) return small.reading;
+    return (await this.#readAt(LARGE, { signal, patient: true })).reading;
+  }
+
+  async #readAt(side, options) {
+    const raster = rasterise(this.drawing, side);
+    if (!raster) return { reading: null, lowest: Infinity };
+    const onBusy = () => this.page.busy("The server is busy. Trying again …");
+    const [reading] = await read({ pixels: raster.pixels }, { ...options, onBusy });
+    const lowest = Math.min(...digitsOf(reading).map(({ box }) => box[3] - box[1]));
+    return { reading: { ...placed(reading, raster.place), name: "drawing.png" }, lowest };
+  }
+
+  #answered(reading, final) {
+    if (reading) {
+      const pairs = carryCorrections(this.reading, reading);
+      if (final) for (const [old, fresh] of pairs) this.page.corrections.carry(old, fresh);
+    }
+    this.reading = reading;
+    this.page.busy("");
+    this.show(final);
+    if (final) this.remember();
+  }
+}

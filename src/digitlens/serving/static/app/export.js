@@ -1,0 +1,55 @@
+// A reading as text to copy and as JSON and CSV to save.
+import { make } from "./dom.js";
+import { textOf, valueOf } from "./reading.js";
+
+// Those of `digitlens read --csv`, and what the visitor said.
+const COLUMNS =
+  "path,page,line,index,value,confidence,status,x0,y0,x1,y1,starts_number,reason,corrected";
+
+/** @param {import("./reading.js").Reading} reading */
+export function asJson(reading) {
+  const lines = reading.lines.map((line) =>
+    line.map(({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) })),
+  );
+  const corrected = lines.flat().some((digit) => digit.corrected !== undefined);
+  const text = corrected ? { corrected_text: textOf(reading) } : {};
+  return `${JSON.stringify({ ...reading, ...text, lines }, null, 2)}\n`;
+}
+
+/** @param {import("./reading.js").Reading} reading */
+export function asCsv(reading) {
+  const rows = reading.lines.flatMap((line, number) =>
+    line.map((digit, index) => [
+      ...[reading.name, reading.page, number, index, digit.value, digit.confidence.toFixed(6)],
+      ...[digit.status, ...digit.box.map(Math.round), Number(digit.starts_number), digit.reason],
+      digit.corrected === undefined ? "" : (valueOf(digit) ?? "none"),
+    ]),
+  );
+  return [COLUMNS, ...rows.map((row) => row.map(cell).join(",")), ""].join("\n");
+}
+
+// Quoted where needed; a name that begins as a formula does is text to a spreadsheet, too.
+function cell(value) {
+  const text = typeof value === "string" && /^[=+@\t-]/.test(value) ? `'${value}` : `${value}`;
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Saves a file as a download. */
+export function save(name, type, content) {
+  const address = URL.createObjectURL(new Blob([content], { type }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/** Copies text; also where a page that came without TLS may not ask for the clipboard. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = make("textarea", { value: text, class: "hidden" });
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}

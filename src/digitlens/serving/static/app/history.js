@@ -1,0 +1,99 @@
+// What was read during this visit: pictures in memory, drawings also in the tab's own storage.
+import { byId, make } from "./dom.js";
+import { Drawing } from "./strokes.js";
+
+const KEY = "digitlens-history";
+const MOST = 24;
+const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their size
+
+/**
+ * @typedef {{id: number, kind: "drawing", text: string, strokes: import("./strokes.js").Stroke[]}}
+ *   DrawingEntry
+ * @typedef {{id: number, kind: "picture", text: string, name: string, bitmap: ImageBitmap|null,
+ *   readings: import("./reading.js").Reading[], page: number}} PictureEntry
+ */
+
+export class History {
+  /** @param {(entry: DrawingEntry|PictureEntry) => void} open Called for an entry that is chosen. */
+  constructor(open) {
+    this.open = open;
+    /** @type {(DrawingEntry|PictureEntry)[]} */ this.entries = stored();
+    this.count = Math.max(0, ...this.entries.map((entry) => entry.id));
+    byId("forget").addEventListener("click", () => this.#replace([]));
+    this.paint();
+  }
+
+  /** A number for an entry to come. */
+  next() {
+    return (this.count += 1);
+  }
+
+  /** Adds an entry, or puts it in the place of the one with its number. */
+  put(entry) {
+    const known = this.entries.some(({ id }) => id === entry.id);
+    const others = this.entries.map((each) => (each.id === entry.id ? entry : each));
+    this.#replace(known ? others : [entry, ...this.entries].slice(0, MOST));
+  }
+
+  /** Draws the list anew, in the colours of the theme. */
+  paint() {
+    byId("history").hidden = !this.entries.length;
+    byId("history-list").replaceChildren(...this.entries.map((entry) => this.#item(entry)));
+  }
+
+  #replace(entries) {
+    this.entries = entries;
+    const drawings = entries.filter(({ kind }) => kind === "drawing");
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify(drawings));
+    } catch {
+      // Too much for the tab's storage: the list lives as long as the page.
+    }
+    this.paint();
+  }
+
+  #item(entry) {
+    const text = entry.text.replaceAll("\n", " ") || "no digit";
+    const label = `${entry.kind === "picture" ? entry.name : "Drawing"}: ${text}. Open`;
+    const button = make("button", { type: "button", "aria-label": label });
+    button.append(thumbnail(entry), make("span", {}, text));
+    button.addEventListener("click", () => this.open(entry));
+    return make("li", {}, button);
+  }
+}
+
+function thumbnail(entry) {
+  const canvas = make("canvas", { width: WIDE, height: HIGH });
+  const context = canvas.getContext("2d");
+  if (entry.kind === "drawing") paintDrawing(context, entry.strokes);
+  else if (entry.bitmap) paintBitmap(context, entry.bitmap);
+  return canvas;
+}
+
+function paintDrawing(context, strokes) {
+  const drawing = new Drawing();
+  drawing.strokes = strokes;
+  const bounds = drawing.bounds;
+  if (!bounds) return;
+  const [x0, y0, x1, y1] = bounds;
+  const scale = Math.min((WIDE - 32) / (x1 - x0), (HIGH - 32) / (y1 - y0));
+  const left = (WIDE - scale * (x0 + x1)) / 2;
+  context.setTransform(scale, 0, 0, scale, left, (HIGH - scale * (y0 + y1)) / 2);
+  drawing.paint(context, getComputedStyle(document.body).color);
+}
+
+function paintBitmap(context, bitmap) {
+  const scale = Math.max(WIDE / bitmap.width, HIGH / bitmap.height);
+  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, (WIDE - width) / 2, (HIGH - height) / 2, width, height);
+}
+
+function stored() {
+  try {
+    const entries = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+    return entries.filter((entry) => Array.isArray(entry?.strokes) && Number.isInteger(entry.id));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,55 @@
+// Decides when a growing drawing is read, so that the answer to its newest strokes wins.
+
+const PACE = 250; // ms between two readings while the pen moves: four answers a second are enough
+
+export class Live {
+  /**
+   * @param {(options: {signal: AbortSignal, final: boolean}) => Promise<any>} read
+   * @param {(answer: any, final: boolean) => void} show
+   * @param {(error: Error) => void} fail Called for what the pen left behind only.
+   */
+  constructor(read, show, fail) {
+    Object.assign(this, { read, show, fail });
+    this.started = 0;
+    this.shown = 0;
+    this.last = -PACE;
+    /** @type {Map<number, AbortController>} */ this.running = new Map();
+  }
+
+  /** The pen moved: reads at a modest rate, and not while a reading is under way. */
+  moved() {
+    if (this.running.size || performance.now() - this.last < PACE) return;
+    this.last = performance.now();
+    this.#start(false);
+  }
+
+  /** The drawing is as it shall be for now: reads it at once; older questions are dropped. */
+  settled() {
+    this.stop();
+    return this.#start(true);
+  }
+
+  /** Nothing that was asked before is shown any more. */
+  stop() {
+    for (const controller of this.running.values()) controller.abort();
+    this.running.clear();
+    this.shown = this.started;
+  }
+
+  async #start(final) {
+    const number = (this.started += 1);
+    const controller = new AbortController();
+    this.running.set(number, controller);
+    try {
+      const answer = await this.read({ signal: controller.signal, final });
+      if (number > this.shown) {
+        this.shown = number;
+        this.show(answer, final);
+      }
+    } catch (error) {
+      if (final && number > this.shown && !controller.signal.aborted) this.fail(error);
+    } finally {
+      this.running.delete(number);
+    }
+  }
+}

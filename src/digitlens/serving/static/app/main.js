@@ -1,0 +1,175 @@
+// Puts the page together: modes, messages, keys, and who is told what.
+import { askToken, model, MODE, prepare } from "./backend.js";
+import { Corrections } from "./corrections.js";
+import { byId, onClick } from "./dom.js";
+import { DrawBoard } from "./drawboard.js";
+import { asCsv, asJson, copy, save } from "./export.js";
+import { History } from "./history.js";
+import { PictureBoard } from "./pictureboard.js";
+import { startPictures } from "./pictures.js";
+import { textOf } from "./reading.js";
+import { startTheme } from "./theme.js";
+import { View } from "./view.js";
+
+const BUSY = 150; // ms before "Reading …" shows: most readings are there sooner
+const COPIED = 1600; // ms
+
+let mode = "draw";
+const corrections = new Corrections(() => showKept());
+const view = new View(corrections, () => boards[mode].remember());
+const history = new History((entry) => reopen(entry));
+const boards = {
+  draw: new DrawBoard(pageFor("draw")),
+  picture: new PictureBoard(pageFor("picture")),
+};
+
+/** What a board may do to the page; nothing, while the other board is shown. */
+function pageFor(name) {
+  const mine = (action) => (...given) => (mode === name ? action(...given) : undefined);
+  return {
+    history,
+    corrections,
+    show: mine((shown, empty) => {
+      if (shown) fail(null);
+      view.show(shown, empty);
+      showModel();
+    }),
+    refresh: mine(() => view.refresh()),
+    busy: mine(busy),
+    fail: mine(fail),
+  };
+}
+
+function setMode(name) {
+  mode = name;
+  for (const each of ["draw", "picture"]) {
+    byId(`mode-${each}`).setAttribute("aria-pressed", String(each === name));
+    byId(`${each}-tools`).hidden = each !== name;
+  }
+  byId("stage").dataset.mode = name;
+  byId("paper").hidden = name !== "draw";
+  for (const id of ["sheet", "hint-draw", "hint-picture"]) byId(id).hidden = true;
+  busy("");
+  fail(null);
+  boards[name].show();
+}
+
+function reopen(entry) {
+  setMode(entry.kind === "picture" ? "picture" : "draw");
+  if (entry.kind === "picture") boards.picture.showEntry(entry);
+  else boards.draw.open(entry);
+  byId("stage").scrollIntoView({ block: "nearest" });
+}
+
+let waiting;
+
+function busy(text) {
+  clearTimeout(waiting);
+  byId("busy").lastElementChild.textContent = text;
+  if (!text) byId("busy").hidden = true;
+  else waiting = setTimeout(() => (byId("busy").hidden = false), BUSY);
+}
+
+async function fail(error, again) {
+  byId("notice").hidden = !error;
+  if (!error) return;
+  busy("");
+  if (error.kind === "token" && (await askToken())) {
+    fail(null);
+    again?.();
+    return;
+  }
+  byId("notice-text").textContent = error.kind ? error.message : `Something broke: ${error.message}`;
+  byId("retry").hidden = !again || error.kind === "type" || error.kind === "large";
+  byId("retry").onclick = () => {
+    fail(null);
+    again();
+  };
+}
+
+function showModel() {
+  const hash = model.sha256 ? ` ${model.sha256.slice(0, 12)}` : "";
+  byId("model").textContent = model.name ? `Model ${model.name}${hash}` : "";
+}
+
+function showKept() {
+  const { digits, none } = corrections.counts;
+  const parts = [`${digits} ${digits === 1 ? "digit" : "digits"}`];
+  if (none) parts.push(`${none} marked as not a digit, which the data set leaves out`);
+  const full = corrections.full ? " This browser's storage is full: download them, then delete." : "";
+  byId("kept").hidden = !digits && !none;
+  byId("kept-text").textContent = `${parts.join("; ")}.${full}`;
+  byId("kept-save").disabled = !digits;
+}
+
+function startSaving() {
+  const reading = () => view.shown.reading;
+  const stem = () => reading().name.replace(/\.\w+$/, "") || "reading";
+  onClick("save-json", () => save(`${stem()}.json`, "application/json", asJson(reading())));
+  onClick("save-csv", () => save(`${stem()}.csv`, "text/csv", asCsv(reading())));
+  onClick("copy", async () => {
+    await copy(textOf(reading()));
+    byId("copy").textContent = "Copied";
+    setTimeout(() => (byId("copy").textContent = "Copy text"), COPIED);
+  });
+  onClick("kept-save", async () => {
+    save("corrections.zip", "application/zip", await corrections.dataset());
+  });
+  onClick("kept-delete", () => corrections.clear());
+}
+
+/** Keys that work wherever the focus is, fields apart. */
+function listenKeys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.target.matches("input:not([type=range], [type=checkbox]), textarea")) return;
+    if (document.querySelector("dialog[open]") || event.altKey) return;
+    const command = event.ctrlKey || event.metaKey ? commandKey(event) : plainKey(event);
+    if (!command) return;
+    event.preventDefault();
+    command();
+  });
+}
+
+function commandKey(event) {
+  if (mode !== "draw") return undefined;
+  const key = event.key.toLowerCase();
+  if (key === "y" || (key === "z" && event.shiftKey)) return () => boards.draw.redo();
+  return key === "z" ? () => boards.draw.undo() : undefined;
+}
+
+function plainKey({ key }) {
+  const corrects = view.picked || byId("strip").contains(document.activeElement);
+  if (corrects && /^\d$/.test(key)) return () => view.correct(Number(key));
+  if (corrects && ["x", "Delete"].includes(key)) return () => view.correct("none");
+  if (corrects && key === "Backspace") return () => view.takeBack();
+  if (mode === "draw" && key === "p") return () => boards.draw.take("pen");
+  return mode === "draw" && key === "e" ? () => boards.draw.take("eraser") : undefined;
+}
+
+const PRIVACY = {
+  server: "Drawings and pictures go to this server to be read, and are not kept.",
+  browser: "All of it runs in this browser. Nothing that you draw or show leaves it.",
+};
+
+function start() {
+  byId("privacy").textContent = PRIVACY[MODE];
+  for (const each of ["draw", "picture"]) onClick(`mode-${each}`, () => setMode(each));
+  onClick("dismiss", () => fail(null));
+  startPictures((files) => {
+    if (mode !== "picture") setMode("picture");
+    boards.picture.open(files);
+  });
+  startTheme(() => {
+    boards.draw.paper.repaint();
+    history.paint();
+  });
+  startSaving();
+  listenKeys();
+  showKept();
+  setMode("draw");
+  prepare((share) => busy(share < 1 ? `Loading the reader: ${Math.round(100 * share)} %` : ""))
+    .then(showModel)
+    .catch((error) => fail(error));
+}
+
+start();

@@ -1,0 +1,145 @@
+// Pictures that were dropped, pasted, chosen or photographed: shown with what was read on them.
+import { MODE, read, ReadError } from "./backend.js";
+import { byId, onClick } from "./dom.js";
+import { textOf } from "./reading.js";
+
+const MOST = 20; // pictures at a time
+const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
+const GRAINY = 3; // from so many times on, pixels are shown as such
+
+export class PictureBoard {
+  /** @param {any} page See DrawBoard. */
+  constructor(page) {
+    Object.assign(this, { page, entry: null, controller: null });
+    onClick("previous", () => this.turn(-1));
+    onClick("next", () => this.turn(1));
+    new ResizeObserver(() => this.#fit()).observe(byId("stage"));
+  }
+
+  /** Reads pictures one after the other, and shows each. */
+  async open(files) {
+    this.controller?.abort();
+    const controller = (this.controller = new AbortController());
+    for (const file of [...files].slice(0, MOST)) {
+      if (controller.signal.aborted) return;
+      await this.#openOne(file, controller);
+    }
+  }
+
+  /** Shows a picture that was read before. */
+  showEntry(entry) {
+    this.entry = entry;
+    this.show();
+  }
+
+  /** Shows the picture and its reading, or how to open one. */
+  show(spoken = false) {
+    const { entry } = this;
+    byId("hint-picture").hidden = Boolean(entry);
+    byId("sheet").hidden = !entry;
+    byId("stage").classList.toggle("filled", Boolean(entry));
+    this.#showPages();
+    if (!entry) {
+      this.page.show(null, "No picture yet.");
+      return;
+    }
+    const reading = entry.readings[entry.page];
+    byId("sheet").setAttribute("aria-label", `Picture ${entry.name}`);
+    byId("stage").style.setProperty("--shape", `${reading.width} / ${reading.height}`);
+    this.#paint(reading);
+    this.page.show({ reading, toLayer: (box) => this.#toLayer(box), spoken }, "");
+  }
+
+  /** Another page of the same file. */
+  turn(step) {
+    const { entry } = this;
+    entry.page = Math.min(entry.readings.length - 1, Math.max(0, entry.page + step));
+    this.show(true);
+  }
+
+  /** The history says what the picture reads as, with corrections. */
+  remember() {
+    const { entry } = this;
+    entry.text = entry.readings.map(textOf).filter(Boolean).join("\n");
+    this.page.history.put(entry);
+  }
+
+  async #openOne(file, controller) {
+    this.page.fail(null);
+    this.page.busy("Reading …");
+    try {
+      const entry = await this.#readFile(file, controller.signal);
+      if (controller.signal.aborted) return;
+      this.entry = entry;
+      this.show(true);
+      this.remember();
+    } catch (error) {
+      if (!controller.signal.aborted) this.page.fail(named(error, file), () => this.open([file]));
+    }
+    if (this.controller === controller) this.page.busy("");
+  }
+
+  async #readFile(file, signal) {
+    const name = file.name || "picture";
+    if (!file.size) throw new ReadError("type", "The file is empty.");
+    if (!PICTURES.test(file.type)) {
+      throw new ReadError("type", `This is ${file.type}, not a picture. Choose PNG, JPEG or WebP.`);
+    }
+    const bitmap = await createImageBitmap(file).catch(() => null);
+    const onBusy = () => this.page.busy("The server is busy. Trying again …");
+    const picture = MODE === "browser" ? { bitmap } : { file };
+    const readings = await read(picture, { signal, patient: true, onBusy, bitmap });
+    const kept = readings.map((reading) => ({ ...reading, name }));
+    return { id: this.page.history.next(), kind: "picture", name, bitmap, readings: kept, page: 0 };
+  }
+
+  #showPages() {
+    const count = this.entry?.readings.length ?? 0;
+    byId("pages").hidden = count < 2;
+    if (count < 2) return;
+    byId("page-number").textContent = `Page ${this.entry.page + 1} of ${count}`;
+    byId("previous").disabled = this.entry.page === 0;
+    byId("next").disabled = this.entry.page === count - 1;
+  }
+
+  #fit() {
+    if (!this.entry || byId("sheet").hidden) return;
+    this.#paint(this.entry.readings[this.entry.page]);
+    this.page.refresh();
+  }
+
+  /** Paints the page as large as the stage allows; blank where the browser cannot open the file. */
+  #paint({ width, height }) {
+    const canvas = byId("sheet");
+    const density = window.devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = canvas;
+    canvas.width = Math.round(clientWidth * density);
+    canvas.height = Math.round(clientHeight * density);
+    this.scale = Math.min(clientWidth / width, clientHeight / height);
+    this.left = (clientWidth - width * this.scale) / 2;
+    this.top = (clientHeight - height * this.scale) / 2;
+    const context = canvas.getContext("2d");
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.imageSmoothingEnabled = this.scale < GRAINY;
+    context.imageSmoothingQuality = "high";
+    const place = [this.left, this.top, width * this.scale, height * this.scale];
+    context.fillStyle = "#fff";
+    context.fillRect(...place);
+    if (this.#fits(width / height)) context.drawImage(this.entry.bitmap, ...place);
+  }
+
+  #fits(shape) {
+    const { bitmap, page } = this.entry;
+    return bitmap && page === 0 && Math.abs(bitmap.width / bitmap.height / shape - 1) < 0.02;
+  }
+
+  #toLayer([x0, y0, x1, y1]) {
+    const { scale, left, top } = this;
+    return [x0 * scale + left, y0 * scale + top, x1 * scale + left, y1 * scale + top];
+  }
+}
+
+function named(error, file) {
+  const fresh = new ReadError(error.kind ?? "other", `${file.name || "The picture"}: ${error.message}`);
+  return fresh;
+}

@@ -1,0 +1,43 @@
+// Brings a drawing to pixels for the reader: what was drawn with a margin, dark on white, and small.
+
+// A picture of at most 224 pixels is looked at twice, of 20 ms; a larger one three times, of 50 ms.
+// On 120 drawings of one and of four digits both were read alike.
+export const SMALL = 224;
+export const LARGE = 448;
+const MARGIN = 0.4; // of the height: digits that fill their picture are rare in what a reader learns
+
+/**
+ * @typedef {{data: Uint8ClampedArray, width: number, height: number}} Pixels RGBA.
+ * @typedef {{scale: number, left: number, top: number}} Place Drawing = picture * scale + left, top.
+ */
+
+/**
+ * @param {import("./strokes.js").Drawing} drawing
+ * @param {number} side Longest side of the picture, in pixels.
+ * @returns {{pixels: Pixels, place: Place}|null} Null when there is no ink.
+ */
+export function rasterise(drawing, side) {
+  const bounds = drawing.bounds;
+  if (!bounds) return null;
+  const [left, top, width, height] = framed(bounds);
+  const scale = Math.max(width, height) / side;
+  const canvas = new OffscreenCanvas(Math.ceil(width / scale), Math.ceil(height / scale));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.setTransform(1 / scale, 0, 0, 1 / scale, -left / scale, -top / scale);
+  drawing.paint(context, "#000");
+  context.globalCompositeOperation = "destination-over";
+  context.fillStyle = "#fff";
+  context.fillRect(left, top, width + scale, height + scale);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  return hasInk(pixels.data) ? { pixels, place: { scale, left, top } } : null;
+}
+
+function framed([x0, y0, x1, y1]) {
+  const margin = MARGIN * Math.max(y1 - y0, 0.4 * (x1 - x0), 40);
+  return [x0 - margin, y0 - margin, x1 - x0 + 2 * margin, y1 - y0 + 2 * margin];
+}
+
+function hasInk(data) {
+  for (let i = 0; i < data.length; i += 4) if (data[i] < 128) return true;
+  return false;
+}

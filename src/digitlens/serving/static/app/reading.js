@@ -1,0 +1,116 @@
+// What a reading says, in values and words, with the visitor's corrections; draws nothing.
+
+/**
+ * @typedef {{value: number, confidence: number, status: "digit"|"unsure"|"rejected", reason: string,
+ *   starts_number: boolean, box: number[], probabilities: number[], tile?: string,
+ *   corrected?: number|"none"}} Digit
+ * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
+ *   numbers: string[], lines: Digit[][], width: number, height: number, model: string,
+ *   model_sha256: string}} Reading
+ */
+
+/** All digits in reading order, rejected ones too. */
+export const digitsOf = (reading) => reading.lines.flat();
+
+/** Whole percent, rounded down and never 100: nothing here is certain. */
+export const percent = (share) => Math.min(99, Math.floor(100 * share));
+
+/** A probability in words, also where it is small. */
+export const chance = (share) => (share >= 0.01 ? `${percent(share)} %` : "< 1 %");
+
+/** The value as corrected; null where there is no digit. */
+export function valueOf(digit) {
+  if (digit.corrected === "none") return null;
+  if (digit.corrected !== undefined) return digit.corrected;
+  return digit.status === "rejected" ? null : digit.value;
+}
+
+/** digit, unsure or rejected; a corrected one is sure. */
+export function statusOf(digit) {
+  if (digit.corrected === undefined) return digit.status;
+  return digit.corrected === "none" ? "rejected" : "digit";
+}
+
+/** The other digits, most probable first, as [value, probability]. */
+export function alternatives(digit, least = 0) {
+  const ranked = digit.probabilities.map((share, value) => [value, share]);
+  ranked.sort((a, b) => b[1] - a[1]);
+  return ranked.filter(([value, share]) => value !== digit.value && share >= least);
+}
+
+/** Lines of text, a space where another number begins; what is no digit is left out. */
+export function textOf(reading) {
+  const lines = reading.lines.map((line) => {
+    let text = "";
+    let gap = false;
+    for (const digit of line) {
+      gap ||= digit.starts_number;
+      const value = valueOf(digit);
+      if (value === null) continue;
+      text += (text && gap ? " " : "") + value;
+      gap = false;
+    }
+    return text;
+  });
+  return lines.filter(Boolean).join("\n");
+}
+
+const times = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+
+/**
+ * What to say of a reading: a status, and a sentence.
+ * @param {Reading} reading
+ * @returns {{status: "digit"|"unsure"|"rejected", text: string}}
+ */
+export function verdictOf(reading) {
+  const digits = digitsOf(reading);
+  const read = digits.filter((digit) => valueOf(digit) !== null);
+  const doubtful = read.filter((digit) => statusOf(digit) === "unsure");
+  if (!digits.length) return { status: "rejected", text: "No digit found." };
+  if (!read.length) {
+    return { status: "rejected", text: `Not a digit: ${digits[0].reason || "so it was marked"}.` };
+  }
+  if (!doubtful.length) {
+    const sure = read.length === 1 ? "One digit, sure." : `${read.length} digits, all sure.`;
+    return { status: "digit", text: sure };
+  }
+  if (read.length === 1) return { status: "unsure", text: `Not sure: ${doubtful[0].reason}.` };
+  const first = `${valueOf(doubtful[0])} is ${doubtful[0].reason}`;
+  const text = `${times(doubtful.length, "digit is", "digits are")} not sure of ${read.length}: ${first}.`;
+  return { status: "unsure", text };
+}
+
+/** Carries corrections over to a new reading of the same drawing, from digit to digit. */
+export function carryCorrections(before, after) {
+  const corrected = before ? digitsOf(before).filter((digit) => digit.corrected !== undefined) : [];
+  const pairs = [];
+  for (const old of corrected) {
+    const same = digitsOf(after).find((digit) => overlap(digit.box, old.box) > 0.6);
+    if (same) {
+      same.corrected = old.corrected;
+      pairs.push([old, same]);
+    }
+  }
+  return pairs;
+}
+
+/** Intersection over union of two boxes. */
+export function overlap(a, b) {
+  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (wide <= 0 || high <= 0) return 0;
+  const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+  return (wide * high) / (area(a) + area(b) - wide * high);
+}
+
+/** The same reading with boxes in the coordinates of what it was taken from. */
+export function placed(reading, { scale, left, top }) {
+  const move = ([x0, y0, x1, y1]) => [
+    x0 * scale + left,
+    y0 * scale + top,
+    x1 * scale + left,
+    y1 * scale + top,
+  ];
+  const lines = reading.lines.map((line) => line.map((d) => ({ ...d, box: move(d.box) })));
+  return { ...reading, lines };
+}

@@ -1,0 +1,193 @@
+// Shows one reading: its digits as a line to choose from, the verdict, marks and details.
+import { byId, make } from "./dom.js";
+import { openPad, showDetails, startDetails } from "./details.js";
+import { showMarks } from "./overlay.js";
+import { digitsOf, overlap, statusOf, textOf, valueOf, verdictOf } from "./reading.js";
+
+const FEW = 3; // so many rejected places are shown unasked
+
+/** @typedef {{reading: import("./reading.js").Reading, toLayer: (box: number[]) => number[],
+ *   spoken?: boolean}} Shown */
+
+export class View {
+  /**
+   * @param {import("./corrections.js").Corrections} corrections
+   * @param {() => void} changed Called when a correction changed what is read.
+   */
+  constructor(corrections, changed) {
+    Object.assign(this, { corrections, changed, selected: -1, picked: false });
+    /** @type {Shown|null} */ this.shown = null;
+    startDetails((label) => this.correct(label));
+    byId("uncorrect").addEventListener("click", () => this.takeBack());
+    byId("rejected").addEventListener("change", () => this.#paint());
+    byId("strip").addEventListener("keydown", (event) => this.#steer(event));
+  }
+
+  get digits() {
+    return this.shown ? digitsOf(this.shown.reading) : [];
+  }
+
+  /** Shows a reading, or with null none, with `empty` in its place. */
+  show(shown, empty = "") {
+    const before = this.digits[this.selected];
+    this.shown = shown;
+    this.empty = empty;
+    const same = this.picked && before ? this.#closest(before) : -1;
+    if (same >= 0) this.selected = same;
+    else this.#chooseAlone();
+    this.#offerRejected();
+    this.#paint();
+    if (shown?.spoken) this.#say();
+  }
+
+  /** Draws the marks anew, after the place of the picture changed. */
+  refresh() {
+    this.#paintMarks();
+  }
+
+  /** Chooses a digit; `picked` by the visitor, who may then type the right one. */
+  select(index, picked = true) {
+    Object.assign(this, { selected: index, picked });
+    this.#paint();
+  }
+
+  /** Says what the chosen digit is. */
+  correct(label) {
+    const digit = this.digits[this.selected];
+    if (!digit) return;
+    this.corrections.set(digit, label, this.shown.reading.model);
+    this.picked = true;
+    openPad(false);
+    this.#after(label === "none" ? "Marked as not a digit." : `Corrected to ${label}.`);
+  }
+
+  /** Takes the correction of the chosen digit back. */
+  takeBack() {
+    const digit = this.digits[this.selected];
+    if (!digit) return;
+    this.corrections.remove(digit);
+    this.#after("Correction taken back.");
+  }
+
+  #after(said) {
+    this.#paint();
+    if (document.activeElement === document.body) this.#focus();
+    byId("say").textContent = `${said} ${this.#words()}`;
+    this.changed();
+  }
+
+  #closest(before) {
+    return this.digits.findIndex((digit) => overlap(digit.box, before.box) > 0.5);
+  }
+
+  /** Without a choice of the visitor: the first that is doubtful, else the last that was read. */
+  #chooseAlone() {
+    const { digits } = this;
+    const doubtful = digits.findIndex((digit) => statusOf(digit) === "unsure");
+    const last = digits.findLastIndex((digit) => valueOf(digit) !== null);
+    this.selected = doubtful >= 0 ? doubtful : last >= 0 ? last : digits.length - 1;
+    this.picked = false;
+  }
+
+  #offerRejected() {
+    const count = this.digits.filter((digit) => digit.status === "rejected").length;
+    const offered = count > FEW && count < this.digits.length;
+    byId("show-rejected").hidden = !offered;
+    byId("show-rejected").lastElementChild.textContent = `Show ${count} places that are no digits`;
+    if (!offered) byId("rejected").checked = true;
+    else if (!this.offered) byId("rejected").checked = false;
+    this.offered = offered;
+  }
+
+  #paint() {
+    const reading = this.shown?.reading;
+    const verdict = reading ? verdictOf(reading) : { status: "", text: this.empty };
+    byId("verdict").textContent = verdict.text;
+    byId("verdict").className = `verdict ${verdict.status}`;
+    byId("seconds").textContent = reading ? `${Math.round(1000 * reading.seconds)} ms` : "";
+    byId("save").hidden = !this.digits.length;
+    this.#paintStrip();
+    this.#paintMarks();
+    showDetails(this.digits[this.selected], this.selected, this.digits.length);
+  }
+
+  #paintMarks() {
+    const toLayer = this.shown?.toLayer ?? ((box) => box);
+    showMarks(byId("marks"), this.digits, toLayer, {
+      selected: this.selected,
+      rejected: byId("rejected").checked,
+      choose: (index) => this.select(index),
+    });
+  }
+
+  #paintStrip() {
+    const strip = byId("strip");
+    const held = strip.contains(document.activeElement);
+    let index = 0;
+    const lines = (this.shown?.reading.lines ?? []).map((line) =>
+      make("div", { class: "line" }, ...line.flatMap((digit) => this.#chip(digit, index++))),
+    );
+    strip.replaceChildren(...lines);
+    strip.dataset.size = size(this.digits.length, this.shown?.reading.lines ?? []);
+    if (held) this.#focus();
+  }
+
+  #chip(digit, index) {
+    const status = statusOf(digit);
+    const value = valueOf(digit);
+    if (status === "rejected" && !byId("rejected").checked) return [];
+    const chip = make("button", {
+      type: "button",
+      class: `chip ${status}${digit.starts_number ? " starts" : ""}`,
+      tabIndex: index === this.selected ? 0 : -1,
+      "aria-pressed": String(index === this.selected),
+      "aria-label": spoken(digit),
+      "data-index": index,
+    });
+    chip.textContent = value === null ? "×" : `${value}`;
+    chip.addEventListener("click", () => {
+      this.select(index);
+      this.#focus();
+    });
+    return [chip];
+  }
+
+  #focus() {
+    byId("strip").querySelector(`[data-index="${this.selected}"]`)?.focus({ preventScroll: true });
+  }
+
+  #steer(event) {
+    const chips = [...byId("strip").querySelectorAll(".chip")];
+    const at = chips.indexOf(document.activeElement);
+    const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: chips.length - 1 };
+    const next = chips[steps[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    this.select(Number(next.dataset.index));
+    this.#focus();
+  }
+
+  #words() {
+    const text = textOf(this.shown.reading).split("\n").map((line) => line.trim()).join(", ");
+    return `${text ? `Reads ${text}. ` : ""}${verdictOf(this.shown.reading).text}`;
+  }
+
+  #say() {
+    const words = this.#words();
+    if (byId("say").textContent !== words) byId("say").textContent = words;
+  }
+}
+
+function spoken(digit) {
+  const value = valueOf(digit);
+  if (digit.corrected !== undefined) {
+    return value === null ? "Marked as not a digit" : `${value}, corrected`;
+  }
+  return value === null ? `Not a digit: ${digit.reason}` : `${value}, ${digit.reason || "sure"}`;
+}
+
+function size(count, lines) {
+  const longest = Math.max(0, ...lines.map((line) => line.length));
+  if (count > 40 || longest > 14) return "small";
+  return count > 8 || longest > 6 ? "medium" : "large";
+}
