@@ -39,6 +39,9 @@ def test_calibration_is_written_into_the_card_and_used(model, maker):
     assert reader.confidence.calibration is not None
     assert reader.confidence.risk is not None
     assert reader.confidence.pool == tuple(results["pool"])
+    assert reader.plainly.pool == tuple(results["plain"]["pool"])
+    assert reader.plainly != reader.confidence
+    assert results["plain"]["generated"]["digits"] > 20
 
 
 def test_pages_without_finds_leave_the_card_as_it_is(model, maker, monkeypatch, capsys):

@@ -144,6 +144,16 @@ def test_neighbours_that_are_digits_speak_for_a_candidate():
     assert (confidence.raw(beside, chances(3, 3)) > alone).all()
 
 
+def test_plain_drawings_have_a_part_of_the_card_to_themselves():
+    both = card(weights=WEIGHTS, plain={"weights": WEIGHTS[::-1], "calibration": CALIBRATION})
+    assert Confidence.of(both, "plain").weights == tuple(WEIGHTS[::-1])
+    assert Confidence.of(both, "plain").calibration is not None
+    assert Confidence.of(both).calibration is None
+    assert Confidence.of(card(weights=WEIGHTS), "plain") == Confidence()
+    with pytest.raises(ModelError, match="damaged"):
+        Confidence.of(card(plain=[1]), "plain")
+
+
 def test_a_card_without_results_leaves_confidences_as_they_are():
     confidence = Confidence.of(card())
     assert confidence == Confidence(POOL)

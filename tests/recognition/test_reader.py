@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 import digitlens
+from digitlens.data.images import load_image
 from digitlens.errors import ImageError, ModelError
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.reader import LEAST, DigitReader, read
+from digitlens.recognition.reader import ENOUGH, LEAST, DigitReader, read
 from digitlens.recognition.voters import tiles_of
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
@@ -86,7 +87,12 @@ def test_a_reading_says_what_was_read_where_and_by_whom(reader, examples):
     assert all(sum(digit.probabilities) == pytest.approx(1, abs=1e-4) for digit in digits)
 
 
+def shaded(page):
+    return (page * np.linspace(1, 0.6, page.shape[1])).astype(np.uint8)
+
+
 def test_an_examination_keeps_what_led_to_the_reading(reader, page):
+    page = shaded(page)
     found = reader.examine(page)
     count = len(found.sight.candidates)
     assert np.array_equal(found.page, page)
@@ -99,6 +105,27 @@ def test_an_examination_keeps_what_led_to_the_reading(reader, page):
     assert found.sight.confidence.shape == (count,)
     assert sum(map(len, found.reading.lines)) == count
     assert found.reading == reader.read(page)
+
+
+def test_a_plain_drawing_is_read_from_its_strokes(reader, write, monkeypatch):
+    drawn = (255 * (1 - write("407"))).astype(np.uint8)
+    monkeypatch.setattr(type(reader), "look", None)  # nobody looks
+    found = reader.examine(drawn)
+    assert found.reading.text == "407"
+    assert not found.sight.glances
+    assert (found.sight.confidence >= ENOUGH).all()
+    assert len(found.sight.windows) == len(found.sight.votes) == 3
+    assert [digit.status for digit in found.reading.digits] == ["digit"] * 3
+
+
+def test_a_drawing_with_a_doubtful_stroke_is_looked_at(reader, printed):
+    drawn = (255 * (1 - printed("A7"))).astype(np.uint8)
+    assert reader.glimpse(drawn).confidence[0] < ENOUGH
+    assert reader.examine(drawn).sight.glances
+
+
+def test_a_shaded_page_is_no_plain_drawing(reader, page):
+    assert reader.glimpse(shaded(page)) is None
 
 
 def test_the_classifier_sees_the_digits_framed_as_tiles(reader, page):

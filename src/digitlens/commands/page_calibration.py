@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,10 @@ from digitlens.errors import MissingExtraError, needs_extra
 from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
+    from digitlens.data.pages.arrays import Pixels
     from digitlens.data.pages.pages import Page, PageMaker
     from digitlens.evaluation.pages import Finds
+    from digitlens.evaluation.votes import Votes
     from digitlens.recognition.confidence import Confidence
     from digitlens.recognition.reader import DigitReader
 
@@ -22,6 +24,7 @@ PAGES = 2400  # half of them to calibrate, half to measure
 FIRST = 1_000_000  # their numbers begin here; those of the validation pages do not come so far
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels; in turn
 CURVE = "risk.png"
+PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds, in turn
 # On 900 validation pages of all kinds the share read exactly hardly depends on ``reject`` between
 # 0.5 and 0.65 (53 to 55 %), and fewest edits are needed with 0.4 to 0.5.
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
@@ -30,9 +33,11 @@ THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) -> dict[str, Any]:
     """Fits votes and calibration on half of the pages, measures on the other half.
 
+    The same with twice as many plain drawings: they have few strokes, and not all stand apart.
+
     Args:
         folder: The model's; its card gets ``pool``, ``weights``, ``context``, ``calibration``,
-            ``risk`` and ``generated``.
+            ``risk`` and ``generated``, and ``plain`` with the same for plain drawings.
         maker: Draws pages with digits and fonts that the model was not trained with.
         count: Pages; ``PAGES`` unless told.
 
@@ -40,31 +45,25 @@ def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) ->
         What was measured, as ``evaluation.pages.summary`` gives it; empty where the model finds too
         little to be calibrated, and the card stays as it is.
     """
-    from digitlens.evaluation.pages import calibrated, summary
+    from digitlens.evaluation.risk import RiskCoverage
     from digitlens.model.bundle import load_bundle, write_bundle
     from digitlens.recognition.reader import DigitReader
 
     count = PAGES if count is None else count
     reader = DigitReader(pages=folder)
-    fits = _finds(reader, _pages(maker, FIRST, count // 2, "calibrating"))
-    measures = _finds(reader, _pages(maker, FIRST + count, count - count // 2, "measuring"))
-    weighed = _weighed(fits)
-    if weighed is None:
+    half = count // 2
+    whole = _learned(
+        _finds(reader, _pages(maker, FIRST, half, "calibrating")),
+        _finds(reader, _pages(maker, FIRST + count, count - half, "measuring")),
+    )
+    if not whole:
         return {}
-    raw, right = _answers(fits, weighed)
-    measured, measured_right = _answers(measures, weighed)
-    calibration, risk = calibrated((raw, right), (measured, measured_right), measures.total)
-    generated = summary(measures, calibration.apply(measured), measured_right)
+    plain = _learned(
+        _strokes(reader, _pages(maker, FIRST, count, "calibrating drawings", PLAIN)),
+        _strokes(reader, _pages(maker, FIRST + count, count, "measuring drawings", PLAIN)),
+    )
     bundle = load_bundle(folder)
-    results = {
-        **bundle.card.results,
-        "pool": list(weighed.pool),
-        "weights": list(weighed.weights),
-        "context": list(weighed.context),
-        "calibration": calibration.as_dict(),
-        "risk": risk.as_dict(),
-        "generated": generated,
-    }
+    results = {**bundle.card.results, **whole, "plain": plain}
     card = replace(bundle.card, thresholds=dict(THRESHOLDS), results=results)
     write_bundle(folder, card, bundle.graph)
     try:
@@ -73,8 +72,29 @@ def calibrate_pages(folder: Path, maker: PageMaker, count: int | None = None) ->
     except MissingExtraError as error:
         note(f"no {CURVE}: {error}")
     else:
-        draw_risk_coverage({"generated pages": risk}, folder / CURVE)
-    return generated
+        curves = {"generated pages": whole, "plain drawings": plain}
+        risks = {k: RiskCoverage.from_dict(part["risk"]) for k, part in curves.items() if part}
+        draw_risk_coverage(risks, folder / CURVE)
+    return whole["generated"]
+
+
+def _learned(fits: Finds, measures: Finds) -> dict[str, Any]:
+    """What the card says of finds: fitted with some, measured on others; empty for too few."""
+    from digitlens.evaluation.pages import calibrated, summary
+
+    weighed = _weighed(fits)
+    if weighed is None:
+        return {}
+    measured, right = _answers(measures, weighed)
+    calibration, risk = calibrated(_answers(fits, weighed), (measured, right), measures.total)
+    return {
+        "pool": list(weighed.pool),
+        "weights": list(weighed.weights),
+        "context": list(weighed.context),
+        "calibration": calibration.as_dict(),
+        "risk": risk.as_dict(),
+        "generated": summary(measures, calibration.apply(measured), right),
+    }
 
 
 def _weighed(finds: Finds) -> Confidence | None:
@@ -109,13 +129,26 @@ def _answers(finds: Finds, confidence: Confidence) -> tuple[Any, Any]:
     return raw, np.concatenate(chances).argmax(axis=1) == finds.truth
 
 
-def _pages(maker: PageMaker, first: int, count: int, what: str) -> Iterator[Page]:
+def _pages(
+    maker: PageMaker, first: int, count: int, what: str, kinds: Sequence[str | None] = (None,)
+) -> Iterator[Page]:
     with work_bar() as bar:
         for index in bar.track(range(count), description=what):
-            yield maker.page(first + index, side=SIDES[index % len(SIDES)])
+            side, kind = SIDES[index % len(SIDES)], kinds[index % len(kinds)]
+            yield maker.page(first + index, side=side, kind=kind)
 
 
 def _finds(reader: DigitReader, pages: Iterator[Page]) -> Finds:
     from digitlens.evaluation.pages import collect
 
     return collect(lambda pixels: reader.look(pixels).votes, pages)
+
+
+def _strokes(reader: DigitReader, pages: Iterator[Page]) -> Finds:
+    from digitlens.evaluation.pages import collect
+
+    def find(pixels: Pixels) -> Votes | None:
+        sight = reader.glimpse(pixels)
+        return sight.votes if sight else None
+
+    return collect(find, pages)

@@ -50,22 +50,26 @@ class Finds:
     total: int
 
 
-def collect(find: Callable[[npt.NDArray[np.uint8]], Votes], pages: Iterable[Known]) -> Finds:
+def collect(
+    find: Callable[[npt.NDArray[np.uint8]], Votes | None], pages: Iterable[Known]
+) -> Finds:
     """Finds digits on pages and compares them with what is there.
 
     Each digit is given to the surest find that overlaps it; finds on digits that do not count are
-    left out.
+    left out, and so are pages of which nothing is said.
     """
     votes: list[Votes] = []
     truths: list[npt.NDArray[np.int8]] = []
     total = 0
     for page in pages:
         found = find(page.pixels)
+        if found is None:
+            continue
         truth, counts = _truth(found, page)
         votes.append(found[counts])
         truths.append(truth[counts])
         total += int((page.values != IGNORED).sum())
-    return Finds(votes, np.concatenate(truths), total)
+    return Finds(votes, np.concatenate([np.zeros(0, np.int8), *truths]), total)
 
 
 def calibrated(

@@ -57,14 +57,18 @@ class Confidence:
                 raise ValueError(f"expected {count} finite numbers as {name}, found {weights}")
 
     @classmethod
-    def of(cls, card: Card) -> Confidence:
+    def of(cls, card: Card, part: str = "") -> Confidence:
         """Takes it out of the card of a page reader.
+
+        Args:
+            card: The page reader's.
+            part: Of its results; all of them unless told: ``plain`` is for plain drawings.
 
         Raises:
             ModelError: What the card holds is damaged.
         """
-        results: dict[str, Any] = card.results
         try:
+            results: dict[str, Any] = dict(card.results.get(part, {}) if part else card.results)
             return cls(
                 tuple(float(weight) for weight in results.get("pool", POOL)),
                 tuple(float(weight) for weight in results.get("weights", ())),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,11 +23,15 @@ from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.confidence import Confidence
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.looks import Glance, look_around
+from digitlens.recognition.plain import isolated_strokes
 from digitlens.recognition.turns import best_turn, turned_back
-from digitlens.recognition.voters import cast_votes
+from digitlens.recognition.voters import cast_two_votes, cast_votes
 from digitlens.results import Reading
 
 LEAST = 0.15  # score of a candidate that is looked at closer, and kept as rejected at least
+# Confidence in every stroke of a plain drawing from which the page network is not asked: at 0.8,
+# digits that touch are taken for one.
+ENOUGH = 0.9
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Sight:
     """What was seen on a page, before it is judged.
 
     Attributes:
-        glances: The looks at it.
+        glances: The looks at it; none at a plain drawing whose every stroke is a digit.
         candidates: Places that may hold a digit, with what the page network makes of them.
         windows: uint8[N, 56, 56, 3]; each candidate as the crop network saw it.
         votes: What the page network, the crop network and the classifier make of them.
@@ -104,6 +108,7 @@ class DigitReader:
         self.finder = PageModel(pages, threads=threads)
         self.crops = CropModel(pages, threads=threads)
         self.confidence = Confidence.of(self.finder.card)
+        self.plainly = Confidence.of(self.finder.card, "plain")
         self.thresholds = dict(self.finder.card.thresholds)
         if target_error is not None:
             self.thresholds["digit"] = self.confidence.threshold_for(target_error)
@@ -153,7 +158,12 @@ class DigitReader:
         return Examination(page, turn, seen, reading)
 
     def _upright(self, page: Page) -> tuple[Sight, int]:
+        drawn = self.glimpse(page) if self.plainly.weights else None
+        if drawn and (drawn.confidence >= ENOUGH).all():
+            return drawn, 0
         seen = self.look(page)
+        if drawn and drawn.evidence > seen.evidence:
+            return drawn, 0
         turn = best_turn(page, self.finder, seen.confidence)
         if turn:
             turned = self.look(np.ascontiguousarray(np.rot90(page, turn)))
@@ -176,6 +186,25 @@ class DigitReader:
         return Sight(
             glances, found[kept], cut[kept], votes[kept], probabilities[kept], confidence[kept]
         )
+
+    def glimpse(self, page: Page) -> Sight | None:
+        """What two networks say of the strokes of a plain drawing; None on any other page.
+
+        Args:
+            page: uint8[H, W] or uint8[H, W, 3].
+        """
+        strokes = isolated_strokes(page)
+        if strokes is None:
+            return None
+        boxes = strokes.boxes
+        cut, votes = cast_two_votes(
+            strokes.page, boxes / strokes.scale, self.crops, self.classifier
+        )
+        votes = replace(votes, boxes=boxes)
+        probabilities = self.plainly.probabilities(votes)
+        found = Candidates(votes.existence, votes.names[:, 0], boxes, boxes[:, 3] - boxes[:, 1])
+        confidence = self.plainly.values(votes, probabilities)
+        return Sight([], found, cut, votes, probabilities, confidence)
 
 
 def read(

@@ -40,13 +40,32 @@ def cast_votes(
     """
     cut = windows(page, found.boxes)
     seen = crops.predict_proba(cut)
-    digit = seen[:, :NONE].sum(axis=1)
-    named = seen[:, :NONE] / np.maximum(digit, np.float32(1e-6))[:, None]
+    digit, named = _named(seen)
     tile = named.copy()
     asked = _asked(found.probabilities, named, digit)
     tile[asked] = classifier.predict_proba(tiles_of(page, found.boxes[asked]))
     names = np.stack([found.probabilities, named, tile], axis=1)
     return cut, Votes(found.score, digit, names, found.boxes)
+
+
+def cast_two_votes(
+    page: Page, boxes: Floats, crops: CropModel, classifier: Classifier
+) -> tuple[Windows, Votes]:
+    """The votes of crop network and classifier alone, on candidates that no network found.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        boxes: float32[N, 4].
+        crops: Names what stands in the middle of a window; its vote stands for the page network's.
+        classifier: Names tiles.
+
+    Returns:
+        uint8[N, 56, 56, 3], and the votes.
+    """
+    cut = windows(page, boxes)
+    digit, named = _named(crops.predict_proba(cut))
+    tile = classifier.predict_proba(tiles_of(page, boxes))
+    return cut, Votes(digit, digit, np.stack([named, named, tile], axis=1), boxes)
 
 
 def tiles_of(page: Page, boxes: Floats) -> Tiles:
@@ -57,6 +76,12 @@ def tiles_of(page: Page, boxes: Floats) -> Tiles:
         boxes: float32[N, 4].
     """
     return to_tiles([ink_in(page, box) for box in boxes])
+
+
+def _named(seen: Floats) -> tuple[Floats, Floats]:
+    """From float32[N, 11]: that it is a digit, and which one if it is."""
+    digit = seen[:, :NONE].sum(axis=1)
+    return digit, seen[:, :NONE] / np.maximum(digit, np.float32(1e-6))[:, None]
 
 
 def _asked(network: Floats, crop: Floats, digit: Floats) -> npt.NDArray[np.intp]:

@@ -131,6 +131,15 @@ def test_kinds_come_as_often_as_their_shares_say(maker: PageMaker, monkeypatch: 
     )
 
 
+@pytest.mark.parametrize("kind", ["plain tile", "plain single", "plain numbers", "plain words"])
+def test_plain_kinds_are_one_ink_on_flat_paper(maker: PageMaker, kind: str):
+    for page in of_kind(maker, kind, 10):
+        pixels = page.pixels.reshape(-1, 3) - page.pixels.reshape(-1, 3).mean(axis=0)
+        spread = np.linalg.svd(pixels, compute_uv=False) / len(pixels) ** 0.5
+        assert spread[1] < 1  # gray levels: all colours lie between two
+        assert (len(page.values) > 0) == (kind != "plain words") or (page.values == -1).all()
+
+
 def test_pages_are_of_any_brightness_and_of_any_colour(maker: PageMaker):
     means = np.array([maker.page(number, side=64).pixels.mean(axis=(0, 1)) for number in range(80)])
 
@@ -142,7 +151,7 @@ def test_pages_are_of_any_brightness_and_of_any_colour(maker: PageMaker):
 def test_what_cannot_be_drawn_is_refused(maker: PageMaker):
     with pytest.raises(ValueError, match="at least 64 pixels, found 40"):
         maker.page(0, side=40)
-    with pytest.raises(ValueError, match=r"one of single, .*empty, found letters"):
+    with pytest.raises(ValueError, match=r"one of single, .*empty, .*found letters"):
         maker.page(0, kind="letters")
 
 

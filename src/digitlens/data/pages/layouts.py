@@ -35,6 +35,13 @@ def draw_single(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> Non
     write(sheet, char, style, Baseline(x, y, max(height, 0.2 * side)), rng)
 
 
+def draw_tile(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> None:
+    """One tile of MNIST as it is, enlarged until it fills the frame."""
+    tile, value = writers.tile(rng)
+    scale = np.diag((sheet.width / tile.shape[1], sheet.height / tile.shape[0]))
+    sheet.put(tile, np.column_stack([scale, np.zeros(2)]), value)
+
+
 def draw_numbers(sheet: Sheet, writers: Writers, rng: np.random.Generator) -> None:
     """One to five lines of numbers in one style, as large as they fit or smaller."""
     style = writers.digit_style(rng)

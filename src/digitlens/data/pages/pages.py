@@ -71,6 +71,7 @@ class Kind:
         ruled: Share that gets rules when it would have none by the share of all kinds.
         scene: Share that is on anything but paper.
         checks: The paper has fine lines most often, as a check.
+        plain: Nothing befalls it: one ink on flat paper, as drawn on a screen.
     """
 
     share: float
@@ -81,10 +82,12 @@ class Kind:
     ruled: float = 0.0
     scene: float = 0.05
     checks: bool = False
+    plain: bool = False
 
 
 # Every second page shows one digit or a few lines of numbers, what people read most. Words,
-# scribbles and empty pages teach what is no digit; the others what digits stand next to.
+# scribbles and empty pages teach what is no digit; the others what digits stand next to. Plain ones
+# are drawn only if asked for.
 KINDS: dict[str, Kind] = {
     "single": Kind(0.24, layouts.draw_single, enlarged=6.0, scribbled=0.04),
     "numbers": Kind(0.26, layouts.draw_numbers, strips=0.3, enlarged=3.0),
@@ -95,6 +98,10 @@ KINDS: dict[str, Kind] = {
     "words": Kind(0.14, layouts.draw_words, strips=0.2, enlarged=3.0),
     "scribbles": Kind(0.04, layouts.draw_drawing),
     "empty": Kind(0.04, None, ruled=0.3, scene=0.75),
+    "plain tile": Kind(0.0, layouts.draw_tile, plain=True),
+    "plain single": Kind(0.0, layouts.draw_single, enlarged=8.0, plain=True),
+    "plain numbers": Kind(0.0, layouts.draw_numbers, enlarged=4.0, plain=True),
+    "plain words": Kind(0.0, layouts.draw_words, enlarged=4.0, plain=True),
 }
 
 
@@ -146,6 +153,8 @@ class PageMaker:
         writing, printed = Sheet(width, height, view), Sheet(width, height, view)
         if kind.layout:
             kind.layout(writing, self._writers, rng)
+        if kind.plain:
+            return _plain_page(writing, rng)
         if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
             draw_ruling(printed, rng)
         if rng.random() < kind.scribbled:
@@ -184,6 +193,15 @@ class PageMaker:
         ghost = np.asarray(cv2.GaussianBlur(mirrored, (0, 0), 1.5), np.float32)
         cover = float(rng.uniform(0.03, 0.12)) * ghost
         return np.asarray(paper + cover[:, :, None] * (ink - paper), np.float32)
+
+
+def _plain_page(writing: Sheet, rng: np.random.Generator) -> Page:
+    """Writing in one ink on flat paper."""
+    paper, ink = draw_colours(rng)
+    cover = writing.ink[:, :, None].astype(np.float32) / 255
+    pixels = np.rint(paper + cover * (ink - paper)).astype(np.uint8)
+    boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
+    return Page(pixels, boxes, np.array(writing.values, np.int8))
 
 
 def _drawn_kind(rng: np.random.Generator) -> str:

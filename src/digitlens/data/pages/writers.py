@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitlens.data.mnist import Split
+from digitlens.data.pages.arrays import Ink
 from digitlens.data.pages.hands import FontHand, Hand, PenHand, WriterHand
 from digitlens.data.pages.writing import Style, draw_style
 
@@ -60,6 +61,12 @@ class Writers:
         by_hand = rng.random() < _SCRIPT
         hand = _one(self._fonts.hand if by_hand else self._fonts.print, rng)
         return draw_style(hand, rng, by_hand=by_hand)
+
+    def tile(self, rng: np.random.Generator) -> tuple[Ink, int]:
+        """A digit as it is in MNIST, uint8[28, 28], and its value."""
+        value = int(rng.integers(10))
+        tiles = self._digits[value]
+        return tiles[int(rng.integers(len(tiles)))], value
 
     def _writer(self, rng: np.random.Generator) -> WriterHand:
         return WriterHand([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
