@@ -56,7 +56,7 @@ def serve(
 
     wish: dict[str, Any] = {
         **{"host": host, "port": port, "model": model, "pages": pages, "queue": queue},
-        **{"time_limit": time_limit, "body_limit": round(body_limit * _MEGA)},
+        **{"time_limit": time_limit, "body_limit": body_limit * _MEGA},
         **{"body_time": body_time, "cors": tuple(cors or ()), "hosts": tuple(allow_host or ())},
         "token": os.environ.get(TOKEN, ""),
     }
@@ -69,8 +69,8 @@ def _settings(wish: dict[str, Any]) -> Any:
 
     wish["model"], wish["pages"] = roles(wish["model"], wish["pages"])
     try:
-        return Settings(**wish)
-    except ValueError as error:
+        return Settings(**wish | {"body_limit": round(wish["body_limit"])})
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
 
 

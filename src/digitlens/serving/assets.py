@@ -37,7 +37,7 @@ class Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file at a path; whatever is asked of a file that is not there is not found."""
-        if "\0" in path or not self.lookup_path(self._index(path))[0]:
+        if not self._has(path):  # also where it is posted to: 404 rather than 405
             raise HTTPException(404)
         return await super().get_response(path, scope)
 
@@ -57,5 +57,8 @@ class Assets(StaticFiles):
         response.headers["Cache-Control"] = "no-cache"
         return response
 
-    def _index(self, path: str) -> str:
-        return path if path != "." else "index.html"
+    def _has(self, path: str) -> bool:
+        try:
+            return bool(self.lookup_path("index.html" if path == "." else path)[0])
+        except (OSError, ValueError):  # a name too long, or with a null character
+            return False

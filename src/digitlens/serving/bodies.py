@@ -7,7 +7,8 @@ a function that a thread of the pool calls.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -59,7 +60,8 @@ async def receive(request: Request, options: ReadOptions) -> Callable[[], Wanted
     """
     kind = media_type(request)
     if kind == MULTIPART:
-        wanted = _of_form(await _form(request), options)
+        async with _form(request) as form:
+            wanted = _of_form(form, options)
         return lambda: wanted
     body = await request.body()
     if not body:
@@ -88,17 +90,22 @@ def _of_json(body: bytes, options: ReadOptions) -> Wanted:
     return Wanted(pictures, options.model_copy(update=said))
 
 
-async def _form(request: Request) -> FormData:
+@asynccontextmanager
+async def _form(request: Request) -> AsyncGenerator[FormData]:
     limits = {"max_files": PICTURES, "max_fields": len(ReadOptions.model_fields)}
     parser = MultiPartParser(
         request.headers, request.stream(), **limits, max_part_size=_FIELD_BYTES
     )
     parser.spool_max_size = 1 << 62  # no picture is ever written to a disk
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except MultiPartException as error:
         kind = "too-large" if "Too many files" in error.message else "malformed"
         raise Refusal(kind, error.message) from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _of_form(form: FormData, options: ReadOptions) -> Wanted:

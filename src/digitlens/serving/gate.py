@@ -72,7 +72,8 @@ class Gate:
 
     def _check_token(self, presented: str) -> None:
         scheme, _, token = presented.partition(" ")
-        same = hmac.compare_digest(token.strip().encode(), self._token)
+        # Headers are bytes, which the framework takes for Latin-1.
+        same = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
         if scheme.lower() != "bearer" or not same:
             found = "another one" if presented else "none"
             raise Refusal(

@@ -90,7 +90,8 @@ class Pool:
             Refusal: The queue is full, the time over, the client gone or the pool closed.
         """
         job = Job(work, self._time_limit)
-        result = asyncio.wrap_future(self._submit(job))
+        future = self._submit(job)
+        result = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(gone())
         both: set[asyncio.Future[Any]] = {result, watch}
         try:
@@ -102,6 +103,7 @@ class Pool:
             watch.cancel()
             if not result.done():
                 job.drop()
+                future.cancel()  # makes room at once where it has not begun
                 result.cancel()
 
     def close(self) -> None:

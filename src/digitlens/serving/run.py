@@ -27,23 +27,29 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         ModelError: A model is missing, damaged or of a newer format.
         OSError: The address cannot be listened on.
     """
-    service = start(settings)
-    with _listen(settings) as listener:
-        server = _Server(_config(service), lambda: ready(_address(listener)))
-        with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once all is done
-            server.run([listener])
+    Server(start(settings), ready).listen()
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready."""
+class Server(uvicorn.Server):
+    """Listens with a service, and says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, service: Service, ready: Callable[[str], None]) -> None:
+        super().__init__(_config(service))
+        self._settings = service.settings
         self._ready = ready
 
+    def listen(self) -> None:
+        """Answers until it is told to stop."""
+        with (
+            _listen(self._settings) as listener,
+            contextlib.suppress(KeyboardInterrupt),  # raised again by uvicorn once all is done
+        ):
+            self.run([listener])
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, then says where."""
         await super().startup(sockets)
-        self._ready()
+        self._ready(_address((sockets or [])[0]))
 
 
 def _config(service: Service) -> uvicorn.Config:

@@ -1,0 +1,116 @@
+"""A reader that reads nothing, so that what surrounds it can be tested in milliseconds."""
+
+import io
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.data.images import load_image
+from digitlens.model.bundle import Card
+from digitlens.recognition.reader import Examination
+from digitlens.results import Box, Digit, Reading
+from digitlens.serving.app import create_app
+from digitlens.serving.service import assemble
+from digitlens.serving.settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
+    from starlette.testclient import TestClient
+
+
+class FakeModel:
+    """A classifier that takes every tile for its first pixel, or the card of a page reader."""
+
+    def __init__(self, name):
+        self.card = Card(name, "0.1.0", name * 8, results={"accuracy": 0.99, "curve": [1, 2]})
+
+    def predict_proba(self, tiles):
+        rows = np.full((len(tiles), 10), 0.01, np.float32)
+        rows[range(len(tiles)), tiles[:, 0, 0] % 10] = 0.91
+        return rows
+
+
+class FakeConfidence:
+    def threshold_for(self, target):
+        if target < 0.001:
+            raise ValueError("the least that the curve can promise is 0.1%")
+        return 1 - target
+
+
+class FakeReader:
+    """Says of every picture that it is a 7, as high as the picture, read at its threshold."""
+
+    def __init__(self):
+        self.classifier, self.finder = FakeModel("tiles"), FakeModel("pages")
+        self.confidence = FakeConfidence()
+        self.thresholds = {"digit": 0.9, "reject": 0.5}
+        self.open = threading.Event()  # while it is not set, nobody is answered
+        self.open.set()
+        self.busy = threading.Semaphore(0)  # released by each page that comes
+        self.pages = []
+
+    def examine(self, image, *, expect=None):
+        self.pages.append(expect)
+        self.busy.release()
+        assert self.open.wait(10)
+        page = load_image(image)
+        height, width = page.shape[:2]
+        chances = tuple(np.eye(10)[7])
+        digit = Digit(7, self.thresholds["digit"], chances, Box(0, 0, width, height))
+        reject = Digit(
+            1, 0.1, chances, Box(0, 0, 1, 1), "rejected", "hardly a digit, closest to 1 (10 %)"
+        )
+        reading = Reading(((digit, reject),), width, height, "tiles", "x")
+        return Examination(page, 0, None, reading)
+
+
+@pytest.fixture
+def reader():
+    reader = FakeReader()
+    yield reader
+    reader.open.set()  # or the threads of a failed test would wait for each other
+
+
+@pytest.fixture
+def serve(reader):
+    """A function from settings to a client of a server with the fake reader."""
+    opened = []
+
+    def serve(**settings):
+        chosen = {"workers": 1, "queue": 4, "time_limit": 10.0, **settings}
+        app = create_app(assemble(Settings(**chosen), reader))
+        client = TestClient(app, "http://localhost", raise_server_exceptions=False)
+        opened.append(client.__enter__())
+        return client
+
+    yield serve
+    reader.open.set()
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve):
+    return serve()
+
+
+def _encoded(picture, kind="PNG", **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """A PNG file of 40 x 20 pixels."""
+    return _encoded(Image.new("L", (40, 20), 255))
+
+
+@pytest.fixture(scope="session")
+def three_pages():
+    """A TIFF file with three pages."""
+    more = [Image.new("L", (8, 8), gray) for gray in (0, 9)]
+    return _encoded(Image.new("L", (8, 8)), "TIFF", save_all=True, append_images=more)

@@ -1,0 +1,99 @@
+"""The OpenAPI document is true: whatever it allows is asked, and answers are as it says."""
+
+import contextlib
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import CHECKS, load_all_checks
+
+load_all_checks()
+# Left out: what a schema cannot say, as that bytes are a picture, or that only one field is set.
+LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")
+EXAMPLES = 20  # of an operation and a mode
+FEW = {"POST /v1/classify": 4}  # a second is gone before so many numbers are made up
+MODES = list(schemathesis.GenerationMode)
+
+
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+def test_every_route_is_described_with_what_it_may_answer(client):
+    paths = document(client)["paths"]
+    assert set(paths) == {
+        *("/v1/read", "/v1/classify", "/v1/models"),
+        *("/v2", "/v2/health/live", "/v2/health/ready"),
+        *("/v2/models/{name}", "/v2/models/{name}/ready", "/v2/models/{name}/infer"),
+        *("/healthz", "/readyz", "/metrics"),
+    }
+    read = paths["/v1/read"]["post"]
+    assert set(read["requestBody"]["content"]) == {
+        *("multipart/form-data", "application/json", "application/octet-stream"),
+        *("application/pdf", "image/*"),
+    }
+    assert {"200", "400", "401", "408", "413", "415", "422", "429", "504"} <= set(read["responses"])
+    assert {one["name"] for one in read["parameters"]} == {"expect", "target_error", "tiles"}
+
+
+def test_examples_in_the_document_are_answered(client):
+    paths = document(client)["paths"]
+    bodies = [
+        (path.format(name="tiles"), example)
+        for path in ("/v1/read", "/v1/classify", "/v2/models/{name}/infer")
+        for example in examples(paths[path]["post"]["requestBody"]["content"]["application/json"])
+    ]
+    assert len(bodies) == 4
+    for path, body in bodies:
+        assert client.post(path, json=body).status_code == 200
+
+
+def examples(content):
+    if "example" in content:
+        return [content["example"]]
+    return [example["value"] for example in content["examples"].values()]
+
+
+def test_every_reference_leads_somewhere(client):
+    content = document(client)
+    known = {f"#/components/schemas/{name}" for name in content["components"]["schemas"]}
+    assert references(content) <= known
+
+
+def references(value):
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_whatever_is_asked_is_answered_as_the_document_says(client, mode):
+    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+    asked = [_ask(result.ok(), mode) for result in schema.get_all_operations()]
+    assert len(asked) == 12
+    assert sum(asked) > EXAMPLES
+
+
+def _ask(operation, mode):
+    """Asks one operation for many things; how many."""
+    asked = []
+    left_out = [CHECKS.get_one(name) for name in LEFT_OUT]
+
+    @settings(
+        max_examples=FEW.get(operation.label, EXAMPLES),
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case):
+        answer = case.call_and_validate(excluded_checks=left_out)
+        asked.append(answer.status_code)
+
+    with contextlib.suppress(Unsatisfiable):  # a request without anything to get wrong
+        ask()
+    return len(asked)
