@@ -4,10 +4,8 @@ Both are given the same pixels. Where a browser decodes a JPEG itself, its pixel
 Pillow's by a gray level; that is between the decoders, and not compared here.
 """
 
-import base64
 import functools
 import importlib.util
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +18,6 @@ from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.recognition.reader import DigitReader
-from digitlens.recognition.voters import tiles_of
 from digitlens.serving.site import write_site
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -72,7 +69,9 @@ def drawings(count=80):
     for k in range(count):
         text = str(random.integers(0, 10 ** (1 + k % 4))).zfill(1 + k % 4)
         side = int(random.integers(120, 281))
-        size = (side, side) if len(text) == 1 else (int(0.45 * side * len(text)) + 60, side // 2 + 40)
+        size = (
+            (side, side) if len(text) == 1 else (int(0.45 * side * len(text)) + 60, side // 2 + 40)
+        )
         height = 0.62 * size[1]
         ink = draw(text, size, height, height * random.uniform(0.03, 0.16), k)
         if k % 3:
@@ -241,7 +240,7 @@ def report(here, there):
     away = [float(abs(a - b).max()) for a, b in pairs if a.size and a.shape == b.shape]
     equal = sum(answers(a) == answers(b) for a, b in zip(here, there, strict=True))
     seconds = np.array([reading["seconds"] for reading in there])
-    print(
+    print(  # noqa: T201  (shown with -s, for the record)
         f"\n{len(here)} pictures, {sum(len(a) for a, _ in pairs)} candidates, {equal} read alike; "
         f"confidences differ by {max(away):.6f} at most; "
         f"{1000 * np.median(seconds):.0f} ms a picture, {1000 * seconds.max():.0f} at most"

@@ -1,4 +1,4 @@
-// What NumPy does with numbers and short arrays, as far as reading needs it: same rounding, same ties.
+// What NumPy does with numbers and short arrays, as far as reading needs it: rounding and ties too.
 
 /** To the nearest whole number, halves to the even one, as np.rint and Python's round. */
 export function rint(value) {

@@ -65,8 +65,8 @@ function within(size, start, end, low, high) {
 /**
  * How far each pixel is from the paper's colour: one array for each channel.
  *
- * The colour is taken from the rim around the box, as a plane that may slope. Neighbours' strokes in
- * the rim do not count: what is far from its median is left out.
+ * The colour is taken from the rim around the box, as a plane that may slope. Neighbours' strokes
+ * in the rim do not count: what is far from its median is left out.
  */
 function withoutPaper({ data, width, height, channels }, inner) {
   const planes = range(channels).map((c) =>

@@ -49,7 +49,7 @@ export function parsePattern(written) {
 export function fit(pattern, probabilities, existence) {
   const fitting = probabilities.map((row) => {
     const scores = Array.from(row, (chance) => Math.max(chance, LEAST));
-    return pattern.map((place) => scores.map((score, value) => (place.includes(value) ? score : 0)));
+    return pattern.map((place) => ANY.map((value) => (place.includes(value) ? scores[value] : 0)));
   });
   const gains = fitting.map((places, j) => {
     const exists = clip(existence[j], LEAST, 1 - LEAST);

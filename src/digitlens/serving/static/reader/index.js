@@ -5,10 +5,10 @@
  *
  * @param base Address of the site's folder, which holds site.json.
  * @param onProgress Called with {loaded, total} in bytes while the networks are fetched.
- * @returns {read, model, close}. `read({data, width, height}, {expect, tiles})` takes RGBA pixels and
- *   gives a promise of the reading, the same values as Reading.as_dict in Python, with `tiles` also
- *   `tile`, base64 of 784 bytes, for each digit; it rejects with a RangeError where `expect` is no
- *   pattern. `model` is {name, sha256}. `close` ends the thread.
+ * @returns {read, model, close}. `read({data, width, height}, {expect, tiles})` takes RGBA pixels
+ *   and gives a promise of the reading, the same values as Reading.as_dict in Python, with `tiles`
+ *   also `tile`, base64 of 784 bytes, for each digit; it rejects with a RangeError where `expect` is
+ *   no pattern. `model` is {name, sha256}. `close` ends the thread.
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
   const ask = askWorker(onProgress);
@@ -44,7 +44,8 @@ function askWorker(onProgress) {
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    const error = new Error(`the reader stopped: ${event.message ?? 'its program cannot be loaded'}`);
+    const reason = event.message ?? 'its program cannot be loaded';
+    const error = new Error(`the reader stopped: ${reason}`);
     waiting.forEach(({ reject }) => reject(error));
     waiting.clear();
   };

@@ -39,7 +39,7 @@ export async function readerOf(ort, pagesCard, pages, crops, card, classifier) {
   return new DigitReader(finder, second, new Classifier(card, await opened(ort, classifier)));
 }
 
-/** One thread, unless the host isolates its pages, which browsers ask for before they share memory. */
+/** One thread, unless the host isolates its pages: else browsers share no memory. */
 export function configure(ort, wasm) {
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.proxy = false;

@@ -20,8 +20,8 @@ export class PageModel {
    * Looks at a picture once, at the size that it has.
    *
    * @param picture {data, width, height, channels: 3}.
-   * @returns {found, width, height}; found from high to low score, each {score, probabilities, box},
-   *   boxes in pixels of the picture.
+   * @returns {found, width, height}; found from high to low score, each {score, probabilities,
+   *   box}, boxes in pixels of the picture.
    */
   async look(picture) {
     const { data, width, height } = framed(picture);

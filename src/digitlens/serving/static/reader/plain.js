@@ -28,9 +28,9 @@ const GAP = 2; // columns between two digits
 /**
  * The boxes of strokes that stand side by side on flat paper.
  *
- * @returns Float32Arrays x0, y0, x1, y1 from left to right, in page pixels, at least one; null where
- *   the page is anything else: paper with a pattern or shadows, grays that belong to no stroke,
- *   strokes above one another, too many or too small.
+ * @returns Float32Arrays x0, y0, x1, y1 from left to right, in page pixels, at least one; null
+ *   where the page is anything else: paper with a pattern or shadows, grays that belong to no
+ *   stroke, strokes above one another, too many or too small.
  */
 export function isolatedStrokes(page) {
   const longest = Math.max(page.width, page.height);

@@ -14,7 +14,7 @@ import { castTwoVotes, castVotes, tilesOf } from './voters.js';
 
 const LEAST = 0.15; // score of a candidate that is looked at closer, and kept as rejected at least
 // Confidence in every stroke of a plain drawing, from which the page network is not asked.
-const ENOUGH = 0.8;
+const ENOUGH = 0.9;
 
 /** Pictures in, readings out. */
 export class DigitReader {
@@ -55,7 +55,7 @@ export class DigitReader {
   /** What was seen on a page after the turn that makes digits of it. */
   async upright(page) {
     const drawn = this.plainly.weights.length ? await this.glimpse(page) : null;
-    if (drawn && drawn.confidence.every((share) => share >= ENOUGH)) return { seen: drawn, turn: 0 };
+    if (drawn?.confidence.every((share) => share >= ENOUGH)) return { seen: drawn, turn: 0 };
     const seen = await this.look(page);
     if (drawn && evidenceOf(drawn) > evidenceOf(seen)) return { seen: drawn, turn: 0 };
     const turn = await bestTurn(page, this.finder, seen.confidence);

@@ -1,7 +1,8 @@
-// Resizes pictures to the very bytes that Pillow gives: its filters, fixed-point weights and passes.
+// Resizes pictures to the very bytes that Pillow gives: its filters, weights and passes.
 //
-// After libImaging/Resample.c and Reduce.c: a horizontal pass, then a vertical one on what the first
-// one rounded. Bytes are weighed with whole numbers of 22 bits, floats with doubles.
+// After libImaging/Resample.c and Reduce.c: two passes, one along rows and one along columns, the
+// second on what the first one rounded. Bytes are weighed with whole numbers of 22 bits, floats
+// with doubles.
 
 export const BOX = {
   support: 0.5,
@@ -29,25 +30,29 @@ const ONE = 2 ** PRECISION;
 /**
  * Resizes the part of a picture that lies in a box.
  *
- * @param picture {data, width, height, channels}; a Float32Array is resized as floats, bytes as bytes.
+ * @param picture {data, width, height, channels}; a Float32Array is resized as floats, bytes as
+ *   bytes.
  * @param box x0, y0, x1, y1 in pixels of the picture, taken as float32; all of it unless given.
  * @returns A picture of width x height; the same one where nothing changes.
  */
 export function resize(picture, width, height, filter, box) {
   const [x0, y0, x1, y1] = (box ?? [0, 0, picture.width, picture.height]).map(Math.fround);
-  const across = width !== picture.width || x0 !== 0 || x1 !== width;
-  const down = height !== picture.height || y0 !== 0 || y1 !== height;
   const bytes = !(picture.data instanceof Float32Array);
-  const rows = down ? weightsOf(picture.height, y0, y1, height, filter, bytes) : null;
-  let result = picture;
-  let first = 0;
-  if (across) {
-    const last = down ? rows.at(-1).start + rows.at(-1).weights.length : picture.height;
-    first = down ? rows[0].start : 0;
-    const columns = weightsOf(picture.width, x0, x1, width, filter, bytes);
-    result = resizeAcross(picture, columns, first, last, bytes);
-  }
-  return down ? resizeDown(result, rows, first, bytes) : result;
+  const across = (from) => {
+    if (width === from.width && x0 === 0 && x1 === width) return from;
+    return resizeAcross(from, weightsOf(from.width, x0, x1, width, filter, bytes), bytes);
+  };
+  const down = (from) => {
+    if (height === from.height && y0 === 0 && y1 === height) return from;
+    return resizeDown(from, weightsOf(from.height, y0, y1, height, filter, bytes), bytes);
+  };
+  return downFirst(picture, width, height) ? across(down(picture)) : down(across(picture));
+}
+
+/** Whether so much more of the height goes than of the width: Pillow's rule from version 13 on. */
+function downFirst(picture, width, height) {
+  const less = picture.height - height;
+  return less > 0 && less > 2 * (picture.width - width);
 }
 
 /**
@@ -112,12 +117,12 @@ function weightsOf(size, low, high, wanted, filter, bytes) {
   });
 }
 
-function resizeAcross(picture, columns, first, last, bytes) {
-  const { data, width, channels } = picture;
-  const result = emptyPicture(columns.length, last - first, channels, bytes);
+function resizeAcross(picture, columns, bytes) {
+  const { data, width, height, channels } = picture;
+  const result = emptyPicture(columns.length, height, channels, bytes);
   const half = bytes ? ONE / 2 : 0;
   let at = 0;
-  for (let y = first; y < last; y++) {
+  for (let y = 0; y < height; y++) {
     for (const { start, weights } of columns) {
       const from = (y * width + start) * channels;
       for (let c = 0; c < channels; c++) {
@@ -132,7 +137,7 @@ function resizeAcross(picture, columns, first, last, bytes) {
   return result;
 }
 
-function resizeDown(picture, rows, first, bytes) {
+function resizeDown(picture, rows, bytes) {
   const { data, width, channels } = picture;
   const length = width * channels;
   const result = emptyPicture(width, rows.length, channels, bytes);
@@ -140,7 +145,7 @@ function resizeDown(picture, rows, first, bytes) {
   rows.forEach(({ start, weights }, y) => {
     totals.fill(bytes ? ONE / 2 : 0);
     for (let k = 0; k < weights.length; k++) {
-      const from = (start - first + k) * length;
+      const from = (start + k) * length;
       for (let i = 0; i < length; i++) totals[i] += data[from + i] * weights[k];
     }
     const to = y * length;

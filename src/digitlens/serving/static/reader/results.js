@@ -15,17 +15,17 @@ export function asDict(lines, width, height, card) {
   };
 }
 
-function digitAsDict({ value, confidence, status, reason, startsNumber, box, probabilities, tile }) {
-  const digit = {
-    value,
-    confidence: rounded(confidence),
-    status,
-    reason,
-    starts_number: startsNumber,
-    box: Array.from(box),
-    probabilities: Array.from(probabilities, rounded),
+function digitAsDict(digit) {
+  const values = {
+    value: digit.value,
+    confidence: rounded(digit.confidence),
+    status: digit.status,
+    reason: digit.reason,
+    starts_number: digit.startsNumber,
+    box: Array.from(digit.box),
+    probabilities: Array.from(digit.probabilities, rounded),
   };
-  return tile ? { ...digit, tile: base64(tile) } : digit;
+  return digit.tile ? { ...values, tile: base64(digit.tile) } : values;
 }
 
 function textOf(lines) {

@@ -51,7 +51,7 @@ export function tilesOf(page, boxes) {
   return boxes.map((box) => toTile(inkIn(page, box)));
 }
 
-/** From the eleven probabilities of the crop network: that it is a digit, and which one if it is. */
+/** Of the eleven probabilities of the crop network: that it is a digit, and which one if so. */
 function namedBy(seen) {
   const chances = seen.slice(0, NONE);
   const digit = chances.reduce((total, chance) => fround(total + chance), 0);

@@ -1,0 +1,151 @@
+"""The test vectors of docs/FRAMING.md: Python gives them, and so does the reader of the browser."""
+
+import ast
+import functools
+import importlib
+import json
+import re
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "digitlens"
+READER = SOURCE / "serving" / "static" / "reader"
+VECTORS = ROOT / "tests" / "vectors"
+NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
+CHROMIUM = "/usr/bin/chromium"
+
+# Modules whose constants have to be those of the file of the same name; what only training needs
+# is left out.
+MODULES = (
+    *("recognition/agreement", "recognition/candidates", "recognition/compose"),
+    *("recognition/confidence", "recognition/crops", "recognition/expect", "recognition/layout"),
+    *("recognition/looks", "recognition/reader", "recognition/support", "recognition/turns"),
+    *("recognition/voters", "data/tiles", "data/windows"),
+    *("model/page_model", "model/crop_model", "model/classifier"),
+)
+NOT_NEEDED = {"SIGNS"}
+
+
+@pytest.fixture(scope="module")
+def make():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(VECTORS)
+        yield importlib.import_module("make")
+    del sys.modules["make"], sys.modules["inputs"]
+
+
+def test_there_are_vectors_for_every_function(make):
+    assert sorted(make.functions()) == NAMES
+    assert sum(path.stat().st_size for path in VECTORS.rglob("*") if path.is_file()) < 500_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_gives_the_vectors(make, name):
+    vectors = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+    run = make.functions()[name].run
+    assert vectors["tolerance"] == make.functions()[name].tolerance
+    for case in vectors["cases"]:
+        found = json.loads(json.dumps(run(case["input"])))
+        agree(make, found, case["output"], max(vectors["tolerance"], 1e-6))
+
+
+def agree(make, found, wanted, tolerance):
+    """Compares two results as check.js does."""
+    if isinstance(wanted, dict) and "bytes" in wanted:
+        one, other = make.unpacked(found).astype(int), make.unpacked(wanted).astype(int)
+        assert np.abs(one - other).max(initial=0) <= tolerance
+    elif isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for key in wanted:
+            agree(make, found[key], wanted[key], tolerance)
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            agree(make, one, other, tolerance)
+    elif isinstance(wanted, float):
+        assert found == pytest.approx(wanted, abs=tolerance)
+    else:
+        assert found == wanted
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_constants_are_those_of_python(module):
+    name = Path(module).name
+    script = (READER / f"{name}.js").read_text(encoding="utf-8")
+    python = constants(SOURCE / f"{module}.py")
+    assert python
+    for constant, value in python.items():
+        found = re.search(rf"^(?:export )?const {constant} = (.*?);", script, re.MULTILINE)
+        assert found, f"{name}.js has no {constant}"
+        assert json.loads(found[1].replace("_", "")) == value, constant
+
+
+def constants(path):
+    """The numbers that a module of Python names in capitals, without their underscore."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            found |= dict(named(node.targets[0], node.value))
+    return {name: value for name, value in found.items() if name not in NOT_NEEDED}
+
+
+def named(target, value):
+    """Names in capitals and their numbers, also of several in one line."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, its in zip(target.elts, value.elts, strict=True):
+            yield from named(one, its)
+    elif isinstance(target, ast.Name) and target.id.isupper():
+        try:
+            found = ast.literal_eval(value)
+        except ValueError:
+            return
+        if isinstance(found, tuple) and all(isinstance(one, int | float) for one in found):
+            found = list(found)
+        if isinstance(found, int | float | list):
+            yield target.id.lstrip("_"), found
+
+
+def test_every_file_of_the_reader_says_its_purpose_and_is_short():
+    paths = sorted(READER.glob("*.js"))
+    assert len(paths) > 20
+    for path in paths:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("// "), path.name
+        assert len(lines) <= 300, path.name
+        assert max(map(len, lines)) <= 100, path.name
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def page():
+    """A page on a plain host of the whole project."""
+    handler = functools.partial(Quiet, directory=str(ROOT))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/tests/vectors/flatten.json")
+        yield page
+        browser.close()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_browser_gives_the_vectors(page, name):
+    run = "async (name) => (await import('/tests/vectors/check.js')).check(name)"
+    found = page.evaluate(run, name)
+    assert found["cases"] > 0
+    assert not found["wrong"], json.dumps(found["wrong"])[:2000]
