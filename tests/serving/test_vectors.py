@@ -26,7 +26,13 @@ CHROMIUM = "/usr/bin/chromium"
 MODULES = (
     *("recognition/agreement", "recognition/candidates", "recognition/compose"),
     *("recognition/confidence", "recognition/crops", "recognition/expect", "recognition/layout"),
-    *("recognition/looks", "recognition/reader", "recognition/support", "recognition/turns"),
+    *(
+        "recognition/looks",
+        "recognition/plain",
+        "recognition/reader",
+        "recognition/support",
+        "recognition/turns",
+    ),
     *("recognition/voters", "data/tiles", "data/windows"),
     *("model/page_model", "model/crop_model", "model/classifier"),
 )

@@ -4,12 +4,12 @@ const READER = new URL('../../src/digitlens/serving/static/reader/', import.meta
 const load = (name) => import(new URL(name, READER));
 
 const [
-  candidates, components, composing, confidence, crops, expecting, images, layout, looks, resizing,
+  candidates, components, composing, confidence, crops, expecting, images, layout, looks, plain, resizing,
   results, supporting, tiles, turns, windowing,
 ] = await Promise.all(
   [
     'candidates', 'components', 'compose', 'confidence', 'crops', 'expect', 'images', 'layout',
-    'looks', 'resize', 'results', 'support', 'tiles', 'turns', 'windows',
+    'looks', 'plain', 'resize', 'results', 'support', 'tiles', 'turns', 'windows',
   ].map((name) => load(`${name}.js`)),
 );
 
@@ -91,6 +91,12 @@ const functions = {
     } catch {
       return null;
     }
+  },
+  async strokes(given) {
+    const found = plain.isolatedStrokes(await pictureOf(given));
+    if (!found) return null;
+    const shown = found.scale > 1 ? packed(found.page) : null;
+    return { boxes: found.boxes.map((box) => [...box]), scale: found.scale, shown };
   },
 };
 

@@ -21,7 +21,7 @@ def draw_pictures() -> None:
     PICTURES.mkdir(exist_ok=True)
     sheet = paper(random)
     pictures = {"paper.png": sheet, "corner.png": sheet.crop((100, 60, 124, 80)),
-                "drawing.png": drawing(), "large.png": large()}  # fmt: skip
+                "drawing.png": drawing(), "hair.png": hair(), "large.png": large()}  # fmt: skip
     for name, picture in pictures.items():
         picture.save(PICTURES / name, optimize=True)
 
@@ -47,6 +47,13 @@ def drawing() -> Image.Image:
     pen.line([(80, 50), (180, 50), (110, 210)], "black", 18)
     pen.arc((240, 60, 350, 210), 0, 300, (20, 20, 60), 14)
     pen.ellipse((390, 30, 394, 34), fill="black")
+    return picture
+
+
+def hair() -> Image.Image:
+    """A line of one pixel, bright on dark."""
+    picture = Image.new("RGB", (230, 650), (20, 30, 40))
+    ImageDraw.Draw(picture).line([(60, 120), (170, 110), (90, 560)], (240, 240, 230), 1)
     return picture
 
 
@@ -245,6 +252,6 @@ def pattern() -> Iterator[Value]:
 
 
 def strokes() -> Iterator[Value]:
-    for name in ("drawing.png", "paper.png", "large.png"):
+    for name in ("drawing.png", "hair.png", "paper.png", "large.png", "corner.png"):
         yield {"picture": name}
     yield {"picture": "drawing.png", "gray": True}

@@ -210,8 +210,11 @@ def run_pattern(given: Value) -> Any:
 
 
 def run_strokes(given: Value) -> Any:
-    boxes = plain.isolated_strokes(page_of(given))
-    return None if boxes is None else plain_numbers(boxes)
+    found = plain.isolated_strokes(page_of(given))
+    if found is None:
+        return None
+    shown = packed(found.page) if found.scale > 1 else None
+    return {"boxes": plain_numbers(found.boxes), "scale": found.scale, "shown": shown}
 
 
 def functions() -> dict[str, Function]:
@@ -234,6 +237,7 @@ def functions() -> dict[str, Function]:
         "numbers": Function(0, run_numbers, inputs.numbers),
         "compose": Function(1e-5, run_compose, inputs.compose),
         "pattern": Function(0, run_pattern, inputs.pattern),
+        "strokes": Function(1e-4, run_strokes, inputs.strokes),
     }  # fmt: skip
 
 

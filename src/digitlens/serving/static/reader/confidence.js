@@ -20,7 +20,7 @@ export class Confidence {
 
   /** Takes it out of the card of a page reader: of all its results, or of a part by its name. */
   static of(card, part = '') {
-    return new Confidence(part ? card.results[part] : card.results);
+    return new Confidence(part ? (card.results[part] ?? {}) : card.results);
   }
 
   /** Of all votes: for each candidate ten probabilities that sum to 1. */

@@ -6,8 +6,8 @@
  * @param base Address of the site's folder, which holds site.json.
  * @param onProgress Called with {loaded, total} in bytes while the networks are fetched.
  * @returns {read, model, close}. `read({data, width, height}, {expect, tiles})` takes RGBA pixels
- *   and gives a promise of the reading, the same values as Reading.as_dict in Python, with `tiles`
- *   also `tile`, base64 of 784 bytes, for each digit; it rejects with a RangeError where `expect` is
+ *   and gives a promise of the reading, the values of Reading.as_dict in Python; with `tiles` also
+ *   `tile`, base64 of 784 bytes, for each digit. It rejects with a RangeError where `expect` is
  *   no pattern. `model` is {name, sha256}. `close` ends the thread.
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {

@@ -3,9 +3,11 @@
 // A drawing on a screen, a scan of clean paper, an enlarged tile: there each stroke is a candidate,
 // and all that is left to say is which digit it is. Everything else is left to looks.
 
-import { argsort, max, median, quantiles, range } from './arrays.js';
+import { argsort, max, median, quantiles, range, rint } from './arrays.js';
 import { connectedComponents } from './components.js';
 import { part, shrink } from './images.js';
+import { emptyPicture } from './resize.js';
+import { strokeWidth } from './tiles.js';
 
 const { fround } = Math;
 
@@ -18,82 +20,126 @@ const FLAT = 0.12; // of full ink: paper differs less from its median ...
 const GRAIN = 12.0; // ... or by so many gray levels
 const MOST_INK = 0.4; // of all pixels
 const SOFT = 0.1; // of the largest stroke's longer side: so far from ink, gray is a stroke's edge
-const STRAY = 0.002; // of all pixels may be gray and far from ink
+const STRAY = 0.01; // of all pixels may be gray and far from ink
 const SPECK = 0.2; // of the largest stroke's longer side: what is smaller is no digit
 const SPECKS = 4; // with more of them, the paper is not plain
 const DIGITS = 12; // with more strokes, it is a page
 const LEAST = 14; // pixels in the copy: longer side of a digit
 const GAP = 2; // columns between two digits
+const REDUCED = 2; // pages so many times larger than the copy lose thin lines in it
+const HAIR = 2.5; // pixels of the copy, each as dark as its darkest spot: a thin line there
 
 /**
- * The boxes of strokes that stand side by side on flat paper.
+ * The strokes of a plain drawing.
  *
- * @returns Float32Arrays x0, y0, x1, y1 from left to right, in page pixels, at least one; null
- *   where the page is anything else: paper with a pattern or shadows, grays that belong to no
- *   stroke, strokes above one another, too many or too small.
+ * @returns {boxes, page, scale}: Float32Arrays x0, y0, x1, y1 from left to right in page pixels, at
+ *   least one; the page, or where its pen is as thin as a hair a copy of it that still shows the
+ *   pen, dark on bright; and page pixels of a pixel of the copy, 1 for the page itself. null where
+ *   the page is anything else: paper with a pattern or shadows, grays that belong to no stroke,
+ *   strokes above one another, too many or too small.
  */
 export function isolatedStrokes(page) {
   const longest = Math.max(page.width, page.height);
-  const step = Math.max(1, Math.floor(longest / LONGEST));
-  const sample = part(page, 0, 0, page.width, page.height, step);
-  if (deviation(sample, rimOf(sample)) > fround(FLAT * 255)) return null;
+  const factor = Math.ceil(longest / LONGEST);
+  if (Math.min(page.width, page.height) < SMALLEST * factor) return null;
+  const sample = part(page, 0, 0, page.width, page.height, factor);
+  const paper = paperOf(sample);
+  const rim = edgeOf(sample.width, sample.height).map((i) => distance(sample, i, paper));
+  if (quantiles(rim, [0.99])[0] > fround(FLAT * 255)) return null;
+  const thin = factor >= REDUCED ? hairlines(page, factor, paper) : null;
+  if (thin) {
+    const boxes = strokes(thin);
+    return boxes && { boxes: grown(boxes, factor), page: darkOnBright(thin), scale: factor };
+  }
   const copy = shrink(page, LONGEST);
-  if (Math.min(copy.width, copy.height) < SMALLEST) return null;
-  const rim = rimOf(copy);
-  const paper = paperOf(copy, rim);
-  const away = range(copy.width * copy.height).map((i) => distance(copy, i, paper));
-  const full = max(away);
-  const ink = fround(INK * full);
-  const flat = fround(Math.max(GRAIN, FLAT * full));
-  if (full < CONTRAST || deviation(copy, rim) > flat) return null;
-  const boxes = strokes(
-    away.map((value) => value > ink), away.map((value) => value > flat), copy,
-  );
+  const boxes = strokes(awayFrom(copy, paperOf(copy)));
   const scale = longest / Math.max(copy.width, copy.height);
-  return boxes && boxes.map((box) => Float32Array.from(box, (side) => side * scale));
+  return boxes && { boxes: grown(boxes, fround(scale)), page, scale: 1 };
 }
 
-/** The pixels at the edge, those of the corners as often as edges meet there. */
-function rimOf({ width, height }) {
+function grown(boxes, scale) {
+  return boxes.map((box) => Float32Array.from(box, (side) => side * scale));
+}
+
+/**
+ * A plane of the farthest from the paper of factor x factor pixels, if strokes are thin, or null.
+ *
+ * An average would leave next to nothing of a line of one pixel.
+ */
+function hairlines(page, factor, paper) {
+  const [width, height] = [page.width, page.height].map((side) => Math.floor(side / factor));
+  const away = emptyPicture(width, height, 1, false);
+  for (let y = 0; y < height * factor; y++) {
+    const row = Math.floor(y / factor) * width;
+    for (let x = 0; x < width * factor; x++) {
+      const to = row + Math.floor(x / factor);
+      const far = distance(page, y * page.width + x, paper);
+      if (far > away.data[to]) away.data[to] = far;
+    }
+  }
+  const level = fround(INK * max(away.data));
+  const ink = away.data.map((value) => value > level);
+  return ink.some(Boolean) && strokeWidth(ink, width, height) < HAIR ? away : null;
+}
+
+function darkOnBright(thin) {
+  const full = fround(255 / max(thin.data));
+  const bright = (value) => rint(fround(255 - fround(value * full)));
+  const data = Uint8ClampedArray.from(thin.data, bright);
+  return { ...thin, data };
+}
+
+/** A plane of how far each pixel is from the paper. */
+function awayFrom(copy, paper) {
+  const away = emptyPicture(copy.width, copy.height, 1, false);
+  for (let i = 0; i < away.data.length; i++) away.data[i] = distance(copy, i, paper);
+  return away;
+}
+
+/** The pixels that are two or less from the edge; those of a corner as often as edges meet. */
+function edgeOf(width, height) {
+  const ends = (places) => [...places.slice(0, RIM), ...places.slice(-RIM)];
   const [columns, rows] = [range(width), range(height)];
-  const edge = (places) => [...places.slice(0, RIM), ...places.slice(-RIM)];
   return [
-    ...edge(rows).flatMap((y) => columns.map((x) => y * width + x)),
-    ...edge(columns).flatMap((x) => rows.map((y) => y * width + x)),
+    ...ends(rows).flatMap((y) => columns.map((x) => y * width + x)),
+    ...ends(columns).flatMap((x) => rows.map((y) => y * width + x)),
   ];
 }
 
-/** The colour that most of these pixels have. */
-function paperOf({ data, channels }, pixels) {
-  return range(channels).map((c) => median(pixels.map((i) => data[i * channels + c])));
-}
-
-/** How far most of these pixels are from their usual colour. */
-function deviation(picture, pixels) {
-  const paper = paperOf(picture, pixels);
-  return quantiles(pixels.map((i) => distance(picture, i, paper)), [0.99])[0];
+/** The colour that most pixels at the edge have. */
+function paperOf({ data, width, height, channels }) {
+  const rim = edgeOf(width, height);
+  return range(channels).map((c) => median(rim.map((i) => data[i * channels + c])));
 }
 
 function distance({ data, channels }, i, paper) {
   let most = 0;
   for (let c = 0; c < channels; c++) {
-    most = Math.max(most, Math.abs(data[i * channels + c] - paper[c]));
+    const away = Math.abs(data[i * channels + c] - paper[c]);
+    if (away > most) most = away;
   }
   return most;
 }
 
-/** Boxes of strokes in the copy, if there is nothing beside them. */
-function strokes(ink, gray, { width, height }) {
+/** Boxes of strokes in a plane of distances from the paper, if there is nothing beside them. */
+function strokes({ data, width, height }) {
+  const full = max(data);
+  const flat = fround(Math.max(GRAIN, FLAT * full));
+  const rim = edgeOf(width, height).map((i) => data[i]);
+  if (full < CONTRAST || quantiles(rim, [0.99])[0] > flat) return null;
+  const level = fround(INK * full);
+  const ink = Uint8Array.from(data, (value) => value > level);
   const all = connectedComponents(ink, width, height).boxes;
   const longer = all.map(([x0, y0, x1, y1]) => Math.max(x1 - x0, y1 - y0));
   const largest = max(longer);
   const large = all.filter((_, i) => longer[i] >= SPECK * largest);
   const boxes = argsort(large.map(([x0]) => x0)).map((i) => large[i]);
   const near = around(ink, width, height, Math.max(3, Math.ceil(SOFT * largest)));
-  const share = (mask) => mask.filter(Boolean).length / mask.length;
+  const stray = data.map((value, i) => value > flat && !near[i]);
+  const share = (mask) => mask.reduce((total, value) => total + value, 0) / mask.length;
   const plain =
     share(ink) <= MOST_INK &&
-    share(gray.map((value, i) => value && !near[i])) <= STRAY &&
+    share(stray) <= STRAY &&
     all.length - boxes.length <= SPECKS &&
     boxes.length <= DIGITS &&
     Math.min(...longer.filter((side) => side >= SPECK * largest)) >= LEAST &&
@@ -116,17 +162,17 @@ function around(mask, width, height, reach) {
   return spread(down, height, width, width, 1, reach);
 }
 
-/** Grows a mask along one axis: `lines` of them, `length` pixels that lie `stride` apart. */
+/** Grows a mask along lines that start `gap` apart, of `length` pixels that lie `stride` apart. */
 function spread(mask, lines, gap, length, stride, reach) {
-  const grown = new Uint8Array(mask.length);
+  const result = new Uint8Array(mask.length);
   for (let line = 0; line < lines; line++) {
     let until = -1;
     for (let k = 0; k < length + reach; k++) {
       if (k < length && mask[line * gap + k * stride]) until = k + reach;
+      // The last ink within reach behind this place, or ahead of it.
       const place = k - reach;
-      // A pixel is near ink that came up to `reach` after it, or up to `reach` before it.
-      if (place >= 0 && place < length && until >= place) grown[line * gap + place * stride] = 1;
+      if (place >= 0 && until >= place) result[line * gap + place * stride] = 1;
     }
   }
-  return grown;
+  return result;
 }
