@@ -1,12 +1,15 @@
+import io
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import onnx
 import pytest
 import typer
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from typer.testing import CliRunner
 
 from digitlens import files
@@ -196,3 +199,40 @@ def test_a_missing_model_is_one_line_and_exit_code_1(tmp_path):
         assert done.stderr.startswith("digitlens: ")
         assert name in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def _write_tiles(path, labels):
+    with zipfile.ZipFile(path, "w") as archive:
+        rows = ["file,label\n"]
+        for index, label in enumerate(labels):
+            tile = np.zeros((28, 28), np.uint8)
+            tile[:, 2 * label : 2 * label + 2] = 255
+            stream = io.BytesIO()
+            Image.fromarray(tile).save(stream, "PNG")
+            archive.writestr(f"tiles/{index}.png", stream.getvalue())
+            rows.append(f"tiles/{index}.png,{label}\n")
+        archive.writestr("labels.csv", "".join(rows))
+
+
+def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(here, bundle):
+    _write_tiles(here / "corrections.zip", [3, 3, 7])
+    done = run("--model", bundle(), "--data", "corrections.zip")
+    assert done.exit_code == 0, done.output
+    assert "corrections.zip, 3 tiles" in done.stdout
+    folder = here / "evaluation-bars"
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["n"], report["accuracy"]) == (3, 1.0)
+    assert [row["support"] for row in report["classes"]] == [0, 0, 0, 2, 0, 0, 0, 1, 0, 0]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
+    _write_tiles(here / "one.zip", [5])
+    assert run("--model", bundle(), "--data", "one.zip").exit_code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_own_tiles_take_the_place_of_mnist(bundle):
+    for more in (["--split", "validation"], ["--data-dir", "."]):
+        done = run("--model", bundle(), "--data", "corrections.zip", *more)
+        assert done.exit_code == 2
+        assert "--data takes the place of MNIST" in " ".join(done.stderr.replace("│", " ").split())
+    done = run("--model", bundle(), "--data", "corrections.zip")
+    assert isinstance(done.exception, DataError)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageFont
+from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
 from digitlens.cli import app
-from digitlens.data.mnist import Mnist
+from digitlens.data.mnist import Mnist, Split
 from digitlens.data.pages.hands import FontHand
 from digitlens.data.pages.pages import Fonts
 from digitlens.errors import DataError, RecipeError
@@ -125,6 +125,49 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
     assert result.exit_code == 130
     assert "digitlens train --resume" in result.stderr
     monkeypatch.undo()
+
+
+def _write_extra(folder: Path, label: int) -> Path:
+    folder.mkdir()
+    Image.fromarray(np.full((28, 28), 99, np.uint8)).save(folder / "one.png")
+    (folder / "labels.csv").write_text(f"file,label\none.png,{label}\n")
+    return folder
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path, monkeypatch):
+    seen = []
+    learn = train_module.train
+
+    def watch(recipe: object, training: Split, validation: Split, *more: object, **named: object):
+        seen.append((training, validation))
+        return learn(recipe, training, validation, *more, **named)
+
+    monkeypatch.setattr(train_module, "train", watch)
+    extra, run = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
+    result = _run("--recipe", "fast", *CHANGES, "--out", run, "--extra", extra)
+    assert result.exit_code == 0, result.output
+    assert "1 tiles more" in result.stderr
+    (training, validation) = seen[0]
+    assert (training.tiles[-1] == 99).all()
+    assert training.labels[-1] == 4
+    assert not (validation.tiles == 99).all(axis=(1, 2)).any()
+    for data in (json.loads((run / "run.json").read_text())["data"], Classifier(run).card.data):
+        assert len(data["extra: mine"]) == 64
+    refused = _run("--resume", run)
+    assert isinstance(refused.exception, DataError)
+    assert "was begun with --extra mine" in str(refused.exception)
+    (extra / "labels.csv").write_text("file,label\none.png,5\n")
+    assert isinstance(_run("--resume", run, "--extra", extra).exception, DataError)
+    (extra / "labels.csv").write_text("file,label\none.png,4\n")
+    assert _run("--resume", run, "--extra", extra).exit_code == 0
+
+
+def test_extra_tiles_are_not_for_page_readers(tmp_path):
+    result = _run("--recipe", "pages", "--extra", tmp_path, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.train

@@ -51,6 +51,14 @@ def evaluate(
         str, typer.Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
     ] = "default",
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|ZIP",
+            help="Labelled tiles instead of MNIST, such as corrections downloaded from the page of "
+            "`digitlens serve`.",
+        ),
+    ] = None,
     split: Annotated[
         SplitName, typer.Option(help="validation: the tiles that the model's recipe kept back.")
     ] = SplitName.TEST,
@@ -71,9 +79,13 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Score a model on the MNIST test set, with a report and pictures."""
+    """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
+    if data and (data_dir or split is not SplitName.TEST):
+        raise typer.BadParameter(
+            "--data takes the place of MNIST: leave --data-dir and --split out"
+        )
     classifier = _open(model, pixels, outputs)
-    tiles, name = _load(classifier, split, data_dir)
+    tiles, name = _load_labelled(data) if data else _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
     # Files first, since a reader that closes the pipe early, as head does, ends the program; but
@@ -106,6 +118,12 @@ def _open(
     from digitlens.model.classifier import Classifier
 
     return Classifier(model)
+
+
+def _load_labelled(path: Path) -> tuple[Split, str]:
+    from digitlens.data.labelled import load_labelled
+
+    return load_labelled(path), path.name
 
 
 def _load(

@@ -16,7 +16,7 @@ from digitlens.commands.train_pages import (
     page_summary,
     train_page_reader,
 )
-from digitlens.errors import needs_extra
+from digitlens.errors import DataError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from digitlens.training.recipes import AnyRecipe
     from digitlens.training.train import Trained
 
+EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
@@ -42,6 +43,14 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    extra: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|ZIP",
+            help="Labelled tiles to train with beside MNIST, such as corrections downloaded from "
+            "the page of `digitlens serve`; none of them is used to validate.",
+        ),
+    ] = None,
     fields: Annotated[
         bool, typer.Option("--fields", help="Show what a recipe is made of, and stop.")
     ] = False,
@@ -57,13 +66,15 @@ def train(
     if resume and (changes or out or recipe != "standard"):
         raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
     chosen = resume_run(resume) if resume else load_recipe(recipe, changes)
+    if extra and chosen.architecture == "pages":
+        raise typer.BadParameter("--extra is for tiles; a page reader learns from generated pages")
     if fields:
         _show_fields(chosen)
         return
     name = Path(recipe).stem
     folder = resume or out or free_folder(name)
     try:
-        result, line = _train(chosen, folder, name, data_dir, resume=resume is not None)
+        result, line = _train(chosen, folder, name, data_dir, extra, resume=resume is not None)
     except KeyboardInterrupt:
         if not (folder / RECIPE).is_file():
             raise
@@ -73,7 +84,13 @@ def train(
 
 
 def _train(
-    recipe: AnyRecipe, folder: Path, name: str, data_dir: Path | None, *, resume: bool
+    recipe: AnyRecipe,
+    folder: Path,
+    name: str,
+    data_dir: Path | None,
+    extra: Path | None,
+    *,
+    resume: bool,
 ) -> tuple[dict[str, Any], str]:
     """The result of a training, and the line that tells it."""
     # Threads that spin while they wait for each other are fastest on an idle machine and hopeless
@@ -82,7 +99,6 @@ def _train(
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with needs_extra("train"):
         from digitlens.training.device import choose_device
-    from digitlens.data.manifest import data_hashes
     from digitlens.data.mnist import load_mnist
     from digitlens.training.page_recipe import PageRecipe
     from digitlens.training.run import start_run
@@ -90,6 +106,9 @@ def _train(
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
     training, validation = recipe.split(load_mnist(data_dir).train)
+    training, data = _with_extra(training, extra)
+    if resume:
+        _check_extra(folder, data)
     note(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
@@ -101,25 +120,60 @@ def _train(
         result = train_page_reader(recipe, makers, folder, device, resume=resume)
         return result, page_summary(result)
     if not resume:
-        start_run(folder, name, recipe, data_hashes(), device.reason)
-    result = _train_tiles(recipe, (training, validation), folder, device, resume=resume)
+        start_run(folder, name, recipe, data, device.reason)
+    result = _train_tiles(recipe, (training, validation), data, folder, device, resume=resume)
     return result, _summary(result)
 
 
+def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
+    """The tiles to train with, more of them if wanted, and the hashes of where they come from."""
+    import numpy as np
+
+    from digitlens.data.labelled import load_with_hash
+    from digitlens.data.manifest import data_hashes
+    from digitlens.data.mnist import Split
+
+    if not extra:
+        return training, data_hashes()
+    more, sha256 = load_with_hash(extra)
+    note(f"{extra}: {len(more):,} tiles more to train with")
+    tiles = np.concatenate([training.tiles, more.tiles])
+    labels = np.concatenate([training.labels, more.labels])
+    return Split(tiles, labels), data_hashes() | {EXTRA + extra.name: sha256}
+
+
+def _check_extra(folder: Path, data: dict[str, str]) -> None:
+    """Raises DataError where a run would go on with other tiles than it began with."""
+    from digitlens.training.run import PROVENANCE
+
+    begun = json.loads((folder / PROVENANCE).read_text(encoding="utf-8")).get("data", {})
+    wanted, given = ({k: v for k, v in d.items() if k.startswith(EXTRA)} for d in (begun, data))
+    if sorted(wanted.values()) != sorted(given.values()):
+        what = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in wanted) or "out --extra"
+        raise DataError(f"{folder} was begun with{what}: go on with the same, unchanged")
+
+
 def _train_tiles(
-    recipe: Recipe, splits: tuple[Split, Split], folder: Path, device: Device, *, resume: bool
+    recipe: Recipe,
+    splits: tuple[Split, Split],
+    data: dict[str, str],
+    folder: Path,
+    device: Device,
+    *,
+    resume: bool,
 ) -> dict[str, Any]:
     from digitlens.training.train import train as train_network
 
     trained = train_network(recipe, *splits, folder, resume=resume, device=device)
     draw_run(trained.history, folder)
-    _export(trained, recipe, folder, splits[1])
+    _export(trained, recipe, data, folder, splits[1])
     return {"run": str(folder), **_result(trained)}
 
 
-def _export(trained: Trained, recipe: Recipe, folder: Path, validation: Split) -> None:
+def _export(
+    trained: Trained, recipe: Recipe, data: dict[str, str], folder: Path, validation: Split
+) -> None:
     from digitlens import __version__
-    from digitlens.data.manifest import data_hashes
     from digitlens.model.bundle import Card
     from digitlens.training.export import export
     from digitlens.training.run import MODEL, run_name
@@ -129,7 +183,7 @@ def _export(trained: Trained, recipe: Recipe, folder: Path, validation: Split) -
         version=__version__,
         sha256="",
         recipe=recipe.as_dict(),
-        data=data_hashes(),
+        data=data,
         results=_result(trained),
     )
     export(trained.network, card, validation, folder / MODEL)
