@@ -140,6 +140,34 @@ def test_a_body_that_goes_on_after_it_was_refused_is_given_up(start):
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.parametrize("more", [b"Connection: close\r\n", b""])
+def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
+    server = start(idle_time=5)
+    with server.connect() as connection:
+        connection.sendall(post(b"x" * 9_000_000, more))
+        status, problem = answered(connection)
+        assert status == 413
+        assert "9,000,000" in problem["detail"]
+        if more:
+            assert connection.recv(1) == b""
+        else:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answered(connection)[0] == 200
+
+
+def test_who_goes_on_sending_after_the_connection_is_half_closed_is_given_up(start):
+    server = start(idle_time=0.3)
+    with server.connect() as connection:
+        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 99999999\r\n\r\n")
+        assert answered(connection)[0] == 413
+        begun = time.monotonic()
+        with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
+            while time.monotonic() < begun + 5:
+                connection.sendall(b"x")
+                time.sleep(0.02)
+    assert time.monotonic() - begun < 2
+
+
 def test_chunks_are_counted(start):
     server = start()
     with server.connect() as connection:

@@ -65,6 +65,7 @@ FAULTS = {
         415,
         "multipart/form-data",
     ),
+    "a compressed body": (b"7", {**PNG, "Content-Encoding": "gzip"}, 415, "not compressed"),
     "bomb": (png_claiming(50_000, 50_000), PNG, 422, "at most 100,000,000 are decoded"),
     "huge bomb": (png_claiming(2**31 - 1, 2**31 - 1), PNG, 422, "pixels"),
     "GIF bomb": (gif_claiming(65_535, 65_535), PNG, 422, "pixels"),

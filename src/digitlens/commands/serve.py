@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,12 +46,26 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="A name the server goes by; repeatable. [default: any]"),
     ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Serve nothing: write the page, with the models, into a folder for any web host.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the web page and the API, until interrupted.
 
     With the environment variable DIGITLENS_TOKEN set, the API wants it as bearer token. Pictures
     are neither kept nor logged. An API description is at /openapi.json, counters at /metrics.
     """
+    if static:
+        from digitlens.serving.site import write_site
+
+        write_site(static, model, pages)
+        note(f"written to {static}")
+        return
     with needs_extra("serve"):
         from digitlens.serving.run import serve as run
 

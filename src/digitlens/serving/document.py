@@ -48,6 +48,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     for path, body in _bodies(schemas).items():
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
+    document["paths"]["/v1/read"]["post"]["parameters"] = _parameters(schemas["ReadOptions"])
     _describe_token(document)
     return document
 
@@ -93,6 +94,20 @@ def _form(options: dict[str, Any]) -> dict[str, Any]:
     }
     form["required"] = ["file"]
     return form
+
+
+def _parameters(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Options as parameters of the query."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema["description"],
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for name, schema in options["properties"].items()
+    ]
 
 
 def _describe_token(document: dict[str, Any]) -> None:

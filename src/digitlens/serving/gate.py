@@ -66,6 +66,8 @@ class Gate:
             raise Refusal("wrong-host", "expected one of the names the server was given as host")
         if self._token and _locked(scope["path"]):
             self._check_token(headers.get("authorization", ""))
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refusal("unsupported-type", "expected a body that is not compressed")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._settings.body_limit:
             raise self._too_large(f"{int(length):,}")

@@ -15,16 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitlens.serving.metrics import Metrics
 from digitlens.serving.problems import REFUSED, of_exception, refused
+from digitlens.serving.site import POLICY
 
-# The page runs its own scripts and WebAssembly alone; pictures and the camera come as blobs.
-_POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; media-src 'self' blob:; "
-    "worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
@@ -49,7 +43,7 @@ class Guard:
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:  # nothing that a client sends may end in a broken connection
-            _log.exception("%s %s failed", scope["method"], scope["path"])
+            _log.exception("%s %r failed", scope["method"], scope["path"])
             refusal = of_exception(error)
             scope[REFUSED] = refusal.kind
             if not answer.status:

@@ -7,10 +7,10 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from digitlens.data.documents import Document, open_document
 from digitlens.model.bundle import Card
@@ -39,13 +39,15 @@ PROBLEMS = responses(
     responses={200: {"model": ReadAnswer}, **PROBLEMS},
     summary="Read the digits on pictures",
 )
-async def read(request: Request, options: Annotated[ReadOptions, Query()]) -> Response:
+async def read(request: Request) -> Response:
     """Reads one or many pictures, and every page of PDF and TIFF files.
 
     Send a picture as the whole body, files as `multipart/form-data`, or base64 in JSON. The
     options stand in the query, and in forms and JSON also in fields of the same names.
     """
     service = service_of(request)
+    # FastAPI takes longer to fill in a model of the query than to do all else for a request.
+    options = ReadOptions.model_validate(dict(request.query_params))
     wanted = await receive(request, options)
     return await service.answer(request, lambda job: _read(service, wanted(), job))
 

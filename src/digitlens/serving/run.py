@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from digitlens.serving.app import create_app
-from digitlens.serving.connections import impatient
+from digitlens.serving.connections import careful
 from digitlens.serving.service import Service, start
 from digitlens.serving.settings import Settings
 
@@ -56,7 +56,7 @@ def _config(service: Service) -> uvicorn.Config:
     settings = service.settings
     return uvicorn.Config(
         create_app(service),
-        http=impatient(settings.idle_time),
+        http=careful(settings.idle_time),
         ws="none",
         lifespan="on",
         log_config=None,

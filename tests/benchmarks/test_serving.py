@@ -1,0 +1,154 @@
+import importlib
+import io
+import json
+import sys
+import threading
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.data.images import load_image
+from digitlens.errors import ImageError
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def load_module(name):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return importlib.import_module(name)
+
+
+load, serving = load_module("load"), load_module("serving")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers a body that begins with a digit with that status; closes on an empty one."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not body:
+            self.close_connection = True
+            return
+        status = int(body[:3])
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def port():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def shot(body, *, bad=False, name="a"):
+    return load.Shot(name, load.request("/", body, "text/plain"), bad)
+
+
+def test_clients_ask_again_as_soon_as_they_are_answered(port):
+    outcome = load.closed(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
+    summary = outcome.summary()
+    assert summary["answered"] > 0
+    assert summary["refused"] > 0
+    assert summary["errors"] == {}
+    assert 0 < summary["p50_ms"] <= summary["p99_ms"]
+    assert outcome.bodies == {"a": b"200"}
+
+
+def test_whatever_is_answered_otherwise_is_an_error(port):
+    shots = [shot(b"500"), shot(b"200", bad=True, name="bomb"), shot(b"500", bad=True, name="bomb")]
+    outcome = load.closed(port, [*shots, shot(b"")], 4, 0.2)
+    assert set(outcome.errors) == {
+        *("picture: 500", "bomb: 200", "bomb: 500", "IncompleteReadError"),
+    }
+    assert outcome.summary()["answered"] == 0
+
+
+def test_an_open_loop_asks_at_its_own_pace(port):
+    outcome = load.open_loop(port, [shot(b"200")], 100, 0.3)
+    assert len(outcome.seconds) == 30
+    assert outcome.elapsed >= 0.29
+
+
+def test_outcomes_of_rounds_are_put_together():
+    one, two = load.Outcome([0.1], 1.0, refused=1), load.Outcome([0.3], 1.0)
+    two.errors["x"] += 1
+    assert one.merged(two).summary() == {
+        "answered": 2,
+        "refused": 1,
+        "per_second": 1.5,
+        "p50_ms": 200.0,
+        "p99_ms": 298.0,
+        "errors": {"x": 1},
+    }
+
+
+def test_drawings_are_tiles_enlarged_in_both_polarities():
+    tile = np.zeros((28, 28), np.uint8)
+    tile[10:18, 10:18] = 255
+    bright, dark = (load_image(serving.png(tile, dark=dark)) for dark in (False, True))
+    assert bright.shape == dark.shape == (280, 280)
+    assert bright[140, 140] == dark[0, 0] == 255
+    assert bright[0, 0] == dark[140, 140] == 0
+
+
+def test_a_bomb_claims_more_than_is_decoded():
+    bomb = serving.bomb()
+    assert len(bomb) < 200
+    with pytest.raises(ImageError, match="pixels"):
+        load_image(bomb)
+
+
+def test_bad_requests_are_bad_in_different_ways():
+    out = io.BytesIO()
+    Image.new("L", (9, 9)).save(out, "PNG")
+    shots = serving.bad_shots(out.getvalue())
+    assert all(one.bad for one in shots)
+    assert len({one.name for one in shots}) == len({one.wire for one in shots}) == 6
+
+
+def test_a_report_has_a_line_for_each_load():
+    row = {"per_second": 100.2, "p50_ms": 3.2, "p99_ms": 9.9, "refused": 4, "errors": {"x": 2}}
+    record = {
+        **{"processor": "P", "cores": 2, "clients": 32, "date": "2026-11-21", "load": 0.1},
+        "servers": {
+            "digitlens": {"versions": "", "memory_mb": [100.0, 110.4]},
+            "keras": {"versions": "tensorflow-cpu 2", "memory_mb": [500.0, 501.0]},
+        },
+        "missing": {"torch": "no torch"},
+        "right": "99 of 100",
+        "results": {"digitlens": row, "digitlens, a third bad": row, "keras": row},
+    }
+    lines = serving.report(json.loads(json.dumps(record))).splitlines()
+    assert "| `digitlens serve` | 100 | 3 | 10 | 4 | 2 | 100 → 110 |" in lines
+    assert "| the same, a third bad | 100 | 3 | 10 | 4 | 2 |  |" in lines
+    assert "| tutorial, Keras | 100 | 3 | 10 | 4 | 2 | 500 → 501 |" in lines
+    assert lines[-3:] == [
+        "- Drawings read right by digitlens: 99 of 100",
+        "- keras: tensorflow-cpu 2",
+        "- torch: not available, no torch",
+    ]
+
+
+def test_a_server_that_does_not_start_gives_the_reason(tmp_path, monkeypatch):
+    script = tmp_path / "fail.py"
+    script.write_text("import sys; sys.exit('no such port')")
+    monkeypatch.setattr(serving, "TUTORIAL", script)
+    with ExitStack() as stack, pytest.raises(serving.UnavailableError, match="no such port"):
+        serving.start_tutorial("keras", sys.executable, stack)
