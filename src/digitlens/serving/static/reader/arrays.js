@@ -33,13 +33,13 @@ export function argmax(values) {
 /** The largest value, at least `initial`. */
 export function max(values, initial = -Infinity) {
   let best = initial;
-  for (const value of values) if (value > best) best = value;
+  for (let i = 0; i < values.length; i++) if (values[i] > best) best = values[i];
   return best;
 }
 
 export function sum(values) {
   let total = 0;
-  for (const value of values) total += value;
+  for (let i = 0; i < values.length; i++) total += values[i];
   return total;
 }
 
@@ -83,5 +83,14 @@ export function interpolate(at, x, y) {
 
 /** `count` whole numbers from 0 on. */
 export function range(count) {
-  return Array.from({ length: count }, (_, i) => i);
+  const numbers = [];
+  for (let i = 0; i < count; i++) numbers.push(i);
+  return numbers;
+}
+
+/** Which values are above a level: 1 or 0 each. */
+export function above(values, level) {
+  const mask = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) if (values[i] > level) mask[i] = 1;
+  return mask;
 }

@@ -1,6 +1,6 @@
 // Takes the ink of one digit out of a page, given its box, so that it can be framed as a tile.
 
-import { clip, max, mean, median, quantiles, range, rint } from './arrays.js';
+import { above, clip, max, mean, median, quantiles, range, rint } from './arrays.js';
 import { connectedComponents } from './components.js';
 import { part, shrink } from './images.js';
 import { emptyPicture } from './resize.js';
@@ -30,7 +30,7 @@ export function inkIn(page, box) {
   const full = fround(fullInk(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
   const level = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
-  const strokes = level.map((value) => value > STROKE);
+  const strokes = above(level, STROKE);
   const foreign = foreignStrokes(strokes, inner, crop.width, crop.height);
   level.forEach((value, i) => (ink.data[i] = foreign[i] ? 0 : rint(fround(value * 255))));
   return ink;
@@ -70,7 +70,7 @@ function within(size, start, end, low, high) {
  */
 function withoutPaper({ data, width, height, channels }, inner) {
   const planes = range(channels).map((c) =>
-    Float32Array.from({ length: width * height }, (_, i) => data[i * channels + c]),
+    new Float32Array(width * height).map((_, i) => data[i * channels + c]),
   );
   const near = nearPaper(planes, rimOf(inner));
   const matrix = [0, 1, 2].map(() => [0, 0, 0]);
@@ -121,7 +121,7 @@ function alongInk(contrast, inner) {
     .filter((_, k) => sizes[k] >= least)
     .map((i) => contrast.map((plane) => plane[i]));
   const direction = inkDirection(strong, contrast.length);
-  return Float32Array.from({ length: count }, (_, i) =>
+  return new Float32Array(count).map((_, i) =>
     contrast.reduce((total, plane, c) => total + direction[c] * plane[i], 0),
   );
 }

@@ -11,9 +11,12 @@ export function pageOf({ data, width, height }) {
     throw new RangeError(`expected ${width} x ${height} RGBA pixels, found ${data.length} bytes`);
   }
   const page = emptyPicture(width, height, 3);
-  for (let i = 0, to = 0; i < data.length; i += 4) {
+  const pixels = page.data;
+  for (let i = 0, to = 0; i < data.length; i += 4, to += 3) {
     const alpha = data[i + 3];
-    for (let c = 0; c < 3; c++) page.data[to++] = flattened(data[i + c], alpha);
+    pixels[to] = flattened(data[i], alpha);
+    pixels[to + 1] = flattened(data[i + 1], alpha);
+    pixels[to + 2] = flattened(data[i + 2], alpha);
   }
   return page;
 }
@@ -48,12 +51,19 @@ export function part(page, left, top, right, bottom, step = 1) {
   const cut = emptyPicture(
     Math.ceil((right - left) / step), Math.ceil((bottom - top) / step), channels,
   );
+  const whole = step === 1 && left >= 0 && right <= width;
+  const pixels = cut.data;
   let at = 0;
   for (let y = top; y < bottom; y += step) {
     const row = Math.min(Math.max(y, 0), height - 1) * width;
+    if (whole) {
+      pixels.set(data.subarray((row + left) * channels, (row + right) * channels), at);
+      at += cut.width * channels;
+      continue;
+    }
     for (let x = left; x < right; x += step) {
       const from = (row + Math.min(Math.max(x, 0), width - 1)) * channels;
-      for (let c = 0; c < channels; c++) cut.data[at++] = data[from + c];
+      for (let c = 0; c < channels; c++) pixels[at++] = data[from + c];
     }
   }
   return cut;

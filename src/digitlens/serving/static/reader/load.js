@@ -4,8 +4,10 @@ import { Classifier } from './classifier.js';
 import { CropModel } from './crop_model.js';
 import { PageModel } from './page_model.js';
 import { DigitReader } from './reader.js';
+import { emptyPicture } from './resize.js';
 
 export const LISTING = 'site.json';
+const WARM = 4; // times; from then on a drawing takes about as long as ever
 
 /**
  * Loads the models of a site.
@@ -37,6 +39,16 @@ export async function readerOf(ort, pagesCard, pages, crops, card, classifier) {
   const finder = new PageModel(pagesCard, await opened(ort, pages));
   const second = new CropModel(await opened(ort, crops));
   return new DigitReader(finder, second, new Classifier(card, await opened(ort, classifier)));
+}
+
+/** Reads a stroke a few times: browsers run a program slowly until they have seen it run. */
+export async function warmUp(reader) {
+  if (!reader) return;
+  const page = emptyPicture(160, 160, 3);
+  page.data.fill(255);
+  for (let y = 30; y < 130; y++) page.data.fill(0, (y * 160 + 74) * 3, (y * 160 + 86) * 3);
+  for (let k = 0; k < WARM; k++) await reader.glimpse(page);
+  await reader.look(page);
 }
 
 /** One thread, unless the host isolates its pages: else browsers share no memory. */

@@ -3,9 +3,9 @@
 // A drawing on a screen, a scan of clean paper, an enlarged tile: there each stroke is a candidate,
 // and all that is left to say is which digit it is. Everything else is left to looks.
 
-import { argsort, max, median, quantiles, range, rint } from './arrays.js';
+import { above, argsort, max, median, quantiles, range, rint } from './arrays.js';
 import { connectedComponents } from './components.js';
-import { part, shrink } from './images.js';
+import { shrink } from './images.js';
 import { emptyPicture } from './resize.js';
 import { strokeWidth } from './tiles.js';
 
@@ -39,20 +39,21 @@ const HAIR = 2.5; // pixels of the copy, each as dark as its darkest spot: a thi
  *   strokes above one another, too many or too small.
  */
 export function isolatedStrokes(page) {
-  const longest = Math.max(page.width, page.height);
+  const { width, height } = page;
+  const longest = Math.max(width, height);
   const factor = Math.ceil(longest / LONGEST);
-  if (Math.min(page.width, page.height) < SMALLEST * factor) return null;
-  const sample = part(page, 0, 0, page.width, page.height, factor);
-  const paper = paperOf(sample);
-  const rim = edgeOf(sample.width, sample.height).map((i) => distance(sample, i, paper));
-  if (quantiles(rim, [0.99])[0] > fround(FLAT * 255)) return null;
+  if (Math.min(width, height) < SMALLEST * factor) return null;
+  const rim = edgeOf(width, height, factor);
+  const paper = paperOf(page, rim);
+  const away = rim.map((i) => distance(page.data, i, page.channels, paper));
+  if (quantiles(away, [0.99])[0] > fround(FLAT * 255)) return null;
   const thin = factor >= REDUCED ? hairlines(page, factor, paper) : null;
   if (thin) {
     const boxes = strokes(thin);
     return boxes && { boxes: grown(boxes, factor), page: darkOnBright(thin), scale: factor };
   }
   const copy = shrink(page, LONGEST);
-  const boxes = strokes(awayFrom(copy, paperOf(copy)));
+  const boxes = strokes(awayFrom(copy, paperOf(copy, edgeOf(copy.width, copy.height))));
   const scale = longest / Math.max(copy.width, copy.height);
   return boxes && { boxes: grown(boxes, fround(scale)), page, scale: 1 };
 }
@@ -73,49 +74,54 @@ function hairlines(page, factor, paper) {
     const row = Math.floor(y / factor) * width;
     for (let x = 0; x < width * factor; x++) {
       const to = row + Math.floor(x / factor);
-      const far = distance(page, y * page.width + x, paper);
+      const far = distance(page.data, y * page.width + x, page.channels, paper);
       if (far > away.data[to]) away.data[to] = far;
     }
   }
   const level = fround(INK * max(away.data));
-  const ink = away.data.map((value) => value > level);
-  return ink.some(Boolean) && strokeWidth(ink, width, height) < HAIR ? away : null;
+  const ink = above(away.data, level);
+  return ink.includes(1) && strokeWidth(ink, width, height) < HAIR ? away : null;
 }
 
 function darkOnBright(thin) {
   const full = fround(255 / max(thin.data));
-  const bright = (value) => rint(fround(255 - fround(value * full)));
-  const data = Uint8ClampedArray.from(thin.data, bright);
+  const levels = thin.data.map((value) => rint(fround(255 - fround(value * full))));
+  const data = new Uint8ClampedArray(levels);
   return { ...thin, data };
 }
 
 /** A plane of how far each pixel is from the paper. */
-function awayFrom(copy, paper) {
-  const away = emptyPicture(copy.width, copy.height, 1, false);
-  for (let i = 0; i < away.data.length; i++) away.data[i] = distance(copy, i, paper);
+function awayFrom({ data, width, height, channels }, paper) {
+  const away = emptyPicture(width, height, 1, false);
+  for (let i = 0; i < away.data.length; i++) away.data[i] = distance(data, i, channels, paper);
   return away;
 }
 
-/** The pixels that are two or less from the edge; those of a corner as often as edges meet. */
-function edgeOf(width, height) {
+/**
+ * The pixels of every `step`-th row and column that are two or less from the edge.
+ *
+ * Those of a corner come as often as edges meet there.
+ */
+function edgeOf(width, height, step = 1) {
+  const [columns, rows] = [width, height].map((side) =>
+    range(Math.ceil(side / step)).map((i) => i * step),
+  );
   const ends = (places) => [...places.slice(0, RIM), ...places.slice(-RIM)];
-  const [columns, rows] = [range(width), range(height)];
   return [
     ...ends(rows).flatMap((y) => columns.map((x) => y * width + x)),
     ...ends(columns).flatMap((x) => rows.map((y) => y * width + x)),
   ];
 }
 
-/** The colour that most pixels at the edge have. */
-function paperOf({ data, width, height, channels }) {
-  const rim = edgeOf(width, height);
-  return range(channels).map((c) => median(rim.map((i) => data[i * channels + c])));
+/** The colour that most of these pixels have. */
+function paperOf({ data, channels }, pixels) {
+  return range(channels).map((c) => median(pixels.map((i) => data[i * channels + c])));
 }
 
-function distance({ data, channels }, i, paper) {
+function distance(data, i, channels, paper) {
   let most = 0;
-  for (let c = 0; c < channels; c++) {
-    const away = Math.abs(data[i * channels + c] - paper[c]);
+  for (let c = 0, from = i * channels; c < channels; c++) {
+    const away = Math.abs(data[from + c] - paper[c]);
     if (away > most) most = away;
   }
   return most;
@@ -128,23 +134,27 @@ function strokes({ data, width, height }) {
   const rim = edgeOf(width, height).map((i) => data[i]);
   if (full < CONTRAST || quantiles(rim, [0.99])[0] > flat) return null;
   const level = fround(INK * full);
-  const ink = Uint8Array.from(data, (value) => value > level);
+  const ink = above(data, level);
   const all = connectedComponents(ink, width, height).boxes;
   const longer = all.map(([x0, y0, x1, y1]) => Math.max(x1 - x0, y1 - y0));
   const largest = max(longer);
   const large = all.filter((_, i) => longer[i] >= SPECK * largest);
   const boxes = argsort(large.map(([x0]) => x0)).map((i) => large[i]);
   const near = around(ink, width, height, Math.max(3, Math.ceil(SOFT * largest)));
-  const stray = data.map((value, i) => value > flat && !near[i]);
-  const share = (mask) => mask.reduce((total, value) => total + value, 0) / mask.length;
   const plain =
-    share(ink) <= MOST_INK &&
-    share(stray) <= STRAY &&
+    count(ink.length, (i) => ink[i]) / ink.length <= MOST_INK &&
+    count(ink.length, (i) => data[i] > flat && !near[i]) / ink.length <= STRAY &&
     all.length - boxes.length <= SPECKS &&
     boxes.length <= DIGITS &&
     Math.min(...longer.filter((side) => side >= SPECK * largest)) >= LEAST &&
     standApart(boxes);
   return plain ? boxes : null;
+}
+
+function count(length, holds) {
+  let found = 0;
+  for (let i = 0; i < length; i++) if (holds(i)) found++;
+  return found;
 }
 
 function standApart(boxes) {

@@ -2,7 +2,7 @@
 //
 // Ink and planes are {data, width, height, channels: 1}; ink is bytes, planes are float32.
 
-import { clip, max, quantiles, rint } from './arrays.js';
+import { above, clip, max, quantiles, rint } from './arrays.js';
 import { resize } from './images.js';
 import { emptyPicture } from './resize.js';
 
@@ -52,7 +52,7 @@ function withUsualStrokes(digit) {
   const fine = scaled(digit, FINE);
   const step = FINE / FRAME;
   const half = max(fine.data) / 2;
-  const mask = Array.from(fine.data, (value) => value > half);
+  const mask = above(fine.data, half);
   const width = strokeWidth(mask, fine.width, fine.height) / step;
   if (width < THINNEST) {
     // Area averaging leaves a thin stroke faint; it is as black as a thick one.

@@ -1,8 +1,8 @@
 // The thread that reads, so that the page stays responsive: pictures come in, readings go out.
 
-import { loadReader } from './load.js';
+import { loadReader, warmUp } from './load.js';
 
-let reader = null;
+let reader;
 
 /** Messages are {id, task, ...}; each is answered by {id, result} or {id, error}, in order. */
 let before = Promise.resolve();
@@ -16,6 +16,8 @@ async function answer({ id, task, ...rest }) {
   } catch (error) {
     self.postMessage({ id, error: { name: error.name, message: error.message } });
   }
+  // If this fails, so does the first reading, which can say why.
+  if (task === 'load') await warmUp(reader).catch(() => {});
 }
 
 const tasks = {
