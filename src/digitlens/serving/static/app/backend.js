@@ -46,12 +46,15 @@ export const model = { name: "", sha256: "" };
 
 let reader;
 
-/** Loads the reader that runs in this browser; does nothing where a server reads. */
-export async function prepare(onProgress) {
+/**
+ * Loads the reader that runs in this browser; does nothing where a server reads.
+ * @param {(share: number) => void} [onProgress] Told how much of it is there, 0 to 1.
+ */
+export async function prepare(onProgress = () => {}) {
   if (MODE !== "browser") return;
-  const path = "../reader/index.js";
-  reader ??= import(path).then(({ createReader }) =>
-    createReader(new URL("reader/", document.baseURI).href, { onProgress }),
+  const told = ({ loaded, total }) => onProgress(loaded / Math.max(1, total));
+  reader ??= import("../reader/index.js").then(({ createReader }) =>
+    createReader(new URL(".", document.baseURI).href, { onProgress: told }),
   );
   Object.assign(model, (await reader).model);
 }
@@ -64,9 +67,11 @@ async function readHere(picture, { expect, signal }) {
     throw new ReadError("away", `The reader cannot be loaded: ${error.message}`);
   }
   const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
+  const begun = performance.now();
   const reading = await (await reader).read(pixels, { expect, tiles: true });
   signal?.throwIfAborted();
-  return [{ name: "", page: 1, page_count: 1, ...reading }];
+  const seconds = (performance.now() - begun) / 1000;
+  return [{ name: "", page: 1, page_count: 1, seconds, ...reading }];
 }
 
 function pixelsOf(bitmap) {

@@ -71,6 +71,7 @@ export class Paper {
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true });
+    this.canvas.classList.add("touched"); // a pointer needs no ring to show where the keys go
     const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: the end of a stylus
     this.#begin(rubs ? "eraser" : "pen", this.#point(event));
   }
@@ -123,6 +124,7 @@ export class Paper {
     else if (event.key in ARROWS) this.#steer(ARROWS[event.key], event.shiftKey ? 2 : STEP);
     else return;
     event.preventDefault();
+    this.canvas.classList.remove("touched");
     this.repaint();
   }
 
@@ -152,6 +154,7 @@ export class Paper {
   #leave() {
     const drawing = this.stroke && this.pointer === null;
     this.cursor = null;
+    this.canvas.classList.remove("touched");
     if (drawing) {
       this.stroke = null;
       this.heard.lifted();

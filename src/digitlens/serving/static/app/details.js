@@ -65,7 +65,7 @@ function paintBars(digit) {
     row.classList.toggle("first", value === digit.value);
     row.setAttribute("aria-label", `${value}: ${chance(share)}`);
     text.textContent = share >= 0.01 ? `${percent(share)}` : "";
-    bar.style.height = `${Math.max(1, 100 * share)}%`;
+    bar.style.height = `${Math.max(1, 70 * share)}px`;
   });
 }
 
@@ -73,9 +73,10 @@ function facts(digit) {
   const parts = [make("strong", { class: `sign ${statusOf(digit)}` }, saying(digit))];
   if (digit.corrected === undefined && digit.reason) parts.push(` ${sentence(digit.reason)}`);
   else if (digit.corrected === undefined) {
-    const others = alternatives(digit).slice(0, 2);
+    const others = alternatives(digit, 0.01).slice(0, 2);
     const words = others.map(([value, share]) => `${value} (${chance(share)})`).join(" or ");
-    parts.push(` ${percent(digit.confidence)} % sure, otherwise ${words}.`);
+    const otherwise = words ? `otherwise ${words}` : "nothing else above 1 %";
+    parts.push(` ${percent(digit.confidence)} % sure, ${otherwise}.`);
   }
   return parts;
 }

@@ -33,7 +33,7 @@ export class DrawBoard {
   show(spoken = false) {
     const toLayer = (box) => box.map((value) => value * this.paper.scale);
     const shown = this.reading && { reading: this.reading, toLayer, spoken };
-    const empty = this.drawing.visible.length ? "" : "Nothing drawn yet.";
+    const empty = this.drawing.visible.length ? "" : "The answer appears here while you draw.";
     this.page.show(shown, empty);
     byId("hint-draw").hidden = this.drawing.visible.length > 0;
     this.#offer();

@@ -4,7 +4,7 @@
  * @typedef {{x0: number, y0: number, x1: number, y1: number}} Rectangle
  * @param {{box: Rectangle, width: number, height: number}[]} wanted The first choose first.
  * @param {{width: number, height: number}} area
- * @returns {{x: number, y: number, free: boolean}[]} Upper left corners; not free: over another.
+ * @returns {{x: number, y: number, free: boolean}[]} Upper left corners; not free: over a label or a digit.
  */
 export function placeLabels(wanted, area) {
   const boxes = wanted.map(({ box }) => box);
@@ -14,15 +14,18 @@ export function placeLabels(wanted, area) {
       const at = clamped(corner, width, height, area);
       const moved = Math.abs(at.x0 - corner[0]) + Math.abs(at.y0 - corner[1]);
       const hidden = total(taken, at);
-      return { at, hidden, cost: 6 * hidden + total(boxes, at) + 4 * moved };
+      const covered = total(boxes, at);
+      const free = hidden === 0 && covered < HARDLY * width * height;
+      return { at, free, cost: 6 * hidden + covered + 4 * moved };
     });
     const best = choices.reduce((a, b) => (b.cost < a.cost ? b : a));
     taken.push(best.at);
-    return { x: best.at.x0, y: best.at.y0, free: best.hidden === 0 };
+    return { x: best.at.x0, y: best.at.y0, free: best.free };
   });
 }
 
 const GAP = 4;
+const HARDLY = 0.1; // share of a label that may lie over a digit
 
 /** Above, below, right, left; then above and below at either edge. */
 function candidates({ x0, y0, x1, y1 }, width, height) {

@@ -16,8 +16,9 @@ export function showMarks(layer, digits, toLayer, { selected, rejected, choose }
   const marks = digits.map((digit, index) => ({ digit, index, at: toLayer(digit.box) }));
   const shown = marks.filter(({ digit }) => rejected || statusOf(digit) !== "rejected");
   for (const mark of shown) {
-    mark.frame = frame(mark, mark.index === selected);
-    mark.label = label(mark, mark.index === selected, shown.length);
+    const chosen = mark.index === selected && shown.length > 1;
+    mark.frame = frame(mark, chosen);
+    mark.label = label(mark, chosen, shown.length);
     for (const part of [mark.frame, mark.label]) {
       part?.addEventListener("click", () => choose(mark.index));
     }

@@ -40,7 +40,7 @@ export class PictureBoard {
     byId("stage").classList.toggle("filled", Boolean(entry));
     this.#showPages();
     if (!entry) {
-      this.page.show(null, "No picture yet.");
+      this.page.show(null, "What a picture says appears here.");
       return;
     }
     const reading = entry.readings[entry.page];

@@ -106,6 +106,7 @@ export class View {
     byId("verdict").className = `verdict ${verdict.status}`;
     byId("seconds").textContent = reading ? `${Math.round(1000 * reading.seconds)} ms` : "";
     byId("save").hidden = !this.digits.length;
+    byId("copy").hidden = !reading || !textOf(reading);
     this.#paintStrip();
     this.#paintMarks();
     showDetails(this.digits[this.selected], this.selected, this.digits.length);

@@ -1,0 +1,158 @@
+"""A real browser on the page of a real server, and a hand that draws on it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = "/usr/bin/chromium"
+LIMIT = 15_000  # ms for anything to appear: the machine may be busy
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
+]
+
+# Each digit in a box 0.6 wide and 1 high, as strokes of corners.
+STROKES = {
+    "0": [[(0.3, 0), (0.08, 0.15), (0, 0.5), (0.08, 0.85), (0.3, 1), (0.52, 0.85), (0.6, 0.5)]],
+    "1": [[(0.15, 0.2), (0.35, 0), (0.35, 1)]],
+    "2": [[(0.02, 0.2), (0.15, 0.03), (0.35, 0), (0.55, 0.12), (0.55, 0.32), (0.35, 0.6)]],
+    "4": [[(0.4, 0), (0.02, 0.65), (0.6, 0.65)], [(0.42, 0.35), (0.42, 1)]],
+    "7": [[(0, 0), (0.6, 0), (0.25, 1)]],
+    "8": [[(0.3, 0.48), (0.06, 0.3), (0.1, 0.08), (0.3, 0), (0.5, 0.08), (0.54, 0.3)]],
+    "A": [[(0, 1), (0.4, 0), (0.8, 1)], [(0.18, 0.6), (0.62, 0.6)]],
+    "heart": [[(0.5, 0.3), (0.3, 0.05), (0.05, 0.2), (0.1, 0.5), (0.5, 1), (0.9, 0.5)]],
+}
+STROKES["0"][0] += [(0.52, 0.15), (0.3, 0)]
+STROKES["2"][0] += [(0.02, 1), (0.6, 1)]
+STROKES["8"][0] += [(0.3, 0.48), (0.04, 0.72), (0.1, 0.94), (0.3, 1), (0.5, 0.94), (0.56, 0.72)]
+STROKES["8"][0] += [(0.3, 0.48)]
+STROKES["heart"][0] += [(0.95, 0.2), (0.7, 0.05), (0.5, 0.3)]
+
+
+class Hand:
+    """Draws with the mouse, as a person would."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def point(self, x, y):
+        box = self.page.locator("#paper").bounding_box()
+        return box["x"] + x, box["y"] + y
+
+    def begin(self, points):
+        """One stroke, without lifting the pen."""
+        self.page.mouse.move(*self.point(*points[0]))
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*self.point(*point), steps=2)
+
+    def stroke(self, points):
+        self.begin(points)
+        self.page.mouse.up()
+
+    def draw(self, what, x=60, y=90, height=170):
+        for stroke in STROKES[what]:
+            self.stroke([(x + across * height, y + down * height) for across, down in stroke])
+
+    def write(self, text, x=40, y=90, height=150):
+        for place, digit in enumerate(text):
+            self.draw(digit, x + place * 0.85 * height, y, height)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of `digitlens serve`, as it is started by anyone."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "digitlens", "serve", "--port", "0", "--workers", "2"]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+    try:
+        yield _address(log, process)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _address(log, process):
+    while process.poll() is None:
+        found = re.search(r"http://[\d.:]+", log.read_text())
+        if found:
+            return found.group() + "/"
+    raise AssertionError(f"the server stopped: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = shutil.which(CHROMIUM) or shutil.which("chromium")
+    if not path:
+        pytest.skip(f"no Chromium at {CHROMIUM}: these tests draw in a real browser")
+    with playwright.sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """A function that opens the page; at the end nothing may have been odd in any of them.
+
+    What the console must say for a test, such as that a server was away, is put into ``expected``.
+    """
+    contexts, said, asked = [], [], []
+
+    def open_page(before=None, width=1440, height=900, **options):
+        options = {"reduced_motion": "reduce", **options}  # and less to draw for a busy machine
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.set_default_timeout(LIMIT)
+        page = context.new_page()
+        page.expected = []
+        page.on("console", lambda message: said.append((page, message.type, message.text)))
+        page.on("pageerror", lambda error: said.append((page, "error", str(error))))
+        page.on("request", lambda request: asked.append(request.url))
+        if before:
+            before(page)
+        page.goto(server)
+        page.hand = Hand(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    odd = [
+        (kind, text)
+        for page, kind, text in said
+        if kind in ("error", "warning") and not any(part in text for part in page.expected)
+    ]
+    assert not odd
+    assert asked
+    assert all(url.startswith((server, "blob:")) for url in asked), asked
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+@pytest.fixture
+def reads():
+    """A function that waits until a page reads some text, lines separated by a line break."""
+
+    def reads(page, text):
+        script = """text => [...document.querySelectorAll('#strip .line')].map(line =>
+            [...line.querySelectorAll('.chip')].map(chip => chip.textContent)
+            .filter(value => /[0-9]/.test(value)).join('')).filter(Boolean).join('\\n') === text"""
+        page.wait_for_function(script, arg=text)
+
+    return reads
+
+
+@pytest.fixture(scope="session")
+def examples():
+    return Path(__file__).parents[3] / "examples"

@@ -1,0 +1,207 @@
+"""Pictures: the ways they come in, what is shown and saved of them, and what may go wrong."""
+
+import base64
+import csv
+import io
+import json
+
+import pytest
+from PIL import Image, ImageDraw
+
+READ = "**/v1/read*"
+
+
+def encoded(kind="PNG", pages=1):
+    """A picture of a hand-drawn 4, one for each page."""
+    stream = io.BytesIO()
+    picture = Image.new("L", (200, 200), 255)
+    draw = ImageDraw.Draw(picture)
+    draw.line([(110, 40), (50, 120), (150, 120)], 0, 14, "curve")
+    draw.line([(118, 80), (118, 175)], 0, 14)
+    more = [picture.copy() for _ in range(pages - 1)]
+    picture.save(stream, kind, **({"save_all": True, "append_images": more} if more else {}))
+    return stream.getvalue()
+
+
+def choose(page, name="four.png", kind="image/png", content=None):
+    content = encoded() if content is None else content
+    page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": content})
+
+
+def hand_over(page, event, target):
+    """Pastes or drops a picture, with the events of a browser."""
+    page.evaluate(
+        """([kind, target, text]) => {
+        const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+        const data = new DataTransfer();
+        data.items.add(new File([bytes], "four.png", { type: "image/png" }));
+        const options = { bubbles: true, cancelable: true };
+        const where = document.querySelector(target);
+        if (kind === "paste") {
+          where.dispatchEvent(new ClipboardEvent(kind, { ...options, clipboardData: data }));
+          return;
+        }
+        for (const each of ["dragenter", "dragover", kind]) {
+          where.dispatchEvent(new DragEvent(each, { ...options, dataTransfer: data }));
+        }}""",
+        [event, target, base64.b64encode(encoded()).decode()],
+    )
+
+
+def test_a_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, reads, examples):
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    page.click("#mode-picture")
+    with page.expect_file_chooser() as chooser:
+        page.click("#choose-here")
+    chooser.value.set_files(examples / "note.jpg")
+    reads(page, "2048")
+    assert page.locator("#marks .box").count() >= 4
+    sheet = page.locator("#sheet").bounding_box()
+    box = page.locator("#marks .box.digit").first.bounding_box()
+    assert sheet["x"] < box["x"] < sheet["x"] + sheet["width"] / 2
+    page.click("#copy")
+    assert page.evaluate("navigator.clipboard.readText()") == "2048"
+    with page.expect_download() as download:
+        page.click("#save-json")
+    assert download.value.suggested_filename == "note.json"
+    told = json.loads(download.value.path().read_text())
+    assert (told["text"], told["name"]) == ("2048", "note.jpg")
+    assert "tile" not in told["lines"][0][0]
+    with page.expect_download() as download:
+        page.click("#save-csv")
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert "".join(row["value"] for row in rows if row["status"] != "rejected") == "2048"
+    assert list(rows[0])[:5] == ["path", "page", "line", "index", "value"]
+
+
+@pytest.mark.parametrize(("event", "target"), [("paste", "body"), ("drop", "#stage")])
+def test_a_picture_is_pasted_and_dropped_anywhere(page, reads, event, target):
+    hand_over(page, event, target)
+    reads(page, "4")
+    assert page.get_attribute("#mode-picture", "aria-pressed") == "true"
+    assert page.is_hidden("#veil")
+
+
+def test_each_page_of_a_file_is_read_also_where_the_browser_cannot_show_it(page, reads):
+    choose(page, "scan.tif", "image/tiff", encoded("TIFF", pages=2))
+    reads(page, "4")
+    assert page.inner_text("#page-number") == "Page 1 of 2"
+    assert page.is_disabled("#previous")
+    page.click("#next")
+    reads(page, "4")
+    assert page.inner_text("#page-number") == "Page 2 of 2"
+    assert page.is_disabled("#next")
+
+
+def test_what_is_no_picture_is_refused_in_words(page):
+    page.expected = ["status of 4"]
+    choose(page, "notes.txt", "text/plain", b"text")
+    assert "notes.txt: This is text/plain, not a picture" in page.inner_text("#notice-text")
+    choose(page, "empty.png", content=b"")
+    page.get_by_text("empty.png: The file is empty.").wait_for()
+    choose(page, "broken.png", content=encoded()[:80])
+    page.get_by_text("broken.png: This is no picture that can be read.").wait_for()
+    assert page.is_hidden("#retry")
+    page.click("#dismiss")
+    assert page.is_hidden("#notice")
+
+
+def test_a_picture_that_is_too_large_is_said_to_be(page):
+    page.expected = ["status of 413"]
+    problem = {"title": "Too large", "status": 413, "detail": "At most 32 MB are taken."}
+    page.route(READ, lambda route: route.fulfill(status=413, json=problem))
+    choose(page)
+    page.get_by_text("The picture is too large for this server. At most 32 MB").wait_for()
+
+
+def test_a_server_that_is_away_can_be_tried_again(page, reads):
+    page.expected = ["ERR_CONNECTION_REFUSED"]
+    page.route(READ, lambda route: route.abort("connectionrefused"))
+    page.hand.draw("7")
+    page.get_by_text("The server does not answer.").wait_for()
+    assert page.locator("#notice").get_attribute("role") == "alert"
+    page.unroute(READ)
+    page.click("#retry")
+    reads(page, "7")
+    assert page.is_hidden("#notice")
+
+
+def test_a_busy_server_is_asked_again(page, reads):
+    page.expected = ["status of 429"]
+    times = []
+
+    def answer(route):
+        times.append(1)
+        if len(times) < 3:
+            route.fulfill(status=429, headers={"Retry-After": "0"}, json={"title": "Busy"})
+        else:
+            route.continue_()
+
+    page.route(READ, answer)
+    choose(page)
+    reads(page, "4")
+    assert len(times) == 3
+    assert page.is_hidden("#notice")
+
+
+def test_a_server_with_a_token_is_given_it_for_the_time_of_the_tab(page, reads):
+    page.expected = ["status of 401"]
+    tokens = []
+
+    def answer(route):
+        tokens.append(route.request.headers.get("authorization"))
+        if tokens[-1] == "Bearer secret":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"title": "Unauthorized", "status": 401})
+
+    page.route(READ, answer)
+    choose(page)
+    page.fill("#token-value", "secret")
+    page.keyboard.press("Enter")
+    reads(page, "4")
+    assert tokens == [None, "Bearer secret"]
+    assert page.evaluate("Object.values(localStorage).join().includes('secret')") is False
+
+
+def test_the_camera_takes_a_photo(open_page):
+    page = open_page(permissions=["camera"])
+    sent = []
+
+    def answer(route):
+        photo = Image.open(io.BytesIO(route.request.post_data_buffer))
+        sent.append(photo.format)
+        size = {"width": photo.width, "height": photo.height}
+        told = {"lines": [], "page": 1, "page_count": 1, "seconds": 0.1, **size}
+        route.fulfill(json={"model": {}, "readings": [told]})
+
+    page.route(READ, answer)
+    page.click("#mode-picture")
+    page.click("#photograph")
+    page.click("#shoot")
+    page.get_by_text("No digit found.", exact=True).first.wait_for()
+    assert page.is_visible("#sheet")
+    assert sent == ["JPEG"]
+    assert not page.evaluate("document.getElementById('camera').open")
+    tracks = "document.getElementById('video').srcObject.getTracks().map(t => t.readyState)"
+    assert page.evaluate(tracks) == ["ended"]  # the lamp beside the camera goes out
+
+
+REFUSE = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'))"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("NotAllowedError", "The camera was refused."),
+        ("NotFoundError", "There is no camera here."),
+    ],
+)
+def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
+    page = open_page(before=lambda page: page.add_init_script(REFUSE.format(error)))
+    page.click("#mode-picture")
+    page.click("#photograph")
+    page.get_by_text(words).wait_for()
+    with page.expect_file_chooser():
+        page.click("#camera-file")
+    assert page.get_attribute("#capture", "capture") == "environment"
