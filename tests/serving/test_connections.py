@@ -220,11 +220,3 @@ def test_stopping_finishes_what_runs(start, reader, picture):
         status, answer = answered(connection)
     assert (status, answer["readings"][0]["text"]) == (200, "7")
     server.join()
-
-
-def test_an_address_that_is_taken_is_an_error(reader):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        server = Server(assemble(Settings(port=port), reader), print)
-        with pytest.raises(OSError, match="in use"):
-            server.listen()

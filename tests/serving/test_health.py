@@ -15,7 +15,7 @@ def test_metrics_tell_what_was_read(client, picture):
         client.post("/v1/read", content=picture, headers={"Content-Type": "image/png"})
     client.post("/v1/classify", content=bytes(784 * 3))
     answer = client.get("/metrics")
-    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
     for line in (
         'digitlens_digits_total{status="digit"} 2.0',
         'digitlens_digits_total{status="rejected"} 2.0',
