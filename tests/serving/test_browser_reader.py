@@ -4,8 +4,10 @@ Both are given the same pixels. Where a browser decodes a JPEG itself, its pixel
 Pillow's by a gray level; that is between the decoders, and not compared here.
 """
 
+import base64
 import functools
-import importlib.util
+import importlib
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,21 +15,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.recognition.reader import DigitReader
+from digitlens.recognition.voters import tiles_of
 from digitlens.serving.site import write_site
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+VECTORS = Path(__file__).parents[1] / "vectors"
 CHROMIUM = "/usr/bin/chromium"
 CLOSE = 0.02  # confidences may differ by so much
 
 # Loads the reader of the site once, then reads pictures one after the other.
 READ = """async ([names, options]) => {
   const { createReader } = await import('/site/reader/index.js');
-  window.steps = [];
+  window.steps ??= [];
   window.reader ??= await createReader('/site/', { onProgress: (step) => steps.push(step) });
   const readings = [];
   for (const { name, width, height } of names) {
@@ -38,103 +41,6 @@ READ = """async ([names, options]) => {
   }
   return readings;
 }"""
-
-
-def load_hand():
-    specification = importlib.util.spec_from_file_location("hand", EXAMPLES / "make_examples.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-hand = load_hand()
-
-
-def draw(text, size, height, pen, seed):
-    """Ink of a number: float[H, W], 1 where the pen was."""
-    person = hand.Hand(*size, seed)
-    across = 0.82 * height * len(text) - 0.2 * height
-    person.write(text, max(4, (size[0] - across) / 2), (size[1] - height) / 2, height, pen)
-    return np.asarray(person.ink())
-
-
-def on_paper(ink, random, pen, paper, noise=0.0):
-    picture = hand.coloured(ink, pen, paper)
-    return np.clip(picture + random.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
-
-
-def drawings(count=80):
-    """Digits and numbers by a pen, some on nothing, so that they have to be laid on white."""
-    random = np.random.default_rng(11)
-    for k in range(count):
-        text = str(random.integers(0, 10 ** (1 + k % 4))).zfill(1 + k % 4)
-        side = int(random.integers(120, 281))
-        size = (
-            (side, side) if len(text) == 1 else (int(0.45 * side * len(text)) + 60, side // 2 + 40)
-        )
-        height = 0.62 * size[1]
-        ink = draw(text, size, height, height * random.uniform(0.03, 0.16), k)
-        if k % 3:
-            yield on_paper(ink, random, (20, 20, 60), (255, 255, 255), noise=(0, 2)[k % 2])
-        else:
-            colour = np.full((*ink.shape, 3), random.integers(0, 90, 3), np.uint8)
-            yield np.dstack([colour, np.rint(ink * 255).astype(np.uint8)])
-
-
-def photos(count=40):
-    """Numbers on papers of any colour, dark on bright or bright on dark, under a lamp."""
-    random = np.random.default_rng(12)
-    for k in range(count):
-        text = str(random.integers(10, 99999))
-        size = (int(random.integers(150, 225)), int(random.integers(90, 200)))
-        ink = draw(text, size, random.uniform(0.2, 0.35) * size[1], random.uniform(1.5, 4), 100 + k)
-        pen, paper = random.integers(0, 90, 3), random.integers(150, 256, 3)
-        pair = (paper, pen) if k % 4 == 3 else (pen, paper)
-        light = hand.lamp(*size, *random.uniform(0, 1, 2), random.uniform(0.5, 1))
-        noise = random.uniform(0, 8)
-        photo = hand.photographed(hand.coloured(ink, *pair), light, noise, k)
-        yield np.clip(photo, 0, 255).astype(np.uint8)
-
-
-def tiles(mnist, count=60):
-    """Digits of MNIST, as they are or enlarged, either way round."""
-    for k in range(count):
-        tile = Image.fromarray(mnist.test.tiles[37 * k])
-        side = (28, 56, 140, 200)[k % 4]
-        large = np.asarray(tile.resize((side, side), Image.Resampling.BICUBIC))
-        yield np.repeat((large if k % 2 else 255 - large)[:, :, None], 3, 2)
-
-
-def rows(mnist, count=30):
-    """Numbers set together from digits of MNIST, on noisy paper."""
-    random = np.random.default_rng(13)
-    for k in range(count):
-        digits = [mnist.test.tiles[random.integers(0, 10000)] for _ in range(2 + k % 6)]
-        ink = np.pad(np.hstack(digits), int(random.integers(4, 20))) / 255
-        yield on_paper(ink, random, random.integers(0, 100, 3), random.integers(140, 256, 3), 4)
-
-
-def oddities():
-    """What is no number: nothing, noise, shapes, and pictures of a few pixels."""
-    random = np.random.default_rng(14)
-    yield np.full((80, 120, 3), 255, np.uint8)
-    yield random.integers(0, 256, (90, 130, 3), dtype=np.uint8)
-    yield np.tile(np.arange(160, dtype=np.uint8)[None, :, None], (100, 1, 3))
-    for shape in ((1, 1, 3), (3, 200, 3), (150, 2, 3), (9, 9, 3)):
-        yield random.integers(0, 256, shape, dtype=np.uint8)
-    ring = np.hypot(*np.mgrid[-60:60, -60:60])
-    yield np.repeat(np.where(abs(ring - 40) < 6, 0, 255).astype(np.uint8)[:, :, None], 3, 2)
-    stripes = (np.arange(140) // 7 % 2 * 255).astype(np.uint8)
-    yield np.repeat(np.repeat(stripes[:, None, None], 120, 1), 3, 2)
-
-
-def examples():
-    """The pictures of examples/, and some of them on their side or head."""
-    paths = [*sorted(EXAMPLES.glob("*.png")), *sorted(EXAMPLES.glob("*.jpg"))]
-    for path in paths:
-        yield load_image(path)
-    for turn, name in enumerate(("note.jpg", "board.jpg", "sticky.jpg"), 1):
-        yield np.ascontiguousarray(np.rot90(load_image(EXAMPLES / name), turn))
 
 
 def rgba(page):
@@ -193,6 +99,15 @@ def page(origin):
 
 
 @pytest.fixture(scope="module")
+def shared_set():
+    """The function that draws the shared set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(VECTORS)
+        yield importlib.import_module("drawings").shared_set
+    del sys.modules["drawings"]
+
+
+@pytest.fixture(scope="module")
 def python():
     return DigitReader(threads=1)
 
@@ -216,10 +131,68 @@ def confidences(reading):
     return np.array([digit["confidence"] for line in reading["lines"] for digit in line])
 
 
+def test_tiles_and_patterns_are_those_of_python(page, root, python):
+    pages = [rgba(load_image(EXAMPLES / name)) for name in ("drawing.png", "sticky.jpg")]
+    for pattern in ("#", "3##", "[0-2]6"):
+        there = read_there(page, root, pages, expect=pattern, tiles=True)
+        for picture, reading in zip(pages, there, strict=True):
+            seen = python.examine(picture, expect=pattern)
+            assert answers(reading) == answers(seen.reading.as_dict())
+            digits = [digit for line in reading["lines"] for digit in line]
+            boxes = np.array([digit["box"] for digit in digits], np.float32).reshape(-1, 4)
+            tiles = [base64.b64decode(digit.pop("tile")) for digit in digits]
+            shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
+            assert np.abs(shown - tiles_of(seen.page, boxes)).max() <= 1
+
+
+def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
+    picture = rgba(load_image(EXAMPLES / "drawing.png"))
+    (there,) = read_there(page, root, [picture])
+    here = python.read(picture).as_dict()
+    assert list(there) == [*here, "seconds"]
+    assert {key: there[key] for key in here if key != "lines"} == {
+        key: here[key] for key in here if key != "lines"
+    }
+    assert [list(digit) for line in there["lines"] for digit in line] == [
+        list(digit) for line in here["lines"] for digit in line
+    ]
+
+
+def test_it_tells_how_far_loading_is_and_what_it_loaded(page, root, python):
+    read_there(page, root, [])
+    steps = page.evaluate("steps")
+    loaded = [step["loaded"] for step in steps]
+    assert loaded == sorted(loaded)
+    assert loaded[-1] == steps[-1]["total"] > 15e6
+    model = page.evaluate("reader.model")
+    assert model == {"name": python.classifier.name, "sha256": python.classifier.sha256}
+
+
+def test_what_cannot_be_read_is_refused_with_a_reason(page, root):
+    run = """async (options) => {
+      const picture = { data: new Uint8ClampedArray(4), width: 1, height: options.height };
+      return reader.read(picture, options).catch((error) => [error.name, error.message]);
+    }"""
+    read_there(page, root, [])
+    name, message = page.evaluate(run, {"height": 1, "expect": "[9-1]"})
+    assert name == "RangeError"
+    assert message.startswith("expected a number of digits from 1 to 99, or a pattern")
+    name, message = page.evaluate(run, {"height": 2})
+    assert (name, message) == ("RangeError", "expected 1 x 2 RGBA pixels, found 4 bytes")
+    assert page.evaluate(run, {"height": 1})["text"] == ""
+
+
+def test_a_site_that_is_not_there_is_an_error(page):
+    run = """async () => {
+      const { createReader } = await import('/site/reader/index.js');
+      return createReader('/nothing/').catch((error) => error.message);
+    }"""
+    assert page.evaluate(run) == "/nothing/site.json cannot be fetched: 404"
+
+
 @pytest.mark.mnist
-def test_it_reads_what_python_reads(page, root, python, mnist):
-    parts = (drawings(), photos(), tiles(mnist), rows(mnist), oddities(), examples())
-    pictures = [picture for part in parts for picture in part]
+def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
+    pictures = shared_set(mnist)
     assert len(pictures) >= 200
     with ThreadPoolExecutor(1) as pool:
         here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])

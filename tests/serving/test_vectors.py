@@ -93,6 +93,20 @@ def test_constants_are_those_of_python(module):
         assert json.loads(found[1].replace("_", "")) == value, constant
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_the_specification_has_the_constants_of_python(module):
+    assert row(module) in (ROOT / "docs" / "FRAMING.md").read_text(encoding="utf-8").splitlines()
+
+
+def row(module):
+    """The line of the specification's table of constants."""
+    values = [
+        f"{name} {', '.join(f'{one:,}' for one in (value if isinstance(value, list) else [value]))}"
+        for name, value in constants(SOURCE / f"{module}.py").items()
+    ]
+    return f"| {Path(module).name} | {' · '.join(values)} |"
+
+
 def constants(path):
     """The numbers that a module of Python names in capitals, without their underscore."""
     found = {}
