@@ -26,7 +26,8 @@ def serve(
     model: Model = "default",
     pages: Pages = "pages",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that read. [default: one a core]")
+        int | None,
+        typer.Option(min=1, show_default="one a core", help="Threads that read."),
     ] = None,
     queue: Annotated[
         int, typer.Option(min=0, help="Requests that may wait; the next one is refused.")
@@ -44,7 +45,9 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name the server goes by; repeatable. [default: any]"),
+        typer.Option(
+            metavar="NAME", show_default="any", help="A name the server goes by; repeatable."
+        ),
     ] = None,
     static: Annotated[
         Path | None,
