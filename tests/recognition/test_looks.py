@@ -106,6 +106,15 @@ def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scal
 def test_digits_of_usual_size_need_no_closer_look(rectangles):
     big = page(1500, 2000, (300, 300, 100, 200, 0), (500, 300, 100, 200, 0))
     look_around(big, model := rectangles())
+    assert len(model.pictures) == len(SIZES) - 1
+
+
+def test_the_largest_look_is_taken_where_something_may_be_small(rectangles):
+    large = (300, 300, 100, 200, 0), (500, 300, 100, 200, 0)
+    look_around(page(1500, 2000, *large, (1200, 700, 30, 40, 0)), model := rectangles())
+    assert max(max(shape[:2]) for shape in model.pictures) >= SIZES[-1]
+    middling = (300, 300, 60, 100, 0), (500, 300, 60, 100, 0)
+    look_around(page(1500, 2000, *middling), model := rectangles())
     assert len(model.pictures) == len(SIZES)
 
 

@@ -13,6 +13,8 @@ export const SIZES = [96, 192, 448, 1024]; // longest side of the whole page, in
 const ENLARGED = 2.0; // times its own size: larger looks show nothing more, except the first
 const COSTLY = 448; // pixels: larger looks cost too much to be mostly enlargement ...
 const HARDLY = 1.15; // ... and are taken up to so many times the page's own size
+const TALL = 40.0; // pixels in a look: usual height of digits that larger looks show no better
+const LOW = 14.0; // pixels in a look: what may be a digit and is lower needs a larger look
 const TINY = 16.0; // pixels in a look: digits that are lower are looked at again, closer
 const WANTED = 30.0; // pixels: height that a closer look gives them
 const SURE = 0.5; // score from which a digit counts as found
@@ -35,8 +37,7 @@ export async function lookAround(page, model) {
   const picture = reduced(page);
   const glances = [];
   for (const size of SIZES) {
-    const most = size <= COSTLY ? ENLARGED : HARDLY;
-    if (size !== SIZES[0] && size >= most * longest) continue;
+    if (glances.length && !pays(size, longest, glances)) break;
     const look = await model.look(sized(picture, size / longest, width, height));
     glances.push(glance(look, [0, 0, width, height]));
   }
@@ -47,6 +48,19 @@ export async function lookAround(page, model) {
   }
   if (closer.length) found = mergedOf(glances);
   return { found, glances };
+}
+
+/** Whether a larger look may show more. */
+function pays(size, longest, glances) {
+  if (size <= COSTLY) return size < ENLARGED * longest;
+  return size < HARDLY * longest && !seenWell(mergedOf(glances), glances.at(-1).scale);
+}
+
+/** Whether digits are large in the closest look, and nothing that may be one is small there. */
+function seenWell(found, scale) {
+  const sure = found.filter(({ score }) => score > SURE);
+  if (!sure.length || found.some(({ score, seen }) => score > LIKELY && seen < LOW)) return false;
+  return median(sure.map(({ box }) => fround(box[3] - box[1]))) * scale >= TALL;
 }
 
 /** One look and the part of the page that it showed: {look, region, scale, candidates}. */
