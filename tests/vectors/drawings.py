@@ -6,7 +6,6 @@ Drawn the same each time, by the hand that drew the pictures of examples/ and fr
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
