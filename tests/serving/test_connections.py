@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from digitlens.serving.connections import _Lingering
 from digitlens.serving.run import Server
 from digitlens.serving.service import assemble
 from digitlens.serving.settings import Settings
@@ -166,6 +167,24 @@ def test_who_goes_on_sending_after_the_connection_is_half_closed_is_given_up(sta
                 connection.sendall(b"x")
                 time.sleep(0.02)
     assert time.monotonic() - begun < 2
+
+
+def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody():
+    class Gone:
+        closed = False
+
+        def is_closing(self):
+            return self.closed
+
+        def write_eof(self):
+            raise OSError(107, "Transport endpoint is not connected")
+
+        def close(self):
+            self.closed = True
+
+    transport = Gone()
+    _Lingering(transport, lambda: True).close()
+    assert transport.closed
 
 
 def test_chunks_are_counted(start):

@@ -44,8 +44,11 @@ class _Lingering:
             self._transport.close()
             return
         self.half_closed = True
-        self._transport.write_eof()
-        self._transport.resume_reading()
+        try:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        except OSError:  # the client is gone already
+            self._transport.close()
 
 
 class _Careful(H11Protocol):
