@@ -156,6 +156,10 @@ def looks() -> Iterator[Value]:
     answers = [seen(random, tiny[::2], s / 2300) for s in (96, 192, 448)]
     yield {"picture": "large.png", "answers": [*answers, seen(random, tiny, 1024 / 2300)]}
     yield {"picture": "large.png", "answers": []}
+    tall = [(400 + 300 * k, 500, 580 + 300 * k, 760 + k % 3) for k in range(3)]
+    for boxes in (tall, [*tall, (1500, 900, 1530, 950)]):
+        answers = [seen(random, boxes, size / 2300) for size in (96, 192, 448, 1024)]
+        yield {"picture": "large.png", "answers": answers}
     yield {"picture": "drawing.png", "gray": True, "answers": []}
 
 

@@ -12,7 +12,10 @@
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
   const ask = askWorker(onProgress);
-  const model = await ask.send('load', { base: folderOf(base) });
+  const model = await ask.send('load', { base: folderOf(base) }).catch((error) => {
+    ask.close();
+    throw error;
+  });
   return {
     model,
     read: ({ data, width, height }, options = {}) =>
