@@ -2,15 +2,14 @@
 
 import base64
 import io
-import json
-import subprocess
-import sys
 import zipfile
 
 import pytest
 from PIL import Image
 
 from digitlens.data.labelled import load_labelled
+from digitlens.evaluation.evaluate import evaluate
+from digitlens.model.classifier import Classifier
 
 
 def kept(page):
@@ -31,7 +30,7 @@ def drawn(page, reads):
     return page
 
 
-def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads, tmp_path):
+def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads):
     page = drawn
     page.locator("#strip .chip").first.click()
     page.click("#wrong")
@@ -54,12 +53,9 @@ def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads
     assert split.labels.tolist() == [2]
     assert split.tiles[0].tobytes() == _tile(kept(page)[0])
     assert split.tiles[0, 0].max() == 0  # paper
-    command = [sys.executable, "-m", "digitlens", "evaluate", "--data", str(path), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert [row["truth"] for row in report["wrong"]] == [2]
-    assert [row["predicted"] for row in report["wrong"]] == [7]
+    report = evaluate(Classifier().predict_proba, split)
+    assert (report.n, report.score.errors) == (1, 1)
+    assert report.confusion[2, 7] == 1
 
 
 def _tile(record):

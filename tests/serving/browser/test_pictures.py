@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 READ = "**/v1/read*"
 
@@ -205,3 +205,35 @@ def test_without_a_camera_a_photo_can_be_chosen(open_page, error, words):
     with page.expect_file_chooser():
         page.click("#camera-file")
     assert page.get_attribute("#capture", "capture") == "environment"
+
+
+def test_low_digits_can_be_enlarged_and_are_brought_into_sight(page):
+    font = ImageFont.load_default(30)
+    picture = Image.new("L", (900, 1200), 255)
+    draw = ImageDraw.Draw(picture)
+    for line in range(12):
+        draw.text((40, 40 + 95 * line), "20481 77 3065", 0, font)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    choose(page, "page.png", content=stream.getvalue())
+    page.wait_for_selector("#enlarge:not([hidden])")
+    shown = "[...document.querySelectorAll('.label')].filter(e => e.checkVisibility())"
+    boxes = f"{shown}.map(e => e.getBoundingClientRect().toJSON())"
+    assert page.evaluate(f"{shown}.length") > 50
+    labels = page.evaluate(boxes)
+    over = [(a, b) for i, a in enumerate(labels) for b in labels[:i] if overlap(a, b)]
+    assert len(over) < 0.05 * len(labels)
+    before = page.locator(".box").first.bounding_box()["height"]
+    page.click("#enlarge")
+    assert page.locator(".box").first.bounding_box()["height"] > 1.4 * before
+    page.locator("#strip .chip").last.click()
+    stage, chosen = (page.locator(at).bounding_box() for at in ("#stage", ".box.chosen"))
+    assert stage["y"] <= chosen["y"] <= stage["y"] + stage["height"]
+    page.click("#enlarge")
+    assert page.locator(".box").first.bounding_box()["height"] == pytest.approx(before, abs=1)
+
+
+def overlap(a, b):
+    wide = min(a["right"], b["right"]) - max(a["left"], b["left"])
+    high = min(a["bottom"], b["bottom"]) - max(a["top"], b["top"])
+    return wide > 1 and high > 1

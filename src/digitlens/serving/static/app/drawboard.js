@@ -7,7 +7,7 @@ import { LARGE, rasterise, SMALL } from "./raster.js";
 import { carryCorrections, digitsOf, placed, textOf } from "./reading.js";
 import { Drawing } from "./strokes.js";
 
-const LOW = 40; // pixels: digits lower than this in a small picture are read again, larger
+const LOW = 28; // pixels: digits lower than this in a small picture are read again, larger
 
 export class DrawBoard {
   /**
@@ -117,10 +117,11 @@ export class DrawBoard {
     byId("clear").disabled = !this.drawing.visible.length;
   }
 
-  /** Reads the drawing small, and where its digits are low or many also larger. */
-  async #read({ signal, final }) {
+  /** Reads the drawing small, and where its digits are low or many then larger. */
+  async #read({ signal, final, early }) {
     const small = await this.#readAt(SMALL, { signal, patient: final });
     if (!final || !small.reading || small.lowest >= LOW) return small.reading;
+    early(small.reading);
     return (await this.#readAt(LARGE, { signal, patient: true })).reading;
   }
 

@@ -4,7 +4,8 @@ const PACE = 250; // ms between two readings while the pen moves: four answers a
 
 export class Live {
   /**
-   * @param {(options: {signal: AbortSignal, final: boolean}) => Promise<any>} read
+   * @param {(options: {signal: AbortSignal, final: boolean, early: (answer: any) => void})
+   *   => Promise<any>} read May give an early answer before the one that it returns.
    * @param {(answer: any, final: boolean) => void} show
    * @param {(error: Error) => void} fail Called for what the pen left behind only.
    */
@@ -40,8 +41,11 @@ export class Live {
     const number = (this.started += 1);
     const controller = new AbortController();
     this.running.set(number, controller);
+    const early = (answer) => {
+      if (number > this.shown) this.show(answer, false);
+    };
     try {
-      const answer = await this.read({ signal: controller.signal, final });
+      const answer = await this.read({ signal: controller.signal, final, early });
       if (number > this.shown) {
         this.shown = number;
         this.show(answer, final);

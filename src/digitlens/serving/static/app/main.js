@@ -47,6 +47,7 @@ function setMode(name) {
     byId(`${each}-tools`).hidden = each !== name;
   }
   byId("stage").dataset.mode = name;
+  byId("stage").classList.remove("enlarged");
   byId("paper").hidden = name !== "draw";
   for (const id of ["sheet", "hint-draw", "hint-picture"]) byId(id).hidden = true;
   busy("");

@@ -1,9 +1,11 @@
 // Draws boxes with values, confidences and alternatives over a drawing or a picture.
 import { make } from "./dom.js";
 import { placeLabels } from "./labels.js";
-import { alternatives, chance, percent, statusOf, valueOf } from "./reading.js";
+import { alternatives, chance, isRejected, percent, statusOf, valueOf } from "./reading.js";
 
 const TOLD = 0.02; // probability from which an alternative stands on the label
+const CROWDED = 0.2; // share of labels without room from which on all are shorter
+const LOW = 24; // pixels: lower boxes have thinner lines
 const MANY = 60; // digits from which labels have the value only
 
 /**
@@ -14,7 +16,7 @@ const MANY = 60; // digits from which labels have the value only
  */
 export function showMarks(layer, digits, toLayer, { selected, rejected, choose }) {
   const marks = digits.map((digit, index) => ({ digit, index, at: toLayer(digit.box) }));
-  const shown = marks.filter(({ digit }) => rejected || statusOf(digit) !== "rejected");
+  const shown = marks.filter(({ digit }) => rejected || !isRejected(digit));
   for (const mark of shown) {
     const chosen = mark.index === selected && shown.length > 1;
     mark.frame = frame(mark, chosen);
@@ -30,11 +32,14 @@ export function showMarks(layer, digits, toLayer, { selected, rejected, choose }
   settle(layer, shown, selected);
 }
 
+const isPlain = ({ digit, index }, selected) => index !== selected && statusOf(digit) !== "unsure";
+
 const rank = ({ digit, index }, selected, order) => (index === selected ? -1 : order[statusOf(digit)]);
 
 function frame({ digit, at }, chosen) {
   const [x0, y0, x1, y1] = at;
-  const box = make("div", { class: `box ${statusOf(digit)}${chosen ? " chosen" : ""}` });
+  const low = y1 - y0 < LOW ? " low" : "";
+  const box = make("div", { class: `box ${statusOf(digit)}${chosen ? " chosen" : ""}${low}` });
   Object.assign(box.style, {
     left: `${x0 - 2}px`,
     top: `${y0 - 2}px`,
@@ -65,13 +70,21 @@ function note(digit) {
 
 function settle(layer, shown, selected) {
   const area = { width: layer.clientWidth, height: layer.clientHeight };
-  const places = placeLabels(wanted(shown), area);
-  const crowded = shown.filter((mark, i) => !places[i].free && mark.index !== selected);
-  for (const { label } of crowded) label.classList.add("short");
-  const final = crowded.length ? placeLabels(wanted(shown), area) : places;
-  shown.forEach(({ label }, i) => {
-    label.style.left = `${final[i].x}px`;
-    label.style.top = `${final[i].y}px`;
+  let places = placeLabels(wanted(shown), area);
+  for (const less of ["short", "tiny"]) {
+    const crowded = shown.filter((mark, i) => !places[i].free && mark.index !== selected);
+    if (!crowded.length) break;
+    const all = crowded.length > CROWDED * shown.length;
+    for (const { label } of all ? shown.filter((mark) => isPlain(mark, selected)) : crowded) {
+      label.classList.add(less);
+    }
+    places = placeLabels(wanted(shown), area);
+  }
+  shown.forEach(({ label, index }, i) => {
+    // Where there is no room at all, the line of digits beside the picture says it.
+    label.hidden = !places[i].free && index !== selected && label.classList.contains("tiny");
+    label.style.left = `${places[i].x}px`;
+    label.style.top = `${places[i].y}px`;
   });
 }
 

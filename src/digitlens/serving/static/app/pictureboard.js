@@ -5,6 +5,8 @@ import { textOf } from "./reading.js";
 
 const MOST = 20; // pictures at a time
 const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
+const LEGIBLE = 30; // pixels on the screen: so high are digits when a picture is enlarged
+const LARGEST = 6000; // pixels of a canvas's side: some phones allow no more
 const GRAINY = 3; // from so many times on, pixels are shown as such
 
 export class PictureBoard {
@@ -13,6 +15,7 @@ export class PictureBoard {
     Object.assign(this, { page, entry: null, controller: null });
     onClick("previous", () => this.turn(-1));
     onClick("next", () => this.turn(1));
+    onClick("enlarge", () => this.#enlarge(byId("enlarge").getAttribute("aria-pressed") !== "true"));
     new ResizeObserver(() => this.#fit()).observe(byId("stage"));
   }
 
@@ -39,6 +42,8 @@ export class PictureBoard {
     byId("sheet").hidden = !entry;
     byId("stage").classList.toggle("filled", Boolean(entry));
     this.#showPages();
+    this.#enlarge(false);
+    byId("enlarge").hidden = true;
     if (!entry) {
       this.page.show(null, "What a picture says appears here.");
       return;
@@ -47,7 +52,9 @@ export class PictureBoard {
     byId("sheet").setAttribute("aria-label", `Picture ${entry.name}`);
     byId("stage").style.setProperty("--shape", `${reading.width} / ${reading.height}`);
     this.#paint(reading);
-    this.page.show({ reading, toLayer: (box) => this.#toLayer(box), spoken }, "");
+    byId("enlarge").hidden = this.#wanted(reading) < 1.5;
+    const toLayer = (box) => this.#toLayer(box);
+    this.page.show({ reading, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
   }
 
   /** Another page of the same file. */
@@ -106,6 +113,36 @@ export class PictureBoard {
     if (!this.entry || byId("sheet").hidden) return;
     this.#paint(this.entry.readings[this.entry.page]);
     this.page.refresh();
+  }
+
+  /** By how much digits must grow to be read with ease. */
+  #wanted({ lines }) {
+    const heights = lines.flat().map(({ box }) => (box[3] - box[1]) * this.scale);
+    heights.sort((a, b) => a - b);
+    return heights.length ? LEGIBLE / heights[heights.length >> 1] : 1;
+  }
+
+  #enlarge(on) {
+    const stage = byId("stage");
+    byId("enlarge").setAttribute("aria-pressed", String(on));
+    byId("enlarge").textContent = on ? "Whole picture" : "Enlarge";
+    if (on) {
+      const room = LARGEST / (Math.max(stage.clientWidth, stage.clientHeight) * devicePixelRatio);
+      const zoom = Math.min(room, this.#wanted(this.entry.readings[this.entry.page]));
+      stage.style.setProperty("--zoom", String(Math.max(1, zoom)));
+    }
+    stage.classList.toggle("enlarged", on);
+    this.#fit();
+    if (on) stage.scrollTo({ left: this.left - 12, top: this.top - 12 });
+  }
+
+  /** Brings a digit into sight where the picture is enlarged. */
+  #reveal(box) {
+    const stage = byId("stage");
+    if (!stage.classList.contains("enlarged")) return;
+    const [x0, y0, x1, y1] = this.#toLayer(box);
+    const left = (x0 + x1 - stage.clientWidth) / 2;
+    stage.scrollTo({ left, top: (y0 + y1 - stage.clientHeight) / 2 });
   }
 
   /** Paints the page as large as the stage allows; blank where the browser cannot open the file. */

@@ -39,7 +39,11 @@ export async function encodeGray(gray, width, height) {
 }
 
 /** Gray bytes of RGBA pixels that are gray already. */
-export const grayOf = (rgba) => rgba.filter((_, index) => index % 4 === 0);
+export function grayOf(rgba) {
+  const gray = new Uint8Array(rgba.length / 4); // filled in a loop: `filter` took 6 ms of 100
+  for (let i = 0; i < gray.length; i += 1) gray[i] = rgba[4 * i];
+  return gray;
+}
 
 /** @param {Uint8Array[]} parts */
 export function joined(parts) {

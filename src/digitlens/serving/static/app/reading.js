@@ -31,6 +31,9 @@ export function statusOf(digit) {
   return digit.corrected === "none" ? "rejected" : "digit";
 }
 
+/** Whether a place was taken for no digit, and nobody said otherwise. */
+export const isRejected = ({ status, corrected }) => status === "rejected" && corrected === undefined;
+
 /** The other digits, most probable first, as [value, probability]. */
 export function alternatives(digit, least = 0) {
   const ranked = digit.probabilities.map((share, value) => [value, share]);
@@ -38,20 +41,20 @@ export function alternatives(digit, least = 0) {
   return ranked.filter(([value, share]) => value !== digit.value && share >= least);
 }
 
+/** The digits of a line, number by number. */
+export function numbersOf(line) {
+  const numbers = [[]];
+  for (const digit of line) {
+    if (digit.starts_number && numbers.at(-1).length) numbers.push([]);
+    numbers.at(-1).push(digit);
+  }
+  return numbers;
+}
+
 /** Lines of text, a space where another number begins; what is no digit is left out. */
 export function textOf(reading) {
-  const lines = reading.lines.map((line) => {
-    let text = "";
-    let gap = false;
-    for (const digit of line) {
-      gap ||= digit.starts_number;
-      const value = valueOf(digit);
-      if (value === null) continue;
-      text += (text && gap ? " " : "") + value;
-      gap = false;
-    }
-    return text;
-  });
+  const said = (digits) => digits.map((digit) => valueOf(digit) ?? "").join("");
+  const lines = reading.lines.map((line) => numbersOf(line).map(said).filter(Boolean).join(" "));
   return lines.filter(Boolean).join("\n");
 }
 

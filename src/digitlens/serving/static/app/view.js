@@ -2,12 +2,21 @@
 import { byId, make } from "./dom.js";
 import { openPad, showDetails, startDetails } from "./details.js";
 import { showMarks } from "./overlay.js";
-import { digitsOf, overlap, statusOf, textOf, valueOf, verdictOf } from "./reading.js";
+import {
+  digitsOf,
+  isRejected,
+  numbersOf,
+  overlap,
+  statusOf,
+  textOf,
+  valueOf,
+  verdictOf,
+} from "./reading.js";
 
 const FEW = 3; // so many rejected places are shown unasked
 
 /** @typedef {{reading: import("./reading.js").Reading, toLayer: (box: number[]) => number[],
- *   spoken?: boolean}} Shown */
+ *   spoken?: boolean, reveal?: (box: number[]) => void}} Shown */
 
 export class View {
   /**
@@ -49,6 +58,7 @@ export class View {
   select(index, picked = true) {
     Object.assign(this, { selected: index, picked });
     this.#paint();
+    this.shown?.reveal?.(this.digits[index].box);
   }
 
   /** Says what the chosen digit is. */
@@ -90,7 +100,7 @@ export class View {
   }
 
   #offerRejected() {
-    const count = this.digits.filter((digit) => digit.status === "rejected").length;
+    const count = this.digits.filter(isRejected).length;
     const offered = count > FEW && count < this.digits.length;
     byId("show-rejected").hidden = !offered;
     byId("show-rejected").lastElementChild.textContent = `Show ${count} places that are no digits`;
@@ -125,21 +135,27 @@ export class View {
     const strip = byId("strip");
     const held = strip.contains(document.activeElement);
     let index = 0;
+    const number = (digits) => {
+      const chips = digits.flatMap((digit) => this.#chip(digit, index++));
+      return chips.length ? [make("span", { class: "number" }, ...chips)] : [];
+    };
     const lines = (this.shown?.reading.lines ?? []).map((line) =>
-      make("div", { class: "line" }, ...line.flatMap((digit) => this.#chip(digit, index++))),
+      make("div", { class: "line" }, ...numbersOf(line).flatMap(number)),
     );
     strip.replaceChildren(...lines);
     strip.dataset.size = size(this.digits.length, this.shown?.reading.lines ?? []);
+    const chips = strip.querySelectorAll(".chip");
+    if (chips.length && !strip.querySelector('[tabindex="0"]')) chips[0].tabIndex = 0;
     if (held) this.#focus();
   }
 
   #chip(digit, index) {
     const status = statusOf(digit);
     const value = valueOf(digit);
-    if (status === "rejected" && !byId("rejected").checked) return [];
+    if (isRejected(digit) && !byId("rejected").checked) return [];
     const chip = make("button", {
       type: "button",
-      class: `chip ${status}${digit.starts_number ? " starts" : ""}`,
+      class: `chip ${status}`,
       tabIndex: index === this.selected ? 0 : -1,
       "aria-pressed": String(index === this.selected),
       "aria-label": spoken(digit),
