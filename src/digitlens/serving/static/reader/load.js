@@ -17,16 +17,18 @@ const WARM = 4; // times; from then on a drawing takes about as long as ever
  * @throws Error Something cannot be fetched or is damaged; says what.
  */
 export async function loadReader(base, onProgress = () => {}) {
-  const site = await (await fetched(new URL(LISTING, base))).json();
+  const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
   const { runtime, classifier, pages } = site;
   const wanted = [runtime.wasm, classifier.graph, pages.graph, pages.crops];
   const total = wanted.reduce((sum, name) => sum + site.files[name].size, 0);
   let loaded = 0;
   const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
-  const bytes = (name) => bytesOf(new URL(name, base), advance);
-  const card = async (name) => (await fetched(new URL(name, base))).json();
+  // With its hash in the address, a file of an earlier site is not taken from the browser's cache.
+  const address = (name) => new URL(`${name}?${site.files[name].sha256.slice(0, 12)}`, base);
+  const bytes = (name) => bytesOf(address(name), advance);
+  const card = async (name) => (await fetched(address(name))).json();
   const [wasm, ort, ...parts] = await Promise.all([
-    bytes(runtime.wasm), import(new URL(runtime.module, base)),
+    bytes(runtime.wasm), import(address(runtime.module)),
     card(pages.card), bytes(pages.graph), bytes(pages.crops),
     card(classifier.card), bytes(classifier.graph),
   ]);
@@ -67,8 +69,8 @@ async function opened(ort, graph) {
   };
 }
 
-async function fetched(url) {
-  const answer = await fetch(url);
+async function fetched(url, options) {
+  const answer = await fetch(url, options);
   if (!answer.ok) throw new Error(`${url.pathname} cannot be fetched: ${answer.status}`);
   return answer;
 }
