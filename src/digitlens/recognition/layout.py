@@ -113,14 +113,17 @@ def _slope(x: _Floats, y: _Floats, heights: _Floats) -> float:
     near = (right < _FAR) & (np.abs(down) < right * np.tan(np.radians(_STEEPEST)) + 2 * _SPREAD)
     right, down = right[near], down[near]
     angles = np.arange(-_STEEPEST, _STEEPEST + _STEP, _STEP)
-    votes = np.array([_votes(right, down, angle) for angle in angles])
-    votes += _LEVEL / (1 + (angles / 10) ** 2)
+    votes = _votes(right, down, angles) + _LEVEL / (1 + (angles / 10) ** 2)
     return float(np.tan(np.radians(angles[np.argmax(votes)])))
 
 
-def _votes(right: _Floats, down: _Floats, angle: float) -> float:
-    missed = (down - right * np.tan(np.radians(angle))) / _SPREAD
-    return float(np.sum(np.exp(-(missed**2) / 2) / (1 + right**2)))
+def _votes(right: _Floats, down: _Floats, angles: _Floats) -> _Floats:
+    slopes = np.tan(np.radians(angles))[:, None]
+    votes = np.zeros(len(angles))
+    for some in np.array_split(np.arange(len(right)), 1 + len(right) // 4096):  # small in memory
+        missed = (down[some] - right[some] * slopes) / _SPREAD
+        votes += (np.exp(-(missed**2) / 2) / (1 + right[some] ** 2)).sum(axis=1)
+    return votes
 
 
 def _share(x: _Floats, y: _Floats, heights: _Floats, line: list[int], index: int) -> float:
