@@ -34,7 +34,8 @@ READ = """async ([names, options]) => {
   window.reader ??= await createReader('/site/', { onProgress: (step) => steps.push(step) });
   const readings = [];
   for (const { name, width, height } of names) {
-    const data = new Uint8ClampedArray(await (await fetch('/pictures/' + name)).arrayBuffer());
+    const picture = await fetch('/pictures/' + name, { cache: 'no-store' });
+    const data = new Uint8ClampedArray(await picture.arrayBuffer());
     const start = performance.now();
     const reading = await reader.read({ data, width, height }, options);
     readings.push({ ...reading, seconds: (performance.now() - start) / 1000 });
