@@ -1,8 +1,11 @@
 """The page as a whole: keyboard, screen reader, phone, themes, history, and the browser alone."""
 
 import re
+from pathlib import Path
 
 import pytest
+
+import digitlens.serving
 
 
 def test_keyboard_alone_draws_chooses_and_corrects(page, reads):
@@ -188,3 +191,15 @@ def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
     broken = {"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0"}
     page.set_input_files("#file", broken)
     page.get_by_text("This browser cannot open the file. Save it as PNG or JPEG.").wait_for()
+
+
+def test_all_modules_are_asked_for_at_once(page):
+    links = page.locator("link[rel=modulepreload]").all()
+    folder = Path(digitlens.serving.__file__).parent / "static" / "app"
+    modules = {f"app/{path.name}" for path in folder.glob("*.js")}
+    asked = {link.get_attribute("href") for link in links}
+    assert asked == modules - {"app/first.js", "app/main.js"}
+    for path in folder.parent.glob("app/*.js"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("// "), path
+        assert len(lines) <= 300, path
