@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 import digitlens
-from digitlens.data.images import load_image
 from digitlens.errors import ImageError, ModelError
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.reader import ENOUGH, LEAST, DigitReader, read
+from digitlens.recognition.reader import ENOUGH, HOPELESS, LEAST, DigitReader, read
 from digitlens.recognition.voters import tiles_of
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
@@ -121,6 +120,22 @@ def test_a_plain_drawing_is_read_from_its_strokes(reader, write, monkeypatch):
 def test_a_drawing_with_a_doubtful_stroke_is_looked_at(reader, printed):
     drawn = (255 * (1 - printed("A7"))).astype(np.uint8)
     assert reader.glimpse(drawn).confidence[0] < ENOUGH
+    assert reader.examine(drawn).sight.glances
+
+
+def test_letters_that_surely_are_no_digits_are_not_looked_at(reader, printed):
+    drawn = (255 * (1 - printed("K E"))).astype(np.uint8)
+    found = reader.examine(drawn)
+    assert (reader.glimpse(drawn).confidence < HOPELESS).all()
+    assert not found.sight.glances
+    assert found.reading.text == ""
+    assert [d.status for line in found.reading.lines for d in line] == ["rejected"] * 2
+
+
+def test_what_is_wider_than_high_may_be_digits_that_touch(reader, printed):
+    drawn = (255 * (1 - printed("K E"))).astype(np.uint8)
+    drawn[30:33, 20:200] = 0  # runs through both
+    assert reader.glimpse(drawn).confidence.max() < ENOUGH
     assert reader.examine(drawn).sight.glances
 
 

@@ -16,6 +16,9 @@ const LEAST = 0.15; // score of a candidate that is looked at closer, and kept a
 // Confidence in every stroke of a plain drawing from which the page network is not asked: at 0.8,
 // digits that touch are taken for one.
 const ENOUGH = 0.9;
+// Likewise, below which it is taken for no digit. What is wider than high may be digits that touch.
+const HOPELESS = 0.1;
+const WIDE = 1.2; // times the height
 
 /** Pictures in, readings out. */
 export class DigitReader {
@@ -56,9 +59,10 @@ export class DigitReader {
   /** What was seen on a page after the turn that makes digits of it. */
   async upright(page) {
     const drawn = this.plainly.weights.length ? await this.glimpse(page) : null;
-    if (drawn?.confidence.every((share) => share >= ENOUGH)) return { seen: drawn, turn: 0 };
+    if (drawn && isSettled(drawn)) return { seen: drawn, turn: 0 };
     const seen = await this.look(page);
     if (drawn && evidenceOf(drawn) > evidenceOf(seen)) return { seen: drawn, turn: 0 };
+    if (drawn?.found.length === 1) return { seen, turn: 0 }; // one digit turns no page
     const turn = await bestTurn(page, this.finder, seen.confidence);
     if (turn) {
       const other = await this.look(turned(page, turn));
@@ -99,6 +103,13 @@ export class DigitReader {
     }));
     return { page, found, probabilities, confidence };
   }
+}
+
+/** Whether the page network is not needed: each stroke surely is a digit, or none is one. */
+function isSettled({ confidence, found }) {
+  if (confidence.every((share) => share >= ENOUGH)) return true;
+  return found.every(({ box: [x0, y0, x1, y1] }, i) =>
+    confidence[i] < HOPELESS && fround(x1 - x0) <= fround(WIDE * fround(y1 - y0)));
 }
 
 /** How much speaks for digits: the squares of all confidences above one half. */
