@@ -22,6 +22,7 @@ _HARDLY = 1.15  # ... and are taken up to so many times the page's own size
 # as many digits are found on them (91.7 % instead of 91.9), with fewer false ones.
 _TALL = 40.0  # pixels in a look: usual height of digits that a larger look would show no better
 _LOW = 14.0  # pixels in a look: what may be a digit and is lower needs a larger look
+_HUGE = 130.0  # pixels in a look: higher digits are seen better in a smaller one
 _TINY = 16.0  # pixels in a look: digits that are lower are looked at again, closer
 _WANTED = 30.0  # pixels: height that a closer look gives them
 _SURE = 0.5  # score from which a digit counts as found
@@ -64,17 +65,20 @@ class Glance:
         return Candidates(self.look.score, self.look.probabilities, boxes, seen)[there]
 
 
-def look_around(page: Page, model: PageModel) -> tuple[Candidates, list[Glance]]:
+def look_around(
+    page: Page, model: PageModel, *, lowest: float = 0.0
+) -> tuple[Candidates, list[Glance]]:
     """Finds what may be digits on a page, whatever their size.
 
     Args:
         page: uint8[H, W] or uint8[H, W, 3].
         model: Looks.
+        lowest: Page pixels; nothing lower is a digit. Looks in which it would be huge are left out.
 
     Returns:
         Candidates without doubles, and the looks they come from.
     """
-    glances = _looks_at_all(page, model)
+    glances = _looks_at_all(page, model, lowest)
     found = _merged(glances)
     closer = [
         Glance(model.look(_cut(page, region, scale)), region)
@@ -86,13 +90,13 @@ def look_around(page: Page, model: PageModel) -> tuple[Candidates, list[Glance]]
     return found, glances
 
 
-def _looks_at_all(page: Page, model: PageModel) -> list[Glance]:
+def _looks_at_all(page: Page, model: PageModel, lowest: float) -> list[Glance]:
     height, width = page.shape[:2]
     longest = max(height, width)
     picture = _reduced(page)
     glances: list[Glance] = []
     for size in SIZES:
-        if glances and not _pays(size, longest, glances):
+        if glances and (lowest * size > _HUGE * longest or not _pays(size, longest, glances)):
             break
         shown = _sized(picture, size / longest, (width, height))
         glances.append(Glance(model.look(shown), (0, 0, width, height)))

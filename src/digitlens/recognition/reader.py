@@ -59,6 +59,12 @@ class Sight:
     confidence: npt.NDArray[np.float32]
 
     @property
+    def lowest(self) -> float:
+        """Height of the lowest candidate, in page pixels; at least one candidate."""
+        boxes = self.candidates.boxes
+        return float((boxes[:, 3] - boxes[:, 1]).min())
+
+    @property
     def evidence(self) -> float:
         """How much speaks for digits: the squares of all confidences above one half."""
         return float((self.confidence[self.confidence > 0.5] ** 2).sum())
@@ -165,7 +171,7 @@ class DigitReader:
         drawn = self.glimpse(page) if self.plainly.weights else None
         if drawn and _is_settled(drawn):
             return drawn, 0
-        seen = self.look(page)
+        seen = self.look(page, lowest=drawn.lowest if drawn else 0.0)
         if drawn and drawn.evidence > seen.evidence:
             return drawn, 0
         if drawn and len(drawn.candidates) == 1:  # one digit turns no page
@@ -177,13 +183,14 @@ class DigitReader:
                 return turned, turn
         return seen, 0
 
-    def look(self, page: Page) -> Sight:
+    def look(self, page: Page, *, lowest: float = 0.0) -> Sight:
         """Finds and classifies on a page as it lies, without judging.
 
         Args:
             page: uint8[H, W] or uint8[H, W, 3].
+            lowest: Page pixels; nothing lower is a digit.
         """
-        found, glances = look_around(page, self.finder)
+        found, glances = look_around(page, self.finder, lowest=lowest)
         found = found[found.score >= LEAST]
         cut, votes = cast_votes(page, found, self.crops, self.classifier)
         probabilities = self.confidence.probabilities(votes)

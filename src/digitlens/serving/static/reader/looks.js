@@ -15,6 +15,7 @@ const COSTLY = 448; // pixels: larger looks cost too much to be mostly enlargeme
 const HARDLY = 1.15; // ... and are taken up to so many times the page's own size
 const TALL = 40.0; // pixels in a look: usual height of digits that larger looks show no better
 const LOW = 14.0; // pixels in a look: what may be a digit and is lower needs a larger look
+const HUGE = 130.0; // pixels in a look: higher digits are seen better in a smaller one
 const TINY = 16.0; // pixels in a look: digits that are lower are looked at again, closer
 const WANTED = 30.0; // pixels: height that a closer look gives them
 const SURE = 0.5; // score from which a digit counts as found
@@ -31,13 +32,14 @@ const PATCH = 32; // samples a side
  * @param model Looks, see PageModel.
  * @returns {found, glances}: candidates without doubles, and the looks they come from.
  */
-export async function lookAround(page, model) {
+export async function lookAround(page, model, lowest = 0) {
   const { width, height } = page;
   const longest = Math.max(width, height);
   const picture = reduced(page);
   const glances = [];
   for (const size of SIZES) {
-    if (glances.length && !pays(size, longest, glances)) break;
+    const huge = lowest * size > HUGE * longest;
+    if (glances.length && (huge || !pays(size, longest, glances))) break;
     const look = await model.look(sized(picture, size / longest, width, height));
     glances.push(glance(look, [0, 0, width, height]));
   }

@@ -12,6 +12,8 @@ import { asDict } from './results.js';
 import { bestTurn, turnedBack } from './turns.js';
 import { castTwoVotes, castVotes, tilesOf } from './voters.js';
 
+const { fround } = Math;
+
 const LEAST = 0.15; // score of a candidate that is looked at closer, and kept as rejected at least
 // Confidence in every stroke of a plain drawing from which the page network is not asked: at 0.8,
 // digits that touch are taken for one.
@@ -60,7 +62,7 @@ export class DigitReader {
   async upright(page) {
     const drawn = this.plainly.weights.length ? await this.glimpse(page) : null;
     if (drawn && isSettled(drawn)) return { seen: drawn, turn: 0 };
-    const seen = await this.look(page);
+    const seen = await this.look(page, drawn ? lowestOf(drawn) : 0);
     if (drawn && evidenceOf(drawn) > evidenceOf(seen)) return { seen: drawn, turn: 0 };
     if (drawn?.found.length === 1) return { seen, turn: 0 }; // one digit turns no page
     const turn = await bestTurn(page, this.finder, seen.confidence);
@@ -72,8 +74,8 @@ export class DigitReader {
   }
 
   /** Finds and classifies on a page as it lies, without judging. */
-  async look(page) {
-    const around = await lookAround(page, this.finder);
+  async look(page, lowest = 0) {
+    const around = await lookAround(page, this.finder, lowest);
     const found = around.found.filter(({ score }) => score >= LEAST);
     const votes = await castVotes(page, found, this.crops, this.classifier);
     const probabilities = this.confidence.probabilities(votes);
@@ -110,6 +112,11 @@ function isSettled({ confidence, found }) {
   if (confidence.every((share) => share >= ENOUGH)) return true;
   return found.every(({ box: [x0, y0, x1, y1] }, i) =>
     confidence[i] < HOPELESS && fround(x1 - x0) <= fround(WIDE * fround(y1 - y0)));
+}
+
+/** Height of the lowest candidate, in page pixels. */
+function lowestOf({ found }) {
+  return Math.min(...found.map(({ box }) => fround(box[3] - box[1])));
 }
 
 /** How much speaks for digits: the squares of all confidences above one half. */
