@@ -1,12 +1,14 @@
 """A reader that reads nothing, so that what surrounds it can be tested in milliseconds."""
 
 import io
+import shutil
 import threading
 import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.model.bundle import Card
@@ -19,6 +21,25 @@ from digitlens.serving.settings import Settings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
     from starlette.testclient import TestClient
+
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for a module: while it is there, no other event loop may run."""
+    path = shutil.which(CHROMIUM) or shutil.which("chromium")
+    if not path:
+        pytest.skip(f"no Chromium at {CHROMIUM}: these tests need a real browser")
+    with sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 class FakeModel:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.recognition.reader import DigitReader
@@ -24,7 +23,6 @@ from digitlens.serving.site import write_site
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
-CHROMIUM = "/usr/bin/chromium"
 CLOSE = 0.02  # confidences may differ by so much
 
 # Loads the reader of the site once, then reads pictures one after the other.
@@ -76,7 +74,7 @@ def origin(root):
 
 
 @pytest.fixture(scope="module")
-def page(origin):
+def page(browser, origin):
     """A page of the site's origin; whatever leads outside is stopped, and fails the test."""
     strays = []
 
@@ -87,15 +85,13 @@ def page(origin):
             strays.append(route.request.url)
             route.abort()
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context()
-        context.route("**/*", decide)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.goto(f"{origin}/blank.html")
-        yield page
-        browser.close()
+    context = browser.new_context()
+    context.route("**/*", decide)
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(f"{origin}/blank.html")
+    yield page
+    context.close()
     assert not strays
 
 

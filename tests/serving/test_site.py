@@ -9,7 +9,6 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from digitlens.cli import app
@@ -18,7 +17,6 @@ from digitlens.model.bundle import PRETRAINED
 from digitlens.serving import site
 from digitlens.serving.site import SiteError, alone, write_site
 
-CHROMIUM = "/usr/bin/chromium"
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -217,14 +215,6 @@ def host(tmp_path_factory):
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

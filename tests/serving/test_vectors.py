@@ -12,14 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "digitlens"
 READER = SOURCE / "serving" / "static" / "reader"
 VECTORS = ROOT / "tests" / "vectors"
 NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
-CHROMIUM = "/usr/bin/chromium"
 
 # Modules whose constants have to be those of the file of the same name; what only training needs
 # is left out.
@@ -148,17 +146,15 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(browser):
     """A page on a plain host of the whole project."""
     handler = functools.partial(Quiet, directory=str(ROOT))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{server.server_port}/tests/vectors/flatten.json")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}/tests/vectors/flatten.json")
+    yield page
+    page.close()
     server.shutdown()
     server.server_close()
 

@@ -50,9 +50,7 @@ class Finds:
     total: int
 
 
-def collect(
-    find: Callable[[npt.NDArray[np.uint8]], Votes | None], pages: Iterable[Known]
-) -> Finds:
+def collect(find: Callable[[npt.NDArray[np.uint8]], Votes | None], pages: Iterable[Known]) -> Finds:
     """Finds digits on pages and compares them with what is there.
 
     Each digit is given to the surest find that overlaps it; finds on digits that do not count are

@@ -1,21 +1,13 @@
 """A real browser on the page of a real server, and a hand that draws on it."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = "/usr/bin/chromium"
 LIMIT = 15_000  # ms for anything to appear: the machine may be busy
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
-]
 
 # Each digit in a box 0.6 wide and 1 high, as strokes of corners.
 STROKES = {
@@ -85,17 +77,6 @@ def _address(log, process):
         if found:
             return found.group() + "/"
     raise AssertionError(f"the server stopped: {log.read_text()}")
-
-
-@pytest.fixture(scope="session")
-def browser():
-    path = shutil.which(CHROMIUM) or shutil.which("chromium")
-    if not path:
-        pytest.skip(f"no Chromium at {CHROMIUM}: these tests draw in a real browser")
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
