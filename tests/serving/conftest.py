@@ -1,9 +1,12 @@
 """A reader that reads nothing, so that what surrounds it can be tested in milliseconds."""
 
+import functools
 import io
 import shutil
 import threading
 import warnings
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -40,6 +43,26 @@ def browser():
         chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def hosted():
+    """Serves a folder as any static host would: a context with the host's address."""
+
+    @contextmanager
+    def hosted(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    return hosted
 
 
 class FakeModel:

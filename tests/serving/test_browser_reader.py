@@ -5,12 +5,9 @@ Pillow's by a gray level; that is between the decoders, and not compared here.
 """
 
 import base64
-import functools
 import importlib
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +45,6 @@ def rgba(page):
     return page if page.shape[2] == 4 else np.concatenate([page, opaque], axis=2)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A folder with a site in it, as a host would serve it below a name of a project."""
@@ -64,13 +56,9 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def origin(root):
-    handler = functools.partial(Quiet, directory=str(root))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def origin(hosted, root):
+    with hosted(root) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

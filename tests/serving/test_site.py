@@ -1,12 +1,9 @@
 """The folder that any static host can serve: what is in it, what it refuses, how it reads."""
 
-import functools
 import hashlib
 import io
 import json
 import tarfile
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from typer.testing import CliRunner
@@ -199,22 +196,13 @@ def test_the_command_says_what_it_wrote(tmp_path):
     assert "python -m http.server" in answer.stderr
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
-def host(tmp_path_factory):
+def host(hosted, tmp_path_factory):
     """A plain host that serves the site below a name, as of a project."""
     folder = tmp_path_factory.mktemp("host")
     write_site(folder / "project", "default", "pages")
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with hosted(folder) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """The test vectors of docs/FRAMING.md: Python gives them, and so does the reader of the browser."""
 
 import ast
-import functools
 import importlib
 import json
 import re
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -140,23 +137,14 @@ def test_every_file_of_the_reader_says_its_purpose_and_is_short():
         assert max(map(len, lines)) <= 100, path.name
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
-def page(browser):
+def page(browser, hosted):
     """A page on a plain host of the whole project."""
-    handler = functools.partial(Quiet, directory=str(ROOT))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = browser.new_page()
-    page.goto(f"http://127.0.0.1:{server.server_port}/tests/vectors/flatten.json")
-    yield page
-    page.close()
-    server.shutdown()
-    server.server_close()
+    with hosted(ROOT) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/tests/vectors/flatten.json")
+        yield page
+        page.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
