@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.model.bundle import Card
-from digitlens.recognition.reader import Examination
+from digitlens.recognition.reader import DigitReader, Examination
 from digitlens.results import Box, Digit, Reading
 from digitlens.serving.app import create_app
 from digitlens.serving.service import assemble
@@ -86,6 +86,8 @@ class FakeConfidence:
 
 class FakeReader:
     """Says of every picture that it is a 7, as high as the picture, read at its threshold."""
+
+    at = DigitReader.at
 
     def __init__(self):
         self.classifier, self.finder = FakeModel("tiles"), FakeModel("pages")

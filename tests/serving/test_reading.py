@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.turns import turned_back
+from digitlens.recognition.turns import turned_back, turned_on
 from digitlens.results import Box, Digit
-from digitlens.serving.reading import _turned
 
 RAW = {"Content-Type": "image/png"}
 
@@ -120,7 +119,8 @@ def test_boxes_go_back_to_the_page_as_it_was_read(turn):
     on_turned = Box(3, 5, 10, 20)
     digit = Digit(1, 1.0, (0.1,) * 10, on_turned)
     ((back,),) = turned_back(((digit,),), turn, width, height)
-    assert _turned(back.box, turn, width, height) == on_turned.as_list()
+    ((again,),) = turned_on(((back,),), turn, width, height)
+    assert again.box.as_list() == on_turned.as_list()
 
 
 def test_the_tile_is_what_stands_in_the_box(client):

@@ -78,8 +78,7 @@ def look_around(
     Returns:
         Candidates without doubles, and the looks they come from.
     """
-    glances = _looks_at_all(page, model, lowest)
-    found = _merged(glances)
+    found, glances = _look_at_all(page, model, lowest)
     closer = [
         Glance(model.look(_cut(page, region, scale)), region)
         for region, scale in _closer(page, found, glances[-1].scale)
@@ -90,24 +89,26 @@ def look_around(
     return found, glances
 
 
-def _looks_at_all(page: Page, model: PageModel, lowest: float) -> list[Glance]:
+def _look_at_all(page: Page, model: PageModel, lowest: float) -> tuple[Candidates, list[Glance]]:
+    """Looks at the whole page, each time larger, as long as that may show more."""
     height, width = page.shape[:2]
     longest = max(height, width)
     picture = _reduced(page)
     glances: list[Glance] = []
     for size in SIZES:
-        if glances and (lowest * size > _HUGE * longest or not _pays(size, longest, glances)):
+        if glances and not _is_larger(size, longest, lowest):
             break
+        if size > _COSTLY and _seen_well(found := _merged(glances), glances[-1].scale):
+            return found, glances
         shown = _sized(picture, size / longest, (width, height))
         glances.append(Glance(model.look(shown), (0, 0, width, height)))
-    return glances
+    return _merged(glances), glances
 
 
-def _pays(size: int, longest: int, glances: list[Glance]) -> bool:
-    """Whether a larger look may show more."""
-    if size <= _COSTLY:
-        return size < _ENLARGED * longest
-    return size < _HARDLY * longest and not _seen_well(_merged(glances), glances[-1].scale)
+def _is_larger(size: int, longest: int, lowest: float) -> bool:
+    """Whether a look is not mostly enlargement, and shows what is lowest at a usual height."""
+    most = _ENLARGED if size <= _COSTLY else _HARDLY
+    return size < most * longest and lowest * size <= _HUGE * longest
 
 
 def _seen_well(found: Candidates, scale: float) -> bool:

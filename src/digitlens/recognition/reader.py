@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,7 +25,7 @@ from digitlens.recognition.confidence import Confidence
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.looks import Glance, look_around
 from digitlens.recognition.plain import isolated_strokes
-from digitlens.recognition.turns import best_turn, turned_back
+from digitlens.recognition.turns import best_turn, turned_back, turned_page
 from digitlens.recognition.voters import cast_two_votes, cast_votes
 from digitlens.results import Reading
 
@@ -86,6 +87,11 @@ class Examination:
     sight: Sight
     reading: Reading
 
+    @property
+    def turned(self) -> Page:
+        """The page as it was read: after the turn."""
+        return turned_page(self.page, self.turn)
+
 
 class DigitReader:
     """Pictures in, readings out; loads its models once, safe to use from several threads."""
@@ -121,7 +127,24 @@ class DigitReader:
         self.plainly = Confidence.of(self.finder.card, "plain")
         self.thresholds = dict(self.finder.card.thresholds)
         if target_error is not None:
-            self.thresholds["digit"] = self.confidence.threshold_for(target_error)
+            self.thresholds = self.at(target_error).thresholds
+
+    def at(self, target_error: float) -> DigitReader:
+        """The same reader, sure where at most such a share of what it is sure of is wrong.
+
+        Shares the models, which are not loaded again.
+
+        Args:
+            target_error: As for a new reader.
+
+        Raises:
+            ModelError: The page reader has no curve.
+            ValueError: It cannot promise so few errors.
+        """
+        other = copy.copy(self)
+        threshold = self.confidence.threshold_for(target_error)
+        other.thresholds = {**self.thresholds, "digit": threshold}
+        return other
 
     def read(self, image: Source, *, expect: str | Pattern | None = None) -> Reading:
         """Reads one picture.
@@ -178,7 +201,7 @@ class DigitReader:
             return seen, 0
         turn = best_turn(page, self.finder, seen.confidence)
         if turn:
-            turned = self.look(np.ascontiguousarray(np.rot90(page, turn)))
+            turned = self.look(turned_page(page, turn))
             if turned.evidence > seen.evidence:
                 return turned, turn
         return seen, 0

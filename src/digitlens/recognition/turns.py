@@ -39,9 +39,14 @@ def best_turn(page: Page, model: PageModel, confidence: npt.NDArray[np.float32])
     small = shrink(page, _LOOK)
     small = np.repeat(small[:, :, None], 3, 2) if small.ndim == 2 else small
     least = (_COUNTS, _COUNTS, _COUNTS_ON_ITS_HEAD, _COUNTS)
-    evidence = [_evidence(np.rot90(small, turn), model, least[turn]) for turn in range(4)]
+    evidence = [_evidence(turned_page(small, turn), model, least[turn]) for turn in range(4)]
     best = int(np.argmax(evidence))
     return best if evidence[best] > max(_LEAST, _BETTER * evidence[0]) else 0
+
+
+def turned_page(page: Page, turn: int) -> Page:
+    """A page after quarter turns, counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(page, turn))
 
 
 def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
@@ -61,8 +66,18 @@ def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
     )
 
 
+def turned_on(lines: Lines, turn: int, width: int, height: int) -> Lines:
+    """The boxes of a page on the page after it was turned: the inverse of ``turned_back``.
+
+    Args: see ``turned_back``.
+    """
+    turned = (height, width) if turn % 2 else (width, height)
+    # From there, the page as it was is the turned one, and its turn is what is left of four.
+    return turned_back(lines, -turn % 4, *turned)
+
+
 def _evidence(picture: npt.NDArray[np.uint8], model: PageModel, least: float) -> float:
-    look = model.look(np.ascontiguousarray(picture))
+    look = model.look(picture)
     sure = look.score * look.probabilities.max(axis=1, initial=0)
     return float((sure[sure > least] ** 2).sum())
 

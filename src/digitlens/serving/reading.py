@@ -16,8 +16,9 @@ from digitlens.data.documents import Document, open_document
 from digitlens.model.bundle import Card
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.reader import DigitReader, Examination
+from digitlens.recognition.turns import turned_on
 from digitlens.recognition.voters import tiles_of
-from digitlens.results import Box, Reading
+from digitlens.results import Reading
 from digitlens.serving.answers import ReadAnswer
 from digitlens.serving.bodies import Picture, Wanted, receive
 from digitlens.serving.pool import Job
@@ -123,20 +124,7 @@ def _page(
 def _tiles(seen: Examination) -> list[str]:
     """The tile of each digit, line by line, in base64."""
     height, width = seen.page.shape[:2]
-    digits = [digit for line in seen.reading.lines for digit in line]
-    boxes = [_turned(digit.box, seen.turn, width, height) for digit in digits]
-    page = np.ascontiguousarray(np.rot90(seen.page, seen.turn))
-    tiles = tiles_of(page, np.array(boxes, np.float32).reshape(-1, 4))
+    lines = turned_on(seen.reading.lines, seen.turn, width, height)
+    boxes = [digit.box.as_list() for line in lines for digit in line]
+    tiles = tiles_of(seen.turned, np.array(boxes, np.float32).reshape(-1, 4))
     return [base64.b64encode(tile.tobytes()).decode() for tile in tiles]
-
-
-def _turned(box: Box, turn: int, width: int, height: int) -> list[int]:
-    """A box on the page as it was turned to be read; the inverse of ``turned_back``."""
-    x0, y0, x1, y1 = box.as_list()
-    if turn == 1:
-        return [y0, width - x1, y1, width - x0]
-    if turn == 2:
-        return [width - x1, height - y1, width - x0, height - y0]
-    if turn == 3:
-        return [height - y1, x0, height - y0, x1]
-    return [x0, y0, x1, y1]

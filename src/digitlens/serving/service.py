@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -50,13 +49,9 @@ class Service:
         if target_error is None:
             return self.reader
         try:
-            threshold = self.reader.confidence.threshold_for(target_error)
+            return self.reader.at(target_error)
         except ValueError as error:
             raise Refusal("invalid", f"target_error: {error}") from error
-        # The networks are shared; a reader of its own would load them again for each request.
-        narrowed = copy.copy(self.reader)
-        narrowed.thresholds = {**self.reader.thresholds, "digit": threshold}
-        return narrowed
 
     async def work(self, request: Request, work: Callable[[Job[T]], T]) -> T:
         """Does a request's work in the pool, as long as its client is there."""

@@ -46,7 +46,7 @@ def write_explanation(
         examination: What led to the answer.
         thresholds: ``digit`` and ``reject``, as the reader judged by.
     """
-    turned = np.ascontiguousarray(np.rot90(examination.page, examination.turn))
+    turned = examination.turned
     write_picture(folder / "1-page.png", shrink(examination.page, _LARGEST))
     names = _write_heat(folder, turned, examination.sight.glances)
     write_picture(folder / "3-boxes.png", _boxes(turned, examination))

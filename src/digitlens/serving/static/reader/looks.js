@@ -33,17 +33,7 @@ const PATCH = 32; // samples a side
  * @returns {found, glances}: candidates without doubles, and the looks they come from.
  */
 export async function lookAround(page, model, lowest = 0) {
-  const { width, height } = page;
-  const longest = Math.max(width, height);
-  const picture = reduced(page);
-  const glances = [];
-  for (const size of SIZES) {
-    const huge = lowest * size > HUGE * longest;
-    if (glances.length && (huge || !pays(size, longest, glances))) break;
-    const look = await model.look(sized(picture, size / longest, width, height));
-    glances.push(glance(look, [0, 0, width, height]));
-  }
-  let found = mergedOf(glances);
+  let { found, glances } = await lookAtAll(page, model, lowest);
   const closer = closerLooks(page, found, glances.at(-1).scale);
   for (const { region, scale } of closer) {
     glances.push(glance(await model.look(cutOut(page, region, scale)), region));
@@ -52,10 +42,28 @@ export async function lookAround(page, model, lowest = 0) {
   return { found, glances };
 }
 
-/** Whether a larger look may show more. */
-function pays(size, longest, glances) {
-  if (size <= COSTLY) return size < ENLARGED * longest;
-  return size < HARDLY * longest && !seenWell(mergedOf(glances), glances.at(-1).scale);
+/** Looks at the whole page, each time larger, as long as that may show more. */
+async function lookAtAll(page, model, lowest) {
+  const { width, height } = page;
+  const longest = Math.max(width, height);
+  const picture = reduced(page);
+  const glances = [];
+  for (const size of SIZES) {
+    if (glances.length && !isLarger(size, longest, lowest)) break;
+    if (size > COSTLY) {
+      const found = mergedOf(glances);
+      if (seenWell(found, glances.at(-1).scale)) return { found, glances };
+    }
+    const look = await model.look(sized(picture, size / longest, width, height));
+    glances.push(glance(look, [0, 0, width, height]));
+  }
+  return { found: mergedOf(glances), glances };
+}
+
+/** Whether a look is not mostly enlargement, and shows what is lowest at a usual height. */
+function isLarger(size, longest, lowest) {
+  const most = size <= COSTLY ? ENLARGED : HARDLY;
+  return size < most * longest && lowest * size <= HUGE * longest;
 }
 
 /** Whether digits are large in the closest look, and nothing that may be one is small there. */
