@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from digitlens.cli import app
+from digitlens.data import packages
+from digitlens.data.packages import NpmPackage
 from digitlens.errors import DataError, ModelError
 from digitlens.model.bundle import PRETRAINED
 from digitlens.serving import site
@@ -29,14 +31,14 @@ def small_runtime(monkeypatch, content=b"runtime", sha256=None):
     digest = hashlib.sha256(content).hexdigest()
     files = (("package/a.mjs", "a.js", digest), ("package/b.wasm", "b.wasm", digest))
     whole = sha256 or hashlib.sha256(packed).hexdigest()
-    monkeypatch.setattr(site, "RUNTIME", site.Runtime("small", "1.2.3", whole, files))
+    monkeypatch.setattr(site, "RUNTIME", site.Runtime(NpmPackage("small", "1.2.3", whole), files))
     commands = []
 
     def run(command, folder, _limit):
         commands.append(command)
         (folder / "small-1.2.3.tgz").write_bytes(packed)
 
-    monkeypatch.setattr(site, "run", run)
+    monkeypatch.setattr(packages, "run", run)
     return commands
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from digitlens.commands.read import Model, Pages
 from digitlens.progress import note
 
 
@@ -14,12 +15,8 @@ def export(
     web: Annotated[
         Path, typer.Option(help="Folder to write; new, empty, or from an earlier export.")
     ],
-    model: Annotated[
-        str, typer.Option(help="A shipped model's name, or a run or model folder.")
-    ] = "default",
-    pages: Annotated[
-        str, typer.Option(help="The page reader that finds digits, likewise.")
-    ] = "pages",
+    model: Model = "default",
+    pages: Pages = "pages",
 ) -> None:
     """Write the web page with its networks as a folder that any static host can serve."""
     from digitlens.serving.site import write_site

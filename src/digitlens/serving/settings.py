@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from digitlens.model.bundle import DEFAULT
 from digitlens.model.page_model import PAGES as PAGE_MODEL
@@ -17,6 +18,11 @@ PAGES = 100  # of all pictures of a request together
 TILES = 1024  # a request: half a second of one core
 
 _POSITIVE = ("workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
+
+
+def cores() -> int:
+    """Of this machine."""
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,9 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    model: str = DEFAULT
-    pages: str = PAGE_MODEL
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    model: str | Path = DEFAULT
+    pages: str | Path = PAGE_MODEL
+    workers: int = field(default_factory=cores)
     queue: int = 128
     time_limit: float = 30.0
     body_limit: int = 32_000_000

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 from digitlens import __version__, files
 from digitlens.data.cache import cache_folder
-from digitlens.data.packages import NPM_OPTIONS, run
+from digitlens.data.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
 from digitlens.model.bundle import CARD, CROPS, GRAPH, load_bundle, load_crops
 from digitlens.model.roles import roles
@@ -46,36 +45,24 @@ _SERVED, _ALONE = (
 
 @dataclass(frozen=True)
 class Runtime:
-    """The npm package that runs graphs in a browser.
+    """What runs graphs in a browser.
 
     Attributes:
-        name: The package's.
-        version: Of the package.
-        sha256: Of its archive.
+        package: That carries it.
         files: Those that a page needs: in the archive, in the site, and their SHA-256.
     """
 
-    name: str
-    version: str
-    sha256: str
+    package: NpmPackage
     files: tuple[tuple[str, str, str], ...]
-
-    @property
-    def package(self) -> str:
-        """What npm is asked for."""
-        return f"{self.name}@{self.version}"
-
-    @property
-    def archive(self) -> str:
-        """Name of the file that npm writes."""
-        return f"{self.name}-{self.version}.tgz"
 
 
 # The module ends in .js here: not every host knows that .mjs is a script.
 RUNTIME = Runtime(
-    "onnxruntime-web",
-    "1.30.0",
-    "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+    NpmPackage(
+        "onnxruntime-web",
+        "1.30.0",
+        "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+    ),
     (
         (
             "package/dist/ort.wasm.bundle.min.mjs",
@@ -190,40 +177,34 @@ def alone(html: str) -> str:
 
 def _runtime() -> dict[str, bytes]:
     """onnxruntime-web, from the cache or by npm, with its licence."""
-    folder = cache_folder().parent / f"{RUNTIME.name}-{RUNTIME.version}"
-    if not _is_whole(folder):
-        _fetch(folder)
-    parts = {name: (folder / name).read_bytes() for _, name, _ in RUNTIME.files}
+    package = RUNTIME.package
+    folder = cache_folder().parent / f"{package.name}-{package.version}"
+    parts = _kept(folder) or _fetched(folder)
     return {f"{VENDOR}/{name}": content for name, content in {**parts, **_licences()}.items()}
 
 
-def _is_whole(folder: Path) -> bool:
-    return all(
-        files.is_file(folder / name) and files.sha256((folder / name).read_bytes()) == sha256
-        for _, name, sha256 in RUNTIME.files
-    )
+def _kept(folder: Path) -> dict[str, bytes]:
+    """What the cache has of it, by name; empty where anything is missing or damaged."""
+    paths = {folder / name: sha256 for _, name, sha256 in RUNTIME.files}
+    parts = {path.name: path.read_bytes() for path in paths if files.is_file(path)}
+    found = [files.sha256(content) for content in parts.values()]
+    return parts if found == list(paths.values()) else {}
 
 
-def _fetch(folder: Path) -> None:
-    command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, RUNTIME.package]
+def _fetched(folder: Path) -> dict[str, bytes]:
+    """The same by npm; kept in the cache."""
+    what = f"what reads in a browser, {RUNTIME.package}, comes"
     with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
         bar.add_task(f"{RUNTIME.package} by npm", total=None)
-        try:
-            run(command, Path(temporary), TIME_LIMIT)
-        except DataError as error:
-            raise DataError(
-                f"what reads in a browser, {RUNTIME.package}, comes by npm, a part of Node.js: "
-                f"{error}"
-            ) from error
-        for name, content in _unpacked(Path(temporary) / RUNTIME.archive):
-            files.write_bytes(folder / name, content)
+        (archive,) = npm_archives([RUNTIME.package], Path(temporary), what, TIME_LIMIT)
+        parts = dict(_unpacked(archive))
+    for name, content in parts.items():
+        files.write_bytes(folder / name, content)
+    return parts
 
 
 def _unpacked(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the wanted files of an archive, verified."""
-    found = files.sha256(archive.read_bytes()) if archive.is_file() else "no file"
-    if found != RUNTIME.sha256:
-        raise DataError(f"{RUNTIME.package}: expected SHA-256 {RUNTIME.sha256}, found {found}")
+    """Name and content of the wanted files of an archive."""
     with tarfile.open(archive) as package:
         for member, name, _ in RUNTIME.files:
             stream = package.extractfile(member)
@@ -249,7 +230,7 @@ def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "digitlens": __version__,
-        "runtime": {"package": RUNTIME.package, "module": module, "wasm": wasm},
+        "runtime": {"package": str(RUNTIME.package), "module": module, "wasm": wasm},
         "classifier": {"card": f"models/tiles/{CARD}", "graph": f"models/tiles/{GRAPH}"},
         "pages": {
             "card": f"models/pages/{CARD}",

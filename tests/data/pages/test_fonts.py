@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from digitlens.data.pages import fonts
+from digitlens.data import packages
 from digitlens.data.pages.fonts import Family, font_files, load_families
 from digitlens.errors import DataError
 from digitlens.files import sha256
@@ -59,7 +59,7 @@ def npm(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             name, version = package.removeprefix("@fontsource/").split("@")
             (folder / f"fontsource-{name}-{version}.tgz").write_bytes(ARCHIVE)
 
-    monkeypatch.setattr(fonts, "run", run)
+    monkeypatch.setattr(packages, "run", run)
     return commands
 
 
@@ -122,7 +122,7 @@ def test_another_archive_than_expected_is_refused(cache: Path):
 
 
 def test_an_archive_that_does_not_come_is_an_error(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fonts, "run", lambda *_: None)
+    monkeypatch.setattr(packages, "run", lambda *_: None)
 
     with pytest.raises(DataError, match="found no file"):
         font_files([FAMILY])
@@ -153,14 +153,14 @@ def test_a_cache_that_cannot_be_written_is_an_error(cache: Path):
 def test_another_process_may_be_faster(
     npm: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    first = fonts.run
+    first = packages.run
 
     def slow(command: Sequence[str], folder: Path, time_limit: float) -> None:
         first(command, folder, time_limit)
         if len(npm) == 1:
             font_files([FAMILY])
 
-    monkeypatch.setattr(fonts, "run", slow)
+    monkeypatch.setattr(packages, "run", slow)
 
     assert len(font_files([FAMILY])[FAMILY]) == 2
     assert len(npm) == 2

@@ -7,7 +7,6 @@ are needed to generate pages and never to read.
 from __future__ import annotations
 
 import csv
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, cast
 
-from digitlens import files
 from digitlens.data.cache import cache_folder
-from digitlens.data.packages import NPM_OPTIONS, run
+from digitlens.data.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError
 from digitlens.progress import work_bar
 
@@ -51,14 +49,9 @@ class Family:
     sha256: str
 
     @property
-    def package(self) -> str:
-        """What npm is asked for."""
-        return f"@fontsource/{self.family}@{self.version}"
-
-    @property
-    def archive(self) -> str:
-        """Name of the file that npm writes."""
-        return f"fontsource-{self.family}-{self.version}.tgz"
+    def package(self) -> NpmPackage:
+        """The package that carries it."""
+        return NpmPackage(f"@fontsource/{self.family}", self.version, self.sha256)
 
 
 def load_families() -> list[Family]:
@@ -114,23 +107,16 @@ def _fetch_all(families: Sequence[Family]) -> None:
 
 
 def _fetch(families: Sequence[Family]) -> None:
+    packages = [family.package for family in families]
+    what = "the fonts that pages are set in come"
     with TemporaryDirectory(prefix="digitlens-") as folder:
-        command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS]
-        try:
-            run([*command, *(family.package for family in families)], Path(folder), TIME_LIMIT)
-        except DataError as error:
-            raise DataError(
-                f"the fonts that pages are set in come by npm, a part of Node.js: {error}"
-            ) from error
-        for family in families:
-            _unpack(family, Path(folder) / family.archive)
+        archives = npm_archives(packages, Path(folder), what, TIME_LIMIT)
+        for family, archive in zip(families, archives, strict=True):
+            _unpack(family, archive)
 
 
 def _unpack(family: Family, archive: Path) -> None:
     """Puts the wanted files of a verified archive into the cache: all of them or none."""
-    found = files.sha256(archive.read_bytes()) if archive.is_file() else "no file"
-    if found != family.sha256:
-        raise DataError(f"{family.package}: expected SHA-256 {family.sha256}, found {found}")
     target = _folder(family)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

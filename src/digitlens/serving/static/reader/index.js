@@ -12,7 +12,8 @@
  */
 export async function createReader(base, { onProgress = () => {} } = {}) {
   const ask = askWorker(onProgress);
-  const model = await ask.send('load', { base: folderOf(base) }).catch((error) => {
+  const folder = new URL(base, document.baseURI).href;
+  const model = await ask.send('load', { base: folder }).catch((error) => {
     ask.close();
     throw error;
   });
@@ -22,12 +23,6 @@ export async function createReader(base, { onProgress = () => {} } = {}) {
       ask.send('read', { picture: { data, width, height }, options }),
     close: ask.close,
   };
-}
-
-/** The site's folder, also where this module's own is given. */
-function folderOf(base) {
-  const { href } = new URL(base, document.baseURI);
-  return href.replace(/reader\/$/, '');
 }
 
 /** A worker to which messages are sent and which answers each by a promise. */
