@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 # From the bottom up; a module imports its own layer or a lower one.
 LAYERS = [
     ("errors",),
-    ("results", "files", "progress"),
+    ("results", "outputs", "files", "progress"),
     ("data",),
     ("model",),
     ("evaluation",),

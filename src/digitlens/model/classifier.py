@@ -11,6 +11,7 @@ import onnxruntime as ort
 
 from digitlens.errors import ModelError
 from digitlens.model.bundle import DEFAULT, Card, load_bundle
+from digitlens.outputs import Floats, Outputs
 
 BATCH = 1024  # tiles a call: larger ones fall out of the cache and gain nothing
 
@@ -77,12 +78,21 @@ class Classifier:
             TypeError: ``tiles`` is not uint8.
             ValueError: ``tiles`` is not of shape [N, 28, 28].
         """
+        return self._run(tiles, ["probabilities"])[0]
+
+    def outputs(self, tiles: Tiles) -> Outputs:
+        """Everything that the graph says of each tile, see ``Outputs``; arguments as above."""
+        names = [entry.name for entry in self._session.get_outputs()]
+        return Outputs(**dict(zip(names, self._run(tiles, names), strict=True)))
+
+    def _run(self, tiles: Tiles, names: list[str]) -> list[Floats]:
+        """The outputs of these names, each float32[N, ...]."""
         check_tiles(tiles)
+        starts = range(0, len(tiles), BATCH) or [0]  # an empty batch has its shapes too
         batches = [
-            self._session.run(None, {"tiles": tiles[start : start + BATCH]})[0]
-            for start in range(0, len(tiles), BATCH)
+            self._session.run(names, {"tiles": tiles[start : start + BATCH]}) for start in starts
         ]
-        return np.concatenate(batches) if batches else np.zeros((0, 10), np.float32)
+        return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
@@ -124,10 +134,21 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+OUTPUTS = {"probabilities": 2, "energy": 1, "features": 2, "digit": 1}  # by name, the dimensions
+
+
 def _check_contract(session: Any, name: str) -> None:
     entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
-    exits = [(exit_.type, exit_.shape[1:]) for exit_ in session.get_outputs()]
-    if entries != [("tiles", "tensor(uint8)", [28, 28])] or exits != [("tensor(float)", [10])]:
+    exits = {entry.name: (entry.type, entry.shape) for entry in session.get_outputs()}
+    fits = all(
+        kind == "tensor(float)" and len(shape) == OUTPUTS.get(output)
+        for output, (kind, shape) in exits.items()
+    )
+    if (
+        entries != [("tiles", "tensor(uint8)", [28, 28])]
+        or not fits
+        or exits.get("probabilities", ("", []))[1][1:] != [10]
+    ):
         raise ModelError(
             f"{name}: expected a graph from tiles uint8[N, 28, 28] to probabilities float[N, 10], "
             f"found inputs {entries} and outputs {exits}: export the model again"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     *,
     resume: bool = False,
     device: Device | None = None,
+    on_epoch: Callable[[Row], None] | None = None,
 ) -> Trained:
     """Trains until the epochs are over or the validation loss has stopped falling.
 
@@ -62,6 +64,7 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
         folder: Run folder; receives the state and ``history.jsonl``.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
+        on_epoch: Called with each row of the history once it is saved; what it raises ends the run.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe.
@@ -132,6 +135,8 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
                 progress.best = copy.deepcopy(averaged.state_dict())
             save_state(folder, progress, modules, optimizer)
             write_history(folder, progress.history)
+            if on_epoch:
+                on_epoch(progress.history[-1])
 
     best = new_network(recipe)
     best.load_state_dict(progress.best)
