@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ class Shape:
         dropout: Share of units dropped before each dense layer.
         pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
             stride of two in the block's first convolution.
+        none: Whether there is an eleventh class, of tiles that show no digit.
     """
 
     widths: tuple[int, ...]
@@ -39,6 +41,7 @@ class Shape:
     dense: int
     dropout: float
     pool: str = "max"
+    none: bool = False
 
 
 class DigitNetwork(nn.Module):
@@ -49,16 +52,30 @@ class DigitNetwork(nn.Module):
         self.body = body
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logits of the ten digits.
+        """Logits of the ten digits, and of none if the network was trained to know it.
 
         Args:
             tiles: uint8[N, 28, 28], ink bright on dark.
 
         Returns:
-            float[N, 10], before softmax.
+            float[N, 10] or float[N, 11], before softmax.
         """
+        return self.logits(self.features(tiles))
+
+    @property
+    def knows_none(self) -> bool:
+        """Whether there is an eleventh class, of tiles that show no digit."""
+        return cast(nn.Linear, self.body[-1]).out_features > CLASSES
+
+    def features(self, tiles: Tensor) -> Tensor:
+        """What the last layer is given, float[N, D]; tiles as above."""
         pixels = tiles.unsqueeze(1).float() / 255
-        logits: Tensor = self.body((pixels - MEAN) / SD)
+        features: Tensor = self.body[:-1]((pixels - MEAN) / SD)
+        return features
+
+    def logits(self, features: Tensor) -> Tensor:
+        """What the last layer makes of features float[N, D]: float[N, 10], or 11 with none."""
+        logits: Tensor = self.body[-1](features)
         return logits
 
 
@@ -146,4 +163,4 @@ def _head(features: int, shape: Shape) -> list[nn.Module]:
     if shape.dense:
         layers += [nn.Linear(features, shape.dense), nn.ReLU(), nn.Dropout(shape.dropout)]
         features = shape.dense
-    return [*layers, nn.Linear(features, CLASSES)]
+    return [*layers, nn.Linear(features, CLASSES + shape.none)]

@@ -22,7 +22,7 @@ from digitlens.data.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
 from digitlens.model.classifier import open_session
-from digitlens.model.network import DigitNetwork, predict_logits
+from digitlens.model.network import CLASSES, DigitNetwork, predict_logits
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
 
@@ -34,16 +34,33 @@ CHECKED_TILES = 1000
 
 
 class Calibrated(nn.Module):
-    """A network followed by its temperature and softmax: what is exported."""
+    """A network followed by its temperature and softmax: what is exported.
+
+    Attributes:
+        outputs: Names of what it gives, in order, see ``digitlens.outputs``.
+    """
 
     def __init__(self, network: DigitNetwork, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
+        self.outputs = ["probabilities", "energy", "features"]
+        if network.knows_none:
+            self.outputs.append("digit")
 
-    def forward(self, tiles: Tensor) -> Tensor:
-        """Probabilities float32[N, 10] of tiles uint8[N, 28, 28]."""
-        return torch.softmax(self.network(tiles) / self.temperature, dim=1)
+    def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        """All outputs for tiles uint8[N, 28, 28]."""
+        features = self.network.features(tiles)
+        logits = self.network.logits(features)
+        digits = logits[:, :CLASSES]
+        found = (
+            torch.softmax(digits / self.temperature, dim=1),
+            -torch.logsumexp(digits, dim=1),
+            features,
+        )
+        if not self.network.knows_none:
+            return found
+        return *found, 1 - torch.softmax(logits, dim=1)[:, CLASSES]
 
 
 def fit_temperature(network: DigitNetwork, validation: Split) -> float:
@@ -52,7 +69,7 @@ def fit_temperature(network: DigitNetwork, validation: Split) -> float:
     Guo et al., "On calibration of modern neural networks", 2017. One number on a grid needs no
     gradient: the loss is smooth in it, and steps of 2 % are finer than 6,000 tiles can tell apart.
     """
-    logits = predict_logits(network, torch.from_numpy(validation.tiles))
+    logits = predict_logits(network, torch.from_numpy(validation.tiles))[:, :CLASSES]
     labels = torch.from_numpy(validation.labels).long()
     grid = torch.logspace(-0.7, 0.7, 160, base=10.0)
     losses = [nn.functional.cross_entropy(logits / t, labels) for t in grid]
@@ -72,7 +89,7 @@ def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -
         The card as written.
 
     Raises:
-        ModelError: Probabilities differ by 1e-4 or more; nothing is written.
+        ModelError: Outputs differ by 1e-4 or more; nothing is written.
     """
     temperature = fit_temperature(network, validation)
     calibrated = Calibrated(network, temperature).eval()
@@ -93,11 +110,11 @@ def write_model(network: nn.Module, card: Card, graph: bytes, folder: Path) -> C
     return card
 
 
-def to_onnx(model: nn.Module) -> bytes:
-    """The model as an ONNX graph with a free batch size: tiles in, probabilities out."""
+def to_onnx(model: Calibrated) -> bytes:
+    """The model as an ONNX graph with a free batch size: tiles in, all its outputs out."""
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("N")},)
-    return exported(model, example, ["tiles"], ["probabilities"], shapes).SerializeToString()
+    return exported(model, example, ["tiles"], model.outputs, shapes).SerializeToString()
 
 
 def exported(
@@ -132,12 +149,15 @@ def exported(
     return _without_notes(program.model_proto)
 
 
-def check_agreement(model: nn.Module, graph: bytes, tiles: npt.NDArray[np.uint8]) -> None:
-    """Raises ModelError unless graph and network give the same probabilities."""
+def check_agreement(model: Calibrated, graph: bytes, tiles: npt.NDArray[np.uint8]) -> None:
+    """Raises ModelError unless graph and network say the same, for their size where it is large."""
     with torch.inference_mode():
-        expected = model(torch.from_numpy(tiles)).numpy()
-    found = open_session(graph, name="the exported graph").run(None, {"tiles": tiles})[0]
-    check_difference(expected, found, AGREEMENT, f"on {len(tiles)} tiles")
+        expected = [output.numpy() for output in model(torch.from_numpy(tiles))]
+    found = open_session(graph, name="the exported graph").run(model.outputs, {"tiles": tiles})
+    for name, ours, theirs in zip(model.outputs, expected, found, strict=True):
+        scale = max(1.0, float(np.abs(ours).max()))
+        where = f"in {name} on {len(tiles)} tiles"
+        check_difference(ours / scale, theirs / scale, AGREEMENT, where)
 
 
 def check_difference(expected: Floats, found: Floats, limit: float, where: str) -> None:
