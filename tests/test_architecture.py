@@ -35,6 +35,7 @@ HOMES = {
         "data.images",
         "data.picture_files",
         "data.documents",
+        "data.not_digits.",
         "data.pages.",
         "data.photo",
         "data.windows",
@@ -45,7 +46,7 @@ HOMES = {
         "visualization.samples",
         "visualization.sheet",
     ),
-    "cv2": ("data.pages.", "training.page_stream"),
+    "cv2": ("data.not_digits.", "data.pages.", "training.page_stream"),
     "pypdfium2": ("data.photo",),
     "pillow_heif": ("data.photo",),
     "matplotlib": (
