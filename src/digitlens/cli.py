@@ -14,6 +14,7 @@ from digitlens.commands.export import export
 from digitlens.commands.read import predict, read
 from digitlens.commands.serve import serve
 from digitlens.commands.train import train
+from digitlens.commands.tune import tune
 from digitlens.errors import DigitlensError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(read)
 app.command()(predict)
 app.command()(train)
+app.command()(tune)
 app.command()(evaluate)
 app.command()(data)
 app.command()(export)
