@@ -35,6 +35,7 @@ HOMES = {
         "data.images",
         "data.picture_files",
         "data.documents",
+        "data.foreign.framing",
         "data.not_digits.",
         "data.pages.",
         "data.photo",
@@ -54,9 +55,12 @@ HOMES = {
         "visualization.style",
         "visualization.predictions",
         "visualization.risk",
+        "visualization.tuning",
     ),
     "seaborn": ("visualization.figures",),
+    "optuna": ("training.study", "training.tune"),
     "pooch": ("data.mirrors",),
+    "sklearn": ("data.foreign.scikit",),
     "fastapi": ("serving.",),
     "starlette": ("serving.",),
     "pydantic": ("serving.",),
@@ -72,7 +76,10 @@ NO_TORCH = (
     "training.recipes",
     "training.run",
     "training.schedule",
+    "training.search_space",
     "training.settings",
+    "training.study",
+    "training.trials",
 )
 STRANGERS = {"training": "recognition", "recognition": "training"}
 
