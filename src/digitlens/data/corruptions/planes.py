@@ -39,24 +39,29 @@ def warp(planes: Planes, matrices: Planes, shifts: Planes | None = None) -> Plan
         matrices: float32[N, 2, 2]; rows and columns, counted from the middle, to those fetched.
         shifts: float32[N, 2]; rows and columns that are added to them, in pixels.
     """
+    moves = np.zeros((len(planes), 2), np.float32) if shifts is None else shifts
+    maps = np.concatenate([matrices.reshape(-1, 4), moves], axis=1)
+    # Most tiles share their map with many others, and one map for many costs a tenth.
+    kinds, which = np.unique(maps, axis=0, return_inverse=True)
+    warped = np.empty_like(planes)
+    for place, kind in enumerate(kinds):
+        mine = which.reshape(-1) == place
+        warped[mine] = _fetched(planes[mine], kind[:4].reshape(2, 2), kind[4:])
+    return warped
+
+
+def _fetched(planes: Planes, matrix: Planes, shift: Planes) -> Planes:
     grid = np.mgrid[:SIDE, :SIDE].reshape(2, -1).astype(np.float32) - np.float32(CENTRE)
-    places = matrices @ grid + np.float32(CENTRE)  # [N, 2, 784]
-    if shifts is not None:
-        places = places + shifts[:, :, None]
-    framed = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
-    # Beyond the dark frame everything is as dark as the frame.
-    places = np.clip(places + 1, 0, SIDE + 1 - 1e-3)
-    first = places.astype(np.int64)
-    down, right = np.moveaxis(places - first, 1, 0)
-    flat, width = framed.reshape(len(planes), -1), SIDE + 2
-    start = first[:, 0] * width + first[:, 1]
-
-    def fetch(step: int) -> Planes:
-        return np.take_along_axis(flat, start + step, axis=1)
-
-    upper = fetch(0) * (1 - right) + fetch(1) * right
-    lower = fetch(width) * (1 - right) + fetch(width + 1) * right
-    return (upper * (1 - down) + lower * down).astype(np.float32).reshape(planes.shape)
+    # In a dark frame of one pixel; what lies beyond is as dark as the frame.
+    places = np.clip(matrix @ grid + shift[:, None] + (CENTRE + 1), 0, SIDE + 1)
+    first = np.minimum(places.astype(np.int64), SIDE)
+    down, right = (places - first).astype(np.float32)
+    framed = np.pad(planes, ((0, 0), (1, 1), (1, 1))).reshape(len(planes), -1)
+    width = SIDE + 2
+    start = first[0] * width + first[1]
+    upper = framed[:, start] * (1 - right) + framed[:, start + 1] * right
+    lower = framed[:, start + width] * (1 - right) + framed[:, start + width + 1] * right
+    return (upper * (1 - down) + lower * down).reshape(planes.shape)
 
 
 def smooth(

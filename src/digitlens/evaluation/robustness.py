@@ -1,0 +1,228 @@
+"""Scores and calibration of a classifier where tiles are worse than those it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.data.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.data.corruptions.overlap import overlapping
+from digitlens.data.corruptions.sweeps import SWEEPS, sweep
+from digitlens.data.mnist import Split
+from digitlens.evaluation.evaluate import PredictProba, evaluate
+from digitlens.evaluation.metrics import CLASSES, Floats, Labels
+from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score
+
+CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
+SEED = 0
+DECIMALS = 6  # in JSON, as in a report
+Tiles = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """How a classifier fares under one corruption.
+
+    Attributes:
+        name: Of the corruption; ``clean`` for none.
+        score: Errors, accuracy and its interval.
+        loss: Mean negative log-likelihood, in nats.
+        ece: Expected calibration error, 0 to 1, in 15 bins of equal width.
+        brier: Brier score, 0 to 2.
+        overlaps: Whether the training showed changes of this kind; None if that is not known.
+        probabilities: float32[N, 10]; the answers, kept for pictures and not written to JSON.
+    """
+
+    name: str
+    score: Score
+    loss: float
+    ece: float
+    brier: float
+    overlaps: bool | None
+    probabilities: Floats = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "name": self.name,
+            "overlaps_training": self.overlaps,
+            **asdict(self.score),
+            "loss": self.loss,
+            "expected_calibration_error": self.ece,
+            "brier": self.brier,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Scores while one quantity changes.
+
+    Attributes:
+        name: Of the sweep.
+        axis: The quantity and its unit.
+        usual: The value at which tiles stay as they are.
+        values: Of the quantity, ascending.
+        scores: One for each value.
+    """
+
+    name: str
+    axis: str
+    usual: float
+    values: tuple[float, ...]
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """What was found under every corruption and along every sweep.
+
+    Attributes:
+        model: The model.
+        data: The tiles before they were changed.
+        clean: Without any change.
+        corruptions: One for each corruption, in the order of the paper.
+        curves: One for each sweep, on some of the tiles.
+    """
+
+    model: ModelInfo
+    data: DataInfo
+    clean: Condition
+    corruptions: tuple[Condition, ...]
+    curves: tuple[Curve, ...]
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Over all corruptions, each counted the same."""
+        return _mean_accuracy(self.corruptions)
+
+    @property
+    def apart(self) -> tuple[Condition, ...]:
+        """The corruptions of a kind that the training did not show; none if that is not known."""
+        return tuple(row for row in self.corruptions if row.overlaps is False)
+
+    @property
+    def mean_accuracy_apart(self) -> float | None:
+        """Over those alone; None without any."""
+        return _mean_accuracy(self.apart) if self.apart else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the single answers, as JSON-ready values."""
+        return _rounded(
+            {
+                "model": asdict(self.model),
+                "data": {"name": self.data.name, "sha256": self.data.sha256},
+                "seed": SEED,
+                "mean_accuracy": self.mean_accuracy,
+                "mean_accuracy_without_overlap": self.mean_accuracy_apart,
+                "clean": self.clean.as_dict(),
+                "corruptions": [row.as_dict() for row in self.corruptions],
+                "sweeps": [asdict(row) for row in self.curves],
+            }
+        )
+
+
+def measure_robustness(
+    predict_proba: PredictProba,
+    split: Split,
+    clean: Report,
+    *,
+    recipe: Mapping[str, object] | None = None,
+    curve_tiles: int = CURVE_TILES,
+    on_progress: Callable[[int], object] | None = None,
+) -> Robustness:
+    """Runs a model over the fifteen corruptions of MNIST-C and over sweeps of single quantities.
+
+    Everything random is drawn from ``SEED``, so that all models are shown the same tiles.
+
+    Args:
+        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1.
+        split: Tiles and labels.
+        clean: What ``evaluate`` found on this split.
+        recipe: What the model was trained with, which tells the corruptions it knows; None if that
+            is not known.
+        curve_tiles: Most tiles at each point of a sweep, taken evenly from all.
+        on_progress: Called with numbers of tiles answered, ``tiles_asked`` in all.
+
+    Raises:
+        ModelError: The answers are not probabilities of ten digits for every tile.
+    """
+
+    known = None if recipe is None else overlapping(recipe)
+    chosen = _evenly(len(split), curve_tiles)
+    some = Split(split.tiles[chosen], split.labels[chosen])
+
+    def measured(of: Split, changed: Tiles) -> Report:
+        return evaluate(predict_proba, Split(changed, of.labels), on_progress=on_progress)
+
+    return Robustness(
+        model=clean.model,
+        data=clean.data,
+        clean=_condition("clean", clean, None),
+        corruptions=tuple(
+            _condition(name, measured(split, corrupt(split.tiles, name, SEED)), known)
+            for name in CORRUPTIONS
+        ),
+        curves=tuple(
+            Curve(
+                name,
+                line.axis,
+                line.usual,
+                line.values,
+                tuple(
+                    measured(some, sweep(some.tiles, name, at, SEED)).score for at in line.values
+                ),
+            )
+            for name, line in SWEEPS.items()
+        ),
+    )
+
+
+def tiles_asked(n: int, curve_tiles: int = CURVE_TILES) -> int:
+    """How many tiles a model answers while its robustness is measured on n tiles."""
+    points = sum(len(line.values) for line in SWEEPS.values())
+    return n * len(CORRUPTIONS) + min(n, curve_tiles) * points
+
+
+def _condition(name: str, report: Report, known: Sequence[str] | None) -> Condition:
+    return Condition(
+        name,
+        report.score,
+        report.loss,
+        report.ece,
+        _brier(report.labels, report.probabilities),
+        None if known is None else name in known,
+        report.probabilities,
+    )
+
+
+def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
+    """At most so many of n indices, ascending; MNIST's test set is easier in its second half."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+def _brier(labels: Labels, probabilities: Floats) -> float:
+    """Mean squared distance to the truth over all ten classes.
+
+    Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly
+    Weather Review 78 (1950), 1-3.
+    """
+    truth = np.eye(CLASSES)[labels]
+    return float(np.mean(np.sum((probabilities - truth) ** 2, axis=1)))
+
+
+def _mean_accuracy(rows: Iterable[Condition]) -> float:
+    return float(np.mean([row.score.accuracy for row in rows]))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DECIMALS)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
