@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.commands.study_table import chosen_text, print_study
 from digitlens.errors import DataError, MissingExtraError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optuna.study import Study
-    from rich.table import Table
 
     from digitlens.data.mnist import Split
     from digitlens.training.search_space import SearchSpace
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
 DATABASE = "study.db"  # in the folder, where no other storage is named
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
-SHOWN = 10  # trials in the table on the screen
 
 
 def tune(
@@ -87,11 +88,9 @@ def tune(
         raise typer.BadParameter("--storage is shared: give the study a --name too")
     joins = resume or (storage and not asked)
     space = None if joins else _space(recipe, changes or [], searches or [])
+    local_storage = _load_optuna()
     folder = resume or out or _free_folder(recipe, name if storage else None)
     _check_folder(folder, resume=resume is not None, shared=storage is not None)
-    _spin_less()
-    with needs_extra("tune"):
-        from digitlens.training.study import local_storage
     address = storage or local_storage(folder)
     known = name or ("" if resume else folder.name)
     study, splits = _open(address, known, space, seeds, data_dir, prune=prune)
@@ -138,10 +137,15 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _spin_less() -> None:
+def _load_optuna() -> Callable[[Path], str]:
+    """What tells the address of a folder's database, once all that a study needs is installed."""
     # As for `digitlens train`: threads that spin are hopeless on a busy machine, and a study that
     # several processes share makes one.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    with needs_extra("tune"):
+        import digitlens.training.tune  # noqa: F401  (torch as well as Optuna)
+        from digitlens.training.study import local_storage
+    return local_storage
 
 
 def _open(
@@ -190,7 +194,7 @@ def _announce(trial: Trial, trials: int) -> None:
     if not stderr_console().is_terminal:
         return
     if trial.state == "running":
-        note(f"trial {trial.number} of {trials}: {_chosen(trial)}")
+        note(f"trial {trial.number} of {trials}: {chosen_text(trial)}")
         return
     outcome = trial.reason if trial.accuracy is None else f"{trial.accuracy:.2%}"
     note(f"  {trial.state}: {outcome}, {trial.seconds:.1f} s")
@@ -218,7 +222,7 @@ def _tell(study: Study, folder: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **result.as_dict()}, indent=2))
     else:
-        _print(result, folder)
+        print_study(result, folder / BEST)
 
 
 def _draw(result: StudyResult, folder: Path) -> list[str]:
@@ -232,80 +236,6 @@ def _draw(result: StudyResult, folder: Path) -> list[str]:
         return []
     draw_tuning(result, folder / PICTURE)
     return [PICTURE]
-
-
-def _print(result: StudyResult, folder: Path) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # a line of a table is one line, however many fields are searched
-        console = Console(highlight=False, markup=False, width=1000)
-    if result.ranked:
-        console.print(_table(result))
-        console.print()
-    console.print(_counts(result), soft_wrap=True)
-    if result.importance:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
-        console.print(f"what mattered: {shares}", soft_wrap=True)
-    for trial in result.trials:
-        if trial.state == "failed":
-            reason = trial.reason or "its process ended"
-            console.print(f"trial {trial.number} failed: {reason}", soft_wrap=True)
-    if result.best:
-        console.print(_best(result.best, result), soft_wrap=True)
-        console.print(
-            f"train the best with  digitlens train --recipe {folder / BEST}", soft_wrap=True
-        )
-
-
-def _counts(result: StudyResult) -> str:
-    counts = [
-        f"{count} {state}"
-        for state in ("complete", "pruned", "failed", "running")
-        if (count := result.count(state))
-    ]
-    return f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"
-
-
-def _best(best: Trial, result: StudyResult) -> str:
-    """The best trial, with Wilson's interval as if its seeds were one: they read the same tiles."""
-    from digitlens.evaluation.metrics import wilson_interval
-
-    accuracy = best.accuracy or 0.0
-    low, high = wilson_interval(round(accuracy * result.tiles), result.tiles)
-    # The more trials, the luckier the best of them: the interval is not of a choice.
-    return (
-        f"best: trial {best.number}, {accuracy:.2%} of {result.tiles:,} validation tiles (95 % "
-        f"interval {low:.2%} to {high:.2%}); being the best of {result.count('complete')}, it "
-        "reads other tiles somewhat worse"
-    )
-
-
-def _table(result: StudyResult) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    names = [one.name for one in result.space.dimensions]
-    for heading in ("trial", "accuracy", "loss", "seconds", *names):
-        table.add_column(heading, justify="right", header_style="dim")
-    for trial in result.ranked[:SHOWN]:
-        loss = sum(trial.losses) / max(1, len(trial.losses))
-        table.add_row(
-            str(trial.number),
-            f"{trial.accuracy or 0.0:.2%}",
-            f"{loss:.4f}",
-            f"{trial.seconds:.1f}",
-            *(_short(trial.chosen[name]) for name in names),
-        )
-    return table
-
-
-def _chosen(trial: Trial) -> str:
-    return ", ".join(f"{name}={_short(value)}" for name, value in trial.chosen.items())
-
-
-def _short(value: str | float) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _shown(address: str) -> str:

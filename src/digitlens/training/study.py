@@ -25,7 +25,7 @@ ALIVE, DEAD = (
     180,
 )  # seconds between signs of life of a trial, and without any until it is given up
 WAIT = 60  # seconds for a lock, since SQLite lets one process write at a time
-ATTEMPTS = 20  # of opening what another process is just making
+ATTEMPTS, PAUSE = 5, 0.3  # of opening what another process is just making; seconds in between
 TIME_ENOUGH = 10  # complete trials before it is told which field matters
 
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
@@ -117,10 +117,10 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
         except (ArgumentError, ImportError) as error:
             raise DataError(_refusal(storage, error)) from error
         except (SQLAlchemyError, RuntimeError) as error:
-            # Two processes that make the tables at once: the later one finds them half made.
-            if not left or "already exists" not in str(error):
+            # Of two processes that make the tables at once, one may find them half made.
+            if not left:
                 raise DataError(_refusal(storage, error)) from error
-            time.sleep(0.1)
+            time.sleep(PAUSE)
     raise AssertionError
 
 
@@ -150,7 +150,7 @@ def _join(options: Mapping[str, Any], name: str, shown: str) -> Study:
     for _ in range(ATTEMPTS):  # who begins it may not have come to writing down what is searched
         if PLAN in study.user_attrs:
             return study
-        time.sleep(0.1)
+        time.sleep(PAUSE)
     raise DataError(f"study {study.study_name!r} in {shown} was not begun by digitlens tune")
 
 
@@ -199,12 +199,13 @@ def _importance(study: Study) -> dict[str, float]:
     hyperparameter importance in arbitrary subspaces", IJCAI 2023.
     """
     with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ExperimentalWarning)
         judge = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5)
-    try:
-        return optuna.importance.get_param_importances(study, evaluator=judge)
-    except (RuntimeError, ValueError):  # all trials alike
-        return {}
+        try:
+            return optuna.importance.get_param_importances(study, evaluator=judge)
+        except (UserWarning, RuntimeError, ValueError):  # the better half is as good as the other
+            return {}
 
 
 def shown_address(storage: str) -> str:

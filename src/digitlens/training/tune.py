@@ -45,6 +45,8 @@ def search(
 ) -> None:
     """Tries recipes until the study has enough trials, those of other processes included.
 
+    Processes that begin the last trial at the same moment may each add one too many.
+
     Args:
         study: From ``open_study``.
         splits: Tiles to train with and to validate with, the same for all trials.

@@ -1,0 +1,224 @@
+import subprocess
+import sys
+
+import pytest
+from optuna.storages import InMemoryStorage
+
+from digitlens.errors import DataError
+from digitlens.training import tune as tune_module
+from digitlens.training.search_space import parse_space
+from digitlens.training.study import local_storage, open_study, plan_of, result_of
+from digitlens.training.train import Trained
+from digitlens.training.tune import search
+
+pytestmark = pytest.mark.train
+
+SMALL = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "seed=5"]
+
+
+@pytest.fixture
+def begin(tmp_path, small_split, monkeypatch):
+    """Opens a study over a few tiles; the split is made once, from the seed of the recipe."""
+    memory = InMemoryStorage()  # each write to a file costs some hundredths of a second
+    monkeypatch.setattr("digitlens.training.study._connect", lambda _: memory)
+
+    def make(*searches: str, seeds: int = 1, changes: tuple[str, ...] = (), pruning: bool = True):
+        space = parse_space("fast", [*SMALL, *changes], searches)
+        splits = space.base.split(small_split)
+        plan = plan_of(space, seeds, len(splits[1]))
+        return open_study(local_storage(tmp_path), "mine", plan, pruning=pruning), splits
+
+    return make
+
+
+@pytest.fixture
+def faked(monkeypatch):
+    """Training takes no time: its accuracies are what a function of recipe and epoch gives."""
+    seen = []
+
+    def use(accuracy_of):
+        def train(recipe, training, validation, folder, on_epoch):
+            seen.append((recipe, training, validation))
+            history = []
+            for epoch in range(1, recipe.epochs + 1):
+                accuracy = accuracy_of(recipe, epoch)
+                row = {"epoch": epoch, "val_accuracy": accuracy, "val_loss": 1 - accuracy}
+                history.append(row)
+                (folder / "state.safetensors").touch()
+                on_epoch(row)
+            best = min(history, key=lambda row: row["val_loss"])["epoch"]
+            return Trained(None, history, best, 0.0)
+
+        monkeypatch.setattr(tune_module, "train", train)
+        return seen
+
+    return use
+
+
+def test_trials_are_trained_for_real_and_leave_recipe_and_history(begin, tmp_path):
+    study, splits = begin("learning_rate=0.001..0.05:log", "pool=max|stride")
+    search(study, splits, tmp_path, trials=2)
+    result = result_of(study)
+    assert [trial.state for trial in result.trials] == ["complete"] * 2
+    assert result.trials[0].chosen == {"learning_rate": 0.02, "pool": "stride"}  # the recipe's own
+    assert all(0 < trial.accuracy <= 1 for trial in result.trials)
+    assert all(trial.seconds > 0 for trial in result.trials)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("seed-5/*")}
+    kept = ("recipe.toml", "history.jsonl")
+    assert names == {f"trials/000{n}/seed-5/{name}" for n in (1, 2) for name in kept}
+
+
+def test_the_accuracy_is_of_the_epoch_kept_and_the_mean_over_seeds(begin, faked, tmp_path):
+    accuracies = {(5, 1): 0.5, (5, 2): 0.4, (6, 1): 0.7, (6, 2): 0.9}
+    seen = faked(lambda recipe, epoch: accuracies[recipe.seed, epoch])
+    study, splits = begin("learning_rate=0.001..0.05:log", seeds=2)
+    search(study, splits, tmp_path, trials=1)
+    (trial,) = result_of(study).trials
+    assert trial.accuracies == (0.5, 0.9)
+    assert trial.losses == pytest.approx((0.5, 0.1))
+    assert trial.accuracy == pytest.approx(0.7)
+    assert [recipe.seed for recipe, *_ in seen] == [5, 6]
+    assert all(training is splits[0] for _, training, _ in seen)
+    assert all(validation is splits[1] for *_, validation in seen)
+
+
+def test_the_better_recipe_is_found(begin, faked, tmp_path):
+    faked(lambda recipe, _: 1 - abs(recipe.dropout - 0.3))
+    study, splits = begin("dropout=0..0.9")
+    search(study, splits, tmp_path, trials=14)
+    result = result_of(study)
+    assert result.best_recipe.dropout == pytest.approx(0.3, abs=0.15)
+    assert result.importance == {"dropout": pytest.approx(1.0)}
+
+
+def test_what_falls_behind_is_pruned_and_says_so(begin, faked, tmp_path):
+    faked(lambda recipe, epoch: 0.9 - 0.4 * (recipe.dropout > 0.2) + 0.001 * epoch)
+    study, splits = begin("dropout=0..0.9", changes=("epochs=10",))
+    for start in (0.0, 0.1, 0.15, 0.05, 0.12, 0.8):
+        study.enqueue_trial({"dropout": start})
+    search(study, splits, tmp_path, trials=7)
+    last = result_of(study).trials[-1]
+    assert (last.state, last.accuracy) == ("pruned", None)
+    assert last.reason == "behind the median after epoch 3"
+    assert last.latest == pytest.approx(0.503)
+    assert not list(tmp_path.rglob("state.safetensors"))
+
+
+def test_without_pruning_all_are_trained_to_the_end(begin, faked, tmp_path):
+    faked(lambda recipe, epoch: 0.9 - 0.4 * (recipe.dropout > 0.2) + 0.001 * epoch)
+    study, splits = begin("dropout=0..0.9", changes=("epochs=10",), pruning=False)
+    search(study, splits, tmp_path, trials=12)
+    assert result_of(study).count("complete") == 12
+
+
+def test_long_and_short_trainings_are_compared_at_the_same_part(begin, faked, tmp_path):
+    # Both rise evenly to 0.9; by the number of the epoch the long ones would be far behind.
+    faked(lambda recipe, epoch: 0.9 * epoch / recipe.epochs)
+    study, splits = begin("epochs=5..40")
+    for epochs in (5, 5, 5, 5, 5, 40):
+        study.enqueue_trial({"epochs": epochs})
+    search(study, splits, tmp_path, trials=6)
+    assert result_of(study).count("complete") == 6
+    assert max(study.trials[-1].intermediate_values) == 10
+
+
+def test_a_recipe_is_not_trained_twice(begin, faked, tmp_path):
+    seen = faked(lambda _recipe, _epoch: 0.8)
+    study, splits = begin("pool=max|stride")
+    search(study, splits, tmp_path, trials=6)
+    assert len(seen) == 2
+    result = result_of(study)
+    assert result.count("complete") == 6
+    assert sum(trial.reason.startswith("the same as trial") for trial in result.trials) == 4
+
+
+def test_failed_trials_are_kept_with_their_reason(begin, faked, tmp_path):
+    def fail(recipe, _epoch):
+        if recipe.dropout > 0.5:
+            raise RuntimeError("no memory\nand a long story")
+        return float("nan") if recipe.dropout > 0.4 else 0.9
+
+    faked(fail)
+    study, splits = begin("dropout=0..0.9")
+    for dropout in (0.6, 0.45):
+        study.enqueue_trial({"dropout": dropout})
+    told = []
+    search(study, splits, tmp_path, trials=3, on_trial=told.append)
+    first, second, third = result_of(study).trials
+    assert first.state == "complete"
+    assert (second.state, second.reason) == ("failed", "RuntimeError: no memory")
+    assert (third.state, third.reason) == ("pruned", "diverged in epoch 1")
+    assert [trial.state for trial in told] == [
+        *("running", "complete", "running", "failed", "running", "pruned")
+    ]
+
+
+def test_a_study_in_which_everything_fails_stops(begin, faked, tmp_path):
+    def fail(*_: object) -> float:
+        raise RuntimeError("no memory")
+
+    faked(fail)
+    study, splits = begin("dropout=0..0.9")
+    with pytest.raises(DataError, match=r"first 3 trials .* failed, .* RuntimeError: no memory"):
+        search(study, splits, tmp_path, trials=30)
+    assert result_of(study).count("failed") == 3
+
+
+def test_an_interrupted_study_is_whole_and_goes_on(begin, faked, tmp_path):
+    def stop(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    faked(stop)
+    study, splits = begin("dropout=0..0.9")
+    with pytest.raises(KeyboardInterrupt):
+        search(study, splits, tmp_path, trials=3)
+    assert [trial.reason for trial in result_of(study).trials] == ["interrupted"]
+    faked(lambda _recipe, _epoch: 0.9)
+    again = open_study(local_storage(tmp_path), "mine", None)
+    search(again, splits, tmp_path, trials=3)
+    assert [trial.state for trial in result_of(again).trials] == ["failed", *["complete"] * 3]
+    search(again, splits, tmp_path, trials=3)
+    assert len(result_of(again).trials) == 4
+
+
+def test_no_trial_is_begun_after_the_time(begin, faked, tmp_path):
+    faked(lambda _recipe, _epoch: 0.9)
+    study, splits = begin("dropout=0..0.9")
+    search(study, splits, tmp_path, trials=9, timeout=0.0)
+    assert not result_of(study).trials
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+from digitlens.data.mnist import Split
+from digitlens.training.search_space import parse_space
+from digitlens.training.study import local_storage, open_study, plan_of
+from digitlens.training.tune import search
+
+labels = np.arange(100, dtype=np.uint8) % 10
+split = Split(np.repeat(labels * 25, 784).reshape(100, 28, 28), labels)
+space = parse_space("fast", ["widths=4", "kernels=3", "epochs=1"], ["dropout=0..0.9"])
+study = open_study(local_storage(Path(sys.argv[1])), "shared", plan_of(space, 1, 100))
+mine = []
+search(study, (split, split), Path(sys.argv[1]), trials=6, on_trial=mine.append)
+print(*(trial.number for trial in mine if trial.state == "complete"))
+"""
+
+
+def test_two_processes_share_a_study(tmp_path):
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=100) for process in running]
+    assert [process.returncode for process in running] == [0, 0], outputs
+    done = [int(number) for stdout, _ in outputs for number in stdout.split()]
+    study = open_study(local_storage(tmp_path), "", None)
+    trials = result_of(study).trials
+    assert sorted(done) == [trial.number for trial in trials]
+    assert 6 <= len(trials) <= 7  # both may begin the last one
+    assert len({str(trial.chosen) for trial in trials}) == len(trials)
+    assert all(trial.state == "complete" for trial in trials)
