@@ -40,7 +40,7 @@ def tiles_of(level, count=200):
 
 
 @given(SCORES, SCORES)
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True, max_examples=40)
 def test_both_measures_are_those_of_scikit_learn(digits, strangers):
     truth = np.r_[np.ones(len(digits)), np.zeros(len(strangers))]
     scores = np.r_[digits, strangers]
@@ -52,7 +52,7 @@ def test_both_measures_are_those_of_scikit_learn(digits, strangers):
 
 
 @given(SCORES, SCORES)
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True, max_examples=40)
 def test_only_the_order_of_scores_counts(digits, strangers):
     found = detect(digits, strangers)
     assert detect(np.exp(digits), np.exp(strangers)) == found

@@ -55,13 +55,18 @@ def test_probabilities_of_zero_are_scaled_too():
 
 
 def test_only_what_the_data_asks_for_is_worth_it():
-    labels, probabilities, honest = drawn(bias=0.7)
-    scores = compare_scalings(labels, probabilities)
+    labels, probabilities, honest = drawn(800, bias=0.7)
+    scores = compare_scalings(labels, probabilities, folds=2)
     assert list(scores) == list(SCALINGS)
     assert scores["vector"].nll < scores["temperature"].nll < log_loss(labels, probabilities)
-    for score in compare_scalings(labels, honest).values():
+    for score in compare_scalings(labels, honest, folds=2).values():
         assert score.gain < 2 * score.error  # nothing to gain where all is well
-    assert compare_scalings(labels, probabilities) == scores
+
+
+def test_the_same_seed_gives_the_same_scores():
+    labels, probabilities, _ = drawn(100)
+    scores = [compare_scalings(labels, probabilities, folds=2, seed=s) for s in (1, 1, 2)]
+    assert scores[0] == scores[1] != scores[2]
 
 
 def test_fewer_tiles_than_folds_are_refused():

@@ -55,11 +55,11 @@ class Neighbours:
         """float64[N]: the distance of each row of features, float[N, D]."""
         _check_width(features, self.known.shape[1])
         parts = np.split(_unit(features), range(_CHUNK, len(features), _CHUNK))
-        squares = [
-            np.partition(2 - 2 * (part @ self.known.T), self.k - 1, axis=1) for part in parts
-        ]
-        nearest = np.concatenate(squares)[:, self.k - 1]
-        return np.sqrt(np.maximum(nearest, 0), dtype=np.float64)
+        return np.concatenate([self._distances(part) for part in parts])
+
+    def _distances(self, unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        squares = np.partition(2 - 2 * (unit @ self.known.T), self.k - 1, axis=1)[:, self.k - 1]
+        return np.sqrt(np.maximum(squares, 0), dtype=np.float64)
 
 
 def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
