@@ -55,7 +55,7 @@ def test_probabilities_of_zero_are_scaled_too():
 
 
 def test_only_what_the_data_asks_for_is_worth_it():
-    labels, probabilities, honest = drawn(800, bias=0.7)
+    labels, probabilities, honest = drawn(800, bias=2.0)
     scores = compare_scalings(labels, probabilities, folds=2)
     assert list(scores) == list(SCALINGS)
     assert scores["vector"].nll < scores["temperature"].nll < log_loss(labels, probabilities)
