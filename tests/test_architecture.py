@@ -55,6 +55,8 @@ HOMES = {
         "visualization.style",
         "visualization.predictions",
         "visualization.risk",
+        "visualization.robustness",
+        "visualization.comparison",
         "visualization.tuning",
     ),
     "seaborn": ("visualization.figures",),

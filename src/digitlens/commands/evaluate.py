@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from digitlens.commands.robustness import Robustly
+from digitlens.commands.transfer import On
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.progress import note, work_bar
 
@@ -17,11 +21,25 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlens.data.mnist import Split
-    from digitlens.evaluation.report import Report, Score
+    from digitlens.evaluation.report import Report
     from digitlens.model.classifier import Classifier
     from digitlens.model.foreign import ForeignClassifier
 
 REPORT = "report.json"
+
+
+class Part(NamedTuple):
+    """One kind of result.
+
+    Attributes:
+        values: JSON-ready.
+        shown: Tables and lines that say the same.
+        write: Writes files into a folder and says their names.
+    """
+
+    values: dict[str, Any]
+    shown: Sequence[Table | str]
+    write: Callable[[Path], list[str]]
 
 
 class SplitName(StrEnum):
@@ -77,6 +95,8 @@ def evaluate(
         OutputKind | None,
         typer.Option(help="For an .onnx file, what it gives. [default: probabilities]"),
     ] = None,
+    robustness: Robustly = False,
+    on: On = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
@@ -87,16 +107,19 @@ def evaluate(
     classifier = _open(model, pixels, outputs)
     tiles, name = _load_labelled(data) if data else _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
+    parts = [_report_part(report, tiles)]
+    if on:
+        parts.append(_transfer_part(classifier, on))
+    if robustness:
+        parts.append(_robustness_part(classifier, tiles, report))
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
     # Files first, since a reader that closes the pipe early, as head does, ends the program; but
     # the numbers come even when no file can be written.
     try:
-        note(f"written to {folder}: {', '.join(_write(report, tiles, folder))}")
+        names = [name for part in parts for name in part.write(folder)]
+        note(f"written to {folder}: {', '.join(names)}")
     finally:
-        if as_json:
-            typer.echo(json.dumps(report.as_dict(), indent=2))
-        else:
-            _print(report)
+        _print(parts, as_json)
 
 
 def _open(
@@ -182,64 +205,41 @@ def _draw(report: Report, tiles: Split, folder: Path) -> list[Path]:
     return draw_report(report, tiles.tiles, folder)
 
 
-def _print(report: Report) -> None:
+def _report_part(report: Report, tiles: Split) -> Part:
+    from digitlens.commands.report_table import most_confused, report_tables
+
+    shown = [*report_tables(report), most_confused(report)]
+    return Part(report.as_dict(), shown, partial(_write, report, tiles))
+
+
+def _transfer_part(classifier: Classifier | ForeignClassifier, on: Sequence[str]) -> Part:
+    from digitlens.commands import transfer as part
+
+    found = part.transfer(classifier, on)
+    write = partial(part.write_transfer, found)
+    return Part(part.transfer_dict(found), part.transfer_tables(found), write)
+
+
+def _robustness_part(
+    classifier: Classifier | ForeignClassifier, tiles: Split, report: Report
+) -> Part:
+    from digitlens.commands import robustness as part
+
+    found = part.robustness(classifier, tiles, report)
+    write = partial(part.write_robustness, found, tiles)
+    return Part(part.robustness_dict(found), part.robustness_tables(found), write)
+
+
+def _print(parts: Sequence[Part], as_json: bool) -> None:
+    if as_json:
+        values = {name: value for part in parts for name, value in part.values.items()}
+        typer.echo(json.dumps(values, indent=2))
+        return
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
-    for part in (_summary(report), _classes(report), _confusions(report)):
-        console.print(part)
-        console.print()
-    pairs = ", ".join(f"{p.truth} as {p.predicted} ({p.count})" for p in report.confused_pairs)
-    console.print(f"most confused: {pairs or 'none'}", soft_wrap=True)
-
-
-def _summary(report: Report) -> Table:
-    table = _table()
-    table.add_column(style="bold")
-    table.add_row("model", f"{report.model.name} ({report.model.sha256[:12]})")
-    table.add_row("data", f"{report.data.name}, {report.n:,} tiles")
-    table.add_row("accuracy", _score(report.score))
-    if report.without_label_errors:
-        left_out = len(report.data.label_errors)
-        table.add_row("", f"without {left_out} known label errors:")
-        table.add_row("", _score(report.without_label_errors))
-    table.add_row("loss", f"{report.loss:.4f}")
-    table.add_row("calibration", f"expected error {report.ece:.2%}")
-    return table
-
-
-def _score(score: Score) -> str:
-    low, high = score.interval
-    return f"{score.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), {score.errors:,} wrong"
-
-
-def _classes(report: Report) -> Table:
-    table = _table("digit", "precision", "recall", "F1", "tiles")
-    rows: list[tuple[Any, Any, int]] = [(row.digit, row, row.support) for row in report.classes]
-    rows += [("macro", report.macro, report.n), ("weighted", report.weighted, report.n)]
-    for name, row, support in rows:
-        shares = (f"{share:.2%}" for share in (row.precision, row.recall, row.f1))
-        table.add_row(str(name), *shares, f"{support:,}")
-    return table
-
-
-def _confusions(report: Report) -> Table:
-    from rich.text import Text
-
-    table = _table("truth \\ read as", *(str(digit) for digit in range(10)))
-    for truth, row in enumerate(report.confusion.tolist()):
-        cells = [
-            Text(str(count) if count else ".", "dim" if truth == read or not count else "red")
-            for read, count in enumerate(row)
-        ]
-        table.add_row(str(truth), *cells)
-    return table
-
-
-def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(headings))
-    for heading in headings:
-        table.add_column(heading, justify="right", header_style="dim")
-    return table
+    shown = [each for part in parts for each in part.shown]
+    for place, each in enumerate(shown):
+        if place:
+            console.print()
+        console.print(each, soft_wrap=isinstance(each, str))

@@ -14,8 +14,9 @@ from digitlens.data.corruptions.overlap import overlapping
 from digitlens.data.corruptions.sweeps import SWEEPS, sweep
 from digitlens.data.mnist import Split
 from digitlens.evaluation.evaluate import PredictProba, evaluate
-from digitlens.evaluation.metrics import CLASSES, Floats, Labels
+from digitlens.evaluation.metrics import Floats
 from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score
+from digitlens.evaluation.uncertainty import Uncertainty, measure_uncertainty
 
 CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
 SEED = 0
@@ -30,18 +31,14 @@ class Condition:
     Attributes:
         name: Of the corruption; ``clean`` for none.
         score: Errors, accuracy and its interval.
-        loss: Mean negative log-likelihood, in nats.
-        ece: Expected calibration error, 0 to 1, in 15 bins of equal width.
-        brier: Brier score, 0 to 2.
+        uncertainty: Loss, calibration, and what rejecting the least sure answers would gain.
         overlaps: Whether the training showed changes of this kind; None if that is not known.
         probabilities: float32[N, 10]; the answers, kept for pictures and not written to JSON.
     """
 
     name: str
     score: Score
-    loss: float
-    ece: float
-    brier: float
+    uncertainty: Uncertainty
     overlaps: bool | None
     probabilities: Floats = field(repr=False)
 
@@ -51,9 +48,7 @@ class Condition:
             "name": self.name,
             "overlaps_training": self.overlaps,
             **asdict(self.score),
-            "loss": self.loss,
-            "expected_calibration_error": self.ece,
-            "brier": self.brier,
+            "uncertainty": self.uncertainty.as_dict(),
         }
 
 
@@ -191,9 +186,7 @@ def _condition(name: str, report: Report, known: Sequence[str] | None) -> Condit
     return Condition(
         name,
         report.score,
-        report.loss,
-        report.ece,
-        _brier(report.labels, report.probabilities),
+        measure_uncertainty(report.labels, report.probabilities),
         None if known is None else name in known,
         report.probabilities,
     )
@@ -202,16 +195,6 @@ def _condition(name: str, report: Report, known: Sequence[str] | None) -> Condit
 def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
     """At most so many of n indices, ascending; MNIST's test set is easier in its second half."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
-
-
-def _brier(labels: Labels, probabilities: Floats) -> float:
-    """Mean squared distance to the truth over all ten classes.
-
-    Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly
-    Weather Review 78 (1950), 1-3.
-    """
-    truth = np.eye(CLASSES)[labels]
-    return float(np.mean(np.sum((probabilities - truth) ** 2, axis=1)))
 
 
 def _mean_accuracy(rows: Iterable[Condition]) -> float:

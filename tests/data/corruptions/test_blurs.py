@@ -23,7 +23,7 @@ def test_motion_leaves_a_trail_to_one_side_that_fades(dots):
     moved = corrupt(dots, "motion_blur")
     rows, columns = np.mgrid[:28, :28]
     assert (moved[:, :, 15:] == 0).all()
-    fading = moved.sum(axis=(0, 1), dtype=float)[14:4:-1]
+    fading = moved.sum(axis=(0, 1), dtype=float)[13:4:-1]
     assert (np.diff(fading) < 0).all()
     assert (moved[:, np.abs(rows - 14) > 14 - columns] == 0).all()  # never steeper than 45 degrees
     upward = (moved[:, :14].sum(axis=(1, 2)) > 0).mean()

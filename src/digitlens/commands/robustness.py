@@ -1,0 +1,141 @@
+"""``digitlens evaluate --robustness``: the same tiles, made worse in many ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digitlens.errors import DataError, MissingExtraError, needs_extra
+from digitlens.progress import note, work_bar
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from digitlens.data.mnist import Split
+    from digitlens.evaluation.report import Report
+    from digitlens.evaluation.robustness import Condition, Robustness
+    from digitlens.model.classifier import Classifier
+    from digitlens.model.foreign import ForeignClassifier
+
+ROBUSTNESS = "robustness.json"
+
+Robustly = Annotated[
+    bool,
+    typer.Option(
+        "--robustness",
+        help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
+        "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
+    ),
+]
+
+
+def robustness(
+    classifier: Classifier | ForeignClassifier, split: Split, report: Report
+) -> Robustness:
+    """Measures a model on tiles that are made worse.
+
+    Args:
+        classifier: The model.
+        split: The tiles, unchanged, and their labels.
+        report: What was found on them.
+
+    Raises:
+        ModelError: The answers are not probabilities of ten digits.
+    """
+    from digitlens.evaluation.robustness import measure_robustness, tiles_asked
+    from digitlens.model.classifier import Classifier
+
+    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    with work_bar() as bar:
+        task = bar.add_task("corrupting", total=tiles_asked(len(split)))
+        return measure_robustness(
+            classifier.predict_proba,
+            split,
+            report,
+            recipe=recipe or None,
+            on_progress=lambda n: bar.advance(task, n),
+        )
+
+
+def robustness_dict(found: Robustness) -> dict[str, Any]:
+    """The results as JSON-ready values."""
+    return {"robustness": found.as_dict()}
+
+
+def robustness_tables(found: Robustness) -> list[Table]:
+    """Accuracy and calibration under each corruption, and accuracy along each sweep."""
+    return [_corruptions(found), *_sweeps(found)]
+
+
+def write_robustness(found: Robustness, split: Split, folder: Path) -> list[str]:
+    """Writes ``robustness.json``, and pictures where the packages that draw them are installed.
+
+    Args:
+        found: The results.
+        split: The tiles, unchanged, and their labels.
+        folder: Where to; made where it is missing.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    from digitlens import files
+
+    try:
+        files.write_json(folder / ROBUSTNESS, found.as_dict())
+        return [ROBUSTNESS, *_draw(found, split, folder)]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+
+
+def _draw(found: Robustness, split: Split, folder: Path) -> list[str]:
+    try:
+        with needs_extra("plots"):
+            from digitlens.visualization.robustness import draw_robustness
+    except MissingExtraError as error:
+        note(f"no pictures: {error}")
+        return []
+    return [path.name for path in draw_robustness(found, split, folder)]
+
+
+def _corruptions(found: Robustness) -> Table:
+    table = _table("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
+    for row in (found.clean, *found.corruptions):
+        table.add_row(row.name.replace("_", " "), *_numbers(row))
+    table.add_row("mean", f"{found.mean_accuracy:.2%}")
+    if found.mean_accuracy_apart is not None:
+        table.add_row("mean, not trained", f"{found.mean_accuracy_apart:.2%}")
+    return table
+
+
+def _numbers(row: Condition) -> tuple[str, ...]:
+    low, high = row.score.interval
+    known = {None: "?", True: "yes", False: "no"}[row.overlaps] if row.name != "clean" else ""
+    loss, error = row.uncertainty.nll, row.uncertainty.ece
+    interval = f"{low:.2%} to {high:.2%}"
+    return f"{row.score.accuracy:.2%}", interval, f"{loss:.3f}", f"{error:.2%}", known
+
+
+def _sweeps(found: Robustness) -> list[Table]:
+    tables: list[Table] = []
+    for curve in found.curves:
+        table = _table(curve.axis, "accuracy", "95 % interval")
+        for value, score in zip(curve.values, curve.scores, strict=True):
+            low, high = score.interval
+            table.add_row(f"{value:g}", f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
+        tables.append(table)
+    return tables
+
+
+def _table(first: str, *headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="right", header_style="dim")
+    return table

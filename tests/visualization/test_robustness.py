@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+
+from digitlens.data.mnist import Split
+from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.robustness import measure_robustness
+from digitlens.visualization import style
+from digitlens.visualization.robustness import (
+    draw_corrupted,
+    draw_corruptions,
+    draw_robustness,
+    draw_sweeps,
+)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were made, in order."""
+    made = []
+
+    class Kept(Figure):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            made.append(self)
+
+    monkeypatch.setattr(style, "Figure", Kept)
+    return made
+
+
+def says_three(tiles):
+    """Reads a 3 in everything, the surer the brighter."""
+    answer = np.full((len(tiles), 10), 0.05, np.float32)
+    answer[:, 3] = 0.55
+    return answer
+
+
+@pytest.fixture(scope="module")
+def split():
+    labels = np.array([3, 3, 3, 8], np.uint8)
+    tiles = np.random.default_rng(0).integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    return Split(tiles, labels)
+
+
+@pytest.fixture(scope="module")
+def found(split):
+    report = evaluate(says_three, split)
+    return measure_robustness(says_three, split, report, recipe={"shear": 5.0})
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
+    paths = draw_robustness(found, split, tmp_path)
+    assert [path.name for path in paths] == ["corruptions.png", "sweeps.png", "corrupted.png"]
+    for path in paths:
+        with Image.open(path) as picture:
+            assert min(picture.size) >= 600
+            assert len(picture.convert("L").getcolors()) > 20
+
+
+def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn, tmp_path):
+    draw_corruptions(found, tmp_path / "bars.png")
+    axes = drawn[0].axes[0]
+    bars = [bar for bar in axes.patches if bar.get_width()]
+    assert len(bars) == 15
+    assert {bar.get_width() for bar in bars} == {0.75}
+    assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["of another kind", "of a kind trained with"]
+    assert "under the 14 of a kind" in " ".join(texts(axes))
+
+
+def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path):
+    unknown = measure_robustness(says_three, split, evaluate(says_three, split))
+    draw_corruptions(unknown, tmp_path / "bars.svg")
+    axes = drawn[0].axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training not known"]
+    assert "training did not show" not in " ".join(texts(axes))
+
+
+def test_a_curve_for_each_sweep_with_what_is_usual(found, drawn, tmp_path):
+    draw_sweeps(found, tmp_path / "sweeps.png")
+    assert len(drawn[0].axes) == 6
+    for axes, curve in zip(drawn[0].axes, found.curves, strict=True):
+        usual, line = axes.lines
+        assert usual.get_xdata()[0] == curve.usual
+        assert line.get_xdata().tolist() == list(curve.values)
+        assert set(line.get_ydata()) == {0.75}
+        assert axes.get_xlabel() == curve.axis
+
+
+def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_path):
+    draw_corrupted(found, split, tmp_path / "examples.png")
+    axes = drawn[0].axes[0]
+    answers = [text for text in axes.texts if text.get_text() == "3"]
+    assert len(answers) == 16 * 2  # the first 3 and the only 8
+    red = [text for text in answers if to_hex(text.get_color()) == style.RED.lower()]
+    assert len(red) == 16
+    mosaic = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(mosaic[:28, :28], split.tiles[0])
+    assert "motion blur\n75.0 %" in texts(axes)
