@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from digitlens import __version__
+from digitlens.commands.compare import compare
 from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
 from digitlens.commands.export import export
@@ -28,6 +29,7 @@ app.command()(predict)
 app.command()(train)
 app.command()(tune)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(data)
 app.command()(export)
 app.command()(serve)
