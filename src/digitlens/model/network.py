@@ -31,6 +31,7 @@ class Shape:
         dropout: Share of units dropped before each dense layer.
         pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
             stride of two in the block's first convolution.
+        depth_drop: Share of training steps from which the last residual pair is left out.
         none: Whether there is an eleventh class, of tiles that show no digit.
     """
 
@@ -41,6 +42,7 @@ class Shape:
     dense: int
     dropout: float
     pool: str = "max"
+    depth_drop: float = 0.0
     none: bool = False
 
 
@@ -99,7 +101,59 @@ def fast(shape: Shape) -> nn.Sequential:
     return nn.Sequential(*stem, *layers, *_head(features, shape))
 
 
-ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {"classic": classic, "fast": fast}
+class Residual(nn.Module):
+    """Two convolutions whose result is added to what they were given.
+
+    K. He et al., "Deep residual learning for image recognition", 2015. Left out of some training
+    steps: G. Huang et al., "Deep networks with stochastic depth", 2016.
+    """
+
+    def __init__(self, width: int, kernel: int, drop: float) -> None:
+        super().__init__()
+        self.pair = nn.Sequential(*_convolution(width, width, kernel), nn.ReLU())
+        self.pair.extend(_convolution(width, width, kernel))
+        # A pair that adds nothing at first: the depth is learned, not imposed.
+        nn.init.zeros_(cast(nn.BatchNorm2d, self.pair[-1]).weight)
+        self.drop = drop
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps float[N, C, H, W] to maps of the same shape."""
+        if self.training and self.drop and float(torch.rand(())) < self.drop:
+            return maps
+        kept = 1.0 if self.training else 1 - self.drop
+        return torch.relu(maps + kept * self.pair(maps))
+
+
+def residual(shape: Shape) -> nn.Sequential:
+    """``fast`` with residual pairs; pooling comes first in a block, so that it is widened cheaply.
+
+    Always with batch normalisation. The later a pair, the more often it is dropped.
+    """
+    layers: list[nn.Module] = []
+    channels, pairs = 1, len(shape.widths) * shape.convs
+    for number, (width, kernel) in enumerate(zip(shape.widths, shape.kernels, strict=True)):
+        if number:
+            layers.append(nn.MaxPool2d(2))
+        layers += [*_convolution(channels, width, kernel, 1 if number else 2), nn.ReLU()]
+        for place in range(number * shape.convs, (number + 1) * shape.convs):
+            # Only the first kernel is large: it sees pixels, the others maps.
+            layers.append(Residual(width, 3, shape.depth_drop * (place + 1) / pairs))
+        channels = width
+    side = 14 // 2 ** (len(shape.widths) - 1)
+    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+
+
+def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """A convolution and its batch normalisation."""
+    convolution = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(width)]
+
+
+ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {
+    "classic": classic,
+    "fast": fast,
+    "residual": residual,
+}
 
 
 def build_network(architecture: str, shape: Shape) -> DigitNetwork:

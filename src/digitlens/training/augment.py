@@ -1,5 +1,7 @@
 """Bends, turns, moves and thickens whole batches of tiles at once; knows nothing of labels.
 
+What changes pixels in their place, such as noise, is in ``photometry``.
+
 Every change is drawn per tile from the given generator, so the same generator state gives the same
 tiles. Tiles go in and come out as uint8[N, 28, 28], which is what the network takes.
 """
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from digitlens.training.photometry import change_light, changes_light
 from digitlens.training.recipe import Recipe
 
 CHUNK = 4096  # tiles at a time: the sampling grid of more would not stay in the cache
@@ -24,7 +27,7 @@ def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor
 
     Args:
         tiles: uint8[N, 28, 28], on any device.
-        recipe: Its fields shift, rotate, scale, shear, elastic and thickness say how far to go.
+        recipe: Its fields from shift to filters say how far to go.
         generator: Source of randomness, on the CPU.
 
     Returns:
@@ -38,7 +41,7 @@ def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor
 
 def augments(recipe: Recipe) -> bool:
     """Whether the recipe asks for any augmentation."""
-    return _moves(recipe) or recipe.thickness > 0
+    return _moves(recipe) or recipe.thickness > 0 or changes_light(recipe)
 
 
 def _moves(recipe: Recipe) -> bool:
@@ -55,6 +58,8 @@ def _augment_chunk(tiles: Tensor, recipe: Recipe, generator: torch.Generator) ->
         if recipe.elastic > 0:
             grid = grid + _elastic_field(len(tiles), recipe.elastic, generator)
         images = functional.grid_sample(images, grid.to(images.device), align_corners=False)
+    if changes_light(recipe):
+        images = change_light(images, recipe, generator)
     return images.squeeze(1).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from digitlens.data.mnist import Split
 from digitlens.data.splits import split_validation
@@ -16,13 +16,14 @@ class Recipe(Settings):
     """Everything that decides the weights, except the data and the machine."""
 
     architecture: str = "classic"
-    """Network: classic (convolution, ReLU, max pooling) or fast (first convolution strided)."""
+    """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided) or
+    residual (fast, and pairs of convolutions that add to what they are given)."""
     widths: tuple[int, ...] = (32, 64)
     """Channels of each block; as many blocks as numbers."""
     kernels: tuple[int, ...] = (3,)
     """Kernel size in pixels, odd; one for all blocks or one for each."""
     convs: int = 1
-    """Convolutions in each block."""
+    """Convolutions in each block; residual: pairs of them, after the one that widens."""
     pool: str = "max"
     """What halves the side in each block: max (pooling) or stride (of its first convolution)."""
     batch_norm: bool = False
@@ -31,8 +32,10 @@ class Recipe(Settings):
     """Units of the hidden dense layer; 0 for none."""
     dropout: float = 0.5
     """Share of units dropped before each dense layer while training."""
+    depth_drop: float = 0.0
+    """Share of the residual pairs left out of each training step, of the last; less before it."""
     optimizer: str = "adam"
-    """adam, adamw or sgd (with Nesterov momentum 0.9)."""
+    """adam, adamw, sgd (with Nesterov momentum 0.9) or muon (and adam where it does not apply)."""
     learning_rate: float = 0.001
     """Highest learning rate."""
     weight_decay: float = 0.0
@@ -63,10 +66,37 @@ class Recipe(Settings):
     """Augmentation: standard deviation of the elastic displacement, in pixels."""
     thickness: float = 0.0
     """Augmentation: share of tiles whose strokes are made thicker or thinner."""
-    validation: Validation = "writer"
-    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
+    erase: float = 0.0
+    """Augmentation: largest side, in pixels, of a square that is erased in half of the tiles."""
+    blur: float = 0.0
+    """Augmentation: share of tiles that are blurred, or shrunk and enlarged again."""
+    contrast: float = 0.0
+    """Augmentation: share of tiles whose ink gets fainter or whose ground gets brighter."""
+    noise: float = 0.0
+    """Augmentation: share of tiles with Gaussian noise."""
+    filters: float = 0.0
+    """Augmentation: share of tiles seen through a random filter of 3 x 3 pixels."""
+    mixup: float = 0.0
+    """Parameter of the beta distribution by which pairs of tiles are blended; 0 for none."""
+    none: float = 0.0
+    """Tiles of no digit in an epoch, as a share of its digits; above 0 there is a class for them.
+    They show letters, shapes and scribbles, drawn with fonts that are fetched once."""
+    teacher: str = ""
+    """Model whose answers are learned instead of the labels: its name or folder."""
+    soften: float = 1.0
+    """Temperature by which a teacher's answers are made less sure."""
+    repeat: int = 1
+    """Epochs that see the same augmented tiles, for small networks that learn faster than they are
+    drawn."""
+    validation: Validation | Literal["none"] = "writer"
+    """How validation tiles are split off: writer (none on both sides), random (stratified), or
+    none: all tiles are trained with, and the last epoch is kept."""
     validation_share: float = 0.1
     """Share of the 60,000 training tiles that is kept for validation."""
+    temperature: float = 0.0
+    """Softmax temperature of the exported model; 0 fits it to the validation tiles."""
+    members: int = 1
+    """Networks that are trained, one after another from seeds of their own, and averaged."""
     precision: str = "auto"
     """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
     seed: int = 0
@@ -92,15 +122,27 @@ class Recipe(Settings):
         "shear": (0, 60),
         "elastic": (0, 14),
         "thickness": (0, 1),
+        "depth_drop": (0, 0.9),
+        "erase": (0, 28),
+        "blur": (0, 1),
+        "contrast": (0, 1),
+        "noise": (0, 1),
+        "filters": (0, 1),
+        "mixup": (0, 10),
+        "none": (0, 2),
+        "soften": (0.1, 100),
+        "repeat": (1, 1000),
+        "temperature": (0, 100),
+        "members": (1, 100),
         "validation_share": (0.01, 0.9),
         "seed": (0, 2**31 - 1),
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "architecture": ("classic", "fast"),
+        "architecture": ("classic", "fast", "residual"),
         "pool": ("max", "stride"),
-        "optimizer": ("adam", "adamw", "sgd"),
+        "optimizer": ("adam", "adamw", "sgd", "muon"),
         "schedule": ("constant", "cosine", "linear"),
-        "validation": VALIDATIONS,
+        "validation": (*VALIDATIONS, "none"),
         "precision": PRECISIONS,
     }
 
@@ -121,6 +163,10 @@ class Recipe(Settings):
             )
         if any(kernel % 2 == 0 for kernel in self.kernels):
             found.append(f"kernels: expected odd sizes, found {shown(self.kernels)}")
+        if self.validation == "none" and not self.temperature:
+            found.append("temperature: expected one above 0, since validation=none can fit none")
+        if self.mixup and (self.none or self.teacher):
+            found.append("mixup: expected 0 together with none or teacher")
         return found
 
     def block_kernels(self) -> tuple[int, ...]:
@@ -133,6 +179,8 @@ class Recipe(Settings):
         Args:
             train: The training split of MNIST, whole and in its order.
         """
+        if self.validation == "none":
+            return train, Split(train.tiles[:0], train.labels[:0])
         return split_validation(
             train, self.validation, fraction=self.validation_share, seed=self.seed
         )

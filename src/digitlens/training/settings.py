@@ -75,7 +75,7 @@ def field_docs(recipe: type[Settings]) -> dict[str, str]:
     tree = ast.parse(inspect.getsource(recipe))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     return {
-        field.target.id: text.value.value
+        field.target.id: " ".join(text.value.value.split())
         for field, text in pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)

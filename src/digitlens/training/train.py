@@ -19,9 +19,10 @@ from torch.nn import functional
 from digitlens.data.mnist import Split
 from digitlens.model.network import DigitNetwork, Shape, build_network, predict_logits
 from digitlens.progress import work_bar
-from digitlens.training.augment import augment
 from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
 from digitlens.training.device import Device, choose_device
+from digitlens.training.material import Material, mixed, shuffled
+from digitlens.training.optimizers import new_optimizer, set_learning_rate
 from digitlens.training.recipe import Recipe
 
 
@@ -42,7 +43,7 @@ class Trained:
     seconds: float
 
 
-def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
+def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     recipe: Recipe,
     training: Split,
     validation: Split,
@@ -60,7 +61,7 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     Args:
         recipe: What to train.
         training: Tiles to learn from.
-        validation: Tiles that choose the epoch; never the test set.
+        validation: Tiles that choose the epoch, never the test set; without any the last is kept.
         folder: Run folder; receives the state and ``history.jsonl``.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
@@ -76,62 +77,58 @@ def train(  # noqa: PLR0915  (one loop, meant to be read in one piece)
     modules: dict[str, nn.Module] = {"network": network}
     if recipe.average:
         modules["averaged"] = averaged
-    optimizer = _new_optimizer(recipe, network)
+    optimizer = new_optimizer(recipe, network)
     reduced = device.reduced()
     progress = Progress(recipe.as_toml())
     if resume:
         progress = load_state(folder, progress.recipe, modules, optimizer)
 
-    tiles, labels = _tensors(training, device)
-    validation_tiles, validation_labels = _tensors(validation, device)
-    steps = math.ceil(len(tiles) / recipe.batch_size)
+    material = Material(recipe, training, device.name)
+    steps = math.ceil(len(material) / recipe.batch_size)
 
     with work_bar("{task.fields[state]}") as bar:
         task = bar.add_task("training", total=recipe.epochs * steps, state="")
         while not _finished(recipe, progress):
             start = time.perf_counter()
             epoch = len(progress.history)
-            generator = _seed_epoch(recipe.seed, epoch)
-            epoch_tiles = augment(tiles, recipe, generator)
-            order = torch.randperm(len(tiles), generator=generator).to(device.name)
+            tiles, targets = material.epoch(epoch)
+            order = shuffled(recipe.seed, epoch, len(tiles)).to(device.name)
             loss_sum = torch.zeros((), device=device.name)
             right = torch.zeros((), device=device.name)
             network.train()
             for number, chosen in enumerate(order.split(recipe.batch_size)):
                 step = epoch * steps + number
-                _set_learning_rate(optimizer, learning_rate(recipe, step, recipe.epochs * steps))
-                target = labels[chosen]
+                set_learning_rate(optimizer, learning_rate(recipe, step, recipe.epochs * steps))
+                batch, target = mixed(tiles[chosen], targets[chosen], recipe.mixup)
                 with reduced:
-                    logits = network(epoch_tiles[chosen]).float()
+                    logits = network(batch).float()
                 loss = _learn(optimizer, logits, target, recipe.label_smoothing)
                 if recipe.average:
                     _update_average(averaged, network, recipe.average, step)
                 loss_sum += loss * len(chosen)
-                right += (logits.argmax(1) == target).sum()
+                right += (logits.argmax(1) == target.argmax(1)).sum()
                 if number % 10 == 0:
                     speed = (number + 1) * recipe.batch_size / (time.perf_counter() - start)
                     state = _state(progress.history, loss.item(), speed)
                     bar.update(task, completed=step, state=state)
 
             with reduced:
-                val_loss, val_accuracy = _score(
-                    averaged, validation_tiles, validation_labels, recipe.label_smoothing
-                )
+                scores = _score(averaged, validation, recipe.label_smoothing)
             seconds = time.perf_counter() - start
             progress.history.append(
                 {
                     "epoch": epoch + 1,
                     "train_loss": loss_sum.item() / len(tiles),
                     "train_accuracy": right.item() / len(tiles),
-                    "val_loss": val_loss,
-                    "val_accuracy": val_accuracy,
+                    **scores,
                     "learning_rate": optimizer.param_groups[0]["lr"],
                     "images_per_second": len(tiles) / seconds,
                     "seconds": seconds,
                 }
             )
-            if val_loss < progress.best_loss:
-                progress.best_loss, progress.best_epoch = val_loss, epoch + 1
+            # Without validation tiles the last epoch is the one that is kept.
+            if (loss := scores.get("val_loss", -epoch)) < progress.best_loss:
+                progress.best_loss, progress.best_epoch = loss, epoch + 1
                 progress.best = copy.deepcopy(averaged.state_dict())
             save_state(folder, progress, modules, optimizer)
             write_history(folder, progress.history)
@@ -155,17 +152,20 @@ def _learn(
     return loss.detach()
 
 
-def _score(
-    network: nn.Module, tiles: Tensor, labels: Tensor, smoothing: float
-) -> tuple[float, float]:
-    """Cross-entropy and accuracy.
+def _score(network: nn.Module, validation: Split, smoothing: float) -> Row:
+    """Cross-entropy and accuracy on the validation tiles; nothing if there are none.
 
     The loss is the one that is trained, smoothing included: without it, a smoothed network looks
     worse the longer it learns, for a temperature that export sets right, and stops at once.
     """
-    logits = predict_logits(network, tiles)
+    if not len(validation):
+        return {}
+    labels = torch.from_numpy(validation.labels).long()
+    place = next(network.parameters()).device
+    logits = predict_logits(network, torch.from_numpy(validation.tiles).to(place)).cpu()
     loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    return loss.item(), (logits.argmax(1) == labels).float().mean().item()
+    right = logits.argmax(1) == labels
+    return {"val_loss": loss.item(), "val_accuracy": right.float().mean().item()}
 
 
 def new_network(recipe: Recipe) -> DigitNetwork:
@@ -178,6 +178,8 @@ def new_network(recipe: Recipe) -> DigitNetwork:
         recipe.dense,
         recipe.dropout,
         recipe.pool,
+        recipe.depth_drop,
+        recipe.none > 0,
     )
     return build_network(recipe.architecture, shape)
 
@@ -204,34 +206,6 @@ def _finished(recipe: Recipe, progress: Progress) -> bool:
     return done >= recipe.epochs or bool(recipe.patience and waited >= recipe.patience)
 
 
-def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
-    """Seeds dropout and gives a generator for order and augmentation, by epoch."""
-    mixed = (seed * 1_000_003 + epoch * 7_919 + 1) % 2**63
-    torch.manual_seed(mixed)
-    return torch.Generator().manual_seed(mixed + 1)
-
-
-def _tensors(split: Split, device: Device) -> tuple[Tensor, Tensor]:
-    tiles = torch.from_numpy(split.tiles).to(device.name)
-    return tiles, torch.from_numpy(split.labels).long().to(device.name)
-
-
-def _new_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True
-        )
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, rate, weight_decay=decay, fused=True)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 @torch.no_grad()
 def _update_average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Moves the average towards the network; faster at first, when the weights still run."""
@@ -243,5 +217,6 @@ def _update_average(averaged: nn.Module, network: nn.Module, decay: float, step:
 
 
 def _state(history: list[Row], loss: float, speed: float) -> str:
-    validated = f"  val accuracy {history[-1]['val_accuracy']:.2%}" if history else ""
+    known = history and "val_accuracy" in history[-1]
+    validated = f"  val accuracy {history[-1]['val_accuracy']:.2%}" if known else ""
     return f"loss {loss:.4f}{validated}  {speed:,.0f} images/s"

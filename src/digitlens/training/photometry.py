@@ -1,0 +1,105 @@
+"""Blurs, fades, filters, erases and adds noise to whole batches of tiles; moves nothing.
+
+Each change is made to a share of the tiles, drawn per tile from the given generator.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digitlens.training.recipe import Recipe
+
+_SIDE = 28
+_NOISE = 100.0  # largest standard deviation, in gray levels
+_SMALLEST = 8  # pixels to which a tile is shrunk before it is enlarged again
+
+
+def changes_light(recipe: Recipe) -> bool:
+    """Whether the recipe asks for any of it."""
+    fields = (recipe.erase, recipe.blur, recipe.contrast, recipe.noise, recipe.filters)
+    return any(field > 0 for field in fields)
+
+
+def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """New versions of all images.
+
+    Args:
+        images: float[N, 1, 28, 28], 0 to 255.
+        recipe: Its fields erase, blur, contrast, noise and filters say to how many.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        float[N, 1, 28, 28], 0 to 255.
+    """
+    changes = (
+        (recipe.filters, _filtered),
+        (recipe.blur, _blurred),
+        (recipe.contrast, _faded),
+        (0.5 if recipe.erase else 0, partial(_erased, largest=recipe.erase)),
+        (recipe.noise, _noisy),
+    )
+    for share, change in changes:
+        if share > 0:
+            chosen = torch.rand(len(images), generator=generator) < share
+            rows = chosen.nonzero().squeeze(1).to(images.device)
+            images = images.index_copy(0, rows, change(images[rows], generator))
+    return images.clamp(0, 255)
+
+
+def _drawn(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """One number for each image, float[N, 1, 1, 1]."""
+    drawn = torch.rand(len(images), 1, 1, 1, generator=generator)
+    return (low + drawn * (high - low)).to(images.device)
+
+
+def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Through random filters, one for each image, blended with what was there.
+
+    Z. Xu et al., "Robust and generalizable visual representation learning via random
+    convolutions", ICLR 2021. Stretched to 0 to 255; half of them say only how strongly the filter
+    answers, the others keep its sign, so that ink may turn dark.
+    """
+    kernels = torch.randn(len(images), 1, 3, 3, generator=generator).to(images.device)
+    # The images are the channels of one, each with a filter of its own.
+    seen = functional.conv2d(images.transpose(0, 1), kernels, padding=1, groups=len(images))
+    seen = seen.transpose(0, 1)
+    seen = torch.where(_drawn(images, 0, 1, generator) < 0.5, seen.abs(), seen)
+    least, most = seen.amin((2, 3), keepdim=True), seen.amax((2, 3), keepdim=True)
+    seen = (seen - least) * (255 / (most - least).clamp(min=1))
+    return torch.lerp(images, seen, _drawn(images, 0, 1, generator))
+
+
+def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shrunk to 8 to 20 pixels, the same for all images, and enlarged again."""
+    side = int(torch.randint(_SMALLEST, 21, (), generator=generator))
+    small = functional.interpolate(images, size=side, mode="area")
+    size = (_SIDE, _SIDE)
+    return functional.interpolate(small, size=size, mode="bicubic", align_corners=False)
+
+
+def _faded(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Ink fainter, ground brighter, and light that changes across the tile."""
+    ground = _drawn(images, 0, 128, generator) * (_drawn(images, 0, 1, generator) < 0.5)
+    ink = _drawn(images, 0.3, 1, generator)
+    axis = torch.linspace(-1, 1, _SIDE, device=images.device)
+    slope = _drawn(images, -0.4, 0.4, generator) * axis
+    slope = slope + _drawn(images, -0.4, 0.4, generator) * axis.unsqueeze(1)
+    return (ground * (1 + slope)).clamp(0, 200) + images * ink * (1 - ground / 255)
+
+
+def _erased(images: Tensor, generator: torch.Generator, *, largest: float) -> Tensor:
+    """T. DeVries and G. W. Taylor, "Improved regularization ... with cutout", 2017."""
+    half = _drawn(images, 1, max(1.0, largest), generator) / 2
+    place = torch.arange(_SIDE, device=images.device).float()
+    across = (place - _drawn(images, 0, _SIDE, generator)).abs() < half
+    down = (place.unsqueeze(1) - _drawn(images, 0, _SIDE, generator)).abs() < half
+    return images.masked_fill(across & down, 0.0)
+
+
+def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(images.shape, generator=generator).to(images.device)
+    return images + noise * _drawn(images, 0, _NOISE, generator)
