@@ -39,8 +39,9 @@ def test_in_gray_the_digit_is_the_brighter_part(paper, ink, photo):
     assert gray[STROKE].min() > np.median(gray)
 
 
-def test_photographs_do_not_depend_on_each_other(photo):
+def test_photographs_do_not_depend_on_each_other(photo, monkeypatch):
     photos = np.stack([photo(*colours) for colours in COLOURS])
+    monkeypatch.setattr("digitlens.data.foreign.photos.CHUNK", 2)
     alone = np.concatenate([ink_of_photos(one[None]) for one in photos])
     assert (ink_of_photos(photos) == alone).all()
 

@@ -21,3 +21,10 @@ def test_other_shapes_are_refused(tmp_path):
     savemat(path, {"X": np.zeros((3, 32, 32, 3), np.uint8), "y": np.ones((3, 1), np.uint8)})
     with pytest.raises(DataError, match=r"found X of uint8 \[3, 32, 32, 3\] and 3 labels"):
         load_svhn(path)
+
+
+def test_no_photographs_are_refused(tmp_path):
+    path = tmp_path / "test_32x32.mat"
+    savemat(path, {"X": np.zeros((32, 32, 3, 0), np.uint8), "y": np.zeros((0, 1), np.uint8)})
+    with pytest.raises(DataError, match="0 labels"):
+        load_svhn(path)

@@ -32,7 +32,7 @@ def load_svhn(path: Path) -> Pictures:
     file = find_file(path, FILES)
     arrays = read_arrays(read_file(file, BUDGET), ("X", "y"), BUDGET, file.name)
     pixels, labels = arrays["X"], arrays["y"].ravel().astype(np.float64)
-    if pixels.dtype != np.uint8 or pixels.shape != (*SHAPE, len(labels)):
+    if pixels.dtype != np.uint8 or pixels.shape != (*SHAPE, len(labels)) or not len(labels):
         raise DataError(
             f"{file.name}: expected X of 32 x 32 x 3 x N bytes and y of N labels, "
             f"found X of {pixels.dtype} {list(pixels.shape)} and {len(labels):,} labels"
