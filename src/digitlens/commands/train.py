@@ -42,6 +42,14 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
+    refit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Train anew what a run has chosen by validation, with all tiles and none held "
+            "back.",
+        ),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
     extra: Annotated[
         Path | None,
@@ -60,18 +68,31 @@ def train(
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
-    from digitlens.training.recipes import load_recipe
-    from digitlens.training.run import RECIPE, free_folder, resume_run
+    from digitlens.training.recipes import changed_recipe, load_recipe
+    from digitlens.training.run import (
+        RECIPE,
+        free_folder,
+        refit_recipe,
+        resume_run,
+        run_name,
+    )
 
-    if resume and (changes or out or recipe != "standard"):
+    if resume and (changes or out or refit or recipe != "standard"):
         raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
-    chosen = resume_run(resume) if resume else load_recipe(recipe, changes)
+    if refit and recipe != "standard":
+        raise typer.BadParameter("--refit takes the recipe of the run")
+    if resume:
+        chosen = resume_run(resume)
+    elif refit:
+        chosen = changed_recipe(refit_recipe(refit), changes or [])
+    else:
+        chosen = load_recipe(recipe, changes)
     if extra and chosen.architecture == "pages":
         raise typer.BadParameter("--extra is for tiles; a page reader learns from generated pages")
     if fields:
         _show_fields(chosen)
         return
-    name = Path(recipe).stem
+    name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
     try:
         result, line = _train(chosen, folder, name, data_dir, extra, resume=resume is not None)
@@ -162,11 +183,13 @@ def _train_tiles(
     *,
     resume: bool,
 ) -> dict[str, Any]:
-    from digitlens.training.train import train as train_network
+    from digitlens.training.committee import train_all
 
-    trained = train_network(recipe, *splits, folder, resume=resume, device=device)
+    trained = train_all(recipe, *splits, folder, resume=resume, device=device)
     draw_run(trained.history, folder)
-    _export(trained, recipe, data, folder, splits[1])
+    # Without validation tiles graph and network are compared on others; the temperature is given.
+    compared = splits[1] if len(splits[1]) else splits[0]
+    _export(trained, recipe, data, folder, compared)
     return {"run": str(folder), **_result(trained)}
 
 
@@ -190,22 +213,26 @@ def _export(
 
 
 def _result(trained: Trained) -> dict[str, Any]:
-    row = trained.history[trained.best_epoch - 1]
+    scores = {
+        f"validation_{name.removeprefix('val_')}": value for name, value in trained.scores.items()
+    }
     return {
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
-        "validation_accuracy": row["val_accuracy"],
-        "validation_loss": row["val_loss"],
+        **scores,
         "training_seconds": round(trained.seconds, 2),
     }
 
 
 def _summary(result: dict[str, Any]) -> str:
-    return (
-        f"{result['run']}: validation accuracy {result['validation_accuracy']:.2%}, loss "
-        f"{result['validation_loss']:.4f}, best of {result['epochs']} epochs: "
-        f"{result['best_epoch']}, {result['training_seconds']:.1f} s of training"
-    )
+    found = f"{result['epochs']} epochs on all tiles"
+    if "validation_loss" in result:
+        found = (
+            f"validation accuracy {result['validation_accuracy']:.2%}, loss "
+            f"{result['validation_loss']:.4f}, best of {result['epochs']} epochs: "
+            f"{result['best_epoch']}"
+        )
+    return f"{result['run']}: {found}, {result['training_seconds']:.1f} s of training"
 
 
 def _show_fields(recipe: AnyRecipe) -> None:

@@ -22,6 +22,7 @@ from digitlens.data.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
 from digitlens.model.classifier import open_session
+from digitlens.model.committee import Committee
 from digitlens.model.network import CLASSES, DigitNetwork, predict_logits
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
@@ -40,30 +41,30 @@ class Calibrated(nn.Module):
         outputs: Names of what it gives, in order, see ``digitlens.outputs``.
     """
 
-    def __init__(self, network: DigitNetwork, temperature: float) -> None:
+    def __init__(self, network: DigitNetwork | Committee, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
-        self.outputs = ["probabilities", "energy", "features"]
+        self.outputs = ["probabilities", "energy"]
+        if isinstance(network, DigitNetwork):
+            self.outputs.append("features")
         if network.knows_none:
             self.outputs.append("digit")
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """All outputs for tiles uint8[N, 28, 28]."""
-        features = self.network.features(tiles)
-        logits = self.network.logits(features)
-        digits = logits[:, :CLASSES]
-        found = (
-            torch.softmax(digits / self.temperature, dim=1),
-            -torch.logsumexp(digits, dim=1),
-            features,
-        )
-        if not self.network.knows_none:
-            return found
-        return *found, 1 - torch.softmax(logits, dim=1)[:, CLASSES]
+        if isinstance(self.network, Committee):
+            logits, *signs = self.network.examine(tiles)
+        else:
+            features = self.network.features(tiles)
+            logits = self.network.logits(features)
+            signs = [-torch.logsumexp(logits[:, :CLASSES], dim=1), features]
+        if self.network.knows_none:
+            signs.append(1 - torch.softmax(logits, dim=1)[:, CLASSES])
+        return torch.softmax(logits[:, :CLASSES] / self.temperature, dim=1), *signs
 
 
-def fit_temperature(network: DigitNetwork, validation: Split) -> float:
+def fit_temperature(network: nn.Module, validation: Split) -> float:
     """The softmax temperature with the lowest loss on the validation tiles.
 
     Guo et al., "On calibration of modern neural networks", 2017. One number on a grid needs no
@@ -76,13 +77,14 @@ def fit_temperature(network: DigitNetwork, validation: Split) -> float:
     return float(grid[torch.stack(losses).argmin()])
 
 
-def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -> Card:
+def export(network: DigitNetwork | Committee, card: Card, validation: Split, folder: Path) -> Card:
     """Writes the model folder, if the graph answers as the network does.
 
     Args:
         network: On the CPU, float32.
         card: What is known of the model; hashes and temperature are filled in here.
-        validation: Fits the temperature, and the first 1,000 tiles compare graph and network.
+        validation: Fits the temperature, unless the recipe has one, and the first 1,000 tiles
+            compare graph and network.
         folder: Where ``model.onnx``, ``model.json`` and ``weights.safetensors`` go.
 
     Returns:
@@ -91,7 +93,7 @@ def export(network: DigitNetwork, card: Card, validation: Split, folder: Path) -
     Raises:
         ModelError: Outputs differ by 1e-4 or more; nothing is written.
     """
-    temperature = fit_temperature(network, validation)
+    temperature = card.recipe.get("temperature") or fit_temperature(network, validation)
     calibrated = Calibrated(network, temperature).eval()
     graph = to_onnx(calibrated)
     check_agreement(calibrated, graph, validation.tiles[:CHECKED_TILES])
@@ -177,7 +179,7 @@ def check_difference(expected: Floats, found: Floats, limit: float, where: str) 
         )
 
 
-def load_network(model: str | Path) -> DigitNetwork:
+def load_network(model: str | Path) -> DigitNetwork | Committee:
     """The PyTorch network of a model folder, to train further or to look inside.
 
     Raises:

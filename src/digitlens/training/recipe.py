@@ -97,6 +97,9 @@ class Recipe(Settings):
     """Softmax temperature of the exported model; 0 fits it to the validation tiles."""
     members: int = 1
     """Networks that are trained, one after another from seeds of their own, and averaged."""
+    views: int = 1
+    """Versions of each tile whose answers the exported model averages: 1, or 5 with the tile moved
+    by one pixel each way."""
     precision: str = "auto"
     """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
     seed: int = 0
@@ -134,6 +137,7 @@ class Recipe(Settings):
         "repeat": (1, 1000),
         "temperature": (0, 100),
         "members": (1, 100),
+        "views": (1, 5),
         "validation_share": (0.01, 0.9),
         "seed": (0, 2**31 - 1),
     }
@@ -163,6 +167,8 @@ class Recipe(Settings):
             )
         if any(kernel % 2 == 0 for kernel in self.kernels):
             found.append(f"kernels: expected odd sizes, found {shown(self.kernels)}")
+        if self.views not in {1, 5}:
+            found.append(f"views: expected 1 or 5, found {self.views}")
         if self.validation == "none" and not self.temperature:
             found.append("temperature: expected one above 0, since validation=none can fit none")
         if self.mixup and (self.none or self.teacher):

@@ -77,6 +77,11 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
     return _changed(Recipe, values, changes or [])
 
 
+def changed_recipe(recipe: Recipe, changes: list[str]) -> Recipe:
+    """A recipe with some fields changed, as in ``load_recipe``."""
+    return _changed(Recipe, recipe.as_dict(), changes)
+
+
 def _changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
     problems: list[str] = []
     for change in changes:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from digitlens import __version__, files
-from digitlens.errors import DataError
+from digitlens.errors import DataError, ModelError
+from digitlens.model.bundle import load_bundle
+from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import AnyRecipe, load_recipe
 
 RECIPE = "recipe.toml"
@@ -63,6 +66,27 @@ def resume_run(folder: Path) -> AnyRecipe:
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder} is not a run: expected a folder that has {RECIPE} in it")
     return load_recipe(str(folder / RECIPE))
+
+
+def refit_recipe(folder: Path) -> Recipe:
+    """The recipe of a finished run, to train anew with all tiles and what validation had chosen.
+
+    Its epochs are those up to the best, and its temperature is that of its model.
+
+    Raises:
+        DataError: The folder is not a run, is not finished, or is one of a page reader.
+    """
+    recipe = resume_run(folder)
+    if not isinstance(recipe, Recipe):
+        raise DataError(f"{folder} trained a page reader, which has no tiles of validation to add")
+    try:
+        card = load_bundle(folder / MODEL).card
+        epochs = int(card.results["best_epoch"])
+    except (ModelError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} has no finished model: go on with --resume first") from error
+    return replace(
+        recipe, validation="none", epochs=epochs, patience=0, temperature=card.temperature
+    )
 
 
 def run_name(folder: Path) -> str:

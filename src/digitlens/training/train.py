@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.data.mnist import Split
+from digitlens.model.committee import Committee
 from digitlens.model.network import DigitNetwork, Shape, build_network, predict_logits
 from digitlens.progress import work_bar
 from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
@@ -31,16 +32,18 @@ class Trained:
     """A trained network.
 
     Attributes:
-        network: The weights of the best epoch, float32, on the CPU, in evaluation mode.
+        network: With the weights of the best epoch, float32, on the CPU, in evaluation mode.
         history: One row for each epoch.
         best_epoch: The epoch kept, from 1.
         seconds: Time spent training, validation included, data loading not.
+        scores: Its ``val_loss`` and ``val_accuracy``; empty without validation tiles.
     """
 
-    network: DigitNetwork
+    network: DigitNetwork | Committee
     history: list[Row]
     best_epoch: int
     seconds: float
+    scores: Row
 
 
 def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
@@ -72,7 +75,7 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     """
     device = device or choose_device(recipe.precision)
     torch.manual_seed(recipe.seed)
-    network = device.placed(new_network(recipe))
+    network = device.placed(one_network(recipe))
     averaged = copy.deepcopy(network) if recipe.average else network
     modules: dict[str, nn.Module] = {"network": network}
     if recipe.average:
@@ -113,7 +116,7 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                     bar.update(task, completed=step, state=state)
 
             with reduced:
-                scores = _score(averaged, validation, recipe.label_smoothing)
+                scores = score(averaged, validation, recipe.label_smoothing)
             seconds = time.perf_counter() - start
             progress.history.append(
                 {
@@ -135,10 +138,12 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
             if on_epoch:
                 on_epoch(progress.history[-1])
 
-    best = new_network(recipe)
+    best = one_network(recipe)
     best.load_state_dict(progress.best)
     seconds = sum(row["seconds"] for row in progress.history)
-    return Trained(best.eval(), progress.history, progress.best_epoch, seconds)
+    row = progress.history[progress.best_epoch - 1]
+    scores = {key: row[key] for key in ("val_loss", "val_accuracy") if key in row}
+    return Trained(best.eval(), progress.history, progress.best_epoch, seconds, scores)
 
 
 def _learn(
@@ -152,7 +157,7 @@ def _learn(
     return loss.detach()
 
 
-def _score(network: nn.Module, validation: Split, smoothing: float) -> Row:
+def score(network: nn.Module, validation: Split, smoothing: float) -> Row:
     """Cross-entropy and accuracy on the validation tiles; nothing if there are none.
 
     The loss is the one that is trained, smoothing included: without it, a smoothed network looks
@@ -168,8 +173,15 @@ def _score(network: nn.Module, validation: Split, smoothing: float) -> Row:
     return {"val_loss": loss.item(), "val_accuracy": right.float().mean().item()}
 
 
-def new_network(recipe: Recipe) -> DigitNetwork:
-    """The network that a recipe describes, with freshly drawn weights."""
+def new_network(recipe: Recipe) -> DigitNetwork | Committee:
+    """What a recipe describes, a network or several averaged, with freshly drawn weights."""
+    if recipe.members == recipe.views == 1:
+        return one_network(recipe)
+    return Committee([one_network(recipe) for _ in range(recipe.members)], recipe.views)
+
+
+def one_network(recipe: Recipe) -> DigitNetwork:
+    """One network with freshly drawn weights."""
     shape = Shape(
         recipe.widths,
         recipe.block_kernels(),

@@ -164,7 +164,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     Args:
         history: One row an epoch, with ``epoch``, ``train_loss``, ``val_loss``, ``train_accuracy``
-            and ``val_accuracy``.
+            and ``val_accuracy``; without the latter two all tiles were trained with.
         path: The ``.png`` or ``.svg`` file to write.
 
     Raises:
@@ -172,21 +172,26 @@ def draw_curves(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     if not history:
         raise ValueError("expected a history of at least one epoch, found none")
-    best = min(history, key=lambda row: row["val_loss"])
+    validated = "val_loss" in history[0]
+    best = min(history, key=lambda row: row["val_loss"]) if validated else None
     with canvas(path, 11, 4.6) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
         for axes, what in ((left, "loss"), (right, "accuracy")):
-            sides = {"train": ("training", BLUE, "--"), "val": ("validation", ORANGE, "-")}
+            sides = {"train": ("training", BLUE, "--")}
+            if best:
+                sides["val"] = ("validation", ORANGE, "-")
             series = {f"{side}_{what}": look for side, look in sides.items()}
             _draw_series(axes, history, "epoch", series)
-            axes.axvline(best["epoch"], color=SOFT, linestyle=":", linewidth=1.5, zorder=0)
-            axes.scatter(best["epoch"], best[f"val_{what}"], 90, color=RED, zorder=4)
+            if best:
+                axes.axvline(best["epoch"], color=SOFT, linestyle=":", linewidth=1.5, zorder=0)
+                axes.scatter(best["epoch"], best[f"val_{what}"], 90, color=RED, zorder=4)
             axes.set_title(what.capitalize(), pad=12)
             axes.set_xlabel("epoch")
         _make_logarithmic(left)
         left.set_ylabel("cross-entropy, logarithmic axis")
         right.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        right.plot([], [], "o", color=RED, markersize=9, label="lowest validation loss")
+        if best:
+            right.plot([], [], "o", color=RED, markersize=9, label="lowest validation loss")
         figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
