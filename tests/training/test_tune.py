@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from optuna.storages import InMemoryStorage
@@ -8,7 +9,6 @@ from digitlens.errors import DataError
 from digitlens.training import tune as tune_module
 from digitlens.training.search_space import parse_space
 from digitlens.training.study import local_storage, open_study, plan_of, result_of
-from digitlens.training.train import Trained
 from digitlens.training.tune import search
 
 pytestmark = pytest.mark.train
@@ -47,7 +47,7 @@ def faked(monkeypatch):
                 (folder / "state.safetensors").touch()
                 on_epoch(row)
             best = min(history, key=lambda row: row["val_loss"])["epoch"]
-            return Trained(None, history, best, 0.0)
+            return SimpleNamespace(history=history, best_epoch=best)
 
         monkeypatch.setattr(tune_module, "train", train)
         return seen
