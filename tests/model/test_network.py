@@ -1,4 +1,6 @@
-"""Both architectures take uint8 tiles and normalise them inside."""
+"""All architectures take uint8 tiles and normalise them inside."""
+
+import dataclasses
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from digitlens.model.network import (
     ARCHITECTURES,
     MEAN,
     SD,
+    Residual,
     Shape,
     build_network,
     count_parameters,
@@ -32,9 +35,9 @@ def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_nor
     logits = network(_tiles())
     assert logits.shape == (6, 10)
     assert logits.dtype == torch.float32
-    assert len([m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]) == convs * len(
-        widths
-    )
+    found = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    in_block = 1 + 2 * convs if architecture == "residual" else convs
+    assert len(found) == in_block * len(widths)
 
 
 def test_classic_is_the_textbook_network():
@@ -51,6 +54,31 @@ def test_fast_has_no_map_of_full_size():
         layer.register_forward_hook(lambda *call: sizes.append(call[2].shape[-1]))
     network(_tiles())
     assert sizes[0] == 14
+
+
+def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
+    torch.manual_seed(0)
+    pair = Residual(3, 3, drop=0.5).train()
+    maps = torch.rand(4, 3, 7, 7)
+    assert torch.equal(pair(maps), maps)
+    torch.nn.init.ones_(pair.pair[-1].weight)
+    left_out = sum(torch.equal(pair(maps), maps) for _ in range(200))
+    assert 60 < left_out < 140
+    assert not torch.equal(pair.eval()(maps), maps)
+
+
+def test_an_eleventh_class_is_none():
+    for none in (False, True):
+        network = build_network("fast", dataclasses.replace(SHAPE, none=none))
+        assert network.knows_none is none
+        assert network(_tiles()).shape == (6, 10 + none)
+
+
+def test_features_are_what_the_last_layer_is_given():
+    network = build_network("residual", SHAPE).eval()
+    features = network.features(_tiles())
+    assert features.shape == (6, 16)
+    assert torch.equal(network.logits(features), network(_tiles()))
 
 
 def test_normalisation_happens_inside():

@@ -47,6 +47,50 @@ def test_onnxruntime_and_torch_agree(network, folder, more_bars):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_the_graph_says_more_than_probabilities(network, folder, more_bars):
+    tiles = torch.from_numpy(more_bars.tiles)
+    logits = predict_logits(network, tiles)
+    found = Classifier(folder).outputs(more_bars.tiles)
+    assert found.digit is None
+    energy = -torch.logsumexp(logits, 1).numpy()
+    np.testing.assert_allclose(found.energy, energy, atol=1e-3)
+    with torch.inference_mode():
+        np.testing.assert_allclose(found.features, network.features(tiles).numpy(), atol=1e-3)
+
+
+def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, none=0.5, temperature=2.0)
+    torch.manual_seed(0)
+    network = new_network(recipe).eval()
+    card = Card(name="none", version="0", sha256="", recipe=recipe.as_dict())
+    assert export(network, card, more_bars, tmp_path).temperature == 2.0
+    found = Classifier(tmp_path).outputs(more_bars.tiles[:50])
+    every = torch.softmax(predict_logits(network, torch.from_numpy(more_bars.tiles[:50])), 1)
+    np.testing.assert_allclose(found.digit, 1 - every[:, 10].numpy(), atol=1e-4)
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(("members", "views"), [(3, 1), (1, 5), (2, 5)])
+def test_a_committee_is_one_graph(members, views, tiny, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, members=members, views=views, temperature=1.0)
+    torch.manual_seed(0)
+    committee = new_network(recipe).eval()
+    card = Card(name="many", version="0", sha256="", recipe=recipe.as_dict())
+    export(committee, card, more_bars, tmp_path)
+    tiles = torch.from_numpy(more_bars.tiles[:50])
+    moves = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)][:views]
+    padded = torch.nn.functional.pad(tiles, (1, 1, 1, 1))
+    answers = [
+        torch.softmax(predict_logits(one, padded[:, 1 + y : 29 + y, 1 + x : 29 + x]), 1)
+        for one in committee.members
+        for y, x in moves
+    ]
+    found = Classifier(tmp_path).predict_proba(more_bars.tiles[:50])
+    np.testing.assert_allclose(found, torch.stack(answers).mean(0).numpy(), atol=1e-4)
+    again = load_network(tmp_path)
+    assert torch.equal(predict_logits(again, tiles), predict_logits(committee, tiles))
+
+
 def test_the_graph_carries_no_trace_of_the_machine(folder):
     graph = (folder / "model.onnx").read_bytes()
     assert b".py" not in graph

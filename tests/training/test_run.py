@@ -1,12 +1,16 @@
 """A run folder says what was trained and is never overwritten."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from digitlens.errors import DataError
+from digitlens.files import sha256
+from digitlens.model.bundle import Card, load_bundle, write_bundle
+from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
-from digitlens.training.run import free_folder, resume_run, run_name, start_run
+from digitlens.training.run import free_folder, refit_recipe, resume_run, run_name, start_run
 
 
 def test_a_new_run_writes_recipe_and_provenance(tmp_path):
@@ -32,6 +36,25 @@ def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "run").write_text("", encoding="utf-8")
     with pytest.raises(DataError):
         start_run(tmp_path / "run", "x", Recipe(), {}, "")
+
+
+def test_refitting_keeps_what_validation_chose(tmp_path):
+    recipe = Recipe(epochs=9, patience=2, seed=7)
+    start_run(tmp_path / "run", "mine", recipe, {}, "")
+    with pytest.raises(DataError, match="has no finished model"):
+        refit_recipe(tmp_path / "run")
+    card = Card("mine", "1", "", temperature=1.3, recipe=recipe.as_dict())
+    graph = load_bundle("default").graph
+    card = replace(card, sha256=sha256(graph), results={"best_epoch": 4})
+    write_bundle(tmp_path / "run" / "model", card, graph)
+    expected = replace(recipe, epochs=4, patience=0, validation="none", temperature=1.3)
+    assert refit_recipe(tmp_path / "run") == expected
+
+
+def test_a_page_reader_is_not_refitted(tmp_path):
+    start_run(tmp_path / "run", "mine", PageRecipe(), {}, "")
+    with pytest.raises(DataError, match="page reader"):
+        refit_recipe(tmp_path / "run")
 
 
 def test_only_a_run_can_be_resumed(tmp_path):

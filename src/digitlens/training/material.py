@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.data.mnist import Split, Tiles
+from digitlens.errors import ModelError
 from digitlens.model.classifier import Classifier
 from digitlens.training.augment import augment
 from digitlens.training.recipe import Recipe
@@ -80,7 +81,10 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
     answers = torch.from_numpy(outputs.probabilities)
     if recipe.none:
         if outputs.digit is None:
-            raise ValueError(f"none: the teacher {recipe.teacher!r} does not know it")
+            raise ModelError(
+                f"the teacher {recipe.teacher} does not know tiles of no digit: name one that was "
+                "trained with them, or set none=0"
+            )
         digit = torch.from_numpy(outputs.digit).unsqueeze(1)
         answers = torch.cat([answers * digit, 1 - digit], dim=1)
     return torch.softmax(answers.clamp(min=1e-9).log() / recipe.soften, dim=1)

@@ -69,7 +69,8 @@ def _is_bank(weight: Tensor) -> bool:
 
 def _turn(weight: Tensor, gradient: Tensor, state: dict[str, Any], rate: float) -> None:
     if "momentum" not in state:
-        state["momentum"] = torch.zeros_like(gradient)
+        # Adam expects a count of steps in every state that it loads.
+        state |= {"momentum": torch.zeros_like(gradient), "step": torch.zeros(())}
     momentum: Tensor = state["momentum"].mul_(MOMENTUM).add_(gradient)
     direction = orthogonal((gradient + MOMENTUM * momentum).flatten(1))
     weight.mul_(len(weight) ** 0.5 / weight.norm())
