@@ -236,3 +236,67 @@ def test_own_tiles_take_the_place_of_mnist(bundle):
         assert "--data takes the place of MNIST" in " ".join(done.stderr.replace("│", " ").split())
     done = run("--model", bundle(), "--data", "corrections.zip")
     assert isinstance(done.exception, DataError)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """As if nothing were installed that draws, which takes seconds."""
+    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle):
+    done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    trained = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines() if line}
+    assert (trained["rotate"], trained["shot noise"]) == ("yes", "no")
+    assert "mean of not trained" in trained
+    assert "rotation, degrees anticlockwise" in trained
+    folder = here / "evaluation-bars"
+    names = ["robustness.json", "corruptions.png", "sweeps.png", "corrupted.png"]
+    assert ", ".join(names) in done.stderr
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == sorted([*PICTURES, "report.json", *names])
+    found = json.loads((folder / "robustness.json").read_text())
+    assert (found["model"]["name"], found["clean"]["accuracy"]) == ("bars", 0.975)
+    assert [row["name"] for row in found["corruptions"] if row["overlaps_training"]] == ["rotate"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_json_of_everything_asked_for_is_one_object(here, foreign):
+    done = run("--model", foreign(), "--robustness", "--on", "digits", "--json")
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    folder = here / "evaluation-their-net"
+    for name in ("robustness", "transfer"):
+        written = json.loads((folder / f"{name}.json").read_text())
+        assert written.get(name, written) == values.pop(name)
+    assert values == json.loads((folder / "report.json").read_text())
+    assert len(list(folder.iterdir())) == 3
+    assert "pip install 'digitlens[plots]'" in done.stderr
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_a_foreign_model_does_not_say_what_it_was_trained_with(foreign):
+    done = run("--model", foreign(), "--robustness")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert next(line for line in lines if line.startswith("shear")).split()[-1] == "?"
+    assert "mean of not trained" not in done.stdout
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_another_data_set_is_scored_beside_the_tiles(bundle):
+    done = run("--model", bundle(), "--on", "digits")
+    assert done.exit_code == 0, done.output
+    assert "97.50%" in done.stdout
+    assert "1,797" in done.stdout  # tiles of scikit-learn's digits
+
+
+def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle):
+    done = run("--model", bundle(), "--on", "letters")
+    assert isinstance(done.exception, DataError)
+    assert "letters" in str(done.exception)
+    assert not (here / "evaluation-bars").exists()

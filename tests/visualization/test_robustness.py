@@ -70,8 +70,13 @@ def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn,
     assert len(bars) == 15
     assert {bar.get_width() for bar in bars} == {0.75}
     assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
     assert names == ["of another kind", "of a kind trained with"]
+    shown = dict(zip(names, legend.get_patches(), strict=True))
+    shear = next(row.name for row in found.corruptions if row.overlaps).replace("_", " ")
+    place = [text.get_text() for text in axes.get_yticklabels()].index(shear)
+    assert shown["of a kind trained with"].get_facecolor() == bars[place].get_facecolor()
     assert "under the 14 of a kind" in " ".join(texts(axes))
 
 
@@ -102,5 +107,5 @@ def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_
     red = [text for text in answers if to_hex(text.get_color()) == style.RED.lower()]
     assert len(red) == 16
     mosaic = np.asarray(axes.images[0].get_array())
-    assert np.array_equal(mosaic[:28, :28], split.tiles[0])
+    assert np.array_equal(mosaic[1:29, 1:29], split.tiles[0])
     assert "motion blur\n75.0 %" in texts(axes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,10 +108,17 @@ def _corruptions(found: Robustness) -> Table:
     table = _table("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
     for row in (found.clean, *found.corruptions):
         table.add_row(row.name.replace("_", " "), *_numbers(row))
-    table.add_row("mean", f"{found.mean_accuracy:.2%}")
-    if found.mean_accuracy_apart is not None:
-        table.add_row("mean, not trained", f"{found.mean_accuracy_apart:.2%}")
+    table.add_row("mean", *_means(found.corruptions))
+    if found.apart:
+        table.add_row("mean of not trained", *_means(found.apart))
     return table
+
+
+def _means(rows: Sequence[Condition]) -> tuple[str, ...]:
+    accuracy = fmean(row.score.accuracy for row in rows)
+    loss = fmean(row.uncertainty.nll for row in rows)
+    error = fmean(row.uncertainty.ece for row in rows)
+    return f"{accuracy:.2%}", "", f"{loss:.3f}", f"{error:.2%}"
 
 
 def _numbers(row: Condition) -> tuple[str, ...]:

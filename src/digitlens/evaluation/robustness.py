@@ -15,12 +15,11 @@ from digitlens.data.corruptions.sweeps import SWEEPS, sweep
 from digitlens.data.mnist import Split
 from digitlens.evaluation.evaluate import PredictProba, evaluate
 from digitlens.evaluation.metrics import Floats
-from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score
+from digitlens.evaluation.report import DECIMALS, DataInfo, ModelInfo, Report, Score
 from digitlens.evaluation.uncertainty import Uncertainty, measure_uncertainty
 
 CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
 SEED = 0
-DECIMALS = 6  # in JSON, as in a report
 Tiles = npt.NDArray[np.uint8]
 
 
@@ -146,33 +145,17 @@ def measure_robustness(
         ModelError: The answers are not probabilities of ten digits for every tile.
     """
 
+    def ask(changed: Split) -> Report:
+        return evaluate(predict_proba, changed, on_progress=on_progress)
+
     known = None if recipe is None else overlapping(recipe)
     chosen = _evenly(len(split), curve_tiles)
-    some = Split(split.tiles[chosen], split.labels[chosen])
-
-    def measured(of: Split, changed: Tiles) -> Report:
-        return evaluate(predict_proba, Split(changed, of.labels), on_progress=on_progress)
-
     return Robustness(
         model=clean.model,
         data=clean.data,
         clean=_condition("clean", clean, None),
-        corruptions=tuple(
-            _condition(name, measured(split, corrupt(split.tiles, name, SEED)), known)
-            for name in CORRUPTIONS
-        ),
-        curves=tuple(
-            Curve(
-                name,
-                line.axis,
-                line.usual,
-                line.values,
-                tuple(
-                    measured(some, sweep(some.tiles, name, at, SEED)).score for at in line.values
-                ),
-            )
-            for name, line in SWEEPS.items()
-        ),
+        corruptions=_under_corruptions(ask, split, known),
+        curves=_along_sweeps(ask, Split(split.tiles[chosen], split.labels[chosen])),
     )
 
 
@@ -182,18 +165,37 @@ def tiles_asked(n: int, curve_tiles: int = CURVE_TILES) -> int:
     return n * len(CORRUPTIONS) + min(n, curve_tiles) * points
 
 
-def _condition(name: str, report: Report, known: Sequence[str] | None) -> Condition:
-    return Condition(
-        name,
-        report.score,
-        measure_uncertainty(report.labels, report.probabilities),
-        None if known is None else name in known,
-        report.probabilities,
+def _under_corruptions(
+    ask: Callable[[Split], Report], split: Split, known: Sequence[str] | None
+) -> tuple[Condition, ...]:
+    reports = {
+        name: ask(Split(corrupt(split.tiles, name, SEED), split.labels)) for name in CORRUPTIONS
+    }
+    return tuple(
+        _condition(name, report, None if known is None else name in known)
+        for name, report in reports.items()
     )
 
 
+def _along_sweeps(ask: Callable[[Split], Report], split: Split) -> tuple[Curve, ...]:
+    curves: list[Curve] = []
+    for name, line in SWEEPS.items():
+        changed = (Split(sweep(split.tiles, name, at, SEED), split.labels) for at in line.values)
+        scores = tuple(ask(each).score for each in changed)
+        curves.append(Curve(name, line.axis, line.usual, line.values, scores))
+    return tuple(curves)
+
+
+def _condition(name: str, report: Report, overlaps: bool | None) -> Condition:
+    uncertainty = measure_uncertainty(report.labels, report.probabilities)
+    return Condition(name, report.score, uncertainty, overlaps, report.probabilities)
+
+
 def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
-    """At most so many of n indices, ascending; MNIST's test set is easier in its second half."""
+    """At most so many of n indices, ascending.
+
+    Not the first ones: MNIST's test set has census staff in one half and students in the other.
+    """
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 

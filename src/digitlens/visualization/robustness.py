@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from digitlens.data.corruptions.corruptions import CHUNK, corrupt
@@ -27,7 +28,8 @@ from digitlens.visualization.style import (
 
 _KINDS = {False: (BLUE, "of another kind"), True: (ORANGE, "of a kind trained with")}
 _UNKNOWN = (BLUE, "training not known")
-WIDE, HIGH = 39, 31  # pixels of a cell: a tile, what was read beside it, and room around
+WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read beside it, and room around
+FRAME = 200  # its gray level, since a tile may be as white as paper
 
 
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
@@ -61,9 +63,7 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes = figure.add_subplot()
         for place, row in enumerate(rows):
             _bar(axes, place, row)
-        for kind in {row.overlaps: None for row in rows}:
-            colour, name = _look(kind)
-            axes.barh([], [], color=colour, label=name)
+        kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.axvline(found.mean_accuracy, color=INK, linestyle="--", linewidth=1.2)
         headline(axes, f"{percent(found.mean_accuracy)} under corruptions", _means(found))
         axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
@@ -72,7 +72,8 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes.set_xticks(np.arange(6) / 5)
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
+        handles = [Patch(color=colour, label=name) for colour, name in kinds]
+        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
 
 
 def draw_sweeps(found: Robustness, path: Path) -> None:
@@ -97,6 +98,8 @@ def draw_sweeps(found: Robustness, path: Path) -> None:
             "How far it goes",
             f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual",
         )
+        for text in plots[0, 0].texts:
+            text.set_in_layout(False)  # it reaches over the next plot, which is not to make way
 
 
 def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
@@ -117,7 +120,7 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
             changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
             for column, tile in enumerate(changed[chosen]):
                 top, left = row * HIGH, column * WIDE
-                mosaic[top : top + 28, left : left + 28] = tile
+                mosaic[top : top + 30, left : left + 30] = np.pad(tile, 1, constant_values=FRAME)
             _name_row(axes, row, condition)
             _write_answers(axes, row, condition, chosen, split.labels[chosen])
         axes.imshow(mosaic, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -165,7 +168,7 @@ def _first_of_each(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 def _name_row(axes: Axes, row: int, condition: Condition) -> None:
     text = f"{_words(condition.name)}\n{percent(condition.score.accuracy)}"
-    axes.text(-3, row * HIGH + 14, text, ha="right", va="center", color=INK, fontsize=10)
+    axes.text(-3, row * HIGH + 15, text, ha="right", va="center", color=INK, fontsize=10)
 
 
 def _write_answers(
@@ -179,7 +182,7 @@ def _write_answers(
     for column, (digit, truth) in enumerate(zip(read, labels, strict=True)):
         right = digit == truth
         colour, weight = (SOFT, "normal") if right else (RED, "bold")
-        x, y = column * WIDE + 30, row * HIGH + 14
+        x, y = column * WIDE + 32, row * HIGH + 15
         axes.text(x, y, str(digit), color=colour, weight=weight, va="center", fontsize=12)
 
 

@@ -124,7 +124,9 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
         "shift": Sweep("shift, pixels", 0, _steps(0, 8, 1), shift),
         "rotation": Sweep("rotation, degrees anticlockwise", 0, _steps(-60, 60, 10), rotation),
         "scale": Sweep("size, times the usual", 1, _steps(0.4, 1.4, 0.1), size),
-        "thickness": Sweep("change of stroke width, pixels", 0, _steps(-1.5, 3, 0.5), thickness),
+        "thickness": Sweep(
+            "change of stroke width, pixels", 0, (*_steps(-2, 3, 0.5), 4, 5), thickness
+        ),
         "contrast": Sweep(
             "brightness of the ink, share", 1, (0.05, 0.1, 0.15, *_steps(0.2, 1, 0.1)), contrast
         ),
