@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,7 +144,7 @@ def _load_optuna() -> Callable[[Path], str]:
     # several processes share makes one.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with needs_extra("tune"):
-        import digitlens.training.tune  # noqa: F401  (torch as well as Optuna)
+        import_module("digitlens.training.tune")  # torch as well as Optuna
         from digitlens.training.study import local_storage
     return local_storage
 

@@ -162,6 +162,9 @@ def _finish(axes: Axes, result: StudyResult) -> None:
         f"{len(result.trials)}",
         f"share of {result.tiles:,} validation tiles that is read wrong{seeds}, logarithmic axis",
     )
+    shown = [one for one in result.trials if (one.accuracy or one.latest) is not None]
+    errors = [_wrong(trial, result) for trial in shown if trial.state in {"complete", "pruned"}]
+    axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # one trial alone spans no axis
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
     axes.yaxis.set_minor_locator(NullLocator())
