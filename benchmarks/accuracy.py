@@ -19,8 +19,6 @@ from typing import Any
 
 from accuracy_runs import assembled, recipes_table, scored, summary, trained
 from accuracy_tables import model_tables
-from provenance import provenance, processor
-
 from digitlens import files
 from digitlens.commands.rejection import rejection
 from digitlens.commands.robustness import robustness
@@ -37,6 +35,7 @@ from digitlens.training.recipes import load_recipe
 from digitlens.visualization.predictions import draw_wrong
 from digitlens.visualization.rejection import draw_rejection
 from digitlens.visualization.robustness import draw_robustness
+from provenance import processor, provenance
 
 RECORDS = Path(__file__).parent / "records"
 RUNS = ("best:5", "standard:5", "small-200k:5", "small-20k:5", "small-8k:5")

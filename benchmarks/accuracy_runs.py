@@ -1,4 +1,4 @@
-"""Trains recipes from several seeds, in folders that are kept, and scores each once on the test set."""
+"""Trains recipes from several seeds, in kept folders, and scores each once on the test set."""
 
 import dataclasses
 import json
@@ -101,7 +101,7 @@ def recipes_table(results: Mapping[str, Row], head: str) -> str:
     lines = [
         head,
         "",
-        "| recipe | seeds | parameters | test accuracy | 95 % interval | without label errors | s |",
+        "| recipe | seeds | parameters | test | 95 % interval | without label errors | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():

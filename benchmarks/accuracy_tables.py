@@ -86,8 +86,14 @@ def _transfer(found: Sequence[Found]) -> str:
 
 def _writers(found: Found) -> str:
     rows = [
-        [row["name"], row["writers"], f"{row['n']:,}", row["errors"], _percent(row["rate"], 2)]
-        + [_interval(row["interval"])]
+        [
+            row["name"],
+            row["writers"],
+            f"{row['n']:,}",
+            row["errors"],
+            _percent(row["rate"], 2),
+            _interval(row["interval"]),
+        ]
         for row in found["series"]
     ]
     whole = f"{1 - found['accuracy']:.2%}".replace("%", " %")
