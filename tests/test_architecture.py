@@ -54,6 +54,7 @@ HOMES = {
         "visualization.figures",
         "visualization.style",
         "visualization.predictions",
+        "visualization.rejection",
         "visualization.risk",
         "visualization.robustness",
         "visualization.comparison",

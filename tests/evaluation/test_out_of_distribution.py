@@ -96,7 +96,7 @@ def test_every_score_tells_dark_tiles_from_bright_ones():
         assert sets["dark"] == Detection(200, 1.0, 0.0), name
         assert sets["bright"].auroc == pytest.approx(0.5, abs=0.01), name
         assert sets["bright"].n == 50
-        assert found["dark"][name].shape == (200,)
+        assert found["dark"].scores[name].shape == (200,)
     assert json.loads(json.dumps(table["energy"]["dark"].as_dict()))["fpr95"] == 0
 
 

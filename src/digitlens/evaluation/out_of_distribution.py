@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,18 @@ class Detection:
     def as_dict(self) -> dict[str, Any]:
         """The values by name, JSON-ready."""
         return asdict(self)
+
+
+class Scored(NamedTuple):
+    """What was found for the tiles of one set.
+
+    Attributes:
+        probabilities: float[N, 10]; what they are read as.
+        scores: By the name of the score float64[N].
+    """
+
+    probabilities: Floats
+    scores: dict[str, Scores]
 
 
 Table = Mapping[str, Mapping[str, Detection]]
@@ -122,7 +134,7 @@ def measure_scores(
     outputs_of: OutputsOf,
     digits: Tiles,
     strangers: Mapping[str, Tiles],
-) -> tuple[Table, dict[str, dict[str, Scores]]]:
+) -> tuple[Table, dict[str, Scored]]:
     """Every score on every set of strangers.
 
     Args:
@@ -132,15 +144,11 @@ def measure_scores(
         strangers: By name uint8[M, 28, 28], M >= 1.
 
     Returns:
-        The table, and by set (``digits`` among them) and score the scores of its tiles.
+        The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
     """
     found = {"digits": _scored(scores, outputs_of(digits))}
     found |= {name: _scored(scores, outputs_of(tiles)) for name, tiles in strangers.items()}
-    table = {
-        score: {name: detect(found["digits"][score], found[name][score]) for name in strangers}
-        for score in scores
-    }
-    return table, found
+    return {name: _detections(name, found) for name in scores}, found
 
 
 def recommended(table: Table) -> str:
@@ -152,8 +160,13 @@ def recommended(table: Table) -> str:
     return max(means, key=lambda name: float(means[name]))
 
 
-def _scored(scores: Mapping[str, Score], outputs: Outputs) -> dict[str, Scores]:
-    return {name: score(outputs) for name, score in scores.items()}
+def _scored(scores: Mapping[str, Score], outputs: Outputs) -> Scored:
+    return Scored(outputs.probabilities, {name: one(outputs) for name, one in scores.items()})
+
+
+def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]:
+    digits = found["digits"].scores[score]
+    return {n: detect(digits, one.scores[score]) for n, one in found.items() if n != "digits"}
 
 
 def _digit_and_value(outputs: Outputs) -> Scores:
