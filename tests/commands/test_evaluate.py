@@ -13,11 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from digitlens import files
+from digitlens.commands import rejection
 from digitlens.commands.evaluate import evaluate
 from digitlens.data import mnist as data
 from digitlens.data.mnist import Mnist, Split
 from digitlens.errors import DataError, ModelError
 from digitlens.model.bundle import Card, write_bundle
+from digitlens.visualization import figures
 
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
 
@@ -246,7 +248,8 @@ def undrawn(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
-def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle):
+def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle, monkeypatch):
+    monkeypatch.setattr(figures, "draw_report", lambda *_: [])  # seconds, and tested above
     done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
     assert done.exit_code == 0, done.output
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -258,7 +261,7 @@ def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle
     names = ["robustness.json", "corruptions.png", "sweeps.png", "corrupted.png"]
     assert ", ".join(names) in done.stderr
     written = sorted(path.name for path in folder.iterdir())
-    assert written == sorted([*PICTURES, "report.json", *names])
+    assert written == sorted(["report.json", *names])
     found = json.loads((folder / "robustness.json").read_text())
     assert (found["model"]["name"], found["clean"]["accuracy"]) == ("bars", 0.975)
     assert [row["name"] for row in found["corruptions"] if row["overlaps_training"]] == ["rotate"]
@@ -300,3 +303,29 @@ def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle)
     assert isinstance(done.exception, DataError)
     assert "letters" in str(done.exception)
     assert not (here / "evaluation-bars").exists()
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
+    asked = {}
+
+    def measure(classifier, tiles, **options):
+        asked.update(options, n=len(tiles), name=classifier.name)
+
+    monkeypatch.setattr(rejection, "rejection", measure)
+    monkeypatch.setattr(rejection, "rejection_dict", lambda _: {"rejection": "values"})
+    monkeypatch.setattr(rejection, "rejection_tables", lambda _: ["tables"])
+    monkeypatch.setattr(rejection, "write_rejection", lambda *_: ["rejection.json"])
+    done = run("--model", bundle(), "--rejection", "--strange", "coats=coats.idx", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rejection"] == "values"
+    assert "rejection.json" in done.stderr
+    told = {"strange": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
+    assert asked == {**told, "n": 40, "name": "bars"}
+
+
+@pytest.mark.usefixtures("here")
+def test_strangers_without_rejection_are_refused(bundle):
+    done = run("--model", bundle(), "--strange", "coats=coats.idx")
+    assert done.exit_code == 2
+    assert "--strange belongs to --rejection" in " ".join(done.stderr.replace("│", " ").split())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from digitlens.commands.rejection import Rejecting, Strange
 from digitlens.commands.robustness import Robustly
 from digitlens.commands.transfer import On
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
@@ -97,6 +98,8 @@ def evaluate(
     ] = None,
     robustness: Robustly = False,
     on: On = None,
+    rejection: Rejecting = False,
+    strange: Strange = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
@@ -104,12 +107,17 @@ def evaluate(
         raise typer.BadParameter(
             "--data takes the place of MNIST: leave --data-dir and --split out"
         )
+    if strange and not rejection:
+        raise typer.BadParameter("--strange belongs to --rejection: give that too")
     classifier = _open(model, pixels, outputs)
     tiles, name = _load_labelled(data) if data else _load(classifier, split, data_dir)
     report = _evaluate(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
         parts.append(_transfer_part(classifier, on))
+    if rejection:
+        validates = split is SplitName.VALIDATION
+        parts.append(_rejection_part(classifier, tiles, strange, data_dir, validates))
     if robustness:
         parts.append(_robustness_part(classifier, tiles, report))
     folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
@@ -218,6 +226,22 @@ def _transfer_part(classifier: Classifier | ForeignClassifier, on: Sequence[str]
     found = part.transfer(classifier, on)
     write = partial(part.write_transfer, found)
     return Part(part.transfer_dict(found), part.transfer_tables(found), write)
+
+
+def _rejection_part(
+    classifier: Classifier | ForeignClassifier,
+    tiles: Split,
+    strange: Sequence[str] | None,
+    data_dir: Path | None,
+    is_validation: bool,
+) -> Part:
+    from digitlens.commands import rejection as part
+
+    found = part.rejection(
+        classifier, tiles, strange=strange, data_dir=data_dir, is_validation=is_validation
+    )
+    write = partial(part.write_rejection, found)
+    return Part(part.rejection_dict(found), part.rejection_tables(found), write)
 
 
 def _robustness_part(
