@@ -173,6 +173,10 @@ def _load(
         )
     recipe = recipe_from(classifier.card.recipe)
     _, validation = recipe.split(load_mnist(data_dir).train)
+    if not len(validation):
+        raise ModelError(
+            f"{classifier.name} was trained with all tiles and kept none back: use --split test"
+        )
     name = f"MNIST validation, {recipe.validation_share:.0%} by {recipe.validation}"
     return validation, f"{name}, seed {recipe.seed}"
 
