@@ -162,8 +162,9 @@ def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
 
 
 @pytest.mark.usefixtures("here")
-def test_validation_of_a_model_without_a_recipe_is_refused(bundle, foreign):
-    for model in (bundle(), foreign()):
+def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreign):
+    refitted = {"validation": "none", "temperature": 1.0}
+    for model in (bundle(), foreign(), bundle(recipe=refitted)):
         done = run("--model", model, "--split", "validation")
         assert isinstance(done.exception, ModelError)
         assert "use --split test" in str(done.exception)
