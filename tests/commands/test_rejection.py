@@ -67,10 +67,11 @@ def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
     )
 
 
-def test_a_graph_that_says_more_has_its_score_chosen(few):
+@pytest.mark.parametrize("recipe", [{}, {"validation": "none"}])
+def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
     class Rich(Classifier):
         def __init__(self):
-            self.card = type("Card", (), {"recipe": {}})()
+            self.card = type("Card", (), {"recipe": recipe})()
 
         def outputs(self, tiles):
             digit = tiles[:, 2:].max((1, 2)).astype(np.float32) / 255

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.commands.parts import Part, write_part
 from digitlens.commands.rejection import Rejecting, Strange
 from digitlens.commands.robustness import Robustly
 from digitlens.commands.transfer import On
-from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
+from digitlens.errors import ModelError
 from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from digitlens.data.mnist import Split
     from digitlens.evaluation.report import Report
     from digitlens.model.classifier import Classifier
     from digitlens.model.foreign import ForeignClassifier
 
 REPORT = "report.json"
-
-
-class Part(NamedTuple):
-    """One kind of result.
-
-    Attributes:
-        values: JSON-ready.
-        shown: Tables and lines that say the same.
-        write: Writes files into a folder and says their names.
-    """
-
-    values: dict[str, Any]
-    shown: Sequence[Table | str]
-    write: Callable[[Path], list[str]]
 
 
 class SplitName(StrEnum):
@@ -198,23 +183,12 @@ def _evaluate(classifier: Classifier | ForeignClassifier, tiles: Split, data_nam
 
 
 def _write(report: Report, tiles: Split, folder: Path) -> list[str]:
-    from digitlens import files
+    def draw() -> list[Path]:
+        from digitlens.visualization.figures import draw_report
 
-    try:
-        files.write_json(folder / REPORT, report.as_dict())
-        return [REPORT, *(path.name for path in _draw(report, tiles, folder))]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+        return draw_report(report, tiles.tiles, folder)
 
-
-def _draw(report: Report, tiles: Split, folder: Path) -> list[Path]:
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.figures import draw_report
-    except MissingExtraError as error:
-        note(f"no pictures: {error}")
-        return []
-    return draw_report(report, tiles.tiles, folder)
+    return write_part(folder / REPORT, report.as_dict(), draw)
 
 
 def _report_part(report: Report, tiles: Split) -> Part:

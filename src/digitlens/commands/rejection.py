@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.errors import DataError, MissingExtraError, needs_extra
-from digitlens.progress import note
+from digitlens.commands.parts import write_part
+from digitlens.errors import needs_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,25 +95,14 @@ def rejection_tables(found: Rejection) -> list[Table]:
 
 
 def write_rejection(found: Rejection, folder: Path) -> list[str]:
-    """Writes ``rejection.json``, and pictures where the packages that draw them are installed.
+    """Writes ``rejection.json`` and pictures, see ``write_part``."""
 
-    Args:
-        found: The results.
-        folder: Where to; made where it is missing.
+    def draw() -> list[Path]:
+        from digitlens.visualization.rejection import draw_rejection
 
-    Returns:
-        The names of the files.
+        return draw_rejection(found, folder)
 
-    Raises:
-        DataError: The folder cannot be written.
-    """
-    from digitlens import files
-
-    try:
-        files.write_json(folder / REJECTION, found.as_dict())
-        return [REJECTION, *_draw(found, folder)]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+    return write_part(folder / REJECTION, found.as_dict(), draw)
 
 
 def parse_strange(given: Sequence[str]) -> dict[str, Path]:
@@ -169,9 +158,8 @@ def _choice(classifier: Classifier | ForeignClassifier, data_dir: Path | None) -
 
     train = load_mnist(data_dir).train
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
-    if recipe:
-        known, held = recipe_from(recipe).split(train)
-    else:
+    known, held = recipe_from(recipe).split(train) if recipe else (train, train.take(range(0)))
+    if not len(held):  # of a model refitted with all of them, or somebody else's
         known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
     made = make_not_digits(CHOSEN_STRANGERS, load_faces("training"), CHOOSING_SEED, known.tiles)
     return Choice(_some(known, KNOWN), _some(held, CHOOSING).tiles, {"as in training": made})
@@ -181,16 +169,6 @@ def _some(split: Split, most: int) -> Split:
     import numpy as np
 
     return split.take(np.linspace(0, len(split) - 1, min(len(split), most)).astype(np.int64))
-
-
-def _draw(found: Rejection, folder: Path) -> list[str]:
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.rejection import draw_rejection
-    except MissingExtraError as error:
-        note(f"no pictures: {error}")
-        return []
-    return [path.name for path in draw_rejection(found, folder)]
 
 
 def _uncertainty(found: Rejection) -> Table:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.errors import DataError, MissingExtraError, needs_extra
-from digitlens.progress import note, work_bar
+from digitlens.commands.parts import write_part
+from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,36 +72,14 @@ def robustness_tables(found: Robustness) -> list[Table]:
 
 
 def write_robustness(found: Robustness, split: Split, folder: Path) -> list[str]:
-    """Writes ``robustness.json``, and pictures where the packages that draw them are installed.
+    """Writes ``robustness.json`` and pictures, see ``write_part``; ``split`` as it was measured."""
 
-    Args:
-        found: The results.
-        split: The tiles, unchanged, and their labels.
-        folder: Where to; made where it is missing.
+    def draw() -> list[Path]:
+        from digitlens.visualization.robustness import draw_robustness
 
-    Returns:
-        The names of the files.
+        return draw_robustness(found, split, folder)
 
-    Raises:
-        DataError: The folder cannot be written.
-    """
-    from digitlens import files
-
-    try:
-        files.write_json(folder / ROBUSTNESS, found.as_dict())
-        return [ROBUSTNESS, *_draw(found, split, folder)]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
-
-
-def _draw(found: Robustness, split: Split, folder: Path) -> list[str]:
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.robustness import draw_robustness
-    except MissingExtraError as error:
-        note(f"no pictures: {error}")
-        return []
-    return [path.name for path in draw_robustness(found, split, folder)]
+    return write_part(folder / ROBUSTNESS, found.as_dict(), draw)
 
 
 def _corruptions(found: Robustness) -> Table:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from digitlens.errors import DataError, MissingExtraError, needs_extra
-from digitlens.progress import note, work_bar
+from digitlens.commands.parts import write_part
+from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,25 +71,8 @@ def transfer_tables(measured: Sequence[Measured]) -> list[Table]:
 
 
 def write_transfer(measured: Sequence[Measured], folder: Path) -> list[str]:
-    """Writes ``transfer.json`` and, for each data set, a picture of what was read wrongly.
-
-    Args:
-        measured: The results.
-        folder: Where to; made where it is missing.
-
-    Returns:
-        The names of the files.
-
-    Raises:
-        DataError: The folder cannot be written.
-    """
-    from digitlens import files
-
-    try:
-        files.write_json(folder / TRANSFER, transfer_dict(measured))
-        return [TRANSFER, *_draw(measured, folder)]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+    """Writes ``transfer.json`` and what was read wrongly of each data set, see ``write_part``."""
+    return write_part(folder / TRANSFER, transfer_dict(measured), partial(_draw, measured, folder))
 
 
 def _measure(classifier: Classifier | ForeignClassifier, data: Foreign) -> Measured:
@@ -107,17 +91,13 @@ def _measure(classifier: Classifier | ForeignClassifier, data: Foreign) -> Measu
     return Measured(result, data)
 
 
-def _draw(measured: Sequence[Measured], folder: Path) -> list[str]:
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.predictions import draw_wrong
-    except MissingExtraError as error:
-        note(f"no pictures: {error}")
-        return []
-    names = _picture_names([one.transfer.name for one in measured])
-    for one, name in zip(measured, names, strict=True):
-        draw_wrong(one.transfer.framed, one.data.framed.tiles, folder / name)
-    return names
+def _draw(measured: Sequence[Measured], folder: Path) -> list[Path]:
+    from digitlens.visualization.predictions import draw_wrong
+
+    paths = [folder / name for name in _picture_names([one.transfer.name for one in measured])]
+    for one, path in zip(measured, paths, strict=True):
+        draw_wrong(one.transfer.framed, one.data.framed.tiles, path)
+    return paths
 
 
 def _picture_names(data_sets: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from digitlens.evaluation.out_of_distribution import (
     recommended,
     scores_for,
 )
+from digitlens.evaluation.report import rounded
 from digitlens.evaluation.scaling import ScalingScore, compare_scalings
 from digitlens.evaluation.uncertainty import (
     Uncertainty,
@@ -35,7 +36,6 @@ from digitlens.outputs import OutputsOf
 
 CORRUPTED = 2000  # tiles under each corruption, evenly spread over the split
 SEED = 0
-DECIMALS = 6  # in JSON, as in a report
 CLEAN, SPOILT = "clean", "corrupted"
 
 Tiles = npt.NDArray[np.uint8]
@@ -84,11 +84,11 @@ class Rejection:
     def as_dict(self) -> dict[str, Any]:
         """The numbers, JSON-ready; tiles and single scores are left out."""
         return {
-            "uncertainty": {name: _rounded(u.as_dict()) for name, u in self.uncertainty.items()},
+            "uncertainty": {name: rounded(u.as_dict()) for name, u in self.uncertainty.items()},
             "recommended": self.recommended,
             "scores": _table_dict(self.scores),
             "chosen_by": _table_dict(self.chosen_by),
-            "scaling": {name: _rounded(asdict(score)) for name, score in self.scaling.items()},
+            "scaling": {name: rounded(asdict(score)) for name, score in self.scaling.items()},
         }
 
 
@@ -158,13 +158,6 @@ def _uncertainties(
 
 def _table_dict(table: Table) -> dict[str, Any]:
     return {
-        score: {name: _rounded(one.as_dict()) for name, one in sets.items()}
+        score: {name: rounded(one.as_dict()) for name, one in sets.items()}
         for score, sets in table.items()
-    }
-
-
-def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: round(value, DECIMALS) if isinstance(value, float) else value
-        for name, value in values.items()
     }

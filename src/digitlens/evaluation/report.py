@@ -141,7 +141,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values, with every wrong prediction but not all predictions."""
-        return _rounded(
+        return rounded(
             {
                 "model": asdict(self.model),
                 "data": {"name": self.data.name, "sha256": self.data.sha256},
@@ -173,11 +173,12 @@ class Report:
         }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """A JSON-ready value whose numbers have ``DECIMALS``, however deep they lie."""
     if isinstance(value, float):
         return round(value, DECIMALS)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value

@@ -15,7 +15,7 @@ from digitlens.data.corruptions.sweeps import SWEEPS, sweep
 from digitlens.data.mnist import Split
 from digitlens.evaluation.evaluate import PredictProba, evaluate
 from digitlens.evaluation.metrics import Floats
-from digitlens.evaluation.report import DECIMALS, DataInfo, ModelInfo, Report, Score
+from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score, rounded
 from digitlens.evaluation.uncertainty import Uncertainty, measure_uncertainty
 
 CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
@@ -105,7 +105,7 @@ class Robustness:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the single answers, as JSON-ready values."""
-        return _rounded(
+        return rounded(
             {
                 "model": asdict(self.model),
                 "data": {"name": self.data.name, "sha256": self.data.sha256},
@@ -201,13 +201,3 @@ def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
 
 def _mean_accuracy(rows: Iterable[Condition]) -> float:
     return float(np.mean([row.score.accuracy for row in rows]))
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, DECIMALS)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return value

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.evaluation.metrics import Labels, wilson_interval
-from digitlens.evaluation.report import DECIMALS
+from digitlens.evaluation.report import rounded
 
 SERIES = {0: "census staff", 4: "high-school students"}  # of NIST's forms that MNIST is from
 DRAWS = 10_000  # of the bootstrap
@@ -83,18 +83,7 @@ class ErrorsByWriter:
 
     def as_dict(self) -> dict[str, Any]:
         """The tables as JSON-ready values."""
-        rounded = {
-            "accuracy": round(self.accuracy, DECIMALS),
-            "wilson": _rounded(self.wilson),
-            "clustered": _rounded(self.clustered),
-            "flawless": round(self.flawless, DECIMALS),
-        }
-        series = [
-            asdict(row) | {"rate": round(row.rate, DECIMALS), "interval": _rounded(row.interval)}
-            for row in self.series
-        ]
-        worst = [asdict(row) for row in self.worst]
-        return asdict(self) | rounded | {"series": series, "worst": worst}
+        return rounded(asdict(self))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -190,7 +179,3 @@ def _clustered(table: _Table, seed: int) -> tuple[float, float]:
         errors += times @ table.errors[chosen]
     low, high = np.quantile(1 - errors / tiles, TAILS)
     return float(low), float(high)
-
-
-def _rounded(interval: tuple[float, float]) -> list[float]:
-    return [round(end, DECIMALS) for end in interval]
