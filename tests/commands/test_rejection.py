@@ -67,7 +67,7 @@ def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
     )
 
 
-@pytest.mark.parametrize("recipe", [{}, {"validation": "none"}])
+@pytest.mark.parametrize("recipe", [{}, {"validation": "none", "temperature": 1.0}])
 def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
     class Rich(Classifier):
         def __init__(self):

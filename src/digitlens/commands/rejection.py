@@ -158,8 +158,8 @@ def _choice(classifier: Classifier | ForeignClassifier, data_dir: Path | None) -
 
     train = load_mnist(data_dir).train
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
-    known, held = recipe_from(recipe).split(train) if recipe else (train, train.take(range(0)))
-    if not len(held):  # of a model refitted with all of them, or somebody else's
+    known, held = recipe_from(recipe).split(train) if recipe else (train, None)
+    if not held:  # somebody else's model, or one refitted with all of them
         known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
     made = make_not_digits(CHOSEN_STRANGERS, load_faces("training"), CHOOSING_SEED, known.tiles)
     return Choice(_some(known, KNOWN), _some(held, CHOOSING).tiles, {"as in training": made})
