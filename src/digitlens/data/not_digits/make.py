@@ -53,7 +53,7 @@ class Source(NamedTuple):
 def make_not_digits(
     count: int, faces: Sequence[Face], seed: int, digits: Tiles | None = None
 ) -> Tiles:
-    """Draws tiles that a human would not take for a digit, about one millisecond each.
+    """Draws tiles that a human would not take for a digit, some two milliseconds each.
 
     Args:
         count: Of tiles.
