@@ -15,12 +15,16 @@ from digitlens.training.recipe import Recipe
 
 _SIDE = 28
 _NOISE = 100.0  # largest standard deviation, in gray levels
+_OUTLINED = 0.3  # of the tiles that are filtered
 _SMALLEST = 8  # pixels to which a tile is shrunk before it is enlarged again
 
 
 def changes_light(recipe: Recipe) -> bool:
     """Whether the recipe asks for any of it."""
-    fields = (recipe.erase, recipe.blur, recipe.contrast, recipe.noise, recipe.filters)
+    fields = (
+        *(recipe.erase, recipe.blur, recipe.contrast),
+        *(recipe.noise, recipe.filters, recipe.lines),
+    )
     return any(field > 0 for field in fields)
 
 
@@ -29,7 +33,7 @@ def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> 
 
     Args:
         images: float[N, 1, 28, 28], 0 to 255.
-        recipe: Its fields erase, blur, contrast, noise and filters say to how many.
+        recipe: Its fields erase, blur, contrast, noise, filters and lines say to how many.
         generator: Source of randomness, on the CPU.
 
     Returns:
@@ -40,6 +44,7 @@ def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> 
         (recipe.blur, _blurred),
         (recipe.contrast, _faded),
         (0.5 if recipe.erase else 0, partial(_erased, largest=recipe.erase)),
+        (recipe.lines, _crossed),
         (recipe.noise, _noisy),
     )
     for share, change in changes:
@@ -70,7 +75,15 @@ def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
     seen = torch.where(_drawn(images, 0, 1, generator) < 0.5, seen.abs(), seen)
     least, most = seen.amin((2, 3), keepdim=True), seen.amax((2, 3), keepdim=True)
     seen = (seen - least) * (255 / (most - least).clamp(min=1))
-    return torch.lerp(images, seen, _drawn(images, 0, 1, generator))
+    seen = torch.lerp(images, seen, _drawn(images, 0, 1, generator))
+    return torch.where(_drawn(images, 0, 1, generator) < _OUTLINED, _outlined(images), seen)
+
+
+def _outlined(images: Tensor) -> Tensor:
+    """What ink and ground meet at, one pixel wide and as bright as ink."""
+    ink = (images > 100).float()
+    thick = functional.max_pool2d(ink, 3, stride=1, padding=1)
+    return (thick - ink) * 255
 
 
 def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -98,6 +111,31 @@ def _erased(images: Tensor, generator: torch.Generator, *, largest: float) -> Te
     across = (place - _drawn(images, 0, _SIDE, generator)).abs() < half
     down = (place.unsqueeze(1) - _drawn(images, 0, _SIDE, generator)).abs() < half
     return images.masked_fill(across & down, 0.0)
+
+
+def _crossed(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A line of two straight parts over each image, one to two pixels wide, from edge to edge."""
+    count = len(images)
+    starts, kinks, ends = (
+        torch.rand(count, 2, generator=generator).to(images.device) * _SIDE for _ in range(3)
+    )
+    sides = torch.randint(0, 2, (count,), generator=generator).to(images.device)
+    each = torch.arange(count, device=images.device)
+    starts[each, sides], ends[each, sides] = 0.0, float(_SIDE)
+    away = torch.minimum(_distance(starts, kinks), _distance(kinks, ends)).unsqueeze(1)
+    width = _drawn(images, 0.5, 1.0, generator)
+    line = (width + 0.5 - away).clamp(0, 1) * _drawn(images, 100, 255, generator)
+    return torch.maximum(images, line)
+
+
+def _distance(starts: Tensor, ends: Tensor) -> Tensor:
+    """From each pixel to a segment, float[N, 28, 28], in pixels; ends are float[N, 2]."""
+    place = torch.arange(_SIDE, device=starts.device).float() + 0.5
+    pixels = torch.stack(torch.meshgrid(place, place, indexing="ij"), dim=-1)
+    along = (ends - starts).view(-1, 1, 1, 2)
+    offset = pixels - starts.view(-1, 1, 1, 2)
+    share = (offset * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-6)
+    return (offset - share.clamp(0, 1).unsqueeze(-1) * along).norm(dim=-1)
 
 
 def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:

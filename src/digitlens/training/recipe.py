@@ -75,7 +75,9 @@ class Recipe(Settings):
     noise: float = 0.0
     """Augmentation: share of tiles with Gaussian noise."""
     filters: float = 0.0
-    """Augmentation: share of tiles seen through a random filter of 3 x 3 pixels."""
+    """Augmentation: share of tiles seen through a random filter of 3 x 3 pixels, or as outlines."""
+    lines: float = 0.0
+    """Augmentation: share of tiles that a thin line crosses, with a kink or without."""
     mixup: float = 0.0
     """Parameter of the beta distribution by which pairs of tiles are blended; 0 for none."""
     none: float = 0.0
@@ -131,6 +133,7 @@ class Recipe(Settings):
         "contrast": (0, 1),
         "noise": (0, 1),
         "filters": (0, 1),
+        "lines": (0, 1),
         "mixup": (0, 10),
         "none": (0, 2),
         "soften": (0.1, 100),

@@ -20,6 +20,7 @@ OVERLAPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "contrast": ("brightness", "fog"),
         "erase": ("spatter",),
         "filters": ("canny_edges",),
+        "lines": ("dotted_line", "zigzag"),
     }
 )
 """Fields of a recipe, and the corruptions of the same kind."""
