@@ -7,7 +7,9 @@ import pytest
 
 from digitlens import __version__
 
-COMMANDS = ["read", "predict", "train", "evaluate", "data"]
+COMMANDS = [
+    *("read", "predict", "train", "tune", "evaluate", "compare", "data", "serve", "export"),
+]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

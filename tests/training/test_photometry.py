@@ -13,7 +13,7 @@ def _run(**fields: float) -> torch.Tensor:
     return change_light(images, Recipe(**fields), torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("field", ["blur", "contrast", "noise", "filters", "erase"])
+@pytest.mark.parametrize("field", ["blur", "contrast", "noise", "filters", "erase", "lines"])
 def test_pixels_stay_in_range_and_about_the_asked_share_changes(field):
     share = 0.5
     found = _run(**{field: 14.0 if field == "erase" else share})
@@ -45,6 +45,20 @@ def test_fading_keeps_ink_brighter_than_its_ground():
     found = _run(contrast=1.0)
     assert (found[:, :, 8:20, 12:15].amin((2, 3)) >= found[:, :, :, 12:15].amin((2, 3))).all()
     assert found[:, :, 0, 0].max() > 20
+
+
+def test_a_line_goes_from_edge_to_edge_and_takes_no_ink_away():
+    before, after = _run(), _run(lines=1.0)
+    assert (after >= before).all()
+    line = (after > before).squeeze(1)
+    assert (line[:, :2].flatten(1).any(1) | line[:, :, :2].flatten(1).any(1)).all()
+    assert 10 < line.flatten(1).sum(1).float().mean() < 120
+
+
+def test_outlines_leave_the_inside_dark():
+    found = _run(filters=1.0)
+    outlined = (found[:, 0, 10, 13] == 0) & (found[:, 0, 10, 11] == 255)
+    assert 0.15 < outlined.float().mean() < 0.45
 
 
 def test_a_filter_may_turn_ink_dark():
