@@ -27,7 +27,13 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": ("model.network", "model.committee", "model.page_network", "model.crop_network", "training."),
+    "torch": (
+        "model.network",
+        "model.committee",
+        "model.page_network",
+        "model.crop_network",
+        "training.",
+    ),
     "onnx": ("training.export", "training.page_export"),
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),

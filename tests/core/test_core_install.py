@@ -50,7 +50,9 @@ def test_every_example_is_read_without_torch(tmp_path):
     assert len(done.stdout.splitlines()) >= len(expected)
 
 
-@pytest.mark.parametrize(("command", "extra"), [("train", "train"), ("tune --search epochs=1..3", "tune")])
+@pytest.mark.parametrize(
+    ("command", "extra"), [("train", "train"), ("tune --search epochs=1..3", "tune")]
+)
 def test_a_command_that_needs_more_names_the_extra_in_one_line(command, extra, tmp_path):
     done = _run(*command.split(), cwd=tmp_path)
     assert done.returncode == 1
