@@ -24,6 +24,7 @@ from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
 from digitlens.training.export import export, load_network
 from digitlens.training.recipe import Recipe
+from digitlens.training.recipes import recipe_from
 from digitlens.training.run import MODEL, RECIPE, run_name, start_run
 
 Row = dict[str, Any]
@@ -56,6 +57,17 @@ def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, 
             name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
         )
         export(Committee(single, recipe.views).eval(), card, mnist.train, to)
+    return to
+
+
+def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
+    """The network of a run, which sees each tile once: five times as quick as with five views."""
+    if not (to / "model.json").is_file():
+        network = load_network(member)
+        recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), views=1)
+        single = network.members[0] if isinstance(network, Committee) else network
+        card = Card("teacher", __version__, "", recipe=recipe.as_dict())
+        export(single.eval(), card, mnist.train, to)
     return to
 
 
