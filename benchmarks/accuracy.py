@@ -1,7 +1,7 @@
 """How accurate are the recipes, and how does the shipped model fare where MNIST ends?
 
     python benchmarks/accuracy.py [--run best:5] [--runs FOLDER] [--model default] [--out FOLDER]
-                                  [--strange NAME=FILE] [--on NAME=FILE]
+                                  [--strange NAME=FILE] [--on NAME=FILE] [--only recipes|model]
 
 Each recipe was chosen on validation tiles by writer. ``best`` and the distilled networks are then
 trained with all 60,000 tiles, ``standard`` keeps its validation tiles; each seed sees the test set
@@ -55,19 +55,30 @@ def main() -> None:
     parser.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
     parser.add_argument("--card", action="store_true", help="write numbers into the model's card")
     parser.add_argument("--out", type=Path, help="folder of the record")
+    parser.add_argument("--only", choices=("recipes", "model"), help="keep the record's other part")
     options = parser.parse_args()
     folder = options.out or RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_accuracy"
     mnist = load_mnist()
-    results = measure_recipes(options.run or list(RUNS), options.runs, mnist)
-    found = look_closely(options.model, mnist, folder, options.strange, ["digits", *options.on])
-    record = provenance() | {"recipes": results, "model": found}
+    record = _record(folder) | provenance()
+    if options.only != "model":
+        record["recipes"] = measure_recipes(options.run or list(RUNS), options.runs, mnist)
+        head = f"Recipes on {record['date']}, {processor()}, one thread for each run."
+        table = recipes_table(record["recipes"], head)
+        files.write_bytes(folder / "recipes.md", table.encode())
+    if options.only != "recipes":
+        others = ["digits", *options.on]
+        found = look_closely(options.model, mnist, folder, options.strange, others)
+        record["model"] = found
+        for name, text in model_tables(found).items():
+            files.write_bytes(folder / f"{name}.md", text.encode())
+        if options.card:
+            write_card(options.model, found)
     files.write_json(folder / "accuracy.json", record)
-    head = f"Recipes on {record['date']}, {processor()}, one thread for each run."
-    files.write_bytes(folder / "recipes.md", recipes_table(results, head).encode())
-    for name, text in model_tables(found).items():
-        files.write_bytes(folder / f"{name}.md", text.encode())
-    if options.card:
-        write_card(options.model, found)
+
+
+def _record(folder: Path) -> Found:
+    path = folder / "accuracy.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Found:

@@ -21,6 +21,7 @@ from digitlens.errors import DataError, RecipeError
 from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
+from digitlens.training import committee as committee_module
 from digitlens.training import crop_train as crop_train_module
 from digitlens.training import page_train as page_train_module
 from digitlens.training import steps
@@ -127,6 +128,22 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_a_committee_is_refitted_with_all_tiles(tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    members = ["--set", "members=2", "--set", "views=5"]
+    assert _run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
+    result = _run("--refit", first, "--set", "seed=3", "--out", again, "--json")
+    assert result.exit_code == 0, result.output
+    assert "validation_accuracy" not in json.loads(result.stdout)
+    was, now = Classifier(first).card, Classifier(again).card
+    assert (now.name, now.temperature) == (was.name, was.temperature)
+    assert now.recipe["validation"] == "none"
+    assert (now.recipe["members"], now.recipe["seed"]) == (2, 3)
+    assert _run("--refit", first, "--recipe", "fast").exit_code == 2
+
+
 def _write_extra(folder: Path, label: int) -> Path:
     folder.mkdir()
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(folder / "one.png")
@@ -144,7 +161,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path
         seen.append((training, validation))
         return learn(recipe, training, validation, *more, **named)
 
-    monkeypatch.setattr(train_module, "train", watch)
+    monkeypatch.setattr(committee_module, "train", watch)
     extra, run = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
     result = _run("--recipe", "fast", *CHANGES, "--out", run, "--extra", extra)
     assert result.exit_code == 0, result.output

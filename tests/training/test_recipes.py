@@ -87,8 +87,8 @@ def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
 def test_each_kind_of_recipe_knows_its_own_fields_only():
     with pytest.raises(RecipeError, match="epochs: no such field; known fields: architecture, wid"):
         load_recipe("pages", ["epochs=3"])
-    with pytest.raises(RecipeError, match="views: no such field"):
-        load_recipe("fast", ["views=3"])
+    with pytest.raises(RecipeError, match="side: no such field"):
+        load_recipe("fast", ["side=96"])
     with pytest.raises(RecipeError, match="expected classic or fast or residual, found 'pages'"):
         recipe_from({"architecture": "pages"})
     with pytest.raises(RecipeError, match="architecture: expected pages, found 'fast'"):
