@@ -17,7 +17,7 @@ from digitlens.cli import app
 from digitlens.data.mnist import Mnist, Split
 from digitlens.data.pages.hands import FontHand
 from digitlens.data.pages.pages import Fonts
-from digitlens.errors import DataError, RecipeError
+from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
@@ -142,6 +142,19 @@ def test_a_committee_is_refitted_with_all_tiles(tmp_path):
     assert now.recipe["validation"] == "none"
     assert (now.recipe["members"], now.recipe["seed"]) == (2, 3)
     assert _run("--refit", first, "--recipe", "fast").exit_code == 2
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_the_teacher_is_recorded_by_its_hash(tmp_path):
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    assert _run("--recipe", "fast", *CHANGES, "--out", teacher).exit_code == 0
+    result = _run("--recipe", "fast", *CHANGES, "--set", f"teacher={teacher}", "--out", run)
+    assert result.exit_code == 0, result.output
+    assert Classifier(run).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
+    result = _run("--recipe", "fast", *CHANGES, "--set", "teacher=nobody", "--out", tmp_path / "x")
+    assert isinstance(result.exception, ModelError)
+    assert not (tmp_path / "x").exists()
 
 
 def _write_extra(folder: Path, label: int) -> Path:

@@ -140,6 +140,7 @@ def _train(
             start_run(folder, name, recipe, page_data(), device.reason)
         result = train_page_reader(recipe, makers, folder, device, resume=resume)
         return result, page_summary(result)
+    data |= _beside_tiles(recipe)
     if not resume:
         start_run(folder, name, recipe, data, device.reason)
     result = _train_tiles(recipe, (training, validation), data, folder, device, resume=resume)
@@ -161,6 +162,16 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
     tiles = np.concatenate([training.tiles, more.tiles])
     labels = np.concatenate([training.labels, more.labels])
     return Split(tiles, labels), data_hashes() | {EXTRA + extra.name: sha256}
+
+
+def _beside_tiles(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of what a recipe learns from beside tiles: a teacher, and fonts for no digits."""
+    from digitlens.model.bundle import load_bundle
+
+    found: dict[str, str] = {}
+    if recipe.teacher:
+        found[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
+    return found | (page_data() if recipe.none else {})
 
 
 def _check_extra(folder: Path, data: dict[str, str]) -> None:
