@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlens.data.mnist import Split
@@ -11,20 +10,6 @@ from digitlens.visualization.comparison import draw_comparison, draw_disagreemen
 
 LABELS = np.arange(200, dtype=np.uint8) % 10
 TILES = Split(np.repeat(LABELS * 20, 784).reshape(200, 28, 28), LABELS)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    made = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-    monkeypatch.setattr(style, "Figure", Kept)
-    return made
 
 
 def comparison(**wrong):

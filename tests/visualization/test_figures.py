@@ -1,12 +1,11 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlens.data.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
-from digitlens.visualization import figures, predictions, style
+from digitlens.visualization import figures, predictions
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
 MISREAD = {4: 9, 14: 9, 24: 6, 7: 1}  # index → read as
@@ -41,20 +40,6 @@ def reported(tiles, misread):
 @pytest.fixture(scope="module")
 def report(tiles):
     return reported(tiles, MISREAD)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    made = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-    monkeypatch.setattr(style, "Figure", Kept)
-    return made
 
 
 def texts(axes):

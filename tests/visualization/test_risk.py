@@ -1,29 +1,13 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.visualization import style
 from digitlens.visualization.risk import draw_calibration, draw_risk_coverage
 
 CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 100), 1000)
 SURE = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    made = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-    monkeypatch.setattr(style, "Figure", Kept)
-    return made
 
 
 def answers(n=3000, seed=0):

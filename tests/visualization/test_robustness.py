@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlens.data.mnist import Split
@@ -14,20 +13,6 @@ from digitlens.visualization.robustness import (
     draw_robustness,
     draw_sweeps,
 )
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    made = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-    monkeypatch.setattr(style, "Figure", Kept)
-    return made
 
 
 def says_three(tiles):

@@ -1,10 +1,8 @@
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlens.training.search_space import parse_space
 from digitlens.training.trials import StudyResult, Trial
-from digitlens.visualization import style
 from digitlens.visualization.tuning import draw_tuning
 
 SPACE = parse_space(
@@ -24,20 +22,6 @@ TRIALS = (
     Trial(5, "complete", chosen(0.02), 0.95),
 )
 IMPORTANCE = {"epochs": 0.6, "learning_rate": 0.3, "pool": 0.1}
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    made = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            made.append(self)
-
-    monkeypatch.setattr(style, "Figure", Kept)
-    return made
 
 
 def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
