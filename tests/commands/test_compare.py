@@ -2,9 +2,7 @@ import json
 import sys
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from digitlens import files
@@ -16,33 +14,6 @@ from digitlens.evaluation.paired import mcnemar
 from digitlens.model.bundle import Card, write_bundle
 
 RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
-
-
-def graph(blind):
-    """Reads a digit off a bright bar that stands further right for a larger digit, but for some."""
-    weights = np.zeros((28, 28, 10), np.float32)
-    for digit in set(range(10)) - set(blind):
-        weights[:, 2 * digit : 2 * digit + 2, digit] = 1 / 1000
-    constants = {"flat": np.array([-1, 784]), "weights": weights.reshape(784, 10)}
-    nodes = [
-        helper.make_node("Reshape", ["tiles", "flat"], ["pixels"]),
-        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["numbers", "weights"], ["sums"]),
-        helper.make_node("Softmax", ["sums"], ["probabilities"]),
-    ]
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "bars",
-            [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
-            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-    )
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
 
 
 @pytest.fixture
@@ -59,7 +30,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make(here):
+def make(here, graph):
     """Writes models that cannot read some digits."""
 
     def write(name, *blind, **changes):
@@ -75,7 +46,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["compare", *arguments])
 
 
-def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make):
+def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make, graph):
     models = make("one", results={"training_seconds": 12.5}), make("runs/two", 4, 7)
     done = run(*models)
     assert done.exit_code == 0, done.output
@@ -125,7 +96,7 @@ def test_tiles_that_one_has_learned_from_are_refused(make):
     assert run("one", "two", "--split", "test").exit_code == 0
 
 
-def test_a_foreign_model_is_compared_on_the_test_set_only(here, make):
+def test_a_foreign_model_is_compared_on_the_test_set_only(here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
     own = make("one")
     done = run(own, "their.onnx")

@@ -5,10 +5,8 @@ import sys
 import zipfile
 
 import numpy as np
-import onnx
 import pytest
 import typer
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -22,33 +20,6 @@ from digitlens.model.bundle import Card, write_bundle
 from digitlens.visualization import figures
 
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
-
-
-def graph(last="Softmax"):
-    """Reads a digit off a bright bar that stands further right for a larger digit."""
-    weights = np.zeros((28, 28, 10), np.float32)
-    for digit in range(10):
-        weights[:, 2 * digit : 2 * digit + 2, digit] = 1 / 1000
-    constants = {"flat": np.array([-1, 784]), "weights": weights.reshape(784, 10)}
-    nodes = [
-        helper.make_node("Reshape", ["tiles", "flat"], ["pixels"]),
-        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["numbers", "weights"], ["sums"]),
-        helper.make_node(last, ["sums"], ["probabilities"]),
-    ]
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "bars",
-            [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
-            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-    )
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
 
 
 @pytest.fixture
@@ -67,7 +38,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bundle(tmp_path):
+def bundle(tmp_path, graph):
     def make(**changes):
         card = Card(name="bars", version="0.0", sha256=files.sha256(graph()), **changes)
         write_bundle(tmp_path / "model" / "bars", card, graph())
@@ -77,9 +48,9 @@ def bundle(tmp_path):
 
 
 @pytest.fixture
-def foreign(here):
+def foreign(here, graph):
     def make(last="Softmax"):
-        (here / "their net.onnx").write_bytes(graph(last))
+        (here / "their net.onnx").write_bytes(graph(last=last))
         return "their net.onnx"
 
     return make
@@ -91,7 +62,7 @@ def run(*arguments):
     return CliRunner().invoke(app, arguments)
 
 
-def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here, bundle):
+def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here, bundle, graph):
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout

@@ -5,8 +5,10 @@ import io
 import struct
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +17,15 @@ from digitlens.data.manifest import FILES, MnistFile
 from digitlens.files import sha256
 
 TRAIN, VALIDATION, TEST = 20, 10, 10
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Pages and tiles are small: threads that wait for each other cost more than they bring."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(before)
 
 
 class TinyMnist:

@@ -11,7 +11,9 @@ import typer
 
 from digitlens.commands.contenders import Contender, open_contenders
 from digitlens.commands.evaluate import OutputKind, PixelScale
-from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
+from digitlens.commands.parts import write_part
+from digitlens.commands.tables import plain_table, wide_console
+from digitlens.errors import ModelError
 from digitlens.progress import note, work_bar
 
 if TYPE_CHECKING:
@@ -134,33 +136,18 @@ def _compare(contenders: list[Contender], tiles: Split, name: str) -> Comparison
 
 
 def _write(comparison: Comparison, tiles: Split, folder: Path) -> list[str]:
-    from digitlens import files
+    def draw() -> list[Path]:
+        from digitlens.visualization.comparison import draw_comparison, draw_disagreements
 
-    try:
-        files.write_json(folder / REPORT, comparison.as_dict())
-        return [REPORT, *_draw(comparison, tiles, folder)]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+        draw_comparison(comparison, folder / PICTURE)
+        draw_disagreements(comparison, tiles.tiles, folder / SHEET)
+        return [folder / PICTURE, folder / SHEET]
 
-
-def _draw(comparison: Comparison, tiles: Split, folder: Path) -> list[str]:
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.comparison import draw_comparison, draw_disagreements
-    except MissingExtraError as error:
-        note(f"no pictures: {error}")
-        return []
-    draw_comparison(comparison, folder / PICTURE)
-    draw_disagreements(comparison, tiles.tiles, folder / SHEET)
-    return [PICTURE, SHEET]
+    return write_part(folder / REPORT, comparison.as_dict(), draw)
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # one run is one line, however long its name
-        console = Console(highlight=False, markup=False, width=1000)
+    console = wide_console()
     console.print(f"{comparison.data}, {comparison.n:,} tiles")
     console.print()
     console.print(_runs(comparison))
@@ -175,7 +162,7 @@ def _print(comparison: Comparison) -> None:
 
 
 def _runs(comparison: Comparison) -> Table:
-    table = _table(
+    table = plain_table(
         *("run", "accuracy", "95 % interval", "wrong", "loss", "calibration error"),
         *("parameters", "KB", "training s"),
     )
@@ -199,7 +186,7 @@ def _runs(comparison: Comparison) -> Table:
 def _recipes(comparison: Comparison, differences: dict[str, list[object]]) -> Table:
     from digitlens.training.settings import shown
 
-    table = _table("recipe", *comparison.names)
+    table = plain_table("recipe", *comparison.names)
     for name, values in differences.items():
         table.add_row(name, *("-" if value is None else shown(value) for value in values))
     return table
@@ -209,7 +196,7 @@ def _pairs(comparison: Comparison) -> Table:
     several = len(comparison.pairs) > 1
     headings = ("pair", "only first right", "only second right", "both wrong", "difference")
     more = ("p by Holm",) if several else ()
-    table = _table(*headings, "95 % interval", "McNemar p", *more)
+    table = plain_table(*headings, "95 % interval", "McNemar p", *more)
     for pair in comparison.pairs:
         low, high = pair.interval
         table.add_row(
@@ -228,12 +215,3 @@ def _verdict(pair: Pair) -> str:
     if pair.p_holm < 0.05:
         return f"{better} is better than {worse} (p = {pair.p_holm:.2g})"
     return f"{pair.first} and {pair.second} cannot be told apart on these tiles"
-
-
-def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", header_style="dim")
-    return table

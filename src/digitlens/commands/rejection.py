@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digitlens.commands.parts import write_part
+from digitlens.commands.tables import plain_table
 from digitlens.errors import needs_extra
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _some(split: Split, most: int) -> Split:
 
 
 def _uncertainty(found: Rejection) -> Table:
-    table = _table("uncertainty", *found.uncertainty)
+    table = plain_table("uncertainty", *found.uncertainty)
     rows = {
         "tiles": ("n", "{:,}"),
         "wrong": ("error", "{:.3%}"),
@@ -191,7 +192,7 @@ def _uncertainty(found: Rejection) -> Table:
 
 def _scores(scores: Scores, best: str) -> Table:
     """AUROC, and in brackets the share taken for digits where 95 % of the digits are."""
-    table = _table("AUROC (taken for digits)", *(_marked(name, best) for name in scores))
+    table = plain_table("AUROC (taken for digits)", *(_marked(name, best) for name in scores))
     for name, first in next(iter(scores.values())).items():
         cells = (sets[name] for sets in scores.values())
         table.add_row(
@@ -205,17 +206,7 @@ def _marked(name: str, best: str) -> str:
 
 
 def _scaling(found: Rejection) -> Table:
-    table = _table("calibration, cross-fitted", "loss", "gain", "standard error")
+    table = plain_table("calibration, cross-fitted", "loss", "gain", "standard error")
     for name, score in found.scaling.items():
         table.add_row(name, f"{score.nll:.5f}", f"{score.gain:+.5f}", f"{score.error:.5f}")
-    return table
-
-
-def _table(first: str, *headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="right", header_style="dim")
     return table

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from digitlens.commands.tables import plain_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -22,7 +24,7 @@ def most_confused(report: Report) -> str:
 
 
 def _summary(report: Report) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column(style="bold")
     table.add_row("model", f"{report.model.name} ({report.model.sha256[:12]})")
     table.add_row("data", f"{report.data.name}, {report.n:,} tiles")
@@ -42,7 +44,7 @@ def _score(score: Score) -> str:
 
 
 def _classes(report: Report) -> Table:
-    table = _table("digit", "precision", "recall", "F1", "tiles")
+    table = plain_table("digit", "precision", "recall", "F1", "tiles", left=0)
     rows: list[tuple[Any, Any, int]] = [(row.digit, row, row.support) for row in report.classes]
     rows += [("macro", report.macro, report.n), ("weighted", report.weighted, report.n)]
     for name, row, support in rows:
@@ -54,20 +56,11 @@ def _classes(report: Report) -> Table:
 def _confusions(report: Report) -> Table:
     from rich.text import Text
 
-    table = _table("truth \\ read as", *(str(digit) for digit in range(10)))
+    table = plain_table("truth \\ read as", *(str(digit) for digit in range(10)), left=0)
     for truth, row in enumerate(report.confusion.tolist()):
         cells = [
             Text(str(count) if count else ".", "dim" if truth == read or not count else "red")
             for read, count in enumerate(row)
         ]
         table.add_row(str(truth), *cells)
-    return table
-
-
-def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(headings))
-    for heading in headings:
-        table.add_column(heading, justify="right", header_style="dim")
     return table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digitlens.commands.parts import write_part
+from digitlens.commands.tables import plain_table
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ def write_robustness(found: Robustness, split: Split, folder: Path) -> list[str]
 
 
 def _corruptions(found: Robustness) -> Table:
-    table = _table("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
+    table = plain_table(
+        "corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained"
+    )
     for row in (found.clean, *found.corruptions):
         table.add_row(row.name.replace("_", " "), *_numbers(row))
     table.add_row("mean", *_means(found.corruptions))
@@ -110,19 +113,9 @@ def _numbers(row: Condition) -> tuple[str, ...]:
 def _sweeps(found: Robustness) -> list[Table]:
     tables: list[Table] = []
     for curve in found.curves:
-        table = _table(curve.axis, "accuracy", "95 % interval")
+        table = plain_table(curve.axis, "accuracy", "95 % interval")
         for value, score in zip(curve.values, curve.scores, strict=True):
             low, high = score.interval
             table.add_row(f"{value:g}", f"{score.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
         tables.append(table)
     return tables
-
-
-def _table(first: str, *headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="right", header_style="dim")
-    return table

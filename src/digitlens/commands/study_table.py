@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digitlens.commands.tables import plain_table, wide_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -20,11 +22,7 @@ def print_study(result: StudyResult, best: Path) -> None:
         result: What was found.
         best: The file with the best recipe.
     """
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:  # a line of a table is one line, however many fields are searched
-        console = Console(highlight=False, markup=False, width=1000)
+    console = wide_console()
     if result.ranked:
         console.print(_table(result))
         console.print()
@@ -65,12 +63,8 @@ def _best(best: Trial, result: StudyResult) -> str:
 
 
 def _table(result: StudyResult) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     names = [one.name for one in result.space.dimensions]
-    for heading in ("trial", "accuracy", "loss", "seconds", *names):
-        table.add_column(heading, justify="right", header_style="dim")
+    table = plain_table("trial", "accuracy", "loss", "seconds", *names, left=0)
     for trial in result.ranked[:SHOWN]:
         loss = sum(trial.losses) / max(1, len(trial.losses))
         table.add_row(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digitlens.commands.curves import draw_run
+from digitlens.commands.patience import INTERRUPTED, use_patient_threads
 from digitlens.commands.train_pages import (
     page_data,
     page_makers,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from digitlens.training.train import Trained
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 def train(
@@ -114,10 +113,7 @@ def _train(
     resume: bool,
 ) -> tuple[dict[str, Any], str]:
     """The result of a training, and the line that tells it."""
-    # Threads that spin while they wait for each other are fastest on an idle machine and hopeless
-    # on a busy one: beside one other process an epoch took 43 s with the usual 300,000 turns and
-    # 6.5 s with 1,000; on an idle machine 2.3 s and 2.6 s. Read once, when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.device import choose_device
     from digitlens.data.mnist import load_mnist

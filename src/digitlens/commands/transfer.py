@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from digitlens.commands.parts import write_part
+from digitlens.commands.tables import plain_table
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _picture_names(data_sets: Sequence[str]) -> list[str]:
 
 
 def _scores(measured: Sequence[Measured]) -> Table:
-    table = _table("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
+    table = plain_table("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
     table.add_column("most confused", header_style="dim")
     for one in measured:
         framed, unframed = one.transfer.framed, one.transfer.unframed
@@ -131,19 +132,9 @@ def _share(accuracy: float, interval: tuple[float, float]) -> tuple[str, str]:
 
 
 def _recalls(measured: Sequence[Measured]) -> Table:
-    table = _table("recall, framed", *(str(digit) for digit in range(10)))
+    table = plain_table("recall, framed", *(str(digit) for digit in range(10)))
     for one in measured:
         rows = one.transfer.framed.classes
         cells = (f"{row.recall:.1%}" if row.support else "-" for row in rows)
         table.add_row(one.transfer.title, *cells)
-    return table
-
-
-def _table(first: str, *headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, justify="right", header_style="dim")
     return table

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.commands.patience import INTERRUPTED, use_patient_threads
 from digitlens.commands.study_table import chosen_text, print_study
 from digitlens.errors import DataError, MissingExtraError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
 DATABASE = "study.db"  # in the folder, where no other storage is named
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 def tune(
@@ -140,9 +139,7 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
 
 def _load_optuna() -> Callable[[Path], str]:
     """What tells the address of a folder's database, once all that a study needs is installed."""
-    # As for `digitlens train`: threads that spin are hopeless on a busy machine, and a study that
-    # several processes share makes one.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    use_patient_threads()  # a study that several processes share makes a machine busy
     with needs_extra("tune"):
         import_module("digitlens.training.tune")  # torch as well as Optuna
         from digitlens.training.study import local_storage

@@ -12,11 +12,11 @@ from torch.nn import functional
 from digitlens.data.mnist import Split, Tiles
 from digitlens.errors import ModelError
 from digitlens.model.classifier import Classifier
+from digitlens.model.network import CLASSES
 from digitlens.training.augment import augment
 from digitlens.training.recipe import Recipe
 
-CLASSES = 10
-NONE = 10  # the label of a tile that shows no digit
+NONE = CLASSES  # the label of a tile that shows no digit
 _POOL_SEED = 1  # of the tiles of no digit; a training with another seed sees them otherwise bent
 
 

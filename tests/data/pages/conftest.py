@@ -1,8 +1,5 @@
 """Hands to draw pages with that need neither the network nor MNIST."""
 
-from collections.abc import Iterator
-
-import cv2
 import numpy as np
 import pytest
 from PIL import ImageFont
@@ -11,15 +8,6 @@ from digitlens.data.mnist import Split
 from digitlens.data.pages.hands import EM, FontHand
 from digitlens.data.pages.pages import PageMaker
 from digitlens.data.pages.writers import Fonts, Writers
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Pages are small: threads that wait for each other cost more than they bring."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield
-    cv2.setNumThreads(before)
 
 
 @pytest.fixture(scope="session")

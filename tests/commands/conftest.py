@@ -1,0 +1,40 @@
+"""A classifier small enough to be written down, for commands that ask one."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+
+@pytest.fixture(scope="session")
+def graph() -> Callable[..., bytes]:
+    return _graph
+
+
+def _graph(blind: Sequence[int] = (), last: str = "Softmax") -> bytes:
+    """Reads a digit off a bright bar that stands further right for a larger digit, but for some."""
+    weights = np.zeros((28, 28, 10), np.float32)
+    for digit in set(range(10)) - set(blind):
+        weights[:, 2 * digit : 2 * digit + 2, digit] = 1 / 1000
+    constants = {"flat": np.array([-1, 784]), "weights": weights.reshape(784, 10)}
+    nodes = [
+        helper.make_node("Reshape", ["tiles", "flat"], ["pixels"]),
+        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["numbers", "weights"], ["sums"]),
+        helper.make_node(last, ["sums"], ["probabilities"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "bars",
+            [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
+            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
