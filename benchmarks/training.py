@@ -1,133 +1,153 @@
-"""How good and how fast are the recipes? Trains each with several seeds and writes a record.
+"""How long does it take to train a network for digits, beside the examples of PyTorch and Keras?
 
-    python benchmarks/training.py [--run standard:5] [--set FIELD=VALUE] [--out FOLDER]
+    python benchmarks/training.py [--seeds 30] [--no-peers] [--peer-epochs N] [--recipe fast]
+                                  [--set FIELD=VALUE] [--device cpu|auto] [--out FOLDER]
 
-Each seed is trained on its own split by writer, which also chooses the epoch; the exported graph
-is then scored once on the MNIST test set. Seconds are those of training, validation included;
-imports, loading and export are not counted. The machine should have nothing else to do.
+All in one run, in turn, in processes of their own with the same number of threads.
+
+- digitlens: the recipe with so many seeds. Each has its own split by writer, ends as its recipe
+  says, and sees the test set once. Seconds are those of everything that comes after the data is in
+  memory: augmentation, steps, validation, what is saved. Import, loading and export are not in
+  them; what a recipe compiles is stated apart. The schedule is made for its end, so the time until
+  99.0 % is that of the whole training.
+- PyTorch's basic MNIST example and Keras's ``mnist_convnet``, written anew from what their
+  documentation describes (``peer_pytorch.py``, ``peer_keras.py``), one seed each: their seconds
+  until an epoch ends with 99.0 % on the test set, the tests not counted. There they are stopped;
+  ``planned`` is what all epochs of the example would take at the same pace.
+- memory: the most that a process held in one training, libraries and data included.
+- images/s of other recipes in the middle of a training, and the share of the machine's peak that
+  their arithmetic is: multiply-adds of convolutions and dense layers, by two, by three for forward
+  and backward; the peak is a large matrix product in the same number format, in the same process.
+
+The machine should have nothing else to do.
 """
 
 import argparse
 import json
 import os
-import platform
-import statistics
-import sys
+import subprocess
 import tempfile
-from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `digitlens train` sets it
+import numpy as np
 
-import torch
-
-from digitlens import __version__, files
+from digitlens import files
 from digitlens.data.mnist import load_mnist
-from digitlens.evaluation.evaluate import evaluate
-from digitlens.model.bundle import Card
-from digitlens.model.classifier import Classifier
-from digitlens.model.network import count_parameters
-from digitlens.training.device import choose_device
-from digitlens.training.export import export
-from digitlens.training.recipes import load_recipe
-from digitlens.training.run import source_commit
-from digitlens.training.train import train
+from digitlens.progress import note
+from peer_process import UnavailableError, environment
+from provenance import provenance
+from serving import ENVIRONMENTS, KERAS
+from training_tables import figures, report, summary
 
-RECORDS = Path(__file__).parent / "records"
+Rows = list[dict[str, Any]]
+WORKER = Path(__file__).with_name("training_worker.py")
+AIM = 0.99  # accuracy on the test set
+EPOCHS = {"pytorch": 14, "keras": 15}  # as their documentation has it
+PACKAGES: dict[str, tuple[str, ...]] = {"pytorch": (), "keras": KERAS}
+RECIPES = ("fast", "standard", "best", "pages")
+PATIENCE = 1800.0  # seconds for one process
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def main() -> None:
+    options = _options()
+    record = provenance() | {"threads": options.threads, "aim": AIM, "recipe": options.recipe}
+    record |= measure(options)
+    record["summary"] = summary(record)
+    record["figures"] = figures(record)
+    text = report(record)
+    print(text, end="")
+    if options.out:
+        files.write_json(options.out / "training.json", record)
+        files.write_bytes(options.out / "training.md", text.encode())
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", action="append", help="recipe:seeds")
-    parser.add_argument("--set", action="append", dest="changes", help="FIELD=VALUE")
-    parser.add_argument("--out", type=Path, help="folder of the record")
-    options = parser.parse_args()
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    folder = options.out or RECORDS / f"{today}_training"
-    results: dict[str, Any] = {}
-    for run in options.run or ["standard:5", "fast:10"]:
-        name, _, seeds = run.partition(":")
-        rows = [_seed(name, options.changes or [], seed) for seed in range(int(seeds or 1))]
-        results[name] = {"rows": rows, **_summary(rows)}
-        files.write_json(folder / "training.json", _provenance(today) | {"recipes": results})
-    text = _table(today, results)
-    files.write_bytes(folder / "training.md", text.encode())
-    print(text)
+    parser.add_argument("--seeds", type=int, default=30, help="of digitlens")
+    parser.add_argument("--recipe", default="fast", help="of digitlens")
+    parser.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--peer-epochs", type=int, help="at most, instead of all that are planned")
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), help="for images/s")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", choices=("cpu", "auto"), default="cpu", help="auto: a GPU")
+    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
+    parser.add_argument("--out", type=Path, help="folder for training.json and training.md")
+    return parser.parse_args()
 
 
-def _seed(name: str, changes: list[str], seed: int) -> dict[str, Any]:
-    recipe = load_recipe(name, [*changes, f"seed={seed}"])
-    mnist = load_mnist()
-    training, validation = recipe.split(mnist.train)
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """What the processes said, and why some of them said nothing.
+
+    The seeds come in parts before, between and after the peers, so that a machine that gets slower
+    does so for all.
+    """
+    found: dict[str, Any] = {"parts": [], "peers": {}, "recipes": [], "missing": {}}
+    peers = list(EPOCHS) if options.peers else []
+    seeds = np.array_split(np.arange(options.seeds), len(peers) + 1)
     with tempfile.TemporaryDirectory() as folder:
-        trained = train(recipe, training, validation, Path(folder))
-        card = Card(name=name, version=__version__, sha256="", recipe=recipe.as_dict())
-        export(trained.network, card, validation, Path(folder) / "model")
-        classifier = Classifier(Path(folder) / "model")
-        report = evaluate(classifier.predict_proba, mnist.test)
-    assert report.without_label_errors is not None
-    row = {
-        "seed": seed,
-        "validation_accuracy": trained.history[trained.best_epoch - 1]["val_accuracy"],
-        "test_accuracy": report.accuracy,
-        "test_accuracy_without_label_errors": report.without_label_errors.accuracy,
-        "test_ece": report.ece,
-        "seconds": trained.seconds,
-        "epochs": len(trained.history),
-        "parameters": count_parameters(trained.network),
-    }
-    print(json.dumps(row), file=sys.stderr, flush=True)
-    return row
+        _write_arrays(Path(folder))
+        for part, peer in zip_longest(seeds, peers):
+            if len(part):
+                found["parts"].append(_seeds(part[0], part[-1] + 1, options, found["missing"]))
+            if peer:
+                found["peers"][peer] = _peer(peer, folder, options, found["missing"])
+    for name in options.recipes:
+        found["recipes"] += _attempt(name, ["recipes", "--recipe", name], options, found["missing"])
+    return found
 
 
-def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = ("validation_accuracy", "test_accuracy", "test_accuracy_without_label_errors", "seconds")
-    return {
-        key: {
-            "mean": statistics.mean(row[key] for row in rows),
-            "sd": statistics.stdev(row[key] for row in rows) if len(rows) > 1 else None,
-        }
-        for key in keys
-    }
+def _write_arrays(folder: Path) -> None:
+    """MNIST as arrays, for processes that have no digitlens."""
+    mnist = load_mnist()
+    for part, split in (("train", mnist.train), ("test", mnist.test)):
+        np.save(folder / f"{part}_tiles.npy", split.tiles)
+        np.save(folder / f"{part}_labels.npy", split.labels)
 
 
-def _table(today: str, results: dict[str, Any]) -> str:
-    lines = [
-        f"Recipes on {today}, {choose_device().reason}, torch {torch.__version__}.",
-        "",
-        "| recipe | seeds | parameters | test accuracy | without label errors | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        cells = [
-            _pair(result["test_accuracy"], 100, 3, " %"),
-            _pair(result["test_accuracy_without_label_errors"], 100, 3, " %"),
-            _pair(result["seconds"], 1, 1, ""),
-        ]
-        rows = result["rows"]
-        lines.append(
-            f"| `{name}` | {len(rows)} | {rows[0]['parameters']:,} | {' | '.join(cells)} |"
+def _seeds(first: int, beyond: int, options: argparse.Namespace, missing: dict[str, str]) -> Rows:
+    changes = [word for change in options.changes for word in ("--set", change)]
+    wanted = ["digitlens", "--recipe", options.recipe, "--seeds", f"{first}:{beyond}", *changes]
+    return _attempt("digitlens", wanted, options, missing)
+
+
+def _peer(name: str, data: str, options: argparse.Namespace, missing: dict[str, str]) -> Rows:
+    epochs = options.peer_epochs or EPOCHS[name]
+    wanted = [name, "--data", data, "--epochs", str(epochs), "--until", str(AIM)]
+    return _attempt(name, wanted, options, missing)
+
+
+def _attempt(
+    who: str, wanted: list[str], options: argparse.Namespace, missing: dict[str, str]
+) -> Rows:
+    """The rows of a process; none, and the reason in ``missing``, if it fails."""
+    note(f"training: {' '.join(wanted)}")
+    try:
+        python = environment(PACKAGES.get(who, ()), options.environments)
+        return _run([python, str(WORKER), *wanted], options.threads, options.device)
+    except UnavailableError as reason:
+        missing[who] = str(reason)
+        note(f"{who}: {reason}")
+        return []
+
+
+def _run(command: list[str], threads: int, device: str) -> Rows:
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    alone = {**os.environ, **dict.fromkeys(THREADS, str(threads)), **hidden}
+    command = [*command, "--threads", str(threads)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=alone, timeout=PATIENCE
         )
-    return "\n".join(lines) + "\n"
-
-
-def _pair(value: dict[str, float | None], factor: float, digits: int, unit: str) -> str:
-    mean = (value["mean"] or 0) * factor
-    sd = f" ± {value['sd'] * factor:.{digits}f}" if value["sd"] is not None else ""
-    return f"{mean:.{digits}f}{sd}{unit}"
-
-
-def _provenance(today: str) -> dict[str, Any]:
-    return {
-        "date": today,
-        "commit": source_commit(),
-        "device": choose_device().reason,
-        "machine": platform.platform(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "digitlens": __version__,
-    }
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"took longer than {PATIENCE:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"ended with exit code {done.returncode}"]
+        raise UnavailableError(said[-1])
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 if __name__ == "__main__":
