@@ -23,7 +23,7 @@ from digitlens.files import sha256
 from digitlens.model.bundle import Card, write_bundle
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose, fitted
-from digitlens.recognition.reader import Examination, Sight
+from digitlens.recognition.sight import Examination, Sight
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"

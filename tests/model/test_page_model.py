@@ -39,7 +39,7 @@ def shipped():
 @pytest.fixture
 def recorder(monkeypatch, shipped):
     recorder = Recorder([0.9, 0.5, 0.0301, 0.0299])
-    monkeypatch.setattr(shipped, "_session", recorder)
+    monkeypatch.setattr(shipped, "_session", lambda: recorder)
     return recorder
 
 
@@ -160,8 +160,8 @@ def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
     return model.SerializeToString()
 
 
-def saved(path, graph):
-    write_bundle(path, Card(name="other", version="0", sha256=files.sha256(graph)), graph)
+def saved(path, graph, **more):
+    write_bundle(path, Card("other", "0", files.sha256(graph), **more), graph)
     return path
 
 
@@ -203,3 +203,24 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(page_graph())
     with pytest.raises(ModelError, match="was changed"):
         PageModel(tmp_path)
+
+
+def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_look(tmp_path):
+    with pytest.raises(ModelError, match="no model"):
+        PageModel(tmp_path / "none", lazily=True)
+    with pytest.raises(ModelError, match="is not a page reader"):
+        PageModel("default", lazily=True)
+    model = PageModel(saved(tmp_path, b"no graph", crops_sha256="1"), lazily=True)
+    assert model.card.name == "other"
+    for _ in range(2):
+        with pytest.raises(ModelError, match="onnxruntime can load"):
+            model.look(picture(40, 50))
+    (tmp_path / "model.onnx").write_bytes(page_graph())
+    with pytest.raises(ModelError, match="was changed"):
+        PageModel(tmp_path, lazily=True)
+
+
+def test_a_lazy_reader_says_the_same(shipped):
+    lazy = PageModel(PAGES, threads=1, lazily=True)
+    shown = picture(90, 120)
+    assert np.array_equal(lazy.look(shown).heat, shipped.look(shown).heat)

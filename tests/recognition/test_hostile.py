@@ -166,7 +166,7 @@ def blurred(noise, reach):
 
 def test_next_to_nothing_is_stated_as_sure_on_noise(reader):
     pages = [np.clip(page, 0, 255).astype(np.uint8) for page in noise_pages()]
-    readings = reader.read_many(pages)
+    readings = list(reader.read_many(pages))
     assert all(is_whole(reading) for reading in readings)
     stated = [any(digit.status == "digit" for digit in reading.digits) for reading in readings]
     assert np.mean(stated) <= MOST_SURE

@@ -2,6 +2,7 @@ import csv
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice, repeat
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 import digitlens
 from digitlens.errors import ImageError, ModelError
+from digitlens.model import page_model
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
@@ -172,18 +174,75 @@ def test_all_kinds_of_sources_are_read(reader, page, tmp_path):
         assert reader.read(source).text == "4075"
 
 
-def test_many_are_read_as_one_by_one(reader, page):
-    pages = [page, np.full((30, 40), 255, np.uint8), 255 - page]
-    assert reader.read_many(pages) == [reader.read(one) for one in pages]
-    assert reader.read_many(iter(pages[:1])) == reader.read_many(pages[:1])
-    assert reader.read_many([]) == []
+@pytest.mark.parametrize("workers", [1, 3, None])
+def test_many_are_read_as_one_by_one(reader, page, workers):
+    pages = [page, np.full((30, 40), 255, np.uint8), 255 - page, page[:, :110]] * 3
+    readings = [reader.read(one, expect="4") for one in pages]
+    assert list(reader.read_many(pages, expect="4", workers=workers)) == readings
+    assert list(reader.read_many(iter(pages[:1]), expect="4", workers=workers)) == readings[:1]
+    assert list(reader.read_many([], workers=workers)) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_is_read_as_far_as_it_is_asked_for(reader, page, workers):
+    readings = reader.read_many(repeat(page), workers=workers)
+    assert [reading.text for reading in islice(readings, 3)] == ["4075"] * 3
+    readings.close()
+    assert list(readings) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_unreadable_picture_is_named_in_its_place(reader, page, workers):
+    named = []
+    pictures = [page, b"not a picture", page, b""]
+    readings = reader.read_many(
+        pictures, workers=workers, on_error=lambda *what: named.append(what)
+    )
+    assert [reading and reading.text for reading in readings] == ["4075", None, "4075", None]
+    assert [picture for picture, _ in named] == [b"not a picture", b""]
+    assert ["not a picture" in str(named[0][1]), "is empty" in str(named[1][1])] == [True] * 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_that_its_error_comes_after_the_readings_before_it(reader, page, workers):
+    readings = reader.read_many([page, page, b"not a picture", page], workers=workers)
+    assert [next(readings).text for _ in range(2)] == ["4075"] * 2
+    with pytest.raises(ImageError, match="not a picture"):
+        next(readings)
+
+
+def test_a_mistake_in_code_is_no_unreadable_picture(reader):
+    with pytest.raises(TypeError, match="expected a path"):
+        list(reader.read_many([None], on_error=lambda *_: None))
+
+
+def test_what_is_asked_of_many_is_checked_before_the_first(reader):
+    with pytest.raises(ValueError, match="expected a number of digits"):
+        reader.read_many([], expect="many")
+    with pytest.raises(ValueError, match="at least one worker, found 0"):
+        reader.read_many([], workers=0)
+
+
+def test_the_page_network_is_loaded_by_the_first_picture_that_needs_it(write, page, monkeypatch):
+    opened = []
+    open_session = page_model.open_session
+    monkeypatch.setattr(
+        page_model, "open_session", lambda *a, **k: opened.append(a) or open_session(*a, **k)
+    )
+    lazy = DigitReader(threads=1)
+    drawn = (255 * (1 - write("407"))).astype(np.uint8)
+    assert lazy.read(drawn).text == "407"
+    assert not opened
+    shades = [shaded(page)] * 4
+    assert {reading.text for reading in lazy.read_many(shades, workers=4)} == {"4075"}
+    assert len(opened) == 1
 
 
 def test_what_is_no_picture_is_refused(reader, page, tmp_path):
     with pytest.raises(ImageError, match="no such file"):
         reader.read(tmp_path / "none.png")
     with pytest.raises(ImageError, match="not a picture"):
-        reader.read_many([page, b"not a picture"])
+        reader.read(b"not a picture")
 
 
 def test_what_is_no_model_is_refused(tmp_path):

@@ -15,7 +15,8 @@ from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.model.bundle import Card
-from digitlens.recognition.reader import DigitReader, Examination
+from digitlens.recognition.reader import DigitReader
+from digitlens.recognition.sight import Examination
 from digitlens.results import Box, Digit, Reading
 from digitlens.serving.app import create_app
 from digitlens.serving.service import assemble

@@ -9,7 +9,7 @@ from digitlens.model.page_model import Look
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose
 from digitlens.recognition.looks import Glance
-from digitlens.recognition.reader import Examination, Sight
+from digitlens.recognition.sight import Examination, Sight
 from digitlens.recognition.turns import turned_back
 from digitlens.results import Reading
 from digitlens.visualization.explain import write_explanation

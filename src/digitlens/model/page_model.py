@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import Card, load_bundle
+from digitlens.model.bundle import Bundle, Card, load_bundle
 from digitlens.model.classifier import open_session
+from digitlens.model.lazily import Lazily
 
 PAGES = "pages"  # name of the shipped page reader
 STEP = 32  # pixels; sides of what the graph takes are multiples of it
@@ -42,33 +44,48 @@ class Look:
 
 
 class PageModel:
-    """Pictures in, looks out; loaded once, safe to use from several threads."""
+    """Pictures in, looks out; loaded once, safe to use from several threads.
+
+    Attributes:
+        card: The page reader's card.
+    """
 
     card: Card
 
-    def __init__(self, model: str | Path = PAGES, *, threads: int = 0) -> None:
+    def __init__(
+        self, model: str | Path = PAGES, *, threads: int = 0, lazily: bool = False
+    ) -> None:
         """Loads a page reader.
 
         Args:
             model: Name of a shipped page reader, a model folder, or a run folder.
             threads: Threads for one look; 0 takes one per core.
+            lazily: Card and hash are checked now, and that it is a page reader by its card; the
+                graph is opened by the first look. That is half of the time that all models of a
+                reader need to load, and plain drawings can do without.
 
         Raises:
             ModelError: The model is missing, damaged, of a newer format, or no page reader.
         """
         bundle = load_bundle(model)
         self.card = bundle.card
-        self._session = open_session(bundle.graph, name=str(bundle.folder), threads=threads)
-        _check_contract(self._session, str(bundle.folder))
+        if lazily and not self.card.crops_sha256:
+            raise _no_page_reader(str(bundle.folder))
+        self._session = Lazily(partial(_open, bundle, threads))
+        if not lazily:
+            self._session()
 
     def look(self, picture: Pixels) -> Look:
         """Looks at a picture once, at the size that it has.
 
         Args:
             picture: uint8[H, W, 3].
+
+        Raises:
+            ModelError: The graph was not opened yet, and it is none that can be.
         """
         height, width = picture.shape[:2]
-        score, probabilities, boxes, heat = self._session.run(None, {"page": _framed(picture)})
+        score, probabilities, boxes, heat = self._session().run(None, {"page": _framed(picture)})
         count = int(np.searchsorted(-score, -FAINTEST))
         cells = heat[: -(-height // 4), : -(-width // 4)]
         return Look(score[:count], probabilities[:count], boxes[:count], cells, (height, width))
@@ -82,8 +99,15 @@ def _framed(picture: Pixels) -> Pixels:
     return np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge")
 
 
-def _check_contract(session: Any, name: str) -> None:
+def _open(bundle: Bundle, threads: int) -> Any:
+    name = str(bundle.folder)
+    session = open_session(bundle.graph, name=name, threads=threads)
     entries = [(entry.name, entry.type) for entry in session.get_inputs()]
     exits = [exit_.name for exit_ in session.get_outputs()]
     if entries != [("page", "tensor(uint8)")] or exits != ["score", "probabilities", "box", "heat"]:
-        raise ModelError(f"{name}: is not a page reader: train one with the recipe pages")
+        raise _no_page_reader(name)
+    return session
+
+
+def _no_page_reader(name: str) -> ModelError:
+    return ModelError(f"{name}: is not a page reader: train one with the recipe pages")

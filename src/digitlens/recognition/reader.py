@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import overload
 
 from digitlens.data.images import Page, Source, load_image
-from digitlens.data.windows import Windows
-from digitlens.evaluation.votes import Votes
+from digitlens.errors import DigitlensError
 from digitlens.model.bundle import DEFAULT
 from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
@@ -23,8 +22,10 @@ from digitlens.recognition.candidates import Candidates, without_doubles
 from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.confidence import Confidence
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.looks import Glance, look_around
+from digitlens.recognition.looks import look_around
 from digitlens.recognition.plain import isolated_strokes
+from digitlens.recognition.sight import Examination, Sight
+from digitlens.recognition.stream import in_order
 from digitlens.recognition.turns import best_turn, turned_back, turned_page
 from digitlens.recognition.voters import cast_two_votes, cast_votes
 from digitlens.results import Reading
@@ -39,62 +40,11 @@ HOPELESS = 0.1
 _WIDE = 1.2  # times the height
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What was seen on a page, before it is judged.
-
-    Attributes:
-        glances: The looks at it; none at a plain drawing whose every stroke is a digit.
-        candidates: Places that may hold a digit, with what the page network makes of them.
-        windows: uint8[N, 56, 56, 3]; each candidate as the crop network saw it.
-        votes: What the page network, the crop network and the classifier make of them.
-        probabilities: float32[N, 10]; of all votes.
-        confidence: float32[N]; calibrated.
-    """
-
-    glances: list[Glance]
-    candidates: Candidates
-    windows: Windows
-    votes: Votes
-    probabilities: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-
-    @property
-    def lowest(self) -> float:
-        """Height of the lowest candidate, in page pixels; at least one candidate."""
-        boxes = self.candidates.boxes
-        return float((boxes[:, 3] - boxes[:, 1]).min())
-
-    @property
-    def evidence(self) -> float:
-        """How much speaks for digits: the squares of all confidences above one half."""
-        return float((self.confidence[self.confidence > 0.5] ** 2).sum())
-
-
-@dataclass(frozen=True)
-class Examination:
-    """A reading and all that led to it.
-
-    Attributes:
-        page: uint8[H, W] or uint8[H, W, 3]; upright.
-        turn: Quarter turns, counter-clockwise, after which the page was read.
-        sight: What was seen on the turned page.
-        reading: The answer, in coordinates of the page.
-    """
-
-    page: Page
-    turn: int
-    sight: Sight
-    reading: Reading
-
-    @property
-    def turned(self) -> Page:
-        """The page as it was read: after the turn."""
-        return turned_page(self.page, self.turn)
-
-
 class DigitReader:
-    """Pictures in, readings out; loads its models once, safe to use from several threads."""
+    """Pictures in, readings out; loads its models once, safe to use from several threads.
+
+    The page network is checked at once and loaded by the first picture that is no plain drawing.
+    """
 
     def __init__(
         self,
@@ -121,7 +71,7 @@ class DigitReader:
         """
         model, pages = roles(model, pages)
         self.classifier = Classifier(model, threads=threads)
-        self.finder = PageModel(pages, threads=threads)
+        self.finder = PageModel(pages, threads=threads, lazily=True)
         self.crops = CropModel(pages, threads=threads)
         self.confidence = Confidence.of(self.finder.card)
         self.plainly = Confidence.of(self.finder.card, "plain")
@@ -161,15 +111,57 @@ class DigitReader:
         """
         return self.examine(image, expect=expect).reading
 
+    @overload
     def read_many(
-        self, images: Iterable[Source], *, expect: str | Pattern | None = None
-    ) -> list[Reading]:
-        """Reads several pictures, one after the other.
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        on_error: None = None,
+    ) -> Iterator[Reading]: ...
+    @overload
+    def read_many(
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        on_error: Callable[[Source, DigitlensError], object],
+    ) -> Iterator[Reading | None]: ...
+    def read_many(
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        on_error: Callable[[Source, DigitlensError], object] | None = None,
+    ) -> Iterator[Reading | None]:
+        """Reads a stream of pictures of any length: several at once, readings in its order.
+
+        A few pictures are decoded and read ahead of the reading that is asked for, see
+        ``stream.in_order``; memory does not grow with the stream. To stop early, close the iterator
+        or leave the loop.
+
+        Args:
+            images: Pictures, see ``load_image``. Paths or bytes are decoded when their turn comes.
+            expect: As in ``read``.
+            workers: Pictures that are read at once, each in a thread; None takes one a core. With
+                one, there are no threads, and nothing is read ahead.
+            on_error: Called with a picture that cannot be read, and why, when its turn comes; None
+                stands in place of its reading, and the others follow. Without it the error is
+                raised there.
+
+        Yields:
+            A reading for each picture.
 
         Raises:
-            ImageError: One of the pictures cannot be decoded.
+            ImageError: A picture cannot be decoded; those before it have been read.
+            ValueError: ``expect`` is no such pattern, or ``workers`` is less than one.
         """
-        return [self.read(image, expect=expect) for image in images]
+        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        done = in_order(partial(self.read, expect=pattern), images, workers)
+        return _readings(done, on_error)
 
     def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
         """Reads one picture and keeps what led to the answer; see ``read``."""
@@ -241,6 +233,20 @@ class DigitReader:
         found = Candidates(votes.existence, votes.names[:, 0], boxes, boxes[:, 3] - boxes[:, 1])
         confidence = self.plainly.values(votes, probabilities)
         return Sight([], found, cut, votes, probabilities, confidence)
+
+
+def _readings(
+    done: Generator[tuple[Source, Future[Reading]]],
+    on_error: Callable[[Source, DigitlensError], object] | None,
+) -> Iterator[Reading | None]:
+    with closing(done):
+        for image, future in done:
+            error = future.exception()
+            if on_error and isinstance(error, DigitlensError):
+                on_error(image, error)
+                yield None
+            else:
+                yield future.result()
 
 
 def _is_settled(drawn: Sight) -> bool:

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Request, Response
 from digitlens.data.documents import Document, open_document
 from digitlens.model.bundle import Card
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.reader import DigitReader, Examination
+from digitlens.recognition.reader import DigitReader
+from digitlens.recognition.sight import Examination
 from digitlens.recognition.turns import turned_on
 from digitlens.recognition.voters import tiles_of
 from digitlens.results import Reading

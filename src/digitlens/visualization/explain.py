@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from digitlens.recognition.looks import Glance
-    from digitlens.recognition.reader import Examination
+    from digitlens.recognition.sight import Examination
 
 _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # candidates with a label, the first: more would hide the picture
