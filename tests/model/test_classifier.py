@@ -1,13 +1,17 @@
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.model.bundle import Card, write_bundle
-from digitlens.model.classifier import BATCH, Classifier, check_tiles, open_session
+from digitlens.model.classifier import BATCH, WORTH, Classifier, check_tiles
+from digitlens.model.session import Team
 
 
 @pytest.fixture
@@ -30,6 +34,55 @@ def test_batches_change_nothing(classifier, draw_bars):
     assert np.array_equal(found[-1:], classifier.predict_proba(draw_bars(digits[-1:])))
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped classifier, alone and in a team of three."""
+    return Classifier(threads=1), Classifier(threads=3)
+
+
+@given(
+    count=st.sampled_from([0, 1, 2, 3, BATCH - 1, BATCH, BATCH + 1]) | st.integers(0, 20),
+    pace=st.floats(1e-6, WORTH),
+)
+def test_however_a_batch_is_split_the_answers_are_the_same(shipped, count, pace):
+    alone, team = shipped
+    team._pace = pace  # what the machine seems to take for a tile decides how many threads work
+    tiles = np.random.default_rng(count).integers(0, 256, (count, 28, 28), np.uint8)
+    whole = alone._session.run(["probabilities"], {"tiles": tiles})[0]
+    assert np.array_equal(team.predict_proba(tiles), whole)
+    assert np.array_equal(alone.predict_proba(tiles), whole)
+
+
+@given(count=st.integers(0, 10_000), threads=st.integers(1, 64), pace=st.floats(1e-6, WORTH))
+def test_pieces_cover_the_batch_once_and_none_is_empty_or_large(shipped, count, threads, pace):
+    classifier = copy.copy(shipped[0])
+    classifier._team, classifier._pace = Team(threads), pace
+    bounds = classifier._split(count)
+    sizes = np.diff(bounds)
+    assert (bounds[0], bounds[-1]) == (0, count)
+    assert (sizes <= BATCH).all()
+    assert count == 0 or (sizes > 0).all()
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_tile_that_is_quick_wakes_nobody_and_a_slow_one_does(classifier):
+    classifier._team.size = 2
+    classifier._pace = WORTH / 10
+    assert classifier._split(19) == [0, 19]
+    assert classifier._split(20) == [0, 10, 20]
+    classifier._pace = WORTH
+    assert classifier._split(2) == [0, 1, 2]
+    assert classifier._split(1) == [0, 1]
+
+
+def test_how_long_a_tile_takes_is_learned_from_calls(classifier, draw_bars):
+    classifier.predict_proba(draw_bars([])[:0].reshape(0, 28, 28))
+    assert classifier._pace == WORTH
+    for _ in range(5):
+        classifier.predict_proba(draw_bars(range(10)))
+    assert 0 < classifier._pace < WORTH
+
+
 def test_no_tiles_give_no_rows(classifier):
     found = classifier.predict_proba(np.zeros((0, 28, 28), np.uint8))
     assert found.shape == (0, 10)
@@ -41,10 +94,15 @@ def test_a_view_that_is_not_contiguous_is_read_as_what_it_shows(classifier, draw
     assert classifier.predict_proba(wide[:, :, ::2]).argmax(axis=1).tolist() == [3, 8]
 
 
-def test_several_threads_may_use_one_classifier(classifier, draw_bars):
+@pytest.mark.parametrize("count", [1, 3 * BATCH])
+def test_several_threads_may_use_one_classifier(folder, draw_bars, count):
+    classifier = Classifier(folder, threads=3)
+
+    def ask(digit):
+        return set(classifier.predict_proba(draw_bars([digit] * count)).argmax(axis=1).tolist())
+
     with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda d: classifier.predict_proba(draw_bars([d])).argmax(), range(10))
-    assert list(answers) == list(range(10))
+        assert list(pool.map(ask, range(10), timeout=60)) == [{digit} for digit in range(10)]
 
 
 def test_who_it_is(classifier, folder):
@@ -94,8 +152,3 @@ def test_a_graph_that_breaks_the_contract_is_refused_when_loaded(folder, bar_gra
     write_bundle(folder, replace(card), graph)
     with pytest.raises(ModelError, match=r"expected a graph from tiles uint8\[N, 28, 28\]"):
         Classifier(folder)
-
-
-def test_a_file_can_be_opened_too(folder):
-    session = open_session(folder / "model.onnx", name="bars")
-    assert session.get_inputs()[0].name == "tiles"

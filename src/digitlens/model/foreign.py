@@ -21,9 +21,8 @@ from digitlens.model.classifier import (
     Probabilities,
     Tiles,
     check_tiles,
-    first_line,
-    open_session,
 )
+from digitlens.model.session import first_line, open_session
 
 Pixels = Literal["unit", "byte", "mnist"]
 Outputs = Literal["probabilities", "logits"]

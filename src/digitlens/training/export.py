@@ -21,9 +21,9 @@ from digitlens import files
 from digitlens.data.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
-from digitlens.model.classifier import open_session
 from digitlens.model.committee import Committee
 from digitlens.model.network import CLASSES, DigitNetwork, predict_logits
+from digitlens.model.session import open_session
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
 
