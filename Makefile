@@ -13,7 +13,7 @@ help:
 	@echo "make test    run all tests, also those of a core install without torch"
 	@echo "make check   lint, format and types"
 	@echo "make format  mend what lint and format can mend"
-	@echo "make bench   measure; writes benchmarks/records/"
+	@echo "make bench   measure all speeds in a quarter of an hour; writes benchmarks/records/"
 	@echo "make clean   remove environments and results"
 
 $(BIN)/python:
@@ -59,8 +59,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/footprint.py
+	$(BIN)/python benchmarks/speed.py
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist demo

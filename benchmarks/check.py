@@ -1,0 +1,185 @@
+"""What got slower or faster between two records of speed, beyond noise?
+
+    python benchmarks/check.py OLD NEW [--json] [--anyway]
+
+OLD and NEW are folders that ``benchmarks/speed.py`` wrote, or the speed.json in them. A difference
+counts if it is beyond both
+
+- three standard errors of the difference: by chance, one figure in 370 that did not change looks
+  changed then (at two it were one in 22, and a record has dozens). The standard error of a mean is
+  sd/sqrt(n); for a median, spread is the interquartile range, and IQR/sqrt(n) is 8 % more than the
+  standard error of the median of a normal distribution, so one formula serves both;
+- and 5 %: the spread within a run says nothing of what differs between two runs (clock, memory
+  layout, neighbours on the host), and less is not worth a hunt. Shares in % that have a spread,
+  such as accuracy, do not depend on the machine and need no such margin.
+
+A figure that was measured once has no standard error; it counts beyond 20 %. The figures of peers
+are shown, and never counted: what happens to them is not ours. A figure that is no longer measured
+counts, because nobody can say that it did not get slower.
+
+Times on another processor, or with other cores or threads, say nothing: they are refused, unless
+asked for with --anyway. Exit code 1 if something got worse, 2 if the records do not compare.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from speed_record import Figure, Record, RecordError, load_record
+
+STANDARD_ERRORS = 3.0
+LEAST, LEAST_ALONE = 0.05, 0.2  # of the old value
+BUSY = 0.5  # mean number of processes before the run
+WORSE, BETTER, SAME, GONE, NEW = "worse", "better", "same", "gone", "new"
+MACHINE = ("processor", "cores", "threads")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure in two records.
+
+    Attributes:
+        old: None if it is new.
+        new: None if it is gone.
+        share: By how much it changed, of the old value; None where that cannot be said.
+        noise: What the change had to be beyond, of the old value.
+        peer: Whether it is a peer's, which is never counted.
+    """
+
+    name: str
+    unit: str
+    old: float | None
+    new: float | None
+    share: float | None
+    noise: float | None
+    verdict: str
+    peer: bool
+
+    @property
+    def counts(self) -> bool:
+        return not self.peer and self.verdict in {WORSE, GONE}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("--json", action="store_true", help="instead of a table")
+    parser.add_argument("--anyway", action="store_true", help="though the machines differ")
+    options = parser.parse_args()
+    try:
+        old, new = load_record(options.old), load_record(options.new)
+    except RecordError as error:
+        print(error, file=sys.stderr)
+        return 2
+    differ = differences(old, new)
+    for line in [*differ, *warnings(old, new)]:
+        print(line, file=sys.stderr)
+    if differ and not options.anyway:
+        print("not compared: measure both on one machine, or add --anyway", file=sys.stderr)
+        return 2
+    changes = compare(old, new)
+    print(as_json(changes) if options.json else table(changes), end="")
+    return int(any(change.counts for change in changes))
+
+
+def differences(old: Record, new: Record) -> list[str]:
+    """Why times of the two records say nothing beside each other."""
+    return [
+        f"{key}: {old.about.get(key)!r} in the old record, {new.about.get(key)!r} in the new one"
+        for key in MACHINE
+        if old.about.get(key) != new.about.get(key)
+    ]
+
+
+def warnings(old: Record, new: Record) -> list[str]:
+    """What else to keep in mind: a machine that was not idle, other versions of libraries."""
+    found = [
+        f"the machine was busy before the {name} record: load {record.about['load']}"
+        for name, record in (("old", old), ("new", new))
+        if record.about.get("load", 0) > BUSY
+    ]
+    versions = [record.about.get("versions", {}) for record in (old, new)]
+    return found + [
+        f"{name}: {versions[0].get(name)} in the old record, {versions[1].get(name)} in the new one"
+        for name in sorted({*versions[0], *versions[1]})
+        if versions[0].get(name) != versions[1].get(name)
+    ]
+
+
+def compare(old: Record, new: Record) -> list[Change]:
+    """Each figure of either record, in the order of the old one; with another unit it is another."""
+    befores = {(name, figure.unit): figure for name, figure in old.figures.items()}
+    afters = {(name, figure.unit): figure for name, figure in new.figures.items()}
+    keys = [*befores, *(key for key in afters if key not in befores)]
+    return [judge(befores.get(key), afters.get(key)) for key in keys]
+
+
+def judge(old: Figure | None, new: Figure | None) -> Change:
+    """What became of a figure, of which at least one is given; both are in the same unit."""
+    known = new or old
+    assert known is not None
+    values = (old and old.value, new and new.value)
+    if old is None or new is None:
+        verdict = NEW if old is None else GONE
+        return Change(known.name, known.unit, *values, None, None, verdict, known.peer)
+    difference = new.value - old.value
+    scale = abs(old.value) or 1.0  # nothing is a share of 0; such a change is taken as it is
+    share, noise = difference / scale, noise_of(old, new) / scale
+    verdict = SAME
+    if abs(share) > noise:
+        verdict = BETTER if (share > 0) == (new.better == "higher") else WORSE
+    return Change(known.name, known.unit, *values, share, noise, verdict, known.peer)
+
+
+def noise_of(old: Figure, new: Figure) -> float:
+    """What a change must be beyond to count, in the unit of the figure."""
+    errors = old.standard_error, new.standard_error
+    if errors[0] is None or errors[1] is None:
+        return LEAST_ALONE * abs(old.value)
+    chance = STANDARD_ERRORS * math.hypot(*errors)
+    return chance if new.unit == "%" else max(chance, LEAST * abs(old.value))
+
+
+def as_json(changes: Sequence[Change]) -> str:
+    found = {
+        "worse": sum(change.counts for change in changes),
+        "changes": [asdict(change) for change in changes],
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def table(changes: Sequence[Change]) -> str:
+    """What changed first, the worst on top; then, in one line, how many did not."""
+    order = [WORSE, GONE, BETTER, NEW]
+    shown = [change for change in changes if change.verdict != SAME]
+    shown.sort(key=lambda change: (change.peer, order.index(change.verdict), -_size(change)))
+    lines = ["| figure | old | new | change | noise | verdict |", "|---|---|---|---|---|---|"]
+    lines += [_line(change) for change in shown]
+    same = len(changes) - len(shown)
+    counted = sum(change.counts for change in changes)
+    return "\n".join([*(lines if shown else []), "", f"{same} figures are the same; "]).lstrip() + (
+        f"{counted} got worse or are gone\n"
+    )
+
+
+def _size(change: Change) -> float:
+    return abs(change.share or 0.0)
+
+
+def _line(change: Change) -> str:
+    old, new = (
+        "" if value is None else f"{value:,.4g} {change.unit}" for value in (change.old, change.new)
+    )
+    share = "" if change.share is None else f"{100 * change.share:+.1f} %"
+    noise = "" if change.noise is None else f"{100 * change.noise:.1f} %"
+    whose = " (peer)" if change.peer else ""
+    return f"| {change.name} | {old} | {new} | {share} | {noise} | {change.verdict}{whose} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""A record of speed as tables for people, and its ratios to peers as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from digitlens.visualization.style import BLUE, INK, SOFT, canvas, headline
+from speed_record import Figure
+
+SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
+# What the README shows: what it is called, the figure, and beside it ratios to peers.
+SUMMARY = (
+    (
+        "training, recipe `fast`",
+        "training.seconds",
+        {
+            "PyTorch's example": "training.pytorch.ratio",
+            "Keras's example": "training.keras.ratio",
+        },
+    ),
+    ("its accuracy on the test set", "training.accuracy", {}),
+)
+
+
+def summary(about: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The README's table in Markdown; what was not measured says so."""
+    named = {figure.name: figure for figure in figures}
+    lines = [
+        _head(about),
+        "",
+        "| what | digitlens | times as long |",
+        "|---|---|---|",
+        *(_summary_line(named, *row) for row in SUMMARY),
+        "",
+        SPREAD,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _summary_line(named: Mapping[str, Figure], what: str, name: str, peers: dict[str, str]) -> str:
+    beside = [
+        f"{peer} {number(named[ratio].value)}" for peer, ratio in peers.items() if ratio in named
+    ]
+    value = measured(named[name]) if name in named else "not measured"
+    return f"| {what} | {value} | {', '.join(beside)} |"
+
+
+def everything(about: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """Every figure, by benchmark, and how long each took."""
+    lines = [_head(about), ""]
+    for name, seconds in about["seconds"].items():
+        reason = about["failed"].get(name)
+        lines.append(f"- {name}: {f'failed, {reason}' if reason else f'{seconds:.0f} s'}")
+    lines += ["", "| figure | value | n | better |", "|---|---|---|---|"]
+    lines += [
+        f"| {figure.name} | {measured(figure)} | {figure.n} | {figure.better} |"
+        for figure in figures
+    ]
+    lines += ["", SPREAD]
+    return "\n".join(lines) + "\n"
+
+
+def _head(about: Mapping[str, Any]) -> str:
+    return (
+        f"Speed on {about['date']}, {about['processor'] or about['machine']}, "
+        f"{about['threads']} threads, load before {about['load']}."
+    )
+
+
+def measured(figure: Figure) -> str:
+    """Value, spread and unit."""
+    spread = "" if figure.spread is None else f" ± {number(figure.spread)}"
+    unit = "" if figure.is_ratio else f" {figure.unit}"
+    precise = f"{figure.value:.2f}" if figure.unit == "%" else number(figure.value)
+    return f"{precise}{spread}{unit}"
+
+
+def number(value: float) -> str:
+    """Three digits that count, whole thousands with commas."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
+    """Bars from 1, which is digitlens, on a logarithmic axis; the longest on top."""
+    ordered = sorted(ratios, key=lambda figure: figure.value)
+    names = [figure.name.replace(".ratio", "").replace(".", " · ") for figure in ordered]
+    values = [figure.value for figure in ordered]
+    with canvas(path, 9, 1.8 + 0.42 * len(ordered)) as figure:
+        axes = figure.subplots()
+        places = range(len(ordered))
+        axes.barh(places, [value - 1 for value in values], 0.7, left=1, color=BLUE)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                number(value),
+                (max(value, 1), place),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                color=INK,
+            )
+        axes.set_xscale("log")
+        axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
+        axes.axvline(1, color=SOFT, linewidth=1)
+        axes.set_yticks(places, [name.replace("_", " ") for name in names])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        headline(axes, "How many times as long others take", "digitlens is 1; same machine and run")

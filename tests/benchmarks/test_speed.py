@@ -1,0 +1,129 @@
+"""The run of all benchmarks of speed, on small scripts that stand for them."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+speed, speed_tables = import_module("speed"), import_module("speed_tables")
+speed_record = import_module("speed_record")
+
+ABOUT = {"date": "2026-11-21", "processor": "P", "threads": 2, "load": 0.1}
+WRITES = """
+import json, sys
+from pathlib import Path
+folder = Path(sys.argv[sys.argv.index("--out") + 1])
+name = Path(__file__).stem
+row = dict(name=f"{name}.time", value=len(sys.argv), spread=None, n=1, unit="s", better="lower")
+(folder / f"{name}.json").write_text(json.dumps({"figures": [row]}))
+"""
+
+
+def ratio(name, value):
+    return speed_record.Figure(name, value, None, 1, "x", "higher")
+
+
+@pytest.fixture
+def scripts(tmp_path, monkeypatch):
+    """A folder in which benchmarks are looked for; takes their texts."""
+    monkeypatch.setattr(speed, "HERE", tmp_path)
+
+    def write(**texts):
+        for name, text in texts.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / "out").mkdir()
+        return tmp_path / "out"
+
+    return write
+
+
+def test_figures_of_all_benchmarks_come_into_one_record(scripts):
+    folder = scripts(one=WRITES, two=WRITES)
+    about, figures = speed.run_all(["one", "two"], folder, {"two": ["--seeds", "2"]}, {**ABOUT})
+    speed.write(folder, about, figures)
+    record = speed_record.load_record(folder)
+    assert record.about["failed"] == {}
+    assert set(record.about["seconds"]) == {"one", "two"}
+    assert [figure.value for figure in record.figures.values()] == [3, 5]
+    assert "| two.time | 5 s | 1 | lower |" in (folder / "speed.md").read_text()
+
+
+def test_none_is_skipped_silently(scripts):
+    failing = "import sys; sys.exit(3)"
+    folder = scripts(one=WRITES, fails=failing, silent="")
+    (folder / "fails.json").write_text(json.dumps({"figures": [1]}))  # of an earlier run
+    names = ["missing", "fails", "silent", "one"]
+    about, figures = speed.run_all(names, folder, {}, {**ABOUT})
+    assert [figure.name for figure in figures] == ["one.time"]
+    assert about["failed"]["missing"] == "there is no missing.py"
+    assert about["failed"]["fails"] == "ended with exit code 3"
+    assert about["failed"]["silent"].startswith("silent.json cannot be read")
+    assert "- fails: failed, ended with exit code 3" in speed_tables.everything(about, figures)
+
+
+@pytest.mark.parametrize(("name", "code"), [("one", 0), ("fails", 1)])
+def test_the_exit_code_says_whether_all_succeeded(scripts, monkeypatch, name, code):
+    folder = scripts(one=WRITES, fails="import sys; sys.exit(3)")
+    monkeypatch.setattr(speed, "BENCHMARKS", (name,))
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--out", str(folder)])
+    assert speed.main() == code
+    assert (folder / "speed.json").is_file()
+
+
+def test_no_two_figures_have_one_name():
+    with pytest.raises(speed_record.RecordError, match="same name: a"):
+        speed_record.as_mapping([ratio("a", 1.0), ratio("a", 2.0), ratio("b", 2.0)])
+
+
+def test_a_benchmark_without_figures_is_named(tmp_path):
+    (tmp_path / "cost.json").write_text("{}")
+    with pytest.raises(speed_record.RecordError, match=r"cost\.json has no figures"):
+        speed_record.gather(tmp_path, "cost")
+
+
+def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
+    rows = (
+        ("training", "training.seconds", {"Keras": "training.keras.ratio", "X": "none"}),
+        ("reading", "reading.time", {}),
+    )
+    monkeypatch.setattr(speed_tables, "SUMMARY", rows)
+    figures = [
+        speed_record.Figure("training.seconds", 0.7512, 0.0213, 30, "s", "lower"),
+        ratio("training.keras.ratio", 61.23),
+    ]
+    lines = speed_tables.summary(ABOUT, figures).splitlines()
+    assert lines[0] == "Speed on 2026-11-21, P, 2 threads, load before 0.1."
+    assert "| training | 0.751 ± 0.0213 s | Keras 61.2 |" in lines
+    assert "| reading | not measured |  |" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.01234, "0.0123"), (61.26, "61.3"), (412345.6, "412,346"), (0, "0")]
+)
+def test_numbers_have_three_digits_or_whole_thousands(value, text):
+    assert speed_tables.number(value) == text
+
+
+def test_ratios_are_drawn(tmp_path):
+    path = tmp_path / "ratios.png"
+    speed_tables.draw_ratios([ratio("a.keras.ratio", 300.0), ratio("b.ratio", 0.8)], path)
+    with Image.open(path) as picture:
+        assert picture.width > 1000
+        assert len(set(picture.convert("L").tobytes())) > 10
+
+
+def test_the_readme_gets_the_table_of_the_newest_record(tmp_path):
+    folder = tmp_path / "2026-12-24_speed"
+    folder.mkdir()
+    (folder / "summary.md").write_text("| new \\1 |\n")
+    readme = tmp_path / "README.md"
+    old = "a\n<!-- table: benchmarks/records/2026-11-21_speed/summary.md -->\n| old |\n<!-- end -->"
+    other = "\n<!-- table: benchmarks/records/2026-11-21_peers/peers.md -->\n| b |\n<!-- end -->\n"
+    readme.write_text(old + other)
+    speed.update_readme(readme, folder)
+    new = "<!-- table: benchmarks/records/2026-12-24_speed/summary.md -->\n| new \\1 |\n"
+    assert readme.read_text() == f"a\n{new}<!-- end -->{other}"
