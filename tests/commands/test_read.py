@@ -21,9 +21,11 @@ from digitlens.errors import ModelError
 from digitlens.evaluation.votes import Votes
 from digitlens.files import sha256
 from digitlens.model.bundle import Card, write_bundle
+from digitlens.recognition import stream
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.sight import Examination, Sight
+from digitlens.recognition.stream import AHEAD
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
@@ -43,7 +45,7 @@ class BarReader:
 
     made = None
 
-    def __init__(self, model="default", *, pages="pages", target_error=None):
+    def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
             raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
         BarReader.made = (model, pages, target_error)
@@ -280,19 +282,33 @@ def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch, note):
     assert "pip install 'digitlens[photo]'" in result.stderr
 
 
-def test_only_one_page_is_in_memory(scan, note, monkeypatch):
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD)])
+def test_few_pages_are_in_memory(scan, note, monkeypatch, workers, most):
     pages = []
 
     def watched(self, number):
-        assert all(page() is None for page in pages)
+        assert sum(page() is not None for page in pages) < most
         page = load(self, number)
         pages.append(weakref.ref(page))
         return page
 
     load = Document.page
     monkeypatch.setattr(Document, "page", watched)
-    assert run("read", *scan, note).exit_code == 0
-    assert len(pages) == 7
+    monkeypatch.setattr(stream, "cores", lambda: workers)
+    assert run("read", *scan, note, *scan, *scan).exit_code == 0
+    assert len(pages) == 18
+
+
+def test_answers_come_in_the_order_of_the_files(pictures, scan, bad_files, monkeypatch):
+    files = [pictures["two"], bad_files["is empty"], pictures["gap"], scan[1], pictures["note"]] * 3
+    monkeypatch.setattr(stream, "cores", lambda: 1)
+    alone = run("read", *files)
+    monkeypatch.setattr(stream, "cores", lambda: 3)
+    together = run("read", *files)
+    assert together.stdout == alone.stdout
+    assert together.stderr == alone.stderr
+    assert together.exit_code == alone.exit_code == 1
+    assert len(together.stdout.splitlines()) == 18
 
 
 def test_folders_and_patterns_are_read(tmp_path, note):

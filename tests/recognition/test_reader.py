@@ -238,7 +238,7 @@ def test_the_page_network_is_loaded_by_the_first_picture_that_needs_it(write, pa
     assert len(opened) == 1
 
 
-def test_what_is_no_picture_is_refused(reader, page, tmp_path):
+def test_what_is_no_picture_is_refused(reader, tmp_path):
     with pytest.raises(ImageError, match="no such file"):
         reader.read(tmp_path / "none.png")
     with pytest.raises(ImageError, match="not a picture"):

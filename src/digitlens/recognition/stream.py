@@ -66,6 +66,7 @@ def _alone(
         except Exception as error:  # whatever it is, it belongs to this thing alone
             future.set_exception(error)
         yield thing, future
+        del thing, future  # gone before the next is taken
 
 
 def _together(
