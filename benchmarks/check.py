@@ -112,7 +112,7 @@ def warnings(old: Record, new: Record) -> list[str]:
 
 
 def compare(old: Record, new: Record) -> list[Change]:
-    """Each figure of either record, in the order of the old one; with another unit it is another."""
+    """Each figure of either record, in the order of the old; in another unit it is another."""
     befores = {(name, figure.unit): figure for name, figure in old.figures.items()}
     afters = {(name, figure.unit): figure for name, figure in new.figures.items()}
     keys = [*befores, *(key for key in afters if key not in befores)]

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digitlens.visualization.style import BLUE, INK, SOFT, canvas, headline
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from digitlens.visualization.style import BLUE, INK, ORANGE, SOFT, canvas, headline
 from speed_record import Figure
 
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
+NOTE = "digitlens is 1; same machine, same run; logarithmic"
 # What the README shows: what it is called, the figure, and beside it ratios to peers.
 SUMMARY = (
     (
@@ -84,24 +88,29 @@ def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
     """Bars from 1, which is digitlens, on a logarithmic axis; the longest on top."""
     ordered = sorted(ratios, key=lambda figure: figure.value)
     names = [figure.name.replace(".ratio", "").replace(".", " · ") for figure in ordered]
-    values = [figure.value for figure in ordered]
     with canvas(path, 9, 1.8 + 0.42 * len(ordered)) as figure:
         axes = figure.subplots()
-        places = range(len(ordered))
-        axes.barh(places, [value - 1 for value in values], 0.7, left=1, color=BLUE)
-        for place, value in zip(places, values, strict=True):
-            axes.annotate(
-                number(value),
-                (max(value, 1), place),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=INK,
-            )
+        for place, ratio in enumerate(ordered):
+            _bar(axes, place, ratio.value)
+        values = [ratio.value for ratio in ordered]
         axes.set_xscale("log")
         axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         axes.axvline(1, color=SOFT, linewidth=1)
-        axes.set_yticks(places, [name.replace("_", " ") for name in names])
+        axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
-        headline(axes, "How many times as long others take", "digitlens is 1; same machine and run")
+        headline(axes, "How many times as long others take", NOTE)
+
+
+def _bar(axes: Axes, place: int, value: float) -> None:
+    """From 1 to the right where the other takes longer, else to the left and in orange."""
+    axes.barh(place, value - 1, 0.7, left=1, color=BLUE if value >= 1 else ORANGE)
+    axes.annotate(
+        number(value),
+        (max(value, 1), place),
+        (6, 0),
+        textcoords="offset points",
+        va="center",
+        color=INK,
+    )
