@@ -1,6 +1,68 @@
-"""Runs the command line as ``python -m digitlens``."""
+"""Runs the command line: ``digitlens``, or ``python -m digitlens``.
 
-from digitlens.cli import main
+``digitlens read`` with nothing but files has a way of its own, without the parser of the command
+line: to load that takes as long as to load what reads, for one picture most of the time there is.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from digitlens.errors import DigitlensError
+
+_FORMS = ("--json", "--csv")
+_INTERRUPTED = 130  # exit code: 128 and the number of the signal, as the parser has it
+
+
+def main() -> None:
+    """Runs the command line."""
+    command, arguments = sys.argv[1:2], sys.argv[2:]
+    if command == ["read"] and are_files(arguments):
+        sys.exit(_read(arguments))
+    from digitlens.cli import main  # noqa: PLC0415
+
+    main()
+
+
+def are_files(arguments: Sequence[str]) -> bool:
+    """Whether arguments of ``read`` are files and one form of the answers at most: no question."""
+    files = [argument for argument in arguments if argument not in _FORMS]
+    options = [file for file in files if file.startswith("-") and file != "-"]
+    return bool(files) and not options and len(arguments) - len(files) <= 1
+
+
+def _read(arguments: Sequence[str]) -> str | int:
+    """Reads files, and gives the exit code, or the line that says why nothing was read."""
+    _load()
+    from digitlens.commands.reading import Wish, form_of, read_paths  # noqa: PLC0415
+
+    as_json, as_csv = (form in arguments for form in _FORMS)
+    files = [argument for argument in arguments if argument not in _FORMS]
+    try:
+        return int(not read_paths(files, form_of(as_json, as_csv), Wish()))
+    except BrokenPipeError:  # whoever wanted the answers has enough of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (DigitlensError, OSError) as error:
+        return f"digitlens: {error}"
+
+
+def _load() -> None:
+    """Imports what reads, without what makes that slow."""
+    # NumPy's threads for matrices would spin beside the imports, 40 ms; reading needs none.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # modules are no garbage: looking through them for some takes 20 ms
+    import_module("digitlens.recognition.reader")
+
+    gc.freeze()
+    gc.enable()
+
 
 if __name__ == "__main__":
     main()
