@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import resize
+from digitlens.data.quantile import quantile
 
 SIDE = 28  # of a tile
 FRAME = 20  # longest side of the digit in it
@@ -72,7 +73,7 @@ def _with_usual_strokes(digit: _Plane) -> _Plane:
     width = stroke_width(fine > fine.max() / 2) / step
     if width < THINNEST:
         # Area averaging leaves a thin stroke faint; it is as black as a thick one.
-        full = np.quantile(fine[fine > fine.max() / 2], 0.5)
+        full = quantile(fine[fine > fine.max() / 2], 0.5)
         return _crop(_widen(np.minimum(fine / full, 1), (THICKENED - width) / 2 * step))
     if width > FATTEST:
         thinned = _crop(_thin(fine, (width - THINNED) / 2 * step))

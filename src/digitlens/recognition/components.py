@@ -80,7 +80,8 @@ def join(count: int, first: Ints, second: Ints) -> Ints:
         np.minimum.at(parent, roots_second, lower)
         while not np.array_equal(parent, shorter := parent[parent]):
             parent = shorter
-    return np.unique(parent, return_inverse=True)[1].astype(np.intp)
+    roots = parent == np.arange(count)  # each the first of its group
+    return (np.cumsum(roots) - 1)[parent].astype(np.intp, copy=False)
 
 
 def _touching_runs(starts: Ints, ends: Ints, width: int) -> tuple[Ints, Ints]:

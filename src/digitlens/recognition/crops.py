@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page, shrink
+from digitlens.data.quantile import quantile
 from digitlens.recognition.components import connected_components
 
 _MARGIN = 0.12  # of the longer side: paper seen around the box
@@ -69,7 +70,7 @@ def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
     rim = planes[:, y, x]
     middle = np.median(rim, axis=1, keepdims=True)
     away = np.abs(rim - middle).max(axis=0)
-    near = away <= max(6.0, float(np.quantile(away, 0.6)))
+    near = away <= max(6.0, float(quantile(away, 0.6)))
     height, width = inner.shape
     grid = np.stack([np.ones(len(x)), x / width - 0.5, y / height - 0.5])[:, near]
     fit = np.linalg.solve(
@@ -105,7 +106,7 @@ def _full(strength: _Plane) -> float:
     if not strength.size:
         return 0.0
     # A thin pen covers less than 7 % of a large box: what is paper to 93 % is not all of it.
-    usual, strongest = np.quantile(strength, (0.93, 0.995))
+    usual, strongest = (quantile(strength, np.float64(share)) for share in (0.93, 0.995))
     return float(max(usual, 0.6 * strongest))
 
 

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page, shrink
+from digitlens.data.quantile import quantile
 from digitlens.data.tiles import stroke_width
 from digitlens.recognition.components import connected_components
 
 _LONGEST = 320  # pixels of the copy in which ink is looked for
 _RIM = 2  # pixels at the edge that show the paper
 _SMALLEST = 8  # pixels; smaller copies have no rim to speak of
+_NEARLY_ALL = 0.99  # of the edge is paper
 _CONTRAST = 64.0  # gray levels between paper and full ink
 _INK = 0.4  # of full ink
 _FLAT = 0.12  # of full ink: paper differs less from its median ...
@@ -68,7 +70,7 @@ def isolated_strokes(page: Page) -> Strokes | None:
     if min(page.shape[:2]) < _SMALLEST * factor:
         return None
     rim, paper = _rim(page[::factor, ::factor])
-    if np.quantile(_distance(rim, paper), 0.99) > _FLAT * 255:
+    if quantile(_distance(rim, paper), _NEARLY_ALL) > _FLAT * 255:
         return None
     if factor >= _REDUCED and (thin := _hairlines(page, factor, paper)) is not None:
         boxes = _strokes(thin)
@@ -117,7 +119,7 @@ def _strokes(away: Floats) -> Floats | None:
     """
     full = float(away.max())
     flat = max(_GRAIN, _FLAT * full)
-    if full < _CONTRAST or np.quantile(_edge(away), 0.99) > flat:
+    if full < _CONTRAST or quantile(_edge(away), _NEARLY_ALL) > flat:
         return None
     ink = away > _INK * full
     boxes = connected_components(ink).boxes
