@@ -13,16 +13,34 @@ from speed_record import Figure
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
 NOTE = "digitlens is 1; same machine, same run; logarithmic"
 # What the README shows: what it is called, the figure, and beside it ratios to peers.
-SUMMARY = (
+SUMMARY: tuple[tuple[str, str, dict[str, str]], ...] = (
     (
         "training, recipe `fast`",
         "training.seconds",
-        {
-            "PyTorch's example": "training.pytorch.ratio",
-            "Keras's example": "training.keras.ratio",
-        },
+        {"PyTorch's example": "training.pytorch.ratio", "Keras's": "training.keras.ratio"},
     ),
     ("its accuracy on the test set", "training.accuracy", {}),
+    (
+        "classifier, one tile",
+        "classifying.one_tile",
+        {
+            "Keras `predict`": "classifying.one_tile.keras.ratio",
+            "PyTorch": "classifying.one_tile.torch.ratio",
+            "scikit-learn's SVC": "classifying.one_tile.svc.ratio",
+        },
+    ),
+    (
+        "classifier, 10,000 tiles",
+        "classifying.many_tiles",
+        {
+            "Keras `predict`": "classifying.many_tiles.keras.ratio",
+            "PyTorch": "classifying.many_tiles.torch.ratio",
+            "scikit-learn's SVC": "classifying.many_tiles.svc.ratio",
+        },
+    ),
+    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}),
+    ("photo of 12 megapixels", "reading.photo_12mp", {}),
+    ("folder of 1,000 pictures", "folder.pictures_per_second", {}),
 )
 
 
@@ -73,15 +91,17 @@ def _head(about: Mapping[str, Any]) -> str:
 
 def measured(figure: Figure) -> str:
     """Value, spread and unit."""
-    spread = "" if figure.spread is None else f" ± {number(figure.spread)}"
     unit = "" if figure.is_ratio else f" {figure.unit}"
-    precise = f"{figure.value:.2f}" if figure.unit == "%" else number(figure.value)
-    return f"{precise}{spread}{unit}"
+    if figure.unit == "%":
+        spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
+        return f"{figure.value:.2f}{spread}{unit}"
+    spread = "" if figure.spread is None else f" ± {number(figure.spread, 2)}"
+    return f"{number(figure.value)}{spread}{unit}"
 
 
-def number(value: float) -> str:
-    """Three digits that count, whole thousands with commas."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """The digits that count, whole thousands with commas."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
 
 
 def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:

@@ -54,7 +54,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main() -> None:
     options = _options()
     record = provenance() | {"threads": options.threads, "aim": AIM, "recipe": options.recipe}
-    record |= measure(options)
+    record |= {"changes": options.changes, "device": options.device} | measure(options)
     record["summary"] = summary(record)
     record["figures"] = figures(record)
     text = report(record)

@@ -97,7 +97,7 @@ def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
     ]
     lines = speed_tables.summary(ABOUT, figures).splitlines()
     assert lines[0] == "Speed on 2026-11-21, P, 2 threads, load before 0.1."
-    assert "| training | 0.751 ± 0.0213 s | Keras 61.2 |" in lines
+    assert "| training | 0.751 ± 0.021 s | Keras 61.2 |" in lines
     assert "| reading | not measured |  |" in lines
 
 
@@ -106,6 +106,11 @@ def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
 )
 def test_numbers_have_three_digits_or_whole_thousands(value, text):
     assert speed_tables.number(value) == text
+
+
+def test_shares_have_two_decimals():
+    share = speed_record.Figure("a", 99.1534, 0.0778, 30, "%", "higher")
+    assert speed_tables.measured(share) == "99.15 ± 0.08 %"
 
 
 def test_ratios_are_drawn(tmp_path):
