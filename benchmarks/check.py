@@ -138,10 +138,10 @@ def judge(old: Figure | None, new: Figure | None) -> Change:
 
 def noise_of(old: Figure, new: Figure) -> float:
     """What a change must be beyond to count, in the unit of the figure."""
-    errors = old.standard_error, new.standard_error
-    if errors[0] is None or errors[1] is None:
+    before, after = old.standard_error, new.standard_error
+    if before is None or after is None:
         return LEAST_ALONE * abs(old.value)
-    chance = STANDARD_ERRORS * math.hypot(*errors)
+    chance = STANDARD_ERRORS * math.hypot(before, after)
     return chance if new.unit == "%" else max(chance, LEAST * abs(old.value))
 
 
