@@ -45,7 +45,7 @@ def pages_with(tmp_path):
 
     def pages_with(**changes):
         shipped = load_bundle(PAGES)
-        (tmp_path / CROPS).write_bytes(load_crops(shipped))
+        (tmp_path / CROPS).write_bytes(load_crops(shipped.folder, shipped.card))
         write_bundle(tmp_path, replace(shipped.card, **changes), shipped.graph)
         return tmp_path
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,17 @@ from digitlens.errors import ImageError
 
 MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# How files of each format start. Pillow is told which one it is, and its plug-in is imported: asked
+# for one that it has not imported yet, it imports all forty.
+_SIGNATURES = (
+    (b"\x89PNG", "PNG", "PIL.PngImagePlugin"),
+    (b"\xff\xd8\xff", "JPEG", "PIL.JpegImagePlugin"),
+    (b"RIFF", "WEBP", "PIL.WebPImagePlugin"),
+    (b"BM", "BMP", "PIL.BmpImagePlugin"),
+    (b"GIF8", "GIF", "PIL.GifImagePlugin"),
+    (b"II*\0", "TIFF", "PIL.TiffImagePlugin"),
+    (b"MM\0*", "TIFF", "PIL.TiffImagePlugin"),
+)
 _EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, HEIC or PDF"
 _START = 512  # bytes that tell what a file is
 # Files that people take for pictures and that nothing here reads.
@@ -121,7 +133,7 @@ def _content(content: object, name: str) -> bytes:
 def _open(file: PictureFile) -> Image.Image:
     avif = photo.is_avif(file.start) and _has_avif()
     try:
-        return Image.open(file.stream, formats=("AVIF",) if avif else FORMATS)
+        return Image.open(file.stream, formats=("AVIF",) if avif else _formats(file.start))
     except UnidentifiedImageError as error:
         what = "is a damaged AVIF picture: copy it again" if avif else _what_it_is(file.start)
         raise ImageError(f"{file.name}: {what}") from error
@@ -129,6 +141,15 @@ def _open(file: PictureFile) -> Image.Image:
         raise ImageError(f"{file.name}: {too_large('far more')}") from error
     except Exception as error:  # decoders raise nearly everything on hostile bytes
         raise ImageError(f"{file.name}: {damaged(error)}") from error
+
+
+def _formats(start: bytes) -> tuple[str, ...]:
+    """The format of a file that starts like this; all that are allowed where that does not tell."""
+    for signature, name, plugin in _SIGNATURES:
+        if start.startswith(signature):
+            import_module(plugin)
+            return (name,)
+    return FORMATS
 
 
 def _has_avif() -> bool:

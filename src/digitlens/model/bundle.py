@@ -113,15 +113,19 @@ def load_bundle(model: str | Path = DEFAULT) -> Bundle:
     return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
 
 
-def load_crops(bundle: Bundle) -> bytes:
+def load_crops(folder: Path, card: Card) -> bytes:
     """The second graph of a page reader, checked likewise.
+
+    Args:
+        folder: As ``find_bundle`` gives it.
+        card: The folder's.
 
     Raises:
         ModelError: There is none, or it is damaged.
     """
-    if not bundle.card.crops_sha256:
-        raise ModelError(f"{bundle.folder} has no {CROPS}: it is no page reader, or half trained")
-    return _checked(bundle.folder / CROPS, bundle.card.crops_sha256)
+    if not card.crops_sha256:
+        raise ModelError(f"{folder} has no {CROPS}: it is no page reader, or half trained")
+    return _checked(folder / CROPS, card.crops_sha256)
 
 
 def _checked(path: Path, expected: str) -> bytes:

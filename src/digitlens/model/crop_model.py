@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from digitlens.data.windows import SIDE
 from digitlens.errors import ModelError
-from digitlens.model.bundle import load_bundle, load_crops
-from digitlens.model.classifier import open_session
+from digitlens.model.bundle import find_bundle, load_card, load_crops
 from digitlens.model.page_model import PAGES
+from digitlens.model.session import open_session
 
 NONE = 10  # the class of what is no digit
 CLASSES = 11
@@ -35,9 +35,10 @@ class CropModel:
         Raises:
             ModelError: The model is missing, damaged, of a newer format, or has no crop network.
         """
-        bundle = load_bundle(model)
-        self._session = open_session(load_crops(bundle), name=str(bundle.folder), threads=threads)
-        _check_contract(self._session, str(bundle.folder))
+        folder = find_bundle(model)
+        graph = load_crops(folder, load_card(folder))
+        self._session = open_session(graph, name=str(folder), threads=threads)
+        _check_contract(self._session, str(folder))
 
     def predict_proba(self, windows: Windows) -> Floats:
         """Probabilities of the ten digits and of none.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from digitlens.errors import ModelError
 from digitlens.model.bundle import Bundle, Card, load_bundle
-from digitlens.model.classifier import open_session
 from digitlens.model.lazily import Lazily
+from digitlens.model.session import open_session
 
 PAGES = "pages"  # name of the shipped page reader
 STEP = 32  # pixels; sides of what the graph takes are multiples of it

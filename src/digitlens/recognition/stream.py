@@ -5,12 +5,13 @@ Knows threads and order, but no pictures.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
+
+from digitlens.model.session import cores
 
 # Things that are taken from the stream for each worker: one that it works on, and others whose
 # results wait for one that takes longer. With two, a 12-megapixel photo among drawings makes the
@@ -19,13 +20,6 @@ AHEAD = 4
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
-
-
-def cores() -> int:
-    """How many processors this process may use, which may be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def in_order(

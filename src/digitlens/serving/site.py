@@ -152,7 +152,7 @@ def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
         f"models/tiles/{GRAPH}": classifier.graph,
         f"models/pages/{CARD}": (finder.folder / CARD).read_bytes(),
         f"models/pages/{GRAPH}": finder.graph,
-        f"models/pages/{CROPS}": load_crops(finder),
+        f"models/pages/{CROPS}": load_crops(finder.folder, finder.card),
     }
 
 
