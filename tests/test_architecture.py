@@ -34,7 +34,7 @@ HOMES = {
         "model.crop_network",
         "training.",
     ),
-    "onnx": ("training.export", "training.page_export"),
+    "onnx": ("training.export", "training.fold", "training.page_export"),
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),
     "PIL": (

@@ -24,6 +24,7 @@ from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bun
 from digitlens.model.committee import Committee
 from digitlens.model.network import CLASSES, DigitNetwork, predict_logits
 from digitlens.model.session import open_session
+from digitlens.training.fold import fold_normalisation
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
 
@@ -116,7 +117,9 @@ def to_onnx(model: Calibrated) -> bytes:
     """The model as an ONNX graph with a free batch size: tiles in, all its outputs out."""
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("N")},)
-    return exported(model, example, ["tiles"], model.outputs, shapes).SerializeToString()
+    graph = exported(model, example, ["tiles"], model.outputs, shapes)
+    fold_normalisation(graph)
+    return graph.SerializeToString()
 
 
 def exported(
