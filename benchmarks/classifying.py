@@ -14,8 +14,9 @@ In one run, in turns, each in a process of its own, on tiles of the MNIST test s
 
 digitlens and torch are handed uint8; Keras and scikit-learn numbers that were scaled beforehand,
 which is not timed. One tile: microseconds of a call, median and 90 % quantile. Many: 10,000 tiles
-in one call (batches of 512 where the user has to choose), tiles a second, median and range. Who is
-slow gets fewer calls: none is begun after two seconds.
+in one call, tiles a second, median and range; 2,048 for torch; batches of 512 where the user has to
+choose. Who is slow gets fewer calls: none is begun after two seconds. The machine should have
+nothing else to do: networks in PyTorch, whose threads wait for each other, suffer most from it.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from digitlens.progress import note
 from peer_process import UnavailableError, environment
 from provenance import provenance
 
-ROUNDS, WARM, CALLS, MANY, TRAINING = 5, 5, 60, 10_000, 10_000
+ROUNDS, WARM, CALLS, MANY, TRAINING = 4, 5, 60, 10_000, 10_000
 ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
 KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
 WORKER = Path(__file__).with_name("classifying_worker.py")

@@ -134,7 +134,7 @@ def _torch(model: str, wrap: Callable[[Any], Any], about: dict[str, Any]) -> Con
         parts = [_padded(network, part) for part in tiles.split(BATCH)]
         return torch.cat([torch.softmax(part[:, :10], dim=1) for part in parts]).numpy()
 
-    about |= {"versions": f"torch {torch.__version__}"}
+    about |= {"versions": f"torch {torch.__version__}", "most": 4 * BATCH}
     return Contender(answer, torch.from_numpy, about=about)
 
 
