@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from digitlens.data.quantile import quantile
+from digitlens.data.quantile import median, quantile
 
 FLOATS = arrays.arrays(
     np.float32,
@@ -38,3 +38,10 @@ def test_an_array_is_left_as_it_is():
     values = np.array([3, 1, 2], np.float32)
     assert quantile(values, 0.5) == 2
     assert values.tolist() == [3, 1, 2]
+
+
+@given(FLOATS)
+def test_medians_are_those_of_numpy(values):
+    found = median(values)
+    assert np.array_equal(found, np.median(values, axis=-1))
+    assert found.dtype == np.float32

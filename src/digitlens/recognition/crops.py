@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page, shrink
-from digitlens.data.quantile import quantile
+from digitlens.data.quantile import median, quantile
 from digitlens.recognition.components import connected_components
 
 _MARGIN = 0.12  # of the longer side: paper seen around the box
@@ -68,7 +68,7 @@ def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
     step = max(1, len(x) // _ENOUGH)
     y, x = y[::step], x[::step]
     rim = planes[:, y, x]
-    middle = np.median(rim, axis=1, keepdims=True)
+    middle = median(rim)[:, None]
     away = np.abs(rim - middle).max(axis=0)
     near = away <= max(6.0, float(quantile(away, 0.6)))
     height, width = inner.shape

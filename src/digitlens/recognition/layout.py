@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.data.quantile import median
+
 Boxes = npt.NDArray[np.floating]
 _Floats = npt.NDArray[np.float64]
 
@@ -89,7 +91,7 @@ def numbers_of(boxes: Boxes) -> list[list[int]]:
     if not len(heights):
         return []
     edges = boxes.astype(np.float64)
-    gaps = (edges[1:, 0] - edges[:-1, 2]) / float(np.median(heights))
+    gaps = (edges[1:, 0] - edges[:-1, 2]) / float(median(heights))
     starts = np.flatnonzero(gaps > _widest_inside(gaps)) + 1
     return [part.tolist() for part in np.split(np.arange(len(heights)), starts)]
 

@@ -1,0 +1,86 @@
+"""The short way to ``digitlens read FILES`` says and does what the long one does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from digitlens.__main__ import are_files
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+LONG = "from digitlens.cli import main; main()"
+
+
+def run(*arguments, long=False, **options):
+    program = ["-c", LONG] if long else ["-m", "digitlens"]
+    command = [sys.executable, *program, "read", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a.png"], ["-"], ["a", "b", "--json"], ["--csv", "a"], ["a b", "*.png"]]
+)
+def test_files_take_the_short_way(arguments):
+    assert are_files(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["--json"], ["--json", "--csv", "a"], ["--json", "--json", "a"], ["--help"]),
+        *(["a", "--model", "m"], ["--", "a"], ["-x", "a"], ["--jso", "a"]),
+    ],
+)
+def test_anything_else_is_left_to_the_parser(arguments):
+    assert not are_files(arguments)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--csv"]])
+def test_both_ways_say_the_same(tmp_path, flags):
+    files = [EXAMPLES / "drawing.png", tmp_path / "none.png", EXAMPLES / "blank.jpg"]
+    short, long = run(*flags, *files), run(*flags, *files, long=True)
+    assert short.stdout == long.stdout
+    assert short.stderr == long.stderr
+    assert short.returncode == long.returncode == 1
+
+
+def test_neither_parser_nor_colours_are_loaded():
+    program = (
+        "import os, sys; from digitlens import __main__;"
+        "end = lambda outcome: sys.exit(outcome or ' '.join(sys.modules));"
+        f"__main__._end = end; sys.argv = ['digitlens', 'read', {str(EXAMPLES / 'drawing.png')!r}];"
+        "__main__.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    loaded = done.stderr.decode().split()
+    assert "onnxruntime" in loaded
+    assert not {"typer", "pydantic", "rich", "numpy.ma", "torch"} & set(loaded)
+
+
+def test_an_interruption_ends_it_at_once(tmp_path):
+    for number in range(2000):
+        os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
+    command = [sys.executable, "-m", "digitlens", "read", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()  # it reads
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == b""
+    assert time.monotonic() - start < 5
+
+
+def test_whoever_has_enough_of_the_answers_is_not_told_of_it(tmp_path):
+    for number in range(200):
+        os.link(EXAMPLES / "drawing.png", tmp_path / f"{number}.png")
+    command = [sys.executable, "-m", "digitlens", "read", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
