@@ -10,7 +10,7 @@ In one run, in turns, each in a process of its own, on tiles of the MNIST test s
 - Keras: its documentation's network for MNIST, by ``predict``, ``predict_on_batch`` and as a
   function. Not trained, which is as fast. What it needs is installed below ``build/`` by the
   first run.
-- scikit-learn: ``SVC`` with its defaults, trained on 10,000 tiles, timed on 2,000.
+- scikit-learn: ``SVC`` with its defaults, trained on 10,000 tiles, timed on 1,000.
 
 digitlens and torch are handed uint8; Keras and scikit-learn numbers that were scaled beforehand,
 which is not timed. One tile: microseconds of a call, median and 90 % quantile. Many: 10,000 tiles
@@ -24,13 +24,15 @@ import json
 import os
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from classifying_tables import KINDS, figures, report
 from digitlens import files
 from digitlens.data.mnist import load_mnist
 from digitlens.model.bundle import WEIGHTS, find_bundle, pretrained_names
@@ -43,15 +45,15 @@ ROUNDS, WARM, CALLS, MANY, TRAINING = 4, 5, 60, 10_000, 10_000
 ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
 KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
 WORKER = Path(__file__).with_name("classifying_worker.py")
-BASE = "Keras, predict"  # whom the others are compared with
-KINDS = {
-    "torch": "torch",
-    "compiled": "torch, compiled",
-    "predict": BASE,
-    "on_batch": "Keras, predict_on_batch",
-    "call": "Keras, called",
-    "svc": "scikit-learn, SVC",
-}
+
+
+class Entry(NamedTuple):
+    """Whom to ask: a kind of worker, a model's name and folder (of digitlens), and cores."""
+
+    kind: str
+    model: str
+    folder: str
+    cores: int
 
 
 @dataclass
@@ -59,16 +61,32 @@ class Timed:
     """Who is timed, and what came of it.
 
     Attributes:
+        process: Answers questions, one a line.
+        errors: What it says when it ends early.
+        kind: A name among the worker's contenders.
+        model: Of digitlens; empty for others.
         about: What the worker says of itself.
         one: Seconds of each call with one tile.
         many: Tiles a second of each call with many.
     """
 
     process: subprocess.Popen[str]
+    errors: IO[str]
+    kind: str
+    model: str
     cores: int
-    about: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict[str, Any])
     one: list[float] = field(default_factory=list[float])
     many: list[float] = field(default_factory=list[float])
+
+    def get_ready(self) -> None:
+        """Waits for what it says of itself; raises UnavailableError if it ends instead."""
+        try:
+            self.about = _line(self.process)
+        except UnavailableError:
+            self.errors.seek(0)
+            said = self.errors.read().strip().splitlines()
+            raise UnavailableError((said or ["it ended without a word"])[-1]) from None
 
     def ask(self, tiles: int, calls: int) -> list[float]:
         """Seconds of each call."""
@@ -87,7 +105,7 @@ def main() -> None:
         contenders, missing = start_all(models, options, folder, stack)
         measure(contenders, options.rounds)
         results = {name: summary(timed) for name, timed in contenders.items()}
-    record = made | {"missing": missing, "results": results}
+    record = made | {"missing": missing, "results": results, "figures": figures(results)}
     text = report(record)
     print(text, end="")
     if options.out:
@@ -116,18 +134,40 @@ def _models(more: list[str]) -> dict[str, str]:
 def start_all(
     models: dict[str, str], options: argparse.Namespace, folder: Path, stack: ExitStack
 ) -> tuple[dict[str, Timed], dict[str, str]]:
-    """Who can be timed, and by name why others cannot."""
+    """Who can be timed, and by name why others cannot.
+
+    All start at once but those that compile, which do so alone: how long that takes is recorded.
+    """
     tiles = _material(options.data_dir, folder)
-    contenders: dict[str, Timed] = {}
+    entries = _entries(models)
+    alone = [[name] for name, entry in entries.items() if entry.kind == "compiled"]
+    begun: dict[str, Timed] = {}
     missing: dict[str, str] = {}
-    for name, (kind, model, count) in _entries(models).items():
-        note(f"starting {name}")
-        try:
-            python = environment(KERAS if "Keras" in name else (), options.environments)
-            contenders[name] = start([python, str(WORKER), kind, model, str(count), tiles], stack)
-        except UnavailableError as reason:
-            missing[name] = str(reason)
-    return contenders, missing
+    for together in [[name for name in entries if [name] not in alone], *alone]:
+        note(f"starting {'; '.join(together)}")
+        for name in together:
+            with _noted(missing, name):
+                begun[name] = _start(entries[name], tiles, options.environments, stack)
+        for name in filter(begun.get, together):
+            with _noted(missing, name):
+                begun[name].get_ready()
+    return {name: begun[name] for name in entries if name not in missing}, missing
+
+
+@contextmanager
+def _noted(missing: dict[str, str], name: str) -> Generator[None]:
+    """Writes down why somebody is not available."""
+    try:
+        yield
+    except UnavailableError as reason:
+        missing[name] = str(reason)
+
+
+def _start(entry: Entry, tiles: str, environments: Path, stack: ExitStack) -> Timed:
+    python = environment(
+        KERAS if KINDS.get(entry.kind, "").startswith("Keras") else (), environments
+    )
+    return start(python, entry, tiles, stack)
 
 
 def _material(data_dir: Path | None, folder: Path) -> str:
@@ -142,30 +182,27 @@ def _material(data_dir: Path | None, folder: Path) -> str:
     return str(path)
 
 
-def _entries(models: dict[str, str]) -> dict[str, tuple[str, str, int]]:
-    """Kind, model and cores of each, by name."""
-    entries: dict[str, tuple[str, str, int]] = {}
+def _entries(models: dict[str, str]) -> dict[str, Entry]:
+    """Whom to ask, by name."""
+    entries: dict[str, Entry] = {}
     for name, model in models.items():
         for count in sorted({1, cores()}, reverse=True):
-            entries[f"digitlens, {name}, {count} core{'s' * (count > 1)}"] = (
-                "digitlens",
-                model,
-                count,
-            )
+            title = f"digitlens, {name}, {count} core{'s' * (count > 1)}"
+            entries[title] = Entry("digitlens", name, model, count)
         if (find_bundle(model) / WEIGHTS).exists():
             for kind in ("torch", "compiled"):
-                entries[f"{KINDS[kind]}, {name}"] = (kind, model, cores())
+                entries[f"{KINDS[kind]}, {name}"] = Entry(kind, name, model, cores())
     for kind in ("predict", "on_batch", "call", "svc"):
-        entries[KINDS[kind]] = (kind, "", cores())
+        entries[KINDS[kind]] = Entry(kind, "", "", cores())
     return entries
 
 
-def start(command: list[str], stack: ExitStack) -> Timed:
-    """A worker that is ready; raises UnavailableError if it does not become so."""
+def start(python: str, entry: Entry, tiles: str, stack: ExitStack) -> Timed:
+    """A worker that starts; ``get_ready`` waits until it has."""
     errors = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
     cache = stack.enter_context(tempfile.TemporaryDirectory())  # so that compiling is not recalled
     process = subprocess.Popen(
-        command,
+        [python, str(WORKER), entry.kind, entry.folder, str(entry.cores), tiles],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -174,12 +211,7 @@ def start(command: list[str], stack: ExitStack) -> Timed:
     )
     stack.enter_context(process)
     stack.callback(process.kill)
-    try:
-        return Timed(process, int(command[-2]), _line(process))
-    except UnavailableError:
-        errors.seek(0)
-        said = errors.read().strip().splitlines()
-        raise UnavailableError((said or ["it ended without a word"])[-1]) from None
+    return Timed(process, errors, entry.kind, entry.model, entry.cores)
 
 
 def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -204,7 +236,11 @@ def measure(contenders: dict[str, Timed], rounds: int) -> None:
 def summary(timed: Timed) -> dict[str, Any]:
     """JSON-ready: microseconds of one tile, tiles a second of many."""
     return timed.about | {
+        "kind": timed.kind,
+        "model": timed.model,
         "cores": timed.cores,
+        "one": timed.one,
+        "many": timed.many,
         "one_us": {
             "median": float(np.median(timed.one)) * 1e6,
             "p90": float(np.quantile(timed.one, 0.9)) * 1e6,
@@ -215,46 +251,6 @@ def summary(timed: Timed) -> dict[str, Any]:
             "most": max(timed.many),
         },
     }
-
-
-def report(record: dict[str, Any]) -> str:
-    results = record["results"]
-    lines = [
-        f"Tiles classified on {record['date']}, {record['processor'] or record['machine']}, "
-        f"{record['cores']} cores, load before {record['load']}, {record['rounds']} rounds.\n",
-        "| | one tile, µs | p90 | tiles a second | range | multiply-adds a tile | right "
-        f"| one, beside {BASE} | many |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [_row(name, row, results.get(BASE)) for name, row in results.items()]
-    lines.append("")
-    lines += [
-        f"- {name}: compiled in {row['compile_seconds']:.0f} s"
-        for name, row in results.items()
-        if "compile_seconds" in row
-    ]
-    lines.append(f"- {'; '.join(sorted({row['versions'] for row in results.values()}))}")
-    lines.append("- Keras is not trained; SVC learned 10,000 tiles and was asked 2,000.")
-    lines += [f"- {name}: not available, {reason}" for name, reason in record["missing"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def _row(name: str, row: dict[str, Any], base: dict[str, Any] | None) -> str:
-    one, many = row["one_us"], row["per_second"]
-    right = "" if row["accuracy"] is None else f"{row['accuracy'] * 100:.2f} %"
-    cost = f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as above"
-    cells = [
-        name,
-        f"{one['median']:,.0f}",
-        f"{one['p90']:,.0f}",
-        f"{many['median']:,.0f}",
-        f"{many['least']:,.0f} to {many['most']:,.0f}",
-        cost,
-        right,
-        f"{base['one_us']['median'] / one['median']:,.1f} x" if base else "",
-        f"{many['median'] / base['per_second']['median']:,.1f} x" if base else "",
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

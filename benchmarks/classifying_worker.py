@@ -210,7 +210,7 @@ def svc(_: str, material: Material) -> Contender:
     about = {
         "versions": f"scikit-learn {version('scikit-learn')}",
         "multiply_adds": learned.support_vectors_.size,
-        "most": 2000,
+        "most": 1000,
     }
     return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about=about)
 

@@ -29,11 +29,12 @@ from PIL import Image
 import drawing
 from digitlens import files
 from digitlens.progress import work_bar
+from figures import median_of, once
 from provenance import provenance
 
 CORE = Path(__file__).parents[1] / ".venv-core" / "bin" / "python"
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ROUNDS = 15
+ROUNDS = 11
 MILLISECONDS, MEGABYTES = 250, 120  # at most, for a plain drawing
 
 # Runs a program and prints what it cost. A process of its own: the peak that is known of children
@@ -54,18 +55,20 @@ print(json.dumps(dict(
 
 @dataclass(frozen=True)
 class Program:
-    """What is started; ``said`` is the end of what it should print."""
+    """What is started; ``said`` is the end of what it prints, ``figure`` its name in records."""
 
     name: str
     arguments: tuple[str, ...]
     said: str = ""
     bounded: bool = False
+    figure: str = ""
 
 
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         result = provenance() | measured(programs(Path(folder)), options.python, options.rounds)
+    result["figures"] = figures(result)
     print(table(result), end="")
     if options.out:
         files.write_json(options.out / "cold_start.json", result)
@@ -86,16 +89,20 @@ def programs(folder: Path) -> list[Program]:
     tile, photo = folder / "tile.png", folder / "photo.jpg"
     Image.fromarray(drawing.tile("3")).save(tile)
     Image.fromarray(drawing.photo(640, 480, "402867\n193548")).save(photo, quality=90)
-    read = ("-m", "digitlens", "read")
     return [
         Program("Python alone", ("-c", "pass")),
         Program("import numpy", ("-c", "import numpy")),
         Program("import onnxruntime", ("-c", "import onnxruntime")),
-        Program("read a drawing", (*read, str(EXAMPLES / "drawing.png")), "\t7\n", bounded=True),
-        Program("read a tile, 28 x 28", (*read, str(tile)), "\t3\n", bounded=True),
-        Program("read a photo, 640 x 480", (*read, str(photo)), "\t402867 193548\n"),
+        _reading("a drawing", EXAMPLES / "drawing.png", "7", "cold_start", bounded=True),
+        _reading("a tile, 28 x 28", tile, "3", "cold_start.tile", bounded=True),
+        _reading("a photo, 640 x 480", photo, "402867 193548", "cold_start.photo"),
         Program("digitlens --version", ("-m", "digitlens", "--version")),
     ]
+
+
+def _reading(what: str, path: Path, text: str, figure: str, *, bounded: bool = False) -> Program:
+    arguments = ("-m", "digitlens", "read", str(path))
+    return Program(f"read {what}", arguments, f"\t{text}\n", bounded, figure)
 
 
 def measured(started: list[Program], python: Path, rounds: int) -> dict[str, Any]:
@@ -125,6 +132,8 @@ def _row(program: Program, runs: list[dict[str, Any]]) -> dict[str, Any]:
     low, high = np.percentile(wall, (25, 75))
     return {
         "name": program.name,
+        "figure": program.figure,
+        "seconds": [milliseconds / 1000 for milliseconds in wall],
         "milliseconds": statistics.median(wall),
         "quartiles": [float(low), float(high)],
         "deviation": statistics.pstdev(wall),
@@ -132,6 +141,19 @@ def _row(program: Program, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "megabytes": max(run["megabytes"] for run in runs),
         "target": [MILLISECONDS, MEGABYTES] if program.bounded else None,
     }
+
+
+def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What two records are compared by."""
+    return [
+        figure
+        for row in result["programs"]
+        if row["figure"]
+        for figure in (
+            median_of(f"{row['figure']}.seconds", row["seconds"], "s"),
+            once(f"{row['figure']}.memory", row["megabytes"], "MB"),
+        )
+    ]
 
 
 def table(result: dict[str, Any]) -> str:

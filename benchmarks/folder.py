@@ -2,7 +2,7 @@
 
     python benchmarks/folder.py [--count N] [--rounds N] [--out FOLDER]
 
-Draws its pictures itself: of each hundred 48 drawings of 280 x 280, 50 photos of 640 x 480 and 2 of
+Draws its pictures itself: of each hundred 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of
 12 megapixels. Each run is a process of its own that may use so many cores, and has
 ``DigitReader.read_many`` read the files; the first pictures are read before time is taken. The runs
 take turns. The machine should have nothing else to do.
@@ -28,11 +28,12 @@ from PIL import Image
 import drawing
 from digitlens import files
 from digitlens.progress import work_bar
+from figures import median_of, once
 from provenance import provenance
 
 COUNT = 1000
-ROUNDS = 3
-DRAWINGS, PHOTOS = 48, 50  # of each hundred; the rest has 12 megapixels
+ROUNDS = 2
+DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
 
 READ = """
 import json, os, sys, time
@@ -58,6 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pictures = draw(Path(folder), options.count)
         result = provenance() | curve(pictures, options.rounds)
+    result["figures"] = figures(result)
     print(table(result), end="")
     if options.out:
         files.write_json(options.out / "folder.json", result)
@@ -123,6 +125,25 @@ def read(pictures: list[tuple[Path, str]], cores: int) -> dict[str, Any]:
     run = json.loads(done.stdout)
     right = [said == text for said, (_, text) in zip(run.pop("texts"), pictures, strict=True)]
     return run | {"right": sum(right) / len(right)}
+
+
+def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What two records are compared by: all cores, and one beside it."""
+    rows, count = result["cores_used"], result["pictures"]
+    speeds = [[count / seconds for seconds in row["seconds"]] for row in rows]
+    alone, all_of_them = rows[0], rows[-1]
+    found = [
+        median_of("folder.pictures_per_second", speeds[-1], "pictures/s", "higher"),
+        once("folder.busy", 100 * all_of_them["busy"], "%", "higher"),
+        once("folder.memory", all_of_them["megabytes"], "MB"),
+    ]
+    if len(rows) > 1:
+        gain = all_of_them["pictures_per_second"] / alone["pictures_per_second"]
+        found += [
+            median_of("folder.one_core.pictures_per_second", speeds[0], "pictures/s", "higher"),
+            once("folder.scaling", gain, "times one core", "higher"),
+        ]
+    return found
 
 
 def _all(runs: list[dict[str, Any]], name: str) -> list[float]:

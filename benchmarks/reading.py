@@ -35,6 +35,7 @@ from digitlens import DigitReader, files
 from digitlens.data.mnist import Split, load_mnist
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
+from figures import median_of, once
 from provenance import provenance
 
 Page = npt.NDArray[np.uint8]
@@ -63,9 +64,10 @@ print(json.dumps(dict(text=text, megabytes=peak / 1e6)))
 
 @dataclass(frozen=True)
 class Case:
-    """A picture to read; ``target`` is the most milliseconds that it should take."""
+    """A picture to read, named in records by ``figure``; ``target``: milliseconds at most."""
 
     name: str
+    figure: str
     page: Page
     text: str
     target: float | None = None
@@ -80,6 +82,7 @@ def main() -> None:
         name, text = "mnist280", enlarged_table(result)
     else:
         result = made | speed(cases(), options.rounds)
+        result["figures"] = figures(result)
         name, text = "reading", table(result)
     print(text, end="")
     if options.out:
@@ -100,10 +103,10 @@ def _options() -> argparse.Namespace:
 def cases() -> list[Case]:
     text = "402867\n193548"
     return [
-        Case("tile, 28 x 28", drawing.tile("3"), "3"),
-        Case("page, 640 x 480", drawing.photo(640, 480, text), text, 25),
-        Case("photo, 12 megapixels", drawing.photo(4000, 3000, text), text, 150),
-        Case("photo, 24 megapixels", drawing.photo(6000, 4000, text), text),
+        Case("tile, 28 x 28", "tile", drawing.tile("3"), "3"),
+        Case("page, 640 x 480", "page_640x480", drawing.photo(640, 480, text), text, 25),
+        Case("photo, 12 megapixels", "photo_12mp", drawing.photo(4000, 3000, text), text, 150),
+        Case("photo, 24 megapixels", "photo_24mp", drawing.photo(6000, 4000, text), text),
     ]
 
 
@@ -124,8 +127,10 @@ def speed(pictures: list[Case], rounds: int) -> dict[str, Any]:
         "pictures": [
             {
                 "name": case.name,
+                "figure": case.figure,
                 "right": text == case.text,
                 "text": text,
+                "all_milliseconds": taken,
                 "milliseconds": statistics.median(taken),
                 "milliseconds_90": float(np.percentile(taken, 90)),
                 "target": case.target,
@@ -144,6 +149,15 @@ def peak(page: Page) -> dict[str, Any]:
         command = [sys.executable, "-c", PEAK, str(file)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
+
+
+def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What two records are compared by."""
+    found = [
+        median_of(f"reading.{row['figure']}", row["all_milliseconds"], "ms")
+        for row in result["pictures"]
+    ]
+    return [*found, once("reading.memory", result["memory"]["megabytes"], "MB")]
 
 
 def table(result: dict[str, Any]) -> str:

@@ -20,23 +20,18 @@ SUMMARY: tuple[tuple[str, str, dict[str, str]], ...] = (
         {"PyTorch's example": "training.pytorch.ratio", "Keras's": "training.keras.ratio"},
     ),
     ("its accuracy on the test set", "training.accuracy", {}),
-    (
-        "classifier, one tile",
-        "classifying.one_tile",
-        {
-            "Keras `predict`": "classifying.one_tile.keras.ratio",
-            "PyTorch": "classifying.one_tile.torch.ratio",
-            "scikit-learn's SVC": "classifying.one_tile.svc.ratio",
-        },
-    ),
-    (
-        "classifier, 10,000 tiles",
-        "classifying.many_tiles",
-        {
-            "Keras `predict`": "classifying.many_tiles.keras.ratio",
-            "PyTorch": "classifying.many_tiles.torch.ratio",
-            "scikit-learn's SVC": "classifying.many_tiles.svc.ratio",
-        },
+    *(
+        (
+            f"classifier `{model}`, {what}",
+            f"classifying.{model}.{key}",
+            {
+                "Keras `predict`": f"classifying.{model}.{key}.keras.ratio",
+                "PyTorch": f"classifying.{model}.{key}.torch.ratio",
+                "scikit-learn's SVC": f"classifying.{model}.{key}.svc.ratio",
+            },
+        )
+        for model in ("swift", "default")
+        for what, key in (("one tile", "one_tile"), ("10,000 tiles", "many_tiles"))
     ),
     ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}),
     ("photo of 12 megapixels", "reading.photo_12mp", {}),

@@ -37,6 +37,15 @@ def test_a_wrong_answer_is_not_timed(program):
         cold_start.measured([wrong], Path(sys.executable), 1)
 
 
+def test_what_is_measured_has_figures():
+    row = {"figure": "cold_start", "seconds": [0.2, 0.3, 0.22, 0.21, 0.25], "megabytes": 86.5}
+    found = cold_start.figures({"programs": [row, {"figure": ""}]})
+    seconds, memory = found
+    assert (seconds["name"], seconds["value"], seconds["n"]) == ("cold_start.seconds", 0.22, 5)
+    assert seconds["spread"] == pytest.approx(0.04)
+    assert (memory["name"], memory["value"], memory["unit"]) == ("cold_start.memory", 86.5, "MB")
+
+
 def test_the_table_names_targets():
     row = {"name": "drawing", "milliseconds": 200.4, "quartiles": [190.0, 210.0], "megabytes": 86.2,
            "cpu_milliseconds": 195.0, "target": [250, 120]}  # fmt: skip
@@ -49,6 +58,7 @@ def test_the_table_names_targets():
 def test_what_is_read_is_there(tmp_path):
     started = cold_start.programs(tmp_path)
     assert sum(program.bounded for program in started) == 2
+    assert "cold_start" in {program.figure for program in started}
     files = [part for program in started for part in program.arguments if "/" in part]
     assert files
     assert all(Path(file).is_file() for file in files)

@@ -47,6 +47,17 @@ def test_the_table_has_the_curve():
     assert "| 2 | 18.0 | 1.80 | 90 % | 120 | 201 | 99.5 % |" in text
 
 
+def test_the_figures_are_those_of_all_cores_and_of_one():
+    two = {**ROW, "cores": 2, "pictures_per_second": 16.0, "seconds": [5.0, 10.0, 6.25]}
+    found = folder.figures({"pictures": 100, "cores_used": [ROW, two]})
+    values = {row["name"]: (row["value"], row["n"]) for row in found}
+    assert values["folder.pictures_per_second"] == (16.0, 3)
+    assert values["folder.one_core.pictures_per_second"] == (10.0, 1)
+    assert values["folder.scaling"] == (1.6, 1)
+    names = {row["name"] for row in folder.figures({"pictures": 100, "cores_used": [ROW]})}
+    assert names == {"folder.pictures_per_second", "folder.busy", "folder.memory"}
+
+
 def test_without_affinity_nothing_is_measured(monkeypatch):
     monkeypatch.delattr(os, "sched_setaffinity", raising=False)
     monkeypatch.setattr(sys, "argv", ["folder"])

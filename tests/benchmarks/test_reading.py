@@ -50,7 +50,10 @@ def test_a_tile_grows_tenfold():
 
 def test_times_and_memory_are_recorded(monkeypatch, tmp_path, capsys):
     page = drawing.photo(320, 200, "402")
-    small = [reading.Case("tile", drawing.tile("3"), "3"), reading.Case("page", page, "402", 9)]
+    small = [
+        reading.Case("a tile", "tile", drawing.tile("3"), "3"),
+        reading.Case("a page", "page", page, "402", 9),
+    ]
     monkeypatch.setattr(reading, "cases", lambda: small)
     monkeypatch.setattr(sys, "argv", ["reading", "--rounds", "2", "--out", str(tmp_path)])
     reading.main()
@@ -60,6 +63,10 @@ def test_times_and_memory_are_recorded(monkeypatch, tmp_path, capsys):
     assert all(0 < row["milliseconds"] <= row["milliseconds_90"] for row in record["pictures"])
     assert record["memory"]["text"] == "402"
     assert 20 < record["memory"]["megabytes"] < 2000
+    figures = {row["name"]: row for row in record["figures"]}
+    assert list(figures) == ["reading.tile", "reading.page", "reading.memory"]
+    assert figures["reading.page"]["value"] == record["pictures"][1]["milliseconds"]
+    assert figures["reading.page"]["n"] == 2
 
 
 def test_the_table_names_targets_and_what_was_read_wrong():
