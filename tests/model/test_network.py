@@ -56,6 +56,33 @@ def test_fast_has_no_map_of_full_size():
     assert sizes[0] == 14
 
 
+def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
+    shape = dataclasses.replace(SHAPE, widths=(4, 6, 8, 9), kernels=(5, 3, 3, 3), margin=2)
+    network = build_network("swift", shape)
+    sides: list[int] = []
+    for layer in network.body:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda *call: sides.append(call[2].shape[-1]))
+    network(_tiles()).sum().backward()
+    assert sides == [12, 6, 4, 2]
+    without = {name for name, weight in network.named_parameters() if weight.grad is None}
+    assert without == {"body.0.weight"}
+    assert network.fixed is network.body[0]
+    everything = sum(weight.numel() for weight in network.parameters())
+    assert count_parameters(network) == everything - 4 * 5 * 5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_margin_is_not_looked_at(architecture):
+    network = build_network(architecture, dataclasses.replace(SHAPE, margin=3)).eval()
+    tiles = _tiles()
+    framed = torch.zeros_like(tiles)
+    framed[:, 3:25, 3:25] = tiles[:, 3:25, 3:25]
+    assert torch.equal(network(tiles), network(framed))
+    framed[:, 3, 3] += 100
+    assert not torch.equal(network(tiles), network(framed))
+
+
 def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
     torch.manual_seed(0)
     pair = Residual(3, 3, drop=0.5).train()

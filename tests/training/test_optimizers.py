@@ -10,6 +10,7 @@ from digitlens.training.optimizers import (
     Muon,
     new_optimizer,
     orthogonal,
+    orthogonal_all,
     set_learning_rate,
 )
 from digitlens.training.train import one_network, train
@@ -22,6 +23,16 @@ def test_singular_values_are_brought_near_one(shape):
     values = torch.linalg.svdvals(orthogonal(matrix, rounds=8))
     assert values.min() > 0.5
     assert values.max() < 1.3
+
+
+def test_matrices_of_any_sizes_are_turned_as_each_alone():
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(6, 20), (20, 6), (8, 8), (3, 30)]
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for together, matrix in zip(orthogonal_all(matrices), matrices, strict=True):
+        assert together.shape == matrix.shape
+        torch.testing.assert_close(together, orthogonal(matrix), atol=2e-4, rtol=0)
+    assert orthogonal_all([]) == []
 
 
 def test_a_zero_gradient_gives_a_zero_direction():

@@ -49,7 +49,8 @@ def test_a_recipe_cannot_be_changed():
         ),
         ("widths", (), "widths: expected whole numbers separated by commas, found ()"),
         ("widths", (8, 8, 8, 8, 8), "widths: expected at most 4 blocks"),
-        ("kernels", (3, 3, 3), "kernels: expected 1 or 2 sizes"),
+        ("kernels", (3, 3, 3), "kernels: expected at most 2 sizes"),
+        ("margin", 5, "margin: expected 0 to 4, found 5"),
         ("kernels", (4,), "kernels: expected odd sizes, found 4"),
     ],
 )
@@ -78,3 +79,4 @@ def test_every_architecture_can_be_asked_for():
 def test_one_kernel_size_serves_all_blocks():
     assert Recipe(widths=(8, 8, 8), kernels=(5,)).block_kernels() == (5, 5, 5)
     assert Recipe(widths=(8, 8), kernels=(5, 3)).block_kernels() == (5, 3)
+    assert Recipe(widths=(8, 8, 8), kernels=(5, 3)).block_kernels() == (5, 3, 3)

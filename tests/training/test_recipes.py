@@ -17,7 +17,7 @@ def test_changes_take_the_type_of_their_field():
     assert recipe.dropout == 0.25
     assert recipe.batch_norm is False
     assert recipe.optimizer == "sgd"
-    assert recipe.architecture == "fast"
+    assert recipe.architecture == "swift"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -89,7 +89,7 @@ def test_each_kind_of_recipe_knows_its_own_fields_only():
         load_recipe("pages", ["epochs=3"])
     with pytest.raises(RecipeError, match="side: no such field"):
         load_recipe("fast", ["side=96"])
-    with pytest.raises(RecipeError, match="expected classic or fast or residual, found 'pages'"):
+    with pytest.raises(RecipeError, match="expected classic or fast or residual or swift, found"):
         recipe_from({"architecture": "pages"})
     with pytest.raises(RecipeError, match="architecture: expected pages, found 'fast'"):
         page_recipe_from({"architecture": "fast"})

@@ -33,6 +33,7 @@ class Shape:
             stride of two in the block's first convolution.
         depth_drop: Share of training steps from which the last residual pair is left out.
         none: Whether there is an eleventh class, of tiles that show no digit.
+        margin: Pixels on each side of a tile that the network does not look at.
     """
 
     widths: tuple[int, ...]
@@ -44,14 +45,16 @@ class Shape:
     pool: str = "max"
     depth_drop: float = 0.0
     none: bool = False
+    margin: int = 0
 
 
 class DigitNetwork(nn.Module):
     """A body of layers behind the normalisation that belongs to it."""
 
-    def __init__(self, body: nn.Sequential) -> None:
+    def __init__(self, body: nn.Sequential, margin: int = 0) -> None:
         super().__init__()
         self.body = body
+        self.margin = margin
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Logits of the ten digits, and of none if the network was trained to know it.
@@ -69,8 +72,18 @@ class DigitNetwork(nn.Module):
         """Whether there is an eleventh class, of tiles that show no digit."""
         return cast(nn.Linear, self.body[-1]).out_features > CLASSES
 
+    @property
+    def fixed(self) -> nn.Conv2d | None:
+        """The first convolution, if its filters are given and not trained."""
+        first = self.body[0]
+        if isinstance(first, nn.Conv2d) and not first.weight.requires_grad:
+            return first
+        return None
+
     def features(self, tiles: Tensor) -> Tensor:
         """What the last layer is given, float[N, D]; tiles as above."""
+        if self.margin:
+            tiles = tiles[:, self.margin : -self.margin, self.margin : -self.margin]
         pixels = tiles.unsqueeze(1).float() / 255
         features: Tensor = self.body[:-1]((pixels - MEAN) / SD)
         return features
@@ -87,7 +100,7 @@ def classic(shape: Shape) -> nn.Sequential:
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
     activations.
     """
-    layers, features = _body(1, 28, shape.widths, shape.kernels, shape)
+    layers, features = _body(1, _side(shape), shape.widths, shape.kernels, shape)
     return nn.Sequential(*layers, *_head(features, shape))
 
 
@@ -97,8 +110,30 @@ def fast(shape: Shape) -> nn.Sequential:
     Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
     """
     stem = _block(1, shape.widths[0], shape.kernels[0], shape, stride=2)
-    layers, features = _body(shape.widths[0], 14, shape.widths[1:], shape.kernels[1:], shape)
+    side = (_side(shape) + 1) // 2
+    layers, features = _body(shape.widths[0], side, shape.widths[1:], shape.kernels[1:], shape)
     return nn.Sequential(*stem, *layers, *_head(features, shape))
+
+
+def swift(shape: Shape) -> nn.Sequential:
+    """A network to be trained in seconds: no gradient reaches its largest maps.
+
+    The first convolution is given, not trained, and needs no batch normalisation (``fixed``). It
+    and the second halve the side by a stride of two; from the third on nothing is padded, so that
+    maps shrink by themselves, and a convolution without stride is the cheapest to go back through.
+    """
+    side, channels = _side(shape), 1
+    layers: list[nn.Module] = []
+    for number, (width, kernel) in enumerate(zip(shape.widths, shape.kernels, strict=True)):
+        stride = 2 if number < 2 else 1
+        padding = 0 if number > 1 and kernel <= side else kernel // 2
+        first = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
+        layers += [first, nn.BatchNorm2d(width), nn.ReLU()] if number else [first, nn.ReLU()]
+        for _ in range(shape.convs - 1):
+            layers += [*_convolution(width, width, kernel), nn.ReLU()]
+        side, channels = (side + 2 * padding - kernel) // stride + 1, width
+    cast(nn.Conv2d, layers[0]).weight.requires_grad_(False)
+    return nn.Sequential(*layers, *_head(channels * side * side, shape))
 
 
 class Residual(nn.Module):
@@ -139,7 +174,7 @@ def residual(shape: Shape) -> nn.Sequential:
             # Only the first kernel is large: it sees pixels, the others maps.
             layers.append(Residual(width, 3, shape.depth_drop * (place + 1) / pairs))
         channels = width
-    side = 14 // 2 ** (len(shape.widths) - 1)
+    side = (_side(shape) + 1) // 2 // 2 ** (len(shape.widths) - 1)
     return nn.Sequential(*layers, *_head(channels * side * side, shape))
 
 
@@ -153,17 +188,18 @@ ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {
     "classic": classic,
     "fast": fast,
     "residual": residual,
+    "swift": swift,
 }
 
 
 def build_network(architecture: str, shape: Shape) -> DigitNetwork:
     """A network with freshly drawn weights; the draw follows ``torch.manual_seed``."""
-    return DigitNetwork(ARCHITECTURES[architecture](shape))
+    return DigitNetwork(ARCHITECTURES[architecture](shape), shape.margin)
 
 
 def count_parameters(network: nn.Module) -> int:
     """How many numbers training can change."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
 @torch.inference_mode()
@@ -174,6 +210,11 @@ def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tens
     logits = torch.cat([network(part).float() for part in tiles.split(batch)])
     network.train(was_training)
     return logits
+
+
+def _side(shape: Shape) -> int:
+    """Of what the first convolution is given."""
+    return 28 - 2 * shape.margin
 
 
 def _body(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from digitlens.training.recipe import Recipe
 
-BESIDE_MUON = 0.04  # learning rate of what Adam trains beside Muon, as a share of Muon's
+BESIDE_MUON = 0.12  # learning rate of what Adam trains beside Muon, as a share of Muon's
 MOMENTUM = 0.6  # of Muon: runs of some thousand steps have no time for more
 # Coefficients of the quintic that drives all singular values towards 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -36,8 +36,14 @@ class Muon(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step down the gradients; those of banks are used up."""
-        for weight in self.param_groups[0]["params"]:
-            _turn(weight, weight.grad, self.state[weight], self.param_groups[0]["lr"])
+        group = self.param_groups[0]
+        pushed = [
+            (weight, _push(weight.grad, self.state[weight]))
+            for weight in group["params"]
+            if weight.grad is not None
+        ]
+        _turn(pushed, group["lr"])
+        for weight in group["params"]:
             weight.grad = None  # Adam passes over what has no gradient
         super().step(closure)
 
@@ -67,27 +73,53 @@ def _is_bank(weight: Tensor) -> bool:
     return weight.ndim == 4 and weight.shape[1] > 1
 
 
-def _turn(weight: Tensor, gradient: Tensor, state: dict[str, Any], rate: float) -> None:
+def _turn(pushed: list[tuple[Tensor, Tensor]], rate: float) -> None:
+    """A step of each bank along its push, made orthogonal."""
+    directions = orthogonal_all([push for _, push in pushed])
+    for (weight, _), direction in zip(pushed, directions, strict=True):
+        weight.mul_(len(weight) ** 0.5 / weight.norm())
+        weight.add_(direction.view(weight.shape), alpha=-rate)
+
+
+def _push(gradient: Tensor, state: dict[str, Any]) -> Tensor:
+    """Where momentum and gradient point to, float[R, C]; a row for each filter."""
     if "momentum" not in state:
         # Adam expects a count of steps in every state that it loads.
         state |= {"momentum": torch.zeros_like(gradient), "step": torch.zeros(())}
     momentum: Tensor = state["momentum"].mul_(MOMENTUM).add_(gradient)
-    direction = orthogonal((gradient + MOMENTUM * momentum).flatten(1))
-    weight.mul_(len(weight) ** 0.5 / weight.norm())
-    weight.add_(direction.view(weight.shape), alpha=-rate)
+    return (gradient + MOMENTUM * momentum).flatten(1)
+
+
+def orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
+    """``orthogonal`` of matrices of any sizes, float[R, C] each, in as many calls as for one.
+
+    They are filled up with zeros to the size of the largest, which changes nothing.
+    """
+    if not matrices:
+        return []
+    rows, columns = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))
+    stack = matrices[0].new_zeros(len(matrices), rows, columns)
+    for padded, matrix in zip(stack, matrices, strict=True):
+        padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    found = orthogonal(stack)
+    return [
+        turned[: matrix.shape[0], : matrix.shape[1]]
+        for turned, matrix in zip(found, matrices, strict=True)
+    ]
 
 
 def orthogonal(matrix: Tensor, rounds: int = 3) -> Tensor:
     """The nearest matrix with orthogonal rows or columns, roughly: singular values 0.7 to 1.2.
 
     Args:
-        matrix: float[R, C].
+        matrix: float[R, C], or several float[M, R, C].
         rounds: Newton-Schulz iterations.
     """
     first, second, third = _QUINTIC
-    tall = matrix.shape[0] > matrix.shape[1]
-    found = (matrix.T if tall else matrix) / (matrix.norm() + 1e-7)
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    size = torch.linalg.matrix_norm(matrix, keepdim=True)
+    found = (matrix.mT if tall else matrix) / (size + 1e-7)
     for _ in range(rounds):
-        gram = found @ found.T
+        gram = found @ found.mT
         found = first * found + (second * gram + third * gram @ gram) @ found
-    return found.T if tall else found
+    return found.mT if tall else found

@@ -16,12 +16,16 @@ class Recipe(Settings):
     """Everything that decides the weights, except the data and the machine."""
 
     architecture: str = "classic"
-    """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided) or
-    residual (fast, and pairs of convolutions that add to what they are given)."""
+    """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), residual
+    (fast, and pairs of convolutions that add to what they are given) or swift (first convolution
+    given by the tiles instead of trained, no padding in later ones)."""
+    margin: int = 0
+    """Pixels on each side of a tile that the network does not look at; MNIST leaves four blank,
+    but for digits whose centre of mass is not in their middle."""
     widths: tuple[int, ...] = (32, 64)
     """Channels of each block; as many blocks as numbers."""
     kernels: tuple[int, ...] = (3,)
-    """Kernel size in pixels, odd; one for all blocks or one for each."""
+    """Kernel sizes in pixels, odd, of the first blocks; the last is that of all further ones."""
     convs: int = 1
     """Convolutions in each block; residual: pairs of them, after the one that widens."""
     pool: str = "max"
@@ -108,6 +112,7 @@ class Recipe(Settings):
     """Decides first weights, order, dropout, augmentation and split."""
 
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "margin": (0, 4),
         "widths": (1, 4096),
         "kernels": (1, 27),
         "convs": (1, 8),
@@ -145,7 +150,7 @@ class Recipe(Settings):
         "seed": (0, 2**31 - 1),
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "architecture": ("classic", "fast", "residual"),
+        "architecture": ("classic", "fast", "residual", "swift"),
         "pool": ("max", "stride"),
         "optimizer": ("adam", "adamw", "sgd", "muon"),
         "schedule": ("constant", "cosine", "linear"),
@@ -163,9 +168,9 @@ class Recipe(Settings):
                 "widths: expected at most 4 blocks (each halves 28 pixels), "
                 f"found {len(self.widths)}"
             )
-        if len(self.kernels) not in {1, len(self.widths)}:
+        if len(self.kernels) > len(self.widths):
             found.append(
-                f"kernels: expected 1 or {len(self.widths)} sizes, one for each of widths, "
+                f"kernels: expected at most {len(self.widths)} sizes, one for each of widths, "
                 f"found {len(self.kernels)}"
             )
         if any(kernel % 2 == 0 for kernel in self.kernels):
@@ -180,7 +185,7 @@ class Recipe(Settings):
 
     def block_kernels(self) -> tuple[int, ...]:
         """One kernel size for each block."""
-        return self.kernels * len(self.widths) if len(self.kernels) == 1 else self.kernels
+        return self.kernels + self.kernels[-1:] * (len(self.widths) - len(self.kernels))
 
     def split(self, train: Split) -> tuple[Split, Split]:
         """The training tiles as (tiles to train with, tiles that choose the epoch).

@@ -20,7 +20,7 @@ S = TypeVar("S", bound=Settings)
 _RESIDUAL = Recipe(
     architecture="residual",
     widths=(24, 48, 64),
-    kernels=(5, 3, 3),
+    kernels=(5, 3),
     batch_norm=True,
     dense=0,
     dropout=0.2,
@@ -76,17 +76,21 @@ RECIPES: dict[str, AnyRecipe] = {
     "small-8k": dataclasses.replace(_SMALLER, widths=(8, 12, 14)),
     # The textbook: two blocks of convolution, ReLU and max pooling, dropout, dense, softmax.
     "classic": Recipe(),
+    # Seconds, for one pass over the tiles: what is cheap to go back through, and Muon's steps.
     "fast": Recipe(
-        architecture="fast",
-        widths=(16, 32, 48),
-        kernels=(5, 3, 3),
-        pool="stride",
+        architecture="swift",
+        margin=2,
+        widths=(16, 24, 32, 48),
+        kernels=(5, 3),
         batch_norm=True,
         dense=0,
         dropout=0.0,
-        learning_rate=0.02,
+        optimizer="muon",
+        learning_rate=0.15,
+        schedule="linear",
+        warmup=0.0,
         batch_size=256,
-        epochs=3,
+        epochs=1,
         label_smoothing=0.1,
     ),
     # The reader of whole pages: some hours on two cores.

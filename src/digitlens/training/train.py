@@ -25,6 +25,7 @@ from digitlens.training.device import Device, choose_device
 from digitlens.training.material import Material, mixed, shuffled
 from digitlens.training.optimizers import new_optimizer, set_learning_rate
 from digitlens.training.recipe import Recipe
+from digitlens.training.whitening import whiten
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     """
     device = device or choose_device(recipe.precision)
     torch.manual_seed(recipe.seed)
-    network = device.placed(one_network(recipe))
+    network = one_network(recipe)
+    whiten(network, training.tiles)
+    network = device.placed(network)
     averaged = copy.deepcopy(network) if recipe.average else network
     modules: dict[str, nn.Module] = {"network": network}
     if recipe.average:
@@ -192,6 +195,7 @@ def one_network(recipe: Recipe) -> DigitNetwork:
         recipe.pool,
         recipe.depth_drop,
         recipe.none > 0,
+        recipe.margin,
     )
     return build_network(recipe.architecture, shape)
 
