@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
+# torch.optim imports it with its first optimiser, for seconds that are not training's.
+import torch._dynamo  # pyright: ignore[reportUnusedImport]
 from torch import Tensor, nn
 
 from digitlens.training.recipe import Recipe
