@@ -7,7 +7,8 @@ with nothing but paths comes here without it, see ``digitlens.__main__``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
     from digitlens.data.documents import Document
     from digitlens.data.images import Page
+    from digitlens.recognition.crew import Crew
     from digitlens.recognition.expect import Pattern
     from digitlens.recognition.reader import DigitReader
     from digitlens.recognition.sight import Examination
     from digitlens.results import Reading
+
+# Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
+_WORTH = 2.0  # seconds of reading still to do
+_TELLING = 8  # pages that tell how long the others take
 
 _Found: TypeAlias = "tuple[Reading, Examination | None]"
 
@@ -115,7 +121,8 @@ def read_paths(paths: Sequence[str], form: Form, wish: Wish) -> bool:
     """
     out = sys.stdout  # the progress bar puts its own in its place
     run = _Run(wish, PageBar(wanted=form == "table" or not out.isatty()))
-    print_answers(run.answers(paths), form, out)
+    with closing(run.answers(paths)) as answers:
+        print_answers(answers, form, out)
     return not run.failed
 
 
@@ -130,12 +137,15 @@ class _Run:
         self.failed = False
         self._wish = wish
         self._bar = bar
+        self._pages = 0  # that are to be read, as far as is known
 
-    def answers(self, paths: Sequence[str]) -> Iterator[Answer]:
+    def answers(self, paths: Sequence[str]) -> Generator[Answer]:
         """One for each page that can be read, when it is asked for."""
         # What an earlier run wrote for people to look at is not to be read.
         written = [folder for folder in (self._wish.annotate, self._wish.explain) if folder]
         files, problems = find_pictures(paths, left_out=written)
+        from digitlens.model.session import cores
+        from digitlens.recognition.crew import Crew
         from digitlens.recognition.stream import in_order
 
         # Of many pictures each core reads its own; one gets all of them.
@@ -144,10 +154,11 @@ class _Run:
         with self._bar:
             for problem in problems:
                 self._fail(problem)
-            self._bar.expect(len(files))
+            self._expect(len(files))
             examine = partial(_examine, reader, self._wish)
-            with closing(in_order(examine, self._tasks(files))) as done:
-                yield from self._given(done, copies, reader.thresholds)
+            crew = Crew(examine, partial(_examiner, self._wish), cores())
+            with closing(crew), closing(in_order(crew, self._tasks(files))) as done:
+                yield from self._given(self._timed(done, crew), copies, reader.thresholds)
 
     def _tasks(self, files: Sequence[str]) -> Iterator[_Task]:
         """The pages of files, in their order; what is no page fails when it is loaded."""
@@ -158,7 +169,7 @@ class _Run:
             try:
                 with open_document(sys.stdin.buffer if path == STDIN else path) as document:
                     count = document.count
-                    self._bar.expect(count - 1)
+                    self._expect(count - 1)
                     if count == 1 and path != STDIN:  # decoded by whoever reads it
                         yield _Task(path, 1, 1, partial(load_image, path))
                         continue
@@ -167,12 +178,28 @@ class _Run:
             except (ImageError, MissingExtraError) as error:
                 yield _Task(path, 1, 1, partial(_refuse, error))
 
+    def _timed(
+        self, done: Iterator[tuple[_Task, Future[_Found]]], crew: Crew[_Task, _Found]
+    ) -> Iterator[tuple[_Task, Future[_Found]]]:
+        """The same, with a crew that is started if what is left takes long enough."""
+        start, number = time.monotonic(), 0
+        for task, future in done:
+            number += 1  # noqa: SIM113  (enumerate would keep the page of the last one)
+            left = (time.monotonic() - start) / number * (self._pages - number)
+            if crew.size > 1 and number >= _TELLING and left > _WORTH:
+                crew.start()
+            yield task, future
+            del task, future
+
     def _given(
         self,
         done: Iterator[tuple[_Task, Future[_Found]]],
         copies: Copies,
         thresholds: Mapping[str, float],
     ) -> Iterator[Answer]:
+        from digitlens.data.documents import page_name
+        from digitlens.recognition.crew import HelperError
+
         for task, future in done:
             try:
                 reading, examination = future.result()
@@ -184,12 +211,23 @@ class _Run:
                 yield answer
             except (ImageError, MissingExtraError) as error:
                 self._fail(error)
+            except HelperError as error:
+                self._fail(ImageError(f"{page_name(task.path, task.number, task.count)}: {error}"))
             self._bar.advance()
             del task, future  # and with them the page, before the next is loaded
+
+    def _expect(self, pages: int) -> None:
+        self._pages += pages
+        self._bar.expect(pages)
 
     def _fail(self, error: DigitlensError) -> None:
         self.failed = True
         self._bar.say(f"digitlens: {error}")
+
+
+def _examiner(wish: Wish) -> Callable[[_Task], _Found]:
+    """What a process of its own does with each page."""
+    return partial(_examine, wish.reader(threads=1), wish)
 
 
 def _examine(reader: DigitReader, wish: Wish, task: _Task) -> _Found:
@@ -205,7 +243,11 @@ def _loaded(document: Document, number: int) -> Callable[[], Page]:
         page = document.page(number)
     except ImageError as error:
         return partial(_refuse, error)
-    return lambda: page
+    return partial(_held, page)
+
+
+def _held(page: Page) -> Page:
+    return page
 
 
 def _refuse(error: DigitlensError) -> NoReturn:
