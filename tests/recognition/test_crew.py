@@ -3,6 +3,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,14 @@ def started(crew):
         assert time.monotonic() < end
         time.sleep(0.01)
     return crew
+
+
+@pytest.fixture(scope="module", autouse=True)
+def findable():
+    """Processes beside this one import this module, by the name that pytest gives it."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    yield
+    sys.path.pop(0)
 
 
 @pytest.fixture(scope="module")
