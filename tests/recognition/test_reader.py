@@ -14,6 +14,7 @@ from digitlens.model import page_model
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
+from digitlens.recognition.crew import Crew
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.reader import ENOUGH, HOPELESS, LEAST, DigitReader, read
 from digitlens.recognition.voters import tiles_of
@@ -181,6 +182,28 @@ def test_many_are_read_as_one_by_one(reader, page, workers):
     assert list(reader.read_many(pages, expect="4", workers=workers)) == readings
     assert list(reader.read_many(iter(pages[:1]), expect="4", workers=workers)) == readings[:1]
     assert list(reader.read_many([], workers=workers)) == []
+
+
+def test_processes_read_what_threads_do(reader, page, monkeypatch):
+    def start_and_wait(crew):
+        start(crew)
+        crews.append(crew)
+        for helper in crew._helpers:
+            assert helper._connection.poll(30)
+
+    start, crews = Crew.start, []
+    monkeypatch.setattr(Crew, "start", start_and_wait)
+    strict = reader.at(0.005)
+    pages = [page, b"not a picture", page[:, :110], io.BytesIO(b"not one")]
+    pages = [*pages, 255 - page] * 2
+    readings = [
+        list(strict.read_many(pages, expect="4", workers=2, processes=on, on_error=lambda *_: 0))
+        for on in (False, True)
+    ]
+    assert readings[0] == readings[1]
+    assert all(helper._begun and not helper._process.is_alive() for helper in crews[0]._helpers)
+    assert list(reader.read_many([page], workers=1, processes=True)) == [reader.read(page)]
+    assert len(crews) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -18,9 +18,11 @@ from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
 from digitlens.model.page_model import PAGES, PageModel
 from digitlens.model.roles import roles
+from digitlens.model.session import cores
 from digitlens.recognition.candidates import Candidates, without_doubles
 from digitlens.recognition.compose import compose, fitted
 from digitlens.recognition.confidence import Confidence
+from digitlens.recognition.crew import Crew
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.looks import look_around
 from digitlens.recognition.plain import isolated_strokes
@@ -69,7 +71,7 @@ class DigitReader:
             ModelError: A model is missing, damaged or of a newer format.
             ValueError: The page reader cannot promise so few errors.
         """
-        model, pages = roles(model, pages)
+        model, pages = self._models = roles(model, pages)
         self.classifier = Classifier(model, threads=threads)
         self.finder = PageModel(pages, threads=threads, lazily=True)
         self.crops = CropModel(pages, threads=threads)
@@ -80,9 +82,7 @@ class DigitReader:
             self.thresholds = self.at(target_error).thresholds
 
     def at(self, target_error: float) -> DigitReader:
-        """The same reader, sure where at most such a share of what it is sure of is wrong.
-
-        Shares the models, which are not loaded again.
+        """The same reader and models, sure where at most such a share of that is wrong.
 
         Args:
             target_error: As for a new reader.
@@ -118,6 +118,7 @@ class DigitReader:
         *,
         expect: str | Pattern | None = None,
         workers: int | None = None,
+        processes: bool = False,
         on_error: None = None,
     ) -> Iterator[Reading]: ...
     @overload
@@ -127,6 +128,7 @@ class DigitReader:
         *,
         expect: str | Pattern | None = None,
         workers: int | None = None,
+        processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object],
     ) -> Iterator[Reading | None]: ...
     def read_many(
@@ -135,33 +137,37 @@ class DigitReader:
         *,
         expect: str | Pattern | None = None,
         workers: int | None = None,
+        processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object] | None = None,
     ) -> Iterator[Reading | None]:
-        """Reads a stream of pictures of any length: several at once, readings in its order.
+        """Reads a stream of pictures of any length, several at once and a few ahead, in its order.
 
-        A few pictures are decoded and read ahead of the reading that is asked for, see
-        ``stream.in_order``; memory does not grow with the stream. To stop early, close the iterator
-        or leave the loop.
+        Memory does not grow with the stream. To stop early, close the iterator or leave the loop.
 
         Args:
             images: Pictures, see ``load_image``. Paths or bytes are decoded when their turn comes.
             expect: As in ``read``.
-            workers: Pictures that are read at once, each in a thread; None takes one a core. With
-                one, there are no threads, and nothing is read ahead.
-            on_error: Called with a picture that cannot be read, and why, when its turn comes; None
-                stands in place of its reading, and the others follow. Without it the error is
-                raised there.
+            workers: Threads, each with a picture; None takes one a core. With one, nothing is read
+                ahead.
+            processes: Each worker is a process that loads the models for itself, which pays from
+                some hundred pictures on; threads read until they have. What a script does has to
+                stand below ``if __name__ == "__main__":``, see ``multiprocessing``.
+            on_error: Called with a picture that cannot be read, and why, when its turn comes; its
+                reading is None, and the others follow. Without it the error is raised there.
 
         Yields:
             A reading for each picture.
 
         Raises:
             ImageError: A picture cannot be decoded; those before it have been read.
+            DigitlensError: A process came to an end, for lack of memory say.
             ValueError: ``expect`` is no such pattern, or ``workers`` is less than one.
         """
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
-        done = in_order(partial(self.read, expect=pattern), images, workers)
-        return _readings(done, on_error)
+        there = partial(_another, self._models, self.thresholds, pattern)
+        crew = Crew(partial(self.read, expect=pattern), there, workers or cores())
+        done = in_order(crew, images, workers)
+        return _readings(crew, done, processes and crew.size > 1, on_error)
 
     def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
         """Reads one picture and keeps what led to the answer; see ``read``."""
@@ -235,11 +241,24 @@ class DigitReader:
         return Sight([], found, cut, votes, probabilities, confidence)
 
 
+def _another(
+    models: tuple[str | Path, str | Path], thresholds: dict[str, float], pattern: Pattern | None
+) -> Callable[[Source], Reading]:
+    """What a reader like this one does in another process."""
+    reader = DigitReader(models[0], pages=models[1], threads=1)
+    reader.thresholds = thresholds
+    return partial(reader.read, expect=pattern)
+
+
 def _readings(
+    crew: Crew[Source, Reading],
     done: Generator[tuple[Source, Future[Reading]]],
+    processes: bool,
     on_error: Callable[[Source, DigitlensError], object] | None,
 ) -> Iterator[Reading | None]:
-    with closing(done):
+    with closing(crew), closing(done):
+        if processes:
+            crew.start()
         for image, future in done:
             error = future.exception()
             if on_error and isinstance(error, DigitlensError):
