@@ -3,24 +3,29 @@
     python benchmarks/folder.py [--count N] [--rounds N] [--out FOLDER]
 
 Draws its pictures itself: of each hundred 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of
-12 megapixels. Each run is a process of its own that may use so many cores, and has
-``DigitReader.read_many`` read the files; the first pictures are read before time is taken. The runs
-take turns. The machine should have nothing else to do.
+12 megapixels. Each run is a program of its own that may use so many cores: ``digitlens read`` with
+the folder, and ``DigitReader.read_many`` with a quarter of the files, in threads and in processes.
+The runs take turns. The machine should have nothing else to do.
 
-- pictures/s: median of the rounds, from the first picture to the last reading.
-- busy: share of the cores' time that the process used.
-- memory: the most that it held, for a tenth of the pictures and for all of them.
+- pictures/s: median of the rounds, from the start of the program to its end.
+- busy: share of the cores' time that the program and its processes used.
+- memory: the most that all its processes held together, what they share counted once (PSS, looked
+  at ten times a second), for a tenth of the pictures and for all of them.
 """
 
 import argparse
-import json
+import io
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -32,24 +37,25 @@ from figures import median_of, once
 from provenance import provenance
 
 COUNT = 1000
-ROUNDS = 2
+ROUNDS = 1
 DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
 
+COMMAND = "digitlens read"
+THREADS, PROCESSES = "read_many, threads", "read_many, processes"
+EACH = 0.1  # seconds between looks at the memory
+
 READ = """
-import json, os, sys, time
-cores, paths = int(sys.argv[1]), sys.stdin.read().split()
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+import sys
 from digitlens import DigitReader
-reader = DigitReader(threads=1)
-for _ in reader.read_many(paths[:2] + paths[-2:]):
-    pass
-start, busy = time.perf_counter(), time.process_time()
-texts = [reading.text for reading in reader.read_many(paths)]
-seconds, busy = time.perf_counter() - start, time.process_time() - busy
-status = open("/proc/self/status").read()
-peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
-print(json.dumps(dict(seconds=seconds, busy=busy / seconds / cores, megabytes=peak, texts=texts)))
+readings = DigitReader(threads=1).read_many(sys.argv[2:], processes=sys.argv[1] == "processes")
+for path, reading in zip(sys.argv[2:], readings):
+    print(path, reading.text.replace(chr(10), " "), sep=chr(9))
 """
+PROGRAMS = {
+    COMMAND: ("-m", "digitlens", "read"),
+    THREADS: ("-c", READ, "threads"),
+    PROCESSES: ("-c", READ, "processes"),
+}
 
 
 def main() -> None:
@@ -57,8 +63,9 @@ def main() -> None:
     if not hasattr(os, "sched_setaffinity"):
         sys.exit("this system cannot limit a process to some of the cores")
     with tempfile.TemporaryDirectory() as folder:
-        pictures = draw(Path(folder), options.count)
-        result = provenance() | curve(pictures, options.rounds)
+        few = draw(Path(folder, "few"), max(2, options.count // 10))
+        pictures = draw(Path(folder, "all"), options.count)
+        result = provenance() | curve(few, pictures, options.rounds)
     result["figures"] = figures(result)
     print(table(result), end="")
     if options.out:
@@ -76,55 +83,131 @@ def _options() -> argparse.Namespace:
 
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Pictures with what is on them, the kinds mixed as in every hundred of them."""
+    folder.mkdir()
     kinds = np.random.default_rng(0).permutation(np.arange(count) % 100)
-    paper = {size: drawing.photo(*size, "402867\n193548") for size in [(640, 480), (4000, 3000)]}
     drawn: list[tuple[Path, str]] = []
     for number, kind in enumerate(kinds):
         if kind < DRAWINGS:
             path, text = folder / f"{number:04}.png", str(number % 10)
-            tile = Image.fromarray(255 - drawing.tile(text))
-            tile.resize((280, 280), Image.Resampling.BICUBIC).save(path)
+            path.write_bytes(_drawing(text))
         else:
-            path, text = folder / f"{number:04}.jpg", "402867\n193548"
-            size = (640, 480) if kind < DRAWINGS + PHOTOS else (4000, 3000)
-            Image.fromarray(paper[size]).save(path, quality=90)
+            path, text = folder / f"{number:04}.jpg", "402867 193548"
+            path.write_bytes(_photo((640, 480) if kind < DRAWINGS + PHOTOS else (4000, 3000)))
         drawn.append((path, text))
     return drawn
 
 
-def curve(pictures: list[tuple[Path, str]], rounds: int) -> dict[str, Any]:
+@cache
+def _drawing(text: str) -> bytes:
+    tile = Image.fromarray(255 - drawing.tile(text))
+    return _file(tile.resize((280, 280), Image.Resampling.BICUBIC), "PNG")
+
+
+@cache
+def _photo(size: tuple[int, int]) -> bytes:
+    return _file(Image.fromarray(drawing.photo(*size, "402867\n193548")), "JPEG")
+
+
+def _file(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, quality=90)
+    return file.getvalue()
+
+
+def curve(
+    few: list[tuple[Path, str]], pictures: list[tuple[Path, str]], rounds: int
+) -> dict[str, Any]:
     """What reading costs with each number of cores, doubling up to all there are."""
     most = len(os.sched_getaffinity(0))
     cores = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
-    runs: dict[int, list[dict[str, Any]]] = {number: [] for number in cores}
-    some = [read(pictures[: max(2, len(pictures) // 10)], number) for number in cores]
+    quarter = pictures[: max(2, len(pictures) // 4)]
+    plan = [(COMMAND, pictures, number) for number in cores]
+    plan += [(THREADS, quarter, number) for number in cores]
+    plan += [(PROCESSES, quarter, number) for number in cores if number > 1]
+    held = {number: read(COMMAND, few, number)["megabytes"] for number in cores}
+    runs: list[list[dict[str, Any]]] = [[] for _ in plan]
     with work_bar() as bar:
         for _ in bar.track(range(rounds), description="reading"):
-            for number, known in runs.items():
-                known.append(read(pictures, number))
+            for (way, some, number), known in zip(plan, runs, strict=True):
+                known.append(read(way, some, number))
     rows = [
-        {
-            "cores": number,
-            "pictures_per_second": len(pictures) / statistics.median(_all(known, "seconds")),
-            "seconds": _all(known, "seconds"),
-            "busy": statistics.median(_all(known, "busy")),
-            "megabytes_some": few["megabytes"],
-            "megabytes": max(_all(known, "megabytes")),
-            "right": known[0]["right"],
-        }
-        for (number, known), few in zip(runs.items(), some, strict=True)
+        _row(way, len(some), number, known)
+        for (way, some, number), known in zip(plan, runs, strict=True)
     ]
-    return {"pictures": len(pictures), "rounds": rounds, "cores_used": rows}
+    commands = [row | {"megabytes_some": held[row["cores"]]} for row in rows[: len(cores)]]
+    return {
+        "pictures": len(pictures),
+        "few": len(few),
+        "rounds": rounds,
+        "cores_used": commands,
+        "read_many": rows[len(cores) :],
+    }
 
 
-def read(pictures: list[tuple[Path, str]], cores: int) -> dict[str, Any]:
-    """Reads pictures in a process of its own: seconds, megabytes and the share that is right."""
-    paths = "\n".join(str(path) for path, _ in pictures)
-    command = [sys.executable, "-c", READ, str(cores)]
-    done = subprocess.run(command, input=paths, check=True, capture_output=True, text=True)
-    run = json.loads(done.stdout)
-    right = [said == text for said, (_, text) in zip(run.pop("texts"), pictures, strict=True)]
+def _row(way: str, count: int, cores: int, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "way": way,
+        "pictures": count,
+        "cores": cores,
+        "pictures_per_second": count / statistics.median(_all(runs, "seconds")),
+        "seconds": _all(runs, "seconds"),
+        "busy": statistics.median(_all(runs, "busy")),
+        "megabytes": max(_all(runs, "megabytes")),
+        "right": runs[0]["right"],
+    }
+
+
+def read(way: str, pictures: list[tuple[Path, str]], cores: int) -> dict[str, Any]:
+    """Has pictures read: seconds, megabytes, how busy the cores are and the share that is right."""
+    whole = way == COMMAND and len(list(pictures[0][0].parent.iterdir())) == len(pictures)
+    files = [pictures[0][0].parent] if whole else [path for path, _ in pictures]
+    command = [sys.executable, *PROGRAMS[way], *map(str, files)]
+    with tempfile.TemporaryFile("w+") as said:
+        run = _watched(command, said, cores)
+        said.seek(0)
+        texts = [line.rstrip("\n").partition("\t")[2] for line in said]
+    right = [found == text for found, (_, text) in zip(texts, pictures, strict=True)]
     return run | {"right": sum(right) / len(right)}
+
+
+def _watched(command: list[str], said: IO[str], cores: int) -> dict[str, float]:
+    """Runs a program on so many cores, and looks at its memory until it ends."""
+    everywhere = os.sched_getaffinity(0)
+    before, start, most = _used(), time.perf_counter(), 0.0
+    os.sched_setaffinity(0, sorted(everywhere)[:cores])  # which the program inherits
+    try:
+        program = subprocess.Popen(command, stdout=said)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    while True:
+        most = max(most, held_by(program.pid))
+        with suppress(subprocess.TimeoutExpired):
+            if program.wait(EACH):
+                raise subprocess.CalledProcessError(program.returncode, command)
+            break
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "busy": (_used() - before) / seconds / cores,
+        "megabytes": most,
+    }
+
+
+def _used() -> float:
+    """Seconds of the processor that programs which have ended used, with theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def held_by(process: int) -> float:
+    """Megabytes that a process and all that it started hold together; 0 where it has ended."""
+    here, own, others = Path(f"/proc/{process}"), 0.0, []
+    with suppress(OSError):
+        lines = (here / "smaps_rollup").read_text().splitlines()
+        own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
+        tasks = [task / "children" for task in (here / "task").iterdir()]
+        others = [int(child) for task in tasks for child in task.read_text().split()]
+    return own + sum(map(held_by, others))
 
 
 def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,20 +236,23 @@ def _all(runs: list[dict[str, Any]], name: str) -> list[float]:
 def table(result: dict[str, Any]) -> str:
     where = f"{result['processor'] or result['machine']}, {result['cores']} cores"
     count = result["pictures"]
-    few = max(2, count // 10)
     lines = [
         f"Reading a folder on {result['date']}, {where}, load before {result['load']}; "
         f"{count:,} pictures, n = {result['rounds']}.\n",
-        f"| cores | pictures/s | speed-up | busy | MB, {few:,} | MB, {count:,} | read right |",
-        "|---|---|---|---|---|---|---|",
+        "| program | pictures | cores | pictures/s | speed-up | busy "
+        f"| MB | MB, {result['few']:,} pictures | read right |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     alone = result["cores_used"][0]["pictures_per_second"]
-    for row in result["cores_used"]:
+    slow = [row["pictures_per_second"] for row in result["read_many"][:1]]
+    for row in result["cores_used"] + result["read_many"]:
         speed = row["pictures_per_second"]
-        memory = f"{row['megabytes_some']:.0f} | {row['megabytes']:.0f}"
+        gain = speed / (alone if row["way"] == COMMAND else slow[0])
+        few = f"{row['megabytes_some']:.0f}" if "megabytes_some" in row else ""
         lines.append(
-            f"| {row['cores']} | {speed:.1f} | {speed / alone:.2f} | {100 * row['busy']:.0f} % "
-            f"| {memory} | {100 * row['right']:.1f} % |"
+            f"| {row['way']} | {row['pictures']:,} | {row['cores']} | {speed:.1f} | {gain:.2f} "
+            f"| {100 * row['busy']:.0f} % | {row['megabytes']:.0f} | {few} "
+            f"| {100 * row['right']:.1f} % |"
         )
     return "\n".join(lines) + "\n"
 
