@@ -74,6 +74,23 @@ RECIPES: dict[str, AnyRecipe] = {
     "small-200k": _SMALL,
     "small-20k": dataclasses.replace(_SMALLER, widths=(12, 20, 24)),
     "small-8k": dataclasses.replace(_SMALLER, widths=(8, 12, 14)),
+    # The shipped `swift`, likewise, with --set teacher=default: a hundredth of its work.
+    "swift": dataclasses.replace(
+        _SMALLER,
+        margin=2,
+        widths=(8, 16, 24),
+        kernels=(5, 3),
+        convs=1,
+        pool="stride",
+        learning_rate=0.015,
+        epochs=24,
+        shift=1.0,
+        rotate=6.0,
+        scale=0.06,
+        shear=6.0,
+        elastic=0.3,
+        thickness=0.15,
+    ),
     # The textbook: two blocks of convolution, ReLU and max pooling, dropout, dense, softmax.
     "classic": Recipe(),
     # Seconds, for one pass over the tiles: what is cheap to go back through, and Muon's steps.
