@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,8 @@ def atomic_path(path: Path) -> Generator[Path]:
     Args:
         path: The file to write; missing parent folders are made.
     """
+    import tempfile  # noqa: PLC0415  (slow to load)
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -84,6 +83,8 @@ def _json_line(answer: Answer) -> str:
 
 
 def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
+    import csv
+
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for answer in answers:

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.metrics import Bin, Floats
+if TYPE_CHECKING:
+    from digitlens.evaluation.metrics import Bin, Floats
 
 KNOTS = 20
 LEAST_KNOTS = 3  # both ends of the axis, and one block of answers between them
@@ -158,6 +159,8 @@ def reliability_bins(
         edges: float64[B + 1], rising; a bin holds what is above its low and at most its high edge,
             the outermost bins also everything beyond them.
     """
+    from digitlens.evaluation.metrics import Bin  # noqa: PLC0415  (slow to load)
+
     check_answers(confidence, right)
     place = np.searchsorted(edges[1:-1], confidence, side="left")
     found: list[Bin] = []
@@ -182,8 +185,7 @@ def expected_calibration_error(confidence: Floats, right: Flags, bins: int = 15)
         bins: Number of bins.
     """
     rows = reliability_bins(confidence, right, np.linspace(0, 1, bins + 1))
-    gaps = sum(row.count * abs(row.confidence - row.accuracy) for row in rows)
-    return gaps / len(right)
+    return sum(row.count * abs(row.confidence - row.accuracy) for row in rows) / len(right)
 
 
 def check_confidence(confidence: Floats) -> None:

@@ -10,15 +10,16 @@ R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context, Decimal
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.evaluation.calibration import Flags, check_answers
-from digitlens.evaluation.metrics import Counts, Floats, wilson_interval
+
+if TYPE_CHECKING:
+    from digitlens.evaluation.metrics import Counts, Floats
 
 POINTS = 50
 
@@ -70,6 +71,8 @@ class RiskCoverage:
     @property
     def upper(self) -> npt.NDArray[np.float64]:
         """float64[K]; upper end of the Wilson interval of 95 % of the risk."""
+        from digitlens.evaluation.metrics import wilson_interval  # noqa: PLC0415  (slow to load)
+
         rows = zip(self.wrong, self.stated, strict=True)
         return np.array([wilson_interval(wrong, stated)[1] for wrong, stated in rows])
 
@@ -174,6 +177,8 @@ def parse_target(text: str) -> float:
     Raises:
         ValueError: Not a number, or not a share above 0 and below 1.
     """
+    from decimal import Decimal  # noqa: PLC0415  (slow to load)
+
     number = text.strip()
     percent = number.endswith("%")
     try:
@@ -211,6 +216,8 @@ def _ranks(n: int, points: int) -> Counts:
 
 def _at_most(share: float) -> str:
     """A share as percent, rounded up, so that it can be asked for as it is printed."""
+    from decimal import ROUND_CEILING, Context  # noqa: PLC0415  (slow to load)
+
     context = Context(prec=4, rounding=ROUND_CEILING)
     return f"{context.create_decimal(100 * float(share)).normalize():f}%"
 

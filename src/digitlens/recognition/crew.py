@@ -5,7 +5,6 @@ Knows what is done with a thing, here and there, but no pictures.
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -169,6 +168,8 @@ class _Helper:
 
 
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
+    import signal  # noqa: PLC0415
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it is interrupted, and ends it
     with suppress(EOFError, OSError):  # nobody is there any more
         done, work = _outcome(prepare)
@@ -194,6 +195,8 @@ def _tell(connection: Connection, done: bool, outcome: object) -> None:
 @contextmanager
 def _uninterrupted() -> Generator[None]:
     """Ctrl-C waits within the block, and never reaches processes that are started in it."""
+    import signal  # noqa: PLC0415
+
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

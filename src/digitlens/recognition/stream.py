@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
+from concurrent.futures import Future, wait
+from itertools import chain, islice
 from typing import TypeVar
 
 from digitlens.model.session import cores
@@ -66,8 +66,16 @@ def _alone(
 def _together(
     work: Callable[[Thing], Result], things: Iterable[Thing], workers: int
 ) -> Generator[tuple[Thing, Future[Result]]]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="digitlens-read")
     coming = iter(things)
+    first = list(islice(coming, 2))
+    if len(first) < 2:  # the only one needs no threads, which take 5 ms to load
+        yield from _alone(work, first)
+        return
+    coming = chain(first, coming)
+    del first
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="digitlens-read")
     begun: deque[tuple[Thing, Future[Result]]] = deque()
     try:
         while True:
