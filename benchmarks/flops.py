@@ -63,12 +63,18 @@ def peak_flops(dtype: torch.dtype, threads: int, device: str = "cpu") -> float:
         return 2 * SIDE**3 / _fastest(lambda: torch.mm(one, two, out=out), device)
 
 
-def bandwidth(threads: int, device: str = "cpu") -> float:
-    """Bytes/s of a copy between arrays larger than any cache, read and written both counted."""
-    source = torch.ones(COPIED // 4, device=device)
+def bandwidth(threads: int, device: str = "cpu", copied: int = COPIED) -> float:
+    """Bytes/s of a copy between arrays, read and written both counted.
+
+    Args:
+        threads: That copy.
+        device: Where the arrays lie.
+        copied: Bytes of each array; as they are, larger than any cache.
+    """
+    source = torch.ones(copied // 4, device=device)
     target = torch.zeros_like(source)
     with _threads(threads):
-        return 2 * COPIED / _fastest(lambda: target.copy_(source), device)
+        return 2 * copied / _fastest(lambda: target.copy_(source), device)
 
 
 def _fastest(work: Callable[[], object], device: str) -> float:
