@@ -48,7 +48,13 @@ def test_both_ways_say_the_same(tmp_path, flags):
     assert short.returncode == long.returncode == 1
 
 
-def test_neither_parser_nor_colours_are_loaded():
+UNNEEDED = {
+    *("typer", "pydantic", "rich", "numpy.ma", "torch", "tempfile", "multiprocessing"),
+    *("concurrent.futures.thread", "PIL.GifImagePlugin", "digitlens.evaluation.metrics"),
+}
+
+
+def test_neither_parser_nor_colours_nor_threads_are_loaded():
     program = (
         "import os, sys; from digitlens import __main__;"
         "end = lambda outcome: sys.exit(outcome or ' '.join(sys.modules));"
@@ -58,7 +64,7 @@ def test_neither_parser_nor_colours_are_loaded():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     loaded = done.stderr.decode().split()
     assert "onnxruntime" in loaded
-    assert not {"typer", "pydantic", "rich", "numpy.ma", "torch"} & set(loaded)
+    assert not UNNEEDED & set(loaded)
 
 
 def test_an_interruption_ends_it_at_once(tmp_path):

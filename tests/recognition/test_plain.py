@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from digitlens.recognition.plain import isolated_strokes
+from digitlens.recognition.plain import _around, isolated_strokes
 
 BOXES = [(20, 30, 60, 110), (90, 25, 140, 105)]
 
@@ -130,3 +130,16 @@ def test_strokes_of_any_page_lie_on_it(page):
         assert (found.boxes >= 0).all()
         assert (found.boxes[:, 2] <= width + 1).all()
         assert (found.boxes[:, 3] <= height + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "reach"), [((9, 13), 1), ((9, 13), 4), ((3, 40), 6), ((1, 1), 3)]
+)
+def test_around_is_what_a_square_of_that_reach_meets(shape, reach):
+    mask = np.random.default_rng(0).random(shape) < 0.05
+    near = [
+        [mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].any()
+         for x in range(shape[1])]
+        for y in range(shape[0])
+    ]  # fmt: skip
+    np.testing.assert_array_equal(_around(mask, reach), near)

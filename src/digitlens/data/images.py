@@ -27,7 +27,7 @@ Page: TypeAlias = npt.NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
 _MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
-_BAND = 64  # rows that are copied at a time: of 12 megapixels they stay in the cache
+_BAND = 2**18  # pixels that are copied at a time: 64 rows of 12 megapixels stay in the cache
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -165,8 +165,9 @@ def _pixels(image: Image.Image) -> Page:
     """
     width, height = image.size
     page = np.empty((height, width, 3)[: 2 + (image.mode == "RGB")], np.uint8)
-    for top in range(0, height, _BAND):
-        bottom = min(top + _BAND, height)
+    rows = max(1, _BAND // max(1, width))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
         page[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return page
 

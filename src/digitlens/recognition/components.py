@@ -53,10 +53,11 @@ def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         Two int[R]: first pixel and the one after the last, counted along rows of W + 1 pixels, of
         which the last one is empty and keeps runs from going round the edge.
     """
-    flat = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int8)
-    flat[:, :-1] = mask
-    steps = np.diff(flat.ravel(), prepend=0, append=0)
-    return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    height, width = mask.shape
+    flat = np.zeros(1 + height * (width + 1), np.bool_)
+    flat[1:].reshape(height, width + 1)[:, :-1] = mask
+    steps = np.flatnonzero(flat[1:] != flat[:-1])  # the last pixel is empty: each run has an end
+    return steps[::2], steps[1::2]
 
 
 def join(count: int, first: Ints, second: Ints) -> Ints:
@@ -73,12 +74,12 @@ def join(count: int, first: Ints, second: Ints) -> Ints:
     parent = np.arange(count)
     while True:
         roots_first, roots_second = parent[first], parent[second]
-        if np.array_equal(roots_first, roots_second):
+        if (roots_first == roots_second).all():
             break
         lower = np.minimum(roots_first, roots_second)
         np.minimum.at(parent, roots_first, lower)
         np.minimum.at(parent, roots_second, lower)
-        while not np.array_equal(parent, shorter := parent[parent]):
+        while not (parent == (shorter := parent[parent])).all():
             parent = shorter
     roots = parent == np.arange(count)  # each the first of its group
     return (np.cumsum(roots) - 1)[parent].astype(np.intp, copy=False)

@@ -45,11 +45,13 @@ def page_box(box: Floats, width: int, height: int) -> Box:
         width: Of the page.
         height: Of the page.
     """
-    x0 = int(np.clip(round(float(box[0])), 0, width - 1))
-    y0 = int(np.clip(round(float(box[1])), 0, height - 1))
-    x1 = int(np.clip(round(float(box[2])), x0 + 1, width))
-    y1 = int(np.clip(round(float(box[3])), y0 + 1, height))
-    return Box(x0, y0, x1, y1)
+    left, top, right, bottom = (round(side) for side in box.tolist())
+    x0, y0 = _within(left, 0, width - 1), _within(top, 0, height - 1)
+    return Box(x0, y0, _within(right, x0 + 1, width), _within(bottom, y0 + 1, height))
+
+
+def _within(place: int, least: int, most: int) -> int:
+    return min(max(place, least), most)
 
 
 def _doubt(existence: float, chances: tuple[float, ...], second: int, confidence: float) -> str:

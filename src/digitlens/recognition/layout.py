@@ -88,8 +88,8 @@ def numbers_of(boxes: Boxes) -> list[list[int]]:
         ValueError: The boxes do not have four columns.
     """
     _, _, heights = _measured(boxes)
-    if not len(heights):
-        return []
+    if len(heights) < 2:
+        return [[0]] if len(heights) else []
     edges = boxes.astype(np.float64)
     gaps = (edges[1:, 0] - edges[:-1, 2]) / float(median(heights))
     starts = np.flatnonzero(gaps > _widest_inside(gaps)) + 1
@@ -107,6 +107,8 @@ def _measured(boxes: Boxes) -> tuple[_Floats, _Floats, _Floats]:
 
 def _slope(x: _Floats, y: _Floats, heights: _Floats) -> float:
     """The slope that most pairs of near digits agree on, level if they are few."""
+    if len(x) < 2:
+        return 0.0
     order = np.argsort(x, kind="stable")
     first, second = np.triu_indices(len(x), 1)
     first, second = order[first], order[second]

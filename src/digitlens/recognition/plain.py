@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page, shrink
-from digitlens.data.quantile import quantile
+from digitlens.data.quantile import median, quantile
 from digitlens.data.tiles import stroke_width
 from digitlens.recognition.components import connected_components
 
@@ -98,7 +98,7 @@ def _hairlines(page: Page, factor: int, paper: Floats) -> Floats | None:
 def _rim(copy: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Floats]:
     """uint8[N, C], the pixels at the edge, and float32[C], the colour that most of them have."""
     rim = _edge(np.atleast_3d(copy))
-    return rim, np.median(rim, axis=0).astype(np.float32)
+    return rim, median(rim.T.astype(np.float32))
 
 
 def _edge(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -142,10 +142,17 @@ def _strokes(away: Floats) -> Floats | None:
 
 def _around(mask: _Mask, reach: int) -> _Mask:
     """The pixels of a mask and all that are within reach of it, in rows and columns."""
-    for axis in (0, 1):
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (reach + 1, reach)
-        sums = np.cumsum(np.pad(mask, pad), axis=axis, dtype=np.int32)
-        far, near = (np.arange(mask.shape[axis]) + shift for shift in (2 * reach + 1, 0))
-        mask = np.take(sums, far, axis) > np.take(sums, near, axis)
+    height, width = mask.shape
+    grown = np.zeros((height + 2 * reach, width + 2 * reach), np.bool_)
+    grown[reach : reach + height, reach : reach + width] = mask
+    return _gathered(_gathered(grown, 2 * reach + 1).T, 2 * reach + 1).T
+
+
+def _gathered(mask: _Mask, count: int) -> _Mask:
+    """bool[H - count + 1, W]: whether any of so many pixels below one another, from each on, is."""
+    reached = 1
+    while reached < count:  # twice as far each time
+        step = min(reached, count - reached)
+        mask = mask[:-step] | mask[step:]
+        reached += step
     return mask
