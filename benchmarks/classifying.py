@@ -41,7 +41,7 @@ from digitlens.progress import note
 from peer_process import UnavailableError, environment
 from provenance import provenance
 
-ROUNDS, WARM, CALLS, MANY, TRAINING = 4, 5, 60, 10_000, 10_000
+ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
 KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
 WORKER = Path(__file__).with_name("classifying_worker.py")
@@ -136,14 +136,15 @@ def start_all(
 ) -> tuple[dict[str, Timed], dict[str, str]]:
     """Who can be timed, and by name why others cannot.
 
-    All start at once but those that compile, which do so alone: how long that takes is recorded.
+    All start at once but those that compile, which follow: how long that takes is recorded.
     """
     tiles = _material(options.data_dir, folder)
     entries = _entries(models)
-    alone = [[name] for name, entry in entries.items() if entry.kind == "compiled"]
+    compiled = [name for name, entry in entries.items() if entry.kind == "compiled"]
+    others = [name for name in entries if name not in compiled]
     begun: dict[str, Timed] = {}
     missing: dict[str, str] = {}
-    for together in [[name for name in entries if [name] not in alone], *alone]:
+    for together in (others, compiled):
         note(f"starting {'; '.join(together)}")
         for name in together:
             with _noted(missing, name):
