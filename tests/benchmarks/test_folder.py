@@ -35,6 +35,7 @@ def test_the_kinds_are_mixed_and_labelled(tmp_path):
 @pytest.mark.parametrize("way", folder.PROGRAMS)
 def test_a_run_says_how_long_it_took_and_what_is_right(monkeypatch, way):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(folder, "EACH", 0.02)
     run = folder.read(way, [(EXAMPLES / "drawing.png", "7"), (EXAMPLES / "drawing.png", "8")], 1)
     assert run["right"] == 0.5
     assert run["seconds"] > 0
