@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,7 +47,8 @@ class Muon(torch.optim.Adam):
             for weight in group["params"]
             if weight.grad is not None
         ]
-        _turn(pushed, group["lr"])
+        with _one_thread():
+            _turn(pushed, group["lr"])
         for weight in group["params"]:
             weight.grad = None  # Adam passes over what has no gradient
         super().step(closure)
@@ -74,6 +77,17 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _is_bank(weight: Tensor) -> bool:
     """Whether these are filters over several maps; those of the first layer are too narrow."""
     return weight.ndim == 4 and weight.shape[1] > 1
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """To share such small products takes longer than to do them: 5.6 instead of 3.4 ms a step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _turn(pushed: list[tuple[Tensor, Tensor]], rate: float) -> None:
