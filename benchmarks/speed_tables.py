@@ -112,6 +112,7 @@ def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
         axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         axes.axvline(1, color=SOFT, linewidth=1)
+        axes.set_ylim(-0.7, len(names) - 0.3)
         axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")

@@ -49,6 +49,11 @@ def test_every_table_is_that_of_its_record():
         assert table == (ROOT / record).read_text(encoding="utf-8")
 
 
+def test_the_speeds_are_those_of_the_newest_record():
+    newest = max((ROOT / "benchmarks/records").glob("*_speed"))
+    assert f"<!-- table: benchmarks/records/{newest.name}/summary.md -->" in README
+
+
 def test_every_link_leads_somewhere():
     targets = [target for target in LINK.findall(README) if "://" not in target]
     assert targets
