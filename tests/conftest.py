@@ -1,6 +1,7 @@
 """What several test folders need: the real MNIST, and a small drawn stand-in for it."""
 
 import contextlib
+import signal
 
 import numpy as np
 import pytest
@@ -57,3 +58,11 @@ def _draw(value: int, random: np.random.Generator) -> np.ndarray:
             tile[place] = random.integers(170, 220)
     shifted = np.roll(tile, random.integers(-2, 3, 2), axis=(0, 1))
     return shifted + random.integers(0, 30, (28, 28), dtype=np.uint8)
+
+
+@pytest.fixture
+def interruptible():
+    """Processes that a test starts hear Ctrl-C, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -67,6 +67,7 @@ def test_neither_parser_nor_colours_nor_threads_are_loaded():
     assert not UNNEEDED & set(loaded)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_it_at_once(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")

@@ -96,6 +96,7 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts processes in another way")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_all_processes(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")

@@ -278,7 +278,7 @@ def test_resume_keeps_recipe_and_folder(tmp_path):
 def test_fields_explains_the_recipe():
     result = _run("--recipe", "fast", "--fields")
     assert result.exit_code == 0
-    assert "architecture=fast" in result.stdout
+    assert "architecture=swift" in result.stdout
     assert "Passes over the training tiles, at most." in result.stdout
 
 

@@ -56,11 +56,11 @@ def faked(monkeypatch):
 
 
 def test_trials_are_trained_for_real_and_leave_recipe_and_history(begin, tmp_path):
-    study, splits = begin("learning_rate=0.001..0.05:log", "pool=max|stride")
+    study, splits = begin("learning_rate=0.01..0.5:log", "pool=max|stride")
     search(study, splits, tmp_path, trials=2)
     result = result_of(study)
     assert [trial.state for trial in result.trials] == ["complete"] * 2
-    assert result.trials[0].chosen == {"learning_rate": 0.02, "pool": "stride"}  # the recipe's own
+    assert result.trials[0].chosen == {"learning_rate": 0.15, "pool": "max"}  # the recipe's own
     assert all(0 < trial.accuracy <= 1 for trial in result.trials)
     assert all(trial.seconds > 0 for trial in result.trials)
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("seed-5/*")}

@@ -3,7 +3,7 @@
 import { inBatches } from './crop_model.js';
 import { SIDE } from './tiles.js';
 
-const BATCH = 1024; // tiles a call
+const BATCH = 128; // tiles a call
 
 export class Classifier {
   /** @param run The graph, see PageModel. */

@@ -14,6 +14,7 @@ const { fround } = Math;
 const LONGEST = 320; // pixels of the copy in which ink is looked for
 const RIM = 2; // pixels at the edge that show the paper
 const SMALLEST = 8; // pixels; smaller copies have no rim to speak of
+const NEARLY_ALL = 0.99; // of the edge is paper
 const CONTRAST = 64.0; // gray levels between paper and full ink
 const INK = 0.4; // of full ink
 const FLAT = 0.12; // of full ink: paper differs less from its median ...
@@ -46,7 +47,7 @@ export function isolatedStrokes(page) {
   const rim = edgeOf(width, height, factor);
   const paper = paperOf(page, rim);
   const away = rim.map((i) => distance(page.data, i, page.channels, paper));
-  if (quantiles(away, [0.99])[0] > fround(FLAT * 255)) return null;
+  if (quantiles(away, [NEARLY_ALL])[0] > fround(FLAT * 255)) return null;
   const thin = factor >= REDUCED ? hairlines(page, factor, paper) : null;
   if (thin) {
     const boxes = strokes(thin);
@@ -132,7 +133,7 @@ function strokes({ data, width, height }) {
   const full = max(data);
   const flat = fround(Math.max(GRAIN, FLAT * full));
   const rim = edgeOf(width, height).map((i) => data[i]);
-  if (full < CONTRAST || quantiles(rim, [0.99])[0] > flat) return null;
+  if (full < CONTRAST || quantiles(rim, [NEARLY_ALL])[0] > flat) return null;
   const level = fround(INK * full);
   const ink = above(data, level);
   const all = connectedComponents(ink, width, height).boxes;
