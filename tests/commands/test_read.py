@@ -282,7 +282,8 @@ def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch, note):
     assert "pip install 'digitlens[photo]'" in result.stderr
 
 
-@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD + 1)])
+# Of two workers: those in flight, the one that is being answered, and the one that is loaded.
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD + 2)])
 def test_few_pages_are_in_memory(scan, note, monkeypatch, workers, most):
     pages = []
 
