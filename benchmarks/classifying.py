@@ -33,13 +33,13 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from classifying_tables import KINDS, figures, report
-from digitlens import files
 from digitlens.data.mnist import load_mnist
 from digitlens.model.bundle import WEIGHTS, find_bundle, pretrained_names
 from digitlens.model.session import cores
 from digitlens.progress import note
 from peer_process import UnavailableError, environment
 from provenance import provenance
+from publish import publish
 
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
@@ -106,11 +106,7 @@ def main() -> None:
         measure(contenders, options.rounds)
         results = {name: summary(timed) for name, timed in contenders.items()}
     record = made | {"missing": missing, "results": results, "figures": figures(results)}
-    text = report(record)
-    print(text, end="")
-    if options.out:
-        files.write_json(options.out / "classifying.json", record)
-        files.write_bytes(options.out / "classifying.md", text.encode())
+    publish(options.out, "classifying", record, report(record))
 
 
 def _options() -> argparse.Namespace:

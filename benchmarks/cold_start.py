@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image
 
 import drawing
-from digitlens import files
 from digitlens.progress import work_bar
 from figures import median_of, once
 from provenance import provenance
+from publish import publish
 
 CORE = Path(__file__).parents[1] / ".venv-core" / "bin" / "python"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -70,10 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = provenance() | measured(programs(Path(folder)), options.python, options.rounds)
     result["figures"] = figures(result)
-    print(table(result), end="")
-    if options.out:
-        files.write_json(options.out / "cold_start.json", result)
-        files.write_bytes(options.out / "cold_start.md", table(result).encode())
+    publish(options.out, "cold_start", result, table(result))
 
 
 def _options() -> argparse.Namespace:

@@ -8,16 +8,30 @@ import numpy as np
 Row = dict[str, Any]
 
 
+def figure(
+    name: str, value: Any, spread: float | None, n: int, unit: str, better: str = "lower"
+) -> Row:
+    """One figure of a record; spread is a standard deviation or an interquartile range."""
+    return {
+        "name": name,
+        "value": value,
+        "spread": spread,
+        "n": n,
+        "unit": unit,
+        "better": better,
+    }
+
+
 def median_of(name: str, values: Sequence[float], unit: str, better: str = "lower") -> Row:
     """The median of some measurements and, if there are several, their interquartile range."""
     low, middle, high = (float(value) for value in np.percentile(values, (25, 50, 75)))
     spread = high - low if len(values) > 1 else None
-    return _row(name, middle, spread, len(values), unit, better)
+    return figure(name, middle, spread, len(values), unit, better)
 
 
 def once(name: str, value: float, unit: str, better: str = "lower") -> Row:
     """What has no spread: a peak, or what was measured once."""
-    return _row(name, value, None, 1, unit, better)
+    return figure(name, value, None, 1, unit, better)
 
 
 def ratio(name: str, value: float) -> Row:
@@ -28,14 +42,3 @@ def ratio(name: str, value: float) -> Row:
 def of_peer(row: Row) -> Row:
     """The same figure, marked as that of somebody else."""
     return row | {"peer": True}
-
-
-def _row(name: str, value: float, spread: float | None, n: int, unit: str, better: str) -> Row:
-    return {
-        "name": name,
-        "value": value,
-        "spread": spread,
-        "n": n,
-        "unit": unit,
-        "better": better,
-    }

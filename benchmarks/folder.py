@@ -31,10 +31,10 @@ import numpy as np
 from PIL import Image
 
 import drawing
-from digitlens import files
 from digitlens.progress import work_bar
 from figures import median_of, once
 from provenance import provenance
+from publish import publish
 
 COUNT = 1000
 ROUNDS = 1
@@ -67,10 +67,7 @@ def main() -> None:
         pictures = draw(Path(folder, "all"), options.count)
         result = provenance() | curve(few, pictures, options.rounds)
     result["figures"] = figures(result)
-    print(table(result), end="")
-    if options.out:
-        files.write_json(options.out / "folder.json", result)
-        files.write_bytes(options.out / "folder.md", table(result).encode())
+    publish(options.out, "folder", result, table(result))
 
 
 def _options() -> argparse.Namespace:

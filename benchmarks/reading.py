@@ -31,12 +31,13 @@ import numpy.typing as npt
 from PIL import Image
 
 import drawing
-from digitlens import DigitReader, files
+from digitlens import DigitReader
 from digitlens.data.mnist import Split, load_mnist
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
 from figures import median_of, once
 from provenance import provenance
+from publish import publish
 
 Page = npt.NDArray[np.uint8]
 THREADS = 2
@@ -84,10 +85,7 @@ def main() -> None:
         result = made | speed(cases(), options.rounds)
         result["figures"] = figures(result)
         name, text = "reading", table(result)
-    print(text, end="")
-    if options.out:
-        files.write_json(options.out / f"{name}.json", result)
-        files.write_bytes(options.out / f"{name}.md", text.encode())
+    publish(options.out, name, result, text)
 
 
 def _options() -> argparse.Namespace:

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Row = dict[str, Any]
+from figures import Row, figure
+
 NAMES = {"pytorch": "basic MNIST example of PyTorch", "keras": "Keras `mnist_convnet`"}
 
 
@@ -97,18 +98,6 @@ def figures(record: Mapping[str, Any]) -> list[Row]:
         for key, factor, unit in (("images_per_second", 1, "images/s"), ("share_of_peak", 100, "%"))
     ]
     return [each for each in found if each["value"] is not None]
-
-
-def figure(name: str, value: Any, spread: Any, n: int, unit: str, better: str = "lower") -> Row:
-    """One figure of a record, see ``speed.py``; spread is the standard deviation."""
-    return {
-        "name": name,
-        "value": value,
-        "spread": spread,
-        "n": n,
-        "unit": unit,
-        "better": better,
-    }
 
 
 def _recipes(record: Mapping[str, Any]) -> list[Row]:
