@@ -15,9 +15,9 @@ import typer
 from digitlens.commands.parts import Part, write_part
 from digitlens.commands.rejection import Rejecting, Strange
 from digitlens.commands.robustness import Robustly
+from digitlens.commands.subject import evaluated_tiles, measure
 from digitlens.commands.transfer import On
-from digitlens.errors import ModelError
-from digitlens.progress import note, work_bar
+from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.data.mnist import Split
@@ -95,8 +95,10 @@ def evaluate(
     if strange and not rejection:
         raise typer.BadParameter("--strange belongs to --rejection: give that too")
     classifier = _open(model, pixels, outputs)
-    tiles, name = _load_labelled(data) if data else _load(classifier, split, data_dir)
-    report = _evaluate(classifier, tiles, name)
+    tiles, name = (
+        _load_labelled(data) if data else evaluated_tiles(classifier, split.value, data_dir)
+    )
+    report = measure(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
         parts.append(_transfer_part(classifier, on))
@@ -140,46 +142,6 @@ def _load_labelled(path: Path) -> tuple[Split, str]:
     from digitlens.data.labelled import load_labelled
 
     return load_labelled(path), path.name
-
-
-def _load(
-    classifier: Classifier | ForeignClassifier, split: SplitName, data_dir: Path | None
-) -> tuple[Split, str]:
-    from digitlens.data.mnist import load_mnist
-    from digitlens.model.classifier import Classifier
-    from digitlens.training.recipes import recipe_from
-
-    if split is SplitName.TEST:
-        return load_mnist(data_dir).test, "MNIST test"
-    if not isinstance(classifier, Classifier) or not classifier.card.recipe:
-        raise ModelError(
-            f"{classifier.name} does not say which tiles it was not trained on: "
-            "expected a model with its recipe; use --split test"
-        )
-    recipe = recipe_from(classifier.card.recipe)
-    _, validation = recipe.split(load_mnist(data_dir).train)
-    if not len(validation):
-        raise ModelError(
-            f"{classifier.name} was trained with all tiles and kept none back: use --split test"
-        )
-    name = f"MNIST validation, {recipe.validation_share:.0%} by {recipe.validation}"
-    return validation, f"{name}, seed {recipe.seed}"
-
-
-def _evaluate(classifier: Classifier | ForeignClassifier, tiles: Split, data_name: str) -> Report:
-    from digitlens.evaluation.evaluate import evaluate as measure
-    from digitlens.evaluation.report import ModelInfo
-
-    info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
-    with work_bar() as bar:
-        task = bar.add_task("evaluating", total=len(tiles))
-        return measure(
-            classifier.predict_proba,
-            tiles,
-            model=info,
-            data_name=data_name,
-            on_progress=lambda n: bar.advance(task, n),
-        )
 
 
 def _write(report: Report, tiles: Split, folder: Path) -> list[str]:

@@ -54,7 +54,7 @@ class Neighbours:
     def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
         """float64[N]: the distance of each row of features, float[N, D]."""
         _check_width(features, self.known.shape[1])
-        parts = np.split(_unit(features), range(_CHUNK, len(features), _CHUNK))
+        parts = np.split(unit_rows(features), range(_CHUNK, len(features), _CHUNK))
         return np.concatenate([self._distances(part) for part in parts])
 
     def _distances(self, unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -95,10 +95,11 @@ def fit_neighbours(features: Floats, k: int) -> Neighbours:
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"expected k from 1 to {len(features)}, found {k}")
-    return Neighbours(_unit(features), k)
+    return Neighbours(unit_rows(features), k)
 
 
-def _unit(features: Floats) -> npt.NDArray[np.float32]:
+def unit_rows(features: Floats) -> npt.NDArray[np.float32]:
+    """Features float[N, D] with each row scaled to length 1."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return (features / np.maximum(lengths, 1e-12)).astype(np.float32)
 
