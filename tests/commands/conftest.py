@@ -1,4 +1,4 @@
-"""A classifier small enough to be written down, for commands that ask one."""
+"""A classifier small enough to be written down, and tiles for it, for commands that ask one."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,38 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from digitlens import files
+from digitlens.data import mnist as data
+from digitlens.data.mnist import Mnist, Split
+from digitlens.model.bundle import Card, write_bundle
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, and for MNIST forty bars of which the first is labelled wrong."""
+    digits = np.arange(40) % 10
+    tiles = np.zeros((40, 28, 28), np.uint8)
+    for tile, digit in zip(tiles, digits, strict=True):
+        tile[:, 2 * digit : 2 * digit + 2] = 255
+    labels = digits.astype(np.uint8)
+    labels[0] = 9
+    split = Split(tiles, labels)
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(split, split))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def bundle(tmp_path, graph):
+    """Writes a model that reads bars, with what its card shall say, and gives its folder."""
+
+    def make(**changes):
+        card = Card(name="bars", version="0.0", sha256=files.sha256(graph()), **changes)
+        write_bundle(tmp_path / "model" / "bars", card, graph())
+        return "model/bars"
+
+    return make
 
 
 @pytest.fixture(scope="session")

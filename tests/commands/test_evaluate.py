@@ -13,38 +13,10 @@ from typer.testing import CliRunner
 from digitlens import files
 from digitlens.commands import rejection
 from digitlens.commands.evaluate import evaluate
-from digitlens.data import mnist as data
-from digitlens.data.mnist import Mnist, Split
 from digitlens.errors import DataError, ModelError
-from digitlens.model.bundle import Card, write_bundle
 from digitlens.visualization import figures
 
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty working folder, and forty tiles of which the first is labelled wrong for MNIST."""
-    digits = np.arange(40) % 10
-    tiles = np.zeros((40, 28, 28), np.uint8)
-    for tile, digit in zip(tiles, digits, strict=True):
-        tile[:, 2 * digit : 2 * digit + 2] = 255
-    labels = digits.astype(np.uint8)
-    labels[0] = 9
-    split = Split(tiles, labels)
-    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(split, split))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def bundle(tmp_path, graph):
-    def make(**changes):
-        card = Card(name="bars", version="0.0", sha256=files.sha256(graph()), **changes)
-        write_bundle(tmp_path / "model" / "bars", card, graph())
-        return "model/bars"
-
-    return make
 
 
 @pytest.fixture
