@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import cast
@@ -13,11 +14,12 @@ from digitlens.model.network import DigitNetwork
 from digitlens.progress import note
 from digitlens.training.checkpoint import STATE, Row, write_history
 from digitlens.training.device import Device
+from digitlens.training.moment import OnEpoch, OnStep
 from digitlens.training.recipe import Recipe
 from digitlens.training.train import Trained, score, train
 
 
-def train_all(
+def train_all(  # noqa: PLR0913  (what ``train`` takes)
     recipe: Recipe,
     training: Split,
     validation: Split,
@@ -25,21 +27,25 @@ def train_all(
     *,
     resume: bool = False,
     device: Device | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Trained:
     """As ``train``, also where the recipe asks for members or views.
 
     Each member has a folder of its own in the run's, ``member-1`` and so on, and is resumed from
-    it; the run's history is the mean of theirs.
+    it; the run's history is the mean of theirs. Who follows hears of one member after the other.
     """
+    learn = partial(train, device=device, on_epoch=on_epoch)
     if recipe.members == 1:
-        alone = train(recipe, training, validation, folder, resume=resume, device=device)
+        alone = learn(recipe, training, validation, folder, resume=resume, on_step=on_step)
         return _finished(recipe, [alone], validation)
     members: list[Trained] = []
     for number, member in enumerate(members_of(recipe), 1):
         note(f"member {number} of {recipe.members}")
         place = folder / f"member-{number}"
         begun = resume and (place / STATE).is_file()
-        members.append(train(member, training, validation, place, resume=begun, device=device))
+        told = _told(on_step, number, recipe.members)
+        members.append(learn(member, training, validation, place, resume=begun, on_step=told))
     done = _finished(recipe, members, validation)
     write_history(folder, done.history)
     return done
@@ -52,6 +58,13 @@ def members_of(recipe: Recipe) -> list[Recipe]:
         dataclasses.replace(recipe, members=1, seed=first + number)
         for number in range(recipe.members)
     ]
+
+
+def _told(on_step: OnStep | None, member: int, members: int) -> OnStep | None:
+    """Tells of a member's steps whose they are."""
+    if on_step is None:
+        return None
+    return lambda moment: on_step(dataclasses.replace(moment, member=member, members=members))
 
 
 def _finished(recipe: Recipe, members: list[Trained], validation: Split) -> Trained:

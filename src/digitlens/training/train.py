@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from digitlens.progress import work_bar
 from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
 from digitlens.training.device import Device, choose_device
 from digitlens.training.material import Material, mixed, shuffled
+from digitlens.training.moment import Moment, OnEpoch, OnStep
 from digitlens.training.optimizers import new_optimizer, set_learning_rate
 from digitlens.training.recipe import Recipe
 from digitlens.training.whitening import whiten
@@ -55,7 +55,8 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     *,
     resume: bool = False,
     device: Device | None = None,
-    on_epoch: Callable[[Row], None] | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Trained:
     """Trains until the epochs are over or the validation loss has stopped falling.
 
@@ -69,6 +70,7 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
         folder: Run folder; receives the state and ``history.jsonl``.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
+        on_step: Called after each step; the weights are the same whoever listens.
         on_epoch: Called with each row of the history once it is saved; what it raises ends the run.
 
     Raises:
@@ -112,9 +114,25 @@ def train(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                 if recipe.average:
                     _update_average(averaged, network, recipe.average, step)
                 loss_sum += loss * len(chosen)
-                right += (logits.argmax(1) == target.argmax(1)).sum()
+                hits = (logits.argmax(1) == target.argmax(1)).sum()
+                right += hits
+                speed = (number + 1) * recipe.batch_size / (time.perf_counter() - start)
+                if on_step:
+                    on_step(
+                        Moment(
+                            step=step + 1,
+                            steps=recipe.epochs * steps,
+                            epoch=epoch + 1,
+                            epochs=recipe.epochs,
+                            loss=loss,
+                            accuracy=hits / len(chosen),
+                            learning_rate=optimizer.param_groups[0]["lr"],
+                            images_per_second=speed,
+                            network=averaged,
+                            history=progress.history,
+                        )
+                    )
                 if number % 10 == 0:
-                    speed = (number + 1) * recipe.batch_size / (time.perf_counter() - start)
                     state = _state(progress.history, loss.item(), speed)
                     bar.update(task, completed=step, state=state)
 
