@@ -1,0 +1,177 @@
+"""What has been seen of a training so far: written by its thread, read by the server's.
+
+A page that is opened late is given all of it; one that is there, what came since.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from digitlens.training.snapshot import Glance
+from digitlens.training.watching import Check, Point, Pulse
+
+MOST = 2000  # steps on a curve: more than a screen has columns; older ones are averaged in pairs
+_DIGITS = 5  # significant, of what is sent
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained, for the head of the page.
+
+    Attributes:
+        name: Of the run.
+        recipe: Its fields.
+        sample: What the network is scored on, in words.
+        labels: Of the sample, so that a page can say how many of each there are.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    sample: str
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How much a reader has been given.
+
+    Attributes:
+        serial: Number of the last news.
+        member: Of the committee whose curves it has.
+    """
+
+    serial: int = 0
+    member: int = 0
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A point on a curve, with the number of the news it came with."""
+
+    serial: int
+    values: tuple[float, ...]
+
+
+class Live:
+    """The curves and scores of a training, and how it stands."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._lock = threading.Lock()
+        self._serial = 0
+        self._pulse: Pulse | None = None
+        self._steps: list[_Step] = []
+        self._checks: list[_Step] = []
+        self._glance: tuple[int, Glance] | None = None
+        self._ended = ""
+        self._readers = 0
+
+    @property
+    def readers(self) -> int:
+        """Pages that are open."""
+        return self._readers
+
+    def tell(self, news: Pulse | Check) -> None:
+        """Takes up what a watcher saw."""
+        with self._lock:
+            self._serial += 1
+            if isinstance(news, Pulse):
+                self._take_pulse(news)
+            else:
+                self._take_check(news)
+
+    def end(self, how: str) -> None:
+        """Notes that the training is over, and how it ended in a sentence."""
+        with self._lock:
+            self._serial += 1
+            self._ended = how
+
+    def join(self, more: int) -> None:
+        """Counts a page that came (1) or went (-1)."""
+        with self._lock:
+            self._readers += more
+
+    def since(self, mark: Mark) -> tuple[dict[str, Any] | None, Mark]:
+        """What a page is not yet told, and its next mark.
+
+        Returns:
+            What goes out as JSON; None if there is no news. ``whole`` is true where it is
+            everything there is: at first, and when another member has begun.
+        """
+        with self._lock:
+            if mark.serial == self._serial and mark.serial:
+                return None, mark
+            member = self._pulse.member if self._pulse else 0
+            whole = not mark.serial or member != mark.member
+            after = -1 if whole else mark.serial
+            return self._news(whole, after), Mark(max(1, self._serial), member)
+
+    def _take_pulse(self, pulse: Pulse) -> None:
+        if self._pulse and self._pulse.member != pulse.member:
+            self._steps, self._checks = [], []
+        self._pulse = pulse
+        new = [_Step(self._serial, _point(point)) for point in pulse.points]
+        self._steps = _thinned(self._steps + new)
+
+    def _take_check(self, check: Check) -> None:
+        glance = check.glance
+        values = (check.step, _short(glance.loss), _short(glance.accuracy))
+        self._checks = _thinned([*self._checks, _Step(self._serial, values)])
+        self._glance = self._serial, glance
+
+    def _news(self, whole: bool, after: int) -> dict[str, Any]:
+        news: dict[str, Any] = {
+            "whole": whole,
+            "steps": [step.values for step in self._steps if step.serial > after],
+            "checks": [check.values for check in self._checks if check.serial > after],
+            "ended": self._ended,
+        }
+        if self._pulse:
+            news["progress"] = _progress(self._pulse)
+        if self._glance and self._glance[0] > after:
+            news |= _glance(self._glance[1])
+        return news
+
+
+def _thinned(steps: list[_Step]) -> list[_Step]:
+    """The same course in half as many steps, once there are too many."""
+    if len(steps) <= MOST:
+        return steps
+    pairs = zip(steps[::2], steps[1::2], strict=False)
+    return [_mean(one, other) for one, other in pairs] + steps[len(steps) // 2 * 2 :]
+
+
+def _mean(one: _Step, other: _Step) -> _Step:
+    means = [_short((a + b) / 2) for a, b in zip(one.values, other.values, strict=True)]
+    return _Step(other.serial, (other.values[0], *means[1:]))
+
+
+def _point(point: Point) -> tuple[float, ...]:
+    return point.step, _short(point.loss), _short(point.accuracy), _short(point.learning_rate)
+
+
+def _progress(pulse: Pulse) -> dict[str, Any]:
+    left = None if pulse.seconds_left is None else round(pulse.seconds_left, 1)
+    return {
+        "member": pulse.member,
+        "members": pulse.members,
+        "epoch": pulse.epoch,
+        "epochs": pulse.epochs,
+        "step": pulse.step,
+        "steps": pulse.steps,
+        "images_per_second": round(pulse.images_per_second),
+        "seconds_left": left,
+        "rows": list(pulse.rows),
+    }
+
+
+def _glance(glance: Glance) -> dict[str, Any]:
+    mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in glance.mistakes]
+    return {"confusion": glance.confusion.tolist(), "mistakes": mistakes}
+
+
+def _short(value: float) -> float:
+    """A number as short as a curve needs it; JSON knows no NaN, and a curve of one has no use."""
+    return float(f"{value:.{_DIGITS}g}") if abs(value) < float("inf") else 1e9
