@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from digitlens.visualization.style import BLUE, INK, ORANGE, SOFT, canvas, headline
+from digitlens.visualization.style import canvas, headline, theme
 from speed_record import Figure
 
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
@@ -111,7 +111,7 @@ def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
         axes.set_xscale("log")
         axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axes.axvline(1, color=SOFT, linewidth=1)
+        axes.axvline(1, color=theme().soft, linewidth=1)
         axes.set_ylim(-0.7, len(names) - 0.3)
         axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
         axes.tick_params(axis="y", length=0)
@@ -121,12 +121,12 @@ def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
 
 def _bar(axes: Axes, place: int, value: float) -> None:
     """From 1 to the right where the other takes longer, else to the left and in orange."""
-    axes.barh(place, value - 1, 0.7, left=1, color=BLUE if value >= 1 else ORANGE)
+    axes.barh(place, value - 1, 0.7, left=1, color=theme().blue if value >= 1 else theme().orange)
     axes.annotate(
         number(value),
         (max(value, 1), place),
         (6, 0),
         textcoords="offset points",
         va="center",
-        color=INK,
+        color=theme().ink,
     )

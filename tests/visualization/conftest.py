@@ -1,9 +1,48 @@
 """What tests of figures share: the figures themselves, to be asked what they show."""
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from digitlens.data.mnist import Split
+from digitlens.evaluation.evaluate import evaluate
 from digitlens.visualization import style
+
+LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
+MISREAD = {4: 9, 14: 9, 24: 6, 7: 1}  # index → read as
+
+
+@pytest.fixture(scope="session")
+def tiles():
+    """Sixty tiles of noise."""
+    return np.random.default_rng(0).integers(0, 256, (len(LABELS), 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def reported(tiles):
+    """A report on them, with those misread that are given with what they are read as."""
+
+    def make(misread):
+        read = LABELS.copy()
+        read[list(misread)] = list(misread.values())
+        confidence = np.linspace(0.55, 0.95, len(LABELS))
+        answer = np.repeat((1 - confidence[:, None]) / 9, 10, axis=1)
+        answer[np.arange(len(LABELS)), read] = confidence
+        return evaluate(lambda _: answer.astype(np.float32), Split(tiles, LABELS))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def report(reported):
+    """Four of sixty read wrong: two fours as nine, one as six, a seven as one."""
+    return reported(MISREAD)
+
+
+@pytest.fixture
+def texts():
+    """What is written into axes."""
+    return lambda axes: [text.get_text() for text in axes.texts if text.get_text()]
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from PIL import Image
 from digitlens.data.mnist import Split
 from digitlens.evaluation.compare import Facts, compare
 from digitlens.evaluation.evaluate import evaluate
-from digitlens.visualization import style
 from digitlens.visualization.comparison import draw_comparison, draw_disagreements
+from digitlens.visualization.style import LIGHT
 
 LABELS = np.arange(200, dtype=np.uint8) % 10
 TILES = Split(np.repeat(LABELS * 20, 784).reshape(200, 28, 28), LABELS)
@@ -35,7 +35,7 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
     ends = [line.get_xdata() for line in left.lines if line.get_marker() != "o"]
     assert ends[1] == pytest.approx(found.reports["poor"].interval)
     spans = [line for line in right.lines if line.get_linewidth() == 2]
-    assert [line.get_color() for line in spans] == [style.ORANGE, style.ORANGE, style.BLUE]
+    assert [line.get_color() for line in spans] == [LIGHT.orange, LIGHT.orange, LIGHT.blue]
     assert spans[0].get_xdata() == pytest.approx(found.pairs[0].interval)
     assert right.get_yticklabels()[2].get_text().startswith("poor less worse\np = 1")
     with Image.open(tmp_path / "comparison.png") as picture:
@@ -55,7 +55,8 @@ def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path,
         "B 5  91 %",
     ]
     colours = [text.get_color() for text in axes.texts[:6]]
-    assert colours == [style.SOFT, style.RED, style.INK, style.SOFT, style.INK, style.RED]
+    soft, red, ink = LIGHT.soft, LIGHT.red, LIGHT.ink
+    assert colours == [soft, red, ink, soft, ink, red]
     assert "A = one,  B = two" in texts(axes)[-1]
 
 

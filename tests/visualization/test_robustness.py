@@ -6,13 +6,13 @@ from PIL import Image
 from digitlens.data.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.robustness import measure_robustness
-from digitlens.visualization import style
 from digitlens.visualization.robustness import (
     draw_corrupted,
     draw_corruptions,
     draw_robustness,
     draw_sweeps,
 )
+from digitlens.visualization.style import LIGHT
 
 
 def says_three(tiles):
@@ -89,7 +89,7 @@ def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_
     axes = drawn[0].axes[0]
     answers = [text for text in axes.texts if text.get_text() == "3"]
     assert len(answers) == 16 * 2  # the first 3 and the only 8
-    red = [text for text in answers if to_hex(text.get_color()) == style.RED.lower()]
+    red = [text for text in answers if to_hex(text.get_color()) == LIGHT.red.lower()]
     assert len(red) == 16
     mosaic = np.asarray(axes.images[0].get_array())
     assert np.array_equal(mosaic[1:29, 1:29], split.tiles[0])

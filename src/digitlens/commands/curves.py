@@ -20,7 +20,7 @@ def draw_run(history: Sequence[Mapping[str, float]], folder: Path) -> None:
 
     try:
         with needs_extra("plots"):
-            from digitlens.visualization.figures import draw_curves, draw_page_curves
+            from digitlens.visualization.curves import draw_curves, draw_page_curves
     except MissingExtraError as error:
         note(f"no {CURVES}: {error}")
         return

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from digitlens.evaluation.compare import Comparison, Pair
-from digitlens.visualization.style import BLUE, INK, ORANGE, RED, SOFT, canvas, headline, percent
+from digitlens.visualization.style import canvas, headline, percent, share_ticks, theme
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit
 COLUMNS = 10
@@ -60,7 +60,7 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
     rows = max(1, -(-len(chosen) // COLUMNS))
     with canvas(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * _WIDE)) as figure:
         axes = figure.add_subplot()
-        axes.imshow(_mosaic(tiles, chosen, rows, high), cmap="gray_r", interpolation="nearest")
+        axes.imshow(_mosaic(tiles, chosen, rows, high), cmap=theme().tiles, interpolation="nearest")
         for place, index in enumerate(chosen):
             row, column = divmod(place, COLUMNS)
             _caption(axes, comparison, int(index), column * _WIDE + _WIDE / 2, row * high + _TOP)
@@ -77,19 +77,20 @@ def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
     reports = list(comparison.reports.values())
     ends = [report.interval for report in reports]
     values = [report.accuracy for report in reports]
-    _dots(axes, values, ends, [BLUE] * len(values))
+    _dots(axes, values, ends, [theme().blue] * len(values))
     names = [
         f"{name}\n{percent(report.accuracy, 2)}" for name, report in comparison.reports.items()
     ]
     axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(FuncFormatter(_share))
+    axes.xaxis.set_major_formatter(share_ticks())
 
 
 def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
-    colours = [BLUE if pair.interval[0] <= 0 <= pair.interval[1] else ORANGE for pair in pairs]
+    blue, orange = theme().blue, theme().orange
+    colours = [blue if pair.interval[0] <= 0 <= pair.interval[1] else orange for pair in pairs]
     values = [pair.difference for pair in pairs]
     _dots(axes, values, [pair.interval for pair in pairs], colours)
-    axes.axvline(0, color=SOFT, linestyle="--", linewidth=1.3, zorder=0)
+    axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
     names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(FuncFormatter(_points))
@@ -122,18 +123,14 @@ def _mosaic(
 def _caption(axes: Axes, comparison: Comparison, index: int, x: float, y: float) -> None:
     truth = int(comparison.labels[index])
     text: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 10}
-    axes.text(x, y, f"label {truth}", color=SOFT, **text)
+    axes.text(x, y, f"label {truth}", color=theme().soft, **text)
     reports = comparison.reports.values()
     for place, (letter, report) in enumerate(zip(LETTERS, reports, strict=False), 1):
         read, sure = int(report.predicted[index]), float(report.confidence[index])
-        colour = INK if read == truth else RED
+        colour = theme().ink if read == truth else theme().red
         line = f"{letter} {read}  {percent(min(sure, 0.9994), 0 if sure < 0.995 else 1)}"
         weight = "normal" if read == truth else "bold"
         axes.text(x, y + place * _LINE, line, color=colour, weight=weight, **text)
-
-
-def _share(value: float, _: int) -> str:
-    return f"{100 * value:.4g} %"
 
 
 def _points(value: float, _: int) -> str:

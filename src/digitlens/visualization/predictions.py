@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.evaluation.report import Report
-from digitlens.visualization.style import INK, RED, SOFT, canvas, headline, percent
+from digitlens.visualization.style import canvas, headline, percent, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,11 +84,13 @@ def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
     row_height = 1.32 if sheet.row_names else 1.42  # names take some width, so tiles are smaller
     with canvas(path, 11, 1.1 + rows * row_height) as figure:
         axes = figure.add_subplot()
-        axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap="gray_r", interpolation="nearest")
+        axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap=theme().tiles, interpolation="nearest")
         for (row, column), index in sheet.cells.items():
             _caption(axes, report, index, column * WIDE + WIDE / 2, row * HIGH + 30)
         for row, name in enumerate(sheet.row_names[:rows]):
-            axes.text(-2, row * HIGH + 16, name, ha="right", va="center", color=SOFT, fontsize=11)
+            axes.text(
+                -2, row * HIGH + 16, name, ha="right", va="center", color=theme().soft, fontsize=11
+            )
         headline(axes, sheet.title, sheet.note)
         axes.set_axis_off()
 
@@ -105,11 +107,11 @@ def _mosaic(tiles: Tiles, cells: Cells, rows: int) -> Tiles:
 def _caption(axes: Axes, report: Report, index: int, x: float, y: float) -> None:
     truth, predicted = int(report.labels[index]), int(report.predicted[index])
     star = " *" if index in report.data.label_errors else ""
-    colour = INK if truth == predicted else RED
+    colour = theme().ink if truth == predicted else theme().red
     axes.text(
         x, y + 1, f"{truth} → {predicted}{star}", color=colour, ha="center", va="top", weight="bold"
     )
     confidence = float(report.confidence[index])
     # Rounding must not turn nearly sure into certain.
     sure = percent(confidence) if confidence < 0.9995 else "> 99.9 %"
-    axes.text(x, y + 8, sure, color=SOFT, ha="center", va="top", fontsize=9)
+    axes.text(x, y + 8, sure, color=theme().soft, ha="center", va="top", fontsize=9)

@@ -7,30 +7,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from digitlens.evaluation.metrics import Floats, wilson_interval
-from digitlens.evaluation.rejection import CLEAN, SPOILT, Answers, Rejection, taken_for_digits
-from digitlens.evaluation.uncertainty import adaptive_error, equal_mass_bins, risk_curve
+from digitlens.evaluation.rejection import Answers, Rejection, taken_for_digits
+from digitlens.evaluation.uncertainty import adaptive_error, equal_mass_bins
+from digitlens.visualization.coverage import draw_coverage
 from digitlens.visualization.style import (
-    BLUE,
-    INK,
-    ORANGE,
-    RED,
-    SOFT,
     canvas,
     headline,
     percent,
+    series_looks,
+    share_ticks,
+    theme,
 )
 
 RISK, RELIABILITY, STRANGERS, TAKEN = (
     f"rejection-{name}.png" for name in ("risk", "reliability", "strangers", "taken")
 )
-_COLOURS = {CLEAN: BLUE, SPOILT: ORANGE}
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _ENDS = (0.1, 0.999995)  # of an axis of logits
 _WORST = 14  # tiles of each set on the sheet
 _WIDE, _HIGH = 34, 42  # pixels of a tile on it with its text and the room around
+_FRAME = 60  # of 255, from ground to ink
 _FAR = 7.0  # of a logarithm of odds; float32 knows no probability nearer to 1
 _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
@@ -46,49 +45,25 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
         The files written.
     """
     draws = {
-        RISK: draw_risk,
         RELIABILITY: draw_reliability,
         STRANGERS: draw_strangers,
         TAKEN: draw_taken,
     }
+    draw_coverage(found.answers, folder / RISK)
     for name, draw in draws.items():
         draw(found, folder / name)
-    return [folder / name for name in draws]
-
-
-def draw_risk(found: Rejection, path: Path) -> None:
-    """Share of wrong answers against the share of tiles that are not answered."""
-    clean = found.uncertainty[CLEAN]
-    with canvas(path, 8.6, 5.8) as figure:
-        axes = figure.add_subplot()
-        for name, (confidence, right) in found.answers.items():
-            _draw_curve(axes, risk_curve(confidence, right), name)
-        axes.set(xscale="log", yscale="log")
-        if all(right.all() for _, right in found.answers.values()):
-            axes.set(xlim=(1e-4, 1), ylim=(1e-4, 1))  # no line to take the ends from
-        axes.axvline(0.01, color=SOFT, linewidth=1, linestyle="--")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(_share))
-        headline(
-            axes,
-            f"{percent(clean.coverage_at_zero)} of the tiles are answered without a mistake",
-            f"at 1 % not answered (dashed) {percent(clean.error_at_99, 3)} are wrong; "
-            "lines end where nothing is",
-        )
-        axes.set_xlabel("share of tiles not answered, the least sure first")
-        axes.set_ylabel("share of the answers that is wrong")
-        axes.grid()
-        axes.legend(loc="lower left")
+    return [folder / name for name in (RISK, *draws)]
 
 
 def draw_reliability(found: Rejection, path: Path) -> None:
     """Share that is right against confidence, in bins that hold as many answers each."""
     with canvas(path, 7.4, 7.2) as figure:
         axes = figure.add_subplot()
-        axes.plot(_ENDS, _ENDS, "--", color=SOFT, linewidth=1.3, label="perfect calibration")
-        for name, sample in found.answers.items():
-            _draw_bins(axes, sample, name)
+        axes.plot(
+            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
+        )
+        for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
+            _draw_bins(axes, sample, colour=colour, name=name)
         headline(
             axes,
             "Confidence against what is right",
@@ -98,7 +73,7 @@ def draw_reliability(found: Rejection, path: Path) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(_share))
+            axis.set_major_formatter(share_ticks())
         axes.tick_params(axis="x", labelrotation=30)
         axes.set_xlabel("confidence, axis of logits")
         axes.set_ylabel("share that is right, axis of logits")
@@ -135,41 +110,36 @@ def draw_strangers(found: Rejection, path: Path) -> None:
         for axes in panels.flat[max(0, len(names) - columns) : len(names)]:
             axes.tick_params(labelbottom=True)  # where nothing is below
         unit = "log10 of its odds" if found.recommended in _PROBABILITIES else "higher for digits"
-        figure.supxlabel(f"{found.recommended}, {unit}", fontsize=12, color=INK)
+        figure.supxlabel(f"{found.recommended}, {unit}", fontsize=12, color=theme().ink)
 
 
 def draw_taken(found: Rejection, path: Path) -> None:
     """The strangers of each set that look most like a digit, and what they are read as."""
     names = list(found.strangers)
-    sheet = np.full((_HIGH * len(names), _WIDE * _WORST), 255, np.uint8)
+    sheet = np.zeros((_HIGH * len(names), _WIDE * _WORST), np.uint8)
     with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
         axes = figure.add_subplot()
         for row, name in enumerate(names):
             axes.text(-6, _HIGH * row + 14, name, ha="right", va="center", fontsize=11)
             for column, number in enumerate(taken_for_digits(found, name, _WORST)):
                 x, y = _WIDE * column + 1, _HIGH * row + 1
-                # A frame, since a blank tile may be as white as the paper.
-                sheet[y - 1 : y + 29, x - 1 : x + 29] = 200
+                # A frame, since a blank tile may be as empty as the ground.
+                sheet[y - 1 : y + 29, x - 1 : x + 29] = _FRAME
                 sheet[y : y + 28, x : x + 28] = found.strangers[name][number]
                 text = _read_as(found.found[name].probabilities[number])
-                axes.text(x + 14, y + 30, text, ha="center", va="top", fontsize=8, color=SOFT)
+                axes.text(
+                    x + 14, y + 30, text, ha="center", va="top", fontsize=8, color=theme().soft
+                )
         headline(
             axes,
             "What is no digit and looks most like one",
             f"by {found.recommended}; below each tile what it is read as, and the probability",
         )
-        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(sheet, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         axes.set_axis_off()
 
 
-def _draw_curve(axes: Axes, risk: npt.NDArray[np.float64], name: str) -> None:
-    silent = 1 - np.arange(1, len(risk) + 1) / len(risk)
-    shown = (risk > 0) & (silent > 0)
-    colour, label = _COLOURS[name], f"{name}, {percent(float(risk[-1]), 2)} wrong when all answered"
-    axes.plot(silent[shown], risk[shown], color=colour, linewidth=2, label=label)
-
-
-def _draw_bins(axes: Axes, sample: Answers, name: str) -> None:
+def _draw_bins(axes: Axes, sample: Answers, *, colour: str, name: str) -> None:
     bins = equal_mass_bins(*sample)
     ends = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
     low, high = np.clip(np.array(ends), *_ENDS).T
@@ -179,7 +149,7 @@ def _draw_bins(axes: Axes, sample: Answers, name: str) -> None:
         share,
         np.clip([share - low, high - share], 0, None),
         fmt="o-",
-        color=_COLOURS[name],
+        color=colour,
         linewidth=1.3,
         markersize=6,
         capsize=3,
@@ -212,7 +182,7 @@ def _draw_histogram(
     digits: npt.NDArray[np.float64],
     strangers: npt.NDArray[np.float64],
 ) -> None:
-    for scores, colour in ((digits, BLUE), (strangers, RED)):
+    for scores, colour in ((digits, theme().blue), (strangers, theme().red)):
         inside = np.clip(scores, edges[0], edges[-1])
         share = np.histogram(inside, edges)[0] / len(scores)
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
@@ -223,8 +193,3 @@ def _draw_histogram(
 def _read_as(chances: Floats) -> str:
     """The digit and its probability, cut and not rounded: nothing is ``100 %`` that is not."""
     return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"
-
-
-def _share(value: float, _: int) -> str:
-    """A share as the text of a tick, for example ``99.9 %``."""
-    return f"{100 * value:.6g} %"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import cycle, product
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from digitlens.evaluation.calibration import Flags, expected_calibration_error, reliability_bins
 from digitlens.evaluation.metrics import Floats, wilson_interval
 from digitlens.evaluation.risk import RiskCoverage
-from digitlens.visualization.style import BLUE, GREEN, ORANGE, SOFT, canvas, headline, percent
+from digitlens.visualization.style import (
+    canvas,
+    headline,
+    percent,
+    series_looks,
+    share_ticks,
+    theme,
+)
 
 MARKED = 0.99  # the confidence that is marked on every curve of risk
 
@@ -41,9 +47,11 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
     lowest = _lowest(curves.values())
     with canvas(path, 8.6, 6.2) as figure:
         axes = figure.add_subplot()
-        for (name, curve), (line, colour) in zip(curves.items(), _looks(), strict=False):
+        for (name, curve), (line, colour) in zip(curves.items(), series_looks(), strict=False):
             _draw_risk(axes, curve, lowest, line=line, colour=colour, name=name)
-        axes.plot([], [], "o", color=SOFT, markersize=8, label=f"confidence {percent(MARKED, 0)}")
+        axes.plot(
+            [], [], "o", color=theme().soft, markersize=8, label=f"confidence {percent(MARKED, 0)}"
+        )
         headline(
             axes,
             "Wrong digits against digits read",
@@ -67,8 +75,10 @@ def draw_calibration(samples: Mapping[str, tuple[Floats, Flags]], path: Path) ->
     _check_some(samples)
     with canvas(path, 7.4, 7.2) as figure:
         axes = figure.add_subplot()
-        axes.plot(_ENDS, _ENDS, "--", color=SOFT, linewidth=1.3, label="perfect calibration")
-        for (name, sample), (_, colour) in zip(samples.items(), _looks(), strict=False):
+        axes.plot(
+            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
+        )
+        for (name, sample), (_, colour) in zip(samples.items(), series_looks(), strict=False):
             _draw_reliability(axes, *sample, colour=colour, name=name)
         headline(
             axes,
@@ -79,7 +89,7 @@ def draw_calibration(samples: Mapping[str, tuple[Floats, Flags]], path: Path) ->
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator(_TICKS))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(_share))
+            axis.set_major_formatter(share_ticks())
         axes.set_xlabel("confidence, axis of logits")
         axes.set_ylabel("share that is right, axis of logits")
         axes.grid()
@@ -89,11 +99,6 @@ def draw_calibration(samples: Mapping[str, tuple[Floats, Flags]], path: Path) ->
 def _check_some(named: Mapping[str, object]) -> None:
     if not named:
         raise ValueError("expected something to draw by name, found nothing")
-
-
-def _looks() -> Iterator[tuple[str, str]]:
-    """Line and colour of one after another: three colours, then the same with other lines."""
-    return cycle(product(("-", "--", ":"), (BLUE, ORANGE, GREEN)))
 
 
 def _lowest(curves: Iterable[RiskCoverage]) -> float:
@@ -122,7 +127,7 @@ def _finish_risk(axes: Axes, lowest: float) -> None:
     axes.set_ylim(lowest, 1)
     axes.set_xlim(0, 1.01)
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_share))
+    axes.yaxis.set_major_formatter(share_ticks())
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_xlabel("share of all digits that is read, and right")
     axes.set_ylabel("share of the stated digits that is wrong")
@@ -156,8 +161,3 @@ def _draw_reliability(
 
 def _inside(shares: Sequence[object]) -> npt.NDArray[np.float64]:
     return np.clip(np.array(shares, np.float64), *_ENDS)
-
-
-def _share(value: float, _: int) -> str:
-    """A share as the text of a tick, for example ``99.9 %``."""
-    return f"{100 * value:.6g} %"

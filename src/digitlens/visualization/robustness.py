@@ -14,22 +14,10 @@ from matplotlib.ticker import PercentFormatter
 from digitlens.data.corruptions.corruptions import CHUNK, corrupt
 from digitlens.data.mnist import Split
 from digitlens.evaluation.robustness import SEED, Condition, Curve, Robustness
-from digitlens.visualization.style import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    RED,
-    SOFT,
-    canvas,
-    headline,
-    percent,
-)
+from digitlens.visualization.style import canvas, headline, percent, theme
 
-_KINDS = {False: (BLUE, "of another kind"), True: (ORANGE, "of a kind trained with")}
-_UNKNOWN = (BLUE, "training not known")
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read beside it, and room around
-FRAME = 200  # its gray level, since a tile may be as white as paper
+FRAME = 60  # of 255, from ground to ink: a tile may be as blank as the ground
 
 
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
@@ -64,7 +52,7 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         for place, row in enumerate(rows):
             _bar(axes, place, row)
         kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
-        axes.axvline(found.mean_accuracy, color=INK, linestyle="--", linewidth=1.2)
+        axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
         headline(axes, f"{percent(found.mean_accuracy)} under corruptions", _means(found))
         axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
         axes.invert_yaxis()
@@ -115,7 +103,7 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
     conditions = (found.clean, *found.corruptions)
     with canvas(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as figure:
         axes = figure.add_subplot()
-        mosaic = np.full((len(conditions) * HIGH, len(chosen) * WIDE), 255, np.uint8)
+        mosaic = np.zeros((len(conditions) * HIGH, len(chosen) * WIDE), np.uint8)
         for row, condition in enumerate(conditions):
             changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
             for column, tile in enumerate(changed[chosen]):
@@ -123,7 +111,7 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
                 mosaic[top : top + 30, left : left + 30] = np.pad(tile, 1, constant_values=FRAME)
             _name_row(axes, row, condition)
             _write_answers(axes, row, condition, chosen, split.labels[chosen])
-        axes.imshow(mosaic, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(mosaic, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
         headline(axes, "What was read under each corruption", "wrong answers in red")
         axes.set_axis_off()
 
@@ -133,12 +121,17 @@ def _bar(axes: Axes, place: int, row: Condition) -> None:
     share = row.score.accuracy
     axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
     spread = [[max(share - low, 0)], [max(high - share, 0)]]
-    axes.errorbar(share, place, xerr=spread, color=INK, capsize=2, linewidth=1)
+    axes.errorbar(share, place, xerr=spread, color=theme().ink, capsize=2, linewidth=1)
     axes.text(high + 0.01, place, percent(share), va="center", fontsize=10)
 
 
 def _look(overlaps: bool | None) -> tuple[str, str]:
-    return _UNKNOWN if overlaps is None else _KINDS[overlaps]
+    colours = theme()
+    if overlaps is None:
+        return colours.blue, "training not known"
+    if overlaps:
+        return colours.orange, "of a kind trained with"
+    return colours.blue, "of another kind"
 
 
 def _means(found: Robustness) -> str:
@@ -152,13 +145,15 @@ def _means(found: Robustness) -> str:
 def _draw_curve(axes: Axes, curve: Curve) -> None:
     low, high = np.array([score.interval for score in curve.scores]).T
     shares = [score.accuracy for score in curve.scores]
-    axes.axvline(curve.usual, color=SOFT, linestyle=":", linewidth=1.5)
-    axes.fill_between(curve.values, low, high, color=BLUE, alpha=0.2, linewidth=0)
-    axes.plot(curve.values, shares, "o-", color=BLUE, linewidth=2, markersize=4, clip_on=False)
+    axes.axvline(curve.usual, color=theme().soft, linestyle=":", linewidth=1.5)
+    axes.fill_between(curve.values, low, high, color=theme().blue, alpha=0.2, linewidth=0)
+    axes.plot(
+        curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4, clip_on=False
+    )
     axes.set_xlabel(curve.axis)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.grid(color=FAINT)
+    axes.grid(color=theme().faint)
 
 
 def _first_of_each(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -168,7 +163,7 @@ def _first_of_each(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 def _name_row(axes: Axes, row: int, condition: Condition) -> None:
     text = f"{_words(condition.name)}\n{percent(condition.score.accuracy)}"
-    axes.text(-3, row * HIGH + 15, text, ha="right", va="center", color=INK, fontsize=10)
+    axes.text(-3, row * HIGH + 15, text, ha="right", va="center", color=theme().ink, fontsize=10)
 
 
 def _write_answers(
@@ -181,7 +176,7 @@ def _write_answers(
     read = condition.probabilities[chosen].argmax(axis=1)
     for column, (digit, truth) in enumerate(zip(read, labels, strict=True)):
         right = digit == truth
-        colour, weight = (SOFT, "normal") if right else (RED, "bold")
+        colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
         x, y = column * WIDE + 32, row * HIGH + 15
         axes.text(x, y, str(digit), color=colour, weight=weight, va="center", fontsize=12)
 

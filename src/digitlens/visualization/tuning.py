@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FixedLocator,
-    FuncFormatter,
     LogLocator,
     MaxNLocator,
     NullLocator,
@@ -20,7 +19,7 @@ from matplotlib.ticker import (
 
 from digitlens.training.search_space import Choice, Dimension, Range
 from digitlens.training.trials import StudyResult, Trial
-from digitlens.visualization.style import BLUE, ORANGE, RED, SOFT, canvas, headline, percent
+from digitlens.visualization.style import canvas, headline, percent, share_ticks, theme
 
 COLUMNS = 3  # slices in a row
 MOST = 12  # slices: the fields that matter most
@@ -71,14 +70,16 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
     last = max(trial.number for trial in result.trials)
     ends = np.r_[numbers, last]
     so_far = np.minimum.accumulate(errors)
-    axes.step(ends, np.r_[so_far, so_far[-1]], where="post", color=ORANGE, linewidth=2)
+    axes.step(ends, np.r_[so_far, so_far[-1]], where="post", color=theme().orange, linewidth=2)
     axes.lines[-1].set_label("best so far")
-    axes.plot(numbers, errors, "o", color=BLUE, markersize=6, label="complete")
+    axes.plot(numbers, errors, "o", color=theme().blue, markersize=6, label="complete")
     pruned = [one for one in result.trials if one.state == "pruned" and one.latest is not None]
     if pruned:
         places = [trial.number for trial in pruned]
         heights = [_wrong(trial, result) for trial in pruned]
-        axes.plot(places, heights, "x", color=SOFT, markersize=6, label="pruned, when it was")
+        axes.plot(
+            places, heights, "x", color=theme().soft, markersize=6, label="pruned, when it was"
+        )
     _mark_best(axes, float(_best(result).number), result)
     axes.lines[-1].set_label("best")
     axes.set_xlim(0.5, last + 0.5)
@@ -90,7 +91,7 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     done = [trial for trial in result.trials if trial.accuracy is not None]
     places = _places([*done, _best(result)], one)
     errors = [_wrong(trial, result) for trial in done]
-    axes.plot(places[:-1], errors, "o", color=BLUE, markersize=5, alpha=0.7)
+    axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, places[-1], result)
     if isinstance(one, Choice):
         labels = [
@@ -116,7 +117,7 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
             (0, 5),
             xycoords="axes fraction",
             textcoords="offset points",
-            color=SOFT,
+            color=theme().soft,
             fontsize=10,
         )
     axes.grid(axis="y")
@@ -168,7 +169,7 @@ def _finish(axes: Axes, result: StudyResult) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_share))
+    axes.yaxis.set_major_formatter(share_ticks())
     axes.grid(axis="y")
 
 
@@ -177,7 +178,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:
-    axes.plot(place, _wrong(_best(result), result), "o", color=RED, markersize=9, zorder=4)
+    axes.plot(place, _wrong(_best(result), result), "o", color=theme().red, markersize=9, zorder=4)
 
 
 def _best(result: StudyResult) -> Trial:
@@ -189,8 +190,3 @@ def _wrong(trial: Trial, result: StudyResult) -> float:
     """Share read wrong; nothing wrong, which has no place on the axis, stands for half a tile."""
     accuracy = trial.latest if trial.accuracy is None else trial.accuracy
     return max(1 - (accuracy or 0.0), 0.5 / result.tiles)
-
-
-def _share(value: float, _: int) -> str:
-    """A share as the text of a tick, for example ``0.5 %``."""
-    return f"{100 * value:.3g} %"
