@@ -7,13 +7,14 @@ INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constr
 # Two test processes on two cores: more threads in each would only get in each other's way.
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench docs clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
 	@echo "make check   lint, format and types"
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter of an hour; writes benchmarks/records/"
+	@echo "make docs    build the documentation site in build/site"
 	@echo "make clean   remove environments and results"
 
 $(BIN)/python:
@@ -60,6 +61,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist demo
