@@ -10,6 +10,7 @@ import typer
 
 from digitlens.commands.curves import draw_run
 from digitlens.commands.patience import INTERRUPTED, use_patient_threads
+from digitlens.commands.train_autoencoder import autoencoder_summary, train_digit_autoencoder
 from digitlens.commands.train_pages import (
     page_data,
     page_makers,
@@ -63,7 +64,7 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train a network on MNIST, or with `--recipe pages` a reader of whole pages.
+    """Train a network on MNIST, with `--recipe pages` a reader of whole pages, or an autoencoder.
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
@@ -117,6 +118,7 @@ def _train(
     with needs_extra("train"):
         from digitlens.training.device import choose_device
     from digitlens.data.mnist import load_mnist
+    from digitlens.training.autoencoder_recipe import AutoencoderRecipe
     from digitlens.training.page_recipe import PageRecipe
     from digitlens.training.run import start_run
 
@@ -136,10 +138,16 @@ def _train(
             start_run(folder, name, recipe, page_data(), device.reason)
         result = train_page_reader(recipe, makers, folder, device, resume=resume)
         return result, page_summary(result)
+    splits = training, validation
+    if isinstance(recipe, AutoencoderRecipe):
+        if not resume:
+            start_run(folder, name, recipe, data, device.reason)
+        result = train_digit_autoencoder(recipe, splits, data, folder, device, resume=resume)
+        return result, autoencoder_summary(result)
     data |= _beside_tiles(recipe)
     if not resume:
         start_run(folder, name, recipe, data, device.reason)
-    result = _train_tiles(recipe, (training, validation), data, folder, device, resume=resume)
+    result = _train_tiles(recipe, splits, data, folder, device, resume=resume)
     return result, _summary(result)
 
 

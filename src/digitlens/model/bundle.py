@@ -19,6 +19,7 @@ GRAPH = "model.onnx"
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
 CROPS = "crops.onnx"
+DECODER = "decoder.onnx"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT = "default"
 CLASSES = tuple("0123456789")
@@ -26,7 +27,8 @@ THRESHOLDS = {"digit": 0.8, "reject": 0.4}
 
 # Types of a card's fields in JSON.
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("name", "version", "sha256", "weights_sha256", "crops_sha256"), str),
+    **dict.fromkeys(("name", "version", "sha256", "weights_sha256"), str),
+    **dict.fromkeys(("crops_sha256", "decoder_sha256"), str),
     **dict.fromkeys(("thresholds", "recipe", "data", "results"), dict),
     "classes": list,
     "temperature": (int, float),
@@ -43,6 +45,7 @@ class Card:
         sha256: Hash of ``model.onnx``.
         weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
         crops_sha256: Hash of ``crops.onnx``, the second network of a page reader; empty without.
+        decoder_sha256: Hash of ``decoder.onnx``, from code to tile, of an autoencoder; empty without.
         classes: The answers, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
         temperature: Softmax temperature inside the graph, fitted on validation data.
@@ -58,6 +61,7 @@ class Card:
     sha256: str
     weights_sha256: str = ""
     crops_sha256: str = ""
+    decoder_sha256: str = ""
     classes: tuple[str, ...] = CLASSES
     framing: int = FRAMING
     temperature: float = 1.0
@@ -126,6 +130,16 @@ def load_crops(folder: Path, card: Card) -> bytes:
     if not card.crops_sha256:
         raise ModelError(f"{folder} has no {CROPS}: it is no page reader, or half trained")
     return _checked(folder / CROPS, card.crops_sha256)
+
+
+def load_decoder(folder: Path, card: Card) -> bytes:
+    """The second graph of an autoencoder, checked likewise; arguments and errors as above."""
+    if not card.decoder_sha256:
+        raise ModelError(
+            f"{folder} has no {DECODER}: it is no autoencoder; "
+            "train one with  digitlens train --recipe autoencoder"
+        )
+    return _checked(folder / DECODER, card.decoder_sha256)
 
 
 def _checked(path: Path, expected: str) -> bytes:

@@ -142,6 +142,11 @@ OUTPUTS = {"probabilities": 2, "energy": 1, "features": 2, "digit": 1}  # by nam
 def _check_contract(session: Any, name: str) -> None:
     entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
     exits = {entry.name: (entry.type, entry.shape) for entry in session.get_outputs()}
+    if "reconstruction" in exits:
+        raise ModelError(
+            f"{name} is an autoencoder, which draws digits again and names none: expected a "
+            "classifier; `digitlens reconstruct` uses autoencoders"
+        )
     fits = all(
         kind == "tensor(float)" and len(shape) == OUTPUTS.get(output)
         for output, (kind, shape) in exits.items()

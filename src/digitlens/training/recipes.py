@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from digitlens.errors import RecipeError
-from digitlens.training.page_recipe import ARCHITECTURE, PageRecipe
+from digitlens.training.autoencoder_recipe import AutoencoderRecipe
+from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.settings import Settings, defaults, kind, listed
 
-AnyRecipe = Recipe | PageRecipe
+AnyRecipe = Recipe | PageRecipe | AutoencoderRecipe
 S = TypeVar("S", bound=Settings)
 
 # What helps digits: moved, bent, thickened as people write them, and averaged weights.
@@ -112,6 +113,12 @@ RECIPES: dict[str, AnyRecipe] = {
     ),
     # The reader of whole pages: some hours on two cores.
     "pages": PageRecipe(),
+    # Digits through a short code and back: seconds.
+    "autoencoder": AutoencoderRecipe(),
+}
+# Kinds of recipe that are no classifier's, by the architecture that tells them.
+_KINDS: dict[str, type[PageRecipe] | type[AutoencoderRecipe]] = {
+    one.architecture: one for one in (PageRecipe, AutoencoderRecipe)
 }
 
 
@@ -120,15 +127,17 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
 
     Args:
         recipe: A name in ``RECIPES``, or the path of a ``.toml`` file whose missing fields take
-            their defaults; ``architecture = "pages"`` in it makes it a recipe of a page reader.
+            their defaults; ``architecture = "pages"`` in it makes it a recipe of a page reader,
+            ``architecture = "autoencoder"`` one of an autoencoder.
         changes: Texts such as ``"epochs=3"`` or ``"widths=16,32,64"``.
 
     Raises:
         RecipeError: The recipe is unknown, or fields are unknown or impossible; lists all of them.
     """
     values = _named_values(recipe)
-    if values.get("architecture") == ARCHITECTURE:
-        return _changed(PageRecipe, values, changes or [])
+    architecture = values.get("architecture")
+    if isinstance(architecture, str) and architecture in _KINDS:
+        return _changed(_KINDS[architecture], values, changes or [])
     return _changed(Recipe, values, changes or [])
 
 
@@ -180,6 +189,11 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
 def page_recipe_from(values: dict[str, Any]) -> PageRecipe:
     """A recipe for pages from plain values, see ``recipe_from``."""
     return _built(PageRecipe, values, [])
+
+
+def autoencoder_recipe_from(values: dict[str, Any]) -> AutoencoderRecipe:
+    """A recipe for an autoencoder from plain values, see ``recipe_from``."""
+    return _built(AutoencoderRecipe, values, [])
 
 
 def _built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:

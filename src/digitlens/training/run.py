@@ -74,11 +74,11 @@ def refit_recipe(folder: Path) -> Recipe:
     Its epochs are those up to the best, and its temperature is that of its model.
 
     Raises:
-        DataError: The folder is not a run, is not finished, or is one of a page reader.
+        DataError: The folder is not a run, is not finished, or trained no classifier.
     """
     recipe = resume_run(folder)
     if not isinstance(recipe, Recipe):
-        raise DataError(f"{folder} trained a page reader, which has no tiles of validation to add")
+        raise DataError(f"{folder} trained no classifier: --refit is for classifiers")
     try:
         card = load_bundle(folder / MODEL).card
         epochs = int(card.results["best_epoch"])

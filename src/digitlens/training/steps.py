@@ -1,4 +1,4 @@
-"""One loop of steps for networks that learn from drawn pages, whose number has no end.
+"""One loop of steps for networks that learn from drawn pages, whose number has no end, or tiles.
 
 Pages have numbers, and what a page shows follows from the recipe's seed and its number alone. So a
 run that goes on from a checkpoint sees the pages that it would have seen, whoever draws them.
