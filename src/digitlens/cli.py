@@ -13,6 +13,7 @@ from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
 from digitlens.commands.export import export
 from digitlens.commands.read import predict, read
+from digitlens.commands.report import report
 from digitlens.commands.serve import serve
 from digitlens.commands.train import train
 from digitlens.commands.tune import tune
@@ -30,6 +31,7 @@ app.command()(train)
 app.command()(tune)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(report)
 app.command()(data)
 app.command()(export)
 app.command()(serve)
