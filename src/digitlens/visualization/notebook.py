@@ -1,0 +1,143 @@
+"""Figures, tiles, pictures and moving curves, shown below the cell of a notebook.
+
+Needs the extra ``notebook``. Leaves no file behind.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+
+from digitlens.visualization.curves import draw_curves
+from digitlens.visualization.style import DPI, canvas, theme
+
+SHOWN = 120  # dots an inch: sharp on screens of two dots a pixel, and a third of the bytes
+PIXELS, WIDEST = 76, 900  # of the page, an inch, and a figure at most
+QUALITY = 85  # of JPEG
+
+
+def show(draw: Callable[..., object], *what: Any, **options: Any) -> None:
+    """Shows what a figure function draws, as in ``show(draw_wrong, report, tiles, most=20)``.
+
+    Args:
+        draw: Takes ``what``, then the path of the file to write, then ``options``.
+        *what: Its arguments before the path.
+        **options: Its further arguments, by name.
+    """
+    display(_drawn(lambda path: draw(*what, path, **options)))
+
+
+@contextmanager
+def inline(width: float, height: float) -> Generator[Figure]:
+    """Gives an empty figure in the house style, and shows it when the block succeeds.
+
+    Args:
+        width: In inches; 11 fill a notebook.
+        height: In inches.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        with canvas(path, width, height) as figure:
+            yield figure
+        display(_image(path))
+
+
+def show_tiles(
+    tiles: npt.NDArray[np.uint8],
+    captions: Sequence[str] = (),
+    *,
+    columns: int = 10,
+    red: Sequence[bool] = (),
+) -> None:
+    """Shows tiles in rows, ink as on paper, with a text under each.
+
+    Args:
+        tiles: uint8[N, 28, 28], ink bright on dark.
+        captions: A short text for each; lines are split at newlines.
+        columns: Tiles in a row.
+        red: For each, whether its text is in the colour of mistakes.
+    """
+    rows, lines = (
+        -(-len(tiles) // columns),
+        max((text.count("\n") + 1 for text in captions), default=0),
+    )
+    with inline(1.1 * columns, rows * (1.1 + 0.24 * lines)) as figure:
+        for axes in figure.subplots(rows, columns, squeeze=False).flat:
+            axes.set_axis_off()
+        for axes, tile in zip(figure.axes, tiles, strict=False):
+            axes.imshow(tile, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
+        for number, text in enumerate(captions):
+            colour = theme().red if number < len(red) and red[number] else theme().ink
+            figure.axes[number].set_title(
+                text,
+                y=-0.05,
+                va="top",
+                loc="center",
+                pad=0,
+                color=colour,
+                fontsize=10,
+                weight="normal",
+            )
+
+
+def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:
+    """Shows a picture.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        width: Pixels on the page of the notebook; a narrower picture keeps its own.
+    """
+    picture = Pillow.fromarray(page)
+    picture.thumbnail((2 * width, 2 * width))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY)
+    display(Image(file.getvalue(), format="jpeg", width=min(width, page.shape[1])))
+
+
+class LiveCurves:
+    """Loss and accuracy that move while a network learns: ``train(..., on_epoch=LiveCurves())``.
+
+    Attributes:
+        history: The rows it was called with.
+    """
+
+    def __init__(self) -> None:
+        self.history: list[Mapping[str, Any]] = []
+        self._place: Any = None
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Draws all epochs anew, this one among them, in the place of the curves before."""
+        self.history.append(row)
+        image = _drawn(lambda path: draw_curves(self.history, path))
+        if self._place is None:
+            self._place = display(image, display_id=True)
+        else:
+            self._place.update(image)
+
+
+def _drawn(draw: Callable[[Path], object]) -> Image:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        draw(path)
+        return _image(path)
+
+
+def _image(path: Path) -> Image:
+    """A figure at the size of a notebook: fewer dots, and 256 colours, which plots can do with."""
+    with Pillow.open(path) as figure:
+        inches = figure.width / DPI
+        size = round(figure.width * SHOWN / DPI), round(figure.height * SHOWN / DPI)
+        smaller = figure.convert("RGB").resize(size, Pillow.Resampling.LANCZOS)
+    file = io.BytesIO()
+    smaller.quantize(256, dither=Pillow.Dither.NONE).save(file, "PNG", optimize=True)
+    return Image(file.getvalue(), format="png", width=min(round(inches * PIXELS), WIDEST))
