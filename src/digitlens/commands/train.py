@@ -17,6 +17,15 @@ from digitlens.commands.train_pages import (
     page_summary,
     train_page_reader,
 )
+from digitlens.commands.watch import (
+    Board,
+    BoardFolder,
+    Followers,
+    OpenPage,
+    Watch,
+    WatchPort,
+    Wish,
+)
 from digitlens.errors import DataError, needs_extra
 from digitlens.progress import note
 
@@ -63,11 +72,17 @@ def train(
         bool, typer.Option("--fields", help="Show what a recipe is made of, and stop.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    watch: Watch = False,
+    watch_port: WatchPort = 0,
+    open_page: OpenPage = True,
+    tensorboard: Board = False,
+    tensorboard_dir: BoardFolder = None,
 ) -> None:
     """Train a network on MNIST, with `--recipe pages` a reader of whole pages, or an autoencoder.
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
+    from digitlens.training.recipe import Recipe
     from digitlens.training.recipes import changed_recipe, load_recipe
     from digitlens.training.run import (
         RECIPE,
@@ -92,16 +107,23 @@ def train(
     if fields:
         _show_fields(chosen)
         return
+    wish = Wish(watch, watch_port, open_page, tensorboard, tensorboard_dir)
+    if wish and not isinstance(chosen, Recipe):
+        raise typer.BadParameter("--watch and --tensorboard follow networks that name digits")
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
-    try:
-        result, line = _train(chosen, folder, name, data_dir, extra, resume=resume is not None)
-    except KeyboardInterrupt:
-        if not (folder / RECIPE).is_file():
-            raise
-        note(f"stopped; go on with  digitlens train --resume {folder}")
-        raise typer.Exit(INTERRUPTED) from None
-    typer.echo(json.dumps(result) if as_json else line)
+    with Followers(wish) as followers:
+        try:
+            result, line = _train(
+                chosen, folder, name, data_dir, extra, followers, resume=resume is not None
+            )
+        except KeyboardInterrupt:
+            if not (folder / RECIPE).is_file():
+                raise
+            note(f"stopped; go on with  digitlens train --resume {folder}")
+            raise typer.Exit(INTERRUPTED) from None
+        typer.echo(json.dumps(result) if as_json else line)
+        followers.linger()
 
 
 def _train(
@@ -110,6 +132,7 @@ def _train(
     name: str,
     data_dir: Path | None,
     extra: Path | None,
+    followers: Followers,
     *,
     resume: bool,
 ) -> tuple[dict[str, Any], str]:
@@ -147,7 +170,8 @@ def _train(
     data |= _beside_tiles(recipe)
     if not resume:
         start_run(folder, name, recipe, data, device.reason)
-    result = _train_tiles(recipe, splits, data, folder, device, resume=resume)
+    followers.begin(recipe, folder, splits)
+    result = _train_tiles(recipe, splits, data, folder, device, followers, resume=resume)
     return result, _summary(result)
 
 
@@ -195,12 +219,17 @@ def _train_tiles(
     data: dict[str, str],
     folder: Path,
     device: Device,
+    followers: Followers,
     *,
     resume: bool,
 ) -> dict[str, Any]:
     from digitlens.training.committee import train_all
 
-    trained = train_all(recipe, *splits, folder, resume=resume, device=device)
+    on_step, on_epoch = followers.on_step, followers.on_epoch
+    trained = train_all(
+        recipe, *splits, folder, resume=resume, device=device, on_step=on_step, on_epoch=on_epoch
+    )
+    followers.end(trained)
     draw_run(trained.history, folder)
     # Without validation tiles graph and network are compared on others; the temperature is given.
     compared = splits[1] if len(splits[1]) else splits[0]

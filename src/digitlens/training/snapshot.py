@@ -60,10 +60,13 @@ class Snapshot:
     """A copy of a network, on the CPU in evaluation mode, that any thread may ask.
 
     It never changes: a newer one takes its place, so nobody waits for anybody.
+
+    Attributes:
+        network: The copy.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._network = copy.deepcopy(network).cpu().eval()
+        self.network = copy.deepcopy(network).cpu().eval()
 
     def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs:
         """Probabilities of tiles uint8[N, 28, 28], and ``digit`` if the network knows none."""
@@ -92,7 +95,7 @@ class Snapshot:
 
     def _logits(self, tiles: npt.NDArray[np.uint8]) -> torch.Tensor:
         # In evaluation mode nothing is drawn at random: a training goes on as if nobody had asked.
-        return predict_logits(self._network, torch.from_numpy(tiles))
+        return predict_logits(self.network, torch.from_numpy(tiles))
 
 
 def sample_of(split: Split, most: int = SAMPLE) -> Split:

@@ -161,7 +161,7 @@ class Watcher:
                 moment.images_per_second,
                 self._seconds_left(moment),
                 tuple(moment.history),
-                _points(self._moments),
+                points_of(self._moments),
             )
         )
         self._moments = []
@@ -180,7 +180,7 @@ class Watcher:
         return (self._clock() - start) / (moment.step - step) * (moment.steps - moment.step)
 
 
-def _points(moments: list[Moment]) -> tuple[Point, ...]:
+def points_of(moments: list[Moment]) -> tuple[Point, ...]:
     """The numbers of some steps, fetched at once."""
     if not moments:
         return ()

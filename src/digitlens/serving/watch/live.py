@@ -24,13 +24,17 @@ class Subject:
         name: Of the run.
         recipe: Its fields.
         sample: What the network is scored on, in words.
-        labels: Of the sample, so that a page can say how many of each there are.
+        count: Tiles of the sample.
     """
 
     name: str
     recipe: dict[str, Any]
     sample: str
-    labels: tuple[int, ...]
+    count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return vars(self)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Live:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self._lock = threading.Lock()
-        self._serial = 0
+        self._serial = 1  # a mark of 0 has been given nothing
         self._pulse: Pulse | None = None
         self._steps: list[_Step] = []
         self._checks: list[_Step] = []
@@ -101,12 +105,12 @@ class Live:
             everything there is: at first, and when another member has begun.
         """
         with self._lock:
-            if mark.serial == self._serial and mark.serial:
+            if mark.serial == self._serial:
                 return None, mark
             member = self._pulse.member if self._pulse else 0
             whole = not mark.serial or member != mark.member
             after = -1 if whole else mark.serial
-            return self._news(whole, after), Mark(max(1, self._serial), member)
+            return self._news(whole, after), Mark(self._serial, member)
 
     def _take_pulse(self, pulse: Pulse) -> None:
         if self._pulse and self._pulse.member != pulse.member:

@@ -11,7 +11,8 @@ import uvicorn
 
 from digitlens.errors import DigitlensError
 from digitlens.serving.connections import careful
-from digitlens.serving.watch.app import HOST, Show, create_watch_app
+from digitlens.serving.watch.app import HOST, create_watch_app
+from digitlens.serving.watch.routes import Show
 
 _IDLE = 15.0  # seconds
 _PATIENCE = 5.0  # seconds for the server to stop; its thread would not keep the process
