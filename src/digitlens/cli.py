@@ -12,6 +12,7 @@ from digitlens.commands.compare import compare
 from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
 from digitlens.commands.export import export
+from digitlens.commands.figures import figures
 from digitlens.commands.read import predict, read
 from digitlens.commands.report import report
 from digitlens.commands.serve import serve
@@ -31,6 +32,7 @@ app.command()(train)
 app.command()(tune)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(figures)
 app.command()(report)
 app.command()(data)
 app.command()(export)

@@ -31,7 +31,7 @@ def draw_confusion(report: Report, path: Path) -> None:
     mistakes = report.confusion.copy()
     np.fill_diagonal(mistakes, 0)
     highest = max(int(mistakes.max()), 2)
-    with canvas(path, 8.8, 8.0) as figure:
+    with canvas(path, 8.8, 8.6) as figure:
         axes = figure.add_subplot(facecolor=theme().pale)
         _colour(axes, mistakes, highest)
         _write_counts(axes, report.confusion, LogNorm(1, highest))
@@ -76,11 +76,12 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
         if right:
             square = Rectangle((read, truth), 1, 1, facecolor=cell, edgecolor=colours.ground)
             axes.add_patch(square)
-        share = f"{100 * count / rows[truth]:.3g} %"
+        share = count / rows[truth]
+        rate = percent(share, 0 if count == rows[truth] else 1 if share >= 0.01 else 2)
         size = 12 if right else 14
         middle = read + 0.5
         axes.text(middle, truth + 0.4, f"{count:,}", ha="center", va="center", color=ink, size=size)
-        axes.text(middle, truth + 0.76, share, ha="center", va="center", color=ink, size=8)
+        axes.text(middle, truth + 0.76, rate, ha="center", va="center", color=ink, size=8)
 
 
 def _number_colorbar(axes: Axes, highest: int) -> None:

@@ -98,8 +98,8 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
         accuracy.yaxis.set_major_formatter(share_ticks())
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.grid(axis="y")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.autoscale(axis="x")
         figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
@@ -145,7 +145,9 @@ def _has(history: History, what: str) -> bool:
 
 
 def _why(validated: bool) -> str:
-    return "" if validated else "not every run kept tiles back to validate with"
+    if not validated:
+        return "not every run kept tiles back to validate with"
+    return "as each recipe has it, smoothing included"
 
 
 def _sides(what: str) -> dict[str, _Look]:
@@ -200,7 +202,6 @@ def _make_logarithmic(axes: Axes) -> None:
 
 def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, _Look]) -> None:
     """One line for each series, by its key in the rows; rows without it are passed over."""
-    few = len(history) <= _SPARSE
     marker = "o" if len(history) <= _MARKED else ""
     for key, look in series.items():
         rows = [row for row in history if key in row] or history
@@ -212,6 +213,10 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
             linewidth=2,
             label=look.name,
         )
-        drawn.set(marker=marker, markersize=8 if few else 4)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        drawn.set(marker=marker, markersize=6 if len(history) <= _SPARSE else 4)
     axes.grid(axis="y")
+    if len(history) == 1:  # a point alone spans no axis
+        axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
+        axes.set_xticks([history[0][along]])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

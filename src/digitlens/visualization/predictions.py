@@ -73,6 +73,34 @@ def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
     _draw(_Sheet(cells, title, note, QUARTERS), report, tiles, path)
 
 
+def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -> None:
+    """The surest mistakes above, and below them the right answers that are the least sure.
+
+    The former tell where confidence deceives, the latter what it cannot tell.
+
+    Args:
+        report: What was found.
+        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
+        path: The ``.png`` or ``.svg`` file to write.
+        most: At most this many tiles of each kind.
+    """
+    sure = report.confidence
+    right = np.flatnonzero(report.predicted == report.labels)
+    wrong = report.wrong[np.argsort(-sure[report.wrong], kind="stable")][:most]
+    doubtful = right[np.argsort(sure[right], kind="stable")][:most]
+    first = max(1, -(-len(wrong) // COLUMNS))  # rows of mistakes, empty where there is none
+    last = max(1, -(-len(doubtful) // COLUMNS))
+    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(wrong)}
+    for place, index in enumerate(doubtful):
+        cells[first + place // COLUMNS, place % COLUMNS] = int(index)
+    names = ["surest\nmistakes", *[""] * (first - 1), "least sure\nhits", *[""] * (last - 1)]
+    title = f"The {len(wrong)} surest mistakes and the {len(doubtful)} least sure hits"
+    note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and the confidence"
+    if set(wrong.tolist()) & set(report.data.label_errors):
+        note += ";  * the label is known to be wrong"
+    _draw(_Sheet(cells, title, note, names), report, tiles, path)
+
+
 def _spread(ranked: Indices, number: int) -> Indices:
     if len(ranked) <= number:
         return ranked
@@ -80,7 +108,7 @@ def _spread(ranked: Indices, number: int) -> Indices:
 
 
 def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
-    rows = 1 + max((row for row, _ in sheet.cells), default=0)
+    rows = len(sheet.row_names) or 1 + max((row for row, _ in sheet.cells), default=0)
     row_height = 1.32 if sheet.row_names else 1.42  # names take some width, so tiles are smaller
     with canvas(path, 11, 1.1 + rows * row_height) as figure:
         axes = figure.add_subplot()

@@ -53,7 +53,8 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
             _bar(axes, place, row)
         kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
-        headline(axes, f"{percent(found.mean_accuracy)} under corruptions", _means(found))
+        title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
+        headline(axes, title, _means(found))
         axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
         axes.invert_yaxis()
         axes.set_xlim(0, 1.1)
