@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from digitlens.data.images import Page
 from digitlens.visualization.marks import font
 
-_CELL, _EDGE = 40, 34  # pixels: a cell, and the room for digits at its side
+_CELL, _EDGE = 40, 52  # pixels: a cell, and the room for titles and digits
 _PAPER, _TEXT, _FAINT = (250, 250, 247), (20, 22, 26), (150, 154, 160)
 _HIT = (222, 231, 241)
 _ERROR = np.array([213, 94, 0])  # of the Okabe-Ito palette: told from blue by all eyes
@@ -40,12 +40,14 @@ def draw_counts(confusion: npt.NDArray[np.int64]) -> Page:
     most = max(1, int(errors.max()))
     for place in range(size):
         middle = _EDGE + place * _CELL + _CELL / 2
-        draw.text((_EDGE / 2, middle), str(place), _TEXT, font(16), anchor="mm")
-        draw.text((middle, _EDGE / 2), str(place), _TEXT, font(16), anchor="mm")
+        draw.text((_EDGE - 14, middle), str(place), _TEXT, font(16), anchor="mm")
+        draw.text((middle, _EDGE - 14), str(place), _TEXT, font(16), anchor="mm")
         for other in range(size):
             _draw_cell(draw, (place, other), int(confusion[place, other]), most)
-    draw.text((3, 2), "truth ↓", _FAINT, font(8))
-    draw.text((3, 12), "answer →", _FAINT, font(8))
+    draw.text((side - 4, 4), "answer", _FAINT, font(14), anchor="ra")
+    title = Image.new("RGB", (60, 20), _PAPER)
+    ImageDraw.Draw(title).text((60, 2), "truth", _FAINT, font(14), anchor="ra")
+    picture.paste(title.rotate(90, expand=True), (4, _EDGE))
     return np.asarray(picture)
 
 

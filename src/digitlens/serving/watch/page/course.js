@@ -1,0 +1,66 @@
+// The training so far, as the server tells it: first all of it, then what is new.
+
+const MOST = 4000; // points on a curve: more than any screen has columns
+
+/**
+ * @typedef {[number, number, number, number]} Step Number, loss, accuracy, learning rate.
+ * @typedef {[number, number, number]} Check Number of the step, loss, accuracy on the sample.
+ * @typedef {[number, number, number, number]} Mistake Index in the sample, truth, answer, confidence.
+ */
+
+export class Course {
+  constructor() {
+    this.#begin();
+  }
+
+  #begin() {
+    /** @type {Step[]} */ this.steps = [];
+    /** @type {Check[]} */ this.checks = [];
+    /** @type {number[][]|null} */ this.confusion = null;
+    /** @type {Mistake[]} */ this.mistakes = [];
+    this.progress = null;
+    this.ended = "";
+  }
+
+  /** Takes up what the server told; @returns {boolean} whether the network was looked at anew. */
+  take(news) {
+    if (news.whole) this.#begin();
+    this.steps = thinned(this.steps.concat(news.steps));
+    this.checks = this.checks.concat(news.checks);
+    this.progress = news.progress ?? this.progress;
+    this.ended = news.ended;
+    if (!news.confusion) return false;
+    Object.assign(this, { confusion: news.confusion, mistakes: news.mistakes });
+    return true;
+  }
+
+  /** Rows of the epochs done. */
+  get rows() {
+    return this.progress?.rows ?? [];
+  }
+
+  /** Steps of an epoch; 0 before there is one. */
+  get perEpoch() {
+    return this.progress ? this.progress.steps / this.progress.epochs : 0;
+  }
+
+  /** The validation accuracy that is known best: of the last epoch, or until then of the sample. */
+  get accuracy() {
+    const row = this.rows.at(-1);
+    if (this.checks.length && (!row || this.checks.at(-1)[0] > row.epoch * this.perEpoch)) {
+      return this.checks.at(-1)[2];
+    }
+    return row?.val_accuracy ?? this.checks.at(-1)?.[2];
+  }
+}
+
+/** Half as many points, pairs being averaged, once there are too many. */
+function thinned(steps) {
+  if (steps.length <= MOST) return steps;
+  const fewer = [];
+  for (let i = 0; i + 1 < steps.length; i += 2) {
+    const [one, other] = [steps[i], steps[i + 1]];
+    fewer.push(other.map((value, k) => (k ? (one[k] + value) / 2 : value)));
+  }
+  return steps.length % 2 ? [...fewer, steps.at(-1)] : fewer;
+}

@@ -1,0 +1,95 @@
+// The confusion matrix and the mistakes behind it: a cell chooses which of them are shown.
+import { byId, make, onClick } from "./app/dom.js";
+
+const SHOWN = 20;
+const SIDE = 28;
+
+export class Errors {
+  constructor() {
+    this.tiles = new Uint8Array();
+    this.chosen = null; // truth and answer of the cell that was chosen
+    this.cells = table(byId("confusion"), (truth, answer) => this.#choose([truth, answer]));
+    onClick("all", () => this.#choose(null));
+  }
+
+  /** @param {import("./course.js").Course} course */
+  show(course) {
+    this.course = course;
+    if (!course.confusion) return;
+    this.#showCells(course.confusion);
+    this.#showMistakes(course.mistakes);
+  }
+
+  #choose(cell) {
+    const same = cell && this.chosen && String(cell) === String(this.chosen);
+    this.chosen = same ? null : cell;
+    if (this.course) this.show(this.course);
+  }
+
+  #showCells(counts) {
+    const most = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j)));
+    counts.forEach((row, truth) =>
+      row.forEach((count, answer) => {
+        const button = this.cells[truth][answer];
+        const hit = truth === answer;
+        const share = hit || !count ? 0 : 0.16 + 0.84 * Math.sqrt(count / most);
+        button.textContent = count ? `${count}` : "";
+        button.disabled = hit || !count;
+        button.className = hit ? "hit" : share > 0.6 ? "strong" : "";
+        button.style.setProperty("--share", share.toFixed(3));
+        const said = hit ? `${truth} right` : `${truth} taken for ${answer}`;
+        button.setAttribute("aria-label", `${said}: ${count}`);
+        button.setAttribute("aria-pressed", String(String(this.chosen) === `${truth},${answer}`));
+      }),
+    );
+  }
+
+  #showMistakes(all) {
+    const { chosen } = this;
+    const some = chosen ? all.filter(([, t, a]) => t === chosen[0] && a === chosen[1]) : all;
+    const count = this.tiles.length / SIDE ** 2;
+    byId("mistakes-title").textContent = `Current mistakes: ${all.length} of ${count.toLocaleString("en")}`;
+    byId("mistakes-note").textContent = note(chosen, some.length);
+    byId("all").hidden = !chosen;
+    const items = some.slice(0, SHOWN).map((mistake) => this.#item(mistake));
+    const none = make("li", { class: "none" }, "None of the sample.");
+    byId("mistakes").replaceChildren(...(items.length ? items : [none]));
+  }
+
+  #item([index, truth, answer, confidence]) {
+    const canvas = make("canvas", { width: SIDE, height: SIDE, role: "img" });
+    canvas.setAttribute("aria-label", `A ${truth} taken for a ${answer}`);
+    paintTile(canvas, this.tiles.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2));
+    const words = [make("b", {}, `${truth}`), " → ", make("b", {}, `${answer}`)];
+    return make("li", {}, canvas, ...words, make("small", {}, `${Math.round(100 * confidence)} % sure`));
+  }
+}
+
+/** Paints ink, bright on dark. */
+export function paintTile(canvas, tile) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(SIDE, SIDE);
+  tile.forEach((ink, i) => image.data.set([ink, ink, ink, 255], 4 * i));
+  context.putImageData(image, 0, 0);
+}
+
+function note(chosen, count) {
+  if (chosen) return `${chosen[0]} taken for ${chosen[1]}: ${count}`;
+  return count > SHOWN ? `The ${SHOWN} most confident ones.` : "The most confident first.";
+}
+
+function table(place, press) {
+  const digits = [...Array(10).keys()];
+  const heads = digits.map((digit) => make("th", { scope: "col" }, `${digit}`));
+  place.append(make("tr", {}, make("td"), ...heads));
+  return digits.map((truth) => {
+    const buttons = digits.map((answer) => {
+      const button = make("button", { type: "button", disabled: true });
+      button.addEventListener("click", () => press(truth, answer));
+      return button;
+    });
+    const cells = buttons.map((button) => make("td", {}, button));
+    place.append(make("tr", {}, make("th", { scope: "row" }, `${truth}`), ...cells));
+    return buttons;
+  });
+}

@@ -1,0 +1,66 @@
+// Puts the page of a training together: listens to the news, and hands them on to be shown.
+import { byId } from "./app/dom.js";
+import { startTheme } from "./app/theme.js";
+import { Board } from "./board.js";
+import { Course } from "./course.js";
+import { Curves } from "./curves.js";
+import { Errors } from "./errors.js";
+import { showStatus } from "./status.js";
+
+const FIELDS = ["architecture", "widths", "optimizer", "learning_rate", "batch_size", "epochs", "seed"];
+
+const course = new Course();
+const curves = new Curves();
+const errors = new Errors();
+const board = new Board();
+let lost = false;
+let looked = false;
+let waiting = 0;
+
+/** Shows what is known before the next frame; news that come faster are shown together. */
+function show() {
+  waiting ||= requestAnimationFrame(() => {
+    waiting = 0;
+    showStatus(course, lost);
+    curves.show(course);
+    if (looked) errors.show(course);
+    looked = false;
+  });
+}
+
+async function meet() {
+  const [subject, tiles] = await Promise.all([
+    fetch("subject").then((response) => response.json()),
+    fetch("tiles").then((response) => response.arrayBuffer()),
+  ]);
+  errors.tiles = new Uint8Array(tiles);
+  byId("run").textContent = subject.name;
+  byId("sample").textContent = `On ${subject.sample}.`;
+  const fields = FIELDS.filter((field) => field in subject.recipe);
+  byId("recipe").textContent = fields.map((field) => `${field} ${subject.recipe[field]}`).join(" · ");
+}
+
+function listen() {
+  const source = new EventSource("news");
+  source.addEventListener("open", async () => {
+    lost = false;
+    await meet();
+    looked = true;
+    show();
+  });
+  source.addEventListener("message", (event) => {
+    if (course.take(JSON.parse(event.data))) {
+      looked = true;
+      board.renew(course.checks.at(-1)?.[0] ?? 0);
+    }
+    show();
+  });
+  source.addEventListener("error", () => {
+    lost = true;
+    if (course.ended) source.close(); // nothing more to come
+    show();
+  });
+}
+
+startTheme(() => board.paper.repaint());
+listen();
