@@ -1,0 +1,226 @@
+"""Makes the pictures of the documentation: what a reading goes through, what a network learns from.
+
+digitlens train --recipe fast
+python docs/pictures/make_docs.py runs/fast-1
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from digitlens import DigitReader
+from digitlens.commands.subject import Subject
+from digitlens.data.mnist import Mnist, load_mnist
+from digitlens.data.pages.pages import PageMaker, load_fonts
+from digitlens.data.tiles import FRAME, SIDE, to_tile
+from digitlens.evaluation.risk import RiskCoverage
+from digitlens.recognition.crops import ink_in
+from digitlens.recognition.sight import Examination
+from digitlens.recognition.voters import tiles_of
+from digitlens.visualization.explain import write_explanation
+from digitlens.visualization.figures import draw_report
+from digitlens.visualization.overlay import draw_reading
+from digitlens.visualization.risk import draw_risk_coverage
+from digitlens.visualization.samples import draw_pages, draw_samples
+from digitlens.visualization.style import canvas, headline, theme
+
+ROOT = Path(__file__).parents[2]
+OUT = Path(__file__).parent / "docs"
+EXAMPLES = ROOT / "examples"
+WIDTH = 900  # pixels, at most; a phone's screen has 390 of twice as many dots
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def main() -> None:
+    """Makes all of them."""
+    OUT.mkdir(exist_ok=True)
+    mnist, reader = load_mnist(), DigitReader()
+    for name in ("note", "ruled"):
+        seen = reader.examine(EXAMPLES / f"{name}.jpg")
+        save_photo(draw_reading(seen.page, seen.reading), f"{name}-answer.jpg")
+    save_photo(np.asarray(Image.open(EXAMPLES / "note.jpg")), "note.jpg", 560)
+    draw_stages(reader)
+    draw_cut(reader)
+    draw_framing(reader.examine(EXAMPLES / "note.jpg"))
+    draw_learned_from(mnist)
+    draw_results(sys.argv[1])
+    draw_risk(reader)
+    for path in sorted(OUT.iterdir()):
+        sys.stdout.write(f"{path.name:<28} {path.stat().st_size:>8,} bytes\n")
+
+
+def draw_stages(reader: DigitReader) -> None:
+    """The stages of one reading, as ``digitlens read --explain`` writes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        seen = reader.examine(EXAMPLES / "note.jpg")
+        write_explanation(Path(folder), seen, reader.thresholds)
+        looks = [opened(path) for path in sorted(Path(folder).glob("2-heat-*.png"), key=_size)]
+        shape = seen.page.shape[0] / seen.page.shape[1]
+        looks = [look[: round(look.shape[1] * shape)] for look in looks]  # without their scale
+        save_flat(side_by_side(looks, 330), "looks.png")
+        save_photo(opened(Path(folder, "3-boxes.png")), "boxes.jpg")
+        save_flat(opened(Path(folder, "4-tiles.png")), "tiles.png")
+        save_flat(windows_of(seen), "windows.png")
+        drawing = DigitReader(sys.argv[1]).examine(EXAMPLES / "drawing.png")
+        write_explanation(Path(folder), drawing, reader.thresholds)
+        save_flat(opened(Path(folder, "4-tiles.png")), "drawing-tiles.png")
+
+
+def draw_cut(reader: DigitReader) -> None:
+    """The tiles that the page on data sets of one's own cuts out of three photos."""
+    tiles: list[Bytes] = []
+    for name in ("note", "ruled", "board"):
+        seen = reader.examine(EXAMPLES / f"{name}.jpg")
+        boxes = np.array([digit.box.as_list() for digit in seen.reading.digits], np.float32)
+        tiles.extend(tiles_of(seen.page, boxes))
+    save_flat(sheet([enlarged(tile, 3) for tile in tiles], 10), "cut.png")
+
+
+def draw_framing(seen: Examination) -> None:
+    """From a digit on a page to its tile."""
+    digit = seen.reading.digits[0]
+    box = np.array(digit.box.as_list(), np.float32)
+    x0, y0, x1, y1 = digit.box.as_list()
+    part = seen.page[y0 - 24 : y1 + 24, x0 - 24 : x1 + 24]
+    ink = ink_in(seen.page, box)
+    tile = to_tile(ink)
+    with canvas(OUT / "framing.png", 9.6, 3.4) as figure:
+        first, second, third = figure.subplots(1, 3)
+        for axes in (first, second, third):
+            axes.set_axis_off()
+        first.imshow(part)
+        headline(first, "on the page", f"{x1 - x0} x {y1 - y0} pixels")
+        second.imshow(ink, cmap="gray", vmin=0, vmax=255)
+        headline(second, "its ink", "0 to 255, paper taken away")
+        third.imshow(tile, cmap="gray", vmin=0, vmax=255, extent=(0, SIDE, SIDE, 0))
+        _mark_tile(third, tile)
+        headline(third, "its tile", f"{FRAME} pixels high, centred by mass")
+    save_flat(opened(OUT / "framing.png"), "framing.png", 1400)
+
+
+def draw_learned_from(mnist: Mnist) -> None:
+    """Tiles of MNIST, and pages as they are generated."""
+    save_flat(np.asarray(draw_samples(mnist.train, per_digit=10)), "samples.png")
+    maker = PageMaker(mnist.train, load_fonts("training"), seed=3)
+    pages = [maker.page(number) for number in range(15)]
+    save_photo(np.asarray(draw_pages(pages, columns=5)), "generated.jpg", 980, quality=72)
+
+
+def draw_results(run: str) -> None:
+    """What the run of the tutorial gets wrong."""
+    subject = Subject(run)
+    with tempfile.TemporaryDirectory() as folder:
+        draw_report(subject.report, subject.split.tiles, Path(folder))
+        for name in ("wrong", "confusion"):
+            save_flat(opened(Path(folder, f"{name}.png")), f"{name}.png", 1200)
+
+
+def draw_risk(reader: DigitReader) -> None:
+    """The curve in the card of the page reader, from which a threshold follows."""
+    results = reader.finder.card.results
+    curves = {
+        "generated pages": RiskCoverage.from_dict(results["risk"]),
+        "plain drawings": RiskCoverage.from_dict(results["plain"]["risk"]),
+    }
+    draw_risk_coverage(curves, OUT / "risk.png")
+    save_flat(opened(OUT / "risk.png"), "risk.png", 1200)
+
+
+def windows_of(seen: Examination) -> Bytes:
+    """The windows of a page's candidates, as the crop network saw them."""
+    order = np.argsort(seen.sight.candidates.boxes[:, 0])
+    return sheet([enlarged(window, 3) for window in seen.sight.windows[order]], 4)
+
+
+def sheet(pictures: Sequence[Bytes], columns: int, gap: int = 6) -> Bytes:
+    """uint8[H, W, 3]; pictures of one size in rows, on white."""
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // columns)
+    columns = min(columns, len(pictures))
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap, 3
+    page = np.full(size, 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        page[top : top + height, left : left + width] = (
+            picture if picture.ndim == 3 else picture[:, :, None]
+        )
+    return page
+
+
+def side_by_side(pictures: Sequence[Bytes], width: int, gap: int = 8) -> Bytes:
+    """uint8[H, W, 3]; pictures brought to one width, on white."""
+    scaled = [np.asarray(_shrunk(Image.fromarray(picture), width)) for picture in pictures]
+    height = max(picture.shape[0] for picture in scaled)
+    padded = [
+        np.pad(
+            picture,
+            ((0, height - picture.shape[0]), (0, gap), (0, 0)),
+            constant_values=255,
+        )
+        for picture in scaled
+    ]
+    return np.concatenate(padded, axis=1)[:, :-gap]
+
+
+def enlarged(picture: Bytes, times: int) -> Bytes:
+    """Each pixel as a square of so many."""
+    return np.repeat(np.repeat(picture, times, 0), times, 1)
+
+
+def opened(path: Path) -> Bytes:
+    """uint8[H, W, 3]."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def save_photo(picture: Bytes, name: str, width: int = WIDTH, quality: int = 80) -> None:
+    """Writes a JPEG file, shrunk to a width."""
+    shrunk = _shrunk(Image.fromarray(picture), width)
+    shrunk.save(OUT / name, quality=quality, optimize=True, progressive=True)
+
+
+def save_flat(picture: Bytes, name: str, width: int = 1200, *, colours: int = 160) -> None:
+    """Writes a PNG file with a palette, shrunk to a width."""
+    shrunk = _shrunk(Image.fromarray(picture), width)
+    shrunk.quantize(colours, dither=Image.Dither.NONE).save(OUT / name, optimize=True)
+
+
+def _shrunk(picture: Image.Image, width: int) -> Image.Image:
+    if picture.width <= width:
+        return picture
+    return picture.resize(
+        (width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS
+    )
+
+
+def _mark_tile(axes: object, tile: Bytes) -> None:
+    """The box that the digit is scaled into, and its centre of mass."""
+    rows, columns = np.flatnonzero(tile.any(1)), np.flatnonzero(tile.any(0))
+    weights = tile.astype(float)
+    y = (weights.sum(1) * (np.arange(SIDE) + 0.5)).sum() / weights.sum()
+    x = (weights.sum(0) * (np.arange(SIDE) + 0.5)).sum() / weights.sum()
+    edge = [columns[0], columns[-1] + 1], [rows[0], rows[-1] + 1]
+    corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]
+    axes.plot(
+        [edge[0][k] for k, _ in corners],
+        [edge[1][k] for _, k in corners],
+        color=theme().orange,
+        linewidth=1.5,
+    )
+    axes.plot([x], [y], "+", color=theme().orange, markersize=14, markeredgewidth=2)
+
+
+def _size(path: Path) -> int:
+    return int(path.stem.split("-")[2])
+
+
+if __name__ == "__main__":
+    main()
