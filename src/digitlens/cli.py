@@ -11,6 +11,7 @@ from digitlens import __version__
 from digitlens.commands.compare import compare
 from digitlens.commands.data import data
 from digitlens.commands.evaluate import evaluate
+from digitlens.commands.explain import explain
 from digitlens.commands.export import export
 from digitlens.commands.figures import figures
 from digitlens.commands.read import predict, read
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(read)
 app.command()(predict)
+app.command()(explain)
 app.command()(train)
 app.command()(tune)
 app.command()(evaluate)

@@ -93,7 +93,7 @@ def _tiles(turned: Page, examination: Examination) -> Page:
 
     sight = examination.sight
     tiles = tiles_of(turned, sight.candidates.boxes)
-    rows = zip(_answers(examination), sight.probabilities, sight.candidates.score, strict=True)
+    rows = zip(answers(examination), sight.probabilities, sight.candidates.score, strict=True)
     titles = [
         f"#{k}  {_said(digit, int(chances.argmax()))}, score {score:.2f}"
         for k, (digit, chances, score) in enumerate(rows, 1)
@@ -107,7 +107,7 @@ def _said(digit: Digit | None, likeliest: int) -> str:
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
 
 
-def _answers(examination: Examination) -> list[Digit | None]:
+def answers(examination: Examination) -> list[Digit | None]:
     """What became of each candidate; None where the reading does not hold it."""
     reading = examination.reading
     known = {(digit.box, digit.probabilities): digit for line in reading.lines for digit in line}
@@ -178,7 +178,7 @@ def _candidates(examination: Examination) -> list[dict[str, Any]]:
             "confidence": _rounded(sight.confidence[k]),
             "answer": None if digit is None else _answer(digit),
         }
-        for k, (box, digit) in enumerate(zip(boxes, _answers(examination), strict=True))
+        for k, (box, digit) in enumerate(zip(boxes, answers(examination), strict=True))
     ]
 
 

@@ -1,0 +1,290 @@
+"""Says an explanation in plain words, a sentence at a time; draws nothing and knows no format."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from digitlens.evaluation.changes import KINDS, Change, Kind
+from digitlens.visualization.account import Account, Evidence, Floats, Neighbour, Story
+
+UNUSUAL = 0.99  # share of usual digits that are nearer to a training digit
+_TRIED: dict[Kind, str] = {
+    "erase": "erasing a patch of its ink",
+    "add": "adding a patch of ink",
+    "turn": "turning it by up to 45°",
+    "move": "moving it by up to 5 pixels",
+    "thicken": "thicker strokes",
+    "thin": "thinner strokes",
+}
+NETWORKS = (
+    ("page network", "the page, from afar"),
+    ("crop network", "the place and what is around it"),
+    ("classifier", "the tile alone"),
+)
+
+
+def percent(share: float) -> str:
+    """A probability in whole percent, rounded down: never 100 %, nor 0 %."""
+    whole = min(99, int(100 * share))
+    return f"{whole} %" if whole else "under 1 %"
+
+
+def headline(story: Story) -> str:
+    """What was read."""
+    text = story.reading.text.replace("\n", " / ")
+    return f"Read: {text}" if text else "No digits were read"
+
+
+def how(story: Story) -> list[str]:
+    """How the page was read, and where nothing was, why."""
+    said = [_looks(story)]
+    if story.turn:
+        said.append(f"It reads best turned by {90 * story.turn}° anticlockwise, and was read so.")
+    if not story.digits:
+        said.append(_nothing(story))
+    digits, rejected = story.left_out
+    if digits:
+        said.append(f"{_count(digits, 'more digit')} {_are(digits)} not explained here.")
+    if rejected:
+        said.append(f"{_count(rejected, 'more place')} {_are(rejected)} rejected and not shown.")
+    return [*said, story.note] if story.note else said
+
+
+def _looks(story: Story) -> str:
+    if not story.looks:
+        return (
+            "This is a plain drawing, strokes that stand apart on flat paper: where each of them "
+            "is, is clear, and the page network was not asked."
+        )
+    count, widest = len(story.looks), max(max(size) for size in story.looks)
+    times = {1: "once", 2: "twice"}.get(count, f"{count} times")
+    return f"The page network looked at the picture {times}, at up to {widest:,} pixels a side."
+
+
+def _nothing(story: Story) -> str:
+    if story.rejected:
+        count = len(story.rejected) + story.left_out[1]
+        places = "One place was" if count == 1 else f"{count:,} places were"
+        return f"{places} looked at closer and rejected: the networks hardly believe in a digit."
+    if not story.looks:
+        return "None of the strokes looks like a digit."
+    return (
+        f"Nowhere did it see more than a hint of a digit: the strongest was {story.strongest:.2f} "
+        f"of 1, and only what reaches {story.least:.2f} is looked at closer."
+    )
+
+
+def found(account: Account) -> str:
+    """What was found where."""
+    box, digit = account.digit.box, account.digit
+    where = f"{box.width} x {box.height} pixels at column {box.x0}, row {box.y0}"
+    if digit.status == "rejected":
+        return f"Not a digit: {where}; {digit.reason}."
+    sure = f"{digit.percent} % sure" if digit.status == "digit" else f"doubtful: {digit.reason}"
+    return f"A {digit.value}, {sure}; {where}."
+
+
+def votes(account: Account) -> list[tuple[str, str, str]]:
+    """Of each network its name, what it looks at, and what it said."""
+    said = [_page_vote(account), _crop_vote(account), _tile_vote(account)]
+    return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
+
+
+def _page_vote(account: Account) -> str:
+    if not account.asked[0]:
+        return "not asked: the drawing is plain"
+    return f"a digit is there: {percent(account.exists[0])}; {_named(account.votes[0])}"
+
+
+def _crop_vote(account: Account) -> str:
+    return f"a digit is there: {percent(account.exists[1])}; {_named(account.votes[1])}"
+
+
+def _tile_vote(account: Account) -> str:
+    if account.asked[2]:
+        return _named(account.own)
+    why = "the others saw no digit" if account.digit.status == "rejected" else "the others agreed"
+    return f"not asked: {why}; asked now, {_named(account.own)}"
+
+
+def _named(chances: Floats) -> str:
+    second, first = (int(k) for k in np.argsort(chances, kind="stable")[-2:])
+    more = f", {second} ({percent(float(chances[second]))})" if chances[second] >= 0.01 else ""
+    return f"{first} ({percent(float(chances[first]))}){more}"
+
+
+def why(account: Account) -> list[str]:
+    """Why this digit and not the runner-up; of what was rejected, why it is none."""
+    value, other = account.digit.value, account.other
+    if account.digit.status == "rejected":
+        return [_disbelief(account)]
+    said = [_agreement(account)]
+    if account.own[value] > account.own[other]:
+        times = float(account.own[value] / max(float(account.own[other]), 1e-12))
+        said.append(f"To the classifier, {value} is {_times(times)} as likely as {other}.")
+    if account.reasons:
+        said += _strongest(account)
+    return said
+
+
+def _disbelief(account: Account) -> str:
+    pages, crop = (percent(share) for share in account.exists)
+    by = f"{crop} by the crop network"
+    by = f"{pages} by the page network, {by}" if account.asked[0] else by
+    together = percent(account.digit.confidence)
+    return (
+        f"That a digit is there at all has {by}. That it is a {account.digit.value}, all votes "
+        f"taken together, has {together}: too little to be read."
+    )
+
+
+def _agreement(account: Account) -> str:
+    value = account.digit.value
+    said = [int(account.votes[k].argmax()) for k in range(3) if account.asked[k]]
+    if all(one == value for one in said):
+        many = {1: "The network that was asked says", 2: "Both networks that were asked say"}
+        return f"{many.get(len(said), 'All three networks say')} {value}."
+    others = sorted({one for one in said if one != value})
+    ones = " or ".join(map(str, others))
+    return f"The networks disagree: {said.count(value)} of {len(said)} say {value}, else {ones}."
+
+
+def _times(times: float) -> str:
+    if times >= 1e6:
+        return "over a million times"
+    if times >= 10:
+        return f"about {int(float(f'{times:.1e}')):,} times"
+    return f"{times:.1f} times"
+
+
+def _strongest(account: Account) -> list[str]:
+    """Where what speaks for either digit is."""
+    if account.reasons is None:
+        return []
+    evidence = account.reasons.evidence(account.tile)
+    least = 0.05 * float(np.abs(evidence).max())
+    pairs = ((account.digit.value, evidence), (account.other, -evidence))
+    return [
+        f"What speaks most for {value} is {_what(account, each)}."
+        for value, each in pairs
+        if each.max() > max(least, 0.1)
+    ]
+
+
+def _what(account: Account, evidence: Evidence) -> str:
+    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
+    kind = "the ink" if account.tile[row, column] > 127 else "that there is no ink"
+    return f"{kind} {_place(int(row), int(column))}"
+
+
+def _place(row: int, column: int) -> str:
+    """Where a pixel of a tile is, on a grid of three by three over the digit's frame."""
+    down = ("top", "", "bottom")[min(2, max(0, (row - 4) * 3 // 20))]
+    across = ("left", "", "right")[min(2, max(0, (column - 4) * 3 // 20))]
+    if down and across:
+        return f"at the {down} {across}"
+    if down:
+        return f"at the {down}"
+    return f"at the {across}" if across else "in the middle"
+
+
+def alike(account: Account) -> list[str]:
+    """What the training digits say."""
+    if account.alike is None:
+        return []
+    near, value, other = account.alike.nearest, account.digit.value, account.other
+    mine = sum(one.label == value for one in near)
+    many = "All" if mine == len(near) else f"{mine or 'None'} of"
+    first = f"{many} the {len(near)} training digits most like it are {value}s."
+    parts = [
+        f"the nearest {digit} is {ones[0].distance:.2f} away"
+        for digit, ones in ((value, account.alike.of_value), (other, account.alike.of_other))
+        if ones
+    ]
+    second = ", ".join(parts)
+    said = [first, f"{_capital(second)} (0 is the same, 2 is opposite)."]
+    return [*said, usual(account)] if account.alike.nearer is not None else said
+
+
+def usual(account: Account) -> str:
+    """How usual the tile is; empty where nobody knows."""
+    if account.alike is None or account.alike.nearer is None:
+        return ""
+    nearer, count = account.alike.nearer, account.alike.usual
+    if nearer >= UNUSUAL:
+        most = "all" if nearer == 1 else f"{math.floor(1000 * nearer) / 10:g} %"
+        return (
+            f"It is unusual: farther from every training digit than {most} of {count:,} digits "
+            "that were kept back."
+        )
+    return (
+        f"It is as usual as other digits: of {count:,} that were kept back, {100 * nearer:.0f} % "
+        "are nearer to a training digit."
+    )
+
+
+def neighbour(one: Neighbour) -> str:
+    """A training digit in a word."""
+    return f"{one.label} · {one.distance:.2f}"
+
+
+def changes(account: Account) -> list[str]:
+    """What was tried and changes nothing, and whose answer it is."""
+    if account.reasons is None:
+        return []
+    own = int(account.own.argmax())
+    said: list[str] = []
+    if own != account.digit.value:
+        said.append(f"The classifier alone says {own} here: these are changes of its answer.")
+    kinds = [change.kind for change in account.reasons.changes]
+    kept = [_TRIED[kind] for kind in KINDS if kind not in kinds]
+    if not kinds:
+        said.append(f"Nothing that was tried changes the answer: {_listed(kept)}.")
+    elif kept:
+        said.append(f"{_capital(_listed(kept))} would not.")
+    return said
+
+
+def change(one: Change) -> str:
+    """What to do to the tile."""
+    if one.kind in ("erase", "add"):
+        side, share = int(one.amount), round(100 * one.ink)
+        verb = "erase" if one.kind == "erase" else "add"
+        pixels = "a pixel" if side == 1 else f"{side} x {side} pixels"
+        return f"{verb} {pixels} ({max(1, share)} % of its ink)"
+    if one.kind == "turn":
+        return f"turn {abs(one.amount):.0f}° {'anti' if one.amount > 0 else ''}clockwise"
+    if one.kind == "move":
+        return f"move {_way(one.place or (0, 0))}"
+    return f"strokes {one.amount:g} px {'thicker' if one.kind == 'thicken' else 'thinner'}"
+
+
+def outcome(one: Change) -> str:
+    """What the classifier says then."""
+    return f"{one.value} ({percent(one.probability)})"
+
+
+def _way(place: tuple[int, int]) -> str:
+    down, right = place
+    parts = [f"{abs(down)} px {'down' if down > 0 else 'up'}"] if down else []
+    if right:
+        parts.append(f"{abs(right)} px {'right' if right > 0 else 'left'}")
+    return ", ".join(parts)
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
