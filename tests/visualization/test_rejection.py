@@ -51,6 +51,7 @@ def test_every_picture_is_written_and_has_ink(tmp_path, score, sets):
     assert [path.name for path in paths] == [
         "rejection-risk.png",
         "rejection-reliability.png",
+        "rejection-scores.png",
         "rejection-strangers.png",
         "rejection-taken.png",
     ]
@@ -64,4 +65,4 @@ def test_a_classifier_without_mistakes_is_drawn(tmp_path):
     found = rejection("digit", 2)
     sure = np.linspace(0.9, 1, 50), np.ones(50, bool)
     found.answers.update(clean=sure, corrupted=sure)
-    assert len(draw_rejection(found, tmp_path)) == 4
+    assert len(draw_rejection(found, tmp_path)) == 5

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from digitlens.data.mnist import Split
     from digitlens.evaluation.out_of_distribution import Table as Scores
+    from digitlens.evaluation.out_of_distribution import TileScore
     from digitlens.evaluation.rejection import Choice, Rejection
     from digitlens.model.classifier import Classifier
     from digitlens.model.foreign import ForeignClassifier
@@ -80,6 +81,7 @@ def rejection(
         split,
         strangers,
         lambda: _choice(classifier, data_dir),
+        beside={"reconstruction": _drawn_well()},
         scaling=is_validation,
     )
 
@@ -146,6 +148,16 @@ def _outputs_of(classifier: Classifier | ForeignClassifier) -> OutputsOf:
     if isinstance(classifier, Classifier):
         return classifier.outputs
     return lambda tiles: Outputs(classifier.predict_proba(tiles))
+
+
+def _drawn_well() -> TileScore:
+    """How well the shipped autoencoder draws tiles again: minus its error, float64[N]."""
+    import numpy as np
+
+    from digitlens.model.reconstructor import Reconstructor
+
+    reconstructor = Reconstructor()
+    return lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)
 
 
 def _choice(classifier: Classifier | ForeignClassifier, data_dir: Path | None) -> Choice:

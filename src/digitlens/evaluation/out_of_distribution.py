@@ -27,6 +27,8 @@ NEIGHBOURS = (1, 10, 50)
 Scores = npt.NDArray[np.float64]
 Score = Callable[[Outputs], Scores]
 Tiles = npt.NDArray[np.uint8]
+TileScore = Callable[[Tiles], Scores]
+"""A score that somebody else than the classifier gives, see ``measure_scores``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def measure_scores(
     outputs_of: OutputsOf,
     digits: Tiles,
     strangers: Mapping[str, Tiles],
+    beside: Mapping[str, TileScore] | None = None,
 ) -> tuple[Table, dict[str, Scored]]:
     """Every score on every set of strangers.
 
@@ -142,13 +145,18 @@ def measure_scores(
         outputs_of: The classifier.
         digits: uint8[N, 28, 28], N >= 1.
         strangers: By name uint8[M, 28, 28], M >= 1.
+        beside: By name further scores, which look at the tiles themselves: uint8[N, 28, 28] to
+            float64[N], higher for what looks more like a digit.
 
     Returns:
         The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
     """
-    found = {"digits": _scored(scores, outputs_of(digits))}
-    found |= {name: _scored(scores, outputs_of(tiles)) for name, tiles in strangers.items()}
-    return {name: _detections(name, found) for name in scores}, found
+    others = beside or {}
+    found = {
+        name: _scored(scores, outputs_of(tiles), {key: one(tiles) for key, one in others.items()})
+        for name, tiles in {"digits": digits, **strangers}.items()
+    }
+    return {name: _detections(name, found) for name in [*scores, *others]}, found
 
 
 def recommended(table: Table) -> str:
@@ -160,8 +168,9 @@ def recommended(table: Table) -> str:
     return max(means, key=lambda name: float(means[name]))
 
 
-def _scored(scores: Mapping[str, Score], outputs: Outputs) -> Scored:
-    return Scored(outputs.probabilities, {name: one(outputs) for name, one in scores.items()})
+def _scored(scores: Mapping[str, Score], outputs: Outputs, beside: Mapping[str, Scores]) -> Scored:
+    own = {name: one(outputs) for name, one in scores.items()}
+    return Scored(outputs.probabilities, {**own, **beside})
 
 
 def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]:

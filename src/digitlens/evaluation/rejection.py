@@ -19,6 +19,7 @@ from digitlens.evaluation.out_of_distribution import (
     Score,
     Scored,
     Table,
+    TileScore,
     maximum_probability,
     measure_scores,
     recommended,
@@ -98,6 +99,7 @@ def measure_rejection(
     strangers: Mapping[str, Tiles],
     choice: Callable[[], Choice],
     *,
+    beside: Mapping[str, TileScore] | None = None,
     scaling: bool = False,
 ) -> Rejection:
     """Measures uncertainty on digits and what tells them from strangers.
@@ -106,7 +108,9 @@ def measure_rejection(
         outputs_of: The classifier.
         split: Digits, N >= 1.
         strangers: By name uint8[M, 28, 28], M >= 1; held out of training and of every choice.
-        choice: Gives tiles to choose by; called only when there is more than one score.
+        choice: Gives tiles to choose by; called only when the classifier has more than one score.
+        beside: Scores of others, see ``measure_scores``; measured beside those of the classifier,
+            and never recommended, since it does not have them.
         scaling: Also compare ways to calibrate; for a validation split only.
     """
     first = outputs_of(split.tiles[:1])
@@ -115,15 +119,16 @@ def measure_rejection(
     if not (first.energy is None and first.digit is None and first.features is None):
         given = choice()
         scores = scores_for(outputs_of(given.known.tiles), given.known.labels)
-        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.strangers)
-    table, found = measure_scores(scores, outputs_of, split.tiles, strangers)
+        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.strangers, beside)
+    own = {name: chosen_by[name] for name in scores if name in chosen_by}
+    table, found = measure_scores(scores, outputs_of, split.tiles, strangers, beside)
     probabilities = found["digits"].probabilities
     uncertainty, sure = _uncertainties(outputs_of, split, probabilities)
     return Rejection(
         uncertainty=uncertainty,
         answers=sure,
         scores=table,
-        recommended=recommended(chosen_by) if chosen_by else next(iter(scores)),
+        recommended=recommended(own) if own else next(iter(scores)),
         chosen_by=chosen_by,
         scaling=compare_scalings(split.labels, probabilities) if scaling else {},
         strangers=strangers,

@@ -24,7 +24,7 @@ class AutoencoderRecipe(Settings):
     """Network: autoencoder (from a tile to a short code, and from the code back to the tile)."""
     widths: tuple[int, ...] = (32, 16)
     """Channels of the convolutions next to the pixels, and of those next to the code."""
-    code: int = 32
+    code: int = 16
     """Numbers in the code, all that is left of the 784 pixels of a tile."""
     loss: str = "binary"
     """What is made small: binary (cross-entropy of each pixel) or squared (its squared error)."""
@@ -33,11 +33,11 @@ class AutoencoderRecipe(Settings):
     what it should draw has none of it."""
     batch_size: int = 128
     """Tiles in a step."""
-    epochs: int = 5
+    epochs: int = 3
     """Passes over the training tiles."""
     warmup: float = 0.05
     """Share of all steps in which the learning rate rises from zero."""
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
     """Highest learning rate of Adam; after the warm-up it falls along a cosine to a hundredth."""
     weight_decay: float = 0.0
     """Weight decay of AdamW, which without any is Adam."""

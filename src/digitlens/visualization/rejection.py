@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from digitlens.evaluation.metrics import Floats, wilson_interval
@@ -22,8 +23,8 @@ from digitlens.visualization.style import (
     theme,
 )
 
-RISK, RELIABILITY, STRANGERS, TAKEN = (
-    f"rejection-{name}.png" for name in ("risk", "reliability", "strangers", "taken")
+RISK, RELIABILITY, SCORES, STRANGERS, TAKEN = (
+    f"rejection-{name}.png" for name in ("risk", "reliability", "scores", "strangers", "taken")
 )
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _ENDS = (0.1, 0.999995)  # of an axis of logits
@@ -46,6 +47,7 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
     """
     draws = {
         RELIABILITY: draw_reliability,
+        SCORES: draw_scores,
         STRANGERS: draw_strangers,
         TAKEN: draw_taken,
     }
@@ -79,6 +81,31 @@ def draw_reliability(found: Rejection, path: Path) -> None:
         axes.set_ylabel("share that is right, axis of logits")
         axes.grid()
         axes.legend(loc="lower right")
+
+
+def draw_scores(found: Rejection, path: Path) -> None:
+    """How well each score tells digits from each set of strangers, the best of each set in bold."""
+    names, sets = list(found.scores), list(found.strangers)
+    area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
+    colours = theme()
+    shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
+    with canvas(path, 1.05 * len(names) + 2.6, 0.5 * len(sets) + 2.6) as figure:
+        axes = figure.add_subplot()
+        # Chance is half of the way to red, so that numbers stay legible on it.
+        axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(area):
+            best = value == area[row].max()
+            weight = "bold" if best else "normal"
+            axes.text(column, row, f"{value:.4f}", ha="center", va="center", weight=weight)
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(sets)), sets)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        headline(
+            axes,
+            "Which score tells digits from what is none",
+            "AUROC: how often a digit has the higher score; the best of each row in bold",
+        )
 
 
 def draw_strangers(found: Rejection, path: Path) -> None:
