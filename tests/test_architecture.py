@@ -69,6 +69,7 @@ HOMES = {
         "visualization.coverage",
         "visualization.curves",
         "visualization.reliability",
+        "visualization.diverging",
         "visualization.embedding",
         "visualization.filters",
         "visualization.maps",
