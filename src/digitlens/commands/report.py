@@ -57,7 +57,7 @@ def report(
 def _check(model: str) -> None:
     """Refuses what is no classifier of digitlens, before anything is measured."""
     from digitlens.model.bundle import find_bundle, load_card, pretrained_names
-    from digitlens.training.page_recipe import ARCHITECTURE
+    from digitlens.training.recipe import Recipe
     from digitlens.training.run import MODEL, RECIPE
 
     if model not in pretrained_names() and Path(model).suffix.lower() == ".onnx":
@@ -69,10 +69,11 @@ def _check(model: str) -> None:
         raise ModelError(
             f"{model} has no finished model: go on with  digitlens train --resume {model}"
         )
-    if load_card(find_bundle(model)).recipe.get("architecture") == ARCHITECTURE:
+    what = load_card(find_bundle(model)).recipe.get("architecture")
+    if what and what not in Recipe.choices["architecture"]:
         raise ModelError(
-            f"{model} reads whole pages: expected a classifier of tiles, such as 'default' or a "
-            "run of digitlens train"
+            f"{model} is no classifier of tiles but one of {what}: expected a classifier, such as "
+            "'default' or a run of  digitlens train"
         )
 
 

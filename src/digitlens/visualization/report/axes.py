@@ -76,10 +76,10 @@ def logarithmic(label: str, values: Iterable[float], write: Callable[[float], st
         write: How a tick is written.
     """
     held = list(values)
-    powers = range(floor(log10(min(held))), ceil(log10(max(held))) + 1)
+    powers = range(floor(log10(min(held))) - 1, ceil(log10(max(held))) + 2)
     all_ticks = sorted(step * 10.0**power for power in powers for step in (1, 2, 5))
-    low = max((tick for tick in all_ticks if tick <= min(held)), default=min(held))
-    high = min((tick for tick in all_ticks if tick >= max(held)), default=max(held))
+    low = max(tick for tick in all_ticks if tick <= min(held))
+    high = min(tick for tick in all_ticks if tick >= max(held))
     if high <= low:
         low, high = low / 2, high * 2
     ticks = [tick for tick in all_ticks if low <= tick <= high]

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from digitlens.visualization.report.axes import Axis
 
 WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 50, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 50, 14, 20, 40
 Point = tuple[float, float]
 
 
@@ -117,13 +117,9 @@ def _mark(chart: Chart) -> Markup:
     if chart.mark is None:
         return Markup("")
     at, text = _across(chart.x, chart.mark[0]), chart.mark[1]
-    near_end = at > (LEFT + WIDTH - RIGHT) / 2
     return Markup(
-        '<path class="mark" d="M{} {}V{}"/><text class="note{}" x="{}" y="{}">{}</text>'
-    ).format(
-        *(at, TOP, HEIGHT - BOTTOM, " end" if near_end else "", at + (-5 if near_end else 5)),
-        *(TOP + 10, text),
-    )
+        '<path class="mark" d="M{0} {1}V{2}"/><text class="tick" x="{0}" y="{3}">{4}</text>'
+    ).format(at, TOP - 2, HEIGHT - BOTTOM, TOP - 7, text)
 
 
 def _series(chart: Chart, series: Series) -> Markup:

@@ -12,7 +12,7 @@ from digitlens.visualization.report.axes import linear
 from digitlens.visualization.report.charts import Chart, Series, bar
 from digitlens.visualization.report.contents import Contents, Section
 from digitlens.visualization.report.pictures import picture
-from digitlens.visualization.report.words import THIN, count, duration, percent, rough
+from digitlens.visualization.report.words import THIN, count, duration, percent, tick
 
 
 def robustness(contents: Contents) -> list[Section]:
@@ -66,7 +66,7 @@ def _sweep(curve: Curve) -> Chart:
     x = linear(
         curve.axis, curve.values, lambda at: f"{at:g}", low=curve.values[0], high=curve.values[-1]
     )
-    y = linear("accuracy", [0, 1], rough, low=0, high=1)
+    y = linear("accuracy", [0, 1], tick, low=0, high=1)
     mark = (curve.usual, "usual") if curve.values[0] < curve.usual < curve.values[-1] else None
     series = [Series("", "blue", points, hints, spreads)]
     title = curve.name.capitalize()

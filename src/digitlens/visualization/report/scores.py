@@ -13,8 +13,8 @@ from digitlens.visualization.report.words import THIN, count, duration, percent,
 # Where bars of scores may start: the highest that leaves the lowest a quarter of its length.
 _STARTS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.5)
 SEEN = {
-    "test": "digits of the MNIST test set, none of which it learned from",
-    "validation": "digits that were kept back from its training and chose its best epoch",
+    "test": ("of the MNIST test set", "none of which it learned from"),
+    "validation": ("of what was kept back from its training", "which chose its best epoch"),
 }
 
 
@@ -22,19 +22,19 @@ def head(contents: Contents) -> dict[str, Any]:
     """Name, verdict and key figures, by name."""
     report = contents.report
     low, high = report.interval
+    what, known = SEEN[contents.on]
     figures = [
         (percent(report.accuracy), "read correctly"),
         (count(report.score.errors), f"of {count(report.n)} wrong"),
-        (percent(report.ece), "off in its own confidence"),
+        (percent(report.ece), "calibration error"),
     ]
     if contents.speed:
         figures.append((duration(contents.speed.one), "for one digit"))
     return {
         "name": contents.card.name,
-        "verdict": f"It reads {count(report.n - report.score.errors)} of {count(report.n)} "
-        f"{SEEN[contents.on]}: {percent(report.accuracy)}.",
-        "interval": f"With so many tiles, chance alone lets the share lie anywhere between "
-        f"{percent(low)} and {percent(high)} (95{THIN}% interval).",
+        "verdict": f"It reads {percent(report.accuracy)} {what} correctly (95{THIN}% interval: "
+        f"{percent(low)} to {percent(high)}): {plural(report.score.errors, 'error')} in "
+        f"{plural(report.n, 'digit')}, {known}.",
         "figures": figures,
         "sha256": report.model.sha256,
         "data": f"{report.data.name}, {plural(report.n, 'tile')}",

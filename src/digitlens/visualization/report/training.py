@@ -12,13 +12,13 @@ from digitlens.visualization.report.axes import Axis, linear, logarithmic
 from digitlens.visualization.report.charts import Chart, Series
 from digitlens.visualization.report.contents import Contents, Section
 from digitlens.visualization.report.words import (
-    THIN,
     TIMES,
     count,
     duration,
     percent,
     plural,
     short,
+    tick,
 )
 
 RATIO = 8  # of the highest to the lowest loss, from which on the axis is logarithmic
@@ -121,7 +121,7 @@ def _loss(contents: Contents) -> Chart:
 def _accuracy(contents: Contents) -> Chart:
     series = _pair(contents, "accuracy", percent)
     values = [y for each in series for _, y in each.points]
-    y = linear("accuracy", values, _tick, high=1.0 if max(values) > 0.9 else None)
+    y = linear("accuracy", values, tick, high=1.0 if max(values) > 0.9 else None)
     return _chart(contents, "accuracy", "Accuracy, the higher the better", y, series)
 
 
@@ -153,10 +153,6 @@ def _pair(contents: Contents, what: str, write: Callable[[float], str]) -> list[
         if points:
             found.append(Series(name, colour, points, hints, is_dashed=key == "train"))
     return found
-
-
-def _tick(share: float) -> str:
-    return f"{100 * share:.4g}{THIN}%"
 
 
 def size(stage: Stage) -> str:

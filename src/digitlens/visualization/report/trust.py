@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitlens.evaluation.metrics import Bin, wilson_interval
 from digitlens.evaluation.report import Report
@@ -11,7 +11,7 @@ from digitlens.evaluation.uncertainty import measure_uncertainty
 from digitlens.visualization.report.axes import Axis, linear
 from digitlens.visualization.report.charts import Chart, Series
 from digitlens.visualization.report.contents import Contents, Section
-from digitlens.visualization.report.words import THIN, count, percent, plural, rough
+from digitlens.visualization.report.words import THIN, count, percent, plural, rough, tick
 
 TARGETS = (0.01, 0.005, 0.002, 0.001)  # shares of wrong answers that somebody may ask for
 
@@ -67,37 +67,48 @@ def _reliability(report: Report) -> Chart:
     )
 
 
+class _Step(NamedTuple):
+    """One threshold: the share that it answers, the share of it that is wrong, and its bound."""
+
+    share: float
+    wrong: float
+    upper: float
+    threshold: float
+
+
 def _risk(curve: RiskCoverage) -> Chart:
+    start = _start(curve)
     shares = [stated / curve.total for stated in curve.stated]
-    risk, upper = curve.risk.tolist(), curve.upper.tolist()
+    columns = zip(shares, curve.risk.tolist(), curve.upper.tolist(), curve.threshold, strict=True)
+    steps = [step for step in map(_Step._make, columns) if step.share >= start]
     hints = [
-        f"at least {rough(threshold)} sure: {percent(share, 1)} of the tiles, "
-        f"{percent(wrong)} of them wrong"
-        for threshold, share, wrong in zip(curve.threshold, shares, risk, strict=True)
+        f"at least {rough(step.threshold)} sure: {percent(step.share, 1)} of the tiles, "
+        f"{percent(step.wrong)} of them wrong"
+        for step in steps
     ]
-    highest = 1.5 * max(risk) or 0.01  # the bound at the few surest is far above all that matters
-    most = next(place for place, share in enumerate(shares) if share >= 0.9)
-    bound = Series(
-        f"upper bound, 95{THIN}%",
-        "soft",
-        list(zip(shares, upper, strict=True)),
-        is_dashed=True,
-        has_dots=False,
-    )
-    found = Series("measured", "orange", list(zip(shares, risk, strict=True)), hints)
+    highest = 1.5 * steps[-1].wrong or 0.01  # the bound at the few surest is far above
+    upper = [(step.share, step.upper) for step in steps]
+    bound = Series(f"upper bound, 95{THIN}%", "soft", upper, is_dashed=True, has_dots=False)
+    wrong = [(step.share, step.wrong) for step in steps]
     return Chart(
         "chart-risk",
         "Share wrong, by how many are answered",
-        f"Of the surest {percent(shares[most], 0)}, {percent(risk[most])} are wrong; of all, "
-        f"{percent(risk[-1])}.",
-        _shares("share answered, the surest first"),
-        linear("wrong", [highest], rough, low=0, high=highest),
-        [bound, found],
+        f"{hints[0].capitalize()}; all of them answered, {percent(steps[-1].wrong)} are wrong.",
+        linear("share answered, the surest first", [1], tick, low=start, high=1),
+        linear("wrong", [highest], tick, low=0, high=max(highest, *(step.wrong for step in steps))),
+        [bound, Series("measured", "orange", wrong, hints, has_dots=False)],
     )
 
 
+def _start(curve: RiskCoverage) -> float:
+    """Where the axis of coverage starts: a tenth before the first mistake, in whole tenths."""
+    pairs = zip(curve.stated, curve.wrong, strict=True)
+    first = next((stated / curve.total for stated, wrong in pairs if wrong), 1.0)
+    return max(0, int(10 * first) - 1) / 10
+
+
 def _shares(label: str) -> Axis:
-    return linear(label, [0, 1], rough, low=0, high=1)
+    return linear(label, [0, 1], tick, low=0, high=1)
 
 
 def _target(report: Report, curve: RiskCoverage, target: float) -> dict[str, Any]:
@@ -105,10 +116,10 @@ def _target(report: Report, curve: RiskCoverage, target: float) -> dict[str, Any
     try:
         threshold = curve.threshold_for(target)
     except ValueError:
-        return {"target": rough(target), "threshold": "", "answered": "", "wrong": ""}
+        return {"target": tick(target), "threshold": "", "answered": "", "wrong": ""}
     place = curve.threshold.index(threshold)
     return {
-        "target": rough(target),
+        "target": tick(target),
         "threshold": percent(threshold, 1 if threshold < 0.99 else 3),
         "answered": percent(curve.stated[place] / report.n, 1),
         "wrong": f"{count(curve.wrong[place])} of {count(curve.stated[place])}",

@@ -23,7 +23,12 @@ def rough(share: float) -> str:
     least = min(share, 1 - share)
     if least <= 0:
         return f"{100 * share:.0f}{THIN}%"
-    return percent(share, min(max(0, -1 - floor(log10(least))), 3))
+    return percent(share, min(max(0, -2 - floor(log10(least))), 3))
+
+
+def tick(share: float) -> str:
+    """A round share, with all its digits and no more: ``0.25 %``, ``75 %``."""
+    return f"{100 * share:.4g}{THIN}%"
 
 
 def count(number: float) -> str:
@@ -51,11 +56,6 @@ def duration(seconds: float) -> str:
 def plural(number: int, one: str, many: str = "") -> str:
     """A count and its noun: ``1 error``, ``126 errors``."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
-def listed(words: list[str]) -> str:
-    """Words as a sentence lists them: ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def value(found: Any) -> str:

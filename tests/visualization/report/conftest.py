@@ -1,0 +1,92 @@
+"""What a page is made from, small and known by heart, and a real browser to open it in."""
+
+import shutil
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from digitlens.data.mnist import Split
+from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import ModelInfo
+from digitlens.model.bundle import Card
+from digitlens.training.recipe import Recipe
+from digitlens.visualization.report.contents import Contents, Neighbours
+from digitlens.visualization.report.mistakes import shown_errors
+
+HISTORY = [
+    {
+        "epoch": number,
+        "train_loss": 1 / number,
+        "train_accuracy": 0.9 + number / 100,
+        "val_loss": 0.05 / number,
+        "val_accuracy": 0.95 + number / 100,
+        "learning_rate": 0.01 / number,
+        "images_per_second": 1000.0,
+        "seconds": 54.0,
+    }
+    for number in (1, 2, 3)
+]
+
+
+@pytest.fixture(scope="session")
+def make_contents(small_split):
+    """Contents of a model that takes every seventh tile for the next digit, with some changed."""
+
+    def make(split=small_split, every=7, *, name="bars", recipe=None, **changes):
+        report = evaluate(
+            lambda tiles: _answers(split, every)[: len(tiles)],
+            Split(split.tiles[:1000], split.labels[:1000]),
+            model=ModelInfo(name, "ab" * 32),
+            data_name="MNIST test",
+        )
+        k = len(shown_errors(report))
+        near = Neighbours(
+            split.tiles[: 5 * k].reshape(k, 5, 28, 28),
+            split.labels[: 5 * k].reshape(k, 5),
+            np.full((k, 5), 0.5, np.float32),
+            len(split),
+        )
+        card = Card(
+            name=name,
+            version="0.1.0",
+            sha256="ab" * 32,
+            recipe=(recipe or Recipe(epochs=3)).as_dict(),
+            results={"epochs": 3, "best_epoch": 2, "training_seconds": 160.0},
+        )
+        values = {
+            "card": card,
+            "report": report,
+            "tiles": split.tiles[:1000],
+            "on": "test",
+            "written": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+            "trained_on": 54_000,
+            "history": HISTORY,
+            "neighbours": near,
+        }
+        return Contents(**values | changes)
+
+    return make
+
+
+def _answers(split, every):
+    """Right but for every so manieth tile, and surer of some than of others."""
+    n = min(len(split), 1000)
+    labels = split.labels[:n].astype(int)
+    said = np.where(np.arange(n) % every, labels, (labels + 1) % 10)
+    sure = 0.6 + 0.39 * (np.arange(n) % 40) / 39
+    found = np.repeat((1 - sure)[:, None] / 9, 10, axis=1)
+    found[np.arange(n), said] = sure
+    return found.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = shutil.which("/usr/bin/chromium") or shutil.which("chromium")
+    if not path:
+        pytest.skip("no Chromium: these tests need a real browser")
+    with sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
