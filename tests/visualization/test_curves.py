@@ -1,6 +1,7 @@
 import pytest
 
 from digitlens.visualization.curves import draw_curves, draw_page_curves, draw_runs
+from digitlens.visualization.style import MOST_LOOKS
 
 HISTORY = [
     {
@@ -71,3 +72,45 @@ def test_a_failure_leaves_the_old_picture(tmp_path):
     with pytest.raises(KeyError):
         draw_curves([{"epoch": 1, "val_loss": 0.5}], path)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
+
+
+def test_runs_share_their_axes_and_each_has_its_own_look(tmp_path, drawn):
+    names = [f"run {number}" for number in range(MOST_LOOKS)]
+    draw_runs(dict.fromkeys(names, HISTORY), tmp_path / "runs.svg")
+    loss, accuracy = drawn[0].axes
+    shown = [line for line in loss.lines if line.get_label().startswith("run")]
+    assert len({(line.get_color(), line.get_linestyle()) for line in shown}) == MOST_LOOKS
+    assert shown[0].get_label() == "run 0: loss 0.2000, accuracy 95.00 %, epoch 2"
+    assert list(shown[0].get_ydata()) == [0.4, 0.2, 0.3]
+    dots = {tuple(line.get_xydata()[0]) for line in loss.lines if len(line.get_xdata()) == 1}
+    assert dots == {(2, 0.2)}
+    assert accuracy.get_title("left") == "Validation accuracy"
+    legend = drawn[0].legends[0].get_texts()
+    assert len(legend) == MOST_LOOKS
+
+
+def test_runs_on_all_tiles_are_compared_by_what_all_have(tmp_path, drawn):
+    whole = [{key: row[key] for key in row if "val" not in key} for row in HISTORY]
+    draw_runs({"validated": HISTORY, "whole": whole}, tmp_path / "runs.svg")
+    loss, _ = drawn[0].axes
+    assert loss.get_title("left") == "Training loss"
+    assert [line.get_ydata()[0] for line in loss.lines if len(line.get_xdata()) == 3] == [0.5, 0.5]
+    assert "not every run kept tiles back" in loss.texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    ("histories", "message"),
+    [({}, "found 0"), (dict.fromkeys("abcdefg", HISTORY), "found 7"), ({"a": []}, "a has none")],
+)
+def test_runs_that_cannot_be_told_apart_or_drawn_are_refused(histories, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        draw_runs(histories, tmp_path / "runs.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_not_measured_has_no_axes(tmp_path, drawn):
+    rows = [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.4}]
+    draw_curves(rows, tmp_path / "curves.svg")
+    (loss,) = drawn[0].axes
+    assert loss.get_xticks().tolist() == [1]
+    assert loss.get_xlim() == (0, 2)

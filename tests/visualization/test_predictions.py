@@ -53,3 +53,25 @@ def test_nearly_sure_is_not_shown_as_certain(tiles, tmp_path, drawn, texts):
     one = evaluate(lambda _: answer, Split(tiles[:1], np.array([8], np.uint8)))
     predictions.draw_wrong(one, tiles[:1], tmp_path / "wrong.png")
     assert "> 99.9 %" in texts(drawn[0].axes[0])
+
+
+def test_extremes_are_the_surest_mistakes_above_the_least_sure_hits(
+    report, tiles, tmp_path, drawn, texts
+):
+    predictions.draw_extremes(report, tiles, tmp_path / "extremes.svg", most=3)
+    (axes,) = drawn[0].axes
+    captions = [text for text in texts(axes) if text.count("→") == 1 and len(text) < 9]
+    assert captions == ["4 → 6", "4 → 9", "7 → 1", "0 → 0", "1 → 1", "2 → 2"]
+    mosaic = axes.images[0].get_array()
+    assert np.array_equal(mosaic[2:30, 3:31], tiles[24])
+    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])
+    assert {"surest\nmistakes", "least sure\nhits"} <= set(texts(axes))
+    assert axes.get_title("left") == "The 3 surest mistakes and the 3 least sure hits"
+
+
+def test_extremes_without_a_mistake_leave_a_row_empty(reported, tiles, tmp_path, drawn):
+    predictions.draw_extremes(reported({}), tiles, tmp_path / "extremes.svg", most=3)
+    mosaic = np.asarray(drawn[0].axes[0].images[0].get_array())
+    assert mosaic.shape[0] == 2 * predictions.HIGH
+    assert not mosaic[: predictions.HIGH].any()
+    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])

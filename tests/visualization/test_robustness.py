@@ -57,7 +57,7 @@ def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn,
     assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
     legend = axes.get_legend()
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["of another kind", "of a kind trained with"]
+    assert names == ["of a kind that training did not show", "of a kind trained with"]
     shown = dict(zip(names, legend.get_patches(), strict=True))
     shear = next(row.name for row in found.corruptions if row.overlaps).replace("_", " ")
     place = [text.get_text() for text in axes.get_yticklabels()].index(shear)

@@ -51,7 +51,7 @@ def figures(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...",
+            metavar="MODEL",
             help="Runs, model folders or names of shipped models. Several are drawn into one "
             "figure where it can show them, the others are of the first.  [default: default]",
         ),

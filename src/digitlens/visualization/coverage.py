@@ -43,9 +43,7 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         axes = figure.add_subplot()
         for (name, sample), (line, colour) in zip(answers.items(), series_looks(), strict=False):
             _draw_curve(axes, risk_curve(*sample), line=line, colour=colour, name=name)
-        axes.set(xscale="log", yscale="log")
-        if all(right.all() for _, right in answers.values()):
-            axes.set(xlim=(1e-4, 1), ylim=(1e-4, 1))  # no line to take the ends from
+        _make_logarithmic(axes)
         axes.axvline(1 - COVERAGE, color=theme().soft, linewidth=1, linestyle="--")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
@@ -62,6 +60,16 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         axes.set_ylabel("share of the answers that is wrong")
         axes.grid()
         axes.legend(loc="lower left")
+
+
+def _make_logarithmic(axes: Axes) -> None:
+    """Takes both axes to logarithms; where the lines span none of one, they lend it no ends."""
+    x, y = np.concatenate([line.get_xydata() for line in axes.lines]).T
+    if len(set(x)) < 2:
+        axes.set_xlim(1e-4, 1)
+    if len(set(y)) < 2:
+        axes.set_ylim(1e-4, 1)
+    axes.set(xscale="log", yscale="log")
 
 
 def _draw_curve(axes: Axes, risk: Curve, *, line: str, colour: str, name: str) -> None:

@@ -98,7 +98,7 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
         accuracy.yaxis.set_major_formatter(share_ticks())
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.xaxis.set_major_locator(_whole())
             axes.autoscale(axis="x")
         figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
@@ -190,6 +190,11 @@ def _draw_rate(axes: Axes, history: History, along: str) -> None:
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
+def _whole() -> MaxNLocator:
+    """Ticks at whole numbers of epochs or steps."""
+    return MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+
+
 def _make_logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -219,4 +224,4 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
         axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
         axes.set_xticks([history[0][along]])
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(_whole())

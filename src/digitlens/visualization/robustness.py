@@ -118,12 +118,13 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
 
 
 def _bar(axes: Axes, place: int, row: Condition) -> None:
-    low, high = row.score.interval
+    colours, (low, high) = theme(), row.score.interval
     share = row.score.accuracy
     axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
     spread = [[max(share - low, 0)], [max(high - share, 0)]]
-    axes.errorbar(share, place, xerr=spread, color=theme().ink, capsize=2, linewidth=1)
-    axes.text(high + 0.01, place, percent(share), va="center", fontsize=10)
+    axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
+    behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
+    axes.text(high + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind)
 
 
 def _look(overlaps: bool | None) -> tuple[str, str]:
@@ -132,7 +133,7 @@ def _look(overlaps: bool | None) -> tuple[str, str]:
         return colours.blue, "training not known"
     if overlaps:
         return colours.orange, "of a kind trained with"
-    return colours.blue, "of another kind"
+    return colours.blue, "of a kind that training did not show"
 
 
 def _means(found: Robustness) -> str:
