@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := .venv-core
+NOTEBOOK := notebooks/digit_recognizer
 INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two test processes on two cores: more threads in each would only get in each other's way.
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench docs notebook clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
@@ -15,6 +16,7 @@ help:
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter of an hour; writes benchmarks/records/"
 	@echo "make docs    build the documentation site in build/site"
+	@echo "make notebook  run notebooks/digit_recognizer.py and keep its outputs in the .ipynb"
 	@echo "make clean   remove environments and results"
 
 $(BIN)/python:
@@ -48,6 +50,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev $(CORE)/.installed
 	$(BIN)/digitlens data --fetch
 	$(TEST_ENV) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout 600 $(NOTEBOOK).ipynb
 	$(CORE)/bin/python -m pytest tests/core
 
 check: $(VENV)/.dev
@@ -64,6 +67,11 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The same cells keep their names, and nothing tells when they ran: else all of it would differ each time.
+notebook: $(VENV)/.dev
+	$(BIN)/jupytext --to ipynb --update $(NOTEBOOK).py
+	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True $(NOTEBOOK).ipynb
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist demo

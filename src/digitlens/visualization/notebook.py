@@ -57,6 +57,7 @@ def show_tiles(
     captions: Sequence[str] = (),
     *,
     columns: int = 10,
+    side: float = 1.1,
     red: Sequence[bool] = (),
 ) -> None:
     """Shows tiles in rows, ink as on paper, with a text under each.
@@ -65,13 +66,14 @@ def show_tiles(
         tiles: uint8[N, 28, 28], ink bright on dark.
         captions: A short text for each; lines are split at newlines.
         columns: Tiles in a row.
+        side: Of a tile with the room around it, in inches.
         red: For each, whether its text is in the colour of mistakes.
     """
     rows, lines = (
         -(-len(tiles) // columns),
         max((text.count("\n") + 1 for text in captions), default=0),
     )
-    with inline(1.1 * columns, rows * (1.1 + 0.24 * lines)) as figure:
+    with inline(side * columns, rows * (side + 0.24 * lines)) as figure:
         for axes in figure.subplots(rows, columns, squeeze=False).flat:
             axes.set_axis_off()
         for axes, tile in zip(figure.axes, tiles, strict=False):
