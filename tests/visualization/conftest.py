@@ -1,12 +1,15 @@
-"""What tests of figures share: the figures themselves, to be asked what they show."""
+"""What tests of pictures share: figures that tell what they show, and a digit to explain."""
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from digitlens.data.mnist import Split
+from digitlens.evaluation.changes import Change
 from digitlens.evaluation.evaluate import evaluate
+from digitlens.results import Box, Digit
 from digitlens.visualization import style
+from digitlens.visualization.account import Account, Alike, Neighbour, Reasons
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
 MISREAD = {4: 9, 14: 9, 24: 6, 7: 1}  # index → read as
@@ -57,3 +60,30 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(style, "Figure", Kept)
     return made
+
+
+@pytest.fixture
+def account():
+    """Makes what is known of an explained digit: an upright stroke, taken for a 4."""
+    return _account
+
+
+def _account(number=1, status="digit"):
+    tile = np.zeros((28, 28), np.uint8)
+    tile[4:24, 12:16] = 255
+    own = np.full(10, 0.02)
+    own[4] = 0.82
+    reason = "" if status == "digit" else "50 % sure, <could> be 9"
+    digit = Digit(4, 0.9, tuple(own.tolist()), Box(10, 20, 40, 80), status, reason)
+    ones = tuple(Neighbour(k, 4 + 5 * (k % 2), 0.25, tile) for k in range(8))
+    evidence = np.zeros((28, 28), np.float32)
+    evidence[5, 13], evidence[20, 20] = 2, -2
+    found = (
+        Change("erase", 3, (4, 12), 0.1, 9, 0.7, tile),
+        Change("turn", -12, None, 0.0, 7, 0.6, tile),
+    )
+    reasons = None if status == "rejected" else Reasons(evidence, evidence, found)
+    votes = np.stack([own] * 3)
+    alike = Alike(ones, ones[::2], ones[1::2], 0.3, 1000)
+    asked = (True, True, True)
+    return Account(number, digit, tile, votes, (0.8, 0.9), asked, own, 9, reasons, alike)

@@ -1,0 +1,77 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.results import Reading
+from digitlens.visualization.account import Story
+from digitlens.visualization.explanation_page import page, write_page
+
+HOSTILE = "<script>alert(1)</script>&\"'.png"
+
+
+@pytest.fixture
+def story(account):
+    digits, rejected = (account(1), account(2, "unsure")), (account(1, "rejected"),)
+    lines = (tuple(one.digit for one in (*digits, *rejected)),)
+    reading = Reading(lines, 120, 90, HOSTILE, "0" * 64)
+    pixels = np.full((90, 120), 255, np.uint8)
+    return Story(HOSTILE, pixels, reading, 0, ((96, 64),), 0.5, 0.15, 0.6, digits, rejected)
+
+
+class Reader(HTMLParser):
+    """What is on a page: tags still open, ids, addresses and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.addresses, self.tags, self.text = [], [], [], set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        self.addresses += [values[key] for key in ("src", "href") if key in values]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
+    text = page(story, [np.zeros((40, 60, 3), np.uint8)] * 9)
+    read = Reader(text)
+    assert not read.open
+    assert not read.tags & {"script", "link", "could", "iframe", "object"}
+    assert "default-src 'none'" in text
+    assert read.ids == ["digit-1", "digit-2", "rejected-1"]
+    assert all(url.startswith(("data:image/", "#digit-")) for url in read.addresses)
+    assert {url[1:] for url in read.addresses if url.startswith("#")} <= set(read.ids)
+    assert "url(" not in text
+    assert "@import" not in text
+    for part in (HOSTILE, "<could> be 9", "Read: 44", "erase 3 x 3 pixels", "turn 12° clockwise"):
+        assert part in read.text
+    assert text.count("Look ") == 6
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_its_pictures_are_pictures(story):
+    found = re.findall(r"data:image/(\w+);base64,([^\"]+)", page(story))
+    assert len(found) > 30
+    for kind, text in set(found):
+        with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+            assert picture.format == kind.upper()
+            picture.load()
+
+
+def test_it_is_written(tmp_path, story):
+    write_page(tmp_path / "sub" / "a.html", story)
+    assert (tmp_path / "sub" / "a.html").read_text("utf-8") == page(story)
