@@ -34,7 +34,8 @@ import numpy as np
 
 from classifying_tables import KINDS, figures, report
 from digitlens.data.mnist import load_mnist
-from digitlens.model.bundle import WEIGHTS, find_bundle, pretrained_names
+from digitlens.model.bundle import WEIGHTS, find_bundle
+from digitlens.model.roles import shipped_classifiers
 from digitlens.model.session import cores
 from digitlens.progress import note
 from peer_process import UnavailableError, environment
@@ -120,10 +121,8 @@ def _options() -> argparse.Namespace:
 
 
 def _models(more: list[str]) -> dict[str, str]:
-    """Names and folders of the classifiers: those shipped, which have no crops, and others."""
-    shipped = {
-        name: name for name in pretrained_names() if not (find_bundle(name) / "crops.onnx").exists()
-    }
+    """Names and folders of the classifiers: those shipped, and others."""
+    shipped = {name: name for name in shipped_classifiers()}
     return shipped | {name: path for name, _, path in (entry.partition("=") for entry in more)}
 
 

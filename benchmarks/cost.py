@@ -29,7 +29,7 @@ from cost_reading import (
 from cost_tables import as_rows, figures, page
 from cost_training import TILES, training_stages
 from digitlens import files
-from digitlens.model.bundle import find_bundle, pretrained_names
+from digitlens.model.roles import shipped_classifiers
 from digitlens.model.session import cores
 from digitlens.progress import note
 from digitlens.training.device import choose_device
@@ -77,11 +77,8 @@ def measure(threads: int, tiles: int | None) -> Mapping[str, Sequence[Stage]]:
         note(f"cost: a step of {name}")
         groups[name] = training_stages(name, threads, tiles)
     note("cost: classifying and reading")
-    models = [
-        name for name in pretrained_names() if not (find_bundle(name) / "crops.onnx").exists()
-    ]
     groups["reading"] = [
-        *classifying_stages(models),
+        *classifying_stages(shipped_classifiers()),
         *page_stages(),
         *picture_stages(),
         plain_stage(),

@@ -9,6 +9,7 @@ from digitlens import __version__
 
 COMMANDS = [
     *("read", "predict", "train", "tune", "evaluate", "compare", "data", "serve", "export"),
+    "reconstruct",
 ]
 
 

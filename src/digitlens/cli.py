@@ -15,6 +15,7 @@ from digitlens.commands.explain import explain
 from digitlens.commands.export import export
 from digitlens.commands.figures import figures
 from digitlens.commands.read import predict, read
+from digitlens.commands.reconstruct import reconstruct
 from digitlens.commands.report import report
 from digitlens.commands.serve import serve
 from digitlens.commands.train import train
@@ -35,6 +36,7 @@ app.command()(tune)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(figures)
+app.command()(reconstruct)
 app.command()(report)
 app.command()(data)
 app.command()(export)

@@ -75,7 +75,11 @@ def test_half_of_the_digits_are_drawn_better_than_the_median(shipped):
 
 @pytest.mark.parametrize(
     ("tiles", "error"),
-    [([[0]], TypeError), (np.zeros((1, 28, 28)), TypeError), (np.zeros((28, 28), np.uint8), ValueError)],
+    [
+        ([[0]], TypeError),
+        (np.zeros((1, 28, 28)), TypeError),
+        (np.zeros((28, 28), np.uint8), ValueError),
+    ],
 )
 def test_what_is_no_tile_is_misuse(shipped, tiles, error):
     with pytest.raises(error, match="expected tiles"):

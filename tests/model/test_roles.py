@@ -2,7 +2,7 @@ import pytest
 
 from digitlens.errors import ModelError
 from digitlens.model.bundle import Card, write_bundle
-from digitlens.model.roles import roles
+from digitlens.model.roles import roles, shipped_classifiers
 
 
 @pytest.fixture
@@ -45,3 +45,7 @@ def test_two_page_readers_are_refused(models):
 def test_a_model_that_is_not_there_is_an_error(models):
     with pytest.raises(ModelError, match="no model"):
         roles(models / "none")
+
+
+def test_shipped_classifiers_are_neither_page_readers_nor_autoencoders():
+    assert shipped_classifiers() == ["default", "swift"]

@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import DEFAULT, load_card
+from digitlens.model.bundle import DEFAULT, load_card, pretrained_names
 from digitlens.model.page_model import PAGES
 
 _ARCHITECTURE = "pages"  # what the recipe in the card of a page reader calls its network
+
+
+def shipped_classifiers() -> list[str]:
+    """Names of the shipped models that classify tiles."""
+    cards = {name: load_card(name) for name in pretrained_names()}
+    return [name for name, card in cards.items() if not (card.crops_sha256 or card.decoder_sha256)]
 
 
 def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str | Path, str | Path]:
