@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := .venv-core
-NOTEBOOK := notebooks/digit_recognizer
 INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two test processes on two cores: more threads in each would only get in each other's way.
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
@@ -50,7 +49,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev $(CORE)/.installed
 	$(BIN)/digitlens data --fetch
 	$(TEST_ENV) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout 600 $(NOTEBOOK).ipynb
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout 600 notebooks/digit_recognizer.ipynb
 	$(CORE)/bin/python -m pytest tests/core
 
 check: $(VENV)/.dev
@@ -68,10 +67,8 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The same cells keep their names, and nothing tells when they ran: else all of it would differ each time.
 notebook: $(VENV)/.dev
-	$(BIN)/jupytext --to ipynb --update $(NOTEBOOK).py
-	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True $(NOTEBOOK).ipynb
+	$(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist demo

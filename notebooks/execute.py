@@ -1,0 +1,47 @@
+"""Runs the notebook's source from top to bottom, and keeps cells and outputs in the ``.ipynb``.
+
+``python notebooks/execute.py``; the same source and the same machine give the same file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+from digitlens import files
+
+SOURCE = Path(__file__).with_name("digit_recognizer.py")
+PATIENCE = 1800  # seconds for one cell, on a machine that does other things as well
+
+
+def executed(source: Path) -> nbformat.NotebookNode:
+    """The notebook of a percent-format source, with the outputs of a fresh kernel.
+
+    Raises:
+        CellExecutionError: A cell failed.
+    """
+    notebook = nbformat.v4.upgrade(jupytext.read(source))
+    notebook.metadata.pop("jupytext", None)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"  # in place of random ones, which would differ each time
+    NotebookClient(
+        notebook,
+        timeout=PATIENCE,
+        record_timing=False,
+        coalesce_streams=True,  # what a cell prints is one output, however fast it came
+        resources={"metadata": {"path": str(source.parent)}},
+    ).execute()
+    return notebook
+
+
+def main() -> None:
+    """Writes the notebook beside its source, if every cell has run."""
+    content = nbformat.writes(executed(SOURCE)) + "\n"
+    files.write_bytes(SOURCE.with_suffix(".ipynb"), content.encode())
+
+
+if __name__ == "__main__":
+    main()
