@@ -1,6 +1,7 @@
 """``digitlens report`` from the outside: which file, what is in it, what it refuses."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from digitlens.commands.report import report
 from digitlens.commands.subject import Subject
 from digitlens.data import mnist as data
 from digitlens.data.mnist import Mnist
-from digitlens.errors import DataError, ModelError
+from digitlens.errors import DataError, MissingExtraError, ModelError
 from digitlens.evaluation.speed import SINGLE
 from digitlens.model.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
@@ -125,6 +126,14 @@ def test_what_it_cannot_tell_of_is_refused_before_anything_is_measured(here, bun
         assert isinstance(done.exception, ModelError), done.output
         assert message in str(done.exception)
     assert not list(here.glob("*.html"))
+
+
+def test_a_missing_extra_is_named(bundle, monkeypatch):
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.report.page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    done = run(bundle())
+    assert isinstance(done.exception, MissingExtraError)
+    assert "pip install 'digitlens[plots]'" in str(done.exception)
 
 
 def test_a_place_that_cannot_be_written_is_named(here, bundle):

@@ -36,7 +36,8 @@ def trained(contents: Contents) -> Section:
     if contents.card.recipe:
         recipe = recipe_from(contents.card.recipe)
         looked = SIDE - 2 * recipe.margin
-        start = Stage("pixels of the tile", 1, looked, 0)
+        without = f", without a margin of {recipe.margin}" if recipe.margin else ""
+        start = Stage(f"pixels of the tile{without}", 1, looked, 0)
         values |= {"stages": [start, *stages(recipe)], "words": _words(recipe)}
     return Section("trained", "What was trained", values)
 
