@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from colorsys import hls_to_rgb
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
@@ -57,8 +58,8 @@ def draw_embedding(
     shown = _apart(places, np.concatenate([wrong, np.flatnonzero(labels == predicted)]))
     with canvas(path, _INCHES, _INCHES + 0.75) as figure:
         axes = figure.add_subplot()
-        for index in shown[::-1]:  # mistakes last, on top
-            _draw_tile(axes, tiles[index], places[index], int(labels[index]))
+        picture = _picture(places[shown], labels[shown], tiles[shown])
+        axes.imshow(picture, extent=(0, 1, 0, 1), interpolation="bilinear")
         for index in set(shown) & set(wrong.tolist()):
             _ring(axes, places[index])
         for digit in np.unique(labels):
@@ -94,16 +95,18 @@ def _apart(places: Points, order: npt.NDArray[np.int64]) -> list[int]:
     return kept
 
 
-def _draw_tile(
-    axes: Axes, tile: npt.NDArray[np.uint8], place: npt.NDArray[np.float32], digit: int
-) -> None:
-    x, y = place.tolist()
-    half = _SIDE / 2
-    colour = _colour(digit)
-    clear = (*colour, 0.0)
-    ink = LinearSegmentedColormap.from_list("ink", [clear, (*colour, 1.0)])
-    extent = (x - half, x + half, y - half, y + half)
-    axes.imshow(tile, ink, vmin=0, vmax=255, extent=extent, interpolation="antialiased")
+def _picture(
+    places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float64]:
+    """All thumbnails as one picture float64[P, P, 3], which is drawn at once; the first on top."""
+    side = round(tiles.shape[1] / _SIDE)
+    picture = np.empty((side, side, 3))
+    picture[:] = to_rgb(theme().ground)
+    for place, digit, tile in list(zip(places, labels, tiles, strict=True))[::-1]:
+        left, top = np.round([place[0] * side - 14, (1 - place[1]) * side - 14]).astype(int)
+        below = picture[top : top + 28, left : left + 28]
+        below += (np.array(_colour(int(digit))) - below) * (tile / 255)[..., None]
+    return picture
 
 
 def _ring(axes: Axes, place: npt.NDArray[np.float32]) -> None:
@@ -123,9 +126,13 @@ def _draw_name(axes: Axes, digit: int, places: Points) -> None:
 
 def _colour(digit: int) -> tuple[float, float, float]:
     """A hue for each digit, dark on a bright ground and bright on a dark one."""
-    target = 0.16 if luminance(theme().ground) > 0.5 else 0.42
-    hue = 0.07 + 0.84 * _HUES[digit] / 9  # from orange to magenta: red is for mistakes
-    # The lightness at which a hue has this luminance: yellow is bright at once, blue never.
-    levels = np.linspace(0.05, 0.95, 91)
-    found = [abs(luminance(hls_to_rgb(hue, level, 0.75)) - target) for level in levels]
-    return hls_to_rgb(hue, float(levels[int(np.argmin(found))]), 0.75)
+    return _as_bright(_HUES[digit], 0.16 if luminance(theme().ground) > 0.5 else 0.42)
+
+
+@lru_cache
+def _as_bright(place: int, target: float) -> tuple[float, float, float]:
+    """The hue at a place, as light as it takes for a luminance: yellow is bright at once."""
+    hue = 0.07 + 0.84 * place / 9  # from orange to magenta: red is for mistakes
+    levels = np.linspace(0.05, 0.95, 91).tolist()
+    level = min(levels, key=lambda each: abs(luminance(hls_to_rgb(hue, each, 0.75)) - target))
+    return hls_to_rgb(hue, level, 0.75)
