@@ -128,8 +128,8 @@ class Followers:
         if self._wish.wants_events:
             self._begin_board(recipe, self._wish.events or folder / EVENTS, sample)
         if self._wish.watch:
-            kind = "held out to validate" if held_out else "of training: none are held out"
-            self._begin_page(recipe, folder.name, sample, f"{len(sample):,} digits {kind}")
+            kind = "held-out digits" if held_out else "training digits, as none are held out"
+            self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
 
     @property
     def on_step(self) -> OnStep | None:

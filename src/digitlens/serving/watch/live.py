@@ -9,11 +9,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from digitlens.serving.watch.curve import Curve
 from digitlens.training.snapshot import Glance
-from digitlens.training.watching import Check, Point, Pulse
-
-MOST = 2000  # steps on a curve: more than a screen has columns; older ones are averaged in pairs
-_DIGITS = 5  # significant, of what is sent
+from digitlens.training.watching import Check, Pulse
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,6 @@ class Mark:
     member: int = 0
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A point on a curve, with the number of the news it came with."""
-
-    serial: int
-    values: tuple[float, ...]
-
-
 class Live:
     """The curves and scores of a training, and how it stands."""
 
@@ -66,8 +56,7 @@ class Live:
         self._lock = threading.Lock()
         self._serial = 1  # a mark of 0 has been given nothing
         self._pulse: Pulse | None = None
-        self._steps: list[_Step] = []
-        self._checks: list[_Step] = []
+        self._steps, self._checks = Curve(), Curve()
         self._glance: tuple[int, Glance] | None = None
         self._ended = ""
         self._readers = 0
@@ -114,22 +103,22 @@ class Live:
 
     def _take_pulse(self, pulse: Pulse) -> None:
         if self._pulse and self._pulse.member != pulse.member:
-            self._steps, self._checks = [], []
+            self._steps, self._checks = Curve(), Curve()
         self._pulse = pulse
-        new = [_Step(self._serial, _point(point)) for point in pulse.points]
-        self._steps = _thinned(self._steps + new)
+        for point in pulse.points:
+            values = (point.step, point.loss, point.accuracy, point.learning_rate)
+            self._steps.add(self._serial, values)
 
     def _take_check(self, check: Check) -> None:
         glance = check.glance
-        values = (check.step, _short(glance.loss), _short(glance.accuracy))
-        self._checks = _thinned([*self._checks, _Step(self._serial, values)])
+        self._checks.add(self._serial, (check.step, glance.loss, glance.accuracy))
         self._glance = self._serial, glance
 
     def _news(self, whole: bool, after: int) -> dict[str, Any]:
         news: dict[str, Any] = {
             "whole": whole,
-            "steps": [step.values for step in self._steps if step.serial > after],
-            "checks": [check.values for check in self._checks if check.serial > after],
+            "steps": self._steps.since(after),
+            "checks": self._checks.since(after),
             "ended": self._ended,
         }
         if self._pulse:
@@ -137,23 +126,6 @@ class Live:
         if self._glance and self._glance[0] > after:
             news |= _glance(self._glance[1])
         return news
-
-
-def _thinned(steps: list[_Step]) -> list[_Step]:
-    """The same course in half as many steps, once there are too many."""
-    if len(steps) <= MOST:
-        return steps
-    pairs = zip(steps[::2], steps[1::2], strict=False)
-    return [_mean(one, other) for one, other in pairs] + steps[len(steps) // 2 * 2 :]
-
-
-def _mean(one: _Step, other: _Step) -> _Step:
-    means = [_short((a + b) / 2) for a, b in zip(one.values, other.values, strict=True)]
-    return _Step(other.serial, (other.values[0], *means[1:]))
-
-
-def _point(point: Point) -> tuple[float, ...]:
-    return point.step, _short(point.loss), _short(point.accuracy), _short(point.learning_rate)
 
 
 def _progress(pulse: Pulse) -> dict[str, Any]:
@@ -174,8 +146,3 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
 def _glance(glance: Glance) -> dict[str, Any]:
     mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in glance.mistakes]
     return {"confusion": glance.confusion.tolist(), "mistakes": mistakes}
-
-
-def _short(value: float) -> float:
-    """A number as short as a curve needs it; JSON knows no NaN, and a curve of one has no use."""
-    return float(f"{value:.{_DIGITS}g}") if abs(value) < float("inf") else 1e9

@@ -1,7 +1,5 @@
 // The training so far, as the server tells it: first all of it, then what is new.
 
-const MOST = 4000; // points on a curve: more than any screen has columns
-
 /**
  * @typedef {[number, number, number, number]} Step Number, loss, accuracy, learning rate.
  * @typedef {[number, number, number]} Check Number of the step, loss, accuracy on the sample.
@@ -25,7 +23,7 @@ export class Course {
   /** Takes up what the server told; @returns {boolean} whether the network was looked at anew. */
   take(news) {
     if (news.whole) this.#begin();
-    this.steps = thinned(this.steps.concat(news.steps));
+    this.steps = this.steps.concat(news.steps);
     this.checks = this.checks.concat(news.checks);
     this.progress = news.progress ?? this.progress;
     this.ended = news.ended;
@@ -52,15 +50,4 @@ export class Course {
     }
     return row?.val_accuracy ?? this.checks.at(-1)?.[2];
   }
-}
-
-/** Half as many points, pairs being averaged, once there are too many. */
-function thinned(steps) {
-  if (steps.length <= MOST) return steps;
-  const fewer = [];
-  for (let i = 0; i + 1 < steps.length; i += 2) {
-    const [one, other] = [steps[i], steps[i + 1]];
-    fewer.push(other.map((value, k) => (k ? (one[k] + value) / 2 : value)));
-  }
-  return steps.length % 2 ? [...fewer, steps.at(-1)] : fewer;
 }

@@ -35,7 +35,9 @@ async function meet() {
   ]);
   errors.tiles = new Uint8Array(tiles);
   byId("run").textContent = subject.name;
-  byId("sample").textContent = `On ${subject.sample}.`;
+  byId("sample").textContent =
+    `Training: each batch, and their moving mean. Validation: ${subject.sample}, about once a ` +
+    "second; dots: all of them, after each epoch.";
   const fields = FIELDS.filter((field) => field in subject.recipe);
   byId("recipe").textContent = fields.map((field) => `${field} ${subject.recipe[field]}`).join(" · ");
 }

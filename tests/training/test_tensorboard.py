@@ -1,0 +1,115 @@
+"""What TensorBoard reads back is what the training wrote into its history, also after a stop."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from digitlens.training.committee import train_all
+from digitlens.training.snapshot import sample_of
+from digitlens.training.tensorboard import Drawers, TensorBoard
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.filterwarnings("ignore:.*np.*:DeprecationWarning:tensorboard"),
+]
+STEPS = 10  # an epoch
+
+
+@pytest.fixture
+def drawn():
+    """What was drawn: shapes, and the titles of mistakes."""
+    return []
+
+
+@pytest.fixture
+def board(drawn, more_bars):
+    """A function from a folder to a board that draws gray squares."""
+
+    def draw(*what):
+        drawn.append([getattr(each, "shape", each) for each in what])
+        return np.full((6, 8, 3), 90, np.uint8)
+
+    sample = sample_of(more_bars, 200)
+    return lambda folder: TensorBoard(folder, "seed = 0", sample, Drawers(draw, draw, draw))
+
+
+def follow(board, recipe, splits, run, *, stop_at=0, resume=False):
+    def on_step(moment):
+        board.on_step(moment)
+        if moment.step == stop_at:
+            raise KeyboardInterrupt
+
+    try:
+        train_all(recipe, *splits, run, resume=resume, on_step=on_step, on_epoch=board.on_epoch)
+    finally:
+        board.close()
+
+
+def events(folder):
+    found = EventAccumulator(
+        str(folder), size_guidance={"scalars": 0, "images": 0, "histograms": 0}
+    )
+    return found.Reload()
+
+
+def test_a_run_that_was_stopped_reads_back_as_its_history(
+    tiny, bars, more_bars, tmp_path, board, drawn
+):
+    recipe = dataclasses.replace(tiny, epochs=3)
+    splits, logs = (bars, more_bars), tmp_path / "logs"
+    with pytest.raises(KeyboardInterrupt):
+        follow(board(logs), recipe, splits, tmp_path, stop_at=STEPS + 4)
+    follow(board(logs), recipe, splits, tmp_path, resume=True)
+    found = events(logs)
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    history = [json.loads(line) for line in lines]
+    for name in set(history[0]) - {"epoch"}:
+        read = [(event.step, event.value) for event in found.Scalars(f"epoch/{name}")]
+        assert [step for step, _ in read] == [1, 2, 3]
+        wanted = [row[name] for row in history]
+        np.testing.assert_allclose([value for _, value in read], wanted, rtol=1e-6)
+    for name in ("loss", "accuracy", "learning_rate", "images_per_second"):
+        steps = [event.step for event in found.Scalars(f"step/{name}")]
+        assert steps == list(range(1, 3 * STEPS + 1))
+    losses = [event.value for event in found.Scalars("step/loss")]
+    sizes = [64] * 9 + [24]
+    for epoch, row in enumerate(history):
+        mean = np.average(losses[epoch * STEPS : (epoch + 1) * STEPS], weights=sizes)
+        assert mean == pytest.approx(row["train_loss"], rel=1e-5)
+    assert [image.step for image in found.Images("sample/confusion")] == [1, 2, 3]
+    assert [image.step for image in found.Images("weights/filters")] == [1, 2, 3]
+    assert found.Tags()["graph"]
+    assert b"seed = 0" in found.Tensors("recipe/text_summary")[0].tensor_proto.string_val[0]
+    assert len(found.Histograms("weights/body.0.weight")) == 3
+    titles = [what[2] for what in drawn if len(what) == 3]
+    assert titles
+    assert all(len(each) <= 25 and " taken for " in each[0] for each in titles)
+
+
+def test_a_run_that_was_begun_without_gets_all_its_epochs(tiny, bars, more_bars, tmp_path, board):
+    recipe = dataclasses.replace(tiny, epochs=2)
+    logs = tmp_path / "logs"
+
+    def stop(_row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_all(recipe, bars, more_bars, tmp_path, on_epoch=stop)
+    follow(board(logs), recipe, (bars, more_bars), tmp_path, resume=True)
+    read = events(logs).Scalars("epoch/val_loss")
+    assert [event.step for event in read] == [1, 2]
+    alone = train_all(recipe, bars, more_bars, tmp_path / "alone").history
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["val_loss"] for line in lines] == [row["val_loss"] for row in alone]
+
+
+def test_members_are_runs_of_their_own(tiny, bars, more_bars, tmp_path, board):
+    recipe = dataclasses.replace(tiny, epochs=1, members=2)
+    follow(board(tmp_path / "logs"), recipe, (bars, more_bars), tmp_path / "run")
+    for member in (1, 2):
+        history = (tmp_path / "run" / f"member-{member}" / "history.jsonl").read_text()
+        read = events(tmp_path / "logs" / f"member-{member}").Scalars("epoch/val_loss")
+        assert [event.value for event in read] == pytest.approx([json.loads(history)["val_loss"]])
