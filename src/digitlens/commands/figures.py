@@ -103,9 +103,10 @@ def figures(
 
 
 def _known_figures() -> Mapping[str, Draw]:
+    from digitlens.commands.figure_inside import INSIDE
     from digitlens.commands.figure_results import RESULTS
 
-    return RESULTS
+    return RESULTS | INSIDE
 
 
 def _chosen(known: Mapping[str, Draw], only: Sequence[str] | None) -> list[str]:
