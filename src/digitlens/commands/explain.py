@@ -68,14 +68,20 @@ def explain(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--digit") from error
     folder = out or Path(f"explanation-{_stem(picture, name)}")
+    try:
+        _write(folder, story, seen, reader.thresholds)
+        note(f"written to {folder}: open {folder / PAGE}")
+    finally:
+        _print(story, as_json)
+
+
+def _print(story: Story, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(story.as_dict()))
-    else:
-        from digitlens.commands.explained_table import print_story
+        return
+    from digitlens.commands.explained_table import print_story
 
-        print_story(story)
-    _write(folder, story, seen, reader.thresholds)
-    note(f"written to {folder}: open {folder / PAGE}")
+    print_story(story)
 
 
 def _load(picture: str, number: int) -> tuple[str, Page]:
