@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import typer.main
 
 from digitlens.cli import app
+from digitlens.training.autoencoder_recipe import AutoencoderRecipe
+from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES
 from digitlens.training.settings import Settings, field_docs, shown
@@ -37,13 +40,13 @@ def commands() -> str:
     return "\n\n".join(_command(name, command) for name, command in _commands().items())
 
 
-def fields() -> str:
-    """The fields of a recipe for tiles, with default, limits and explanation."""
+def fields(kind: type[Settings]) -> str:
+    """The fields of a kind of recipe, with default, limits and explanation."""
     rows = ["| field | default | allowed | what it is |", "|---|---|---|---|"]
-    values = Recipe().as_dict()
-    for name, text in field_docs(Recipe).items():
-        default = shown(values[name]) or "empty"
-        rows.append(f"| `{name}` | `{default}` | {_allowed(Recipe, name)} | {_cell(text)} |")
+    values = kind().as_dict()
+    for name, text in field_docs(kind).items():
+        default = f"`{shown(values[name])}`" if values[name] != "" else "empty"
+        rows.append(f"| `{name}` | {default} | {_allowed(kind, name)} | {_cell(text)} |")
     return "\n".join(rows)
 
 
@@ -54,14 +57,15 @@ def recipes() -> str:
         plain = type(recipe)().as_dict()
         changed = {key: value for key, value in recipe.as_dict().items() if plain[key] != value}
         told = ", ".join(f"`{key}={shown(value)}`" for key, value in changed.items())
-        kind = "" if isinstance(recipe, Recipe) else f" ({type(recipe).__name__})"
-        rows.append(f"| `{name}`{kind} | {told or 'nothing'} |")
+        rows.append(f"| `{name}` | {told or 'nothing'} |")
     return "\n".join(rows)
 
 
 MADE: Mapping[str, Callable[[], str]] = {
     "commands": commands,
-    "fields": fields,
+    "fields": partial(fields, Recipe),
+    "page_fields": partial(fields, PageRecipe),
+    "autoencoder_fields": partial(fields, AutoencoderRecipe),
     "recipes": recipes,
 }
 

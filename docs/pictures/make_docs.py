@@ -6,6 +6,7 @@ python docs/pictures/make_docs.py runs/fast-1
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def main() -> None:
     draw_learned_from(mnist)
     draw_results(sys.argv[1])
     draw_risk(reader)
+    draw_seen(str(Path(sys.argv[1]).resolve()))
     for path in sorted(OUT.iterdir()):
         sys.stdout.write(f"{path.name:<28} {path.stat().st_size:>8,} bytes\n")
 
@@ -121,6 +123,22 @@ def draw_results(run: str) -> None:
         draw_report(subject.report, subject.split.tiles, Path(folder))
         for name in ("wrong", "confusion"):
             save_flat(opened(Path(folder, f"{name}.png")), f"{name}.png", 1200)
+
+
+def draw_seen(run: str) -> None:
+    """What commands of the command line make of a run and of pictures."""
+    drawing, note = (str(EXAMPLES / name) for name in ("drawing.png", "note.jpg"))
+    with tempfile.TemporaryDirectory() as folder:
+        for arguments in (
+            ("figures", run, "--only", "maps", "--out", "seen"),
+            ("explain", drawing, "--model", run, "--out", "why"),
+            ("reconstruct", note, "--out", "again"),
+        ):
+            command = [sys.executable, "-m", "digitlens", *arguments]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        save_flat(opened(Path(folder, "seen/maps.png")), "maps.png", 1300)
+        save_flat(opened(Path(folder, "why/digit-1.png")), "explained.png", 1000)
+        save_flat(opened(Path(folder, "again/note-reconstructed.png")), "reconstructed.png")
 
 
 def draw_risk(reader: DigitReader) -> None:

@@ -1,0 +1,114 @@
+"""The documentation keeps its word: what a page shows is run, and gives what is shown.
+
+Blocks of a page are run from top to bottom in a folder of its own: ``console`` (a line after ``$``
+is a command; what follows is compared with what it prints, ``...`` standing for anything),
+``python``, and files (blocks with a title), which are written. All other blocks are only read.
+"""
+
+import doctest
+import re
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer.main
+
+from digitlens.cli import app
+
+DOCS = Path(__file__).parents[2] / "docs"
+BEFORE = ("FRAMING.md", "LOG.md", "cost.md")  # papers, which show no commands to try
+PAGES = sorted(path for path in DOCS.rglob("*.md") if path.name not in BEFORE)
+FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+READ_ONLY = {"text", "csv", "ini", "dockerfile"}
+PORTS = ("8000", "8001", "8002")
+
+pytestmark = [pytest.mark.mnist, pytest.mark.train]
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the file that it is if any, and its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    for port in PORTS:
+        text = text.replace(port, str(free_port())) if port in text else text
+    return [Block(*found) for found in FENCE.findall(text)]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def steps_of(text: str) -> list[tuple[str, str]]:
+    """The commands of a console block, each with what it shall print."""
+    lines = text.replace("\\\n", "").splitlines()
+    steps: list[tuple[str, str]] = []
+    for line in lines:
+        if line.startswith("$ "):
+            steps.append((line.removeprefix("$ ").strip(), ""))
+        else:
+            command, shown = steps.pop()
+            steps.append((command, f"{shown}{line}\n"))
+    return steps
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether a text is the one shown; ``...`` stands for anything, alone for lines or none."""
+    shown, printed = (
+        "\n".join(line.rstrip() for line in text.strip().splitlines()) for text in (shown, printed)
+    )
+    pattern = re.sub(r"\\\n\\\.\\\.\\\.(?=\\\n|$)", lambda _: "(?:\\n.*)?", re.escape("\n" + shown))
+    pattern = pattern.replace(re.escape("..."), ".*?")
+    return re.fullmatch(pattern, "\n" + printed, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_what_a_page_shows_is_so(page, shell):
+    shell.prepare(page.read_text(encoding="utf-8"))
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks_of(page):
+        if block.title:
+            Path(block.title).write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            for command, shown in steps_of(block.text):
+                printed = shell.run(command)
+                assert not shown or matches(shown, printed), f"{command}\n{printed}"
+        elif block.language == "python":
+            run_python(block.text, names, page.name)
+        else:
+            assert block.language in READ_ONLY
+
+
+def run_python(text: str, names: dict[str, object], page: str) -> None:
+    if ">>> " not in text:
+        exec(compile(text, page, "exec"), names)
+        return
+    example = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
+    example.globs = names
+    said: list[str] = []
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(verbose=False, optionflags=flags)
+    assert runner.run(example, out=said.append, clear_globs=False).failed == 0, "".join(said)
+
+
+def test_output_is_compared_line_by_line():
+    assert matches("a ... c\n...\nend", "a b c\n1\n2\nend\n")
+    assert matches("a\n...\nend", "a\nend")
+    assert not matches("a\n...\nend", "b\nend")
+    assert not matches("a", "a\nb")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_what_is_only_mentioned_exists(page):
+    commands = typer.main.get_command(app).commands
+    for said in re.findall(r"`digitlens ([a-z]+[^`\n]*)`", page.read_text(encoding="utf-8")):
+        name = said.split()[0]
+        options = {option for one in commands[name].params for option in one.opts} | {"--help"}
+        assert set(re.findall(r"(?<= )--[a-z-]+", said)) <= options, said
