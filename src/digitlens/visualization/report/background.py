@@ -39,7 +39,7 @@ def provenance(contents: Contents) -> Section:
     groups = [
         ("The model", _model(contents)),
         ("The training", _training(contents.provenance)),
-        ("The data it learned from", _hashes(contents.card.data)),
+        ("The data files", _hashes(contents.card.data)),
         ("This page", _page(contents)),
     ]
     return Section("provenance", "Provenance", {"groups": [each for each in groups if each[1]]})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.report import Report, Score
 from digitlens.visualization.report.charts import bar
 from digitlens.visualization.report.contents import Contents, Section
-from digitlens.visualization.report.words import THIN, count, duration, percent, plural
+from digitlens.visualization.report.words import NOTHING, THIN, count, duration, percent, plural
 
 # Where bars of scores may start: the highest that leaves the lowest a quarter of its length.
 _STARTS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.5)
@@ -60,15 +62,24 @@ def starting(least: float) -> float:
 def _class(report: Report, digit: int, start: float) -> dict[str, Any]:
     row = report.classes[digit]
     hits, read_as = int(report.confusion[digit, digit]), int(report.confusion[:, digit].sum())
+    precision, precision_bar = _shown(hits, read_as, start, "blue")
+    recall, recall_bar = _shown(hits, row.support, start, "orange")
     return {
         "digit": digit,
-        "precision": percent(row.precision),
-        "precision_bar": bar(start, row.precision, wilson_interval(hits, read_as)),
-        "recall": percent(row.recall),
-        "recall_bar": bar(start, row.recall, wilson_interval(hits, row.support), "orange"),
+        "precision": precision,
+        "precision_bar": precision_bar,
+        "recall": recall,
+        "recall_bar": recall_bar,
         "f1": percent(row.f1),
         "support": count(row.support),
     }
+
+
+def _shown(hits: int, n: int, start: float, colour: str) -> tuple[str, Markup]:
+    """A share as text and bar; a dash and an empty bar where there is no case at all."""
+    if not n:
+        return NOTHING, bar(start, start)
+    return percent(hits / n), bar(start, hits / n, wilson_interval(hits, n), colour)
 
 
 def _summary(report: Report) -> list[tuple[str, str, str]]:

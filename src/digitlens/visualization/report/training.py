@@ -136,7 +136,8 @@ def _rate(contents: Contents) -> Chart:
 
 def _chart(contents: Contents, name: str, title: str, y: Axis, series: Sequence[Series]) -> Chart:
     epochs = [row["epoch"] for row in contents.history]
-    x = linear("epoch", epochs, count, low=epochs[0], high=epochs[-1], whole=True)
+    room = 0.5 if len(epochs) == 1 else 0  # a single point stands in the middle
+    x = linear("epoch", epochs, count, low=epochs[0] - room, high=epochs[-1] + room, whole=True)
     best = _number(contents.card.results, "best_epoch")
     is_marked = best is not None and len(epochs) > 2 and best in epochs and name != "rate"
     mark = (best, "kept") if is_marked and best is not None else None

@@ -86,7 +86,8 @@ def _risk(curve: RiskCoverage) -> Chart:
         f"{percent(step.wrong)} of them wrong"
         for step in steps
     ]
-    highest = 1.5 * steps[-1].wrong or 0.01  # the bound at the few surest is far above
+    # Room above what is measured; the bound at the few surest is far above that.
+    highest = min(1.0, 1.5 * max(step.wrong for step in steps) or 0.01)
     upper = [(step.share, step.upper) for step in steps]
     bound = Series(f"upper bound, 95{THIN}%", "soft", upper, is_dashed=True, has_dots=False)
     wrong = [(step.share, step.wrong) for step in steps]
@@ -95,7 +96,7 @@ def _risk(curve: RiskCoverage) -> Chart:
         "Share wrong, by how many are answered",
         f"{hints[0].capitalize()}; all of them answered, {percent(steps[-1].wrong)} are wrong.",
         linear("share answered, the surest first", [1], tick, low=start, high=1),
-        linear("wrong", [highest], tick, low=0, high=max(highest, *(step.wrong for step in steps))),
+        linear("wrong", [highest], tick, low=0, high=highest),
         [bound, Series("measured", "orange", wrong, hints, has_dots=False)],
     )
 
