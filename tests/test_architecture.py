@@ -35,7 +35,13 @@ HOMES = {
         "model.crop_network",
         "training.",
     ),
-    "onnx": ("training.export", "training.fold", "training.page_export", "model.layers"),
+    "onnx": (
+        "training.autoencoder_export",
+        "training.export",
+        "training.fold",
+        "training.page_export",
+        "model.layers",
+    ),
     "safetensors": ("training.",),
     "onnxruntime": ("model.",),
     "PIL": (

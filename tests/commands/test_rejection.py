@@ -55,7 +55,10 @@ def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
     path.write_bytes(encode_idx(np.full((7, 28, 28), 9, np.uint8)))
     found = part.rejection(Foreign(), few, strange=[f"clothes={path}"])
     text = shown(part.rejection_tables(found))
-    for expected in ("corrupted", "letters, 36", "blank", "clothes, 7", "maximum probability *"):
+    for expected in (
+        *("corrupted", "letters, 36", "blank", "clothes, 7"),
+        *("maximum probability *", "reconstruction"),
+    ):
         assert expected in text
     assert "cross-fitted" not in text
     names = part.write_rejection(found, tmp_path / "out")
@@ -78,7 +81,9 @@ def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
             return Outputs(Foreign().predict_proba(tiles), digit=digit)
 
     found = part.rejection(Rich(), few, is_validation=True)
-    assert list(found.scores) == ["maximum probability", "digit", "digit and value"]
+    assert list(found.scores) == [
+        *("maximum probability", "digit", "digit and value", "reconstruction")
+    ]
     assert list(found.chosen_by["digit"]) == ["as in training"]
     assert "cross-fitted" in shown(part.rejection_tables(found))
 

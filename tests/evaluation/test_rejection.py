@@ -84,3 +84,23 @@ def test_worst_strangers_come_first_and_the_numbers_are_json(small_split):
     assert values["recommended"] == "maximum probability"
     assert values["scores"]["maximum probability"]["black"] == {"n": 30, "auroc": 1, "fpr95": 0}
     assert set(values["uncertainty"]) == {"clean", "corrupted"}
+
+
+def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(small_split):
+    def bright(tiles):
+        """Knows digits by what noise lacks: more ink than black, less than noise."""
+        ink = tiles.mean(axis=(1, 2)).astype(np.float64)
+        return -np.abs(ink - small_split.tiles.mean())
+
+    def choice():
+        return Choice(small_split, small_split.tiles, STRANGERS)
+
+    found = measure_rejection(with_digit, small_split, STRANGERS, choice, beside={"ink": bright})
+    assert list(found.scores)[-1] == list(found.chosen_by)[-1] == "ink"
+    assert found.scores["ink"]["noise"].auroc == 1
+    assert found.found["noise"].scores["ink"].shape == (20,)
+    assert found.recommended in {"maximum probability", "digit", "digit and value"}
+    assert "ink" in found.as_dict()["scores"]
+    alone = measure_rejection(plain, small_split, STRANGERS, never, beside={"ink": bright})
+    assert list(alone.scores) == ["maximum probability", "ink"]
+    assert alone.recommended == "maximum probability"

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
+from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from digitlens import files
@@ -45,18 +47,6 @@ class ReconstructionGraph(nn.Module):
         code = self.network.encode(pixels)
         drawn = torch.sigmoid(self.network.decode(code))
         return as_tiles(drawn), reconstruction_error(pixels, drawn), code
-
-
-class DecoderGraph(nn.Module):
-    """The decoder alone, with what comes after it."""
-
-    def __init__(self, network: Autoencoder) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, code: Tensor) -> Tensor:
-        """Tiles uint8[N, 28, 28] of codes float32[N, D]."""
-        return as_tiles(torch.sigmoid(self.network.decode(code)))
 
 
 def export_autoencoder(network: Autoencoder, card: Card, tiles: Tiles, folder: Path) -> Card:
@@ -105,12 +95,21 @@ def load_autoencoder(model: str | Path) -> Autoencoder:
 def autoencoder_graphs(network: Autoencoder) -> tuple[bytes, bytes]:
     """Both graphs with a free batch size and float16 weights: from tiles, and from codes."""
     network = copy.deepcopy(network).eval().float()
-    shapes = ({0: torch.export.Dim("N")},)
     tiles = torch.zeros(2, 28, 28, dtype=torch.uint8)
-    code = torch.zeros(2, network.code)
+    shapes = ({0: torch.export.Dim("N")},)
     whole = exported(ReconstructionGraph(network), tiles, ["tiles"], list(OUTPUTS), shapes)
-    decoder = exported(DecoderGraph(network), code, ["code"], ["reconstruction"], shapes)
+    decoder = _after_code(whole)
     return halved(whole).SerializeToString(), halved(decoder).SerializeToString()
+
+
+def _after_code(whole: onnx.ModelProto) -> onnx.ModelProto:
+    """The part of the graph from codes to reconstructions; to export it again takes seconds."""
+    code = next(output for output in whole.graph.output if output.name == "code")
+    whole.graph.value_info.append(code)  # where the extractor looks for what becomes an input
+    part = Extractor(whole).extract_model(["code"], ["reconstruction"])
+    whole.graph.value_info.pop()
+    onnx.checker.check_model(part)
+    return part
 
 
 def check_graphs(network: Autoencoder, graph: bytes, decoder: bytes, tiles: Tiles) -> None:

@@ -89,7 +89,7 @@ def draw_scores(found: Rejection, path: Path) -> None:
     area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
     colours = theme()
     shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
-    with canvas(path, 1.05 * len(names) + 2.6, 0.5 * len(sets) + 2.6) as figure:
+    with canvas(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as figure:
         axes = figure.add_subplot()
         # Chance is half of the way to red, so that numbers stay legible on it.
         axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
