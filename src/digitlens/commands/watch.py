@@ -78,10 +78,15 @@ class Wish:
 
 
 class Followers:
-    """Those who follow one training, for as long as a block lasts."""
+    """Those who follow one training, for as long as a block lasts.
+
+    Attributes:
+        address: Of the page; empty before it is there.
+    """
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
+        self.address = ""
         self._stack = ExitStack()
         self._watcher: Watcher | None = None
         self._live: Live | None = None
@@ -188,10 +193,10 @@ class Followers:
         self._live = Live(Subject(name, recipe.as_dict(), said, len(sample)))
         self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
         show = Show(self._live, sample.tiles, self._watcher.answers)
-        address = self._stack.enter_context(serving(show, self._listener))
-        note(f"watch it at {address}")
+        self.address = self._stack.enter_context(serving(show, self._listener))
+        note(f"watch it at {self.address}")
         if self._wish.open_page and sys.stderr.isatty() and _has_display():
-            webbrowser.open(address)
+            webbrowser.open(self.address)
 
 
 def _has_display() -> bool:

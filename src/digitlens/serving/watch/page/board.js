@@ -31,7 +31,7 @@ export class Board {
   /** The network was looked at after a step: what does it say now? */
   renew(step) {
     this.step = step;
-    if (this.drawing.visible.length) this.live.moved();
+    if (this.drawing.visible.length && !this.live.running.size) this.live.settled();
   }
 
   #moved() {
@@ -87,6 +87,7 @@ export class Board {
     if (!chances) this.trail = [];
     else if (this.trail.at(-1)?.step !== answer.step) this.#note(answer);
     this.#showTrail();
+    if (answer && answer.step < this.step) this.live.settled(); // it has learned meanwhile
   }
 
   #note({ probabilities, step }) {
