@@ -42,11 +42,11 @@ def commands() -> str:
 
 def fields(kind: type[Settings]) -> str:
     """The fields of a kind of recipe, with default, limits and explanation."""
-    rows = ["| field | default | allowed | what it is |", "|---|---|---|---|"]
+    rows = ["| field | default | what it is |", "|---|---|---|"]
     values = kind().as_dict()
     for name, text in field_docs(kind).items():
         default = f"`{shown(values[name])}`" if values[name] != "" else "empty"
-        rows.append(f"| `{name}` | {default} | {_allowed(kind, name)} | {_cell(text)} |")
+        rows.append(f"| `{name}` | {default} | {_cell(text)}{_allowed(kind, name)} |")
     return "\n".join(rows)
 
 
@@ -93,10 +93,10 @@ def _records(command: Any, context: Any) -> Iterator[tuple[str, str]]:
 
 def _allowed(recipe: type[Settings], name: str) -> str:
     if name in recipe.choices:
-        return ", ".join(f"`{choice}`" for choice in recipe.choices[name])
+        return " One of " + ", ".join(f"`{choice}`" for choice in recipe.choices[name]) + "."
     if name in recipe.limits:
         low, high = recipe.limits[name]
-        return f"{low:g} to {high:g}"
+        return f" From {low:g} to {high:g}."
     return ""
 
 
