@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from digitlens.evaluation.rejection import Answers
 from digitlens.evaluation.uncertainty import COVERAGE, Curve, coverage_at_zero, risk_curve
@@ -46,6 +46,7 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         _make_logarithmic(axes)
         axes.axvline(1 - COVERAGE, color=theme().soft, linewidth=1, linestyle="--")
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(share_ticks())
         risk = risk_curve(*first)

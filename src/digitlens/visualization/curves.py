@@ -58,6 +58,7 @@ def draw_curves(history: History, path: Path) -> None:
         _make_logarithmic(plots[0])
         plots[0].set_ylabel("loss, logarithmic axis")
         for axes in plots[1 : len(panels)]:
+            axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
             axes.yaxis.set_major_formatter(share_ticks())
         if rates:
             _draw_rate(plots[-1], history, "epoch")
