@@ -43,7 +43,6 @@ def test_tsne_keeps_two_heaps_apart():
     far = distances(found)
     nearest = (far + 1e9 * np.eye(40)).argmin(axis=1)
     assert np.array_equal(nearest < 20, np.arange(40) < 20)
-    assert np.array_equal(found, project(features, "tsne"))
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
