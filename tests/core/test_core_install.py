@@ -50,6 +50,13 @@ def test_every_example_is_read_without_torch(tmp_path):
     assert len(done.stdout.splitlines()) >= len(expected)
 
 
+def test_what_a_user_drew_is_drawn_again_without_matplotlib(tmp_path):
+    done = _run("reconstruct", EXAMPLES / "drawing.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7  99 % sure" in done.stdout
+    assert (tmp_path / "reconstructions" / "drawing-reconstructed.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("command", "extra"), [("train", "train"), ("tune --search epochs=1..3", "tune")]
 )

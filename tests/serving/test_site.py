@@ -265,6 +265,7 @@ def test_a_drawing_is_read_without_any_server(page, text):
         arg=text,
         timeout=60_000,
     )
+    assert page.locator("#again").is_hidden()  # the autoencoder stays with servers
     assert not page.troubles
 
 

@@ -84,6 +84,24 @@ class ClassifyAnswer(BaseModel):
     predictions: list[Prediction]
 
 
+class Redrawn(BaseModel):
+    """A tile as the autoencoder draws it."""
+
+    tile: str = Field(description="28 x 28 bytes in base64, ink bright on dark.")
+    error: float = Field(ge=0, description="Squared error of its pixels for each unit of ink.")
+    drawn_better: Probability = Field(
+        description="Share of digits, kept back from training, that have a smaller error."
+    )
+
+
+class ReconstructAnswer(BaseModel):
+    """Tiles as the autoencoder draws them, in their order."""
+
+    model: Identity
+    seconds: float = Field(ge=0)
+    reconstructions: list[Redrawn]
+
+
 class ModelAnswer(BaseModel):
     """What is known of a model."""
 

@@ -10,7 +10,15 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from digitlens import __version__
-from digitlens.serving import classifying, document, health, problems, protocol, reading
+from digitlens.serving import (
+    classifying,
+    document,
+    health,
+    problems,
+    protocol,
+    reading,
+    reconstructing,
+)
 from digitlens.serving.assets import Assets
 from digitlens.serving.gate import Gate
 from digitlens.serving.guard import Guard
@@ -33,7 +41,7 @@ def create_app(service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    for part in (reading, classifying, protocol, health):
+    for part in (reading, classifying, reconstructing, protocol, health):
         app.include_router(part.router, tags=[part.__name__.rpartition(".")[2]])
     app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
     problems.install(app)

@@ -37,7 +37,7 @@ async def classify(request: Request) -> Response:
     Send rows of numbers or base64 in JSON, or the bytes of all tiles as the whole body.
     """
     service = service_of(request)
-    tiles = await _receive(request)
+    tiles = await receive(request)
     return await service.answer(request, lambda job: _classify(service, tiles(), job))
 
 
@@ -70,7 +70,12 @@ def checked(data: bytes) -> Tiles:
     return np.frombuffer(data, np.uint8).reshape(-1, 28, 28)
 
 
-async def _receive(request: Request) -> Callable[[], Tiles]:
+async def receive(request: Request) -> Callable[[], Tiles]:
+    """What reads the tiles out of a request's body, in whatever form they came.
+
+    Raises:
+        Refusal: The body is empty or of another type; the function itself raises, too.
+    """
     kind = media_type(request)
     body = await request.body()
     if not body:

@@ -76,6 +76,10 @@ def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
             JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
             RAW[1]: _BYTES,
         },
+        "/v1/reconstruct": {
+            JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
+            RAW[1]: _BYTES,
+        },
         "/v2/models/{name}/infer": {
             JSON: {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}},
         },

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import numpy as np
 from fastapi import Request, Response
 
 from digitlens.model.bundle import Card
+from digitlens.model.lazily import Lazily
+from digitlens.model.reconstructor import Reconstructor
 from digitlens.recognition.reader import DigitReader
 from digitlens.serving.metrics import Metrics
 from digitlens.serving.pool import Job, Pool
@@ -26,6 +28,7 @@ class Service:
     """One server at work.
 
     Attributes:
+        reconstructor: The autoencoder, loaded by the first request that wants it.
         stopping: Whether it takes no more requests.
     """
 
@@ -33,6 +36,9 @@ class Service:
     reader: DigitReader
     pool: Pool
     metrics: Metrics
+    reconstructor: Lazily[Reconstructor] = field(
+        default_factory=lambda: Lazily(lambda: Reconstructor(threads=1))
+    )
     stopping: bool = False
 
     @property
@@ -81,7 +87,9 @@ def start(settings: Settings) -> Service:
     # Requests come many at a time: a core is used best by a thread that shares it with nobody.
     reader = DigitReader(settings.model, pages=settings.pages, threads=1)
     reader.read(np.full(_WARM_UP, 255, np.uint8))
-    return assemble(settings, reader)
+    service = assemble(settings, reader)
+    service.reconstructor()
+    return service
 
 
 def assemble(settings: Settings, reader: DigitReader) -> Service:

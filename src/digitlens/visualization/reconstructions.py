@@ -64,7 +64,7 @@ def draw_learning(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         _draw_series(right, history, "val_error", validation)
         left.set_title("Loss", pad=12)
         right.set_title("Squared error of a pixel from 0 to 1", pad=12)
-        right.set_ylim(bottom=0)
+        right.set_ylim(0, 1.08 * max(row["val_error"] for row in history))
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
@@ -128,7 +128,7 @@ def _draw_series(
     steps, values = [row["step"] for row in history], [row[key] for row in history]
     axes.plot(steps, values, line, color=colour, linewidth=2, marker="o", label=label)
     axes.set_xlabel("step")
-    axes.grid(axis="y")
+    axes.grid(True, axis="y")
 
 
 def _pair(one: Redrawn) -> Paint:

@@ -94,7 +94,7 @@ def draw_scores(found: Rejection, path: Path) -> None:
         # Chance is half of the way to red, so that numbers stay legible on it.
         axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(area):
-            best = value == area[row].max()
+            best = value.round(4) == area[row].max().round(4)
             weight = "bold" if best else "normal"
             axes.text(column, row, f"{value:.4f}", ha="center", va="center", weight=weight)
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")

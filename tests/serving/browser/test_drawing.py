@@ -37,6 +37,13 @@ def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
         .data.reduce((sum, value, i) => sum + (i % 4 ? 0 : value > 128), 0)"""
     )
     assert 30 < seen < 300  # bright pixels of the tile
+    page.wait_for_selector("#again:not([hidden])")
+    assert "of MNIST’s digits are drawn better" in page.inner_text("#again-text")
+    drawn = page.evaluate(
+        """() => document.getElementById('again-tile').getContext('2d').getImageData(0, 0, 28, 28)
+        .data.reduce((sum, value, i) => sum + (i % 4 === 2 ? value > 100 : 0), 0)"""
+    )
+    assert 20 < drawn < 300
     page.wait_for_function(
         "() => document.getElementById('say').textContent.startsWith('Reads 7.')"
     )

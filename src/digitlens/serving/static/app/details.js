@@ -1,4 +1,5 @@
 // The chosen digit: its tile, its ten probabilities, what else it may be, and the right one.
+import { showAgain } from "./again.js";
 import { byId, make } from "./dom.js";
 import { bytesOf } from "./corrections.js";
 import { alternatives, chance, percent, statusOf, valueOf } from "./reading.js";
@@ -37,6 +38,7 @@ export function showDetails(digit, index, count) {
   byId("details-title").textContent = count > 1 ? `Digit ${index + 1} of ${count}` : "This digit";
   byId("details").dataset.status = statusOf(digit);
   paintTile(digit);
+  showAgain(digit);
   paintBars(digit);
   byId("facts").replaceChildren(...facts(digit));
   byId("uncorrect").hidden = digit.corrected === undefined;
