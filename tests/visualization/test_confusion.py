@@ -17,7 +17,9 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
         for row, column in zip(*np.nonzero(report.confusion), strict=True)
     }
     assert cells == expected
-    assert sorted(rates) == sorted(["100 %"] * 8 + ["50.0 %", "33.3 %", "16.7 %", "16.7 %", "83.3 %"])
+    assert sorted(rates) == sorted(
+        ["100 %"] * 8 + ["50.0 %", "33.3 %", "16.7 %", "16.7 %", "83.3 %"]
+    )
     assert axes.get_title("left") == "4 mistakes in 60 tiles"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "truth")
     assert any("accuracy 93.33 %" in text for text in texts(axes))
