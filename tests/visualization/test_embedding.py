@@ -37,12 +37,12 @@ def test_a_thumbnail_stands_where_its_point_is(tmp_path, drawn):
     labels = np.array([5, 5])
     draw_embedding(np.array([[0, 0], [9, 9]]), labels, labels, tiles, tmp_path / "map.png")
     picture = drawn[0].axes[0].images[0].get_array()
-    rows, columns = np.nonzero(picture.min(axis=2) < 1)
+    rows, columns = np.nonzero(picture.min(axis=2) < 255)
     side = len(picture)
     # The first point is the lower left one.
     assert rows.mean() / side == pytest.approx(1 - embedding._EDGE, abs=0.002)
     assert columns.mean() / side == pytest.approx(embedding._EDGE, abs=0.002)
-    np.testing.assert_allclose(picture[rows[0], columns[0]], embedding._colour(5))
+    np.testing.assert_allclose(picture[rows[0], columns[0]] / 255, embedding._colour(5), atol=0.01)
 
 
 @given(st.integers(0, 1000))

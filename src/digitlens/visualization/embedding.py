@@ -95,10 +95,8 @@ def _apart(places: Points, order: npt.NDArray[np.int64]) -> list[int]:
     return kept
 
 
-def _picture(
-    places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.float64]:
-    """All thumbnails as one picture float64[P, P, 3], which is drawn at once; the first on top."""
+def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """All thumbnails as one picture uint8[P, P, 3], which is drawn at once; the first on top."""
     side = round(tiles.shape[1] / _SIDE)
     picture = np.empty((side, side, 3))
     picture[:] = to_rgb(theme().ground)
@@ -106,7 +104,7 @@ def _picture(
         left, top = np.round([place[0] * side - 14, (1 - place[1]) * side - 14]).astype(int)
         below = picture[top : top + 28, left : left + 28]
         below += (np.array(_colour(int(digit))) - below) * (tile / 255)[..., None]
-    return picture
+    return (255 * picture).round().astype(np.uint8)
 
 
 def _ring(axes: Axes, place: npt.NDArray[np.float32]) -> None:
