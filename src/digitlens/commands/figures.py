@@ -58,7 +58,7 @@ def figures(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="This figure; may be repeated. [default: all]"),
+        typer.Option(metavar="NAME", help="This figure; may be repeated. A wrong name lists all."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures. [default: figures-MODEL]")
