@@ -47,7 +47,7 @@ def losses(folder):
 
 def test_a_script_is_told_the_address_and_does_not_hang(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(module.webbrowser, "open", opened.append)
+    monkeypatch.setattr("webbrowser.open", opened.append)
     result = run("--out", tmp_path / "run", "--watch", "--tensorboard")
     assert result.exit_code == 0, result.output
     assert re.search(r"watch it at http://127\.0\.0\.1:\d+/", result.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import webbrowser
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -196,6 +195,8 @@ class Followers:
         self.address = self._stack.enter_context(serving(show, self._listener))
         note(f"watch it at {self.address}")
         if self._wish.open_page and sys.stderr.isatty() and _has_display():
+            import webbrowser
+
             webbrowser.open(self.address)
 
 
