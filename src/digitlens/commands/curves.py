@@ -20,12 +20,25 @@ def draw_run(history: Sequence[Mapping[str, float]], folder: Path) -> None:
 
     try:
         with needs_extra("plots"):
-            from digitlens.visualization.curves import draw_curves, draw_page_curves
-            from digitlens.visualization.reconstructions import draw_learning
+            draw_history(history, folder / CURVES)
     except MissingExtraError as error:
         note(f"no {CURVES}: {error}")
-        return
-    draw = draw_curves if "epoch" in history[0] else draw_page_curves
+
+
+def draw_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Draws the curves of whatever was trained.
+
+    Args:
+        history: As for ``draw_run``; by what its rows say, classifiers, page readers and
+            autoencoders are told apart.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    from digitlens.visualization.curves import draw_curves, draw_page_curves
+    from digitlens.visualization.reconstructions import draw_learning
+
     if "val_error" in history[0]:
-        draw = draw_learning
-    draw(history, folder / CURVES)
+        draw_learning(history, path)
+    elif "epoch" in history[0]:
+        draw_curves(history, path)
+    else:
+        draw_page_curves(history, path)

@@ -25,7 +25,8 @@ SAMPLE = 1000  # tiles that robustness is shown on; all 10,000 take some minutes
 
 
 def _curves(subjects: Sequence[Subject], path: Path, _: int) -> None:
-    from digitlens.visualization.curves import draw_curves, draw_page_curves, draw_runs
+    from digitlens.commands.curves import draw_history
+    from digitlens.visualization.curves import draw_runs
 
     known = [subject for subject in subjects if subject.history]
     for subject in subjects:
@@ -38,10 +39,8 @@ def _curves(subjects: Sequence[Subject], path: Path, _: int) -> None:
         )
     if len(known) > 1:
         draw_runs({_told_apart(one, known): one.history for one in _of_tiles(known)}, path)
-    elif "epoch" in known[0].history[0]:
-        draw_curves(known[0].history, path)
     else:
-        draw_page_curves(known[0].history, path)
+        draw_history(known[0].history, path)
 
 
 def _of_tiles(subjects: Sequence[Subject]) -> Sequence[Subject]:
