@@ -2,7 +2,7 @@
 
 Blocks of a page are run from top to bottom in a folder of its own: ``console`` (a line after ``$``
 is a command; what follows is compared with what it prints, see ``matches``),
-``python``, and files (blocks with a title), which are written. All other blocks are only read.
+``pycon``, ``python``, and files (blocks with a title), which are written. All other blocks are only read.
 """
 
 import doctest
@@ -91,15 +91,14 @@ def test_what_a_page_shows_is_so(page, shell):
                 printed = shell.run(command)
                 assert not shown or matches(shown, printed), f"{command}\n{printed}"
         elif block.language == "python":
-            run_python(block.text, names, page.name)
+            exec(compile(block.text, page.name, "exec"), names)
+        elif block.language == "pycon":
+            run_example(block.text, names, page.name)
         else:
             assert block.language in READ_ONLY
 
 
-def run_python(text: str, names: dict[str, object], page: str) -> None:
-    if ">>> " not in text:
-        exec(compile(text, page, "exec"), names)
-        return
+def run_example(text: str, names: dict[str, object], page: str) -> None:
     example = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
     example.globs = names
     said: list[str] = []
