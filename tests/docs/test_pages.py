@@ -1,8 +1,8 @@
 """The documentation keeps its word: what a page shows is run, and gives what is shown.
 
 Blocks of a page are run from top to bottom in a folder of its own: ``console`` (a line after ``$``
-is a command; what follows is compared with what it prints, see ``matches``),
-``pycon``, ``python``, and files (blocks with a title), which are written. All other blocks are only read.
+is a command; what follows is compared with what it prints, see ``matches``), ``pycon``, ``python``,
+and files (blocks with a title), which are written. All other blocks are only read.
 """
 
 import doctest
