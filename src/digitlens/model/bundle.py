@@ -45,7 +45,7 @@ class Card:
         sha256: Hash of ``model.onnx``.
         weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
         crops_sha256: Hash of ``crops.onnx``, the second network of a page reader; empty without.
-        decoder_sha256: Hash of ``decoder.onnx``, from code to tile, of an autoencoder; empty without.
+        decoder_sha256: Hash of ``decoder.onnx``, the decoder of an autoencoder; empty without.
         classes: The answers, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
         temperature: Softmax temperature inside the graph, fitted on validation data.
