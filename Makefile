@@ -13,7 +13,7 @@ help:
 	@echo "make test    run all tests, also those of a core install without torch"
 	@echo "make check   lint, format and types"
 	@echo "make format  mend what lint and format can mend"
-	@echo "make bench   measure all speeds in a quarter of an hour; writes benchmarks/records/"
+	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
 	@echo "make docs    build the documentation site in build/site"
 	@echo "make notebook  run notebooks/digit_recognizer.py and keep its outputs in the .ipynb"
 	@echo "make clean   remove environments and results"
