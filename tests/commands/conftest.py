@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx
 import pytest
+from matplotlib.figure import Figure
 from onnx import TensorProto, helper, numpy_helper
 
 from digitlens import files
@@ -38,6 +39,12 @@ def bundle(tmp_path, graph):
         return "model/bars"
 
     return make
+
+
+@pytest.fixture
+def unsaved(monkeypatch):
+    """Plots are made and nothing is drawn into their files, which takes seconds."""
+    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.touch())
 
 
 @pytest.fixture(scope="session")

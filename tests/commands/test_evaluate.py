@@ -16,6 +16,7 @@ from digitlens.commands.evaluate import evaluate
 from digitlens.errors import DataError, ModelError
 from digitlens.visualization import figures
 
+pytestmark = pytest.mark.usefixtures("unsaved")
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
 
 

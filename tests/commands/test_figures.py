@@ -2,13 +2,14 @@ import json
 import sys
 
 import pytest
-from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from digitlens.cli import app
+from digitlens.commands import figure_inside
 from digitlens.commands.figure_results import RESULTS, SLOW
 from digitlens.errors import DataError, MissingExtraError, ModelError
 
+pytestmark = pytest.mark.usefixtures("unsaved")
 ROWS = [
     {"epoch": epoch, "train_loss": 0.5 / epoch, "val_loss": 0.4 / epoch, "learning_rate": 0.01}
     for epoch in (1, 2)
@@ -17,12 +18,6 @@ ROWS = [
 
 def run(*arguments):
     return CliRunner().invoke(app, ["figures", *arguments])
-
-
-@pytest.fixture(autouse=True)
-def _empty(monkeypatch):
-    """Files are made and nothing is drawn into them, which takes seconds and is tested beside."""
-    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.touch())
 
 
 @pytest.fixture
@@ -129,3 +124,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(here, bundle):
     done = run(bundle(), "--only", "classes", "--out", "occupied")
     assert isinstance(done.exception, DataError)
     assert "name another --out" in str(done.exception)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_map_of_features_is_chosen_by_its_name(bundle, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figure_inside, "features", lambda *_, method: asked.append(method))
+    assert run(bundle(), "--only", "features", "--map", "tsne").exit_code == 0
+    assert run(bundle(), "--only", "features").exit_code == 0
+    assert asked == ["tsne", "pca"]

@@ -6,6 +6,7 @@ Pillow's by a gray level; that is between the decoders, and not compared here.
 
 import base64
 import importlib
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from digitlens.serving.site import write_site
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
 CLOSE = 0.02  # confidences may differ by so much
+ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes a minute; else every third
 
 # Loads the reader of the site once, then reads pictures one after the other.
 READ = """async ([names, options]) => {
@@ -117,8 +119,8 @@ def confidences(reading):
 
 
 def test_tiles_and_patterns_are_those_of_python(page, root, python):
-    pages = [rgba(load_image(EXAMPLES / name)) for name in ("drawing.png", "sticky.jpg")]
-    for pattern in ("#", "3##", "[0-2]6"):
+    for name, pattern in (("drawing.png", "#"), ("drawing.png", "3##"), ("sticky.jpg", "[0-2]6")):
+        pages = [rgba(load_image(EXAMPLES / name))]
         there = read_there(page, root, pages, expect=pattern, tiles=True)
         for picture, reading in zip(pages, there, strict=True):
             seen = python.examine(picture, expect=pattern)
@@ -179,6 +181,8 @@ def test_a_site_that_is_not_there_is_an_error(page):
 def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
     pictures = shared_set(mnist)
     assert len(pictures) >= 200
+    if not os.environ.get(ALL):
+        pictures = pictures[::3]
     with ThreadPoolExecutor(1) as pool:
         here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
         there = read_there(page, root, pictures)
@@ -189,7 +193,7 @@ def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
         assert theirs["text"] == ours["text"]
         assert theirs["numbers"] == ours["numbers"]
         assert np.allclose(confidences(theirs), confidences(ours), rtol=0, atol=CLOSE), k
-    assert sum(len(reading["lines"]) > 0 for reading in here) > 180
+    assert sum(len(reading["lines"]) > 0 for reading in here) > 0.8 * len(pictures)
 
 
 def report(here, there):

@@ -41,7 +41,7 @@ def data(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides what is drawn.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The picture. [default: samples.png or pages.png]")
+        Path | None, typer.Option(help="The picture.", show_default="samples.png or pages.png")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -68,18 +68,19 @@ def evaluate(
     ] = SplitName.TEST,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report and pictures. [default: evaluation-MODEL]"),
+        typer.Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),
     ] = None,
     pixels: Annotated[
         PixelScale | None,
         typer.Option(
             help="For an .onnx file, what it expects: 0 to 1, 0 to 255, or 0 to 1 less the mean "
-            "and divided by the deviation of MNIST. [default: byte if it takes uint8, else unit]"
+            "and divided by the deviation of MNIST.",
+            show_default="byte if it takes uint8, else unit",
         ),
     ] = None,
     outputs: Annotated[
         OutputKind | None,
-        typer.Option(help="For an .onnx file, what it gives. [default: probabilities]"),
+        typer.Option(help="For an .onnx file, what it gives.", show_default="probabilities"),
     ] = None,
     robustness: Robustly = False,
     on: On = None,

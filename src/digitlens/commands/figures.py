@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -35,6 +36,14 @@ class Format(StrEnum):
     SVG = "svg"
 
 
+class MapName(StrEnum):
+    """How features are brought to two dimensions."""
+
+    PCA = "pca"
+    TSNE = "tsne"
+    UMAP = "umap"
+
+
 class Shown(StrEnum):
     """The tiles that figures show a model on."""
 
@@ -53,7 +62,8 @@ def figures(
         typer.Argument(
             metavar="MODEL",
             help="Runs, model folders or names of shipped models. Several are drawn into one "
-            "figure where it can show them, the others are of the first.  [default: default]",
+            "figure where it can show them, the others are of the first.",
+            show_default="default",
         ),
     ] = None,
     only: Annotated[
@@ -61,7 +71,7 @@ def figures(
         typer.Option(metavar="NAME", help="This figure; may be repeated. A wrong name lists all."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the figures. [default: figures-MODEL]")
+        Path | None, typer.Option(help="Folder for the figures.", show_default="figures-MODEL")
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = Format.PNG,
     theme: Themed = ThemeName.LIGHT,
@@ -73,6 +83,10 @@ def figures(
         int,
         typer.Option(min=0, help="Index of the tile that figures of a single one show."),
     ] = 0,
+    chart: Annotated[
+        MapName,
+        typer.Option("--map", help="How `features` are mapped; tsne and umap: extra maps."),
+    ] = MapName.PCA,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the files as a list in JSON.")
     ] = False,
@@ -82,7 +96,7 @@ def figures(
     Writes NAME.png or NAME.svg for each figure, and prints the paths. What a model has nothing to
     draw from is left out, and the reason told.
     """
-    known = _known_figures()
+    known = _known_figures(chart)
     chosen = _chosen(known, only)
     subjects = _subjects(models or ["default"], split.value, data_dir)
     with needs_extra("plots"):
@@ -102,11 +116,11 @@ def figures(
         raise typer.Exit(1)
 
 
-def _known_figures() -> Mapping[str, Draw]:
-    from digitlens.commands.figure_inside import INSIDE
+def _known_figures(chart: MapName) -> Mapping[str, Draw]:
+    from digitlens.commands.figure_inside import INSIDE, features
     from digitlens.commands.figure_results import RESULTS
 
-    return RESULTS | INSIDE
+    return RESULTS | INSIDE | {"features": partial(features, method=chart.value)}
 
 
 def _chosen(known: Mapping[str, Draw], only: Sequence[str] | None) -> list[str]:

@@ -27,7 +27,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file. [default: RUN/report.html, or report-MODEL.html]"),
+        typer.Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
     ] = None,
     split: Annotated[
         SplitName, typer.Option(help="validation: the tiles that the model's recipe kept back.")

@@ -47,7 +47,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/RECIPE-N]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE-N")
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,

@@ -55,7 +55,7 @@ def tune(
         bool, typer.Option("--prune/--no-prune", help="End trials that fall behind the median.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the study. [default: runs/tune-RECIPE-N]")
+        Path | None, typer.Option(help="Folder of the study.", show_default="runs/tune-RECIPE-N")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Go on with the study in this folder.")
@@ -64,13 +64,13 @@ def tune(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Database that several machines share, such as postgresql://user@host/studies. "
-            "[default: study.db in the folder]",
+            help="Database that several machines share, such as postgresql://user@host/studies.",
+            show_default="study.db in the folder",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="The study's name in the database. [default: the folder's name]"),
+        typer.Option(help="The study's name in the database.", show_default="the folder's name"),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
