@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,10 @@ def _modules() -> dict[str, ast.Module]:
 MODULES = _modules()
 
 
-def _imports(tree: ast.Module) -> set[str]:
+@cache
+def _imports(name: str) -> set[str]:
     """Full names of what a module imports anywhere, except for type checkers only."""
+    tree = MODULES[name]
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -158,7 +161,7 @@ def _imports(tree: ast.Module) -> set[str]:
 def _own_imports(name: str) -> set[str]:
     """The digitlens modules that a module imports."""
     own: set[str] = set()
-    for full in _imports(MODULES[name]):
+    for full in _imports(name):
         if full.split(".")[0] != "digitlens":
             continue
         parts = full.split(".")[1:]
@@ -204,9 +207,7 @@ def test_there_are_no_cycles():
 @pytest.mark.parametrize("library", HOMES)
 def test_heavy_libraries_stay_at_home(library):
     users = {
-        name
-        for name, tree in MODULES.items()
-        if any(full.split(".")[0] == library for full in _imports(tree))
+        name for name in MODULES if any(full.split(".")[0] == library for full in _imports(name))
     }
     assert users, f"nobody imports {library}: drop the rule"
     assert all(name.startswith(HOMES[library]) for name in users), users

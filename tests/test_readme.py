@@ -4,6 +4,7 @@ import doctest
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,19 @@ def test_commands_are_shown():
 @pytest.mark.parametrize("command", COMMAND.findall(README))
 def test_every_option_shown_exists(command):
     name, *options = [command.split()[1], *re.findall(r" (--[a-z-]+)", command)]
-    done = subprocess.run(
+    assert all(f"{option} " in shown_help(name) for option in options)
+
+
+@cache
+def shown_help(name):
+    """What a command says of itself."""
+    return subprocess.run(
         [sys.executable, "-m", "digitlens", name, "--help"],
         capture_output=True,
         text=True,
         check=True,
         env={"COLUMNS": "200", "PATH": ""},
-    )
-    assert all(f"{option} " in done.stdout for option in options)
+    ).stdout
 
 
 def test_every_table_is_that_of_its_record():
