@@ -32,8 +32,8 @@ def quick(small_split, monkeypatch):
     """MNIST is a few drawn tiles; exporting takes seconds and has tests of its own."""
     few = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.data.mnist.load_mnist", lambda _folder=None: few)
-    monkeypatch.setattr("digitlens.commands.train._export", lambda *_: None)
-    monkeypatch.setattr("digitlens.commands.train.draw_run", lambda *_: None)
+    monkeypatch.setattr("digitlens.training.export.export", lambda *_: None)
+    monkeypatch.setattr("digitlens.commands.train_tiles.draw_run", lambda *_: None)
 
 
 def run(*arguments):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from digitlens.commands.contenders import Contender, open_contenders
 from digitlens.commands.evaluate import OutputKind, PixelScale
+from digitlens.commands.options import DataDir, SplitName
 from digitlens.commands.parts import write_part
 from digitlens.commands.tables import plain_table, wide_console
 from digitlens.errors import ModelError
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 REPORT, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements.png"
 
 
-class Tiles(StrEnum):
-    """The tiles to compare on."""
-
-    VALIDATION = "validation"
-    TEST = "test"
-
-
 def compare(
     runs: Annotated[
         list[str],
@@ -41,9 +34,9 @@ def compare(
         ),
     ],
     split: Annotated[
-        Tiles, typer.Option(help="validation: the tiles that all of their recipes kept back.")
-    ] = Tiles.VALIDATION,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+        SplitName, typer.Option(help="validation: the tiles that all of their recipes kept back.")
+    ] = SplitName.VALIDATION,
+    data_dir: DataDir = None,
     data: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER|ZIP", help="Labelled tiles of your own instead of MNIST."),
@@ -60,7 +53,7 @@ def compare(
     """Compare runs on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
-    if data and (data_dir or split is not Tiles.VALIDATION):
+    if data and (data_dir or split is not SplitName.VALIDATION):
         raise typer.BadParameter(
             "--data takes the place of MNIST: leave --data-dir and --split out"
         )
@@ -79,14 +72,14 @@ def compare(
 
 
 def _load(
-    contenders: list[Contender], split: Tiles, data_dir: Path | None, data: Path | None
+    contenders: list[Contender], split: SplitName, data_dir: Path | None, data: Path | None
 ) -> tuple[Split, str]:
     from digitlens.data.labelled import load_labelled
     from digitlens.data.mnist import load_mnist
 
     if data:
         return load_labelled(data), data.name
-    if split is Tiles.TEST:
+    if split is SplitName.TEST:
         return load_mnist(data_dir).test, "MNIST test"
     return _validation(contenders, load_mnist(data_dir).train), "MNIST validation"
 

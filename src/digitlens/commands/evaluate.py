@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.commands.options import DataDir, SplitName, SplitOf
 from digitlens.commands.parts import Part, write_part
 from digitlens.commands.rejection import Rejecting, Strange
 from digitlens.commands.robustness import Robustly
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
     from digitlens.model.foreign import ForeignClassifier
 
 REPORT = "report.json"
-
-
-class SplitName(StrEnum):
-    """The tiles to evaluate on."""
-
-    TEST = "test"
-    VALIDATION = "validation"
 
 
 class PixelScale(StrEnum):
@@ -54,7 +48,7 @@ def evaluate(
     model: Annotated[
         str, typer.Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
     ] = "default",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    data_dir: DataDir = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -63,9 +57,7 @@ def evaluate(
             "`digitlens serve`.",
         ),
     ] = None,
-    split: Annotated[
-        SplitName, typer.Option(help="validation: the tiles that the model's recipe kept back.")
-    ] = SplitName.TEST,
+    split: SplitOf = SplitName.TEST,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from digitlens.commands.options import DataDir, SplitName, SplitOf, Themed, ThemeName
 from digitlens.errors import DataError, DigitlensError, needs_extra
 from digitlens.progress import note
 
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from digitlens.commands.subject import Subject
 
 SEVERAL = ("curves", "models")  # figures of all models that are given; the others are of the first
-
-
-class ThemeName(StrEnum):
-    """The colours of figures."""
-
-    LIGHT = "light"
-    DARK = "dark"
 
 
 class Format(StrEnum):
@@ -42,18 +36,6 @@ class MapName(StrEnum):
     PCA = "pca"
     TSNE = "tsne"
     UMAP = "umap"
-
-
-class Shown(StrEnum):
-    """The tiles that figures show a model on."""
-
-    TEST = "test"
-    VALIDATION = "validation"
-
-
-Themed = Annotated[
-    ThemeName, typer.Option("--theme", help="Colours: dark ink on white, or light on dark.")
-]
 
 
 def figures(
@@ -75,10 +57,8 @@ def figures(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = Format.PNG,
     theme: Themed = ThemeName.LIGHT,
-    split: Annotated[
-        Shown, typer.Option(help="validation: the tiles that the model's recipe kept back.")
-    ] = Shown.TEST,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    split: SplitOf = SplitName.TEST,
+    data_dir: DataDir = None,
     digit: Annotated[
         int,
         typer.Option(min=0, help="Index of the tile that figures of a single one show."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.commands.figures import Themed, ThemeName
+from digitlens.commands.options import DataDir, Themed, ThemeName
 from digitlens.commands.pictures import find_pictures
 from digitlens.commands.tables import plain_table, wide_console
 from digitlens.errors import ImageError, needs_extra
@@ -40,7 +40,7 @@ def reconstruct(
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the pictures.")
     ] = Path("reconstructions"),
     theme: Themed = ThemeName.LIGHT,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
 ) -> None:
     """Draw digits again from the few numbers of an autoencoder's code.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.commands.evaluate import SplitName
+from digitlens.commands.options import DataDir, SplitName, SplitOf
 from digitlens.errors import DataError, ModelError, needs_extra
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ def report(
         Path | None,
         typer.Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
     ] = None,
-    split: Annotated[
-        SplitName, typer.Option(help="validation: the tiles that the model's recipe kept back.")
-    ] = SplitName.TEST,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    split: SplitOf = SplitName.TEST,
+    data_dir: DataDir = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave robustness and speed out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:

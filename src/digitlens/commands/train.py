@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.commands.curves import draw_run
+from digitlens.commands.options import DataDir
 from digitlens.commands.patience import INTERRUPTED, use_patient_threads
-from digitlens.commands.train_autoencoder import autoencoder_summary, train_digit_autoencoder
-from digitlens.commands.train_pages import (
-    page_data,
-    page_makers,
-    page_summary,
-    train_page_reader,
-)
+from digitlens.commands.train_autoencoder import train_digit_autoencoder
+from digitlens.commands.train_pages import train_page_reader
+from digitlens.commands.train_tiles import train_digit_network
 from digitlens.commands.watch import (
     Board,
     BoardFolder,
@@ -30,11 +26,9 @@ from digitlens.errors import DataError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
+    from digitlens.commands.job import Result
     from digitlens.data.mnist import Split
-    from digitlens.training.device import Device
-    from digitlens.training.recipe import Recipe
     from digitlens.training.recipes import AnyRecipe
-    from digitlens.training.train import Trained
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
 
@@ -61,7 +55,7 @@ def train(
             "back.",
         ),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    data_dir: DataDir = None,
     extra: Annotated[
         Path | None,
         typer.Option(
@@ -137,15 +131,15 @@ def _train(
     followers: Followers,
     *,
     resume: bool,
-) -> tuple[dict[str, Any], str]:
+) -> Result:
     """The result of a training, and the line that tells it."""
     use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.device import choose_device
+    from digitlens.commands.job import Job
     from digitlens.data.mnist import load_mnist
     from digitlens.training.autoencoder_recipe import AutoencoderRecipe
     from digitlens.training.page_recipe import PageRecipe
-    from digitlens.training.run import start_run
 
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
@@ -157,24 +151,12 @@ def _train(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
     )
+    job = Job(folder, name, (training, validation), data, device, resume)
     if isinstance(recipe, PageRecipe):
-        makers = page_makers(recipe, training, validation)
-        if not resume:
-            start_run(folder, name, recipe, page_data(), device.reason)
-        result = train_page_reader(recipe, makers, folder, device, resume=resume)
-        return result, page_summary(result)
-    splits = training, validation
+        return train_page_reader(recipe, job)
     if isinstance(recipe, AutoencoderRecipe):
-        if not resume:
-            start_run(folder, name, recipe, data, device.reason)
-        result = train_digit_autoencoder(recipe, splits, data, folder, device, resume=resume)
-        return result, autoencoder_summary(result)
-    data |= _beside_tiles(recipe)
-    if not resume:
-        start_run(folder, name, recipe, data, device.reason)
-    followers.begin(recipe, folder, splits)
-    result = _train_tiles(recipe, splits, data, folder, device, followers, resume=resume)
-    return result, _summary(result)
+        return train_digit_autoencoder(recipe, job)
+    return train_digit_network(recipe, job, followers)
 
 
 def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
@@ -194,16 +176,6 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
     return Split(tiles, labels), data_hashes() | {EXTRA + extra.name: sha256}
 
 
-def _beside_tiles(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of what a recipe learns from beside tiles: a teacher, and fonts for no digits."""
-    from digitlens.model.bundle import load_bundle
-
-    found: dict[str, str] = {}
-    if recipe.teacher:
-        found[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
-    return found | (page_data() if recipe.none else {})
-
-
 def _check_extra(folder: Path, data: dict[str, str]) -> None:
     """Raises DataError where a run would go on with other tiles than it began with."""
     from digitlens.training.run import PROVENANCE
@@ -213,72 +185,6 @@ def _check_extra(folder: Path, data: dict[str, str]) -> None:
     if sorted(wanted.values()) != sorted(given.values()):
         what = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in wanted) or "out --extra"
         raise DataError(f"{folder} was begun with{what}: go on with the same, unchanged")
-
-
-def _train_tiles(
-    recipe: Recipe,
-    splits: tuple[Split, Split],
-    data: dict[str, str],
-    folder: Path,
-    device: Device,
-    followers: Followers,
-    *,
-    resume: bool,
-) -> dict[str, Any]:
-    from digitlens.training.committee import train_all
-
-    on_step, on_epoch = followers.on_step, followers.on_epoch
-    trained = train_all(
-        recipe, *splits, folder, resume=resume, device=device, on_step=on_step, on_epoch=on_epoch
-    )
-    followers.end(trained)
-    draw_run(trained.history, folder)
-    # Without validation tiles graph and network are compared on others; the temperature is given.
-    compared = splits[1] if len(splits[1]) else splits[0]
-    _export(trained, recipe, data, folder, compared)
-    return {"run": str(folder), **_result(trained)}
-
-
-def _export(
-    trained: Trained, recipe: Recipe, data: dict[str, str], folder: Path, validation: Split
-) -> None:
-    from digitlens import __version__
-    from digitlens.model.bundle import Card
-    from digitlens.training.export import export
-    from digitlens.training.run import MODEL, run_name
-
-    card = Card(
-        name=run_name(folder),
-        version=__version__,
-        sha256="",
-        recipe=recipe.as_dict(),
-        data=data,
-        results=_result(trained),
-    )
-    export(trained.network, card, validation, folder / MODEL)
-
-
-def _result(trained: Trained) -> dict[str, Any]:
-    scores = {
-        f"validation_{name.removeprefix('val_')}": value for name, value in trained.scores.items()
-    }
-    return {
-        "epochs": len(trained.history),
-        "best_epoch": trained.best_epoch,
-        **scores,
-        "training_seconds": round(trained.seconds, 2),
-    }
-
-
-def _summary(result: dict[str, Any]) -> str:
-    found = f"{result['epochs']} epochs on all tiles"
-    if "validation_loss" in result:
-        found = (
-            f"validation accuracy {result['validation_accuracy']:.2%}, loss "
-            f"{result['validation_loss']:.4f}, best of {result['epochs']} epochs: "
-            f"{result['best_epoch']}"
-        )
-    return f"{result['run']}: {found}, {result['training_seconds']:.1f} s of training"
 
 
 def _show_fields(recipe: AnyRecipe) -> None:

@@ -9,9 +9,9 @@ from digitlens.errors import needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
+    from digitlens.commands.job import Job, Result
     from digitlens.data.mnist import Split
     from digitlens.data.pages.pages import PageMaker
-    from digitlens.model.page_network import PageNetwork
     from digitlens.training.device import Device
     from digitlens.training.page_recipe import PageRecipe
     from digitlens.training.steps import Learned
@@ -43,28 +43,30 @@ def page_data() -> dict[str, str]:
     return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
 
 
-def train_page_reader(
-    recipe: PageRecipe,
-    makers: tuple[PageMaker, PageMaker],
-    folder: Path,
-    device: Device,
-    *,
-    resume: bool,
-) -> dict[str, Any]:
-    """Trains, draws the curves, exports, calibrates, and returns the result."""
+def train_page_reader(recipe: PageRecipe, job: Job) -> Result:
+    """Trains both networks, draws the curves, exports, calibrates, and tells the result.
+
+    Args:
+        recipe: What to train.
+        job: From what and where to.
+    """
     from digitlens.commands.curves import draw_run
     from digitlens.commands.page_calibration import calibrate_pages
+    from digitlens.training.page_export import export_pages
     from digitlens.training.page_train import train_pages
-    from digitlens.training.run import MODEL
 
+    makers = page_makers(recipe, *job.splits)
+    job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
-    trained = train_pages(recipe, *makers, folder, resume=resume, device=device)
-    draw_run(trained.history, folder)
-    _export(trained, recipe, makers[1], folder)
-    named = _train_crops(recipe, makers, folder, device)
+    trained = train_pages(recipe, *makers, job.folder, resume=job.resume, device=job.device)
+    draw_run(trained.history, job.folder)
+    measured, pixels = _measured(trained), makers[1].page(0).pixels
+    export_pages(trained.network, job.card(recipe, measured), pixels, job.model)
+    named = _train_crops(recipe, makers, job.folder, job.device)
     note("calibrating on generated pages that nothing was trained or validated with")
-    calibrated = calibrate_pages(folder / MODEL, makers[1])
-    return {"run": str(folder), **_result(trained), "crops": named, "calibrated": calibrated}
+    calibrated = calibrate_pages(job.model, makers[1])
+    result = {"run": str(job.folder), **measured, "crops": named, "calibrated": calibrated}
+    return result, _summary(result)
 
 
 def _train_crops(
@@ -86,7 +88,7 @@ def _train_crops(
     find, begun = Proposals(model), (part / STATE).is_file()
     trained = train_crops(recipe, *makers, find, part, resume=begun, device=device)
     draw_run(trained.history, part)
-    results = _result(trained)
+    results = _measured(trained)
     page = makers[1].page(0).pixels
     whole = np.array([[0, 0, page.shape[1], page.shape[0]]], np.float32)
     boxes = np.concatenate([whole, find(page)[0]])
@@ -94,8 +96,7 @@ def _train_crops(
     return results
 
 
-def page_summary(result: dict[str, Any]) -> str:
-    """The result as one line."""
+def _summary(result: dict[str, Any]) -> str:
     return (
         f"{result['run']}: on validation pages found {result['found']:.2%} of the digits, read "
         f"{result['right']:.2%} of these right, {result['false_finds']:.2f} false finds a page, "
@@ -105,26 +106,7 @@ def page_summary(result: dict[str, Any]) -> str:
     )
 
 
-def _export(
-    trained: Learned[PageNetwork], recipe: PageRecipe, maker: PageMaker, folder: Path
-) -> None:
-    from digitlens import __version__
-    from digitlens.model.bundle import Card
-    from digitlens.training.page_export import export_pages
-    from digitlens.training.run import MODEL, run_name
-
-    card = Card(
-        name=run_name(folder),
-        version=__version__,
-        sha256="",
-        recipe=recipe.as_dict(),
-        data=page_data(),
-        results=_result(trained),
-    )
-    export_pages(trained.network, card, maker.page(0).pixels, folder / MODEL)
-
-
-def _result(trained: Learned[Any]) -> dict[str, Any]:
+def _measured(trained: Learned[Any]) -> dict[str, Any]:
     """What was measured at the last validation of either network."""
     row = trained.history[-1]
     shares = {name: row[name] for name in ("found", "right", "false_finds") if name in row}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.commands.options import DataDir
 from digitlens.commands.patience import INTERRUPTED, use_patient_threads
 from digitlens.commands.study_table import chosen_text, print_study
 from digitlens.errors import DataError, MissingExtraError, RecipeError, needs_extra
@@ -72,7 +73,7 @@ def tune(
         str | None,
         typer.Option(help="The study's name in the database.", show_default="the folder's name"),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")] = None,
+    data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
 ) -> None:
     """Search fields of a recipe for the highest accuracy on the validation tiles.
