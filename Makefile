@@ -43,10 +43,12 @@ demo: $(VENV)/.demo
 	rm -rf demo
 	$(BIN)/digitlens train --recipe fast --out demo/run
 	$(BIN)/digitlens evaluate --model demo/run --out demo/evaluation
+	$(BIN)/digitlens report demo/run --out demo/report.html
 	$(BIN)/digitlens read examples/*.png examples/*.jpg --annotate demo/read
 	@echo
 	@echo "demo/run         the network just trained: recipe, history, curves.png, model/"
 	@echo "demo/evaluation  how good it is: report.json and pictures"
+	@echo "demo/report.html all of it on one page, with the pictures behind each number"
 	@echo "demo/read        the pictures of examples/, read by the model that ships with digitlens"
 
 test: $(VENV)/.dev $(CORE)/.installed
