@@ -12,13 +12,14 @@ def multiply_adds(graph: bytes) -> int:
     A free dimension, such as the number of tiles, counts as one.
     """
     model = shape_inference.infer_shapes(onnx.load_from_string(graph)).graph
-    weights = {tensor.name: list(tensor.dims) for tensor in model.initializer}
-    shapes = {
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.initializer}
+    # Weights kept as float16 are no initialisers where they are used, but what a Cast gives.
+    shapes |= {
         value.name: [size.dim_value or 1 for size in value.type.tensor_type.shape.dim]
         for value in (*model.value_info, *model.output)
     }
     return sum(
-        _each(node, weights[node.input[1]]) * prod(shapes[node.output[0]])
+        _each(node, shapes[node.input[1]]) * prod(shapes[node.output[0]])
         for node in model.node
         if node.op_type in {"Conv", "Gemm", "MatMul"}
     )
