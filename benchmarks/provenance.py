@@ -4,10 +4,10 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from digitlens import __version__
+from digitlens.commands.report_parts import processor
 from digitlens.training.run import source_commit
 
 
@@ -24,10 +24,3 @@ def provenance() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "digitlens": __version__}
         | {package: version(package) for package in packages},
     }
-
-
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name of the processor, which ``platform.processor`` does not know on Linux."""
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlens.commands.options import DataDir, SplitName, SplitOf
-from digitlens.commands.parts import Part, write_part
+from digitlens.commands.parts import Part, safe_name, write_part
 from digitlens.commands.rejection import Rejecting, Strange
 from digitlens.commands.robustness import Robustly
 from digitlens.commands.subject import evaluated_tiles, measure
@@ -100,7 +99,7 @@ def evaluate(
         parts.append(_rejection_part(classifier, tiles, strange, data_dir, validates))
     if robustness:
         parts.append(_robustness_part(classifier, tiles, report))
-    folder = out or Path("evaluation-" + re.sub(r"[^\w.-]+", "-", report.model.name))
+    folder = out or Path(f"evaluation-{safe_name(report.model.name)}")
     # Files first, since a reader that closes the pipe early, as head does, ends the program; but
     # the numbers come even when no file can be written.
     try:

@@ -125,16 +125,12 @@ def _corruptions(subjects: Sequence[Subject], path: Path, _: int) -> None:
 @lru_cache(maxsize=1)  # two figures show the same measurement
 def _measured(subject: Subject) -> Robustness:
     """How it fares on worse tiles, on ``SAMPLE`` of them, taken evenly."""
-    import numpy as np
-
     from digitlens.commands.robustness import robustness
     from digitlens.commands.subject import measure
 
-    every = len(subject.split)
-    if not every:
+    if not len(subject.split):
         raise DataError("expected tiles to make worse, found none")
-    chosen = np.unique(np.linspace(0, every - 1, min(every, SAMPLE)).astype(np.int64))
-    some = subject.split.take(chosen)
+    some = subject.split.evenly(SAMPLE)
     name = f"{len(some):,} tiles of {subject.data_name}"
     return robustness(subject.classifier, some, measure(subject.classifier, some, name))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from digitlens.commands.options import DataDir, SplitName, SplitOf, Themed, ThemeName
+from digitlens.commands.parts import safe_name
 from digitlens.errors import DataError, DigitlensError, needs_extra
 from digitlens.progress import note
 
@@ -82,7 +82,7 @@ def figures(
     with needs_extra("plots"):
         from digitlens.visualization.style import themed
     _check_digit(subjects[0], digit)
-    folder = out or Path("figures-" + re.sub(r"[^\w.-]+", "-", _label(subjects[0])))
+    folder = out or Path(f"figures-{safe_name(_label(subjects[0]))}")
     with themed(theme.value):
         files = [folder / f"{name}.{form.value}" for name in chosen]
         made = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,11 @@ class Part(NamedTuple):
     values: dict[str, Any]
     shown: Sequence[Table | str]
     write: Callable[[Path], list[str]]
+
+
+def safe_name(name: str) -> str:
+    """A model's name as part of the name of a file or folder."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def write_part(path: Path, values: Any, draw: Callable[[], Sequence[Path]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digitlens.commands.options import DataDir, SplitName, SplitOf
+from digitlens.commands.parts import safe_name
 from digitlens.errors import DataError, ModelError, needs_extra
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def report(
     """
     with needs_extra("plots"):
         from digitlens.visualization.report.page import render
+    from digitlens.commands.subject import Subject
 
     _check(model)
-    subject = _subject(model, split, data_dir)
+    subject = Subject(model, on=split.value, data_dir=data_dir)
     contents = _contents(subject, is_quick=quick)
     path = out or _default(subject)
     page = render(contents).encode()
@@ -75,17 +76,10 @@ def _check(model: str) -> None:
         )
 
 
-def _subject(model: str, split: SplitName, data_dir: Path | None) -> Subject:
-    from digitlens.commands.subject import Subject
-
-    on = "validation" if split is SplitName.VALIDATION else "test"
-    return Subject(model, on=on, data_dir=data_dir)
-
-
 def _default(subject: Subject) -> Path:
     if subject.run:
         return subject.run / PAGE
-    return Path("report-" + re.sub(r"[^\w.-]+", "-", subject.name) + ".html")
+    return Path(f"report-{safe_name(subject.name)}.html")
 
 
 def _write(path: Path, page: bytes) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digitlens.evaluation.speed import Speed
     from digitlens.visualization.report.contents import Neighbours
 
+CPUINFO = Path("/proc/cpuinfo")
 NEAREST = 5
 WORSE = 1000  # tiles under each corruption: an accuracy of 90 % is then known to two per cent
 SWEPT = 500  # tiles at each point of a sweep
@@ -43,15 +44,11 @@ def near_errors(subject: Subject) -> tuple[Neighbours | None, str]:
 
 def under_strain(subject: Subject) -> tuple[Robustness, Split]:
     """Robustness on some of the tiles, taken evenly from all, and these tiles."""
-    import numpy as np
-
-    from digitlens.data.mnist import Split
     from digitlens.evaluation.evaluate import evaluate
     from digitlens.evaluation.robustness import measure_robustness, tiles_asked
 
     split, predict = subject.split, subject.classifier.predict_proba
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(WORSE, len(split))).round().astype(int))
-    some = Split(split.tiles[chosen], split.labels[chosen])
+    some = split.evenly(WORSE)
     clean = evaluate(predict, some, model=subject.report.model, data_name=subject.data_name)
     with work_bar() as bar:
         task = bar.add_task("corrupting", total=tiles_asked(len(some), SWEPT))
@@ -78,18 +75,23 @@ def measured_speed(subject: Subject) -> Speed:
         )
 
 
-def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Processor, cores and system of this machine, in words.
+def machine(cpuinfo: Path = CPUINFO) -> str:
+    """Processor, cores and system of this machine, in words; argument as for ``processor``."""
+    cores = os.cpu_count() or 1
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    name = processor(cpuinfo) or platform.machine()
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}, {system}"
+
+
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """Name of the processor; perhaps empty.
 
     Args:
-        cpuinfo: Where Linux names the processor, which ``platform.processor`` does not.
+        cpuinfo: Where Linux names it, which ``platform.processor`` does not.
     """
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    processor = next(names, platform.processor() or platform.machine())
-    cores = os.cpu_count() or 1
-    system = f"{platform.system()}, Python {platform.python_version()}"
-    return f"{processor}, {cores} {'core' if cores == 1 else 'cores'}, {system}"
+    return next(names, platform.processor())
 
 
 def _alone(subject: Subject) -> str:

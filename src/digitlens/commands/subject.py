@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from digitlens.model.bundle import Card
     from digitlens.model.classifier import Classifier
     from digitlens.model.foreign import ForeignClassifier
-    from digitlens.outputs import Outputs
     from digitlens.training.recipe import Recipe
 
 
@@ -96,22 +95,21 @@ class Subject:
     @cached_property
     def split(self) -> Split:
         """The tiles it is shown on."""
-        return evaluated_tiles(self.classifier, self.on, self.data_dir)[0]
+        return self._evaluated[0]
 
     @cached_property
     def data_name(self) -> str:
         """What they are called."""
-        return evaluated_tiles(self.classifier, self.on, self.data_dir)[1]
+        return self._evaluated[1]
+
+    @cached_property
+    def _evaluated(self) -> tuple[Split, str]:
+        return evaluated_tiles(self.classifier, self.on, self.data_dir)
 
     @cached_property
     def report(self) -> Report:
         """Its evaluation on them."""
         return measure(self.classifier, self.split, self.data_name)
-
-    @cached_property
-    def outputs(self) -> Outputs:
-        """Everything its graph says of them, features included where it gives any."""
-        return self.classifier.outputs(self.split.tiles)
 
     @cached_property
     def training(self) -> Split:

@@ -52,6 +52,11 @@ class Split:
         chosen = np.asarray(indices)
         return Split(self.tiles[chosen], self.labels[chosen])
 
+    def evenly(self, most: int) -> Split:
+        """At most so many rows, spread evenly over all; the same ones each time."""
+        rows = np.linspace(0, len(self) - 1, min(most, len(self)))
+        return self.take(np.unique(rows.round().astype(np.int64)))
+
 
 class Mnist(NamedTuple):
     """The two splits of MNIST, in the order of the original files."""

@@ -100,5 +100,4 @@ class Snapshot:
 
 def sample_of(split: Split, most: int = SAMPLE) -> Split:
     """At most so many tiles of a split, spread evenly over it; the same each time."""
-    chosen = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(int))
-    return Split(split.tiles[chosen], split.labels[chosen])
+    return split.evenly(most)
