@@ -1,7 +1,9 @@
 """Boxes, digits and readings: what they refuse and what they tell."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from digitlens.results import Box, Digit, Reading, Status
@@ -33,6 +35,15 @@ def test_a_digit_needs_ten_probabilities_and_a_value_among_them():
         Digit(1, 0.5, (0.1,) * 9, Box(0, 0, 1, 1))
     with pytest.raises(ValueError, match="expected a digit from 0 to 9, found 10"):
         Digit(10, 0.5, (0.1,) * 10, Box(0, 0, 1, 1))
+
+
+def test_the_tile_of_a_digit_is_neither_compared_nor_told():
+    bare, with_tile = _digit(7), replace(_digit(7), tile=np.zeros((28, 28), np.uint8))
+    assert with_tile == bare
+    assert hash(with_tile) == hash(bare)
+    assert repr(with_tile) == repr(bare)
+    assert with_tile.as_dict() == bare.as_dict()
+    assert bare.tile is None
 
 
 def test_alternatives_are_the_other_nine_most_probable_first():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Status = Literal["digit", "unsure", "rejected"]
 
@@ -51,6 +55,8 @@ class Digit:
         reason: Why it is unsure or rejected, in a few words; empty for a digit.
         starts_number: Whether a new number begins with it in its line, after a gap. The first of a
             line begins one in any case.
+        tile: uint8[28, 28]; what the classifier was shown, None where it was not asked. Neither
+            compared nor part of ``as_dict``.
     """
 
     value: int
@@ -60,6 +66,7 @@ class Digit:
     status: Status = "digit"
     reason: str = ""
     starts_number: bool = False
+    tile: npt.NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.probabilities) != 10:

@@ -65,7 +65,8 @@ class BarReader:
         windows = np.zeros((len(bars), 56, 56, 3), np.uint8)
         cast = Votes(score, score, np.stack([votes] * 3, axis=1), boxes)
         reading = Reading(lines, page.shape[1], page.shape[0], "bars", "0" * 64)
-        return Examination(page, 0, Sight([], found, windows, cast, votes, score), reading)
+        sight = Sight([], found, windows, cast, votes, score, [None] * len(bars))
+        return Examination(page, 0, sight, reading)
 
 
 def found_bars(gray):

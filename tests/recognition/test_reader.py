@@ -3,6 +3,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from digitlens.model import page_model
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
+from digitlens.recognition import voters
 from digitlens.recognition.crew import Crew
 from digitlens.recognition.expect import Pattern
 from digitlens.recognition.reader import ENOUGH, HOPELESS, LEAST, DigitReader, read
 from digitlens.recognition.voters import tiles_of
 
+HAIR = Path(__file__).parents[1] / "vectors" / "pictures" / "hair.png"
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
         "total": 10000}  # fmt: skip
 
@@ -155,6 +158,41 @@ def test_the_classifier_sees_the_digits_framed_as_tiles(reader, page):
     assert (np.median(tiles, axis=(1, 2)) == 0).all()
     values = reader.classifier.predict_proba(tiles).argmax(axis=1)
     assert np.array_equal(values, found.probabilities[sure].argmax(axis=1))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_tile_of_a_digit_is_the_one_that_the_classifier_saw(reader, page, monkeypatch, plain):
+    def predict(tiles):
+        given.extend(tiles)
+        return named(tiles)
+
+    given, named = [], reader.classifier.predict_proba
+    monkeypatch.setattr(reader.classifier, "predict_proba", predict)
+    monkeypatch.setattr(voters, "_CERTAIN", 2)  # so that it is asked about each
+    digits = reader.read(page if plain else shaded(page)).digits
+    assert len(digits) == 4
+    assert all(any(np.array_equal(digit.tile, one) for one in given) for digit in digits)
+
+
+def test_a_digit_that_the_classifier_was_not_asked_about_has_no_tile(reader, page):
+    assert [digit.tile for digit in reader.read(shaded(page)).digits] == [None] * 4
+
+
+def test_of_a_hairline_the_tile_is_of_the_copy_that_was_read(reader):
+    """Cut from the page itself, it is a 1."""
+    (digit,) = reader.read(HAIR).digits
+    chances = reader.classifier.predict_proba(digit.tile[None])[0]
+    assert digit.value == chances.argmax() == 7
+    assert chances.max() > 0.9
+
+
+def test_tiles_stay_with_their_digits_through_turns_and_patterns(reader, page):
+    for source, pattern in ((np.rot90(shaded(page)), None), (page, "4###")):
+        reading = reader.read(source, expect=pattern)
+        assert reading.text == "4075"
+        for digit in reading.digits:
+            if digit.tile is not None:
+                assert reader.classifier.predict_proba(digit.tile[None]).argmax() == digit.value
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (1, 1), (300, 2000), (28, 28)])

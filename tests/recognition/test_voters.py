@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitlens.recognition.candidates import Candidates
-from digitlens.recognition.voters import cast_votes
+from digitlens.recognition.voters import cast_votes, tiles_shown
 
 
 class Crops:
@@ -25,6 +25,11 @@ class Tiles:
         self.asked += len(tiles)
         return np.eye(10, dtype=np.float32)[[9] * len(tiles)]
 
+    @staticmethod
+    def which(votes):
+        """Which candidates it was asked about."""
+        return (votes.names[:, 2, 9] == 1).tolist()
+
 
 def crop(value, sure, digit):
     """Probabilities of a window: a digit at all, and if so, which one."""
@@ -40,7 +45,9 @@ def cast(*rows, value=3, sure=0.99):
     score = np.full(len(rows), 0.6, np.float32)
     page, tiles = np.zeros((60, 60, 3), np.uint8), Tiles()
     found = Candidates(score, named, boxes, score)
-    return cast_votes(page, found, Crops(*rows), tiles)[1], tiles.asked
+    _, shown, votes = cast_votes(page, found, Crops(*rows), tiles)
+    assert [tile is not None for tile in shown] == tiles.which(votes)
+    return votes, tiles.asked
 
 
 def test_the_crop_network_says_whether_and_which():
@@ -78,3 +85,14 @@ def test_each_candidate_has_its_own_votes():
     votes, asked = cast(crop(3, 0.99, 0.9), crop(4, 0.7, 0.8))
     assert asked == 1
     assert votes.names[:, 2].argmax(axis=1).tolist() == [3, 9]
+
+
+def test_a_tile_that_was_seen_is_shown_and_the_others_are_cut_from_their_boxes():
+    page = np.full((60, 60), 255, np.uint8)
+    page[20:40, 28:32] = 0
+    seen = np.full((28, 28), 7, np.uint8)
+    boxes = np.array([[20, 15, 40, 45]] * 2, np.float32)
+    shown = tiles_shown([seen, None], page, boxes)
+    assert np.array_equal(shown[0], seen)
+    assert shown[1].max() == 255
+    assert tiles_shown([], page, boxes[:0]).shape == (0, 28, 28)

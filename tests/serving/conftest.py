@@ -98,6 +98,7 @@ class FakeReader:
         self.open.set()
         self.busy = threading.Semaphore(0)  # released by each page that comes
         self.pages = []
+        self.tile = None  # that the classifier saw
 
     def examine(self, image, *, expect=None):
         self.pages.append(expect)
@@ -106,7 +107,8 @@ class FakeReader:
         page = load_image(image)
         height, width = page.shape[:2]
         chances = tuple(np.eye(10)[7])
-        digit = Digit(7, self.thresholds["digit"], chances, Box(0, 0, width, height))
+        box = Box(0, 0, width, height)
+        digit = Digit(7, self.thresholds["digit"], chances, box, tile=self.tile)
         reject = Digit(
             1, 0.1, chances, Box(0, 0, 1, 1), "rejected", "hardly a digit, closest to 1 (10 %)"
         )

@@ -134,6 +134,14 @@ def test_the_tile_is_what_stands_in_the_box(client):
     assert pixels[:, :9].max() == pixels[:, 19:].max() == 0
 
 
+def test_the_tile_that_the_classifier_saw_is_given(client, picture, reader):
+    reader.tile = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    answer = client.post("/v1/read", content=picture, headers=RAW, params={"tiles": "true"})
+    digit, reject = answer.json()["readings"][0]["lines"][0]
+    assert base64.b64decode(digit["tile"]) == reader.tile.tobytes()
+    assert base64.b64decode(reject["tile"]) == bytes(784)  # of blank paper
+
+
 def pgm(page):
     height, width = page.shape
     return f"P5 {width} {height} 255\n".encode() + page.tobytes()

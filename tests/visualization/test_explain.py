@@ -12,6 +12,7 @@ from digitlens.recognition.looks import Glance
 from digitlens.recognition.sight import Examination, Sight
 from digitlens.recognition.turns import turned_back
 from digitlens.results import Reading
+from digitlens.visualization import explain
 from digitlens.visualization.explain import write_explanation
 from digitlens.visualization.overlay import draw_reading
 
@@ -34,7 +35,7 @@ def glance(size, region):
     return Glance(look, region)
 
 
-def examined(*, turn=0, count=3, size=(200, 100)):
+def examined(*, turn=0, count=3, size=(200, 100), tiles=None):
     """A page on which a digit is found, a doubtful one, and one that is rejected."""
     width, height = size
     page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
@@ -53,7 +54,7 @@ def examined(*, turn=0, count=3, size=(200, 100)):
         glance((64, 40), (100, 0, 200, 100)),
     ]
     cut = np.zeros((count, 56, 56, 3), np.uint8)
-    sight = Sight(glances, found, cut, votes, both, score)
+    sight = Sight(glances, found, cut, votes, both, score, tiles or [None] * count)
     back = turned_back(lines, turn, page.shape[1], page.shape[0])
     reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
     return Examination(page, turn, sight, reading)
@@ -145,6 +146,17 @@ def test_nothing_found_is_explained_too(tmp_path):
     told = written(tmp_path, examined(count=0))
     assert (told["candidates"], told["text"], told["numbers"]) == ([], "", [])
     assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch):
+    seen = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    shown = []
+    monkeypatch.setattr(
+        explain, "draw_tiles", lambda tiles, *_: shown.append(tiles) or np.zeros((9, 9), np.uint8)
+    )
+    written(tmp_path, examined(tiles=[None, seen, None]))
+    assert np.array_equal(shown[0][1], seen)
+    assert not shown[0][[0, 2]].any()  # blank paper stands in the boxes of the others
 
 
 def test_large_pages_are_copied_smaller(tmp_path):

@@ -141,14 +141,9 @@ def _account(
 
 def tiles_seen(seen: Examination) -> Tile:
     """uint8[N, 28, 28]: each candidate as the classifier is shown it."""
-    from digitlens.recognition.plain import isolated_strokes
-    from digitlens.recognition.voters import tiles_of
+    from digitlens.recognition.voters import tiles_shown
 
-    boxes = seen.sight.candidates.boxes
-    strokes = None if seen.sight.glances else isolated_strokes(seen.turned)
-    if strokes is None:
-        return tiles_of(seen.turned, boxes)
-    return tiles_of(strokes.page, boxes / strokes.scale)
+    return tiles_shown(seen.sight.tiles, seen.turned, seen.sight.candidates.boxes)
 
 
 def _asked(seen: Examination, k: int) -> tuple[bool, bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ def compose(
     confidence: Floats,
     size: tuple[int, int],
     thresholds: dict[str, float],
+    tiles: Sequence[npt.NDArray[np.uint8] | None] = (),
 ) -> Lines:
     """Lines from top to bottom, each from left to right; what is rejected stands in them, marked.
 
@@ -35,12 +37,15 @@ def compose(
         confidence: float32[N]; of each, calibrated.
         size: Width and height of the page.
         thresholds: See ``judge``.
+        tiles: uint8[28, 28] of each or None, as the classifier was shown it; none are known if
+            left out.
     """
+    parts = (found.score, probabilities, confidence, found.boxes, tiles or [None] * len(found))
     digits = [
-        judge(float(score), chances, float(sure), page_box(box, *size), thresholds)
-        for score, chances, sure, box in zip(
-            found.score, probabilities, confidence, found.boxes, strict=True
+        replace(
+            judge(float(score), chances, float(sure), page_box(box, *size), thresholds), tile=tile
         )
+        for score, chances, sure, box, tile in zip(*parts, strict=True)
     ]
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
     if not kept:

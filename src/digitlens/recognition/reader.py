@@ -176,7 +176,8 @@ class DigitReader:
         seen, turn = self._upright(page)
         height, width = page.shape[:2]
         size = (height, width) if turn % 2 else (width, height)
-        lines = compose(seen.candidates, seen.probabilities, seen.confidence, size, self.thresholds)
+        answers = (seen.candidates, seen.probabilities, seen.confidence)
+        lines = compose(*answers, size, self.thresholds, seen.tiles)
         if pattern:
             lines = fitted(lines, pattern, self.thresholds)
         reading = Reading(
@@ -213,13 +214,11 @@ class DigitReader:
         """
         found, glances = look_around(page, self.finder, lowest=lowest)
         found = found[found.score >= LEAST]
-        cut, votes = cast_votes(page, found, self.crops, self.classifier)
+        cut, tiles, votes = cast_votes(page, found, self.crops, self.classifier)
         probabilities = self.confidence.probabilities(votes)
         confidence = self.confidence.values(votes, probabilities)
         kept = without_doubles(found.boxes, probabilities.argmax(axis=1), confidence)
-        return Sight(
-            glances, found[kept], cut[kept], votes[kept], probabilities[kept], confidence[kept]
-        )
+        return Sight(glances, found, cut, votes, probabilities, confidence, tiles)[kept]
 
     def glimpse(self, page: Page) -> Sight | None:
         """What two networks say of the strokes of a plain drawing; None on any other page.
@@ -231,14 +230,14 @@ class DigitReader:
         if strokes is None:
             return None
         boxes = strokes.boxes
-        cut, votes = cast_two_votes(
+        cut, tiles, votes = cast_two_votes(
             strokes.page, boxes / strokes.scale, self.crops, self.classifier
         )
         votes = replace(votes, boxes=boxes)
         probabilities = self.plainly.probabilities(votes)
         found = Candidates(votes.existence, votes.names[:, 0], boxes, boxes[:, 3] - boxes[:, 1])
         confidence = self.plainly.values(votes, probabilities)
-        return Sight([], found, cut, votes, probabilities, confidence)
+        return Sight([], found, cut, votes, probabilities, confidence, tiles)
 
 
 def _another(

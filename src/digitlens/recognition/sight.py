@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class Sight:
         votes: What the page network, the crop network and the classifier make of them.
         probabilities: float32[N, 10]; of all votes.
         confidence: float32[N]; calibrated.
+        tiles: uint8[28, 28] for each candidate, as the classifier was shown it; None where it was
+            not asked.
     """
 
     glances: list[Glance]
@@ -35,6 +38,7 @@ class Sight:
     votes: Votes
     probabilities: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
+    tiles: Sequence[npt.NDArray[np.uint8] | None]
 
     @property
     def lowest(self) -> float:
@@ -46,6 +50,18 @@ class Sight:
     def evidence(self) -> float:
         """How much speaks for digits: the squares of all confidences above one half."""
         return float((self.confidence[self.confidence > 0.5] ** 2).sum())
+
+    def __getitem__(self, chosen: npt.NDArray[np.intp]) -> Sight:
+        """The same looks, with some of the candidates."""
+        return Sight(
+            self.glances,
+            self.candidates[chosen],
+            self.windows[chosen],
+            self.votes[chosen],
+            self.probabilities[chosen],
+            self.confidence[chosen],
+            [self.tiles[k] for k in chosen],
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,12 +20,13 @@ _CERTAIN = 0.95  # probability of a value that two networks agree on: a third is
 _HOPELESS = 0.02  # probability of being a digit: nobody needs to know which
 
 Tiles = npt.NDArray[np.uint8]
+Shown = list[Tiles | None]  # a tile for each candidate, None where the classifier was not asked
 
 
 def cast_votes(
     page: Page, found: Candidates, crops: CropModel, classifier: Classifier
-) -> tuple[Windows, Votes]:
-    """The votes on candidates, and what the crop network saw of each.
+) -> tuple[Windows, Shown, Votes]:
+    """The votes on candidates, and what the crop network and the classifier saw of each.
 
     Framing a tile costs more than both other votes. Where the page and the crop network are certain
     of the same value, or the crop network of seeing no digit, the classifier is not asked, and the
@@ -36,21 +39,25 @@ def cast_votes(
         classifier: Names tiles.
 
     Returns:
-        uint8[N, 56, 56, 3], and the votes.
+        uint8[N, 56, 56, 3], the tile of each that the classifier was asked about, and the votes.
     """
     cut = windows(page, found.boxes)
     seen = crops.predict_proba(cut)
     digit, named = _named(seen)
     tile = named.copy()
     asked = _asked(found.probabilities, named, digit)
-    tile[asked] = classifier.predict_proba(tiles_of(page, found.boxes[asked]))
+    framed = tiles_of(page, found.boxes[asked])
+    tile[asked] = classifier.predict_proba(framed)
+    shown: Shown = [None] * len(found)
+    for place, its in zip(asked.tolist(), framed, strict=True):
+        shown[place] = its
     names = np.stack([found.probabilities, named, tile], axis=1)
-    return cut, Votes(found.score, digit, names, found.boxes)
+    return cut, shown, Votes(found.score, digit, names, found.boxes)
 
 
 def cast_two_votes(
     page: Page, boxes: Floats, crops: CropModel, classifier: Classifier
-) -> tuple[Windows, Votes]:
+) -> tuple[Windows, Shown, Votes]:
     """The votes of crop network and classifier alone, on candidates that no network found.
 
     Args:
@@ -60,12 +67,13 @@ def cast_two_votes(
         classifier: Names tiles.
 
     Returns:
-        uint8[N, 56, 56, 3], and the votes.
+        uint8[N, 56, 56, 3], the tile of each, and the votes.
     """
     cut = windows(page, boxes)
     digit, named = _named(crops.predict_proba(cut))
-    tile = classifier.predict_proba(tiles_of(page, boxes))
-    return cut, Votes(digit, digit, np.stack([named, named, tile], axis=1), boxes)
+    shown = tiles_of(page, boxes)
+    tile = classifier.predict_proba(shown)
+    return cut, list(shown), Votes(digit, digit, np.stack([named, named, tile], axis=1), boxes)
 
 
 def tiles_of(page: Page, boxes: Floats) -> Tiles:
@@ -76,6 +84,20 @@ def tiles_of(page: Page, boxes: Floats) -> Tiles:
         boxes: float32[N, 4].
     """
     return to_tiles([ink_in(page, box) for box in boxes])
+
+
+def tiles_shown(shown: Sequence[Tiles | None], page: Page, boxes: Floats) -> Tiles:
+    """uint8[N, 28, 28]: the tiles that the classifier saw, or would have seen where not asked.
+
+    Args:
+        shown: The tile of each candidate, None where the classifier was not asked.
+        page: uint8[H, W] or uint8[H, W, 3]; what the others are cut from.
+        boxes: float32[N, 4]; on that page.
+    """
+    missing = [k for k, tile in enumerate(shown) if tile is None]
+    cut = iter(tiles_of(page, boxes[missing]))
+    tiles = [next(cut) if tile is None else tile for tile in shown]
+    return np.stack(tiles) if tiles else np.zeros((0, 28, 28), np.uint8)
 
 
 def _named(seen: Floats) -> tuple[Floats, Floats]:

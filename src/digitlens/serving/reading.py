@@ -18,7 +18,7 @@ from digitlens.recognition.expect import Pattern
 from digitlens.recognition.reader import DigitReader
 from digitlens.recognition.sight import Examination
 from digitlens.recognition.turns import turned_on
-from digitlens.recognition.voters import tiles_of
+from digitlens.recognition.voters import tiles_shown
 from digitlens.results import Reading
 from digitlens.serving.answers import ReadAnswer
 from digitlens.serving.bodies import Picture, Wanted, receive
@@ -123,9 +123,10 @@ def _page(
 
 
 def _tiles(seen: Examination) -> list[str]:
-    """The tile of each digit, line by line, in base64."""
+    """The tile that the classifier saw of each digit, line by line, in base64."""
     height, width = seen.page.shape[:2]
     lines = turned_on(seen.reading.lines, seen.turn, width, height)
-    boxes = [digit.box.as_list() for line in lines for digit in line]
-    tiles = tiles_of(seen.turned, np.array(boxes, np.float32).reshape(-1, 4))
+    digits = [digit for line in lines for digit in line]
+    boxes = np.array([digit.box.as_list() for digit in digits], np.float32).reshape(-1, 4)
+    tiles = tiles_shown([digit.tile for digit in digits], seen.turned, boxes)
     return [base64.b64encode(tile.tobytes()).decode() for tile in tiles]

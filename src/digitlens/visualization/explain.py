@@ -89,10 +89,10 @@ def _boxes(turned: Page, examination: Examination) -> Page:
 
 
 def _tiles(turned: Page, examination: Examination) -> Page:
-    from digitlens.recognition.voters import tiles_of  # noqa: PLC0415  (onnxruntime, only if used)
+    from digitlens.recognition.voters import tiles_shown  # noqa: PLC0415  (onnxruntime, only if used)
 
     sight = examination.sight
-    tiles = tiles_of(turned, sight.candidates.boxes)
+    tiles = tiles_shown(sight.tiles, turned, sight.candidates.boxes)
     rows = zip(answers(examination), sight.probabilities, sight.candidates.score, strict=True)
     titles = [
         f"#{k}  {_said(digit, int(chances.argmax()))}, score {score:.2f}"

@@ -41,7 +41,8 @@ export class DigitReader {
    *
    * @param picture {data, width, height}: RGBA as a canvas gives it.
    * @param expect What is known of the number: how many digits, as in "4", or a pattern.
-   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier is shown of it.
+   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown of it,
+   *   or where it was not asked would have been shown.
    * @returns The reading as plain values, see results.js.
    * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
    */
@@ -53,7 +54,7 @@ export class DigitReader {
     const { found, probabilities, confidence } = seen;
     let lines = compose(found, probabilities, confidence, [width, height], this.thresholds);
     if (pattern) lines = fitted(lines, pattern, this.thresholds);
-    if (tiles) lines = lines.map((line) => withTiles(line, seen.page));
+    if (tiles) lines = lines.map((line) => withTiles(line, seen));
     lines = turnedBack(lines, turn, page.width, page.height);
     return asDict(lines, page.width, page.height, this.classifier.card);
   }
@@ -88,6 +89,7 @@ export class DigitReader {
       found: chosen(found),
       probabilities: chosen(probabilities),
       confidence: chosen(confidence),
+      tiles: chosen(votes.map(({ tile }) => tile)),
     };
   }
 
@@ -103,7 +105,8 @@ export class DigitReader {
     const found = votes.map(({ existence, names, box }) => ({
       score: existence, probabilities: names[0], box,
     }));
-    return { page, found, probabilities, confidence };
+    const tiles = votes.map(({ tile }) => tile);
+    return { page, found, probabilities, confidence, tiles };
   }
 }
 
@@ -124,7 +127,9 @@ function evidenceOf({ confidence }) {
   return sum(confidence.filter((share) => share > 0.5).map((share) => share ** 2));
 }
 
-function withTiles(line, page) {
-  const tiles = tilesOf(page, line.map(({ box }) => box));
-  return line.map((digit, i) => ({ ...digit, tile: tiles[i] }));
+function withTiles(line, { page, tiles }) {
+  return line.map((digit) => {
+    const tile = tiles[digit.candidate] ?? tilesOf(page, [digit.box])[0];
+    return { ...digit, tile };
+  });
 }

@@ -1,7 +1,8 @@
 // Asks each network for its vote on candidates: which digit it is, if it is one at all.
 //
-// A vote is {existence, digit, names, box}: that a digit is there, by the page network and by the
-// crop network; which one, by the page network, the crop network and the classifier of tiles.
+// A vote is {existence, digit, names, box, tile}: that a digit is there, by the page network and by
+// the crop network; which one, by the page network, the crop network and the classifier of tiles;
+// and the tile that the classifier was shown, where it was asked.
 
 import { argmax, max } from './arrays.js';
 import { NONE } from './crop_model.js';
@@ -27,8 +28,12 @@ export async function castVotes(page, found, crops, classifier) {
     return { existence: score, digit, names: [probabilities, named, named], box };
   });
   const asked = votes.filter(isAsked);
-  const answers = await classifier.predict(tilesOf(page, asked.map(({ box }) => box)));
-  asked.forEach((vote, i) => (vote.names = [vote.names[0], vote.names[1], answers[i]]));
+  const tiles = tilesOf(page, asked.map(({ box }) => box));
+  const answers = await classifier.predict(tiles);
+  asked.forEach((vote, i) => {
+    vote.names = [vote.names[0], vote.names[1], answers[i]];
+    vote.tile = tiles[i];
+  });
   return votes;
 }
 
@@ -39,10 +44,11 @@ export async function castVotes(page, found, crops, classifier) {
  */
 export async function castTwoVotes(page, boxes, crops, classifier) {
   const seen = await crops.predict(windows(page, boxes));
-  const answers = await classifier.predict(tilesOf(page, boxes));
+  const tiles = tilesOf(page, boxes);
+  const answers = await classifier.predict(tiles);
   return boxes.map((box, i) => {
     const { digit, named } = namedBy(seen[i]);
-    return { existence: digit, digit, names: [named, named, answers[i]], box };
+    return { existence: digit, digit, names: [named, named, answers[i]], box, tile: tiles[i] };
   });
 }
 
