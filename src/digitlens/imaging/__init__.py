@@ -1,0 +1,1 @@
+"""Pictures as arrays: what is cut out of them and how it is framed."""

@@ -1,0 +1,1 @@
+"""Networks as ONNX graphs: what they take, what they give."""

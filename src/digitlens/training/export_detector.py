@@ -1,0 +1,325 @@
+"""From PP-OCRv6's text detector to ours: pixels in, a map of half the size out, int8 weights.
+
+The network is PP-OCRv6_det_small of PaddleOCR (Apache-2.0), 2.45 million parameters, trained by its
+authors; nothing is trained here. Its graph is made simpler without a change in what it computes,
+but for the rounding of weights and a map of 2 x 2 pixels a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper, numpy_helper
+
+from digitlens import files
+from digitlens.errors import ModelError
+from digitlens.model.session import open_session
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+OPSET = 20  # has Gelu; read by onnxruntime 1.17 (2024) and later
+LARGEST = 3_000_000  # bytes of a graph; what ships with a package must stay small
+AGREEMENT = 0.01  # mean difference of a map; int8 weights come to a third of it
+_SMALL = 64  # numbers; tensors with no more stay float32
+
+
+class Graph:
+    """The nodes and constants of an ONNX graph while they are rewritten.
+
+    Attributes:
+        nodes: In the order in which they run.
+        constants: By name.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.constants: dict[str, npt.NDArray[Any]] = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+        }
+        self.nodes: list[onnx.NodeProto] = []
+        for node in model.graph.node:
+            if node.op_type == "Constant":
+                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            else:
+                self.nodes.append(node)
+
+    def of_type(self, *types: str) -> list[onnx.NodeProto]:
+        """The nodes of some types, in order."""
+        return [node for node in self.nodes if node.op_type in types]
+
+    def users(self, name: str) -> list[onnx.NodeProto]:
+        """The nodes that take a tensor."""
+        return [node for node in self.nodes if name in node.input]
+
+    def maker(self, name: str) -> onnx.NodeProto | None:
+        """The node that gives a tensor; none gives constants and inputs."""
+        return next((node for node in self.nodes if name in node.output), None)
+
+    def replace(self, old: list[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
+        """Puts nodes where the last one of others is, and takes those away."""
+        place = self.nodes.index(old[-1])
+        self.nodes[place:place] = new
+        for node in old:
+            self.nodes.remove(node)
+
+    def bypass(self, node: onnx.NodeProto, name: str) -> None:
+        """Removes a node; whoever took what it gives takes another tensor."""
+        for user in self.users(node.output[0]):
+            for place, taken in enumerate(user.input):
+                if taken == node.output[0]:
+                    user.input[place] = name
+        self.nodes.remove(node)
+
+
+def export_detector(source: Path, target: Path) -> int:
+    """Writes our graph of the detector, if it sees what the published one sees.
+
+    Args:
+        source: ``PP-OCRv6_det_small.onnx`` as published.
+        target: Where our graph goes.
+
+    Returns:
+        Bytes of our graph.
+
+    Raises:
+        ModelError: The source is another network, or maps differ, or the graph has more than 3 MB;
+            nothing is written.
+    """
+    published = source.read_bytes()
+    try:
+        model = onnx.load_from_string(published)
+        graph = detector_graph(model, files.sha256(published)).SerializeToString()
+    except (DecodeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        raise ModelError(f"{source} is not PP-OCRv6_det_small: {error}") from error
+    if len(graph) > LARGEST:
+        raise ModelError(
+            f"the graph has {len(graph):,} bytes, expected at most {LARGEST:,}: nothing was written"
+        )
+    check_detector(published, graph, _drawn_page())
+    files.write_bytes(target, graph)
+    return len(graph)
+
+
+def detector_graph(model: onnx.ModelProto, digest: str = "") -> onnx.ModelProto:
+    """Rewrites the published graph.
+
+    Args:
+        model: As published: normalised float32[N, 3, H, W], BGR, to float32[N, 1, H, W].
+        digest: SHA-256 of its file, noted in ours.
+
+    Returns:
+        ``page``: uint8[H, W, 3], RGB, H and W multiples of 32, to ``text``: float32[H/2, W/2].
+    """
+    graph = Graph(model)
+    passes: list[Callable[[Graph], None]] = [
+        drop_identities, fold_biases, pool_means, scale_once, name_gelu, halve_map, take_pixels,
+    ]  # fmt: skip
+    for rewrite in passes:
+        rewrite(graph)
+    return _assembled(graph, digest)
+
+
+def check_detector(published: bytes, graph: bytes, page: Pixels) -> None:
+    """Raises ModelError unless both graphs see the same on a page.
+
+    Args:
+        published: As published.
+        graph: Ours, see ``detector_graph``.
+        page: uint8[H, W, 3]; H and W multiples of 32.
+    """
+    normalised = (page[..., ::-1] / np.float32(127.5) - 1).transpose(2, 0, 1)[None]
+    session = open_session(published, name="the published graph")
+    (full,) = session.run(None, {session.get_inputs()[0].name: normalised})
+    (found,) = open_session(graph, name="the exported graph").run(None, {"page": page})
+    difference = float(np.abs(halved(full[0, 0]) - found).mean())
+    if not difference < AGREEMENT:
+        raise ModelError(
+            f"the exported graph differs from the published one by {difference:.2g} in the mean, "
+            f"expected less than {AGREEMENT:g}: nothing was written"
+        )
+
+
+def halved(text_map: Floats) -> Floats:
+    """The published map as ours is: the mean of four logits a cell.
+
+    Args:
+        text_map: float32[H, W], 0..1.
+    """
+    height, width = text_map.shape
+    likely = np.clip(text_map.astype(np.float64), 1e-7, 1 - 1e-7)
+    logits = np.log(likely) - np.log1p(-likely)
+    cells = logits.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+    return (1 / (1 + np.exp(-cells))).astype(np.float32)
+
+
+def drop_identities(graph: Graph) -> None:
+    """Removes what the converter left of casts."""
+    for node in graph.of_type("Identity"):
+        graph.bypass(node, node.input[0])
+
+
+def fold_biases(graph: Graph) -> None:
+    """Makes the constant that is added after a convolution its bias."""
+    for conv in graph.of_type("Conv", "ConvTranspose"):
+        users = graph.users(conv.output[0])
+        if len(users) != 1 or users[0].op_type != "Add" or users[0].input[1] not in graph.constants:
+            continue
+        bias = users[0].input[1]
+        graph.constants[bias] = graph.constants[bias].reshape(-1)
+        conv.input.append(bias)
+        graph.bypass(users[0], conv.output[0])
+
+
+def pool_means(graph: Graph) -> None:
+    """Makes means over the page average pooling, for which onnxruntime need not reorder."""
+    for node in graph.of_type("ReduceMean"):
+        pool = helper.make_node("GlobalAveragePool", [node.input[0]], [node.output[0]])
+        graph.replace([node], [pool])
+
+
+def scale_once(graph: Graph) -> None:
+    """Makes x + x s, of large x and small s, x (1 + s)."""
+    graph.constants["one"] = np.ones((1, 1, 1, 1), np.float32)
+    for add in graph.of_type("Add"):
+        product = graph.maker(add.input[1])
+        if product is None or product.op_type != "Mul" or product.input[0] != add.input[0]:
+            continue
+        scale = product.input[1]
+        more = helper.make_node("Add", [scale, "one"], [f"{scale}.more"])
+        product.input[1] = more.output[0]
+        graph.nodes.insert(graph.nodes.index(product), more)
+        graph.bypass(add, product.output[0])
+
+
+def name_gelu(graph: Graph) -> None:
+    """Makes x / sqrt(2), Erf, + 1, * x, / 2 one node."""
+    for divide in graph.of_type("Div"):
+        chain = [divide]
+        for kind in ("Erf", "Add", "Mul", "Mul"):
+            (following,) = graph.users(chain[-1].output[0])
+            if following.op_type != kind:
+                raise ValueError(f"expected {kind} after {chain[-1].op_type}")
+            chain.append(following)
+        gelu = helper.make_node("Gelu", [divide.input[0]], [chain[-1].output[0]])
+        graph.replace(chain, [gelu])
+
+
+def halve_map(graph: Graph) -> None:
+    """Makes the two transposed convolutions at the end plain ones, for a map of half the size.
+
+    A transposed convolution whose stride is its kernel is a 1 x 1 convolution to four times the
+    channels. So the four pixels that the second one makes of each cell of the first one have a mean
+    logit that is again a 1 x 1 convolution.
+    """
+    first, second = graph.of_type("ConvTranspose")
+    (relu,) = graph.users(first.output[0])
+    (sigmoid,) = graph.users(second.output[0])
+    weight, bias, last, last_bias = (
+        graph.constants[name] for name in (*first.input[1:], *second.input[1:])
+    )
+    inputs, channels = weight.shape[:2]
+    graph.constants["cells.weight"] = weight.transpose(2, 3, 1, 0).reshape(-1, inputs, 1, 1)
+    graph.constants["cells.bias"] = np.tile(bias, 4)
+    mean = np.kron(np.eye(4, dtype=np.float32), last.mean(axis=(2, 3)).reshape(1, channels))
+    graph.constants["map.weight"] = mean.reshape(4, 4 * channels, 1, 1)
+    graph.constants["map.bias"] = np.repeat(last_bias, 4)
+    graph.constants["map.axes"] = np.array([0, 1])
+    cells = [first.input[0], "cells.weight", "cells.bias"]
+    end = [
+        helper.make_node("Conv", cells, ["cells"]),
+        helper.make_node("Relu", ["cells"], ["cells.relu"]),
+        helper.make_node("Conv", ["cells.relu", "map.weight", "map.bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["quarters"]),
+        helper.make_node("DepthToSpace", ["quarters"], ["map"], blocksize=2),
+        helper.make_node("Squeeze", ["map", "map.axes"], ["text"]),
+    ]
+    graph.replace([first, relu, second, sigmoid], end)
+
+
+def take_pixels(graph: Graph) -> None:
+    """Puts the normalisation into the graph, as far as it goes into the first convolution.
+
+    Its zero padding stands for middle gray, so that subtracting stays a node of its own.
+    """
+    first = graph.nodes[0]
+    weight = graph.constants[first.input[1]]
+    graph.constants[first.input[1]] = weight[:, ::-1] / np.float32(127.5)  # BGR to RGB
+    graph.constants["gray"] = np.array(127.5, np.float32)
+    graph.constants["batch.axes"] = np.array([0])
+    first.input[0] = "centred"
+    graph.nodes[:0] = [
+        helper.make_node("Transpose", ["page"], ["channels"], perm=[2, 0, 1]),
+        helper.make_node("Unsqueeze", ["channels", "batch.axes"], ["batch"]),
+        helper.make_node("Cast", ["batch"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "gray"], ["centred"]),
+    ]
+
+
+def _assembled(graph: Graph, digest: str) -> onnx.ModelProto:
+    """The model, with small weights that onnxruntime brings back when it opens the graph.
+
+    Of 2.45 million weights, 2.37 million are those of 1 x 1 convolutions, which bear int8. Rounding
+    the few others to it too would more than double the difference of the map.
+    """
+    taken = {name for node in graph.nodes for name in node.input}
+    tensors: list[onnx.TensorProto] = []
+    opening: list[onnx.NodeProto] = []
+    for name, values in graph.constants.items():
+        if name not in taken:
+            continue
+        if values.ndim != 4 or values.size <= _SMALL:
+            tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        elif values.shape[2:] == (1, 1):
+            opening += _scaled(name)
+            tensors += _rounded(name, values)
+        else:
+            opening.append(_cast(f"{name}.half", name))
+            tensors.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+    page = helper.make_tensor_value_info("page", TensorProto.UINT8, ["H", "W", 3])
+    text = helper.make_tensor_value_info("text", TensorProto.FLOAT, ["h", "w"])
+    body = helper.make_graph([*opening, *graph.nodes], "line_detector", [page], [text], tensors)
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(body, opset_imports=opset, ir_version=9)
+    notes = {"source": "PP-OCRv6_det_small, PaddleOCR", "license": "Apache-2.0", "sha256": digest}
+    helper.set_model_props(model, {key: value for key, value in notes.items() if value})
+    onnx.checker.check_model(model)
+    return model
+
+
+def _rounded(name: str, values: Floats) -> list[onnx.TensorProto]:
+    """int8 weights and the scale of each output channel."""
+    scale = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / np.float32(127)
+    scale = np.maximum(scale, np.float32(1e-12))
+    whole = np.rint(values / scale).astype(np.int8)
+    return [
+        numpy_helper.from_array(whole, f"{name}.int8"),
+        numpy_helper.from_array(scale, f"{name}.scale"),
+    ]
+
+
+def _scaled(name: str) -> list[onnx.NodeProto]:
+    return [
+        _cast(f"{name}.int8", f"{name}.whole"),
+        helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]),
+    ]
+
+
+def _cast(stored: str, name: str) -> onnx.NodeProto:
+    return helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT)
+
+
+def _drawn_page() -> Pixels:
+    """A page with bars as dense as text, at which the graphs are compared: uint8[256, 320, 3]."""
+    rng = np.random.default_rng(0)
+    page = rng.integers(200, 256, (256, 320, 3), dtype=np.uint8)
+    for top in range(24, 220, 40):
+        for left in range(20, 280, 12):
+            height, width = rng.integers(6, 20), rng.integers(2, 9)
+            page[top : top + height, left : left + width] = rng.integers(0, 90, 3)
+    return page
