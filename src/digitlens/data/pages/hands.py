@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, cast
 
 import cv2
@@ -20,6 +21,7 @@ DIGITS = "0123456789"
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
 CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
+MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn when they are asked for  # noqa: RUF001
 GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
 CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
 CHARACTERS: dict[Script, str] = {
@@ -75,7 +77,9 @@ class FontHand:
             fonts: One font of size ``EM`` for each script, among them latin.
             digits_only: For fonts whose letters look like digits.
         """
+        self.fonts = dict(fonts)
         unit = _digit_height(fonts["latin"])
+        self._more = "" if digits_only else MORE
         self.glyphs: dict[str, Glyph] = {}
         for script, font in fonts.items():
             empty = _drawn(font, "\uffff")
@@ -88,7 +92,24 @@ class FontHand:
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
         """The ink of a character, always the same."""
         del rng
+        if char in self._more and char not in self.glyphs:
+            self._draw_more()
         return self.glyphs.get(char)
+
+    @cached_property
+    def capitals_only(self) -> bool:
+        """Whether small letters have the forms of capitals: three of five or more."""
+        pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
+        return sum(bool(a and b and _alike(a.ink, b.ink)) for a, b in pairs) >= 3
+
+    def _draw_more(self) -> None:
+        font = self.fonts["latin"]
+        unit, empty = _digit_height(font), _drawn(font, "\uffff")
+        for char in self._more:
+            glyph = _font_glyph(font, char, unit, empty)
+            if glyph:
+                self.glyphs[char] = glyph
+        self._more = ""
 
 
 class WriterHand:
@@ -140,6 +161,13 @@ class PenHand:
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:
     width = height * ink.shape[1] / ink.shape[0]
     return Glyph(char, ink, height, 0.0, width + 0.12)
+
+
+def _alike(ink: Ink, other: Ink) -> bool:
+    """Whether two characters look the same but for their size."""
+    size = other.shape[1], other.shape[0]
+    resized = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.float32)
+    return float(np.abs(resized - other).mean()) < 30
 
 
 def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: bytes) -> Glyph | None:

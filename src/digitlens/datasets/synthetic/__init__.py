@@ -1,0 +1,1 @@
+"""Lines and pages of text, drawn from a seed."""

@@ -1,0 +1,426 @@
+"""Displays: digits of seven segments, text of fourteen, and dots of a matrix, lit or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
+from digitlens.data.pages.camera import light
+from digitlens.data.pages.inks import draw_colours
+from digitlens.data.pages.papers import draw_paper
+from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
+from digitlens.datasets.synthetic.views import Extent, View
+
+_FINE = 6  # fractional bits of cv2's coordinates
+
+
+class Shape(NamedTuple):
+    """Outlines in digit heights, baseline at 0, and whether they are lit."""
+
+    outline: Points  # float64[n, 2]
+    lit: bool
+
+
+class Panel(NamedTuple):
+    """What a display shows.
+
+    Attributes:
+        shapes: All segments or dots.
+        extent: Of the digits, those that are off included.
+        text: What can be read.
+    """
+
+    shapes: tuple[Shape, ...]
+    extent: Extent
+    text: str
+
+
+class Segments(NamedTuple):
+    """How segments are made.
+
+    Attributes:
+        width: Of a digit, in its heights, from outer edge to outer edge.
+        thick: Of a segment, likewise.
+        gap: Between segments.
+        ends: ``pointed``, ``mitred``, ``round`` or ``square``.
+        slant: Shift to the right per height.
+        pitch: From one digit to the next, in digit heights.
+        tails: Whether 6 and 9 have one, 7 a hook: as on the other kind of display.
+    """
+
+    width: float
+    thick: float
+    gap: float
+    ends: str
+    slant: float
+    pitch: float
+    tails: tuple[bool, bool, bool]
+
+
+def draw_segments(rng: np.random.Generator) -> Segments:
+    """Chooses how the segments of a display are made."""
+    width = float(rng.uniform(0.45, 0.66))
+    thick = float(rng.uniform(0.075, 0.2))
+    return Segments(
+        width=width,
+        thick=min(thick, 0.36 * width),
+        gap=float(rng.choice([0.0, 0.01, 0.02, 0.035])) * float(rng.uniform(0.7, 1.3)),
+        ends=str(rng.choice(["pointed", "mitred", "round", "square"], p=[0.4, 0.38, 0.12, 0.1])),
+        slant=0.0 if rng.random() < 0.4 else float(rng.uniform(0.03, 0.21)),
+        pitch=width + float(rng.choice([0.12, 0.2, 0.3, 0.45])) * float(rng.uniform(0.8, 1.2)),
+        tails=(rng.random() < 0.85, rng.random() < 0.85, rng.random() < 0.15),
+    )
+
+
+def seven_segments(text: str, how: Segments, rng: np.random.Generator) -> Panel:
+    """Lays out a text on a display of seven segments; points and colons stand between digits."""
+    shapes, x = list[Shape](), 0.0
+    tight = rng.random() < 0.5
+    dot = how.thick * float(rng.uniform(0.9, 1.3))
+    round_dots = rng.random() < 0.6
+    for index, char in enumerate(text):
+        if char in ".,:":
+            room = how.pitch - how.width
+            centre = x - room / 2 if tight and index else x + dot * 0.8
+            for y in (-dot / 2,) if char != ":" else (-0.3, -0.7):
+                shapes.append(Shape(_dot(centre, y, dot, round_dots), lit=True))
+            x += 0.0 if tight and index and char != ":" else dot * 1.2 + 0.1
+            continue
+        lit = _lit(char, how.tails)
+        for name, outline in _outlines(how).items():
+            shapes.append(Shape(outline + (x, 0.0), name in lit))
+        x += how.pitch
+    slanted = tuple(Shape(_slanted(shape.outline, how.slant), shape.lit) for shape in shapes)
+    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+
+
+def fourteen_segments(text: str, how: Segments) -> Panel:
+    """Lays out letters and digits on a display of fourteen segments."""
+    shapes, x = list[Shape](), 0.0
+    outlines = _fourteen(how)
+    for char in text:
+        lit = FOURTEEN.get(char, "")
+        for name, outline in outlines.items():
+            shapes.append(Shape(outline + (x, 0.0), name in lit))
+        if char in ".,":
+            shapes.append(Shape(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True))
+        x += how.pitch
+    slanted = tuple(Shape(_slanted(shape.outline, how.slant), shape.lit) for shape in shapes)
+    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+
+
+def dot_matrix(text: str, rng: np.random.Generator) -> Panel:
+    """Lays out a text of dots, five by seven a character."""
+    shapes, x = list[Shape](), 0.0
+    step = 1 / 7
+    wide = step * float(rng.uniform(0.8, 1.1))
+    size = step * float(rng.uniform(0.55, 1.05))
+    round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
+    slashed = rng.random() < 0.3
+    slant = 0.0 if rng.random() < 0.8 else float(rng.uniform(0.05, 0.2))
+    for char in text:
+        columns = DOTS["0/" if char == "0" and slashed else char] if char in DOTS else DOTS[" "]
+        narrow = char in ".,:'" and rng.random() < 0.7
+        for column, bits in enumerate(columns):
+            for row in range(7):
+                lit = bool(bits >> row & 1)
+                if lit or all_seen:
+                    centre = x + (column + 0.5) * wide, (row + 0.5) * step - 1
+                    shapes.append(Shape(_dot(*centre, size, round_dots), lit))
+        x += wide * (4 if narrow else 6)
+    slanted = tuple(Shape(_slanted(shape.outline, slant), shape.lit) for shape in shapes)
+    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+
+
+def show(panel: Panel, view: View, rng: np.random.Generator, *, printed: bool = False) -> Plane:
+    """Draws a display as it is photographed; float32[h, w, 3].
+
+    Args:
+        panel: What it shows.
+        view: How it is seen.
+        rng: Decides colours, glow, shadow and reflections.
+        printed: In ink, as the dots of a date on a package.
+    """
+    lit, unlit = cover(panel.shapes, view)
+    kind = rng.random()
+    if printed or kind < 0.12:
+        plane = _flat(lit, view, rng)
+    elif kind < 0.5:
+        plane = _crystal(lit, unlit, view, rng)
+    else:
+        plane = _diodes(lit, unlit, view, rng)
+    if rng.random() < 0.12:
+        plane = _bezel(plane, panel.extent, view, rng)
+    if rng.random() < 0.14:
+        plane = _reflection(plane, rng)
+    return light(plane, rng)
+
+
+def cover(shapes: Sequence[Shape], view: View) -> tuple[Ink, Ink]:
+    """How much of each pixel is covered by lit shapes and by unlit ones; uint8[h, w] each."""
+    factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
+    fine = view.finer(factor)
+    planes = [np.zeros((fine.height, fine.width), np.uint8) for _ in range(2)]
+    for lit, plane in zip((True, False), planes, strict=True):
+        outlines = [_projected(shape.outline, fine) for shape in shapes if shape.lit is lit]
+        for outline in outlines:
+            cv2.fillPoly(plane, [outline], 255, cv2.LINE_AA, _FINE)
+    if factor == 1:
+        return planes[0], planes[1]
+    size = view.width, view.height
+    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
+    return np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8)
+
+
+def _projected(outline: Points, view: View) -> Points:
+    x, y, w = view.matrix @ np.column_stack([outline, np.ones(len(outline))]).T
+    pixels = np.stack([x / w, y / w], axis=1) - 0.5
+    return np.rint(np.clip(pixels, -999, 9999) * (1 << _FINE)).astype(np.int32)
+
+
+def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
+    lit = SEVEN.get(char, "")
+    if char == "6" and not tails[0]:
+        return lit.replace("a", "")
+    if char == "9" and not tails[1]:
+        return lit.replace("d", "")
+    return lit + "f" if char == "7" and tails[2] else lit
+
+
+def _lit_extent(shapes: Sequence[Shape]) -> Extent:
+    lit = [shape.outline for shape in shapes if shape.lit]
+    if not lit:
+        return 0.0, -1.0, 0.6, 0.0
+    points = np.concatenate(lit)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return float(low[0]), min(-1.0, float(low[1])), float(high[0]), max(0.0, float(high[1]))
+
+
+def _outlines(how: Segments) -> dict[str, Points]:
+    """The seven segments of a digit whose left bottom corner is the origin."""
+    t, w = how.thick, how.width
+    left, right, top, middle, bottom = t / 2, w - t / 2, -1 + t / 2, -0.5, -t / 2
+    ends = {
+        "a": ((left, top), (right, top)),
+        "b": ((right, top), (right, middle)),
+        "c": ((right, middle), (right, bottom)),
+        "d": ((left, bottom), (right, bottom)),
+        "e": ((left, middle), (left, bottom)),
+        "f": ((left, top), (left, middle)),
+        "g": ((left, middle), (right, middle)),
+    }
+    return {
+        name: _bar(np.array(p), np.array(q), how, _inside(name, how.ends))
+        for name, (p, q) in ends.items()
+    }
+
+
+def _inside(name: str, ends: str) -> Points | None:
+    """The direction to the inside of the digit, for segments whose outer edge is longer."""
+    if ends != "mitred" or name == "g":
+        return None
+    x, y = {"a": (0, 1), "d": (0, -1), "b": (-1, 0), "c": (-1, 0), "e": (1, 0), "f": (1, 0)}[name]
+    return np.array([x, y], np.float64)
+
+
+def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
+    """The outline of a segment between two corners of the digit's skeleton."""
+    along = (q - p) / np.hypot(*(q - p))
+    across = np.array([-along[1], along[0]])
+    half, gap = how.thick / 2, how.gap
+    if inside is not None:  # a trapezium: long outside, short inside
+        out = -inside
+        upright = abs(along[1]) > 0.5
+        first = half - gap if not upright or _outer(p) else -gap
+        last = half - gap if not upright or _outer(q) else -gap
+        a, b = p + out * half - along * first, q + out * half + along * last
+        return np.array(
+            [a, b, q - out * half - along * (half + gap), p - out * half + along * (half + gap)]
+        )
+    if how.ends == "round":
+        start, end = p + along * (half + gap), q - along * (half + gap)
+        turn = np.linspace(-np.pi / 2, np.pi / 2, 7)
+        cap = np.outer(np.cos(turn), along) + np.outer(np.sin(turn), across)
+        return np.concatenate([end + cap * half, start - cap * half])
+    if how.ends == "square":
+        start, end = p + along * (half + gap), q - along * (half + gap)
+        return np.array(
+            [start + across * half, end + across * half, end - across * half, start - across * half]
+        )
+    a, b = p + along * gap, q - along * gap
+    s, e = a + along * half, b - along * half
+    return np.array(
+        [a, s + across * half, e + across * half, b, e - across * half, s - across * half]
+    )
+
+
+def _outer(corner: Points) -> bool:
+    """Whether it is a corner of the digit, not the middle of a side."""
+    return abs(float(corner[1]) + 0.5) > 0.2
+
+
+def _fourteen(how: Segments) -> dict[str, Points]:
+    seven = _outlines(how)
+    t, w = how.thick, how.width
+    left, right, centre = t / 2, w - t / 2, w / 2
+    top, middle, bottom = -1 + t / 2, -0.5, -t / 2
+    thin = how._replace(thick=t * 0.8, ends="square" if how.ends == "mitred" else how.ends)
+    inner = 0.62
+    ends = {
+        "G": ((left, middle), (centre, middle)),
+        "g": ((centre, middle), (right, middle)),
+        "i": ((centre, top + t / 2), (centre, middle)),
+        "l": ((centre, middle), (centre, bottom - t / 2)),
+        "h": (_toward((left, top), (centre, middle), inner), (centre, middle)),
+        "j": (_toward((right, top), (centre, middle), inner), (centre, middle)),
+        "k": ((centre, middle), _toward((left, bottom), (centre, middle), inner)),
+        "m": ((centre, middle), _toward((right, bottom), (centre, middle), inner)),
+    }
+    bars = {name: _bar(np.array(p), np.array(q), thin, None) for name, (p, q) in ends.items()}
+    return {**{name: seven[name] for name in "abcdef"}, **bars}
+
+
+def _toward(
+    start: tuple[float, float], end: tuple[float, float], share: float
+) -> tuple[float, float]:
+    """The point that leaves so large a share of the way to the end."""
+    return end[0] + (start[0] - end[0]) * (share + 0.2), end[1] + (start[1] - end[1]) * (
+        share + 0.2
+    )
+
+
+def _dot(x: float, y: float, size: float, round_dot: bool) -> Points:
+    if not round_dot:
+        half = size / 2
+        return np.array(
+            [[x - half, y - half], [x + half, y - half], [x + half, y + half], [x - half, y + half]]
+        )
+    turn = np.linspace(0, 2 * np.pi, 9)[:-1]
+    return np.stack([x + size / 2 * np.cos(turn), y + size / 2 * np.sin(turn)], axis=1)
+
+
+def _slanted(outline: Points, slant: float) -> Points:
+    return outline - np.column_stack([slant * outline[:, 1], np.zeros(len(outline))])
+
+
+def _mixed(below: Plane, colour: Colour, share: Plane) -> Plane:
+    return np.asarray(below + share[:, :, None] * (colour - below), np.float32)
+
+
+def _flat(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
+    """Drawn in one colour on another, as in print or on a screen."""
+    paper, ink = draw_colours(rng)
+    plane = draw_paper(view.width, view.height, paper, rng) if rng.random() < 0.6 else paper
+    below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
+    return _mixed(below, ink, lit.astype(np.float32) / 255)
+
+
+def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
+    """Dark on a gray or green ground with a shadow, or bright on blue or black."""
+    kind = rng.random()
+    base = float(rng.uniform(95, 225))
+    tint = np.array([0.0, 0.0, 0.0])
+    if kind < 0.45:
+        tint = np.array([rng.uniform(-25, 0), rng.uniform(0, 12), rng.uniform(-45, -5)])
+    elif kind < 0.6:
+        tint = np.array([rng.uniform(-90, -20), rng.uniform(-20, 20), rng.uniform(0, 40)])
+    ground = np.clip(base + tint + rng.normal(0, 5, 3), 0, 255).astype(np.float32)
+    dark = (ground * float(rng.uniform(0.08, 0.55)) + rng.normal(0, 5, 3)).astype(np.float32)
+    if kind > 0.82:  # negative: bright digits
+        ground, dark = (ground * float(rng.uniform(0.05, 0.3))).astype(np.float32), ground
+        if rng.random() < 0.5:
+            ground = ground + np.array([0, 10, 90], np.float32) * float(rng.uniform(0.3, 1.2))
+    plane = draw_paper(view.width, view.height, ground, rng) if rng.random() < 0.3 else ground
+    below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
+    if rng.random() < 0.45:
+        below = _mixed(
+            below, dark, unlit.astype(np.float32) * (float(rng.uniform(0.02, 0.13)) / 255)
+        )
+    if rng.random() < 0.45:
+        below = _mixed(below, dark, _shadow(lit, view, rng))
+    strength = float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0
+    return _mixed(below, dark, lit.astype(np.float32) * (strength / 255))
+
+
+def _shadow(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
+    x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
+    moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
+    soft = cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit))
+    return np.asarray(soft, np.float32) * (float(rng.uniform(0.08, 0.35)) / 255)
+
+
+_LIGHTS: tuple[tuple[float, float, float], ...] = (
+    (255, 30, 20),
+    (255, 40, 30),
+    (40, 255, 60),
+    (60, 130, 255),
+    (255, 160, 30),
+    (240, 245, 255),
+    (60, 255, 220),
+    (255, 240, 90),
+)
+
+
+def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
+    """Bright on dark with a glow; overexposed in some, so that the light turns white."""
+    colour = np.array(_LIGHTS[int(rng.integers(len(_LIGHTS)))]) * rng.uniform(0.8, 1.0, 3)
+    ground = float(rng.uniform(0, 55)) + rng.normal(0, 5, 3)
+    if rng.random() < 0.3:
+        ground = ground + colour * float(rng.uniform(0.03, 0.2))
+    below = np.broadcast_to(np.clip(ground, 0, 255), (view.height, view.width, 3)).astype(
+        np.float32
+    )
+    if rng.random() < 0.5:
+        gray = np.asarray(ground + rng.uniform(8, 60), np.float32)
+        below = _mixed(
+            below, gray, unlit.astype(np.float32) * (float(rng.uniform(0.15, 0.7)) / 255)
+        )
+    shone = lit.astype(np.float32) / 255
+    gain = float(rng.uniform(0.55, 1.0)) if rng.random() < 0.7 else float(rng.uniform(1.0, 2.2))
+    bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
+    plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), shone)
+    if rng.random() < 0.6:
+        wide = float(rng.uniform(0.04, 0.3)) * view.digit
+        glow = np.asarray(cv2.GaussianBlur(shone, (0, 0), max(0.4, wide)), np.float32)
+        part = float(rng.uniform(0.1, 0.65))
+        plane = np.asarray(
+            plane + (glow * part)[:, :, None] * colour.astype(np.float32), np.float32
+        )
+    return plane
+
+
+def _bezel(plane: Plane, extent: Extent, view: View, rng: np.random.Generator) -> Plane:
+    """A frame around the display that shows at the edges of the crop."""
+    pads = rng.uniform(0.08, 0.5, 4)
+    x0, y0, x1, y1 = extent
+    corners = np.array(
+        [
+            [x0 - pads[0], y0 - pads[1]],
+            [x1 + pads[2], y0 - pads[1]],
+            [x1 + pads[2], y1 + pads[3]],
+            [x0 - pads[0], y1 + pads[3]],
+        ]
+    )
+    mask = np.zeros((view.height, view.width), np.uint8)
+    cv2.fillPoly(mask, [_projected(corners, view)], 255, cv2.LINE_AA, _FINE)
+    frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
+    return _mixed(plane, frame.astype(np.float32), 1 - mask.astype(np.float32) / 255)
+
+
+def _reflection(plane: Plane, rng: np.random.Generator) -> Plane:
+    """A bright band or spot on the glass."""
+    height, width = plane.shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    x, lean = float(rng.uniform(-0.1, 1.0)) * width, float(rng.normal(0, 1.0)) * height
+    wide = float(rng.uniform(0.1, 1.2)) * height
+    points = np.array([[x, 0], [x + wide, 0], [x + wide + lean, height], [x + lean, height]])
+    cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0, cv2.LINE_AA)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 6))), np.float32)
+    return np.asarray(plane + (soft * float(rng.uniform(8, 60)))[:, :, None], np.float32)
+
+
+Layout = Callable[[str, np.random.Generator], Panel]

@@ -1,0 +1,219 @@
+"""Draws labelled lines of text from a seed, to train the line recogniser with."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from digitlens.data.mnist import Split
+from digitlens.data.pages.arrays import Pixels, Plane
+from digitlens.data.pages.writers import Fonts
+from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic import displays, texts
+from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
+from digitlens.datasets.synthetic.nothing import draw_nothing
+from digitlens.datasets.synthetic.screens import draw_screen_text
+from digitlens.datasets.synthetic.views import Framing, choose_view, finish, photograph
+from digitlens.datasets.synthetic.written import (
+    Looks,
+    Scribe,
+    Written,
+    lay_out,
+    put_on_paper,
+)
+
+Rng = np.random.Generator
+
+
+class Line(NamedTuple):
+    """A labelled line crop.
+
+    Attributes:
+        pixels: uint8[48, W, 3], RGB; W is a multiple of 8 from 32 to 512.
+        text: What a careful reader reads on it; empty where there is no text.
+        kind: A name in ``KINDS``.
+    """
+
+    pixels: Pixels
+    text: str
+    kind: str
+
+
+class _Drawing(NamedTuple):
+    """A line before the camera: float32[h, w, 3], its label, a digit's height in pixels."""
+
+    plane: Plane
+    text: str
+    digit: float
+
+
+class LineMaker:
+    """Draws lines; the same seed, number and kind give the same line."""
+
+    def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
+        """Takes what there is to write with.
+
+        Args:
+            tiles: MNIST digits, each of the ten among them; never the test set.
+            fonts: To write with as well, see ``load_fonts``.
+            seed: Decides all lines.
+        """
+        self.seed = seed
+        self._scribe = Scribe(tiles, fonts)
+
+    def line(self, number: int, *, kind: str | None = None) -> Line:
+        """Draws one line.
+
+        Args:
+            number: Which one.
+            kind: A name in ``KINDS``; None draws one.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind}")
+        asked = zlib.crc32((kind or "").encode())
+        rng = np.random.default_rng([self.seed, number, asked])
+        chosen = kind or _drawn_kind(rng)
+        drawing = _DRAWN_BY[chosen](self._scribe, rng)
+        pixels = finish(photograph(drawing.plane, drawing.digit, rng), rng)
+        return Line(pixels, drawing.text, chosen)
+
+
+def _drawn_kind(rng: Rng) -> str:
+    shares = np.cumsum(list(KINDS.values()))
+    return list(KINDS)[int(np.searchsorted(shares, rng.random() * shares[-1], "right"))]
+
+
+def _on_paper(written: Written, rng: Rng, framing: Framing, looks: Looks) -> _Drawing:
+    view = choose_view(written.extent, rng, framing)
+    plane, text = put_on_paper(written, view, rng, looks)
+    return _Drawing(plane, text, view.digit)
+
+
+_SINGLE = Framing(tilt=0.3, tight=0.62, side=0.22, smallest=7.0)
+_HAND = Framing(tilt=0.45, small=0.22, smallest=8.0)
+_PRINTED = Framing(tilt=0.3, small=0.45, smallest=7.0)
+
+
+def _hand_digit(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.digit(rng), scribe.by_hand(rng), rng)
+    return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08))
+
+
+def _hand_number(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.hand_number(rng), scribe.by_hand(rng), rng)
+    return _on_paper(written, rng, _HAND, Looks())
+
+
+def _amount(scribe: Scribe, rng: Rng) -> _Drawing:
+    style = scribe.by_hand(rng)
+    if rng.random() < 0.4:
+        style = _tight(style, rng)
+    written = lay_out(texts.amount(rng), style, rng)
+    return _on_paper(written, rng, _HAND, Looks(checks=True, rules=0.3, boxed=0.12))
+
+
+def _hand_words(scribe: Scribe, rng: Rng) -> _Drawing:
+    style = scribe.by_hand(rng, letters=True)
+    return _on_paper(lay_out(texts.hand_words(rng), style, rng), rng, _HAND, Looks())
+
+
+def _print_digit(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.digit(rng), scribe.printed(rng), rng)
+    return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08, boxed=0.12))
+
+
+def _print_number(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.print_number(rng), scribe.printed(rng), rng)
+    return _on_paper(written, rng, _PRINTED, Looks())
+
+
+def _print_words(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.print_words(rng), scribe.printed(rng), rng)
+    return _on_paper(written, rng, _PRINTED, Looks())
+
+
+def _only_words(scribe: Scribe, rng: Rng) -> _Drawing:
+    by_hand = rng.random() < 0.35
+    style = scribe.by_hand(rng, letters=True) if by_hand else scribe.printed(rng)
+    written = lay_out(texts.only_words(rng), style, rng)
+    return _on_paper(written, rng, _HAND if by_hand else _PRINTED, Looks())
+
+
+def _screen(scribe: Scribe, rng: Rng) -> _Drawing:
+    text = texts.print_number(rng) if rng.random() < 0.6 else texts.print_words(rng)
+    return _Drawing(*draw_screen_text(text, scribe.print_hand(rng), rng))
+
+
+def _seven_segments(scribe: Scribe, rng: Rng) -> _Drawing:
+    del scribe
+    panel = displays.seven_segments(texts.display(rng), displays.draw_segments(rng), rng)
+    return _shown(panel, rng)
+
+
+def _fourteen_segments(scribe: Scribe, rng: Rng) -> _Drawing:
+    del scribe
+    text = texts.digits(rng, 4) if rng.random() < 0.4 else texts.serial(rng).upper()
+    text = _only(text if rng.random() < 0.7 else texts.word(rng).upper(), FOURTEEN)
+    return _shown(displays.fourteen_segments(text[:10], displays.draw_segments(rng)), rng)
+
+
+def _dot_matrix(scribe: Scribe, rng: Rng) -> _Drawing:
+    del scribe
+    kind = rng.random()
+    if kind < 0.35:
+        return _shown(displays.dot_matrix(_only(texts.expiry(rng), DOTS), rng), rng, printed=True)
+    text = texts.display(rng) if kind < 0.7 else texts.print_number(rng)
+    text = _only(text if kind < 0.9 else texts.labelled(rng).upper(), DOTS)
+    return _shown(displays.dot_matrix(text[:20], rng), rng)
+
+
+def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> _Drawing:
+    view = choose_view(panel.extent, rng, _DISPLAY)
+    return _Drawing(displays.show(panel, view, rng, printed=printed), panel.text, view.digit)
+
+
+_DISPLAY = Framing(tilt=0.4, small=0.25, smallest=9.0)
+
+
+def _nothing(scribe: Scribe, rng: Rng) -> _Drawing:
+    del scribe
+    plane, digit = draw_nothing(rng)
+    return _Drawing(plane, "", digit)
+
+
+def _tight(style: Style, rng: Rng) -> Style:
+    return replace(style, gap=float(rng.uniform(-0.22, 0.0)))
+
+
+def _only(text: str, known: Mapping[str, object]) -> str:
+    kept = "".join(char for char in text if char == " " or char in known).strip()
+    return kept or "8"
+
+
+_Draw = Callable[[Scribe, Rng], _Drawing]
+
+# Share of all lines and how each kind is drawn.
+_KINDS: dict[str, tuple[float, _Draw]] = {
+    "hand digit": (0.15, _hand_digit),
+    "hand number": (0.12, _hand_number),
+    "amount": (0.09, _amount),
+    "hand words": (0.04, _hand_words),
+    "print digit": (0.05, _print_digit),
+    "print number": (0.13, _print_number),
+    "print words": (0.07, _print_words),
+    "words": (0.04, _only_words),
+    "screen": (0.07, _screen),
+    "seven segments": (0.07, _seven_segments),
+    "fourteen segments": (0.01, _fourteen_segments),
+    "dot matrix": (0.03, _dot_matrix),
+    "nothing": (0.08, _nothing),
+}
+KINDS = {name: share for name, (share, _) in _KINDS.items()}
+_DRAWN_BY = {name: draw for name, (_, draw) in _KINDS.items()}

@@ -1,0 +1,524 @@
+"""Grammars of what is written on a line: numbers of every usual form, words, and both together.
+
+Two control characters shape the writing and are no part of the label: ``GAP`` stands for a wide
+space, as between the columns of a table, and ``RAISE`` starts and ends what stands small and high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+Rng = np.random.Generator
+Grammar = Callable[[Rng], str]
+
+GAP = "\t"
+RAISE = "\v"
+
+UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LOWER = UPPER.lower()
+_CURRENCIES = "$€£¥"
+_CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
+_UNITS = (
+    "kg g mg t m cm mm km l ml cl dl h min s ms V W kW kWh A mA Hz MHz GB MB px pt rpm bar Pa hPa "
+    "m3 mi ft in lb oz dB ppm pH x Stk pcs"
+).split()
+_MONTHS = (
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July August "
+    "September October November December Januar Februar März Mai Juni Juli Oktober Dezember janvier "
+    "mars avril juin août octobre"
+).split()
+_WORDS = (
+    "the of and to in is for on that with as by at from total sum amount price tax net gross due "
+    "paid change cash card credit debit balance account invoice receipt order item items quantity "
+    "page chapter section figure table room floor suite box gate platform track bus line seat row "
+    "class level zone area street road avenue north south east west open closed exit push pull "
+    "stop start date time day week month year hour minute monday friday sunday phone fax mobile "
+    "code number serial model version size weight height width length speed limit max min average "
+    "mean test result score points goals team home guest bread milk cheese coffee tea water apple "
+    "banana orange juice sugar salt butter eggs rice fish meat wine beer pizza salad soup cake "
+    "sale off free new best before use keep hello world name first last customer client thank you "
+    "please visit again store shop market bank check pay transfer reference subject copy original "
+    "Summe Betrag Rechnung Datum Seite Nummer Menge Preis Steuer Kunde Zimmer Etage Haus Platz "
+    "Bahnhof Gleis Abfahrt Ankunft Bitte Danke Brot Milch Wasser Kaffee Käse Brötchen Größe Gewicht "
+    "Straße für über prix montant facture quantité café rue numéro fecha precio cantidad "
+    "oil soil soil boil bolz zigzag lol sos ill bill silo isis boss zoo ooze iglo obs bliss sizzle"
+).split()
+_LABELS = (
+    "Total TOTAL Sum SUM Subtotal Tax VAT MwSt. Summe Betrag Amount Price Preis Qty No. Nr. Room "
+    "Page Seite Order Invoice Table Item Pos. Gate Bus Line Flat Apt. Unit Lot Ref. Date Datum "
+    "Tel. Fax ID Art. Kd.-Nr. Size Gr. Temp. Level Score Points Year Vol. Ch. Fig. Tab. Model "
+    "Balance Saldo Paid Change Cash Visa Weight Max. Min. Ø Limit Speed Floor Class Kl. EXP LOT "
+    "MHD Platz Zimmer Gleis Chapter Step Day Tag Week KW pH Code PIN"
+).split()
+_SHAPES = "OIlSZBgqoisz"
+
+
+def pick(rng: Rng, options: Sequence[str]) -> str:
+    """One of the options, each as likely."""
+    return options[int(rng.integers(len(options)))]
+
+
+def digits(rng: Rng, length: int) -> str:
+    """So many digits; runs and zeros are a little more frequent than by chance."""
+    kind = rng.random()
+    if kind < 0.06:
+        return str(rng.integers(10)) * length
+    text = "".join(str(v) for v in rng.integers(0, 10, length))
+    if kind < 0.16 and length > 2:
+        zeros = int(rng.integers(1, length))
+        return text[: length - zeros] + "0" * zeros
+    return text
+
+
+def natural(rng: Rng, low: int, high: int) -> str:
+    """A number of low to high digits that has no leading zero unless it is 0."""
+    text = digits(rng, int(rng.integers(low, high + 1))).lstrip("0")
+    return text or "0"
+
+
+def integer(rng: Rng) -> str:
+    """A whole number of 1 to 8 digits, short ones more often; some have leading zeros."""
+    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 10], p=_INTEGER_LENGTHS))
+    return digits(rng, length) if rng.random() < 0.4 else natural(rng, length, length)
+
+
+_INTEGER_LENGTHS = [0.1, 0.22, 0.22, 0.18, 0.1, 0.08, 0.05, 0.03, 0.02]
+
+
+def digit(rng: Rng) -> str:
+    """One digit."""
+    return str(rng.integers(10))
+
+
+def decimal(rng: Rng) -> str:
+    """A number with a decimal point or comma."""
+    places = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.45, 0.14, 0.06]))
+    whole = natural(rng, 1, 4) if rng.random() < 0.95 else ""
+    return whole + pick(rng, "...,,") + digits(rng, places)
+
+
+def thousands(rng: Rng) -> str:
+    """A number with its thousands grouped by comma, point, space or apostrophe."""
+    sign, point = pick(rng, [",.", ".,", " ,", "'.", ",.", " ."])
+    groups = int(rng.choice([1, 2, 3], p=[0.7, 0.25, 0.05]))
+    text = natural(rng, 1, 3) + "".join(sign + digits(rng, 3) for _ in range(groups))
+    return text + (point + digits(rng, 2) if rng.random() < 0.45 else "")
+
+
+def plain(rng: Rng) -> str:
+    """A whole, decimal or grouped number."""
+    kind = rng.random()
+    return integer(rng) if kind < 0.45 else decimal(rng) if kind < 0.8 else thousands(rng)
+
+
+def signed(rng: Rng) -> str:
+    """A number with a sign, before or behind it, or in brackets as accountants write it."""
+    text, kind = plain(rng), rng.random()
+    if kind < 0.55:
+        return "-" + text
+    if kind < 0.72:
+        return "+" + text
+    if kind < 0.82:
+        return text + "-"
+    return f"({text})" if kind < 0.95 else "- " + text
+
+
+def percent(rng: Rng) -> str:
+    """A percentage."""
+    text = natural(rng, 1, 3) if rng.random() < 0.5 else decimal(rng)
+    sign = pick(rng, ["", "", "", "-", "+", "-", "± "])
+    return sign + text + pick(rng, ["%", "%", " %"])
+
+
+def temperature(rng: Rng) -> str:
+    """A temperature or an angle."""
+    text = natural(rng, 1, 3) + (pick(rng, ".,") + digit(rng) if rng.random() < 0.45 else "")
+    return pick(rng, ["", "", "-", "+"]) + text + pick(rng, ["°C", "°", " °C", "°F", "°", "° C"])
+
+
+def money(rng: Rng) -> str:
+    """An amount with its currency before or behind it."""
+    kind = rng.random()
+    text = plain(rng) if kind < 0.3 else natural(rng, 1, 4) + pick(rng, "..,") + digits(rng, 2)
+    if kind > 0.9:
+        text = natural(rng, 1, 3) + pick(rng, [".-", ",-", ".--", ",--", "-"])
+    sign = pick(rng, _CURRENCIES) if rng.random() < 0.75 else " " + pick(rng, _CODES)
+    if rng.random() < 0.6:
+        return (sign + text) if len(sign) == 1 else sign.strip() + " " + text
+    return text + (pick(rng, ["", " "]) + sign.strip() if len(sign) == 1 else sign)
+
+
+def raised_price(rng: Rng) -> str:
+    """A price whose cents stand small and high."""
+    point = pick(rng, ["", ".", ",", "."])
+    text = natural(rng, 1, 3) + point + RAISE + digits(rng, 2) + RAISE
+    return pick(rng, ["", "", "$", "€", "£"]) + text + pick(rng, ["", "", "", "€", "-"])
+
+
+def date(rng: Rng) -> str:
+    """A date in one of the usual forms."""
+    day, month = int(rng.integers(1, 32)), int(rng.integers(1, 13))
+    year = int(rng.integers(1900, 2040))
+    kind = rng.random()
+    if kind < 0.18:
+        return f"{year}-{month:02d}-{day:02d}"
+    if kind < 0.3:
+        name = pick(rng, _MONTHS)
+        forms = (f"{day} {name} {year}", f"{name} {day}, {year}", f"{day}. {name} {year}", name)
+        forms += (f"{name} {year}", f"{day:02d} {name.upper()} {year % 100:02d}")
+        return pick(rng, forms)
+    d, m = (f"{day:02d}", f"{month:02d}") if rng.random() < 0.65 else (str(day), str(month))
+    y = str(year) if rng.random() < 0.6 else f"{year % 100:02d}"
+    sign = pick(rng, ["/", "/", ".", ".", "-", " ", ". "])
+    return sign.join((d, m, y)) if rng.random() < 0.85 else pick(rng, [f"{d}.{m}.", f"{m}/{y}"])
+
+
+def time(rng: Rng) -> str:
+    """A time of day or a duration."""
+    hour, minute = int(rng.integers(0, 24)), int(rng.integers(0, 60))
+    text = f"{hour:02d}" if rng.random() < 0.6 else str(hour)
+    text += pick(rng, [":", ":", ":", ".", "h"]) + f"{minute:02d}"
+    if rng.random() < 0.2:
+        text += f":{int(rng.integers(60)):02d}"
+    return text + pick(rng, ["", "", "", "", " Uhr", " am", " PM", "h", " h"])
+
+
+def phone(rng: Rng) -> str:
+    """A telephone number."""
+    start = pick(rng, ["0", "+49 ", "+1 ", "(0", "+44 (0) ", "1-", "0"])
+    text = start + digits(rng, int(rng.integers(2, 4))) + (")" if start == "(0" else "")
+    sign = pick(rng, [" ", "-", "/", " ", "."])
+    for _ in range(int(rng.integers(1, 4))):
+        text += sign + digits(rng, int(rng.integers(2, 5)))
+    return text
+
+
+def grouped(rng: Rng) -> str:
+    """Groups of digits, as on cards and in account numbers, some with letters before them."""
+    size, count = int(rng.choice([2, 3, 4, 4, 5])), int(rng.integers(2, 5))
+    sign = pick(rng, [" ", " ", "-", "."])
+    start = pick(rng, ["", "", "", "DE" + digits(rng, 2) + " ", "CH" + digits(rng, 2) + " "])
+    return start + sign.join(digits(rng, size) for _ in range(count))
+
+
+def serial(rng: Rng) -> str:
+    """Digits and capital letters mixed: serial numbers, licence plates, articles."""
+    kind = rng.random()
+    if kind < 0.3:
+        start = "".join(pick(rng, UPPER) for _ in range(int(rng.integers(1, 4))))
+        return start + pick(rng, ["", "-", " "]) + digits(rng, int(rng.integers(1, 7)))
+    if kind < 0.5:
+        return natural(rng, 1, 4) + pick(rng, UPPER + "abc")
+    if kind < 0.65:
+        name = "".join(pick(rng, UPPER) for _ in range(2))
+        return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
+    signs = UPPER + "0123456789" * 3
+    text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
+    cut = int(rng.integers(1, len(text)))
+    return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]
+
+
+def dimension(rng: Rng) -> str:
+    """Sizes, as 12 x 34."""
+    sign = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
+    count = 2 if rng.random() < 0.75 else 3
+    text = sign.join(natural(rng, 1, 4) for _ in range(count))
+    return text + (" " + pick(rng, _UNITS) if rng.random() < 0.25 else "")
+
+
+def span(rng: Rng) -> str:
+    """From one number to another."""
+    sign = pick(rng, ["-", "-", " - ", "–", "/", "..", ":", " : "])  # noqa: RUF001
+    return natural(rng, 1, 4) + sign + natural(rng, 1, 4)
+
+
+def fraction(rng: Rng) -> str:
+    """A fraction, some with a whole number before it."""
+    whole = natural(rng, 1, 2) + " " if rng.random() < 0.3 else ""
+    return whole + natural(rng, 1, 2) + "/" + natural(rng, 1, 2)
+
+
+def exponent(rng: Rng) -> str:
+    """A number with a power of ten."""
+    start = digit(rng) + "." + digits(rng, int(rng.integers(1, 5)))
+    power = pick(rng, ["e", "E", "e-", "e+", "E-", "E+"])
+    if rng.random() < 0.7:
+        return start + power + natural(rng, 1, 2)
+    return f"{start}{pick(rng, ['×', ' × ', ' x '])}10"  # noqa: RUF001
+
+
+def isbn(rng: Rng) -> str:
+    """An ISBN."""
+    parts = "978", digit(rng), digits(rng, 4), digits(rng, 4), digit(rng)
+    start = pick(rng, ["ISBN ", "", "ISBN "])
+    return start + pick(rng, ["-", "-", " "]).join(parts[int(rng.integers(2)) :])
+
+
+def enumerated(rng: Rng) -> str:
+    """What numbers sections, steps, notes and articles."""
+    n = natural(rng, 1, 2)
+    forms = (f"{n}.", f"{n})", f"({n})", f"§{n}", f"§ {n}", f"{n}.{digit(rng)}", f"#{n}")
+    forms += (f"{n}.{digit(rng)}.{digit(rng)}", f"*{n}", f"{n}:", f"{n}*", f"[{n}]", f"-{n}-")
+    return pick(rng, forms)
+
+
+def equation(rng: Rng) -> str:
+    """A sum, a difference, a product or a quotient, with or without its result."""
+    a, b = int(rng.integers(1, 100)), int(rng.integers(1, 100))
+    sign, result = (
+        ("+", a + b),
+        ("-", a - b),
+        (pick(rng, "×x*"), a * b),  # noqa: RUF001
+        (pick(rng, "÷:/"), a // b),
+    )[int(rng.integers(4))]
+    gap = pick(rng, ["", " "])
+    end = pick(rng, [f"={gap}{result}", "=", f"={gap}{result}", "", "= ?"])
+    return f"{a}{gap}{sign}{gap}{b}{gap}{end}"
+
+
+def measured(rng: Rng) -> str:
+    """A number with its unit."""
+    return plain(rng) + pick(rng, ["", " ", " "]) + pick(rng, _UNITS)
+
+
+def table_row(rng: Rng) -> str:
+    """Several numbers separated by wide gaps."""
+    count = int(rng.integers(2, 6))
+    cell = _one_of(rng, (integer, decimal, money, integer, percent))
+    return GAP.join(cell(rng) for _ in range(count))
+
+
+def receipt(rng: Rng) -> str:
+    """Words and a price far to the right, or some other line of a receipt."""
+    words = " ".join(word(rng) for _ in range(int(rng.integers(1, 3))))
+    words = words.upper() if rng.random() < 0.4 else words
+    price = natural(rng, 1, 3) + pick(rng, ".,") + digits(rng, 2)
+    kind = rng.random()
+    if kind < 0.25:
+        return f"{natural(rng, 1, 2)} {pick(rng, ['x ', '', 'X '])}{words}{GAP}{price}"
+    if kind < 0.5:
+        return f"{words}{GAP}{price}{pick(rng, ['', ' €', ' A', ' B', ' EUR', '-', ' *'])}"
+    if kind < 0.7:
+        return f"{natural(rng, 1, 2)} x {price}{GAP}{price}"
+    return f"{pick(rng, _LABELS)}{pick(rng, [':', '', ''])}{GAP}{money(rng)}"
+
+
+def labelled(rng: Rng) -> str:
+    """A word that says what the number behind it is."""
+    value = _one_of(rng, (integer, plain, money, serial, date, integer))(rng)
+    return pick(rng, _LABELS) + pick(rng, [" ", " ", ": ", ":"]) + value
+
+
+def phrase(rng: Rng) -> str:
+    """Words with a number among them."""
+    words = [word(rng) for _ in range(int(rng.integers(1, 4)))]
+    words.insert(int(rng.integers(len(words) + 1)), plain(rng))
+    return " ".join(words)
+
+
+def word(rng: Rng) -> str:
+    """A word: a common one, or letters; small, capital, or with a capital first."""
+    kind = rng.random()
+    if kind < 0.7:
+        text = pick(rng, _WORDS)
+    elif kind < 0.88:
+        text = "".join(
+            pick(rng, "bcdfghjklmnprstvwz")
+            + pick(rng, "aeiouäéö" if rng.random() < 0.1 else "aeiou")
+            for _ in range(int(rng.integers(1, 5)))
+        )
+    else:
+        text = "".join(pick(rng, LOWER) for _ in range(int(rng.integers(1, 9))))
+    case = rng.random()
+    return text if case < 0.4 else text.capitalize() if case < 0.7 else text.upper()
+
+
+def words(rng: Rng) -> str:
+    """One to four words, some with a mark."""
+    text = " ".join(
+        word(rng) for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1])))
+    )
+    return text + pick(rng, ["", "", "", ".", ",", ":", "!", "?", ";", "-", ")"])
+
+
+def shapes(rng: Rng) -> str:
+    """Letters that look like digits, in a word that has no digit."""
+    text = "".join(pick(rng, "OISZBGloiszgqb") for _ in range(int(rng.integers(2, 6))))
+    return text.upper() if rng.random() < 0.6 else text.lower()
+
+
+def letter(rng: Rng) -> str:
+    """One letter; those that look like a digit more often."""
+    return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER)
+
+
+def foreign(rng: Rng) -> str:
+    """A word of Greek or Cyrillic letters, a number behind it now and then."""
+    letters = pick(rng, ["αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ", "бвгджийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"])
+    text = "".join(pick(rng, letters) for _ in range(int(rng.integers(1, 8))))
+    return text + (" " + natural(rng, 1, 4) if rng.random() < 0.35 else "")
+
+
+def hand_number(rng: Rng) -> str:
+    """What people write by hand, most often plain digits."""
+    kind = rng.random()
+    if kind < 0.5:
+        return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=_HAND_LENGTHS)))
+    return _drawn(rng, _HAND)
+
+
+_HAND_LENGTHS = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
+
+
+def amount(rng: Rng) -> str:
+    """What stands in the amount field of a check."""
+    length = int(rng.choice([2, 3, 4, 5, 6, 7], p=[0.1, 0.27, 0.28, 0.2, 0.1, 0.05]))
+    text = digits(rng, length)
+    if rng.random() < 0.35:
+        zeros = min(length - 1, int(rng.integers(1, 4)))
+        text = text[: length - zeros] + "0" * zeros
+    if length > 3 and rng.random() < 0.35:
+        text = text[:-3] + pick(rng, [".", ",", "'", " ", "."]) + text[-3:]
+    kind = rng.random()
+    if kind < 0.18:
+        text += RAISE + pick(rng, ["00", digits(rng, 2), "00"]) + RAISE
+    elif kind < 0.42:
+        text += pick(rng, ".,") + (digits(rng, 2) if rng.random() < 0.5 else "00")
+    elif kind < 0.7:
+        text += pick(rng, ["-", ".-", ",-", "=", " -", ".", "--", "/", ".--", "*", "#", ".=", "-/"])
+    if rng.random() < 0.22:
+        text = pick(rng, ["$", "-", "=", "#", "*", "/", "$ ", "**", "€", "Fr. ", "£", "--"]) + text
+    return text
+
+
+def print_number(rng: Rng) -> str:
+    """A number as it is set in print."""
+    return _drawn(rng, _PRINT)
+
+
+def print_words(rng: Rng) -> str:
+    """Words in print, most of them with a number."""
+    return _drawn(rng, _PRINT_WORDS)
+
+
+def hand_words(rng: Rng) -> str:
+    """Words by hand, some with a number."""
+    return _drawn(rng, _HAND_WORDS)
+
+
+def only_words(rng: Rng) -> str:
+    """Words and letters without any number."""
+    return _drawn(rng, _ONLY_WORDS)
+
+
+def display(rng: Rng) -> str:
+    """What a display of digits shows; a space is a position that is off."""
+    kind = rng.random()
+    length = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8], p=_DISPLAY_LENGTHS))
+    text = digits(rng, length) if rng.random() < 0.5 else natural(rng, length, length)
+    if kind < 0.12:
+        hour, minute = int(rng.integers(0, 24)), int(rng.integers(0, 60))
+        text = f"{hour:02d}:{minute:02d}" if rng.random() < 0.7 else f"{hour}:{minute:02d}"
+        return text + (f":{int(rng.integers(60)):02d}" if rng.random() < 0.15 else "")
+    if kind < 0.48 and length > 1:
+        places = int(rng.integers(1, min(4, length)))
+        text = text[:-places] + "." + text[-places:]
+    if kind > 0.9:
+        text = "-" + text
+    return " " * int(rng.choice([0, 1, 2, 3], p=[0.8, 0.1, 0.06, 0.04])) + text
+
+
+_DISPLAY_LENGTHS = [0.16, 0.18, 0.2, 0.2, 0.1, 0.08, 0.04, 0.04]
+
+
+def expiry(rng: Rng) -> str:
+    """What is printed in dots on a package: a date, a lot, a time."""
+    kind = rng.random()
+    text = date(rng).upper() if kind < 0.6 else serial(rng) if kind < 0.85 else time(rng)
+    return pick(rng, ["", "", "EXP ", "LOT ", "L", "BB "]) + text
+
+
+def plate(rng: Rng) -> str:
+    """What a plate of a house, a vehicle or a door shows."""
+    kind = rng.random()
+    if kind < 0.5:
+        return natural(rng, 1, 4)
+    if kind < 0.62:
+        return natural(rng, 1, 3) + pick(rng, "abcABC")
+    return serial(rng)
+
+
+def comb(rng: Rng) -> str:
+    """What fills the boxes of a form, one character each."""
+    text = digits(rng, int(rng.integers(2, 11)))
+    return text if rng.random() < 0.85 else serial(rng).replace(" ", "")
+
+
+def _one_of(rng: Rng, grammars: Sequence[Grammar]) -> Grammar:
+    return grammars[int(rng.integers(len(grammars)))]
+
+
+def _drawn(rng: Rng, shares: Mapping[Grammar, float]) -> str:
+    grammars = list(shares)
+    weights = np.cumsum(list(shares.values()))
+    return grammars[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))](rng)
+
+
+_HAND: dict[Grammar, float] = {
+    decimal: 5,
+    thousands: 2,
+    signed: 3,
+    percent: 2,
+    temperature: 0.7,
+    money: 2,
+    date: 4,
+    time: 1.5,
+    phone: 1,
+    grouped: 1,
+    fraction: 3,
+    dimension: 0.5,
+    span: 1,
+    enumerated: 1,
+    equation: 2.5,
+    raised_price: 1,
+    measured: 0.5,
+}
+_PRINT: dict[Grammar, float] = {
+    integer: 14,
+    decimal: 8,
+    thousands: 5,
+    signed: 5,
+    percent: 3,
+    temperature: 1.5,
+    money: 6,
+    raised_price: 1.5,
+    date: 6,
+    time: 3,
+    phone: 2.5,
+    grouped: 2.5,
+    serial: 5,
+    dimension: 1.5,
+    span: 1.5,
+    fraction: 1,
+    exponent: 1,
+    isbn: 0.7,
+    enumerated: 2,
+    equation: 2.5,
+    measured: 2.5,
+    table_row: 5,
+}
+_PRINT_WORDS: dict[Grammar, float] = {
+    receipt: 5,
+    labelled: 6,
+    phrase: 5,
+    words: 7,
+    shapes: 2,
+    foreign: 1,
+    letter: 1.5,
+    date: 1,
+    serial: 2,
+}
+_HAND_WORDS: dict[Grammar, float] = {labelled: 2, phrase: 2, words: 4, letter: 1, shapes: 0.5}
+_ONLY_WORDS: dict[Grammar, float] = {words: 6, word: 3, shapes: 2, letter: 3}
