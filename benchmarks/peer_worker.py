@@ -132,7 +132,7 @@ def _rapidocr(threads: int) -> tuple[Any, str]:
     return RapidOCR(intra_op_num_threads=threads, inter_op_num_threads=1), versions
 
 
-def boxes_to_lines(found: Iterable[tuple[Any, str]]) -> list[str]:
+def boxes_to_lines(found: Iterable[tuple[Any, str]], between: str = "") -> list[str]:
     """Joins texts whose boxes, four corners each and top first, stand on one line."""
     lines: list[tuple[float, list[tuple[float, str]]]] = []
     for corners, text in found:
@@ -140,7 +140,7 @@ def boxes_to_lines(found: Iterable[tuple[Any, str]]) -> list[str]:
         if not lines or (min(ys) + max(ys)) / 2 > lines[-1][0]:
             lines.append((max(ys), []))
         lines[-1][1].append((min(xs), text))
-    return ["".join(text for _, text in sorted(line)) for _, line in lines]
+    return [between.join(text for _, text in sorted(line)) for _, line in lines]
 
 
 def digit_recognizer(threads: int) -> Peer:

@@ -1,37 +1,58 @@
 """How well are real pictures read? Reads every picture that a folder's ``labels.csv`` names.
 
-    python benchmarks/realworld.py FOLDER [--model M] [--pages P] [--out FOLDER] [--wrong]
+    python benchmarks/realworld.py FOLDER [--kinds KIND ...] [--peers] [--out FOLDER] [--wrong]
 
 ``labels.csv`` has the columns file, kind, label, source and note; a label has one line for each
-line of its picture. Only digits are compared: signs, decimal marks and spaces count neither in
-labels nor in readings, and what the reader rejects is not part of a reading.
+line of its picture. A note with ``crop=`` says where its picture was cut from; it lies there cut.
 
 - exact: share of pictures on which every line is right, with its 95 % Wilson interval; of the kind
-  ``reject`` the share on which no digit is read.
+  ``reject`` the share on which no digit is read. Only digits are compared.
 - digits: 1 - edit distance / digits of all labels of a kind, line breaks not counted. It falls
   below 0 when more is read than there is.
+- marks: share of pictures that are exact and have all signs, points, slashes and the like of their
+  numbers right too. Words and spaces do not count. Only labels whose note has the full text.
 - ms: median time of decoding and reading a picture, one at a time.
+
+With ``--peers`` RapidOCR reads the same pictures in turn with digitlens, in the three modes of
+``rapid_worker.py``; the one that is best on a kind stands beside digitlens.
 """
 
 import argparse
 import csv
-import platform
+import re
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from digitlens import __version__, files
+from digitlens import files
+from digitlens.data.images import load_image
 from digitlens.evaluation.metrics import wilson_interval
-from digitlens.recognition.reader import DigitReader
+from digitlens.progress import work_bar
+from provenance import provenance
+from readers import MODES, OURS, Readers, add_options, best_mode, digits_only, numbers, origin
+
+NAMES = {
+    "single": "one digit",
+    "multi": "several digits",
+    "check": "amounts on bank checks",
+    "segment": "seven-segment displays",
+    "meter": "counter wheels",
+    "cells": "cells of tables and Sudokus",
+    "amount": "dates and lot numbers",
+    "page": "receipts and tables",
+    "reject": "no digit at all",
+}
 
 
 @dataclass(frozen=True)
 class Result:
+    """What one reader says of one picture, and what stands there."""
+
     file: str
     kind: str
     source: str
@@ -39,6 +60,9 @@ class Result:
     text: str
     milliseconds: float
     confidences: tuple[float, ...] = field(default=(), kw_only=True)  # of the text's digits
+    reader: str = field(default=OURS, kw_only=True)
+    full_label: str | None = field(default=None, kw_only=True)  # with marks, if they are known
+    full_text: str = field(default="", kw_only=True)
 
     @property
     def exact(self) -> bool:
@@ -52,51 +76,70 @@ class Result:
     def digits(self) -> int:
         return len(self.label.replace("\n", ""))
 
+    @property
+    def marks(self) -> bool | None:
+        """Whether marks are right too; None if they are not known."""
+        if self.full_label is None:
+            return None
+        there, read = ("".join(numbers(text)) for text in (self.full_label, self.full_text))
+        return self.exact and there == read
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with labels.csv")
-    parser.add_argument("--model", default="default", help="shipped name, run or model folder")
-    parser.add_argument("--pages", default="pages", help="page reader, likewise")
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
     parser.add_argument("--out", type=Path, help="folder for realworld.json and realworld.md")
-    parser.add_argument("--wrong", action="store_true", help="list what was read wrong")
+    parser.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
+    add_options(parser)
     options = parser.parse_args()
-    reader = DigitReader(options.model, pages=options.pages)
-    results = read_folder(options.folder, reader)
-    print_summary(results)
+    made = provenance() | {"threads": options.threads}
+    with ExitStack() as stack:
+        readers = Readers(stack, options)
+        results = list(read_folder(options.folder, readers, options.kinds))
+    text = f"{table(results)}\n{stated(results)}\n{origin(made, readers.versions)}"
+    print(text, end="")
     if options.wrong:
         print_wrong(results)
     if options.out:
-        files.write_json(options.out / "realworld.json", record(results, reader))
-        files.write_bytes(options.out / "realworld.md", table(results).encode())
+        files.write_json(options.out / "realworld.json", made | record(results, readers.versions))
+        files.write_bytes(options.out / "realworld.md", text.encode())
 
 
-def read_folder(folder: Path, reader: DigitReader) -> list[Result]:
+def read_folder(
+    folder: Path, readers: Readers, kinds: Iterable[str] | None = None
+) -> Iterator[Result]:
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
-        return [_read(folder, row, reader) for row in csv.DictReader(stream)]
+        rows = [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
+    with work_bar() as bar:
+        for row in bar.track(rows, description="reading"):
+            yield from _read(folder, row, readers)
 
 
-def _read(folder: Path, row: dict[str, str], reader: DigitReader) -> Result:
+def _read(folder: Path, row: dict[str, str], readers: Readers) -> Iterator[Result]:
     start = time.perf_counter()
-    reading = reader.read(folder / row["file"])
-    milliseconds = 1000 * (time.perf_counter() - start)
-    label = digits_only(row["label"])
-    sure = tuple(digit.confidence for digit in reading.digits)
-    return Result(
-        row["file"],
-        row["kind"],
-        row["source"],
-        label,
-        reading.text,
-        milliseconds,
-        confidences=sure,
-    )
+    page = load_image(folder / row["file"])
+    decoding = 1000 * (time.perf_counter() - start)
+    full = full_text(row.get("note") or "")
+    for name, said in readers.read(page).items():
+        yield Result(
+            row["file"],
+            row["kind"],
+            row["source"],
+            digits_only(row["label"]),
+            said.digits,
+            decoding + said.milliseconds,
+            confidences=said.confidences,
+            reader=name,
+            full_label=full,
+            full_text=said.text,
+        )
 
 
-def digits_only(label: str) -> str:
-    """The digits of a label, line by line; lines without digits are left out."""
-    lines = ("".join(c for c in line if c in "0123456789") for line in label.splitlines())
-    return "\n".join(line for line in lines if line)
+def full_text(note: str) -> str | None:
+    """The text of a picture with its marks, if a note has it."""
+    found = re.search(r"full text: ([^;]*)", note)
+    return found and found[1]
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -136,6 +179,7 @@ def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
     stated = [
         is_right
         for result in results
+        if result.confidences
         for is_right, confidence in zip(
             aligned(result.label.replace("\n", ""), result.text.replace("\n", "")),
             result.confidences,
@@ -149,11 +193,13 @@ def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
 def summary(results: Sequence[Result]) -> dict[str, Any]:
     exact, n = sum(result.exact for result in results), len(results)
     digits = sum(result.digits for result in results)
+    marks = [result.marks for result in results if result.marks is not None]
     return {
         "n": n,
         "exact": exact / n,
         "interval": wilson_interval(exact, n),
         "digits": 1 - sum(result.edits for result in results) / digits if digits else None,
+        "marks": sum(marks) / len(marks) if marks else None,
         "milliseconds": statistics.median(result.milliseconds for result in results),
     }
 
@@ -165,70 +211,78 @@ def groups(results: Sequence[Result], by: str) -> dict[str, list[Result]]:
     return dict(found)
 
 
-def print_summary(results: list[Result]) -> None:
-    print(f"{'':44}{'n':>4}  {'exact':>7}  {'95 % interval':>15}  {'digits':>7}  {'ms':>5}")
-    for kind, of_kind in groups(results, "kind").items():
-        print_row(kind, of_kind)
-        sources = groups(of_kind, "source")
-        for source, of_source in sources.items() if len(sources) > 1 else ():
-            print_row("  " + source[:40], of_source)
-    stated, right = sure(results)
-    low, high = wilson_interval(right, stated) if stated else (0.0, 1.0)
-    print(
-        f"stated with at least 99 % confidence: {stated} digits, "
-        f"{100 * right / max(1, stated):.2f} % of them right ({100 * low:.1f} to {100 * high:.1f})"
+def summaries(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """By kind, then by reader."""
+    of_kinds = groups(results, "kind")
+    return {
+        kind: {name: summary(rows) for name, rows in groups(of_kinds[kind], "reader").items()}
+        for kind in sorted(of_kinds, key=[*NAMES, *of_kinds].index)
+    }
+
+
+def table(results: Sequence[Result]) -> str:
+    """A row for each kind: digitlens, and RapidOCR in the mode that is best on it."""
+    kinds = summaries(results)
+    columns = ["real pictures", "n", "exact", "95 % interval", "digits right", "ms a picture"]
+    if any(len(scores) > 1 for scores in kinds.values()):
+        columns += ["RapidOCR exact", "digits right", "ms", "its mode"]
+    rows = [[NAMES.get(kind, kind), *_cells(scores)] for kind, scores in kinds.items()]
+    marked = "; ".join(
+        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {_percent(row['marks'])}"
+        for name, row in kinds.get("amount", {}).items()
     )
+    lines = [columns, ["---"] * len(columns), *rows]
+    note = f"\n{NAMES['amount']}, exact with their marks: {marked}\n" if marked else ""
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note
 
 
-def print_row(name: str, results: Sequence[Result]) -> None:
-    row = summary(results)
-    low, high = (f"{100 * end:.1f}" for end in row["interval"])
-    digits = "" if row["digits"] is None else f"{100 * row['digits']:.1f} %"
-    shares = f"{100 * row['exact']:5.1f} %  {low + ' to ' + high:>15}  {digits:>7}"
-    print(f"{name:44}{row['n']:>4}  {shares}  {row['milliseconds']:5.0f}")
+def _cells(scores: dict[str, Any]) -> list[str]:
+    ours, best = scores[OURS], best_mode(scores, "exact", "digits")
+    low, high = (f"{100 * end:.1f}" for end in ours["interval"])
+    exact, digits, time = _shown(ours)
+    cells = [str(ours["n"]), exact, f"{low} to {high}", digits, time]
+    return [*cells, *_shown(scores[best]), MODES[best]] if best else cells
 
 
-NAMES = {
-    "single": "one digit",
-    "multi": "several digits",
-    "check": "amounts on bank checks",
-    "reject": "no digit at all",
-}
+def _shown(row: dict[str, Any]) -> list[str]:
+    return [_percent(row["exact"]), _percent(row["digits"]), f"{row['milliseconds']:.0f}"]
 
 
-def table(results: list[Result]) -> str:
-    lines = [
-        "| real pictures | n | exact | 95 % interval | digits right | ms a picture |",
-        "|---|---|---|---|---|---|",
-    ]
-    for kind, of_kind in groups(results, "kind").items():
-        row = summary(of_kind)
-        low, high = (f"{100 * end:.1f}" for end in row["interval"])
-        digits = "" if row["digits"] is None else f"{100 * row['digits']:.1f} %"
-        lines.append(
-            f"| {NAMES.get(kind, kind)} | {row['n']} | {100 * row['exact']:.1f} % "
-            f"| {low} to {high} | {digits} | {row['milliseconds']:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
-def print_wrong(results: list[Result]) -> None:
+def stated(results: Sequence[Result]) -> str:
+    number, right = sure(results)
+    low, high = wilson_interval(right, number) if number else (0.0, 1.0)
+    share = f"{100 * right / max(1, number):.2f} % of them right"
+    interval = f"({100 * low:.1f} to {100 * high:.1f})"
+    return f"stated with at least 99 % confidence: {number} digits, {share} {interval}\n"
+
+
+def print_wrong(results: Sequence[Result]) -> None:
     for result in results:
-        if not result.exact:
+        if result.reader == OURS and not result.exact:
             print(f"{result.file}: {result.label!r} read as {result.text!r}")
 
 
-def record(results: list[Result], reader: DigitReader) -> dict[str, Any]:
+def record(results: Sequence[Result], versions: dict[str, str]) -> dict[str, Any]:
     return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "digitlens": __version__,
-        "machine": f"{platform.system()} {platform.machine()}, {platform.processor()}",
-        "model": {"name": reader.classifier.name, "sha256": reader.classifier.sha256},
-        "pages": {"name": reader.finder.card.name, "sha256": reader.finder.card.sha256},
-        "kinds": {kind: summary(rows) for kind, rows in groups(results, "kind").items()},
+        "readers": versions,
+        "kinds": summaries(results),
         "stated_99": dict(zip(("digits", "right"), sure(results), strict=True)),
-        "pictures": [asdict(result) for result in results],
+        "pictures": [_picture(rows) for rows in groups(results, "file").values()],
     }
+
+
+def _picture(results: Sequence[Result]) -> dict[str, Any]:
+    """What stands on one picture and what each reader says."""
+    first = results[0]
+    said = {
+        result.reader: {"text": result.text, "milliseconds": round(result.milliseconds, 1)}
+        for result in results
+    }
+    return {"file": first.file, "kind": first.kind, "label": first.label, "read": said}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,379 @@
+"""How well are numbers read that are drawn here: print of every size, tables, pages, displays?
+
+    python benchmarks/drawn.py [--peers] [--groups WORD ...] [--out FOLDER] [--keep FOLDER]
+
+Pictures are drawn from a seed, in fonts that no page to train with is set in. Numbers are compared
+page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``readers.py``.
+
+- right: share of the numbers that are read with all their marks.
+- digits: the same with marks left out on both sides.
+- not there: numbers read, marks left out, that do not stand on their page: misread or invented.
+- ms: median time of reading a decoded picture.
+"""
+
+import argparse
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens import files
+from digitlens.data.pages.fonts import font_files, load_families
+from digitlens.progress import work_bar
+from provenance import provenance
+from readers import (
+    MODES,
+    OURS,
+    Page,
+    Readers,
+    Said,
+    add_options,
+    best_mode,
+    digits_only,
+    numbers,
+    origin,
+)
+
+FONTS = ("ubuntu", "noto-serif", "courier-prime")
+HAND = "kalam"
+HEIGHTS = (8, 10, 12, 14, 20, 32, 60)  # of digits, pixels
+DPI = (100, 150, 200, 300)
+A4 = (8.27, 11.69)  # inches
+PAPER, INK = (250, 249, 246), (32, 32, 38)
+MARKED = ("12.50", "-37", "7.5%", "3/4", "27/04/2021", "$6000.00", "6.022e23", "Room 101B")
+MARKED += ("DE89 3704 0044 0532 0130 00", "1,284.50", "+3.5", "12:45")
+WORDS = ("hello world", "BOISZ", "Sold out", "Illinois Ohio")
+TEXT = (
+    "the of and in to goods were sent with our last letter please note that all prices are net "
+    "delivery will follow shortly best wishes from Oslo Zurich Lille Boston office floor bill SOS"
+)
+PHRASES = (
+    "Invoice no. {n} of {d}.{m}.2024",
+    "Room {r}B opens at {h}:30",
+    "{r} boxes at {e}.95 each",
+    "Total: $1,{r}.50",
+    "{h}.5% discount",
+    "paid on {d}/{m}/2023",
+    "the balance is -{r}.{h}",
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture, uint8[H, W, 3], the text on it, and what it is an example of."""
+
+    group: str
+    page: Page
+    text: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
+    parser.add_argument("--out", type=Path, help="folder for drawn.json and drawn.md")
+    parser.add_argument("--keep", type=Path, help="folder for the pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    add_options(parser)
+    options = parser.parse_args()
+    made = provenance() | {"threads": options.threads, "seed": options.seed}
+    chosen = [d for d in drawings(options.seed) if any(word in d.group for word in options.groups)]
+    with ExitStack() as stack:
+        readers = Readers(stack, options)
+        with work_bar() as bar:
+            tracked = bar.track(chosen, description="reading")
+            said = [readers.read(drawing.page) for drawing in tracked]
+    scores = summaries(chosen, said)
+    text = f"{table(scores)}\n{origin(made, readers.versions)}"
+    print(text, end="")
+    for i, drawing in enumerate(chosen) if options.keep else ():
+        options.keep.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawing.page).save(options.keep / f"{i:03} {drawing.group}.png")
+    if options.out:
+        about = {"readers": readers.versions, "groups": scores, "pictures": _read(chosen, said)}
+        files.write_json(options.out / "drawn.json", made | about)
+        files.write_bytes(options.out / "drawn.md", text.encode())
+
+
+def summaries(
+    chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]
+) -> dict[str, dict[str, Any]]:
+    """By group, then by reader."""
+    pairs: dict[str, dict[str, list[tuple[str, Said]]]] = defaultdict(lambda: defaultdict(list))
+    for drawing, answers in zip(chosen, said, strict=True):
+        for name, answer in answers.items():
+            pairs[drawing.group][name].append((drawing.text, answer))
+    return {
+        group: {name: summary(rows) for name, rows in readers.items()}
+        for group, readers in pairs.items()
+    }
+
+
+def summary(pairs: Sequence[tuple[str, Said]]) -> dict[str, Any]:
+    """Scores of one reader; each pair is the text on a picture and what it says of it."""
+    there = [Counter(numbers(text)) for text, _ in pairs]
+    read = [Counter(numbers(said.text)) for _, said in pairs]
+    n = sum(found.total() for found in there)
+    right = sum((a & b).total() for a, b in zip(there, read, strict=True))
+    plain = [(_without_marks(a), _without_marks(b)) for a, b in zip(there, read, strict=True)]
+    return {
+        "pictures": len(pairs),
+        "numbers": n,
+        "right": right / n if n else None,
+        "digits": sum((a & b).total() for a, b in plain) / n if n else None,
+        "not_there": sum((b - a).total() for a, b in plain),
+        "exact": sum(a == b for a, b in zip(there, read, strict=True)) / len(pairs),
+        "milliseconds": statistics.median(said.milliseconds for _, said in pairs),
+    }
+
+
+def _without_marks(found: Counter[str]) -> Counter[str]:
+    return Counter(digits_only(number) for number in found.elements())
+
+
+def table(scores: dict[str, dict[str, Any]]) -> str:
+    """A row for each group: digitlens, and RapidOCR in the mode that is best on it."""
+    columns = ["drawn", "numbers", "right", "digits", "not there", "ms"]
+    if any(len(readers) > 1 for readers in scores.values()):
+        columns += ["RapidOCR right", "digits", "not there", "ms", "its mode"]
+    lines = [columns, ["---"] * len(columns)]
+    for group, readers in scores.items():
+        ours, best = readers[OURS], best_mode(readers, "right", "exact")
+        theirs = [*_cells(readers[best]), MODES[best]] if best else []
+        lines.append([group, str(ours["numbers"]), *_cells(ours), *theirs])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    shares = ["" if row[k] is None else f"{100 * row[k]:.1f} %" for k in ("right", "digits")]
+    return [*shares, str(row["not_there"]), f"{row['milliseconds']:.0f}"]
+
+
+def _read(chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]) -> list[dict[str, Any]]:
+    return [
+        {"group": d.group, "text": d.text, "read": {name: a.text for name, a in answers.items()}}
+        for d, answers in zip(chosen, said, strict=True)
+        if len(d.text) < 40  # of pages the scores are enough
+    ]
+
+
+def drawings(seed: int) -> Iterator[Drawing]:
+    """All pictures, group by group; the same for the same seed."""
+    for name, draw in (
+        ("number alone, 8 to 60 px", _alone),
+        *((f"table, {height} px", _tables(height, False)) for height in HEIGHTS),
+        *((f"ruled table, {height} px", _tables(height, True)) for height in HEIGHTS),
+        ("30 × 5 numbers, 14-pixel print", _dense),  # noqa: RUF001
+        *((f"A4 page at {dpi} dpi", _pages(dpi, PHRASES)) for dpi in DPI),
+        ("A4 page without numbers", _pages(150, ())),
+        ("seven-segment display", _displays),
+        ("number with marks", _marked),
+        ("words without numbers", _words),
+        ("upside down", _upside_down),
+    ):
+        rng = random.Random(f"{seed} {name}")
+        for picture, text in draw(rng):
+            yield Drawing(name, np.asarray(picture), text)
+
+
+Drawn = Iterator[tuple[Image.Image, str]]
+
+
+@cache
+def _file(family: str) -> str:
+    """Its regular weight; the fonts are fetched if they are not there."""
+    chosen = next(f for f in load_families() if f.family == family and f.role == "validation")
+    weights = font_files([chosen])[chosen]
+    return str(next(files["latin"] for files in weights if "400" in files["latin"].name))
+
+
+def _font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTypeFont:
+    """By the height of its digits or by its size, pixels."""
+    if not size:
+        _, top, _, bottom = ImageFont.truetype(_file(family), 1000).getbbox("0")
+        size = 1000 * height / (bottom - top)
+    return ImageFont.truetype(_file(family), size)
+
+
+def _number(rng: random.Random, least: int = 1, most: int = 6) -> str:
+    return "".join(rng.choices("0123456789", k=rng.randint(least, most)))
+
+
+def _line(text: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
+    """One line with a margin as wide as a digit is high."""
+    left, top, right, bottom = font.getbbox(text)
+    margin = round(font.size * 0.7)
+    size = round(right - left) + 2 * margin, round(bottom - top) + 2 * margin
+    picture = Image.new("RGB", size, PAPER)
+    ImageDraw.Draw(picture).text((margin - left, margin - top), text, INK, font)
+    return picture, text
+
+
+def _alone(rng: random.Random) -> Drawn:
+    for height in HEIGHTS:
+        for family in FONTS:
+            yield _line(_number(rng), _font(family, height=height))
+
+
+def _tables(height: int, ruled: bool) -> Callable[[random.Random], Drawn]:
+    def draw(rng: random.Random) -> Drawn:
+        for family in FONTS:
+            font = _font(family, height=height)
+            cell = round(font.getlength("000000") + 1.6 * height), round(2.4 * height)
+            yield _table(rng, font, (4, 6), cell, ruled)
+
+    return draw
+
+
+def _dense(rng: random.Random) -> Drawn:
+    for family in FONTS:
+        picture, text = _table(rng, _font(family, size=14), (5, 30), (112, 25), False)
+        page = Image.new("RGB", (600, 800), PAPER)
+        page.paste(picture, ((600 - picture.width) // 2, (800 - picture.height) // 2))
+        yield page, text
+
+
+def _table(
+    rng: random.Random,
+    font: ImageFont.FreeTypeFont,
+    shape: tuple[int, int],
+    cell: tuple[int, int],
+    ruled: bool,
+) -> tuple[Image.Image, str]:
+    """Numbers in columns, flush right; ``shape`` is columns and rows, ``cell`` in pixels."""
+    (columns, rows), (width, height) = shape, cell
+    margin = height // 2
+    picture = Image.new("RGB", (columns * width + 2 * margin, rows * height + 2 * margin), PAPER)
+    pen, lines = ImageDraw.Draw(picture), []
+    for row in range(rows):
+        lines.append([_number(rng, 2) for _ in range(columns)])
+        for column, number in enumerate(lines[-1]):
+            place = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
+            pen.text(place, number, INK, font, anchor="rs")
+    for line in range(rows + 1) if ruled else ():
+        y = margin + line * height
+        pen.line((margin, y, margin + columns * width, y), INK)
+    for line in range(columns + 1) if ruled else ():
+        x = margin + line * width
+        pen.line((x, margin, x, margin + rows * height), INK)
+    return picture, "\n".join(" ".join(line) for line in lines)
+
+
+def _pages(dpi: int, phrases: Sequence[str]) -> Callable[[random.Random], Drawn]:
+    def draw(_rng: random.Random) -> Drawn:
+        for family in FONTS[:2]:
+            rng = random.Random(f"{family} {len(phrases)}")  # the same text for each resolution
+            lines = [_sentence(rng, phrases) for _ in range(40)]
+            picture = Image.new("RGB", (round(A4[0] * dpi), round(A4[1] * dpi)), PAPER)
+            font, pen = _font(family, size=10 * dpi / 72), ImageDraw.Draw(picture)
+            for i, line in enumerate(lines):
+                pen.text((dpi, (1.2 + 0.235 * i) * dpi), line, INK, font, anchor="ls")
+            yield picture, "\n".join(lines)
+
+    return draw
+
+
+def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
+    before, after = (" ".join(rng.choices(TEXT.split(), k=rng.randint(4, 7))) for _ in range(2))
+    if not phrases or rng.random() < 0.2:
+        return f"{before} {after}"
+    parts = {"n": rng.randint(10000, 99999), "r": rng.randint(100, 999), "e": rng.randint(0, 9)}
+    parts |= {"d": f"{rng.randint(1, 28):02}", "m": f"{rng.randint(1, 12):02}"}
+    return f"{before} {rng.choice(phrases).format(**parts, h=rng.randint(10, 23))} {after}"
+
+
+def _marked(_rng: random.Random) -> Drawn:
+    for text in MARKED:
+        for family in (*FONTS, HAND):
+            yield _line(text, _font(family, height=32))
+
+
+def _words(_rng: random.Random) -> Drawn:
+    for text in WORDS:
+        for family in (*FONTS, HAND):
+            yield _line(text, _font(family, height=32))
+
+
+def _upside_down(rng: random.Random) -> Drawn:
+    for family in FONTS:
+        for text in ("2048", _number(rng, 5), _number(rng, 5)):
+            picture, _ = _line(text, _font(family, height=32))
+            yield picture.rotate(180), text
+
+
+# Segments a to g as lines in a box of 1 x 2, y down; then those that each digit lights.
+SEGMENTS = {
+    "a": (0, 0, 1, 0), "b": (1, 0, 1, 1), "c": (1, 1, 1, 2), "d": (0, 2, 1, 2),
+    "e": (0, 1, 0, 2), "f": (0, 0, 0, 1), "g": (0, 1, 1, 1),
+}  # fmt: skip
+LIT = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
+# Behind, off and on: red and green light, a liquid crystal with and without a trace of what is off.
+DISPLAYS = (
+    ((14, 10, 10), (14, 10, 10), (255, 48, 30)),
+    ((10, 16, 12), (20, 34, 24), (70, 255, 120)),
+    ((168, 178, 152), (168, 178, 152), (30, 34, 30)),
+    ((168, 178, 152), (156, 166, 141), (38, 42, 38)),
+)
+
+
+def _displays(rng: random.Random) -> Drawn:
+    texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
+    for i, text in enumerate(texts):
+        yield _display(text, rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4])
+
+
+def _display(
+    text: str, height: int, slant: float, colours: tuple[tuple[int, int, int], ...]
+) -> tuple[Image.Image, str]:
+    """Digits ``height`` pixels high that lean by ``slant`` of it; a point takes no place."""
+    behind, off, on = colours
+    half, margin, step = height / 2, height // 2, 0.8 * height
+    count = sum(character != "." for character in text)
+    width = round(2 * margin + step * count + slant * height)
+    picture = Image.new("RGB", (width, height + 2 * margin), behind)
+    pen, x = ImageDraw.Draw(picture), float(margin)
+    for character in text:
+        if character == ".":
+            _dot(pen, (x - 0.16 * height, margin + height), 0.07 * height, on)
+            continue
+        for name, ends in SEGMENTS.items():
+            colour = on if name in LIT[int(character)] else off
+            pen.polygon(_segment(ends, (x, margin), half, slant), fill=colour)
+        x += step
+    return picture, text
+
+
+def _segment(
+    ends: tuple[int, ...], corner: tuple[float, float], half: float, slant: float
+) -> list[tuple[float, float]]:
+    """A hexagon along one side of half a digit's box."""
+    x0, y0, x1, y1 = ends
+    thick, along = 0.13, 0.04  # of half the height; half a segment's width, the gap at its ends
+    dx, dy = x1 - x0, y1 - y0
+    outline = ((along, 0), (along + thick, 1), (1 - along - thick, 1))
+    outline += ((1 - along, 0), (1 - along - thick, -1), (along + thick, -1))
+    return [
+        (
+            corner[0] + half * (x0 + t * dx - s * thick * dy + slant * (2 - y0 - t * dy)),
+            corner[1] + half * (y0 + t * dy + s * thick * dx),
+        )
+        for t, s in outline
+    ]
+
+
+def _dot(
+    pen: ImageDraw.ImageDraw, place: tuple[float, float], radius: float, colour: tuple[int, ...]
+) -> None:
+    x, y = place
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+import importlib
+import json
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def load(name):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return importlib.import_module(name)
+
+
+drawn, readers = load("drawn"), load("readers")
+
+
+@pytest.fixture(autouse=True)
+def own_font(monkeypatch):
+    """Pillow's own font: nothing is fetched."""
+
+    def font(_family, *, height=0, size=0):
+        return ImageFont.load_default(size or 1.4 * height)
+
+    monkeypatch.setattr(drawn, "_font", font)
+
+
+def said(text):
+    return readers.Said(text, readers.digits_only(text), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("there", "read", "right", "digits", "not_there"),
+    [
+        ("12.50 -37", "-37\n12.50", 1, 1, 0),
+        ("12.50 -37", "1250 37", 0, 1, 0),
+        ("7 7 7", "7 8", 1 / 3, 1 / 3, 1),
+        ("hello", "110", None, None, 1),
+        ("Room 101B", "Room 101", 1, 1, 0),
+    ],
+)
+def test_numbers_count_wherever_they_stand(there, read, right, digits, not_there):
+    scores = drawn.summary([(there, said(read))])
+    assert (scores["right"], scores["digits"], scores["not_there"]) == (right, digits, not_there)
+
+
+def test_the_same_seed_draws_the_same():
+    one, again = (list(drawn._displays(random.Random(1))) for _ in range(2))
+    assert [text for _, text in one] == [text for _, text in again]
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(one, again, strict=True))
+
+
+def test_a_page_of_dense_numbers():
+    picture, text = next(drawn._dense(random.Random(1)))
+    assert picture.size == (600, 800)
+    assert [len(line.split()) for line in text.splitlines()] == [5] * 30
+
+
+@pytest.mark.parametrize(("digit", "lit"), [("8", 7), ("1", 2), ("7", 3)])
+def test_a_display_lights_the_segments_of_a_digit(digit, lit):
+    def ink(text):
+        picture, _ = drawn._display(text, 100, 0.1, ((0, 0, 0), (0, 0, 0), (255, 255, 255)))
+        return np.asarray(picture)[..., 0].sum() / 255
+
+    assert ink(digit) == pytest.approx(ink("8") * lit / 7, rel=0.02)
+
+
+def test_drawings_are_read_and_recorded(monkeypatch, capsys, tmp_path):
+    arguments = ["drawn", "--groups", "upside", "words", "--out", str(tmp_path), "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    drawn.main()
+    assert "| upside down | 9 |" in capsys.readouterr().out
+    record = json.loads((tmp_path / "drawn.json").read_text(encoding="utf-8"))
+    assert record["groups"]["words without numbers"]["digitlens"]["right"] is None
+    assert record["seed"] == 0
