@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from digitlens.data.images import MAX_PIXELS, load_image, resize, shrink
 from digitlens.errors import ImageError
@@ -107,7 +107,7 @@ def test_damaged_exif_says_nothing_about_the_pixels():
     assert np.array_equal(load_image(content), COLOUR)
 
 
-def test_transparency_is_flattened_on_white():
+def test_dark_strokes_on_transparency_are_flattened_on_white():
     clear = np.zeros((4, 4, 4), np.uint8)
     clear[0] = (10, 20, 30, 255)
     clear[1] = (0, 0, 0, 128)
@@ -123,19 +123,109 @@ def test_transparency_of_gray_and_palette_is_flattened_on_white():
     gray[0, :, 1] = 255
     page = load_image(encoded(gray))
     assert page.tolist() == [[0] * 4, *[[255] * 4] * 3]
-    palette = Image.fromarray(255 * np.eye(4, dtype=np.uint8)).convert("P")
-    palette.info["transparency"] = 0
-    stream = io.BytesIO()
-    palette.save(stream, "PNG")
-    assert load_image(stream.getvalue())[0, 1].tolist() == [255, 255, 255]
+    for ink, paper in ((255, 0), (0, 255)):
+        strokes = np.uint8(np.where(np.eye(4), ink, paper))
+        palette = Image.fromarray(strokes).convert("P")
+        stream = io.BytesIO()
+        palette.save(stream, "PNG", transparency=palette.getpixel((1, 0)))
+        page = load_image(stream.getvalue())
+        assert (page[0, 0].tolist(), page[0, 1].tolist()) == ([ink] * 3, [paper] * 3)
 
 
-def test_16_bit_gray_is_scaled_by_its_type_not_by_its_content():
+def drawn(*colours, size=(60, 40)):
+    """Strokes of these colours side by side on a transparent canvas."""
+    picture = Image.new("RGBA", size)
+    pen = ImageDraw.Draw(picture)
+    for k, colour in enumerate(colours):
+        pen.line([(10 + 12 * k, 8), (14 + 12 * k, 32)], colour, 5)
+    return picture
+
+
+WHITE, BLACK, CLEAR = (255, 255, 255), (0, 0, 0), (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("colours", "paper"),
+    [
+        ([WHITE], 0),
+        ([(255, 255, 0)], 0),
+        ([(0, 255, 255)], 0),
+        ([(190, 190, 190)], 0),
+        ([(*WHITE, 100)], 0),
+        ([WHITE, (*BLACK, 100)], 0),  # a shadow
+        ([(128, 128, 128)], 255),
+        ([(255, 0, 0)], 255),
+        ([BLACK], 255),
+        ([(*BLACK, 60)], 255),
+        ([WHITE, BLACK], 255),
+        ([], 255),
+    ],
+)
+def test_transparency_is_flattened_on_what_leaves_contrast(colours, paper):
+    picture = drawn(*colours)
+    page = load_image(picture)
+    assert page[0, 0].tolist() == [paper] * 3
+    assert np.array_equal(load_image(np.asarray(picture)), page)
+    below = Image.new("RGBA", picture.size, (paper, paper, paper, 255))
+    assert np.array_equal(page, np.asarray(Image.alpha_composite(below, picture))[:, :, :3])
+
+
+def test_bright_gray_with_transparency_is_flattened_on_black_and_stays_gray():
+    gray = drawn(WHITE).convert("LA")
+    assert np.array_equal(load_image(gray), np.asarray(gray)[:, :, 0])
+
+
+def test_a_bright_photo_with_transparent_corners_is_flattened_on_white():
+    photo = Image.new("RGBA", (90, 90), CLEAR)
+    ImageDraw.Draw(photo).ellipse((0, 0, 89, 89), fill=(250, 248, 240))
+    assert load_image(photo)[0, 0].tolist() == [255] * 3
+
+
+def test_bright_paper_that_shines_through_is_flattened_on_white():
+    veil = np.full((20, 20, 4), (255, 255, 255, 180), np.uint8)
+    assert (load_image(veil) == 255).all()
+
+
+@pytest.mark.parametrize("level", [0, 130, 250])
+def test_an_opaque_picture_with_alpha_is_the_same_bit_for_bit(level):
+    colour = np.clip(COLOUR // 8 + level, 0, 255).astype(np.uint8)
+    opaque = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+    assert np.array_equal(load_image(opaque), colour)
+    assert np.array_equal(load_image(encoded(opaque)), colour)
+
+
+def test_16_bit_gray_that_uses_its_bits_is_scaled_by_its_type():
     dark = np.array([[0, 257, 1028], [2570, 256, 65535]], np.uint16)
     expected = [[0, 1, 4], [10, 1, 255]]
     for form in ("PNG", "TIFF"):
         assert load_image(encoded(dark, form)).tolist() == expected
     assert load_image(dark).tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_gray_of_fewer_bits_in_16_is_scaled_by_those_it_uses(bits, form):
+    full = (1 << bits) - 1
+    samples = np.array([[0, full // 2, full]], np.uint16)
+    assert load_image(encoded(samples, form)).tolist() == [[0, 127, 255]]
+    assert load_image(Image.fromarray(samples)).tolist() == [[0, 127, 255]]
+    assert load_image(samples)[0, 2] == round(full / 257)  # the type of an array says its scale
+
+
+def test_whole_numbers_of_32_bits_are_read_where_16_would_do():
+    samples = np.array([[0, 2048, 4095]], np.int32)
+    assert load_image(encoded(samples, "TIFF")).tolist() == [[0, 128, 255]]
+    for other in (-1, 65536):
+        with pytest.raises(ImageError, match="no known scale"):
+            load_image(encoded(np.array([[0, other]], np.int32), "TIFF"))
+
+
+def test_a_page_in_memory_is_copied_unless_it_need_not_be():
+    assert not np.shares_memory(load_image(GRAY), GRAY)
+    assert load_image(COLOUR, copy=False) is COLOUR
+    flipped = load_image(COLOUR[:, :, ::-1], copy=False)
+    assert flipped.flags.c_contiguous
+    assert np.array_equal(load_image(GRAY[:, :, None], copy=False), GRAY)
 
 
 @pytest.mark.parametrize(("mode", "form"), [("CMYK", "TIFF"), ("CMYK", "JPEG"), ("P", "PNG")])

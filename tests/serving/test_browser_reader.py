@@ -6,6 +6,7 @@ Pillow's by a gray level; that is between the decoders, and not compared here.
 
 import base64
 import importlib
+import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from digitlens.data.images import load_image
 from digitlens.recognition.reader import DigitReader
@@ -133,6 +135,25 @@ def test_tiles_and_patterns_are_those_of_python(page, root, python):
             shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
             known = [digit.tile for line in seen.reading.lines for digit in line]
             assert np.abs(shown - tiles_shown(known, seen.page, boxes)).max() <= 1
+
+
+@pytest.mark.parametrize("ink", ["white", "yellow", "gray", "black"])
+def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, python, ink):
+    """Through the page: what is transparent has to pass its canvas."""
+    strokes = Image.new("RGBA", (200, 200))
+    pen = ImageDraw.Draw(strokes)
+    pen.line([(110, 40), (50, 120), (150, 120)], ink, 14, "curve")
+    pen.line([(118, 80), (118, 175)], ink, 14)
+    stream = io.BytesIO()
+    strokes.save(stream, "PNG")
+    page = browser.new_page()
+    page.goto(f"{origin}/site/index.html")
+    file = {"name": "four.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#strip .chip", timeout=60_000)
+    assert page.inner_text("#strip .chip").strip().startswith("4")
+    assert python.read(stream.getvalue()).text == "4"
+    page.close()
 
 
 def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):

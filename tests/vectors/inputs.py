@@ -88,6 +88,14 @@ def picture_bytes(array: np.ndarray, channels: int) -> Value:
 def flatten() -> Iterator[Value]:
     alpha, value = np.mgrid[0:256:5, 0:256:15]
     yield picture_bytes(np.stack([value, 255 - value, value // 2, alpha], axis=2), 4)
+    # Strokes of white, yellow, gray and black with soft edges, and a bright photo with corners.
+    soft = np.zeros((9, 12), int)
+    soft[1:8, 3:9], soft[2:7, 4:8] = 90, 255
+    for ink in ((255, 255, 255), (255, 255, 0), (128, 128, 128), (0, 0, 0)):
+        yield picture_bytes(np.dstack([np.full((*soft.shape, 3), ink), soft]), 4)
+    photo = np.full((8, 8, 4), (250, 248, 240, 255))
+    photo[:2, :2, 3] = photo[-2:, -2:, 3] = 0
+    yield picture_bytes(photo, 4)
 
 
 def resize() -> Iterator[Value]:

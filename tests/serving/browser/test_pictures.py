@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 READ = "**/v1/read*"
 
@@ -20,6 +20,16 @@ def encoded(kind="PNG", pages=1):
     draw.line([(118, 80), (118, 175)], 0, 14)
     more = [picture.copy() for _ in range(pages - 1)]
     picture.save(stream, kind, **({"save_all": True, "append_images": more} if more else {}))
+    return stream.getvalue()
+
+
+def transparent(ink):
+    """The same 4 in one colour on a transparent canvas, as PNG."""
+    with Image.open(io.BytesIO(encoded())) as picture:
+        strokes = Image.new("RGBA", picture.size, ink)
+        strokes.putalpha(ImageChops.invert(picture))
+    stream = io.BytesIO()
+    strokes.save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -80,6 +90,17 @@ def test_a_picture_is_pasted_and_dropped_anywhere(page, reads, event, target):
     reads(page, "4")
     assert page.get_attribute("#mode-picture", "aria-pressed") == "true"
     assert page.is_hidden("#veil")
+
+
+@pytest.mark.parametrize(("ink", "paper"), [("white", 0), ("yellow", 0), ("black", 255)])
+def test_strokes_on_a_transparent_canvas_are_read_and_shown_on_what_sets_them_off(
+    page, reads, ink, paper
+):
+    choose(page, content=transparent(ink))
+    reads(page, "4")
+    corner = """() => { const sheet = document.getElementById('sheet');
+        return [...sheet.getContext('2d').getImageData(sheet.width / 2, 2, 1, 1).data]; }"""
+    assert page.evaluate(corner) == [paper, paper, paper, 255]
 
 
 def test_each_page_of_a_file_is_read_also_where_the_browser_cannot_show_it(page, reads):

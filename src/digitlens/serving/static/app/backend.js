@@ -80,9 +80,7 @@ function pixelsOf(bitmap) {
   }
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, bitmap.width, bitmap.height);
-  context.drawImage(bitmap, 0, 0);
+  context.drawImage(bitmap, 0, 0); // what is transparent stays so: the reader says on what it lies
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
 }
 

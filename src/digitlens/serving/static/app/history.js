@@ -10,7 +10,7 @@ const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their s
  * @typedef {{id: number, kind: "drawing", text: string, strokes: import("./strokes.js").Stroke[]}}
  *   DrawingEntry
  * @typedef {{id: number, kind: "picture", text: string, name: string, bitmap: ImageBitmap|null,
- *   readings: import("./reading.js").Reading[], page: number}} PictureEntry
+ *   paper: string, readings: import("./reading.js").Reading[], page: number}} PictureEntry
  */
 
 export class History {
@@ -66,7 +66,7 @@ function thumbnail(entry) {
   const canvas = make("canvas", { width: WIDE, height: HIGH });
   const context = canvas.getContext("2d");
   if (entry.kind === "drawing") paintDrawing(context, entry.strokes);
-  else if (entry.bitmap) paintBitmap(context, entry.bitmap);
+  else if (entry.bitmap) paintBitmap(context, entry);
   return canvas;
 }
 
@@ -82,7 +82,9 @@ function paintDrawing(context, strokes) {
   drawing.paint(context, getComputedStyle(document.body).color);
 }
 
-function paintBitmap(context, bitmap) {
+function paintBitmap(context, { bitmap, paper }) {
+  context.fillStyle = paper;
+  context.fillRect(0, 0, WIDE, HIGH);
   const scale = Math.max(WIDE / bitmap.width, HIGH / bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
   context.imageSmoothingQuality = "high";

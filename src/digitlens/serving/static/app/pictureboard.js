@@ -1,6 +1,7 @@
 // Pictures that were dropped, pasted, chosen or photographed: shown with what was read on them.
 import { MODE, read, ReadError } from "./backend.js";
 import { byId, onClick } from "./dom.js";
+import { paperOf } from "./paper.js";
 import { textOf } from "./reading.js";
 
 const MOST = 20; // pictures at a time
@@ -97,7 +98,9 @@ export class PictureBoard {
     const picture = MODE === "browser" ? { bitmap } : { file };
     const readings = await read(picture, { signal, patient: true, onBusy, bitmap });
     const kept = readings.map((reading) => ({ ...reading, name }));
-    return { id: this.page.history.next(), kind: "picture", name, bitmap, readings: kept, page: 0 };
+    const id = this.page.history.next();
+    const paper = paperOf(bitmap);
+    return { id, kind: "picture", name, bitmap, paper, readings: kept, page: 0 };
   }
 
   #showPages() {
@@ -160,7 +163,7 @@ export class PictureBoard {
     context.imageSmoothingEnabled = this.scale < GRAINY;
     context.imageSmoothingQuality = "high";
     const place = [this.left, this.top, width * this.scale, height * this.scale];
-    context.fillStyle = "#fff";
+    context.fillStyle = this.entry.paper;
     context.fillRect(...place);
     if (this.#fits(width / height)) context.drawImage(this.entry.bitmap, ...place);
   }

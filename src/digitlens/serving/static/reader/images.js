@@ -4,30 +4,23 @@
 
 import { rint } from './arrays.js';
 import { BILINEAR, BOX, emptyPicture, resize as resizePicture } from './resize.js';
+import { flattened, paperBelow } from './transparency.js';
 
-/** The page of a picture as a canvas gives it: RGBA, transparency flattened on white. */
+/** The page of a picture as a canvas gives it: RGBA, transparency laid on what paperBelow says. */
 export function pageOf({ data, width, height }) {
   if (data.length !== width * height * 4 || !data.length) {
     throw new RangeError(`expected ${width} x ${height} RGBA pixels, found ${data.length} bytes`);
   }
   const page = emptyPicture(width, height, 3);
   const pixels = page.data;
+  const paper = paperBelow(data);
   for (let i = 0, to = 0; i < data.length; i += 4, to += 3) {
     const alpha = data[i + 3];
-    pixels[to] = flattened(data[i], alpha);
-    pixels[to + 1] = flattened(data[i + 1], alpha);
-    pixels[to + 2] = flattened(data[i + 2], alpha);
+    pixels[to] = flattened(data[i], alpha, paper);
+    pixels[to + 1] = flattened(data[i + 1], alpha, paper);
+    pixels[to + 2] = flattened(data[i + 2], alpha, paper);
   }
   return page;
-}
-
-/** One channel of a pixel laid on white, in the whole numbers of Pillow's alpha_composite. */
-export function flattened(value, alpha) {
-  if (alpha === 255) return value;
-  if (alpha === 0) return 255;
-  const own = Math.floor((alpha * 255 * 255 * 128) / (255 * 255));
-  const total = value * own + 255 * (255 * 128 - own) + (0x80 << 7);
-  return ((total >> 8) + total) >> 8 >> 7;
 }
 
 /** Resizes one plane of floats: area average when it shrinks, bilinear when it grows. */

@@ -41,8 +41,8 @@ export class DigitReader {
    *
    * @param picture {data, width, height}: RGBA as a canvas gives it.
    * @param expect What is known of the number: how many digits, as in "4", or a pattern.
-   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown of it,
-   *   or where it was not asked would have been shown.
+   * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown of
+   *   it, or would have been shown where it was not asked.
    * @returns The reading as plain values, see results.js.
    * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
    */

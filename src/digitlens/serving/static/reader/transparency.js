@@ -1,0 +1,32 @@
+// Transparency: the paper on which what is transparent lies, and what a pixel is on it.
+
+// It is black where half transparent or clearer pixels make up a quarter of the
+// picture and what is left of it is bright: white strokes vanish on white.
+const CLEAR = 128; // alpha
+const MUCH = 0.25; // of the pixels
+const BRIGHT = 160; // mean luminance, each pixel counting as much as it is opaque
+
+/** The gray level on which what RGBA pixels show stands out: 255 or 0. */
+export function paperBelow(data) {
+  let [clear, opacity, light] = [0, 0, 0];
+  for (let i = 3; i < data.length; i += 4) if (data[i] < CLEAR) clear++;
+  if (clear < (MUCH * data.length) / 4) return 255;
+  for (let i = 0; i < data.length; i += 4) {
+    opacity += data[i + 3];
+    light += data[i + 3] * luminance(data[i], data[i + 1], data[i + 2]);
+  }
+  return light > BRIGHT * opacity ? 0 : 255;
+}
+
+function luminance(red, green, blue) {
+  return (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
+}
+
+/** One channel of a pixel laid on paper, in the whole numbers of Pillow's alpha_composite. */
+export function flattened(value, alpha, paper) {
+  if (alpha === 255) return value;
+  if (alpha === 0) return paper;
+  const own = Math.floor((alpha * 255 * 255 * 128) / (255 * 255));
+  const total = value * own + paper * (255 * 128 - own) + (0x80 << 7);
+  return ((total >> 8) + total) >> 8 >> 7;
+}
