@@ -21,6 +21,7 @@ from digitlens.errors import ModelError
 from digitlens.evaluation.votes import Votes
 from digitlens.files import sha256
 from digitlens.model.bundle import Card, write_bundle
+from digitlens.model.roles import roles
 from digitlens.recognition import stream
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.compose import compose, fitted
@@ -48,6 +49,7 @@ class BarReader:
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
             raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
+        roles(model, pages)  # which says that there is no such model, or that there are too many
         BarReader.made = (model, pages, target_error)
         self.thresholds = dict(THRESHOLDS)
 
@@ -454,9 +456,11 @@ def test_a_run_of_a_page_reader_is_a_model_too(note, tmp_path):
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
     folder = str(tmp_path / "run")
     assert run("read", note, "--model", folder).exit_code == 0
-    assert BarReader.made[:2] == ("default", folder)
+    assert BarReader.made[:2] == (folder, "pages")  # which tells what it is
     assert run("read", note, "--pages", "other").exit_code == 0
     assert BarReader.made[:2] == ("default", "other")
+    result = run("read", note, "--model", folder, "--target-error", "0.01%")
+    assert str(result.exception).startswith(f"{folder}: the least that the curve can promise")
     result = run("read", note, "--model", folder, "--pages", "other")
     assert "give one of them" in str(result.exception)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
 
-from digitlens.data import photo
+from digitlens.data import documents, photo
 from digitlens.data.documents import load_pages, open_document
 from digitlens.data.images import load_image
 from digitlens.errors import ImageError
@@ -51,7 +51,7 @@ def test_every_page_of_a_pdf_is_given():
 
 
 def test_pages_of_a_tiff_may_differ_in_kind_and_orientation():
-    gray = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    gray = np.linspace(0, 255, 60).astype(np.uint8).reshape(6, 10)
     pages = [gray, gray.repeat(3).reshape(6, 10, 3), gray > 30, gray.astype(np.uint16) * 257, gray]
     found = list(load_pages(tiff(pages, orientation=[6, 1, 3, 1, 8])))
     expected = [
@@ -116,6 +116,21 @@ def test_pages_can_be_had_in_any_order(content):
 def test_the_only_page_can_be_had_twice():
     with open_document(several("PNG", PAGES[:1])) as document:
         assert all(np.array_equal(document.page(1), PAGES[0]) for _ in range(2))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "PPM", "TIFF"])
+def test_a_file_is_identified_once(form, monkeypatch):
+    def open_picture(file):
+        opened.append(file)
+        return whole(file)
+
+    opened, whole = [], documents.open_picture
+    monkeypatch.setattr(documents, "open_picture", open_picture)
+    stream = io.BytesIO()
+    Image.fromarray(PAGES[0]).save(stream, form)
+    with open_document(stream.getvalue()) as document:
+        document.page(1)
+        assert len(opened) == 1
 
 
 def test_after_a_damaged_page_the_others_can_still_be_had():

@@ -11,7 +11,7 @@ from PIL import Image
 
 import digitlens
 from digitlens.errors import ImageError, ModelError
-from digitlens.model import page_model
+from digitlens.model import bundle, page_model
 from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
 from digitlens.model.page_model import PAGES
 from digitlens.recognition import reader as module
@@ -386,6 +386,33 @@ def test_the_shipped_page_reader_is_calibrated():
     assert least < 0.02
     strict = DigitReader(threads=1, target_error=min(0.9, 1.01 * least))
     assert strict.thresholds["digit"] > 0.5
+
+
+def test_a_page_reader_given_as_the_model_reads_the_pages(pages_with):
+    folder = pages_with(name="other")
+    reader = DigitReader(folder, threads=1)
+    assert (reader.classifier.name, reader.finder.card.name) == ("default", "other")
+    with pytest.raises(ModelError, match="give one of them"):
+        DigitReader(folder, pages="another")
+
+
+def test_each_card_is_read_once(monkeypatch):
+    def read_card(path):
+        cards.append(path.parent.name)
+        return read(path)
+
+    cards, read = [], bundle._read_card
+    monkeypatch.setattr(bundle, "_read_card", read_card)
+    DigitReader(threads=1)
+    assert cards == ["default", "pages"]
+
+
+def test_a_page_is_not_copied_before_it_is_read_nor_changed(reader, page):
+    for one in (page, np.repeat(page[:, :, None], 3, 2)):
+        one.flags.writeable = False
+        found = reader.examine(one)
+        assert found.reading.text == "4075"
+        assert np.shares_memory(found.page, one)
 
 
 def test_a_damaged_card_is_refused(pages_with):

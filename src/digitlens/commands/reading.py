@@ -79,10 +79,11 @@ class Wish:
         from digitlens.model.roles import roles
         from digitlens.recognition.reader import DigitReader
 
-        model, pages = roles(self.model, self.pages)
+        make = partial(DigitReader, self.model, pages=self.pages)
         try:
-            return DigitReader(model, pages=pages, target_error=self.target_error, threads=threads)
+            return make(target_error=self.target_error, threads=threads)
         except ValueError as error:  # the model's curve does not reach so far
+            _, pages = roles(self.model, self.pages)
             raise ModelError(f"{pages}: {error}") from error
 
 

@@ -14,7 +14,14 @@ from PIL import Image
 
 from digitlens.data import photo
 from digitlens.data.images import Page, Source, decode, load_image
-from digitlens.data.picture_files import PictureFile, damaged, open_file, open_picture, quiet
+from digitlens.data.picture_files import (
+    PictureFile,
+    damaged,
+    has_one_page,
+    open_file,
+    open_picture,
+    quiet,
+)
 from digitlens.errors import ImageError
 
 _SUBFILE_TYPE = 254  # the TIFF tag
@@ -78,7 +85,10 @@ def load_pages(source: Source) -> Iterator[Page]:
 
 @contextmanager
 def open_document(source: Source) -> Generator[Document]:
-    """Opens a file for as long as the block lasts; decodes no page yet, unless it has but one.
+    """Opens a file for as long as the block lasts; decodes no page yet.
+
+    Of formats that have but one page, no more than the first bytes are read: what is wrong with
+    such a picture is found when the page is asked for.
 
     Args:
         source: See ``load_image``.
@@ -106,11 +116,23 @@ def page_name(name: str, number: int, count: int) -> str:
 
 
 def _picture(file: PictureFile) -> Document:
-    image = open_picture(file)
-    if image.format != "TIFF":  # opened anew, so that no Pillow image stays beside the page
+    if has_one_page(file.start):
         return Document(file.name, 1, lambda _index, name: decode(open_picture(file), name))
+    image = open_picture(file)
+    if image.format != "TIFF":
+        return _only_page(file, image)
     frames = _frames(image, file.name)
     return Document(file.name, len(frames), lambda k, name: _frame(image, frames[k], name))
+
+
+def _only_page(file: PictureFile, image: Image.Image) -> Document:
+    """A document of one page; opened anew for another time, so that the page is kept alone."""
+    opened = [image]
+
+    def load(_index: int, name: str) -> Page:
+        return decode(opened.pop() if opened else open_picture(file), name)
+
+    return Document(file.name, 1, load)
 
 
 def _frames(image: Image.Image, name: str) -> list[int]:

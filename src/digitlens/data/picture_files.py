@@ -89,6 +89,16 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Generator[Pi
         )
 
 
+def has_one_page(start: bytes) -> bool:
+    """Whether a file that starts like this is of a format without pages, as all but TIFF and PDF.
+
+    Says no where the start does not tell: the picture has to be opened then.
+    """
+    if photo.is_heic(start) or photo.is_avif(start):
+        return True
+    return any(start.startswith(mark) for mark, name, _ in _SIGNATURES if name != "TIFF")
+
+
 def open_picture(file: PictureFile) -> Image.Image:
     """Opens a picture without decoding its pixels.
 

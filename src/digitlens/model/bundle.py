@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from digitlens import files
 from digitlens.errors import ModelError
@@ -81,12 +81,16 @@ class Bundle:
     graph: bytes
 
 
+# Name of a shipped model, a bundle folder or a run folder; or what was read from one already.
+Model: TypeAlias = "str | Path | Bundle"
+
+
 def pretrained_names() -> list[str]:
     """Names of the models that ship with digitlens."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
 
 
-def find_bundle(model: str | Path) -> Path:
+def find_bundle(model: Model) -> Path:
     """The bundle folder that a shipped name, a bundle folder or a run folder stands for.
 
     A shipped name wins over a folder of that name in the current one, so that where a command is
@@ -95,6 +99,8 @@ def find_bundle(model: str | Path) -> Path:
     Raises:
         ModelError: There is no such model; the message lists the shipped names.
     """
+    if isinstance(model, Bundle):
+        return model.folder
     if isinstance(model, str) and model in pretrained_names():
         return PRETRAINED / model
     for folder in (Path(model), Path(model) / "model"):
@@ -106,14 +112,16 @@ def find_bundle(model: str | Path) -> Path:
     )
 
 
-def load_bundle(model: str | Path = DEFAULT) -> Bundle:
-    """Reads a model folder and checks format version and hash.
+def load_bundle(model: Model = DEFAULT) -> Bundle:
+    """Reads a model folder and checks format version and hash; gives back what was read already.
 
     Raises:
         ModelError: The folder is missing, damaged, or written by a newer digitlens.
     """
+    if isinstance(model, Bundle):
+        return model
     folder = find_bundle(model)
-    card = load_card(folder)
+    card = _read_card(folder / CARD)
     return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
 
 
@@ -156,8 +164,10 @@ def _checked(path: Path, expected: str) -> bytes:
     return graph
 
 
-def load_card(model: str | Path = DEFAULT) -> Card:
+def load_card(model: Model = DEFAULT) -> Card:
     """Reads the card of a model folder alone; see ``load_bundle``."""
+    if isinstance(model, Bundle):
+        return model.card
     return _read_card(find_bundle(model) / CARD)
 
 

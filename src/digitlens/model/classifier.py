@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import DEFAULT, Card, load_bundle
+from digitlens.model.bundle import DEFAULT, Card, Model, load_bundle
 from digitlens.model.session import Team, cores, open_session
 from digitlens.outputs import Floats, Outputs
 
@@ -36,11 +35,11 @@ class Classifier:
 
     card: Card
 
-    def __init__(self, model: str | Path = DEFAULT, *, threads: int = 0) -> None:
+    def __init__(self, model: Model = DEFAULT, *, threads: int = 0) -> None:
         """Loads a model.
 
         Args:
-            model: Name of a shipped model, a model folder, or a run folder.
+            model: Name of a shipped model, a model folder, a run folder, or its bundle.
             threads: Threads for one batch; 0 takes one per core.
 
         Raises:

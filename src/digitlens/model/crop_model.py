@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from digitlens.data.windows import SIDE
 from digitlens.errors import ModelError
-from digitlens.model.bundle import find_bundle, load_card, load_crops
+from digitlens.model.bundle import Model, find_bundle, load_card, load_crops
 from digitlens.model.page_model import PAGES
 from digitlens.model.session import open_session
 
@@ -25,18 +24,18 @@ Floats = npt.NDArray[np.float32]
 class CropModel:
     """Windows in, probabilities out; loaded once, safe to use from several threads."""
 
-    def __init__(self, model: str | Path = PAGES, *, threads: int = 0) -> None:
+    def __init__(self, model: Model = PAGES, *, threads: int = 0) -> None:
         """Loads the crop network of a page reader.
 
         Args:
-            model: Name of a shipped page reader, a model folder, or a run folder.
+            model: Name of a shipped page reader, a model folder, a run folder, or its bundle.
             threads: Threads for one batch; 0 takes one per core.
 
         Raises:
             ModelError: The model is missing, damaged, of a newer format, or has no crop network.
         """
         folder = find_bundle(model)
-        graph = load_crops(folder, load_card(folder))
+        graph = load_crops(folder, load_card(model))
         self._session = open_session(graph, name=str(folder), threads=threads)
         _check_contract(self._session, str(folder))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import Bundle, Card, load_bundle
+from digitlens.model.bundle import Bundle, Card, Model, load_bundle
 from digitlens.model.lazily import Lazily
 from digitlens.model.session import open_session
 
@@ -52,13 +51,11 @@ class PageModel:
 
     card: Card
 
-    def __init__(
-        self, model: str | Path = PAGES, *, threads: int = 0, lazily: bool = False
-    ) -> None:
+    def __init__(self, model: Model = PAGES, *, threads: int = 0, lazily: bool = False) -> None:
         """Loads a page reader.
 
         Args:
-            model: Name of a shipped page reader, a model folder, or a run folder.
+            model: Name of a shipped page reader, a model folder, a run folder, or its bundle.
             threads: Threads for one look; 0 takes one per core.
             lazily: Card and hash are checked now, and that it is a page reader by its card; the
                 graph is opened by the first look. That is half of the time that all models of a

@@ -17,7 +17,7 @@ from digitlens.model.bundle import DEFAULT
 from digitlens.model.classifier import Classifier
 from digitlens.model.crop_model import CropModel
 from digitlens.model.page_model import PAGES, PageModel
-from digitlens.model.roles import roles
+from digitlens.model.roles import open_roles
 from digitlens.model.session import cores
 from digitlens.recognition.candidates import Candidates, without_doubles
 from digitlens.recognition.compose import compose, fitted
@@ -71,10 +71,11 @@ class DigitReader:
             ModelError: A model is missing, damaged or of a newer format.
             ValueError: The page reader cannot promise so few errors.
         """
-        model, pages = self._models = roles(model, pages)
-        self.classifier = Classifier(model, threads=threads)
-        self.finder = PageModel(pages, threads=threads, lazily=True)
-        self.crops = CropModel(pages, threads=threads)
+        tiles, finder = open_roles(model, pages)
+        self._models = (tiles.folder, finder.folder)
+        self.classifier = Classifier(tiles, threads=threads)
+        self.finder = PageModel(finder, threads=threads, lazily=True)
+        self.crops = CropModel(finder, threads=threads)
         self.confidence = Confidence.of(self.finder.card)
         self.plainly = Confidence.of(self.finder.card, "plain")
         self.thresholds = dict(self.finder.card.thresholds)
@@ -170,9 +171,9 @@ class DigitReader:
         return _readings(crew, done, processes and crew.size > 1, on_error)
 
     def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
-        """Reads one picture and keeps what led to the answer; see ``read``."""
+        """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
-        page = load_image(image)
+        page = load_image(image, copy=False)
         seen, turn = self._upright(page)
         height, width = page.shape[:2]
         size = (height, width) if turn % 2 else (width, height)
@@ -241,7 +242,7 @@ class DigitReader:
 
 
 def _another(
-    models: tuple[str | Path, str | Path], thresholds: dict[str, float], pattern: Pattern | None
+    models: tuple[Path, Path], thresholds: dict[str, float], pattern: Pattern | None
 ) -> Callable[[Source], Reading]:
     """What a reader like this one does in another process."""
     reader = DigitReader(models[0], pages=models[1], threads=1)
