@@ -106,10 +106,15 @@ def test_nobody_is_answered_before_the_first_step(more_bars):
 def test_members_of_a_committee_are_told_apart(two, bars, more_bars, tmp_path):
     told = []
     recipe = dataclasses.replace(two, epochs=1, members=2)
-    watcher = Watcher(sample_of(more_bars, 20), told.append)
+    clock = Clock()
+    watcher = Watcher(sample_of(more_bars, 20), told.append, clock=clock)
+
+    def on_step(moment):
+        clock.now += 2  # so that each step is due, however fast it was
+        watcher.on_step(moment)
+
     rows = []
-    hooks = {"on_step": watcher.on_step, "on_epoch": rows.append}
-    train_all(recipe, bars, more_bars, tmp_path, **hooks)
+    train_all(recipe, bars, more_bars, tmp_path, on_step=on_step, on_epoch=rows.append)
     assert len(rows) == 2
     pulses = [news for news in told if isinstance(news, Pulse)]
     assert {(pulse.member, pulse.members) for pulse in pulses} == {(1, 2), (2, 2)}
