@@ -22,7 +22,7 @@ def test_fonts_that_look_handwritten_are_unsteady(
     small_split: Split, font_hand: FontHand, rng: np.random.Generator
 ):
     by_hand = FontHand.__new__(FontHand)
-    by_hand.glyphs, by_hand.letters = font_hand.glyphs, font_hand.letters
+    by_hand.glyphs = font_hand.glyphs
     writers = Writers(small_split, Fonts(hand=(by_hand,), print=(font_hand,)))
 
     drawn = [writers.word_style(rng) for _ in range(300)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
+from pathlib import Path
 from typing import Protocol, cast
 
 import cv2
@@ -69,32 +72,44 @@ class FontHand:
     """Writes in one font."""
 
     def __init__(
-        self, fonts: Mapping[Script, ImageFont.FreeTypeFont], *, digits_only: bool = False
+        self, fonts: Mapping[Script, ImageFont.FreeTypeFont | Path], *, digits_only: bool = False
     ) -> None:
-        """Draws all characters once.
+        """Takes the font; its characters are drawn, all at once, when the first is asked for.
 
         Args:
-            fonts: One font of size ``EM`` for each script, among them latin.
+            fonts: One font, or its file, for each script, among them latin.
             digits_only: For fonts whose letters look like digits.
         """
-        self.fonts = dict(fonts)
-        unit = _digit_height(fonts["latin"])
-        self._more = "" if digits_only else MORE
-        self.glyphs: dict[str, Glyph] = {}
-        for script, font in fonts.items():
-            empty = _drawn(font, "\uffff")
-            for char in DIGITS if digits_only else CHARACTERS[script]:
-                glyph = _font_glyph(font, char, unit, empty)
-                if glyph:
-                    self.glyphs.setdefault(char, glyph)
-        self.letters = "".join(c for c in self.glyphs if c not in DIGITS)
+        # A file, not a font, since that cannot be sent to every process.
+        self._sources: dict[Script, str | bytes] = {
+            script: _source(font) for script, font in fonts.items()
+        }
+        self._digits_only = digits_only
+
+    @cached_property
+    def glyphs(self) -> dict[str, Glyph]:
+        """Every character that it writes, without those of ``MORE``."""
+        unit, glyphs = _digit_height(self.font(EM)), dict[str, Glyph]()
+        for script in self._sources:
+            characters = DIGITS if self._digits_only else CHARACTERS[script]
+            for char, glyph in _glyphs(self.font(EM, script), characters, unit):
+                glyphs.setdefault(char, glyph)
+        return glyphs
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes."""
+        return "".join(char for char in self.glyphs if char not in DIGITS)
 
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
         """The ink of a character, always the same."""
         del rng
-        if char in self._more and char not in self.glyphs:
-            self._draw_more()
-        return self.glyphs.get(char)
+        return self.glyphs.get(char) or (self._more.get(char) if char in MORE else None)
+
+    def font(self, size: int, script: Script = "latin") -> ImageFont.FreeTypeFont:
+        """The font in a size, in pixels of the type."""
+        source = self._sources[script]
+        return ImageFont.truetype(BytesIO(source) if isinstance(source, bytes) else source, size)
 
     @cached_property
     def capitals_only(self) -> bool:
@@ -102,14 +117,10 @@ class FontHand:
         pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
         return sum(bool(a and b and _alike(a.ink, b.ink)) for a, b in pairs) >= 3
 
-    def _draw_more(self) -> None:
-        font = self.fonts["latin"]
-        unit, empty = _digit_height(font), _drawn(font, "\uffff")
-        for char in self._more:
-            glyph = _font_glyph(font, char, unit, empty)
-            if glyph:
-                self.glyphs[char] = glyph
-        self._more = ""
+    @cached_property
+    def _more(self) -> dict[str, Glyph]:
+        font = self.font(EM)
+        return dict(_glyphs(font, "" if self._digits_only else MORE, _digit_height(font)))
 
 
 class WriterHand:
@@ -161,6 +172,23 @@ class PenHand:
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:
     width = height * ink.shape[1] / ink.shape[0]
     return Glyph(char, ink, height, 0.0, width + 0.12)
+
+
+def _source(font: ImageFont.FreeTypeFont | Path) -> str | bytes:
+    """The path of a font's file, or its content."""
+    path = font if isinstance(font, Path) else cast("str | bytes | BytesIO", font.path)
+    return path.getvalue() if isinstance(path, BytesIO) else os.fsdecode(path)
+
+
+def _glyphs(
+    font: ImageFont.FreeTypeFont, characters: str, unit: float
+) -> Iterator[tuple[str, Glyph]]:
+    """Those of the characters that a font has; unit is the height of its digits, in pixels."""
+    empty = _drawn(font, "\uffff")
+    for char in characters:
+        glyph = _font_glyph(font, char, unit, empty)
+        if glyph:
+            yield char, glyph
 
 
 def _alike(ink: Ink, other: Ink) -> bool:

@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ImageFont
 
 from digitlens.data.mnist import Split
 from digitlens.data.pages import layouts
 from digitlens.data.pages.arrays import Boxes, Colour, Ink, Matrix, Pixels, Plane, Values
 from digitlens.data.pages.camera import expose, light
 from digitlens.data.pages.clutter import draw_ruling, draw_scribbles
-from digitlens.data.pages.fonts import Role, Script, font_files, load_families
-from digitlens.data.pages.hands import EM, FontHand
+from digitlens.data.pages.fonts import Role, font_files, load_families
+from digitlens.data.pages.hands import FontHand
 from digitlens.data.pages.inks import draw_colours, inked, with_plate
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
@@ -37,10 +36,7 @@ def load_fonts(role: Role) -> Fonts:
     families = [family for family in load_families() if family.role == role]
     for family, weights in font_files(families).items():
         for scripts in weights:
-            fonts: dict[Script, ImageFont.FreeTypeFont] = {
-                script: ImageFont.truetype(str(path), EM) for script, path in scripts.items()
-            }
-            hands[family.kind].append(FontHand(fonts, digits_only=family.family in _SEGMENTS))
+            hands[family.kind].append(FontHand(scripts, digits_only=family.family in _SEGMENTS))
     return Fonts(tuple(hands["hand"]), tuple(hands["print"]))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
 from digitlens.data.pages.camera import light
-from digitlens.data.pages.inks import draw_colours
 from digitlens.data.pages.papers import draw_paper
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
 from digitlens.datasets.synthetic.views import Extent, View
+from digitlens.datasets.synthetic.written import draw_ground
 
 _FINE = 6  # fractional bits of cv2's coordinates
 
@@ -92,7 +93,7 @@ def seven_segments(text: str, how: Segments, rng: np.random.Generator) -> Panel:
             continue
         lit = _lit(char, how.tails)
         for name, outline in _outlines(how).items():
-            shapes.append(Shape(outline + (x, 0.0), name in lit))
+            shapes.append(Shape(outline + np.array([x, 0.0]), name in lit))
         x += how.pitch
     slanted = tuple(Shape(_slanted(shape.outline, how.slant), shape.lit) for shape in shapes)
     return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
@@ -100,12 +101,13 @@ def seven_segments(text: str, how: Segments, rng: np.random.Generator) -> Panel:
 
 def fourteen_segments(text: str, how: Segments) -> Panel:
     """Lays out letters and digits on a display of fourteen segments."""
+    how = how._replace(thick=min(how.thick, 0.13))
     shapes, x = list[Shape](), 0.0
     outlines = _fourteen(how)
     for char in text:
         lit = FOURTEEN.get(char, "")
         for name, outline in outlines.items():
-            shapes.append(Shape(outline + (x, 0.0), name in lit))
+            shapes.append(Shape(outline + np.array([x, 0.0]), name in lit))
         if char in ".,":
             shapes.append(Shape(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True))
         x += how.pitch
@@ -120,7 +122,8 @@ def dot_matrix(text: str, rng: np.random.Generator) -> Panel:
     wide = step * float(rng.uniform(0.8, 1.1))
     size = step * float(rng.uniform(0.55, 1.05))
     round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
-    slashed = rng.random() < 0.3
+    # Beside letters a plain zero would be an O.
+    slashed = rng.random() < 0.3 or any(char.isalpha() for char in text)
     slant = 0.0 if rng.random() < 0.8 else float(rng.uniform(0.05, 0.2))
     for char in text:
         columns = DOTS["0/" if char == "0" and slashed else char] if char in DOTS else DOTS[" "]
@@ -176,7 +179,7 @@ def cover(shapes: Sequence[Shape], view: View) -> tuple[Ink, Ink]:
     return np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8)
 
 
-def _projected(outline: Points, view: View) -> Points:
+def _projected(outline: Points, view: View) -> npt.NDArray[np.int32]:
     x, y, w = view.matrix @ np.column_stack([outline, np.ones(len(outline))]).T
     pixels = np.stack([x / w, y / w], axis=1) - 0.5
     return np.rint(np.clip(pixels, -999, 9999) * (1 << _FINE)).astype(np.int32)
@@ -307,16 +310,18 @@ def _slanted(outline: Points, slant: float) -> Points:
     return outline - np.column_stack([slant * outline[:, 1], np.zeros(len(outline))])
 
 
-def _mixed(below: Plane, colour: Colour, share: Plane) -> Plane:
-    return np.asarray(below + share[:, :, None] * (colour - below), np.float32)
+def _mixed(below: Plane, colour: Colour, cover: Ink, strength: float = 1.0) -> Plane:
+    """What is seen where a colour covers a picture, so far as its strength lets it."""
+    share = cover[:, :, None].astype(np.float32) * np.float32(strength / 255)
+    return np.asarray(below + share * (colour - below), np.float32)
 
 
 def _flat(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
     """Drawn in one colour on another, as in print or on a screen."""
-    paper, ink = draw_colours(rng)
-    plane = draw_paper(view.width, view.height, paper, rng) if rng.random() < 0.6 else paper
+    plane, paper, ink = draw_ground(view, rng)
+    plane = plane if rng.random() < 0.6 else paper
     below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
-    return _mixed(below, ink, lit.astype(np.float32) / 255)
+    return _mixed(below, ink, lit)
 
 
 def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
@@ -333,24 +338,22 @@ def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plan
     if kind > 0.82:  # negative: bright digits
         ground, dark = (ground * float(rng.uniform(0.05, 0.3))).astype(np.float32), ground
         if rng.random() < 0.5:
-            ground = ground + np.array([0, 10, 90], np.float32) * float(rng.uniform(0.3, 1.2))
+            blue = np.array([0, 10, 90], np.float32) * np.float32(rng.uniform(0.3, 1.2))
+            ground = (ground + blue).astype(np.float32)
     plane = draw_paper(view.width, view.height, ground, rng) if rng.random() < 0.3 else ground
     below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
     if rng.random() < 0.45:
-        below = _mixed(
-            below, dark, unlit.astype(np.float32) * (float(rng.uniform(0.02, 0.13)) / 255)
-        )
+        below = _mixed(below, dark, unlit, float(rng.uniform(0.02, 0.13)))
     if rng.random() < 0.45:
-        below = _mixed(below, dark, _shadow(lit, view, rng))
-    strength = float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0
-    return _mixed(below, dark, lit.astype(np.float32) * (strength / 255))
+        below = _mixed(below, dark, _shadow(lit, view, rng), float(rng.uniform(0.08, 0.35)))
+    return _mixed(below, dark, lit, float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0)
 
 
-def _shadow(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _shadow(lit: Ink, view: View, rng: np.random.Generator) -> Ink:
+    """The segments a little beside themselves and softer."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
     moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
-    soft = cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit))
-    return np.asarray(soft, np.float32) * (float(rng.uniform(0.08, 0.35)) / 255)
+    return np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit)), np.uint8)
 
 
 _LIGHTS: tuple[tuple[float, float, float], ...] = (
@@ -376,17 +379,14 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane
     )
     if rng.random() < 0.5:
         gray = np.asarray(ground + rng.uniform(8, 60), np.float32)
-        below = _mixed(
-            below, gray, unlit.astype(np.float32) * (float(rng.uniform(0.15, 0.7)) / 255)
-        )
-    shone = lit.astype(np.float32) / 255
+        below = _mixed(below, gray, unlit, float(rng.uniform(0.15, 0.7)))
     gain = float(rng.uniform(0.55, 1.0)) if rng.random() < 0.7 else float(rng.uniform(1.0, 2.2))
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
-    plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), shone)
+    plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)
     if rng.random() < 0.6:
         wide = float(rng.uniform(0.04, 0.3)) * view.digit
-        glow = np.asarray(cv2.GaussianBlur(shone, (0, 0), max(0.4, wide)), np.float32)
-        part = float(rng.uniform(0.1, 0.65))
+        glow = np.asarray(cv2.GaussianBlur(lit, (0, 0), max(0.4, wide)), np.float32)
+        part = float(rng.uniform(0.1, 0.65)) / 255
         plane = np.asarray(
             plane + (glow * part)[:, :, None] * colour.astype(np.float32), np.float32
         )
@@ -407,8 +407,9 @@ def _bezel(plane: Plane, extent: Extent, view: View, rng: np.random.Generator) -
     )
     mask = np.zeros((view.height, view.width), np.uint8)
     cv2.fillPoly(mask, [_projected(corners, view)], 255, cv2.LINE_AA, _FINE)
+    outside = np.asarray(255 - mask, np.uint8)
     frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
-    return _mixed(plane, frame.astype(np.float32), 1 - mask.astype(np.float32) / 255)
+    return _mixed(plane, frame.astype(np.float32), outside)
 
 
 def _reflection(plane: Plane, rng: np.random.Generator) -> Plane:
@@ -421,6 +422,3 @@ def _reflection(plane: Plane, rng: np.random.Generator) -> Plane:
     cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0, cv2.LINE_AA)
     soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 6))), np.float32)
     return np.asarray(plane + (soft * float(rng.uniform(8, 60)))[:, :, None], np.float32)
-
-
-Layout = Callable[[str, np.random.Generator], Panel]

@@ -37,8 +37,8 @@ SEVEN: dict[str, str] = {
     " ": "",
 }
 
-# Segments: a to f as above; G and g the left and right half of the middle bar; h, i, j from the top
-# left, top and top right to the middle; k, l, m from the middle to the bottom left, bottom and right.
+# Segments: a to f as above; G and g the halves of the middle bar; h, i, j from the top left, top
+# and top right to the middle; k, l, m from the middle to the bottom left, bottom and right.
 FOURTEEN: dict[str, str] = {
     "0": "abcdefjk",
     "1": "bcj",

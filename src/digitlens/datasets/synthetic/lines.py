@@ -13,7 +13,7 @@ from digitlens.data.mnist import Split
 from digitlens.data.pages.arrays import Pixels, Plane
 from digitlens.data.pages.writers import Fonts
 from digitlens.data.pages.writing import Style
-from digitlens.datasets.synthetic import displays, texts
+from digitlens.datasets.synthetic import displays, objects, texts
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
 from digitlens.datasets.synthetic.nothing import draw_nothing
 from digitlens.datasets.synthetic.screens import draw_screen_text
@@ -182,6 +182,54 @@ def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> _Drawin
 _DISPLAY = Framing(tilt=0.4, small=0.25, smallest=9.0)
 
 
+def _counter(scribe: Scribe, rng: Rng) -> _Drawing:
+    counter = objects.draw_counter(scribe.print_hand(rng), rng)
+    view = choose_view(counter.extent, rng, _COUNTER)
+    return _Drawing(objects.show_counter(counter, view, rng), counter.text, view.digit)
+
+
+def _sign(scribe: Scribe, rng: Rng) -> _Drawing:
+    written = lay_out(texts.plate(rng), scribe.printed(rng), rng)
+    view = choose_view(written.extent, rng, _SIGN)
+    plane, text = objects.show_sign(written, view, rng)
+    return _Drawing(plane, text, view.digit)
+
+
+def _relief(scribe: Scribe, rng: Rng) -> _Drawing:
+    text = texts.plate(rng) if rng.random() < 0.4 else texts.print_number(rng)
+    written = lay_out(text, scribe.printed(rng), rng)
+    return _on_paper(written, rng, _SIGN, Looks(relief=1.0, rules=0.0))
+
+
+def _stamp(scribe: Scribe, rng: Rng) -> _Drawing:
+    text = texts.date(rng) if rng.random() < 0.6 else texts.grouped(rng)
+    written = lay_out(text, scribe.printed(rng), rng)
+    return _on_paper(written, rng, _PRINTED, Looks(stamped=1.0, boxed=0.15, rules=0.3))
+
+
+def _cell(scribe: Scribe, rng: Rng) -> _Drawing:
+    style = scribe.by_hand(rng) if rng.random() < 0.35 else scribe.printed(rng)
+    text = texts.digit(rng) if rng.random() < 0.85 else texts.digits(rng, 2)
+    written = lay_out(text, style, rng)
+    view = choose_view(written.extent, rng, _CELL)
+    plane, text = objects.show_cell(written, view, rng)
+    return _Drawing(plane, text, view.digit)
+
+
+def _comb(scribe: Scribe, rng: Rng) -> _Drawing:
+    style = scribe.by_hand(rng) if rng.random() < 0.75 else scribe.printed(rng)
+    pitch = float(rng.uniform(0.85, 1.5))
+    written = lay_out(texts.comb(rng), style, rng, pitch=pitch)
+    view = choose_view(written.extent, rng, _HAND)
+    plane, text = objects.show_comb(written, view, pitch, rng)
+    return _Drawing(plane, text, view.digit)
+
+
+_COUNTER = Framing(tilt=0.4, small=0.25, tight=0.8, side=0.12, smallest=9.0)
+_SIGN = Framing(tilt=0.5, small=0.35, smallest=8.0)
+_CELL = Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
+
+
 def _nothing(scribe: Scribe, rng: Rng) -> _Drawing:
     del scribe
     plane, digit = draw_nothing(rng)
@@ -201,19 +249,25 @@ _Draw = Callable[[Scribe, Rng], _Drawing]
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": (0.15, _hand_digit),
-    "hand number": (0.12, _hand_number),
+    "hand digit": (0.12, _hand_digit),
+    "hand number": (0.1, _hand_number),
     "amount": (0.09, _amount),
     "hand words": (0.04, _hand_words),
     "print digit": (0.05, _print_digit),
-    "print number": (0.13, _print_number),
-    "print words": (0.07, _print_words),
+    "print number": (0.1, _print_number),
+    "print words": (0.08, _print_words),
     "words": (0.04, _only_words),
-    "screen": (0.07, _screen),
-    "seven segments": (0.07, _seven_segments),
+    "screen": (0.06, _screen),
+    "seven segments": (0.06, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
-    "dot matrix": (0.03, _dot_matrix),
-    "nothing": (0.08, _nothing),
+    "dot matrix": (0.025, _dot_matrix),
+    "counter": (0.03, _counter),
+    "sign": (0.025, _sign),
+    "relief": (0.01, _relief),
+    "stamp": (0.01, _stamp),
+    "cell": (0.03, _cell),
+    "comb": (0.02, _comb),
+    "nothing": (0.1, _nothing),
 }
 KINDS = {name: share for name, (share, _) in _KINDS.items()}
 _DRAWN_BY = {name: draw for name, (_, draw) in _KINDS.items()}

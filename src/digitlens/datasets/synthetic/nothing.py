@@ -52,7 +52,9 @@ def _edges(width: int, height: int, rng: np.random.Generator) -> Plane:
         corners = np.array([middle - along, middle + along, middle + along + across])
         corners = np.vstack([corners, middle - along + across])
         cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0, cv2.LINE_AA)
-        plane = np.asarray(plane + mask[:, :, None] * (_surface(width, height, rng) - plane))
+        plane = np.asarray(
+            plane + mask[:, :, None] * (_surface(width, height, rng) - plane), np.float32
+        )
     return plane
 
 

@@ -7,10 +7,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.data.pages.arrays import Ink, Plane
 from digitlens.data.pages.hands import CHARACTERS, MORE, FontHand
-from digitlens.data.pages.inks import draw_colours
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 from digitlens.datasets.synthetic.views import HEIGHT, STEP, WIDEST
-from digitlens.datasets.synthetic.written import as_label, cased
+from digitlens.datasets.synthetic.written import as_label, cased, readable_colours
 
 _SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels
 
@@ -24,11 +23,11 @@ def draw_screen_text(
         float32[h, w, 3], what can be read, and the height of a digit in pixels.
     """
     size = round(float(np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST)))))
-    font = hand.fonts["latin"].font_variant(size=size)
+    font = hand.font(size)
     text = _fitting(_known(text, hand), font, size)
     lit = _set(text, font, rng)
     digit = max(5, font.getbbox("0")[3] - font.getbbox("0")[1])
-    paper, ink = draw_colours(rng)
+    paper, ink = readable_colours(rng)
     if rng.random() < 0.5:  # most screens show black on white or white on black
         paper = np.full(3, 255 if rng.random() < 0.75 else 20, np.float32)
         ink = np.full(3, 15 if paper[0] > 99 else 240, np.float32)
@@ -52,30 +51,34 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, size: int) -> str:
 
 def _set(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> Plane:
     """The text with margins; float32[h, w, 3], 0..1, the same for all colours or shifted."""
-    x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))
-    x1 = int(font.getbbox(text)[2])
-    above, below, left, right = (int(v) for v in rng.exponential(0.13 * (y1 - y0) + 0.5, 4))
-    height, width = y1 - y0 + above + below, max(1, x1 - x0) + left + right
-    width = max(width, -(-4 * STEP * height // HEIGHT))
     kind = rng.random()
-    if kind < 0.12 and y1 - y0 > 9:
-        return _drawn(text, font, (left - x0, above - y0), (width, height), "1")
-    plain = _drawn(text, font, (left - x0, above - y0), (width, height), "L")
+    ink = _drawn(text, font, "1" if kind < 0.12 else "L")
+    above, below, left, right = (
+        int(v + 0.4) for v in rng.exponential(0.13 * ink.shape[0] + 0.5, 4)
+    )
+    height = ink.shape[0] + above + below
+    right += max(0, -(-4 * STEP * height // HEIGHT) - ink.shape[1] - left - right)
+    plane = np.pad(ink, ((above, below), (left, right))).astype(np.float32) / np.float32(255)
     if kind < 0.8:
-        return plain
+        return np.repeat(plane[:, :, None], 3, axis=2)
     # Colours beside each other on the screen: each sees the text shifted by a third of a pixel.
-    shifted = [np.roll(plain[:, :, 0], by, axis=1) for by in (-1, 0, 1)]
-    return np.stack([(plane + 2 * plain[:, :, 0]) / 3 for plane in shifted], axis=2)
+    shifted = [np.roll(plane, by, axis=1) for by in (-1, 0, 1)]
+    mixed = [(moved + 2 * plane) / 3 for moved in shifted]
+    return np.stack(mixed, axis=2).astype(np.float32)
 
 
-def _drawn(
-    text: str,
-    font: ImageFont.FreeTypeFont,
-    place: tuple[int, int],
-    size: tuple[int, int],
-    mode: str,
-) -> Plane:
-    picture = Image.new(mode, size)
-    ImageDraw.Draw(picture).text(place, text, 255 if mode == "L" else 1, font=font)
-    ink: Ink = np.asarray(picture.convert("L"), np.uint8)
-    return np.repeat(ink[:, :, None].astype(np.float32) / 255, 3, axis=2)
+def _drawn(text: str, font: ImageFont.FreeTypeFont, mode: str) -> Ink:
+    """The ink of a text, as high as it and a zero are; uint8[h, w]."""
+    pad = 4
+    x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))
+    picture = Image.new(mode, (x1 - x0 + 2 * pad, y1 - y0 + 2 * pad))
+    draw = ImageDraw.Draw(picture)
+    draw.text((pad - x0, pad - y0), text + "0", 255 if mode == "L" else 1, font=font)
+    rows = np.flatnonzero((np.asarray(picture.convert("L"), np.uint8) > 60).any(axis=1))
+    draw.rectangle((0, 0, *picture.size), fill=0)
+    draw.text((pad - x0, pad - y0), text, 255 if mode == "L" else 1, font=font)
+    ink = np.asarray(picture.convert("L"), np.uint8)
+    columns = np.flatnonzero((ink > 60).any(axis=0))
+    if not len(rows) or not len(columns):
+        return ink
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

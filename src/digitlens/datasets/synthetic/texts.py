@@ -16,42 +16,48 @@ Grammar = Callable[[Rng], str]
 GAP = "\t"
 RAISE = "\v"
 
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOWER = UPPER.lower()
 _CURRENCIES = "$€£¥"
 _CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
-_UNITS = (
-    "kg g mg t m cm mm km l ml cl dl h min s ms V W kW kWh A mA Hz MHz GB MB px pt rpm bar Pa hPa "
-    "m3 mi ft in lb oz dB ppm pH x Stk pcs"
-).split()
-_MONTHS = (
-    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July August "
-    "September October November December Januar Februar März Mai Juni Juli Oktober Dezember janvier "
-    "mars avril juin août octobre"
-).split()
-_WORDS = (
-    "the of and to in is for on that with as by at from total sum amount price tax net gross due "
-    "paid change cash card credit debit balance account invoice receipt order item items quantity "
-    "page chapter section figure table room floor suite box gate platform track bus line seat row "
-    "class level zone area street road avenue north south east west open closed exit push pull "
-    "stop start date time day week month year hour minute monday friday sunday phone fax mobile "
-    "code number serial model version size weight height width length speed limit max min average "
-    "mean test result score points goals team home guest bread milk cheese coffee tea water apple "
-    "banana orange juice sugar salt butter eggs rice fish meat wine beer pizza salad soup cake "
-    "sale off free new best before use keep hello world name first last customer client thank you "
-    "please visit again store shop market bank check pay transfer reference subject copy original "
-    "Summe Betrag Rechnung Datum Seite Nummer Menge Preis Steuer Kunde Zimmer Etage Haus Platz "
-    "Bahnhof Gleis Abfahrt Ankunft Bitte Danke Brot Milch Wasser Kaffee Käse Brötchen Größe Gewicht "
-    "Straße für über prix montant facture quantité café rue numéro fecha precio cantidad "
-    "oil soil soil boil bolz zigzag lol sos ill bill silo isis boss zoo ooze iglo obs bliss sizzle"
-).split()
-_LABELS = (
-    "Total TOTAL Sum SUM Subtotal Tax VAT MwSt. Summe Betrag Amount Price Preis Qty No. Nr. Room "
-    "Page Seite Order Invoice Table Item Pos. Gate Bus Line Flat Apt. Unit Lot Ref. Date Datum "
-    "Tel. Fax ID Art. Kd.-Nr. Size Gr. Temp. Level Score Points Year Vol. Ch. Fig. Tab. Model "
-    "Balance Saldo Paid Change Cash Visa Weight Max. Min. Ø Limit Speed Floor Class Kl. EXP LOT "
-    "MHD Platz Zimmer Gleis Chapter Step Day Tag Week KW pH Code PIN"
-).split()
+_UNITS = _listed("""
+    kg g mg t m cm mm km l ml cl dl h min s ms V W kW kWh A mA Hz MHz GB MB px pt rpm bar Pa hPa
+    m3 mi ft in lb oz dB ppm pH x Stk pcs
+""")
+_MONTHS = _listed("""
+    Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July
+    August September October November December Januar Februar März Mai Juni Juli Oktober
+    Dezember janvier mars avril juin août octobre
+""")
+_WORDS = _listed("""
+    the of and to in is for on that with as by at from total sum amount price tax net gross due
+    paid change cash card credit debit balance account invoice receipt order item items quantity
+    page chapter section figure table room floor suite box gate platform track bus line seat row
+    class level zone area street road avenue north south east west open closed exit push pull
+    stop start date time day week month year hour minute monday friday sunday phone fax mobile
+    code number serial model version size weight height width length speed limit max min average
+    mean test result score points goals team home guest bread milk cheese coffee tea water apple
+    banana orange juice sugar salt butter eggs rice fish meat wine beer pizza salad soup cake
+    sale off free new best before use keep hello world name first last customer client thank you
+    please visit again store shop market bank check pay transfer reference subject copy original
+    Summe Betrag Rechnung Datum Seite Nummer Menge Preis Steuer Kunde Zimmer Etage Haus Platz
+    Bahnhof Gleis Abfahrt Ankunft Bitte Danke Brot Milch Wasser Kaffee Käse Brötchen Größe
+    Gewicht Straße für über prix montant facture quantité café rue numéro fecha precio cantidad
+    oil soil soil boil bolz zigzag lol sos ill bill silo isis boss zoo ooze iglo obs bliss
+    sizzle
+""")
+_LABELS = _listed("""
+    Total TOTAL Sum SUM Subtotal Tax VAT MwSt. Summe Betrag Amount Price Preis Qty No. Nr. Room
+    Page Seite Order Invoice Table Item Pos. Gate Bus Line Flat Apt. Unit Lot Ref. Date Datum
+    Tel. Fax ID Art. Kd.-Nr. Size Gr. Temp. Level Score Points Year Vol. Ch. Fig. Tab. Model
+    Balance Saldo Paid Change Cash Visa Weight Max. Min. Ø Limit Speed Floor Class Kl. EXP LOT
+    MHD Platz Zimmer Gleis Chapter Step Day Tag Week KW pH Code PIN
+""")
 _SHAPES = "OIlSZBgqoisz"
 
 
@@ -214,7 +220,7 @@ def serial(rng: Rng) -> str:
     if kind < 0.65:
         name = "".join(pick(rng, UPPER) for _ in range(2))
         return f"{pick(rng, UPPER)}{pick(rng, ['', '-', ' '])}{name} {natural(rng, 1, 4)}"
-    signs = UPPER + "0123456789" * 3
+    signs = "ABCDEFGHJKLMNPQRTUVWXYZ" + "0123456789" * 3  # no O, I, S: few could tell them apart
     text = "".join(pick(rng, signs) for _ in range(int(rng.integers(3, 11))))
     cut = int(rng.integers(1, len(text)))
     return text[:cut] + pick(rng, ["", "", "-", "/", "."]) + text[cut:]

@@ -74,7 +74,7 @@ def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | Non
     tall = (y1 - y0) / _share(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
     if rng.random() < 0.06:
-        left, right = -0.04, right
+        left = -0.04
     wide = x1 - x0 + left + right
     tall = max(tall, wide * HEIGHT / WIDEST)
     width = min(WIDEST, max(NARROWEST, STEP * int(np.ceil(wide * HEIGHT / tall / STEP))))
@@ -127,7 +127,7 @@ def photograph(plane: Plane, digit: float, rng: np.random.Generator) -> Pixels:
         noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * np.float32(level)
         if rng.random() < 0.4:
             noise = noise + rng.standard_normal(plane.shape, np.float32) * np.float32(level / 2)
-        plane = plane + noise
+        plane = np.asarray(plane + noise, np.float32)
     pixels = np.clip(plane, 0, 255).astype(np.uint8)
     if rng.random() < 0.35:
         pixels = _compressed(pixels, int(rng.integers(15 if digit > 16 else 45, 96)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 from digitlens.data.mnist import Split
 from digitlens.data.pages.arrays import Colour, Ink, Matrix, Plane
 from digitlens.data.pages.camera import light
-from digitlens.data.pages.hands import FontHand, Glyph, Hand, PenHand, WriterHand
+from digitlens.data.pages.hands import FontHand, Glyph, Hand, WriterHand
 from digitlens.data.pages.inks import draw_colours, inked
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.pens import draw_pen
@@ -145,6 +146,11 @@ class _Recorder(Sheet):
         del value
         self.last = ink, matrix
 
+    def taken(self) -> tuple[Ink, Matrix] | None:
+        """What was put since the last time."""
+        taken, self.last = self.last, None
+        return taken
+
 
 def cased(text: str, hand: Hand) -> str:
     """The text in capitals where a font draws small letters as capitals."""
@@ -170,16 +176,17 @@ def lay_out(text: str, style: Style, rng: np.random.Generator, *, pitch: float =
         if char == RAISE:
             if size < 1:
                 raised.append((start, x))
-            start, size, y = x, *((small, y - (1 - small)) if size == 1 else (1.0, y + (1 - size)))
+            start, changed = x, small if size == 1 else 1.0
+            y, size = y - size + changed, changed
         elif char in " \t":
             marks.append(Mark(char, None, np.zeros((2, 3)), (x, y, x, y)))
             x += (gap if char == GAP else space) * float(rng.uniform(0.85, 1.15))
         else:
-            pen.last = None
             step = write(pen, char, style, Baseline(x, y, size, angle), rng)
-            if pen.last is None:
+            taken = pen.taken()
+            if taken is None:
                 continue
-            ink, matrix = pen.last
+            ink, matrix = taken
             if pitch:
                 matrix = _shifted(matrix, pitch * (len(marks) + 0.5) - x - step / 2)
                 step = pitch
@@ -314,7 +321,7 @@ def _box(sheet: Sheet, written: Written, rng: np.random.Generator, thin: int) ->
     left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
     x0, y0, x1, y1 = x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
-    for a, b in zip(corners, corners[1:], strict=False):
+    for a, b in pairwise(corners):
         sheet.line(a, b, thin)
 
 
@@ -343,10 +350,17 @@ def _neighbours(sheet: Sheet, written: Written, view: View, rng: np.random.Gener
             x += mark.extent[2] - mark.extent[0] + float(rng.uniform(0.05, 0.3))
 
 
+def draw_ground(view: View, rng: np.random.Generator) -> tuple[Plane, Colour, Colour]:
+    """Paper that hides no writing, with its colour and one for the ink."""
+    paper, ink = readable_colours(rng)
+    plane = draw_paper(view.width, view.height, paper, rng)
+    return calmer(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
+
+
 def _coloured(
     writing: Ink, printed: Ink, view: View, rng: np.random.Generator, looks: Looks
 ) -> Plane:
-    paper_colour, ink_colour = _colours(rng)
+    paper_colour, ink_colour = readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
         return light(_relief(writing, paper_colour, view, rng), rng)
     height, width = writing.shape
@@ -354,7 +368,7 @@ def _coloured(
     if rng.random() < looks.scene:
         paper = _calmed(draw_paper(width, height, paper_colour, rng, wild=True), paper_colour, rng)
     contrast = _contrast(paper_colour, ink_colour)
-    paper = _calmer(paper, paper_colour, 0.3 * contrast)
+    paper = calmer(paper, paper_colour, 0.3 * contrast)
     second = ink_colour
     if rng.random() < 0.6:
         part = np.float32(rng.uniform(0.2, 1.1))
@@ -367,10 +381,14 @@ def _coloured(
     return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
 
-def _colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """Paper and ink: in every third case clearly dark on light, else any pair."""
+def readable_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """Paper and ink: in every third case clearly dark on light, else any pair far enough apart."""
     if rng.random() > 0.35:
-        return draw_colours(rng)
+        least = 30 if rng.random() < 0.15 else 55
+        for _ in range(8):
+            paper, ink = draw_colours(rng)
+            if _contrast(paper, ink) >= least:
+                return paper, ink
     paper = rng.uniform(165, 255) + rng.normal(0, 7, 3)
     ink = rng.uniform(0, 80) + rng.uniform(0, 90, 3) * (rng.random(3) < 0.3)
     return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
@@ -383,7 +401,7 @@ def _contrast(paper: Colour, ink: Colour) -> float:
     return max(1.0, bright, 0.5 * float(np.abs(off).max()))
 
 
-def _calmer(paper: Plane, colour: Colour, most: float) -> Plane:
+def calmer(paper: Plane, colour: Colour, most: float) -> Plane:
     """A paper whose texture varies by so many gray levels at most (standard deviation)."""
     texture = paper - colour
     level = float(texture.std())
@@ -407,7 +425,8 @@ def _uneven(ink: Ink, rng: np.random.Generator) -> Ink:
 def _relief(ink: Ink, colour: Colour, view: View, rng: np.random.Generator) -> Plane:
     """Embossed or engraved in a surface of one colour: lit edges on one side, dark on the other."""
     height, width = ink.shape
-    surface = draw_paper(width, height, np.clip(colour, 50, 205).astype(np.float32), rng)
+    colour = np.clip(colour, 50, 205).astype(np.float32)
+    surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
     soft = np.asarray(cv2.GaussianBlur(ink, (0, 0), max(0.4, 0.03 * view.digit)), np.float32)
     angle = float(rng.uniform(0, 2 * np.pi))
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)

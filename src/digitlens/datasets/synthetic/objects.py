@@ -1,0 +1,308 @@
+"""Numbers on things: wheels of counters, plates, signs, cells of grids and boxes of forms."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
+from digitlens.data.pages.camera import light
+from digitlens.data.pages.hands import FontHand
+from digitlens.data.pages.inks import inked
+from digitlens.data.pages.papers import draw_paper
+from digitlens.data.pages.sheet import Sheet
+from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.texts import digits
+from digitlens.datasets.synthetic.views import Extent, View
+from digitlens.datasets.synthetic.written import (
+    Written,
+    calmer,
+    draw_ground,
+    lay_out,
+    put_marks,
+    readable_colours,
+)
+
+_FINE = 4  # fractional bits of cv2's coordinates
+
+
+class Wheel(NamedTuple):
+    """One wheel of a counter.
+
+    Attributes:
+        value: The digit that shows more.
+        marks: It, and the one that comes or goes above or below it.
+        roll: How far it stands from the middle, in digit heights.
+    """
+
+    value: int
+    marks: tuple[Written, ...]
+    roll: float
+
+
+class Counter(NamedTuple):
+    """A row of wheels behind windows.
+
+    Attributes:
+        wheels: From left to right.
+        pitch: From one wheel to the next, in digit heights.
+        turn: From one digit of a wheel to the next.
+        window: Width and height of a window.
+        joined: One window for all.
+        reds: So many of the last wheels have another colour.
+        extent: Of all windows.
+    """
+
+    wheels: tuple[Wheel, ...]
+    pitch: float
+    turn: float
+    window: tuple[float, float]
+    joined: bool
+    reds: int
+    extent: Extent
+
+    @property
+    def text(self) -> str:
+        """What it shows."""
+        return "".join(str(wheel.value) for wheel in self.wheels)
+
+
+def draw_counter(hand: FontHand, rng: np.random.Generator) -> Counter:
+    """Chooses what a counter shows: one wheel or three to eight, the last ones on their way."""
+    count = 1 if rng.random() < 0.35 else int(rng.integers(3, 9))
+    text = digits(rng, count)
+    if count > 3 and rng.random() < 0.5:
+        zeros = int(rng.integers(1, count - 1))
+        text = "0" * zeros + text[zeros:]
+    style = Style(
+        hand, stretch=float(rng.uniform(0.85, 1.15)), weight=int(rng.choice([-1, 0, 0, 1]))
+    )
+    pitch = float(rng.uniform(0.85, 1.5))
+    window = float(rng.uniform(0.72, 0.94)) * pitch, float(rng.uniform(1.08, 1.7))
+    turn = float(rng.uniform(1.15, 1.6))
+    rolling = rng.random() < 0.55
+    wheels: list[Wheel] = []
+    for place, char in enumerate(text):
+        last = place >= count - 2
+        rolled = rolling and (last or rng.random() < 0.1)
+        roll = float(rng.uniform(-0.4, 0.4)) if rolled else float(rng.normal(0, 0.02))
+        wheels.append(_wheel(int(char), roll * turn, turn, style, rng))
+    joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
+    extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2
+    return Counter(tuple(wheels), pitch, turn, window, joined, min(reds, count - 1), extent)
+
+
+def show_counter(counter: Counter, view: View, rng: np.random.Generator) -> Plane:
+    """Draws a counter: housing, wheels, digits and the edges of the windows."""
+    housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
+    plane = draw_paper(view.width, view.height, _colour(housing), rng)
+    face, ink = _wheel_colours(rng)
+    red = (200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15))
+    whole = np.zeros((view.height, view.width), np.uint8)
+    for place, wheel in enumerate(counter.wheels):
+        mask = _filled(_window(counter, place), view)
+        whole = np.maximum(whole, mask)
+        is_red = place >= len(counter.wheels) - counter.reds
+        ground, drawn = (face, _colour(red)) if is_red and face.mean() > 110 else (face, ink)
+        if is_red and face.mean() <= 110:
+            ground = _colour(red)
+        plane = _covered(plane, ground * _rounded(counter, view, rng), mask)
+        sheet = Sheet(view.width, view.height, view.matrix)
+        for written in wheel.marks:
+            put_marks(sheet, _moved(written, (place + 0.5) * counter.pitch, 0.0).marks)
+        plane = _covered(plane, drawn, np.minimum(sheet.ink, mask))
+    return light(_edged(plane, whole, view, rng), rng)
+
+
+def show_sign(written: Written, view: View, rng: np.random.Generator) -> tuple[Plane, str]:
+    """Draws a plate with a margin on a wall, flat or in relief, its rim or screws now and then."""
+    sheet = Sheet(view.width, view.height, view.matrix)
+    text = put_marks(sheet, written.marks)
+    plate, ink = _sign_colours(rng)
+    wall = draw_paper(
+        view.width, view.height, _colour(rng.uniform(0, 255, 3)), rng, wild=rng.random() < 0.4
+    )
+    x0, y0, x1, y1 = written.extent
+    left, top, right, bottom = rng.uniform(0.12, 0.6, 4)
+    corners = _corners((x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom))
+    mask = _filled(corners, view)
+    surface = calmer(draw_paper(view.width, view.height, plate, rng), plate, 14)
+    plane = _covered(wall, surface, mask)
+    if rng.random() < 0.4:
+        rim = Sheet(view.width, view.height, view.matrix)
+        inner = (corners - corners.mean(axis=0)) * (
+            1 - 0.1 / np.ptp(corners, axis=0)
+        ) + corners.mean(axis=0)
+        _outline(rim, inner, max(1, round(view.digit * float(rng.uniform(0.02, 0.07)))))
+        plane = inked(plane, rim.ink, ink, rng)
+    if rng.random() < 0.3:
+        plane = _raised(plane, sheet.ink, view, rng)
+    return light(inked(plane, sheet.ink, ink, rng), rng), text
+
+
+def show_cell(written: Written, view: View, rng: np.random.Generator) -> tuple[Plane, str]:
+    """Draws a digit in a cell of a grid whose rules show at some of the edges."""
+    sheet, rules = (Sheet(view.width, view.height, view.matrix) for _ in range(2))
+    text = put_marks(sheet, written.marks)
+    x0, y0, x1, y1 = written.extent
+    middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + float(rng.uniform(0.08, 0.5))
+    top, bottom = (
+        min(y0, -1) - float(rng.uniform(0.06, 0.4)),
+        max(y1, 0) + float(rng.uniform(0.06, 0.4)),
+    )
+    ends = ((middle - half, None), (middle + half, None), (None, top), (None, bottom))
+    for x, y in ends:
+        thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.11))))
+        if rng.random() < 0.75:
+            a = (x if x is not None else -50.0, y if y is not None else -50.0)
+            b = (x if x is not None else 50.0, y if y is not None else 50.0)
+            rules.line(a, b, thin)
+    ground, paper, ink = draw_ground(view, rng)
+    second = ink if rng.random() < 0.5 else _colour(paper + rng.uniform(0.3, 1) * (ink - paper))
+    plane = inked(ground, rules.ink, second, rng)
+    return light(inked(plane, sheet.ink, ink, rng), rng), text
+
+
+def show_comb(
+    written: Written, view: View, pitch: float, rng: np.random.Generator
+) -> tuple[Plane, str]:
+    """Draws characters in the boxes of a form, or on a comb with strokes between them."""
+    sheet, rules = (Sheet(view.width, view.height, view.matrix) for _ in range(2))
+    text = put_marks(sheet, written.marks)
+    count = len(written.marks)
+    top, bottom = -1 - float(rng.uniform(0.1, 0.35)), float(rng.uniform(0.1, 0.3))
+    thin = max(1, round(view.digit * float(rng.uniform(0.015, 0.06))))
+    inset = pitch * float(rng.uniform(0.03, 0.1))
+    kind = rng.random()
+    for place in range(count + 1):
+        x = place * pitch
+        if kind < 0.4:
+            rules.line((x, top), (x, bottom), thin)
+        elif kind < 0.7:
+            rules.line((x, bottom - float(rng.uniform(0.2, 0.25))), (x, bottom), thin)
+        elif place < count:
+            _outline(rules, _corners((x + inset, top, x + pitch - inset, bottom)), thin)
+    if kind < 0.7:
+        rules.line((0, bottom), (count * pitch, bottom), thin)
+    if kind < 0.4:
+        rules.line((0, top), (count * pitch, top), thin)
+    ground, paper, ink = draw_ground(view, rng)
+    second = _colour(paper + rng.uniform(0.25, 1) * (ink - paper))
+    if rng.random() < 0.3:
+        second = _colour(rng.uniform(0, 255, 3))
+    plane = inked(ground, rules.ink, second, rng)
+    return light(inked(plane, sheet.ink, ink, rng), rng), text
+
+
+def _wheel(value: int, roll: float, turn: float, style: Style, rng: np.random.Generator) -> Wheel:
+    marks: list[Written] = []
+    for step in (0, 1, -1):
+        written = lay_out(str((value + step) % 10), style, rng)
+        middle = (written.extent[0] + written.extent[2]) / 2
+        marks.append(_moved(written, -middle, roll + step * turn))
+    return Wheel(value, tuple(marks), roll)
+
+
+def _moved(written: Written, x: float, y: float) -> Written:
+    marks = list(written.marks)
+    for index, mark in enumerate(marks):
+        matrix = mark.matrix.copy()
+        matrix[:, 2] += (x, y)
+        marks[index] = mark._replace(matrix=matrix)
+    return Written(tuple(marks), written.extent)
+
+
+def _window(counter: Counter, place: int) -> Points:
+    middle = (place + 0.5) * counter.pitch
+    half = counter.pitch / 2 + 0.01 if counter.joined else counter.window[0] / 2
+    high = counter.window[1] / 2
+    return _corners((middle - half, -0.5 - high, middle + half, -0.5 + high))
+
+
+def _corners(extent: Extent) -> Points:
+    x0, y0, x1, y1 = extent
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _outline(sheet: Sheet, corners: Points, thin: int) -> None:
+    ends = [(float(x), float(y)) for x, y in corners]
+    for a, b in zip(ends, [*ends[1:], ends[0]], strict=True):
+        sheet.line(a, b, thin)
+
+
+def _filled(corners: Points, view: View) -> Ink:
+    x, y, w = view.matrix @ np.column_stack([corners, np.ones(len(corners))]).T
+    pixels = np.clip(np.stack([x / w, y / w], axis=1) - 0.5, -999, 9999) * (1 << _FINE)
+    mask = np.zeros((view.height, view.width), np.uint8)
+    cv2.fillPoly(mask, [np.rint(pixels).astype(np.int32)], 255, cv2.LINE_AA, _FINE)
+    return mask
+
+
+def _covered(below: Plane, above: Plane | Colour, mask: Ink) -> Plane:
+    cover = mask[:, :, None].astype(np.float32) / np.float32(255)
+    return np.asarray(below + cover * (above - below), np.float32)
+
+
+def _colour(levels: object) -> Colour:
+    return np.clip(np.asarray(levels, np.float32), 0, 255).astype(np.float32)
+
+
+def _wheel_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    dark, bright = (
+        rng.uniform(5, 55) + rng.normal(0, 4, 3),
+        rng.uniform(150, 250) + rng.normal(0, 6, 3),
+    )
+    return (
+        (_colour(dark), _colour(bright))
+        if rng.random() < 0.65
+        else (_colour(bright), _colour(dark))
+    )
+
+
+def _sign_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    kind = rng.random()
+    white, dark = (
+        rng.uniform(200, 255) + rng.normal(0, 5, 3),
+        rng.uniform(0, 50) + rng.normal(0, 5, 3),
+    )
+    if kind < 0.3:
+        return _colour(white), _colour(dark)
+    if kind < 0.55:  # enamel: white on blue, green or red
+        strong = np.array([[20, 50, 140], [15, 90, 50], [170, 25, 30], [30, 30, 35]])
+        return _colour(strong[int(rng.integers(4))] + rng.normal(0, 15, 3)), _colour(white)
+    if kind < 0.65:  # yellow plates
+        return _colour(np.array([245, 200, 40]) + rng.normal(0, 10, 3)), _colour(dark)
+    return readable_colours(rng)
+
+
+def _rounded(counter: Counter, view: View, rng: np.random.Generator) -> Plane:
+    """The shading of a cylinder: darker above and below; float32[h, w, 1]."""
+    middle = float(view.matrix[1] @ (counter.extent[2] / 2, -0.5, 1)) / float(
+        view.matrix[2] @ (counter.extent[2] / 2, -0.5, 1)
+    )
+    y = (np.arange(view.height, dtype=np.float32) - middle) / np.float32(
+        view.digit * counter.window[1] / 2
+    )
+    shade = 1 - float(rng.uniform(0, 0.6)) * np.clip(np.abs(y), 0, 1.2) ** 2
+    return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
+
+
+def _edged(plane: Plane, windows: Ink, view: View, rng: np.random.Generator) -> Plane:
+    """A shadow or a bright rim along the edges of the windows."""
+    if rng.random() < 0.35:
+        return plane
+    size = max(1, round(view.digit * float(rng.uniform(0.03, 0.1))))
+    kernel = np.ones((2 * size + 1, 2 * size + 1), np.uint8)
+    edge = cv2.subtract(cv2.dilate(windows, kernel), windows)
+    return _covered(plane, _colour(np.full(3, rng.uniform(0, 255))), np.asarray(edge, np.uint8))
+
+
+def _raised(plane: Plane, ink: Ink, view: View, rng: np.random.Generator) -> Plane:
+    """A shadow beside the characters, as if they stood out."""
+    x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
+    moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
+    shadow = cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.03 * view.digit))
+    cover = np.asarray(shadow, np.float32)[:, :, None] * (float(rng.uniform(0.2, 0.6)) / 255)
+    return np.asarray(plane * (1 - cover), np.float32)

@@ -1,0 +1,93 @@
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from digitlens.alphabet import OTHER, encode
+from digitlens.data.mnist import Split
+from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker
+
+WITHOUT_DIGITS = {"words", "nothing"}
+
+
+def same(a: Line, b: Line) -> bool:
+    return a.text == b.text and a.kind == b.kind and np.array_equal(a.pixels, b.pixels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_draws_crops_of_the_recogniser(maker: LineMaker, kind: str):
+    lines = [maker.line(number, kind=kind) for number in range(12)]
+
+    for line in lines:
+        height, width, channels = line.pixels.shape
+        assert line.pixels.dtype == np.uint8
+        assert (height, channels) == (48, 3)
+        assert width % 8 == 0
+        assert 32 <= width <= 512
+        assert line.kind == kind
+        assert line.text == " ".join(line.text.split())
+        assert line.text.isprintable()
+    assert len({line.pixels.tobytes() for line in lines}) == 12
+    assert any(line.text for line in lines) == (kind != "nothing")
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - WITHOUT_DIGITS))
+def test_numbers_are_what_most_kinds_are_about(maker: LineMaker, kind: str):
+    texts = [maker.line(number, kind=kind).text for number in range(30)]
+
+    assert any(char.isdigit() for text in texts for char in text)
+
+
+@pytest.mark.parametrize("kind", sorted(WITHOUT_DIGITS))
+def test_words_have_no_digits(maker: LineMaker, kind: str):
+    texts = [maker.line(number, kind=kind).text for number in range(30)]
+
+    assert not any(char.isdigit() for text in texts for char in text)
+
+
+@pytest.mark.parametrize("kind", ["hand digit", "print digit"])
+def test_a_lone_digit_is_one_or_too_much_of_it_is_cut_off(maker: LineMaker, kind: str):
+    texts = [maker.line(number, kind=kind).text for number in range(40)]
+
+    assert all(len(text) <= 1 for text in texts)
+    assert sum(text.isdigit() for text in texts) > 36
+
+
+def test_almost_all_characters_are_in_the_alphabet(maker: LineMaker):
+    classes = [c for number in range(200) for c in encode(maker.line(number).text)]
+
+    assert len(classes) > 800
+    assert classes.count(OTHER) < 0.05 * len(classes)
+
+
+def test_one_seed_gives_one_line(maker: LineMaker, small_split: Split, fonts: Fonts):
+    again = LineMaker(small_split, fonts, seed=3)
+    other = LineMaker(small_split, fonts, seed=4)
+
+    assert all(same(maker.line(number), again.line(number)) for number in range(20))
+    assert same(maker.line(5, kind="amount"), again.line(5, kind="amount"))
+    assert not same(maker.line(5, kind="amount"), other.line(5, kind="amount"))
+    assert not same(maker.line(5, kind="amount"), maker.line(6, kind="amount"))
+
+
+def test_a_maker_sent_to_another_process_draws_the_same(maker: LineMaker):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert same(
+            pool.submit(maker.line, 7, kind="screen").result(), maker.line(7, kind="screen")
+        )
+
+
+def test_kinds_come_by_their_shares(maker: LineMaker):
+    kinds = [maker.line(number).kind for number in range(300)]
+
+    assert sum(KINDS.values()) == pytest.approx(1)
+    assert set(kinds) <= set(KINDS)
+    share = kinds.count("hand digit") / len(kinds)
+    assert share == pytest.approx(KINDS["hand digit"], abs=0.06)
+
+
+def test_an_unknown_kind_is_refused(maker: LineMaker):
+    with pytest.raises(ValueError, match=r"expected one of hand digit, .*, found poem"):
+        maker.line(0, kind="poem")
