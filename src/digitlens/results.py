@@ -99,6 +99,33 @@ class Digit:
 
 
 @dataclass(frozen=True)
+class Character:
+    """One character of a number as it is written: a digit, a mark, or a space between numbers.
+
+    Attributes:
+        char: The character.
+        confidence: Its probability, 0 to 1; that of a digit is calibrated.
+        box: Where it stands on the page.
+    """
+
+    char: str
+    confidence: float
+    box: Box
+
+    def __post_init__(self) -> None:
+        if len(self.char) != 1:
+            raise ValueError(f"expected one character, found {self.char!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The character as JSON-ready values."""
+        return {
+            "char": self.char,
+            "confidence": round(self.confidence, 6),
+            "box": self.box.as_list(),
+        }
+
+
+@dataclass(frozen=True)
 class Reading:
     """The answer for one page; without digits it is empty, which is an answer and not an error.
 
@@ -108,6 +135,8 @@ class Reading:
         height: Page height in pixels.
         model: Name of the model that read.
         model_sha256: Hash of its graph.
+        characters: The numbers of each line as they are written, digits and marks, with a space
+            between two numbers; empty where only digits are known.
     """
 
     lines: tuple[tuple[Digit, ...], ...]
@@ -115,6 +144,7 @@ class Reading:
     height: int
     model: str
     model_sha256: str
+    characters: tuple[tuple[Character, ...], ...] = ()
 
     @cached_property
     def digits(self) -> tuple[Digit, ...]:
@@ -123,7 +153,16 @@ class Reading:
 
     @cached_property
     def text(self) -> str:
-        """The digits as text, one line of the page a line; rejected ones are left out."""
+        """The numbers as they are written, one line of the page a line; words are left out."""
+        if self.characters:
+            lines = ("".join(each.char for each in line) for line in self.characters)
+        else:
+            lines = (" ".join(_numbers(line)) for line in self.lines)
+        return "\n".join(line for line in lines if line)
+
+    @cached_property
+    def digits_only(self) -> str:
+        """The digits alone, one line of the page a line; rejected ones are left out."""
         kept = ([d.value for d in line if d.status != "rejected"] for line in self.lines)
         lines = ("".join(map(str, values)) for values in kept)
         return "\n".join(line for line in lines if line)
@@ -137,8 +176,10 @@ class Reading:
         """The reading as JSON-ready values."""
         return {
             "text": self.text,
+            "digits_only": self.digits_only,
             "numbers": list(self.numbers),
             "lines": [[digit.as_dict() for digit in line] for line in self.lines],
+            "characters": [[each.as_dict() for each in line] for line in self.characters],
             "width": self.width,
             "height": self.height,
             "model": self.model,

@@ -66,7 +66,12 @@ class Glance:
 
 
 def look_around(
-    page: Page, model: PageModel, *, lowest: float = 0.0
+    page: Page,
+    model: PageModel,
+    *,
+    lowest: float = 0.0,
+    sizes: tuple[int, ...] = SIZES,
+    closer: bool = True,
 ) -> tuple[Candidates, list[Glance]]:
     """Finds what may be digits on a page, whatever their size.
 
@@ -74,28 +79,34 @@ def look_around(
         page: uint8[H, W] or uint8[H, W, 3].
         model: Looks.
         lowest: Page pixels; nothing lower is a digit. Looks in which it would be huge are left out.
+        sizes: Longest side of the whole page in each look, in pixels, rising.
+        closer: Look again at places that seem to hold tiny digits.
 
     Returns:
         Candidates without doubles, and the looks they come from.
     """
-    found, glances = _look_at_all(page, model, lowest)
-    closer = [
+    found, glances = _look_at_all(page, model, lowest, sizes)
+    if not closer:
+        return found, glances
+    nearer = [
         Glance(model.look(_cut(page, region, scale)), region)
         for region, scale in _closer(page, found, glances[-1].scale)
     ]
-    if closer:
-        glances += closer
+    if nearer:
+        glances += nearer
         found = _merged(glances)
     return found, glances
 
 
-def _look_at_all(page: Page, model: PageModel, lowest: float) -> tuple[Candidates, list[Glance]]:
+def _look_at_all(
+    page: Page, model: PageModel, lowest: float, sizes: tuple[int, ...]
+) -> tuple[Candidates, list[Glance]]:
     """Looks at the whole page, each time larger, as long as that may show more."""
     height, width = page.shape[:2]
     longest = max(height, width)
     picture = _reduced(page)
     glances: list[Glance] = []
-    for size in SIZES:
+    for size in sizes:
         if glances and not _is_larger(size, longest, lowest):
             break
         if size > _COSTLY and _seen_well(found := _merged(glances), glances[-1].scale):

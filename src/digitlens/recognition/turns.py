@@ -61,7 +61,7 @@ def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
     if not turn:
         return lines
     return tuple(
-        tuple(replace(digit, box=_back(digit.box, turn, width, height)) for digit in line)
+        tuple(replace(digit, box=box_back(digit.box, turn, width, height)) for digit in line)
         for line in lines
     )
 
@@ -82,7 +82,8 @@ def _evidence(picture: npt.NDArray[np.uint8], model: PageModel, least: float) ->
     return float((sure[sure > least] ** 2).sum())
 
 
-def _back(box: Box, turn: int, width: int, height: int) -> Box:
+def box_back(box: Box, turn: int, width: int, height: int) -> Box:
+    """A box of a turned page on the page as it was; see ``turned_back``."""
     if turn == 1:
         return Box(width - box.y1, box.x0, width - box.y0, box.x1)
     if turn == 2:

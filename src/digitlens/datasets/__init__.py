@@ -1,0 +1,1 @@
+"""What networks are trained and measured with."""

@@ -1,0 +1,100 @@
+"""The folder of a line reader: detector, recogniser, and a card with hashes and fusion weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from digitlens import files
+from digitlens.errors import ModelError
+
+FORMAT = 1
+DETECTOR, RECOGNIZER, CARD = "detector.onnx", "recognizer.onnx", "model.json"
+PRETRAINED = Path(__file__).parent / "pretrained" / "lines"
+
+
+@dataclass(frozen=True)
+class LineCard:
+    """What belongs to a line reader and travels with it, as ``model.json``.
+
+    Attributes:
+        name: Of the line reader.
+        version: Of digitlens, that wrote it.
+        detector_sha256: Hash of ``detector.onnx``.
+        recognizer_sha256: Hash of ``recognizer.onnx``.
+        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+        fusion: See ``reading.fusion.Fusion``; empty before it is fitted.
+        recipe: Of the recogniser.
+        sources: Where the first weights come from, and under which licence.
+        results: Measured on generated pages.
+        format: Version of this file's format.
+    """
+
+    name: str
+    version: str
+    detector_sha256: str
+    recognizer_sha256: str
+    thresholds: dict[str, float] = field(default_factory=dict[str, float])
+    fusion: dict[str, Any] = field(default_factory=dict[str, Any])
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    results: dict[str, Any] = field(default_factory=dict[str, Any])
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class LineBundle:
+    """A folder that was read and found whole."""
+
+    card: LineCard
+    detector: Path
+    recognizer: Path
+
+
+def load_line_bundle(folder: Path = PRETRAINED) -> LineBundle:
+    """Reads the card and checks both graphs against it.
+
+    Args:
+        folder: Of the line reader.
+
+    Raises:
+        ModelError: Something is missing, damaged or of a newer format; the message says what.
+    """
+    card = load_line_card(folder)
+    graphs = (
+        (folder / DETECTOR, card.detector_sha256),
+        (folder / RECOGNIZER, card.recognizer_sha256),
+    )
+    for path, expected in graphs:
+        try:
+            found = files.sha256(path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+        if found != expected:
+            raise ModelError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
+    return LineBundle(card, folder / DETECTOR, folder / RECOGNIZER)
+
+
+def load_line_card(folder: Path = PRETRAINED) -> LineCard:
+    """Reads the card alone; see ``load_line_bundle``."""
+    path = folder / CARD
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{folder} is no line reader: {CARD} cannot be read") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+    known = {entry.name for entry in fields(LineCard)}
+    if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) - known:
+        raise ModelError(f"{path}: expected a line reader's card of format {FORMAT}")
+    try:
+        return LineCard(**values)
+    except TypeError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+
+
+def write_line_card(folder: Path, card: LineCard) -> None:
+    """Writes the card, whole or not at all."""
+    files.write_json(folder / CARD, asdict(card))

@@ -1,0 +1,85 @@
+"""Decodes what the line recogniser says of each step along a line into characters.
+
+Best-path decoding of a CTC network (A. Graves et al., "Connectionist temporal classification", ICML
+2006): the most probable class of each step, repetitions joined, blanks dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.alphabet import BLANK, CHARACTERS, DIGITS
+
+STRIDE = 8  # columns of a line crop that each step of the posteriors covers
+DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The characters of one line, from left to right.
+
+    Attributes:
+        text: K characters; ``OTHER_SIGN`` for those that are not in the alphabet.
+        posteriors: float32[K, C]; of each, at the step that is surest of it.
+        centres: float32[K]; where each stands, in columns of the line crop.
+    """
+
+    text: str
+    posteriors: Floats
+    centres: Floats
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @property
+    def confidence(self) -> Floats:
+        """float32[K]: the posterior of each character."""
+        return self.posteriors.max(axis=1, initial=0)
+
+
+def decode(posteriors: Floats) -> Symbols:
+    """The most probable path.
+
+    Args:
+        posteriors: float32[T, C]; class 0 is the blank.
+    """
+    best = posteriors.argmax(axis=1)
+    begins = np.flatnonzero((best != BLANK) & (best != np.r_[BLANK, best[:-1]]))
+    ends = np.flatnonzero((best != BLANK) & (best != np.r_[best[1:], BLANK])) + 1
+    if not len(begins):
+        empty = np.zeros((0, posteriors.shape[1]), np.float32)
+        return Symbols("", empty, np.zeros(0, np.float32))
+    strength = posteriors[np.arange(len(best)), best]
+    spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
+    surest = [begin + int(strength[begin:end].argmax()) for begin, end in spans]
+    centres = [
+        float(np.average(np.arange(begin, end) + 0.5, weights=strength[begin:end]))
+        for begin, end in spans
+    ]
+    text = "".join(CHARACTERS[best[begin]] for begin in begins)
+    return Symbols(text, posteriors[surest], STRIDE * np.asarray(centres, np.float32))
+
+
+def digit_evidence(posteriors: Floats, begin: float, end: float) -> tuple[float, Floats]:
+    """What a line's posteriors say of a digit between two columns.
+
+    Args:
+        posteriors: float32[T, C].
+        begin: First column of the line crop.
+        end: The one after the last.
+
+    Returns:
+        That there is a digit, 0..1, and float32[10], which one if it is.
+    """
+    first = min(max(0, int(begin / STRIDE)), len(posteriors) - 1)
+    last = min(max(first + 1, int(np.ceil(end / STRIDE))), len(posteriors))
+    digits = posteriors[first:last, DIGIT_CLASSES]
+    step = digits[int(digits.sum(axis=1).argmax())]
+    mass = float(step.sum())
+    spread = (step + 1e-5) / (mass + 1e-4)
+    return mass, spread.astype(np.float32)

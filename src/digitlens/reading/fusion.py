@@ -1,0 +1,217 @@
+"""Fusion: the scores of digit detector, line recogniser and classifier made one probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.errors import ModelError
+from digitlens.evaluation.calibration import Calibration
+from digitlens.evaluation.logistic import logistic
+from digitlens.evaluation.pool import pooled
+from digitlens.evaluation.risk import RiskCoverage
+from digitlens.outputs import Outputs
+from digitlens.reading.places import UNSEEN, Places
+from digitlens.recognition.support import support
+
+NETWORKS = ("detector", "recognizer", "classifier")
+POOL = (0.3, 1.0, 0.5, 0.0, 0.0, 0.0)  # weights of ``opinions`` before they are fitted
+FEATURES = 13  # columns of ``features``
+_LEAST = 1e-4  # no network alone can rule a digit out
+_USUAL = 28.0  # pixels: height of a digit that is neither small nor large
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the three networks say of N places.
+
+    Attributes:
+        places: Where, and what detector and recogniser say.
+        classifier: float32[N, 10]; which digit, by the classifier of tiles.
+        is_digit: float32[N]; that it is a digit at all, by the same.
+    """
+
+    places: Places
+    classifier: Floats
+    is_digit: Floats
+
+    @classmethod
+    def of(cls, places: Places, said: Outputs) -> Scores:
+        """Puts together what was found with what the classifier says of its tiles."""
+        probabilities = np.asarray(said.probabilities, np.float32)
+        digit = np.ones(len(places), np.float32) if said.digit is None else said.digit
+        return cls(places, probabilities, np.asarray(digit, np.float32))
+
+    @property
+    def digits(self) -> Floats:
+        """float32[N, 3, 10]: which digit, by each of ``NETWORKS``."""
+        places = self.places
+        return np.stack([places.detector, places.recognizer, self.classifier], axis=1)
+
+    @property
+    def boxes(self) -> Floats:
+        """float32[N, 4]; on the page."""
+        return self.places.boxes
+
+    @property
+    def strength(self) -> Floats:
+        """float32[N]: the higher of both scores that a digit is there."""
+        return np.maximum(self.places.objectness, self.places.mass)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, chosen: npt.NDArray[Any]) -> Scores:
+        return Scores(self.places[chosen], self.classifier[chosen], self.is_digit[chosen])
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Fitted weights that turn scores into calibrated probabilities.
+
+    Attributes:
+        pool: Weights of the columns of ``opinions`` on the value.
+        weights: A constant and a weight for each of ``features``; empty before they are fitted.
+        context: A constant, the weight of a place's own logit and that of its neighbours'; empty
+            before.
+        calibration: From raw confidence to the probability of being right; None before.
+        risk: Which share of digits is stated at which confidence, and how many are wrong.
+    """
+
+    pool: tuple[float, ...] = POOL
+    weights: tuple[float, ...] = ()
+    context: tuple[float, ...] = ()
+    calibration: Calibration | None = None
+    risk: RiskCoverage | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name, weights, count in (
+            ("pool", self.pool, len(POOL)),
+            ("weights", self.weights, 1 + FEATURES if self.weights else 0),
+            ("context", self.context, 3 if self.context else 0),
+        ):
+            if len(weights) != count or not np.isfinite(weights).all():
+                raise ValueError(f"expected {count} finite numbers as {name}, found {weights}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Fusion:
+        """What ``as_dict`` gave.
+
+        Raises:
+            ModelError: It is damaged.
+        """
+        try:
+            return cls(
+                tuple(float(weight) for weight in values.get("pool", POOL)),
+                tuple(float(weight) for weight in values.get("weights", ())),
+                tuple(float(weight) for weight in values.get("context", ())),
+                Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
+                RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
+            )
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"the fusion of the line reader is damaged: {error}") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """The weights as JSON-ready values."""
+        fitted: dict[str, Any] = {
+            "pool": list(self.pool),
+            "weights": list(self.weights),
+            "context": list(self.context),
+        }
+        if self.calibration:
+            fitted["calibration"] = self.calibration.as_dict()
+        if self.risk:
+            fitted["risk"] = self.risk.as_dict()
+        return fitted
+
+    def probabilities(self, scores: Scores) -> Floats:
+        """float32[N, 10]: which digit, by all networks; rows sum to 1."""
+        return pooled(self.pool, opinions(scores)).astype(np.float32)
+
+    def raw(self, scores: Scores, probabilities: Floats) -> Floats:
+        """float32[N]: how much speaks for each place, 0..1, before calibration.
+
+        Args:
+            scores: Of the places of one page.
+            probabilities: float32[N, 10]; by all networks.
+        """
+        if not self.weights:
+            return (scores.strength * probabilities.max(axis=1, initial=0)).astype(np.float32)
+        alone = logistic(self.weights, features(scores, probabilities)).astype(np.float32)
+        if not self.context:
+            return alone
+        return logistic(self.context, surroundings(scores, alone)).astype(np.float32)
+
+    def confidence(self, scores: Scores, probabilities: Floats) -> Floats:
+        """float32[N]: the probability that a digit is there and has its most probable value."""
+        raw = self.raw(scores, probabilities)
+        return self.calibration.apply(raw) if self.calibration and len(raw) else raw
+
+
+def opinions(scores: Scores) -> Floats:
+    """float32[N, 10, 6]: logarithms of the three networks, then the same times the size."""
+    logs = _log(scores.digits).transpose(0, 2, 1)
+    return np.concatenate([logs, _size(scores)[:, None, None] * logs], axis=2).astype(np.float32)
+
+
+def features(scores: Scores, probabilities: Floats) -> Floats:
+    """What speaks for a place, float32[N, FEATURES].
+
+    Networks that see it in different ways seldom agree on what is no digit.
+
+    Args:
+        scores: Of the places.
+        probabilities: float32[N, 10]; by all networks.
+    """
+    places = scores.places
+    rows, value = np.arange(len(scores)), probabilities.argmax(axis=1)
+    seen = (places.objectness > UNSEEN).astype(np.float32)
+    read = (places.symbol >= 0).astype(np.float32)
+    columns = [
+        seen,
+        seen * _logit(places.objectness),
+        seen * _log(places.detector[rows, value]),
+        read,
+        read * _logit(places.mass),
+        read * _log(places.recognizer[rows, value]),
+        read * _logit(places.fluency),
+        places.letters,
+        _logit(scores.is_digit),
+        _log(scores.classifier[rows, value]),
+        _log(probabilities[rows, value]),
+        seen * read,
+        _size(scores),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def surroundings(scores: Scores, alone: Floats) -> Floats:
+    """float32[N, 2]: logits of each place by itself, and of its neighbours.
+
+    Args:
+        scores: Of the places of one page.
+        alone: float32[N]; the probability that each is right, seen by itself.
+    """
+    own = _logit(alone)
+    return np.stack([own, support(scores.boxes, own)], axis=1)
+
+
+def _size(scores: Scores) -> Floats:
+    """0 for a digit of usual height, 1 for one four times as high, -1 for one a quarter so high."""
+    height = scores.boxes[:, 3] - scores.boxes[:, 1]
+    return np.clip(np.log2(np.maximum(height, 1) / _USUAL) / 2, -1, 1.5).astype(np.float32)
+
+
+def _log(chances: Floats) -> Floats:
+    return np.log(np.maximum(chances, _LEAST))
+
+
+def _logit(chances: Floats) -> Floats:
+    inside = np.clip(chances, _LEAST, 1 - _LEAST)
+    return np.log(inside / (1 - inside))

@@ -1,0 +1,151 @@
+"""Layout: judged digits in lines, and the numbers on each line with their marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from digitlens.alphabet import OTHER_SIGN
+from digitlens.reading.fusion import Scores
+from digitlens.reading.numbers import Spot, characters_of, numbers_on
+from digitlens.reading.recognize import symbol_boxes
+from digitlens.reading.view import View
+from digitlens.recognition.judge import judge, page_box
+from digitlens.recognition.layout import lines_of, numbers_of
+from digitlens.results import Character, Digit
+
+_FILLS = 0.5  # of the page's height
+_SUBJECT = 0.5  # of the usual confidence is enough for what fills an otherwise empty page
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Digits and characters in reading order, line by line.
+
+    Attributes:
+        lines: Digits, rejected ones among them.
+        characters: The numbers of the same lines as they are written; see ``Reading``.
+        places: For each digit of ``lines`` the number of its place.
+    """
+
+    lines: tuple[tuple[Digit, ...], ...]
+    characters: tuple[tuple[Character, ...], ...]
+    places: tuple[tuple[int, ...], ...]
+
+
+def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
+    """Judges places and puts them in order.
+
+    Args:
+        view: What was seen on the page.
+        size: Width and height of the page.
+        thresholds: See ``judge``.
+    """
+    scores = view.scores
+    parts = (scores.strength, view.probabilities, view.confidence, scores.boxes, view.tiles)
+    digits = [
+        replace(
+            judge(float(score), chances, float(sure), page_box(box, *size), thresholds), tile=tile
+        )
+        for score, chances, sure, box, tile in zip(*parts, strict=True)
+    ]
+    kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
+    if not kept:
+        kept = _subject(digits, size, _SUBJECT * thresholds["reject"])
+        digits = [_doubted(digit) if i in kept else digit for i, digit in enumerate(digits)]
+    rows = [[kept[i] for i in line] for line in lines_of(scores.boxes[kept])]
+    spots = {
+        number: _spots(number, view, digits, size)
+        for number in {int(scores.places.line[i]) for i in kept}
+    }
+    numbers = [number for line in spots.values() for number in numbers_on(line)]
+    written = [_numbers_in(row, numbers) for row in rows]
+    starts = _starts(rows, numbers, scores)
+    digits = [replace(digit, starts_number=i in starts) for i, digit in enumerate(digits)]
+    for index in (i for i in range(len(digits)) if i not in kept):
+        _insert(rows, written, index, digits)
+    return Layout(
+        tuple(tuple(digits[i] for i in row) for row in rows),
+        tuple(characters_of(line) for line in written),
+        tuple(tuple(row) for row in rows),
+    )
+
+
+def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, int]) -> list[Spot]:
+    """The characters of a line: digits as they were judged, the others as they were read."""
+    read, places = view.lines[number], view.scores.places
+    here = np.flatnonzero(places.line == number)
+    known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
+    boxes = symbol_boxes(read)
+    found: list[tuple[float, Spot]] = []
+    for symbol, char in enumerate(read.symbols.text):
+        place = known.get(symbol, -1)
+        column = float(read.symbols.centres[symbol])
+        if place >= 0 and digits[place].status != "rejected":
+            found.append((column, _digit_spot(place, digits[place])))
+        else:
+            shown = OTHER_SIGN if char.isdigit() else char
+            sure = float(read.symbols.posteriors[symbol].max())
+            found.append((column, Spot(shown, sure, page_box(boxes[symbol], *size))))
+    for place in (int(i) for i in here if places.symbol[i] < 0):
+        if digits[place].status != "rejected":
+            box = places.boxes[place]
+            middle = np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]], np.float32)
+            found.append((float(read.place(middle)[0, 0]), _digit_spot(place, digits[place])))
+    return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
+
+
+def _digit_spot(place: int, digit: Digit) -> Spot:
+    return Spot(str(digit.value), digit.confidence, digit.box, place)
+
+
+def _numbers_in(row: Sequence[int], numbers: Sequence[list[Spot]]) -> list[list[Spot]]:
+    """The numbers whose first digit is in a row, from left to right."""
+    first = {next(spot.place for spot in number if spot.place >= 0): number for number in numbers}
+    mine = [(row.index(place), number) for place, number in first.items() if place in row]
+    return [number for _, number in sorted(mine, key=lambda pair: pair[0])]
+
+
+def _starts(
+    rows: Sequence[Sequence[int]], numbers: Sequence[list[Spot]], scores: Scores
+) -> set[int]:
+    """The digits that begin a number; the first of each row begins one in any case."""
+    starts = {next(spot.place for spot in number if spot.place >= 0) for number in numbers}
+    for row in rows:
+        apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
+        lines = scores.places.line[list(row)]
+        for left, right in zip(range(len(row) - 1), range(1, len(row)), strict=True):
+            if lines[left] != lines[right] and row[right] not in apart:
+                starts.discard(row[right])
+        starts.discard(row[0])
+    return starts
+
+
+def _subject(digits: Sequence[Digit], size: tuple[int, int], least: float) -> list[int]:
+    """The one thing that fills its picture: it is what the picture was taken for."""
+    large = [i for i, digit in enumerate(digits) if digit.box.height >= _FILLS * size[1]]
+    best = max(large, key=lambda i: digits[i].confidence, default=None)
+    return [] if best is None or digits[best].confidence < least else [best]
+
+
+def _doubted(digit: Digit) -> Digit:
+    reason = f"{digit.percent} % sure, read because it fills the picture"
+    return replace(digit, status="unsure", reason=reason)
+
+
+def _insert(
+    rows: list[list[int]], written: list[list[list[Spot]]], index: int, digits: Sequence[Digit]
+) -> None:
+    """Puts a rejected digit into the row that it is on, or one of its own."""
+    box = digits[index].box
+    middle = (box.y0 + box.y1) / 2
+    for row in rows:
+        near = min((digits[i].box for i in row), key=lambda other: abs(other.x0 - box.x0))
+        if near.y0 <= middle <= near.y1:
+            row.insert(sum(digits[i].box.x0 <= box.x0 for i in row), index)
+            return
+    above = sum(min(digits[i].box.y0 for i in row) <= box.y0 for row in rows)
+    rows.insert(above, [index])
+    written.insert(above, [])

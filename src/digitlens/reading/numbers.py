@@ -1,0 +1,88 @@
+"""Which characters of a line belong to its numbers: digits, and the marks that stand with them.
+
+Words are dropped, and letters that stand in a number part it, except the exponent of ``6.022e23``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from digitlens.alphabet import OTHER_SIGN
+from digitlens.results import Box, Character
+
+_SIGNS = "$€£¥§#"
+# A sign, bracket or currency before the first digit, unless it hangs on a word as in ``No-12``.
+_LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{_SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
+# Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
+_BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
+_TRAIL = r"(?:-(?![\w-])| ?[%°€$£¥]|\))*"
+_NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A character of a line, in reading order.
+
+    Attributes:
+        char: One character; ``OTHER_SIGN`` for what is none of the alphabet, or was rejected.
+        confidence: Of it, 0..1.
+        box: On the page.
+        place: Number of the place that it is the digit of; -1 for any other character.
+    """
+
+    char: str
+    confidence: float
+    box: Box
+    place: int = -1
+
+
+def number_spans(text: str) -> list[tuple[int, int]]:
+    """Where the numbers of a line begin and end.
+
+    Args:
+        text: The characters of a line.
+
+    Returns:
+        Half-open spans, from left to right; brackets without a partner are left out of them.
+    """
+    return [_balanced(text, *match.span()) for match in _NUMBER.finditer(text)]
+
+
+def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
+    """The characters of each number on a line.
+
+    Args:
+        spots: The characters of a line; digits are those that a place stands for.
+    """
+    text = "".join(
+        OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
+    )
+    return [list(spots[begin:end]) for begin, end in number_spans(text)]
+
+
+def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:
+    """The characters of a line of numbers, with a space between two of them."""
+    characters: list[Character] = []
+    for number in numbers:
+        if characters:
+            characters.append(Character(" ", 1.0, _between(characters[-1].box, number[0].box)))
+        characters += [Character(spot.char, spot.confidence, spot.box) for spot in number]
+    return tuple(characters)
+
+
+def _between(left: Box, right: Box) -> Box:
+    x0, x1 = sorted((left.x1, right.x0))
+    y0, y1 = min(left.y0, right.y0), max(left.y1, right.y1)
+    return Box(x0, y0, max(x0 + 1, x1), y1)
+
+
+def _balanced(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Drops brackets at the ends of a number that have no partner, and spaces left over."""
+    number = text[begin:end]
+    while number.startswith("(") and number.count("(") > number.count(")"):
+        begin, number = begin + 1, number[1:]
+    while number.endswith(")") and number.count(")") > number.count("("):
+        end, number = end - 1, number[:-1]
+    return begin, end

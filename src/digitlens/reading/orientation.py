@@ -1,0 +1,80 @@
+"""Orientation: which way up a page is, by which way its lines read best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from digitlens.data.images import Page
+from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.reading.recognize import RecognizedLine, recognize
+from digitlens.reading.text_lines import TextLine
+
+_FLUENT = 0.97  # mean confidence of characters from which a page is upright
+_BETTER = 1.3  # times the evidence of the page as it is
+_SURER = 0.03  # mean confidence by which as many characters read better, likewise
+_LEAST = 1.5  # evidence of two characters: one alone turns no page
+_LINES = 6  # longest lines that are read in other turns
+_LONG = 2.0  # times as high as wide: text that is turned, no lone character
+
+
+def turns_to_try(
+    read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer
+) -> list[int]:
+    """Quarter turns, counter-clockwise, after which a page seems to read clearly better.
+
+    Args:
+        read: The lines of the page as it lies.
+        page: uint8[H, W] or uint8[H, W, 3].
+        recognizer: Reads line crops.
+
+    Returns:
+        The best turn if there is one, else nothing.
+    """
+    found = [each for each in read if each.line.score] or list(read)
+    some = sorted(found, key=lambda each: -_area(each.line))[:_LINES]
+    if not some or _fluency(some) > _FLUENT:
+        return []
+    tall = sum(_area(each.line) for each in some if each.line.height > _LONG * each.line.width)
+    turned = {
+        turn: recognize(page, [_turned(each.line, turn) for each in some], recognizer)
+        for turn in ((1, 3) if 2 * tall > sum(_area(each.line) for each in some) else (2,))
+    }
+    best = max(turned, key=lambda turn: evidence(turned[turn]))
+    return [best] if _reads_better(turned[best], some) else []
+
+
+def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
+    found, known = evidence(turned), evidence(upright)
+    surer = _fluency(turned) > _fluency(upright) + _SURER and found > 0.85 * known
+    return found > _LEAST and (found > _BETTER * known or surer)
+
+
+def evidence(read: Sequence[RecognizedLine]) -> float:
+    """How well lines read: the squares of all confidences above one half, of lines of two or more.
+
+    A lone character reads as something in most turns.
+    """
+    sure = [each.symbols.confidence for each in read if len(each.symbols) > 1]
+    return float(sum((part[part > 0.5] ** 2).sum() for part in sure))
+
+
+def _fluency(read: Sequence[RecognizedLine]) -> float:
+    """Mean confidence of all characters; 0 for a line that is turned, or has none."""
+    none = np.zeros(1, np.float32)
+    sure = [
+        each.symbols.confidence if len(each.symbols) and not each.line.is_tall else none
+        for each in read
+    ]
+    return float(np.concatenate(sure).mean())
+
+
+def _area(line: TextLine) -> float:
+    return line.width * line.height
+
+
+def _turned(line: TextLine, turn: int) -> TextLine:
+    """The same part of the page, its text going as it will after quarter turns of the page."""
+    return replace(line, quad=np.roll(line.quad, -turn, axis=0))

@@ -1,0 +1,194 @@
+"""Places that may hold a digit: what the digit detector found and the recogniser read, matched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.alphabet import DIGITS
+from digitlens.evaluation.overlap import overlaps
+from digitlens.reading.decode import STRIDE, digit_evidence
+from digitlens.reading.recognize import RecognizedLine, on_line, symbol_boxes
+from digitlens.recognition.candidates import Candidates
+
+UNSEEN = 1e-4  # score of what the digit detector did not find
+_ALONE = 0.15  # score from which a digit counts that the recogniser has no character for
+_MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
+_DOUBLE = 0.45  # overlap of two boxes over their union: one place
+_WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places that may hold a digit, with what detector and recogniser say.
+
+    Attributes:
+        boxes: float32[N, 4]; x0, y0, x1, y1 on the page.
+        objectness: float32[N]; that a digit is there, by the digit detector.
+        detector: float32[N, 10]; which one.
+        mass: float32[N]; that a digit is there, by the line recogniser.
+        recognizer: float32[N, 10]; which one.
+        line: int[N]; number of the line that it is on.
+        symbol: int[N]; which of the line's characters it is, -1 for none.
+        fluency: float32[N]; how sure the recogniser is of its line's characters on average.
+        letters: float32[N]; share of letters among the characters of its word.
+    """
+
+    boxes: Floats
+    objectness: Floats
+    detector: Floats
+    mass: Floats
+    recognizer: Floats
+    line: npt.NDArray[np.intp]
+    symbol: npt.NDArray[np.intp]
+    fluency: Floats
+    letters: Floats
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Places:
+        return Places(*(column[chosen] for column in vars(self).values()))
+
+
+def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
+    """All places where detector or recogniser see a digit, those of both only once.
+
+    Args:
+        digits: What the digit detector found.
+        lines: What was recognised.
+    """
+    parts = [_on_one(number, line, digits) for number, line in enumerate(lines)]
+    places = _joined([part for part in parts if len(part)])
+    strength = np.maximum(places.objectness, 1e-3) * places.mass + 0.1 * places.mass
+    return places[_apart(places.boxes, strength)]
+
+
+def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
+    symbols, boxes = read.symbols, symbol_boxes(read)
+    here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
+    spans = _spans(read, here.boxes)
+    partner = _partners(spans, here.score, symbols.centres)
+    rows: list[tuple[Floats, float, Floats, float, Floats, int]] = []
+    even = np.full(len(DIGITS), 0.1, np.float32)
+    rest = _without_symbols(read)
+    for index in np.flatnonzero((partner >= 0) | (here.score > _ALONE)):
+        symbol = int(partner[index])
+        mass, chances = (
+            _of_symbol(symbols.posteriors[symbol])
+            if symbol >= 0
+            else digit_evidence(rest, *spans[index])
+        )
+        seen = float(here.score[index]), here.probabilities[index]
+        rows.append((here.boxes[index], *seen, mass, chances, symbol))
+    for symbol in np.setdiff1d(np.arange(len(symbols)), partner):
+        mass, chances = _of_symbol(symbols.posteriors[symbol])
+        if mass > _MAY_BE:
+            rows.append((boxes[symbol], UNSEEN, even, mass, chances, int(symbol)))
+    return _places(number, read, rows)
+
+
+def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
+    """float32[N, 2]: first and last column of boxes in a line crop."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2] - boxes[:, 0]) / 2 * read.scale
+    column = read.place(middle.astype(np.float32))[:, 0]
+    return np.stack([column - half, column + half], axis=1).astype(np.float32)
+
+
+def _partners(spans: Floats, score: Floats, centres: Floats) -> npt.NDArray[np.intp]:
+    """int[N]: the character of each digit, the surest digits choosing first; -1 for none.
+
+    Args:
+        spans: float32[N, 2]; first and last column of each digit.
+        score: float32[N]; of each digit.
+        centres: float32[K]; columns of the characters.
+    """
+    partner = np.full(len(spans), -1, np.intp)
+    free = np.ones(len(centres), bool)
+    for index in np.argsort(-score, kind="stable"):
+        first, last = spans[index]
+        near = np.flatnonzero(free & (centres > first - STRIDE / 2) & (centres < last + STRIDE / 2))
+        if len(near):
+            away = np.abs(centres[near] - (first + last) / 2)
+            partner[index] = near[int(away.argmin())]
+            free[partner[index]] = False
+    return partner
+
+
+def _without_symbols(read: RecognizedLine) -> Floats:
+    """The posteriors of a line, nothing where they make up its characters."""
+    rest = read.posteriors.copy()
+    steps = np.rint(read.symbols.centres / STRIDE - 0.5).astype(int)
+    for step in (steps - 1, steps, steps + 1):
+        rest[np.clip(step, 0, len(rest) - 1)] = 0
+    return rest
+
+
+def _of_symbol(posterior: Floats) -> tuple[float, Floats]:
+    return digit_evidence(posterior[None], 0, STRIDE)
+
+
+def _places(
+    number: int, read: RecognizedLine, rows: list[tuple[Floats, float, Floats, float, Floats, int]]
+) -> Places:
+    if not rows:
+        return _EMPTY
+    boxes, objectness, detector, mass, recognizer, symbol = zip(*rows, strict=True)
+    return Places(
+        np.stack(boxes).astype(np.float32),
+        np.array(objectness, np.float32),
+        np.stack(detector).astype(np.float32),
+        np.array(mass, np.float32),
+        np.stack(recognizer).astype(np.float32),
+        np.full(len(rows), number, np.intp),
+        np.array(symbol, np.intp),
+        np.full(len(rows), _fluency(read), np.float32),
+        _letters_around(read, np.array(symbol, np.intp)),
+    )
+
+
+def _fluency(read: RecognizedLine) -> float:
+    return float(read.symbols.confidence.mean()) if len(read.symbols) else 0.0
+
+
+def _letters_around(read: RecognizedLine, symbols: npt.NDArray[np.intp]) -> Floats:
+    """float32[N]: the share of letters in the word of each character; 0 for none."""
+    text = read.symbols.text
+    shares = np.zeros(len(text) + 1, np.float32)  # the last one is for no character
+    start = 0
+    for word in text.split(" "):
+        end = start + len(word)
+        shares[start:end] = sum(char.isalpha() for char in word) / max(1, len(word))
+        start = end + 1
+    shares[-1] = 0
+    return shares[symbols]
+
+
+def _joined(parts: Sequence[Places]) -> Places:
+    if not parts:
+        return _EMPTY
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Places(*(np.concatenate(column) for column in columns))
+
+
+def _apart(boxes: Floats, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Which places are left when those that overlap a stronger one are dropped."""
+    left = np.ones(len(boxes), bool)
+    for index in np.argsort(-strength, kind="stable"):
+        if left[index]:
+            union, part = overlaps(boxes[index], boxes)
+            left &= (union <= _DOUBLE) & (part <= _WITHIN)
+            left[index] = True
+    return np.flatnonzero(left)
+
+
+_NONE = np.zeros(0, np.float32)
+_NUMBERS = np.zeros(0, np.intp)
+_BOXES, _CHANCES = np.zeros((0, 4), np.float32), np.zeros((0, 10), np.float32)
+_EMPTY = Places(_BOXES, _NONE, _CHANCES, _NONE, _CHANCES, _NUMBERS, _NUMBERS, _NONE, _NONE)

@@ -1,0 +1,300 @@
+"""The reader: detects lines and digits, recognises, fuses, puts in order; says what is unsure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import overload
+
+from digitlens.data.images import Page, Source, load_image
+from digitlens.errors import DigitlensError, ModelError
+from digitlens.model.bundle import DEFAULT
+from digitlens.model.classifier import Classifier
+from digitlens.model.page_model import PAGES, PageModel
+from digitlens.model.roles import roles
+from digitlens.model.session import cores
+from digitlens.models.detector import LineDetector
+from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
+from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.reading.fusion import Fusion, Scores
+from digitlens.reading.layout import arrange
+from digitlens.reading.multiscale import detect
+from digitlens.reading.orientation import turns_to_try
+from digitlens.reading.places import gather
+from digitlens.reading.recognize import line_proposals, recognize
+from digitlens.reading.view import View
+from digitlens.recognition.compose import fitted
+from digitlens.recognition.crew import Crew
+from digitlens.recognition.expect import Pattern
+from digitlens.recognition.stream import in_order
+from digitlens.recognition.turns import box_back, turned_back, turned_page
+from digitlens.recognition.voters import tiles_of
+from digitlens.results import Character, Reading
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A reading and all that led to it.
+
+    Attributes:
+        page: uint8[H, W] or uint8[H, W, 3]; upright by its metadata.
+        turn: Quarter turns, counter-clockwise, after which the page was read.
+        view: What was seen on the turned page.
+        reading: The answer, in coordinates of the page.
+        places: For each digit of the reading's lines the number of its place in ``view``.
+    """
+
+    page: Page
+    turn: int
+    view: View
+    reading: Reading
+    places: tuple[tuple[int, ...], ...]
+
+    @property
+    def turned(self) -> Page:
+        """The page as it was read: after the turn."""
+        return turned_page(self.page, self.turn)
+
+
+class DigitReader:
+    """Pictures in, readings out; loads its models once, safe to use from several threads."""
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        pages: str | Path = PAGES,
+        lines: Path = PRETRAINED,
+        target_error: float | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Loads the models.
+
+        Args:
+            model: The classifier of tiles: name of a shipped model, a model folder, or a run
+                folder.
+            pages: The digit detector, likewise.
+            lines: Folder of the line reader: line detector, recogniser, fusion weights.
+            target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and
+                below 1; decides from which confidence on they have it. None takes the shipped
+                threshold.
+            threads: Threads for one picture; 0 takes one per core.
+
+        Raises:
+            ModelError: A model is missing, damaged or of a newer format.
+            ValueError: The models cannot promise so few errors.
+        """
+        model, pages = self._models = roles(model, pages)
+        self._folder = lines
+        self.classifier = Classifier(model, threads=threads)
+        self.finder = PageModel(pages, threads=threads, lazily=True)
+        bundle = load_line_bundle(lines)
+        self.card = bundle.card
+        self.detector = LineDetector(bundle.detector, threads)
+        self.recognizer = LineRecognizer(bundle.recognizer, threads=threads)
+        self.fusion = Fusion.from_dict(self.card.fusion)
+        self.thresholds = dict(self.card.thresholds)
+        if target_error is not None:
+            self.thresholds = self.at(target_error).thresholds
+
+    def at(self, target_error: float) -> DigitReader:
+        """The same reader and models, sure where at most such a share of that is wrong.
+
+        Args:
+            target_error: As for a new reader.
+
+        Raises:
+            ModelError: The reader was never calibrated.
+            ValueError: It cannot promise so few errors.
+        """
+        if self.fusion.risk is None:
+            raise ModelError("this line reader was never calibrated: use the shipped one")
+        other = copy.copy(self)
+        threshold = self.fusion.risk.threshold_for(target_error)
+        other.thresholds = {**self.thresholds, "digit": threshold}
+        return other
+
+    def read(self, image: Source, *, expect: str | Pattern | None = None) -> Reading:
+        """Reads one picture.
+
+        Args:
+            image: A path, bytes, a binary file object, a Pillow image or an array, see
+                ``load_image``.
+            expect: What is known of the number: how many digits, as in ``"4"``, or a pattern such
+                as ``"####-##"``, see ``Pattern.parse``.
+
+        Raises:
+            ImageError: The picture cannot be decoded.
+            ValueError: ``expect`` is no such pattern.
+        """
+        return self.examine(image, expect=expect).reading
+
+    @overload
+    def read_many(
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        processes: bool = False,
+        on_error: None = None,
+    ) -> Iterator[Reading]: ...
+    @overload
+    def read_many(
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        processes: bool = False,
+        on_error: Callable[[Source, DigitlensError], object],
+    ) -> Iterator[Reading | None]: ...
+    def read_many(
+        self,
+        images: Iterable[Source],
+        *,
+        expect: str | Pattern | None = None,
+        workers: int | None = None,
+        processes: bool = False,
+        on_error: Callable[[Source, DigitlensError], object] | None = None,
+    ) -> Iterator[Reading | None]:
+        """Reads a stream of pictures of any length, several at once and a few ahead, in its order.
+
+        Memory does not grow with the stream. To stop early, close the iterator or leave the loop.
+
+        Args:
+            images: Pictures, see ``load_image``. Paths or bytes are decoded when their turn comes.
+            expect: As in ``read``.
+            workers: Threads, each with a picture; None takes one a core. With one, nothing is read
+                ahead.
+            processes: Each worker is a process that loads the models for itself, which pays from
+                some hundred pictures on; threads read until they have. What a script does has to
+                stand below ``if __name__ == "__main__":``, see ``multiprocessing``.
+            on_error: Called with a picture that cannot be read, and why, when its turn comes; its
+                reading is None, and the others follow. Without it the error is raised there.
+
+        Yields:
+            A reading for each picture.
+
+        Raises:
+            ImageError: A picture cannot be decoded; those before it have been read.
+            DigitlensError: A process came to an end, for lack of memory say.
+            ValueError: ``expect`` is no such pattern, or ``workers`` is less than one.
+        """
+        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        there = partial(_another, self._models, self._folder, self.thresholds, pattern)
+        crew = Crew(partial(self.read, expect=pattern), there, workers or cores())
+        done = in_order(crew, images, workers)
+        return _readings(crew, done, processes and crew.size > 1, on_error)
+
+    def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
+        """Reads one picture and keeps what led to the answer; see ``read``."""
+        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        page = load_image(image)
+        view, turn = self._upright(page)
+        height, width = page.shape[:2]
+        size = (height, width) if turn % 2 else (width, height)
+        layout = arrange(view, size, self.thresholds)
+        lines, characters = layout.lines, layout.characters
+        if pattern:
+            lines, characters = fitted(lines, pattern, self.thresholds), ()
+        reading = Reading(
+            turned_back(lines, turn, width, height),
+            width,
+            height,
+            self.classifier.name,
+            self.classifier.sha256,
+            _characters_back(characters, turn, width, height),
+        )
+        return Examination(page, turn, view, reading, layout.places)
+
+    def _upright(self, page: Page) -> tuple[View, int]:
+        view = self.look(page)
+        for turn in turns_to_try(view.lines, page, self.recognizer):
+            return self.look(turned_page(page, turn)), turn
+        return view, 0
+
+    def look(self, page: Page) -> View:
+        """Finds and reads what is on a page as it lies, without judging.
+
+        Args:
+            page: uint8[H, W] or uint8[H, W, 3].
+        """
+        found = detect(page, self.finder, self.detector)
+        lines = recognize(page, line_proposals(found), self.recognizer)
+        places = gather(found.digits, lines)
+        tiles = tiles_of(page, places.boxes)
+        scores = Scores.of(places, self.classifier.outputs(tiles))
+        probabilities = self.fusion.probabilities(scores)
+        confidence = self.fusion.confidence(scores, probabilities)
+        return View(found, lines, scores, tiles, probabilities, confidence)
+
+
+def _characters_back(
+    lines: tuple[tuple[Character, ...], ...], turn: int, width: int, height: int
+) -> tuple[tuple[Character, ...], ...]:
+    """The characters of a turned page on the page as it was; see ``turned_back``."""
+    if not turn:
+        return lines
+    return tuple(
+        tuple(replace(each, box=box_back(each.box, turn, width, height)) for each in line)
+        for line in lines
+    )
+
+
+def _another(
+    models: tuple[str | Path, str | Path],
+    lines: Path,
+    thresholds: dict[str, float],
+    pattern: Pattern | None,
+) -> Callable[[Source], Reading]:
+    """What a reader like this one does in another process."""
+    reader = DigitReader(models[0], pages=models[1], lines=lines, threads=1)
+    reader.thresholds = thresholds
+    return partial(reader.read, expect=pattern)
+
+
+def _readings(
+    crew: Crew[Source, Reading],
+    done: Generator[tuple[Source, Future[Reading]]],
+    processes: bool,
+    on_error: Callable[[Source, DigitlensError], object] | None,
+) -> Iterator[Reading | None]:
+    with closing(crew), closing(done):
+        if processes:
+            crew.start()
+        for image, future in done:
+            error = future.exception()
+            if on_error and isinstance(error, DigitlensError):
+                on_error(image, error)
+                yield None
+            else:
+                yield future.result()
+
+
+def read(
+    image: Source, *, model: str | Path = DEFAULT, expect: str | Pattern | None = None
+) -> Reading:
+    """Reads the numbers on one picture; loads the models at the first call and keeps them.
+
+    Args:
+        image: A path, bytes, a binary file object, a Pillow image or an array, see ``load_image``.
+        model: Name of a shipped model, a model folder, or a run folder.
+        expect: What is known of the number, as in ``"4"`` or ``"####-##"``.
+
+    Raises:
+        ImageError: The picture cannot be decoded.
+        ModelError: The model is missing, damaged or of a newer format.
+        ValueError: ``expect`` is no such pattern.
+    """
+    return _reader(str(model)).read(image, expect=expect)
+
+
+@lru_cache(maxsize=2)
+def _reader(model: str) -> DigitReader:
+    return DigitReader(model)
