@@ -13,8 +13,8 @@ from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
 from digitlens.data.pages.camera import light
 from digitlens.data.pages.papers import draw_paper
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
+from digitlens.datasets.synthetic.on_paper import draw_ground
 from digitlens.datasets.synthetic.views import Extent, View
-from digitlens.datasets.synthetic.written import draw_ground
 
 _FINE = 6  # fractional bits of cv2's coordinates
 

@@ -30,6 +30,8 @@ SEVEN: dict[str, str] = {
     "h": "cefg",
     "n": "ceg",
     "o": "cdeg",
+    "I": "ef",
+    "O": "abcdef",
     "r": "eg",
     "t": "defg",
     "u": "cde",

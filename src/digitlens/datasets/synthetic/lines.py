@@ -16,15 +16,11 @@ from digitlens.data.pages.writing import Style
 from digitlens.datasets.synthetic import displays, objects, texts
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
 from digitlens.datasets.synthetic.nothing import draw_nothing
+from digitlens.datasets.synthetic.on_paper import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.screens import draw_screen_text
+from digitlens.datasets.synthetic.scribes import Scribe
 from digitlens.datasets.synthetic.views import Framing, choose_view, finish, photograph
-from digitlens.datasets.synthetic.written import (
-    Looks,
-    Scribe,
-    Written,
-    lay_out,
-    put_on_paper,
-)
+from digitlens.datasets.synthetic.written import Written, lay_out
 
 Rng = np.random.Generator
 
@@ -106,6 +102,22 @@ def _hand_digit(scribe: Scribe, rng: Rng) -> _Drawing:
     return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08))
 
 
+def _tile(scribe: Scribe, rng: Rng) -> _Drawing:
+    """A digit as it is in MNIST, on its square or with a part of the margin cut off."""
+    tile, value = scribe.tile(rng)
+    cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
+    ink = np.pad(tile[cut : 28 - cut, cut : 28 - cut], pad)
+    if rng.random() < 0.4:
+        paper, colour = np.zeros(3, np.float32), np.full(3, 255, np.float32)
+    else:
+        paper, colour = readable_colours(rng)
+    if rng.random() < 0.2:
+        paper, colour = colour, paper
+    cover = ink[:, :, None].astype(np.float32) / np.float32(255)
+    plane = np.asarray(paper + cover * (colour - paper), np.float32)
+    return _Drawing(plane, str(value), 20.0)
+
+
 def _hand_number(scribe: Scribe, rng: Rng) -> _Drawing:
     written = lay_out(texts.hand_number(rng), scribe.by_hand(rng), rng)
     return _on_paper(written, rng, _HAND, Looks())
@@ -169,7 +181,7 @@ def _dot_matrix(scribe: Scribe, rng: Rng) -> _Drawing:
     kind = rng.random()
     if kind < 0.35:
         return _shown(displays.dot_matrix(_only(texts.expiry(rng), DOTS), rng), rng, printed=True)
-    text = texts.display(rng) if kind < 0.7 else texts.print_number(rng)
+    text = texts.display(rng).strip() if kind < 0.7 else texts.print_number(rng)
     text = _only(text if kind < 0.9 else texts.labelled(rng).upper(), DOTS)
     return _shown(displays.dot_matrix(text[:20], rng), rng)
 
@@ -249,7 +261,8 @@ _Draw = Callable[[Scribe, Rng], _Drawing]
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": (0.12, _hand_digit),
+    "hand digit": (0.1, _hand_digit),
+    "tile": (0.02, _tile),
     "hand number": (0.1, _hand_number),
     "amount": (0.09, _amount),
     "hand words": (0.04, _hand_words),

@@ -14,16 +14,10 @@ from digitlens.data.pages.inks import inked
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
 from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.on_paper import calmer, draw_ground, readable_colours
 from digitlens.datasets.synthetic.texts import digits
 from digitlens.datasets.synthetic.views import Extent, View
-from digitlens.datasets.synthetic.written import (
-    Written,
-    calmer,
-    draw_ground,
-    lay_out,
-    put_marks,
-    readable_colours,
-)
+from digitlens.datasets.synthetic.written import Written, lay_out, put_marks
 
 _FINE = 4  # fractional bits of cv2's coordinates
 

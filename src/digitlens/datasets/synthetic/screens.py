@@ -7,9 +7,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.data.pages.arrays import Ink, Plane
 from digitlens.data.pages.hands import CHARACTERS, MORE, FontHand
+from digitlens.datasets.synthetic.on_paper import readable_colours
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 from digitlens.datasets.synthetic.views import HEIGHT, STEP, WIDEST
-from digitlens.datasets.synthetic.written import as_label, cased, readable_colours
+from digitlens.datasets.synthetic.written import as_label, cased
 
 _SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels
 

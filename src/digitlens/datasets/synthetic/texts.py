@@ -392,7 +392,9 @@ def amount(rng: Rng) -> str:
         text += RAISE + pick(rng, ["00", digits(rng, 2), "00"]) + RAISE
     elif kind < 0.42:
         text += pick(rng, ".,") + (digits(rng, 2) if rng.random() < 0.5 else "00")
-    elif kind < 0.7:
+    elif kind < 0.47:
+        text += pick(rng, [" ", "."]) + pick(rng, ["00/100", "xx/100", digits(rng, 2) + "/100"])
+    elif kind < 0.72:
         text += pick(rng, ["-", ".-", ",-", "=", " -", ".", "--", "/", ".--", "*", "#", ".=", "-/"])
     if rng.random() < 0.22:
         text = pick(rng, ["$", "-", "=", "#", "*", "/", "$ ", "**", "€", "Fr. ", "£", "--"]) + text
@@ -428,14 +430,22 @@ def display(rng: Rng) -> str:
         hour, minute = int(rng.integers(0, 24)), int(rng.integers(0, 60))
         text = f"{hour:02d}:{minute:02d}" if rng.random() < 0.7 else f"{hour}:{minute:02d}"
         return text + (f":{int(rng.integers(60)):02d}" if rng.random() < 0.15 else "")
-    if kind < 0.48 and length > 1:
+    if kind < 0.15:
+        return pick(rng, _DISPLAY_WORDS)
+    if kind < 0.2:  # the score of a game, or two values
+        gap = pick(rng, [":", " ", "  ", "-"])
+        return natural(rng, 1, 3) + gap + natural(rng, 1, 3)
+    if kind < 0.52 and length > 1:
         places = int(rng.integers(1, min(4, length)))
         text = text[:-places] + "." + text[-places:]
     if kind > 0.9:
         text = "-" + text
+    if 0.86 < kind < 0.95:
+        text += pick(rng, ["°C", "°", "C", "°F", "F"])
     return " " * int(rng.choice([0, 1, 2, 3], p=[0.8, 0.1, 0.06, 0.04])) + text
 
 
+_DISPLAY_WORDS = ("Err", "-", "--", "---", "-- --", "P1", "F2", "E3", "A4", "no")
 _DISPLAY_LENGTHS = [0.16, 0.18, 0.2, 0.2, 0.1, 0.08, 0.04, 0.04]
 
 

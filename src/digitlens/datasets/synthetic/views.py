@@ -73,8 +73,9 @@ def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | Non
     x0, y0, x1, y1 = _bounds(bend, (x0, y0, x1, y1))
     tall = (y1 - y0) / _share(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
-    if rng.random() < 0.06:
-        left = -0.04
+    if rng.random() < 0.06:  # the first or the last character is cut
+        cut = -float(rng.uniform(0.02, 0.4))
+        left, right = (cut, right) if rng.random() < 0.5 else (left, cut)
     wide = x1 - x0 + left + right
     tall = max(tall, wide * HEIGHT / WIDEST)
     width = min(WIDEST, max(NARROWEST, STEP * int(np.ceil(wide * HEIGHT / tall / STEP))))

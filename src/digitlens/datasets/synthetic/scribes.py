@@ -1,0 +1,77 @@
+"""Draws the styles that lines are written in, from the writers of MNIST, pens and fonts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from digitlens.data.mnist import Split
+from digitlens.data.pages.arrays import Ink
+from digitlens.data.pages.hands import FontHand, Glyph, WriterHand
+from digitlens.data.pages.pens import draw_pen
+from digitlens.data.pages.writers import Fonts
+from digitlens.data.pages.writing import Style, draw_style
+from digitlens.datasets.synthetic.pen_marks import PenMarks
+
+_FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
+
+
+class _MixedHand:
+    """Digits of a writer of MNIST; marks and letters of a pen as broad as theirs."""
+
+    def __init__(self, digits: WriterHand, pen: PenMarks) -> None:
+        self.letters = pen.letters
+        self._digits, self._pen = digits, pen
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        return self._digits.glyph(char, rng) or self._pen.glyph(char, rng)
+
+
+class Scribe:
+    """Draws the styles that lines are written in."""
+
+    def __init__(self, tiles: Split, fonts: Fonts) -> None:
+        """Takes what there is to write with.
+
+        Args:
+            tiles: Digits of MNIST, each of the ten among them.
+            fonts: For everything.
+        """
+        self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
+        self.fonts = fonts
+
+    def by_hand(self, rng: np.random.Generator, *, letters: bool = False) -> Style:
+        """A style of handwriting: a writer of MNIST, a pen or a font."""
+        kind = rng.random()
+        if kind < (0.1 if letters else 0.5):
+            pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
+            return draw_style(_MixedHand(self._writer(rng), PenMarks(pen)), rng, by_hand=True)
+        if kind < (0.35 if letters else 0.76):
+            return draw_style(PenMarks(draw_pen(rng)), rng, by_hand=True)
+        return draw_style(_one(self.fonts.hand, rng), rng, by_hand=True)
+
+    def printed(self, rng: np.random.Generator) -> Style:
+        """A style of print: as the font is in most, else stretched, slanted, heavier."""
+        hand = self.print_hand(rng)
+        if rng.random() < 0.5:
+            return Style(hand, gap=max(-0.02, float(rng.normal(0, 0.02))))
+        return draw_style(hand, rng, by_hand=False)
+
+    def tile(self, rng: np.random.Generator) -> tuple[Ink, int]:
+        """A digit as it is in MNIST, uint8[28, 28], and its value."""
+        value = int(rng.integers(10))
+        tiles = self._digits[value]
+        return tiles[int(rng.integers(len(tiles)))], value
+
+    def print_hand(self, rng: np.random.Generator) -> FontHand:
+        """A print font."""
+        return _one(self.fonts.print, rng)
+
+    def _writer(self, rng: np.random.Generator) -> WriterHand:
+        return WriterHand([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
+
+
+def _one(hands: Sequence[FontHand], rng: np.random.Generator) -> FontHand:
+    return hands[int(rng.integers(len(hands)))]
