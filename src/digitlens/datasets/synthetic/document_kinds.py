@@ -1,0 +1,411 @@
+"""Layouts of documents: what stands where on a table, a receipt, a form, a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from digitlens.data.pages.arrays import Colour, Plane
+from digitlens.data.pages.clutter import draw_scribbles
+from digitlens.data.pages.papers import draw_paper
+from digitlens.data.pages.sheet import Sheet
+from digitlens.datasets.synthetic import texts
+from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Face, Run, Type, Writing
+from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
+from digitlens.datasets.synthetic.scribes import Scribe
+from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
+
+_WIDEST, _HIGHEST = 1000, 1400
+_LOOKS, _LOOK_SHARES = ("screen", "scan", "photo"), (0.45, 0.3, 0.25)
+
+
+class Desk:
+    """What a document is drawn with.
+
+    Attributes:
+        scribe: Fonts and handwriting.
+        rng: Decides everything.
+        look: ``screen``, ``scan`` or ``photo``.
+        colours: float32[3] each, by name: paper, ink, rule, pen, light (on dark), accent.
+        canvas: The page, from the time that it is opened.
+        filled: The page goes on beyond the picture, as scenes do.
+    """
+
+    def __init__(self, scribe: Scribe, rng: Rng) -> None:
+        """Chooses look and colours."""
+        self.scribe, self.rng = scribe, rng
+        self.look = str(rng.choice(_LOOKS, p=_LOOK_SHARES))
+        self.colours = _palette(self.look, rng)
+        self.filled = self.look == "screen"
+        self.canvas = Canvas(np.zeros((1, 1, 3), np.float32))
+        self._mode = "1" if self.look == "screen" and rng.random() < 0.06 else "L"
+
+    def open(self, width: float, height: float, ground: Plane | None = None) -> Canvas:
+        """Starts a page of so many pixels, on paper unless there is another ground."""
+        size = min(_WIDEST, max(160, round(width))), min(_HIGHEST, max(100, round(height)))
+        if ground is None:
+            paper = self.colours["paper"]
+            ground = np.full((size[1], size[0], 3), paper, np.float32)
+            if self.look != "screen":
+                ground = calmer(draw_paper(*size, paper, self.rng), paper, 12)
+        self.canvas = Canvas(ground)
+        return self.canvas
+
+    def size(self, low: float, high: float) -> float:
+        """A length between two, small ones as likely as large ones."""
+        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+
+    def type(self, digit: float, *, hand: bool = False) -> Type:
+        """A font that has letters, with digits so many pixels high."""
+        fonts = self.scribe.fonts.hand if hand else self.scribe.fonts.print
+        font = fonts[int(self.rng.integers(len(fonts)))]
+        for _ in range(9):
+            if "a" not in font.letters:
+                font = fonts[int(self.rng.integers(len(fonts)))]
+        fine = 1 if self.look == "screen" else SCAN
+        return Type(font, digit, fine, mode=self._mode)
+
+    def pen(self, digit: float, *, letters: bool = False) -> Writing:
+        """Handwriting with digits so many pixels high."""
+        return Writing(self.scribe.by_hand(self.rng, letters=letters), digit, self.rng)
+
+
+def _palette(look: str, rng: Rng) -> dict[str, Colour]:
+    paper, ink = readable_colours(rng)
+    if rng.random() < 0.75:
+        level = 255.0 if look == "screen" and rng.random() < 0.7 else float(rng.uniform(205, 255))
+        paper = np.clip(level + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
+        ink = np.clip(rng.uniform(0, 70) + rng.normal(0, 10, 3), 0, 255).astype(np.float32)
+    part = np.float32(rng.uniform(0.15, 1))
+    pen = (
+        ink
+        if rng.random() < 0.3
+        else _toward(ink, rng.uniform(0, 150, 3).astype(np.float32), paper)
+    )
+    return {
+        "paper": paper,
+        "ink": ink,
+        "rule": np.asarray(paper + part * (ink - paper), np.float32),
+        "pen": pen,
+        "light": paper,
+        "shade": np.asarray(paper + np.float32(0.12) * (ink - paper), np.float32),
+    }
+
+
+def _toward(ink: Colour, other: Colour, paper: Colour) -> Colour:
+    """The other colour if it can be told from the paper, else the ink's."""
+    return other if float(np.abs(other - paper).mean()) > 90 else ink
+
+
+def _column(rng: Rng) -> tuple[Grammar, float]:
+    """What stands in the cells of one column, and how it is aligned."""
+    low, high = sorted(int(v) for v in rng.integers(1, 6, 2))
+    places, point = int(rng.integers(1, 4)), pick(rng, "..,")
+    sign, end = pick(rng, ["", "", "", "-", "$", "€"]), pick(rng, ["", "", "", "%", " €"])
+    options: list[Grammar] = [
+        lambda r: texts.natural(r, low, high),
+        lambda r: sign + texts.natural(r, low, high) + point + texts.digits(r, places) + end,
+        lambda r: texts.natural(r, 1, 3) + point + texts.digits(r, 2),
+        lambda r: pick(r, ["", "-", "-", "+"]) + texts.natural(r, 1, 3),
+        texts.thousands,
+        texts.percent,
+        texts.date,
+        texts.time,
+        texts.serial,
+        texts.word,
+    ]
+    shares = np.array([6, 5, 4, 1, 2, 1, 1, 1, 0.7, 1])
+    which = int(rng.choice(len(options), p=shares / shares.sum()))
+    return options[which], 0.0 if which > 5 else float(rng.choice([1.0, 1.0, 0.5, 0.0]))
+
+
+def draw_table(desk: Desk) -> None:
+    """A table with a header or none, rules of every usual sort or none."""
+    rng = desk.rng
+    face = desk.type(desk.size(7, 32))
+    head = face if rng.random() < 0.5 else desk.type(face.digit * float(rng.uniform(0.9, 1.3)))
+    rows, columns = round(desk.size(3, 40)), round(desk.size(1, 12.4))
+    pitch, gap = face.digit * float(rng.uniform(1.45, 3)), face.digit * float(rng.uniform(0.8, 3))
+    grids, widths, sides = list[list[Run]](), list[float](), list[float]()
+    for place in range(columns):
+        grammar, side = (texts.word, 0.0) if not place and rng.random() < 0.4 else _column(rng)
+        empty = float(rng.choice([0, 0, 0.1]))
+        cells = [face.run("-" if rng.random() < empty else grammar(rng)) for _ in range(rows)]
+        header = head.run(texts.word(rng))
+        width = max(run.width for run in (*cells, header)) + gap
+        if sum(widths) + width > _WIDEST * 0.94 and widths:
+            break
+        grids.append([header, *cells])
+        widths.append(width)
+        sides.append(side)
+    title = rng.random() < 0.25
+    left, top = (float(v) for v in rng.uniform(6, 40, 2))
+    top += 2 * head.digit if title else 0
+    rows = min(rows + 1, int((_HIGHEST - top - 10) / pitch))
+    edges = [left + sum(widths[:place]) for place in range(len(widths) + 1)]
+    canvas = desk.open(edges[-1] + rng.uniform(6, 60), top + rows * pitch + rng.uniform(6, 60))
+    if title:
+        canvas.put(desk.type(head.digit * 1.3).run(texts.phrase(rng)), left, top - 0.6 * head.digit)
+    first = 0 if rng.random() < 0.75 else 1  # without a header
+    white = not first and rng.random() < 0.15
+    if white:
+        canvas.fill(edges[0], top, edges[-1], top + pitch, desk.colours["ink"])
+    elif rng.random() < 0.3:
+        canvas.fill(edges[0], top, edges[-1], top + pitch, desk.colours["shade"])
+    if rng.random() < 0.2:
+        for row in range(2, rows, 2):
+            y = top + row * pitch
+            canvas.fill(edges[0], y, edges[-1], y + pitch, desk.colours["shade"])
+    _table_rules(desk, edges, top, pitch, rows)
+    for grid, side, x0, x1 in zip(grids, sides, edges, edges[1:], strict=False):
+        x = x0 + gap / 2 + side * (x1 - x0 - gap)
+        for row in range(first, rows):
+            y = top + row * pitch + (pitch + face.digit) / 2
+            canvas.put(grid[row], x, y, "light" if white and not row else "ink", side)
+
+
+def _table_rules(desk: Desk, edges: Sequence[float], top: float, pitch: float, rows: int) -> None:
+    canvas, thick, kind = desk.canvas, int(desk.rng.choice([1, 1, 2])), desk.rng.random()
+    if kind < 0.3:
+        return
+    for row in range(rows + 1):
+        if kind > 0.5 or row in (0, 1, rows):
+            canvas.rule(edges[0], top + row * pitch, edges[-1], top + row * pitch, thick)
+    for x in edges if kind > 0.65 else ():
+        canvas.rule(x, top, x, top + rows * pitch, thick)
+
+
+def draw_receipt(desk: Desk) -> None:
+    """What a till prints: items and prices, totals, tax, a date, a card's last digits."""
+    rng = desk.rng
+    face = desk.type(desk.size(7, 20))
+    wide = face.digit * float(rng.uniform(20, 34))
+    pitch, point = face.digit * float(rng.uniform(1.45, 2.2)), pick(rng, "..,")
+    upper, mark = rng.random() < 0.5, pick(rng, ["", "", " A", " €", "*"])
+
+    def price() -> str:
+        return texts.natural(rng, 1, 3) + point + texts.digits(rng, 2) + mark
+
+    def item() -> tuple[str, str]:
+        name = " ".join(texts.word(rng) for _ in range(int(rng.integers(1, 3))))
+        start = pick(
+            rng, ["", "", f"{texts.natural(rng, 1, 1)} x ", f"{texts.natural(rng, 1, 2)} "]
+        )
+        if rng.random() < 0.15:
+            return f"{texts.natural(rng, 1, 2)} x {price()}", price()
+        return start + (name.upper() if upper else name), price()
+
+    center = [texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)]
+    center += [texts.grouped(rng)] * (rng.random() < 0.4) + [texts.phone(rng)] * (
+        rng.random() < 0.5
+    )
+    rows: list[tuple[str, str]] = [("", text) for text in center]
+    rows += [(texts.date(rng), texts.time(rng))] * (rng.random() < 0.8) + [("-", "")]
+    rows += [item() for _ in range(round(desk.size(2, 18)))] + [("-", "")]
+    for word in ("Subtotal", "Total", "Summe", "Tax", "MwSt.", "Cash", "Change", "Visa"):
+        if rng.random() < 0.45:
+            tax = f"{texts.natural(rng, 1, 2)}{pick(rng, ['', point + texts.digit(rng)])}%"
+            rows.append((f"{word} {tax}" if word in ("Tax", "MwSt.") else word, texts.money(rng)))
+    rows += [("*" * 12 + texts.digits(rng, 4), "")] * (rng.random() < 0.3)
+    rows += [("", texts.words(rng))] * (rng.random() < 0.7)
+    margin = face.digit * float(rng.uniform(0.6, 2.5))
+    canvas = desk.open(wide + 2 * margin, len(rows) * pitch + 2 * margin)
+    wide = canvas.width - 2 * margin
+    large = desk.type(face.digit * float(rng.uniform(1.2, 1.7))) if rng.random() < 0.4 else face
+    for number, (left, right) in enumerate(rows):
+        y = margin + (number + 0.8) * pitch
+        if left == "-":
+            _separator(desk, face, margin, wide, y)
+        elif not left:
+            canvas.put(face.run(right), canvas.width / 2, y, align=0.5)
+        else:
+            font = large if left in ("Total", "Summe") else face
+            end = font.run(right)
+            start = font.run(left)
+            canvas.put(end, margin + wide, y, align=1)
+            if start.width + end.width + face.digit < wide:
+                canvas.put(start, margin, y)
+
+
+def _separator(desk: Desk, face: Face, x: float, width: float, y: float) -> None:
+    sign = pick(desk.rng, "-=*-")
+    run = face.run(sign)
+    if desk.rng.random() < 0.6 and run.width:
+        desk.canvas.put(face.run(sign * int(width / run.width)), x, y)
+    elif desk.rng.random() < 0.7:
+        desk.canvas.rule(x, y - face.digit / 2, x + width, y - face.digit / 2)
+
+
+def _flow(
+    desk: Desk, face: Face, words: list[str], place: tuple[float, float, float], pitch: float
+) -> float:
+    """Sets words in lines of a width, from x and y on; returns the next line's baseline."""
+    x, y, width = place
+    line = ""
+    for word in [*words, ""]:
+        longer = f"{line} {word}".strip()
+        if word and face.run(longer).width < width:
+            line = longer
+            continue
+        if line:
+            desk.canvas.put(face.run(line), x, y)
+            y += pitch
+        line = word
+    return y
+
+
+def _prose(desk: Desk, count: int, numbers: float) -> list[str]:
+    """Words, a share of them numbers."""
+    rng = desk.rng
+    words = list[str]()
+    for _ in range(count):
+        word = texts.print_number(rng) if rng.random() < numbers else texts.word(rng)
+        word = word.lower() if word.isupper() and rng.random() < 0.7 else word
+        words += (word.replace(texts.GAP, " ") + pick(rng, ["", "", "", "", "", ",", "."])).split()
+    return words
+
+
+def _paragraphs(desk: Desk, numbers: float, *, hand: bool = False) -> None:
+    rng = desk.rng
+    digit = desk.size(7, 26)
+    face = desk.type(digit, hand=hand)
+    pitch = face.digit * float(rng.uniform(1.6, 2.6))
+    width, height = face.digit * desk.size(16, 70), pitch * desk.size(3, 36)
+    canvas = desk.open(width, height)
+    margin = face.digit * float(rng.uniform(0.6, 3))
+    y = margin + pitch
+    while y < canvas.height - 0.5 * pitch:
+        if rng.random() < 0.25:
+            large = desk.type(face.digit * float(rng.uniform(1.1, 1.8)))
+            title = _prose(desk, int(rng.integers(1, 5)), 2 * numbers)
+            room = canvas.width - 2 * margin
+            y = _flow(desk, large, title, (margin, y + face.digit, room), 1.3 * pitch)
+        words = _prose(desk, int(rng.integers(8, 60)), numbers)
+        y = _flow(desk, face, words, (margin, y, canvas.width - 2 * margin), pitch)
+        y += pitch * float(rng.choice([0, 0.5, 1]))
+
+
+def draw_paragraph(desk: Desk) -> None:
+    """Running text with numbers among the words."""
+    _paragraphs(desk, float(desk.rng.uniform(0.08, 0.5)), hand=desk.rng.random() < 0.12)
+
+
+def draw_words(desk: Desk) -> None:
+    """Text without any digit: prose, capitals that look like digits, letters by hand."""
+    rng, kind = desk.rng, desk.rng.random()
+    if kind < 0.45:
+        _paragraphs(desk, 0.0, hand=rng.random() < 0.3)
+        return
+    by_hand = kind > 0.7
+    digit = desk.size(9, 60)
+    face = desk.pen(max(digit, 14), letters=True) if by_hand else desk.type(digit)
+    grammar = texts.shapes if not by_hand and rng.random() < 0.5 else texts.only_words
+    lines = [face.run(grammar(rng)) for _ in range(round(desk.size(1, 12)))]
+    pitch = face.digit * float(rng.uniform(1.7, 2.6))
+    margin = face.digit * float(rng.uniform(0.6, 2))
+    canvas = desk.open(max(run.width for run in lines) + 3 * margin, pitch * (len(lines) + 1))
+    for row, run in enumerate(lines):
+        x = margin + float(rng.uniform(0, 1)) * max(0.0, canvas.width - 2 * margin - run.width)
+        canvas.put(run, x, (row + 1) * pitch, "pen" if by_hand else "ink")
+
+
+def draw_form(desk: Desk) -> None:
+    """Labelled fields, boxes and combs, filled by hand or in print, a few left empty."""
+    rng = desk.rng
+    small = desk.type(desk.size(7, 13))
+    digit = max(small.digit * float(rng.uniform(1.1, 2.2)), 12.0)
+    by_hand = rng.random() < 0.7
+    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    layer = "pen" if by_hand else "ink"
+    columns, rows = int(rng.integers(1, 3)), round(desk.size(2, 14))
+    pitch, above = digit * float(rng.uniform(2.8, 4)), rng.random() < 0.5
+    wide = digit * float(rng.uniform(14, 20)) + (0 if above else small.digit * 9)
+    columns = max(1, min(columns, int(_WIDEST / (wide + digit))))
+    margin = float(rng.uniform(10, 40))
+    canvas = desk.open(columns * wide + 2 * margin, (rows + 1) * pitch + 2 * margin)
+    canvas.put(desk.type(digit).run(texts.words(rng)), margin, margin + digit)
+    kind = int(rng.integers(4))
+    for place in range(columns * rows):
+        x = margin + place % columns * wide
+        y = margin + (place // columns + 2) * pitch
+        label = small.run(texts.word(rng).capitalize() + pick(rng, ["", ":", ":"]))
+        if above:
+            canvas.put(label, x, y - 1.45 * digit)
+        elif canvas.put(label, x, y):
+            x += max(small.digit * 9, label.width + digit)
+        end = margin + (place % columns + 1) * wide - digit
+        style = kind if rng.random() < 0.7 else int(rng.integers(4))
+        _field(desk, face, (x, y, end), style, layer)
+
+
+_FIELDS: tuple[Grammar, ...] = (
+    texts.hand_number,
+    texts.date,
+    texts.comb,
+    texts.amount,
+    texts.phone,
+    texts.plain,
+    texts.serial,
+)
+
+
+def _field(
+    desk: Desk, face: Face, place: tuple[float, float, float], style: int, layer: str
+) -> None:
+    """One field: a comb, a box, a line or nothing around what stands in it."""
+    rng, canvas, (x, y, end) = desk.rng, desk.canvas, place
+    digit, filled = face.digit, rng.random() < 0.88
+    if end - x < 3 * digit:
+        return
+    low, high = y + 0.3 * digit, y - 1.3 * digit
+    if style == 0:
+        cell = digit * float(rng.uniform(0.95, 1.5))
+        count = min(12, int((end - x) / cell))
+        closed = rng.random() < 0.6
+        for k in range(count + 1):
+            canvas.rule(x + k * cell, high if closed else low - 0.3 * digit, x + k * cell, low)
+        canvas.rule(x, low, x + count * cell, low)
+        if closed:
+            canvas.rule(x, high, x + count * cell, high)
+        text = texts.comb(rng)[:count]
+        if filled:
+            canvas.put(
+                face.run(text, cell), x + int(rng.integers(count - len(text) + 1)) * cell, y, layer
+            )
+        return
+    if style == 1:
+        canvas.frame(x, high, end, low, int(rng.choice([1, 1, 2])))
+    elif style == 2:
+        canvas.rule(x, low, end, low)
+    run = face.run(_FIELDS[int(rng.integers(len(_FIELDS)))](rng))
+    if filled and run.width < end - x:
+        canvas.put(run, x + 0.3 * digit, y, layer)
+
+
+def draw_clutter(desk: Desk) -> None:
+    """Surfaces, scenes, edges and scribbles without any text."""
+    rng = desk.rng
+    width, height = round(desk.size(200, 900)), round(desk.size(120, 700))
+    desk.filled = True
+    wild = rng.random() < 0.6
+    canvas = desk.open(
+        width, height, draw_paper(width, height, readable_colours(rng)[0], rng, wild=wild)
+    )
+    if rng.random() < 0.3:
+        sheet = Sheet(canvas.width, canvas.height, np.eye(3))
+        draw_scribbles(sheet, rng)
+        canvas.layer("ink")[:] = sheet.ink
+
+
+Layout = Callable[[Desk], None]
+
+# Share of all documents and how each kind is laid out.
+LAYOUTS: dict[str, tuple[float, Layout]] = {
+    "table": (0.16, draw_table),
+    "receipt": (0.12, draw_receipt),
+    "paragraph": (0.1, draw_paragraph),
+    "form": (0.12, draw_form),
+    "words": (0.08, draw_words),
+    "clutter": (0.06, draw_clutter),
+}
