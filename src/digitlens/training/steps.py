@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -82,6 +82,8 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
     recipe: str,
     seed: int,
     resume: bool,
+    factors: Mapping[str, float] | None = None,
+    checked: Callable[[N], object] | None = None,
 ) -> Learned[N]:
     """Trains until the steps are over.
 
@@ -96,6 +98,8 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
         recipe: All that decides the weights, as text; a run goes on with no other.
         seed: Of the first weights.
         resume: Go on from the state in the folder.
+        factors: Parameters whose names begin so learn so many times faster.
+        checked: Called with the moving average at each validation, when the state is written.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe.
@@ -106,7 +110,7 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
     network = device.placed(lesson.network())
     averaged = copy.deepcopy(network)
     modules: dict[str, nn.Module] = {"network": network, "averaged": averaged}
-    optimizer = _new_optimizer(schedule, network)
+    optimizer = _new_optimizer(schedule, network, factors or {})
     progress = Progress(recipe)
     if resume:
         progress = load_state(folder, recipe, modules, optimizer)
@@ -136,6 +140,8 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
                 progress.history.append(row)
                 save_state(folder, progress, modules, optimizer)
                 write_history(folder, progress.history)
+                if checked:
+                    checked(averaged)
                 losses, start = [], time.perf_counter()
 
     kept = lesson.network()
@@ -148,7 +154,7 @@ def _descend(
     network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float
 ) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
     optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), clip)
@@ -161,14 +167,26 @@ def _moved(batch: B, device: Device) -> B:
     return type(batch)(pictures.contiguous(memory_format=torch.channels_last), *others)
 
 
-def _new_optimizer(schedule: Schedule, network: nn.Module) -> torch.optim.Optimizer:
+def _new_optimizer(
+    schedule: Schedule, network: nn.Module, factors: Mapping[str, float]
+) -> torch.optim.Optimizer:
     """AdamW that decays weights; a decayed scale or offset would only fight its normalisation."""
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.99))
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {
+        (1.0, schedule.weight_decay): [],
+        (1.0, 0.0): [],
+    }
+    for name, parameter in network.named_parameters():
+        factor = next((each for start, each in factors.items() if name.startswith(start)), 1.0)
+        decay = schedule.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "weight_decay": decay, "factor": factor}
+            for (factor, decay), parameters in groups.items()
+        ],
+        lr=schedule.learning_rate,
+        betas=(0.9, 0.99),
+    )
 
 
 @torch.no_grad()

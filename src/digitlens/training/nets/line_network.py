@@ -1,0 +1,160 @@
+"""The line recogniser: a convolutional body, two layers of attention, one score per class and step.
+
+The architecture is that of the small recogniser of PP-OCRv6 (PaddleOCR) with its batch
+normalisations folded into the convolutions, so that its published weights fit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HEIGHT = 48  # pixels of a line crop
+STRIDE = 8  # pixels of width for one step of the output
+WIDTH = 120  # numbers that describe one step
+HEADS = 8  # of attention
+LAYERS = 2  # of attention
+
+
+class SqueezeExcite(nn.Module):
+    """Weighs channels by what the whole line shows."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, channels // 4, 1)
+        self.expand = nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps float[N, C, H, W] to the same shape."""
+        mean = maps.mean((2, 3), keepdim=True)
+        return maps * functional.hardsigmoid(self.expand(functional.relu(self.reduce(mean))))
+
+
+class Block(nn.Module):
+    """A depthwise convolution mixes places, two pointwise ones mix channels."""
+
+    def __init__(self, channels: int, outputs: int, *, excite: bool = False) -> None:
+        """With more outputs than channels it also halves the height.
+
+        Args:
+            channels: Of the input.
+            outputs: Of the output; the same number makes the block residual.
+            excite: Weigh channels after the first convolution.
+        """
+        super().__init__()
+        stride = (1, 1) if channels == outputs else (2, 1)
+        self.residual = channels == outputs
+        self.depthwise = nn.Conv2d(channels, channels, 3, stride, 1, groups=channels)
+        self.excite = SqueezeExcite(channels) if excite else nn.Identity()
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.project = nn.Conv2d(2 * channels, outputs, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps float[N, C, H, W] to float[N, outputs, H or H / 2, W]."""
+        mixed = self.excite(self.depthwise(maps))
+        projected = self.project(functional.gelu(self.expand(mixed)))
+        return mixed + projected if self.residual else projected
+
+
+class Stem(nn.Module):
+    """From pixels to maps of a quarter of their height and width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 48, 3, 2, 1)
+        self.narrow = nn.Conv2d(48, 24, 2)
+        self.widen = nn.Conv2d(24, 48, 2)
+        self.merge = nn.Conv2d(96, 48, 3, 2, 1)
+        self.last = nn.Conv2d(48, 96, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures float[N, 3, 48, W] to float[N, 96, 12, W / 4]."""
+        first = functional.relu(self.first(pictures))
+        # Kernels of two by two keep the size by a row below and a column on the right; a zero
+        # changes no maximum, because nothing here is negative.
+        padded = functional.pad(first, (0, 1, 0, 1))
+        narrow = functional.pad(functional.relu(self.narrow(padded)), (0, 1, 0, 1))
+        wide = functional.relu(self.widen(narrow))
+        both = torch.cat([functional.max_pool2d(padded, 2, 1), wide], dim=1)
+        return functional.relu(self.last(functional.relu(self.merge(both))))
+
+
+class Attention(nn.Module):
+    """A layer of a transformer over the steps of a line."""
+
+    def __init__(self, width: int = WIDTH, heads: int = HEADS) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.norm_inner = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.reduce = nn.Linear(2 * width, width)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Steps float[N, T, C] to the same shape."""
+        count, length, width = steps.shape
+        mixed = self.mix(self.norm(steps)).view(count, length, 3, self.heads, width // self.heads)
+        query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
+        scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3))
+        seen = torch.matmul(torch.softmax(scores, dim=3), value)
+        steps = steps + self.project(seen.transpose(1, 2).reshape(count, length, width))
+        return steps + self.reduce(functional.silu(self.expand(self.norm_inner(steps))))
+
+
+class Neck(nn.Module):
+    """From maps three cells high to a sequence in which every step knows the whole line."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shortcut = nn.Conv2d(channels, WIDTH, 1)
+        self.reduce = nn.Conv2d(channels, WIDTH, 1)
+        self.local = nn.Conv2d(WIDTH, WIDTH, (1, 7), padding=(0, 3), groups=WIDTH)
+        self.layers = nn.Sequential(*(Attention() for _ in range(LAYERS)))
+        self.norm = nn.LayerNorm(WIDTH, eps=1e-6)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps float[N, C, 3, W / 4] to steps float[N, W / 8, 120]."""
+        pooled = functional.avg_pool2d(maps, (3, 2))
+        shortcut = functional.silu(self.shortcut(pooled))
+        reduced = functional.silu(self.reduce(pooled))
+        local = reduced + functional.silu(self.local(reduced))
+        seen = self.norm(self.layers(local.squeeze(2).transpose(1, 2)))
+        return seen + shortcut.squeeze(2).transpose(1, 2)
+
+
+class LineNetwork(nn.Module):
+    """Reads line crops: scores of classes for every eight pixels of width, for CTC decoding."""
+
+    def __init__(self, classes: int) -> None:
+        """Random weights.
+
+        Args:
+            classes: Number of classes; class 0 is the CTC blank.
+        """
+        super().__init__()
+        self.stem = Stem()
+        self.body = nn.Sequential(
+            *(Block(96, 96, excite=index == 0) for index in range(3)),
+            Block(96, 192),
+            *(Block(192, 192, excite=index % 2 == 0) for index in range(6)),
+            Block(192, 384),
+            *(Block(384, 384, excite=index == 0) for index in range(2)),
+        )
+        self.neck = Neck(384)
+        self.head = nn.Linear(WIDTH, classes)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        """Logits float[N, W / 8, classes] of lines uint8[N, 48, W, 3], RGB, W a multiple of 8."""
+        return self.read(normalised(lines.permute(0, 3, 1, 2)))
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """Logits float[N, W / 8, classes] of ``normalised`` pictures float[N, 3, 48, W]."""
+        return self.head(self.neck(self.body(self.stem(pictures))))
+
+
+def normalised(pictures: Tensor) -> Tensor:
+    """Pixels from 0 to 255 as float32 from -1 to 1."""
+    return pictures.float() / 127.5 - 1

