@@ -93,8 +93,8 @@ def _on_paper(written: Written, rng: Rng, framing: Framing, looks: Looks) -> _Dr
 
 
 _SINGLE = Framing(tilt=0.3, tight=0.62, side=0.22, smallest=7.0)
-_HAND = Framing(tilt=0.45, small=0.22, smallest=8.0)
-_PRINTED = Framing(tilt=0.3, small=0.45, smallest=7.0)
+_HAND = Framing(tilt=0.45, small=0.22, smallest=8.0, cut=0.05)
+_PRINTED = Framing(tilt=0.3, small=0.45, smallest=7.0, cut=0.06)
 
 
 def _hand_digit(scribe: Scribe, rng: Rng) -> _Drawing:

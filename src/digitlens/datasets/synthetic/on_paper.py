@@ -143,7 +143,7 @@ def _coloured(
     if rng.random() < looks.scene:
         paper = _calmed(draw_paper(width, height, paper_colour, rng, wild=True), paper_colour, rng)
     contrast = _contrast(paper_colour, ink_colour)
-    paper = calmer(paper, paper_colour, 0.3 * contrast)
+    paper = calmer(paper, paper_colour, (0.22 if looks.checks else 0.28) * contrast)
     second = ink_colour
     if rng.random() < 0.6:
         part = np.float32(rng.uniform(0.2, 1.1))

@@ -270,6 +270,15 @@ def enumerated(rng: Rng) -> str:
     return pick(rng, forms)
 
 
+def marked(rng: Rng) -> str:
+    """A number with a mark that is rare elsewhere."""
+    a, b = natural(rng, 1, 4), natural(rng, 1, 3)
+    forms = (f"§{a}", f"§ {a}", f"#{a}", f"*{a}", f"*{a}*", f"({a})", f"{a}×{b}", f"{a} × {b}")  # noqa: RUF001
+    forms += (f"{a}÷{b}", f"{a} ÷ {b}", f"={a}", f"{a}°", f"+{a}", f"{a}*{b}", f"({a}-{b})")
+    forms += (f"{a}'{b}", f"{a}%", f"${a}", f"£{a}", f"¥{a}", f"€{a}", f"{a}+{b}", f"{a}:{b}")
+    return pick(rng, forms)
+
+
 def equation(rng: Rng) -> str:
     """A sum, a difference, a product or a quotient, with or without its result."""
     a, b = int(rng.integers(1, 100)), int(rng.integers(1, 100))
@@ -498,6 +507,7 @@ _HAND: dict[Grammar, float] = {
     span: 1,
     enumerated: 1,
     equation: 2.5,
+    marked: 3,
     raised_price: 1,
     measured: 0.5,
 }
@@ -522,6 +532,7 @@ _PRINT: dict[Grammar, float] = {
     isbn: 0.7,
     enumerated: 2,
     equation: 2.5,
+    marked: 5,
     measured: 2.5,
     table_row: 5,
 }

@@ -49,6 +49,7 @@ class Framing(NamedTuple):
         tight: Least share of the height that the text takes, but for a few.
         side: Mean of the margins at both ends, in digit heights.
         smallest: Least height of a digit, in pixels of the canvas.
+        cut: Share whose first or last character is cut, by up to 0.4 digit heights.
     """
 
     tilt: float = 0.4
@@ -56,6 +57,7 @@ class Framing(NamedTuple):
     tight: float = 0.6
     side: float = 0.18
     smallest: float = 7.0
+    cut: float = 0.0
 
 
 def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | None = None) -> View:
@@ -73,7 +75,7 @@ def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | Non
     x0, y0, x1, y1 = _bounds(bend, (x0, y0, x1, y1))
     tall = (y1 - y0) / _share(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
-    if rng.random() < 0.06:  # the first or the last character is cut
+    if rng.random() < framing.cut:
         cut = -float(rng.uniform(0.02, 0.4))
         left, right = (cut, right) if rng.random() < 0.5 else (left, cut)
     wide = x1 - x0 + left + right

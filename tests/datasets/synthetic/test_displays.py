@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from digitlens.datasets.synthetic import displays
+from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
+from digitlens.datasets.synthetic.views import choose_view
+
+PLAIN = displays.Segments(0.55, 0.12, 0.01, "pointed", 0.0, 0.75, (True, True, False))
+
+
+def lit(text: str, how: displays.Segments = PLAIN) -> int:
+    panel = displays.seven_segments(text, how, np.random.default_rng(0))
+    return sum(shape.lit for shape in panel.shapes)
+
+
+def test_digits_light_the_segments_they_have():
+    assert [lit(str(value)) for value in range(10)] == [6, 2, 5, 5, 4, 5, 6, 3, 7, 6]
+    assert lit("-") == 1
+    assert lit("1:1") == 6
+    assert lit("1.1") == 5
+
+
+def test_six_and_nine_may_lack_their_tails_and_seven_have_a_hook():
+    other = PLAIN._replace(tails=(False, False, True))
+
+    assert [lit(char, other) for char in "679"] == [5, 4, 5]
+
+
+@pytest.mark.parametrize("ends", ["pointed", "mitred", "round", "square"])
+def test_segments_stay_within_their_digit(ends: str):
+    panel = displays.seven_segments("8", PLAIN._replace(ends=ends), np.random.default_rng(0))
+    points = np.concatenate([shape.outline for shape in panel.shapes])
+
+    assert points[:, 0].min() >= -0.01
+    assert points[:, 0].max() <= 0.56
+    assert points[:, 1].min() >= -1.01
+    assert points[:, 1].max() <= 0.01
+
+
+def test_positions_that_are_off_are_no_part_of_the_label():
+    panel = displays.seven_segments("  42", PLAIN, np.random.default_rng(0))
+
+    assert panel.text == "42"
+    assert panel.extent[0] > 1.4
+
+
+def test_lit_segments_cover_pixels_and_differ(rng: np.random.Generator):
+    panel = displays.seven_segments("3", PLAIN, rng)
+    view = choose_view(panel.extent, rng)
+    on, off = displays.cover(panel.shapes, view)
+
+    assert on.shape == off.shape == (view.height, view.width)
+    assert (on > 128).mean() > 0.05
+    assert (off > 128).any()
+
+
+def test_no_two_characters_of_a_table_look_the_same():
+    digits = [SEVEN[char] for char in "0123456789"]
+    assert len(set(digits)) == 10
+    assert len({frozenset(FOURTEEN[char]) for char in "0123456789ABCDEFGHJKLMNPQRTUVWXYZ"}) == 33
+    assert len({DOTS[char] for char in "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ"}) == 35
+
+
+def test_every_way_to_show_a_display_gives_a_picture(rng: np.random.Generator):
+    panels = [
+        displays.seven_segments("12:30", displays.draw_segments(rng), rng),
+        displays.fourteen_segments("A7", displays.draw_segments(rng)),
+        displays.dot_matrix("EXP 12.5", rng),
+    ]
+    for panel in panels:
+        view = choose_view(panel.extent, rng)
+        for printed in (False, True):
+            plane = displays.show(panel, view, rng, printed=printed)
+
+            assert plane.shape == (view.height, view.width, 3)
+            assert plane.dtype == np.float32
+            assert plane.std() > 3

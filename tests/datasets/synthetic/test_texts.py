@@ -1,0 +1,79 @@
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from digitlens.datasets.synthetic import texts
+
+NUMBERS = [
+    texts.integer,
+    texts.decimal,
+    texts.thousands,
+    texts.signed,
+    texts.percent,
+    texts.temperature,
+    texts.money,
+    texts.raised_price,
+    texts.time,
+    texts.phone,
+    texts.grouped,
+    texts.serial,
+    texts.dimension,
+    texts.span,
+    texts.fraction,
+    texts.exponent,
+    texts.isbn,
+    texts.enumerated,
+    texts.marked,
+    texts.equation,
+    texts.measured,
+    texts.table_row,
+    texts.receipt,
+    texts.phrase,
+    texts.hand_number,
+    texts.amount,
+    texts.plate,
+    texts.comb,
+]
+LETTERS = [texts.word, texts.words, texts.shapes, texts.letter, texts.only_words]
+
+
+def drawn(grammar: Callable[[np.random.Generator], str], count: int = 60) -> list[str]:
+    rng = np.random.default_rng(1)
+    return [grammar(rng) for _ in range(count)]
+
+
+@pytest.mark.parametrize("grammar", NUMBERS)
+def test_numbers_have_digits_and_vary(grammar: Callable[[np.random.Generator], str]):
+    found = drawn(grammar)
+
+    assert sum(any(char.isdigit() for char in text) for text in found) > 50
+    assert len(set(found)) > 15
+    assert not any(text.startswith((" ", texts.GAP)) for text in found)
+
+
+@pytest.mark.parametrize("grammar", LETTERS)
+def test_words_have_none(grammar: Callable[[np.random.Generator], str]):
+    assert not any(char.isdigit() for text in drawn(grammar) for char in text)
+
+
+def test_what_is_raised_ends():
+    assert all(text.count(texts.RAISE) in (0, 2) for text in drawn(texts.amount, 200))
+    assert all(text.count(texts.RAISE) == 2 for text in drawn(texts.raised_price))
+
+
+def test_decimals_have_one_point_or_comma():
+    assert all(re.fullmatch(r"\d*[.,]\d+", text) for text in drawn(texts.decimal))
+
+
+def test_groups_of_thousands_have_three_digits():
+    form = r"\d{1,3}([., ']\d{3})+([.,]\d{2})?"
+    assert all(re.fullmatch(form, text) for text in drawn(texts.thousands))
+
+
+def test_numbers_have_no_leading_zero(rng: np.random.Generator):
+    found = [texts.natural(rng, 1, 3) for _ in range(200)]
+
+    assert all(text == "0" or text[0] != "0" for text in found)
+    assert {len(text) for text in found} == {1, 2, 3}
