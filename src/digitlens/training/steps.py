@@ -84,6 +84,7 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
     resume: bool,
     factors: Mapping[str, float] | None = None,
     checked: Callable[[N], object] | None = None,
+    time_limit: float | None = None,
 ) -> Learned[N]:
     """Trains until the steps are over.
 
@@ -100,6 +101,9 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
         resume: Go on from the state in the folder.
         factors: Parameters whose names begin so learn so many times faster.
         checked: Called with the moving average at each validation, when the state is written.
+        time_limit: Seconds of training. Where the steps of the schedule would take longer, it is
+            gone through faster and with fewer steps, so that its end is reached in time; such a
+            run does not repeat itself bit for bit.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe.
@@ -118,21 +122,24 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
         save_state(folder, progress, modules, optimizer)
 
     step = _steps_done(progress)
+    before = sum(row["seconds"] for row in progress.history)
+    place = _place(schedule, step, before, time_limit)
     losses: list[dict[str, Tensor]] = []
-    start = time.perf_counter()
+    begun = start = time.perf_counter()
     with work_bar("{task.fields[state]}") as bar:
         task = bar.add_task("training", total=schedule.steps, completed=step, state="")
-        for drawn in lesson.batches(step) if step < schedule.steps else ():
+        for drawn in lesson.batches(step) if place < schedule.steps else ():
             torch.manual_seed((seed << 24) + step)  # dropout is the same after a stop
-            rate = learning_rate(schedule, step)
+            rate = learning_rate(schedule, place)
             parts = lesson.losses(network, _moved(drawn, device), device)
             _descend(network, optimizer, next(iter(parts.values())), rate, schedule.clip)
             losses.append({name: part.detach() for name, part in parts.items()})
             step += 1
+            place = _place(schedule, step, before + time.perf_counter() - begun, time_limit)
             _update_average(averaged, network, schedule.average, step)
             if step % 10 == 0:
                 bar.update(task, completed=step, state=_state(lesson, progress, losses[-1]))
-            if step % schedule.check_every == 0 or step == schedule.steps:
+            if step % schedule.check_every == 0 or place == schedule.steps:
                 row = {"step": step, **_means(losses), "learning_rate": rate}
                 with device.reduced():
                     row |= lesson.score(averaged, (_moved(each, device) for each in held_out))
@@ -143,6 +150,8 @@ def take_steps(  # noqa: PLR0913  (what is learned, how, where)
                 if checked:
                     checked(averaged)
                 losses, start = [], time.perf_counter()
+            if place == schedule.steps:
+                break
 
     kept = lesson.network()
     kept.load_state_dict(averaged.state_dict())
@@ -203,6 +212,12 @@ def _update_average(averaged: nn.Module, network: nn.Module, decay: float, step:
 
 def _steps_done(progress: Progress) -> int:
     return int(progress.history[-1]["step"]) if progress.history else 0
+
+
+def _place(schedule: Schedule, step: int, spent: float, time_limit: float | None) -> int:
+    """How many steps of the schedule are done, or lost because the time would not suffice."""
+    lost = int(schedule.steps * spent / time_limit) if time_limit else 0
+    return min(schedule.steps, max(step, lost))
 
 
 def _means(losses: Sequence[dict[str, Tensor]]) -> Row:

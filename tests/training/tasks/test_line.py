@@ -100,6 +100,14 @@ def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, monkeypatch):
         assert torch.equal(again.network.state_dict()[name], tensor), name
 
 
+def test_a_run_whose_time_is_over_ends_with_its_schedule(tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=1000, check_every=500)
+    rows = train_lines(recipe, Maker(), Maker(), tmp_path, workers=0, time_limit=0.01).history
+    assert [row["step"] for row in rows] == [1]
+    again = train_lines(recipe, Maker(), Maker(), tmp_path, workers=0, time_limit=0.01, resume=True)
+    assert again.history == rows
+
+
 def test_a_line_with_more_characters_than_steps_does_not_count():
     logits = torch.randn(2, 4, 86, requires_grad=True)
     targets = torch.tensor([[1, 2, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]])
