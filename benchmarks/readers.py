@@ -8,7 +8,7 @@ import os
 import re
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,14 @@ class Said:
     confidences: tuple[float, ...] = ()
 
 
+FAILED = Said("?", "?", 0.0)  # never right, not even where no digit is
+
+
 class Readers:
     """digitlens and, if asked for, RapidOCR in its modes, ready to read.
 
     Attributes:
+        names: Of the readers.
         versions: What reads, JSON-ready.
     """
 
@@ -79,6 +83,7 @@ class Readers:
         self._reader = DigitReader(options.model, threads=options.threads)
         blank = self._reader.read(np.full((28, 28), 255, np.uint8))
         self.versions = {"model": blank.model, "model_sha256": blank.model_sha256}
+        self.names = (OURS, *(MODES if options.peers else ()))
         self._worker: Worker | None = None
         if options.peers:
             python = environment(PACKAGES, options.environments)
@@ -90,7 +95,7 @@ class Readers:
     def read(self, page: Page) -> dict[str, Said]:
         """What each reader says of a page, uint8[H, W] or uint8[H, W, 3], by name."""
         said = {OURS: self._ours(page)}
-        for mode in MODES if self._worker else ():
+        for mode in self.names[1:]:
             time.sleep(PAUSE)
             said[mode] = _theirs(self._worker, mode, page)
         return said
@@ -109,8 +114,9 @@ class Readers:
 def _theirs(worker: Worker | None, mode: str, page: Page) -> Said:
     assert worker is not None
     reply = worker.ask(mode, page)
-    text = reply.get("text", "?")  # an error is an answer, and never right
-    return Said(text, digits_only(text) if "text" in reply else "?", reply["milliseconds"])
+    if "error" in reply:
+        return replace(FAILED, milliseconds=reply["milliseconds"])
+    return Said(reply["text"], digits_only(reply["text"]), reply["milliseconds"])
 
 
 def add_options(parser: Any) -> None:

@@ -31,10 +31,21 @@ from typing import Any
 
 from digitlens import files
 from digitlens.data.images import load_image
+from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
 from provenance import provenance
-from readers import MODES, OURS, Readers, add_options, best_mode, digits_only, numbers, origin
+from readers import (
+    FAILED,
+    MODES,
+    OURS,
+    Readers,
+    add_options,
+    best_mode,
+    digits_only,
+    numbers,
+    origin,
+)
 
 NAMES = {
     "single": "one digit",
@@ -118,10 +129,14 @@ def read_folder(
 
 def _read(folder: Path, row: dict[str, str], readers: Readers) -> Iterator[Result]:
     start = time.perf_counter()
-    page = load_image(folder / row["file"])
+    try:
+        page = load_image(folder / row["file"])
+    except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
+        page = None
     decoding = 1000 * (time.perf_counter() - start)
     full = full_text(row.get("note") or "")
-    for name, said in readers.read(page).items():
+    failed = dict.fromkeys(readers.names, FAILED)
+    for name, said in (failed if page is None else readers.read(page)).items():
         yield Result(
             row["file"],
             row["kind"],

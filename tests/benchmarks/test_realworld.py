@@ -118,10 +118,11 @@ def test_the_best_mode_of_the_peer_stands_beside_the_reader(realworld):
 
 def test_a_folder_is_read_and_recorded(realworld, tmp_path, monkeypatch, capsys):
     rows = [("note.jpg", "multi", "2048", "pen"), ("corner.png", "single", "4", "pen")]
+    rows += [("labels.csv", "reject", "", "no picture")]
     with (tmp_path / "labels.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerows([("file", "kind", "label", "source"), *rows])
-    for name, *_ in rows:
+    for name, *_ in rows[:2]:
         shutil.copy(ROOT / "examples" / name, tmp_path)
     out = tmp_path / "record"
     monkeypatch.setattr(
@@ -130,7 +131,7 @@ def test_a_folder_is_read_and_recorded(realworld, tmp_path, monkeypatch, capsys)
     realworld.main()
     assert "corner.png: '4' read as '3'" in capsys.readouterr().out
     kinds = json.loads((out / "realworld.json").read_text())["kinds"]
-    assert [kinds[kind]["digitlens"]["exact"] for kind in ("multi", "single")] == [1, 0]
+    assert [kinds[kind]["digitlens"]["exact"] for kind in kinds] == [0, 1, 0]
     table = (out / "realworld.md").read_text(encoding="utf-8")
     assert "| several digits | 1 | 100.0 % |" in table
     assert "| one digit | 1 | 0.0 % |" in table
