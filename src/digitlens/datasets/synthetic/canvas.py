@@ -24,6 +24,7 @@ from digitlens.datasets.synthetic.written import as_label, cased, lay_out
 SCAN = 3  # places in a pixel where a character of a scan can start
 _FAINT = 70  # ink below this level does not count for a box
 _SEEN, _SOME = 0.55, 0.08  # share of a digit that must be seen to be read; to be there at all
+_LEAST = 5  # height of a digit that can be read, in pixels
 _RAISED = 0.58  # height of what stands small and high
 
 
@@ -340,10 +341,11 @@ class Canvas:
                     text += " "
                     continue
                 share = _area(box) / max(1e-9, _area(whole))
+                readable = share > _SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
                 if char.value is not None and share > _SOME:
                     boxes.append(box)
-                    values.append(char.value if share > _SEEN else IGNORED)
-                if share > _SEEN:
+                    values.append(char.value if readable else IGNORED)
+                if readable:
                     text += char.char
                     seen.append(char.outline)
             if seen:

@@ -123,7 +123,7 @@ def _column(rng: Rng) -> tuple[Grammar, float]:
 def draw_table(desk: Desk) -> None:
     """A table with a header or none, rules of every usual sort or none."""
     rng = desk.rng
-    face = desk.type(desk.size(7, 32))
+    face = desk.type(desk.size(7, 40))
     head = face if rng.random() < 0.5 else desk.type(face.digit * float(rng.uniform(0.9, 1.3)))
     rows, columns = round(desk.size(3, 40)), round(desk.size(1, 12.4))
     pitch, gap = face.digit * float(rng.uniform(1.45, 3)), face.digit * float(rng.uniform(0.8, 3))
@@ -268,10 +268,10 @@ def _prose(desk: Desk, count: int, numbers: float) -> list[str]:
 
 def _paragraphs(desk: Desk, numbers: float, *, hand: bool = False) -> None:
     rng = desk.rng
-    digit = desk.size(7, 26)
+    digit = desk.size(7, 40)
     face = desk.type(digit, hand=hand)
     pitch = face.digit * float(rng.uniform(1.6, 2.6))
-    width, height = face.digit * desk.size(16, 70), pitch * desk.size(3, 36)
+    width, height = face.digit * desk.size(16, 80), pitch * desk.size(3, 44)
     canvas = desk.open(width, height)
     margin = face.digit * float(rng.uniform(0.6, 3))
     y = margin + pitch
@@ -289,6 +289,46 @@ def _paragraphs(desk: Desk, numbers: float, *, hand: bool = False) -> None:
 def draw_paragraph(desk: Desk) -> None:
     """Running text with numbers among the words."""
     _paragraphs(desk, float(desk.rng.uniform(0.08, 0.5)), hand=desk.rng.random() < 0.12)
+
+
+def draw_letter(desk: Desk) -> None:
+    """A letter or an invoice: addresses, a date, amounts, an account and a telephone number."""
+    rng = desk.rng
+    face = desk.type(desk.size(7, 14))
+    digit = face.digit
+    pitch, wide = digit * float(rng.uniform(1.6, 2.2)), digit * float(rng.uniform(45, 70))
+    canvas = desk.open(wide, wide * float(rng.uniform(0.8, 1.42)))
+    margin, end, y = 4 * digit, canvas.width - 4 * digit, 6 * digit
+    for text in (
+        texts.words(rng),
+        f"{texts.word(rng).capitalize()} {texts.natural(rng, 1, 3)}",
+        f"{texts.digits(rng, int(rng.integers(4, 6)))} {texts.word(rng).capitalize()}",
+    ):
+        canvas.put(face.run(text), margin, y)
+        right = pick(rng, [f"Tel. {texts.phone(rng)}", texts.labelled(rng), texts.word(rng)])
+        canvas.put(face.run(right), end, y, align=1)
+        y += pitch
+    canvas.put(face.run(texts.date(rng)), end, y + pitch, align=1)
+    title = desk.type(digit * float(rng.uniform(1.1, 1.6)))
+    subject = pick(rng, ["Invoice No. ", "Rechnung Nr. ", "Order ", "Subject: ", "Facture "])
+    canvas.put(title.run(subject + texts.serial(rng)), margin, y + 3 * pitch)
+    words = _prose(desk, int(rng.integers(12, 60)), 0.12)
+    y = _flow(desk, face, words, (margin, y + 5 * pitch, end - margin), pitch) + pitch
+    point = pick(rng, "..,")
+    for row in range(round(desk.size(1, 10))):
+        amount = texts.natural(rng, 1, 4) + point + texts.digits(rng, 2)
+        canvas.put(face.run(f"{row + 1}  {texts.words(rng)}"), margin, y)
+        canvas.put(face.run(texts.natural(rng, 1, 2)), margin + 0.6 * (end - margin), y)
+        canvas.put(face.run(amount), end, y, align=1)
+        y += pitch
+    canvas.rule(margin, y - 0.8 * digit, end, y - 0.8 * digit)
+    canvas.put(face.run("Total"), margin, y + pitch)
+    canvas.put(face.run(texts.money(rng)), end, y + pitch, align=1)
+    groups = " ".join(texts.digits(rng, 4) for _ in range(4))
+    account = f"IBAN {pick(rng, ['DE', 'FR', 'CH', 'GB'])}{texts.digits(rng, 2)} {groups}"
+    if y < canvas.height - 5 * pitch:
+        canvas.put(face.run(account), margin, canvas.height - 2 * pitch)
+        canvas.put(face.run(texts.phone(rng)), end, canvas.height - 2 * pitch, align=1)
 
 
 def draw_words(desk: Desk) -> None:
@@ -406,6 +446,7 @@ LAYOUTS: dict[str, tuple[float, Layout]] = {
     "receipt": (0.12, draw_receipt),
     "paragraph": (0.1, draw_paragraph),
     "form": (0.12, draw_form),
+    "letter": (0.08, draw_letter),
     "words": (0.08, draw_words),
     "clutter": (0.06, draw_clutter),
 }

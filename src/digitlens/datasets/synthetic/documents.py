@@ -1,7 +1,7 @@
 """Draws documents from a seed: tables, receipts, forms, signs and pages without any number.
 
 Each comes with the box of every digit and with every line of text. What stands on them is laid out
-in ``document_kinds``; here they get colours, and are shown on a screen, scanned or photographed.
+in ``document_kinds`` and ``document_scenes``; here they are coloured, scanned or photographed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from digitlens.data.pages.camera import light
 from digitlens.data.pages.inks import draw_colours, inked
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.writers import Fonts
-from digitlens.datasets.synthetic import document_kinds
+from digitlens.datasets.synthetic import document_kinds, document_scenes
 from digitlens.datasets.synthetic.canvas import TextRow, through
 from digitlens.datasets.synthetic.document_kinds import Desk
 from digitlens.datasets.synthetic.scribes import Scribe
 from digitlens.datasets.synthetic.views import photograph
 
-KINDS = {name: share for name, (share, _) in document_kinds.LAYOUTS.items()}
+_LAYOUTS = document_kinds.LAYOUTS | document_scenes.LAYOUTS
+KINDS = {name: share for name, (share, _) in _LAYOUTS.items()}
 NO_DIGITS = frozenset({"words", "clutter"})  # kinds on which there is no digit
 _CUT = 0.05  # share of documents whose edges are cut off
 
@@ -78,7 +79,7 @@ class DocumentMaker:
         shares = np.array(list(KINDS.values()))
         chosen = kind or str(rng.choice(list(KINDS), p=shares / shares.sum()))
         desk = Desk(self._scribe, rng)
-        document_kinds.LAYOUTS[chosen][1](desk)
+        _LAYOUTS[chosen][1](desk)
         return _pictured(desk, chosen)
 
 

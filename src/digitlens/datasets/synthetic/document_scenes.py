@@ -1,0 +1,272 @@
+"""Layouts of documents with little text: signs, tags, plates, packages, displays, calendars."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from digitlens.data.pages.arrays import Colour, Plane, Points
+from digitlens.data.pages.papers import draw_paper
+from digitlens.datasets.synthetic import displays, texts
+from digitlens.datasets.synthetic.canvas import Canvas, Dots, Face
+from digitlens.datasets.synthetic.document_kinds import Desk, Layout
+from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
+from digitlens.datasets.synthetic.texts import pick
+from digitlens.datasets.synthetic.views import View
+
+_WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
+_MONTHS = "January Februar March April May Juni July August September Oktober novembre December"
+_FIELDS = "S/N Model Type Nr. IP V Hz kW kg Max. Serie Rev. CE Date Lot P/N Art. Input Output Year"
+
+
+def draw_price(desk: Desk) -> None:
+    """Price tags on a shelf, their cents often small and high."""
+    rng = desk.rng
+    digit, count = desk.size(20, 75), int(rng.integers(1, 4))
+    big, small = desk.type(digit), desk.type(max(7.5, digit * float(rng.uniform(0.14, 0.3))))
+    wide, high = digit * float(rng.uniform(4.2, 5.5)), digit * float(rng.uniform(2.3, 3.2))
+    margin = float(rng.uniform(4, 30))
+    canvas = _scene(desk, count * (wide + margin) + margin, high + 2 * margin)
+    paper, light = desk.colours["paper"], rng.random() < 0.5
+    for place in range(count):
+        x, y = margin + place * (wide + margin), margin
+        canvas.fill(x, y, x + wide, y + high, paper)
+        if light:
+            canvas.frame(x, y, x + wide, y + high)
+        edge = 0.6 * small.digit
+        canvas.put(small.run(texts.words(rng)), x + edge, y + edge + 1.2 * small.digit)
+        price = texts.raised_price(rng) if rng.random() < 0.7 else texts.money(rng)
+        at = x + wide - edge, y + high / 2 + 0.6 * digit
+        if not _within(desk, big, price, at, wide):
+            _within(desk, big, texts.natural(rng, 1, 2), at, wide)
+        unit = f"{pick(rng, ['1', '100', '10', '1'])} {pick(rng, ['kg', 'g', 'l', 'St.'])} = "
+        low = y + high - edge
+        canvas.put(small.run(unit + texts.money(rng)), x + edge, low)
+        if rng.random() < 0.5:
+            _within(desk, small, texts.digits(rng, 6), (x + wide - edge, low), 0.35 * wide)
+
+
+def _within(
+    desk: Desk, face: Face, text: str, place: tuple[float, float], wide: float, align: float = 1.0
+) -> bool:
+    """Puts a text that starts or ends at a place if it is no wider than it may be."""
+    run = face.run(text)
+    return run.width < 0.95 * wide and desk.canvas.put(run, *place, align=align)
+
+
+def draw_label(desk: Desk) -> None:
+    """A plate or label with serial numbers, ratings and a frame."""
+    rng = desk.rng
+    face, pitch = desk.type(desk.size(8, 36)), float(rng.uniform(1.6, 2.6))
+    pitch *= face.digit
+    names, rows = _FIELDS.split(), round(desk.size(2, 10))
+    margin, columns = 1.5 * face.digit, int(rng.integers(1, 3))
+    wide = face.digit * float(rng.uniform(11, 16))
+    canvas = desk.open(columns * wide + 2 * margin, (rows + 0.6) * pitch + 2 * margin)
+    if rng.random() < 0.7:
+        edge = 0.5 * face.digit
+        thick = int(rng.choice([1, 2, 3]))
+        canvas.frame(edge, edge, canvas.width - edge, canvas.height - edge, thick)
+    large = desk.type(1.3 * face.digit)
+    canvas.put(large.run(texts.words(rng).upper()), margin, margin + face.digit)
+    for place in range(columns * rows):
+        x, y = margin + place % columns * wide, margin + (place // columns + 1.6) * pitch
+        value = pick(rng, [texts.serial(rng), texts.serial(rng), texts.measured(rng)])
+        value = pick(rng, [value, texts.plain(rng), texts.date(rng), texts.span(rng), value])
+        text = pick(rng, names) + pick(rng, [" ", ": ", ":"]) + value
+        if face.run(text).width < wide - face.digit:
+            canvas.put(face.run(text), x, y)
+        if rng.random() < 0.1:
+            canvas.rule(x, y + 0.3 * face.digit, x + wide - face.digit, y + 0.3 * face.digit)
+
+
+def draw_pack(desk: Desk) -> None:
+    """A date, a lot or a time, printed in dots or stamped on a package."""
+    rng = desk.rng
+    digit = desk.size(9, 40)
+    face: Face = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
+    lines = [face.run(texts.expiry(rng)) for _ in range(int(rng.integers(1, 5)))]
+    pitch, wide = digit * float(rng.uniform(1.4, 2.2)), max(run.width for run in lines)
+    canvas = _scene(desk, wide + digit * desk.size(2, 12), pitch * len(lines) + desk.size(40, 300))
+    for _ in range(int(rng.integers(3))):
+        name = desk.type(desk.size(10, 60)).run(texts.words(rng))
+        above = canvas.height - pitch * len(lines) - 2 * digit
+        canvas.put(name, rng.uniform(0, 0.5) * canvas.width, rng.uniform(0.2, 0.9) * above, "rule")
+    x, y = rng.uniform(0.1, 0.9) * (canvas.width - wide), canvas.height - pitch * len(lines)
+    a, b = max(0, int(x - digit)), max(0, int(y - 1.5 * digit))
+    c = min(canvas.width, int(x + wide + digit)) if rng.random() < 0.5 else canvas.width
+    paper = desk.colours["paper"]
+    surface = calmer(draw_paper(c - a, canvas.height - b, paper, rng), paper, 12)
+    canvas.fill(a, b, c, canvas.height, surface)
+    if "rule" in canvas.layers:
+        canvas.layers["rule"][b:, a:c] = 0
+    for row, run in enumerate(lines):
+        canvas.put(run, x, y + row * pitch + 0.3 * digit)
+
+
+def draw_display(desk: Desk) -> None:
+    """A device or a scoreboard with lit digits on one or more panels."""
+    rng = desk.rng
+    digit, columns, rows = desk.size(16, 90), int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    if digit > 50:
+        columns, rows = 1, min(rows, 2)
+    small = desk.type(max(8.0, digit * float(rng.uniform(0.2, 0.45))))
+    cell = digit * float(rng.uniform(4.5, 6.5)), digit * float(rng.uniform(2.4, 3.2))
+    margin = float(rng.uniform(5, 0.8 * cell[1]))
+    canvas = _scene(desk, columns * cell[0] + 2 * margin, rows * cell[1] + 2 * margin)
+    pad = margin * float(rng.uniform(0.2, 1))
+    housing = desk.colours["paper"]
+    canvas.fill(pad, pad, canvas.width - pad, canvas.height - pad, housing)
+    how, same = displays.draw_segments(rng), rng.random() < 0.7
+    for place in range(columns * rows):
+        x = margin + place % columns * cell[0]
+        y = margin + place // columns * cell[1] + 1.6 * small.digit
+        high = margin + (place // columns + 1) * cell[1] - y
+        size = min(digit, 0.5 * high)
+        text = texts.display(rng)
+        for _ in range(9):
+            if len(text) * how.pitch * size < cell[0] - 1.2 * size:
+                break
+            text = texts.display(rng)
+        else:
+            text = texts.digits(rng, 2)
+        _panel(desk, text, how if same else displays.draw_segments(rng), (x, y, size))
+        label = texts.word(rng) if rng.random() < 0.7 else texts.phrase(rng)
+        _within(desk, small, label, (x, y - 3), cell[0], 0.0)
+
+
+def _panel(
+    desk: Desk, text: str, how: displays.Segments, place: tuple[float, float, float]
+) -> None:
+    """Paints one display with its top left corner at a place; takes down what it shows."""
+    rng, (x, y, digit) = desk.rng, place
+    panel = displays.seven_segments(text, how, rng)
+    low, high = panel.extent[:2], panel.extent[2:]
+    edge = rng.uniform(0.12, 0.5, 2)
+    size = np.ceil((np.array(high) - low + 2 * edge) * digit).astype(int)
+    left, top = round(x), round(y)
+    width = min(int(size[0]), desk.canvas.width - left)
+    height = min(int(size[1]), desk.canvas.height - top)
+    if width < size[0] or height < size[1]:
+        return
+    corner = (edge - low) * digit
+    matrix = np.array([[digit, 0, corner[0]], [0, digit, corner[1]], [0, 0, 1]])
+    window = low[0] - edge[0], low[1] - edge[1], high[0] + edge[0], high[1] + edge[1]
+    plane = displays.show(panel, View(width, height, matrix, window, digit), rng)
+    desk.canvas.fill(left, top, left + width, top + height, np.clip(plane, 0, 255))
+    chars, start = list[tuple[str, Points]](), 0
+    for char in text:
+        count = {".": 1, ",": 1, ":": 2}.get(char, 7)
+        shapes = panel.shapes[start : start + count]
+        start += count
+        lit = [s.outline * digit + corner + (left, top) for s in shapes if s.lit]
+        chars.append((char, np.rint(np.concatenate(lit)) if lit else np.zeros((0, 2))))
+    desk.canvas.note(chars)
+
+
+def draw_sign(desk: Desk) -> None:
+    """One large number on a plate or a wall in a scene."""
+    rng = desk.rng
+    face = desk.type(desk.size(30, 170), hand=rng.random() < 0.1)
+    run = face.run(texts.plate(rng) if rng.random() < 0.6 else texts.natural(rng, 1, 3))
+    around = rng.uniform(0.2, 2.5, 2) * face.digit
+    canvas = _scene(desk, run.width + 2 * around[0], face.digit + 2 * around[1])
+    spare = canvas.width - run.width, canvas.height - face.digit
+    x, y = rng.uniform(0.2, 0.8) * spare[0], rng.uniform(0.2, 0.8) * spare[1] + face.digit
+    pad = face.digit * float(rng.uniform(0.15, 0.5))
+    corners = x - pad, y - face.digit - pad, x + run.width + pad, y + pad
+    canvas.fill(*corners, desk.colours["paper"])
+    if rng.random() < 0.4:
+        thick, inset = max(1, round(0.04 * face.digit)), 0.4 * pad
+        a, b, c, d = corners
+        canvas.frame(a + inset, b + inset, c - inset, d - inset, thick)
+    canvas.put(run, x, y)
+    small = desk.type(max(8.0, 0.25 * face.digit))
+    if rng.random() < 0.3:
+        canvas.put(small.run(texts.words(rng)), x, y + pad + 1.5 * small.digit)
+
+
+def draw_calendar(desk: Desk) -> None:
+    """One month, a few, or the whole year."""
+    rng = desk.rng
+    columns, rows = ((1, 1), (1, 1), (2, 1), (3, 1), (4, 3), (3, 4))[int(rng.integers(6))]
+    face = desk.type(desk.size(7, 40 / columns) if columns > 1 else desk.size(8, 32))
+    cell = face.digit * float(rng.uniform(2, 3)), face.digit * float(rng.uniform(1.7, 2.8))
+    wide, high = cell[0] * 7.6, cell[1] * 8.4
+    canvas = desk.open(columns * wide + cell[0], rows * high + cell[1])
+    week = pick(rng, _WEEK).split()
+    looks = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
+    year, first = str(rng.integers(1950, 2040)), int(rng.integers(12))
+    title = desk.type(face.digit * float(rng.uniform(1, 1.6)))
+    for place in range(columns * rows):
+        x = cell[0] / 2 + place % columns * wide
+        y = cell[1] / 2 + place // columns * high
+        name = _MONTHS.split()[(first + place) % 12]
+        canvas.put(title.run(f"{name} {year}" if rng.random() < 0.7 else name), x, y + face.digit)
+        _month(desk, face, (x, y + cell[1]), cell, week, looks)
+
+
+def _month(
+    desk: Desk,
+    face: Face,
+    place: tuple[float, float],
+    cell: tuple[float, float],
+    week: list[str],
+    looks: tuple[bool, float],
+) -> None:
+    """The days of a week and of a month; the looks say whether in boxes, and how aligned."""
+    rng, canvas, (boxed, align) = desk.rng, desk.canvas, looks
+    start, days = int(rng.integers(7)), int(rng.choice([28, 30, 31]))
+    marked = int(rng.integers(7, 40))
+    for at, text in [*enumerate(week), *((7 + start + d, str(d + 1)) for d in range(days))]:
+        left, top = place[0] + at % 7 * cell[0], place[1] + at // 7 * cell[1]
+        if boxed:
+            canvas.frame(left, top, left + cell[0], top + cell[1])
+        if at == marked:
+            canvas.fill(left, top, left + cell[0], top + cell[1], desk.colours["shade"])
+        edge = left + cell[0] * (0.15 + 0.7 * align)
+        canvas.put(face.run(text), edge, top + (cell[1] + face.digit) / 2, align=align)
+
+
+def draw_sudoku(desk: Desk) -> None:
+    """A square of nine by nine with some of its digits, a part of them by hand."""
+    rng = desk.rng
+    face = desk.type(desk.size(11, 44))
+    pen = desk.pen(face.digit)
+    cell, margin = face.digit * float(rng.uniform(1.5, 2.4)), float(rng.uniform(4, 40))
+    canvas = desk.open(9 * cell + 2 * margin, 9 * cell + 2 * margin)
+    end, thick = margin + 9 * cell, int(rng.choice([2, 3, 4]))
+    for k in range(10):
+        at, wide = margin + k * cell, thick if k % 3 == 0 else 1
+        canvas.rule(margin, at, end, at, wide)
+        canvas.rule(at, margin, at, end, wide)
+    printed = float(rng.uniform(0.25, 0.55))
+    by_hand = float(rng.choice([0, 0, 0.2, 0.5]))
+    for place in range(81):
+        kind = rng.random()
+        if kind < printed + by_hand:
+            x = margin + (place % 9 + 0.5) * cell
+            y = margin + (place // 9 + 0.5) * cell + face.digit / 2
+            hand = kind > printed
+            run = (pen if hand else face).run(str(rng.integers(1, 10)))
+            canvas.put(run, x, y, "pen" if hand else "ink", 0.5)
+
+
+def _scene(desk: Desk, width: float, height: float) -> Canvas:
+    """Opens a page on a wall, a shelf or a blurred scene that goes on beyond the picture."""
+    size = min(1000, max(160, round(width))), min(1000, max(100, round(height)))
+    colour: Colour = readable_colours(desk.rng)[0]
+    ground: Plane = draw_paper(*size, colour, desk.rng, wild=desk.rng.random() < 0.5)
+    desk.filled = True
+    return desk.open(*size, ground=ground)
+
+
+# Share of all documents and how each kind is laid out.
+LAYOUTS: dict[str, tuple[float, Layout]] = {
+    "price": (0.04, draw_price),
+    "label": (0.05, draw_label),
+    "pack": (0.04, draw_pack),
+    "display": (0.06, draw_display),
+    "sign": (0.05, draw_sign),
+    "calendar": (0.04, draw_calendar),
+    "sudoku": (0.03, draw_sudoku),
+}
