@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import BLANK, CHARACTERS, DIGITS
+from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
 
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
+LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,21 +66,34 @@ def decode(posteriors: Floats) -> Symbols:
     return Symbols(text, posteriors[surest], STRIDE * np.asarray(centres, np.float32))
 
 
-def digit_evidence(posteriors: Floats, begin: float, end: float) -> tuple[float, Floats]:
+@dataclass(frozen=True)
+class DigitEvidence:
+    """What the recogniser says of a digit at one place.
+
+    Attributes:
+        mass: That there is a digit, 0..1.
+        numeric: The same if letters are ruled out, as on a line of numbers.
+        values: float32[10]; which digit, if there is one.
+    """
+
+    mass: float
+    numeric: float
+    values: Floats
+
+
+def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidence:
     """What a line's posteriors say of a digit between two columns.
 
     Args:
         posteriors: float32[T, C].
         begin: First column of the line crop.
         end: The one after the last.
-
-    Returns:
-        That there is a digit, 0..1, and float32[10], which one if it is.
     """
     first = min(max(0, int(begin / STRIDE)), len(posteriors) - 1)
     last = min(max(first + 1, int(np.ceil(end / STRIDE))), len(posteriors))
     digits = posteriors[first:last, DIGIT_CLASSES]
-    step = digits[int(digits.sum(axis=1).argmax())]
-    mass = float(step.sum())
-    spread = (step + 1e-5) / (mass + 1e-4)
-    return mass, spread.astype(np.float32)
+    surest = int(digits.sum(axis=1).argmax())
+    step, mass = digits[surest], float(digits[surest].sum())
+    letters = float(posteriors[first + surest, LETTER_CLASSES].sum())
+    values = (step + 1e-5) / (mass + 1e-4)
+    return DigitEvidence(mass, mass / max(1 - letters, mass, 1e-6), values.astype(np.float32))

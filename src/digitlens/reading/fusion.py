@@ -18,8 +18,8 @@ from digitlens.reading.places import UNSEEN, Places
 from digitlens.recognition.support import support
 
 NETWORKS = ("detector", "recognizer", "classifier")
-POOL = (0.3, 1.0, 0.5, 0.0, 0.0, 0.0)  # weights of ``opinions`` before they are fitted
-FEATURES = 13  # columns of ``features``
+POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
+FEATURES = 16  # columns of ``features``
 _LEAST = 1e-4  # no network alone can rule a digit out
 _USUAL = 28.0  # pixels: height of a digit that is neither small nor large
 
@@ -155,9 +155,19 @@ class Fusion:
 
 
 def opinions(scores: Scores) -> Floats:
-    """float32[N, 10, 6]: logarithms of the three networks, then the same times the size."""
+    """What each network says of each value, and how far it is to be trusted.
+
+    Returns:
+        float32[N, 10, 10]; logarithms of the three networks, the same times the size, the same
+        where the place is alone on its line, and that of the classifier times whether the tile is
+        a digit.
+    """
     logs = _log(scores.digits).transpose(0, 2, 1)
-    return np.concatenate([logs, _size(scores)[:, None, None] * logs], axis=2).astype(np.float32)
+    by_size, if_lone = _size(scores)[:, None, None], scores.places.lone[:, None, None]
+    if_digit = scores.is_digit[:, None, None] * logs[:, :, 2:]
+    return np.concatenate(
+        [logs, by_size * logs, if_lone * logs, if_digit], axis=2, dtype=np.float32
+    )
 
 
 def features(scores: Scores, probabilities: Floats) -> Floats:
@@ -179,6 +189,8 @@ def features(scores: Scores, probabilities: Floats) -> Floats:
         seen * _log(places.detector[rows, value]),
         read,
         read * _logit(places.mass),
+        read * _logit(places.numeric),
+        read * (1 - places.letters) * _logit(places.numeric),
         read * _log(places.recognizer[rows, value]),
         read * _logit(places.fluency),
         places.letters,
@@ -186,6 +198,7 @@ def features(scores: Scores, probabilities: Floats) -> Floats:
         _log(scores.classifier[rows, value]),
         _log(probabilities[rows, value]),
         seen * read,
+        places.lone,
         _size(scores),
     ]
     return np.stack(columns, axis=1).astype(np.float32)

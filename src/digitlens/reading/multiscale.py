@@ -81,7 +81,7 @@ def find_text(page: Page, detector: LineDetector) -> list[TextLine]:
 
 
 def _seen_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine]:
-    copy, margin = framed(_scaled(page, scale)), _MARGIN
+    copy, margin = framed(scaled(page, scale)), _MARGIN
     height, width = copy.shape[:2]
     lines: list[TextLine] = []
     for y0, y1 in _parts(height):
@@ -90,8 +90,6 @@ def _seen_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine]
             text = detector.text_map(part)
             cell = part.shape[0] / text.shape[0]
             for line in find_lines(text, cell):
-                if _is_cut(line, (x0, y0, x1, y1), (width, height)):
-                    continue
                 quad = (line.quad + np.array([x0 - margin, y0 - margin], np.float32)) / scale
                 lines.append(TextLine(quad.astype(np.float32), line.score))
     return lines
@@ -104,11 +102,6 @@ def _parts(length: int) -> list[tuple[int, int]]:
     count = -(-(length - _OVERLAP) // (_TILE - _OVERLAP))
     step = (length - _OVERLAP) / count
     return [(round(i * step), round((i + 1) * step) + _OVERLAP) for i in range(count)]
-
-
-def _is_cut(line: TextLine, part: tuple[int, int, int, int], size: tuple[int, int]) -> bool:
-    del line, part, size
-    return False
 
 
 def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
@@ -126,7 +119,13 @@ def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
     return out
 
 
-def _scaled(page: Page, scale: float) -> Pixels:
+def scaled(page: Page, scale: float) -> Pixels:
+    """A copy of a page in colour, averaged where it shrinks.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        scale: Of both sides; 1 may give the page itself.
+    """
     if page.ndim == 2:
         page = np.repeat(page[:, :, None], 3, axis=2)
     if scale == 1:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
 from digitlens.evaluation.overlap import overlaps
-from digitlens.reading.decode import STRIDE, digit_evidence
+from digitlens.reading.decode import STRIDE, DigitEvidence, digit_evidence
 from digitlens.reading.recognize import RecognizedLine, on_line, symbol_boxes
 from digitlens.recognition.candidates import Candidates
 
 UNSEEN = 1e-4  # score of what the digit detector did not find
 _ALONE = 0.15  # score from which a digit counts that the recogniser has no character for
 _MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
+_HARDLY = 0.005  # the same, where nothing but letters speaks against it
 _DOUBLE = 0.45  # overlap of two boxes over their union: one place
 _WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
 
@@ -32,22 +34,26 @@ class Places:
         objectness: float32[N]; that a digit is there, by the digit detector.
         detector: float32[N, 10]; which one.
         mass: float32[N]; that a digit is there, by the line recogniser.
+        numeric: float32[N]; the same if letters are ruled out.
         recognizer: float32[N, 10]; which one.
         line: int[N]; number of the line that it is on.
         symbol: int[N]; which of the line's characters it is, -1 for none.
         fluency: float32[N]; how sure the recogniser is of its line's characters on average.
         letters: float32[N]; share of letters among the characters of its word.
+        lone: float32[N]; 1 where it is the only character of its line, else 0.
     """
 
     boxes: Floats
     objectness: Floats
     detector: Floats
     mass: Floats
+    numeric: Floats
     recognizer: Floats
     line: npt.NDArray[np.intp]
     symbol: npt.NDArray[np.intp]
     fluency: Floats
     letters: Floats
+    lone: Floats
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -74,23 +80,33 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
     here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
     spans = _spans(read, here.boxes)
     partner = _partners(spans, here.score, symbols.centres)
-    rows: list[tuple[Floats, float, Floats, float, Floats, int]] = []
+    rows: list[_Row] = []
     even = np.full(len(DIGITS), 0.1, np.float32)
     rest = _without_symbols(read)
     for index in np.flatnonzero((partner >= 0) | (here.score > _ALONE)):
         symbol = int(partner[index])
-        mass, chances = (
+        evidence = (
             _of_symbol(symbols.posteriors[symbol])
             if symbol >= 0
             else digit_evidence(rest, *spans[index])
         )
         seen = float(here.score[index]), here.probabilities[index]
-        rows.append((here.boxes[index], *seen, mass, chances, symbol))
+        rows.append(_Row(here.boxes[index], *seen, evidence, symbol))
     for symbol in np.setdiff1d(np.arange(len(symbols)), partner):
-        mass, chances = _of_symbol(symbols.posteriors[symbol])
-        if mass > _MAY_BE:
-            rows.append((boxes[symbol], UNSEEN, even, mass, chances, int(symbol)))
+        evidence = _of_symbol(symbols.posteriors[symbol])
+        if evidence.mass > _MAY_BE or (evidence.mass > _HARDLY and evidence.numeric > _MAY_BE):
+            rows.append(_Row(boxes[symbol], UNSEEN, even, evidence, int(symbol)))
     return _places(number, read, rows)
+
+
+class _Row(NamedTuple):
+    """One of ``Places``."""
+
+    box: Floats
+    objectness: float
+    detector: Floats
+    evidence: DigitEvidence
+    symbol: int
 
 
 def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
@@ -130,26 +146,27 @@ def _without_symbols(read: RecognizedLine) -> Floats:
     return rest
 
 
-def _of_symbol(posterior: Floats) -> tuple[float, Floats]:
+def _of_symbol(posterior: Floats) -> DigitEvidence:
     return digit_evidence(posterior[None], 0, STRIDE)
 
 
-def _places(
-    number: int, read: RecognizedLine, rows: list[tuple[Floats, float, Floats, float, Floats, int]]
-) -> Places:
+def _places(number: int, read: RecognizedLine, rows: list[_Row]) -> Places:
     if not rows:
         return _EMPTY
-    boxes, objectness, detector, mass, recognizer, symbol = zip(*rows, strict=True)
+    symbols = np.array([row.symbol for row in rows], np.intp)
+    evidence = [row.evidence for row in rows]
     return Places(
-        np.stack(boxes).astype(np.float32),
-        np.array(objectness, np.float32),
-        np.stack(detector).astype(np.float32),
-        np.array(mass, np.float32),
-        np.stack(recognizer).astype(np.float32),
+        np.stack([row.box for row in rows]).astype(np.float32),
+        np.array([row.objectness for row in rows], np.float32),
+        np.stack([row.detector for row in rows]).astype(np.float32),
+        np.array([each.mass for each in evidence], np.float32),
+        np.array([each.numeric for each in evidence], np.float32),
+        np.stack([each.values for each in evidence]).astype(np.float32),
         np.full(len(rows), number, np.intp),
-        np.array(symbol, np.intp),
+        symbols,
         np.full(len(rows), _fluency(read), np.float32),
-        _letters_around(read, np.array(symbol, np.intp)),
+        _letters_around(read, symbols),
+        np.full(len(rows), max(len(read.symbols), len(rows)) == 1, np.float32),
     )
 
 
@@ -191,4 +208,6 @@ def _apart(boxes: Floats, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.
 _NONE = np.zeros(0, np.float32)
 _NUMBERS = np.zeros(0, np.intp)
 _BOXES, _CHANCES = np.zeros((0, 4), np.float32), np.zeros((0, 10), np.float32)
-_EMPTY = Places(_BOXES, _NONE, _CHANCES, _NONE, _CHANCES, _NUMBERS, _NUMBERS, _NONE, _NONE)
+_EMPTY = Places(
+    _BOXES, _NONE, _CHANCES, _NONE, _NONE, _CHANCES, _NUMBERS, _NUMBERS, _NONE, _NONE, _NONE
+)

@@ -16,7 +16,7 @@ from digitlens.errors import DigitlensError, ModelError
 from digitlens.model.bundle import DEFAULT
 from digitlens.model.classifier import Classifier
 from digitlens.model.page_model import PAGES, PageModel
-from digitlens.model.roles import roles
+from digitlens.model.roles import open_roles
 from digitlens.model.session import cores
 from digitlens.models.detector import LineDetector
 from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
@@ -89,10 +89,11 @@ class DigitReader:
             ModelError: A model is missing, damaged or of a newer format.
             ValueError: The models cannot promise so few errors.
         """
-        model, pages = self._models = roles(model, pages)
+        tiles, finder = open_roles(model, pages)
+        self._models = (tiles.folder, finder.folder)
         self._folder = lines
-        self.classifier = Classifier(model, threads=threads)
-        self.finder = PageModel(pages, threads=threads, lazily=True)
+        self.classifier = Classifier(tiles, threads=threads)
+        self.finder = PageModel(finder, threads=threads, lazily=True)
         bundle = load_line_bundle(lines)
         self.card = bundle.card
         self.detector = LineDetector(bundle.detector, threads)
@@ -193,9 +194,9 @@ class DigitReader:
         return _readings(crew, done, processes and crew.size > 1, on_error)
 
     def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
-        """Reads one picture and keeps what led to the answer; see ``read``."""
+        """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
-        page = load_image(image)
+        page = load_image(image, copy=False)
         view, turn = self._upright(page)
         height, width = page.shape[:2]
         size = (height, width) if turn % 2 else (width, height)
@@ -248,7 +249,7 @@ def _characters_back(
 
 
 def _another(
-    models: tuple[str | Path, str | Path],
+    models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],
     pattern: Pattern | None,

@@ -17,7 +17,7 @@ from digitlens.reading.text_lines import TextLine
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.layout import lines_of
 
-_LIKELY = 0.15  # score of a digit from which a line of its own is read for it
+LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 _MARGIN = 0.12  # heights: paper around a line that digits make up
 _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
@@ -93,7 +93,7 @@ def recognize(
 
 def line_proposals(found: Detections) -> list[TextLine]:
     """The lines to read: detected ones, and one for each group of digits that is on none."""
-    digits = found.digits[found.digits.score > _LIKELY]
+    digits = found.digits[found.digits.score > LIKELY]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
     left = digits[~_covered(digits.boxes, lines)]
     return lines + [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
