@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.data.pages.arrays import Colour, Plane
-from digitlens.data.pages.clutter import draw_scribbles
 from digitlens.data.pages.papers import draw_paper
-from digitlens.data.pages.sheet import Sheet
 from digitlens.datasets.synthetic import texts
 from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Face, Run, Type, Writing
 from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
@@ -423,21 +421,6 @@ def _field(
         canvas.put(run, x + 0.3 * digit, y, layer)
 
 
-def draw_clutter(desk: Desk) -> None:
-    """Surfaces, scenes, edges and scribbles without any text."""
-    rng = desk.rng
-    width, height = round(desk.size(200, 900)), round(desk.size(120, 700))
-    desk.filled = True
-    wild = rng.random() < 0.6
-    canvas = desk.open(
-        width, height, draw_paper(width, height, readable_colours(rng)[0], rng, wild=wild)
-    )
-    if rng.random() < 0.3:
-        sheet = Sheet(canvas.width, canvas.height, np.eye(3))
-        draw_scribbles(sheet, rng)
-        canvas.layer("ink")[:] = sheet.ink
-
-
 Layout = Callable[[Desk], None]
 
 # Share of all documents and how each kind is laid out.
@@ -448,5 +431,4 @@ LAYOUTS: dict[str, tuple[float, Layout]] = {
     "form": (0.12, draw_form),
     "letter": (0.08, draw_letter),
     "words": (0.08, draw_words),
-    "clutter": (0.06, draw_clutter),
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from digitlens.data.pages.arrays import Colour, Plane, Points
-from digitlens.data.pages.papers import draw_paper
+from digitlens.data.pages.clutter import draw_scribbles
+from digitlens.data.pages.papers import draw_paper, noise_field
+from digitlens.data.pages.sheet import Sheet
 from digitlens.datasets.synthetic import displays, texts
 from digitlens.datasets.synthetic.canvas import Canvas, Dots, Face
 from digitlens.datasets.synthetic.document_kinds import Desk, Layout
@@ -251,11 +254,56 @@ def draw_sudoku(desk: Desk) -> None:
             canvas.put(run, x, y, "pen" if hand else "ink", 0.5)
 
 
+def draw_clutter(desk: Desk) -> None:
+    """Surfaces, scenes, edges and scribbles without any text."""
+    rng = desk.rng
+    canvas = _scene(desk, desk.size(200, 900), desk.size(120, 700))
+    if rng.random() < 0.25:
+        sheet = Sheet(canvas.width, canvas.height, np.eye(3))
+        draw_scribbles(sheet, rng)
+        canvas.layer("ink")[:] = sheet.ink
+
+
+def _outdoors(width: int, height: int, rng: np.random.Generator) -> Plane:
+    """Light that changes slowly, noise at all scales as in photographs, rows of windows or bars."""
+    angle = float(rng.uniform(0, 2 * np.pi))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + 0.5
+    first, second = rng.uniform(20, 235, (2, 3)).astype(np.float32)
+    plane = first + np.clip(ramp, 0, 1)[:, :, None].astype(np.float32) * (second - first)
+    if rng.random() < 0.55:
+        _windows(plane, rng)
+    if rng.random() < 0.5:
+        plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.5, 4)))
+    level, fall = float(rng.uniform(5, 40)), float(rng.uniform(0.4, 1))
+    for cells in (2, 4, 8, 16, 32, 64, 128):
+        tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
+        plane = plane + noise_field(width, height, cells, rng)[:, :, None] * tint
+    return np.asarray(plane, np.float32)
+
+
+def _windows(plane: Plane, rng: np.random.Generator) -> None:
+    """Rows of rectangles, as windows, bricks, fences and shelves have them."""
+    height, width = plane.shape[:2]
+    pitch = np.exp(rng.uniform(np.log(8), np.log(120), 2))
+    filled = rng.uniform(0.2, 0.95, 2)
+    colours = rng.uniform(0, 255, (3, 3))
+    area = np.sort(rng.uniform(0, 1, (2, 2)), axis=0) * (width, height)
+    for row, y in enumerate(np.arange(area[0, 1], area[1, 1], pitch[1])):
+        for x in np.arange(area[0, 0] + row % 2 * pitch[0] * 0.5, area[1, 0], pitch[0]):
+            colour = colours[int(rng.integers(3))] + rng.normal(0, 10, 3)
+            end = int(x + filled[0] * pitch[0]), int(y + filled[1] * pitch[1])
+            cv2.rectangle(plane, (int(x), int(y)), end, colour.tolist(), -1)
+
+
 def _scene(desk: Desk, width: float, height: float) -> Canvas:
     """Opens a page on a wall, a shelf or a blurred scene that goes on beyond the picture."""
     size = min(1000, max(160, round(width))), min(1000, max(100, round(height)))
     colour: Colour = readable_colours(desk.rng)[0]
-    ground: Plane = draw_paper(*size, colour, desk.rng, wild=desk.rng.random() < 0.5)
+    kind = desk.rng.random()
+    ground = _outdoors(*size, desk.rng) if kind < 0.4 else None
+    if ground is None:
+        ground = draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
     desk.filled = True
     return desk.open(*size, ground=ground)
 
@@ -269,4 +317,5 @@ LAYOUTS: dict[str, tuple[float, Layout]] = {
     "sign": (0.05, draw_sign),
     "calendar": (0.04, draw_calendar),
     "sudoku": (0.03, draw_sudoku),
+    "clutter": (0.06, draw_clutter),
 }
