@@ -67,6 +67,83 @@ def _draw(value: int, random: np.random.Generator) -> np.ndarray:
     return shifted + random.integers(0, 30, (28, 28), dtype=np.uint8)
 
 
+@pytest.fixture(scope="session")
+def view_of():
+    """Makes what a reader saw on a page: see ``_view_of``."""
+    return _view_of
+
+
+def _view_of(boxes, score, chances, glances=()):
+    """Digits in boxes, of which all networks think alike, on lines whose crops are blank.
+
+    Args:
+        boxes: [N, 4]; with a gap wider than they are high, another number begins.
+        score: [N]; that a digit is there, and how sure all is.
+        chances: [N, 10]; which digit.
+        glances: The looks at the page.
+    """
+    from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
+    from digitlens.reading.multiscale import Detections  # noqa: PLC0415
+    from digitlens.reading.places import Places  # noqa: PLC0415
+    from digitlens.reading.view import View  # noqa: PLC0415
+    from digitlens.recognition.candidates import Candidates  # noqa: PLC0415
+    from digitlens.recognition.layout import lines_of  # noqa: PLC0415
+
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    score, chances = np.array(score, np.float32), np.array(chances, np.float32).reshape(-1, 10)
+    line, symbol = np.zeros(len(boxes), np.intp), np.zeros(len(boxes), np.intp)
+    lines = []
+    for number, group in enumerate(lines_of(boxes)):
+        read, symbol[group] = _line_of(boxes[group], chances[group])
+        line[group] = number
+        lines.append(read)
+    even = np.full(len(boxes), 0.5, np.float32)
+    places = Places(
+        boxes,
+        objectness=score,
+        detector=chances,
+        mass=score,
+        numeric=score,
+        recognizer=chances,
+        line=line,
+        symbol=symbol,
+        fluency=even,
+        letters=0 * even,
+        lone=0 * even,
+    )
+    tiles = np.zeros((len(boxes), 28, 28), np.uint8)
+    tiles[:, 4:24, 12:16] = 255
+    found = Candidates(score, chances, boxes, boxes[:, 3] - boxes[:, 1])
+    detections = Detections([read.line for read in lines], found, list(glances))
+    return View(detections, lines, Scores(places, chances, score), tiles, chances, score)
+
+
+def _line_of(boxes, chances):
+    """A line that reads as the most probable digits, and the place of each among its characters."""
+    from digitlens.alphabet import CLASS_OF, CLASSES  # noqa: PLC0415
+    from digitlens.reading.decode import Symbols  # noqa: PLC0415
+    from digitlens.reading.recognize import RecognizedLine  # noqa: PLC0415
+    from digitlens.reading.text_lines import TextLine  # noqa: PLC0415
+
+    (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    scale = 48 / (y1 - y0)
+    text, places, centres, end = "", [], [], boxes[0, 0]
+    for box, row in zip(boxes, chances, strict=True):
+        if box[0] - end > box[3] - box[1]:
+            text += " "
+            centres.append((end + box[0]) / 2)
+        places.append(len(text))
+        text += str(row.argmax())
+        centres.append((box[0] + box[2]) / 2)
+        end = box[2]
+    columns = (np.array(centres, np.float32) - x0) * scale
+    posteriors = np.eye(CLASSES, dtype=np.float32)[[CLASS_OF[char] for char in text]]
+    crop = np.zeros((48, 8 * int(np.ceil((x1 - x0) * scale / 8)), 3), np.uint8)
+    quad = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32)
+    read = Symbols(text, posteriors, columns)
+    return RecognizedLine(TextLine(quad, 0.9), crop, posteriors, read), places
+
+
 @pytest.fixture
 def interruptible():
     """Processes that a test starts hear Ctrl-C, also where the tests run in the background."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitlens.results import Box, Digit, Reading, Status
+from digitlens.results import Box, Character, Digit, Reading, Status
 
 
 def _digit(value: int, status: Status = "digit", *, starts: bool = False) -> Digit:
@@ -64,7 +64,7 @@ def test_text_joins_lines_and_leaves_out_what_was_rejected():
         (_digit(1, "rejected"),),
         (_digit(7),),
     )
-    assert reading.text == "40\n7"
+    assert reading.text == reading.digits_only == "40\n7"
     assert [digit.value for digit in reading.digits] == [4, 0, 7]
 
 
@@ -73,13 +73,14 @@ def test_without_gaps_a_line_is_one_number():
     assert reading.numbers == ("40", "7")
 
 
-def test_a_gap_splits_a_line_into_numbers_but_not_its_text():
+def test_a_gap_splits_a_line_into_numbers_with_a_space_between():
     reading = _reading(
         (_digit(8, starts=True), _digit(7), _digit(5, starts=True)),
         (_digit(1), _digit(6, starts=True), _digit(6)),
     )
     assert reading.numbers == ("87", "5", "1", "66")
-    assert reading.text == "875\n166"
+    assert reading.text == "87 5\n1 66"
+    assert reading.digits_only == "875\n166"
 
 
 def test_numbers_leave_out_what_was_rejected_and_keep_the_gap_before_it():
@@ -92,6 +93,19 @@ def test_numbers_leave_out_what_was_rejected_and_keep_the_gap_before_it():
     assert reading.numbers == ("8", "5", "23", "44")
 
 
+def test_characters_are_the_text_with_its_marks():
+    box = Box(0, 0, 1, 1)
+    lines = ("-12.5 7", "", "3/4")
+    written = tuple(tuple(Character(char, 0.9, box) for char in line) for line in lines)
+    reading = Reading(((_digit(1),),), 100, 50, "m", "abc", written)
+    assert reading.text == "-12.5 7\n3/4"
+    assert reading.digits_only == "1"
+    told = json.loads(json.dumps(reading.as_dict()))
+    assert told["characters"][2][1] == {"char": "/", "confidence": 0.9, "box": [0, 0, 1, 1]}
+    with pytest.raises(ValueError, match="expected one character, found '12'"):
+        Character("12", 0.9, box)
+
+
 def test_an_empty_reading_is_an_answer():
     assert _reading().text == ""
     assert _reading().numbers == ()
@@ -101,7 +115,7 @@ def test_an_empty_reading_is_an_answer():
 def test_a_reading_goes_through_json():
     reading = _reading((_digit(4), _digit(8, "rejected"), _digit(2, starts=True)))
     told = json.loads(json.dumps(reading.as_dict()))
-    assert told["text"] == "42"
+    assert (told["text"], told["digits_only"]) == ("4 2", "42")
     assert told["numbers"] == ["4", "2"]
     assert [digit["starts_number"] for digit in told["lines"][0]] == [False, False, True]
     assert [digit["status"] for digit in told["lines"][0]] == ["digit", "rejected", "digit"]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from digitlens.data.images import load_image
     from digitlens.errors import DigitlensError
     from digitlens.model.classifier import Classifier
-    from digitlens.recognition.reader import DigitReader, read
+    from digitlens.reading.reader import DigitReader, read
     from digitlens.results import Box, Digit, Reading
 
 __version__ = "0.1.0"
@@ -31,11 +31,11 @@ _HOMES = {
     "Box": "digitlens.results",
     "Classifier": "digitlens.model.classifier",
     "Digit": "digitlens.results",
-    "DigitReader": "digitlens.recognition.reader",
+    "DigitReader": "digitlens.reading.reader",
     "DigitlensError": "digitlens.errors",
     "Reading": "digitlens.results",
     "load_image": "digitlens.data.images",
-    "read": "digitlens.recognition.reader",
+    "read": "digitlens.reading.reader",
 }
 
 

@@ -72,7 +72,7 @@ def _load() -> None:
     # NumPy's threads for matrices would spin beside the imports, 40 ms; reading needs none.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # modules are no garbage: looking through them for some takes 20 ms
-    import_module("digitlens.recognition.reader")
+    import_module("digitlens.reading.reader")
 
     gc.freeze()
     gc.enable()

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from digitlens.cli import app
 from digitlens.commands import explained
-from digitlens.commands.explained import Choice, tiles_seen
+from digitlens.commands.explained import Choice
 from digitlens.commands.subject import Subject
 from digitlens.data import mnist as data
 from digitlens.data.images import load_image
 from digitlens.errors import DataError
-from digitlens.recognition.reader import DigitReader
+from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -51,7 +51,7 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(here):
     said = done.stdout
     assert "mine.png: Read: 7" in said
     assert "digit 1: A 7, 99 % sure" in said
-    for part in ("crop network", "not asked", "most like it", "what would change the answer"):
+    for part in ("digit detector", "the line reads “7”", "most like it", "what would change the"):
         assert part in said
     assert "open explanation-mine/explanation.html" in done.stderr
     assert {path.name for path in folder.iterdir()} == {
@@ -64,7 +64,7 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(here):
             "stages",
         )
     }
-    assert (folder / "stages" / "5-answer.png").is_file()
+    assert (folder / "stages" / "6-answer.png").is_file()
     told = json.loads((folder / "explanation.json").read_text())
     assert told["text"] == "7"
     html = (folder / "explanation.html").read_text()
@@ -77,8 +77,10 @@ def test_json_holds_all_that_is_said(here):
     assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
     (one,) = told["digits"]
     assert (one["value"], one["status"], one["number"]) == (7, "digit", 1)
-    assert one["votes"]["pages"] is None
-    assert np.argmax(one["votes"]["tile"]) == np.argmax(one["classifier"]) == 7
+    assert {name: np.argmax(said["digits"]) for name, said in one["scores"].items()} == {
+        "detector": 7, "recognizer": 7, "classifier": 7
+    }  # fmt: skip
+    assert (one["line"], told["lines"]) == ("7", ["7"])
     assert np.shape(one["tile"]) == np.shape(one["evidence"]) == (28, 28)
     assert one["runner_up"] != 7
     assert all(change["value"] != 7 for change in one["changes"])
@@ -89,7 +91,8 @@ def test_json_holds_all_that_is_said(here):
     assert {near["label"] for near in alike["of_runner_up"]} == {one["runner_up"]}
     assert alike["usual"] == 100
     assert 0 <= alike["share_of_usual_nearer"] <= 1
-    assert told["rejected"] == told["looks"] == []
+    assert told["rejected"] == []
+    assert told["looks"]
 
 
 def test_a_blank_page_says_why_nothing_was_read(here):
@@ -148,14 +151,14 @@ def test_what_was_rejected_is_explained_without_reasons(reader):
     assert one.alike is not None
 
 
-def test_the_tile_is_the_one_that_was_voted_on(reader):
-    page = load_image(EXAMPLES / "drawing.png")
-    hair = load_image(Path(__file__).parents[1] / "vectors" / "pictures" / "hair.png")
-    for picture in (page, hair):
-        seen = reader.examine(picture)
-        assert not seen.sight.glances
-        own = reader.classifier.predict_proba(tiles_seen(seen))
-        np.testing.assert_allclose(own, seen.sight.votes.names[:, 2], atol=1e-6)
+def test_the_tile_is_the_one_that_the_classifier_saw(reader):
+    seen = reader.examine(load_image(EXAMPLES / "note.jpg"))
+    accounts = explained._accounts(seen)
+    assert [one.digit.value for one in accounts if one.digit.status != "rejected"] == [2, 0, 4, 8]
+    for one in accounts:
+        own = reader.classifier.predict_proba(one.tile[None])[0]
+        np.testing.assert_allclose(own, one.own, atol=1e-6)
+        assert np.array_equal(one.digit.tile, one.tile)
 
 
 def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
@@ -167,7 +170,7 @@ def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
 
 def test_no_more_than_twelve_are_explained(reader, monkeypatch):
     seen = reader.examine(load_image(EXAMPLES / "drawing.png"))
-    one = explained._accounts(reader, seen)[0]
+    one = explained._accounts(seen)[0]
     monkeypatch.setattr(explained, "_accounts", lambda *_: [one] * 15)
     monkeypatch.setattr(explained, "_reasoned", lambda account, _: account)
     story = explained.explained("many", reader, seen, Choice("swift"))

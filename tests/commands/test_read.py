@@ -18,14 +18,13 @@ from digitlens.commands.read import predict, read
 from digitlens.data.documents import Document
 from digitlens.data.images import load_image
 from digitlens.errors import ModelError
-from digitlens.evaluation.votes import Votes
 from digitlens.files import sha256
 from digitlens.model.bundle import Card, write_bundle
 from digitlens.model.roles import roles
+from digitlens.reading.layout import arrange
+from digitlens.reading.reader import Examination
 from digitlens.recognition import stream
-from digitlens.recognition.candidates import Candidates
-from digitlens.recognition.compose import compose, fitted
-from digitlens.recognition.sight import Examination, Sight
+from digitlens.recognition.compose import fitted
 from digitlens.recognition.stream import AHEAD
 from digitlens.results import Reading
 
@@ -45,6 +44,7 @@ class BarReader:
     """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, doubtful or none if gray."""
 
     made = None
+    view_of = None
 
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
@@ -57,18 +57,16 @@ class BarReader:
         page = load_image(image)
         gray = page if page.ndim == 2 else page.min(axis=2)
         bars = list(found_bars(gray))
-        boxes = np.array([box for box, _ in bars], np.float32).reshape(-1, 4)
-        score = np.array([ink for _, ink in bars], np.float32)
-        votes = np.full((len(bars), 10), 0.001, np.float32)
-        votes[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
-        found = Candidates(score, votes, boxes, score)
-        lines = compose(found, votes, score, page.shape[1::-1], self.thresholds)
-        lines = fitted(lines, expect, self.thresholds) if expect else lines
-        windows = np.zeros((len(bars), 56, 56, 3), np.uint8)
-        cast = Votes(score, score, np.stack([votes] * 3, axis=1), boxes)
-        reading = Reading(lines, page.shape[1], page.shape[0], "bars", "0" * 64)
-        sight = Sight([], found, windows, cast, votes, score, [None] * len(bars))
-        return Examination(page, 0, sight, reading)
+        chances = np.full((len(bars), 10), 0.001, np.float32)
+        chances[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
+        view = BarReader.view_of([box for box, _ in bars], [ink for _, ink in bars], chances)
+        layout = arrange(view, page.shape[1::-1], self.thresholds)
+        lines, characters = layout.lines, layout.characters
+        if expect:
+            lines, characters = fitted(lines, expect, self.thresholds), ()
+        size = page.shape[1::-1]
+        reading = Reading(lines, *size, "bars", "0" * 64, characters)
+        return Examination(page, 0, view, reading, layout.places)
 
 
 def found_bars(gray):
@@ -99,8 +97,9 @@ UNSURE, REJECTED = 128, 200  # grays
 
 
 @pytest.fixture(autouse=True)
-def reader(monkeypatch):
-    monkeypatch.setattr("digitlens.recognition.reader.DigitReader", BarReader)
+def reader(monkeypatch, view_of):
+    monkeypatch.setattr("digitlens.reading.reader.DigitReader", BarReader)
+    monkeypatch.setattr(BarReader, "view_of", staticmethod(view_of))
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +179,8 @@ def test_json_is_an_object_a_line(note, blank):
     [line] = first["lines"]
     assert [digit["value"] for digit in line] == [2, 0, 4, 8]
     assert {"confidence", "status", "reason", "box", "probabilities"} <= line[0].keys()
+    assert (first["digits_only"], first["numbers"]) == ("2048", ["2048"])
+    assert "".join(each["char"] for each in first["characters"][0]) == "2048"
 
 
 def test_csv_has_a_row_a_digit(pictures):
@@ -201,7 +202,7 @@ def test_numbers_of_a_line_are_told_apart(pictures):
     rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
     assert [row["starts_number"] for row in rows] == ["0", "0", "1", "0", "0"]
     assert rows[4]["status"] == "rejected"
-    assert run("read", gap).stdout == f"{gap}\t2048\n"
+    assert run("read", gap).stdout == f"{gap}\t20 48\n"
 
 
 def test_two_formats_at_once_are_refused(note):
@@ -447,7 +448,8 @@ def test_a_target_error_out_of_reach_says_what_is_in_reach(note):
     result = run("read", note, "--target-error", "0.01%")
     assert isinstance(result.exception, ModelError)
     assert str(result.exception) == (
-        "pages: the least that the curve can promise, with 9 digits, is 0.1%"
+        "the target error cannot be kept: the least that the curve can promise, with 9 digits, "
+        "is 0.1%"
     )
 
 
@@ -460,7 +462,7 @@ def test_a_run_of_a_page_reader_is_a_model_too(note, tmp_path):
     assert run("read", note, "--pages", "other").exit_code == 0
     assert BarReader.made[:2] == ("default", "other")
     result = run("read", note, "--model", folder, "--target-error", "0.01%")
-    assert str(result.exception).startswith(f"{folder}: the least that the curve can promise")
+    assert "the least that the curve can promise" in str(result.exception)
     result = run("read", note, "--model", folder, "--pages", "other")
     assert "give one of them" in str(result.exception)
 
@@ -474,7 +476,7 @@ def test_each_page_is_explained_in_a_folder(scan, note, tmp_path):
         told = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
         assert told["text"] == ("" if "page-2" in folder.name else "2048")
         assert told["thresholds"] == THRESHOLDS
-        assert (folder / "5-answer.png").is_file()
+        assert (folder / "6-answer.png").is_file()
 
 
 def test_explanations_are_not_read_the_next_time(note, tmp_path):

@@ -15,9 +15,9 @@ from playwright.sync_api import sync_playwright
 
 from digitlens.data.images import load_image
 from digitlens.model.bundle import Card
-from digitlens.recognition.reader import DigitReader
-from digitlens.recognition.sight import Examination
-from digitlens.results import Box, Digit, Reading
+from digitlens.models.line_bundle import LineCard
+from digitlens.reading.reader import DigitReader
+from digitlens.results import Box, Character, Digit, Reading
 from digitlens.serving.app import create_app
 from digitlens.serving.service import assemble
 from digitlens.serving.settings import Settings
@@ -78,7 +78,13 @@ class FakeModel:
         return rows
 
 
-class FakeConfidence:
+class FakeFusion:
+    """Knows how sure a digit must be; the curve of risks is its own."""
+
+    @property
+    def risk(self):
+        return self
+
     def threshold_for(self, target):
         if target < 0.001:
             raise ValueError("the least that the curve can promise is 0.1%")
@@ -86,13 +92,14 @@ class FakeConfidence:
 
 
 class FakeReader:
-    """Says of every picture that it is a 7, as high as the picture, read at its threshold."""
+    """Says of every picture that it is -7, as high as the picture, read at its threshold."""
 
     at = DigitReader.at
 
     def __init__(self):
         self.classifier, self.finder = FakeModel("tiles"), FakeModel("pages")
-        self.confidence = FakeConfidence()
+        self.fusion = FakeFusion()
+        self.card = LineCard("lines", "0.1.0", "detector", "lines" * 8)
         self.thresholds = {"digit": 0.9, "reject": 0.5}
         self.open = threading.Event()  # while it is not set, nobody is answered
         self.open.set()
@@ -100,7 +107,7 @@ class FakeReader:
         self.pages = []
         self.tile = None  # that the classifier saw
 
-    def examine(self, image, *, expect=None):
+    def read(self, image, *, expect=None):
         self.pages.append(expect)
         self.busy.release()
         assert self.open.wait(10)
@@ -112,8 +119,8 @@ class FakeReader:
         reject = Digit(
             1, 0.1, chances, Box(0, 0, 1, 1), "rejected", "hardly a digit, closest to 1 (10 %)"
         )
-        reading = Reading(((digit, reject),), width, height, "tiles", "x")
-        return Examination(page, 0, None, reading)
+        written = Character("-", 0.8, Box(0, 0, 1, 1)), Character("7", 0.9, box)
+        return Reading(((digit, reject),), width, height, "tiles", "x", (written,))
 
 
 @pytest.fixture

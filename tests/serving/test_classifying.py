@@ -73,6 +73,7 @@ def test_the_models_are_told_without_their_long_lists(client):
     assert [(one["role"], one["name"]) for one in models] == [
         ("tiles", "tiles"),
         ("pages", "pages"),
+        ("lines", "lines"),
     ]
     assert models[0]["sha256"] == "tiles" * 8
     assert models[0]["framing"] == 1

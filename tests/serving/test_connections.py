@@ -99,7 +99,7 @@ def test_a_request_is_answered_and_the_next_on_the_same_connection(start, pictur
         for _ in range(2):
             connection.sendall(post(picture))
             status, answer = answered(connection)
-            assert (status, answer["readings"][0]["text"]) == (200, "7")
+            assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
 
 
 def test_a_body_that_trickles_is_408(start):
@@ -237,5 +237,5 @@ def test_stopping_finishes_what_runs(start, reader, picture):
                 time.sleep(0.01)
         reader.open.set()
         status, answer = answered(connection)
-    assert (status, answer["readings"][0]["text"]) == (200, "7")
+    assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
     server.join()

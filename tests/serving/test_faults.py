@@ -191,7 +191,7 @@ def test_a_mistake_of_the_server_tells_nothing(serve, reader, picture, monkeypat
     def fail(*_, **__):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(reader, "examine", fail)
+    monkeypatch.setattr(reader, "read", fail)
     answer = serve().post("/v1/read", content=picture, headers=PNG)
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"

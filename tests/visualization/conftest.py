@@ -83,7 +83,7 @@ def _account(number=1, status="digit"):
         Change("turn", -12, None, 0.0, 7, 0.6, tile),
     )
     reasons = None if status == "rejected" else Reasons(evidence, evidence, found)
-    votes = np.stack([own] * 3)
+    scores = np.stack([own] * 3)
     alike = Alike(ones, ones[::2], ones[1::2], 0.3, 1000)
-    asked = (True, True, True)
-    return Account(number, digit, tile, votes, (0.8, 0.9), asked, own, 9, reasons, alike)
+    seen, exists = (True, True), (0.8, 0.9, 0.95)
+    return Account(number, digit, tile, scores, exists, seen, "4", 9, reasons, alike)

@@ -1,15 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.evaluation.votes import Votes
 from digitlens.model.page_model import Look
-from digitlens.recognition.candidates import Candidates
-from digitlens.recognition.compose import compose
+from digitlens.reading.layout import arrange
+from digitlens.reading.reader import Examination
 from digitlens.recognition.looks import Glance
-from digitlens.recognition.sight import Examination, Sight
 from digitlens.recognition.turns import turned_back
 from digitlens.results import Reading
 from digitlens.visualization import explain
@@ -35,29 +34,26 @@ def glance(size, region):
     return Glance(look, region)
 
 
-def examined(*, turn=0, count=3, size=(200, 100), tiles=None):
-    """A page on which a digit is found, a doubtful one, and one that is rejected."""
-    width, height = size
-    page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
-    boxes = [(20 + 60 * k, 30, 50 + 60 * k, 80) for k in range(3)][:count]
-    score = np.array(SCORES[:count], np.float32)
-    found = Candidates(
-        score, chances(*range(3))[:count], np.array(boxes, np.float32).reshape(-1, 4), 50 * score
-    )
-    both = chances(0, 1, 2)[:count]
-    names = np.stack([chances(*row)[:count] for row in ((0, 1, 2), (5, 1, 2), (7, 1, 2))], axis=1)
-    votes = Votes(score, score / 2, names, found.boxes)
-    lines = compose(found, both, score, (width, height), THRESHOLDS)
-    glances = [
-        glance((192, 96), (0, 0, *size)),
-        glance((64, 64), (0, 0, 100, 100)),
-        glance((64, 40), (100, 0, 200, 100)),
-    ]
-    cut = np.zeros((count, 56, 56, 3), np.uint8)
-    sight = Sight(glances, found, cut, votes, both, score, tiles or [None] * count)
-    back = turned_back(lines, turn, page.shape[1], page.shape[0])
-    reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
-    return Examination(page, turn, sight, reading)
+@pytest.fixture
+def examined(view_of):
+    """Makes a page on which a digit is found, a doubtful one, and one that is rejected."""
+
+    def examined(*, turn=0, count=3, size=(200, 100)):
+        width, height = size
+        page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
+        boxes = [(20 + 60 * k, 30, 50 + 60 * k, 80) for k in range(3)][:count]
+        glances = [
+            glance((192, 96), (0, 0, *size)),
+            glance((64, 64), (0, 0, 100, 100)),
+            glance((64, 40), (100, 0, 200, 100)),
+        ]
+        view = view_of(boxes, SCORES[:count], chances(0, 1, 2)[:count], glances)
+        layout = arrange(view, (width, height), THRESHOLDS)
+        back = turned_back(layout.lines, turn, page.shape[1], page.shape[0])
+        reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
+        return Examination(page, turn, view, reading, layout.places)
+
+    return examined
 
 
 def written(folder, examination):
@@ -70,22 +66,28 @@ def picture(path):
         return np.array(image)
 
 
-def test_the_folder_holds_each_step(tmp_path):
+def test_the_folder_holds_each_step(tmp_path, examined):
     written(tmp_path / "new" / "page", examined())
     assert sorted(path.name for path in (tmp_path / "new" / "page").iterdir()) == [
         "1-page.png",
         "2-heat-192.png",
         "2-heat-64-2.png",
         "2-heat-64.png",
-        "3-boxes.png",
-        "4-tiles.png",
-        "5-answer.png",
+        "3-lines.png",
+        "4-places.png",
+        "5-tiles.png",
+        "6-answer.png",
         "explain.json",
     ]
 
 
-def test_the_numbers_say_what_led_to_the_answer(tmp_path):
-    told = written(tmp_path, examined())
+def test_the_numbers_say_what_led_to_the_answer(tmp_path, examined):
+    examination = examined()
+    view = examination.view
+    others = {"detector": chances(5, 1, 2), "objectness": view.confidence / 2}
+    scores = replace(view.scores, places=replace(view.scores.places, **others))
+    scores = replace(scores, classifier=chances(7, 1, 2))
+    told = written(tmp_path, replace(examination, view=replace(view, scores=scores)))
     assert (told["width"], told["height"], told["turn"], told["text"]) == (200, 100, 0, "01")
     assert told["thresholds"] == THRESHOLDS
     assert [look["file"] for look in told["looks"]] == [
@@ -95,11 +97,14 @@ def test_the_numbers_say_what_led_to_the_answer(tmp_path):
     ]
     assert told["looks"][2]["region"] == [100, 0, 200, 100]
     assert (told["looks"][2]["width"], told["looks"][2]["height"]) == (64, 40)
-    sure, doubtful, rejected = told["candidates"]
-    assert (sure["number"], sure["box"], sure["score"]) == (1, [20, 30, 50, 80], 0.95)
-    best = {name: int(np.argmax(vote)) for name, vote in sure["votes"].items()}
-    assert best == {"pages": 0, "crop": 5, "tile": 7, "together": 0}
-    assert sure["digit"] == pytest.approx(0.475)
+    [line] = told["lines"]
+    assert (line["text"], line["corners"][2]) == ("012", [170, 80])
+    sure, doubtful, rejected = told["places"]
+    assert (sure["number"], sure["box"], sure["line"]) == (1, [20, 30, 50, 80], 1)
+    best = {name: int(np.argmax(says)) for name, says in sure["digits"].items()}
+    assert best == {"detector": 5, "recognizer": 0, "classifier": 7, "together": 0}
+    exists = {"detector": 0.475, "recognizer": 0.95, "classifier": 0.95}
+    assert sure["exists"] == pytest.approx(exists)
     assert sure["answer"]["status"] == "digit"
     assert sure["answer"]["reason"] == ""
     assert doubtful["answer"]["status"] == "unsure"
@@ -109,62 +114,55 @@ def test_the_numbers_say_what_led_to_the_answer(tmp_path):
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
-def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_path, turn):
+def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_path, turn, examined):
     examination = examined(turn=turn)
     told = written(tmp_path, examination)
     assert told["turn"] == turn
-    assert [one["answer"]["status"] for one in told["candidates"]] == [
+    assert [one["answer"]["status"] for one in told["places"]] == [
         "digit",
         "unsure",
         "rejected",
     ]
     [line] = examination.reading.lines
-    assert [one["box"] for one in told["candidates"]] == [one.box.as_list() for one in line]
+    assert [one["box"] for one in told["places"]] == [one.box.as_list() for one in line]
     assert picture(tmp_path / "1-page.png").shape == examination.page.shape
-    boxes = picture(tmp_path / "3-boxes.png")
+    boxes = picture(tmp_path / "4-places.png")
     assert boxes.shape[1] > boxes.shape[0]  # lies as it was read
     answer = draw_reading(examination.page, examination.reading)
-    assert np.array_equal(picture(tmp_path / "5-answer.png"), answer)
+    assert np.array_equal(picture(tmp_path / "6-answer.png"), answer)
 
 
-def test_all_candidates_are_drawn_before_judging(tmp_path):
+def test_all_places_are_drawn_before_judging(tmp_path, examined):
     def blue(count):
         written(tmp_path, examined(count=count))
-        return int((picture(tmp_path / "3-boxes.png") == BLUE).all(axis=2).sum())
+        return int((picture(tmp_path / "4-places.png") == BLUE).all(axis=2).sum())
 
     assert 0 == blue(0) < blue(1) < blue(2) < blue(3)
 
 
-def test_a_candidate_that_the_reading_does_not_hold_has_no_answer(tmp_path):
-    full = examined()
-    fewer = Reading((full.reading.lines[0][:2],), 200, 100, "default", "0" * 64)
-    told = written(tmp_path, Examination(full.page, 0, full.sight, fewer))
-    assert [one["answer"] is None for one in told["candidates"]] == [False, False, True]
-
-
-def test_nothing_found_is_explained_too(tmp_path):
+def test_nothing_found_is_explained_too(tmp_path, examined):
     told = written(tmp_path, examined(count=0))
-    assert (told["candidates"], told["text"], told["numbers"]) == ([], "", [])
-    assert len(list(tmp_path.iterdir())) == 8
+    assert told["places"] == told["lines"] == told["numbers"] == []
+    assert told["text"] == told["digits_only"] == ""
+    assert len(list(tmp_path.iterdir())) == 9
 
 
-def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch):
-    seen = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
-    shown = []
+def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch, examined):
+    examination, shown = examined(), []
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     monkeypatch.setattr(
         explain, "draw_tiles", lambda tiles, *_: shown.append(tiles) or np.zeros((9, 9), np.uint8)
     )
-    written(tmp_path, examined(tiles=[None, seen, None]))
-    assert np.array_equal(shown[0][1], seen)
-    assert not shown[0][[0, 2]].any()  # blank paper stands in the boxes of the others
+    written(tmp_path, replace(examination, view=replace(examination.view, tiles=tiles)))
+    assert np.array_equal(shown[0], tiles)
 
 
-def test_large_pages_are_copied_smaller(tmp_path):
+def test_large_pages_are_copied_smaller(tmp_path, examined):
     written(tmp_path, examined(size=(4000, 300)))
     assert picture(tmp_path / "1-page.png").shape == (150, 2000)
 
 
-def test_heat_maps_of_an_earlier_page_go_and_other_files_stay(tmp_path):
+def test_heat_maps_of_an_earlier_page_go_and_other_files_stay(tmp_path, examined):
     for name in ("2-heat-1024.png", "mine.png"):
         (tmp_path / name).write_bytes(b"old")
     written(tmp_path, examined())
@@ -173,11 +171,11 @@ def test_heat_maps_of_an_earlier_page_go_and_other_files_stay(tmp_path):
     assert "2-heat-1024.png" not in names
 
 
-def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch):
+def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch, examined):
     save = Image.Image.save
 
     def interrupted(self, path, **options):
-        if (tmp_path / "3-boxes.png").exists():
+        if (tmp_path / "4-places.png").exists():
             path.write_bytes(b"half a picture")
             raise KeyboardInterrupt
         save(self, path, **options)
@@ -186,6 +184,6 @@ def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path, examined())
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names[-1] == "3-boxes.png"
+    assert names[-1] == "4-places.png"
     for name in names:
         assert picture(tmp_path / name).size

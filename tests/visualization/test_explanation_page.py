@@ -20,7 +20,9 @@ def story(account):
     lines = (tuple(one.digit for one in (*digits, *rejected)),)
     reading = Reading(lines, 120, 90, HOSTILE, "0" * 64)
     pixels = np.full((90, 120), 255, np.uint8)
-    return Story(HOSTILE, pixels, reading, 0, ((96, 64),), 0.5, 0.15, 0.6, digits, rejected)
+    return Story(
+        HOSTILE, pixels, reading, 0, ((96, 64),), ("<4>4",), 0.5, 0.15, 0.6, digits, rejected
+    )
 
 
 class Reader(HTMLParser):
@@ -57,7 +59,14 @@ def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
     assert {url[1:] for url in read.addresses if url.startswith("#")} <= set(read.ids)
     assert "url(" not in text
     assert "@import" not in text
-    for part in (HOSTILE, "<could> be 9", "Read: 44", "erase 3 x 3 pixels", "turn 12° clockwise"):
+    for part in (
+        HOSTILE,
+        "<could> be 9",
+        "Read: 44",
+        "erase 3 x 3 pixels",
+        "turn 12° clockwise",
+        "“<4>4”",
+    ):
         assert part in read.text
     assert text.count("Look ") == 6
     assert "prefers-color-scheme: dark" in text

@@ -22,9 +22,9 @@ def chances(**shares):
 def account(**changed):
     own = chances(d4=0.9, d9=0.09)
     digit = Digit(4, 0.97, tuple(own.tolist()), Box(10, 20, 40, 80))
-    votes = np.stack([own, own, own])
-    asked = (True, True, True)
-    return replace(Account(1, digit, TILE, votes, (0.8, 0.9), asked, own, 9), **changed)
+    exists, seen = (0.8, 0.9, 0.95), (True, True)
+    scores = np.stack([changed.pop("own", own)] * 3)
+    return replace(Account(1, digit, TILE, scores, exists, seen, "4", 9), **changed)
 
 
 def reasons(*found):
@@ -47,7 +47,7 @@ def alike(nearer, *labels):
 def story(**changed):
     page = np.full((90, 120), 255, np.uint8)
     reading = Reading(((account().digit,),), 120, 90, "default", "0" * 64)
-    given = Story("a", page, reading, 0, ((96, 64),), 0.07, 0.15, 0.6, (account(),), ())
+    given = Story("a", page, reading, 0, ((96, 64),), ("4",), 0.07, 0.15, 0.6, (account(),), ())
     return replace(given, **changed)
 
 
@@ -64,11 +64,15 @@ def test_nothing_is_certain_or_impossible(share, said):
 def test_what_was_read_and_how():
     assert words.headline(story()) == "Read: 4"
     assert words.headline(story(reading=EMPTY)) == "No digits were read"
-    (looks,) = words.how(story())
-    assert looks == "The page network looked at the picture once, at up to 96 pixels a side."
-    assert words.how(story(looks=()))[0].startswith("This is a plain drawing")
-    said = words.how(story(turn=1, left_out=(2, 1), note="No MNIST."))
+    assert words.how(story()) == [
+        "The digit detector looked at the picture once, at up to 96 pixels a side.",
+        "1 line found and read: “4”.",
+    ]
+    many = words.how(story(lines=("a", "", *"bcdefg")))
+    assert many[1] == "8 lines found and read: “a”, nothing, “b”, “c”, “d”, “e”, 2 more."
+    said = words.how(story(turn=1, lines=(), left_out=(2, 1), note="No MNIST."))
     assert said[1:] == [
+        "No line of text was found.",
         "It reads best turned by 90° anticlockwise, and was read so.",
         "2 more digits are not explained here.",
         "1 more place is rejected and not shown.",
@@ -77,20 +81,22 @@ def test_what_was_read_and_how():
 
 
 def test_why_nothing_was_read():
-    blank = story(reading=EMPTY, digits=())
-    assert "the strongest was 0.07 of 1, and only what reaches 0.15" in words.how(blank)[1]
+    blank = story(reading=EMPTY, digits=(), lines=())
+    assert "the strongest was 0.07 of 1, and only what reaches 0.15" in words.how(blank)[2]
     rejected = replace(blank, rejected=(account(),), left_out=(0, 2))
-    assert words.how(rejected)[1].startswith("3 places were looked at closer and rejected")
-    assert "None of the strokes" in words.how(replace(blank, looks=()))[1]
+    assert words.how(rejected)[2].startswith("3 places were looked into and rejected")
+    assert words.how(replace(blank, lines=("abc",)))[2] == "No character on them is a digit."
 
 
 def test_what_each_network_said():
-    said = [words for _, _, words in words.votes(account())]
-    assert said[0] == "a digit is there: 80 %; 4 (90 %), 9 (9 %)"
-    assert said[2] == "4 (90 %), 9 (9 %)"
-    few = words.votes(account(asked=(False, True, False)))
-    assert few[0][2] == "not asked: the drawing is plain"
-    assert few[2][2] == "not asked: the others agreed; asked now, 4 (90 %), 9 (9 %)"
+    assert [said for _, _, said in words.opinions(account())] == [
+        "a digit is there: 80 %; 4 (90 %), 9 (9 %)",
+        "a digit is there: 90 %; 4 (90 %), 9 (9 %); the line reads “4”",
+        "a digit is there: 95 %; 4 (90 %), 9 (9 %)",
+    ]
+    few = words.opinions(account(seen=(False, False), line=""))
+    assert few[0][2] == "nothing there"
+    assert few[1][2] == "no character there; the line is empty"
 
 
 def test_why_this_one_and_not_the_other():
@@ -101,21 +107,23 @@ def test_why_this_one_and_not_the_other():
         "What speaks most for 4 is the ink at the top.",
         "What speaks most for 9 is that there is no ink at the bottom left.",
     ]
-    votes = np.stack([chances(d4=0.9), chances(d4=0.9), chances(d9=0.9)])
-    split = words.why(account(votes=votes, own=votes[2]))
+    scores = np.stack([chances(d4=0.9), chances(d4=0.9), chances(d9=0.9)])
+    split = words.why(account(scores=scores))
     assert split == ["The networks disagree: 2 of 3 say 4, else 9."]
     sure = words.why(account(own=chances(d4=0.999998)))
     assert sure[1] == "To the classifier, 4 is over a million times as likely as 9."
-    two = words.why(account(asked=(False, True, True)))
-    assert two[0] == "Both networks that were asked say 4."
+    two = words.why(account(seen=(False, True)))
+    assert two[0] == "Both networks that saw it say 4."
+    one = words.why(account(seen=(False, False)))
+    assert one[0] == "The only network that saw it says 4."
 
 
 def test_why_it_is_none():
     digit = replace(account().digit, status="rejected", confidence=0.14, reason="hardly a digit")
-    given = account(digit=digit, exists=(0.3, 0.2))
+    given = account(digit=digit, exists=(0.3, 0.2, 0.1))
     assert words.found(given) == "Not a digit: 30 x 60 pixels at column 10, row 20; hardly a digit."
     (said,) = words.why(given)
-    assert "30 % by the page network, 20 % by the crop network" in said
+    assert "30 % by the digit detector, 20 % by the line recogniser, 10 % by the" in said
     assert "has 14 %: too little to be read" in said
 
 

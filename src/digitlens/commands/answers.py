@@ -102,21 +102,28 @@ def _print_table(answers: list[Answer]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("picture", "digits", "least sure", "doubts"):
+    for heading in ("picture", "numbers", "least sure", "doubts"):
         table.add_column(heading, overflow="fold")
     for answer in answers:
         reading = answer.reading
         least = min((digit.percent for digit in reading.digits), default=None)
         sure = "" if least is None else f"{least} %"
         name = Text(_printable(answer.name, sys.stdout))
-        table.add_row(name, _digits(reading), sure, Text(_doubts(reading)))
+        table.add_row(name, _numbers(reading), sure, Text(_doubts(reading)))
     Console(highlight=False).print(table)
 
 
-def _digits(reading: Reading) -> Text:
+def _numbers(reading: Reading) -> Text:
     from rich.text import Text
 
-    lines = [Text.assemble(*_pieces(line)) for line in reading.lines]
+    if reading.characters:
+        colours = {digit.box: COLOURS[digit.status] for digit in reading.digits}
+        lines = [
+            Text.assemble(*((one.char, colours.get(one.box, "")) for one in line))
+            for line in reading.characters
+        ]
+    else:
+        lines = [Text.assemble(*_pieces(line)) for line in reading.lines]
     lines = [line for line in lines if line]
     return Text("\n").join(lines) if lines else Text("no digits", "dim")
 

@@ -12,7 +12,7 @@ from digitlens.commands.answers import Answer
 from digitlens.commands.pictures import STDIN
 
 if TYPE_CHECKING:
-    from digitlens.recognition.sight import Examination
+    from digitlens.reading.reader import Examination
 
 
 class Copies:

@@ -15,7 +15,7 @@ from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.data.images import Page
-    from digitlens.recognition.sight import Examination
+    from digitlens.reading.reader import Examination
     from digitlens.visualization.account import Story
 
 REPORT, PAGE, OVERVIEW, STAGES = (
@@ -57,7 +57,7 @@ def explain(
     """
     from digitlens.commands.explained import Choice, explained
     from digitlens.model.roles import roles
-    from digitlens.recognition.reader import DigitReader
+    from digitlens.reading.reader import DigitReader
 
     name, pixels = _load(picture, page)
     classifier, finder = roles(model, pages)
@@ -120,7 +120,7 @@ def _write(folder: Path, story: Story, seen: Examination, thresholds: dict[str, 
             write_why(folder / name, account)
         _tidy(folder, set(drawn))
         write_explanation(folder / STAGES, seen, thresholds)
-        write_page(folder / PAGE, story, _looks(folder / STAGES, len(seen.sight.glances)))
+        write_page(folder / PAGE, story, _looks(folder / STAGES, len(seen.view.detections.glances)))
     except OSError as error:
         raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
 

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from digitlens.commands.subject import Subject
     from digitlens.evaluation.neighbours import Nearest
     from digitlens.model.classifier import Classifier
-    from digitlens.recognition.reader import DigitReader
-    from digitlens.recognition.sight import Examination
+    from digitlens.reading.reader import DigitReader, Examination
     from digitlens.results import Digit
-    from digitlens.visualization.account import Floats, Tile
+    from digitlens.visualization.account import Floats
 
 MOST = 12  # digits that are explained, and half as many rejected things
 NEAREST, OF_EACH = 8, 5  # training digits shown: of all, and of the answer and of the runner-up
@@ -50,7 +49,7 @@ def explained(name: str, reader: DigitReader, seen: Examination, choice: Choice)
 
     Args:
         name: What the page is called.
-        reader: Who read it.
+        reader: What read it.
         seen: What led to the answer.
         choice: What is to be explained.
 
@@ -58,9 +57,9 @@ def explained(name: str, reader: DigitReader, seen: Examination, choice: Choice)
         ModelError: The classifier is damaged.
         ValueError: There is no such digit; says how many there are.
     """
-    from digitlens.recognition.reader import LEAST
+    from digitlens.reading.recognize import LIKELY
 
-    accounts = _accounts(reader, seen)
+    accounts = _accounts(seen)
     digits = [one for one in accounts if one.digit.status != "rejected"]
     rejected = [one for one in accounts if one.digit.status == "rejected"]
     chosen, hopeful = _chosen(digits, choice.digit), _likeliest(rejected, choice.digit)
@@ -73,15 +72,16 @@ def explained(name: str, reader: DigitReader, seen: Examination, choice: Choice)
             shown[place] = _reasoned(one, reader.classifier)
             bar.advance(task)
     shown = [replace(one, alike=near) for one, near in zip(shown, alike, strict=True)]
-    glances = seen.sight.glances
+    glances = seen.view.detections.glances
     return Story(
         name,
         seen.page,
         seen.reading,
         seen.turn,
         tuple((glance.look.size[1], glance.look.size[0]) for glance in glances),
+        tuple(line.symbols.text for line in seen.view.lines),
         max((float(glance.look.heat.max(initial=0)) for glance in glances), default=0.0),
-        LEAST,
+        LIKELY,
         reader.thresholds["digit"],
         tuple(shown[: len(chosen)]),
         tuple(shown[len(chosen) :]),
@@ -105,56 +105,39 @@ def _likeliest(rejected: list[Account], number: int | None) -> list[Account]:
     return [] if number is not None else sorted(ranked, key=lambda one: one.number)
 
 
-def _accounts(reader: DigitReader, seen: Examination) -> list[Account]:
+def _accounts(seen: Examination) -> list[Account]:
     """What is known of each digit and rejected thing without asking more, in reading order."""
-    from digitlens.visualization.explain import answers
-
-    tiles = tiles_seen(seen)
-    own = reader.classifier.predict_proba(tiles)
-    places = {digit: k for k, digit in enumerate(answers(seen)) if digit is not None}
     counts: Counter[bool] = Counter()
     accounts: list[Account] = []
-    for digit in (digit for line in seen.reading.lines for digit in line):
-        k = places[digit]
+    pairs = zip(seen.reading.lines, seen.places, strict=True)
+    for digit, place in (pair for line in pairs for pair in zip(*line, strict=True)):
         counts[digit.status == "rejected"] += 1
-        number = counts[digit.status == "rejected"]
-        accounts.append(_account(number, digit, seen, k, (tiles[k], own[k])))
+        accounts.append(_account(counts[digit.status == "rejected"], digit, seen, place))
     return accounts
 
 
-def _account(
-    number: int, digit: Digit, seen: Examination, k: int, shown: tuple[Tile, Floats]
-) -> Account:
-    """What is known of a candidate, with its tile and what the classifier says of that."""
-    votes, (tile, own) = seen.sight.votes, shown
+def _account(number: int, digit: Digit, seen: Examination, place: int) -> Account:
+    """What is known of a place, with its tile and what each network says of it."""
+    from digitlens.reading.places import UNSEEN
+
+    view, scores = seen.view, seen.view.scores
+    found = scores.places
+    says = scores.digits[place]
+    exists = (found.objectness[place], found.mass[place], scores.is_digit[place])
     return Account(
         number,
         digit,
-        tile,
-        votes.names[k],
-        (float(votes.existence[k]), float(votes.digit[k])),
-        _asked(seen, k),
-        own,
-        _runner_up(digit.value, digit.probabilities, own),
+        view.tiles[place],
+        says,
+        (float(exists[0]), float(exists[1]), float(exists[2])),
+        (bool(found.objectness[place] > UNSEEN), bool(found.symbol[place] >= 0)),
+        view.lines[int(found.line[place])].symbols.text,
+        _runner_up(digit.value, digit.probabilities, says[-1]),
     )
 
 
-def tiles_seen(seen: Examination) -> Tile:
-    """uint8[N, 28, 28]: each candidate as the classifier is shown it."""
-    from digitlens.recognition.voters import tiles_shown
-
-    return tiles_shown(seen.sight.tiles, seen.turned, seen.sight.candidates.boxes)
-
-
-def _asked(seen: Examination, k: int) -> tuple[bool, bool, bool]:
-    """Whether page network, crop network and classifier gave votes of their own."""
-    _, crop, tile = seen.sight.votes.names[k]
-    looked = bool(seen.sight.glances)
-    return looked, True, not looked or bool((crop != tile).any())
-
-
 def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
-    """The next digit by all votes; where these leave no doubt, by the classifier."""
+    """The next digit by all networks; where these leave no doubt, by the classifier."""
     others = [k for k in range(10) if k != value]
     return max(others, key=lambda k: (chances[k] if chances[k] >= _DOUBT else 0, float(own[k])))
 

@@ -31,7 +31,7 @@ def _print_account(console: Console, account: Account) -> None:
         f"{'rejected' if rejected else 'digit'} {account.number}: {words.found(account)}",
         style="bold yellow" if account.digit.status == "unsure" else "bold",
     )
-    console.print(_votes(account))
+    console.print(_opinions(account))
     for line in (*words.why(account), *words.alike(account)):
         console.print(f"  {line}")
     if account.reasons and account.reasons.changes:
@@ -40,9 +40,9 @@ def _print_account(console: Console, account: Account) -> None:
         console.print(f"  {line}")
 
 
-def _votes(account: Account) -> Table:
-    table = plain_table("  who", "looks at", "says", left=3)
-    for name, sees, said in words.votes(account):
+def _opinions(account: Account) -> Table:
+    table = plain_table("  network", "looks at", "says", left=3)
+    for name, sees, said in words.opinions(account):
         table.add_row(f"  {name}", sees, said)
     return table
 

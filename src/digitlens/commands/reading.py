@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     from digitlens.data.documents import Document
     from digitlens.data.images import Page
+    from digitlens.reading.reader import DigitReader, Examination
     from digitlens.recognition.crew import Crew
     from digitlens.recognition.expect import Pattern
-    from digitlens.recognition.reader import DigitReader
-    from digitlens.recognition.sight import Examination
     from digitlens.results import Reading
 
 # Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
@@ -76,15 +75,13 @@ class Wish:
         Raises:
             ModelError: A model is missing or damaged, or cannot promise so few errors.
         """
-        from digitlens.model.roles import roles
-        from digitlens.recognition.reader import DigitReader
+        from digitlens.reading.reader import DigitReader
 
         make = partial(DigitReader, self.model, pages=self.pages)
         try:
             return make(target_error=self.target_error, threads=threads)
-        except ValueError as error:  # the model's curve does not reach so far
-            _, pages = roles(self.model, self.pages)
-            raise ModelError(f"{pages}: {error}") from error
+        except ValueError as error:  # the curve does not reach so far
+            raise ModelError(f"the target error cannot be kept: {error}") from error
 
 
 @dataclass(frozen=True)

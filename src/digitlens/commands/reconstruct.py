@@ -128,16 +128,12 @@ def _found(page: npt.NDArray[np.uint8]) -> tuple[list[Digit], npt.NDArray[np.uin
     """What was found on a page, in reading order, and the tile of each."""
     import numpy as np
 
-    from digitlens.commands.explained import tiles_seen
-    from digitlens.recognition.reader import DigitReader
-    from digitlens.visualization.explain import answers
+    from digitlens.reading.reader import DigitReader
 
     seen = DigitReader().examine(page)
-    tiles = tiles_seen(seen)
-    order = {id(d): k for k, d in enumerate(d for line in seen.reading.lines for d in line)}
-    pairs = [(digit, k) for k, digit in enumerate(answers(seen)) if digit is not None]
-    pairs.sort(key=lambda pair: order[id(pair[0])])
-    return [digit for digit, _ in pairs], tiles[np.array([k for _, k in pairs], np.intp)]
+    digits = [digit for line in seen.reading.lines for digit in line]
+    places = [place for line in seen.places for place in line]
+    return digits, seen.view.tiles[np.array(places, np.intp)]
 
 
 def _title(row: _Row) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens.data.images import Page
+from digitlens.data.quantile import median
 from digitlens.model.page_model import PageModel
 from digitlens.models.detector import LineDetector
 from digitlens.reading.text_lines import TextLine, find_lines
@@ -114,7 +115,7 @@ def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     height, width = picture.shape[:2]
     out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
-    out[:] = np.median(edge, axis=0).astype(np.uint8)
+    out[:] = median(edge.T.astype(np.float32)).astype(np.uint8)
     out[margin : margin + height, margin : margin + width] = picture
     return out
 

@@ -92,7 +92,7 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
         )
         seen = float(here.score[index]), here.probabilities[index]
         rows.append(_Row(here.boxes[index], *seen, evidence, symbol))
-    for symbol in np.setdiff1d(np.arange(len(symbols)), partner):
+    for symbol in sorted(set(range(len(symbols))) - set(partner.tolist())):
         evidence = _of_symbol(symbols.posteriors[symbol])
         if evidence.mass > _MAY_BE or (evidence.mass > _HARDLY and evidence.numeric > _MAY_BE):
             rows.append(_Row(boxes[symbol], UNSEEN, even, evidence, int(symbol)))

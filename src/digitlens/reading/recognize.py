@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page
+from digitlens.data.quantile import median, quantile
 from digitlens.imaging.framing import HEIGHT, batch_lines, crop_line
 from digitlens.models.line_recognizer import STEP, LineRecognizer
 from digitlens.reading.decode import Symbols, decode
@@ -224,7 +225,7 @@ def _tight(
 def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:
     """bool[48, W]: where a line differs from its paper."""
     pixels = crop.astype(np.float32)
-    paper = np.median(pixels.reshape(-1, 3), axis=0)
+    paper = median(pixels.reshape(-1, 3).T)
     away = np.abs(pixels - paper).max(axis=2)
-    strongest = float(np.quantile(away, 0.98))
+    strongest = float(quantile(away, 0.98))
     return away > max(12.0, _INK * strongest)

@@ -13,6 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0, le=1)]
 Probabilities = Annotated[list[Probability], Field(min_length=10, max_length=10)]
 Value = Annotated[int, Field(ge=0, le=9)]
+Corners = Annotated[
+    list[int],
+    Field(
+        min_length=4,
+        max_length=4,
+        description="x0, y0, x1, y1 in pixels of the page; half-open.",
+        examples=[[12, 8, 40, 52]],
+    ),
+]
 
 
 class Identity(BaseModel):
@@ -34,13 +43,19 @@ class DigitAnswer(BaseModel):
     )
     reason: str = Field(description="Why it is unsure or rejected.")
     starts_number: bool = Field(description="Whether a new number begins here, after a gap.")
-    box: Annotated[list[int], Field(min_length=4, max_length=4)] = Field(
-        description="x0, y0, x1, y1 in pixels of the page; half-open.", examples=[[12, 8, 40, 52]]
-    )
+    box: Corners
     probabilities: Probabilities = Field(description="Of the digits 0 to 9.")
     tile: str = Field(
         "", description="With `tiles`: base64 of the 784 bytes the classifier is shown."
     )
+
+
+class CharacterAnswer(BaseModel):
+    """One character of a number: a digit, a mark, or the space before the next number."""
+
+    char: Annotated[str, Field(min_length=1, max_length=1)] = Field(examples=["."])
+    confidence: Probability = Field(description="That it is this one.", examples=[0.998])
+    box: Corners
 
 
 class PageAnswer(BaseModel):
@@ -50,9 +65,21 @@ class PageAnswer(BaseModel):
     page: int = Field(ge=1, description="Which page of the file.")
     page_count: int = Field(ge=1)
     seconds: float = Field(ge=0, description="Time to decode and read it.")
-    text: str = Field(description="The digits, a line of the page a line.", examples=["2048"])
-    numbers: list[str] = Field(examples=[["2048"]])
+    text: str = Field(
+        description="The numbers as they are written, a line of the page a line; two on a line "
+        "are separated by a space.",
+        examples=["-12.50"],
+    )
+    digits_only: str = Field(
+        description="The digits alone, a line of the page a line.", examples=["1250"]
+    )
+    numbers: list[str] = Field(
+        description="The digits of each number, without marks.", examples=[["1250"]]
+    )
     lines: list[list[DigitAnswer]] = Field(description="All digits, also rejected ones.")
+    characters: list[list[CharacterAnswer]] = Field(
+        description="The characters of `text`, line by line; empty with `expect`."
+    )
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     model: str
@@ -64,6 +91,7 @@ class ReadAnswer(BaseModel):
 
     model: Identity
     pages: Identity
+    lines: Identity
     seconds: float = Field(ge=0, description="From the end of the request to the answer.")
     readings: list[PageAnswer]
 
@@ -105,12 +133,14 @@ class ReconstructAnswer(BaseModel):
 class ModelAnswer(BaseModel):
     """What is known of a model."""
 
-    role: Literal["tiles", "pages"] = Field(description="Whether it reads tiles or whole pages.")
+    role: Literal["tiles", "pages", "lines"] = Field(
+        description="Whether it classifies tiles, finds digits on pages or reads lines."
+    )
     name: str
     sha256: str
     version: str = Field(description="Of digitlens, that exported it.")
-    framing: int = Field(description="Version of the framing of tiles.")
-    temperature: float
+    framing: int | None = Field(description="Version of the framing of tiles.")
+    temperature: float | None
     thresholds: dict[str, float]
     results: dict[str, Any] = Field(description="What was measured in training.")
 

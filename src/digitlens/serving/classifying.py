@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 
 from digitlens.model.bundle import Card
+from digitlens.models.line_bundle import LineCard
 from digitlens.serving.answers import ClassifyAnswer, ModelsAnswer
 from digitlens.serving.bodies import JSON, RAW, is_raw, media_type
 from digitlens.serving.pool import Job
@@ -112,13 +113,13 @@ def _prediction(row: list[float]) -> dict[str, Any]:
     return {"value": value, "confidence": confidence, "probabilities": probabilities}
 
 
-def _facts(role: str, card: Card) -> dict[str, Any]:
+def _facts(role: str, card: Card | LineCard) -> dict[str, Any]:
     return {
         "role": role,
         **identity(card),
         "version": card.version,
-        "framing": card.framing,
-        "temperature": card.temperature,
+        "framing": card.framing if isinstance(card, Card) else None,
+        "temperature": card.temperature if isinstance(card, Card) else None,
         "thresholds": card.thresholds,
         "results": _brief(card.results),
     }

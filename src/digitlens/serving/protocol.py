@@ -143,7 +143,7 @@ async def infer(request: Request, name: str) -> Response:
 
 
 def _card(request: Request, name: str) -> Card:
-    card = service_of(request).cards["tiles"]
+    card = service_of(request).reader.classifier.card
     if name != card.name:
         raise Refusal("not-found", f"expected the model {card.name!r}, found {name[:80]!r}")
     return card

@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from digitlens.data.documents import Document, open_document
 from digitlens.model.bundle import Card
+from digitlens.models.line_bundle import LineCard
+from digitlens.reading.reader import DigitReader
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.reader import DigitReader
-from digitlens.recognition.sight import Examination
-from digitlens.recognition.turns import turned_on
-from digitlens.recognition.voters import tiles_shown
-from digitlens.results import Reading
+from digitlens.results import Digit, Reading
 from digitlens.serving.answers import ReadAnswer
 from digitlens.serving.bodies import Picture, Wanted, receive
 from digitlens.serving.pool import Job
@@ -63,21 +60,23 @@ class _Page:
     count: int
     seconds: float
     reading: Reading
-    tiles: list[str] | None
+    tiles: bool
 
     def as_dict(self) -> dict[str, Any]:
         reading = self.reading.as_dict()
-        if self.tiles is not None:
-            tiles = iter(self.tiles)
-            for digit in (digit for line in reading["lines"] for digit in line):
-                digit["tile"] = next(tiles)
+        if self.tiles:
+            digits = (digit for line in self.reading.lines for digit in line)
+            told = (values for line in reading["lines"] for values in line)
+            for digit, values in zip(digits, told, strict=True):
+                values["tile"] = _encoded(digit)
         place = {"name": self.picture.given, "page": self.number, "page_count": self.count}
         return {**place, "seconds": self.seconds, **reading}
 
 
-def identity(card: Card) -> dict[str, str]:
+def identity(card: Card | LineCard) -> dict[str, str]:
     """Which model it was."""
-    return {"name": card.name, "sha256": card.sha256}
+    sha256 = card.recognizer_sha256 if isinstance(card, LineCard) else card.sha256
+    return {"name": card.name, "sha256": sha256}
 
 
 def seconds_since(start: float) -> float:
@@ -93,6 +92,7 @@ def _read(service: Service, wanted: Wanted, job: Job[bytes]) -> bytes:
     answer = {
         "model": identity(cards["tiles"]),
         "pages": identity(cards["pages"]),
+        "lines": identity(cards["lines"]),
         "seconds": seconds_since(job.started),
         "readings": [page.as_dict() for page in pages],
     }
@@ -117,16 +117,10 @@ def _page(
 ) -> _Page:
     start = time.perf_counter()
     pattern = Pattern.parse(options.expect) if options.expect else None
-    seen = reader.examine(document.page(number), expect=pattern)
-    tiles = _tiles(seen) if options.tiles else None
-    return _Page(picture, number, document.count, seconds_since(start), seen.reading, tiles)
+    reading = reader.read(document.page(number), expect=pattern)
+    return _Page(picture, number, document.count, seconds_since(start), reading, options.tiles)
 
 
-def _tiles(seen: Examination) -> list[str]:
-    """The tile that the classifier saw of each digit, line by line, in base64."""
-    height, width = seen.page.shape[:2]
-    lines = turned_on(seen.reading.lines, seen.turn, width, height)
-    digits = [digit for line in lines for digit in line]
-    boxes = np.array([digit.box.as_list() for digit in digits], np.float32).reshape(-1, 4)
-    tiles = tiles_shown([digit.tile for digit in digits], seen.turned, boxes)
-    return [base64.b64encode(tile.tobytes()).decode() for tile in tiles]
+def _encoded(digit: Digit) -> str:
+    """The tile that the classifier saw, in base64; nothing where it was not asked."""
+    return "" if digit.tile is None else base64.b64encode(digit.tile.tobytes()).decode()

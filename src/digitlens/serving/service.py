@@ -10,10 +10,12 @@ from typing import TypeVar, cast
 import numpy as np
 from fastapi import Request, Response
 
+from digitlens.errors import ModelError
 from digitlens.model.bundle import Card
 from digitlens.model.lazily import Lazily
 from digitlens.model.reconstructor import Reconstructor
-from digitlens.recognition.reader import DigitReader
+from digitlens.models.line_bundle import LineCard
+from digitlens.reading.reader import DigitReader
 from digitlens.serving.metrics import Metrics
 from digitlens.serving.pool import Job, Pool
 from digitlens.serving.problems import Refusal
@@ -42,9 +44,10 @@ class Service:
     stopping: bool = False
 
     @property
-    def cards(self) -> dict[str, Card]:
+    def cards(self) -> dict[str, Card | LineCard]:
         """The cards of the models, by what they do."""
-        return {"tiles": self.reader.classifier.card, "pages": self.reader.finder.card}
+        reader = self.reader
+        return {"tiles": reader.classifier.card, "pages": reader.finder.card, "lines": reader.card}
 
     def reader_at(self, target_error: float | None) -> DigitReader:
         """The reader, sure where at most such a share of what it is sure of is wrong.
@@ -56,7 +59,7 @@ class Service:
             return self.reader
         try:
             return self.reader.at(target_error)
-        except ValueError as error:
+        except (ModelError, ValueError) as error:
             raise Refusal("invalid", f"target_error: {error}") from error
 
     async def work(self, request: Request, work: Callable[[Job[T]], T]) -> T:

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from digitlens.data.images import Page
 from digitlens.evaluation.changes import Change
-from digitlens.evaluation.votes import VOTERS
 from digitlens.results import Digit, Reading
 
 Tile = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 Evidence = npt.NDArray[np.float32]
 
+NETWORKS = ("detector", "recognizer", "classifier")  # in the order of ``Account.scores``
 _DECIMALS = 4  # of what an evidence map says in JSON
 
 
@@ -108,10 +108,11 @@ class Account:
         number: From 1, in reading order.
         digit: The answer.
         tile: uint8[28, 28]; what the classifier is shown.
-        votes: float32[3, 10]; what page network, crop network and classifier say, as voted.
-        exists: That a digit is there at all, by page network and crop network.
-        asked: Which of the three networks were asked.
-        own: float[10]; what the classifier says of the tile, whether it was asked or not.
+        scores: float32[3, 10]; which digit, by detector, recogniser and classifier.
+        exists: That a digit is there at all, by the same three.
+        seen: Whether the detector found something there, and whether the recogniser read a
+            character there; what the others say of which digit it is means nothing.
+        line: All that was read on its line.
         other: The runner-up.
         reasons: Why this one; None of what was rejected.
         alike: None where no training digits are there to compare with.
@@ -120,31 +121,33 @@ class Account:
     number: int
     digit: Digit
     tile: Tile
-    votes: Floats
-    exists: tuple[float, float]
-    asked: tuple[bool, bool, bool]
-    own: Floats
+    scores: Floats
+    exists: tuple[float, float, float]
+    seen: tuple[bool, bool]
+    line: str
     other: int
     reasons: Reasons | None = None
     alike: Alike | None = None
 
+    @property
+    def own(self) -> Floats:
+        """float32[10]: which digit, by the classifier, which looks at nothing but the tile."""
+        return self.scores[2]
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, the tile as rows of numbers."""
-        asked = dict(zip(VOTERS, self.asked, strict=True))
-        votes = {
-            name: _rounded(self.votes[k]) if asked[name] else None for k, name in enumerate(VOTERS)
+        said = zip(NETWORKS, self.scores, self.exists, (*self.seen, True), strict=True)
+        scores = {
+            name: {"exists": round(exists, 6), "digits": _rounded(row) if seen else None}
+            for name, row, exists, seen in said
         }
         reasons = self.reasons
         return {
             "number": self.number,
             **self.digit.as_dict(),
             "runner_up": self.other,
-            "votes": votes,
-            "existence": {
-                "pages": round(self.exists[0], 6) if self.asked[0] else None,
-                "crop": round(self.exists[1], 6),
-            },
-            "classifier": _rounded(self.own),
+            "line": self.line,
+            "scores": scores,
             "tile": self.tile.tolist(),
             "evidence": None if reasons is None else _rounded(reasons.evidence(self.tile)),
             "changes": None if reasons is None else [one.as_dict() for one in reasons.changes],
@@ -161,9 +164,10 @@ class Story:
         page: uint8[H, W] or uint8[H, W, 3].
         reading: The answer.
         turn: Quarter turns, counter-clockwise, after which it was read.
-        looks: Width and height of each look of the page network; none at a plain drawing.
-        strongest: The highest score of any cell of any look; 0 without looks.
-        least: Score from which a place is looked at closer.
+        looks: Width and height of each look of the digit detector.
+        lines: What was read on each line.
+        strongest: The highest score of any cell of any look.
+        least: Score from which a place is looked into.
         threshold: Confidence from which a digit is given as sure.
         digits: Those explained.
         rejected: The most digit-like things that were rejected.
@@ -176,6 +180,7 @@ class Story:
     reading: Reading
     turn: int
     looks: tuple[tuple[int, int], ...]
+    lines: tuple[str, ...]
     strongest: float
     least: float
     threshold: float
@@ -190,11 +195,13 @@ class Story:
         return {
             "name": self.name,
             "text": reading.text,
+            "digits_only": reading.digits_only,
             "numbers": list(reading.numbers),
             "width": reading.width,
             "height": reading.height,
             "turn": self.turn,
             "looks": [list(size) for size in self.looks],
+            "lines": list(self.lines),
             "strongest": round(self.strongest, 6),
             "least": self.least,
             "threshold": self.threshold,

@@ -13,8 +13,7 @@ import numpy as np
 
 from digitlens import files
 from digitlens.data.images import Page, shrink
-from digitlens.evaluation.votes import VOTERS
-from digitlens.results import Box, Digit
+from digitlens.results import Digit
 from digitlens.visualization.heat import draw_heat
 from digitlens.visualization.marks import Mark, draw_marks, write_picture
 from digitlens.visualization.overlay import draw_reading
@@ -23,11 +22,12 @@ from digitlens.visualization.sheet import draw_tiles
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from digitlens.reading.reader import Examination
+    from digitlens.reading.recognize import RecognizedLine
     from digitlens.recognition.looks import Glance
-    from digitlens.recognition.sight import Examination
 
 _LARGEST = 2000  # longest side of the page's copy
-_LABELLED = 100  # candidates with a label, the first: more would hide the picture
+_LABELLED = 100  # places with a label, the first: more would hide the picture
 
 
 def write_explanation(
@@ -35,11 +35,11 @@ def write_explanation(
 ) -> None:
     """Writes how a page was read; each file whole or not at all.
 
-    ``1-page.png`` is the page, ``2-heat-<size>.png`` each look at it, ``3-boxes.png`` all
-    candidates before judging, ``4-tiles.png`` the ink of each as a tile, ``5-answer.png`` the
-    answer, and ``explain.json`` the same in numbers. Where the page was turned, 2, 3 and 4 are of
-    the turned page. Heat maps that were written to the folder before and are not of this page are
-    removed; nothing else is.
+    ``1-page.png`` is the page, ``2-heat-<size>.png`` each look for digits, ``3-lines.png`` the
+    lines with what was read on each, ``4-places.png`` all places before judging, ``5-tiles.png``
+    the ink of each as a tile, ``6-answer.png`` the answer, and ``explain.json`` the same in
+    numbers. Where the page was turned, 2 to 5 are of the turned page. Heat maps that were written
+    to the folder before and are not of this page are removed; nothing else is.
 
     Args:
         folder: Where to; made if it is missing.
@@ -48,10 +48,11 @@ def write_explanation(
     """
     turned = examination.turned
     write_picture(folder / "1-page.png", shrink(examination.page, _LARGEST))
-    names = _write_heat(folder, turned, examination.sight.glances)
-    write_picture(folder / "3-boxes.png", _boxes(turned, examination))
-    write_picture(folder / "4-tiles.png", _tiles(turned, examination))
-    write_picture(folder / "5-answer.png", draw_reading(examination.page, examination.reading))
+    names = _write_heat(folder, turned, examination.view.detections.glances)
+    write_picture(folder / "3-lines.png", _lines(turned, examination))
+    write_picture(folder / "4-places.png", _places(turned, examination))
+    write_picture(folder / "5-tiles.png", _tiles(examination))
+    write_picture(folder / "6-answer.png", draw_reading(examination.page, examination.reading))
     files.write_json(folder / "explain.json", _as_dict(examination, names, thresholds))
 
 
@@ -75,64 +76,61 @@ def _write_heat(folder: Path, turned: Page, glances: list[Glance]) -> list[str]:
     return names
 
 
-def _boxes(turned: Page, examination: Examination) -> Page:
-    found = examination.sight.candidates
+def _lines(turned: Page, examination: Examination) -> Page:
+    lines = examination.view.lines
+    marks = [
+        Mark(_frame(line), "candidate", line.symbols.text or "-", f"#{k}")
+        for k, line in enumerate(lines, 1)
+    ]
+    return draw_marks(turned, marks[::-1], [f"{len(marks)} lines, with what was read on each"])
+
+
+def _frame(line: RecognizedLine) -> tuple[float, float, float, float]:
+    """The upright box around a line: x0, y0, x1, y1."""
+    (x0, y0), (x1, y1) = line.line.quad.min(axis=0).tolist(), line.line.quad.max(axis=0).tolist()
+    return x0, y0, x1, y1
+
+
+def _places(turned: Page, examination: Examination) -> Page:
+    scores = examination.view.scores
     marks = [
         Mark((x0, y0, x1, y1), "candidate", *((f"{score:.2f}", f"#{k}") if k <= _LABELLED else ()))
         for k, ((x0, y0, x1, y1), score) in enumerate(
-            zip(found.boxes.tolist(), found.score.tolist(), strict=True), 1
+            zip(scores.boxes.tolist(), scores.strength.tolist(), strict=True), 1
         )
     ]
     more = f"; the first {_LABELLED} have labels" if len(marks) > _LABELLED else ""
-    words = f"{len(marks)} candidates before judging, with the score that there is a digit{more}"
+    words = f"{len(marks)} places before judging, with the score that there is a digit{more}"
     return draw_marks(turned, marks[::-1], [words])
 
 
-def _tiles(turned: Page, examination: Examination) -> Page:
-    from digitlens.recognition.voters import tiles_shown  # noqa: PLC0415  (onnxruntime, only if used)
-
-    sight = examination.sight
-    tiles = tiles_shown(sight.tiles, turned, sight.candidates.boxes)
-    rows = zip(answers(examination), sight.probabilities, sight.candidates.score, strict=True)
+def _tiles(examination: Examination) -> Page:
+    view, digits = examination.view, answers(examination)
     titles = [
-        f"#{k}  {_said(digit, int(chances.argmax()))}, score {score:.2f}"
-        for k, (digit, chances, score) in enumerate(rows, 1)
+        f"#{k}  {_said(digit)}, score {score:.2f}"
+        for k, (digit, score) in enumerate(zip(digits, view.scores.strength, strict=True), 1)
     ]
-    return draw_tiles(tiles, sight.probabilities, titles)
+    return draw_tiles(view.tiles, view.probabilities, titles)
 
 
-def _said(digit: Digit | None, likeliest: int) -> str:
-    if digit is None or digit.status == "rejected":
-        return f"not a {likeliest if digit is None else digit.value}"
+def _said(digit: Digit) -> str:
+    if digit.status == "rejected":
+        return f"not a {digit.value}"
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
 
 
-def answers(examination: Examination) -> list[Digit | None]:
-    """What became of each candidate; None where the reading does not hold it."""
-    reading = examination.reading
-    known = {(digit.box, digit.probabilities): digit for line in reading.lines for digit in line}
-    return [known.get((digit.box, digit.probabilities)) for digit in _placed(examination)]
-
-
-def _placed(examination: Examination) -> list[Digit]:
-    """The candidates with their boxes on the page as it was before it was turned."""
-    from digitlens.recognition.judge import page_box  # noqa: PLC0415  (onnxruntime, only if used)
-    from digitlens.recognition.turns import turned_back  # noqa: PLC0415
-
-    sight, turn = examination.sight, examination.turn
-    height, width = examination.page.shape[:2]
-    size = (height, width) if turn % 2 else (width, height)
-    digits = [
-        Digit(0, 0.0, tuple(float(p) for p in chances), page_box(box, *size))
-        for chances, box in zip(sight.probabilities, sight.candidates.boxes, strict=True)
-    ]
-    return list(turned_back((tuple(digits),), turn, width, height)[0])
+def answers(examination: Examination) -> list[Digit]:
+    """What became of each place: every one is a digit of the reading, if only a rejected one."""
+    numbers = [place for line in examination.places for place in line]
+    digits = [digit for line in examination.reading.lines for digit in line]
+    known = dict(zip(numbers, digits, strict=True))
+    return [known[place] for place in range(len(known))]
 
 
 def _as_dict(
     examination: Examination, heat: list[str], thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
-    reading = examination.reading
+    reading, view = examination.reading, examination.view
     return {
         "width": reading.width,
         "height": reading.height,
@@ -141,11 +139,12 @@ def _as_dict(
         "model_sha256": reading.model_sha256,
         "thresholds": dict(thresholds),
         "looks": [
-            _look(glance, name)
-            for glance, name in zip(examination.sight.glances, heat, strict=True)
+            _look(glance, name) for glance, name in zip(view.detections.glances, heat, strict=True)
         ],
-        "candidates": _candidates(examination),
+        "lines": [_line(line) for line in view.lines],
+        "places": _place_dicts(examination),
         "text": reading.text,
+        "digits_only": reading.digits_only,
         "numbers": list(reading.numbers),
     }
 
@@ -161,24 +160,39 @@ def _look(glance: Glance, name: str) -> dict[str, Any]:
     }
 
 
-def _candidates(examination: Examination) -> list[dict[str, Any]]:
-    sight, found = examination.sight, examination.sight.candidates
-    boxes: list[Box] = [digit.box for digit in _placed(examination)]
+def _line(line: RecognizedLine) -> dict[str, Any]:
+    """A line by its four corners on the page as it was read; score 0 where digits make it up."""
+    return {
+        "corners": _rounded(line.line.quad),
+        "score": _rounded(line.line.score),
+        "text": line.symbols.text,
+        "confidence": _rounded(line.symbols.confidence),
+    }
+
+
+def _place_dicts(examination: Examination) -> list[dict[str, Any]]:
+    view = examination.view
+    places = view.scores.places
     return [
         {
             "number": k + 1,
-            "box": box.as_list(),
-            "score": _rounded(found.score[k]),
-            "seen": _rounded(found.seen[k]),
-            "digit": _rounded(sight.votes.digit[k]),
-            "votes": {
-                **{name: _rounded(sight.votes.names[k, i]) for i, name in enumerate(VOTERS)},
-                "together": _rounded(sight.probabilities[k]),
+            "box": digit.box.as_list(),
+            "line": int(places.line[k]) + 1,
+            "exists": {
+                "detector": _rounded(places.objectness[k]),
+                "recognizer": _rounded(places.mass[k]),
+                "classifier": _rounded(view.scores.is_digit[k]),
             },
-            "confidence": _rounded(sight.confidence[k]),
-            "answer": None if digit is None else _answer(digit),
+            "digits": {
+                "detector": _rounded(places.detector[k]),
+                "recognizer": _rounded(places.recognizer[k]),
+                "classifier": _rounded(view.scores.classifier[k]),
+                "together": _rounded(view.probabilities[k]),
+            },
+            "confidence": _rounded(view.confidence[k]),
+            "answer": _answer(digit),
         }
-        for k, (box, digit) in enumerate(zip(boxes, answers(examination), strict=True))
+        for k, digit in enumerate(answers(examination))
     ]
 
 

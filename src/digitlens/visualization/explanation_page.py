@@ -38,8 +38,8 @@ def page(story: Story, heat: Sequence[Page] = ()) -> str:
 
     Args:
         story: What is said.
-        heat: Pictures of what the page network thinks of each place, one a look; the first six are
-            shown.
+        heat: Pictures of what the digit detector thinks of each place, one a look; the first six
+            are shown.
     """
     style = resources("digitlens.visualization").joinpath("explanation.css").read_text("utf-8")
     body = "\n".join([
@@ -89,7 +89,7 @@ def _heat(pictures: Sequence[Page]) -> str:
         f'<img alt="Look {number}" src="{_jpeg(shrink(picture, _LOOK))}">'
         for number, picture in enumerate(pictures[:_LOOKS], 1)
     )
-    return f"""<section><h3>Where the page network sees digits, the brighter the surer</h3>
+    return f"""<section><h3>Where the digit detector sees digits, the brighter the surer</h3>
 <div class="heat">{shown}</div></section>"""
 
 
@@ -126,7 +126,7 @@ def _seen(account: Account) -> str:
         figures.append(_tile(picture, legend, "What speaks for which digit"))
     said = "".join(
         f"<dt>The {escape(name)} sees {escape(sees)}</dt><dd>{escape(answer)}</dd>"
-        for name, sees, answer in words.votes(account)
+        for name, sees, answer in words.opinions(account)
     )
     alone = "" if account.reasons else " alone"
     return f'<div class="seen{alone}">{"".join(figures)}<dl>{said}</dl></div>'
@@ -170,7 +170,7 @@ def _foot(story: Story) -> str:
     model = f"{story.reading.model} ({story.reading.model_sha256[:12]})"
     return f"""<footer><p>Read by digitlens with {escape(model)}.
 What is said of pixels, training digits and changes is said of the classifier, one of three networks
-that vote. Changes were searched for; there may be smaller ones. Distances are between what the
+that are asked. Changes were searched for; there may be smaller ones. Distances are between what the
 classifier makes of two tiles, from 0 to 2.</p></footer>"""
 
 

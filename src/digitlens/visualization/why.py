@@ -172,13 +172,13 @@ def _draw_seen(sheet: _Sheet, account: Account) -> None:
         sheet.image.paste(_enlarged(picture, _SEEN), (left, round(top)))
         sheet.draw.text((left, top + _SEEN + 6), caption, _SOFT, font(_SMALL))
         left += _SEEN + _GAP
-    bottom = _draw_votes(sheet, account, left + _GAP)
+    bottom = _draw_opinions(sheet, account, left + _GAP)
     sheet.top = max(top + _SEEN + 6 + _LINE * _SMALL, bottom) + _GAP
 
 
-def _draw_votes(sheet: _Sheet, account: Account, left: float) -> float:
+def _draw_opinions(sheet: _Sheet, account: Account, left: float) -> float:
     top = sheet.top
-    for name, sees, said in words.votes(account):
+    for name, sees, said in words.opinions(account):
         place = (left, top, _WIDTH - _PAD)
         top = sheet.column(f"The {name} sees {sees}", _SMALL, _SOFT, place)
         top = sheet.column(said, _BODY, _TEXT, (left, top, _WIDTH - _PAD)) + 10

@@ -19,10 +19,11 @@ _TRIED: dict[Kind, str] = {
     "thin": "thinner strokes",
 }
 NETWORKS = (
-    ("page network", "the page, from afar"),
-    ("crop network", "the place and what is around it"),
+    ("digit detector", "the whole page, reduced"),
+    ("line recogniser", "its line, straightened"),
     ("classifier", "the tile alone"),
 )
+_SHOWN = 6  # lines whose text is told
 
 
 def percent(share: float) -> str:
@@ -39,7 +40,7 @@ def headline(story: Story) -> str:
 
 def how(story: Story) -> list[str]:
     """How the page was read, and where nothing was, why."""
-    said = [_looks(story)]
+    said = [_looks(story), _lines(story)]
     if story.turn:
         said.append(f"It reads best turned by {90 * story.turn}° anticlockwise, and was read so.")
     if not story.digits:
@@ -53,26 +54,30 @@ def how(story: Story) -> list[str]:
 
 
 def _looks(story: Story) -> str:
-    if not story.looks:
-        return (
-            "This is a plain drawing, strokes that stand apart on flat paper: where each of them "
-            "is, is clear, and the page network was not asked."
-        )
     count, widest = len(story.looks), max(max(size) for size in story.looks)
     times = {1: "once", 2: "twice"}.get(count, f"{count} times")
-    return f"The page network looked at the picture {times}, at up to {widest:,} pixels a side."
+    return f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
+
+
+def _lines(story: Story) -> str:
+    """How many lines there are, and what was read on the first of them."""
+    if not story.lines:
+        return "No line of text was found."
+    shown = [f"“{text}”" if text else "nothing" for text in story.lines[:_SHOWN]]
+    more = [f"{len(story.lines) - _SHOWN:,} more"] if len(story.lines) > _SHOWN else []
+    return f"{_count(len(story.lines), 'line')} found and read: {', '.join(shown + more)}."
 
 
 def _nothing(story: Story) -> str:
     if story.rejected:
         count = len(story.rejected) + story.left_out[1]
         places = "One place was" if count == 1 else f"{count:,} places were"
-        return f"{places} looked at closer and rejected: the networks hardly believe in a digit."
-    if not story.looks:
-        return "None of the strokes looks like a digit."
+        return f"{places} looked into and rejected: the networks hardly believe in a digit."
+    if story.lines:
+        return "No character on them is a digit."
     return (
         f"Nowhere did it see more than a hint of a digit: the strongest was {story.strongest:.2f} "
-        f"of 1, and only what reaches {story.least:.2f} is looked at closer."
+        f"of 1, and only what reaches {story.least:.2f} is looked into."
     )
 
 
@@ -86,27 +91,24 @@ def found(account: Account) -> str:
     return f"A {digit.value}, {sure}; {where}."
 
 
-def votes(account: Account) -> list[tuple[str, str, str]]:
+def opinions(account: Account) -> list[tuple[str, str, str]]:
     """Of each network its name, what it looks at, and what it said."""
-    said = [_page_vote(account), _crop_vote(account), _tile_vote(account)]
+    said = [_detected(account), _recognized(account), _said(account, 2)]
     return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
 
 
-def _page_vote(account: Account) -> str:
-    if not account.asked[0]:
-        return "not asked: the drawing is plain"
-    return f"a digit is there: {percent(account.exists[0])}; {_named(account.votes[0])}"
+def _detected(account: Account) -> str:
+    return _said(account, 0) if account.seen[0] else "nothing there"
 
 
-def _crop_vote(account: Account) -> str:
-    return f"a digit is there: {percent(account.exists[1])}; {_named(account.votes[1])}"
+def _recognized(account: Account) -> str:
+    line = f"the line reads “{account.line}”" if account.line else "the line is empty"
+    return f"{_said(account, 1)}; {line}" if account.seen[1] else f"no character there; {line}"
 
 
-def _tile_vote(account: Account) -> str:
-    if account.asked[2]:
-        return _named(account.own)
-    why = "the others saw no digit" if account.digit.status == "rejected" else "the others agreed"
-    return f"not asked: {why}; asked now, {_named(account.own)}"
+def _said(account: Account, network: int) -> str:
+    there = percent(account.exists[network])
+    return f"a digit is there: {there}; {_named(account.scores[network])}"
 
 
 def _named(chances: Floats) -> str:
@@ -130,21 +132,21 @@ def why(account: Account) -> list[str]:
 
 
 def _disbelief(account: Account) -> str:
-    pages, crop = (percent(share) for share in account.exists)
-    by = f"{crop} by the crop network"
-    by = f"{pages} by the page network, {by}" if account.asked[0] else by
+    shares = zip(NETWORKS, account.exists, strict=True)
+    by = ", ".join(f"{percent(share)} by the {name}" for (name, _), share in shares)
     together = percent(account.digit.confidence)
     return (
-        f"That a digit is there at all has {by}. That it is a {account.digit.value}, all votes "
-        f"taken together, has {together}: too little to be read."
+        f"That a digit is there at all has {by}. That it is a {account.digit.value}, all that is "
+        f"known taken together, has {together}: too little to be read."
     )
 
 
 def _agreement(account: Account) -> str:
     value = account.digit.value
-    said = [int(account.votes[k].argmax()) for k in range(3) if account.asked[k]]
+    asked = (*account.seen, True)
+    said = [int(account.scores[k].argmax()) for k in range(3) if asked[k]]
     if all(one == value for one in said):
-        many = {1: "The network that was asked says", 2: "Both networks that were asked say"}
+        many = {1: "The only network that saw it says", 2: "Both networks that saw it say"}
         return f"{many.get(len(said), 'All three networks say')} {value}."
     others = sorted({one for one in said if one != value})
     ones = " or ".join(map(str, others))

@@ -4,9 +4,11 @@
  * @typedef {{value: number, confidence: number, status: "digit"|"unsure"|"rejected", reason: string,
  *   starts_number: boolean, box: number[], probabilities: number[], tile?: string,
  *   corrected?: number|"none"}} Digit
+ * @typedef {{char: string, confidence: number, box: number[]}} Character
  * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
- *   numbers: string[], lines: Digit[][], width: number, height: number, model: string,
- *   model_sha256: string}} Reading
+ *   digits_only: string, numbers: string[], lines: Digit[][], characters?: Character[][],
+ *   width: number, height: number, model: string, model_sha256: string}} Reading
+ * @typedef {{digit: Digit}|{mark: string}} Piece
  */
 
 /** All digits in reading order, rejected ones too. */
@@ -51,11 +53,45 @@ export function numbersOf(line) {
   return numbers;
 }
 
-/** Lines of text, a space where another number begins; what is no digit is left out. */
+/**
+ * What stands on a line, number by number: digits, rejected ones among them, and their marks.
+ * @param {Reading} reading
+ * @param {number} place Of the line.
+ * @returns {Piece[][]}
+ */
+export function piecesOf(reading, place) {
+  const line = reading.lines[place];
+  const written = reading.characters?.[place] ?? [];
+  if (!written.length) return numbersOf(line).map((digits) => digits.map((digit) => ({ digit })));
+  const known = new Map(line.map((digit, index) => [digit.box.join(), index]));
+  const numbers = [[]];
+  let next = 0;
+  const upTo = (end) => numbers.at(-1).push(...line.slice(next, end).map((digit) => ({ digit })));
+  for (const { char, box } of written) {
+    const index = /[0-9]/.test(char) ? (known.get(box.join()) ?? -1) : -1;
+    if (index >= next) {
+      upTo(index + 1);
+      next = index + 1;
+    } else if (char === " ") numbers.push([]);
+    else numbers.at(-1).push({ mark: char });
+  }
+  upTo(line.length);
+  return numbers;
+}
+
+/** The numbers with their marks, one line of the page a line; what is no digit is left out. */
 export function textOf(reading) {
-  const said = (digits) => digits.map((digit) => valueOf(digit) ?? "").join("");
-  const lines = reading.lines.map((line) => numbersOf(line).map(said).filter(Boolean).join(" "));
+  const lines = reading.lines.map((_, place) =>
+    piecesOf(reading, place).map(said).filter(Boolean).join(" "),
+  );
   return lines.filter(Boolean).join("\n");
+}
+
+/** A number as it is written; marks alone are left of none whose digits are all none. */
+function said(pieces) {
+  const digits = pieces.filter(({ digit }) => digit);
+  if (digits.length && digits.every(({ digit }) => valueOf(digit) === null)) return "";
+  return pieces.map(({ digit, mark }) => mark ?? valueOf(digit) ?? "").join("");
 }
 
 const times = (n, one, many) => `${n} ${n === 1 ? one : many}`;
@@ -114,6 +150,7 @@ export function placed(reading, { scale, left, top }) {
     x1 * scale + left,
     y1 * scale + top,
   ];
-  const lines = reading.lines.map((line) => line.map((d) => ({ ...d, box: move(d.box) })));
-  return { ...reading, lines };
+  const moved = (lines) => lines.map((line) => line.map((d) => ({ ...d, box: move(d.box) })));
+  const characters = moved(reading.characters ?? []);
+  return { ...reading, lines: moved(reading.lines), characters };
 }

@@ -5,8 +5,8 @@ import { showMarks } from "./overlay.js";
 import {
   digitsOf,
   isRejected,
-  numbersOf,
   overlap,
+  piecesOf,
   statusOf,
   textOf,
   valueOf,
@@ -135,12 +135,14 @@ export class View {
     const strip = byId("strip");
     const held = strip.contains(document.activeElement);
     let index = 0;
-    const number = (digits) => {
-      const chips = digits.flatMap((digit) => this.#chip(digit, index++));
-      return chips.length ? [make("span", { class: "number" }, ...chips)] : [];
+    const part = ({ digit, mark }) =>
+      digit ? this.#chip(digit, index++) : [make("span", { class: "mark" }, mark)];
+    const number = (pieces) => {
+      const parts = pieces.flatMap(part);
+      return parts.length ? [make("span", { class: "number" }, ...parts)] : [];
     };
-    const lines = (this.shown?.reading.lines ?? []).map((line) =>
-      make("div", { class: "line" }, ...numbersOf(line).flatMap(number)),
+    const lines = (this.shown?.reading.lines ?? []).map((_, place) =>
+      make("div", { class: "line" }, ...piecesOf(this.shown.reading, place).flatMap(number)),
     );
     strip.replaceChildren(...lines);
     strip.dataset.size = size(this.digits.length, this.shown?.reading.lines ?? []);
