@@ -17,14 +17,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from digitlens.data.images import load_image
-from digitlens.recognition.reader import DigitReader
-from digitlens.recognition.voters import tiles_shown
+from digitlens.reading.reader import DigitReader
 from digitlens.serving.site import write_site
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
 CLOSE = 0.02  # confidences may differ by so much
-ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes a minute; else every third
+ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes some minutes; else every sixth
 
 # Loads the reader of the site once, then reads pictures one after the other.
 READ = """async ([names, options]) => {
@@ -112,8 +111,11 @@ def read_there(page, root, pictures, **options):
 
 
 def answers(reading):
-    keys = ("value", "status", "starts_number")
-    return [[tuple(digit[key] for key in keys) for digit in line] for line in reading["lines"]]
+    """What is said of a picture, but for confidences."""
+    digit_keys, keys = ("value", "status", "starts_number"), ("text", "digits_only", "numbers")
+    digits = [[[digit[key] for key in digit_keys] for digit in line] for line in reading["lines"]]
+    characters = ["".join(each["char"] for each in line) for line in reading["characters"]]
+    return digits, characters, [reading[key] for key in keys]
 
 
 def confidences(reading):
@@ -121,20 +123,17 @@ def confidences(reading):
 
 
 def test_tiles_and_patterns_are_those_of_python(page, root, python):
-    hair = VECTORS / "pictures" / "hair.png"  # read from a copy
     drawing, sticky = EXAMPLES / "drawing.png", EXAMPLES / "sticky.jpg"
-    for path, pattern in ((drawing, "#"), (drawing, "3##"), (sticky, "[0-2]6"), (hair, "#")):
+    for path, pattern in ((drawing, "#"), (drawing, "3##"), (sticky, "[0-2]6")):
         pages = [rgba(load_image(path))]
         there = read_there(page, root, pages, expect=pattern, tiles=True)
         for picture, reading in zip(pages, there, strict=True):
-            seen = python.examine(picture, expect=pattern)
-            assert answers(reading) == answers(seen.reading.as_dict())
-            digits = [digit for line in reading["lines"] for digit in line]
-            boxes = np.array([digit["box"] for digit in digits], np.float32).reshape(-1, 4)
-            tiles = [base64.b64decode(digit.pop("tile")) for digit in digits]
+            here = python.read(picture, expect=pattern)
+            assert answers(reading) == answers(here.as_dict())
+            known = np.array([digit.tile for line in here.lines for digit in line], int)
+            tiles = [base64.b64decode(digit["tile"]) for line in reading["lines"] for digit in line]
             shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
-            known = [digit.tile for line in seen.reading.lines for digit in line]
-            assert np.abs(shown - tiles_shown(known, seen.page, boxes)).max() <= 1
+            assert np.abs(shown - known).max() <= 1
 
 
 @pytest.mark.parametrize("ink", ["white", "yellow", "gray", "black"])
@@ -161,9 +160,11 @@ def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
     (there,) = read_there(page, root, [picture])
     here = python.read(picture).as_dict()
     assert list(there) == [*here, "seconds"]
-    assert {key: there[key] for key in here if key != "lines"} == {
-        key: here[key] for key in here if key != "lines"
-    }
+    rest = here.keys() - {"lines", "characters"}
+    assert {key: there[key] for key in rest} == {key: here[key] for key in rest}
+    assert [[list(each) for each in line] for line in there["characters"]] == [
+        [list(each) for each in line] for line in here["characters"]
+    ]
     assert [list(digit) for line in there["lines"] for digit in line] == [
         list(digit) for line in here["lines"] for digit in line
     ]
@@ -204,9 +205,9 @@ def test_a_site_that_is_not_there_is_an_error(page):
 @pytest.mark.mnist
 def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
     pictures = shared_set(mnist)
-    assert len(pictures) >= 200
+    assert len(pictures) >= 300
     if not os.environ.get(ALL):
-        pictures = pictures[::3]
+        pictures = pictures[::6]
     with ThreadPoolExecutor(1) as pool:
         here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
         there = read_there(page, root, pictures)
@@ -214,8 +215,6 @@ def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
     report(here, there)
     for k, (ours, theirs) in enumerate(zip(here, there, strict=True)):
         assert answers(theirs) == answers(ours), k
-        assert theirs["text"] == ours["text"]
-        assert theirs["numbers"] == ours["numbers"]
         assert np.allclose(confidences(theirs), confidences(ours), rtol=0, atol=CLOSE), k
     assert sum(len(reading["lines"]) > 0 for reading in here) > 0.8 * len(pictures)
 

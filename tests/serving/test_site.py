@@ -13,6 +13,7 @@ from digitlens.data import packages
 from digitlens.data.packages import NpmPackage
 from digitlens.errors import DataError, ModelError
 from digitlens.model.bundle import PRETRAINED
+from digitlens.models.line_bundle import PRETRAINED as LINES
 from digitlens.serving import site
 from digitlens.serving.site import SiteError, alone, write_site
 
@@ -68,7 +69,7 @@ def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
         content = found[name].read_bytes()
         assert entry == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     parts = [*listing["runtime"].values(), *listing["classifier"].values(),
-             *listing["pages"].values()]  # fmt: skip
+             *listing["pages"].values(), *listing["lines"].values()]  # fmt: skip
     assert set(parts) - {"small@1.2.3"} <= found.keys()
     assert {"index.html", "reader/index.js", "reader/worker.js"} <= found.keys()
     assert b"Microsoft" in found["vendor/onnxruntime-web/LICENSE.txt"].read_bytes()
@@ -77,10 +78,13 @@ def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
 @pytest.mark.usefixtures("npm")
 def test_the_networks_are_those_of_python(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
-    for theirs, ours in (("tiles", "default"), ("pages", "pages")):
-        for path in (tmp_path / "site" / "models" / theirs).iterdir():
-            assert path.read_bytes() == (PRETRAINED / ours / path.name).read_bytes()
-    assert (tmp_path / "site" / "models" / "pages" / "crops.onnx").is_file()
+    folders = {"tiles": PRETRAINED / "default", "pages": PRETRAINED / "pages", "lines": LINES}
+    for theirs, ours in folders.items():
+        found = sorted((tmp_path / "site" / "models" / theirs).iterdir())
+        assert "model.json" in [path.name for path in found]
+        for path in found:
+            assert path.read_bytes() == (ours / path.name).read_bytes()
+    assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 4
 
 
 @pytest.mark.usefixtures("npm")

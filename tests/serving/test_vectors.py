@@ -16,22 +16,32 @@ READER = SOURCE / "serving" / "static" / "reader"
 VECTORS = ROOT / "tests" / "vectors"
 NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 
-# Modules whose constants have to be those of the file of the same name; what only training needs,
-# or only what has threads, is left out.
+# Modules of Python, and the files of the reader that have their constants, unless it is the one of
+# the same name.
 MODULES = (
-    *("recognition/agreement", "recognition/candidates", "recognition/compose"),
-    *("recognition/confidence", "recognition/crops", "recognition/expect", "recognition/layout"),
-    *(
-        "recognition/looks",
-        "recognition/plain",
-        "recognition/reader",
-        "recognition/support",
-        "recognition/turns",
-    ),
-    *("recognition/voters", "data/tiles", "data/windows"),
-    *("model/page_model", "model/crop_model", "model/classifier"),
+    *("recognition/agreement", "recognition/candidates", "recognition/crops"),
+    *("recognition/expect", "recognition/layout", "recognition/looks", "recognition/support"),
+    *("data/tiles", "imaging/framing", "model/page_model", "model/classifier", "models/detector"),
+    *("alphabet", "reading/decode", "reading/fusion", "reading/layout", "reading/multiscale"),
+    *("reading/orientation", "reading/places", "reading/recognize", "reading/text_lines"),
 )
-NOT_NEEDED = {"SIGNS", "WORTH"}
+FILES = {
+    "recognition/layout": "reading_order",
+    "model/page_model": "models",
+    "model/classifier": "models",
+    "models/detector": "models",
+}
+# What only fits and training need, or only what has threads.
+NOT_NEEDED = {
+    "alphabet": {"SPACE"},
+    "model/classifier": {"WORTH"},
+    "reading/fusion": {"FEATURES"},
+    "recognition/candidates": {"ALIKE"},
+    "recognition/looks": {
+        *("COSTLY", "HARDLY", "TALL", "LOW", "HUGE", "TINY", "WANTED", "SURE", "FAIRLY", "LIKELY"),
+        *("AREA", "TILES", "FLAT", "PATCH"),
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +88,22 @@ def agree(make, found, wanted, tolerance):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_constants_are_those_of_python(module):
-    name = Path(module).name
+    name = FILES.get(module, Path(module).name)
     script = (READER / f"{name}.js").read_text(encoding="utf-8")
-    python = constants(SOURCE / f"{module}.py")
+    python = constants(module)
     assert python
     for constant, value in python.items():
-        found = re.search(rf"^(?:export )?const {constant} = (.*?);", script, re.MULTILINE)
+        found = re.search(rf"^(?:export )?const {constant} = (.*?);( //|$)", script, re.MULTILINE)
         assert found, f"{name}.js has no {constant}"
-        assert json.loads(found[1].replace("_", "")) == value, constant
+        assert written(found[1]) == value, constant
+
+
+def written(value):
+    """A constant of a script."""
+    if value.endswith(("'", '"')):
+        return ast.literal_eval(value)
+    top, _, bottom = value.replace("_", "").partition(" / ")
+    return json.loads(top) / json.loads(bottom) if bottom else json.loads(top)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -95,36 +113,51 @@ def test_the_specification_has_the_constants_of_python(module):
 
 def row(module):
     """The line of the specification's table of constants."""
-    values = [
-        f"{name} {', '.join(f'{one:,}' for one in (value if isinstance(value, list) else [value]))}"
-        for name, value in constants(SOURCE / f"{module}.py").items()
-    ]
-    return f"| {Path(module).name} | {' · '.join(values)} |"
+    values = [f"{name} {shown(value)}" for name, value in constants(module).items()]
+    name = FILES.get(module, "models").replace("models", Path(module).name)
+    return f"| {name} | {' · '.join(values)} |"
 
 
-def constants(path):
-    """The numbers that a module of Python names in capitals, without their underscore."""
+def shown(value):
+    if isinstance(value, str):
+        return f"`{value}`"
+    numbers = value if isinstance(value, list) else [value]
+    return ", ".join(f"{one:,.10g}" for one in numbers)
+
+
+def constants(module):
+    """The numbers and texts that a module names in capitals, without their underscore."""
     found = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             found |= dict(named(node.targets[0], node.value))
-    return {name: value for name, value in found.items() if name not in NOT_NEEDED}
+    left_out = NOT_NEEDED.get(module, set())
+    kinds = str if module == "alphabet" else int | float | list
+    return {k: v for k, v in found.items() if k not in left_out and isinstance(v, kinds)}
 
 
 def named(target, value):
-    """Names in capitals and their numbers, also of several in one line."""
+    """Names in capitals and what they stand for, also of several in one line."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         for one, its in zip(target.elts, value.elts, strict=True):
             yield from named(one, its)
     elif isinstance(target, ast.Name) and target.id.isupper():
-        try:
-            found = ast.literal_eval(value)
-        except ValueError:
-            return
-        if isinstance(found, tuple) and all(isinstance(one, int | float) for one in found):
-            found = list(found)
-        if isinstance(found, int | float | list):
+        found = literal(value)
+        if found is not None:
             yield target.id.lstrip("_"), found
+
+
+def literal(value):
+    """A number, a text, a quotient of numbers, or a list of numbers; None of anything else."""
+    try:
+        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
+            return ast.literal_eval(value.left) / ast.literal_eval(value.right)
+        found = ast.literal_eval(value)
+    except ValueError:
+        return None
+    if isinstance(found, tuple):
+        return list(found) if all(isinstance(one, int | float) for one in found) else None
+    return found
 
 
 def test_every_file_of_the_reader_says_its_purpose_and_is_short():

@@ -4,15 +4,18 @@ const READER = new URL('../../src/digitlens/serving/static/reader/', import.meta
 const load = (name) => import(new URL(name, READER));
 
 const [
-  candidates, components, composing, confidence, crops, expecting, images, layout, looks, plain, resizing,
-  results, supporting, tiles, turns, windowing,
+  components, crops, decoding, expecting, framing, fusing, images, layout, looks, numbers, order,
+  placing, recognizing, resizing, results, supporting, textLines, tiles,
 ] = await Promise.all(
   [
-    'candidates', 'components', 'compose', 'confidence', 'crops', 'expect', 'images', 'layout',
-    'looks', 'plain', 'resize', 'results', 'support', 'tiles', 'turns', 'windows',
+    'components', 'crops', 'decode', 'expect', 'framing', 'fusion', 'images', 'layout', 'looks',
+    'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results', 'support', 'text_lines',
+    'tiles',
   ].map((name) => load(`${name}.js`)),
 );
 
+const DIGIT_SCALES = [96, 192, 448];
+const CLASSES = 86;
 const THRESHOLDS = { digit: 0.9, reject: 0.5 };
 const FILTERS = { box: resizing.BOX, bilinear: resizing.BILINEAR, bicubic: resizing.BICUBIC };
 
@@ -29,17 +32,48 @@ const functions = {
     const flat = { data, width: plane[0].length, height: plane.length, channels: 1 };
     return rowsOf(images.resize(flat, width, height));
   },
-  async windows({ boxes, ...given }) {
-    const side = windowing.SIDE;
-    // A gray page gives windows of three like channels; the vectors hold what the network is given.
-    return windowing.windows(await pictureOf(given), boxes.map(floats)).map((data) =>
-      packed({ data, width: side, height: side, channels: 3 }),
-    );
+  crop_line: async ({ quad, ...given }) =>
+    packed(framing.cropLine(await pictureOf(given), quad.map(floats))),
+  text_lines({ bytes, width, height, scale }) {
+    const data = Float32Array.from(bytesOf(bytes), (value) => value / 255);
+    return textLines.findLines({ data, width, height }, scale);
+  },
+  decode({ posteriors }) {
+    const found = decoding.decode(posteriors.map(posteriorsOf));
+    return {
+      text: found.map(({ char }) => char).join(''),
+      centres: found.map(({ centre }) => centre),
+      confidence: found.map(({ confidence }) => confidence),
+    };
+  },
+  number_spans: ({ text }) => numbers.numberSpans(text),
+  places: async (given) => (await placesOf(given)).found.map((
+    { box, detector, recognizer, ...rest },
+  ) => ({ ...rest, boxes: [...box], detector: [...detector], recognizer: [...recognizer] })),
+  async fusion(given) {
+    const { probabilities, confidence } = await viewOf(given);
+    return { probabilities: probabilities.map((row) => [...row]), confidence };
+  },
+  async layout({ size, turn, expect, ...given }) {
+    const view = await viewOf(given);
+    const shown = turn % 2 ? [size[1], size[0]] : size;
+    let { lines, characters } = layout.arrange(view, shown, THRESHOLDS);
+    if (expect) {
+      lines = expecting.fitted(lines, expecting.parsePattern(expect), THRESHOLDS);
+      characters = [];
+    }
+    const back = (digit) => ({ ...digit, box: images.boxBack(digit.box, turn, ...size) });
+    lines = lines.map((line) => line.map(back));
+    return results.asDict(lines, characters, size, { name: 'vectors', sha256: '' });
   },
   components({ mask }) {
     const width = mask[0].length;
     const flat = [...mask.join('')].map((sign) => sign === '#');
-    const { labels, boxes, areas } = components.connectedComponents(flat, width, mask.length);
+    const { runs, boxes, areas } = components.connectedComponents(flat, width, mask.length);
+    const labels = new Int32Array(flat.length);
+    for (const { row, start, end, part } of runs) {
+      labels.fill(part + 1, row * width + start, row * width + end);
+    }
     return { labels: rowsOf({ data: labels, width, height: mask.length }), boxes, areas };
   },
   ink_in: async ({ box, ...given }) => packed(crops.inkIn(await pictureOf(given), floats(box))),
@@ -48,43 +82,19 @@ const functions = {
     return packed({ data, width: tiles.SIDE, height: tiles.SIDE, channels: 1 });
   },
   async looks({ answers, ...given }) {
-    const model = new Script(answers);
-    const { found, glances } = await looks.lookAround(await pictureOf(given), model);
+    const script = new Script(answers);
+    const graph = (inputs) => script.look(inputs);
+    const found = await looks.lookAround(await pictureOf(given), graph, DIGIT_SCALES);
     return {
-      shown: model.shown,
-      regions: glances.map(({ region }) => region),
+      shown: script.shown,
       found: found.map(({ score, probabilities, box, seen }) => ({
         score, probabilities: [...probabilities], box: [...box], seen,
       })),
     };
   },
-  doubles: ({ boxes, values, confidence: sure }) =>
-    candidates.withoutDoubles(boxes.map(floats), values, floats(sure)),
   support: ({ boxes, logits }) => [...supporting.support(boxes.map(floats), floats(logits))],
-  confidence({ card, existence, digit, names, boxes }) {
-    const says = confidence.Confidence.of({ results: card });
-    const votes = boxes.map((box, i) => ({
-      existence: Math.fround(existence[i]),
-      digit: Math.fround(digit[i]),
-      names: names[i].map(floats),
-      box: floats(box),
-    }));
-    const probabilities = says.probabilities(votes);
-    return {
-      probabilities: probabilities.map((row) => [...row]),
-      confidence: says.values(votes, probabilities),
-    };
-  },
-  lines: ({ boxes }) => layout.linesOf(boxes),
-  numbers: ({ boxes }) => layout.numbersOf(boxes),
-  compose({ found, probabilities, confidence: sure, size, turn, expect }) {
-    const places = found.map(candidateOf);
-    const chances = probabilities.map(floats);
-    let lines = composing.compose(places, chances, [...floats(sure)], size, THRESHOLDS);
-    if (expect) lines = composing.fitted(lines, expecting.parsePattern(expect), THRESHOLDS);
-    lines = turns.turnedBack(lines, turn, ...size);
-    return results.asDict(lines, ...size, { name: 'vectors', sha256: '' });
-  },
+  lines: ({ boxes }) => order.linesOf(boxes),
+  numbers: ({ boxes }) => order.numbersOf(boxes),
   pattern({ text }) {
     try {
       return expecting.parsePattern(text);
@@ -92,28 +102,64 @@ const functions = {
       return null;
     }
   },
-  async strokes(given) {
-    const found = plain.isolatedStrokes(await pictureOf(given));
-    if (!found) return null;
-    const shown = found.scale > 1 ? packed(found.page) : null;
-    return { boxes: found.boxes.map((box) => [...box]), scale: found.scale, shown };
-  },
 };
 
-/** A page model that says what it is told to, and remembers what it was shown. */
+/** A digit detector that says what it is told to, and remembers what it was shown. */
 class Script {
   constructor(answers) {
     this.answers = [...answers];
     this.shown = [];
   }
 
-  async look({ data, width, height }) {
+  async look({ page: [, data, [height, width]] }) {
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
     const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     this.shown.push({ width, height, sha256 });
-    const found = (this.answers.shift() ?? []).map((row) => candidateOf({ seen: 0, ...row }));
-    return { found, width, height };
+    const found = this.answers.shift() ?? [];
+    return {
+      score: { data: floats(found.map(({ score }) => score)) },
+      probabilities: { data: floats(found.flatMap(({ probabilities }) => probabilities)) },
+      box: { data: floats(found.flatMap(({ box }) => box)) },
+    };
   }
+}
+
+/** The places of a page and its lines, as a recogniser that is told its posteriors reads them. */
+async function placesOf({ lines: given, digits, ...rest }) {
+  const page = await pictureOf(rest);
+  const lines = [];
+  for (const { quad, score, posteriors } of given) {
+    const rows = posteriors.map(posteriorsOf);
+    const graph = ({ lines: [, , [, , width]] }) => {
+      const data = new Float32Array((width / framing.STEP) * CLASSES);
+      rows.forEach((row, i) => i < width / framing.STEP && data.set(row, i * CLASSES));
+      return { posteriors: { data, dims: [1, width / framing.STEP, CLASSES] } };
+    };
+    const line = { quad: quad.map(floats), score };
+    const [read] = await recognizing.recognize(page, [line], graph);
+    lines.push({ ...read, posteriors: rows, symbols: decoding.decode(rows) });
+  }
+  return { lines, found: placing.gather(digits.map(candidateOf), lines) };
+}
+
+/** The same, judged by a classifier that is told its answers. */
+async function viewOf({ named, is_digit: isDigit, card, ...given }) {
+  const { lines, found } = await placesOf(given);
+  const scores = found.map((place, i) => ({
+    ...place, classifier: floats(named[i % named.length]), isDigit: isDigit[i % named.length],
+  }));
+  const says = new fusing.Fusion(card);
+  const probabilities = says.probabilities(scores);
+  const confidence = says.confidence(scores, probabilities);
+  return { lines, scores, probabilities, confidence, tiles: [] };
+}
+
+/** A step's posteriors from pairs of class and probability; the rest is the blank's. */
+function posteriorsOf(pairs) {
+  const row = new Float32Array(CLASSES);
+  pairs.forEach(([number, chance]) => (row[number] = chance));
+  row[0] = 1 - pairs.reduce((total, [, chance]) => total + chance, 0);
+  return row;
 }
 
 function candidateOf({ score, probabilities, box, seen }) {
@@ -141,20 +187,13 @@ function bytesOf(text) {
   return Uint8ClampedArray.from(atob(text), (sign) => sign.charCodeAt(0));
 }
 
-/** A picture of the vectors as a page; a gray one as Pillow makes it of colours. */
-async function pictureOf({ picture, gray = false }) {
+/** A picture of the vectors as a page. */
+async function pictureOf({ picture }) {
   const blob = await (await fetch(new URL(`pictures/${picture}`, import.meta.url))).blob();
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
   context.drawImage(bitmap, 0, 0);
-  const page = images.pageOf(context.getImageData(0, 0, bitmap.width, bitmap.height));
-  if (!gray) return page;
-  const data = new Uint8ClampedArray(page.width * page.height);
-  for (let i = 0; i < data.length; i++) {
-    const [r, g, b] = page.data.subarray(3 * i, 3 * i + 3);
-    data[i] = (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16;
-  }
-  return { ...page, data, channels: 1 };
+  return images.pageOf(context.getImageData(0, 0, bitmap.width, bitmap.height));
 }
 
 /** Where two results differ by more than a tolerance: a path and both values, or nothing. */

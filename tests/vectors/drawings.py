@@ -9,17 +9,23 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFont
 
 from digitlens.data.images import load_image
 from digitlens.data.mnist import Mnist
+from digitlens.data.pages.hands import EM, FontHand
+from digitlens.data.pages.pages import PageMaker
+from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.synthetic.documents import DocumentMaker
+from digitlens.datasets.synthetic.lines import LineMaker
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def shared_set(mnist: Mnist) -> list[np.ndarray]:
     """All of them: uint8[H, W, 3], uint8[H, W] or, on nothing, uint8[H, W, 4]."""
-    parts = (drawings(), photos(), tiles(mnist), rows(mnist), oddities(), examples())
+    parts = (drawings(), photos(), tiles(mnist), rows(mnist), oddities(), examples(),
+             generated(mnist))  # fmt: skip
     return [picture for part in parts for picture in part]
 
 
@@ -118,3 +124,12 @@ def examples():
         yield load_image(path)
     for turn, name in enumerate(("note.jpg", "board.jpg", "sticky.jpg"), 1):
         yield np.ascontiguousarray(np.rot90(load_image(EXAMPLES / name), turn))
+
+
+def generated(mnist, lines=50, pages=16, documents=14):
+    """Lines, pages and documents as networks are trained with, in Pillow's own font."""
+    hand = FontHand({"latin": ImageFont.load_default(EM)})
+    fonts = Fonts((hand,), (hand,))
+    yield from (LineMaker(mnist.test, fonts, 21).line(k).pixels for k in range(lines))
+    yield from (PageMaker(mnist.test, fonts, 22).page(k).pixels for k in range(pages))
+    yield from (DocumentMaker(mnist.test, fonts, 23).document(k).pixels for k in range(documents))

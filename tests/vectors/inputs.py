@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from digitlens.alphabet import encode
+from digitlens.reading.fusion import FEATURES, POOL
+
 PICTURES = Path(__file__).with_name("pictures")
 Value = dict[str, Any]
 LARGE = (2300, 1500)  # pixels: more than a closer look needs
@@ -120,11 +123,130 @@ def resize_plane() -> Iterator[Value]:
         yield {"plane": plane, "width": width, "height": height}
 
 
-def windows() -> Iterator[Value]:
-    boxes = [[22.4, 18.1, 48.6, 81.9], [112, 88.5, 155.5, 104]]
-    yield {"picture": "paper.png", "boxes": boxes}
-    yield {"picture": "paper.png", "gray": True, "boxes": [[79.5, 18.5, 119.25, 86]]}
-    yield {"picture": "large.png", "boxes": [[-20.5, 100.25, 480.75, 900.5]]}
+def crop_line() -> Iterator[Value]:
+    quads = {
+        "paper.png": ([[10, 10], [130, 10], [130, 90], [10, 90]],
+                      [[-8.5, 12.25], [160.5, 20.75], [158.0, 70.5], [-11.0, 62.0]],
+                      [[20, 90], [21, 20], [61, 20.6], [60, 90.6]]),
+        "corner.png": ([[1, 1], [22, 4], [20.5, 14.5], [-0.5, 11.5]],),
+        "drawing.png": ([[60.3, 20.2], [370.4, 20.2], [370.4, 240.9], [60.3, 240.9]],
+                        [[50, 40], [380, 10], [398, 208], [68, 238]]),
+    }  # fmt: skip
+    for name, some in quads.items():
+        for quad in some:
+            yield {"picture": name, "quad": quad}
+
+
+def text_lines() -> Iterator[Value]:
+    for turn in (0, 8, -25):
+        sheet = Image.new("L", (90, 60))
+        pen = ImageDraw.Draw(sheet)
+        pen.rectangle((10, 12, 70, 17), fill=230)
+        pen.rectangle((30, 36, 50, 42), fill=120)
+        pen.ellipse((70, 36, 76, 44), fill=255)
+        pen.point((5, 50), 255)
+        array = np.asarray(sheet.rotate(turn, Image.Resampling.BILINEAR))
+        yield {**picture_bytes(array, 1), "scale": 3.5}
+    yield {**picture_bytes(np.zeros((4, 5)), 1), "scale": 2}
+
+
+def steps_of(text: str, sure: float = 0.9) -> list[list[list[float]]]:
+    """Posteriors of a text: of each character two steps, the second one surer, and a blank."""
+    steps: list[list[list[float]]] = [[]]
+    for char, number in zip(text, encode(text), strict=True):
+        # What is taken for a digit may be the next one, too.
+        other = [[encode(str((int(char) + 1) % 10))[0], 0.05]] if char.isdigit() else []
+        steps += [[[number, round(sure - 0.2, 3)], *other], [[number, sure], *other], []]
+    return steps
+
+
+def decode() -> Iterator[Value]:
+    for text in ("12.5", "77", "", "a\N{REPLACEMENT CHARACTER} 8"):
+        yield {"posteriors": steps_of(text)}
+    seven = encode("7")[0]
+    yield {"posteriors": [[[seven, 0.6]], [[seven, 0.8]], [[seven + 1, 0.7]], [], [[seven, 0.5]]]}
+
+
+def number_spans() -> Iterator[Value]:
+    texts = (
+        "7.5%", "Room 101B", "No-12", "-12.50", "$ 1,234.00-", "(5)", "((5)", "5)", "6.022e23",
+        "12:30", "3 + 4 = 7", "1e5a", "+-3", ".5", "a.5", "5 °", "12 34", "#7", "007-1/2", "1..2",
+        "1...2", "x", "", "8\N{MULTIPLICATION SIGN}8", "12€ 5£", "e5", "1- 2", "1-a",
+    )  # fmt: skip
+    for text in texts:
+        yield {"text": text}
+
+
+def page_as_read(random: np.random.Generator) -> Value:
+    """Two lines of a page, the digits that were found on it, and what a classifier says."""
+    quads = (
+        [[12, 14], [134, 14], [134, 84], [12, 84]],
+        [[10, 90], [149, 96], [148, 109], [9.5, 103]],
+    )
+    lines = [
+        {"quad": quad, "score": score, "posteriors": steps_of(text, sure)}
+        for quad, text, score, sure in zip(
+            quads, ("$71.0", "ab 3-45"), (0.9, 0.0), (0.9, 0.75), strict=True
+        )
+    ]
+    boxes = [[18, 16, 50, 82], [57.5, 22.5, 65.25, 84], [79, 18, 120, 86], [112, 92, 124, 106],
+             [60, 30, 66, 60], [140, 20, 148, 80]]  # fmt: skip
+    digits = [
+        {"score": score, "probabilities": chances(random, k, 0.7), "box": box, "seen": 30.0}
+        for k, (box, score) in enumerate(zip(boxes, (0.9, 0.7, 0.5, 0.3, 0.2, 0.1), strict=True))
+    ]
+    return {
+        "picture": "paper.png", "lines": lines, "digits": digits,
+        "named": [chances(random, k, 0.8) for k in (7, 1, 0, 3)], "is_digit": [0.9, 0.97, 0.6, 0.2],
+    }  # fmt: skip
+
+
+def places() -> Iterator[Value]:
+    given = page_as_read(np.random.default_rng(7))
+    yield given
+    yield {**given, "digits": []}
+    yield {**given, "lines": []}
+
+
+def cards(random: np.random.Generator) -> Iterator[Value]:
+    """What a line reader's card may say of scores."""
+    pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
+    weights = random.normal(0.1, 0.3, 1 + FEATURES).round(3).tolist()
+    yield {"pool": pool, "weights": weights, "context": []}
+    table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
+             "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
+    context = [-0.03, 0.9, 0.25]
+    yield {"pool": pool, "weights": weights, "context": context, "calibration": table}
+
+
+def fusion() -> Iterator[Value]:
+    random = np.random.default_rng(8)
+    given = page_as_read(random)
+    for card in cards(random):
+        yield {**given, "card": card}
+
+
+def layout() -> Iterator[Value]:
+    random = np.random.default_rng(9)
+    given = page_as_read(random)
+    card = {"pool": [0.4] * len(POOL), "weights": [0.0] * (1 + FEATURES), "context": []}
+    for constant in (2.2, -1.0, -5.0, 0.3):
+        weights = [constant, *[0.05] * FEATURES]
+        base = {**given, "card": {**card, "weights": weights}, "size": [150, 110], "turn": 0}
+        yield {**base, "expect": ""}
+    for turn in (1, 2, 3):
+        size = [110, 150] if turn % 2 else [150, 110]
+        yield {**base, "expect": "", "turn": turn, "size": size}
+    for pattern in ("4", "##-#", "0[7-9]#", "9" * 8 + "#"):
+        yield {**base, "expect": pattern}
+    yield {**base, "lines": [], "digits": [], "expect": ""}
+    # One that fills its page is doubted only, if it is half as sure as others have to be.
+    whole = {"quad": [[12, 14], [134, 14], [134, 84], [12, 84]], "score": 0.9}
+    for constant in (-2.5, -4.0):
+        weights = [constant, *[0.05] * FEATURES]
+        line = {**whole, "posteriors": steps_of("7")}
+        yield {**base, "lines": [line], "digits": given["digits"][:1], "expect": "",
+               "card": {**card, "weights": weights}}  # fmt: skip
 
 
 def components() -> Iterator[Value]:
@@ -137,7 +259,6 @@ def ink_in() -> Iterator[Value]:
     for box in ([18, 15, 50, 83], [57.5, 22.5, 65.25, 85], [78, 18, 120, 86], [40, 15, 70, 85],
                 [110, 85, 160, 120], [2, 90, 30, 108]):  # fmt: skip
         yield {"picture": "paper.png", "box": box}
-        yield {"picture": "paper.png", "box": box, "gray": True}
     yield {"picture": "drawing.png", "box": [228, 48, 362, 222]}
     yield {"picture": "large.png", "box": [290, 190, 400, 230]}
 
@@ -160,15 +281,11 @@ def looks() -> Iterator[Value]:
     random = np.random.default_rng(2)
     boxes = [(20, 16, 50, 82), (57, 22, 66, 84), (79, 18, 120, 86)]
     yield {"picture": "paper.png", "answers": [seen(random, boxes, s / 150) for s in (96, 192)]}
-    tiny = [(300 + 14 * k, 200, 307 + 14 * k, 212 + k % 3) for k in range(6)]
-    answers = [seen(random, tiny[::2], s / 2300) for s in (96, 192, 448)]
-    yield {"picture": "large.png", "answers": [*answers, seen(random, tiny, 1024 / 2300)]}
-    yield {"picture": "large.png", "answers": []}
     tall = [(400 + 300 * k, 500, 580 + 300 * k, 760 + k % 3) for k in range(3)]
     for boxes in (tall, [*tall, (1500, 900, 1530, 950)]):
-        answers = [seen(random, boxes, size / 2300) for size in (96, 192, 448, 1024)]
+        answers = [seen(random, boxes, size / 2300) for size in (96, 192, 448)]
         yield {"picture": "large.png", "answers": answers}
-    yield {"picture": "drawing.png", "gray": True, "answers": []}
+    yield {"picture": "drawing.png", "answers": []}
 
 
 def seen(random: np.random.Generator, boxes: list[Any], scale: float) -> list[Value]:
@@ -185,12 +302,6 @@ def seen(random: np.random.Generator, boxes: list[Any], scale: float) -> list[Va
     return sorted(found, key=lambda row: -row["score"])
 
 
-def doubles() -> Iterator[Value]:
-    boxes = [[0, 0, 10, 20], [2, 1, 11, 21], [3, 0, 12, 19], [30, 0, 40, 20]]
-    for values in ([7, 7, 1, 7], [7, 7, 7, 7], [1, 2, 3, 4]):
-        yield {"boxes": boxes, "values": values, "confidence": [0.7, 0.9, 0.8, 0.9]}
-
-
 def row_of_boxes(random: np.random.Generator, count: int, gap: float = 30, slope: float = 0) -> Any:
     left = gap * np.arange(count) + random.normal(0, 1.5, count)
     top = 50 + slope * left + random.normal(0, 2, count)
@@ -202,24 +313,6 @@ def support() -> Iterator[Value]:
     random = np.random.default_rng(3)
     boxes = [*row_of_boxes(random, 5), [300, 300, 320, 340], [65, 48, 70, 54]]
     yield {"boxes": boxes, "logits": random.normal(1, 4, 7).round(3).tolist()}
-
-
-def confidence() -> Iterator[Value]:
-    random = np.random.default_rng(4)
-    votes = {
-        "existence": numbers_like(random, 6),
-        "digit": numbers_like(random, 6),
-        "names": [[chances(random, k, s) for s in (0.9, 0.6, 0.99995)] for k in range(6)],
-        "boxes": row_of_boxes(random, 6),
-    }
-    table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
-             "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
-    pool, weights = [0.46, 0.55, 0.12, 0.22, -0.2, 0.004], [0.3, 0.9, 0.66, 2, -0.2, -0.1, 0, -0.5]
-    yield {"card": {}, **votes}
-    yield {"card": {"pool": pool, "weights": weights}, **votes}
-    context = [-0.03, 0.9, 0.25]
-    full = {"pool": pool, "weights": weights, "context": context, "calibration": table}
-    yield {"card": full, **votes}
 
 
 def lines() -> Iterator[Value]:
@@ -237,33 +330,8 @@ def numbers() -> Iterator[Value]:
         yield {"boxes": [[float(x), 0.0, float(x) + 18, 30.0] for x in left]}
 
 
-def compose() -> Iterator[Value]:
-    random = np.random.default_rng(6)
-    boxes = [*row_of_boxes(random, 4), [150, 48, 170, 82], [40, 140, 60, 170]]
-    found = [{"score": 0.8, "probabilities": chances(random, k), "box": box, "seen": 30.0}
-             for k, box in enumerate(boxes)]  # fmt: skip
-    rows = [chances(random, k, 0.75) for k in range(6)]
-    base = {"found": found, "probabilities": rows, "size": [200, 220], "turn": 0, "expect": ""}
-    mixed = [0.97, 0.93, 0.62, 0.31, 0.95, 0.08]
-    yield {**base, "confidence": mixed}
-    for turn in (1, 2, 3):
-        yield {**base, "confidence": mixed, "turn": turn}
-    for pattern in ("4", "5", "##-#", "0[7-9]#", "9" * 8 + "#"):
-        yield {**base, "confidence": mixed, "expect": pattern}
-    one = [{**found[0], "box": [20.5, 10.5, 120.5, 190]}]
-    for sure in (0.4, 0.2):
-        yield {**base, "found": one, "probabilities": rows[:1], "confidence": [sure]}
-    yield {**base, "found": [], "probabilities": [], "confidence": []}
-
-
 def pattern() -> Iterator[Value]:
     valid = ("4", " 12 ", "####-##", "20##", "# ### ###", "[0-2]#:[0-5]#", "[159]", "7-", "€ ##")
     refused = ("0", "100", "", "abc", "[]", "[9-1]#", "[0-]", "#]", "#\t#", "#" * 100)
     for text in (*valid, *refused):
         yield {"text": text}
-
-
-def strokes() -> Iterator[Value]:
-    for name in ("drawing.png", "hair.png", "paper.png", "large.png", "corner.png"):
-        yield {"picture": name}
-    yield {"picture": "drawing.png", "gray": True}

@@ -13,26 +13,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import inputs
 import numpy as np
 from PIL import Image
 
-from digitlens.data import images, tiles, windows
-from digitlens.evaluation.votes import Votes
-from digitlens.model.page_model import Look
+from digitlens.alphabet import CLASSES
+from digitlens.data import images, tiles
+from digitlens.imaging.framing import crop_line
+from digitlens.model import page_model
+from digitlens.outputs import Outputs
+from digitlens.reading import fusion, numbers, places, text_lines
+from digitlens.reading import layout as arranging
+from digitlens.reading.decode import decode
+from digitlens.reading.multiscale import DIGIT_SCALES
+from digitlens.reading.recognize import RecognizedLine
+from digitlens.reading.view import View
 from digitlens.recognition import (
     candidates,
     components,
     compose,
-    confidence,
     crops,
     expect,
     layout,
     looks,
-    plain,
     support,
     turns,
 )
@@ -59,12 +64,12 @@ class Function:
 
 
 @cache
-def picture(name: str, gray: bool = False) -> np.ndarray:
-    return np.asarray(Image.open(PICTURES / name).convert("L" if gray else "RGB"))
+def picture(name: str) -> np.ndarray:
+    return np.asarray(Image.open(PICTURES / name).convert("RGB"))
 
 
 def page_of(given: Value) -> np.ndarray:
-    return picture(given["picture"], given.get("gray", False))
+    return picture(given["picture"])
 
 
 def floats(rows: Any, *shape: int) -> np.ndarray:
@@ -104,10 +109,31 @@ def rows_of(found: candidates.Candidates) -> list[Value]:
     return [dict(zip(("score", "probabilities", "box", "seen"), row, strict=True)) for row in rows]
 
 
-def votes_of(given: Value) -> Votes:
-    names = np.array(given["names"], np.float32).reshape(-1, 3, 10)
-    return Votes(floats(given["existence"]), floats(given["digit"]), names,
-                 floats(given["boxes"], 4))  # fmt: skip
+def lines_of(given: Value) -> list[RecognizedLine]:
+    """The lines of a picture as a recogniser that is told its posteriors reads them."""
+    page, read = page_of(given), list[RecognizedLine]()
+    for row in given["lines"]:
+        line = text_lines.TextLine(floats(row["quad"], 2), row["score"])
+        said = posteriors_of(row["posteriors"])
+        read.append(RecognizedLine(line, crop_line(page, line.quad), said, decode(said)))
+    return read
+
+
+def posteriors_of(steps: list[list[list[float]]]) -> np.ndarray:
+    """float32[T, C] from pairs of class and probability; the rest is the blank's."""
+    rows = np.zeros((len(steps), CLASSES), np.float32)
+    for row, pairs in zip(rows, steps, strict=True):
+        for number, chance in pairs:
+            row[int(number)] = chance
+        row[0] = np.float32(1 - sum(chance for _, chance in pairs))
+    return rows
+
+
+def scores_of(found: places.Places, given: Value) -> fusion.Scores:
+    """What a classifier that is told its answers says of places."""
+    which = [k % len(given["named"]) for k in range(len(found))]
+    rows = floats(given["named"], 10)[which]
+    return fusion.Scores.of(found, Outputs(rows, digit=floats(given["is_digit"])[which]))
 
 
 # The functions
@@ -129,8 +155,56 @@ def run_resize_plane(given: Value) -> Any:
     return plain_numbers(images.resize(plane, given["width"], given["height"]))
 
 
-def run_windows(given: Value) -> list[Value]:
-    return [packed(w) for w in windows.windows(page_of(given), floats(given["boxes"], 4))]
+def run_crop_line(given: Value) -> Value:
+    return packed(crop_line(page_of(given), floats(given["quad"], 2)))
+
+
+def run_text_lines(given: Value) -> list[Value]:
+    text = unpacked(given).astype(np.float32) / 255
+    found = text_lines.find_lines(text, given["scale"])
+    return [{"quad": plain_numbers(line.quad), "score": line.score} for line in found]
+
+
+def run_decode(given: Value) -> Value:
+    found = decode(posteriors_of(given["posteriors"]))
+    return {"text": found.text, "centres": plain_numbers(found.centres),
+            "confidence": plain_numbers(found.confidence)}  # fmt: skip
+
+
+def run_number_spans(given: Value) -> list[list[int]]:
+    return [list(span) for span in numbers.number_spans(given["text"])]
+
+
+def run_places(given: Value) -> list[Value]:
+    found = places.gather(candidates_of(given["digits"]), lines_of(given))
+    columns = {name: plain_numbers(column) for name, column in vars(found).items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def run_fusion(given: Value) -> Value:
+    found = places.gather(candidates_of(given["digits"]), lines_of(given))
+    scores, says = scores_of(found, given), fusion.Fusion.from_dict(given["card"])
+    chances = says.probabilities(scores)
+    return {"probabilities": plain_numbers(chances),
+            "confidence": plain_numbers(says.confidence(scores, chances))}  # fmt: skip
+
+
+def run_layout(given: Value) -> Value:
+    read, (width, height), turn = lines_of(given), given["size"], given["turn"]
+    scores = scores_of(places.gather(candidates_of(given["digits"]), read), given)
+    says = fusion.Fusion.from_dict(given["card"])
+    chances = says.probabilities(scores)
+    framed = np.zeros((len(scores), 28, 28), np.uint8)
+    detected: Any = None  # says nothing about the layout
+    view = View(detected, read, scores, framed, chances, says.confidence(scores, chances))
+    size = (height, width) if turn % 2 else (width, height)
+    found = arranging.arrange(view, size, THRESHOLDS)
+    lines, characters = found.lines, found.characters
+    if given["expect"]:
+        pattern = expect.Pattern.parse(given["expect"])
+        lines, characters = compose.fitted(lines, pattern, THRESHOLDS), ()
+    lines = turns.turned_back(lines, turn, width, height)
+    return Reading(lines, width, height, "vectors", "", characters).as_dict()
 
 
 def run_components(given: Value) -> Value:
@@ -141,45 +215,31 @@ def run_components(given: Value) -> Value:
 
 
 class Script:
-    """A page model that says what it is told to, and remembers what it was shown."""
+    """A page model that says what it is told to, and remembers what its graph was shown."""
 
     def __init__(self, answers: list[list[Value]]) -> None:
         self.answers, self.shown = iter(answers), list[Value]()
 
-    def look(self, seen: np.ndarray) -> Look:
-        height, width = seen.shape[:2]
-        digest = hashlib.sha256(seen.tobytes()).hexdigest()
-        self.shown.append({"width": width, "height": height, "sha256": digest})
+    def look(self, seen: np.ndarray) -> page_model.Look:
+        framed = page_model._framed(seen)
+        digest = hashlib.sha256(framed.tobytes()).hexdigest()
+        self.shown.append({"width": framed.shape[1], "height": framed.shape[0], "sha256": digest})
         found = next(self.answers, [])
         score = floats([row["score"] for row in found])
         boxes = floats([row["box"] for row in found], 4)
         chances = floats([row["probabilities"] for row in found], 10)
-        return Look(score, chances, boxes, np.zeros((1, 1), np.float32), (height, width))
+        heat = np.zeros((1, 1), np.float32)
+        return page_model.Look(score, chances, boxes, heat, seen.shape[:2])
 
 
 def run_looks(given: Value) -> Value:
     model: Any = Script(given["answers"])
-    found, glances = looks.look_around(page_of(given), model)
-    regions = [list(map(int, glance.region)) for glance in glances]
-    return {"shown": model.shown, "regions": regions, "found": rows_of(found)}
-
-
-def run_doubles(given: Value) -> list[int]:
-    boxes, sure = floats(given["boxes"], 4), floats(given["confidence"])
-    return candidates.without_doubles(boxes, np.array(given["values"]), sure).tolist()
+    found, _ = looks.look_around(page_of(given), model, sizes=DIGIT_SCALES, closer=False)
+    return {"shown": model.shown, "found": rows_of(found)}
 
 
 def run_support(given: Value) -> Any:
     return plain_numbers(support.support(floats(given["boxes"], 4), floats(given["logits"])))
-
-
-def run_confidence(given: Value) -> Value:
-    votes = votes_of(given)
-    card: Any = SimpleNamespace(results=given["card"], name="vectors")
-    says = confidence.Confidence.of(card)
-    chances = says.probabilities(votes)
-    return {"probabilities": plain_numbers(chances),
-            "confidence": plain_numbers(says.values(votes, chances))}  # fmt: skip
 
 
 def run_numbers(given: Value) -> list[list[int]]:
@@ -190,31 +250,11 @@ def run_lines(given: Value) -> list[list[int]]:
     return layout.lines_of(np.array(given["boxes"], np.float64).reshape(-1, 4))
 
 
-def run_compose(given: Value) -> Value:
-    found = candidates_of(given["found"])
-    width, height = given["size"]
-    chances = floats(given["probabilities"], 10)
-    sure = floats(given["confidence"])
-    lines = compose.compose(found, chances, sure, (width, height), THRESHOLDS)
-    if given["expect"]:
-        lines = compose.fitted(lines, expect.Pattern.parse(given["expect"]), THRESHOLDS)
-    lines = turns.turned_back(lines, given["turn"], width, height)
-    return Reading(lines, width, height, "vectors", "").as_dict()
-
-
 def run_pattern(given: Value) -> Any:
     try:
         return [list(place) for place in expect.Pattern.parse(given["text"]).places]
     except ValueError:
         return None
-
-
-def run_strokes(given: Value) -> Any:
-    found = plain.isolated_strokes(page_of(given))
-    if found is None:
-        return None
-    shown = packed(found.page) if found.scale > 1 else None
-    return {"boxes": plain_numbers(found.boxes), "scale": found.scale, "shown": shown}
 
 
 def functions() -> dict[str, Function]:
@@ -224,20 +264,22 @@ def functions() -> dict[str, Function]:
         "resize": Function(0, run_resize, inputs.resize),
         "reduce": Function(0, run_reduce, inputs.reduce),
         "resize_plane": Function(1e-6, run_resize_plane, inputs.resize_plane),
-        "windows": Function(0, run_windows, inputs.windows),
+        "crop_line": Function(1, run_crop_line, inputs.crop_line),
+        "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
+        "decode": Function(1e-5, run_decode, inputs.decode),
+        "number_spans": Function(0, run_number_spans, inputs.number_spans),
+        "places": Function(1e-3, run_places, inputs.places),
+        "fusion": Function(1e-4, run_fusion, inputs.fusion),
+        "layout": Function(1e-4, run_layout, inputs.layout),
         "components": Function(0, run_components, inputs.components),
         "ink_in": Function(1, lambda v: packed(crops.ink_in(page_of(v), floats(v["box"]))),
                            inputs.ink_in),
         "to_tile": Function(1, lambda v: packed(tiles.to_tile(unpacked(v))), inputs.to_tile),
         "looks": Function(1e-4, run_looks, inputs.looks),
-        "doubles": Function(0, run_doubles, inputs.doubles),
         "support": Function(1e-5, run_support, inputs.support),
-        "confidence": Function(1e-5, run_confidence, inputs.confidence),
         "lines": Function(0, run_lines, inputs.lines),
         "numbers": Function(0, run_numbers, inputs.numbers),
-        "compose": Function(1e-5, run_compose, inputs.compose),
         "pattern": Function(0, run_pattern, inputs.pattern),
-        "strokes": Function(1e-4, run_strokes, inputs.strokes),
     }  # fmt: skip
 
 

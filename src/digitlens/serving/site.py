@@ -19,8 +19,9 @@ from digitlens import __version__, files
 from digitlens.data.cache import cache_folder
 from digitlens.data.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
-from digitlens.model.bundle import CARD, CROPS, GRAPH, load_bundle, load_crops
+from digitlens.model.bundle import CARD, GRAPH, load_bundle
 from digitlens.model.roles import roles
+from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, load_line_bundle
 from digitlens.progress import work_bar
 
 STATIC = Path(__file__).with_name("static")
@@ -147,12 +148,15 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
     classifier, finder = (load_bundle(name) for name in roles(model, pages))
+    lines = load_line_bundle()
     return {
         f"models/tiles/{CARD}": (classifier.folder / CARD).read_bytes(),
         f"models/tiles/{GRAPH}": classifier.graph,
         f"models/pages/{CARD}": (finder.folder / CARD).read_bytes(),
         f"models/pages/{GRAPH}": finder.graph,
-        f"models/pages/{CROPS}": load_crops(finder.folder, finder.card),
+        f"models/lines/{CARD}": (lines.detector.parent / CARD).read_bytes(),
+        f"models/lines/{DETECTOR}": lines.detector.read_bytes(),
+        f"models/lines/{RECOGNIZER}": lines.recognizer.read_bytes(),
     }
 
 
@@ -232,10 +236,11 @@ def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
         "digitlens": __version__,
         "runtime": {"package": str(RUNTIME.package), "module": module, "wasm": wasm},
         "classifier": {"card": f"models/tiles/{CARD}", "graph": f"models/tiles/{GRAPH}"},
-        "pages": {
-            "card": f"models/pages/{CARD}",
-            "graph": f"models/pages/{GRAPH}",
-            "crops": f"models/pages/{CROPS}",
+        "pages": {"card": f"models/pages/{CARD}", "graph": f"models/pages/{GRAPH}"},
+        "lines": {
+            "card": f"models/lines/{CARD}",
+            "detector": f"models/lines/{DETECTOR}",
+            "recognizer": f"models/lines/{RECOGNIZER}",
         },
         "files": {
             name: {"size": len(content), "sha256": files.sha256(content)}

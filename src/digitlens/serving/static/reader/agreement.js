@@ -12,34 +12,30 @@ const UNSEEN = 0.02; // score of what it did not see
  * How far the looks that should have seen each candidate agree that a digit is there.
  *
  * @param found Candidates of all looks, without doubles.
- * @param views The looks: {region, scale, candidates}.
+ * @param views The looks: {scale, candidates}.
+ * @param page {width, height}, which each look showed all of.
  * @returns For each the mean score of those looks, each counting as much as it is trusted; the
  *   candidate's own score where there is none.
  */
-export function agreement(found, views) {
+export function agreement(found, views, page) {
   return found.map(({ score, box }) => {
+    const [x0, y0, x1, y1] = box;
+    // Most of a digit has to be in the look.
+    const there = holds(x0, x1, page.width) && holds(y0, y1, page.height);
     let [total, weight] = [0, 0];
-    for (const view of views) {
-      const able = ability(box, view);
-      if (!able) continue;
-      total += able * scoreAt(box, view.candidates);
+    for (const { scale, candidates } of there ? views : []) {
+      const able = trust(fround(fround(y1 - y0) * scale));
+      if (able < ABLE) continue;
+      total += able * scoreAt(box, candidates);
       weight += able;
     }
     return weight > 0 ? fround(total / weight) : score;
   });
 }
 
-function ability([x0, y0, x1, y1], { region, scale }) {
-  // Most of a digit has to be in the look.
-  const inside =
-    holds(region[0], region[2], (x0 + x1) / 2, (x1 - x0) / 4) &&
-    holds(region[1], region[3], (y0 + y1) / 2, (y1 - y0) / 4);
-  const able = trust(fround(fround(y1 - y0) * scale));
-  return inside && able >= ABLE ? able : 0;
-}
-
-function holds(low, high, middle, half) {
-  return fround(middle - half) >= low && fround(middle + half) <= high;
+function holds(low, high, size) {
+  const [middle, half] = [(low + high) / 2, (high - low) / 4];
+  return fround(middle - half) >= 0 && fround(middle + half) <= size;
 }
 
 function scoreAt(box, candidates) {

@@ -65,12 +65,6 @@ export function quantiles(values, shares) {
   });
 }
 
-/** `count` numbers from `start` to `stop` at equal distances, both ends included. */
-export function linspace(start, stop, count) {
-  const step = (stop - start) / (count - 1);
-  return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : start + i * step));
-}
-
 /** Straight lines through points of rising x; level beyond the ends. */
 export function interpolate(at, x, y) {
   if (at <= x[0]) return y[0];
@@ -93,4 +87,27 @@ export function above(values, level) {
   const mask = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i++) if (values[i] > level) mask[i] = 1;
   return mask;
+}
+
+/** How many of some whole numbers below `count` there are of each. */
+export function histogram(values, count, first = 0, step = 1) {
+  const counts = new Uint32Array(count);
+  for (let i = first; i < values.length; i += step) counts[values[i]]++;
+  return counts;
+}
+
+/** A quantile of the numbers that a histogram counts, see `quantiles`. */
+export function quantileOf(counts, share) {
+  const place = share * (sum(counts) - 1);
+  const [low, rest] = [Math.floor(place), place - Math.floor(place)];
+  let [value, before] = [0, counts[0]];
+  while (before <= low) before += counts[++value];
+  let next = value;
+  if (rest) while (before <= low + 1) before += counts[++next];
+  return value + (next - value) * rest;
+}
+
+/** The median of every `step`-th byte from the first one on. */
+export function medianOfBytes(bytes, first, step) {
+  return quantileOf(histogram(bytes, 256, first, step), 0.5);
 }

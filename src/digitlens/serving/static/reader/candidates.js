@@ -4,13 +4,12 @@
 // x0, y0, x1, y1 in page pixels, and its height in pixels of the look that saw it best. All numbers
 // are float32, as in Python.
 
-import { argmax, argsortDown, clip, max, sum } from './arrays.js';
+import { argsortDown, clip, max, sum } from './arrays.js';
 import { overlap } from './overlap.js';
 
 const { fround } = Math;
 
 export const SAME = 0.4; // overlap of two boxes, over their union: the same digit seen twice
-const ALIKE = 0.25; // likewise, of two with the same value: digits that touch overlap less
 const WITHIN = 0.75; // share of the smaller box inside the larger: a part of the same digit
 const SMALL = 24.0; // pixels in a look: heights between which a digit is seen best
 const LARGE = 120.0;
@@ -42,36 +41,11 @@ export function merged(found) {
   return kept;
 }
 
-/**
- * Which candidates no surer one of the same value overlaps.
- *
- * Boxes of one digit that are far off are merged by no look; once they are named, they are known to
- * be of the same digit.
- *
- * @returns Their indices, in order.
- */
-export function withoutDoubles(boxes, values, confidence) {
-  const left = boxes.map(() => true);
-  for (const index of argsortDown(confidence)) {
-    if (!left[index]) continue;
-    boxes.forEach((box, other) => {
-      if (other === index || values[other] !== values[index]) return;
-      if (overlap(boxes[index], box)[0] > ALIKE) left[other] = false;
-    });
-  }
-  return boxes.flatMap((_, index) => (left[index] ? [index] : []));
-}
-
 /** How far a look is to be trusted with digits of this height in its pixels; 0.3 to 1. */
 export function trust(seen) {
   const small = fround(seen / SMALL);
   const large = fround(LARGE / Math.max(seen, 1));
   return fround(clip(Math.min(small, large), LEAST_TRUST, 1));
-}
-
-/** The most probable value of each. */
-export function valuesOf(probabilities) {
-  return probabilities.map(argmax);
 }
 
 /** The geometric mean, each look counting as much as it is trusted. */

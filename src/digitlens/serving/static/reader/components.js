@@ -4,30 +4,29 @@
  * Finds the 8-connected parts of a mask by joining its horizontal runs.
  *
  * @param mask Uint8Array or array of booleans, width x height.
- * @returns {labels, boxes, areas}: labels Int32Array, 0 outside and 1..N in the parts, which are
- *   numbered in the order of their first pixel; boxes x0, y0, x1, y1, half-open; areas in pixels.
+ * @returns {runs, boxes, areas}: runs row by row, each {row, start, end, part}; parts are numbered
+ *   in the order of their first pixel; boxes x0, y0, x1, y1, half-open; areas in pixels.
  */
 export function connectedComponents(mask, width, height) {
   const runs = runsOf(mask, width, height);
-  const parts = joined(runs);
-  const labels = new Int32Array(width * height);
   const [boxes, areas] = [[], []];
-  runs.forEach(({ row, start, end }, i) => {
-    const k = parts[i];
-    labels.fill(k + 1, row * width + start, row * width + end);
+  joined(runs).forEach((k, i) => {
+    const run = runs[i];
+    run.part = k;
     if (k === boxes.length) {
-      boxes.push([start, row, end, row + 1]);
+      boxes.push([run.start, run.row, run.end, run.row + 1]);
       areas.push(0);
     }
     const box = boxes[k];
-    boxes[k] = [Math.min(box[0], start), box[1], Math.max(box[2], end), row + 1];
-    areas[k] += end - start;
+    box[0] = Math.min(box[0], run.start);
+    box[2] = Math.max(box[2], run.end);
+    box[3] = run.row + 1;
+    areas[k] += run.end - run.start;
   });
-  return { labels, boxes, areas };
+  return { runs, boxes, areas };
 }
 
-/** The horizontal runs of a mask, row by row: {row, start, end}. */
-export function runsOf(mask, width, height) {
+function runsOf(mask, width, height) {
   const runs = [];
   for (let row = 0; row < height; row++) {
     const from = row * width;
@@ -35,7 +34,7 @@ export function runsOf(mask, width, height) {
       if (!mask[from + x]) continue;
       const start = x;
       while (x < width && mask[from + x]) x++;
-      runs.push({ row, start, end: x });
+      runs.push({ row, start, end: x, part: 0 });
     }
   }
   return runs;

@@ -1,12 +1,11 @@
 // Takes the ink of one digit out of a page, given its box, so that it can be framed as a tile.
 
-import { above, clip, max, mean, median, quantiles, range, rint } from './arrays.js';
+import { above, argmax, clip, max, median, quantiles, range, rint, sum } from './arrays.js';
 import { connectedComponents } from './components.js';
 import { part, shrink } from './images.js';
 import { emptyPicture } from './resize.js';
-import { eigen, length, solve } from './small_matrices.js';
 
-const { fround } = Math;
+const { fround, hypot } = Math;
 
 const MARGIN = 0.12; // of the longer side: paper seen around the box
 const LONGEST = 64; // pixels; more than twice what a tile shows of it
@@ -15,6 +14,7 @@ const FAINT = 0.25; // of full ink: less is paper
 const FOREIGN = 0.5; // share of a stroke's pixels outside the box: more, and it is a neighbour's
 const RANGE = fround(0.85 - FAINT); // from paper to full ink
 const STROKE = fround(0.3); // level from which a pixel belongs to a stroke
+const COLOURS = [0, 1, 2];
 
 /**
  * The ink of what stands in a box, bright on dark.
@@ -26,12 +26,14 @@ const STROKE = fround(0.3); // level from which a pixel belongs to a stroke
 export function inkIn(page, box) {
   const { crop, inner } = cropped(page, box);
   const ink = emptyPicture(crop.width, crop.height, 1);
-  const strength = alongInk(withoutPaper(crop, inner), inner);
+  const contrast = withoutPaper(crop, inner);
+  const direction = inkDirection(contrast, inner);
+  const strength = new Float32Array(inner.length);
+  strength.forEach((_, i) => (strength[i] = along(direction, contrast, i)));
   const full = fround(fullInk(strength.filter((_, i) => inner[i])));
   if (full < 4) return ink;
   const level = strength.map((value) => clip(fround(fround(value / full) - FAINT) / RANGE, 0, 1));
-  const strokes = above(level, STROKE);
-  const foreign = foreignStrokes(strokes, inner, crop.width, crop.height);
+  const foreign = foreignStrokes(above(level, STROKE), inner, crop.width, crop.height);
   level.forEach((value, i) => (ink.data[i] = foreign[i] ? 0 : rint(fround(value * 255))));
   return ink;
 }
@@ -39,59 +41,55 @@ export function inkIn(page, box) {
 /** The part of the page around a box, shrunk, and which of its pixels lie in the box. */
 function cropped(page, [x0, y0, x1, y1]) {
   const margin = Math.max(1.0, MARGIN * Math.max(x1 - x0, y1 - y0));
-  let [left, top] = [x0, y0].map((low) => Math.max(0, Math.trunc(low - margin)));
-  const right = Math.min(page.width, Math.max(left + 1, Math.ceil(x1 + margin)));
-  const bottom = Math.min(page.height, Math.max(top + 1, Math.ceil(y1 + margin)));
-  [left, top] = [Math.min(left, right - 1), Math.min(top, bottom - 1)];
+  const [left, right] = spanOf(x0 - margin, x1 + margin, page.width);
+  const [top, bottom] = spanOf(y0 - margin, y1 + margin, page.height);
   // Two pixels for each that is wanted are enough to average, and quick to fetch.
   const longest = Math.max(bottom - top, right - left);
   const step = Math.max(1, Math.floor(longest / (2 * LONGEST)));
   const crop = shrink(part(page, left, top, right, bottom, step), LONGEST);
   const columns = within(crop.width, left, right, x0, x1);
   const rows = within(crop.height, top, bottom, y0, y1);
-  const inner = rows.flatMap((row) => columns.map((column) => row && column));
+  const inner = new Uint8Array(crop.width * crop.height);
+  rows.forEach((row, y) => row && inner.set(columns, y * crop.width));
   return { crop, inner };
 }
 
-/** Which pixels of an axis have their middle between two places on the page. */
+function spanOf(low, high, size) {
+  const start = Math.max(0, Math.trunc(low));
+  const end = Math.min(size, Math.max(start + 1, Math.ceil(high)));
+  return [Math.min(start, end - 1), end];
+}
+
+/** Which pixels of an axis have their middle between two places on the page: 1 or 0 each. */
 function within(size, start, end, low, high) {
   const scale = size / (end - start);
-  return range(size).map((i) => {
-    const middle = (i + 0.5) / scale + start;
-    return middle >= low && middle <= high;
-  });
+  const middles = range(size).map((i) => (i + 0.5) / scale + start);
+  return middles.map((middle) => Number(middle >= low && middle <= high));
 }
 
 /**
- * How far each pixel is from the paper's colour: one array for each channel.
+ * How far each pixel is from the paper's colour, RGB as the page.
  *
  * The colour is taken from the rim around the box, as a plane that may slope. Neighbours' strokes
  * in the rim do not count: what is far from its median is left out.
  */
-function withoutPaper({ data, width, height, channels }, inner) {
-  const planes = range(channels).map((c) =>
-    new Float32Array(width * height).map((_, i) => data[i * channels + c]),
-  );
-  const near = nearPaper(planes, rimOf(inner));
-  const matrix = [0, 1, 2].map(() => [0, 0, 0]);
-  const wanted = planes.map(() => [0, 0, 0]);
-  for (const i of near.places) {
-    const row = [1, (i % width) / width - 0.5, Math.floor(i / width) / height - 0.5];
-    row.forEach((one, a) => {
-      row.forEach((other, b) => (matrix[a][b] += one * other));
-      planes.forEach((plane, c) => (wanted[c][a] += one * plane[i]));
-    });
+function withoutPaper({ data, width, height }, inner) {
+  const rim = rimOf(inner);
+  const rows = [1e-6, 0.05 * rim.length, 0.05 * rim.length].map((stiff, a) =>
+    [0, 1, 2, 3, 4, 5].map((b) => (a === b ? stiff : 0)));
+  for (const i of nearPaper(data, rim)) {
+    const place = [1, (i % width) / width - 0.5, Math.floor(i / width) / height - 0.5];
+    const known = [...place, data[3 * i], data[3 * i + 1], data[3 * i + 2]];
+    rows.forEach((row, a) => known.forEach((value, b) => (row[b] += place[a] * value)));
   }
-  [1e-6, 0.05 * near.of, 0.05 * near.of].forEach((stiff, a) => (matrix[a][a] += stiff));
-  return planes.map((plane, c) => {
-    const [level, right, below] = solve(matrix, wanted[c]).map(fround);
-    return plane.map((value, i) => {
-      const across = fround((i % width) / width - 0.5);
-      const down = fround(Math.floor(i / width) / height - 0.5);
-      const paper = fround(level + fround(right * across));
-      return value - fround(paper + fround(below * down));
-    });
-  });
+  const [level, right, below] = solved(rows);
+  const contrast = new Float32Array(data.length);
+  for (let i = 0; i < contrast.length; i++) {
+    const [c, x, y] = [i % 3, Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    const paper = fround(level[c] + fround(right[c] * fround(x / width - 0.5)));
+    contrast[i] = data[i] - fround(paper + fround(below[c] * fround(y / height - 0.5)));
+  }
+  return contrast;
 }
 
 /** At most some thousand pixels outside the box; of all where there are hardly any. */
@@ -102,46 +100,61 @@ function rimOf(inner) {
   return rim.filter((_, i) => i % step === 0);
 }
 
-/** Those places of the rim that are near its usual colour, and of how many. */
-function nearPaper(planes, rim) {
-  const middle = planes.map((plane) => median(rim.map((i) => plane[i])));
-  const away = rim.map((i) => max(planes.map((plane, c) => Math.abs(plane[i] - middle[c]))));
+/** Those places of the rim that are near its usual colour. */
+function nearPaper(data, rim) {
+  const middle = COLOURS.map((c) => median(rim.map((i) => data[3 * i + c])));
+  const away = rim.map((i) => max(middle.map((usual, c) => Math.abs(data[3 * i + c] - usual))));
   const most = Math.max(6.0, quantiles(away, [0.6])[0]);
-  return { places: rim.filter((_, k) => away[k] <= most), of: rim.length };
+  return rim.filter((_, k) => away[k] <= most);
 }
 
-/** One plane from three: along the direction in which the box differs most from its paper. */
-function alongInk(contrast, inner) {
-  const count = inner.length;
-  const pixels = range(count).filter((i) => inner[i]);
-  if (!pixels.length) return new Float32Array(count);
-  const sizes = pixels.map((i) => max(contrast.map((plane) => Math.abs(plane[i]))));
+/** Solves three equations with three right sides each: Gauss and Jordan's elimination. */
+function solved(rows) {
+  rows.forEach((pivot, k) => {
+    rows.forEach((row, i) => {
+      const factor = i === k ? 0 : row[k] / pivot[k];
+      row.forEach((_, j) => (row[j] -= factor * pivot[j]));
+    });
+  });
+  return rows.map((row, k) => row.slice(3).map((value) => fround(value / row[k])));
+}
+
+/** The direction in which the box differs most from its paper, as a vector of length 1. */
+function inkDirection(contrast, inner) {
+  const colours = range(inner.length)
+    .filter((i) => inner[i])
+    .map((i) => contrast.subarray(3 * i, 3 * i + 3));
+  const sizes = colours.map((colour) => max(colour.map(Math.abs)));
   const least = 0.5 * max(sizes);
-  const strong = pixels
-    .filter((_, k) => sizes[k] >= least)
-    .map((i) => contrast.map((plane) => plane[i]));
-  const direction = inkDirection(strong, contrast.length);
-  return new Float32Array(count).map((_, i) =>
-    contrast.reduce((total, plane, c) => total + direction[c] * plane[i], 0),
-  );
-}
-
-/** The usual direction of the strongest pixels, as a vector of length 1. */
-function inkDirection(strong, channels) {
-  const direction = range(channels).map((c) => mean(strong.map((pixel) => pixel[c])));
-  const size = length(direction);
-  if (size >= 0.3 * mean(strong.map(length))) {
-    return direction.map((value) => fround(value / Math.max(size, 1e-6)));
+  const strong = colours.filter((_, k) => sizes[k] >= least);
+  const total = COLOURS.map((c) => sum(strong.map((colour) => colour[c])));
+  const length = hypot(...total);
+  if (length >= 0.3 * sum(strong.map((colour) => hypot(...colour)))) {
+    return total.map((value) => fround(value / Math.max(length, 1e-6)));
   }
   // Dark and bright at once: take the stronger side.
-  const matrix = range(channels).map((a) =>
-    range(channels).map((b) => strong.reduce((total, pixel) => total + pixel[a] * pixel[b], 0)),
-  );
-  const axis = eigen(matrix);
-  const cubes = strong.reduce(
-    (total, pixel) => total + pixel.reduce((dot, value, c) => dot + value * axis[c], 0) ** 3, 0,
-  );
+  const axis = mainAxis(COLOURS.map((a) =>
+    COLOURS.map((b) => sum(strong.map((colour) => colour[a] * colour[b])))));
+  const cubes = sum(strong.map((colour) => along(axis, colour, 0) ** 3));
   return axis.map((value) => fround(value * Math.sign(cubes)));
+}
+
+/** The eigenvector of a symmetric matrix with the largest eigenvalue, from its 4096th power. */
+function mainAxis(matrix) {
+  let power = matrix;
+  for (let k = 0; k < 12; k++) {
+    const trace = sum(COLOURS.map((a) => power[a][a])) || 1;
+    const scaled = power.map((row) => row.map((value) => value / trace));
+    power = scaled.map((row) => COLOURS.map((b) => sum(row.map((v, a) => v * scaled[a][b]))));
+  }
+  const axis = power[argmax(COLOURS.map((a) => power[a][a]))];
+  return axis.map((value) => value / (hypot(...axis) || 1));
+}
+
+function along(direction, contrast, i) {
+  const from = 3 * i;
+  return direction[0] * contrast[from] + direction[1] * contrast[from + 1] +
+    direction[2] * contrast[from + 2];
 }
 
 /** What counts as full ink, of the strengths in a box. */
@@ -152,13 +165,18 @@ function fullInk(strength) {
   return Math.max(usual, 0.6 * strongest);
 }
 
-/** Pixels of strokes that lie mostly outside the box. */
+/** Pixels of strokes that lie mostly outside the box: 1 or 0 each. */
 function foreignStrokes(mask, inner, width, height) {
-  const { labels, areas } = connectedComponents(mask, width, height);
-  const outside = new Float64Array(areas.length + 1);
-  labels.forEach((label, i) => {
-    if (!inner[i]) outside[label]++;
-  });
-  const foreign = areas.map((area, k) => outside[k + 1] > FOREIGN * area);
-  return Array.from(labels, (label) => label > 0 && foreign[label - 1]);
+  const { runs, areas } = connectedComponents(mask, width, height);
+  const outside = areas.map(() => 0);
+  for (const { row, start, end, part: its } of runs) {
+    for (let i = row * width + start; i < row * width + end; i++) if (!inner[i]) outside[its]++;
+  }
+  const foreign = new Uint8Array(mask.length);
+  for (const { row, start, end, part: its } of runs) {
+    if (outside[its] > FOREIGN * areas[its]) {
+      foreign.fill(1, row * width + start, row * width + end);
+    }
+  }
+  return foreign;
 }

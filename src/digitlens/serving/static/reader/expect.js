@@ -3,6 +3,7 @@
 // Knows probabilities in reading order; neither boxes nor pictures.
 
 import { argmax, clip, max, range, sum } from './arrays.js';
+import { percent } from './judge.js';
 
 export const ANY = range(10);
 export const ALLOWED =
@@ -59,6 +60,46 @@ export function fit(pattern, probabilities, existence) {
     const scores = fitting[candidate][place];
     return { candidate, place, value: argmax(scores), confidence: max(scores) / sum(scores) };
   });
+}
+
+/**
+ * Chooses among digits and their alternatives those that a known pattern asks for.
+ *
+ * @param lines A reading's, rejected digits among them.
+ * @param pattern What the number looks like.
+ * @param thresholds See `judge`.
+ * @returns The same digits; those that do not fit are rejected, and a digit that had another value
+ *   or was rejected says so.
+ */
+export function fitted(lines, pattern, thresholds) {
+  const digits = lines.flat();
+  if (!digits.length) return lines;
+  // Confidence is that there is a digit and that it has this value.
+  const existence = digits.map(({ confidence, probabilities }) =>
+    confidence / max(probabilities, 1e-6),
+  );
+  const probabilities = digits.map((digit) => digit.probabilities);
+  const choice = fit(pattern, probabilities, existence.map((share) => clip(share, 0, 1)));
+  const chosen = new Map(choice.map(({ candidate, ...rest }) => [candidate, rest]));
+  const answers = digits.map((digit, i) =>
+    expected(digit, chosen.get(i), Math.min(1, existence[i]), thresholds),
+  );
+  let next = 0;
+  return lines.map((line) => line.map(() => answers[next++]));
+}
+
+function expected(digit, chosen, existence, thresholds) {
+  if (!chosen) {
+    if (digit.status === 'rejected') return digit;
+    return { ...digit, status: 'rejected', reason: 'more than the digits that were expected' };
+  }
+  const { value } = chosen;
+  const confidence = existence * chosen.confidence;
+  if (confidence >= thresholds.digit) {
+    return { ...digit, value, confidence, status: 'digit', reason: '' };
+  }
+  const reason = `${percent(confidence)} % sure, also from what was expected`;
+  return { ...digit, value, confidence, status: 'unsure', reason };
 }
 
 /** A pattern of any digits from their number. */

@@ -1,6 +1,6 @@
 // Pages: a decoded picture brought to the form that is read, cut, shrunk and turned.
 //
-// A page is {data, width, height, channels}: bytes, row by row, 1 (gray) or 3 channels (RGB).
+// A page is {data, width, height, channels: 3}: bytes, row by row, RGB.
 
 import { rint } from './arrays.js';
 import { BILINEAR, BOX, emptyPicture, resize as resizePicture } from './resize.js';
@@ -62,29 +62,26 @@ export function part(page, left, top, right, bottom, step = 1) {
   return cut;
 }
 
-/** A page with three channels; a gray one three times. */
-export function inColour(page) {
-  if (page.channels === 3) return page;
-  const colour = emptyPicture(page.width, page.height, 3);
-  page.data.forEach((value, i) => colour.data.fill(value, 3 * i, 3 * i + 3));
-  return colour;
-}
-
 /** A page after so many quarter turns, counter-clockwise. */
 export function turned(page, turn) {
-  let result = page;
-  for (let k = 0; k < turn; k++) result = turnedOnce(result);
-  return result;
-}
-
-function turnedOnce({ data, width, height, channels }) {
-  const result = emptyPicture(height, width, channels);
+  if (!turn) return page;
+  const { data, width, height } = page;
+  const result = emptyPicture(height, width, 3);
   let at = 0;
   for (let x = width - 1; x >= 0; x--) {
-    for (let y = 0; y < height; y++) {
-      const from = (y * width + x) * channels;
-      for (let c = 0; c < channels; c++) result.data[at++] = data[from + c];
+    for (let y = 0; y < height; y++, at += 3) {
+      const from = 3 * (y * width + x);
+      result.data[at] = data[from];
+      result.data[at + 1] = data[from + 1];
+      result.data[at + 2] = data[from + 2];
     }
   }
-  return result;
+  return turned(result, turn - 1);
+}
+
+/** A box of a turned page on the page as it was, of that width and height. */
+export function boxBack([x0, y0, x1, y1], turn, width, height) {
+  if (turn === 1) return [width - y1, x0, width - y0, x1];
+  if (turn === 2) return [width - x1, height - y1, width - x0, height - y0];
+  return turn ? [y0, height - x1, y1, height - x0] : [x0, y0, x1, y1];
 }

@@ -1,162 +1,120 @@
-// Puts digits into reading order: boxes into lines, and a line into the numbers written on it.
-//
-// Knows boxes only. All lengths are measured in digit heights, so neither the resolution nor the
-// place on the page matters.
+// Layout: judged digits in lines, and the numbers on each line with their marks.
 
-import { argmax, argsort, max, mean, median, sum } from './arrays.js';
+import { OTHER_SIGN } from './alphabet.js';
+import { max, range } from './arrays.js';
+import { strengthOf } from './fusion.js';
+import { judge, pageBox } from './judge.js';
+import { charactersOf, numbersOn } from './numbers.js';
+import { linesOf, numbersOf } from './reading_order.js';
+import { placeOf, symbolBoxes } from './recognize.js';
 
-// Slant of the page
-const STEEPEST = 30.0; // degrees; a page turned by 25 still fits with the unevenness of its lines
-const STEP = 0.5; // degrees
-const SPREAD = 0.2; // digit heights: how far the digits of one line miss its slope
-const LEVEL = 0.5; // trust in a level page, in pairs of neighbours
-const FAR = 12.0; // digit heights: pairs further apart say too little about the slant
-
-// Lines
-const MEMORY = 4; // digits at the end of a line that tell where it goes on
-const STIFF = 1.0; // digit heights: how strongly a line keeps to the slant of the page
-const REACH = 2.0; // digit heights: so far a line is continued along its bend, then along the page
-const OVERLAP = 0.3; // share of the lower height that a digit has in common with its line
-const SMALLER = 0.25; // height of the smaller of two neighbours, of the larger
-
-// Numbers
-const SPACE = 0.25; // digit heights: a gap that splits is larger than the typical one by this ...
-const LOOSE = 1.3; // ... and by this factor
-const TIGHT = 0.1; // digit heights: digits that touch by chance do not make other gaps wide
-const WIDEST = 2.2; // digit heights: a larger gap splits even where all gaps are alike
+const FILLS = 0.5; // of the page's height
+const SUBJECT = 0.5; // of the usual confidence is enough for what fills an otherwise empty page
 
 /**
- * Puts digits into lines, whatever the slant of the page, up to 25 degrees.
+ * Judges places and puts them in order.
  *
- * @param boxes x0, y0, x1, y1 of each digit, y downwards.
- * @returns Indices of the digits: lines from top to bottom, each from left to right.
+ * @param view {scores, probabilities, confidence, tiles, lines}: of places, and the lines read.
+ * @param size Width and height of the page.
+ * @param thresholds See `judge`.
+ * @returns {lines, characters}: digits and the numbers of the same lines as they are written.
  */
-export function linesOf(boxes) {
-  if (!boxes.length) return [];
-  const places = levelled(measured(boxes));
-  const lines = [];
-  const order = argsort(places.map(({ y }) => y));
-  for (const index of order.sort((a, b) => places[a].x - places[b].x)) {
-    const shares = lines.map((line) => shareOf(line.map((i) => places[i]), places[index]));
-    const best = argmax(shares);
-    if (best >= 0 && shares[best] > OVERLAP) lines[best].push(index);
-    else lines.push([index]);
-  }
-  const middles = lines.map((line) => mean(line.map((i) => places[i].y)));
-  return argsort(middles).map((i) => lines[i]);
-}
-
-/**
- * Splits a line into the numbers on it, where a gap is wider than is usual on that line.
- *
- * @param boxes Of the digits of one line, from left to right.
- * @returns Positions in `boxes`, number by number.
- */
-export function numbersOf(boxes) {
-  if (!boxes.length) return [];
-  const height = median(boxes.map((box) => box[3] - box[1]));
-  const gaps = boxes.slice(1).map((box, i) => (box[0] - boxes[i][2]) / height);
-  const widest = widestInside(gaps);
-  const numbers = [[0]];
-  gaps.forEach((gap, i) => {
-    if (gap > widest) numbers.push([]);
-    numbers.at(-1).push(i + 1);
+export function arrange({ scores, probabilities, confidence, tiles, lines }, size, thresholds) {
+  const digits = scores.map((one, i) => {
+    const box = pageBox(one.box, ...size);
+    const digit = judge(strengthOf(one), probabilities[i], confidence[i], box, thresholds);
+    return { ...digit, tile: tiles[i] };
   });
-  return numbers;
+  if (digits.every(isRejected)) doubtSubject(digits, size[1], SUBJECT * thresholds.reject);
+  const kept = range(digits.length).filter((i) => !isRejected(digits[i]));
+  const rows = linesOf(kept.map((i) => scores[i].box)).map((row) => row.map((i) => kept[i]));
+  const numbers = [...new Set(kept.map((i) => scores[i].line))].flatMap((number) =>
+    numbersOn(spotsOf(number, lines[number], scores, digits, size)));
+  const written = rows.map((row) => numbersIn(row, numbers));
+  for (const index of startsOf(rows, numbers, scores)) digits[index].startsNumber = true;
+  for (const index of range(digits.length)) {
+    if (isRejected(digits[index])) insert(rows, written, index, digits);
+  }
+  return {
+    lines: rows.map((row) => row.map((i) => digits[i])), characters: written.map(charactersOf),
+  };
 }
 
-/** Centres from the first box on, and heights. */
-function measured(boxes) {
-  const centres = boxes.map(([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0]);
-  const [left, top] = centres[0];
-  return centres.map(([x, y, height]) => ({ x: x - left, y: y - top, height }));
+function isRejected({ status }) {
+  return status === 'rejected';
 }
 
-/** The same on a page without slant. */
-function levelled(places) {
-  const slope = slopeOf(places);
-  return places.map(({ x, y, height }) => ({ x, y: y - slope * x, height }));
+/** The characters of a line: digits as they were judged, the others as they were read. */
+function spotsOf(number, read, scores, digits, size) {
+  const here = range(scores.length).filter((i) => scores[i].line === number);
+  const known = new Map(here.map((i) => [scores[i].symbol, i]));
+  const boxes = symbolBoxes(read);
+  const found = read.symbols.map(({ char, centre, confidence }, symbol) => {
+    const place = known.get(symbol) ?? -1;
+    if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(digits[place], place)];
+    const shown = /\d/.test(char) ? OTHER_SIGN : char;
+    return [centre, { char: shown, confidence, box: pageBox(boxes[symbol], ...size), place: -1 }];
+  });
+  for (const place of here) {
+    if (scores[place].symbol >= 0 || isRejected(digits[place])) continue;
+    const [x0, y0, x1, y1] = scores[place].box;
+    const [column] = placeOf(read, (x0 + x1) / 2, (y0 + y1) / 2);
+    found.push([column, spotOf(digits[place], place)]);
+  }
+  return found.sort(([one], [other]) => one - other).map(([, spot]) => spot);
 }
 
-/** The slope that most pairs of near digits agree on, level if they are few. */
-function slopeOf(places) {
-  const pairs = nearPairs(argsort(places.map(({ x }) => x)).map((i) => places[i]));
-  const angles = [];
-  for (let k = 0; k <= (2 * STEEPEST) / STEP; k++) angles.push(-STEEPEST + k * STEP);
-  const votes = angles.map((angle) => votesFor(pairs, angle) + LEVEL / (1 + (angle / 10) ** 2));
-  return tangent(angles[argmax(votes)]);
+function spotOf({ value, confidence, box }, place) {
+  return { char: String(value), confidence, box, place };
 }
 
-function nearPairs(places) {
-  const steepest = tangent(STEEPEST);
-  const pairs = [];
-  places.forEach((first, i) => {
-    for (let k = i + 1; k < places.length; k++) {
-      const unit = (first.height + places[k].height) / 2;
-      const [right, down] = [(places[k].x - first.x) / unit, (places[k].y - first.y) / unit];
-      if (right < FAR && Math.abs(down) < right * steepest + 2 * SPREAD) pairs.push([right, down]);
+function firstOf(number) {
+  return number.find(({ place }) => place >= 0).place;
+}
+
+/** The numbers whose first digit is in a row, from left to right. */
+function numbersIn(row, numbers) {
+  return row.flatMap((index) => numbers.filter((number) => firstOf(number) === index));
+}
+
+/** The digits that begin a number, but for the first of each row. */
+function startsOf(rows, numbers, scores) {
+  const starts = new Set(numbers.map(firstOf));
+  for (const row of rows) {
+    const parts = numbersOf(row.map((i) => scores[i].box));
+    const apart = new Set(parts.map(([first]) => row[first]));
+    row.forEach((index, i) => {
+      const joins = i && scores[row[i - 1]].line !== scores[index].line && !apart.has(index);
+      if (!i || joins) starts.delete(index);
+    });
+  }
+  return starts;
+}
+
+/** Doubts the one thing that fills its picture: it is what the picture was taken for. */
+function doubtSubject(digits, height, least) {
+  const large = digits.filter(({ box }) => box[3] - box[1] >= FILLS * height);
+  const best = large.find(({ confidence }) => confidence === max(large.map((d) => d.confidence)));
+  if (!best || best.confidence < least) return;
+  const percent = Math.min(99, Math.trunc(100 * best.confidence));
+  best.status = 'unsure';
+  best.reason = `${percent} % sure, read because it fills the picture`;
+}
+
+/** Puts a rejected digit into the row that it is on, or one of its own. */
+function insert(rows, written, index, digits) {
+  const [x0, y0, , y1] = digits[index].box;
+  const middle = (y0 + y1) / 2;
+  const boxesOf = (row) => row.map((i) => digits[i].box);
+  for (const row of rows) {
+    const away = (box) => Math.abs(box[0] - x0);
+    const near = boxesOf(row).reduce((a, b) => (away(b) < away(a) ? b : a));
+    if (near[1] <= middle && middle <= near[3]) {
+      row.splice(boxesOf(row).filter((box) => box[0] <= x0).length, 0, index);
+      return;
     }
-  });
-  return pairs;
-}
-
-function votesFor(pairs, angle) {
-  const slope = tangent(angle);
-  let total = 0;
-  for (const [right, down] of pairs) {
-    const missed = (down - right * slope) / SPREAD;
-    total += Math.exp(-(missed ** 2 / 2)) / (1 + right ** 2);
   }
-  return total;
-}
-
-function tangent(degrees) {
-  return Math.tan((degrees * Math.PI) / 180);
-}
-
-/** How much of a digit's height lies on a line; the smaller of both is the whole. */
-function shareOf(line, digit) {
-  const last = line.slice(-MEMORY);
-  const height = max(last.map((other) => other.height));
-  const own = digit.height;
-  const [low, high] = [Math.min(height, own), Math.max(height, own)];
-  if (low < SMALLER * high) return 0;
-  const away = Math.abs(continued(last, digit.x) - digit.y);
-  const common = Math.min(low, (height + own) / 2 - away);
-  // Among lines that hold the digit completely, the one with its middle there is the right one.
-  return common / low - (0.1 * away) / high;
-}
-
-/** Where a line goes on: y of its middle at x = `to`; tall digits count more. */
-function continued(line, to) {
-  const squares = sum(line.map(({ height }) => height ** 2));
-  const weighted = (value) =>
-    sum(line.map((digit) => (digit.height ** 2 / squares) * value(digit)));
-  const middle = weighted(({ x }) => x);
-  const level = weighted(({ y }) => y);
-  const height = weighted((digit) => digit.height);
-  const spread = weighted(({ x }) => (x - middle) ** 2) + (STIFF * height) ** 2 / line.length;
-  const slope = weighted(({ x, y }) => (x - middle) * (y - level)) / spread;
-  const end = line.at(-1).x;
-  return level + slope * (end - middle + Math.min(to - end, REACH * height));
-}
-
-/**
- * The widest gap that is still inside a number, in digit heights.
- *
- * The gap that a third of all are narrower than is taken to be inside; what fits to it joins it.
- */
-function widestInside(gaps) {
-  const third = Math.floor(gaps.length / 3);
-  let inside = argsort(gaps).slice(third, third + 1).map((i) => gaps[i]);
-  let widest = -Infinity;
-  while (inside.length && limit(inside) > widest) {
-    widest = limit(inside);
-    inside = gaps.filter((gap) => gap <= widest);
-  }
-  return Math.min(widest, WIDEST);
-}
-
-function limit(inside) {
-  return SPACE + LOOSE * Math.max(TIGHT, mean(inside));
+  const above = rows.filter((row) => Math.min(...boxesOf(row).map((box) => box[1])) <= y0).length;
+  rows.splice(above, 0, [index]);
+  written.splice(above, 0, []);
 }

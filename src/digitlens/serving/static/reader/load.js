@@ -1,13 +1,10 @@
 // Loads what reads: onnxruntime-web, the graphs and their cards, from the folder of the site.
 
-import { Classifier } from './classifier.js';
-import { CropModel } from './crop_model.js';
-import { PageModel } from './page_model.js';
 import { DigitReader } from './reader.js';
 import { emptyPicture } from './resize.js';
 
 export const LISTING = 'site.json';
-const WARM = 4; // times; from then on a drawing takes about as long as ever
+const WARM = 2; // times; from then on a drawing takes about as long as ever
 
 /**
  * Loads the models of a site.
@@ -18,29 +15,24 @@ const WARM = 4; // times; from then on a drawing takes about as long as ever
  */
 export async function loadReader(base, onProgress = () => {}) {
   const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
-  const { runtime, classifier, pages } = site;
-  const wanted = [runtime.wasm, classifier.graph, pages.graph, pages.crops];
+  const { runtime, classifier, pages, lines } = site;
+  const graphs = { finder: pages.graph, detector: lines.detector, recognizer: lines.recognizer,
+    classifier: classifier.graph };
+  const wanted = [runtime.wasm, ...Object.values(graphs)];
   const total = wanted.reduce((sum, name) => sum + site.files[name].size, 0);
   let loaded = 0;
   const advance = (size) => onProgress({ loaded: Math.min((loaded += size), total), total });
   // With its hash in the address, a file of an earlier site is not taken from the browser's cache.
   const address = (name) => new URL(`${name}?${site.files[name].sha256.slice(0, 12)}`, base);
-  const bytes = (name) => bytesOf(address(name), advance);
   const card = async (name) => (await fetched(address(name))).json();
-  const [wasm, ort, ...parts] = await Promise.all([
-    bytes(runtime.wasm), import(address(runtime.module)),
-    card(pages.card), bytes(pages.graph), bytes(pages.crops),
-    card(classifier.card), bytes(classifier.graph),
+  const [ort, tiles, reader, wasm, ...parts] = await Promise.all([
+    import(address(runtime.module)), card(classifier.card), card(lines.card),
+    ...wanted.map((name) => bytesOf(address(name), advance)),
   ]);
   configure(ort, wasm);
-  return readerOf(ort, ...parts);
-}
-
-/** A reader from two cards and three graphs, opened one after the other. */
-export async function readerOf(ort, pagesCard, pages, crops, card, classifier) {
-  const finder = new PageModel(pagesCard, await opened(ort, pages));
-  const second = new CropModel(await opened(ort, crops));
-  return new DigitReader(finder, second, new Classifier(card, await opened(ort, classifier)));
+  const run = {};
+  for (const [i, name] of Object.keys(graphs).entries()) run[name] = await opened(ort, parts[i]);
+  return new DigitReader(run, tiles, reader);
 }
 
 /** Reads a stroke a few times: browsers run a program slowly until they have seen it run. */
@@ -49,8 +41,7 @@ export async function warmUp(reader) {
   const page = emptyPicture(160, 160, 3);
   page.data.fill(255);
   for (let y = 30; y < 130; y++) page.data.fill(0, (y * 160 + 74) * 3, (y * 160 + 86) * 3);
-  for (let k = 0; k < WARM; k++) await reader.glimpse(page);
-  await reader.look(page);
+  for (let k = 0; k < WARM; k++) await reader.look(page);
 }
 
 /** One thread, unless the host isolates its pages: else browsers share no memory. */

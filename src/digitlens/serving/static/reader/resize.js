@@ -24,6 +24,7 @@ export const BICUBIC = {
   },
 };
 
+const FOUR = Int32Array.of(0, 1, 2, 3);
 const PRECISION = 22; // bits of a weight behind the point
 const ONE = 2 ** PRECISION;
 
@@ -85,6 +86,54 @@ export function reduce(picture, factor) {
     }
   }
   return result;
+}
+
+/**
+ * Maps a parallelogram of a picture of bytes to a rectangle, by cubic interpolation.
+ *
+ * @param corners Its corners [x, y]: top-left, top-right, bottom-right, bottom-left.
+ * @returns A picture; black where the parallelogram reaches over the edge.
+ */
+export function transform(picture, [origin, right, , below], width, height) {
+  const [a, d] = [(right[0] - origin[0]) / width, (right[1] - origin[1]) / width];
+  const [b, e] = [(below[0] - origin[0]) / height, (below[1] - origin[1]) / height];
+  const { data, channels } = picture;
+  const result = emptyPicture(width, height, channels);
+  const [steps, rows, down] = [new Int32Array(4), new Int32Array(4), new Float64Array(4)];
+  let at = -channels;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      at += channels;
+      const u = a * (x + 0.5) + b * (y + 0.5) + origin[0];
+      const v = d * (x + 0.5) + e * (y + 0.5) + origin[1];
+      if (u < 0 || v < 0 || u >= picture.width || v >= picture.height) continue;
+      const column = Math.floor(u - 0.5);
+      const row = Math.floor(v - 0.5);
+      for (let k = 0; k < 4; k++) {
+        steps[k] = inside(column + k - 1, picture.width) * channels;
+        rows[k] = inside(row + k - 1, picture.height) * picture.width * channels;
+      }
+      for (let c = 0; c < channels; c++) {
+        for (let k = 0; k < 4; k++) down[k] = cubic(data, rows[k] + c, steps, u - 0.5 - column);
+        result.data[at + c] = Math.trunc(cubic(down, 0, FOUR, v - 0.5 - row));
+      }
+    }
+  }
+  return result;
+}
+
+function inside(place, size) {
+  return Math.min(Math.max(place, 0), size - 1);
+}
+
+/** The curve through four values, between the second and the third. */
+function cubic(values, from, steps, share) {
+  const v1 = values[from + steps[0]];
+  const v2 = values[from + steps[1]];
+  const v3 = values[from + steps[2]];
+  const v4 = values[from + steps[3]];
+  const bend = 2 * (v1 - v2) + v3 - v4;
+  return v2 + share * (v3 - v1 + share * (bend + share * (v2 - v1 + v4 - v3)));
 }
 
 /** A black picture. */

@@ -1,13 +1,23 @@
 // What a reading consists of: digits and lines as plain values, and their form as JSON.
 //
-// A digit is {value, confidence, probabilities, box, status, reason, startsNumber}.
+// A digit is {value, confidence, probabilities, box, status, reason, startsNumber, tile}; a
+// character {char, confidence, box}.
 
 /** The reading as JSON-ready values: the same names and numbers as Reading.as_dict in Python. */
-export function asDict(lines, width, height, card) {
+export function asDict(lines, characters, [width, height], card, tiles = false) {
+  const kept = lines.map((line) => line.filter(({ status }) => status !== 'rejected'));
   return {
-    text: textOf(lines),
-    numbers: lines.flatMap(numbersOn),
-    lines: lines.map((line) => line.map(digitAsDict)),
+    text: textOf(
+      characters.length
+        ? characters.map((line) => line.map(({ char }) => char).join(''))
+        : lines.map((line) => numbersIn(line).join(' ')),
+    ),
+    digits_only: textOf(kept.map((line) => line.map(({ value }) => value).join(''))),
+    numbers: lines.flatMap(numbersIn),
+    lines: lines.map((line) => line.map((digit) => digitAsDict(digit, tiles))),
+    characters: characters.map((line) => line.map(({ char, confidence, box }) => ({
+      char, confidence: rounded(confidence), box,
+    }))),
     width,
     height,
     model: card.name,
@@ -15,7 +25,7 @@ export function asDict(lines, width, height, card) {
   };
 }
 
-function digitAsDict(digit) {
+function digitAsDict(digit, tiles) {
   const values = {
     value: digit.value,
     confidence: rounded(digit.confidence),
@@ -25,26 +35,21 @@ function digitAsDict(digit) {
     box: Array.from(digit.box),
     probabilities: Array.from(digit.probabilities, rounded),
   };
-  return digit.tile ? { ...values, tile: base64(digit.tile) } : values;
+  return tiles ? { ...values, tile: base64(digit.tile) } : values;
 }
 
 function textOf(lines) {
-  const texts = lines.map((line) => line.filter(isKept).map(({ value }) => value).join(''));
-  return texts.filter(Boolean).join('\n');
+  return lines.filter(Boolean).join('\n');
 }
 
-function numbersOn(line) {
+function numbersIn(line) {
   const numbers = [''];
   for (const digit of line) {
     // Also of a rejected one: the gap is there nevertheless.
     if (digit.startsNumber) numbers.push('');
-    if (isKept(digit)) numbers[numbers.length - 1] += digit.value;
+    if (digit.status !== 'rejected') numbers[numbers.length - 1] += digit.value;
   }
   return numbers.filter(Boolean);
-}
-
-function isKept({ status }) {
-  return status !== 'rejected';
 }
 
 function rounded(share) {

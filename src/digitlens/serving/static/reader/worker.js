@@ -23,7 +23,7 @@ async function answer({ id, task, ...rest }) {
 const tasks = {
   async load(id, { base }) {
     reader = await loadReader(base, (progress) => self.postMessage({ id, progress }));
-    return { name: reader.classifier.card.name, sha256: reader.classifier.card.sha256 };
+    return { name: reader.card.name, sha256: reader.card.sha256 };
   },
   read(id, { picture, options }) {
     return reader.read(picture, options);

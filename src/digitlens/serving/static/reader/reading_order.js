@@ -1,0 +1,162 @@
+// Puts digits into reading order: boxes into lines, and a line into the numbers written on it.
+//
+// Knows boxes only. All lengths are measured in digit heights, so neither the resolution nor the
+// place on the page matters.
+
+import { argmax, argsort, max, mean, median, sum } from './arrays.js';
+
+// Slant of the page
+const STEEPEST = 30.0; // degrees; a page turned by 25 still fits with the unevenness of its lines
+const STEP = 0.5; // degrees
+const SPREAD = 0.2; // digit heights: how far the digits of one line miss its slope
+const LEVEL = 0.5; // trust in a level page, in pairs of neighbours
+const FAR = 12.0; // digit heights: pairs further apart say too little about the slant
+
+// Lines
+const MEMORY = 4; // digits at the end of a line that tell where it goes on
+const STIFF = 1.0; // digit heights: how strongly a line keeps to the slant of the page
+const REACH = 2.0; // digit heights: so far a line is continued along its bend, then along the page
+const OVERLAP = 0.3; // share of the lower height that a digit has in common with its line
+const SMALLER = 0.25; // height of the smaller of two neighbours, of the larger
+
+// Numbers
+const SPACE = 0.25; // digit heights: a gap that splits is larger than the typical one by this ...
+const LOOSE = 1.3; // ... and by this factor
+const TIGHT = 0.1; // digit heights: digits that touch by chance do not make other gaps wide
+const WIDEST = 2.2; // digit heights: a larger gap splits even where all gaps are alike
+
+/**
+ * Puts digits into lines, whatever the slant of the page, up to 25 degrees.
+ *
+ * @param boxes x0, y0, x1, y1 of each digit, y downwards.
+ * @returns Indices of the digits: lines from top to bottom, each from left to right.
+ */
+export function linesOf(boxes) {
+  if (!boxes.length) return [];
+  const places = levelled(measured(boxes));
+  const lines = [];
+  const order = argsort(places.map(({ y }) => y));
+  for (const index of order.sort((a, b) => places[a].x - places[b].x)) {
+    const shares = lines.map((line) => shareOf(line.map((i) => places[i]), places[index]));
+    const best = argmax(shares);
+    if (best >= 0 && shares[best] > OVERLAP) lines[best].push(index);
+    else lines.push([index]);
+  }
+  const middles = lines.map((line) => mean(line.map((i) => places[i].y)));
+  return argsort(middles).map((i) => lines[i]);
+}
+
+/**
+ * Splits a line into the numbers on it, where a gap is wider than is usual on that line.
+ *
+ * @param boxes Of the digits of one line, from left to right.
+ * @returns Positions in `boxes`, number by number.
+ */
+export function numbersOf(boxes) {
+  if (!boxes.length) return [];
+  const height = median(boxes.map((box) => box[3] - box[1]));
+  const gaps = boxes.slice(1).map((box, i) => (box[0] - boxes[i][2]) / height);
+  const widest = widestInside(gaps);
+  const numbers = [[0]];
+  gaps.forEach((gap, i) => {
+    if (gap > widest) numbers.push([]);
+    numbers.at(-1).push(i + 1);
+  });
+  return numbers;
+}
+
+/** Centres from the first box on, and heights. */
+function measured(boxes) {
+  const centres = boxes.map(([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0]);
+  const [left, top] = centres[0];
+  return centres.map(([x, y, height]) => ({ x: x - left, y: y - top, height }));
+}
+
+/** The same on a page without slant. */
+function levelled(places) {
+  const slope = slopeOf(places);
+  return places.map(({ x, y, height }) => ({ x, y: y - slope * x, height }));
+}
+
+/** The slope that most pairs of near digits agree on, level if they are few. */
+function slopeOf(places) {
+  const pairs = nearPairs(argsort(places.map(({ x }) => x)).map((i) => places[i]));
+  const angles = [];
+  for (let k = 0; k <= (2 * STEEPEST) / STEP; k++) angles.push(-STEEPEST + k * STEP);
+  const votes = angles.map((angle) => votesFor(pairs, angle) + LEVEL / (1 + (angle / 10) ** 2));
+  return tangent(angles[argmax(votes)]);
+}
+
+function nearPairs(places) {
+  const steepest = tangent(STEEPEST);
+  const pairs = [];
+  places.forEach((first, i) => {
+    for (let k = i + 1; k < places.length; k++) {
+      const unit = (first.height + places[k].height) / 2;
+      const [right, down] = [(places[k].x - first.x) / unit, (places[k].y - first.y) / unit];
+      if (right < FAR && Math.abs(down) < right * steepest + 2 * SPREAD) pairs.push([right, down]);
+    }
+  });
+  return pairs;
+}
+
+function votesFor(pairs, angle) {
+  const slope = tangent(angle);
+  let total = 0;
+  for (const [right, down] of pairs) {
+    const missed = (down - right * slope) / SPREAD;
+    total += Math.exp(-(missed ** 2 / 2)) / (1 + right ** 2);
+  }
+  return total;
+}
+
+function tangent(degrees) {
+  return Math.tan((degrees * Math.PI) / 180);
+}
+
+/** How much of a digit's height lies on a line; the smaller of both is the whole. */
+function shareOf(line, digit) {
+  const last = line.slice(-MEMORY);
+  const height = max(last.map((other) => other.height));
+  const own = digit.height;
+  const [low, high] = [Math.min(height, own), Math.max(height, own)];
+  if (low < SMALLER * high) return 0;
+  const away = Math.abs(continued(last, digit.x) - digit.y);
+  const common = Math.min(low, (height + own) / 2 - away);
+  // Among lines that hold the digit completely, the one with its middle there is the right one.
+  return common / low - (0.1 * away) / high;
+}
+
+/** Where a line goes on: y of its middle at x = `to`; tall digits count more. */
+function continued(line, to) {
+  const squares = sum(line.map(({ height }) => height ** 2));
+  const weighted = (value) =>
+    sum(line.map((digit) => (digit.height ** 2 / squares) * value(digit)));
+  const middle = weighted(({ x }) => x);
+  const level = weighted(({ y }) => y);
+  const height = weighted((digit) => digit.height);
+  const spread = weighted(({ x }) => (x - middle) ** 2) + (STIFF * height) ** 2 / line.length;
+  const slope = weighted(({ x, y }) => (x - middle) * (y - level)) / spread;
+  const end = line.at(-1).x;
+  return level + slope * (end - middle + Math.min(to - end, REACH * height));
+}
+
+/**
+ * The widest gap that is still inside a number, in digit heights.
+ *
+ * The gap that a third of all are narrower than is taken to be inside; what fits to it joins it.
+ */
+function widestInside(gaps) {
+  const third = Math.floor(gaps.length / 3);
+  let inside = argsort(gaps).slice(third, third + 1).map((i) => gaps[i]);
+  let widest = -Infinity;
+  while (inside.length && limit(inside) > widest) {
+    widest = limit(inside);
+    inside = gaps.filter((gap) => gap <= widest);
+  }
+  return Math.min(widest, WIDEST);
+}
+
+function limit(inside) {
+  return SPACE + LOOSE * Math.max(TIGHT, mean(inside));
+}
