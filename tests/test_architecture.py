@@ -1,6 +1,7 @@
 """The structure that ARCHITECTURE.md promises: layers, homes of heavy libraries, no cycles."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -8,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+ARCHITECTURE = Path(__file__).parents[1] / "ARCHITECTURE.md"
 SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 
 # From the bottom up; a module imports its own layer or a lower one.
 LAYERS = [
     ("errors",),
-    ("results", "outputs", "files", "progress"),
-    ("data",),
-    ("model",),
+    ("results", "outputs", "files", "progress", "alphabet"),
+    ("data", "imaging"),
+    ("datasets",),
+    ("model", "models"),
     ("evaluation",),
-    ("recognition",),
+    ("reading", "recognition"),
     ("training",),
     ("visualization",),
     ("serving",),
@@ -39,8 +42,11 @@ HOMES = {
     "onnx": (
         "training.autoencoder_export",
         "training.export",
+        "training.export_detector",
+        "training.export_lines",
         "training.fold",
         "training.page_export",
+        "training.pretrained",
         "model.layers",
     ),
     "safetensors": ("training.",),
@@ -54,6 +60,9 @@ HOMES = {
         "data.pages.",
         "data.photo",
         "data.windows",
+        "datasets.synthetic.",
+        "imaging.framing",
+        "reading.multiscale",
         "recognition.looks",
         "recognition.proposals",
         "visualization.explanation_page",
@@ -67,7 +76,13 @@ HOMES = {
         "visualization.why",
         "visualization.snapshots",
     ),
-    "cv2": ("data.not_digits.", "data.pages.", "training.page_stream"),
+    "cv2": (
+        "data.not_digits.",
+        "data.pages.",
+        "datasets.synthetic.",
+        "training.page_stream",
+        "training.tasks.line_batches",
+    ),
     "pypdfium2": ("data.photo",),
     "pillow_heif": ("data.photo",),
     "matplotlib": (
@@ -111,6 +126,7 @@ HOMES = {
 }
 NO_TORCH = (
     "training.autoencoder_recipe",
+    "training.line_recipe",
     "training.page_recipe",
     "training.recipe",
     "training.recipes",
@@ -121,7 +137,6 @@ NO_TORCH = (
     "training.study",
     "training.trials",
 )
-STRANGERS = {"training": "recognition", "recognition": "training"}
 
 
 def _modules() -> dict[str, ast.Module]:
@@ -180,13 +195,13 @@ def test_imports_point_down(name):
     # The root is everybody's: only its version is taken from it, and it loads nothing itself.
     for other in _own_imports(name) - {""}:
         assert RANK[_layer(other)] <= RANK[_layer(name)], f"{name} imports {other}"
-        assert STRANGERS.get(_layer(name)) != _layer(other), f"{name} imports {other}"
 
 
-def test_evaluation_knows_neither_model_nor_recognition():
+def test_evaluation_knows_neither_models_nor_readers():
     for name in MODULES:
         if _layer(name) == "evaluation":
-            assert not {_layer(other) for other in _own_imports(name)} & {"model", "recognition"}
+            layers = {_layer(other) for other in _own_imports(name)}
+            assert not layers & {"model", "models", "reading", "recognition"}
 
 
 def test_there_are_no_cycles():
@@ -222,11 +237,24 @@ def test_sub_packages_are_a_docstring_and_nothing_else():
         assert isinstance(body[0], ast.Expr), path
 
 
-def test_every_module_says_its_purpose_and_keeps_to_300_lines():
+def test_every_module_says_its_purpose_and_keeps_to_600_lines():
     for name, tree in MODULES.items():
         assert ast.get_docstring(tree), f"{name} has no purpose line"
     for path in SOURCE.rglob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
+
+
+def test_every_module_is_named_in_the_architecture():
+    words = set(re.findall(r"`([\w/]+)`", ARCHITECTURE.read_text(encoding="utf-8")))
+    rooms = tuple(word.replace("/", ".") for word in words if word.endswith("/"))
+    parts = {word.rpartition("/")[2] for word in words}
+    missing = {
+        name
+        for name in MODULES
+        if not name.startswith(rooms) and name.rpartition(".")[2] not in parts
+    }
+    packages = {name.rpartition(".")[0] for name in MODULES}
+    assert not missing - packages
 
 
 def test_nothing_is_called_utils():
