@@ -1,4 +1,4 @@
-"""The exported line recogniser reads as the network does, at a fraction of its size."""
+"""The exported line recogniser reads as the network does, at half its size."""
 
 import numpy as np
 import onnx
@@ -12,10 +12,10 @@ from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.training.export_lines import (
     LineGraph,
     check_line_graph,
+    export_lines,
     line_graph,
     quantised,
-    smallest_graph,
-    stored,
+    smaller,
 )
 from digitlens.training.nets.line_network import LineNetwork
 
@@ -50,16 +50,16 @@ def test_any_number_of_lines_of_any_width(graph, network, lines):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_int8_is_a_quarter_of_the_size_and_near(graph, network, lines):
+def test_int16_is_half_the_size_and_near(graph, network, lines):
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
-    small = stored(copy, "int8").SerializeToString()
-    assert len(small) < 0.3 * graph.ByteSize()
-    check_line_graph(LineGraph(network), small, lines, limit=0.01)
+    small = smaller(copy).SerializeToString()
+    assert len(small) < 0.53 * graph.ByteSize()
+    check_line_graph(LineGraph(network), small, lines)
 
 
 def test_the_written_graph_is_one_that_the_recogniser_opens(network, lines):
-    graph = smallest_graph(network, lines)
+    graph = export_lines(network, lines)
     assert LineRecognizer(graph, threads=1).posteriors(lines[0][None]).shape == (1, 2, CLASSES)
 
 
@@ -67,7 +67,7 @@ def test_a_graph_of_another_network_is_refused(graph, lines):
     torch.manual_seed(1)
     other = LineGraph(LineNetwork(CLASSES).eval())
     with pytest.raises(ModelError, match="differs from the network"):
-        check_line_graph(other, graph.SerializeToString(), lines, limit=1e-4)
+        check_line_graph(other, graph.SerializeToString(), lines)
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])
@@ -77,11 +77,11 @@ def test_two_scales_keep_rows_and_columns_of_different_size(shape):
     weight[:, 0] *= 1000
     weight[-1] *= 0.01
     codes, first, second = quantised(weight)
-    assert codes.dtype == np.int8
+    assert codes.dtype == np.int16
     assert first.shape == (shape[0], *[1] * (len(shape) - 1))
     assert second.shape == (1, shape[1], *[1] * (len(shape) - 2))
     error = np.abs(codes * first * second - weight)
-    assert (error <= 0.501 * first * second).all()
+    assert (error <= 0.51 * first * second).all()
 
 
 def test_zeros_stay_zeros():

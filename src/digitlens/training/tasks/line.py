@@ -25,7 +25,7 @@ from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device
-from digitlens.training.export_lines import smallest_graph
+from digitlens.training.export_lines import export_lines
 from digitlens.training.line_head import adapted
 from digitlens.training.line_recipe import LineRecipe
 from digitlens.training.nets.line_network import LineNetwork, normalised
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_snapshot(learned.network, chosen.run / SNAPSHOT)
     note(str(learned.history[-1]))
     lines = [makers[1].line(number).pixels for number in range(CHECKED)]
-    write_bytes(chosen.run / GRAPH, smallest_graph(learned.network, lines))
+    write_bytes(chosen.run / GRAPH, export_lines(learned.network, lines))
 
 
 if __name__ == "__main__":
