@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-_STEPS = 50
+_STEPS = 200
+_LONGEST = 1.0  # of a step, in any weight
 
 Weights = npt.NDArray[np.float64]
 Derivatives = Callable[[Weights], tuple[Weights, Weights]]
@@ -26,6 +27,8 @@ def most_likely(derivatives: Derivatives, count: int, ridge: float) -> tuple[flo
     for _ in range(_STEPS):
         slope, curve = derivatives(weights)
         step = np.linalg.solve(curve + pull, slope - pull @ weights)
+        # Far from the peak the curvature may vanish, and a full step would never come back.
+        step *= min(1.0, _LONGEST / max(float(np.abs(step).max()), 1e-12))
         weights += step
         if float(np.abs(step).max()) < 1e-8:
             break

@@ -17,12 +17,15 @@ _RIDGE = 0.01
 Floats = npt.NDArray[np.floating]
 
 
-def fit_pool(logs: Floats, truth: npt.NDArray[np.integer]) -> tuple[float, ...]:
+def fit_pool(
+    logs: Floats, truth: npt.NDArray[np.integer], ridge: float = _RIDGE
+) -> tuple[float, ...]:
     """The weights with the highest likelihood, by Newton's method.
 
     Args:
         logs: float[N, K, D]; what each of D voters says of each of K values, as a logarithm.
         truth: int[N]; the value that is right, 0 to K - 1.
+        ridge: Pulls the weights to 0, against voters that nearly always agree.
 
     Raises:
         ValueError: The shapes do not go together, or there is nothing to fit to.
@@ -40,7 +43,7 @@ def fit_pool(logs: Floats, truth: npt.NDArray[np.integer]) -> tuple[float, ...]:
         curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean
         return (x[rows, truth] - mean).sum(axis=0), curve
 
-    return most_likely(derivatives, x.shape[2], _RIDGE)
+    return most_likely(derivatives, x.shape[2], ridge)
 
 
 def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:

@@ -10,7 +10,6 @@ import numpy as np
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.reading.fusion import Scores
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
-from digitlens.reading.recognize import symbol_boxes
 from digitlens.reading.view import View
 from digitlens.recognition.judge import judge, page_box
 from digitlens.recognition.layout import lines_of, numbers_of
@@ -61,8 +60,8 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
         for number in {int(scores.places.line[i]) for i in kept}
     }
     numbers = [number for line in spots.values() for number in numbers_on(line)]
-    written = [_numbers_in(row, numbers) for row in rows]
     starts = _starts(rows, numbers, scores)
+    written = [_numbers_in(row, numbers, starts) for row in rows]
     digits = [replace(digit, starts_number=i in starts) for i, digit in enumerate(digits)]
     for index in (i for i in range(len(digits)) if i not in kept):
         _insert(rows, written, index, digits)
@@ -78,7 +77,6 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     read, places = view.lines[number], view.scores.places
     here = np.flatnonzero(places.line == number)
     known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
-    boxes = symbol_boxes(read)
     found: list[tuple[float, Spot]] = []
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
@@ -88,7 +86,7 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
         else:
             shown = OTHER_SIGN if char.isdigit() else char
             sure = float(read.symbols.posteriors[symbol].max())
-            found.append((column, Spot(shown, sure, page_box(boxes[symbol], *size))))
+            found.append((column, Spot(shown, sure, page_box(read.boxes[symbol], *size))))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
@@ -101,18 +99,28 @@ def _digit_spot(place: int, digit: Digit) -> Spot:
     return Spot(str(digit.value), digit.confidence, digit.box, place)
 
 
-def _numbers_in(row: Sequence[int], numbers: Sequence[list[Spot]]) -> list[list[Spot]]:
-    """The numbers whose first digit is in a row, from left to right."""
-    first = {next(spot.place for spot in number if spot.place >= 0): number for number in numbers}
-    mine = [(row.index(place), number) for place, number in first.items() if place in row]
-    return [number for _, number in sorted(mine, key=lambda pair: pair[0])]
+def _numbers_in(
+    row: Sequence[int], numbers: Sequence[list[Spot]], starts: set[int]
+) -> list[list[Spot]]:
+    """The numbers whose first digit is in a row, from left to right.
+
+    Parts of a number that was found as several lines, as in a comb, are put together.
+    """
+    first = {_first_place(number): number for number in numbers}
+    found: list[list[Spot]] = []
+    for place in row:
+        if place in first and found and place not in starts:
+            found[-1] = found[-1] + first[place]
+        elif place in first:
+            found.append(first[place])
+    return found
 
 
 def _starts(
     rows: Sequence[Sequence[int]], numbers: Sequence[list[Spot]], scores: Scores
 ) -> set[int]:
     """The digits that begin a number; the first of each row begins one in any case."""
-    starts = {next(spot.place for spot in number if spot.place >= 0) for number in numbers}
+    starts = {_first_place(number) for number in numbers}
     for row in rows:
         apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
         lines = scores.places.line[list(row)]
@@ -121,6 +129,10 @@ def _starts(
                 starts.discard(row[right])
         starts.discard(row[0])
     return starts
+
+
+def _first_place(number: Sequence[Spot]) -> int:
+    return next(spot.place for spot in number if spot.place >= 0)
 
 
 def _subject(digits: Sequence[Digit], size: tuple[int, int], least: float) -> list[int]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from digitlens.alphabet import DIGITS
 from digitlens.evaluation.overlap import overlaps
 from digitlens.reading.decode import STRIDE, DigitEvidence, digit_evidence
-from digitlens.reading.recognize import RecognizedLine, on_line, symbol_boxes
+from digitlens.reading.recognize import RecognizedLine, on_line
 from digitlens.recognition.candidates import Candidates
 
 UNSEEN = 1e-4  # score of what the digit detector did not find
@@ -76,7 +76,7 @@ def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
 
 
 def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
-    symbols, boxes = read.symbols, symbol_boxes(read)
+    symbols = read.symbols
     here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
     spans = _spans(read, here.boxes)
     partner = _partners(spans, here.score, symbols.centres)
@@ -95,7 +95,7 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
     for symbol in sorted(set(range(len(symbols))) - set(partner.tolist())):
         evidence = _of_symbol(symbols.posteriors[symbol])
         if evidence.mass > _MAY_BE or (evidence.mass > _HARDLY and evidence.numeric > _MAY_BE):
-            rows.append(_Row(boxes[symbol], UNSEEN, even, evidence, int(symbol)))
+            rows.append(_Row(read.boxes[symbol], UNSEEN, even, evidence, int(symbol)))
     return _places(number, read, rows)
 
 

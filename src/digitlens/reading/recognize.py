@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page
-from digitlens.data.quantile import median, quantile
 from digitlens.imaging.framing import HEIGHT, batch_lines, crop_line
 from digitlens.models.line_recognizer import STEP, LineRecognizer
 from digitlens.reading.decode import Symbols, decode
@@ -22,6 +22,8 @@ LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 _MARGIN = 0.12  # heights: paper around a line that digits make up
 _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
+_BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
+_BROKEN = 0.06  # heights: gap inside a character whose strokes are broken
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -43,6 +45,11 @@ class RecognizedLine:
     crop: Pixels
     posteriors: Floats
     symbols: Symbols
+
+    @cached_property
+    def boxes(self) -> Floats:
+        """float32[K, 4]: the box of each character on the page."""
+        return _symbol_boxes(self)
 
     @property
     def scale(self) -> float:
@@ -188,44 +195,86 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return right / max(float(np.hypot(*right)), 1e-6), down / max(float(np.hypot(*down)), 1e-6)
 
 
-def symbol_boxes(read: RecognizedLine) -> Floats:
-    """The box of each character: between its neighbours, around the ink there.
+def _symbol_boxes(read: RecognizedLine) -> Floats:
+    """The box of each character: the ink where the network saw it, apart from its neighbours'.
 
     Returns:
         float32[K, 4]; on the page.
     """
-    count = len(read.symbols)
-    if not count:
+    if not len(read.symbols):
         return np.zeros((0, 4), np.float32)
-    centres = read.symbols.centres
-    between = (centres[1:] + centres[:-1]) / 2
-    left = np.r_[max(0.0, float(centres[0]) - HEIGHT / 2), between]
-    right = np.r_[between, min(float(read.crop.shape[1]), float(centres[-1]) + HEIGHT / 2)]
-    left = np.maximum(left, centres - 0.6 * HEIGHT)
-    right = np.minimum(right, centres + 0.6 * HEIGHT)
     ink = _ink(read.crop)
-    return np.stack([read.box(*_tight(ink, a, b)) for a, b in zip(left, right, strict=True)])
-
-
-def _tight(
-    ink: npt.NDArray[np.bool_], left: float, right: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Columns and rows of the ink between two columns; all of the part if there is none."""
-    first, last = int(left), max(int(left) + 1, int(np.ceil(right)))
-    part = ink[:, first:last]
-    columns, rows = np.flatnonzero(part.any(axis=0)), np.flatnonzero(part.any(axis=1))
-    if not len(columns):
-        return (left, right), (0.1 * HEIGHT, 0.9 * HEIGHT)
-    return (
-        (float(first + columns[0]), float(first + columns[-1] + 1)),
-        (float(rows[0]), float(rows[-1] + 1)),
+    spans = _symbol_spans(ink[_BAND].any(axis=0), read.symbols.centres)
+    rows = [_rows(ink[:, int(first) : max(int(first) + 1, int(last))]) for first, last in spans]
+    return np.stack(
+        [read.box((first, last), high) for (first, last), high in zip(spans, rows, strict=True)]
     )
+
+
+def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> list[tuple[float, float]]:
+    """First and last column of each character.
+
+    Strokes that touch, in columns, are one run. A run with one character is its own; one with
+    several is cut where the middle between two of them is; one with none goes to the nearest.
+
+    Args:
+        inked: bool[W]; columns with ink.
+        centres: float32[K]; where the network saw each character.
+    """
+    edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
+    begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
+    reach = 0.3 * HEIGHT
+    if not len(begins):
+        return [(max(0.0, float(c) - reach), float(c) + reach) for c in centres]
+    # Of each character the run that it lies in, else the nearest.
+    away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
+    owner = away.argmin(axis=1)
+    spans: list[tuple[float, float]] = []
+    for symbol, centre in enumerate(centres.tolist()):
+        run = int(owner[symbol])
+        if away[symbol, run] > reach:
+            spans.append((max(0.0, centre - reach), centre + reach))
+            continue
+        mates = np.flatnonzero(owner == run)
+        place = int(np.searchsorted(mates, symbol))
+        first, last = float(begins[run]), float(ends[run])
+        if place:
+            first = max(first, (float(centres[mates[place - 1]]) + centre) / 2)
+        if place < len(mates) - 1:
+            last = min(last, (float(centres[mates[place + 1]]) + centre) / 2)
+        spans.append((first, max(last, first + 1)))
+    return _with_orphans(spans, begins, ends, owner)
+
+
+def _with_orphans(
+    spans: list[tuple[float, float]], begins: Floats, ends: Floats, owner: npt.NDArray[np.intp]
+) -> list[tuple[float, float]]:
+    """Gives runs without a character to a neighbour that is broken there: the gap is small."""
+    for run in np.setdiff1d(np.arange(len(begins)), owner):
+        gaps = [max(begins[run] - last, first - ends[run]) for first, last in spans]
+        nearest = int(np.argmin(gaps))
+        first, last = spans[nearest]
+        joined = min(first, float(begins[run])), max(last, float(ends[run]))
+        if gaps[nearest] <= _BROKEN * HEIGHT and joined[1] - joined[0] < 0.8 * HEIGHT:
+            spans[nearest] = joined
+    return spans
+
+
+def _rows(ink: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """First and last row of the ink in a part of a line, without that of lines above and below."""
+    inked = np.r_[False, ink.any(axis=1), False]
+    edges = np.flatnonzero(np.diff(inked.astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    inner = ((begins > 0) & (ends < HEIGHT)) | (len(begins) == 1)
+    if not inner.any():
+        return 0.1 * HEIGHT, 0.9 * HEIGHT
+    return float(begins[inner][0]), float(ends[inner][-1])
 
 
 def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:
     """bool[48, W]: where a line differs from its paper."""
     pixels = crop.astype(np.float32)
-    paper = median(pixels.reshape(-1, 3).T)
+    paper = np.median(pixels.reshape(-1, 3), axis=0)
     away = np.abs(pixels - paper).max(axis=2)
-    strongest = float(quantile(away, 0.98))
+    strongest = float(np.quantile(away, 0.98))
     return away > max(12.0, _INK * strongest)

@@ -35,6 +35,7 @@ IGNORED = -1
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages, in turn
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds, in turn
+_RIDGE = 1.0  # networks that nearly always agree leave their weights open
 _SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
 
 Floats = npt.NDArray[np.float32]
@@ -141,7 +142,7 @@ def fit(finds: Finds) -> Fusion:
     """
     scores, truth = joined(finds.scores), np.concatenate(finds.truth)
     digits = truth >= 0
-    fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits]))
+    fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
     probabilities = fusion.probabilities(scores)
     right = probabilities.argmax(axis=1) == truth
     fusion = replace(fusion, weights=fit_logistic(features(scores, probabilities), right))
