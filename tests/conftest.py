@@ -1,13 +1,18 @@
-"""What several test folders need: the real MNIST, and a small drawn stand-in for it."""
+"""What several test folders need: MNIST or a stand-in for it, drawn pages, what a reader saw."""
 
 import contextlib
 import functools
+import importlib.util
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.data.mnist import Mnist, Split, load_mnist
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 with contextlib.suppress(ModuleNotFoundError):  # the core environment has no hypothesis
     from hypothesis import settings
@@ -65,6 +70,53 @@ def _draw(value: int, random: np.random.Generator) -> np.ndarray:
             tile[place] = random.integers(170, 220)
     shifted = np.roll(tile, random.integers(-2, 3, 2), axis=(0, 1))
     return shifted + random.integers(0, 30, (28, 28), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def examples():
+    """The folder of example pictures."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def write():
+    """Writes digits: float[height, width], 1 where there is ink."""
+    specification = importlib.util.spec_from_file_location(
+        "examples", EXAMPLES / "make_examples.py"
+    )
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+
+    def write(text, x=60, y=40, height=120, pen=10, size=(600, 220), seed=0):
+        hand = module.Hand(*size, seed)
+        hand.write(text, x, y, height, pen)
+        return np.asarray(hand.ink())
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def printed():
+    """Prints text in Pillow's own font: float[height, width], 1 where there is ink."""
+
+    def printed(text, x=30, y=20, height=60, size=(220, 100)):
+        sheet = Image.new("L", size)
+        font = ImageFont.load_default(size=height / 0.72)  # digits take 72 % of its size
+        ImageDraw.Draw(sheet).text((x, y), text, fill=255, font=font, anchor="lt")
+        return np.asarray(sheet) / 255
+
+    return printed
+
+
+@pytest.fixture
+def grain():
+    """Noise of a camera on a page: uint8, clipped."""
+    random = np.random.default_rng(0)
+
+    def grain(page, deviation=3.0):
+        return np.clip(page + random.normal(0, deviation, page.shape), 0, 255).astype(np.uint8)
+
+    return grain
 
 
 @pytest.fixture(scope="session")

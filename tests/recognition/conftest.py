@@ -1,17 +1,10 @@
-"""Pages drawn for the tests, by the hand that drew the example pictures, and a page model that
-sees rectangles."""
-
-import importlib.util
-from pathlib import Path
+"""A page model that sees rectangles."""
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.model.page_model import Look
 from digitlens.recognition.components import connected_components
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Rectangles:
@@ -59,50 +52,3 @@ def give_look_at():
 def rectangles():
     """The class of page models that see rectangles."""
     return Rectangles
-
-
-@pytest.fixture(scope="session")
-def examples():
-    """The folder of example pictures."""
-    return EXAMPLES
-
-
-@pytest.fixture(scope="session")
-def write():
-    """Writes digits: float[height, width], 1 where there is ink."""
-    specification = importlib.util.spec_from_file_location(
-        "examples", EXAMPLES / "make_examples.py"
-    )
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-
-    def write(text, x=60, y=40, height=120, pen=10, size=(600, 220), seed=0):
-        hand = module.Hand(*size, seed)
-        hand.write(text, x, y, height, pen)
-        return np.asarray(hand.ink())
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def printed():
-    """Prints text in Pillow's own font: float[height, width], 1 where there is ink."""
-
-    def printed(text, x=30, y=20, height=60, size=(220, 100)):
-        sheet = Image.new("L", size)
-        font = ImageFont.load_default(size=height / 0.72)  # digits take 72 % of its size
-        ImageDraw.Draw(sheet).text((x, y), text, fill=255, font=font, anchor="lt")
-        return np.asarray(sheet) / 255
-
-    return printed
-
-
-@pytest.fixture
-def grain():
-    """Noise of a camera on a page: uint8, clipped."""
-    random = np.random.default_rng(0)
-
-    def grain(page, deviation=3.0):
-        return np.clip(page + random.normal(0, deviation, page.shape), 0, 255).astype(np.uint8)
-
-    return grain

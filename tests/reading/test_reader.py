@@ -1,9 +1,10 @@
+import copy
 import csv
 import io
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice, repeat
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +12,21 @@ from PIL import Image
 
 import digitlens
 from digitlens.errors import ImageError, ModelError
-from digitlens.model import bundle, page_model
-from digitlens.model.bundle import CROPS, load_bundle, load_crops, write_bundle
+from digitlens.model import bundle
+from digitlens.model.bundle import load_bundle, write_bundle
 from digitlens.model.page_model import PAGES
-from digitlens.recognition import reader as module
-from digitlens.recognition import voters
+from digitlens.models.line_bundle import (
+    DETECTOR,
+    PRETRAINED,
+    RECOGNIZER,
+    load_line_card,
+    write_line_card,
+)
+from digitlens.reading import reader as module
+from digitlens.reading.reader import DigitReader, read
 from digitlens.recognition.crew import Crew
 from digitlens.recognition.expect import Pattern
-from digitlens.recognition.reader import ENOUGH, HOPELESS, LEAST, DigitReader, read
-from digitlens.recognition.voters import tiles_of
 
-HAIR = Path(__file__).parents[1] / "vectors" / "pictures" / "hair.png"
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
         "total": 10000}  # fmt: skip
 
@@ -44,16 +49,16 @@ def page(printed):
 
 
 @pytest.fixture
-def pages_with(tmp_path):
-    """A copy of the shipped page reader whose card says something else."""
+def lines_with(tmp_path):
+    """A copy of the shipped line reader whose card says something else."""
 
-    def pages_with(**changes):
-        shipped = load_bundle(PAGES)
-        (tmp_path / CROPS).write_bytes(load_crops(shipped.folder, shipped.card))
-        write_bundle(tmp_path, replace(shipped.card, **changes), shipped.graph)
+    def lines_with(**changes):
+        for name in (DETECTOR, RECOGNIZER):
+            shutil.copy(PRETRAINED / name, tmp_path / name)
+        write_line_card(tmp_path, replace(load_line_card(), **changes))
         return tmp_path
 
-    return pages_with
+    return lines_with
 
 
 def test_every_example_is_read_right(reader, examples, labels):
@@ -74,7 +79,7 @@ def test_most_digits_of_clear_examples_are_read_without_doubt(reader, examples):
 
 def test_nothing_is_found_beyond_the_edge_of_the_page(reader, page):
     cut = page[:56, 16:130]  # through three digits
-    boxes = reader.look(cut).candidates.boxes
+    boxes = reader.look(cut).scores.boxes
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     assert len(boxes)
     assert (middle >= 0).all()
@@ -99,91 +104,63 @@ def shaded(page):
 def test_an_examination_keeps_what_led_to_the_reading(reader, page):
     page = shaded(page)
     found = reader.examine(page)
-    count = len(found.sight.candidates)
+    view, count = found.view, len(found.view.scores)
     assert np.array_equal(found.page, page)
     assert found.turn == 0
-    assert found.sight.glances
-    assert (found.sight.candidates.score >= LEAST).all()
-    assert found.sight.windows.shape == (count, 56, 56, 3)
-    assert len(found.sight.votes) == count
-    assert found.sight.probabilities.shape == (count, 10)
-    assert found.sight.confidence.shape == (count,)
-    assert sum(map(len, found.reading.lines)) == count
+    assert view.detections.glances
+    assert [line.symbols.text for line in view.lines] == ["4075"]
+    assert view.lines[0].crop.shape[0] == 48
+    assert view.tiles.shape == (count, 28, 28)
+    assert view.scores.digits.shape == (count, 3, 10)
+    assert view.probabilities.shape == (count, 10)
+    assert view.confidence.shape == (count,)
+    assert sorted(place for line in found.places for place in line) == list(range(count))
     assert found.reading == reader.read(page)
 
 
-def test_a_plain_drawing_is_read_from_its_strokes(reader, write, monkeypatch):
-    drawn = (255 * (1 - write("407"))).astype(np.uint8)
-    monkeypatch.setattr(type(reader), "look", None)  # nobody looks
-    found = reader.examine(drawn)
-    assert found.reading.text == "407"
-    assert not found.sight.glances
-    assert (found.sight.confidence >= ENOUGH).all()
-    assert len(found.sight.windows) == len(found.sight.votes) == 3
-    assert [digit.status for digit in found.reading.digits] == ["digit"] * 3
+def test_each_digit_is_that_of_its_place(reader, examples):
+    found = reader.examine(examples / "ruled.jpg")
+    for line, places in zip(found.reading.lines, found.places, strict=True):
+        for digit, place in zip(line, places, strict=True):
+            assert digit.value == found.view.probabilities[place].argmax()
+            assert digit.confidence == pytest.approx(float(found.view.confidence[place]))
+            assert digit.box.x0 == pytest.approx(found.view.scores.boxes[place, 0], abs=1)
+            assert np.array_equal(digit.tile, found.view.tiles[place])
 
 
-def test_a_drawing_with_a_doubtful_stroke_is_looked_at(reader, printed):
-    drawn = (255 * (1 - printed("A7"))).astype(np.uint8)
-    assert reader.glimpse(drawn).confidence[0] < ENOUGH
-    assert reader.examine(drawn).sight.glances
-
-
-def test_letters_that_surely_are_no_digits_are_not_looked_at(reader, printed):
-    drawn = (255 * (1 - printed("K E"))).astype(np.uint8)
-    found = reader.examine(drawn)
-    assert (reader.glimpse(drawn).confidence < HOPELESS).all()
-    assert not found.sight.glances
-    assert found.reading.text == ""
-    assert [d.status for line in found.reading.lines for d in line] == ["rejected"] * 2
-
-
-def test_what_is_wider_than_high_may_be_digits_that_touch(reader, printed):
-    drawn = (255 * (1 - printed("K E"))).astype(np.uint8)
-    drawn[30:33, 20:200] = 0  # runs through both
-    assert reader.glimpse(drawn).confidence.max() < ENOUGH
-    assert reader.examine(drawn).sight.glances
-
-
-def test_a_shaded_page_is_no_plain_drawing(reader, page):
-    assert reader.glimpse(shaded(page)) is None
+def test_characters_are_those_of_the_text(reader, printed):
+    page = np.uint8(255 - 225 * printed("-4.75", x=10, height=50))
+    reading = reader.read(page)
+    [line] = reading.characters
+    assert "".join(each.char for each in line) == reading.text == "-4.75"
+    assert (reading.digits_only, reading.numbers) == ("475", ("475",))
+    values = {digit.box: digit.value for digit in reading.digits}
+    assert [values.get(each.box) for each in line] == [None, 4, None, 7, 5]
+    edges = [each.box.x0 for each in line]
+    assert edges == sorted(edges)
 
 
 def test_the_classifier_sees_the_digits_framed_as_tiles(reader, page):
-    found = reader.examine(page).sight
-    sure = found.confidence > 0.5
-    tiles = tiles_of(page, found.candidates.boxes[sure])
+    view = reader.examine(page).view
+    sure = view.confidence > 0.5
+    tiles = view.tiles[sure]
     assert len(tiles) == 4
     assert (tiles.max(axis=(1, 2)) == 255).all()
     assert (np.median(tiles, axis=(1, 2)) == 0).all()
     values = reader.classifier.predict_proba(tiles).argmax(axis=1)
-    assert np.array_equal(values, found.probabilities[sure].argmax(axis=1))
+    assert np.array_equal(values, view.probabilities[sure].argmax(axis=1))
 
 
-@pytest.mark.parametrize("plain", [True, False])
-def test_the_tile_of_a_digit_is_the_one_that_the_classifier_saw(reader, page, monkeypatch, plain):
-    def predict(tiles):
+def test_the_tile_of_a_digit_is_the_one_that_the_classifier_saw(reader, page, monkeypatch):
+    def outputs(tiles):
         given.extend(tiles)
-        return named(tiles)
+        return asked(tiles)
 
-    given, named = [], reader.classifier.predict_proba
-    monkeypatch.setattr(reader.classifier, "predict_proba", predict)
-    monkeypatch.setattr(voters, "_CERTAIN", 2)  # so that it is asked about each
-    digits = reader.read(page if plain else shaded(page)).digits
+    given, asked = [], reader.classifier.outputs
+    monkeypatch.setattr(reader.classifier, "outputs", outputs)
+    digits = reader.read(page).digits
     assert len(digits) == 4
     assert all(any(np.array_equal(digit.tile, one) for one in given) for digit in digits)
-
-
-def test_a_digit_that_the_classifier_was_not_asked_about_has_no_tile(reader, page):
-    assert [digit.tile for digit in reader.read(shaded(page)).digits] == [None] * 4
-
-
-def test_of_a_hairline_the_tile_is_of_the_copy_that_was_read(reader):
-    """Cut from the page itself, it is a 1."""
-    (digit,) = reader.read(HAIR).digits
-    chances = reader.classifier.predict_proba(digit.tile[None])[0]
-    assert digit.value == chances.argmax() == 7
-    assert chances.max() > 0.9
 
 
 def test_tiles_stay_with_their_digits_through_turns_and_patterns(reader, page):
@@ -191,8 +168,7 @@ def test_tiles_stay_with_their_digits_through_turns_and_patterns(reader, page):
         reading = reader.read(source, expect=pattern)
         assert reading.text == "4075"
         for digit in reading.digits:
-            if digit.tile is not None:
-                assert reader.classifier.predict_proba(digit.tile[None]).argmax() == digit.value
+            assert reader.classifier.predict_proba(digit.tile[None]).argmax() == digit.value
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (1, 1), (300, 2000), (28, 28)])
@@ -231,7 +207,8 @@ def test_processes_read_what_threads_do(reader, page, monkeypatch):
 
     start, crews = Crew.start, []
     monkeypatch.setattr(Crew, "start", start_and_wait)
-    strict = reader.at(0.005)
+    strict = copy.copy(reader)
+    strict.thresholds = {"digit": 0.9999, "reject": 0.6}
     pages = [page, b"not a picture", page[:, :110], io.BytesIO(b"not one")]
     pages = [*pages, 255 - page] * 2
     readings = [
@@ -284,21 +261,6 @@ def test_what_is_asked_of_many_is_checked_before_the_first(reader):
         reader.read_many([], workers=0)
 
 
-def test_the_page_network_is_loaded_by_the_first_picture_that_needs_it(write, page, monkeypatch):
-    opened = []
-    open_session = page_model.open_session
-    monkeypatch.setattr(
-        page_model, "open_session", lambda *a, **k: opened.append(a) or open_session(*a, **k)
-    )
-    lazy = DigitReader(threads=1)
-    drawn = (255 * (1 - write("407"))).astype(np.uint8)
-    assert lazy.read(drawn).text == "407"
-    assert not opened
-    shades = [shaded(page)] * 4
-    assert {reading.text for reading in lazy.read_many(shades, workers=4)} == {"4075"}
-    assert len(opened) == 1
-
-
 def test_what_is_no_picture_is_refused(reader, tmp_path):
     with pytest.raises(ImageError, match="no such file"):
         reader.read(tmp_path / "none.png")
@@ -313,6 +275,15 @@ def test_what_is_no_model_is_refused(tmp_path):
         DigitReader(pages=tmp_path / "none")
     with pytest.raises(ModelError, match="is not a page reader"):
         DigitReader(pages="default")
+    with pytest.raises(ModelError, match="is no line reader"):
+        DigitReader(lines=tmp_path)
+
+
+def test_a_damaged_line_reader_is_refused(lines_with):
+    with pytest.raises(ModelError, match="is damaged: expected SHA-256"):
+        DigitReader(lines=lines_with(recognizer_sha256="0" * 64))
+    with pytest.raises(ModelError, match="the fusion of the line reader is damaged"):
+        DigitReader(lines=lines_with(fusion={"pool": ["strong"]}))
 
 
 @pytest.mark.parametrize(("expect", "values"), [("4", "4075"), ("4[01]##", "4075"), ("2", None)])
@@ -354,46 +325,47 @@ def test_read_loads_the_models_once(page, monkeypatch):
     module._reader.cache_clear()
 
 
-def test_thresholds_are_those_of_the_page_reader(page, pages_with):
-    folder = pages_with(thresholds={"digit": 1.1, "reject": 0.05})
-    assert {digit.status for digit in DigitReader(pages=folder).read(page).digits} == {"unsure"}
-    folder = pages_with(thresholds={"digit": 2.5, "reject": 2.4})
-    reading = DigitReader(pages=folder).read(page)
-    assert reading.text == ""
-    assert {digit.status for line in reading.lines for digit in line} == {"rejected"}
-    folder = pages_with(thresholds={"digit": 0.3, "reject": 0.2})
-    assert {digit.status for digit in DigitReader(pages=folder).read(page).digits} == {"digit"}
+def test_thresholds_are_those_of_the_line_reader(page, lines_with):
+    def statuses(**thresholds):
+        reading = DigitReader(lines=lines_with(thresholds=thresholds), threads=1).read(page)
+        return {digit.status for line in reading.lines for digit in line}, reading.text
+
+    assert statuses(digit=1.1, reject=0.05) == ({"unsure"}, "4075")
+    assert statuses(digit=2.5, reject=2.4) == ({"rejected"}, "")
+    assert statuses(digit=0.3, reject=0.2) == ({"digit"}, "4075")
 
 
-def test_a_target_error_decides_from_when_on_a_digit_is_sure(pages_with):
-    folder = pages_with(results={"risk": RISK}, thresholds={"digit": 0.7, "reject": 0.3})
-    assert DigitReader(pages=folder).thresholds == {"digit": 0.7, "reject": 0.3}
-    reader = DigitReader(pages=folder, target_error=0.01)
+def test_a_target_error_decides_from_when_on_a_digit_is_sure(lines_with):
+    fusion = {**load_line_card().fusion, "risk": RISK}
+    folder = lines_with(fusion=fusion, thresholds={"digit": 0.7, "reject": 0.3})
+    assert DigitReader(lines=folder).thresholds == {"digit": 0.7, "reject": 0.3}
+    reader = DigitReader(lines=folder, target_error=0.01)
     assert reader.thresholds == {"digit": 0.8, "reject": 0.3}
     with pytest.raises(ValueError, match="the least that the curve can promise"):
-        DigitReader(pages=folder, target_error=0.00001)
+        DigitReader(lines=folder, target_error=0.00001)
     with pytest.raises(ValueError, match="above 0 and below 1"):
-        DigitReader(pages=folder, target_error=2)
+        DigitReader(lines=folder, target_error=2)
     with pytest.raises(ModelError, match="never calibrated"):
-        DigitReader(pages=pages_with(results={}), target_error=0.01)
+        DigitReader(lines=lines_with(fusion={}), target_error=0.01)
 
 
-def test_the_shipped_page_reader_is_calibrated():
+def test_the_shipped_line_reader_is_calibrated():
     reader = DigitReader(threads=1)
-    assert reader.confidence.calibration is not None
-    assert reader.confidence.risk is not None
-    least = float(reader.confidence.risk.upper.min())
+    assert reader.fusion.calibration is not None
+    assert reader.fusion.risk is not None
+    least = float(reader.fusion.risk.upper.min())
     assert least < 0.02
     strict = DigitReader(threads=1, target_error=min(0.9, 1.01 * least))
     assert strict.thresholds["digit"] > 0.5
 
 
-def test_a_page_reader_given_as_the_model_reads_the_pages(pages_with):
-    folder = pages_with(name="other")
-    reader = DigitReader(folder, threads=1)
+def test_a_page_reader_given_as_the_model_finds_the_digits(tmp_path):
+    shipped = load_bundle(PAGES)
+    write_bundle(tmp_path, replace(shipped.card, name="other"), shipped.graph)
+    reader = DigitReader(tmp_path, threads=1)
     assert (reader.classifier.name, reader.finder.card.name) == ("default", "other")
     with pytest.raises(ModelError, match="give one of them"):
-        DigitReader(folder, pages="another")
+        DigitReader(tmp_path, pages="another")
 
 
 def test_each_card_is_read_once(monkeypatch):
@@ -413,11 +385,6 @@ def test_a_page_is_not_copied_before_it_is_read_nor_changed(reader, page):
         found = reader.examine(one)
         assert found.reading.text == "4075"
         assert np.shares_memory(found.page, one)
-
-
-def test_a_damaged_card_is_refused(pages_with):
-    with pytest.raises(ModelError, match="the card of pages is damaged"):
-        DigitReader(pages=pages_with(results={"pool": "strong"}))
 
 
 @pytest.mark.mnist

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digitlens.recognition.reader import DigitReader
+from digitlens.reading.reader import DigitReader
 
 CONTRAST = 90  # gray levels between ink and paper
 TEXTS = {"print": "4075", "marker": "382", "pen": "16", "lines": "29\n850"}

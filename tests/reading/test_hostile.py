@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from digitlens.errors import ImageError
-from digitlens.recognition.reader import DigitReader
+from digitlens.reading.reader import DigitReader
 from digitlens.results import Reading
 
 MOST_SURE = 1 / 12  # share of noise pages on which anything at all may be stated as sure

@@ -1,0 +1,116 @@
+"""What is read on drawn pictures: numbers as they are written, and no words."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.reading.reader import DigitReader
+
+INK, PAPER = 25, 240
+
+WRITTEN = {
+    "12.50": "12.50",
+    "-37": "-37",
+    "7.5%": "7.5%",
+    "3/4": "3/4",
+    "27/04/2021": "27/04/2021",
+    "$6000.00": "$6000.00",
+    "6.022e23": "6.022e23",
+    "+49 30 90 18 20": "+49 30 90 18 20",
+    "12:45": "12:45",
+    "(8)": "(8)",
+    "Room 101B": "101",
+    "Total: 17,80": "17,80",
+    "DE89 3704 0044 0532 0130 00": "89 3704 0044 0532 0130 00",
+    "hello world": "",
+    "BOISZ": "",
+    "lI|O": "",
+}
+
+# Which segments each digit lights: top, upper right, lower right, bottom, lower left, upper left,
+# middle.
+SEGMENTS = ("1111110", "0110000", "1101101", "1111001", "0110011",
+            "1011011", "1011111", "1110000", "1111111", "1111011")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return DigitReader(threads=1)
+
+
+def typed(text, height=40, margin=30):
+    """A line of print in Pillow's own font: uint8[H, W]."""
+    font = ImageFont.load_default(height)
+    width = round(font.getlength(text))
+    sheet = Image.new("L", (width + 2 * margin, 2 * height + margin), PAPER)
+    ImageDraw.Draw(sheet).text((margin, height), text, INK, font, anchor="lm")
+    return np.asarray(sheet)
+
+
+def display(text, width=44, height=80, thick=10, gap=22):
+    """Lit segments on a dark display: uint8[H, W]."""
+    page = np.full((height + 2 * gap, gap + (width + gap) * len(text)), 30, np.uint8)
+    half = height // 2
+    for place, char in enumerate(text):
+        x, y = gap + place * (width + gap), gap
+        across, low, high = slice(x + 3, x + width - 3), slice(y + half, None), slice(y, y + half)
+        low = slice(y + half + 2, y + height - 3)
+        high = slice(y + 3, y + half - 2)
+        left, right = slice(x, x + thick), slice(x + width - thick, x + width)
+        places = [
+            (slice(y, y + thick), across),
+            (high, right),
+            (low, right),
+            (slice(y + height - thick, y + height), across),
+            (low, left),
+            (high, left),
+            (slice(y + half - thick // 2, y + half + thick // 2), across),
+        ]
+        for lit, where in zip(SEGMENTS[int(char)], places, strict=True):
+            if lit == "1":
+                page[where] = 220
+    return page
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_numbers_are_read_as_they_are_written(reader, text):
+    assert reader.read(typed(text)).text == WRITTEN[text]
+
+
+@pytest.mark.parametrize("height", [14, 90])
+@pytest.mark.parametrize("text", ["12.50", "27/04/2021", "Room 101B"])
+def test_small_and_large_print_is_read_alike(reader, text, height):
+    assert reader.read(typed(text, height)).text == WRITTEN[text]
+
+
+def test_numbers_in_a_sentence_are_found_in_their_order(reader):
+    page = typed("Of 250 pages, 12 are blank and 3.5% are torn", 32)
+    assert reader.read(page).text == "250 12 3.5%"
+
+
+def test_each_number_of_a_dense_page_is_read(reader):
+    """Thirty lines of five numbers in print of 14 pixels."""
+    random = np.random.default_rng(0)
+    numbers = random.integers(100, 100_000, (30, 5)).astype(str)
+    sheet = Image.new("L", (600, 800), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for row, line in enumerate(numbers):
+        for column, number in enumerate(line):
+            draw.text((20 + 115 * column, 12 + 26 * row), number, INK, font)
+    reading = reader.read(np.asarray(sheet))
+    assert reading.numbers == tuple(numbers.ravel())
+    assert reading.text.splitlines() == [" ".join(line) for line in numbers]
+
+
+def test_a_display_of_seven_segments_is_read(reader):
+    assert reader.read(display("8307419526")).text == "8307419526"
+
+
+def test_a_line_on_its_head_is_turned(reader):
+    page = np.ascontiguousarray(np.rot90(typed("2048", 60), 2))
+    found = reader.examine(page)
+    assert (found.turn, found.reading.text) == (2, "2048")
+
+
+def test_bright_print_on_a_dark_ground_is_read(reader):
+    assert reader.read(255 - typed("-12.50")).text == "-12.50"
