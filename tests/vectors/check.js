@@ -137,7 +137,8 @@ async function placesOf({ lines: given, digits, ...rest }) {
     };
     const line = { quad: quad.map(floats), score };
     const [read] = await recognizing.recognize(page, [line], graph);
-    lines.push({ ...read, posteriors: rows, symbols: decoding.decode(rows) });
+    const symbols = decoding.decode(rows);
+    lines.push(recognizing.recognized({ ...read, posteriors: rows, symbols }));
   }
   return { lines, found: placing.gather(digits.map(candidateOf), lines) };
 }

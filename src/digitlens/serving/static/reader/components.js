@@ -26,7 +26,8 @@ export function connectedComponents(mask, width, height) {
   return { runs, boxes, areas };
 }
 
-function runsOf(mask, width, height) {
+/** The horizontal runs of a mask, row by row: {row, start, end}. */
+export function runsOf(mask, width, height) {
   const runs = [];
   for (let row = 0; row < height; row++) {
     const from = row * width;

@@ -6,7 +6,7 @@ import { strengthOf } from './fusion.js';
 import { judge, pageBox } from './judge.js';
 import { charactersOf, numbersOn } from './numbers.js';
 import { linesOf, numbersOf } from './reading_order.js';
-import { placeOf, symbolBoxes } from './recognize.js';
+import { placeOf } from './recognize.js';
 
 const FILLS = 0.5; // of the page's height
 const SUBJECT = 0.5; // of the usual confidence is enough for what fills an otherwise empty page
@@ -30,8 +30,9 @@ export function arrange({ scores, probabilities, confidence, tiles, lines }, siz
   const rows = linesOf(kept.map((i) => scores[i].box)).map((row) => row.map((i) => kept[i]));
   const numbers = [...new Set(kept.map((i) => scores[i].line))].flatMap((number) =>
     numbersOn(spotsOf(number, lines[number], scores, digits, size)));
-  const written = rows.map((row) => numbersIn(row, numbers));
-  for (const index of startsOf(rows, numbers, scores)) digits[index].startsNumber = true;
+  const starts = startsOf(rows, numbers, scores);
+  const written = rows.map((row) => numbersIn(row, numbers, starts));
+  for (const index of starts) digits[index].startsNumber = true;
   for (const index of range(digits.length)) {
     if (isRejected(digits[index])) insert(rows, written, index, digits);
   }
@@ -48,12 +49,12 @@ function isRejected({ status }) {
 function spotsOf(number, read, scores, digits, size) {
   const here = range(scores.length).filter((i) => scores[i].line === number);
   const known = new Map(here.map((i) => [scores[i].symbol, i]));
-  const boxes = symbolBoxes(read);
   const found = read.symbols.map(({ char, centre, confidence }, symbol) => {
     const place = known.get(symbol) ?? -1;
     if (place >= 0 && !isRejected(digits[place])) return [centre, spotOf(digits[place], place)];
     const shown = /\d/.test(char) ? OTHER_SIGN : char;
-    return [centre, { char: shown, confidence, box: pageBox(boxes[symbol], ...size), place: -1 }];
+    const box = pageBox(read.boxes[symbol], ...size);
+    return [centre, { char: shown, confidence, box, place: -1 }];
   });
   for (const place of here) {
     if (scores[place].symbol >= 0 || isRejected(digits[place])) continue;
@@ -72,9 +73,19 @@ function firstOf(number) {
   return number.find(({ place }) => place >= 0).place;
 }
 
-/** The numbers whose first digit is in a row, from left to right. */
-function numbersIn(row, numbers) {
-  return row.flatMap((index) => numbers.filter((number) => firstOf(number) === index));
+/**
+ * The numbers whose first digit is in a row, from left to right.
+ *
+ * Parts of a number that was found as several lines, as in a comb, are put together.
+ */
+function numbersIn(row, numbers, starts) {
+  const first = new Map(numbers.map((number) => [firstOf(number), number]));
+  const found = [];
+  for (const place of row.filter((index) => first.has(index))) {
+    const before = found.length && !starts.has(place) ? found.pop() : [];
+    found.push([...before, ...first.get(place)]);
+  }
+  return found;
 }
 
 /** The digits that begin a number, but for the first of each row. */

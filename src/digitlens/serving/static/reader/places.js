@@ -10,12 +10,13 @@ import { argmax, argsortDown, mean, rint } from './arrays.js';
 import { DIGITS } from './alphabet.js';
 import { STRIDE, digitEvidence } from './decode.js';
 import { overlap } from './overlap.js';
-import { onLine, placeOf, symbolBoxes } from './recognize.js';
+import { onLine, placeOf } from './recognize.js';
 
 const { fround } = Math;
 
 export const UNSEEN = 1e-4; // score of what the digit detector did not find
 const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
+const SURE = 0.5; // confidence of a mark or letter that explains what is in its box
 const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
 const HARDLY = 0.005; // the same, where nothing but letters speaks against it
 const DOUBLE = 0.45; // overlap of two boxes over their union: one place
@@ -28,7 +29,7 @@ export function gather(digits, lines) {
 }
 
 function placesOn(read, number, digits) {
-  const { symbols } = read;
+  const { symbols, boxes } = read;
   const here = digits.filter(({ box }) => onLine(box, read.line));
   const spans = here.map(({ box }) => spanOf(read, box));
   const partner = partners(spans, here.map(({ score }) => score), symbols);
@@ -38,11 +39,10 @@ function placesOn(read, number, digits) {
     places.push({ box, objectness, detector, ...said, recognizer, symbol });
   here.forEach(({ box, score, probabilities }, i) => {
     const symbol = partner[i];
-    if (symbol < 0 && score <= ALONE) return;
+    if (symbol < 0 && (score <= ALONE || isInMark(read, box))) return;
     const said = symbol < 0 ? digitEvidence(rest, ...spans[i]) : evidenceOf(symbols[symbol]);
     add(box, score, probabilities, said, symbol);
   });
-  const boxes = symbolBoxes(read);
   symbols.forEach((character, symbol) => {
     const said = evidenceOf(character);
     const maybe = said.mass > MAY_BE || (said.mass > HARDLY && said.numeric > MAY_BE);
@@ -54,6 +54,16 @@ function placesOn(read, number, digits) {
   return places.map((place) => ({
     ...place, line: number, fluency, letters: letters[place.symbol] ?? 0, lone,
   }));
+}
+
+/** Whether the middle of a box is in a mark or letter, such as the rings of %. */
+function isInMark({ symbols, boxes }, [x0, y0, x1, y1]) {
+  const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
+  return symbols.some(({ char, confidence }, i) => {
+    const [left, top, right, bottom] = boxes[i];
+    const inside = x > left && x < right && y > top && y < bottom;
+    return inside && confidence > SURE && !/\d/.test(char);
+  });
 }
 
 /** First and last column of a box in a line crop. */

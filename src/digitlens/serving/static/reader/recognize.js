@@ -1,9 +1,11 @@
 // Recognises lines: those that the line detector found, and those that lone digits make up.
 //
-// A recognised line is {line, crop, posteriors, symbols, scale}: where it stands, what the network
-// saw, a Float32Array for each step, its characters, and columns of the crop a pixel of the page.
+// A recognised line is {line, crop, posteriors, symbols, boxes, scale}: where it stands, what the
+// network saw, a Float32Array for each step, its characters and their boxes on the page, and how
+// many columns of the crop a pixel of the page is.
 
-import { histogram, max, mean, medianOfBytes, quantileOf, range } from './arrays.js';
+import { argmax, histogram, max, medianOfBytes, quantileOf, range } from './arrays.js';
+import { runsOf } from './components.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
 import { readLines } from './models.js';
@@ -17,6 +19,8 @@ const MARGIN = 0.12; // heights: paper around a line that digits make up
 const APART = 2.0; // heights: a wider gap between digits begins a new line
 const LOWER = 0.4; // heights of a line: a digit on it is between these
 const HIGHER = 1.4;
+const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines above and below
+const BROKEN = 0.06; // heights: gap inside a character whose strokes are broken
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
 /** Reads lines. */
@@ -32,7 +36,7 @@ export async function recognize(page, lines, graph) {
       });
       const [line, crop] = [lines[index], crops[index]];
       const scale = HEIGHT / Math.max(heightOf(line), 1e-3);
-      read[index] = { line, crop, posteriors, symbols: decode(posteriors), scale };
+      read[index] = recognized({ line, crop, posteriors, symbols: decode(posteriors), scale });
     });
   }
   return read;
@@ -61,18 +65,23 @@ export function placeOf({ line, scale }, x, y) {
   return along(line, x, y).map((place) => fround(place * scale));
 }
 
-/** The box of each character: between its neighbours, around the ink there. */
-export function symbolBoxes(read) {
-  const centres = read.symbols.map(({ centre }) => centre);
-  if (!centres.length) return [];
-  const between = centres.slice(1).map((centre, i) => (centres[i] + centre) / 2);
-  const left = [Math.max(0, centres[0] - HEIGHT / 2), ...between];
-  const right = [...between, Math.min(read.crop.width, centres.at(-1) + HEIGHT / 2)];
+/** The same with the boxes of its characters, once they are asked for. */
+export function recognized(read) {
+  let boxes;
+  return Object.defineProperty(read, 'boxes', { get: () => (boxes ??= symbolBoxes(read)) });
+}
+
+/** The box of each character: the ink where the network saw it, apart from its neighbours'. */
+function symbolBoxes(read) {
+  const { crop: { width }, symbols } = read;
+  if (!symbols.length) return [];
   const ink = inkOf(read.crop);
-  return centres.map((centre, i) =>
-    boxOf(read, ...tight(ink, read.crop.width,
-      Math.max(left[i], centre - 0.6 * HEIGHT), Math.min(right[i], centre + 0.6 * HEIGHT))),
-  );
+  const inked = new Uint8Array(width);
+  for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
+  return symbolSpans(inked, symbols.map(({ centre }) => centre)).map(([first, last]) => {
+    const start = Math.trunc(first);
+    return boxOf(read, [first, last], inkedRows(ink, width, start, Math.trunc(last)));
+  });
 }
 
 /** Whether a line is but a stroke of a digit that is larger. */
@@ -155,20 +164,48 @@ function boxOf({ line: { quad: [origin, end, , below] }, scale }, columns, rows)
   return [Math.min(...xs), Math.min(...ys), max(xs), max(ys)].map(fround);
 }
 
-/** Columns and rows of the ink between two columns; all of the part if there is none. */
-function tight(ink, width, left, right) {
-  const start = Math.trunc(left);
-  const stop = Math.min(Math.max(start + 1, Math.ceil(right)), width);
-  let [x0, x1, y0, y1] = [Infinity, -1, Infinity, -1];
+/**
+ * First and last column of each character.
+ *
+ * Strokes that touch, in columns, are one run. A run with one character is its own; one with
+ * several is cut where the middle between two of them is; one with none goes to the nearest.
+ */
+function symbolSpans(inked, centres) {
+  const runs = runsOf(inked, inked.length, 1);
+  const reach = 0.3 * HEIGHT;
+  const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
+  // Of each character the run that it lies in, else the nearest.
+  const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
+  const spans = centres.map((centre, i) => {
+    const run = runs[owner[i]];
+    if (!run || away(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
+    const middle = (k, side) => (owner[k] === owner[i] ? (centres[k] + centre) / 2 : side);
+    const first = Math.max(run.start, middle(i - 1, run.start));
+    return [first, Math.max(Math.min(run.end, middle(i + 1, run.end)), first + 1)];
+  });
+  runs.forEach((run, i) => owner.includes(i) || giveOrphan(run, spans));
+  return spans;
+}
+
+/** Gives a run without a character to a neighbour that is broken there: the gap is small. */
+function giveOrphan({ start, end }, spans) {
+  const gaps = spans.map(([first, last]) => Math.max(start - last, first - end));
+  const nearest = argmax(gaps.map((gap) => -gap));
+  const [first, last] = [Math.min(spans[nearest][0], start), Math.max(spans[nearest][1], end)];
+  const joins = gaps[nearest] <= BROKEN * HEIGHT && last - first < 0.8 * HEIGHT;
+  if (joins) spans[nearest] = [first, last];
+}
+
+/** First and last row of the ink in a part of a line, without that of lines above and below. */
+function inkedRows(ink, width, start, end) {
+  const inked = new Uint8Array(HEIGHT);
+  const stop = Math.min(Math.max(start + 1, end), width);
   for (let y = 0; y < HEIGHT; y++) {
-    for (let x = start; x < stop; x++) {
-      if (!ink[y * width + x]) continue;
-      [x0, x1] = [Math.min(x0, x), Math.max(x1, x)];
-      [y0, y1] = [Math.min(y0, y), y];
-    }
+    for (let x = start; x < stop; x++) inked[y] |= ink[y * width + x];
   }
-  if (x1 < 0) return [[left, right], [0.1 * HEIGHT, 0.9 * HEIGHT]];
-  return [[x0, x1 + 1], [y0, y1 + 1]];
+  const runs = runsOf(inked, HEIGHT, 1);
+  const inner = runs.filter((run) => runs.length === 1 || (run.start > 0 && run.end < HEIGHT));
+  return inner.length ? [inner[0].start, inner.at(-1).end] : [0.1 * HEIGHT, 0.9 * HEIGHT];
 }
 
 /** Where a line differs from its paper: 1 or 0 for each pixel. */
