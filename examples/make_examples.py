@@ -180,7 +180,7 @@ EXAMPLES: dict[str, tuple[str, Callable[[], Plane]]] = {
     "thin.jpg": ("8", thin),
     "board.jpg": ("365", board),
     "note.jpg": ("2048", note),
-    "ruled.jpg": ("5550199\n1864", ruled),
+    "ruled.jpg": ("555 0199\n1864", ruled),
     "sticky.jpg": ("96", sticky),
     "blank.jpg": ("", blank),
 }

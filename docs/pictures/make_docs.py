@@ -22,9 +22,8 @@ from digitlens.data.mnist import Mnist, load_mnist
 from digitlens.data.pages.pages import PageMaker, load_fonts
 from digitlens.data.tiles import FRAME, SIDE, to_tile
 from digitlens.evaluation.risk import RiskCoverage
+from digitlens.reading.reader import Examination
 from digitlens.recognition.crops import ink_in
-from digitlens.recognition.sight import Examination
-from digitlens.recognition.voters import tiles_of
 from digitlens.visualization.explain import write_explanation
 from digitlens.visualization.figures import draw_report
 from digitlens.visualization.overlay import draw_reading
@@ -68,21 +67,21 @@ def draw_stages(reader: DigitReader) -> None:
         shape = seen.page.shape[0] / seen.page.shape[1]
         looks = [look[: round(look.shape[1] * shape)] for look in looks]  # without their scale
         save_flat(side_by_side(looks, 330), "looks.png")
-        save_photo(opened(Path(folder, "3-boxes.png")), "boxes.jpg")
-        save_flat(opened(Path(folder, "4-tiles.png")), "tiles.png")
-        save_flat(windows_of(seen), "windows.png")
+        save_photo(opened(Path(folder, "3-lines.png")), "lines.jpg")
+        save_photo(opened(Path(folder, "4-places.png")), "places.jpg")
+        save_flat(opened(Path(folder, "5-tiles.png")), "tiles.png")
+        save_flat(crops_of(reader.examine(EXAMPLES / "ruled.jpg")), "crops.png")
         drawing = DigitReader(sys.argv[1]).examine(EXAMPLES / "drawing.png")
         write_explanation(Path(folder), drawing, reader.thresholds)
-        save_flat(opened(Path(folder, "4-tiles.png")), "drawing-tiles.png")
+        save_flat(opened(Path(folder, "5-tiles.png")), "drawing-tiles.png")
 
 
 def draw_cut(reader: DigitReader) -> None:
     """The tiles that the page on data sets of one's own cuts out of three photos."""
     tiles: list[Bytes] = []
     for name in ("note", "ruled", "board"):
-        seen = reader.examine(EXAMPLES / f"{name}.jpg")
-        boxes = np.array([digit.box.as_list() for digit in seen.reading.digits], np.float32)
-        tiles.extend(tiles_of(seen.page, boxes))
+        digits = reader.read(EXAMPLES / f"{name}.jpg").digits
+        tiles.extend(digit.tile for digit in digits if digit.tile is not None)
     save_flat(sheet([enlarged(tile, 3) for tile in tiles], 10), "cut.png")
 
 
@@ -142,20 +141,18 @@ def draw_seen(run: str) -> None:
 
 
 def draw_risk(reader: DigitReader) -> None:
-    """The curve in the card of the page reader, from which a threshold follows."""
-    results = reader.finder.card.results
-    curves = {
-        "generated pages": RiskCoverage.from_dict(results["risk"]),
-        "plain drawings": RiskCoverage.from_dict(results["plain"]["risk"]),
-    }
-    draw_risk_coverage(curves, OUT / "risk.png")
+    """The curve in the card of the line reader, from which a threshold follows."""
+    curve = RiskCoverage.from_dict(reader.card.fusion["risk"])
+    draw_risk_coverage({"generated pictures": curve}, OUT / "risk.png")
     save_flat(opened(OUT / "risk.png"), "risk.png", 1200)
 
 
-def windows_of(seen: Examination) -> Bytes:
-    """The windows of a page's candidates, as the crop network saw them."""
-    order = np.argsort(seen.sight.candidates.boxes[:, 0])
-    return sheet([enlarged(window, 3) for window in seen.sight.windows[order]], 4)
+def crops_of(seen: Examination) -> Bytes:
+    """The line crops of a page, as the recogniser saw them."""
+    crops = [line.crop for line in seen.view.lines]
+    widest = max(crop.shape[1] for crop in crops)
+    padded = [np.pad(c, ((0, 0), (0, widest - c.shape[1]), (0, 0)), "edge") for c in crops]
+    return sheet([enlarged(crop, 3) for crop in padded], 1)
 
 
 def sheet(pictures: Sequence[Bytes], columns: int, gap: int = 6) -> Bytes:
