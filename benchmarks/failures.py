@@ -18,7 +18,7 @@ from digitlens.data.pages.hands import PenHand
 from digitlens.data.pages.papers import draw_paper
 from digitlens.data.pages.sheet import Sheet
 from digitlens.data.pages.writing import Baseline, Style, write
-from digitlens.recognition.reader import DigitReader
+from digitlens.reading.reader import DigitReader
 
 COLUMNS, WIDTH, HEIGHT = 8, 168, 132  # pictures in a row; pixels of one cell
 LETTERS = {

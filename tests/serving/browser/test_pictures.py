@@ -58,6 +58,28 @@ def hand_over(page, event, target):
     )
 
 
+def printed(text):
+    """A line of print, as PNG."""
+    picture = Image.new("L", (360, 120), 255)
+    ImageDraw.Draw(picture).text((40, 60), text, 0, ImageFont.load_default(60), anchor="lm")
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_marks_stand_with_their_digits(page, reads):
+    choose(page, content=printed("-12.50 7"))
+    reads(page, "12507")
+    numbers = page.locator("#strip .number").all_text_contents()
+    assert [number.replace("×", "") for number in numbers] == ["-12.50", "7"]
+    assert page.locator("#strip .mark").all_text_contents() == ["-", "."]
+    assert "-12.50 7" in page.inner_text("#history-list")
+    page.locator("#strip .chip").last.click()
+    page.keyboard.press("x")
+    reads(page, "1250")
+    assert "Reads -12.50." in page.inner_text("#say")
+
+
 def test_a_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, reads, examples):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     page.click("#mode-picture")

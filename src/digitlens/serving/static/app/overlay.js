@@ -15,7 +15,7 @@ const MANY = 60; // digits from which labels have the value only
  * @param {{selected: number, rejected: boolean, choose: (index: number) => void}} options
  */
 export function showMarks(layer, digits, toLayer, { selected, rejected, choose }) {
-  const marks = digits.map((digit, index) => ({ digit, index, at: toLayer(digit.box) }));
+  const marks = digits.map((digit, index) => ({ digit, index, at: within(layer, toLayer(digit.box)) }));
   const shown = marks.filter(({ digit }) => rejected || !isRejected(digit));
   for (const mark of shown) {
     const chosen = mark.index === selected && shown.length > 1;
@@ -30,6 +30,12 @@ export function showMarks(layer, digits, toLayer, { selected, rejected, choose }
   const order = { unsure: 0, digit: 1, rejected: 2 };
   shown.sort((a, b) => rank(a, selected, order) - rank(b, selected, order));
   settle(layer, shown, selected);
+}
+
+/** The part of a box that is on the layer: one may reach beyond the paper. */
+function within({ clientWidth, clientHeight }, [x0, y0, x1, y1]) {
+  const [right, bottom] = [clientWidth - 3, clientHeight - 3]; // the frame lies outside
+  return [Math.max(3, x0), Math.max(3, y0), Math.min(right, x1), Math.min(bottom, y1)];
 }
 
 const isPlain = ({ digit, index }, selected) => index !== selected && statusOf(digit) !== "unsure";
