@@ -72,11 +72,13 @@ class DigitEvidence:
 
     Attributes:
         mass: That there is a digit, 0..1.
-        numeric: The same if letters are ruled out, as on a line of numbers.
+        given: The same if there is a character at all.
+        numeric: The same if that is no letter, as on a line of numbers.
         values: float32[10]; which digit, if there is one.
     """
 
     mass: float
+    given: float
     numeric: float
     values: Floats
 
@@ -94,6 +96,12 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
     digits = posteriors[first:last, DIGIT_CLASSES]
     surest = int(digits.sum(axis=1).argmax())
     step, mass = digits[surest], float(digits[surest].sum())
+    blank = float(posteriors[first + surest, BLANK])
     letters = float(posteriors[first + surest, LETTER_CLASSES].sum())
     values = (step + 1e-5) / (mass + 1e-4)
-    return DigitEvidence(mass, mass / max(1 - letters, mass, 1e-6), values.astype(np.float32))
+    return DigitEvidence(
+        mass,
+        mass / max(1 - blank, mass, 1e-6),
+        mass / max(1 - blank - letters, mass, 1e-6),
+        values.astype(np.float32),
+    )

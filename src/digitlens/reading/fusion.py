@@ -20,7 +20,9 @@ from digitlens.recognition.support import support
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
 FEATURES = 16  # columns of ``features``
+GROUPS = 3  # of places, by what the recogniser reads there; each has weights of its own
 _LEAST = 1e-4  # no network alone can rule a digit out
+_DOUBT = 0.02  # a tile may be cut wrongly: what is no digit there may be one on the page
 _USUAL = 28.0  # pixels: height of a digit that is neither small nor large
 
 Floats = npt.NDArray[np.float32]
@@ -76,7 +78,9 @@ class Fusion:
 
     Attributes:
         pool: Weights of the columns of ``opinions`` on the value.
-        weights: A constant and a weight for each of ``features``; empty before they are fitted.
+        weights: For each of the groups a constant and a weight for each of ``features``, for the
+            value to be right; empty before they are fitted.
+        existing: The same, for a digit to be there, whichever it is.
         context: A constant, the weight of a place's own logit and that of its neighbours'; empty
             before.
         calibration: From raw confidence to the probability of being right; None before.
@@ -85,6 +89,7 @@ class Fusion:
 
     pool: tuple[float, ...] = POOL
     weights: tuple[float, ...] = ()
+    existing: tuple[float, ...] = ()
     context: tuple[float, ...] = ()
     calibration: Calibration | None = None
     risk: RiskCoverage | None = None
@@ -93,7 +98,8 @@ class Fusion:
         """Checks the numbers."""
         for name, weights, count in (
             ("pool", self.pool, len(POOL)),
-            ("weights", self.weights, 1 + FEATURES if self.weights else 0),
+            ("weights", self.weights, GROUPS * (1 + FEATURES) if self.weights else 0),
+            ("existing", self.existing, GROUPS * (1 + FEATURES) if self.existing else 0),
             ("context", self.context, 3 if self.context else 0),
         ):
             if len(weights) != count or not np.isfinite(weights).all():
@@ -110,6 +116,7 @@ class Fusion:
             return cls(
                 tuple(float(weight) for weight in values.get("pool", POOL)),
                 tuple(float(weight) for weight in values.get("weights", ())),
+                tuple(float(weight) for weight in values.get("existing", ())),
                 tuple(float(weight) for weight in values.get("context", ())),
                 Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
                 RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
@@ -122,6 +129,7 @@ class Fusion:
         fitted: dict[str, Any] = {
             "pool": list(self.pool),
             "weights": list(self.weights),
+            "existing": list(self.existing),
             "context": list(self.context),
         }
         if self.calibration:
@@ -143,15 +151,36 @@ class Fusion:
         """
         if not self.weights:
             return (scores.strength * probabilities.max(axis=1, initial=0)).astype(np.float32)
-        alone = logistic(self.weights, features(scores, probabilities)).astype(np.float32)
+        alone = by_group(self.weights, scores, features(scores, probabilities))
         if not self.context:
             return alone
         return logistic(self.context, surroundings(scores, alone)).astype(np.float32)
+
+    def existence(self, scores: Scores, probabilities: Floats) -> Floats:
+        """float32[N]: the probability that there is a digit at all; arguments as for ``raw``."""
+        if not self.existing:
+            return scores.strength
+        return by_group(self.existing, scores, features(scores, probabilities))
 
     def confidence(self, scores: Scores, probabilities: Floats) -> Floats:
         """float32[N]: the probability that a digit is there and has its most probable value."""
         raw = self.raw(scores, probabilities)
         return self.calibration.apply(raw) if self.calibration and len(raw) else raw
+
+
+def by_group(weights: tuple[float, ...], scores: Scores, columns: Floats) -> Floats:
+    """float32[N]: logistic regression with other weights for each group of places.
+
+    Args:
+        weights: Those of each group, one after the other.
+        scores: Of the places.
+        columns: float32[N, FEATURES].
+    """
+    chances = np.zeros(len(scores), np.float32)
+    for group, part in enumerate(np.array(weights).reshape(GROUPS, -1)):
+        here = scores.places.reads == group
+        chances[here] = logistic(part, columns[here])
+    return chances
 
 
 def opinions(scores: Scores) -> Floats:
@@ -182,23 +211,22 @@ def features(scores: Scores, probabilities: Floats) -> Floats:
     places = scores.places
     rows, value = np.arange(len(scores)), probabilities.argmax(axis=1)
     seen = (places.objectness > UNSEEN).astype(np.float32)
-    read = (places.symbol >= 0).astype(np.float32)
     columns = [
         seen,
         seen * _logit(places.objectness),
         seen * _log(places.detector[rows, value]),
-        read,
-        read * _logit(places.mass),
-        read * _logit(places.numeric),
-        read * (1 - places.letters) * _logit(places.numeric),
-        read * _log(places.recognizer[rows, value]),
-        read * _logit(places.fluency),
+        _logit(places.mass),
+        _logit(places.given),
+        _logit(places.numeric),
+        (1 - places.letters) * _logit(places.numeric),
+        _log(places.recognizer[rows, value]),
+        _logit(places.fluency),
         places.letters,
-        _logit(scores.is_digit),
+        _logit(scores.is_digit, _DOUBT),
+        places.lone,
+        places.text,
         _log(scores.classifier[rows, value]),
         _log(probabilities[rows, value]),
-        seen * read,
-        places.lone,
         _size(scores),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
@@ -225,6 +253,6 @@ def _log(chances: Floats) -> Floats:
     return np.log(np.maximum(chances, _LEAST))
 
 
-def _logit(chances: Floats) -> Floats:
-    inside = np.clip(chances, _LEAST, 1 - _LEAST)
+def _logit(chances: Floats, least: float = _LEAST) -> Floats:
+    inside = np.clip(chances, least, 1 - least)
     return np.log(inside / (1 - inside))

@@ -15,6 +15,8 @@ from digitlens.recognition.judge import judge, page_box
 from digitlens.recognition.layout import lines_of, numbers_of
 from digitlens.results import Character, Digit
 
+_NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
+_NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 _FILLS = 0.5  # of the page's height
 _SUBJECT = 0.5  # of the usual confidence is enough for what fills an otherwise empty page
 
@@ -43,18 +45,12 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
         thresholds: See ``judge``.
     """
     scores = view.scores
-    parts = (scores.strength, view.probabilities, view.confidence, scores.boxes, view.tiles)
-    digits = [
-        replace(
-            judge(float(score), chances, float(sure), page_box(box, *size), thresholds), tile=tile
-        )
-        for score, chances, sure, box, tile in zip(*parts, strict=True)
-    ]
+    digits = [_judged(view, place, size, thresholds) for place in range(len(scores))]
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
     if not kept:
         kept = _subject(digits, size, _SUBJECT * thresholds["reject"])
         digits = [_doubted(digit) if i in kept else digit for i, digit in enumerate(digits)]
-    rows = [[kept[i] for i in line] for line in lines_of(scores.boxes[kept])]
+    rows = _rows([[kept[i] for i in line] for line in lines_of(scores.boxes[kept])], scores)
     spots = {
         number: _spots(number, view, digits, size)
         for number in {int(scores.places.line[i]) for i in kept}
@@ -70,6 +66,39 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
         tuple(characters_of(line) for line in written),
         tuple(tuple(row) for row in rows),
     )
+
+
+def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str, float]) -> Digit:
+    """Rejected where there hardly is a digit, else sure or not by its confidence.
+
+    What hardly has a value, either, is a digit only on a line where another one is read: to leave
+    it out would make a number ten times smaller.
+    """
+    exists, least = float(view.existence[place]), thresholds["reject"]
+    mates = view.scores.places.line == view.scores.places.line[place]
+    others = int((mates & (view.confidence >= least)).sum())
+    is_digit = exists >= least and others > 0
+    limits = {"digit": thresholds["digit"], "reject": 0.0} if is_digit else _NEVER
+    box = page_box(view.scores.boxes[place], *size)
+    chances, sure = view.probabilities[place], float(view.confidence[place])
+    return replace(judge(exists, chances, sure, box, limits), tile=view.tiles[place])
+
+
+def _rows(rows: list[list[int]], scores: Scores) -> list[list[int]]:
+    """Rows of digits, those joined of which a text line holds digits, each from left to right."""
+    found: list[list[int]] = []
+    for row in rows:
+        lines = set(scores.places.line[row].tolist())
+        joined = [other for other in found if lines & set(scores.places.line[other].tolist())]
+        if joined:
+            joined[0] += row
+            for other in joined[1:]:
+                joined[0] += other
+                found.remove(other)
+        else:
+            found.append(list(row))
+    middles = scores.boxes[:, 0] + scores.boxes[:, 2]
+    return [sorted(row, key=lambda place: float(middles[place])) for row in found]
 
 
 def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, int]) -> list[Spot]:
@@ -123,9 +152,11 @@ def _starts(
     starts = {_first_place(number) for number in numbers}
     for row in rows:
         apart = {row[part[0]] for part in numbers_of(scores.boxes[list(row)])}
-        lines = scores.places.line[list(row)]
+        lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
+        heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
+        gaps = (boxes[1:, 0] - boxes[:-1, 2]) / np.minimum(heights[1:], heights[:-1])
         for left, right in zip(range(len(row) - 1), range(1, len(row)), strict=True):
-            if lines[left] != lines[right] and row[right] not in apart:
+            if lines[left] != lines[right] and row[right] not in apart and gaps[left] < _NEAR:
                 starts.discard(row[right])
         starts.discard(row[0])
     return starts

@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
 from digitlens.evaluation.overlap import overlaps
-from digitlens.reading.decode import STRIDE, DigitEvidence, digit_evidence
+from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, DigitEvidence, digit_evidence
 from digitlens.reading.recognize import RecognizedLine, on_line
 from digitlens.recognition.candidates import Candidates
 
+NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place
 UNSEEN = 1e-4  # score of what the digit detector did not find
 _ALONE = 0.15  # score from which a digit counts that the recogniser has no character for
+_SHARED = 0.2  # columns that a digit and its character share, of all that they cover
+_SURE = 0.5  # confidence of a mark or letter that explains what is in its box
 _MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
 _HARDLY = 0.005  # the same, where nothing but letters speaks against it
 _DOUBLE = 0.45  # overlap of two boxes over their union: one place
@@ -34,26 +37,33 @@ class Places:
         objectness: float32[N]; that a digit is there, by the digit detector.
         detector: float32[N, 10]; which one.
         mass: float32[N]; that a digit is there, by the line recogniser.
-        numeric: float32[N]; the same if letters are ruled out.
+        given: float32[N]; the same if there is a character at all.
+        numeric: float32[N]; the same if that is no letter.
         recognizer: float32[N, 10]; which one.
         line: int[N]; number of the line that it is on.
         symbol: int[N]; which of the line's characters it is, -1 for none.
+        reads: int[N]; what the recogniser reads there: ``NOTHING``, ``DIGIT`` or ``MARK``, which is
+            any other character.
         fluency: float32[N]; how sure the recogniser is of its line's characters on average.
         letters: float32[N]; share of letters among the characters of its word.
         lone: float32[N]; 1 where it is the only character of its line, else 0.
+        text: float32[N]; score of the line by the line detector, 0 for a line made up of digits.
     """
 
     boxes: Floats
     objectness: Floats
     detector: Floats
     mass: Floats
+    given: Floats
     numeric: Floats
     recognizer: Floats
     line: npt.NDArray[np.intp]
     symbol: npt.NDArray[np.intp]
+    reads: npt.NDArray[np.intp]
     fluency: Floats
     letters: Floats
     lone: Floats
+    text: Floats
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -79,11 +89,14 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
     symbols = read.symbols
     here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
     spans = _spans(read, here.boxes)
-    partner = _partners(spans, here.score, symbols.centres)
+    single = _characters_in(read, spans) < 2
+    here, spans = here[single], spans[single]
+    partner = _partners(spans, here, read)
     rows: list[_Row] = []
     even = np.full(len(DIGITS), 0.1, np.float32)
     rest = _without_symbols(read)
-    for index in np.flatnonzero((partner >= 0) | (here.score > _ALONE)):
+    alone = (partner < 0) & (here.score > _ALONE) & ~_in_marks(read, here.boxes)
+    for index in np.flatnonzero((partner >= 0) | alone):
         symbol = int(partner[index])
         evidence = (
             _of_symbol(symbols.posteriors[symbol])
@@ -109,6 +122,25 @@ class _Row(NamedTuple):
     symbol: int
 
 
+def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
+    """int[N]: how many characters have their middle well inside each span: of two it is neither."""
+    centres = read.symbols.centres[read.symbols.confidence > _SURE]
+    margin = 0.15 * (spans[:, 1:] - spans[:, :1])
+    inside = (centres > spans[:, :1] + margin) & (centres < spans[:, 1:] - margin)
+    return np.count_nonzero(inside, axis=1)
+
+
+def _in_marks(read: RecognizedLine, boxes: Floats) -> npt.NDArray[np.bool_]:
+    """bool[N]: which boxes have their middle in a mark or letter, such as the rings of ``%``."""
+    sure = read.symbols.confidence > _SURE
+    other = np.array([not char.isdigit() for char in read.symbols.text], bool)
+    marks = read.boxes[other & sure]
+    middle = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    inside = (middle > marks[:, :2]) & (middle < marks[:, 2:])
+    both: npt.NDArray[np.bool_] = inside[:, :, 0] & inside[:, :, 1]
+    return both.max(axis=1, initial=False)
+
+
 def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
     """float32[N, 2]: first and last column of boxes in a line crop."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -117,23 +149,33 @@ def _spans(read: RecognizedLine, boxes: Floats) -> Floats:
     return np.stack([column - half, column + half], axis=1).astype(np.float32)
 
 
-def _partners(spans: Floats, score: Floats, centres: Floats) -> npt.NDArray[np.intp]:
+def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDArray[np.intp]:
     """int[N]: the character of each digit, the surest digits choosing first; -1 for none.
+
+    Of the characters that share columns with a digit it takes that which shares most, and of two
+    that share much the one that is read as the same digit.
 
     Args:
         spans: float32[N, 2]; first and last column of each digit.
-        score: float32[N]; of each digit.
-        centres: float32[K]; columns of the characters.
+        here: The digits.
+        read: Their line.
     """
     partner = np.full(len(spans), -1, np.intp)
-    free = np.ones(len(centres), bool)
-    for index in np.argsort(-score, kind="stable"):
-        first, last = spans[index]
-        near = np.flatnonzero(free & (centres > first - STRIDE / 2) & (centres < last + STRIDE / 2))
-        if len(near):
-            away = np.abs(centres[near] - (first + last) / 2)
-            partner[index] = near[int(away.argmin())]
-            free[partner[index]] = False
+    free = np.ones(len(read.symbols), bool)
+    if not len(free):
+        return partner
+    first, last = read.spans.T
+    values = read.symbols.posteriors[:, DIGIT_CLASSES]
+    for index in np.argsort(-here.score, kind="stable"):
+        low, high = spans[index]
+        common = np.minimum(last, high) - np.maximum(first, low)
+        union = np.maximum(last, high) - np.minimum(first, low)
+        fit = np.clip(common / np.maximum(union, 1e-3), 0, 1)
+        fit = np.where(free & (fit > _SHARED), fit + values @ here.probabilities[index], 0)
+        best = int(fit.argmax())
+        if fit[best] > 0:
+            partner[index] = best
+            free[best] = False
     return partner
 
 
@@ -160,14 +202,23 @@ def _places(number: int, read: RecognizedLine, rows: list[_Row]) -> Places:
         np.array([row.objectness for row in rows], np.float32),
         np.stack([row.detector for row in rows]).astype(np.float32),
         np.array([each.mass for each in evidence], np.float32),
+        np.array([each.given for each in evidence], np.float32),
         np.array([each.numeric for each in evidence], np.float32),
         np.stack([each.values for each in evidence]).astype(np.float32),
         np.full(len(rows), number, np.intp),
         symbols,
+        np.array([_reads(read, symbol) for symbol in symbols], np.intp),
         np.full(len(rows), _fluency(read), np.float32),
         _letters_around(read, symbols),
         np.full(len(rows), max(len(read.symbols), len(rows)) == 1, np.float32),
+        np.full(len(rows), read.line.score, np.float32),
     )
+
+
+def _reads(read: RecognizedLine, symbol: int) -> int:
+    if symbol < 0:
+        return NOTHING
+    return DIGIT if read.symbols.text[symbol].isdigit() else MARK
 
 
 def _fluency(read: RecognizedLine) -> float:
@@ -209,5 +260,18 @@ _NONE = np.zeros(0, np.float32)
 _NUMBERS = np.zeros(0, np.intp)
 _BOXES, _CHANCES = np.zeros((0, 4), np.float32), np.zeros((0, 10), np.float32)
 _EMPTY = Places(
-    _BOXES, _NONE, _CHANCES, _NONE, _NONE, _CHANCES, _NUMBERS, _NUMBERS, _NONE, _NONE, _NONE
+    boxes=_BOXES,
+    objectness=_NONE,
+    detector=_CHANCES,
+    mass=_NONE,
+    given=_NONE,
+    numeric=_NONE,
+    recognizer=_CHANCES,
+    line=_NUMBERS,
+    symbol=_NUMBERS,
+    reads=_NUMBERS,
+    fluency=_NONE,
+    letters=_NONE,
+    lone=_NONE,
+    text=_NONE,
 )

@@ -233,7 +233,8 @@ class DigitReader:
         scores = Scores.of(places, self.classifier.outputs(tiles))
         probabilities = self.fusion.probabilities(scores)
         confidence = self.fusion.confidence(scores, probabilities)
-        return View(found, lines, scores, tiles, probabilities, confidence)
+        existence = self.fusion.existence(scores, probabilities)
+        return View(found, lines, scores, tiles, probabilities, confidence, existence)
 
 
 def _characters_back(

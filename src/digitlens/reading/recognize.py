@@ -24,6 +24,7 @@ _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
 _BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
 _BROKEN = 0.06  # heights: gap inside a character whose strokes are broken
+_SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -47,9 +48,26 @@ class RecognizedLine:
     symbols: Symbols
 
     @cached_property
+    def spans(self) -> Floats:
+        """float32[K, 2]: first and last column of each character in the crop."""
+        inked: npt.NDArray[np.bool_] = self._ink[_BAND].max(axis=0)
+        spans = _symbol_spans(inked, self.symbols.centres)
+        return np.array(spans, np.float32).reshape(-1, 2)
+
+    @cached_property
     def boxes(self) -> Floats:
-        """float32[K, 4]: the box of each character on the page."""
-        return _symbol_boxes(self)
+        """float32[K, 4]: the box of each character on the page, around its ink."""
+        rows = [
+            _rows(self._ink[:, int(first) : max(int(first) + 1, int(last))])
+            for first, last in self.spans
+        ]
+        spans = [(float(first), float(last)) for first, last in self.spans]
+        boxes = [self.box(span, high) for span, high in zip(spans, rows, strict=True)]
+        return np.array(boxes, np.float32).reshape(-1, 4)
+
+    @cached_property
+    def _ink(self) -> npt.NDArray[np.bool_]:
+        return _ink(self.crop)
 
     @property
     def scale(self) -> float:
@@ -123,9 +141,18 @@ def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
 
 
 def _covered(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
+    """bool[N]: which boxes are to some part on a line; what they show is read there."""
     covered = np.zeros(len(boxes), bool)
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     for line in lines:
-        covered |= on_line(boxes, line)
+        across, down = _axes(line)
+        away = middle - line.quad[0]
+        common = np.ones(len(boxes))
+        for axis, length in ((across, line.width), (down, line.height)):
+            place, reach = away @ axis, np.maximum(half @ np.abs(axis), 1e-3)
+            inside = np.minimum(place + reach, length) - np.maximum(place - reach, 0)
+            common *= np.clip(inside / (2 * reach), 0, 1)
+        covered |= common > _SHARED
     return covered
 
 
@@ -195,22 +222,6 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return right / max(float(np.hypot(*right)), 1e-6), down / max(float(np.hypot(*down)), 1e-6)
 
 
-def _symbol_boxes(read: RecognizedLine) -> Floats:
-    """The box of each character: the ink where the network saw it, apart from its neighbours'.
-
-    Returns:
-        float32[K, 4]; on the page.
-    """
-    if not len(read.symbols):
-        return np.zeros((0, 4), np.float32)
-    ink = _ink(read.crop)
-    spans = _symbol_spans(ink[_BAND].any(axis=0), read.symbols.centres)
-    rows = [_rows(ink[:, int(first) : max(int(first) + 1, int(last))]) for first, last in spans]
-    return np.stack(
-        [read.box((first, last), high) for (first, last), high in zip(spans, rows, strict=True)]
-    )
-
-
 def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> list[tuple[float, float]]:
     """First and last column of each character.
 
@@ -224,7 +235,7 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> list[tuple[f
     edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
     begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
     reach = 0.3 * HEIGHT
-    if not len(begins):
+    if not len(begins) or not len(centres):
         return [(max(0.0, float(c) - reach), float(c) + reach) for c in centres]
     # Of each character the run that it lies in, else the nearest.
     away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)

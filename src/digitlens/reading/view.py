@@ -22,7 +22,8 @@ class View:
         scores: Of the N places that may hold a digit.
         tiles: uint8[N, 28, 28]; each place as the classifier saw it.
         probabilities: float32[N, 10]; which digit, by all networks.
-        confidence: float32[N]; calibrated.
+        confidence: float32[N]; that there is this digit, calibrated.
+        existence: float32[N]; that there is a digit at all.
     """
 
     detections: Detections
@@ -31,3 +32,4 @@ class View:
     tiles: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
+    existence: npt.NDArray[np.float32]

@@ -5,9 +5,12 @@ Half of the pictures fit weights and calibration, the other half measure what is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,31 +18,37 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
-from digitlens.data.pages.pages import PageMaker
+from digitlens.data.mnist import load_mnist
+from digitlens.data.pages.pages import PageMaker, load_fonts
+from digitlens.data.splits import split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.evaluation.calibration import fit_calibration
 from digitlens.evaluation.logistic import fit_logistic
-from digitlens.evaluation.overlap import overlaps
 from digitlens.evaluation.pool import fit_pool
 from digitlens.evaluation.risk import risk_coverage
+from digitlens.imaging.framing import HEIGHT
 from digitlens.models.line_bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
-from digitlens.reading.fusion import Fusion, Scores, features, opinions, surroundings
+from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions, surroundings
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
+from digitlens.reading.recognize import RecognizedLine
+from digitlens.reading.view import View
 
-OVERLAP = 0.4  # intersection over union from which a place is that of a digit
 IGNORED = -1
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages, in turn
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds, in turn
+_ENOUGH = 20  # places of a group that are right, and that are wrong
 _RIDGE = 1.0  # networks that nearly always agree leave their weights open
+_FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
 _SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int8]
+Ints = npt.NDArray[np.intp]
 
 
 class Example(NamedTuple):
@@ -84,54 +93,105 @@ def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
     truths: list[Values] = []
     total = 0
     for example in examples:
-        found = reader.look(example.pixels).scores
-        truth, counts = truth_of(found, example)
-        scores.append(found[counts])
+        view = reader.look(example.pixels)
+        truth, counts = truth_of(view, example)
+        scores.append(view.scores[counts])
         truths.append(truth[counts])
         total += int((example.values != IGNORED).sum())
     return Finds(scores, truths, total)
 
 
-def truth_of(found: Scores, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
+def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:
     """The digit that each place is, and which places count: int8[N] and bool[N]."""
-    if example.boxes is None:
-        return _aligned(found, example.values), np.ones(len(found), bool)
+    found = view.scores
     truth, counts = np.full(len(found), -1, np.int8), np.ones(len(found), bool)
-    taken = np.zeros(len(example.boxes), bool)
-    for index in np.argsort(-found.strength, kind="stable") if len(taken) else ():
-        union, _ = overlaps(found.boxes[index], example.boxes)
-        free = np.where(taken, 0, union)
-        best = int(free.argmax())
-        if free[best] >= OVERLAP:
-            truth[index] = example.values[best]
-            counts[index] = example.values[best] != IGNORED
-            taken[best] = True
+    if example.boxes is None:
+        middles = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
+        pairs = _aligned(found, np.argsort(middles, kind="stable"), example.values, None)
+    else:
+        pairs = [pair for line in _lines(view, example.boxes) for pair in line(example.values)]
+    for place, digit in pairs:
+        truth[place] = example.values[digit]
+        counts[place] = example.values[digit] != IGNORED
     return truth, counts
 
 
-def _aligned(found: Scores, values: Values) -> Values:
-    """Gives the digits of a line to its places from left to right, at the least cost."""
-    order = np.argsort((found.boxes[:, 0] + found.boxes[:, 2]) / 2, kind="stable")
-    doubt = 1 - found.digits[order].max(axis=1)  # of each value, by the network that is surest
-    skip = _SKIP * np.clip(found.strength[order], 0.2, 1)
-    n, m = len(order), len(values)
+def _lines(view: View, boxes: Floats) -> Iterator[Callable[[Values], list[tuple[int, int]]]]:
+    """For each line with places what pairs them with the digits that stand there.
+
+    The alignment of a recogniser tells where a digit is, not how far its ink reaches: order and
+    distance along the line decide, not the overlap of boxes.
+    """
+    if not view.lines:
+        return
+    middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float32)
+    spots = [line.place(middles) for line in view.lines]
+    away = np.stack([_beside(line, spot) for line, spot in zip(view.lines, spots, strict=True)])
+    nearest = np.where(away.min(axis=0) < 1, away.argmin(axis=0), -1)
+    own = (view.scores.boxes[:, :2] + view.scores.boxes[:, 2:]) / 2
+    for number in np.unique(view.scores.places.line):
+        places = np.flatnonzero(view.scores.places.line == number)
+        columns = view.lines[number].place(own[places].astype(np.float32))[:, 0]
+        order = np.argsort(columns, kind="stable")
+        digits = np.flatnonzero(nearest == number)
+        digits = digits[np.argsort(spots[number][digits, 0], kind="stable")]
+        apart = np.abs(columns[order][:, None] - spots[number][digits, 0]) / HEIGHT
+
+        def pairs(
+            values: Values,
+            at: Ints = places[order],
+            digits: Ints = digits,
+            apart: npt.NDArray[np.floating] = apart,
+        ) -> list[tuple[int, int]]:
+            found = _aligned(view.scores, at, values[digits], apart)
+            return [(place, int(digits[digit])) for place, digit in found]
+
+        yield pairs
+
+
+def _beside(line: RecognizedLine, spots: Floats) -> Floats:
+    """float32[M]: how far points of a crop are from its middle row, 1 at its edge; inf beyond."""
+    width = line.crop.shape[1]
+    inside = (spots[:, 0] > 0) & (spots[:, 0] < width)
+    return np.where(inside, np.abs(spots[:, 1] - HEIGHT / 2) / (HEIGHT / 2), np.inf)
+
+
+def _aligned(
+    found: Scores, at: Ints, values: Values, apart: npt.NDArray[np.floating] | None
+) -> list[tuple[int, int]]:
+    """Pairs places with digits, both in order along a line, at the least cost.
+
+    Args:
+        found: Of all places.
+        at: int[N]; the places.
+        values: int8[M]; the digits.
+        apart: float[N, M]; how far they are from each other, in heights of the line; None if that
+            is not known.
+    """
+    doubt = np.full((len(at), len(values)), 0.3)
+    known = values != IGNORED
+    doubt[:, known] = (1 - found.digits[at].max(axis=1))[:, values[known]]
+    if apart is not None:
+        doubt += np.where(apart < _FAR, apart, np.inf)
+    skip = _SKIP * np.clip(found.strength[at], 0.2, 1)
+    n, m = doubt.shape
     cost = np.zeros((n + 1, m + 1))
     cost[1:, 0], cost[0, 1:] = np.cumsum(skip), np.arange(1, m + 1)
     for i in range(1, n + 1):
         for j in range(1, m + 1):
-            same = cost[i - 1, j - 1] + doubt[i - 1, values[j - 1]]
+            same = cost[i - 1, j - 1] + doubt[i - 1, j - 1]
             cost[i, j] = min(same, cost[i - 1, j] + skip[i - 1], cost[i, j - 1] + 1)
-    truth = np.full(n, -1, np.int8)
+    pairs: list[tuple[int, int]] = []
     i, j = n, m
     while i and j:
-        if np.isclose(cost[i, j], cost[i - 1, j - 1] + doubt[i - 1, values[j - 1]]):
+        if np.isclose(cost[i, j], cost[i - 1, j - 1] + doubt[i - 1, j - 1]):
             i, j = i - 1, j - 1
-            truth[order[i]] = values[j]
+            pairs.append((int(at[i]), j))
         elif np.isclose(cost[i, j], cost[i - 1, j] + skip[i - 1]):
             i -= 1
         else:
             j -= 1
-    return truth
+    return pairs
 
 
 def fit(finds: Finds) -> Fusion:
@@ -145,12 +205,28 @@ def fit(finds: Finds) -> Fusion:
     fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
     probabilities = fusion.probabilities(scores)
     right = probabilities.argmax(axis=1) == truth
-    fusion = replace(fusion, weights=fit_logistic(features(scores, probabilities), right))
+    columns = features(scores, probabilities)
+    fusion = replace(
+        fusion,
+        weights=_fit_groups(columns, right, scores.places.reads),
+        existing=_fit_groups(columns, digits, scores.places.reads),
+    )
     around = [
         surroundings(page, fusion.raw(page, fusion.probabilities(page))) for page in finds.scores
     ]
     fusion = replace(fusion, context=fit_logistic(np.concatenate(around), right))
     return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
+
+
+def _fit_groups(columns: Floats, right: npt.NDArray[np.bool_], groups: Ints) -> tuple[float, ...]:
+    """Weights of each group; from all places where it has too few, right and wrong."""
+    weights: list[float] = []
+    for group in range(GROUPS):
+        here = groups == group
+        enough = min(int((here & right).sum()), int((here & ~right).sum())) >= _ENOUGH
+        chosen = here if enough else np.ones(len(right), bool)
+        weights += fit_logistic(columns[chosen], right[chosen])
+    return tuple(weights)
 
 
 def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -165,7 +241,9 @@ def measured(fusion: Fusion, finds: Finds) -> dict[str, Any]:
     """What a fusion is worth on pictures that it was not fitted on."""
     sure, right = answers(fusion, finds)
     digits = np.concatenate(finds.truth) >= 0
-    stated, at_99 = sure >= THRESHOLDS["reject"], sure >= 0.99
+    pairs = ((page, fusion.probabilities(page)) for page in finds.scores)
+    exists = np.concatenate([fusion.existence(*pair) for pair in pairs])
+    stated, at_99 = exists >= THRESHOLDS["reject"], sure >= 0.99
     return {
         "pictures": len(finds.scores),
         "digits": finds.total,
@@ -178,19 +256,20 @@ def measured(fusion: Fusion, finds: Finds) -> dict[str, Any]:
     }
 
 
-def calibrate(folder: Path, examples: Sequence[Example]) -> dict[str, Any]:
+def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str, Any]:
     """Fits a line reader's fusion and writes it, with what was measured, into its card.
 
     Args:
         folder: Of the line reader.
         examples: Drawn with writers and fonts that no network was trained with.
+        total: How many they are.
 
     Returns:
         What was measured on every second picture.
     """
     reader = DigitReader(lines=folder)
     with work_bar() as bar:
-        finds = find(reader, bar.track(examples, description="calibrating"))
+        finds = find(reader, bar.track(examples, total, description="calibrating"))
     fusion = fit(finds.part(0, 2))
     held_out = finds.part(1, 2)
     sure, right = answers(fusion, held_out)
@@ -219,12 +298,6 @@ def joined(scores: Sequence[Scores]) -> Scores:
     )
 
 
-def interleaved(sources: Sequence[Iterator[Example]]) -> Iterator[Example]:
-    """One of each source in turn, until one of them ends."""
-    for group in zip(*sources, strict=False):
-        yield from group
-
-
 def page_examples(maker: PageMaker, first: int = 0) -> Iterator[Example]:
     """Generated pages of digits, without end, of all kinds, those of plain drawings among them."""
     for number in count(first):
@@ -250,3 +323,37 @@ def document_examples(maker: DocumentMaker, first: int = 0) -> Iterator[Example]
     for number in count(first):
         document = maker.document(number)
         yield Example(document.pixels, document.values, document.boxes)
+
+
+def calibration_examples(number: int, seed: int) -> Iterator[Example]:
+    """Pictures with writers and fonts that no network learns from: lines, pages, documents.
+
+    Args:
+        number: Of lines; there are half as many pages, and a third as many documents.
+        seed: Decides them.
+    """
+    _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
+    fonts = load_fonts("validation")
+    lines = islice(line_examples(LineMaker(tiles, fonts, seed)), number)
+    pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)
+    documents = islice(document_examples(DocumentMaker(tiles, fonts, seed)), number // 3)
+    return chain(lines, pages, documents)
+
+
+def main() -> None:
+    """Calibrates a line reader and prints what was measured, as JSON."""
+    parser = argparse.ArgumentParser(description="Fit the fusion of a line reader.")
+    parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
+    parser.add_argument("--count", type=int, default=2400, help="lines; half as many pages")
+    parser.add_argument("--seed", type=int, default=77)
+    chosen = parser.parse_args()
+    results = calibrate(
+        chosen.lines,
+        calibration_examples(chosen.count, chosen.seed),
+        chosen.count + chosen.count // 2 + chosen.count // 3,
+    )
+    sys.stdout.write(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,6 @@ from digitlens.training.schedule import Schedule
 from digitlens.training.settings import PRECISIONS, Settings
 
 ARCHITECTURE = "lines"  # what tells a recipe of a line recogniser from others
-STARTS = ("pp-ocr", "random")
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class LineRecipe(Settings):
     architecture: str = ARCHITECTURE
     """Network: lines (recognises the characters of line crops)."""
     start: str = "pp-ocr"
-    """First weights: pp-ocr (those of PP-OCRv6 small) or random."""
+    """First weights: pp-ocr (those of PP-OCRv6 small), random, or a snapshot of another run."""
     batch_size: int = 32
     """Lines in a step, of similar width."""
     pool: int = 12
@@ -79,7 +78,6 @@ class LineRecipe(Settings):
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "architecture": (ARCHITECTURE,),
-        "start": STARTS,
         "precision": PRECISIONS,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -41,6 +41,7 @@ from digitlens.training.tasks.line_batches import (
 from digitlens.training.tasks.line_score import best_path, line_scores
 
 SNAPSHOT = "latest.safetensors"
+KEPT = 0.5  # share of the published weights in the graph, see ``eased``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
@@ -91,12 +92,38 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
 
 def line_network(recipe: LineRecipe) -> LineNetwork:
     """The network that a recipe starts from."""
+    network = LineNetwork(CLASSES)
     if recipe.start == "random":
-        return LineNetwork(CLASSES)
-    network = adapted(load_pp_ocr(fetch_pp_ocr()))
+        return network
+    if recipe.start == "pp-ocr":
+        network = adapted(load_pp_ocr(fetch_pp_ocr()))
+    else:
+        read_snapshot(network, Path(recipe.start))
     # Edges are edges: without the way back through its large maps a step takes a third less time.
     network.stem.requires_grad_(False)
     return network
+
+
+def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
+    """The mean of a trained network and of the published one that it started from.
+
+    What the published network learned from real pictures is not lost to what generated ones are
+    like: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+
+    Args:
+        network: Trained from the published weights.
+        share: Of the published weights.
+    """
+    first, last = adapted(load_pp_ocr(fetch_pp_ocr())).state_dict(), network.state_dict()
+    mean = LineNetwork(CLASSES)
+    mean.load_state_dict({name: share * first[name] + (1 - share) * last[name] for name in last})
+    return mean.eval()
+
+
+def read_snapshot(network: LineNetwork, path: Path) -> None:
+    """Takes the weights that ``write_snapshot`` wrote."""
+    weights = load_file(path)
+    network.load_state_dict({name: weight.float() for name, weight in weights.items()})
 
 
 def write_snapshot(network: LineNetwork, path: Path) -> None:
@@ -214,11 +241,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--learning-rate", type=float, default=LineRecipe.learning_rate)
     parser.add_argument("--check-every", type=int, default=LineRecipe.check_every)
     parser.add_argument("--minutes", type=float, help="end in this time, with fewer steps")
+    parser.add_argument("--seed", type=int, default=LineRecipe.seed)
+    parser.add_argument("--start", default=LineRecipe.start, help="pp-ocr, random or a snapshot")
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped")
     chosen = parser.parse_args(arguments)
     recipe = dataclasses.replace(
         LineRecipe(),
         steps=chosen.steps,
+        start=chosen.start,
+        seed=chosen.seed,
         learning_rate=chosen.learning_rate,
         check_every=chosen.check_every,
     )
@@ -232,7 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_snapshot(learned.network, chosen.run / SNAPSHOT)
     note(str(learned.history[-1]))
     lines = [makers[1].line(number).pixels for number in range(CHECKED)]
-    write_bytes(chosen.run / GRAPH, export_lines(learned.network, lines))
+    write_bytes(chosen.run / GRAPH, export_lines(eased(learned.network), lines))
 
 
 if __name__ == "__main__":
