@@ -82,7 +82,7 @@ def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
     parts = [_on_one(number, line, digits) for number, line in enumerate(lines)]
     places = _joined([part for part in parts if len(part)])
     strength = np.maximum(places.objectness, 1e-3) * places.mass + 0.1 * places.mass
-    return places[_apart(places.boxes, strength)]
+    return places[_apart(places, strength)]
 
 
 def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
@@ -104,7 +104,9 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
             else digit_evidence(rest, *spans[index])
         )
         seen = float(here.score[index]), here.probabilities[index]
-        rows.append(_Row(here.boxes[index], *seen, evidence, symbol))
+        doubtful = symbol >= 0 and here.score[index] < _SURE
+        box = read.boxes[symbol] if doubtful else here.boxes[index]
+        rows.append(_Row(box, *seen, evidence, symbol))
     for symbol in sorted(set(range(len(symbols))) - set(partner.tolist())):
         evidence = _of_symbol(symbols.posteriors[symbol])
         if evidence.mass > _MAY_BE or (evidence.mass > _HARDLY and evidence.numeric > _MAY_BE):
@@ -245,13 +247,18 @@ def _joined(parts: Sequence[Places]) -> Places:
     return Places(*(np.concatenate(column) for column in columns))
 
 
-def _apart(boxes: Floats, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
-    """Which places are left when those that overlap a stronger one are dropped."""
-    left = np.ones(len(boxes), bool)
+def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Which places are left when those that overlap a stronger one are dropped.
+
+    Two characters of one line are two, however much their boxes overlap.
+    """
+    left = np.ones(len(places), bool)
     for index in np.argsort(-strength, kind="stable"):
         if left[index]:
-            union, part = overlaps(boxes[index], boxes)
-            left &= (union <= _DOUBLE) & (part <= _WITHIN)
+            union, part = overlaps(places.boxes[index], places.boxes)
+            both = (places.line == places.line[index]) & (places.symbol >= 0)
+            both &= bool(places.symbol[index] >= 0)
+            left &= both | ((union <= _DOUBLE) & (part <= _WITHIN))
             left[index] = True
     return np.flatnonzero(left)
 

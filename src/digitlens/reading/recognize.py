@@ -121,8 +121,15 @@ def line_proposals(found: Detections) -> list[TextLine]:
     """The lines to read: detected ones, and one for each group of digits that is on none."""
     digits = found.digits[found.digits.score > LIKELY]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
-    left = digits[~_covered(digits.boxes, lines)]
+    left = digits[~_covered(digits.boxes, lines) & ~_between(digits.boxes, lines)]
     return lines + [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
+
+
+def _between(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
+    """bool[N]: which boxes hold the middles of two or more lines: the paper between is no digit."""
+    middles = np.array([line.quad.mean(axis=0) for line in lines]).reshape(-1, 2)
+    inside = (middles > boxes[:, None, :2]) & (middles < boxes[:, None, 2:])
+    return np.count_nonzero(inside[:, :, 0] & inside[:, :, 1], axis=1) > 1
 
 
 def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
