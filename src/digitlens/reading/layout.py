@@ -17,8 +17,6 @@ from digitlens.results import Character, Digit
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
-_FILLS = 0.5  # of the page's height
-_SUBJECT = 0.5  # of the usual confidence is enough for what fills an otherwise empty page
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,6 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
     scores = view.scores
     digits = [_judged(view, place, size, thresholds) for place in range(len(scores))]
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
-    if not kept:
-        kept = _subject(digits, size, _SUBJECT * thresholds["reject"])
-        digits = [_doubted(digit) if i in kept else digit for i, digit in enumerate(digits)]
     rows = _rows([[kept[i] for i in line] for line in lines_of(scores.boxes[kept])], scores)
     spots = {
         number: _spots(number, view, digits, size)
@@ -164,18 +159,6 @@ def _starts(
 
 def _first_place(number: Sequence[Spot]) -> int:
     return next(spot.place for spot in number if spot.place >= 0)
-
-
-def _subject(digits: Sequence[Digit], size: tuple[int, int], least: float) -> list[int]:
-    """The one thing that fills its picture: it is what the picture was taken for."""
-    large = [i for i, digit in enumerate(digits) if digit.box.height >= _FILLS * size[1]]
-    best = max(large, key=lambda i: digits[i].confidence, default=None)
-    return [] if best is None or digits[best].confidence < least else [best]
-
-
-def _doubted(digit: Digit) -> Digit:
-    reason = f"{digit.percent} % sure, read because it fills the picture"
-    return replace(digit, status="unsure", reason=reason)
 
 
 def _insert(
