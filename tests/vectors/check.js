@@ -47,12 +47,16 @@ const functions = {
     };
   },
   number_spans: ({ text }) => numbers.numberSpans(text),
+  proposals: ({ lines, digits }) => recognizing.lineProposals({
+    lines: lines.map(({ quad, score }) => ({ quad: quad.map(floats), score })),
+    digits: digits.map(candidateOf),
+  }).map(({ quad, score }) => ({ quad, score })),
   places: async (given) => (await placesOf(given)).found.map((
     { box, detector, recognizer, ...rest },
   ) => ({ ...rest, boxes: [...box], detector: [...detector], recognizer: [...recognizer] })),
   async fusion(given) {
-    const { probabilities, confidence } = await viewOf(given);
-    return { probabilities: probabilities.map((row) => [...row]), confidence };
+    const { probabilities, confidence, existence } = await viewOf(given);
+    return { probabilities: probabilities.map((row) => [...row]), confidence, existence };
   },
   async layout({ size, turn, expect, ...given }) {
     const view = await viewOf(given);
@@ -152,7 +156,8 @@ async function viewOf({ named, is_digit: isDigit, card, ...given }) {
   const says = new fusing.Fusion(card);
   const probabilities = says.probabilities(scores);
   const confidence = says.confidence(scores, probabilities);
-  return { lines, scores, probabilities, confidence, tiles: [] };
+  const existence = says.existence(scores, probabilities);
+  return { lines, scores, probabilities, confidence, existence, tiles: [] };
 }
 
 /** A step's posteriors from pairs of class and probability; the rest is the blank's. */

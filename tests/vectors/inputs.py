@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from digitlens.alphabet import encode
-from digitlens.reading.fusion import FEATURES, POOL
+from digitlens.reading.fusion import FEATURES, GROUPS, POOL
 
 PICTURES = Path(__file__).with_name("pictures")
 Value = dict[str, Any]
@@ -201,22 +201,56 @@ def page_as_read(random: np.random.Generator) -> Value:
     }  # fmt: skip
 
 
+def candidates_at(random: np.random.Generator, boxes: list[Any], scores: list[float]) -> Any:
+    return [
+        {"score": score, "probabilities": chances(random, k % 10, 0.7), "box": box, "seen": 30.0}
+        for k, (box, score) in enumerate(zip(boxes, scores, strict=True))
+    ]
+
+
+def proposals() -> Iterator[Value]:
+    """Digits on lines and off them, to some part on one, over several, and of which one is part."""
+    random = np.random.default_rng(10)
+    row = row_of_boxes(random, 5, slope=0.15)
+    upright = {"quad": [[10, 10], [150, 10], [150, 40], [10, 40]], "score": 0.9}
+    below = {"quad": [[10, 60], [150, 64], [149, 90], [9, 86]], "score": 0.8}
+    for lines in ([], [upright], [upright, below]):
+        yield {"lines": lines, "digits": candidates_at(random, row, [0.9, 0.8, 0.7, 0.4, 0.1])}
+        boxes = [[30, 12, 48, 38], [60, 30, 78, 58], [40, 5, 120, 95], [140, 20, 170, 80],
+                 [200, 10, 220, 40], [60, 80, 80, 106]]  # fmt: skip
+        yield {
+            "lines": lines,
+            "digits": candidates_at(random, boxes, [0.9, 0.8, 0.6, 0.5, 0.4, 0.3]),
+        }
+    stroke = {"quad": [[50, 40], [70, 40], [70, 50], [50, 50]], "score": 0.7}
+    yield {"lines": [stroke], "digits": candidates_at(random, [[40, 10, 90, 90]], [0.9])}
+
+
 def places() -> Iterator[Value]:
-    given = page_as_read(np.random.default_rng(7))
+    random = np.random.default_rng(7)
+    given = page_as_read(random)
     yield given
     yield {**given, "digits": []}
     yield {**given, "lines": []}
+    # Digits over two characters, beside them, in one that is no digit, twice in one place.
+    for text in ("71 8", "7%08", "11111", "o7Q"):
+        line = {**given["lines"][0], "posteriors": steps_of(text)}
+        boxes = [[15, 16, 68, 84], [56, 20, 70, 85], [60, 22, 66, 80], [79, 18, 120, 86],
+                 [76, 15, 123, 83], [18, 30, 34, 70], [36, 20, 52, 82]]  # fmt: skip
+        scores = [0.95, 0.6, 0.45, 0.7, 0.3, 0.2, 0.12]
+        yield {**given, "lines": [line], "digits": candidates_at(random, boxes, scores)}
 
 
 def cards(random: np.random.Generator) -> Iterator[Value]:
     """What a line reader's card may say of scores."""
     pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
-    weights = random.normal(0.1, 0.3, 1 + FEATURES).round(3).tolist()
-    yield {"pool": pool, "weights": weights, "context": []}
+    fitted = random.normal(0.1, 0.3, (2, GROUPS * (1 + FEATURES))).round(3).tolist()
+    weights = dict(zip(("weights", "existing"), fitted, strict=True))
+    yield {"pool": pool, **weights, "context": []}
     table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
              "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
     context = [-0.03, 0.9, 0.25]
-    yield {"pool": pool, "weights": weights, "context": context, "calibration": table}
+    yield {"pool": pool, **weights, "context": context, "calibration": table}
 
 
 def fusion() -> Iterator[Value]:
@@ -229,10 +263,9 @@ def fusion() -> Iterator[Value]:
 def layout() -> Iterator[Value]:
     random = np.random.default_rng(9)
     given = page_as_read(random)
-    card = {"pool": [0.4] * len(POOL), "weights": [0.0] * (1 + FEATURES), "context": []}
-    for constant in (2.2, -1.0, -5.0, 0.3):
-        weights = [constant, *[0.05] * FEATURES]
-        base = {**given, "card": {**card, "weights": weights}, "size": [150, 110], "turn": 0}
+    base = {**given, "card": card_of(2.2, 2.5), "size": [150, 110], "turn": 0}
+    for constant, existing in ((2.2, 2.5), (-1.0, 1.0), (-5.0, 3.0), (0.3, 0.6), (0.3, 3.0)):
+        base = {**base, "card": card_of(constant, existing)}
         yield {**base, "expect": ""}
     for turn in (1, 2, 3):
         size = [110, 150] if turn % 2 else [150, 110]
@@ -240,13 +273,27 @@ def layout() -> Iterator[Value]:
     for pattern in ("4", "##-#", "0[7-9]#", "9" * 8 + "#"):
         yield {**base, "expect": pattern}
     yield {**base, "lines": [], "digits": [], "expect": ""}
-    # One that fills its page is doubted only, if it is half as sure as others have to be.
-    whole = {"quad": [[12, 14], [134, 14], [134, 84], [12, 84]], "score": 0.9}
-    for constant in (-2.5, -4.0):
-        weights = [constant, *[0.05] * FEATURES]
-        line = {**whole, "posteriors": steps_of("7")}
-        yield {**base, "lines": [line], "digits": given["digits"][:1], "expect": "",
-               "card": {**card, "weights": weights}}  # fmt: skip
+    # A line that bends, and one that was found as two, near to each other or not.
+    bent = [{"quad": [[5, 8], [145, 62], [134, 90], [-6, 36]], "score": 0.9,
+             "posteriors": steps_of("4 7 0 1 5 2 8")}]  # fmt: skip
+    boxes = [[8, 12, 20, 32], [28, 36, 40, 58], [50, 22, 62, 46], [72, 52, 84, 74],
+             [94, 38, 106, 62], [116, 66, 128, 88]]  # fmt: skip
+    yield {**base, "lines": bent, "digits": candidates_at(random, boxes, [0.9] * 6), "expect": ""}
+    for gap in (2, 12, 30, 45):
+        parts = [
+            {"quad": [[x, 14], [x + 48, 14], [x + 48, 44], [x, 44]], "score": 0.9,
+             "posteriors": steps_of(text)}
+            for x, text in ((4, "41"), (52 + gap, "75"))
+        ]  # fmt: skip
+        boxes = [[x, 18, x + 18, 40] for x in (8, 32, 56 + gap, 80 + gap)]
+        digits = candidates_at(random, boxes, [0.9, 0.8, 0.7, 0.6])
+        yield {**base, "lines": parts, "digits": digits, "expect": ""}
+
+
+def card_of(constant: float, existing: float) -> Value:
+    """A card whose features hardly count."""
+    weights = [[start, *[0.05] * FEATURES] * GROUPS for start in (constant, existing)]
+    return {"pool": [0.4] * len(POOL), "weights": weights[0], "existing": weights[1], "context": []}
 
 
 def components() -> Iterator[Value]:

@@ -27,8 +27,8 @@ from digitlens.outputs import Outputs
 from digitlens.reading import fusion, numbers, places, text_lines
 from digitlens.reading import layout as arranging
 from digitlens.reading.decode import decode
-from digitlens.reading.multiscale import DIGIT_SCALES
-from digitlens.reading.recognize import RecognizedLine
+from digitlens.reading.multiscale import DIGIT_SCALES, Detections
+from digitlens.reading.recognize import RecognizedLine, line_proposals
 from digitlens.reading.view import View
 from digitlens.recognition import (
     candidates,
@@ -175,6 +175,13 @@ def run_number_spans(given: Value) -> list[list[int]]:
     return [list(span) for span in numbers.number_spans(given["text"])]
 
 
+def run_proposals(given: Value) -> list[Value]:
+    lines = [text_lines.TextLine(floats(row["quad"], 2), row["score"]) for row in given["lines"]]
+    found = Detections(lines, candidates_of(given["digits"]), [])
+    return [{"quad": plain_numbers(line.quad), "score": line.score}
+            for line in line_proposals(found)]  # fmt: skip
+
+
 def run_places(given: Value) -> list[Value]:
     found = places.gather(candidates_of(given["digits"]), lines_of(given))
     columns = {name: plain_numbers(column) for name, column in vars(found).items()}
@@ -186,7 +193,8 @@ def run_fusion(given: Value) -> Value:
     scores, says = scores_of(found, given), fusion.Fusion.from_dict(given["card"])
     chances = says.probabilities(scores)
     return {"probabilities": plain_numbers(chances),
-            "confidence": plain_numbers(says.confidence(scores, chances))}  # fmt: skip
+            "confidence": plain_numbers(says.confidence(scores, chances)),
+            "existence": plain_numbers(says.existence(scores, chances))}  # fmt: skip
 
 
 def run_layout(given: Value) -> Value:
@@ -196,7 +204,8 @@ def run_layout(given: Value) -> Value:
     chances = says.probabilities(scores)
     framed = np.zeros((len(scores), 28, 28), np.uint8)
     detected: Any = None  # says nothing about the layout
-    view = View(detected, read, scores, framed, chances, says.confidence(scores, chances))
+    sure, exists = says.confidence(scores, chances), says.existence(scores, chances)
+    view = View(detected, read, scores, framed, chances, sure, exists)
     size = (height, width) if turn % 2 else (width, height)
     found = arranging.arrange(view, size, THRESHOLDS)
     lines, characters = found.lines, found.characters
@@ -268,6 +277,7 @@ def functions() -> dict[str, Function]:
         "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
         "decode": Function(1e-5, run_decode, inputs.decode),
         "number_spans": Function(0, run_number_spans, inputs.number_spans),
+        "proposals": Function(1e-3, run_proposals, inputs.proposals),
         "places": Function(1e-3, run_places, inputs.places),
         "fusion": Function(1e-4, run_fusion, inputs.fusion),
         "layout": Function(1e-4, run_layout, inputs.layout),

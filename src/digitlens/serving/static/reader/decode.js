@@ -42,8 +42,8 @@ export function decode(posteriors) {
 /**
  * What a line's posteriors say of a digit between two columns.
  *
- * @returns {mass, numeric, values}: that there is a digit, the same if letters are ruled out, as on
- *   a line of numbers, and which digit, if there is one.
+ * @returns {mass, given, numeric, values}: that there is a digit, the same if there is a character
+ *   at all, and if that is no letter, as on a line of numbers; which digit, if there is one.
  */
 export function digitEvidence(posteriors, begin, end) {
   const first = Math.min(Math.max(0, Math.trunc(begin / STRIDE)), posteriors.length - 1);
@@ -52,7 +52,8 @@ export function digitEvidence(posteriors, begin, end) {
   const masses = rows.map((row) => sum(row.subarray(1, 1 + DIGITS.length)));
   const surest = argmax(masses);
   const [row, mass] = [rows[surest], masses[surest]];
-  const letters = sum(row.subarray(LETTERS));
+  const [blank, letters] = [row[BLANK], sum(row.subarray(LETTERS))];
   const values = row.slice(1, 1 + DIGITS.length).map((chance) => (chance + 1e-5) / (mass + 1e-4));
-  return { mass: fround(mass), numeric: fround(mass / Math.max(1 - letters, mass, 1e-6)), values };
+  const of = (rest) => fround(mass / Math.max(rest, mass, 1e-6));
+  return { mass: fround(mass), given: of(1 - blank), numeric: of(1 - blank - letters), values };
 }

@@ -9,14 +9,16 @@ import { support } from './support.js';
 
 const { fround } = Math;
 
+const GROUPS = 3; // of places, by what the recogniser reads there; each has weights of its own
 const LEAST = 1e-4; // no network alone can rule a digit out
+const DOUBT = 0.02; // a tile may be cut wrongly: what is no digit there may be one on the page
 const USUAL = 28.0; // pixels: height of a digit that is neither small nor large
 const EDGE = 2.0 ** -25; // the middle between 1 and its neighbour in float32: logits stay finite
 
 /** Weights of a line reader's card that turn scores into calibrated probabilities. */
 export class Fusion {
-  constructor({ pool, weights, context = [], calibration = null }) {
-    Object.assign(this, { pool, weights, context, calibration });
+  constructor({ pool, weights, existing, context = [], calibration = null }) {
+    Object.assign(this, { pool, weights, existing, context, calibration });
   }
 
   /** Which digit, by all networks: for each place ten probabilities that sum to 1. */
@@ -32,18 +34,26 @@ export class Fusion {
 
   /** How much speaks for each place, 0..1, before calibration. */
   raw(scores, probabilities) {
-    const alone = scores.map((one, i) =>
-      logistic(this.weights, features(one, probabilities[i])));
+    const alone = byGroup(this.weights, scores, probabilities);
     if (!this.context.length) return alone;
-    const own = alone.map(logit);
+    const own = alone.map((share) => logit(share));
     const near = support(scores.map(({ box }) => box), own);
     return own.map((chance, i) => logistic(this.context, [chance, near[i]]));
   }
+
+  /** The probability that there is a digit at all, for each place. */
+  existence(scores, probabilities) {
+    return byGroup(this.existing, scores, probabilities);
+  }
 }
 
-/** The higher of both scores that a digit is there. */
-export function strengthOf({ objectness, mass }) {
-  return Math.max(objectness, mass);
+/** Logistic regression on the features of places, with other weights for each group of them. */
+function byGroup(weights, scores, probabilities) {
+  const count = weights.length / GROUPS;
+  return scores.map((one, i) => {
+    const its = weights.slice(one.reads * count, (one.reads + 1) * count);
+    return logistic(its, features(one, probabilities[i]));
+  });
 }
 
 /** For each value what the networks say of it, and how far they are to be trusted. */
@@ -63,23 +73,22 @@ function opinions(one) {
 function features(one, probabilities) {
   const value = argmax(probabilities);
   const seen = Number(one.objectness > UNSEEN);
-  const read = Number(one.symbol >= 0);
   return [
     seen,
     seen * logit(one.objectness),
     seen * log(one.detector[value]),
-    read,
-    read * logit(one.mass),
-    read * logit(one.numeric),
-    read * (1 - one.letters) * logit(one.numeric),
-    read * log(one.recognizer[value]),
-    read * logit(one.fluency),
+    logit(one.mass),
+    logit(one.given),
+    logit(one.numeric),
+    (1 - one.letters) * logit(one.numeric),
+    log(one.recognizer[value]),
+    logit(one.fluency),
     one.letters,
-    logit(one.isDigit),
+    logit(one.isDigit, DOUBT),
+    one.lone,
+    one.text,
     log(one.classifier[value]),
     log(probabilities[value]),
-    seen * read,
-    one.lone,
     sizeOf(one),
   ];
 }
@@ -93,9 +102,10 @@ function log(chance) {
   return Math.log(Math.max(chance, LEAST));
 }
 
-function logit(chance) {
-  const inside = clip(chance, LEAST, 1 - LEAST);
-  return Math.log(inside / (1 - inside));
+/** In float32, as in Python: near to 1 the difference to float64 is felt. */
+function logit(chance, least = LEAST) {
+  const inside = fround(clip(chance, fround(least), fround(1 - least)));
+  return fround(Math.log(fround(inside / fround(1 - inside))));
 }
 
 function dot(weights, values) {

@@ -1,33 +1,31 @@
 // Layout: judged digits in lines, and the numbers on each line with their marks.
 
 import { OTHER_SIGN } from './alphabet.js';
-import { max, range } from './arrays.js';
-import { strengthOf } from './fusion.js';
+import { argsort, range } from './arrays.js';
 import { judge, pageBox } from './judge.js';
 import { charactersOf, numbersOn } from './numbers.js';
 import { linesOf, numbersOf } from './reading_order.js';
 import { placeOf } from './recognize.js';
 
-const FILLS = 0.5; // of the page's height
-const SUBJECT = 0.5; // of the usual confidence is enough for what fills an otherwise empty page
+const NEAR = 1.2; // digit heights: gap inside a number that was found as two lines, as in a comb
+const NEVER = { digit: 2, reject: 2 }; // thresholds above every confidence
 
 /**
  * Judges places and puts them in order.
  *
- * @param view {scores, probabilities, confidence, tiles, lines}: of places, and the lines read.
+ * @param view {scores, probabilities, confidence, existence, tiles, lines}: of places, and the
+ *   lines that were read.
  * @param size Width and height of the page.
  * @param thresholds See `judge`.
  * @returns {lines, characters}: digits and the numbers of the same lines as they are written.
  */
-export function arrange({ scores, probabilities, confidence, tiles, lines }, size, thresholds) {
-  const digits = scores.map((one, i) => {
-    const box = pageBox(one.box, ...size);
-    const digit = judge(strengthOf(one), probabilities[i], confidence[i], box, thresholds);
-    return { ...digit, tile: tiles[i] };
-  });
-  if (digits.every(isRejected)) doubtSubject(digits, size[1], SUBJECT * thresholds.reject);
+export function arrange(view, size, thresholds) {
+  const { scores, lines } = view;
+  const digits = scores.map((_, place) => judged(view, place, size, thresholds));
   const kept = range(digits.length).filter((i) => !isRejected(digits[i]));
-  const rows = linesOf(kept.map((i) => scores[i].box)).map((row) => row.map((i) => kept[i]));
+  const rows = rowsOf(
+    linesOf(kept.map((i) => scores[i].box)).map((row) => row.map((i) => kept[i])), scores,
+  );
   const numbers = [...new Set(kept.map((i) => scores[i].line))].flatMap((number) =>
     numbersOn(spotsOf(number, lines[number], scores, digits, size)));
   const starts = startsOf(rows, numbers, scores);
@@ -39,6 +37,38 @@ export function arrange({ scores, probabilities, confidence, tiles, lines }, siz
   return {
     lines: rows.map((row) => row.map((i) => digits[i])), characters: written.map(charactersOf),
   };
+}
+
+/**
+ * A digit that is rejected where there hardly is one, else sure or not by its confidence.
+ *
+ * What hardly has a value, either, is a digit only on a line where another one is read: to leave it
+ * out would make a number ten times smaller.
+ */
+function judged(view, place, size, { digit, reject }) {
+  const { scores, probabilities, confidence, existence, tiles } = view;
+  const { box, line } = scores[place];
+  const isRead = scores.some((one, i) => one.line === line && confidence[i] >= reject);
+  const limits = isRead && existence[place] >= reject ? { digit, reject: 0 } : NEVER;
+  const said = [existence[place], probabilities[place], confidence[place]];
+  return { ...judge(...said, pageBox(box, ...size), limits), tile: tiles[place] };
+}
+
+/** Rows of digits, those joined of which a text line holds digits, each from left to right. */
+function rowsOf(rows, scores) {
+  let found = [];
+  for (const row of rows) {
+    const lines = new Set(row.map((i) => scores[i].line));
+    const joined = found.filter((other) => other.some((i) => lines.has(scores[i].line)));
+    const [first, ...rest] = joined.length ? joined : [[]];
+    if (!joined.length) found.push(first);
+    first.push(...row, ...rest.flat());
+    found = found.filter((other) => !rest.includes(other));
+  }
+  return found.map((row) => {
+    const middles = row.map((i) => Math.fround(scores[i].box[0] + scores[i].box[2]));
+    return argsort(middles).map((i) => row[i]);
+  });
 }
 
 function isRejected({ status }) {
@@ -95,21 +125,19 @@ function startsOf(rows, numbers, scores) {
     const parts = numbersOf(row.map((i) => scores[i].box));
     const apart = new Set(parts.map(([first]) => row[first]));
     row.forEach((index, i) => {
-      const joins = i && scores[row[i - 1]].line !== scores[index].line && !apart.has(index);
-      if (!i || joins) starts.delete(index);
+      if (!i || (!apart.has(index) && areJoined(scores[row[i - 1]], scores[index]))) {
+        starts.delete(index);
+      }
     });
   }
   return starts;
 }
 
-/** Doubts the one thing that fills its picture: it is what the picture was taken for. */
-function doubtSubject(digits, height, least) {
-  const large = digits.filter(({ box }) => box[3] - box[1] >= FILLS * height);
-  const best = large.find(({ confidence }) => confidence === max(large.map((d) => d.confidence)));
-  if (!best || best.confidence < least) return;
-  const percent = Math.min(99, Math.trunc(100 * best.confidence));
-  best.status = 'unsure';
-  best.reason = `${percent} % sure, read because it fills the picture`;
+/** Whether neighbours on two lines are near enough for one number. */
+function areJoined(left, right) {
+  const heights = [left, right].map(({ box }) => Math.max(box[3] - box[1], 1));
+  const gap = (right.box[0] - left.box[2]) / Math.min(...heights);
+  return left.line !== right.line && gap < NEAR;
 }
 
 /** Puts a rejected digit into the row that it is on, or one of its own. */

@@ -1,12 +1,14 @@
 // Places that may hold a digit: what the digit detector found and the recogniser read, matched.
 //
-// A place is {box, objectness, detector, mass, numeric, recognizer, line, symbol, fluency, letters,
-// lone}: where; that a digit is there and which one, by the digit detector; that it is there, the
-// same if letters are ruled out, and which one, by the line recogniser; the number of its line, and
-// of its character there or -1; how sure the recogniser is of that line's characters on average;
-// the share of letters in its word; 1 if it is alone on its line, else 0.
+// A place is {box, objectness, detector, mass, given, numeric, recognizer, line, symbol, reads,
+// fluency, letters, lone, text}: where; that a digit is there and which one, by the digit detector;
+// that it is there, the same if there is a character at all, and if that is no letter, and which
+// one, by the line recogniser; the number of its line, and of its character there or -1; what that
+// is: NOTHING, DIGIT or MARK, which is any other character; how sure the recogniser is of that
+// line's characters on average; the share of letters in its word; 1 if it is alone on its line,
+// else 0; the score of its line, 0 for one made up of digits.
 
-import { argmax, argsortDown, mean, rint } from './arrays.js';
+import { argmax, argsortDown, clip, mean, rint, sum } from './arrays.js';
 import { DIGITS } from './alphabet.js';
 import { STRIDE, digitEvidence } from './decode.js';
 import { overlap } from './overlap.js';
@@ -14,8 +16,12 @@ import { onLine, placeOf } from './recognize.js';
 
 const { fround } = Math;
 
+export const NOTHING = 0; // what a recogniser reads at a place
+export const DIGIT = 1;
+export const MARK = 2;
 export const UNSEEN = 1e-4; // score of what the digit detector did not find
 const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
+const SHARED = 0.2; // columns that a digit and its character share, of all that they cover
 const SURE = 0.5; // confidence of a mark or letter that explains what is in its box
 const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
 const HARDLY = 0.005; // the same, where nothing but letters speaks against it
@@ -29,40 +35,59 @@ export function gather(digits, lines) {
 }
 
 function placesOn(read, number, digits) {
-  const { symbols, boxes } = read;
-  const here = digits.filter(({ box }) => onLine(box, read.line));
-  const spans = here.map(({ box }) => spanOf(read, box));
-  const partner = partners(spans, here.map(({ score }) => score), symbols);
+  const { symbols } = read;
+  const here = digits.filter(({ box }) => onLine(box, read.line))
+    .map((digit) => ({ ...digit, span: spanOf(read, digit.box) }))
+    .filter(({ span }) => charactersIn(read, span) < 2);
+  const partner = partners(here, read);
   const rest = withoutSymbols(read);
   const places = [];
   const add = (box, objectness, detector, { values: recognizer, ...said }, symbol) =>
     places.push({ box, objectness, detector, ...said, recognizer, symbol });
-  here.forEach(({ box, score, probabilities }, i) => {
+  here.forEach(({ box, score, probabilities, span }, i) => {
     const symbol = partner[i];
     if (symbol < 0 && (score <= ALONE || isInMark(read, box))) return;
-    const said = symbol < 0 ? digitEvidence(rest, ...spans[i]) : evidenceOf(symbols[symbol]);
-    add(box, score, probabilities, said, symbol);
+    const said = symbol < 0 ? digitEvidence(rest, ...span) : evidenceOf(symbols[symbol]);
+    const isDoubtful = symbol >= 0 && score < SURE;
+    add(isDoubtful ? read.boxes[symbol] : box, score, probabilities, said, symbol);
   });
   symbols.forEach((character, symbol) => {
     const said = evidenceOf(character);
     const maybe = said.mass > MAY_BE || (said.mass > HARDLY && said.numeric > MAY_BE);
-    if (maybe && !partner.includes(symbol)) add(boxes[symbol], UNSEEN, EVEN, said, symbol);
+    if (maybe && !partner.includes(symbol)) add(read.boxes[symbol], UNSEEN, EVEN, said, symbol);
   });
   const fluency = symbols.length ? mean(symbols.map(({ confidence }) => confidence)) : 0;
   const letters = lettersAround(symbols.map(({ char }) => char).join(''));
   const lone = Number(Math.max(symbols.length, places.length) === 1);
   return places.map((place) => ({
-    ...place, line: number, fluency, letters: letters[place.symbol] ?? 0, lone,
+    ...place, line: number, reads: readAs(symbols[place.symbol]), fluency,
+    letters: letters[place.symbol] ?? 0, lone, text: read.line.score,
   }));
+}
+
+function readAs(symbol) {
+  if (!symbol) return NOTHING;
+  return isDigit(symbol) ? DIGIT : MARK;
+}
+
+function isDigit({ char }) {
+  return DIGITS.includes(char);
+}
+
+/** How many characters have their middle well inside a span: of two it is neither. */
+function charactersIn({ symbols }, [first, last]) {
+  const margin = 0.15 * (last - first);
+  return symbols.filter(({ centre, confidence }) =>
+    confidence > SURE && centre > first + margin && centre < last - margin).length;
 }
 
 /** Whether the middle of a box is in a mark or letter, such as the rings of %. */
 function isInMark({ symbols, boxes }, [x0, y0, x1, y1]) {
   const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
-  return symbols.some(({ char, confidence }, i) => {
+  return symbols.some((symbol, i) => {
     const [left, top, right, bottom] = boxes[i];
     const inside = x > left && x < right && y > top && y < bottom;
-    return inside && confidence > SURE && !/\d/.test(char);
+    return inside && symbol.confidence > SURE && !isDigit(symbol);
   });
 }
 
@@ -70,25 +95,33 @@ function isInMark({ symbols, boxes }, [x0, y0, x1, y1]) {
 function spanOf(read, [x0, y0, x1, y1]) {
   const half = ((x1 - x0) / 2) * read.scale;
   const [column] = placeOf(read, (x0 + x1) / 2, (y0 + y1) / 2);
-  return [column - half, column + half];
+  return [fround(column - half), fround(column + half)];
 }
 
-/** The character of each digit, the surest digits choosing first; -1 for none. */
-function partners(spans, score, symbols) {
-  const partner = spans.map(() => -1);
-  const free = symbols.map(() => true);
-  for (const index of argsortDown(score)) {
-    const [first, last] = spans[index];
-    const away = symbols.map(({ centre }, symbol) => {
-      const near = centre > first - STRIDE / 2 && centre < last + STRIDE / 2;
-      return free[symbol] && near ? -Math.abs(centre - (first + last) / 2) : -Infinity;
+/**
+ * The character of each digit, the surest digits choosing first; -1 for none.
+ *
+ * Of the characters that share columns with a digit it takes that which shares most, and of two
+ * that share much the one that is read as the same digit.
+ */
+function partners(here, { spans, symbols }) {
+  const partner = here.map(() => -1);
+  for (const index of argsortDown(here.map(({ score }) => score))) {
+    const fits = symbols.map(({ posterior }, symbol) => {
+      const shared = sharedOf(spans[symbol], here[index].span);
+      if (partner.includes(symbol) || shared <= SHARED) return 0;
+      return shared + sum(here[index].probabilities.map((chance, k) => chance * posterior[1 + k]));
     });
-    const best = argmax(away);
-    if (best < 0 || away[best] === -Infinity) continue;
-    partner[index] = best;
-    free[best] = false;
+    const best = argmax(fits);
+    if (fits[best] > 0) partner[index] = best;
   }
   return partner;
+}
+
+/** Columns that two spans share, of all that they cover. */
+function sharedOf([first, last], [low, high]) {
+  const common = Math.min(last, high) - Math.max(first, low);
+  return clip(common / Math.max(Math.max(last, high) - Math.min(first, low), 1e-3), 0, 1);
 }
 
 /** The posteriors of a line, nothing where they make up its characters. */
@@ -118,16 +151,22 @@ function lettersAround(text) {
   });
 }
 
-/** Those that are left when places that overlap a stronger one are dropped. */
+/**
+ * Those that are left when places that overlap a stronger one are dropped.
+ *
+ * Two characters of one line are two, however much their boxes overlap.
+ */
 function apart(places) {
   const strength = places.map(({ objectness, mass }) =>
     fround(fround(Math.max(objectness, 1e-3) * mass) + fround(0.1 * mass)));
   const left = places.map(() => true);
   for (const index of argsortDown(strength)) {
     if (!left[index]) continue;
-    places.forEach(({ box }, other) => {
-      if (other === index || !left[other]) return;
-      const [union, part] = overlap(places[index].box, box);
+    const { box, line, symbol } = places[index];
+    places.forEach((one, other) => {
+      const areTwo = one.line === line && one.symbol >= 0 && symbol >= 0;
+      if (other === index || !left[other] || areTwo) return;
+      const [union, part] = overlap(box, one.box);
       if (union > DOUBLE || part > WITHIN) left[other] = false;
     });
   }

@@ -62,6 +62,7 @@ export class DigitReader {
     const scores = places.map((place, i) => ({ ...place, ...named[i] }));
     const probabilities = this.fusion.probabilities(scores);
     const confidence = this.fusion.confidence(scores, probabilities);
-    return { lines, scores, tiles, probabilities, confidence };
+    const existence = this.fusion.existence(scores, probabilities);
+    return { lines, scores, tiles, probabilities, confidence, existence };
   }
 }

@@ -1,10 +1,11 @@
 // Recognises lines: those that the line detector found, and those that lone digits make up.
 //
-// A recognised line is {line, crop, posteriors, symbols, boxes, scale}: where it stands, what the
-// network saw, a Float32Array for each step, its characters and their boxes on the page, and how
-// many columns of the crop a pixel of the page is.
+// A recognised line is {line, crop, posteriors, symbols, ink, spans, boxes, scale}: where it is,
+// what the network saw, a Float32Array for each step, its characters; where the crop has ink, the
+// first and last columns of characters there and their boxes on the page; and how many columns of
+// the crop a pixel of the page is.
 
-import { argmax, histogram, max, medianOfBytes, quantileOf, range } from './arrays.js';
+import { argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range } from './arrays.js';
 import { runsOf } from './components.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
@@ -21,6 +22,7 @@ const LOWER = 0.4; // heights of a line: a digit on it is between these
 const HIGHER = 1.4;
 const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines above and below
 const BROKEN = 0.06; // heights: gap inside a character whose strokes are broken
+const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
 /** Reads lines. */
@@ -48,8 +50,31 @@ export function lineProposals({ lines: found, digits: all }) {
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
   const boxes = digits.map(({ box }) => box);
-  const left = boxes.filter((box) => !lines.some((line) => onLine(box, line)));
+  const left = boxes.filter((box) => !isBetween(box, lines)
+    && !lines.some((line) => sharedWith(line, box) > SHARED));
   return [...lines, ...groups(left).map(lineOf)];
+}
+
+/** Whether a box holds the middles of two or more lines: the paper between them is no digit. */
+function isBetween([x0, y0, x1, y1], lines) {
+  const held = lines.filter(({ quad }) => {
+    const [x, y] = [0, 1].map((k) => mean(quad.map((point) => point[k])));
+    return x > x0 && x < x1 && y > y0 && y < y1;
+  });
+  return held.length > 1;
+}
+
+/** How much of a box is on a line; what it shows is read there. */
+function sharedWith(line, [x0, y0, x1, y1]) {
+  const axes = axesOf(line);
+  const lengths = [widthOf(line), heightOf(line)];
+  const shares = along(line, (x0 + x1) / 2, (y0 + y1) / 2).map((place, i) => {
+    const [right, down] = axes[i].map(Math.abs);
+    const reach = Math.max(((x1 - x0) / 2) * right + ((y1 - y0) / 2) * down, 1e-3);
+    const inside = Math.min(place + reach, lengths[i]) - Math.max(place - reach, 0);
+    return clip(inside / (2 * reach), 0, 1);
+  });
+  return shares[0] * shares[1];
 }
 
 /** Whether a box is of a size with a line and has its middle on it. */
@@ -65,23 +90,27 @@ export function placeOf({ line, scale }, x, y) {
   return along(line, x, y).map((place) => fround(place * scale));
 }
 
-/** The same with the boxes of its characters, once they are asked for. */
+/** The same with the columns and boxes of its characters, once they are asked for. */
 export function recognized(read) {
-  let boxes;
-  return Object.defineProperty(read, 'boxes', { get: () => (boxes ??= symbolBoxes(read)) });
+  lazily(read, 'ink', () => inkOf(read.crop));
+  lazily(read, 'spans', () => spansOf(read));
+  return lazily(read, 'boxes', () => read.spans.map((span) => {
+    const [first, last] = span.map(Math.trunc);
+    return boxOf(read, span, inkedRows(read.ink, read.crop.width, first, last));
+  }));
 }
 
-/** The box of each character: the ink where the network saw it, apart from its neighbours'. */
-function symbolBoxes(read) {
-  const { crop: { width }, symbols } = read;
-  if (!symbols.length) return [];
-  const ink = inkOf(read.crop);
+function lazily(read, name, make) {
+  let value;
+  return Object.defineProperty(read, name, { get: () => (value ??= make()) });
+}
+
+/** First and last column of each character. */
+function spansOf({ ink, crop: { width }, symbols }) {
   const inked = new Uint8Array(width);
   for (let i = BAND[0] * width; i < BAND[1] * width; i++) inked[i % width] |= ink[i];
-  return symbolSpans(inked, symbols.map(({ centre }) => centre)).map(([first, last]) => {
-    const start = Math.trunc(first);
-    return boxOf(read, [first, last], inkedRows(ink, width, start, Math.trunc(last)));
-  });
+  const spans = symbolSpans(inked, symbols.map(({ centre }) => centre));
+  return spans.map((span) => span.map(fround));
 }
 
 /** Whether a line is but a stroke of a digit that is larger. */
@@ -142,22 +171,24 @@ function lineOf(boxes) {
   return { quad, score: 0 };
 }
 
-/** How far a point is from a line's first corner, along it and across. */
-function along({ quad: [origin, end, , below] }, x, y) {
+/** Unit vectors along a line and across it. */
+function axesOf({ quad: [origin, end, , below] }) {
   return [end, below].map((corner) => {
-    const [right, down] = [corner[0] - origin[0], corner[1] - origin[1]];
-    const length = Math.max(Math.hypot(right, down), 1e-6);
-    return ((x - origin[0]) * right + (y - origin[1]) * down) / length;
-  });
-}
-
-/** The upright box on the page around a part of the crop. */
-function boxOf({ line: { quad: [origin, end, , below] }, scale }, columns, rows) {
-  const [across, down] = [end, below].map((corner) => {
     const step = [corner[0] - origin[0], corner[1] - origin[1]];
     const length = Math.max(Math.hypot(...step), 1e-6);
     return step.map((value) => value / length);
   });
+}
+
+/** How far a point is from a line's first corner, along it and across. */
+function along(line, x, y) {
+  const [left, top] = line.quad[0];
+  return axesOf(line).map(([right, down]) => (x - left) * right + (y - top) * down);
+}
+
+/** The upright box on the page around a part of the crop. */
+function boxOf({ line, scale }, columns, rows) {
+  const [[origin], [across, down]] = [line.quad, axesOf(line)];
   const points = columns.flatMap((x) => rows.map((y) =>
     [0, 1].map((k) => origin[k] + (x * across[k] + y * down[k]) / scale)));
   const [xs, ys] = [0, 1].map((k) => points.map((point) => point[k]));
@@ -183,7 +214,7 @@ function symbolSpans(inked, centres) {
     const first = Math.max(run.start, middle(i - 1, run.start));
     return [first, Math.max(Math.min(run.end, middle(i + 1, run.end)), first + 1)];
   });
-  runs.forEach((run, i) => owner.includes(i) || giveOrphan(run, spans));
+  if (spans.length) runs.forEach((run, i) => owner.includes(i) || giveOrphan(run, spans));
   return spans;
 }
 
