@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.evaluation.metrics import wilson_interval
-from digitlens.evaluation.risk import RiskCoverage, parse_target, risk_coverage
+from digitlens.evaluation.risk import RiskCoverage, binomial_bound, parse_target, risk_coverage
 
 ANSWERS = st.lists(
     st.tuples(st.floats(0, 1, width=32, allow_nan=False), st.booleans()), min_size=1, max_size=120
@@ -40,7 +39,7 @@ def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
         assert (curve.stated[i], curve.wrong[i]) == (stated.sum(), wrong)
         assert curve.coverage[i] == pytest.approx((stated & right).sum() / total)
         assert curve.risk[i] == pytest.approx(wrong / stated.sum())
-        assert curve.upper[i] == wilson_interval(wrong, int(stated.sum()))[1]
+        assert curve.upper[i] == binomial_bound(wrong, int(stated.sum()))
     assert (np.diff(curve.threshold) < 0).all()
     assert (np.diff(curve.coverage) >= 0).all()
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.as_dict()))) == curve
@@ -48,24 +47,31 @@ def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
 
 @given(ANSWERS, st.booleans())
 @settings(deadline=None, derandomize=True)
-def test_a_threshold_keeps_its_target_and_never_rises_with_it(answers, measured):
+def test_a_threshold_keeps_its_target_and_so_do_all_that_were_tested_before(answers, measured):
     confidence, right = columns(answers)
     curve = risk_coverage(confidence, right, len(right))
     rate = curve.risk if measured else curve.upper
-    before = 1.0
     for target in (0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 0.999):
-        if target < rate.min():
-            with pytest.raises(ValueError, match="no threshold keeps") as caught:
-                curve.threshold_for(target, measured=measured)
-            promised = str(caught.value).rsplit(maxsplit=1)[-1]
+        try:
+            threshold = curve.threshold_for(target, measured=measured)
+        except ValueError as error:
+            promised = str(error).rsplit(maxsplit=1)[-1]
             if promised != "100%":
                 curve.threshold_for(parse_target(promised), measured=measured)
             continue
-        threshold = curve.threshold_for(target, measured=measured)
-        assert rate[curve.threshold.index(threshold)] <= target
-        assert all(rate[i] > target for i, other in enumerate(curve.threshold) if other < threshold)
-        assert threshold <= before
-        before = threshold
+        chosen = curve.threshold.index(threshold)
+        assert rate[chosen] <= target
+        if not measured:
+            able = [binomial_bound(0, stated) <= target for stated in curve.stated]
+            assert all(rate[i] <= target for i in range(chosen) if able[i])
+            assert chosen + 1 == len(rate) or rate[chosen + 1] > target
+
+
+@pytest.mark.parametrize(
+    ("wrong", "stated", "bound"), [(0, 59, 0.0495), (0, 299, 0.00997), (1, 10, 0.3942), (5, 5, 1)]
+)
+def test_the_bound_is_that_of_clopper_and_pearson(wrong, stated, bound):
+    assert binomial_bound(wrong, stated) == pytest.approx(bound, abs=1e-4)
 
 
 def test_the_bound_holds_on_other_answers_where_the_measured_risk_does_not():
@@ -97,7 +103,7 @@ def test_a_perfect_reader_promises_what_its_number_of_digits_can():
     assert not curve.risk.any()
     assert curve.threshold_for(0.001) == 0.5
     assert curve.threshold_for(1e-9, measured=True) == 0.5
-    with pytest.raises(ValueError, match=r"0\.01%: the least .* 4,000 digits, is 0\.09595%"):
+    with pytest.raises(ValueError, match=r"0\.01%: the least .* 4,000 digits, is 0\.07487%"):
         curve.threshold_for(0.0001)
 
 
@@ -107,7 +113,7 @@ def test_a_constant_confidence_is_one_point():
     assert (curve.stated, curve.wrong) == ((100,), (10,))
     assert curve.coverage == pytest.approx([0.75])
     assert curve.threshold_for(0.2) == curve.threshold[0]
-    with pytest.raises(ValueError, match=r"with 100 digits, is 17\.44%"):
+    with pytest.raises(ValueError, match=r"with 100 digits, is 16\.38%"):
         curve.threshold_for(0.1)
 
 
@@ -121,8 +127,8 @@ def test_all_wrong_promises_nothing():
 
 def test_one_answer_is_a_curve():
     curve = risk_coverage(np.array([0.5]), np.array([True]), 1)
-    assert curve.threshold_for(0.8) == 0.5
-    with pytest.raises(ValueError, match=r"with 1 digits, is 79\.35%"):
+    assert curve.threshold_for(0.96) == 0.5
+    with pytest.raises(ValueError, match=r"with 1 digits, is 95%"):
         curve.threshold_for(0.001)
 
 
