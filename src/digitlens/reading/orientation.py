@@ -14,7 +14,9 @@ from digitlens.reading.text_lines import TextLine
 
 _FLUENT = 0.97  # mean confidence of characters from which a page is upright
 _BETTER = 1.3  # times the evidence of the page as it is
-_SURER = 0.03  # mean confidence by which as many characters read better, likewise
+_CERTAIN = 0.98  # mean confidence from which what stands on its head may be read
+_SURER = 0.03  # by which it has to be surer than what stands upright
+_FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page
 _LEAST = 1.5  # evidence of two characters: one alone turns no page
 _LINES = 6  # longest lines that are read in other turns
 _LONG = 2.0  # times as high as wide: text that is turned, no lone character
@@ -43,13 +45,21 @@ def turns_to_try(
         for turn in ((1, 3) if 2 * tall > sum(_area(each.line) for each in some) else (2,))
     }
     best = max(turned, key=lambda turn: evidence(turned[turn]))
-    return [best] if _reads_better(turned[best], some) else []
+    better = _is_upside_down if best == 2 else _reads_better
+    return [best] if better(turned[best], some) else []
 
 
 def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
-    found, known = evidence(turned), evidence(upright)
-    surer = _fluency(turned) > _fluency(upright) + _SURER and found > 0.85 * known
-    return found > _LEAST and (found > _BETTER * known or surer)
+    return evidence(turned) > max(_LEAST, _BETTER * evidence(upright))
+
+
+def _is_upside_down(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:
+    """Whether numbers, or words, read without a doubt on their head, and not as they stand."""
+    sure, text = _fluency(turned), "".join(each.symbols.text for each in turned)
+    letters = sum(char.isalpha() for char in text)
+    natural = not letters or letters >= _FEW
+    surer = sure > _CERTAIN and sure > _fluency(upright) + _SURER
+    return surer and natural and len(text) >= _FEW and evidence(turned) > 0.85 * evidence(upright)
 
 
 def evidence(read: Sequence[RecognizedLine]) -> float:

@@ -42,6 +42,7 @@ THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages, in turn
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds, in turn
 _ENOUGH = 20  # places of a group that are right, and that are wrong
+LONE = ("tile", "hand digit", "print digit")  # kinds of lines, in turn
 _RIDGE = 1.0  # networks that nearly always agree leave their weights open
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
 _SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
@@ -309,7 +310,8 @@ def page_examples(maker: PageMaker, first: int = 0) -> Iterator[Example]:
 def line_examples(maker: LineMaker, first: int = 0) -> Iterator[Example]:
     """Generated lines as pictures of their own, without end, at other sizes and with margins."""
     for number in count(first):
-        line = maker.line(number)
+        # People show lone digits far more often than lone letters that look like them.
+        line = maker.line(number, kind=LONE[number % 3] if number % 4 == 0 else None)
         rng = np.random.default_rng([number, 1])
         scale = float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
         pixels = scaled(line.pixels, scale)

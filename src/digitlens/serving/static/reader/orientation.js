@@ -6,7 +6,9 @@ import { heightOf, isTall, widthOf } from './text_lines.js';
 
 const FLUENT = 0.97; // mean confidence of characters from which a page is upright
 const BETTER = 1.3; // times the evidence of the page as it is
-const SURER = 0.03; // mean confidence by which as many characters read better, likewise
+const CERTAIN = 0.98; // mean confidence from which what stands on its head may be read
+const SURER = 0.03; // by which it has to be surer than what stands upright
+const FEW = 4; // characters; digits on their head are like digits (1609): fewer turn no page
 const LEAST = 1.5; // evidence of two characters: one alone turns no page
 const LINES = 6; // longest lines that are read in other turns
 const LONG = 2.0; // times as high as wide: text that is turned, no lone character
@@ -32,13 +34,22 @@ export async function bestTurn(read, page, graph) {
     turned.push(await recognize(page, some.map(({ line }) => turnedLine(line, turn)), graph));
   }
   const best = argmax(turned.map(evidenceOf));
-  return readsBetter(turned[best], some) ? turns[best] : 0;
+  const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;
+  return isBetter(turned[best], some) ? turns[best] : 0;
 }
 
 function readsBetter(turned, upright) {
-  const [found, known] = [evidenceOf(turned), evidenceOf(upright)];
-  const surer = fluencyOf(turned) > fluencyOf(upright) + SURER && found > 0.85 * known;
-  return found > LEAST && (found > BETTER * known || surer);
+  return evidenceOf(turned) > Math.max(LEAST, BETTER * evidenceOf(upright));
+}
+
+/** Whether numbers, or words, read without a doubt on their head, and not as they stand. */
+function isUpsideDown(turned, upright) {
+  const sure = fluencyOf(turned);
+  const chars = turned.flatMap(({ symbols }) => symbols.map(({ char }) => char));
+  const letters = chars.filter((char) => /\p{L}/u.test(char)).length;
+  const natural = !letters || letters >= FEW;
+  const surer = sure > CERTAIN && sure > fluencyOf(upright) + SURER;
+  return surer && natural && chars.length >= FEW && evidenceOf(turned) > 0.85 * evidenceOf(upright);
 }
 
 /** How well lines read: the squares of confidences above one half, of lines of two or more. */
