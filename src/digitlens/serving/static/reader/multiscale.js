@@ -7,6 +7,8 @@ import { textMap } from './models.js';
 import { BICUBIC, BOX, emptyPicture, resize } from './resize.js';
 import { findLines, heightOf, widthOf } from './text_lines.js';
 
+const { fround } = Math;
+
 const DIGIT_SCALES = [96, 192, 448]; // longest side of the page in looks for digits, in pixels
 const LINE_SCALES = [640, 1280, 2560]; // the same, for lines
 const ENLARGED = 2.0; // times its own size: a line detector sees no more in larger copies
@@ -44,7 +46,7 @@ async function seenAt(page, scale, graph) {
   for (const [y0, y1] of parts(copy.height)) {
     for (const [x0, x1] of parts(copy.width)) {
       const map = await textMap(graph, part(copy, x0, y0, x1, y1));
-      const place = (value, start) => Math.fround((value + start - MARGIN) / scale);
+      const place = (value, start) => fround(fround(value + start - MARGIN) / fround(scale));
       for (const { quad, score } of findLines(map, (y1 - y0) / map.height)) {
         lines.push({ quad: quad.map(([x, y]) => [place(x, x0), place(y, y0)]), score });
       }

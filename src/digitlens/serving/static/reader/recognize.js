@@ -11,7 +11,7 @@ import { decode } from './decode.js';
 import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
 import { readLines } from './models.js';
 import { linesOf } from './reading_order.js';
-import { heightOf, widthOf } from './text_lines.js';
+import { heightOf, stepOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
@@ -87,7 +87,7 @@ export function onLine([x0, y0, x1, y1], line) {
 
 /** Where a point of the page is in a line's crop: column, row. */
 export function placeOf({ line, scale }, x, y) {
-  return along(line, x, y).map((place) => fround(place * scale));
+  return along(line, x, y).map((place) => fround(fround(place) * fround(scale)));
 }
 
 /** The same with the columns and boxes of its characters, once they are asked for. */
@@ -174,16 +174,16 @@ function lineOf(boxes) {
 /** Unit vectors along a line and across it. */
 function axesOf({ quad: [origin, end, , below] }) {
   return [end, below].map((corner) => {
-    const step = [corner[0] - origin[0], corner[1] - origin[1]];
+    const step = stepOf(origin, corner);
     const length = Math.max(Math.hypot(...step), 1e-6);
     return step.map((value) => value / length);
   });
 }
 
 /** How far a point is from a line's first corner, along it and across. */
-function along(line, x, y) {
-  const [left, top] = line.quad[0];
-  return axesOf(line).map(([right, down]) => (x - left) * right + (y - top) * down);
+function along(line, ...point) {
+  const [x, y] = stepOf(line.quad[0], point.map(fround));
+  return axesOf(line).map(([right, down]) => x * right + y * down);
 }
 
 /** The upright box on the page around a part of the crop. */

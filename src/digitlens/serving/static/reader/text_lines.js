@@ -36,12 +36,17 @@ export function findLines(map, scale) {
 
 /** Pixels along the reading direction of a line. */
 export function widthOf({ quad: [start, end] }) {
-  return hypot(end[0] - start[0], end[1] - start[1]);
+  return fround(hypot(...stepOf(start, end)));
 }
 
 /** Pixels across the reading direction of a line. */
 export function heightOf({ quad: [start, , , end] }) {
-  return hypot(end[0] - start[0], end[1] - start[1]);
+  return fround(hypot(...stepOf(start, end)));
+}
+
+/** The way from one point to another, in float32 as the points. */
+export function stepOf(start, end) {
+  return [fround(end[0] - start[0]), fround(end[1] - start[1])];
 }
 
 /** Whether a line can be a lone character or text that is turned by a right angle. */
