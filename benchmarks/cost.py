@@ -3,7 +3,7 @@
     python benchmarks/cost.py [--threads N] [--tiles N] [--docs] [--out FOLDER]
 
 Counts FLOPs, bytes and calls of a step of training (recipes ``fast`` and ``standard``), of
-classifying, of the page reader's networks and of a cold start while they run, measures how long
+classifying, of the networks that read pages and of a cold start while they run, measures how long
 they take and what the machine can do at most, and writes a page about it: ``--docs`` makes it
 ``docs/cost.md``. The machine should have nothing else to do; half a minute.
 """
@@ -21,9 +21,9 @@ from cost_model import Stage
 from cost_reading import (
     classifying_stages,
     core_python,
+    drawing_stage,
     page_stages,
     picture_stages,
-    plain_stage,
     start_stage,
 )
 from cost_tables import as_rows, figures, page
@@ -81,7 +81,7 @@ def measure(threads: int, tiles: int | None) -> Mapping[str, Sequence[Stage]]:
         *classifying_stages(shipped_classifiers()),
         *page_stages(),
         *picture_stages(),
-        plain_stage(),
+        drawing_stage(),
         start_stage(core_python(sys.executable)),
     ]
     return groups

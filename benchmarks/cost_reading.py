@@ -24,16 +24,17 @@ from cost_model import Stage, Work
 from digitlens import DigitReader
 from digitlens.data.images import load_image
 from digitlens.data.mnist import load_mnist
-from digitlens.data.windows import SIDE
-from digitlens.model.bundle import find_bundle, load_bundle, load_card, load_crops
+from digitlens.model.bundle import load_bundle
 from digitlens.model.classifier import BATCH, Classifier
-from digitlens.model.crop_model import CropModel
 from digitlens.model.page_model import PAGES, PageModel
 from digitlens.model.session import cores
+from digitlens.models.detector import LineDetector
+from digitlens.models.line_bundle import load_line_bundle
+from digitlens.models.line_recognizer import HEIGHT, LineRecognizer
 from digitlens.recognition import looks
 
 MANY = 2048  # tiles of a batch
-DIGITS = 12  # windows of a page
+LINES, WIDTH = 4, 256  # lines of a page, and pixels of each
 STARTS = 5
 Feed = Mapping[str, npt.NDArray[Any]]
 
@@ -141,31 +142,41 @@ def _classifying(model: str, tiles: npt.NDArray[np.uint8]) -> list[Stage]:
 
 
 def page_stages() -> list[Stage]:
-    """A look of the page network, and the crop network on the digits of a page."""
-    folder = find_bundle(PAGES)
+    """One look of the digit detector, one of the line detector, and the lines of a page read."""
     page = drawing.photo(640, 480, "402867\n193548")
-    windows = np.zeros((DIGITS, SIDE, SIDE, 3), np.uint8)
-    model, crops = PageModel(), CropModel()
+    lines = np.zeros((LINES, HEIGHT, WIDTH, 3), np.uint8)
+    bundle = load_line_bundle()
+    digits, text = PageModel(), LineDetector(bundle.detector)
+    recognizer = LineRecognizer(bundle.recognizer)
     return [
         Stage(
             "page.look",
-            "a look of the page network, 640 x 480",
+            "a look of the digit detector, 640 x 480",
             graph_work(load_bundle(PAGES).graph, {"page": page}),
-            timed(lambda: model.look(page), 12),
+            timed(lambda: digits.look(page), 12),
             cores(),
             "node",
             "Most of the work is in the first layers, whose maps are large. Fewer or smaller looks "
-            "would help: the next one is left out if digits were seen well.",
+            "would help.",
         ),
         Stage(
-            "page.crops",
-            f"the crop network, {DIGITS} windows",
-            graph_work(load_crops(folder, load_card(folder)), {"windows": windows}),
-            timed(lambda: crops.predict_proba(windows), 40),
+            "page.lines",
+            "a look of the line detector, 640 x 480",
+            graph_work(bundle.detector.read_bytes(), {"page": page}),
+            timed(lambda: text.text_map(page), 12),
             cores(),
             "node",
-            "A digit's window is looked at whole. Asking only where the page network is unsure "
-            "would help.",
+            "Its maps have half the sides of the page, so large copies cost most. A larger copy is "
+            "looked at only where the lines that were found are small.",
+        ),
+        Stage(
+            "page.recognize",
+            f"the line recogniser, {LINES} lines of {HEIGHT} x {WIDTH}",
+            graph_work(bundle.recognizer.read_bytes(), {"lines": lines}),
+            timed(lambda: recognizer.posteriors(lines), 12),
+            cores(),
+            "node",
+            "Lines of like widths share a batch, whose padding is read as well.",
         ),
     ]
 
@@ -202,33 +213,63 @@ def picture_stages() -> list[Stage]:
     ]
 
 
-def plain_stage() -> Stage:
-    """A plain drawing, read without a look."""
+def drawing_stage() -> Stage:
+    """A drawing of one digit, which all four networks see."""
     page = load_image(EXAMPLES / "drawing.png")
     reader = DigitReader()
     return Stage(
-        "picture.plain",
-        "a plain drawing of {} x {}, decoded".format(*page.shape[1::-1]),
-        drawing_work() + Work(bytes=page.nbytes),
+        "picture.drawing",
+        "a drawing of {} x {}, decoded".format(*page.shape[1::-1]),
+        reading_work(page) + Work(bytes=page.nbytes),
         timed(lambda: reader.read(page), 40),
-        1,
+        cores(),
         "node",
-        "NumPy finds strokes and frames the tile in many small steps, which cost more than both "
-        "networks; they are not counted here. Fewer of them would help.",
+        "All four networks see it, several of them on copies of several sizes. NumPy finds lines "
+        "and frames the tile in many small steps; they are not counted here.",
     )
 
 
-def drawing_work() -> Work:
-    """Both networks that are asked about the one digit of a plain drawing."""
-    folder = find_bundle(PAGES)
-    window = np.zeros((1, SIDE, SIDE, 3), np.uint8)
-    tile = np.zeros((1, 28, 28), np.uint8)
-    crops = graph_work(load_crops(folder, load_card(folder)), {"windows": window})
-    return crops + graph_work(load_bundle("default").graph, {"tiles": tile}, ["probabilities"])
+def reading_work(page: npt.NDArray[np.uint8]) -> Work:
+    """The work of all runs of graphs in one reading.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+    """
+    reader, bundle = DigitReader(), load_line_bundle()
+    runs: list[tuple[bytes, list[str] | None, Feed]] = []
+    reader.read(page)  # which opens the graphs that are opened lazily
+    for model, graph in (
+        (reader.classifier, load_bundle().graph),
+        (reader.finder, load_bundle(PAGES).graph),
+        (reader.detector, bundle.detector.read_bytes()),
+        (reader.recognizer, bundle.recognizer.read_bytes()),
+    ):
+        session: Any = vars(model)["_session"]
+        vars(model)["_session"] = _Recorder(session, graph, runs)
+    reader.read(page)
+    return sum((graph_work(graph, feed, names) for graph, names, feed in runs), Work())
+
+
+class _Recorder:
+    """Stands for the session of a graph, or for what opens it, and keeps what each run is given."""
+
+    def __init__(self, session: Any, graph: bytes, runs: list[Any]) -> None:
+        self._session, self._graph, self._runs = session, graph, runs
+
+    def __call__(self) -> _Recorder:
+        return _Recorder(self._session(), self._graph, self._runs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, names: list[str] | None, feed: Feed, *options: Any) -> Any:
+        self._runs.append((self._graph, names, dict(feed)))
+        return self._session.run(names, feed, *options)
 
 
 def start_stage(python: Path) -> Stage:
-    """``digitlens read`` of a plain drawing, from the start of its process to its end."""
+    """``digitlens read`` of a drawing, from the start of its process to its end."""
+    page = load_image(EXAMPLES / "drawing.png")
     picture = ["read", str(EXAMPLES / "drawing.png")]
     command = [str(python), "-c", START, *picture]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -237,7 +278,7 @@ def start_stage(python: Path) -> Stage:
     return Stage(
         "start",
         "`digitlens read one.png`, a cold start",
-        Work(drawing_work().flops, found["bytes"], found["modules"]),
+        Work(reading_work(page).flops, found["bytes"], found["modules"]),
         [run["wall"] / 1000 for run in runs[1:]],
         1,
         "import",

@@ -453,7 +453,7 @@ def test_a_target_error_out_of_reach_says_what_is_in_reach(note):
     )
 
 
-def test_a_run_of_a_page_reader_is_a_model_too(note, tmp_path):
+def test_a_run_of_a_digit_detector_is_a_model_too(note, tmp_path):
     recipe = {"architecture": "pages"}
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
     folder = str(tmp_path / "run")

@@ -20,9 +20,8 @@ from digitlens.data.pages.pages import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.model.bundle import Card
 from digitlens.model.classifier import Classifier
-from digitlens.model.crop_model import CropModel
+from digitlens.model.page_model import PageModel
 from digitlens.training import committee as committee_module
-from digitlens.training import crop_train as crop_train_module
 from digitlens.training import page_train as page_train_module
 from digitlens.training import steps
 from digitlens.training import train as train_module
@@ -33,7 +32,6 @@ CHANGES = [part for change in SMALL for part in ("--set", change)]
 FEW_PAGES = [
     *("widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
     *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
-    *("crop_widths=4,4", "crop_blocks=0", "crop_pages=2", "crop_steps=3"),
 ]
 PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
 
@@ -52,10 +50,7 @@ def few_fonts(few_tiles, monkeypatch):
     hand = FontHand({"latin": ImageFont.load_default(96)})
     fonts = Fonts((hand,), (hand,))
     monkeypatch.setattr("digitlens.data.pages.pages.load_fonts", lambda _role: fonts)
-    for module in (page_train_module, crop_train_module):
-        monkeypatch.setattr(module, "worker_count", lambda _device: 0)
-    monkeypatch.setattr(crop_train_module, "VALIDATION_BATCHES", 1)
-    monkeypatch.setattr("digitlens.commands.page_calibration.PAGES", 4)
+    monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
 
 
 @pytest.fixture
@@ -67,13 +62,6 @@ def no_graph(monkeypatch):
         (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
 
     monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
-    monkeypatch.setattr(
-        "digitlens.commands.train_pages._train_crops",
-        lambda *_: {"right": 0, "training_seconds": 0},
-    )
-    monkeypatch.setattr(
-        "digitlens.commands.page_calibration.calibrate_pages", lambda _folder, _maker: {}
-    )
 
 
 def _run(*arguments: str | Path):
@@ -194,7 +182,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path
     assert _run("--resume", run, "--extra", extra).exit_code == 0
 
 
-def test_extra_tiles_are_not_for_page_readers(tmp_path):
+def test_extra_tiles_are_not_for_digit_detectors(tmp_path):
     result = _run("--recipe", "pages", "--extra", tmp_path, "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert not (tmp_path / "run").exists()
@@ -202,7 +190,7 @@ def test_extra_tiles_are_not_for_page_readers(tmp_path):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts")
-def test_a_page_reader_is_trained_and_exported(tmp_path):
+def test_a_digit_detector_is_trained_and_exported(tmp_path):
     result = _run(*PAGES, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "false finds a page" in result.stdout
@@ -213,12 +201,7 @@ def test_a_page_reader_is_trained_and_exported(tmp_path):
         "history.jsonl",
         "state.safetensors",
         "curves.png",
-        "crops",
-        "crops/history.jsonl",
-        "crops/state.safetensors",
-        "crops/curves.png",
         "model",
-        "model/crops.onnx",
         "model/model.onnx",
         "model/model.json",
         "model/weights.safetensors",
@@ -228,14 +211,14 @@ def test_a_page_reader_is_trained_and_exported(tmp_path):
     assert card["recipe"]["steps"] == 3
     assert card["results"]["steps"] == 3
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
-    assert card["results"]["crops"]["steps"] == 3
+    assert 0 <= card["results"]["found"] <= 1
     assert load_page_network(tmp_path / "run").head.out_channels == 15
-    assert CropModel(tmp_path / "run").predict_proba(np.zeros((1, 56, 56, 3), np.uint8)).any()
+    assert PageModel(tmp_path / "run").card.name == "pages"
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts", "no_graph")
-def test_a_page_reader_stopped_at_once_resumes(tmp_path, monkeypatch):
+def test_a_digit_detector_stopped_at_once_resumes(tmp_path, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -282,7 +265,7 @@ def test_fields_explains_the_recipe():
     assert "Passes over the training tiles, at most." in result.stdout
 
 
-def test_fields_explains_the_recipe_of_page_readers():
+def test_fields_explains_the_recipe_of_digit_detectors():
     result = _run("--recipe", "pages", "--fields", "--set", "widths=8,8,8,8,8")
     assert result.exit_code == 0
     assert "widths=8,8,8,8,8 " in result.stdout

@@ -79,7 +79,7 @@ def test_what_is_fainter_than_the_faintest_is_not_reported(shipped, recorder):
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_the_shipped_page_reader_looks_at_any_size(shipped, height, width):
+def test_the_shipped_digit_detector_looks_at_any_size(shipped, height, width):
     look = shipped.look(picture(height, width))
     count = len(look.score)
     assert look.score.shape == (count,)
@@ -130,7 +130,7 @@ def test_the_card_travels_with_the_model(shipped):
 
 
 def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
-    """A graph with the inputs and outputs of a page reader, which finds nothing."""
+    """A graph with the inputs and outputs of a digit detector, which finds nothing."""
     nodes = [
         helper.make_node(
             "ConstantOfShape", [f"{name}.shape"], [name],
@@ -165,7 +165,7 @@ def saved(path, graph, **more):
     return path
 
 
-def test_another_page_reader_can_be_loaded(tmp_path):
+def test_another_digit_detector_can_be_loaded(tmp_path):
     model = PageModel(saved(tmp_path, page_graph()), threads=1)
     assert model.card.name == "other"
     assert len(model.look(picture(40, 50)).score) == 0
@@ -182,16 +182,16 @@ def test_another_page_reader_can_be_loaded(tmp_path):
     ],
 )
 def test_a_graph_that_breaks_the_contract_is_refused(tmp_path, wrong):
-    with pytest.raises(ModelError, match="is not a page reader: train one") as caught:
+    with pytest.raises(ModelError, match="is not a digit detector: train one") as caught:
         PageModel(saved(tmp_path, page_graph(**wrong)))
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_classifier_is_no_page_reader(folder):
-    with pytest.raises(ModelError, match="is not a page reader"):
+def test_a_classifier_is_no_digit_detector(folder):
+    with pytest.raises(ModelError, match="is not a digit detector"):
         PageModel(folder)
-    with pytest.raises(ModelError, match="is not a page reader"):
+    with pytest.raises(ModelError, match="is not a digit detector"):
         PageModel("default")
 
 
@@ -208,9 +208,9 @@ def test_what_is_missing_or_damaged_is_refused(tmp_path):
 def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_look(tmp_path):
     with pytest.raises(ModelError, match="no model"):
         PageModel(tmp_path / "none", lazily=True)
-    with pytest.raises(ModelError, match="is not a page reader"):
+    with pytest.raises(ModelError, match="is not a digit detector"):
         PageModel("default", lazily=True)
-    model = PageModel(saved(tmp_path, b"no graph", crops_sha256="1"), lazily=True)
+    model = PageModel(saved(tmp_path, b"no graph", recipe={"architecture": "pages"}), lazily=True)
     assert model.card.name == "other"
     for _ in range(2):
         with pytest.raises(ModelError, match="onnxruntime can load"):

@@ -100,7 +100,7 @@ def test_each_kind_of_model_says_what_it_is_when_taken_for_another():
         Reconstructor("default")
     with pytest.raises(ModelError, match="is no autoencoder"):
         Reconstructor("pages")
-    with pytest.raises(ModelError, match="is not a page reader"):
+    with pytest.raises(ModelError, match="is not a digit detector"):
         PageModel("autoencoder")
 
 

@@ -7,7 +7,7 @@ from digitlens.model.roles import roles, shipped_classifiers
 
 @pytest.fixture
 def models(tmp_path):
-    """A folder with a run of a page reader, one of a classifier, and one without a recipe."""
+    """A folder with a run of a digit detector, one of a classifier, and one without a recipe."""
     for name, recipe in {
         "pages-1": {"architecture": "pages"},
         "small-1": {"architecture": "small"},
@@ -30,15 +30,15 @@ def test_a_classifier_is_what_it_is_given_as(models):
     assert roles() == ("default", "pages")
 
 
-def test_a_page_reader_given_as_the_model_reads_the_pages(models):
+def test_a_digit_detector_given_as_the_model_reads_the_pages(models):
     run = str(models / "pages-1")
     assert roles(run) == ("default", run)
     assert roles(run, run) == ("default", run)
     assert roles(models / "pages-1" / "model") == ("default", models / "pages-1" / "model")
 
 
-def test_two_page_readers_are_refused(models):
-    with pytest.raises(ModelError, match=r"is a page reader, and ./other is given as another one"):
+def test_two_digit_detectors_are_refused(models):
+    with pytest.raises(ModelError, match=r"is a digit detector, and ./other is given as"):
         roles(models / "pages-1", "./other")
 
 
@@ -47,5 +47,5 @@ def test_a_model_that_is_not_there_is_an_error(models):
         roles(models / "none")
 
 
-def test_shipped_classifiers_are_neither_page_readers_nor_autoencoders():
+def test_shipped_classifiers_are_neither_digit_detectors_nor_autoencoders():
     assert shipped_classifiers() == ["default", "swift"]

@@ -273,7 +273,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         DigitReader(tmp_path / "none")
     with pytest.raises(ModelError, match="no model"):
         DigitReader(pages=tmp_path / "none")
-    with pytest.raises(ModelError, match="is not a page reader"):
+    with pytest.raises(ModelError, match="is not a digit detector"):
         DigitReader(pages="default")
     with pytest.raises(ModelError, match="is no line reader"):
         DigitReader(lines=tmp_path)
@@ -359,7 +359,7 @@ def test_the_shipped_line_reader_is_calibrated():
     assert strict.thresholds["digit"] > 0.5
 
 
-def test_a_page_reader_given_as_the_model_finds_the_digits(tmp_path):
+def test_a_digit_detector_given_as_the_model_finds_the_digits(tmp_path):
     shipped = load_bundle(PAGES)
     write_bundle(tmp_path, replace(shipped.card, name="other"), shipped.graph)
     reader = DigitReader(tmp_path, threads=1)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.recognition.candidates import Candidates, merged, together, trust, without_doubles
+from digitlens.recognition.candidates import Candidates, merged, together, trust
 
 SAME, WITHIN = 0.4, 0.75  # overlap over the union, and over the smaller of two
 
@@ -151,20 +151,3 @@ def test_what_was_removed_overlaps_something_that_is_left(rows):
 def test_to_remove_doubles_again_changes_no_place(rows):
     once = merged(found(*rows))
     assert sorted(merged(once).boxes.tolist()) == sorted(once.boxes.tolist())
-
-
-def test_the_surest_of_two_boxes_on_the_same_digit_is_left():
-    boxes = np.array([[0, 0, 10, 30], [5, 0, 15, 30], [40, 0, 50, 30]], np.float32)
-    sure = np.array([0.5, 0.9, 0.7], np.float32)
-    assert without_doubles(boxes, np.array([1, 1, 1]), sure).tolist() == [1, 2]
-    assert without_doubles(boxes, np.array([1, 7, 1]), sure).tolist() == [0, 1, 2]
-
-
-def test_equal_digits_that_touch_are_both_left():
-    boxes = np.array([[0, 0, 20, 30], [17, 2, 37, 31]], np.float32)
-    assert without_doubles(boxes, np.array([0, 0]), np.ones(2, np.float32)).tolist() == [0, 1]
-
-
-def test_of_no_candidates_none_are_left():
-    none = np.zeros(0, np.float32)
-    assert without_doubles(none.reshape(0, 4), none.astype(int), none).tolist() == []

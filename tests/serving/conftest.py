@@ -67,7 +67,7 @@ def hosted():
 
 
 class FakeModel:
-    """A classifier that takes every tile for its first pixel, or the card of a page reader."""
+    """A classifier that takes every tile for its first pixel, or the card of a digit detector."""
 
     def __init__(self, name):
         self.card = Card(name, "0.1.0", name * 8, results={"accuracy": 0.99, "curve": [1, 2]})

@@ -58,7 +58,7 @@ def tiny() -> Recipe:
 
 @pytest.fixture(scope="session")
 def tiny_pages() -> PageRecipe:
-    """A page reader of few channels, with checkpoints between two uses of the same pages."""
+    """A digit detector of few channels, with checkpoints between two uses of the same pages."""
     return PageRecipe(
         widths=(4, 4, 8, 8, 8),
         blocks=(1, 0, 0, 0),
@@ -70,11 +70,6 @@ def tiny_pages() -> PageRecipe:
         learning_rate=0.01,
         check_every=3,
         validation_pages=4,
-        crop_widths=(4, 8),
-        crop_blocks=(1,),
-        crop_pages=3,
-        crop_views=2,
-        crop_steps=7,
     )
 
 

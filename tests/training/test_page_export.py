@@ -1,4 +1,4 @@
-"""An exported page reader sees what its network sees, or is not written."""
+"""An exported digit detector sees what its network sees, or is not written."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ def exported(network, card, page, graph, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("exported")
-def test_the_folder_is_a_page_reader_that_sees_what_the_network_sees(network, maker, tmp_path):
+def test_the_folder_is_a_digit_detector_that_sees_what_the_network_sees(network, maker, tmp_path):
     wide = np.ascontiguousarray(maker(1).page(1, side=192).pixels[:160])
     look = PageModel(tmp_path, threads=1).look(wide)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Recipes of page readers refuse networks and pages that cannot be."""
+"""Recipes of digit detectors refuse networks and pages that cannot be."""
 
 import dataclasses
 

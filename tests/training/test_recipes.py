@@ -93,3 +93,8 @@ def test_each_kind_of_recipe_knows_its_own_fields_only():
         recipe_from({"architecture": "pages"})
     with pytest.raises(RecipeError, match="architecture: expected pages, found 'fast'"):
         page_recipe_from({"architecture": "fast"})
+
+
+def test_cards_of_digit_detectors_that_had_a_second_network_are_understood():
+    values = {"architecture": "pages", "steps": 50, "crop_widths": [16, 32], "crop_steps": 9}
+    assert page_recipe_from(values) == PageRecipe(steps=50)

@@ -51,7 +51,7 @@ def test_refitting_keeps_what_validation_chose(tmp_path):
     assert refit_recipe(tmp_path / "run") == expected
 
 
-def test_a_page_reader_is_not_refitted(tmp_path):
+def test_a_digit_detector_is_not_refitted(tmp_path):
     start_run(tmp_path / "run", "mine", PageRecipe(), {}, "")
     with pytest.raises(DataError, match="no classifier"):
         refit_recipe(tmp_path / "run")

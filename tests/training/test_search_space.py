@@ -97,7 +97,7 @@ def test_values_that_fit_only_together_are_fine_and_others_are_refused():
         parse_space("classic", [], ["kernels=3|5,3,3", "widths=8,8|8,8,8"])
 
 
-def test_page_readers_and_unknown_recipes_are_refused():
+def test_digit_detectors_and_unknown_recipes_are_refused():
     with pytest.raises(RecipeError, match="a network for tiles"):
         parse_space("pages", [], ["learning_rate=0.001..0.01"])
     with pytest.raises(RecipeError, match="no recipe 'nothing'"):

@@ -34,7 +34,7 @@ def test_curves_of_one_epoch_are_points(tmp_path):
     assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
 
 
-def test_curves_of_a_page_reader_show_losses_and_shares(tmp_path, drawn):
+def test_curves_of_a_digit_detector_show_losses_and_shares(tmp_path, drawn):
     history = [
         {"step": step, "train_loss": 4.0, "val_loss": loss, "found": 0.5, "right": 0.9}
         for step, loss in ((500, 3.0), (1000, 2.0))

@@ -13,7 +13,8 @@ def draw_run(history: Sequence[Mapping[str, float]], folder: Path) -> None:
     """Draws ``curves.png`` into a run folder, or says which extra it needs.
 
     Args:
-        history: One row for each epoch or, of a page reader or an autoencoder, for each validation.
+        history: One row for each epoch or, of a digit detector or an autoencoder, for each
+            validation.
         folder: The run folder.
     """
     from digitlens.training.run import CURVES
@@ -29,7 +30,7 @@ def draw_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draws the curves of whatever was trained.
 
     Args:
-        history: As for ``draw_run``; by what its rows say, classifiers, page readers and
+        history: As for ``draw_run``; by what its rows say, classifiers, digit detectors and
             autoencoders are told apart.
         path: The ``.png`` or ``.svg`` file to write.
     """

@@ -48,7 +48,7 @@ def _of_tiles(subjects: Sequence[Subject]) -> Sequence[Subject]:
     from digitlens.visualization.style import MOST_LOOKS
 
     if any("epoch" not in one.history[0] for one in subjects):
-        raise ModelError("a page reader learns by steps and not epochs: draw its curves alone")
+        raise ModelError("a digit detector learns by steps and not epochs: draw its curves alone")
     if len(subjects) > MOST_LOOKS:
         raise ModelError(
             f"expected at most {MOST_LOOKS} runs, which can be told apart, found {len(subjects)}"

@@ -11,7 +11,7 @@ import typer
 from digitlens.commands.options import DataDir
 from digitlens.commands.patience import INTERRUPTED, use_patient_threads
 from digitlens.commands.train_autoencoder import train_digit_autoencoder
-from digitlens.commands.train_pages import train_page_reader
+from digitlens.commands.train_pages import train_digit_detector
 from digitlens.commands.train_tiles import train_digit_network
 from digitlens.commands.watch import (
     Board,
@@ -99,7 +99,9 @@ def train(
     else:
         chosen = load_recipe(recipe, changes)
     if extra and chosen.architecture == "pages":
-        raise typer.BadParameter("--extra is for tiles; a page reader learns from generated pages")
+        raise typer.BadParameter(
+            "--extra is for tiles; a digit detector learns from generated pages"
+        )
     if fields:
         _show_fields(chosen)
         return
@@ -153,7 +155,7 @@ def _train(
     )
     job = Job(folder, name, (training, validation), data, device, resume)
     if isinstance(recipe, PageRecipe):
-        return train_page_reader(recipe, job)
+        return train_digit_detector(recipe, job)
     if isinstance(recipe, AutoencoderRecipe):
         return train_digit_autoencoder(recipe, job)
     return train_digit_network(recipe, job, followers)

@@ -1,8 +1,7 @@
-"""The part of ``digitlens train`` that is for page readers: draws pages, trains, exports."""
+"""The part of ``digitlens train`` that is for digit detectors: draws pages, trains, exports."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitlens.errors import needs_extra
@@ -12,11 +11,10 @@ if TYPE_CHECKING:
     from digitlens.commands.job import Job, Result
     from digitlens.data.mnist import Split
     from digitlens.data.pages.pages import PageMaker
-    from digitlens.training.device import Device
+    from digitlens.model.page_network import PageNetwork
     from digitlens.training.page_recipe import PageRecipe
     from digitlens.training.steps import Learned
 
-CROPS = "crops"  # folder of the second training in that of the run
 VALIDATION_SEED = 1  # of the validation pages: the same for all recipes, so that losses compare
 
 
@@ -43,15 +41,17 @@ def page_data() -> dict[str, str]:
     return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
 
 
-def train_page_reader(recipe: PageRecipe, job: Job) -> Result:
-    """Trains both networks, draws the curves, exports, calibrates, and tells the result.
+def train_digit_detector(recipe: PageRecipe, job: Job) -> Result:
+    """Trains the network, draws the curves, exports, and tells the result.
+
+    Scores are not calibrated here: the fusion is, for all networks of a reader together, by
+    ``digitlens.training.calibrate``.
 
     Args:
         recipe: What to train.
         job: From what and where to.
     """
     from digitlens.commands.curves import draw_run
-    from digitlens.commands.page_calibration import calibrate_pages
     from digitlens.training.page_export import export_pages
     from digitlens.training.page_train import train_pages
 
@@ -62,38 +62,8 @@ def train_page_reader(recipe: PageRecipe, job: Job) -> Result:
     draw_run(trained.history, job.folder)
     measured, pixels = _measured(trained), makers[1].page(0).pixels
     export_pages(trained.network, job.card(recipe, measured), pixels, job.model)
-    named = _train_crops(recipe, makers, job.folder, job.device)
-    note("calibrating on generated pages that nothing was trained or validated with")
-    calibrated = calibrate_pages(job.model, makers[1])
-    result = {"run": str(job.folder), **measured, "crops": named, "calibrated": calibrated}
+    result = {"run": str(job.folder), **measured}
     return result, _summary(result)
-
-
-def _train_crops(
-    recipe: PageRecipe, makers: tuple[PageMaker, PageMaker], folder: Path, device: Device
-) -> dict[str, Any]:
-    """Trains the crop network on what the exported page network finds, and adds it to the model."""
-    import numpy as np
-
-    from digitlens.commands.curves import draw_run
-    from digitlens.data.windows import windows
-    from digitlens.recognition.proposals import Proposals
-    from digitlens.training.checkpoint import STATE
-    from digitlens.training.crop_export import export_crops
-    from digitlens.training.crop_train import train_crops
-    from digitlens.training.run import MODEL
-
-    note("crops: training to look at each of them once more")
-    model, part = folder / MODEL, folder / CROPS
-    find, begun = Proposals(model), (part / STATE).is_file()
-    trained = train_crops(recipe, *makers, find, part, resume=begun, device=device)
-    draw_run(trained.history, part)
-    results = _measured(trained)
-    page = makers[1].page(0).pixels
-    whole = np.array([[0, 0, page.shape[1], page.shape[0]]], np.float32)
-    boxes = np.concatenate([whole, find(page)[0]])
-    export_crops(trained.network, results, windows(page, boxes), model)
-    return results
 
 
 def _summary(result: dict[str, Any]) -> str:
@@ -101,18 +71,16 @@ def _summary(result: dict[str, Any]) -> str:
         f"{result['run']}: on validation pages found {result['found']:.2%} of the digits, read "
         f"{result['right']:.2%} of these right, {result['false_finds']:.2f} false finds a page, "
         f"loss {result['validation_loss']:.4f}, {result['steps']:,} steps, "
-        f"{result['training_seconds']:,.0f} s of training; crops read "
-        f"{result['crops']['right']:.2%} right, {result['crops']['training_seconds']:,.0f} s"
+        f"{result['training_seconds']:,.0f} s of training"
     )
 
 
-def _measured(trained: Learned[Any]) -> dict[str, Any]:
-    """What was measured at the last validation of either network."""
+def _measured(trained: Learned[PageNetwork]) -> dict[str, Any]:
+    """What was measured at the last validation."""
     row = trained.history[-1]
-    shares = {name: row[name] for name in ("found", "right", "false_finds") if name in row}
     return {
         "steps": row["step"],
-        **shares,
+        **{name: row[name] for name in ("found", "right", "false_finds")},
         "validation_loss": row["val_loss"],
         "training_seconds": round(trained.seconds, 2),
     }

@@ -18,7 +18,6 @@ FRAMING = 1
 GRAPH = "model.onnx"
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
-CROPS = "crops.onnx"
 DECODER = "decoder.onnx"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT = "default"
@@ -27,8 +26,7 @@ THRESHOLDS = {"digit": 0.8, "reject": 0.4}
 
 # Types of a card's fields in JSON.
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("name", "version", "sha256", "weights_sha256"), str),
-    **dict.fromkeys(("crops_sha256", "decoder_sha256"), str),
+    **dict.fromkeys(("name", "version", "sha256", "weights_sha256", "decoder_sha256"), str),
     **dict.fromkeys(("thresholds", "recipe", "data", "results"), dict),
     "classes": list,
     "temperature": (int, float),
@@ -44,7 +42,6 @@ class Card:
         version: Version of digitlens that exported it.
         sha256: Hash of ``model.onnx``.
         weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
-        crops_sha256: Hash of ``crops.onnx``, the second network of a page reader; empty without.
         decoder_sha256: Hash of ``decoder.onnx``, the decoder of an autoencoder; empty without.
         classes: The answers, in the order of the graph's output.
         framing: Version of the tile framing that it was trained on.
@@ -60,7 +57,6 @@ class Card:
     version: str
     sha256: str
     weights_sha256: str = ""
-    crops_sha256: str = ""
     decoder_sha256: str = ""
     classes: tuple[str, ...] = CLASSES
     framing: int = FRAMING
@@ -125,8 +121,8 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
     return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
 
 
-def load_crops(folder: Path, card: Card) -> bytes:
-    """The second graph of a page reader, checked likewise.
+def load_decoder(folder: Path, card: Card) -> bytes:
+    """The second graph of an autoencoder, checked like the first.
 
     Args:
         folder: As ``find_bundle`` gives it.
@@ -135,13 +131,6 @@ def load_crops(folder: Path, card: Card) -> bytes:
     Raises:
         ModelError: There is none, or it is damaged.
     """
-    if not card.crops_sha256:
-        raise ModelError(f"{folder} has no {CROPS}: it is no page reader, or half trained")
-    return _checked(folder / CROPS, card.crops_sha256)
-
-
-def load_decoder(folder: Path, card: Card) -> bytes:
-    """The second graph of an autoencoder, checked likewise; arguments and errors as above."""
     if not card.decoder_sha256:
         raise ModelError(
             f"{folder} has no {DECODER}: it is no autoencoder; "

@@ -1,4 +1,4 @@
-"""Runs the page reader network with onnxruntime: pixels in, digits with boxes and scores out."""
+"""Runs the digit detector with onnxruntime: pixels in, digits with boxes and scores out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from digitlens.model.bundle import Bundle, Card, Model, load_bundle
 from digitlens.model.lazily import Lazily
 from digitlens.model.session import open_session
 
-PAGES = "pages"  # name of the shipped page reader
+PAGES = "pages"  # name of the shipped digit detector
+_ARCHITECTURE = "pages"  # what the recipe in the card of a digit detector calls its network
 STEP = 32  # pixels; sides of what the graph takes are multiples of it
 LEAST = 128  # pixels a side
 FAINTEST = 0.03  # score below which nothing is reported
@@ -46,28 +47,27 @@ class PageModel:
     """Pictures in, looks out; loaded once, safe to use from several threads.
 
     Attributes:
-        card: The page reader's card.
+        card: The digit detector's card.
     """
 
     card: Card
 
     def __init__(self, model: Model = PAGES, *, threads: int = 0, lazily: bool = False) -> None:
-        """Loads a page reader.
+        """Loads a digit detector.
 
         Args:
-            model: Name of a shipped page reader, a model folder, a run folder, or its bundle.
+            model: Name of a shipped digit detector, a model folder, a run folder, or its bundle.
             threads: Threads for one look; 0 takes one per core.
-            lazily: Card and hash are checked now, and that it is a page reader by its card; the
-                graph is opened by the first look. That is half of the time that all models of a
-                reader need to load, and plain drawings can do without.
+            lazily: Card and hash are checked now, and that it is a digit detector by its card; the
+                graph is opened by the first look.
 
         Raises:
-            ModelError: The model is missing, damaged, of a newer format, or no page reader.
+            ModelError: The model is missing, damaged, of a newer format, or no digit detector.
         """
         bundle = load_bundle(model)
         self.card = bundle.card
-        if lazily and not self.card.crops_sha256:
-            raise _no_page_reader(str(bundle.folder))
+        if lazily and not finds_digits(self.card):
+            raise _no_digit_detector(str(bundle.folder))
         self._session = Lazily(partial(_open, bundle, threads))
         if not lazily:
             self._session()
@@ -88,6 +88,11 @@ class PageModel:
         return Look(score[:count], probabilities[:count], boxes[:count], cells, (height, width))
 
 
+def finds_digits(card: Card) -> bool:
+    """Whether a card is that of a digit detector, by the recipe in it."""
+    return card.recipe.get("architecture") == _ARCHITECTURE
+
+
 def _framed(picture: Pixels) -> Pixels:
     """Grows a picture at the right and bottom to sides that the graph takes."""
     height, width = picture.shape[:2]
@@ -102,9 +107,9 @@ def _open(bundle: Bundle, threads: int) -> Any:
     entries = [(entry.name, entry.type) for entry in session.get_inputs()]
     exits = [exit_.name for exit_ in session.get_outputs()]
     if entries != [("page", "tensor(uint8)")] or exits != ["score", "probabilities", "box", "heat"]:
-        raise _no_page_reader(name)
+        raise _no_digit_detector(name)
     return session
 
 
-def _no_page_reader(name: str) -> ModelError:
-    return ModelError(f"{name}: is not a page reader: train one with the recipe pages")
+def _no_digit_detector(name: str) -> ModelError:
+    return ModelError(f"{name}: is not a digit detector: train one with the recipe pages")

@@ -1,4 +1,4 @@
-"""The page reader network: a page of any size in, for each of its cells a digit or none out.
+"""The digit detector: a page of any size in, for each of its cells a digit or none out.
 
 Fully convolutional: five strided stages look ever wider, a path back down brings what they saw to
 cells of four pixels (Lin et al., *Feature Pyramid Networks*, 2017). Each cell says whether the

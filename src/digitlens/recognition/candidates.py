@@ -13,7 +13,6 @@ from digitlens.evaluation.overlap import overlaps
 Floats = npt.NDArray[np.float32]
 
 SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
-ALIKE = 0.25  # likewise, of two with the same value: digits that touch overlap less
 _WITHIN = 0.75  # share of the smaller box inside the larger: a part of the same digit
 _SMALL, _LARGE = 24.0, 120.0  # pixels in a look: heights between which a digit is seen best
 _LEAST_TRUST = 0.3
@@ -84,31 +83,6 @@ def merged(found: Candidates) -> Candidates:
     kept = found[np.array(keep, np.intp)]
     agreed = np.stack(probabilities) if probabilities else kept.probabilities
     return Candidates(weight[keep], agreed, kept.boxes, kept.seen)
-
-
-def without_doubles(
-    boxes: Floats, values: npt.NDArray[np.intp], confidence: Floats
-) -> npt.NDArray[np.intp]:
-    """Which candidates no surer one of the same value overlaps.
-
-    Boxes of one digit that are far off are merged by no look; once they are named, they are known
-    to be of the same digit.
-
-    Args:
-        boxes: float32[N, 4].
-        values: int[N].
-        confidence: float32[N].
-
-    Returns:
-        Their indices, in order.
-    """
-    left = np.ones(len(boxes), bool)
-    for index in np.argsort(-confidence, kind="stable"):
-        if left[index]:
-            union, _ = overlaps(boxes[index], boxes)
-            left &= (union <= ALIKE) | (values != values[index])
-            left[index] = True
-    return np.flatnonzero(left)
 
 
 def trust(seen: Floats) -> Floats:

@@ -33,7 +33,7 @@ class Settings:
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         model: The classifier of tiles: a shipped model's name, or a model or run folder.
-        pages: The page reader, likewise.
+        pages: The digit detector, likewise.
         workers: Threads that decode and read, each on one core.
         queue: Requests that may wait for a worker; the next one is refused.
         time_limit: Seconds from the end of a request's body to its answer.

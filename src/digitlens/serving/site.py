@@ -89,7 +89,7 @@ def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     Args:
         folder: Where to; missing, empty, or a site that digitlens wrote and nobody added to.
         model: The classifier: name of a shipped model, a model folder, or a run folder.
-        pages: The page reader, likewise.
+        pages: The digit detector, likewise.
 
     Raises:
         SiteError: There is something else in the folder, or it cannot be written.

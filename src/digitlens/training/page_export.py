@@ -90,11 +90,11 @@ def export_pages(network: PageNetwork, card: Card, page: Page, folder: Path) -> 
 
 
 def load_page_network(model: str | Path) -> PageNetwork:
-    """The PyTorch network of a page reader's folder, to train further or to look inside.
+    """The PyTorch network of a digit detector's folder, to train further or to look inside.
 
     Raises:
         ModelError: The folder has no weights, or not those that its card names.
-        RecipeError: The folder is no page reader.
+        RecipeError: The folder is no digit detector.
     """
     bundle = load_bundle(model)
     network = page_network(page_recipe_from(bundle.card.recipe))

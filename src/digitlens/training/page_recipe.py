@@ -1,8 +1,7 @@
-"""How a page reader is trained, as one frozen value; the command line is derived from it."""
+"""How a digit detector is trained, as one frozen value; the command line is derived from it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,9 +11,8 @@ from digitlens.data.splits import split_validation
 from digitlens.training.schedule import Schedule
 from digitlens.training.settings import PRECISIONS, VALIDATIONS, Settings, Validation, shown
 
-ARCHITECTURE = "pages"  # what tells a recipe of a page reader from one of a tile network
+ARCHITECTURE = "pages"  # what tells a recipe of a digit detector from one of a tile network
 _COUNTS = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one a stage
-_MOST_STAGES = 5  # of the crop network: its windows can be halved so often
 _MULTIPLE = 32  # pixels; the network halves a page five times
 
 
@@ -23,7 +21,7 @@ class PageRecipe(Settings):
     """Everything that decides the weights, except the data and the machine."""
 
     architecture: str = ARCHITECTURE
-    """Network: pages (finds and names the digits of whole pages)."""
+    """Network: pages (the digit detector, which finds and names digits on whole pages)."""
     widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     """Channels of the five stages, each at half the resolution of the one before."""
     blocks: tuple[int, ...] = (1, 2, 2, 1)
@@ -56,16 +54,6 @@ class PageRecipe(Settings):
     """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
     validation_share: float = 0.1
     """Share of the 60,000 training tiles that is kept for validation."""
-    crop_widths: tuple[int, ...] = (16, 32, 64, 96)
-    """Channels of the stages of the crop network, which looks at each candidate once more."""
-    crop_blocks: tuple[int, ...] = (2, 2, 0)
-    """Residual blocks in each of its stages but the first."""
-    crop_pages: int = 16
-    """Pages whose candidates are in one of its steps."""
-    crop_views: int = 4
-    """Steps that use the same pages, other candidates or the same ones a little moved."""
-    crop_steps: int = 9000
-    """Steps of its run."""
     precision: str = "auto"
     """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
     seed: int = 0
@@ -87,11 +75,6 @@ class PageRecipe(Settings):
         "check_every": (1, 10_000_000),
         "validation_pages": (1, 1_000_000),
         "validation_share": (0.01, 0.9),
-        "crop_widths": (1, 4096),
-        "crop_blocks": (0, 64),
-        "crop_pages": (1, 4096),
-        "crop_views": (1, 64),
-        "crop_steps": (1, 10_000_000),
         "seed": (0, 2**31 - 1),
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -109,17 +92,10 @@ class PageRecipe(Settings):
                 found.append(f"{name}: expected {_COUNTS[name]} numbers, found {shown(value)}")
         if "side" not in mistyped and self.side % _MULTIPLE:
             found.append(f"side: expected a multiple of {_MULTIPLE}, found {self.side}")
-        if not {"crop_widths", "crop_blocks"} & mistyped:
-            stages = len(self.crop_widths)
-            if not 2 <= stages <= _MOST_STAGES or len(self.crop_blocks) != stages - 1:
-                found.append(
-                    f"crop_widths, crop_blocks: expected 2 to {_MOST_STAGES} widths and one number "
-                    f"of blocks less, found {stages} and {len(self.crop_blocks)}"
-                )
         return sorted(found)
 
-    def page_schedule(self) -> Schedule:
-        """The steps in which the page network learns."""
+    def schedule(self) -> Schedule:
+        """The steps in which the network learns."""
         return Schedule(
             self.steps,
             self.warmup_steps,
@@ -129,10 +105,6 @@ class PageRecipe(Settings):
             self.average,
             self.check_every,
         )
-
-    def crop_schedule(self) -> Schedule:
-        """Those in which the crop network does."""
-        return dataclasses.replace(self.page_schedule(), steps=self.crop_steps)
 
     def split(self, train: Split) -> tuple[Split, Split]:
         """The training tiles as (tiles to write training pages with, and validation pages).

@@ -47,7 +47,7 @@ def train_pages(  # noqa: PLR0913  (what to train, with what, where)
     workers = worker_count(device.name) if workers is None else workers
     return take_steps(
         _Pages(recipe, training, validation, workers),
-        recipe.page_schedule(),
+        recipe.schedule(),
         folder,
         device,
         recipe=recipe.as_toml(),

@@ -111,7 +111,7 @@ RECIPES: dict[str, AnyRecipe] = {
         epochs=1,
         label_smoothing=0.1,
     ),
-    # The reader of whole pages: some hours on two cores.
+    # The digit detector, trained on whole pages: some hours on two cores.
     "pages": PageRecipe(),
     # Digits through a short code and back: seconds.
     "autoencoder": AutoencoderRecipe(),
@@ -127,7 +127,7 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
 
     Args:
         recipe: A name in ``RECIPES``, or the path of a ``.toml`` file whose missing fields take
-            their defaults; ``architecture = "pages"`` in it makes it a recipe of a page reader,
+            their defaults; ``architecture = "pages"`` in it makes it a recipe of a digit detector,
             ``architecture = "autoencoder"`` one of an autoencoder.
         changes: Texts such as ``"epochs=3"`` or ``"widths=16,32,64"``.
 
@@ -187,8 +187,12 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
 
 
 def page_recipe_from(values: dict[str, Any]) -> PageRecipe:
-    """A recipe for pages from plain values, see ``recipe_from``."""
-    return _built(PageRecipe, values, [])
+    """A recipe for pages from plain values, see ``recipe_from``.
+
+    Cards of earlier versions also describe a second network, which no longer exists.
+    """
+    known = {name: value for name, value in values.items() if not name.startswith("crop_")}
+    return _built(PageRecipe, known, [])
 
 
 def autoencoder_recipe_from(values: dict[str, Any]) -> AutoencoderRecipe:
