@@ -136,7 +136,7 @@ def _view_of(boxes, score, chances, glances=()):
     """
     from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
     from digitlens.reading.multiscale import Detections  # noqa: PLC0415
-    from digitlens.reading.places import Places  # noqa: PLC0415
+    from digitlens.reading.places import DIGIT, Places  # noqa: PLC0415
     from digitlens.reading.view import View  # noqa: PLC0415
     from digitlens.recognition.candidates import Candidates  # noqa: PLC0415
     from digitlens.recognition.layout import lines_of  # noqa: PLC0415
@@ -155,19 +155,23 @@ def _view_of(boxes, score, chances, glances=()):
         objectness=score,
         detector=chances,
         mass=score,
+        given=score,
         numeric=score,
         recognizer=chances,
         line=line,
         symbol=symbol,
+        reads=np.full(len(boxes), DIGIT),
         fluency=even,
         letters=0 * even,
         lone=0 * even,
+        text=score,
     )
     tiles = np.zeros((len(boxes), 28, 28), np.uint8)
     tiles[:, 4:24, 12:16] = 255
     found = Candidates(score, chances, boxes, boxes[:, 3] - boxes[:, 1])
     detections = Detections([read.line for read in lines], found, list(glances))
-    return View(detections, lines, Scores(places, chances, score), tiles, chances, score)
+    scores = Scores(places, chances, score)
+    return View(detections, lines, scores, tiles, chances, score, existence=score)
 
 
 def _line_of(boxes, chances):
