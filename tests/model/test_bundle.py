@@ -7,6 +7,7 @@ from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.model import bundle
 from digitlens.model.bundle import Card, find_bundle, load_bundle, write_bundle
+from digitlens.model.page_model import finds_digits
 
 GRAPH = b"not really a graph"
 
@@ -113,6 +114,11 @@ def test_a_card_with_wrong_fields_is_refused_with_all_of_them(tmp_path, changes,
 def test_fields_of_a_later_card_of_the_same_format_are_ignored(tmp_path):
     write_card(tmp_path / "one", colour="blue")
     assert load_bundle(tmp_path / "one").card == card()
+
+
+def test_the_second_graph_of_earlier_digit_detectors_is_ignored(tmp_path):
+    write_card(tmp_path, crops_sha256="c579", recipe={"architecture": "pages", "crop_steps": 9})
+    assert finds_digits(load_bundle(tmp_path).card)
 
 
 def test_an_interrupted_export_is_not_mistaken_for_a_model(tmp_path):

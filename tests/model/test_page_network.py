@@ -1,4 +1,4 @@
-"""The page network answers for every cell of pages of any size, and starts out seeing nothing."""
+"""The digit detector answers for every cell of pages of any size, and starts out seeing nothing."""
 
 import pytest
 import torch

@@ -36,11 +36,6 @@ NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "model/classifier": {"WORTH"},
     "reading/fusion": {"FEATURES"},
-    "recognition/candidates": {"ALIKE"},
-    "recognition/looks": {
-        *("COSTLY", "HARDLY", "TALL", "LOW", "HUGE", "TINY", "WANTED", "SURE", "FAIRLY", "LIKELY"),
-        *("AREA", "TILES", "FLAT", "PATCH"),
-    },
 }
 
 

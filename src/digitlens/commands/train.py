@@ -74,7 +74,7 @@ def train(
     tensorboard: Board = False,
     tensorboard_dir: BoardFolder = None,
 ) -> None:
-    """Train a network on MNIST, with `--recipe pages` a reader of whole pages, or an autoencoder.
+    """Train a network on MNIST, with `--recipe pages` a digit detector, or an autoencoder.
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """

@@ -1,8 +1,7 @@
 """Quantiles and medians of small arrays, bit by bit those of NumPy.
 
-``np.quantile`` takes 100 µs a call whatever it is given, of which a plain drawing has four, and the
-first call imports masked arrays, which takes longer than to read the drawing; so does ``np.median``
-of floats.
+``np.quantile`` takes 100 µs a call whatever it is given, and the first call imports masked arrays,
+which takes longer than to read a small picture; so does ``np.median`` of floats.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a page network to one ONNX graph: pixels in, the boxes and values of digits out."""
+"""From a digit detector to one ONNX graph: pixels in, the boxes and values of digits out."""
 
 from __future__ import annotations
 

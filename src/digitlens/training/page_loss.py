@@ -1,4 +1,4 @@
-"""The loss of the page network: focal for centres, cross-entropy for values, L1 for boxes."""
+"""The loss of the digit detector: focal for centres, cross-entropy for values, L1 for boxes."""
 
 from __future__ import annotations
 

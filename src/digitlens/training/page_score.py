@@ -1,4 +1,4 @@
-"""How well a page network does on generated pages, cell by cell; knows nothing of reading pages."""
+"""How well a digit detector does on generated pages, cell by cell; knows nothing of reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feeds the page network: pages drawn by worker processes, each used twice in different lights."""
+"""Feeds the digit detector: pages drawn by worker processes, each used twice in other lights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page network should say of a page: for each cell a centre, a value and a box."""
+"""What the digit detector should say of a page: for each cell a centre, a value and a box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the page network of a recipe on pages that are drawn as it goes."""
+"""Trains the digit detector of a recipe on pages that are drawn as it goes."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_marks_stand_with_their_digits(page, reads):
     choose(page, content=printed("-12.50 7"))
     reads(page, "12507")
     numbers = page.locator("#strip .number").all_text_contents()
-    assert [number.replace("×", "") for number in numbers] == ["-12.50", "7"]
+    assert [number.replace("\N{MULTIPLICATION SIGN}", "") for number in numbers] == ["-12.50", "7"]
     assert page.locator("#strip .mark").all_text_contents() == ["-", "."]
     assert "-12.50 7" in page.inner_text("#history-list")
     page.locator("#strip .chip").last.click()
