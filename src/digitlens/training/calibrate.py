@@ -73,16 +73,22 @@ class Finds:
     Attributes:
         scores: Of the places of each picture.
         truth: int8[N] each; the digit that a place is, -1 for none.
-        total: Digits on the pictures.
+        digits: How many digits are on each picture.
     """
 
     scores: list[Scores]
     truth: list[Values]
-    total: int
+    digits: list[int]
+
+    @property
+    def total(self) -> int:
+        """Digits on all pictures."""
+        return sum(self.digits)
 
     def part(self, first: int, step: int) -> Finds:
-        """Every ``step``-th picture; the total is shared out evenly."""
-        return Finds(self.scores[first::step], self.truth[first::step], self.total // step)
+        """Every ``step``-th picture."""
+        some = slice(first, None, step)
+        return Finds(self.scores[some], self.truth[some], self.digits[some])
 
 
 def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
@@ -92,14 +98,14 @@ def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
     """
     scores: list[Scores] = []
     truths: list[Values] = []
-    total = 0
+    digits: list[int] = []
     for example in examples:
         view = reader.look(example.pixels)
         truth, counts = truth_of(view, example)
         scores.append(view.scores[counts])
         truths.append(truth[counts])
-        total += int((example.values != IGNORED).sum())
-    return Finds(scores, truths, total)
+        digits.append(int((example.values != IGNORED).sum()))
+    return Finds(scores, truths, digits)
 
 
 def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_]]:

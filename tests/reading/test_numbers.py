@@ -1,0 +1,64 @@
+"""Which characters of a line belong to its numbers."""
+
+import pytest
+
+from digitlens.reading.numbers import Spot, characters_of, number_spans, numbers_on
+from digitlens.results import Box
+
+LINES = {
+    "12.50": ["12.50"],
+    "-37": ["-37"],
+    "7.5%": ["7.5%"],
+    "3/4": ["3/4"],
+    "27/04/2021": ["27/04/2021"],
+    "23:59": ["23:59"],
+    "$6000.00": ["$6000.00"],
+    "$ 12.50": ["$ 12.50"],
+    "12 €": ["12 €"],
+    "5 %": ["5 %"],
+    "20°C": ["20°"],
+    "(12.50)": ["(12.50)"],
+    "(see 12)": ["12"],
+    "2) 5": ["2", "5"],
+    "12.50-": ["12.50-"],
+    "450.-": ["450"],
+    "6.022e23": ["6.022e23"],
+    "12e": ["12"],
+    "Room 101B": ["101"],
+    "hello world": [],
+    "DE89 3704 0044": ["89", "3704", "0044"],
+    "MFG.06.10.2015": ["06.10.2015"],
+    "No-12": ["12"],
+    "Total -12.50": ["-12.50"],
+    "12 + 34 = 46": ["12 + 34 = 46"],
+    "16JAN2021": ["16", "2021"],
+    ".50": [".50"],
+    "a.5": ["5"],
+    "12x34": ["12", "34"],
+    "1'000'000": ["1'000'000"],
+    "+49 89 1234": ["+49", "89", "1234"],
+    "#12 §5": ["#12", "§5"],
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_numbers_keep_their_marks_and_words_go(line):
+    assert [line[begin:end] for begin, end in number_spans(line)] == LINES[line]
+
+
+def spots(text, places):
+    return [
+        Spot(char, 0.9, Box(10 * i, 0, 10 * i + 8, 20), place)
+        for i, (char, place) in enumerate(zip(text, places, strict=True))
+    ]
+
+
+def test_a_digit_that_was_rejected_parts_a_number():
+    found = numbers_on(spots("1234", (0, 1, -1, 2)))
+    assert ["".join(spot.char for spot in number) for number in found] == ["12", "4"]
+
+
+def test_numbers_of_a_line_are_parted_by_a_space_between_their_boxes():
+    characters = characters_of(numbers_on(spots("12 5", (0, 1, -1, 2))))
+    assert "".join(each.char for each in characters) == "12 5"
+    assert characters[2].box == Box(18, 0, 30, 20)

@@ -1,0 +1,75 @@
+"""The fusion of a line reader, fitted on pictures whose digits are known."""
+
+import numpy as np
+import pytest
+
+from digitlens.reading.fusion import Scores
+from digitlens.training.calibrate import IGNORED, Example, Finds, answers, fit, joined, truth_of
+
+
+def drawn(view_of, values, seen, start=10.0):
+    """A view of digits side by side, read as ``seen``, and the picture with ``values``."""
+    boxes = [[start + 14 * i, 10, start + 10 + 14 * i, 30] for i in range(len(seen))]
+    chances = np.full((len(seen), 10), 0.02, np.float32)
+    chances[np.arange(len(seen)), seen] = 0.82
+    view = view_of(boxes, [0.9] * len(seen), chances)
+    there = np.array(boxes[: len(values)], np.float32).reshape(-1, 4)
+    return view, Example(np.zeros((40, 200, 3), np.uint8), np.array(values, np.int8), there)
+
+
+def test_each_place_is_the_digit_that_stands_there(view_of):
+    view, example = drawn(view_of, [1, 2, 3], [1, 2, 8])
+    truth, counts = truth_of(view, example)
+    assert truth.tolist() == [1, 2, 3]
+    assert counts.all()
+
+
+def test_what_stands_beside_all_digits_is_none(view_of):
+    view, example = drawn(view_of, [1, 2], [1, 2, 7])
+    assert truth_of(view, example)[0].tolist() == [1, 2, -1]
+
+
+def test_what_may_be_read_or_not_does_not_count(view_of):
+    view, example = drawn(view_of, [1, IGNORED, 3], [1, 2, 3])
+    truth, counts = truth_of(view, example)
+    assert truth[[0, 2]].tolist() == [1, 3]
+    assert counts.tolist() == [True, False, True]
+
+
+def test_a_line_without_boxes_is_aligned_by_what_is_read(view_of):
+    view, example = drawn(view_of, [4, 6], [4, 5, 6])
+    assert truth_of(view, example._replace(boxes=None))[0].tolist() == [4, -1, 6]
+
+
+def test_an_empty_page_has_no_truth(view_of):
+    view, example = drawn(view_of, [], [])
+    assert not len(truth_of(view, example)[0])
+
+
+def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
+    random = np.random.default_rng(0)
+    scores: list[Scores] = []
+    truth = []
+    for _ in range(150):
+        values = random.integers(0, 10, 3)
+        sure = random.random(3) < 0.7
+        seen = np.where(sure, values, random.integers(0, 10, 3))
+        chances = np.full((3, 10), 0.02, np.float32)
+        chances[np.arange(3), seen] = np.where(sure, 0.82, 0.4)
+        boxes = [[14 * i, 0, 14 * i + 10, 20] for i in range(3)]
+        scores.append(view_of(boxes, np.where(sure, 0.9, 0.3), chances).scores)
+        truth.append(np.where(sure, values, -1).astype(np.int8))
+    finds = Finds(scores, truth, [3] * len(scores))
+    fusion = fit(finds)
+    confidence, right = answers(fusion, finds)
+    assert confidence[right].mean() > confidence[~right].mean() + 0.5
+    everything = joined(scores)
+    exists = fusion.existence(everything, fusion.probabilities(everything))
+    assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
+    assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
+
+
+def test_nothing_can_be_fitted_where_all_is_right(view_of):
+    view, _ = drawn(view_of, [1, 2, 3], [1, 2, 3])
+    with pytest.raises(ValueError, match="only one of both"):
+        fit(Finds([view.scores], [np.array([1, 2, 3], np.int8)], [3]))
