@@ -16,9 +16,9 @@ import { onLine, placeOf } from './recognize.js';
 
 const { fround } = Math;
 
-export const NOTHING = 0; // what a recogniser reads at a place
-export const DIGIT = 1;
-export const MARK = 2;
+const NOTHING = 0; // what a recogniser reads at a place
+const DIGIT = 1;
+const MARK = 2;
 export const UNSEEN = 1e-4; // score of what the digit detector did not find
 const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
 const SHARED = 0.2; // columns that a digit and its character share, of all that they cover
