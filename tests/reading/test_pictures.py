@@ -114,3 +114,15 @@ def test_a_line_on_its_head_is_turned(reader):
 
 def test_bright_print_on_a_dark_ground_is_read(reader):
     assert reader.read(255 - typed("-12.50")).text == "-12.50"
+
+
+@pytest.mark.parametrize("width", [4, 8, 14, 26])
+def test_a_lone_stroke_is_a_one(reader, width):
+    sheet = Image.new("L", (640, 360), PAPER)
+    ImageDraw.Draw(sheet).line((320, 100, 320, 280), INK, width)
+    assert reader.read(np.asarray(sheet)).text == "1"
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+def test_digits_that_lie_on_their_side_one_above_the_other_are_a_number(reader, turn):
+    assert reader.read(np.ascontiguousarray(np.rot90(typed("382", 60), turn))).text == "382"

@@ -14,8 +14,8 @@ def test_every_field_is_explained():
 
 def test_all_problems_are_told_at_once():
     with pytest.raises(RecipeError) as caught:
-        LineRecipe(start="nothing", steps=0, invert=2.0)
-    for name in ("start", "steps", "invert"):
+        LineRecipe(precision="nothing", steps=0, invert=2.0)
+    for name in ("precision", "steps", "invert"):
         assert f"{name}: expected" in str(caught.value)
 
 

@@ -58,12 +58,15 @@ def decode(posteriors: Floats) -> Symbols:
     strength = posteriors[np.arange(len(best)), best]
     spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
     surest = [begin + int(strength[begin:end].argmax()) for begin, end in spans]
-    centres = [
-        float(np.average(np.arange(begin, end) + 0.5, weights=strength[begin:end]))
-        for begin, end in spans
-    ]
+    centres = [_middle(strength[begin:end], begin) for begin, end in spans]
     text = "".join(CHARACTERS[best[begin]] for begin in begins)
     return Symbols(text, posteriors[surest], STRIDE * np.asarray(centres, np.float32))
+
+
+def _middle(strength: Floats, begin: int) -> float:
+    """The mean of steps from ``begin`` on, in steps, weighed by their strength."""
+    steps = begin + 0.5 + np.arange(len(strength))
+    return float((steps * strength).sum() / strength.sum())
 
 
 @dataclass(frozen=True)

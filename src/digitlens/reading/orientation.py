@@ -19,6 +19,7 @@ _SURER = 0.03  # by which it has to be surer than what stands upright
 _FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page
 _LEAST = 1.5  # evidence of two characters: one alone turns no page
 _LINES = 6  # longest lines that are read in other turns
+_STACKED = 1.5  # times as high as wide: lines that may be one on its side
 _LONG = 2.0  # times as high as wide: text that is turned, no lone character
 
 
@@ -36,13 +37,18 @@ def turns_to_try(
         The best turn if there is one, else nothing.
     """
     found = [each for each in read if each.line.score] or list(read)
-    some = sorted(found, key=lambda each: -_area(each.line))[:_LINES]
+    some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
     if not some or _fluency(some) > _FLUENT:
         return []
-    tall = sum(_area(each.line) for each in some if each.line.height > _LONG * each.line.width)
+    lines = [_as_found(each.line) for each in some]
+    tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
+    turns = (1, 3) if 2 * tall > sum(map(_area, lines)) else (2,)
+    whole = _around(lines)
+    if turns == (2,) and len(lines) > 1 and whole.height > _STACKED * whole.width:
+        # Characters that lie on their side one above the other may have been found one by one.
+        lines, turns = [whole], (1, 3)
     turned = {
-        turn: recognize(page, [_turned(each.line, turn) for each in some], recognizer)
-        for turn in ((1, 3) if 2 * tall > sum(_area(each.line) for each in some) else (2,))
+        turn: recognize(page, [_turned(line, turn) for line in lines], recognizer) for turn in turns
     }
     best = max(turned, key=lambda turn: evidence(turned[turn]))
     better = _is_upside_down if best == 2 else _reads_better
@@ -75,7 +81,7 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
     """Mean confidence of all characters; 0 for a line that is turned, or has none."""
     none = np.zeros(1, np.float32)
     sure = [
-        each.symbols.confidence if len(each.symbols) and not each.line.is_tall else none
+        each.symbols.confidence if len(each.symbols) and not _as_found(each.line).is_tall else none
         for each in read
     ]
     return float(np.concatenate(sure).mean())
@@ -83,6 +89,18 @@ def _fluency(read: Sequence[RecognizedLine]) -> float:
 
 def _area(line: TextLine) -> float:
     return line.width * line.height
+
+
+def _around(lines: Sequence[TextLine]) -> TextLine:
+    """The upright box around lines, as one."""
+    points = np.concatenate([line.quad for line in lines])
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    return TextLine(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32), 0.0)
+
+
+def _as_found(line: TextLine) -> TextLine:
+    """A line without the paper that was added to a narrow one."""
+    return line if line.found is None else TextLine(line.found, line.score)
 
 
 def _turned(line: TextLine, turn: int) -> TextLine:

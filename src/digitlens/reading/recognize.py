@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.data.images import Page
+from digitlens.data.quantile import median, quantile
 from digitlens.imaging.framing import HEIGHT, batch_lines, crop_line
 from digitlens.models.line_recognizer import STEP, LineRecognizer
 from digitlens.reading.decode import Symbols, decode
@@ -24,6 +25,8 @@ _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
 _BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
 _BROKEN = 0.06  # heights: gap inside a character whose strokes are broken
+_NARROW = 0.7  # heights: width that a line has at least ...
+_GROWN = 1.25  # ... after a narrower one was grown by this factor
 _SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
@@ -122,7 +125,21 @@ def line_proposals(found: Detections) -> list[TextLine]:
     digits = found.digits[found.digits.score > LIKELY]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
     left = digits[~_covered(digits.boxes, lines) & ~_between(digits.boxes, lines)]
-    return lines + [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
+    lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
+    return [_with_paper(line) for line in lines]
+
+
+def _with_paper(line: TextLine) -> TextLine:
+    """A line that is as narrow as a stroke, with paper around it: alone it would be an edge."""
+    if line.width > _NARROW * line.height:
+        return line
+    across, down = _axes(line)
+    middle = line.quad.astype(np.float64).mean(axis=0)
+    half = _GROWN * line.height / 2
+    right, below = max(_NARROW * half, _GROWN * line.width / 2) * across, half * down
+    quad = [middle - right - below, middle + right - below, middle + right + below]
+    grown = np.array([*quad, middle - right + below], np.float32)
+    return TextLine(grown, line.score, line.quad)
 
 
 def _between(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
@@ -268,7 +285,7 @@ def _with_orphans(
     spans: list[tuple[float, float]], begins: Floats, ends: Floats, owner: npt.NDArray[np.intp]
 ) -> list[tuple[float, float]]:
     """Gives runs without a character to a neighbour that is broken there: the gap is small."""
-    for run in np.setdiff1d(np.arange(len(begins)), owner):
+    for run in sorted(set(range(len(begins))) - set(owner.tolist())):
         gaps = [max(begins[run] - last, first - ends[run]) for first, last in spans]
         nearest = int(np.argmin(gaps))
         first, last = spans[nearest]
@@ -292,7 +309,7 @@ def _rows(ink: npt.NDArray[np.bool_]) -> tuple[float, float]:
 def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:
     """bool[48, W]: where a line differs from its paper."""
     pixels = crop.astype(np.float32)
-    paper = np.median(pixels.reshape(-1, 3), axis=0)
+    paper = median(np.ascontiguousarray(pixels.reshape(-1, 3).T))
     away = np.abs(pixels - paper).max(axis=2)
-    strongest = float(np.quantile(away, 0.98))
+    strongest = float(quantile(away, 0.98))
     return away > max(12.0, _INK * strongest)

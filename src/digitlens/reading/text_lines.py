@@ -33,10 +33,12 @@ class TextLine:
         quad: float32[4, 2]; x, y in pixels of the page, top-left, top-right, bottom-right and
             bottom-left in reading direction. May reach over the edge of the page.
         score: Mean of the text map in the line's core, 0..1.
+        found: float32[4, 2]; the quad as it was found, if paper was added to it, else None.
     """
 
     quad: Floats
     score: float
+    found: Floats | None = None
 
     @property
     def width(self) -> float:

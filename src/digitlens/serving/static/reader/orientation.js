@@ -11,6 +11,7 @@ const SURER = 0.03; // by which it has to be surer than what stands upright
 const FEW = 4; // characters; digits on their head are like digits (1609): fewer turn no page
 const LEAST = 1.5; // evidence of two characters: one alone turns no page
 const LINES = 6; // longest lines that are read in other turns
+const STACKED = 1.5; // times as high as wide: lines that may be one on its side
 const LONG = 2.0; // times as high as wide: text that is turned, no lone character
 
 /**
@@ -23,15 +24,21 @@ const LONG = 2.0; // times as high as wide: text that is turned, no lone charact
 export async function bestTurn(read, page, graph) {
   const detected = read.filter(({ line }) => line.score);
   const found = detected.length ? detected : read;
-  const order = argsortDown(found.map(({ line }) => areaOf(line))).slice(0, LINES);
+  const order = argsortDown(found.map(({ line }) => areaOf(asFound(line)))).slice(0, LINES);
   const some = order.map((i) => found[i]);
   if (!some.length || fluencyOf(some) > FLUENT) return 0;
-  const areas = some.map(({ line }) => areaOf(line));
-  const tall = sum(areas.filter((_, i) => heightOf(some[i].line) > LONG * widthOf(some[i].line)));
-  const turns = 2 * tall > sum(areas) ? [1, 3] : [2];
+  let lines = some.map(({ line }) => asFound(line));
+  const areas = lines.map(areaOf);
+  const tall = sum(areas.filter((_, i) => heightOf(lines[i]) > LONG * widthOf(lines[i])));
+  let turns = 2 * tall > sum(areas) ? [1, 3] : [2];
+  const whole = around(lines);
+  if (turns[0] === 2 && lines.length > 1 && heightOf(whole) > STACKED * widthOf(whole)) {
+    // Characters that lie on their side one above the other may have been found one by one.
+    [lines, turns] = [[whole], [1, 3]];
+  }
   const turned = [];
   for (const turn of turns) {
-    turned.push(await recognize(page, some.map(({ line }) => turnedLine(line, turn)), graph));
+    turned.push(await recognize(page, lines.map((line) => turnedLine(line, turn)), graph));
   }
   const best = argmax(turned.map(evidenceOf));
   const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;
@@ -62,11 +69,23 @@ function evidenceOf(read) {
 /** Mean confidence of all characters; 0 for a line that is turned, or has none. */
 function fluencyOf(read) {
   return mean(read.flatMap(({ line, symbols }) =>
-    symbols.length && !isTall(line) ? symbols.map(({ confidence }) => confidence) : [0]));
+    symbols.length && !isTall(asFound(line)) ? symbols.map(({ confidence }) => confidence) : [0]));
 }
 
 function areaOf(line) {
   return widthOf(line) * heightOf(line);
+}
+
+/** A line without the paper that was added to a narrow one. */
+function asFound({ quad, score, found = quad }) {
+  return { quad: found, score };
+}
+
+/** The upright box around lines, as one. */
+function around(lines) {
+  const [xs, ys] = [0, 1].map((axis) => lines.flatMap(({ quad }) => quad.map((at) => at[axis])));
+  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  return { quad: [[x0, y0], [x1, y0], [x1, y1], [x0, y1]], score: 0 };
 }
 
 /** The same part of the page, its text going as it will after quarter turns of the page. */

@@ -22,6 +22,8 @@ const LOWER = 0.4; // heights of a line: a digit on it is between these
 const HIGHER = 1.4;
 const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines above and below
 const BROKEN = 0.06; // heights: gap inside a character whose strokes are broken
+const NARROW = 0.7; // heights: width that a line has at least ...
+const GROWN = 1.25; // ... after a narrower one was grown by this factor
 const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
@@ -52,7 +54,20 @@ export function lineProposals({ lines: found, digits: all }) {
   const boxes = digits.map(({ box }) => box);
   const left = boxes.filter((box) => !isBetween(box, lines)
     && !lines.some((line) => sharedWith(line, box) > SHARED));
-  return [...lines, ...groups(left).map(lineOf)];
+  return [...lines, ...groups(left).map(lineOf)].map(withPaper);
+}
+
+/** A line as narrow as a stroke, with paper around it: alone it would be an edge. */
+function withPaper(line) {
+  const [width, height] = [widthOf(line), heightOf(line)];
+  if (width > NARROW * height) return line;
+  const [across, down] = axesOf(line);
+  const middle = [0, 1].map((k) => mean(line.quad.map((point) => point[k])));
+  const half = (GROWN * height) / 2;
+  const reach = Math.max(NARROW * half, (GROWN * width) / 2);
+  const quad = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([right, below]) => [0, 1].map((k) =>
+    fround(middle[k] + right * reach * across[k] + below * half * down[k])));
+  return { quad, score: line.score, found: line.quad };
 }
 
 /** Whether a box holds the middles of two or more lines: the paper between them is no digit. */
