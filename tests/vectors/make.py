@@ -243,7 +243,7 @@ class Script:
 
 def run_looks(given: Value) -> Value:
     model: Any = Script(given["answers"])
-    found, _ = looks.look_around(page_of(given), model, sizes=DIGIT_SCALES, closer=False)
+    found, _ = looks.look_around(page_of(given), model, sizes=DIGIT_SCALES)
     return {"shown": model.shown, "found": rows_of(found)}
 
 

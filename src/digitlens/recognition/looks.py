@@ -53,7 +53,6 @@ def look_around(
     model: PageModel,
     *,
     sizes: tuple[int, ...] = SIZES,
-    closer: bool = False,  # noqa: ARG001
 ) -> tuple[Candidates, list[Glance]]:
     """Finds what may be digits on a page, whatever their size.
 
@@ -62,7 +61,6 @@ def look_around(
         model: Looks.
         sizes: Longest side of the page in each look, in pixels, rising. Those that are mostly
             enlargement are left out, except the first.
-        closer: Must be False.
 
     Returns:
         Candidates without doubles, and the looks they come from.
