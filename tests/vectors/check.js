@@ -14,7 +14,7 @@ const [
   ].map((name) => load(`${name}.js`)),
 );
 
-const DIGIT_SCALES = [96, 192, 448];
+const DIGIT_SCALES = [96, 192];
 const CLASSES = 86;
 const THRESHOLDS = { digit: 0.9, reject: 0.5 };
 const FILTERS = { box: resizing.BOX, bilinear: resizing.BILINEAR, bicubic: resizing.BICUBIC };

@@ -20,7 +20,7 @@ from digitlens.reading.text_lines import TextLine, find_lines
 from digitlens.recognition.candidates import Candidates
 from digitlens.recognition.looks import Glance, look_around
 
-DIGIT_SCALES = (96, 192, 448)  # longest side of the page in looks for digits, in pixels
+DIGIT_SCALES = (96, 192)  # longest side of the page in looks for digits, in pixels
 LINE_SCALES = (640, 1280, 2560)  # the same, for lines
 _ENLARGED = 2.0  # times its own size: a line detector sees no more in larger copies
 _LEAST = 64  # pixels: shorter side from which a copy need not be enlarged

@@ -9,7 +9,7 @@ import { findLines, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
-const DIGIT_SCALES = [96, 192, 448]; // longest side of the page in looks for digits, in pixels
+const DIGIT_SCALES = [96, 192]; // longest side of the page in looks for digits, in pixels
 const LINE_SCALES = [640, 1280, 2560]; // the same, for lines
 const ENLARGED = 2.0; // times its own size: a line detector sees no more in larger copies
 const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
