@@ -99,7 +99,7 @@ def line_network(recipe: LineRecipe) -> LineNetwork:
         network = adapted(load_pp_ocr(fetch_pp_ocr()))
     else:
         read_snapshot(network, Path(recipe.start))
-    # Edges are edges: without the way back through its large maps a step takes a third less time.
+    # The stem stays as published: nothing has to go back through its large maps.
     network.stem.requires_grad_(False)
     return network
 
