@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from digitlens.alphabet import CLASSES
 from digitlens.errors import ModelError
+from digitlens.imaging.framing import HEIGHT, STEP
 from digitlens.model.session import open_session
-
-HEIGHT = 48  # rows of a line crop
-STEP = 8  # columns of a line crop for each step of the posteriors
 
 Lines = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

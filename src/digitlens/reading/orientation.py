@@ -23,10 +23,8 @@ _STACKED = 1.5  # times as high as wide: lines that may be one on its side
 _LONG = 2.0  # times as high as wide: text that is turned, no lone character
 
 
-def turns_to_try(
-    read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer
-) -> list[int]:
-    """Quarter turns, counter-clockwise, after which a page seems to read clearly better.
+def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer) -> int:
+    """After how many quarter turns, counter-clockwise, a page seems to read clearly better.
 
     Args:
         read: The lines of the page as it lies.
@@ -34,12 +32,12 @@ def turns_to_try(
         recognizer: Reads line crops.
 
     Returns:
-        The best turn if there is one, else nothing.
+        1 to 3; 0 where no turn is better.
     """
     found = [each for each in read if each.line.score] or list(read)
     some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]
     if not some or _fluency(some) > _FLUENT:
-        return []
+        return 0
     lines = [_as_found(each.line) for each in some]
     tall = sum(_area(line) for line in lines if line.height > _LONG * line.width)
     turns = (1, 3) if 2 * tall > sum(map(_area, lines)) else (2,)
@@ -52,7 +50,7 @@ def turns_to_try(
     }
     best = max(turned, key=lambda turn: evidence(turned[turn]))
     better = _is_upside_down if best == 2 else _reads_better
-    return [best] if better(turned[best], some) else []
+    return best if better(turned[best], some) else 0
 
 
 def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:

@@ -24,7 +24,7 @@ from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import arrange
 from digitlens.reading.multiscale import detect
-from digitlens.reading.orientation import turns_to_try
+from digitlens.reading.orientation import best_turn
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
 from digitlens.reading.view import View
@@ -216,9 +216,8 @@ class DigitReader:
 
     def _upright(self, page: Page) -> tuple[View, int]:
         view = self.look(page)
-        for turn in turns_to_try(view.lines, page, self.recognizer):
-            return self.look(turned_page(page, turn)), turn
-        return view, 0
+        turn = best_turn(view.lines, page, self.recognizer)
+        return (self.look(turned_page(page, turn)), turn) if turn else (view, 0)
 
     def look(self, page: Page) -> View:
         """Finds and reads what is on a page as it lies, without judging.

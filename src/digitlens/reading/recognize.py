@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from digitlens.data.images import Page
 from digitlens.data.quantile import median, quantile
-from digitlens.imaging.framing import HEIGHT, batch_lines, crop_line
-from digitlens.models.line_recognizer import STEP, LineRecognizer
+from digitlens.imaging.framing import HEIGHT, STEP, batch_lines, crop_line
+from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.reading.decode import Symbols, decode
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.text_lines import TextLine

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
@@ -116,15 +116,15 @@ def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_
         middles = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
         pairs = _aligned(found, np.argsort(middles, kind="stable"), example.values, None)
     else:
-        pairs = [pair for line in _lines(view, example.boxes) for pair in line(example.values)]
+        pairs = _paired(view, example.values, example.boxes)
     for place, digit in pairs:
         truth[place] = example.values[digit]
         counts[place] = example.values[digit] != IGNORED
     return truth, counts
 
 
-def _lines(view: View, boxes: Floats) -> Iterator[Callable[[Values], list[tuple[int, int]]]]:
-    """For each line with places what pairs them with the digits that stand there.
+def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, int]]:
+    """Pairs places with the digits that stand on their line.
 
     The alignment of a recogniser tells where a digit is, not how far its ink reaches: order and
     distance along the line decide, not the overlap of boxes.
@@ -143,17 +143,8 @@ def _lines(view: View, boxes: Floats) -> Iterator[Callable[[Values], list[tuple[
         digits = np.flatnonzero(nearest == number)
         digits = digits[np.argsort(spots[number][digits, 0], kind="stable")]
         apart = np.abs(columns[order][:, None] - spots[number][digits, 0]) / HEIGHT
-
-        def pairs(
-            values: Values,
-            at: Ints = places[order],
-            digits: Ints = digits,
-            apart: npt.NDArray[np.floating] = apart,
-        ) -> list[tuple[int, int]]:
-            found = _aligned(view.scores, at, values[digits], apart)
-            return [(place, int(digits[digit])) for place, digit in found]
-
-        yield pairs
+        for place, digit in _aligned(view.scores, places[order], values[digits], apart):
+            yield place, int(digits[digit])
 
 
 def _beside(line: RecognizedLine, spots: Floats) -> Floats:
