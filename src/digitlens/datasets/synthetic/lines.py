@@ -120,15 +120,15 @@ def _tile(scribe: Scribe, rng: Rng) -> _Drawing:
 
 def _hand_number(scribe: Scribe, rng: Rng) -> _Drawing:
     written = lay_out(texts.hand_number(rng), scribe.by_hand(rng), rng)
-    return _on_paper(written, rng, _HAND, Looks())
+    return _on_paper(written, rng, _HAND, Looks(scanned=0.25))
 
 
 def _amount(scribe: Scribe, rng: Rng) -> _Drawing:
-    style = scribe.by_hand(rng)
+    style = scribe.quick(rng) if rng.random() < 0.4 else scribe.by_hand(rng)
     if rng.random() < 0.4:
         style = _tight(style, rng)
     written = lay_out(texts.amount(rng), style, rng)
-    return _on_paper(written, rng, _HAND, Looks(checks=True, rules=0.3, boxed=0.12))
+    return _on_paper(written, rng, _HAND, Looks(checks=True, rules=0.4, boxed=0.1, scanned=0.55))
 
 
 def _hand_words(scribe: Scribe, rng: Rng) -> _Drawing:
@@ -261,10 +261,10 @@ _Draw = Callable[[Scribe, Rng], _Drawing]
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": (0.1, _hand_digit),
+    "hand digit": (0.08, _hand_digit),
     "tile": (0.02, _tile),
-    "hand number": (0.1, _hand_number),
-    "amount": (0.09, _amount),
+    "hand number": (0.12, _hand_number),
+    "amount": (0.18, _amount),
     "hand words": (0.04, _hand_words),
     "print digit": (0.05, _print_digit),
     "print number": (0.1, _print_number),

@@ -29,6 +29,7 @@ class Looks:
         neighbours: Share with a part of other lines above or below.
         relief: Share embossed or engraved.
         stamped: Share whose ink is uneven.
+        scanned: Share in grey on light paper, as a scanner gives it.
     """
 
     checks: bool = False
@@ -38,6 +39,7 @@ class Looks:
     neighbours: float = 0.15
     relief: float = 0.0
     stamped: float = 0.05
+    scanned: float = 0.0
 
 
 def put_on_paper(
@@ -135,7 +137,8 @@ def draw_ground(view: View, rng: np.random.Generator) -> tuple[Plane, Colour, Co
 def _coloured(
     writing: Ink, printed: Ink, view: View, rng: np.random.Generator, looks: Looks
 ) -> Plane:
-    paper_colour, ink_colour = readable_colours(rng)
+    scanned = rng.random() < looks.scanned
+    paper_colour, ink_colour = _scanned_colours(rng) if scanned else readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
         return light(_relief(writing, paper_colour, view, rng), rng)
     height, width = writing.shape
@@ -143,7 +146,8 @@ def _coloured(
     if rng.random() < looks.scene:
         paper = _calmed(draw_paper(width, height, paper_colour, rng, wild=True), paper_colour, rng)
     contrast = _contrast(paper_colour, ink_colour)
-    paper = calmer(paper, paper_colour, (0.22 if looks.checks else 0.28) * contrast)
+    calm = float(rng.uniform(0.04, 0.18)) if scanned else 0.22 if looks.checks else 0.28
+    paper = calmer(paper, paper_colour, calm * contrast)
     second = ink_colour
     if rng.random() < 0.6:
         part = np.float32(rng.uniform(0.2, 1.1))
@@ -167,6 +171,12 @@ def readable_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     paper = rng.uniform(165, 255) + rng.normal(0, 7, 3)
     ink = rng.uniform(0, 80) + rng.uniform(0, 90, 3) * (rng.random(3) < 0.3)
     return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
+
+
+def _scanned_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """Light paper and dark ink, both grey."""
+    paper, ink = rng.uniform(150, 245), rng.uniform(20, 95)
+    return np.full(3, paper, np.float32), np.full(3, ink, np.float32)
 
 
 def _contrast(paper: Colour, ink: Colour) -> float:

@@ -14,6 +14,7 @@ from digitlens.data.pages.pens import draw_pen
 from digitlens.data.pages.writers import Fonts
 from digitlens.data.pages.writing import Style, draw_style
 from digitlens.datasets.synthetic.pen_marks import PenMarks
+from digitlens.datasets.synthetic.quick_hand import QuickHand, draw_habits
 
 _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
 
@@ -43,14 +44,22 @@ class Scribe:
         self.fonts = fonts
 
     def by_hand(self, rng: np.random.Generator, *, letters: bool = False) -> Style:
-        """A style of handwriting: a writer of MNIST, a pen or a font."""
+        """A style of handwriting: a writer of MNIST, a pen, a quick hand or a font."""
         kind = rng.random()
-        if kind < (0.1 if letters else 0.5):
+        if kind < (0.1 if letters else 0.36):
             pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
             return draw_style(_MixedHand(self._writer(rng), PenMarks(pen)), rng, by_hand=True)
-        if kind < (0.35 if letters else 0.76):
+        if kind < (0.25 if letters else 0.52):
             return draw_style(PenMarks(draw_pen(rng)), rng, by_hand=True)
+        if kind < (0.4 if letters else 0.82):
+            return self.quick(rng)
         return draw_style(_one(self.fonts.hand, rng), rng, by_hand=True)
+
+    def quick(self, rng: np.random.Generator) -> Style:
+        """A style of everyday handwriting: small forms, joined or close to each other."""
+        pen = replace(draw_pen(rng), width=float(np.exp(rng.uniform(np.log(3), np.log(12)))))
+        style = draw_style(QuickHand(pen, draw_habits(rng)), rng, by_hand=True)
+        return replace(style, slant=float(rng.normal(0.12, 0.2)), gap=min(style.gap, 0.25))
 
     def printed(self, rng: np.random.Generator) -> Style:
         """A style of print: as the font is in most, else stretched, slanted, heavier."""
