@@ -20,16 +20,16 @@ from typing import Any
 from accuracy_runs import assembled, recipes_table, scored, summary, teacher, trained
 from accuracy_tables import model_tables
 from digitlens import files
-from digitlens.commands.rejection import rejection
-from digitlens.commands.robustness import robustness
-from digitlens.commands.transfer import transfer
-from digitlens.data.mnist import Mnist, load_mnist
-from digitlens.data.splits import load_writers
+from digitlens.cli.rejection import rejection
+from digitlens.cli.robustness import robustness
+from digitlens.cli.transfer import transfer
+from digitlens.datasets.mnist import Mnist, load_mnist
+from digitlens.datasets.splits import load_writers
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.report import ModelInfo, Report
 from digitlens.evaluation.writers import errors_by_writer
-from digitlens.model.bundle import CARD, load_bundle
-from digitlens.model.classifier import Classifier
+from digitlens.models.bundle import CARD, load_bundle
+from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
 from digitlens.training.run import MODEL

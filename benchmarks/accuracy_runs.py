@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from digitlens import __version__
-from digitlens.data.manifest import data_hashes
-from digitlens.data.mnist import Mnist
+from digitlens.datasets.manifest import data_hashes
+from digitlens.datasets.mnist import Mnist
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.uncertainty import measure_uncertainty
-from digitlens.model.bundle import Card
-from digitlens.model.classifier import Classifier
-from digitlens.model.committee import Committee
-from digitlens.model.network import count_parameters
+from digitlens.models.bundle import Card
+from digitlens.models.classifier import Classifier
+from digitlens.models.committee import Committee
+from digitlens.models.network import count_parameters
 from digitlens.training.checkpoint import STATE
 from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device

@@ -33,10 +33,10 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from classifying_tables import KINDS, figures, report
-from digitlens.data.mnist import load_mnist
-from digitlens.model.bundle import WEIGHTS, find_bundle
-from digitlens.model.roles import shipped_classifiers
-from digitlens.model.session import cores
+from digitlens.datasets.mnist import load_mnist
+from digitlens.models.bundle import WEIGHTS, find_bundle
+from digitlens.models.roles import shipped_classifiers
+from digitlens.models.session import cores
 from digitlens.progress import note
 from peer_process import UnavailableError, environment
 from provenance import provenance

@@ -92,8 +92,8 @@ def _timed(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[
 
 def digitlens(model: str, _: Material) -> Contender:
     """The classifier as users have it, which finds out for itself how many cores there are."""
-    from digitlens.model.bundle import load_bundle
-    from digitlens.model.classifier import Classifier
+    from digitlens.models.bundle import load_bundle
+    from digitlens.models.classifier import Classifier
     from graph_cost import multiply_adds
 
     about = {

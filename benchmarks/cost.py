@@ -29,8 +29,8 @@ from cost_reading import (
 from cost_tables import as_rows, figures, page
 from cost_training import TILES, training_stages
 from digitlens import files
-from digitlens.model.roles import shipped_classifiers
-from digitlens.model.session import cores
+from digitlens.models.roles import shipped_classifiers
+from digitlens.models.session import cores
 from digitlens.progress import note
 from digitlens.training.device import choose_device
 from provenance import provenance

@@ -22,16 +22,16 @@ import drawing
 from cold_start import CORE, EXAMPLES, cost
 from cost_model import Stage, Work
 from digitlens import DigitReader
-from digitlens.data.images import load_image
-from digitlens.data.mnist import load_mnist
-from digitlens.model.bundle import load_bundle
-from digitlens.model.classifier import BATCH, Classifier
-from digitlens.model.page_model import PAGES, PageModel
-from digitlens.model.session import cores
+from digitlens.datasets.mnist import load_mnist
+from digitlens.imaging.images import load_image
+from digitlens.models.bundle import load_bundle
+from digitlens.models.classifier import BATCH, Classifier
 from digitlens.models.detector import LineDetector
 from digitlens.models.line_bundle import load_line_bundle
 from digitlens.models.line_recognizer import HEIGHT, LineRecognizer
-from digitlens.recognition import looks
+from digitlens.models.page_model import PAGES, PageModel
+from digitlens.models.session import cores
+from digitlens.reading import looks
 
 MANY = 2048  # tiles of a batch
 LINES, WIDTH = 4, 256  # lines of a page, and pixels of each

@@ -23,8 +23,8 @@ from torch.utils.flop_counter import flop_registry
 
 from cost_model import Stage, Work
 from cost_parts import PARTS
-from digitlens.data.mnist import Split, load_mnist
-from digitlens.model.network import DigitNetwork
+from digitlens.datasets.mnist import Split, load_mnist
+from digitlens.models.network import DigitNetwork
 from digitlens.training import material
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from digitlens.commands.train_pages import page_makers
-from digitlens.data.mnist import Split, load_mnist
-from digitlens.model.network import count_parameters, predict_logits
+from digitlens.cli.train_pages import page_makers
+from digitlens.datasets.mnist import Split, load_mnist
+from digitlens.models.network import count_parameters, predict_logits
 from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
 from digitlens.training.page_recipe import PageRecipe

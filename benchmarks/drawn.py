@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
-from digitlens.data.pages.fonts import font_files, load_families
+from digitlens.datasets.synthetic.fonts import font_files, load_families
 from digitlens.progress import work_bar
 from provenance import provenance
 from readers import (

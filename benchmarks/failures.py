@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
-from digitlens.data.pages.hands import PenHand
-from digitlens.data.pages.papers import draw_paper
-from digitlens.data.pages.sheet import Sheet
-from digitlens.data.pages.writing import Baseline, Style, write
+from digitlens.datasets.synthetic.hands import PenHand
+from digitlens.datasets.synthetic.papers import draw_paper
+from digitlens.datasets.synthetic.sheet import Sheet
+from digitlens.datasets.synthetic.writing import Baseline, Style, write
 from digitlens.reading.reader import DigitReader
 
 COLUMNS, WIDTH, HEIGHT = 8, 168, 132  # pictures in a row; pixels of one cell

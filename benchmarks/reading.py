@@ -32,7 +32,7 @@ from PIL import Image
 
 import drawing
 from digitlens import DigitReader
-from digitlens.data.mnist import Split, load_mnist
+from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
 from figures import median_of, once

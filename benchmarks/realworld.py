@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from digitlens import files
-from digitlens.data.images import load_image
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
+from digitlens.imaging.images import load_image
 from digitlens.progress import work_bar
 from provenance import provenance
 from readers import (

@@ -45,7 +45,7 @@ from PIL import Image
 
 import load
 from digitlens import files
-from digitlens.data.mnist import load_mnist
+from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
 from load import Outcome, Shot
 from peer_process import UnavailableError, environment

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from digitlens import files
-from digitlens.data.mnist import load_mnist
+from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
 from peer_process import UnavailableError, environment
 from provenance import provenance

@@ -71,8 +71,8 @@ print(f"digitlens {digitlens.__version__}, torch {torch.__version__}")
 # differs in a single bit is refused.
 
 # %%
-from digitlens.data.manifest import data_hashes
-from digitlens.data.mnist import load_mnist
+from digitlens.datasets.manifest import data_hashes
+from digitlens.datasets.mnist import load_mnist
 
 mnist = load_mnist()
 for name, split in (("training", mnist.train), ("test", mnist.test)):
@@ -145,7 +145,7 @@ show_tiles(training_set.tiles[extremes], [f"a {training_set.labels[row]}" for ro
 # take whole *writers*. Here is why: each row shows the sevens of one writer.
 
 # %%
-from digitlens.data.splits import load_writers
+from digitlens.datasets.splits import load_writers
 
 writers = load_writers().train_writer
 sevens = np.flatnonzero(training_set.labels == 7)
@@ -161,7 +161,7 @@ show_tiles(training_set.tiles[rows])
 # set.)
 
 # %%
-from digitlens.data.splits import split_validation
+from digitlens.datasets.splits import split_validation
 
 training, validation = split_validation(training_set, "writer", fraction=0.1, seed=0)
 print(f"{len(training):,} tiles to train with, {len(validation):,} to validate with")
@@ -229,7 +229,7 @@ print(f"now mean {images.mean():.4f}, standard deviation {images.std():.4f}")
 # from it, feeds bytes. This is the very code:
 
 # %%
-from digitlens.model.network import MEAN, SD, DigitNetwork
+from digitlens.models.network import MEAN, SD, DigitNetwork
 
 print(inspect.getsource(DigitNetwork.features))
 print(f"MEAN, SD = {MEAN}, {SD}, of all 60,000 training tiles")
@@ -315,7 +315,7 @@ print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges)
 # trained. A recipe is a value; nothing else is hidden elsewhere.
 
 # %%
-from digitlens.model.network import count_parameters
+from digitlens.models.network import count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.train import one_network
 
@@ -534,7 +534,7 @@ for name, scores in results.items():
 
 # %%
 from digitlens.evaluation.evaluate import evaluate
-from digitlens.model.network import predict_logits
+from digitlens.models.network import predict_logits
 
 
 def predict_proba(tiles):
@@ -614,7 +614,7 @@ print(f"less sure: {(~sure).sum():,} tiles, {percent(right[~sure].mean(), 2)} of
 # compared with the network on real tiles; if they differ, nothing is written.
 
 # %%
-from digitlens.model.bundle import Card
+from digitlens.models.bundle import Card
 from digitlens.training.export import export
 
 card = Card("notebook", digitlens.__version__, "", recipe=recipe.as_dict(), data=data_hashes())
@@ -629,7 +629,7 @@ print(f"temperature {card.temperature:.3f}")
 # onnxruntime do too. All three give the same answers.
 
 # %%
-from digitlens.model.classifier import Classifier
+from digitlens.models.classifier import Classifier
 
 classifier = Classifier(run)
 by_classifier = classifier.predict_proba(validation.tiles[:1000])
@@ -651,7 +651,7 @@ print(f"largest difference to PyTorch: {np.abs(by_classifier - by_torch).max():.
 # small digit in a corner, one written with a thin pen, and a number in blue ink under a shadow.
 
 # %%
-from digitlens.data.images import load_image
+from digitlens.imaging.images import load_image
 
 names = ("drawing.png", "corner.png", "thin.jpg", "note.jpg")
 pages = {name: load_image(EXAMPLES / name) for name in names}
@@ -694,7 +694,7 @@ show_tiles(naive, texts, columns=4, side=2.2)
 # `to_tile` does, and it brings very thin and very thick strokes to usual ones.
 
 # %%
-from digitlens.data.tiles import to_tile
+from digitlens.imaging.tiles import to_tile
 
 
 def ink_of(page):
@@ -765,7 +765,7 @@ with inline(11, 3.0) as figure:
 # detectors of edges, without anyone's asking.
 
 # %%
-from digitlens.model.layers import activations, filters
+from digitlens.models.layers import activations, filters
 from digitlens.visualization.filters import draw_filters
 
 graph = (run / MODEL / "model.onnx").read_bytes()
@@ -854,7 +854,7 @@ show_tiles(np.stack(tiles), texts, columns=8, red=red)
 
 
 # %%
-from digitlens.data.corruptions.sweeps import sweep
+from digitlens.datasets.corruptions.sweeps import sweep
 
 
 def noisy(tiles, amount):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.data.mnist import Mnist, Split, load_mnist
+from digitlens.datasets.mnist import Mnist, Split, load_mnist
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -134,12 +134,12 @@ def _view_of(boxes, score, chances, glances=()):
         chances: [N, 10]; which digit.
         glances: The looks at the page.
     """
+    from digitlens.reading.candidates import Candidates  # noqa: PLC0415
     from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
     from digitlens.reading.multiscale import Detections  # noqa: PLC0415
     from digitlens.reading.places import DIGIT, Places  # noqa: PLC0415
+    from digitlens.reading.reading_order import lines_of  # noqa: PLC0415
     from digitlens.reading.view import View  # noqa: PLC0415
-    from digitlens.recognition.candidates import Candidates  # noqa: PLC0415
-    from digitlens.recognition.layout import lines_of  # noqa: PLC0415
 
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     score, chances = np.array(score, np.float32), np.array(chances, np.float32).reshape(-1, 10)

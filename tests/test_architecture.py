@@ -16,15 +16,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 LAYERS = [
     ("errors",),
     ("results", "outputs", "files", "progress", "alphabet"),
-    ("data", "imaging"),
-    ("datasets",),
-    ("model", "models"),
+    ("imaging", "datasets"),
+    ("models",),
     ("evaluation",),
-    ("reading", "recognition"),
+    ("reading",),
     ("training",),
     ("visualization",),
-    ("serving",),
-    ("commands",),
+    ("server",),
     ("cli",),
     ("__main__", ""),
 ]
@@ -32,10 +30,10 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
     "torch": (
-        "model.network",
-        "model.committee",
-        "model.page_network",
-        "model.autoencoder",
+        "models.network",
+        "models.committee",
+        "models.page_network",
+        "models.autoencoder",
         "training.",
     ),
     "onnx": (
@@ -46,22 +44,22 @@ HOMES = {
         "training.fold",
         "training.page_export",
         "training.pretrained",
-        "model.layers",
+        "models.layers",
     ),
     "safetensors": ("training.",),
-    "onnxruntime": ("model.",),
+    "onnxruntime": ("models.",),
     "PIL": (
-        "data.images",
-        "data.picture_files",
-        "data.documents",
-        "data.foreign.framing",
-        "data.not_digits.",
-        "data.pages.",
-        "data.photo",
+        "imaging.images",
+        "imaging.picture_files",
+        "imaging.documents",
+        "datasets.external.framing",
+        "datasets.negatives.",
+        "datasets.synthetic.",
+        "imaging.photo",
         "datasets.synthetic.",
         "imaging.framing",
         "reading.multiscale",
-        "recognition.looks",
+        "reading.looks",
         "visualization.explanation_page",
         "visualization.heat",
         "visualization.marks",
@@ -74,14 +72,14 @@ HOMES = {
         "visualization.snapshots",
     ),
     "cv2": (
-        "data.not_digits.",
-        "data.pages.",
+        "datasets.negatives.",
+        "datasets.synthetic.",
         "datasets.synthetic.",
         "training.page_stream",
         "training.tasks.line_batches",
     ),
-    "pypdfium2": ("data.photo",),
-    "pillow_heif": ("data.photo",),
+    "pypdfium2": ("imaging.photo",),
+    "pillow_heif": ("imaging.photo",),
     "matplotlib": (
         "visualization.classes",
         "visualization.confusion",
@@ -109,17 +107,17 @@ HOMES = {
     "markupsafe": ("visualization.report.",),
     "IPython": ("visualization.notebook",),
     "optuna": ("training.study", "training.tune"),
-    "pooch": ("data.mirrors",),
-    "sklearn": ("data.foreign.scikit", "evaluation.projection"),
+    "pooch": ("datasets.mirrors",),
+    "sklearn": ("datasets.external.scikit", "evaluation.projection"),
     "umap": ("evaluation.projection",),
-    "fastapi": ("serving.",),
-    "starlette": ("serving.",),
-    "pydantic": ("serving.",),
-    "uvicorn": ("serving.",),
-    "anyio": ("serving.",),
-    "prometheus_client": ("serving.",),
-    "typer": ("cli", "commands."),
-    "platformdirs": ("data.cache",),
+    "fastapi": ("server.",),
+    "starlette": ("server.",),
+    "pydantic": ("server.",),
+    "uvicorn": ("server.",),
+    "anyio": ("server.",),
+    "prometheus_client": ("server.",),
+    "typer": ("cli.",),
+    "platformdirs": ("datasets.cache",),
 }
 NO_TORCH = (
     "training.autoencoder_recipe",
@@ -198,7 +196,7 @@ def test_evaluation_knows_neither_models_nor_readers():
     for name in MODULES:
         if _layer(name) == "evaluation":
             layers = {_layer(other) for other in _own_imports(name)}
-            assert not layers & {"model", "models", "reading", "recognition"}
+            assert not layers & {"models", "reading"}
 
 
 def test_there_are_no_cycles():
@@ -263,7 +261,7 @@ def test_nothing_is_called_utils():
     ("statement", "unwanted"),
     [
         ("import digitlens", "PIL onnxruntime typer rich torch matplotlib"),
-        ("import digitlens.cli", "PIL onnxruntime torch matplotlib rich"),
+        ("import digitlens.cli.main", "PIL onnxruntime torch matplotlib rich"),
         ("from digitlens import read", "torch matplotlib typer"),
         ("import digitlens.training.recipes", "torch onnxruntime PIL"),
     ],

@@ -56,6 +56,6 @@ def test_misuse_is_exit_code_2():
 
 
 def test_importing_writes_nothing(tmp_path):
-    program = "import digitlens, digitlens.cli"
+    program = "import digitlens, digitlens.cli.main"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ import pytest
 from digitlens.__main__ import are_files
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-LONG = "from digitlens.cli import main; main()"
+LONG = "from digitlens.cli.main import main; main()"
 
 
 def run(*arguments, long=False, **options):

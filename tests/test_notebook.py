@@ -14,7 +14,7 @@ import jupytext
 import typer.main
 from PIL import Image
 
-from digitlens.cli import app
+from digitlens.cli.main import app
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES
 

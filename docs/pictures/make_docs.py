@@ -17,13 +17,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens import DigitReader
-from digitlens.commands.subject import Subject
-from digitlens.data.mnist import Mnist, load_mnist
-from digitlens.data.pages.pages import PageMaker, load_fonts
-from digitlens.data.tiles import FRAME, SIDE, to_tile
+from digitlens.cli.subject import Subject
+from digitlens.datasets.mnist import Mnist, load_mnist
+from digitlens.datasets.synthetic.pages import PageMaker, load_fonts
 from digitlens.evaluation.risk import RiskCoverage
+from digitlens.imaging.tiles import FRAME, SIDE, to_tile
+from digitlens.reading.crops import ink_in
 from digitlens.reading.reader import Examination
-from digitlens.recognition.crops import ink_in
 from digitlens.visualization.explain import write_explanation
 from digitlens.visualization.figures import draw_report
 from digitlens.visualization.overlay import draw_reading

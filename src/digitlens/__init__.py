@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitlens.data.images import load_image
     from digitlens.errors import DigitlensError
-    from digitlens.model.classifier import Classifier
+    from digitlens.imaging.images import load_image
+    from digitlens.models.classifier import Classifier
     from digitlens.reading.reader import DigitReader, read
     from digitlens.results import Box, Digit, Reading
 
@@ -29,12 +29,12 @@ __all__ = [
 # Loaded on first use, so that `import digitlens` costs next to nothing (PEP 562).
 _HOMES = {
     "Box": "digitlens.results",
-    "Classifier": "digitlens.model.classifier",
+    "Classifier": "digitlens.models.classifier",
     "Digit": "digitlens.results",
     "DigitReader": "digitlens.reading.reader",
     "DigitlensError": "digitlens.errors",
     "Reading": "digitlens.results",
-    "load_image": "digitlens.data.images",
+    "load_image": "digitlens.imaging.images",
     "read": "digitlens.reading.reader",
 }
 

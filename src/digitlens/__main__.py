@@ -24,7 +24,7 @@ def main() -> None:
     command, arguments = sys.argv[1:2], sys.argv[2:]
     if command == ["read"] and are_files(arguments):
         _end(_read(arguments))
-    from digitlens.cli import main  # noqa: PLC0415
+    from digitlens.cli.main import main  # noqa: PLC0415
 
     main()
 
@@ -39,7 +39,7 @@ def are_files(arguments: Sequence[str]) -> bool:
 def _read(arguments: Sequence[str]) -> str | int:
     """Reads files, and gives the exit code, or the line that says why nothing was read."""
     _load()
-    from digitlens.commands.reading import Wish, form_of, read_paths  # noqa: PLC0415
+    from digitlens.cli.reading import Wish, form_of, read_paths  # noqa: PLC0415
 
     as_json, as_csv = (form in arguments for form in _FORMS)
     files = [argument for argument in arguments if argument not in _FORMS]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitlens.data.mnist import Mnist, Split
-from digitlens.model.classifier import Classifier
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

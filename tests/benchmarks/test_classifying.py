@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from digitlens.model.bundle import DEFAULT, WEIGHTS, find_bundle, load_bundle
-from digitlens.model.session import cores
+from digitlens.models.bundle import DEFAULT, WEIGHTS, find_bundle, load_bundle
+from digitlens.models.session import cores
 from digitlens.training.export import load_network
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.data.images import load_image
 from digitlens.errors import ImageError
+from digitlens.imaging.images import load_image
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -93,8 +93,8 @@ def test_the_installed_size_stays_within_its_limit():
 
 def test_the_model_and_the_licences_are_in_the_wheel():
     names = {str(entry) for entry in distribution("digitlens").files or []}
-    assert "digitlens/model/pretrained/default/model.onnx" in names
-    assert "digitlens/data/mnist_writers.npz" in names
+    assert "digitlens/models/pretrained/default/model.onnx" in names
+    assert "digitlens/datasets/mnist_writers.npz" in names
     assert "digitlens/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/LICENSES/QMNIST.txt") for name in names)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from digitlens.cli import app
-from digitlens.model import network
+from digitlens.cli.main import app
+from digitlens.models import network
 from digitlens.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 import typer.main
 
-from digitlens.cli import app
+from digitlens.cli.main import app
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEFORE = ("FRAMING.md", "LOG.md", "cost.md")  # papers, which show no commands to try

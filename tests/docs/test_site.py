@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from digitlens.cli import app
+from digitlens.cli.main import app
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
 from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe

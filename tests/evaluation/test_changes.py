@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.data.corruptions.sweeps import sweep
+from digitlens.datasets.corruptions.sweeps import sweep
 from digitlens.evaluation.changes import KINDS, Change, changes
 
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.compare import Facts, compare
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.paired import difference_interval, holm, mcnemar

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation import evaluate as module
 from digitlens.evaluation.evaluate import check_probabilities, data_sha256, evaluate

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.data.corruptions.corruptions import CORRUPTIONS, corrupt
-from digitlens.data.corruptions.sweeps import SWEEPS
-from digitlens.data.mnist import Split
+from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions.sweeps import SWEEPS
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.report import ModelInfo
 from digitlens.evaluation.robustness import measure_robustness, tiles_asked

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.data.foreign.registry import Foreign
-from digitlens.data.mnist import Split
+from digitlens.datasets.external.registry import Foreign
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.report import ModelInfo
 from digitlens.evaluation.transfer import measure_transfer

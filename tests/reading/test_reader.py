@@ -12,9 +12,8 @@ from PIL import Image
 
 import digitlens
 from digitlens.errors import ImageError, ModelError
-from digitlens.model import bundle
-from digitlens.model.bundle import load_bundle, write_bundle
-from digitlens.model.page_model import PAGES
+from digitlens.models import bundle
+from digitlens.models.bundle import load_bundle, write_bundle
 from digitlens.models.line_bundle import (
     DETECTOR,
     PRETRAINED,
@@ -22,10 +21,11 @@ from digitlens.models.line_bundle import (
     load_line_card,
     write_line_card,
 )
+from digitlens.models.page_model import PAGES
 from digitlens.reading import reader as module
+from digitlens.reading.crew import Crew
+from digitlens.reading.expect import Pattern
 from digitlens.reading.reader import DigitReader, read
-from digitlens.recognition.crew import Crew
-from digitlens.recognition.expect import Pattern
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
         "total": 10000}  # fmt: skip

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.pages import Fonts, PageMaker
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.hands import FontHand
+from digitlens.datasets.synthetic.pages import Fonts, PageMaker
 from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 

@@ -8,9 +8,9 @@ import torch
 
 from digitlens import files
 from digitlens.errors import ModelError, RecipeError
-from digitlens.model.autoencoder import reconstruction_error
-from digitlens.model.bundle import Card
-from digitlens.model.reconstructor import Reconstructor
+from digitlens.models.autoencoder import reconstruction_error
+from digitlens.models.bundle import Card
+from digitlens.models.reconstructor import Reconstructor
 from digitlens.training import steps
 from digitlens.training.autoencoder_export import (
     check_graphs,

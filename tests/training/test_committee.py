@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from digitlens.data.mnist import Split
-from digitlens.model.committee import Committee
-from digitlens.model.network import predict_logits
+from digitlens.datasets.mnist import Split
+from digitlens.models.committee import Committee
+from digitlens.models.network import predict_logits
 from digitlens.training import committee as committee_module
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.committee import members_of, train_all

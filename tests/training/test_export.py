@@ -8,11 +8,11 @@ import onnx
 import pytest
 import torch
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError
-from digitlens.model.bundle import Card
-from digitlens.model.classifier import Classifier
-from digitlens.model.network import predict_logits
+from digitlens.models.bundle import Card
+from digitlens.models.classifier import Classifier
+from digitlens.models.network import predict_logits
 from digitlens.training import export as export_module
 from digitlens.training.export import export, fit_temperature, load_network
 from digitlens.training.train import new_network

@@ -3,7 +3,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from digitlens.errors import ModelError
-from digitlens.model.session import open_session
+from digitlens.models.session import open_session
 from digitlens.training.export_detector import (
     detector_graph,
     export_detector,

@@ -7,8 +7,8 @@ import torch
 
 from digitlens.alphabet import CLASSES
 from digitlens.errors import ModelError
-from digitlens.model.session import open_session
 from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.session import open_session
 from digitlens.training.export_lines import (
     LineGraph,
     check_line_graph,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from digitlens.model.network import Shape, build_network
-from digitlens.model.session import open_session
+from digitlens.models.network import Shape, build_network
+from digitlens.models.session import open_session
 from digitlens.training.export import Calibrated, exported
 from digitlens.training.fold import fold_normalisation
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import ImageFont
 
-from digitlens.data.not_digits.faces import Face
+from digitlens.datasets.negatives.faces import Face
 from digitlens.errors import ModelError
-from digitlens.model.bundle import Card
+from digitlens.models.bundle import Card
 from digitlens.training.export import export
 from digitlens.training.material import Material, mixed, shuffled
 from digitlens.training.train import one_network, train
@@ -19,7 +19,7 @@ from digitlens.training.train import one_network, train
 def few_faces(monkeypatch):
     """Letters are set in the type that comes with Pillow."""
     face = Face({"latin": ImageFont.load_default(96)})
-    monkeypatch.setattr("digitlens.data.not_digits.faces.load_faces", lambda _role: (face,))
+    monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _role: (face,))
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from digitlens.errors import ModelError, RecipeError
-from digitlens.model.bundle import Card
-from digitlens.model.page_model import PageModel
+from digitlens.models.bundle import Card
+from digitlens.models.page_model import PageModel
 from digitlens.training import page_export
 from digitlens.training.page_export import PageGraph, check_page_graph, export_pages
 from digitlens.training.page_train import page_network

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from digitlens.data.pages.pages import Page
-from digitlens.model.page_network import Cells
+from digitlens.datasets.synthetic.pages import Page
+from digitlens.models.page_network import Cells
 from digitlens.training.page_loss import page_loss, page_losses
 from digitlens.training.page_targets import targets_of
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from digitlens.data.pages.pages import Page
-from digitlens.model.page_network import Cells
+from digitlens.datasets.synthetic.pages import Page
+from digitlens.models.page_network import Cells
 from digitlens.training.page_score import score
 from digitlens.training.page_stream import Batch
 from digitlens.training.page_targets import targets_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from digitlens.data.pages.pages import Page
+from digitlens.datasets.synthetic.pages import Page
 from digitlens.training.page_stream import Batch, batches, view_of, worker_count
 
 pytestmark = pytest.mark.train

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitlens.data.pages.pages import Page
+from digitlens.datasets.synthetic.pages import Page
 from digitlens.training.page_targets import NOTHING, STRIDE, Targets, targets_of
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from digitlens.errors import DataError
-from digitlens.model.page_network import PageNetwork
+from digitlens.models.page_network import PageNetwork
 from digitlens.training import page_train, steps
 from digitlens.training.page_train import train_pages
 from digitlens.training.steps import Learned

@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.errors import DataError
-from digitlens.model.session import open_session
+from digitlens.models.session import open_session
 from digitlens.training.line_head import class_of
 from digitlens.training.pretrained import fetch_pp_ocr, load_pp_ocr
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
-from digitlens.model.network import ARCHITECTURES
+from digitlens.models.network import ARCHITECTURES
 from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.settings import Settings, field_docs

@@ -7,7 +7,7 @@ import pytest
 
 from digitlens.errors import DataError
 from digitlens.files import sha256
-from digitlens.model.bundle import Card, load_bundle, write_bundle
+from digitlens.models.bundle import Card, load_bundle, write_bundle
 from digitlens.training.page_recipe import PageRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import free_folder, refit_recipe, resume_run, run_name, start_run

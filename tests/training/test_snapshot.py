@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from digitlens.data.mnist import Split
-from digitlens.model.network import CLASSES
+from digitlens.datasets.mnist import Split
+from digitlens.models.network import CLASSES
 from digitlens.training.snapshot import Snapshot, sample_of
 
 pytestmark = pytest.mark.train

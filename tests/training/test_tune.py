@@ -192,7 +192,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import numpy as np
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.training.search_space import parse_space
 from digitlens.training.study import local_storage, open_study, plan_of
 from digitlens.training.tune import search

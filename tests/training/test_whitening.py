@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from digitlens.data.mnist import Split
-from digitlens.model.network import MEAN, SD, DigitNetwork
+from digitlens.datasets.mnist import Split
+from digitlens.models.network import MEAN, SD, DigitNetwork
 from digitlens.training.train import one_network, train
 from digitlens.training.whitening import FLAT, whiten
 

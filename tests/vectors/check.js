@@ -1,6 +1,6 @@
 // Holds the reader of the browser to the test vectors: runs each function on what a case gives.
 
-const READER = new URL('../../src/digitlens/serving/static/reader/', import.meta.url);
+const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.url);
 const load = (name) => import(new URL(name, READER));
 
 const [

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFont
 
-from digitlens.data.images import load_image
-from digitlens.data.mnist import Mnist
-from digitlens.data.pages.hands import EM, FontHand
-from digitlens.data.pages.pages import PageMaker
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
+from digitlens.datasets.synthetic.hands import EM, FontHand
 from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.imaging.images import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -1,7 +1,7 @@
 """Makes the test vectors of docs/FRAMING.md: what goes into each function, and what comes out.
 
 Run ``python tests/vectors/make.py`` to write them again. Every implementation is held to them:
-tests/serving/test_vectors.py runs them in Python, and in a browser with check.js.
+tests/server/test_vectors.py runs them in Python, and in a browser with check.js.
 """
 
 from __future__ import annotations
@@ -17,19 +17,6 @@ from typing import Any
 
 import inputs
 import numpy as np
-from PIL import Image
-
-from digitlens.alphabet import CLASSES
-from digitlens.data import images, tiles
-from digitlens.imaging.framing import crop_line
-from digitlens.model import page_model
-from digitlens.outputs import Outputs
-from digitlens.reading import fusion, numbers, places, text_lines
-from digitlens.reading import layout as arranging
-from digitlens.reading.decode import decode
-from digitlens.reading.multiscale import DIGIT_SCALES, Detections
-from digitlens.reading.recognize import RecognizedLine, line_proposals
-from digitlens.reading.view import View
 from digitlens.recognition import (
     candidates,
     components,
@@ -41,6 +28,19 @@ from digitlens.recognition import (
     support,
     turns,
 )
+from PIL import Image
+
+from digitlens.alphabet import CLASSES
+from digitlens.imaging import images, tiles
+from digitlens.imaging.framing import crop_line
+from digitlens.models import page_model
+from digitlens.outputs import Outputs
+from digitlens.reading import fusion, numbers, places, text_lines
+from digitlens.reading import layout as arranging
+from digitlens.reading.decode import decode
+from digitlens.reading.multiscale import DIGIT_SCALES, Detections
+from digitlens.reading.recognize import RecognizedLine, line_proposals
+from digitlens.reading.view import View
 from digitlens.results import Reading
 
 FOLDER = Path(__file__).parent

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.changes import Change
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.results import Box, Digit

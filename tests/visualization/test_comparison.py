@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.compare import Facts, compare
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.visualization.comparison import draw_comparison, draw_disagreements

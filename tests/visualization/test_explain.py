@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.model.page_model import Look
+from digitlens.models.page_model import Look
 from digitlens.reading.layout import arrange
+from digitlens.reading.looks import Glance
 from digitlens.reading.reader import Examination
-from digitlens.recognition.looks import Glance
-from digitlens.recognition.turns import turned_back
+from digitlens.reading.turns import turned_back
 from digitlens.results import Reading
 from digitlens.visualization import explain
 from digitlens.visualization.explain import write_explanation

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from digitlens.model.layers import Layer
+from digitlens.models.layers import Layer
 from digitlens.visualization.maps import MOST, draw_feature_maps
 from digitlens.visualization.style import themed
 

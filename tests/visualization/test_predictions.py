@@ -1,6 +1,6 @@
 import numpy as np
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.visualization import predictions
 

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.robustness import measure_robustness
 from digitlens.visualization.robustness import (

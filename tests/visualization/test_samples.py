@@ -1,7 +1,7 @@
 import numpy as np
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.pages import Page
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.pages import Page
 from digitlens.visualization.samples import (
     CELL,
     DIGIT,

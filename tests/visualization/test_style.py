@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.robustness import measure_robustness
 from digitlens.evaluation.uncertainty import answers

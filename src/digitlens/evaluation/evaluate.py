@@ -15,7 +15,7 @@ from digitlens.evaluation.label_errors import known_label_errors
 from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score
 
 if TYPE_CHECKING:
-    from digitlens.data.mnist import Split
+    from digitlens.datasets.mnist import Split
 
 CHUNK = 1000  # tiles between two steps of a progress bar
 TOLERANCE = 1e-3  # of a sum of ten probabilities in float32 or rounded from float16

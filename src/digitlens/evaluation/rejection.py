@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.corruptions.corruptions import CORRUPTIONS, corrupt
-from digitlens.data.mnist import Split
+from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Floats
 from digitlens.evaluation.out_of_distribution import (
     Score,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.corruptions.corruptions import CORRUPTIONS, corrupt
-from digitlens.data.corruptions.overlap import overlapping
-from digitlens.data.corruptions.sweeps import SWEEPS, sweep
-from digitlens.data.mnist import Split
+from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions.overlap import overlapping
+from digitlens.datasets.corruptions.sweeps import SWEEPS, sweep
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import PredictProba, evaluate
 from digitlens.evaluation.metrics import Floats
 from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score, rounded

@@ -10,7 +10,7 @@ from digitlens.evaluation.evaluate import PredictProba, evaluate
 from digitlens.evaluation.report import ModelInfo, Report
 
 if TYPE_CHECKING:
-    from digitlens.data.foreign.registry import Foreign
+    from digitlens.datasets.external.registry import Foreign
 
 SCORE = ("errors", "accuracy", "interval", "loss", "expected_calibration_error")
 DETAIL = ("classes", "confused_pairs", "wrong")

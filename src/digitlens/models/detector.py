@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.model.lazily import Lazily
-from digitlens.model.session import open_session
+from digitlens.models.lazily import Lazily
+from digitlens.models.session import open_session
 
 DETECTOR = Path(__file__).parent / "pretrained" / "lines" / "detector.onnx"  # the shipped one
 STEP = 32  # pixels; sides of what the graph takes are multiples of it

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from digitlens.alphabet import CLASSES
 from digitlens.errors import ModelError
 from digitlens.imaging.framing import HEIGHT, STEP
-from digitlens.model.session import open_session
+from digitlens.models.session import open_session
 
 Lines = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ from digitlens.evaluation.pool import pooled
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.outputs import Outputs
 from digitlens.reading.places import UNSEEN, Places
-from digitlens.recognition.support import support
+from digitlens.reading.support import support
 
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted

@@ -9,10 +9,10 @@ import numpy as np
 
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.reading.fusion import Scores
+from digitlens.reading.judge import judge, page_box
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
+from digitlens.reading.reading_order import lines_of, numbers_of
 from digitlens.reading.view import View
-from digitlens.recognition.judge import judge, page_box
-from digitlens.recognition.layout import lines_of, numbers_of
 from digitlens.results import Character, Digit
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digitlens.data.images import Page
-from digitlens.data.quantile import median
-from digitlens.model.page_model import PageModel
+from digitlens.imaging.images import Page
+from digitlens.imaging.quantile import median
 from digitlens.models.detector import LineDetector
+from digitlens.models.page_model import PageModel
+from digitlens.reading.candidates import Candidates
+from digitlens.reading.looks import Glance, look_around
 from digitlens.reading.text_lines import TextLine, find_lines
-from digitlens.recognition.candidates import Candidates
-from digitlens.recognition.looks import Glance, look_around
 
 DIGIT_SCALES = (96, 192)  # longest side of the page in looks for digits, in pixels
 LINE_SCALES = (640, 1280, 2560)  # the same, for lines

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
 from digitlens.evaluation.overlap import overlaps
+from digitlens.reading.candidates import Candidates
 from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, DigitEvidence, digit_evidence
 from digitlens.reading.recognize import RecognizedLine, on_line
-from digitlens.recognition.candidates import Candidates
 
 NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place
 UNSEEN = 1e-4  # score of what the digit detector did not find

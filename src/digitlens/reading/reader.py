@@ -11,29 +11,29 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import overload
 
-from digitlens.data.images import Page, Source, load_image
 from digitlens.errors import DigitlensError, ModelError
-from digitlens.model.bundle import DEFAULT
-from digitlens.model.classifier import Classifier
-from digitlens.model.page_model import PAGES, PageModel
-from digitlens.model.roles import open_roles
-from digitlens.model.session import cores
+from digitlens.imaging.images import Page, Source, load_image
+from digitlens.models.bundle import DEFAULT
+from digitlens.models.classifier import Classifier
 from digitlens.models.detector import LineDetector
 from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
 from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.page_model import PAGES, PageModel
+from digitlens.models.roles import open_roles
+from digitlens.models.session import cores
+from digitlens.reading.compose import fitted
+from digitlens.reading.crew import Crew
+from digitlens.reading.expect import Pattern
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import arrange
 from digitlens.reading.multiscale import detect
 from digitlens.reading.orientation import best_turn
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
+from digitlens.reading.stream import in_order
+from digitlens.reading.turns import box_back, turned_back, turned_page
 from digitlens.reading.view import View
-from digitlens.recognition.compose import fitted
-from digitlens.recognition.crew import Crew
-from digitlens.recognition.expect import Pattern
-from digitlens.recognition.stream import in_order
-from digitlens.recognition.turns import box_back, turned_back, turned_page
-from digitlens.recognition.voters import tiles_of
+from digitlens.reading.voters import tiles_of
 from digitlens.results import Character, Reading
 
 

@@ -9,15 +9,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.images import Page
-from digitlens.data.quantile import median, quantile
 from digitlens.imaging.framing import HEIGHT, STEP, batch_lines, crop_line
+from digitlens.imaging.images import Page
+from digitlens.imaging.quantile import median, quantile
 from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.reading.candidates import Candidates
 from digitlens.reading.decode import Symbols, decode
 from digitlens.reading.multiscale import Detections
+from digitlens.reading.reading_order import lines_of
 from digitlens.reading.text_lines import TextLine
-from digitlens.recognition.candidates import Candidates
-from digitlens.recognition.layout import lines_of
 
 LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 _MARGIN = 0.12  # heights: paper around a line that digits make up

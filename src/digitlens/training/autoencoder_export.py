@@ -14,9 +14,9 @@ from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from digitlens import files
-from digitlens.model.autoencoder import Autoencoder, as_pixels, as_tiles, reconstruction_error
-from digitlens.model.bundle import DECODER, Card, load_bundle
-from digitlens.model.session import open_session
+from digitlens.models.autoencoder import Autoencoder, as_pixels, as_tiles, reconstruction_error
+from digitlens.models.bundle import DECODER, Card, load_bundle
+from digitlens.models.session import open_session
 from digitlens.training.autoencoder_train import new_autoencoder
 from digitlens.training.export import (
     CHECKED_TILES,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from digitlens.data.mnist import Split
-from digitlens.data.splits import split_validation
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.splits import split_validation
 from digitlens.training.schedule import Schedule
 from digitlens.training.settings import PRECISIONS, VALIDATIONS, Settings, Validation, shown
 

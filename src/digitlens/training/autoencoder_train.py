@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.data.mnist import Split
-from digitlens.model.autoencoder import Autoencoder, as_pixels
+from digitlens.datasets.mnist import Split
+from digitlens.models.autoencoder import Autoencoder, as_pixels
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device

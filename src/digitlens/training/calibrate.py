@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
-from digitlens.data.mnist import load_mnist
-from digitlens.data.pages.pages import PageMaker, load_fonts
-from digitlens.data.splits import split_validation
+from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.splits import split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.pages import PageMaker, load_fonts
 from digitlens.evaluation.calibration import fit_calibration
 from digitlens.evaluation.logistic import fit_logistic
 from digitlens.evaluation.pool import fit_pool

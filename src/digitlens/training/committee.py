@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-from digitlens.data.mnist import Split
-from digitlens.model.committee import Committee
-from digitlens.model.network import DigitNetwork
+from digitlens.datasets.mnist import Split
+from digitlens.models.committee import Committee
+from digitlens.models.network import DigitNetwork
 from digitlens.progress import note
 from digitlens.training.checkpoint import STATE, Row, write_history
 from digitlens.training.device import Device

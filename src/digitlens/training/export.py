@@ -18,12 +18,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from digitlens import files
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError
-from digitlens.model.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
-from digitlens.model.committee import Committee
-from digitlens.model.network import CLASSES, DigitNetwork, predict_logits
-from digitlens.model.session import open_session
+from digitlens.models.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
+from digitlens.models.committee import Committee
+from digitlens.models.network import CLASSES, DigitNetwork, predict_logits
+from digitlens.models.session import open_session
 from digitlens.training.fold import fold_normalisation
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digitlens import files
 from digitlens.errors import ModelError
-from digitlens.model.session import open_session
+from digitlens.models.session import open_session
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from digitlens.errors import ModelError
-from digitlens.model.session import open_session
+from digitlens.models.session import open_session
 from digitlens.training.export import exported
 from digitlens.training.nets.line_network import HEIGHT, STRIDE, LineNetwork
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from digitlens.model.network import CLASSES
+from digitlens.models.network import CLASSES
 
 STEPS = 64
 

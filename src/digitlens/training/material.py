@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.data.mnist import Split, Tiles
+from digitlens.datasets.mnist import Split, Tiles
 from digitlens.errors import ModelError
-from digitlens.model.classifier import Classifier
-from digitlens.model.network import CLASSES
+from digitlens.models.classifier import Classifier
+from digitlens.models.network import CLASSES
 from digitlens.training.augment import augment
 from digitlens.training.recipe import Recipe
 
@@ -92,8 +92,8 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
 
 def _without_digit(count: int, digits: Tiles) -> Tensor:
     """Tiles of no digit, some of them digits that are spoiled."""
-    from digitlens.data.not_digits.faces import load_faces  # noqa: PLC0415  (OpenCV and fonts)
-    from digitlens.data.not_digits.make import make_not_digits  # noqa: PLC0415
+    from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415  (OpenCV and fonts)
+    from digitlens.datasets.negatives.make import make_not_digits  # noqa: PLC0415
 
     return torch.from_numpy(make_not_digits(count, load_faces("training"), _POOL_SEED, digits))
 

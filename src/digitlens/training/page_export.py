@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.errors import ModelError
-from digitlens.model.bundle import Card, load_bundle
-from digitlens.model.classifier import open_session
-from digitlens.model.page_network import STRIDE, PageNetwork
+from digitlens.models.bundle import Card, load_bundle
+from digitlens.models.classifier import open_session
+from digitlens.models.page_network import STRIDE, PageNetwork
 from digitlens.training.export import check_difference, exported, load_weights, write_model
 from digitlens.training.page_train import page_network
 from digitlens.training.recipes import page_recipe_from

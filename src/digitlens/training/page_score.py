@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.model.page_network import Cells, PageNetwork
+from digitlens.models.page_network import Cells, PageNetwork
 from digitlens.training.page_loss import page_loss
 from digitlens.training.page_stream import Batch
 from digitlens.training.page_targets import NOTHING

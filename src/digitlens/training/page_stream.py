@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from digitlens.data.pages.pages import Page, PageMaker
-from digitlens.data.pages.sheet import IGNORED
+from digitlens.datasets.synthetic.pages import Page, PageMaker
+from digitlens.datasets.synthetic.sheet import IGNORED
 from digitlens.training.page_targets import Targets, targets_of
 
 MARGIN = 16  # pixels that a page is drawn larger, for two different cuts

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from digitlens.data.pages.pages import PageMaker
-from digitlens.model.page_network import PageNetwork
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.models.page_network import PageNetwork
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device
 from digitlens.training.page_loss import page_losses

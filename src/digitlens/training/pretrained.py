@@ -19,8 +19,8 @@ from onnx import NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from digitlens import files
-from digitlens.data.cache import cache_folder
-from digitlens.data.packages import pip_wheel
+from digitlens.datasets.cache import cache_folder
+from digitlens.datasets.packages import pip_wheel
 from digitlens.errors import DataError
 from digitlens.progress import work_bar
 from digitlens.training.nets.line_network import LineNetwork

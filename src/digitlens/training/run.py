@@ -15,7 +15,7 @@ from pathlib import Path
 
 from digitlens import __version__, files
 from digitlens.errors import DataError, ModelError
-from digitlens.model.bundle import load_bundle
+from digitlens.models.bundle import load_bundle
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import AnyRecipe, load_recipe
 

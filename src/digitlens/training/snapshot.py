@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import confusion_matrix
-from digitlens.model.network import CLASSES, predict_logits
+from digitlens.models.network import CLASSES, predict_logits
 from digitlens.outputs import Outputs
 
 SAMPLE = 1000  # tiles: 10 ms of one core for a small network, and 3 % is 1 % either way

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from digitlens.data.mnist import Split, Tiles
+from digitlens.datasets.mnist import Split, Tiles
 from digitlens.training.checkpoint import Row
 from digitlens.training.moment import Moment
 from digitlens.training.snapshot import Mistake, Snapshot

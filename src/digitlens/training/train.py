@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from digitlens.data.mnist import Split
-from digitlens.model.committee import Committee
-from digitlens.model.network import DigitNetwork, Shape, build_network, predict_logits
+from digitlens.datasets.mnist import Split
+from digitlens.models.committee import Committee
+from digitlens.models.network import DigitNetwork, Shape, build_network, predict_logits
 from digitlens.progress import work_bar
 from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
 from digitlens.training.device import Device, choose_device

@@ -17,7 +17,7 @@ import optuna
 from optuna.study import Study
 
 from digitlens import files
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError
 from digitlens.training.checkpoint import STATE, Row
 from digitlens.training.recipe import Recipe

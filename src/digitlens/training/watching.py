@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.outputs import Outputs
 from digitlens.training.checkpoint import Row
 from digitlens.training.moment import Moment

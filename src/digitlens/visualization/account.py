@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.images import Page
 from digitlens.evaluation.changes import Change
+from digitlens.imaging.images import Page
 from digitlens.results import Digit, Reading
 
 Tile = npt.NDArray[np.uint8]

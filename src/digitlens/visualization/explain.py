@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digitlens import files
-from digitlens.data.images import Page, shrink
+from digitlens.imaging.images import Page, shrink
 from digitlens.results import Digit
 from digitlens.visualization.heat import draw_heat
 from digitlens.visualization.marks import Mark, draw_marks, write_picture
@@ -22,9 +22,9 @@ from digitlens.visualization.sheet import draw_tiles
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from digitlens.reading.looks import Glance
     from digitlens.reading.reader import Examination
     from digitlens.reading.recognize import RecognizedLine
-    from digitlens.recognition.looks import Glance
 
 _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # places with a label, the first: more would hide the picture

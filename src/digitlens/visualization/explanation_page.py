@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens import files
-from digitlens.data.images import Page, shrink
+from digitlens.imaging.images import Page, shrink
 from digitlens.results import Digit
 from digitlens.visualization import words
 from digitlens.visualization.account import Account, Neighbour, Story

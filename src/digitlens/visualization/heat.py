@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from digitlens.data.images import Page, resize
+from digitlens.imaging.images import Page, resize
 from digitlens.visualization.marks import WHITE, font
 
 CELL = 4  # pixels of a look, a side, that share one score

@@ -16,7 +16,7 @@ from digitlens.visualization.diverging import rising
 from digitlens.visualization.style import canvas, headline, percent, theme
 
 if TYPE_CHECKING:
-    from digitlens.model.layers import Kind, Layer
+    from digitlens.models.layers import Kind, Layer
 
 MOST = 16  # maps of a layer: the strongest
 _WIDE = 16.0  # of a row; the side of a map with the gap to the next is 1
@@ -59,7 +59,7 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
 
     Args:
         tile: uint8[28, 28], ink bright on dark.
-        layers: As ``digitlens.model.layers.activations`` gives them, the tile first.
+        layers: As ``digitlens.models.layers.activations`` gives them, the tile first.
         path: The ``.png`` or ``.svg`` file to write.
 
     Raises:

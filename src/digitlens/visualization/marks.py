@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
-from digitlens.data.images import Page
+from digitlens.imaging.images import Page
 from digitlens.visualization.labels import place_labels
 
 Kind: TypeAlias = Literal["digit", "unsure", "rejected", "candidate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from digitlens.data.images import Page
+from digitlens.imaging.images import Page
 from digitlens.results import Digit, Reading, Status
 from digitlens.visualization.marks import Mark, draw_marks, write_picture
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from digitlens.data.images import Page
+from digitlens.imaging.images import Page
 from digitlens.visualization.marks import font
 
 MOST = 60  # tiles on a sheet: the ones given first

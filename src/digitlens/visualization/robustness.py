@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from digitlens.data.corruptions.corruptions import CHUNK, corrupt
-from digitlens.data.mnist import Split
+from digitlens.datasets.corruptions.corruptions import CHUNK, corrupt
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.robustness import SEED, Condition, Curve, Robustness
 from digitlens.visualization.style import canvas, headline, percent, theme
 

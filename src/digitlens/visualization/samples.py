@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 
 if TYPE_CHECKING:  # pages need OpenCV, tiles do not
-    from digitlens.data.pages.pages import Page
+    from digitlens.datasets.synthetic.pages import Page
 
 SCALE = 2
 CELL = 28 * SCALE

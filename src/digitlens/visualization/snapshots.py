@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from digitlens.data.images import Page
+from digitlens.imaging.images import Page
 from digitlens.visualization.marks import font
 
 _CELL, _EDGE = 40, 52  # pixels: a cell, and the room for titles and digits

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from digitlens.data.images import Page
 from digitlens.evaluation.changes import Change
+from digitlens.imaging.images import Page
 from digitlens.visualization import words
 from digitlens.visualization.account import Account, Evidence, Neighbour, Tile
 from digitlens.visualization.marks import font, write_picture

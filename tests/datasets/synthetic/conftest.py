@@ -1,13 +1,14 @@
-"""Lines to look at that need neither the network nor MNIST."""
+"""Hands, pages and lines to look at that need neither the network nor MNIST."""
 
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.hands import EM, FontHand
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.hands import EM, FontHand
 from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.writers import Fonts, Writers
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,16 @@ def font_hand() -> FontHand:
 @pytest.fixture(scope="session")
 def fonts(font_hand: FontHand) -> Fonts:
     return Fonts((font_hand,), (font_hand,))
+
+
+@pytest.fixture(scope="session")
+def writers(small_split: Split, fonts: Fonts) -> Writers:
+    return Writers(small_split, fonts)
+
+
+@pytest.fixture(scope="session")
+def page_maker(small_split: Split, fonts: Fonts) -> PageMaker:
+    return PageMaker(small_split, fonts, seed=5)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Dots, Face, Type
 from digitlens.datasets.synthetic.documents import KINDS, NO_DIGITS, Document, DocumentMaker
+from digitlens.datasets.synthetic.hands import FontHand
+from digitlens.datasets.synthetic.writers import Fonts
 
 
 @pytest.fixture(scope="module")

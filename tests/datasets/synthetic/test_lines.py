@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from digitlens.alphabet import OTHER, encode
-from digitlens.data.mnist import Split
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker
+from digitlens.datasets.synthetic.writers import Fonts
 
 WITHOUT_DIGITS = {"words", "nothing"}
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.writing import Style
 from digitlens.datasets.synthetic import objects
+from digitlens.datasets.synthetic.hands import FontHand
 from digitlens.datasets.synthetic.views import choose_view
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import lay_out
 
 

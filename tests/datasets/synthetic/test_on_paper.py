@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.hands import FontHand
 from digitlens.datasets.synthetic.on_paper import (
     Looks,
     calmer,
@@ -11,6 +10,7 @@ from digitlens.datasets.synthetic.on_paper import (
     readable_colours,
 )
 from digitlens.datasets.synthetic.views import choose_view
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import lay_out
 
 

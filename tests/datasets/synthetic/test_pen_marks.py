@@ -1,8 +1,8 @@
 import numpy as np
 
 from digitlens.alphabet import ALPHABET
-from digitlens.data.pages.pens import draw_pen
 from digitlens.datasets.synthetic.pen_marks import PenMarks
+from digitlens.datasets.synthetic.pens import draw_pen
 
 
 def test_a_pen_writes_the_whole_alphabet(rng: np.random.Generator):

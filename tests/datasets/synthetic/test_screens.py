@@ -1,6 +1,6 @@
 import numpy as np
 
-from digitlens.data.pages.hands import FontHand
+from digitlens.datasets.synthetic.hands import FontHand
 from digitlens.datasets.synthetic.screens import draw_screen_text
 from digitlens.datasets.synthetic.texts import GAP
 

@@ -1,9 +1,9 @@
 import numpy as np
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.hands import FontHand
 from digitlens.datasets.synthetic.scribes import Scribe
+from digitlens.datasets.synthetic.writers import Fonts
 
 
 def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(small_split: Split, fonts: Fonts, rng):

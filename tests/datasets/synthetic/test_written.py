@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.sheet import Sheet
-from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.hands import FontHand
+from digitlens.datasets.synthetic.sheet import Sheet
 from digitlens.datasets.synthetic.texts import GAP, RAISE
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import as_label, cased, lay_out, put_marks
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.report import ModelInfo
-from digitlens.model.bundle import Card
+from digitlens.models.bundle import Card
 from digitlens.training.recipe import Recipe
 from digitlens.visualization.report.contents import Contents, Neighbours
 from digitlens.visualization.report.mistakes import shown_errors

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from digitlens.data.pages.arrays import Boxes, Colour, Ink, Matrix, Plane, Points, Values
-from digitlens.data.pages.hands import DIGITS, EM, LIKE_DIGITS, FontHand
-from digitlens.data.pages.sheet import IGNORED, Sheet
-from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Plane, Points, Values
 from digitlens.datasets.synthetic.glyph_tables import DOTS
+from digitlens.datasets.synthetic.hands import DIGITS, EM, LIKE_DIGITS, FontHand
+from digitlens.datasets.synthetic.sheet import IGNORED, Sheet
 from digitlens.datasets.synthetic.texts import RAISE
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import as_label, cased, lay_out
 
 SCAN = 3  # places in a pixel where a character of a scan can start

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
-from digitlens.data.pages.camera import light
-from digitlens.data.pages.papers import draw_paper
+from digitlens.datasets.synthetic.arrays import Colour, Ink, Plane, Points
+from digitlens.datasets.synthetic.camera import light
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
 from digitlens.datasets.synthetic.on_paper import draw_ground
+from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.views import Extent, View
 
 _FINE = 6  # fractional bits of cv2's coordinates

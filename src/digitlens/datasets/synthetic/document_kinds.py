@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from digitlens.data.pages.arrays import Colour, Plane
-from digitlens.data.pages.papers import draw_paper
 from digitlens.datasets.synthetic import texts
+from digitlens.datasets.synthetic.arrays import Colour, Plane
 from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Face, Run, Type, Writing
 from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
+from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.scribes import Scribe
 from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
 

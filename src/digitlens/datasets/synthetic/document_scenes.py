@@ -5,14 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from digitlens.data.pages.arrays import Colour, Plane, Points
-from digitlens.data.pages.clutter import draw_scribbles
-from digitlens.data.pages.papers import draw_paper, noise_field
-from digitlens.data.pages.sheet import Sheet
 from digitlens.datasets.synthetic import displays, texts
+from digitlens.datasets.synthetic.arrays import Colour, Plane, Points
 from digitlens.datasets.synthetic.canvas import Canvas, Dots, Face
+from digitlens.datasets.synthetic.clutter import draw_scribbles
 from digitlens.datasets.synthetic.document_kinds import Desk, Layout
 from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
+from digitlens.datasets.synthetic.papers import draw_paper, noise_field
+from digitlens.datasets.synthetic.sheet import Sheet
 from digitlens.datasets.synthetic.texts import pick
 from digitlens.datasets.synthetic.views import View
 

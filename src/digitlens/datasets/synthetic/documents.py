@@ -12,17 +12,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.arrays import Boxes, Matrix, Pixels, Plane, Values
-from digitlens.data.pages.camera import light
-from digitlens.data.pages.inks import draw_colours, inked
-from digitlens.data.pages.papers import draw_paper
-from digitlens.data.pages.writers import Fonts
+from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import document_kinds, document_scenes
+from digitlens.datasets.synthetic.arrays import Boxes, Matrix, Pixels, Plane, Values
+from digitlens.datasets.synthetic.camera import light
 from digitlens.datasets.synthetic.canvas import TextRow, through
 from digitlens.datasets.synthetic.document_kinds import Desk
+from digitlens.datasets.synthetic.inks import draw_colours, inked
+from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.scribes import Scribe
 from digitlens.datasets.synthetic.views import photograph
+from digitlens.datasets.synthetic.writers import Fonts
 
 _LAYOUTS = document_kinds.LAYOUTS | document_scenes.LAYOUTS
 KINDS = {name: share for name, (share, _) in _LAYOUTS.items()}

@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.arrays import Pixels, Plane
-from digitlens.data.pages.writers import Fonts
-from digitlens.data.pages.writing import Style
+from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import displays, objects, texts
+from digitlens.datasets.synthetic.arrays import Pixels, Plane
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
 from digitlens.datasets.synthetic.nothing import draw_nothing
 from digitlens.datasets.synthetic.on_paper import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.screens import draw_screen_text
 from digitlens.datasets.synthetic.scribes import Scribe
 from digitlens.datasets.synthetic.views import Framing, choose_view, finish, photograph
+from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import Written, lay_out
 
 Rng = np.random.Generator
@@ -263,14 +263,14 @@ _Draw = Callable[[Scribe, Rng], _Drawing]
 _KINDS: dict[str, tuple[float, _Draw]] = {
     "hand digit": (0.08, _hand_digit),
     "tile": (0.02, _tile),
-    "hand number": (0.12, _hand_number),
+    "hand number": (0.1, _hand_number),
     "amount": (0.18, _amount),
-    "hand words": (0.04, _hand_words),
+    "hand words": (0.03, _hand_words),
     "print digit": (0.05, _print_digit),
-    "print number": (0.1, _print_number),
-    "print words": (0.08, _print_words),
+    "print number": (0.08, _print_number),
+    "print words": (0.06, _print_words),
     "words": (0.04, _only_words),
-    "screen": (0.06, _screen),
+    "screen": (0.05, _screen),
     "seven segments": (0.06, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
     "dot matrix": (0.025, _dot_matrix),
@@ -280,7 +280,7 @@ _KINDS: dict[str, tuple[float, _Draw]] = {
     "stamp": (0.01, _stamp),
     "cell": (0.03, _cell),
     "comb": (0.02, _comb),
-    "nothing": (0.1, _nothing),
+    "nothing": (0.09, _nothing),
 }
 KINDS = {name: share for name, (share, _) in _KINDS.items()}
 _DRAWN_BY = {name: draw for name, (_, draw) in _KINDS.items()}

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from digitlens.data.pages.arrays import Plane
-from digitlens.data.pages.camera import light
-from digitlens.data.pages.clutter import draw_scribbles
-from digitlens.data.pages.inks import draw_colours, inked
-from digitlens.data.pages.papers import draw_paper
-from digitlens.data.pages.sheet import Sheet
+from digitlens.datasets.synthetic.arrays import Plane
+from digitlens.datasets.synthetic.camera import light
+from digitlens.datasets.synthetic.clutter import draw_scribbles
+from digitlens.datasets.synthetic.inks import draw_colours, inked
+from digitlens.datasets.synthetic.papers import draw_paper
+from digitlens.datasets.synthetic.sheet import Sheet
 from digitlens.datasets.synthetic.views import HEIGHT, STEP
 
 

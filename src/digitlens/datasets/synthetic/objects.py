@@ -7,16 +7,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.data.pages.arrays import Colour, Ink, Plane, Points
-from digitlens.data.pages.camera import light
-from digitlens.data.pages.hands import FontHand
-from digitlens.data.pages.inks import inked
-from digitlens.data.pages.papers import draw_paper
-from digitlens.data.pages.sheet import Sheet
-from digitlens.data.pages.writing import Style
+from digitlens.datasets.synthetic.arrays import Colour, Ink, Plane, Points
+from digitlens.datasets.synthetic.camera import light
+from digitlens.datasets.synthetic.hands import FontHand
+from digitlens.datasets.synthetic.inks import inked
 from digitlens.datasets.synthetic.on_paper import calmer, draw_ground, readable_colours
+from digitlens.datasets.synthetic.papers import draw_paper
+from digitlens.datasets.synthetic.sheet import Sheet
 from digitlens.datasets.synthetic.texts import digits
 from digitlens.datasets.synthetic.views import Extent, View
+from digitlens.datasets.synthetic.writing import Style
 from digitlens.datasets.synthetic.written import Written, lay_out, put_marks
 
 _FINE = 4  # fractional bits of cv2's coordinates

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitlens.data.pages.arrays import Points
-from digitlens.data.pages.hands import Glyph, PenHand
-from digitlens.data.pages.letters import LETTERS
-from digitlens.data.pages.pens import FRAME, SIDE, Pen, draw_form
+from digitlens.datasets.synthetic.arrays import Points
+from digitlens.datasets.synthetic.hands import Glyph, PenHand
+from digitlens.datasets.synthetic.letters import LETTERS
+from digitlens.datasets.synthetic.pens import FRAME, SIDE, Pen, draw_form
 
 # Strokes in the frame of a digit, as in ``letters``: x,y in hundredths, y downwards.
 _DRAWN: dict[str, tuple[str, ...]] = {

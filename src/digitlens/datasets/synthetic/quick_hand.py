@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitlens.data.pages.arrays import Ink, Points
-from digitlens.data.pages.hands import DIGITS, Glyph
-from digitlens.data.pages.pens import FORMS, FRAME, SIDE, Pen, draw_form
+from digitlens.datasets.synthetic.arrays import Ink, Points
+from digitlens.datasets.synthetic.hands import DIGITS, Glyph
 from digitlens.datasets.synthetic.pen_marks import PenMarks
+from digitlens.datasets.synthetic.pens import FORMS, FRAME, SIDE, Pen, draw_form
 
 # Strokes in the frame of ``pens``: points parted by commas, x and y in hundredths, y downwards. A
 # form that could be another digit by itself has its own sign of what it is.

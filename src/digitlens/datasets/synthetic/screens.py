@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.data.pages.arrays import Ink, Plane
-from digitlens.data.pages.hands import CHARACTERS, MORE, FontHand
+from digitlens.datasets.synthetic.arrays import Ink, Plane
+from digitlens.datasets.synthetic.hands import CHARACTERS, MORE, FontHand
 from digitlens.datasets.synthetic.on_paper import readable_colours
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 from digitlens.datasets.synthetic.views import HEIGHT, STEP, WIDEST

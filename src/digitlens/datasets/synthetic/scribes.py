@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from digitlens.data.mnist import Split
-from digitlens.data.pages.arrays import Ink
-from digitlens.data.pages.hands import FontHand, Glyph, WriterHand
-from digitlens.data.pages.pens import draw_pen
-from digitlens.data.pages.writers import Fonts
-from digitlens.data.pages.writing import Style, draw_style
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.hands import FontHand, Glyph, WriterHand
 from digitlens.datasets.synthetic.pen_marks import PenMarks
+from digitlens.datasets.synthetic.pens import draw_pen
 from digitlens.datasets.synthetic.quick_hand import QuickHand, draw_habits
+from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.writing import Style, draw_style
 
 _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
 

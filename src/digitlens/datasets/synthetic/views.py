@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.data.pages.arrays import Matrix, Pixels, Plane
+from digitlens.datasets.synthetic.arrays import Matrix, Pixels, Plane
 
 HEIGHT = 48  # of a line crop, in pixels
 STEP = 8  # its width is a multiple of this

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.data.pages.arrays import Ink, Matrix
-from digitlens.data.pages.hands import FontHand, Hand
-from digitlens.data.pages.sheet import IGNORED, Sheet
-from digitlens.data.pages.writing import Baseline, Style, write
+from digitlens.datasets.synthetic.arrays import Ink, Matrix
+from digitlens.datasets.synthetic.hands import FontHand, Hand
+from digitlens.datasets.synthetic.sheet import IGNORED, Sheet
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 from digitlens.datasets.synthetic.views import Extent
+from digitlens.datasets.synthetic.writing import Baseline, Style, write
 
 LONGEST = 19.0  # of a line, in digit heights; what is beyond is not written
 _PLAIN = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001

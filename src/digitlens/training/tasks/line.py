@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.alphabet import BLANK, CLASSES
-from digitlens.data.mnist import load_mnist
-from digitlens.data.pages.pages import load_fonts
-from digitlens.data.splits import split_validation
+from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.splits import split_validation
 from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.pages import load_fonts
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
 from digitlens.training.checkpoint import Row

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.data.mnist import Split
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.robustness import Robustness
 from digitlens.evaluation.speed import Speed
-from digitlens.model.bundle import Card
+from digitlens.models.bundle import Card
 
 Tiles = npt.NDArray[np.uint8]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from digitlens.data.corruptions.corruptions import corrupt
-from digitlens.data.mnist import Split
+from digitlens.datasets.corruptions.corruptions import corrupt
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.robustness import SEED, Condition, Curve
 from digitlens.evaluation.speed import Speed
 from digitlens.visualization.report.axes import linear

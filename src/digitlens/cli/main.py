@@ -1,0 +1,67 @@
+"""The command line: puts the commands together and turns errors into one line and exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from digitlens import __version__
+from digitlens.cli.compare import compare
+from digitlens.cli.data import data
+from digitlens.cli.evaluate import evaluate
+from digitlens.cli.explain import explain
+from digitlens.cli.export import export
+from digitlens.cli.figures import figures
+from digitlens.cli.read import predict, read
+from digitlens.cli.reconstruct import reconstruct
+from digitlens.cli.report import report
+from digitlens.cli.serve import serve
+from digitlens.cli.train import train
+from digitlens.cli.tune import tune
+from digitlens.errors import DigitlensError
+
+app = typer.Typer(
+    name="digitlens",
+    help="Reads digits from images with a small convolutional network that you can train yourself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(read)
+app.command()(predict)
+app.command()(explain)
+app.command()(train)
+app.command()(tune)
+app.command()(evaluate)
+app.command()(compare)
+app.command()(figures)
+app.command()(reconstruct)
+app.command()(report)
+app.command()(data)
+app.command()(export)
+app.command()(serve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digitlens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Reads digits from images with a small convolutional network that you can train yourself."""
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        app()
+    except (DigitlensError, OSError) as error:  # OSError: a folder that cannot be written, say
+        sys.exit(f"digitlens: {error}")

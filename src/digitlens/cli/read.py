@@ -1,0 +1,120 @@
+"""``digitlens read``: the digits on pictures and on every page of documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digitlens.cli.reading import Expected, Wish, form_of, read_paths
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures, PDFs, folders of them or patterns such as 'scans/*.png'; - reads one from "
+        "standard input."
+    ),
+]
+Images = Annotated[
+    list[str], typer.Option("--image", help="A picture, as in read; may be given repeatedly.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a page, in a line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a row a digit, also of rejected ones.")]
+Annotate = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", file_okay=False, help="Folder for copies that show what was read where."
+    ),
+]
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", file_okay=False, help="Folder for folders that show how each page was read."
+    ),
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(
+        help="What is known of the number on each page: how many digits, as in 4, or what it looks "
+        "like, as in '####-##'."
+    ),
+]
+TargetError = Annotated[
+    str | None,
+    typer.Option(
+        help="Share of the digits given as sure that may be wrong, as in 0.1% or 0.001; the less, "
+        "the more are doubtful."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="What classifies digits: a shipped model's name, or a run or model folder."),
+]
+Pages = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL",
+        help="What finds digits on pages, likewise; such a one can be given as --model, too.",
+    ),
+]
+
+
+def read(
+    paths: Paths,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    annotate: Annotate = None,
+    explain: Explain = None,
+    expect: Expect = None,
+    target_error: TargetError = None,
+    model: Model = "default",
+    pages: Pages = "pages",
+) -> None:
+    """Read the digits on pictures, and on every page of PDF and TIFF files.
+
+    Prints a table on a terminal, and in a pipe a line a page: path, tab, digits, with a space
+    between the lines of a page; where a file has several pages, #2 after the path is the second.
+    A file or page that cannot be read is named on standard error, the others are still read, and
+    the exit code is 1. A page with fewer digits than expected is named there too.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    wish = Wish(model, pages, _expected(expect), _share(target_error), annotate, explain)
+    if not read_paths(paths, form_of(as_json, as_csv), wish):
+        raise typer.Exit(1)
+
+
+def predict(
+    image: Images,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    annotate: Annotate = None,
+    explain: Explain = None,
+    expect: Expect = None,
+    target_error: TargetError = None,
+    model: Model = "default",
+    pages: Pages = "pages",
+) -> None:
+    """Read the digits on pictures: the same as read, with --image before each."""
+    read(image, as_json, as_csv, annotate, explain, expect, target_error, model, pages)
+
+
+def _expected(text: str | None) -> Expected | None:
+    from digitlens.reading.expect import Pattern
+
+    if text is None:
+        return None
+    try:
+        return Expected(text.strip(), Pattern.parse(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expect") from error
+
+
+def _share(text: str | None) -> float | None:
+    from digitlens.evaluation.risk import parse_target
+
+    try:
+        return None if text is None else parse_target(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--target-error") from error

@@ -1,0 +1,126 @@
+"""``digitlens report``: everything that is known of a classifier as one page to keep or send."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digitlens.cli.options import DataDir, SplitName, SplitOf
+from digitlens.cli.parts import safe_name
+from digitlens.errors import DataError, ModelError, needs_extra
+
+if TYPE_CHECKING:
+    from digitlens.cli.subject import Subject
+    from digitlens.visualization.report.contents import Contents
+
+PAGE = "report.html"
+
+
+def report(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="RUN|MODEL", help="A run folder, a model folder or a shipped name."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
+    ] = None,
+    split: SplitOf = SplitName.TEST,
+    data_dir: DataDir = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave robustness and speed out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Write one page in HTML that tells everything of a run or model, and needs nothing else.
+
+    What was trained and how, scores, what was taken for what with the pictures behind it, errors
+    beside the training digits most alike, calibration, robustness, speed, recipe and provenance.
+    """
+    with needs_extra("plots"):
+        from digitlens.visualization.report.page import render
+    from digitlens.cli.subject import Subject
+
+    _check(model)
+    subject = Subject(model, on=split.value, data_dir=data_dir)
+    contents = _contents(subject, is_quick=quick)
+    path = out or _default(subject)
+    page = render(contents).encode()
+    _write(path, page)
+    result = {"page": str(path), "bytes": len(page)}
+    typer.echo(json.dumps(result | _values(contents), indent=2) if as_json else path)
+
+
+def _check(model: str) -> None:
+    """Refuses what is no classifier of digitlens, before anything is measured."""
+    from digitlens.models.bundle import find_bundle, load_card, pretrained_names
+    from digitlens.training.recipe import Recipe
+    from digitlens.training.run import MODEL, RECIPE
+
+    if model not in pretrained_names() and Path(model).suffix.lower() == ".onnx":
+        raise ModelError(
+            f"{model} is a graph without a card: expected a run or model folder of digitlens; "
+            f"digitlens evaluate --model {model}  scores it"
+        )
+    if (Path(model) / RECIPE).is_file() and not (Path(model) / MODEL).is_dir():
+        raise ModelError(
+            f"{model} has no finished model: go on with  digitlens train --resume {model}"
+        )
+    what = load_card(find_bundle(model)).recipe.get("architecture")
+    if what and what not in Recipe.choices["architecture"]:
+        raise ModelError(
+            f"{model} is no classifier of tiles but one of {what}: expected a classifier, such as "
+            "'default' or a run of  digitlens train"
+        )
+
+
+def _default(subject: Subject) -> Path:
+    if subject.run:
+        return subject.run / PAGE
+    return Path(f"report-{safe_name(subject.name)}.html")
+
+
+def _write(path: Path, page: bytes) -> None:
+    from digitlens import files
+
+    try:
+        files.write_bytes(path, page)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error}): name another --out") from error
+
+
+def _contents(subject: Subject, *, is_quick: bool) -> Contents:
+    from digitlens.cli.report_parts import machine, measured_speed, near_errors, under_strain
+    from digitlens.visualization.report.contents import Contents
+
+    found = subject.report
+    neighbours, alone = near_errors(subject)
+    robustness, worse = (None, None) if is_quick else under_strain(subject)
+    return Contents(
+        card=subject.card,
+        report=found,
+        tiles=subject.split.tiles,
+        on=subject.on,
+        written=datetime.now(UTC),
+        machine=machine(),
+        trained_on=len(subject.training) if subject.card.recipe else None,
+        history=subject.history,
+        provenance=subject.provenance,
+        neighbours=neighbours,
+        alone=alone,
+        robustness=robustness,
+        worse=worse,
+        speed=None if is_quick else measured_speed(subject),
+    )
+
+
+def _values(contents: Contents) -> dict[str, Any]:
+    """What was measured, JSON-ready."""
+    values = contents.report.as_dict()
+    if contents.robustness:
+        values["robustness"] = contents.robustness.as_dict()
+    if contents.speed:
+        values["speed"] = contents.speed.as_dict()
+    return values

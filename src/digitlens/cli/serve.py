@@ -1,0 +1,98 @@
+"""``digitlens serve``: the web page and the API, on this machine unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digitlens.cli.export import export
+from digitlens.cli.read import Model, Pages
+from digitlens.errors import needs_extra
+from digitlens.progress import note
+
+TOKEN = "DIGITLENS_TOKEN"
+_MEGA = 1_000_000
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
+    model: Model = "default",
+    pages: Pages = "pages",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="one a core", help="Threads that read."),
+    ] = None,
+    queue: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait; the next one is refused.")
+    ] = 128,
+    time_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", help="From a request's end to its answer.")
+    ] = 30.0,
+    body_limit: Annotated[float, typer.Option(metavar="MB", help="Size of one request.")] = 32.0,
+    body_time: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For one request to arrive.")
+    ] = 30.0,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A web site whose pages may ask; repeatable."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", show_default="any", help="A name the server goes by; repeatable."
+        ),
+    ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Serve nothing: write the page, with the models, into a folder for any web host.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the web page and the API, until interrupted.
+
+    With the environment variable DIGITLENS_TOKEN set, the API wants it as bearer token. Pictures
+    are neither kept nor logged. An API description is at /openapi.json, counters at /metrics.
+    """
+    if static:
+        export(static, model, pages)
+        return
+    with needs_extra("serve"):
+        from digitlens.server.run import serve as run
+
+    from digitlens.models.roles import roles
+    from digitlens.server.settings import Settings, cores
+
+    classifier, finder = roles(model, pages)
+    try:
+        settings = Settings(
+            host,
+            port,
+            classifier,
+            finder,
+            workers=workers or cores(),
+            queue=queue,
+            time_limit=time_limit,
+            body_limit=round(body_limit * _MEGA),
+            body_time=body_time,
+            cors=tuple(cors or ()),
+            hosts=tuple(allow_host or ()),
+            token=os.environ.get(TOKEN, ""),
+        )
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error)) from error
+    run(settings, _say)
+
+
+def _say(address: str) -> None:
+    note(f"serving at {address} (stop with Ctrl+C)")

@@ -1,0 +1,216 @@
+"""What follows a training, as was asked for: a page in the browser, files for TensorBoard."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlens.cli.patience import use_patient_threads
+from digitlens.errors import needs_extra
+from digitlens.progress import note
+
+if TYPE_CHECKING:
+    from digitlens.datasets.mnist import Split
+    from digitlens.server.watch.live import Live
+    from digitlens.training.checkpoint import Row
+    from digitlens.training.moment import Moment, OnEpoch, OnStep
+    from digitlens.training.recipe import Recipe
+    from digitlens.training.tensorboard import TensorBoard
+    from digitlens.training.train import Trained
+    from digitlens.training.watching import Watcher
+
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Show the training while it goes on, as a page in the browser."),
+]
+WatchPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
+]
+OpenPage = Annotated[
+    bool, typer.Option("--open/--no-open", help="Whether --watch opens the browser.")
+]
+Board = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
+]
+BoardFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The same, into a folder of your choice.")
+]
+
+EVENTS = "tensorboard"  # the folder in a run's
+_RELOAD = 3.0  # seconds in which a page that went may come back
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Who shall follow a training.
+
+    Attributes:
+        watch: A page in the browser.
+        port: Its port; 0 takes a free one.
+        open_page: Whether a browser is opened, where there is one.
+        tensorboard: Files for TensorBoard, in the run's folder.
+        events: The same, in this one.
+    """
+
+    watch: bool = False
+    port: int = 0
+    open_page: bool = True
+    tensorboard: bool = False
+    events: Path | None = None
+
+    def __bool__(self) -> bool:
+        return self.watch or self.wants_events
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether files for TensorBoard are written."""
+        return self.tensorboard or self.events is not None
+
+
+class Followers:
+    """Those who follow one training, for as long as a block lasts.
+
+    Attributes:
+        address: Of the page; empty before it is there.
+    """
+
+    def __init__(self, wish: Wish) -> None:
+        self._wish = wish
+        self.address = ""
+        self._stack = ExitStack()
+        self._watcher: Watcher | None = None
+        self._live: Live | None = None
+        self._board: TensorBoard | None = None
+
+    def __enter__(self) -> Followers:
+        """Finds out what is missing before anything is trained.
+
+        Raises:
+            MissingExtraError: A package is not installed.
+            DigitlensError: The port cannot be listened on.
+        """
+        if self._wish:
+            use_patient_threads()
+            with needs_extra("train"):
+                import_module("digitlens.training.watching")
+        if self._wish.wants_events:
+            with needs_extra("tensorboard"):
+                import_module("digitlens.training.tensorboard")
+        if self._wish.watch:
+            with needs_extra("serve"):
+                from digitlens.server.watch.run import listen
+            self._listener = self._stack.enter_context(listen(self._wish.port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the server and closes the files."""
+        self._stack.close()
+
+    def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
+        """Begins to follow: the page is there, and the browser opens it.
+
+        Args:
+            recipe: What is trained.
+            folder: The run folder.
+            splits: Tiles to train and to validate with.
+        """
+        if not self._wish:
+            return
+        from digitlens.training.snapshot import sample_of
+
+        held_out = len(splits[1]) > 0
+        sample = sample_of(splits[1] if held_out else splits[0])
+        if self._wish.wants_events:
+            self._begin_board(recipe, self._wish.events or folder / EVENTS, sample)
+        if self._wish.watch:
+            kind = "held-out digits" if held_out else "training digits, as none are held out"
+            self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
+
+    @property
+    def on_step(self) -> OnStep | None:
+        """The hook of ``train``; None if nobody follows."""
+        return self._tell_step if self._watcher or self._board else None
+
+    @property
+    def on_epoch(self) -> OnEpoch | None:
+        """The other hook."""
+        return self._tell_epoch if self._watcher or self._board else None
+
+    def end(self, trained: Trained) -> None:
+        """Tells the page that training is over; it answers with the network that is kept."""
+        if self._watcher and self._live:
+            self._watcher.keep(trained.network)
+            self._live.end(_ending(trained))
+
+    def linger(self) -> None:
+        """Keeps the page up while somebody has it open; not in a script, which would hang."""
+        if not (self._live and self._live.readers and sys.stderr.isatty()):
+            return
+        note("the page goes on answering until it is closed (Ctrl-C ends)")
+        seen = time.monotonic()
+        with suppress(KeyboardInterrupt):
+            while time.monotonic() - seen < _RELOAD:
+                seen = time.monotonic() if self._live.readers else seen
+                time.sleep(0.2)
+
+    def _tell_step(self, moment: Moment) -> None:
+        for follower in (self._watcher, self._board):
+            if follower:
+                follower.on_step(moment)
+
+    def _tell_epoch(self, row: Row) -> None:
+        for follower in (self._watcher, self._board):
+            if follower:
+                follower.on_epoch(row)
+
+    def _begin_board(self, recipe: Recipe, folder: Path, sample: Split) -> None:
+        from digitlens.training.tensorboard import Drawers, TensorBoard
+        from digitlens.visualization.sheet import draw_tiles
+        from digitlens.visualization.snapshots import draw_counts, draw_filters
+
+        drawers = Drawers(draw_counts, draw_tiles, draw_filters)
+        smoothing = recipe.label_smoothing
+        self._board = TensorBoard(folder, recipe.as_toml(), sample, drawers, smoothing=smoothing)
+        self._stack.callback(self._board.close)
+        note(f"to look at it:  tensorboard --logdir {folder}")
+
+    def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
+        from digitlens.server.watch.live import Live, Subject
+        from digitlens.server.watch.routes import Show
+        from digitlens.server.watch.run import serving
+        from digitlens.training.watching import Watcher
+
+        self._live = Live(Subject(name, recipe.as_dict(), said, len(sample)))
+        self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
+        show = Show(self._live, sample.tiles, self._watcher.answers)
+        self.address = self._stack.enter_context(serving(show, self._listener))
+        note(f"watch it at {self.address}")
+        if self._wish.open_page and sys.stderr.isatty() and _has_display():
+            import webbrowser
+
+            webbrowser.open(self.address)
+
+
+def _has_display() -> bool:
+    """Whether a browser would have a screen; a browser in the terminal would take it over."""
+    has_screen = sys.platform in ("darwin", "win32")
+    return has_screen or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _ending(trained: Trained) -> str:
+    epochs = len(trained.history)
+    if "val_accuracy" not in trained.scores:
+        return f"Trained for {epochs} epochs in {trained.seconds:.0f} s."
+    return (
+        f"Validation accuracy {trained.scores['val_accuracy']:.2%}: epoch {trained.best_epoch} of "
+        f"{epochs} is kept, after {trained.seconds:.0f} s of training."
+    )

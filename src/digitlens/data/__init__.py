@@ -1,1 +1,0 @@
-"""MNIST, safe image decoding and the one way from pixels to tiles."""

@@ -1,0 +1,204 @@
+"""Tiles that people labelled, as PNG files with a list of labels, from a folder or a zip file.
+
+The page of ``digitlens serve`` writes corrected digits so: ``labels.csv`` with the header
+``file,label``, and the files that it names, 28 x 28 gray pixels, ink bright on dark. A zip file is
+read where it lies: nothing is unpacked to disk, and nothing outside of it or the folder is opened.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from digitlens.datasets.mnist import Split, Tiles
+from digitlens.errors import DataError, ImageError
+from digitlens.files import sha256
+from digitlens.imaging.images import load_image
+
+LABELS = "labels.csv"
+COLUMNS = ("file", "label")
+MOST = 200_000  # tiles: three times MNIST
+_ZIP_BYTES = 500_000_000
+_LIST_BYTES = 20_000_000  # of labels.csv
+_TILE_BYTES = 65_536  # of one PNG file: 28 x 28 pixels take less than a kilobyte
+_TOLD = 5  # problems in a message
+_PNG = b"\x89PNG\r\n\x1a\n"
+_EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a packing method of other programs
+    RuntimeError,  # encrypted
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where files are read from.
+
+    Attributes:
+        name: What to call it in errors.
+        fetch: Name of a file and how many bytes to read of it at most → its content; raises
+            KeyError when there is no such file.
+        found: Names of a few files that are there, for errors.
+    """
+
+    name: str
+    fetch: Callable[[str, int], bytes]
+    found: list[str]
+
+
+def load_labelled(path: str | os.PathLike[str]) -> Split:
+    """Reads labelled tiles.
+
+    Args:
+        path: A folder with ``labels.csv``, or a zip file of one.
+
+    Raises:
+        DataError: There is nothing like it, or some of it is not as expected; the message lists
+            what was found and nothing is left out silently.
+    """
+    return load_with_hash(path)[0]
+
+
+def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
+    """Reads labelled tiles, with a hash: of the zip file, or of all files of a folder in order.
+
+    Raises:
+        DataError: As for ``load_labelled``.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read(_folder(path))
+        if path.stat().st_size > _ZIP_BYTES:
+            raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split it, or unpack it")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}): {_EXPECTED}"
+        ) from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            split, _ = _read(_archive(path, archive))
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
+    return split, sha256(content)
+
+
+def _folder(path: Path) -> _Source:
+    root = path.resolve()
+
+    def fetch(name: str, most: int) -> bytes:
+        file = (root / name).resolve()
+        if not file.is_relative_to(root) or not file.is_file():  # also where a link leads out
+            raise KeyError(name)
+        with file.open("rb") as stream:
+            return stream.read(most)
+
+    return _Source(str(path), fetch, sorted(entry.name for entry in path.iterdir())[:_TOLD])
+
+
+def _archive(path: Path, archive: zipfile.ZipFile) -> _Source:
+    names = archive.namelist()
+    # People pack a folder as well as its content.
+    lists = [name for name in names if PurePosixPath(name).name == LABELS]
+    base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
+
+    def fetch(name: str, most: int) -> bytes:
+        with archive.open(base + name) as stream:
+            return stream.read(most)  # no more, whatever the archive says of its size
+
+    return _Source(str(path), fetch, names[:_TOLD])
+
+
+def _read(source: _Source) -> tuple[Split, str]:
+    listing = _fetch(source, LABELS, _LIST_BYTES)
+    if isinstance(listing, str):
+        found = ", ".join(source.found) or "nothing"
+        raise DataError(f"{source.name}: {listing}: {_EXPECTED}; found {found}")
+    digest = hashlib.sha256(listing)
+    tiles: list[Tiles] = []
+    labels: list[int] = []
+    problems: list[str] = []
+    for row, (name, label) in enumerate(_rows(source, listing), 2):
+        tile = _tile(source, name, digest.update)
+        if isinstance(tile, str):
+            problems.append(f"line {row}: {name}: {tile}")
+        elif label not in set("0123456789"):
+            problems.append(f"line {row}: {name}: expected a label from 0 to 9, found {label!r}")
+        else:
+            tiles.append(tile)
+            labels.append(int(label))
+    _complain(source, problems)
+    if not tiles:
+        raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
+    return Split(np.stack(tiles), np.array(labels, np.uint8)), digest.hexdigest()
+
+
+def _fetch(source: _Source, name: str, most: int) -> bytes | str:
+    """The content of a file, or in words what is wrong with it."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
+        return "is not a path inside"
+    try:
+        content = source.fetch(name, most + 1)
+    except KeyError:
+        return f"no {name} in it" if name == LABELS else "is missing"
+    except _DAMAGED as error:
+        return f"cannot be read ({error})"
+    return content if len(content) <= most else f"is larger than {most:,} bytes"
+
+
+def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
+    try:
+        rows = list(csv.reader(io.StringIO(listing.decode("utf-8-sig")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{source.name}: {LABELS} is damaged ({error}): {_EXPECTED}") from error
+    header = tuple(cell.strip() for cell in rows[0]) if rows else ()
+    if header[:2] != COLUMNS:
+        raise DataError(f"{source.name}: {_EXPECTED}; its header is {','.join(header)!r}")
+    rows = [row for row in rows[1:] if any(row)]
+    if len(rows) > MOST:
+        raise DataError(f"{source.name}: {len(rows):,} tiles, at most {MOST:,} are read: split it")
+    return [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
+
+
+def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles | str:
+    content = _fetch(source, name, _TILE_BYTES)
+    if isinstance(content, str):
+        return content
+    seen(content)
+    if not content.startswith(_PNG):
+        return "is not a PNG file"
+    # The size is in the header: what is no tile is not decoded, however many pixels it claims.
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+    if (width, height) != (28, 28):
+        return f"expected 28 x 28 pixels, found {width} x {height}"
+    try:
+        page = load_image(content)
+    except ImageError as error:
+        return str(error).removeprefix("image: ")
+    if page.ndim == 3 and (page == page[:, :, :1]).all():  # gray, saved as colour
+        page = page[:, :, 0]
+    return page if page.ndim == 2 else "expected gray pixels, found colours"
+
+
+def _complain(source: _Source, problems: list[str]) -> None:
+    if problems:
+        told = problems[:_TOLD]
+        if len(problems) > _TOLD:
+            told.append(f"and {len(problems) - _TOLD:,} more")
+        lines = "".join(f"\n  {problem}" for problem in told)
+        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{lines}")

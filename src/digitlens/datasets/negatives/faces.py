@@ -1,0 +1,108 @@
+"""Faces: the characters of one font as ink, drawn when asked for, and which of them are no digits.
+
+Drawing every character of all fonts beforehand takes half a minute; a training needs a few
+thousand characters and waits for none of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import ImageFont
+
+from digitlens.datasets.negatives.variation import FAINT, crop
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.fonts import Family, Role, Script, font_files, load_families
+from digitlens.datasets.synthetic.hands import DIGITS
+
+EM = 72  # pixels of the type that characters are drawn in; its digits are some 50 high
+ALIKE = 0.86  # from this cosine on, a face's letter looks like one of its digits
+_SEGMENTS = frozenset({"dseg7"})  # a font whose letters are made like digits
+_SIDE = 24  # of the blurred pictures that are compared
+
+
+class Face:
+    """One font in one weight."""
+
+    def __init__(self, fonts: Mapping[Script, ImageFont.FreeTypeFont]) -> None:
+        """Takes the opened fonts; draws nothing yet.
+
+        Args:
+            fonts: Of each script that the face has.
+        """
+        self._fonts = fonts
+        self._inks: dict[str, Ink | None] = {}
+
+    def ink(self, char: str) -> Ink | None:
+        """uint8[h, w], cropped, 255 where there is ink; None when the face lacks the character."""
+        if char not in self._inks:
+            self._inks[char] = next(
+                (ink for font in self._fonts.values() if (ink := _drawn(font, char)) is not None),
+                None,
+            )
+        return self._inks[char]
+
+    def is_like_a_digit(self, char: str) -> bool:
+        """Whether the face draws a character as it draws one of its digits, or lacks it."""
+        ink = self.ink(char)
+        return ink is None or likeness(ink, self.digits) >= ALIKE
+
+    @cached_property
+    def digits(self) -> npt.NDArray[np.float32]:
+        """float32[10, D]: the ten digits, to be compared with, see ``likeness``."""
+        inks = [self.ink(digit) for digit in DIGITS]
+        return np.stack([_blurred(np.zeros((8, 8), np.uint8) if i is None else i) for i in inks])
+
+
+def load_faces(role: Role) -> tuple[Face, ...]:
+    """The faces to train with or those to validate with; fetches the fonts that the cache lacks.
+
+    Raises:
+        DataError: They cannot be had.
+    """
+    families = [family for family in load_families() if _has_letters(family, role)]
+    return tuple(
+        Face({script: ImageFont.truetype(str(path), EM) for script, path in scripts.items()})
+        for weights in font_files(families).values()
+        for scripts in weights
+    )
+
+
+def likeness(ink: Ink, digits: npt.NDArray[np.float32]) -> float:
+    """How much ink looks like the most similar of some digits: a cosine, 0 to 1.
+
+    Args:
+        ink: uint8[h, w], cropped.
+        digits: float32[N, D], see ``Face.digits``.
+    """
+    return float((digits @ _blurred(ink)).max())
+
+
+def _has_letters(family: Family, role: Role) -> bool:
+    return family.role == role and family.family not in _SEGMENTS
+
+
+def _drawn(font: ImageFont.FreeTypeFont, char: str) -> Ink | None:
+    mask = font.getmask(char)
+    content = bytes(cast("Iterable[int]", mask))
+    if not content or content == bytes(cast("Iterable[int]", font.getmask("\uffff"))):
+        return None
+    ink = np.frombuffer(content, np.uint8).reshape(mask.size[1], mask.size[0])
+    return crop(ink) if int(ink.max()) > FAINT else None
+
+
+def _blurred(ink: Ink) -> npt.NDArray[np.float32]:
+    """The ink in the middle of a small square, blurred, as a unit vector."""
+    scale = (_SIDE - 4) / max(ink.shape)
+    height, width = (max(1, round(side * scale)) for side in ink.shape)
+    square = np.zeros((_SIDE, _SIDE), np.float32)
+    top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
+    small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
+    square[top : top + height, left : left + width] = small
+    soft = np.asarray(cv2.GaussianBlur(square, (0, 0), 1.0), np.float32).ravel()
+    return soft / max(float(np.linalg.norm(soft)), 1e-6)

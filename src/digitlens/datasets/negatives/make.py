@@ -1,0 +1,189 @@
+"""Makes tiles of no digit for training: letters, signs, shapes, scribbles, pieces, spoiled digits.
+
+A network that learns digits alone is sure of a digit whatever it sees; one that learns what is none
+beside them can say so. Training with outliers: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep
+anomaly detection with outlier exposure", ICLR 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.datasets.negatives.faces import ALIKE, Face, likeness
+from digitlens.datasets.negatives.lookalikes import (
+    FOREIGN_OF_NO_DIGIT,
+    LETTERS_OF_NO_DIGIT,
+    PENNED_OF_NO_DIGIT,
+    SIGNS_OF_NO_DIGIT,
+    is_one_stroke,
+)
+from digitlens.datasets.negatives.shapes import draw_scribble, draw_shape
+from digitlens.datasets.negatives.spoiled import spoil
+from digitlens.datasets.negatives.surfaces import draw_surface
+from digitlens.datasets.negatives.variation import crop, scaled, vary
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.letters import LETTERS
+from digitlens.datasets.synthetic.pens import draw_form, draw_pen
+from digitlens.imaging.tiles import Tile, to_tile
+
+_TRIES = 20  # until something is no look-alike; then a tile stays without drawing
+_COMPARED = 16  # faces whose digits nothing drawn may look like
+
+Tiles = npt.NDArray[np.uint8]
+
+
+class Source(NamedTuple):
+    """What tiles are made of.
+
+    Attributes:
+        faces: At least one.
+        digits: uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead.
+        alike: float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
+    """
+
+    faces: Sequence[Face]
+    digits: Tiles
+    alike: npt.NDArray[np.float32]
+
+
+def make_not_digits(
+    count: int, faces: Sequence[Face], seed: int, digits: Tiles | None = None
+) -> Tiles:
+    """Draws tiles that a human would not take for a digit, some two milliseconds each.
+
+    Args:
+        count: Of tiles.
+        faces: Fonts that letters and signs are set in; see ``load_faces``.
+        seed: Another one gives other tiles; a longer run begins with the tiles of a shorter one.
+        digits: uint8[N, 28, 28], digits to train with, some of which are spoiled.
+
+    Returns:
+        uint8[count, 28, 28], framed as MNIST's digits are.
+
+    Raises:
+        ValueError: There is no face.
+    """
+    if not faces:
+        raise ValueError("expected one face or more, found none")
+    source = source_of(faces, digits)
+    tiles = np.empty((count, 28, 28), np.uint8)
+    for number in range(count):
+        tiles[number] = _tile(source, np.random.default_rng([seed, number]))
+    return tiles
+
+
+def source_of(faces: Sequence[Face], digits: Tiles | None) -> Source:
+    """What tiles are made of, see ``make_not_digits``."""
+    some = faces[:: max(1, len(faces) // _COMPARED)]
+    alike = np.concatenate([face.digits for face in some])
+    return Source(faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike)
+
+
+def _tile(source: Source, rng: np.random.Generator) -> Tile:
+    if rng.random() < _SURFACES:
+        return draw_surface(rng)
+    for _ in range(_TRIES):
+        draw = _DRAWN[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
+        ink = draw(source, rng)
+        if ink is None or likeness(crop(ink), source.alike) >= ALIKE:
+            continue
+        varied = vary(ink, rng)
+        if not is_one_stroke(varied):
+            return to_tile(varied)
+    return draw_surface(rng)
+
+
+def face_ink(faces: Sequence[Face], characters: str, rng: np.random.Generator) -> Ink | None:
+    """A character in a face, or None where the face lacks it or makes it look like a digit."""
+    face = faces[int(rng.integers(len(faces)))]
+    char = characters[int(rng.integers(len(characters)))]
+    return None if face.is_like_a_digit(char) else face.ink(char)
+
+
+def _letter(source: Source, rng: np.random.Generator) -> Ink | None:
+    return face_ink(source.faces, LETTERS_OF_NO_DIGIT, rng)
+
+
+def _foreign(source: Source, rng: np.random.Generator) -> Ink | None:
+    return face_ink(source.faces, FOREIGN_OF_NO_DIGIT, rng)
+
+
+def _sign(source: Source, rng: np.random.Generator) -> Ink | None:
+    return face_ink(source.faces, SIGNS_OF_NO_DIGIT, rng)
+
+
+def _penned(source: Source, rng: np.random.Generator) -> Ink:
+    del source
+    char = PENNED_OF_NO_DIGIT[int(rng.integers(len(PENNED_OF_NO_DIGIT)))]
+    return draw_form(LETTERS[char], draw_pen(rng), rng)
+
+
+def _character(source: Source, rng: np.random.Generator) -> Ink | None:
+    return (_letter, _penned)[int(rng.integers(2))](source, rng)
+
+
+def _neighbours(source: Source, rng: np.random.Generator) -> Ink | None:
+    """The end of one letter and the beginning of the next, or both whole."""
+    pair = [_character(source, rng) for _ in range(2)]
+    if pair[0] is None or pair[1] is None:
+        return None
+    left, right = (_as_high(crop(ink)) for ink in pair if ink is not None)
+    if rng.random() < 0.6:
+        left = left[:, int(left.shape[1] * rng.uniform(0.3, 0.7)) :]
+        right = right[:, : max(1, int(right.shape[1] * rng.uniform(0.3, 0.7)))]
+    gap = np.zeros((left.shape[0], int(rng.integers(0, 14))), np.uint8)
+    return _inked(np.hstack([left, gap, right]))
+
+
+def _cut(source: Source, rng: np.random.Generator) -> Ink | None:
+    """A letter of which a side is cut off."""
+    ink = _character(source, rng)
+    if ink is None:
+        return None
+    side = int(rng.integers(4))
+    ink = np.rot90(crop(ink), side)
+    kept = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
+    return _inked(np.rot90(kept, -side))
+
+
+def _shape(source: Source, rng: np.random.Generator) -> Ink:
+    del source
+    return draw_shape(rng)
+
+
+def _scribble(source: Source, rng: np.random.Generator) -> Ink:
+    del source
+    return draw_scribble(rng)
+
+
+def _spoiled(source: Source, rng: np.random.Generator) -> Ink | None:
+    return spoil(source.digits, rng) if len(source.digits) else None
+
+
+def _as_high(ink: Ink) -> Ink:
+    return scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
+
+
+def _inked(ink: Ink) -> Ink | None:
+    return np.ascontiguousarray(ink) if int(ink.max(initial=0)) > 127 else None
+
+
+_Draw = Callable[[Source, np.random.Generator], Ink | None]
+_SURFACES = 0.07  # share of tiles without any drawing
+# Shares of the others. Letters are most often next to digits, and hardest to tell from them.
+_SHARES: dict[_Draw, float] = {
+    _letter: 0.36,
+    _foreign: 0.07,
+    _sign: 0.1,
+    _penned: 0.13,
+    _neighbours: 0.08,
+    _cut: 0.03,
+    _shape: 0.09,
+    _scribble: 0.08,
+    _spoiled: 0.06,
+}
+_DRAWN, _UPTO = tuple(_SHARES), np.cumsum(list(_SHARES.values()))

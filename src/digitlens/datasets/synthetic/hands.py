@@ -1,0 +1,237 @@
+"""Hands that write, each giving the ink of a character: a font, a writer of MNIST, a drawn pen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol, cast
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.fonts import Script
+from digitlens.datasets.synthetic.letters import LETTERS
+from digitlens.datasets.synthetic.pens import FRAME, SIDE, draw_digit, draw_form, draw_pen
+
+EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
+DIGITS = "0123456789"
+LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+MARKS = ".,:;-+=/$#%&()*!?'\"@<>[]_|~^"
+CURRENCY = "€£¥§°\N{MULTIPLICATION SIGN}÷"
+MORE = "äöüÄÖÜßéèêàâçñíóúôÉÈ±Øµ–’•"  # drawn when they are asked for  # noqa: RUF001
+GREEK = "αβγδεζθλμπρσφψωΓΔΘΛΞΠΣΦΨΩ"
+CYRILLIC = "бвгджзийлнптфцчшщыэюяБГДЖИЛФЦЧШЩЭЮЯ"
+CHARACTERS: dict[Script, str] = {
+    "latin": DIGITS + LATIN + MARKS + CURRENCY,
+    "greek": GREEK,
+    "cyrillic": CYRILLIC,
+}
+# Characters that some fonts draw as they draw a digit.
+LIKE_DIGITS = frozenset("OoIl|зЗ")
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """The ink of one character.
+
+    Attributes:
+        char: The character.
+        ink: uint8[h, w], 255 where there is ink, cropped to it.
+        height: Of the ink, in heights of a digit of this hand.
+        bottom: Where the ink ends below the baseline, in the same unit; negative when above.
+        advance: Width that the character takes on a line, in the same unit.
+    """
+
+    char: str
+    ink: Ink
+    height: float
+    bottom: float
+    advance: float
+
+
+class Hand(Protocol):
+    """Writes characters in one style."""
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """The ink of a character, or None when this hand does not write it."""
+        ...
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes; empty when it writes digits alone."""
+        ...
+
+
+class FontHand:
+    """Writes in one font."""
+
+    def __init__(
+        self, fonts: Mapping[Script, ImageFont.FreeTypeFont | Path], *, digits_only: bool = False
+    ) -> None:
+        """Takes the font; its characters are drawn, all at once, when the first is asked for.
+
+        Args:
+            fonts: One font, or its file, for each script, among them latin.
+            digits_only: For fonts whose letters look like digits.
+        """
+        # A file, not a font, since that cannot be sent to every process.
+        self._sources: dict[Script, str | bytes] = {
+            script: _source(font) for script, font in fonts.items()
+        }
+        self._digits_only = digits_only
+
+    @cached_property
+    def glyphs(self) -> dict[str, Glyph]:
+        """Every character that it writes, without those of ``MORE``."""
+        unit, glyphs = _digit_height(self.font(EM)), dict[str, Glyph]()
+        for script in self._sources:
+            characters = DIGITS if self._digits_only else CHARACTERS[script]
+            for char, glyph in _glyphs(self.font(EM, script), characters, unit):
+                glyphs.setdefault(char, glyph)
+        return glyphs
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes."""
+        return "".join(char for char in self.glyphs if char not in DIGITS)
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """The ink of a character, always the same."""
+        del rng
+        return self.glyphs.get(char) or (self._more.get(char) if char in MORE else None)
+
+    def font(self, size: int, script: Script = "latin") -> ImageFont.FreeTypeFont:
+        """The font in a size, in pixels of the type."""
+        source = self._sources[script]
+        return ImageFont.truetype(BytesIO(source) if isinstance(source, bytes) else source, size)
+
+    @cached_property
+    def capitals_only(self) -> bool:
+        """Whether small letters have the forms of capitals: three of five or more."""
+        pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
+        return sum(bool(a and b and _alike(a.ink, b.ink)) for a, b in pairs) >= 3
+
+    @cached_property
+    def _more(self) -> dict[str, Glyph]:
+        font = self.font(EM)
+        return dict(_glyphs(font, "" if self._digits_only else MORE, _digit_height(font)))
+
+
+class WriterHand:
+    """Writes digits as one writer of MNIST did."""
+
+    letters = ""
+
+    def __init__(self, digits: Sequence[Ink]) -> None:
+        """Takes the writer's tiles.
+
+        Args:
+            digits: For each value the tiles uint8[n, 28, 28] to choose from, n at least 1.
+        """
+        self.digits = digits
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """One of the writer's digits, enlarged four times with smooth edges."""
+        if char not in DIGITS:
+            return None
+        tiles = self.digits[int(char)]
+        tile = tiles[int(rng.integers(len(tiles)))]
+        return _glyph(char, _enlarged(_cropped(tile)), float(rng.uniform(0.88, 1.1)))
+
+
+class PenHand:
+    """Draws digits in forms that MNIST's writers seldom use, and letters, stroke by stroke."""
+
+    letters = "".join(LETTERS)
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Chooses the pen and the form of each digit, which stay the same."""
+        self.pen = draw_pen(rng)
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """A digit or letter, drawn anew."""
+        if char in DIGITS:
+            ink = _cropped(draw_digit(int(char), self.pen, rng))
+            return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+        if char not in LETTERS:
+            return None
+        drawn = draw_form(LETTERS[char], self.pen, rng)
+        rows = np.flatnonzero((drawn > 40).any(axis=1))
+        ink = _cropped(drawn)
+        height, width = (float(side) / FRAME for side in ink.shape)
+        bottom = (float(rows[-1]) + 1 - (SIDE + FRAME) / 2) / FRAME if len(rows) else 0.0
+        return Glyph(char, ink, height, bottom, width + 0.12)
+
+
+def _glyph(char: str, ink: Ink, height: float) -> Glyph:
+    width = height * ink.shape[1] / ink.shape[0]
+    return Glyph(char, ink, height, 0.0, width + 0.12)
+
+
+def _source(font: ImageFont.FreeTypeFont | Path) -> str | bytes:
+    """The path of a font's file, or its content."""
+    path = font if isinstance(font, Path) else cast("str | bytes | BytesIO", font.path)
+    return path.getvalue() if isinstance(path, BytesIO) else os.fsdecode(path)
+
+
+def _glyphs(
+    font: ImageFont.FreeTypeFont, characters: str, unit: float
+) -> Iterator[tuple[str, Glyph]]:
+    """Those of the characters that a font has; unit is the height of its digits, in pixels."""
+    empty = _drawn(font, "\uffff")
+    for char in characters:
+        glyph = _font_glyph(font, char, unit, empty)
+        if glyph:
+            yield char, glyph
+
+
+def _alike(ink: Ink, other: Ink) -> bool:
+    """Whether two characters look the same but for their size."""
+    size = other.shape[1], other.shape[0]
+    resized = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.float32)
+    return float(np.abs(resized - other).mean()) < 30
+
+
+def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: bytes) -> Glyph | None:
+    x0, y0, x1, y1 = font.getbbox(char, anchor="ls")
+    if x1 - x0 < 1 or y1 - y0 < 1 or _drawn(font, char) == empty:
+        return None
+    picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
+    ImageDraw.Draw(picture).text((2 - x0, 2 - y0), char, 255, font=font, anchor="ls")
+    ink = np.asarray(picture)
+    rows = np.flatnonzero(ink.max(axis=1) > 40)
+    if not len(rows):
+        return None
+    bottom = (rows[-1] + 1 - 2 + y0) / unit
+    ink = _cropped(ink)
+    return Glyph(char, ink, ink.shape[0] / unit, bottom, font.getlength(char) / unit)
+
+
+def _digit_height(font: ImageFont.FreeTypeFont) -> float:
+    boxes = [font.getbbox(digit, anchor="ls") for digit in DIGITS]
+    return float(np.median([y1 - y0 for _, y0, _, y1 in boxes])) or float(EM)
+
+
+def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
+    return bytes(cast("Iterable[int]", font.getmask(char)))
+
+
+def _cropped(ink: Ink) -> Ink:
+    rows, columns = np.flatnonzero((ink > 40).any(axis=1)), np.flatnonzero((ink > 40).any(axis=0))
+    if not len(rows):
+        return np.full((1, 1), 255, np.uint8)
+    return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def _enlarged(ink: Ink) -> Ink:
+    framed = np.pad(ink, 1)
+    size = (framed.shape[1] * 4, framed.shape[0] * 4)
+    large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
+    soft = np.asarray(cv2.GaussianBlur(large, (0, 0), 1.2), np.float32)
+    return _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))

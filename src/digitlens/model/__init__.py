@@ -1,1 +1,0 @@
-"""The network, the bundle it is saved as, and the classifier that runs it."""

@@ -1,0 +1,212 @@
+"""What every layer of a classifier's graph makes of one tile, and its first filters.
+
+Reads the graph itself: neither torch nor weights for it are needed. Where several networks are
+averaged, the first one is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from digitlens.errors import ModelError
+from digitlens.models.classifier import check_tiles
+from digitlens.models.session import open_session
+
+Maps = npt.NDArray[np.float32]
+Kind = Literal["tile", "convolution", "pooling", "dense", "probabilities"]
+
+_INPUT, _OUTPUT = "tiles", "probabilities"
+_WEIGHTED: dict[str, Kind] = {"Conv": "convolution", "Gemm": "dense", "MatMul": "dense"}
+_POOLS = {
+    "MaxPool": "max pooling",
+    "AveragePool": "average pooling",
+    "GlobalAveragePool": "average pooling",
+    "GlobalMaxPool": "max pooling",
+}
+# What belongs to the weighted sum before it: people show a layer after its activation.
+_FOLLOWERS = {
+    *("Add", "BatchNormalization", "Clip", "Elu", "Gelu", "HardSwish"),
+    *("LeakyRelu", "Mul", "PRelu", "Relu", "Sigmoid", "Tanh"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What one layer gives for one tile.
+
+    Attributes:
+        name: For example ``convolution 2``.
+        kind: What kind of layer it is.
+        maps: float32[C, H, W]; of dense layers and of the probabilities float32[D].
+    """
+
+    name: str
+    kind: Kind
+    maps: Maps
+
+    @property
+    def size(self) -> str:
+        """How much it gives, in words, for example ``32 maps of 14 x 14``."""
+        if self.maps.ndim == 1:
+            return f"{len(self.maps)} {'values' if self.kind == 'dense' else self.kind}"
+        count, height, width = self.maps.shape
+        if self.kind == "tile":
+            return f"{height} x {width} pixels"
+        return f"{count} map{'s' if count > 1 else ''} of {height} x {width}"
+
+
+@dataclass
+class _Place:
+    """Where in a graph a layer ends."""
+
+    name: str
+    kind: Kind
+    output: str
+
+
+def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
+    """Every layer's answer to a tile, from the pixels to the ten probabilities.
+
+    Args:
+        graph: An ONNX graph from ``tiles: uint8[N, 28, 28]`` to ``probabilities: float[N, 10]``.
+        tile: uint8[28, 28], ink bright on dark.
+
+    Returns:
+        First the tile itself, scaled to 0 to 1, as float32[1, 28, 28]; last float32[10].
+
+    Raises:
+        ModelError: It is no such graph.
+        TypeError: ``tile`` is not uint8.
+        ValueError: ``tile`` is not of shape [28, 28].
+    """
+    check_tiles(tile[None])
+    model = _load(graph)
+    places = _places(_path(model))
+    outputs = [place.output for place in places]
+    _ask_for(model, outputs)
+    # Outputs that are asked for are kept, whatever else onnxruntime merges.
+    session = open_session(model.SerializeToString(), name="the graph with its layers", threads=1)
+    found = session.run(outputs, {_INPUT: tile[None]})
+    pixels = Layer("tile", "tile", tile[None].astype(np.float32) / np.float32(255))
+    return [pixels] + [
+        Layer(place.name, place.kind, maps[0].astype(np.float32))
+        for place, maps in zip(places, found, strict=True)
+    ]
+
+
+def filters(graph: bytes) -> Maps:
+    """The kernels of the first convolution, those that look at pixels.
+
+    Args:
+        graph: As above.
+
+    Returns:
+        float32[C, k, k]; their scale differs from graph to graph, since the normalisation of pixels
+        may be part of it.
+
+    Raises:
+        ModelError: It is no such graph, or has no convolution.
+    """
+    model = _load(graph)
+    first = next((node for node in _path(model) if node.op_type == "Conv"), None)
+    if first is None:
+        raise ModelError("expected a graph with a convolution, found none: it has no filters")
+    return _constant(model, first.input[1]).astype(np.float32)[:, 0]
+
+
+def count_parameters(graph: bytes) -> int:
+    """Numbers in the kernels, matrices and biases of a graph; those of normalisation are in them.
+
+    Args:
+        graph: Any ONNX graph.
+
+    Raises:
+        ModelError: It is no graph.
+    """
+    tensors = [numpy_helper.to_array(each) for each in _load(graph).graph.initializer]
+    return sum(each.size for each in tensors if each.ndim and each.dtype.kind == "f")
+
+
+def _load(graph: bytes) -> ModelProto:
+    try:
+        return onnx.load_model_from_string(graph)
+    except Exception as error:  # of protobuf, which is no package of ours
+        raise ModelError(f"expected an ONNX graph, found what onnx cannot read: {error}") from error
+
+
+def _path(model: ModelProto) -> list[NodeProto]:
+    """The nodes on the longest way from the tiles to the probabilities, in order.
+
+    The longest: beside a residual pair runs a shortcut.
+    """
+    depth: dict[str, int] = {_INPUT: 0}
+    makers: dict[str, tuple[NodeProto, str]] = {}
+    for node in model.graph.node:  # sorted: who is needed comes first
+        known = [name for name in node.input if name in depth]
+        if known:
+            before = max(known, key=lambda name: depth[name])
+            for output in node.output:
+                depth[output], makers[output] = depth[before] + 1, (node, before)
+    path: list[NodeProto] = []
+    name = _OUTPUT
+    while name in makers:
+        node, name = makers[name]
+        path.insert(0, node)
+    if name != _INPUT or _INPUT not in {each.name for each in model.graph.input}:
+        raise ModelError(
+            f"expected a graph from {_INPUT!r} to {_OUTPUT!r}: a classifier of this digitlens"
+        )
+    return path
+
+
+def _places(path: list[NodeProto]) -> list[_Place]:
+    """The layers on a path, each where its activation is done."""
+    places: list[_Place] = []
+    numbers: dict[str, int] = {}
+    made = {name for node in path for name in node.output}
+    grows = False
+    for node in path:
+        if kind := _WEIGHTED.get(node.op_type):
+            numbers[kind] = numbers.get(kind, 0) + 1
+            places.append(_Place(f"{kind} {numbers[kind]}", kind, node.output[0]))
+            grows = True
+        elif node.op_type in _POOLS:
+            places.append(_Place(_POOLS[node.op_type], "pooling", node.output[0]))
+            grows = False
+        elif grows and node.op_type in _FOLLOWERS:
+            places[-1].output = node.output[0]
+            if node.op_type == "Add" and made.issuperset(node.input):
+                places[-1].name += " + shortcut"
+        else:
+            grows = False
+    return [*places, _Place("probabilities", "probabilities", _OUTPUT)]
+
+
+def _ask_for(model: ModelProto, names: list[str]) -> None:
+    """Makes names outputs of a graph, in place; onnxruntime knows their types."""
+    given = {output.name for output in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)
+
+
+def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:
+    """A constant of a graph, also one that is kept as float16 and cast before it is used."""
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            return numpy_helper.to_array(tensor)
+    for node in _makers(model, name):
+        if node.op_type == "Constant":
+            return numpy_helper.to_array(node.attribute[0].t)
+        if node.op_type == "Cast":
+            return _constant(model, node.input[0])
+    raise ModelError(f"expected kernels that are constant, found {name!r}, which is computed")
+
+
+def _makers(model: ModelProto, name: str) -> Iterator[NodeProto]:
+    return (node for node in model.graph.node if name in node.output)

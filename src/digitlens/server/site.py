@@ -1,0 +1,249 @@
+"""Writes the folder that any static host can serve: the page, and all that reads in a browser.
+
+The graphs are those that Python runs. onnxruntime-web, which runs them there, comes from its npm
+package at one version, verified, and is kept in the cache.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from digitlens import __version__, files
+from digitlens.datasets.cache import cache_folder
+from digitlens.datasets.packages import NpmPackage, npm_archives
+from digitlens.errors import DataError, DigitlensError
+from digitlens.models.bundle import CARD, GRAPH, load_bundle
+from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, load_line_bundle
+from digitlens.models.roles import roles
+from digitlens.progress import work_bar
+
+STATIC = Path(__file__).with_name("static")
+LISTING = "site.json"
+FORMAT = 1  # of the listing
+TIME_LIMIT = 300.0  # seconds for a package of 33 MB
+PAGE = "index.html"
+VENDOR = "vendor/onnxruntime-web"
+
+# What a page on a host without headers may do; a server says the same and more in its own.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; media-src 'self' blob:; "
+    "worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'"
+)
+_CHARSET = '<meta charset="utf-8">'
+_POLICY = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+_SERVED, _ALONE = (
+    f'<meta name="digitlens-mode" content="{mode}">' for mode in ("server", "browser")
+)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs graphs in a browser.
+
+    Attributes:
+        package: That carries it.
+        files: Those that a page needs: in the archive, in the site, and their SHA-256.
+    """
+
+    package: NpmPackage
+    files: tuple[tuple[str, str, str], ...]
+
+
+# The module ends in .js here: not every host knows that .mjs is a script.
+RUNTIME = Runtime(
+    NpmPackage(
+        "onnxruntime-web",
+        "1.30.0",
+        "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+    ),
+    (
+        (
+            "package/dist/ort.wasm.bundle.min.mjs",
+            "ort.wasm.bundle.min.js",
+            "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+        ),
+        (
+            "package/dist/ort-wasm-simd-threaded.wasm",
+            "ort-wasm-simd-threaded.wasm",
+            "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+        ),
+    ),
+)
+
+
+class SiteError(DigitlensError):
+    """A folder cannot become a site."""
+
+
+def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
+    """Writes the site, whole or not at all; replaces one that was written before.
+
+    Args:
+        folder: Where to; missing, empty, or a site that digitlens wrote and nobody added to.
+        model: The classifier: name of a shipped model, a model folder, or a run folder.
+        pages: The digit detector, likewise.
+
+    Raises:
+        SiteError: There is something else in the folder, or it cannot be written.
+        ModelError: A model is missing, damaged or of a newer format.
+        DataError: onnxruntime-web cannot be had; the message says why.
+    """
+    _check_free(folder)
+    parts = {**_models(model, pages), **_runtime(), **_page()}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            site = Path(temporary) / "site"
+            for name, content in parts.items():
+                (site / name).parent.mkdir(parents=True, exist_ok=True)
+                (site / name).write_bytes(content)
+            files.write_json(site / LISTING, _listing(parts))
+            _replace(folder, site, Path(temporary) / "before")
+    except OSError as error:
+        raise SiteError(f"{folder} cannot be written: {error}") from error
+
+
+def _check_free(folder: Path) -> None:
+    """Refuses what is no folder, or has files that another export did not write."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise SiteError(f"{folder} is no folder: name one that is new or empty")
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    if others := sorted(found - _listed(folder)):
+        raise SiteError(
+            f"{folder} holds what digitlens did not write ({', '.join(others[:3])}"
+            f"{', …' if len(others) > 3 else ''}): name a folder that is new or empty"
+        )
+
+
+def _listed(folder: Path) -> set[str]:
+    """The files that an earlier export wrote into a folder."""
+    try:
+        listing: Any = json.loads((folder / LISTING).read_text(encoding="utf-8"))
+        return {LISTING, *listing["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _replace(folder: Path, site: Path, before: Path) -> None:
+    if folder.exists():
+        folder.rename(before)
+    try:
+        site.rename(folder)
+    except OSError:
+        if before.exists():
+            before.rename(folder)
+        raise
+
+
+def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
+    """The graphs that Python would run, with their cards."""
+    classifier, finder = (load_bundle(name) for name in roles(model, pages))
+    lines = load_line_bundle()
+    return {
+        f"models/tiles/{CARD}": (classifier.folder / CARD).read_bytes(),
+        f"models/tiles/{GRAPH}": classifier.graph,
+        f"models/pages/{CARD}": (finder.folder / CARD).read_bytes(),
+        f"models/pages/{GRAPH}": finder.graph,
+        f"models/lines/{CARD}": (lines.detector.parent / CARD).read_bytes(),
+        f"models/lines/{DETECTOR}": lines.detector.read_bytes(),
+        f"models/lines/{RECOGNIZER}": lines.recognizer.read_bytes(),
+    }
+
+
+def _page() -> dict[str, bytes]:
+    """The files of the page, told that there is no server behind it."""
+    paths = [path for path in sorted(STATIC.rglob("*")) if path.is_file()]
+    parts = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
+    return {**parts, PAGE: alone(parts[PAGE].decode()).encode()}
+
+
+def alone(html: str) -> str:
+    """The page as it is without a server: it says so, and holds itself to a policy.
+
+    Raises:
+        SiteError: The page lacks the places where this is written.
+    """
+    for place in (_CHARSET, _SERVED):
+        if html.count(place) != 1:
+            raise SiteError(f"{PAGE} is damaged: expected {place} once; install digitlens again")
+    return html.replace(_CHARSET, f"{_CHARSET}\n  {_POLICY}").replace(_SERVED, _ALONE)
+
+
+def _runtime() -> dict[str, bytes]:
+    """onnxruntime-web, from the cache or by npm, with its licence."""
+    package = RUNTIME.package
+    folder = cache_folder().parent / f"{package.name}-{package.version}"
+    parts = _kept(folder) or _fetched(folder)
+    return {f"{VENDOR}/{name}": content for name, content in {**parts, **_licences()}.items()}
+
+
+def _kept(folder: Path) -> dict[str, bytes]:
+    """What the cache has of it, by name; empty where anything is missing or damaged."""
+    paths = {folder / name: sha256 for _, name, sha256 in RUNTIME.files}
+    parts = {path.name: path.read_bytes() for path in paths if files.is_file(path)}
+    found = [files.sha256(content) for content in parts.values()]
+    return parts if found == list(paths.values()) else {}
+
+
+def _fetched(folder: Path) -> dict[str, bytes]:
+    """The same by npm; kept in the cache."""
+    what = f"what reads in a browser, {RUNTIME.package}, comes"
+    with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
+        bar.add_task(f"{RUNTIME.package} by npm", total=None)
+        (archive,) = npm_archives([RUNTIME.package], Path(temporary), what, TIME_LIMIT)
+        parts = dict(_unpacked(archive))
+    for name, content in parts.items():
+        files.write_bytes(folder / name, content)
+    return parts
+
+
+def _unpacked(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the wanted files of an archive."""
+    with tarfile.open(archive) as package:
+        for member, name, _ in RUNTIME.files:
+            stream = package.extractfile(member)
+            if stream:
+                yield name, stream.read()
+
+
+def _licences() -> dict[str, bytes]:
+    """The licence and notices of ONNX Runtime, as its Python package carries them."""
+    # Not imported: its home is the model layer, and all that is wanted is two files.
+    found = importlib.util.find_spec("onnxruntime")
+    folders = [Path(place) for place in (found and found.submodule_search_locations) or ()]
+    names = ("LICENSE", "ThirdPartyNotices.txt")
+    parts = {n: (f / n).read_bytes() for f in folders for n in names if files.is_file(f / n)}
+    if names[0] not in parts:
+        raise DataError("onnxruntime is installed without its licence: install it again")
+    return {f"{Path(name).stem}.txt": content for name, content in parts.items()}
+
+
+def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
+    """What the site is made of; the reader in the browser looks here first."""
+    module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
+    return {
+        "format": FORMAT,
+        "digitlens": __version__,
+        "runtime": {"package": str(RUNTIME.package), "module": module, "wasm": wasm},
+        "classifier": {"card": f"models/tiles/{CARD}", "graph": f"models/tiles/{GRAPH}"},
+        "pages": {"card": f"models/pages/{CARD}", "graph": f"models/pages/{GRAPH}"},
+        "lines": {
+            "card": f"models/lines/{CARD}",
+            "detector": f"models/lines/{DETECTOR}",
+            "recognizer": f"models/lines/{RECOGNIZER}",
+        },
+        "files": {
+            name: {"size": len(content), "sha256": files.sha256(content)}
+            for name, content in sorted(parts.items())
+        },
+    }

@@ -1,0 +1,148 @@
+"""What has been seen of a training so far: written by its thread, read by the server's.
+
+A page that is opened late is given all of it; one that is there, what came since.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from digitlens.server.watch.curve import Curve
+from digitlens.training.snapshot import Glance
+from digitlens.training.watching import Check, Pulse
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained, for the head of the page.
+
+    Attributes:
+        name: Of the run.
+        recipe: Its fields.
+        sample: What the network is scored on, in words.
+        count: Tiles of the sample.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    sample: str
+    count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return vars(self)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How much a reader has been given.
+
+    Attributes:
+        serial: Number of the last news.
+        member: Of the committee whose curves it has.
+    """
+
+    serial: int = 0
+    member: int = 0
+
+
+class Live:
+    """The curves and scores of a training, and how it stands."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._lock = threading.Lock()
+        self._serial = 1  # a mark of 0 has been given nothing
+        self._pulse: Pulse | None = None
+        self._steps, self._checks = Curve(), Curve()
+        self._glance: tuple[int, Glance] | None = None
+        self._ended = ""
+        self._readers = 0
+
+    @property
+    def readers(self) -> int:
+        """Pages that are open."""
+        return self._readers
+
+    def tell(self, news: Pulse | Check) -> None:
+        """Takes up what a watcher saw."""
+        with self._lock:
+            self._serial += 1
+            if isinstance(news, Pulse):
+                self._take_pulse(news)
+            else:
+                self._take_check(news)
+
+    def end(self, how: str) -> None:
+        """Notes that the training is over, and how it ended in a sentence."""
+        with self._lock:
+            self._serial += 1
+            self._ended = how
+
+    def join(self, more: int) -> None:
+        """Counts a page that came (1) or went (-1)."""
+        with self._lock:
+            self._readers += more
+
+    def since(self, mark: Mark) -> tuple[dict[str, Any] | None, Mark]:
+        """What a page is not yet told, and its next mark.
+
+        Returns:
+            What goes out as JSON; None if there is no news. ``whole`` is true where it is
+            everything there is: at first, and when another member has begun.
+        """
+        with self._lock:
+            if mark.serial == self._serial:
+                return None, mark
+            member = self._pulse.member if self._pulse else 0
+            whole = not mark.serial or member != mark.member
+            after = -1 if whole else mark.serial
+            return self._news(whole, after), Mark(self._serial, member)
+
+    def _take_pulse(self, pulse: Pulse) -> None:
+        if self._pulse and self._pulse.member != pulse.member:
+            self._steps, self._checks = Curve(), Curve()
+        self._pulse = pulse
+        for point in pulse.points:
+            values = (point.step, point.loss, point.accuracy, point.learning_rate)
+            self._steps.add(self._serial, values)
+
+    def _take_check(self, check: Check) -> None:
+        glance = check.glance
+        self._checks.add(self._serial, (check.step, glance.loss, glance.accuracy))
+        self._glance = self._serial, glance
+
+    def _news(self, whole: bool, after: int) -> dict[str, Any]:
+        news: dict[str, Any] = {
+            "whole": whole,
+            "steps": self._steps.since(after),
+            "checks": self._checks.since(after),
+            "ended": self._ended,
+        }
+        if self._pulse:
+            news["progress"] = _progress(self._pulse)
+        if self._glance and self._glance[0] > after:
+            news |= _glance(self._glance[1])
+        return news
+
+
+def _progress(pulse: Pulse) -> dict[str, Any]:
+    left = None if pulse.seconds_left is None else round(pulse.seconds_left, 1)
+    return {
+        "member": pulse.member,
+        "members": pulse.members,
+        "epoch": pulse.epoch,
+        "epochs": pulse.epochs,
+        "step": pulse.step,
+        "steps": pulse.steps,
+        "images_per_second": round(pulse.images_per_second),
+        "seconds_left": left,
+        "rows": list(pulse.rows),
+    }
+
+
+def _glance(glance: Glance) -> dict[str, Any]:
+    mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in glance.mistakes]
+    return {"confusion": glance.confusion.tolist(), "mistakes": mistakes}

@@ -1,0 +1,140 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from digitlens import files
+from digitlens.cli.main import app
+from digitlens.datasets import mnist as data
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.errors import ModelError
+from digitlens.evaluation.paired import mcnemar
+from digitlens.models.bundle import Card, write_bundle
+
+RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder; MNIST is two hundred tiles, a hundred of them to test with."""
+    digits = (np.arange(200) % 10).astype(np.uint8)
+    tiles = np.zeros((200, 28, 28), np.uint8)
+    for index, digit in enumerate(digits):
+        tiles[index, :, 2 * digit : 2 * digit + 2] = 200 + index % 50
+    split = Split(tiles, digits)
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(split, split.take(range(100))))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def make(here, graph):
+    """Writes models that cannot read some digits."""
+
+    def write(name, *blind, **changes):
+        content = graph(blind)
+        card = Card("bars", "0.0", files.sha256(content), **({"recipe": RECIPE} | changes))
+        write_bundle(here / name, card, content)
+        return name
+
+    return write
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["compare", *arguments])
+
+
+def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make, graph):
+    models = make("one", results={"training_seconds": 12.5}), make("runs/two", 4, 7)
+    done = run(*models)
+    assert done.exit_code == 0, done.output
+    assert "MNIST validation, 100 tiles" in done.stdout
+    assert "one is better than two" in done.stdout
+    lines = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.strip()}
+    assert lines["two"][1] == "80.00%"
+    assert "written to comparison: comparison.json, comparison.png" in done.stderr
+    names = {path.name for path in (here / "comparison").iterdir()}
+    assert names == {"comparison.json", "comparison.png", "disagreements.png"}
+    told = json.loads((here / "comparison" / "comparison.json").read_text())
+    assert told["pairs"][0]["only_first"] == 20
+    assert told["pairs"][0]["p"] == pytest.approx(mcnemar(20, 0), rel=1e-3)
+    assert told["runs"][0]["training_seconds"] == 12.5
+    assert told["runs"][0]["bytes"] == len(graph([]))
+    assert told["runs"][0]["parameters"] is None
+
+
+def test_json_is_the_comparison_and_nothing_else(here, make):
+    done = run(make("one"), make("two", 4), make("three", 5), "--json", "--out", "elsewhere")
+    told = json.loads(done.stdout)
+    assert told == json.loads((here / "elsewhere" / "comparison.json").read_text())
+    assert [pair["first"] + pair["second"] for pair in told["pairs"]] == [
+        *("onetwo", "onethree", "twothree")
+    ]
+    assert [pair["p_holm"] >= pair["p"] for pair in told["pairs"]] == [True] * 3
+
+
+def test_runs_alike_cannot_be_told_apart(make):
+    done = run(make("one"), make("two"))
+    assert "one and two cannot be told apart" in done.stdout
+    assert "read differently" not in done.stdout
+
+
+def test_the_fields_in_which_recipes_differ_are_shown(make):
+    done = run(make("one"), make("two", recipe=RECIPE | {"epochs": 77}))
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("epochs"))
+    assert row == ["epochs", "10", "77"]  # the default of a field that the card does not name
+    assert "dropout" not in done.stdout
+
+
+def test_tiles_that_one_has_learned_from_are_refused(make):
+    done = run(make("one"), make("two", recipe=RECIPE | {"seed": 4}))
+    assert isinstance(done.exception, ModelError)
+    for part in ("one: 50% by random, seed 3", "two: 50% by random, seed 4", "--split test"):
+        assert part in str(done.exception)
+    assert run("one", "two", "--split", "test").exit_code == 0
+
+
+def test_a_foreign_model_is_compared_on_the_test_set_only(here, make, graph):
+    (here / "their.onnx").write_bytes(graph([3]))
+    own = make("one")
+    done = run(own, "their.onnx")
+    assert isinstance(done.exception, ModelError)
+    assert "their.onnx: no recipe" in str(done.exception)
+    done = run(own, "their.onnx", "--split", "test")
+    assert done.exit_code == 0, done.output
+    assert "MNIST test, 100 tiles" in done.stdout
+    assert "one is better than their.onnx (p = 0.002)" in done.stdout
+
+
+def test_models_of_the_same_last_name_go_by_their_path(make):
+    done = run(make("a/run"), make("b/run", 4))
+    assert "a/run is better than b/run" in done.stdout
+
+
+def test_learned_numbers_are_counted_where_weights_are_kept(here, make):
+    model = make("one")
+    shapes = {"a.weight": [4, 8], "a.bias": [4], "a.running_mean": [4]}
+    head = json.dumps({k: {"shape": v, "dtype": "F32"} for k, v in shapes.items()}).encode()
+    (here / model / "weights.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
+    told = json.loads(run(model, make("two"), "--json").stdout)
+    assert [entry["parameters"] for entry in told["runs"]] == [36, None]
+
+
+def test_one_run_and_the_same_twice_are_refused(make):
+    assert run(make("one")).exit_code == 2
+    done = run("one", "one")
+    assert isinstance(done.exception, ModelError)
+    assert "one is given twice" in str(done.exception)
+    assert run("one", "two", "--data", "x.zip", "--split", "test").exit_code == 2
+
+
+def test_without_the_plots_extra_the_numbers_still_come(here, make, monkeypatch):
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.comparison", raising=False)
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.style", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    done = run(make("one"), make("two", 4))
+    assert done.exit_code == 0, done.output
+    assert "pip install 'digitlens[plots]'" in done.stderr
+    assert [path.name for path in (here / "comparison").iterdir()] == ["comparison.json"]

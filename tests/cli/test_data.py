@@ -1,0 +1,207 @@
+import json
+import sys
+from pathlib import Path
+
+import digitlens.data
+import numpy as np
+import pytest
+import typer
+from PIL import Image, ImageFont
+from typer.testing import CliRunner
+
+from digitlens.cli.data import data
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.datasets.synthetic.hands import EM, FontHand
+from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.errors import DataError, MissingExtraError
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the command with an empty cache, in an empty folder."""
+    monkeypatch.delenv("DIGITLENS_DATA", raising=False)
+    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(data)
+
+    def invoke(*arguments: str):
+        return CliRunner().invoke(app, list(arguments))
+
+    return invoke
+
+
+@pytest.fixture
+def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
+    """The folders that MNIST was asked of, while a small split stands in for it."""
+    asked: list = []
+
+    def load(data_dir):
+        asked.append(data_dir)
+        return Mnist(small_split, small_split)
+
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", load)
+    return asked
+
+
+def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded: list) -> None:
+    result = run()
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "missing\ttrain-images-idx3-ubyte\t47040016\t"
+    assert "digitlens data --fetch" in result.stderr
+    assert loaded == []
+
+
+def test_json_has_status_size_and_hash(run, tmp_path: Path) -> None:
+    shown = json.loads(run("--json").stdout)
+
+    assert shown["cache"] == str(tmp_path / "cache" / "mnist")
+    assert shown["complete"] is False
+    assert [file["status"] for file in shown["files"]] == ["missing"] * 4
+    assert shown["files"][3]["sha256"].startswith("ff7bcfd416de")
+
+
+def test_a_damaged_file_is_shown(run, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes(10_008))
+
+    result = run("--data-dir", str(folder))
+
+    assert f"damaged\tt10k-labels-idx1-ubyte\t10008\t{folder}" in result.stdout
+
+
+def test_fetching_asks_for_mnist(run, loaded: list) -> None:
+    assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
+    assert loaded == [Path("somewhere")]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_samples_are_drawn_and_the_path_printed(run, tmp_path: Path) -> None:
+    result = run("--show")
+
+    assert result.stdout == "samples.png\n"
+    with Image.open(tmp_path / "samples.png") as sheet:
+        assert np.asarray(sheet).std() > 10
+
+
+@pytest.mark.usefixtures("loaded")
+def test_samples_go_where_the_user_says(run, tmp_path: Path) -> None:
+    shown = json.loads(run("--show", "--out", "new/sheet.jpg", "--json").stdout)
+
+    assert shown["samples"] == "new/sheet.jpg"
+    assert (tmp_path / "new" / "sheet.jpg").stat().st_size > 1000
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path: Path) -> None:
+    result = run("--show", "--out", "sheet.xyz")
+
+    assert isinstance(result.exception, DataError)
+    assert "sheet.xyz" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.fixture
+def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The roles that fonts were asked for, while Pillow's own stands in for all, for six pages."""
+    del loaded
+    asked: list[str] = []
+    hand = FontHand({"latin": ImageFont.load_default(EM)})
+
+    def load(role: str) -> Fonts:
+        asked.append(role)
+        return Fonts((hand,), (hand,))
+
+    monkeypatch.setattr("digitlens.datasets.synthetic.pages.load_fonts", load)
+    monkeypatch.setattr("digitlens.cli.data.PAGES", 6)
+    return asked
+
+
+def test_generated_pages_are_drawn_and_the_path_printed(
+    run, pages: list[str], loaded: list, tmp_path: Path
+) -> None:
+    result = run("--show-pages", "--data-dir", "somewhere")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "pages.png\n"
+    assert loaded == [Path("somewhere")]
+    assert pages == ["training"]
+    with Image.open(tmp_path / "pages.png") as sheet:
+        assert sheet.width > 6 * 192
+        assert np.asarray(sheet).std() > 10
+
+
+def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages: list[str], tmp_path: Path) -> None:
+    options = {
+        "first": [],
+        "again": ["--seed", "0"],
+        "other": ["--seed", "1"],
+        "empty": ["--kind", "empty"],
+    }
+    for name, more in options.items():
+        assert run("--show-pages", "--out", f"{name}.png", *more).exit_code == 0
+
+    first, again, other, empty = ((tmp_path / f"{name}.png").read_bytes() for name in options)
+    assert len(pages) == 4
+    assert first == again
+    assert len({first, other, empty}) == 3
+
+
+@pytest.mark.usefixtures("pages")
+def test_pages_are_told_in_json(run) -> None:
+    shown = json.loads(run("--show-pages", "--out", "new/sheet.jpg", "--json").stdout)
+
+    assert shown["pages"] == "new/sheet.jpg"
+    assert "samples" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--show-pages", "--kind", "cats"], "paragraph"),
+        (["--kind", "grid"], "--show-pages"),
+        (["--show", "--show-pages"], "ask for one"),
+        (["--show-pages", "--seed", "-1"], "--seed"),
+    ],
+)
+@pytest.mark.usefixtures("pages")
+def test_options_that_make_no_sense_are_refused(
+    run, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("loaded")
+def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("digitlens.data.pages")]:
+        monkeypatch.delitem(sys.modules, name)
+    if "pages" in vars(digitlens.data):  # else the package of the failed import stays there
+        monkeypatch.setattr(digitlens.data, "pages", digitlens.data.pages)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+
+    assert run("--show").exit_code == 0
+    result = run("--show-pages")
+
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'digitlens[train]'" in str(result.exception)
+
+
+@pytest.mark.mnist
+@pytest.mark.usefixtures("mnist")
+def test_the_real_files_are_verified() -> None:
+    app = typer.Typer()
+    app.command()(data)
+
+    shown = json.loads(CliRunner().invoke(app, ["--json"]).stdout)
+
+    assert shown["complete"] is True

@@ -1,0 +1,277 @@
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens import files
+from digitlens.cli import rejection
+from digitlens.cli.evaluate import evaluate
+from digitlens.errors import DataError, ModelError
+from digitlens.visualization import figures
+
+pytestmark = pytest.mark.usefixtures("unsaved")
+PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
+
+
+@pytest.fixture
+def foreign(here, graph):
+    def make(last="Softmax"):
+        (here / "their net.onnx").write_bytes(graph(last=last))
+        return "their net.onnx"
+
+    return make
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, arguments)
+
+
+def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here, bundle, graph):
+    done = run("--model", bundle())
+    assert done.exit_code == 0, done.output
+    assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout
+    assert "most confused: 9 as 0 (1)" in done.stdout
+    assert "written" not in done.stdout
+    assert "written to evaluation-bars: report.json, confusion.png" in done.stderr
+    folder = here / "evaluation-bars"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
+    report = json.loads((folder / "report.json").read_text())
+    assert report["model"]["name"] == "bars"
+    assert report["model"]["sha256"] == files.sha256(graph())
+    assert report["data"]["name"] == "MNIST test"
+    assert [row["index"] for row in report["wrong"]] == [0]
+
+
+@pytest.mark.usefixtures("here")
+def test_piped_output_is_plain_text_that_fits_the_width(bundle):
+    lines = run("--model", bundle()).stdout.splitlines()
+    assert lines
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert text.isascii()  # readable in any encoding
+    assert "\x1b" not in text
+    table = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert table["macro"][-1] == table["weighted"][-1] == "40"
+    assert len([line for line in lines if line.split()[:1] == ["9"]]) == 2
+
+
+def test_json_is_the_report_and_nothing_else(here, bundle):
+    done = run("--model", bundle(), "--json", "--out", "elsewhere")
+    assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
+    assert not (here / "evaluation-bars").exists()
+
+
+def test_a_foreign_model_is_told_what_it_is_given(here, foreign):
+    done = run("--model", foreign())
+    assert done.exit_code == 0, done.output
+    for part in ("MNIST (28 x 28", "layout uint8[N, 28, 28]", "byte (0 to 255)", "probabilities"):
+        assert part in done.stderr
+    report = json.loads((here / "evaluation-their-net" / "report.json").read_text())
+    assert report["model"]["name"] == "their net"
+    assert report["model"]["given"]["pixels"] == "byte (0 to 255)"
+    assert report["accuracy"] == 0.975
+
+
+def test_a_foreign_model_of_logits_needs_the_option(here, foreign):
+    done = run("--model", foreign("Identity"))
+    assert isinstance(done.exception, ModelError)
+    assert "--outputs logits" in str(done.exception)
+    assert not (here / "evaluation-their-net").exists()
+    assert run("--model", foreign("Identity"), "--outputs", "logits").exit_code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_options_of_foreign_models_are_refused_for_ones_own(bundle):
+    done = run("--model", bundle(), "--pixels", "unit")
+    assert done.exit_code == 2
+    assert "--pixels" in done.stderr
+
+
+def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
+    recipe = {"validation": "random", "validation_share": 0.25, "seed": 3}
+    done = run("--model", bundle(recipe=recipe), "--split", "validation")
+    assert done.exit_code == 0, done.output
+    report = json.loads((here / "evaluation-bars" / "report.json").read_text())
+    assert report["data"]["name"] == "MNIST validation, 25% by random, seed 3"
+    assert 0 < report["n"] < 40
+
+
+@pytest.mark.usefixtures("here")
+def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreign):
+    refitted = {"validation": "none", "temperature": 1.0}
+    for model in (bundle(), foreign(), bundle(recipe=refitted)):
+        done = run("--model", model, "--split", "validation")
+        assert isinstance(done.exception, ModelError)
+        assert "use --split test" in str(done.exception)
+
+
+def test_without_the_plots_extra_the_numbers_still_come(here, bundle, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "seaborn", None)  # as if it were not installed
+    done = run("--model", bundle())
+    assert done.exit_code == 0, done.output
+    assert "97.50%" in done.stdout
+    assert "pip install 'digitlens[plots]'" in done.stderr
+    assert [path.name for path in (here / "evaluation-bars").iterdir()] == ["report.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(here, bundle):
+    (here / "occupied").write_text("a file")
+    done = run("--model", bundle(), "--out", "occupied")
+    assert isinstance(done.exception, DataError)
+    assert "occupied cannot be written" in str(done.exception)
+    assert "97.50%" in done.stdout
+
+
+def test_a_missing_model_is_one_line_and_exit_code_1(tmp_path):
+    for name in ("nothing", "nothing.onnx"):
+        done = subprocess.run(
+            [sys.executable, "-m", "digitlens", "evaluate", "--model", name],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("digitlens: ")
+        assert name in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def _write_tiles(path, labels):
+    with zipfile.ZipFile(path, "w") as archive:
+        rows = ["file,label\n"]
+        for index, label in enumerate(labels):
+            tile = np.zeros((28, 28), np.uint8)
+            tile[:, 2 * label : 2 * label + 2] = 255
+            stream = io.BytesIO()
+            Image.fromarray(tile).save(stream, "PNG")
+            archive.writestr(f"tiles/{index}.png", stream.getvalue())
+            rows.append(f"tiles/{index}.png,{label}\n")
+        archive.writestr("labels.csv", "".join(rows))
+
+
+def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(here, bundle):
+    _write_tiles(here / "corrections.zip", [3, 3, 7])
+    done = run("--model", bundle(), "--data", "corrections.zip")
+    assert done.exit_code == 0, done.output
+    assert "corrections.zip, 3 tiles" in done.stdout
+    folder = here / "evaluation-bars"
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["n"], report["accuracy"]) == (3, 1.0)
+    assert [row["support"] for row in report["classes"]] == [0, 0, 0, 2, 0, 0, 0, 1, 0, 0]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
+    _write_tiles(here / "one.zip", [5])
+    assert run("--model", bundle(), "--data", "one.zip").exit_code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_own_tiles_take_the_place_of_mnist(bundle):
+    for more in (["--split", "validation"], ["--data-dir", "."]):
+        done = run("--model", bundle(), "--data", "corrections.zip", *more)
+        assert done.exit_code == 2
+        assert "--data takes the place of MNIST" in " ".join(done.stderr.replace("│", " ").split())
+    done = run("--model", bundle(), "--data", "corrections.zip")
+    assert isinstance(done.exception, DataError)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """As if nothing were installed that draws, which takes seconds."""
+    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle, monkeypatch):
+    monkeypatch.setattr(figures, "draw_report", lambda *_: [])  # seconds, and tested above
+    done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    trained = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines() if line}
+    assert (trained["rotate"], trained["shot noise"]) == ("yes", "no")
+    assert "mean of not trained" in trained
+    assert "rotation, degrees anticlockwise" in trained
+    folder = here / "evaluation-bars"
+    names = ["robustness.json", "corruptions.png", "sweeps.png", "corrupted.png"]
+    assert ", ".join(names) in done.stderr
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == sorted(["report.json", *names])
+    found = json.loads((folder / "robustness.json").read_text())
+    assert (found["model"]["name"], found["clean"]["accuracy"]) == ("bars", 0.975)
+    assert [row["name"] for row in found["corruptions"] if row["overlaps_training"]] == ["rotate"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_json_of_everything_asked_for_is_one_object(here, foreign):
+    done = run("--model", foreign(), "--robustness", "--on", "digits", "--json")
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    folder = here / "evaluation-their-net"
+    for name in ("robustness", "transfer"):
+        written = json.loads((folder / f"{name}.json").read_text())
+        assert written.get(name, written) == values.pop(name)
+    assert values == json.loads((folder / "report.json").read_text())
+    assert len(list(folder.iterdir())) == 3
+    assert "pip install 'digitlens[plots]'" in done.stderr
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_a_foreign_model_does_not_say_what_it_was_trained_with(foreign):
+    done = run("--model", foreign(), "--robustness")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert next(line for line in lines if line.startswith("shear")).split()[-1] == "?"
+    assert "mean of not trained" not in done.stdout
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_another_data_set_is_scored_beside_the_tiles(bundle):
+    done = run("--model", bundle(), "--on", "digits")
+    assert done.exit_code == 0, done.output
+    assert "97.50%" in done.stdout
+    assert "1,797" in done.stdout  # tiles of scikit-learn's digits
+
+
+def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle):
+    done = run("--model", bundle(), "--on", "letters")
+    assert isinstance(done.exception, DataError)
+    assert "letters" in str(done.exception)
+    assert not (here / "evaluation-bars").exists()
+
+
+@pytest.mark.usefixtures("undrawn", "here")
+def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
+    asked = {}
+
+    def measure(classifier, tiles, **options):
+        asked.update(options, n=len(tiles), name=classifier.name)
+
+    monkeypatch.setattr(rejection, "rejection", measure)
+    monkeypatch.setattr(rejection, "rejection_dict", lambda _: {"rejection": "values"})
+    monkeypatch.setattr(rejection, "rejection_tables", lambda _: ["tables"])
+    monkeypatch.setattr(rejection, "write_rejection", lambda *_: ["rejection.json"])
+    done = run("--model", bundle(), "--rejection", "--strange", "coats=coats.idx", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rejection"] == "values"
+    assert "rejection.json" in done.stderr
+    told = {"strange": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
+    assert asked == {**told, "n": 40, "name": "bars"}
+
+
+@pytest.mark.usefixtures("here")
+def test_strangers_without_rejection_are_refused(bundle):
+    done = run("--model", bundle(), "--strange", "coats=coats.idx")
+    assert done.exit_code == 2
+    assert "--strange belongs to --rejection" in " ".join(done.stderr.replace("│", " ").split())

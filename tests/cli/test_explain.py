@@ -1,0 +1,180 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens.cli import explained
+from digitlens.cli.explained import Choice
+from digitlens.cli.main import app
+from digitlens.cli.subject import Subject
+from digitlens.datasets import mnist as data
+from digitlens.errors import DataError
+from digitlens.imaging.images import load_image
+from digitlens.reading.reader import DigitReader
+from digitlens.results import Digit, Reading
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch, small_split):
+    """An empty working folder, and known digits that are few."""
+    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Subject, "training", small_split.take(range(300)))
+    monkeypatch.setattr(Subject, "split", small_split.take(range(300, 400)))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return DigitReader("swift", threads=1)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["explain", *map(str, arguments), "--model", "swift"])
+
+
+def test_a_drawing_is_explained_in_words_and_in_a_folder(here):
+    shutil.copy(EXAMPLES / "drawing.png", here / "mine.png")
+    folder = here / "explanation-mine"
+    folder.mkdir()
+    for name in ("digit-7.png", "rejected-1.png", "digit-of-mine.png"):  # the last is the user's
+        (folder / name).write_bytes(b"")
+    done = run("mine.png")
+    assert done.exit_code == 0, done.output
+    said = done.stdout
+    assert "mine.png: Read: 7" in said
+    assert "digit 1: A 7, 99 % sure" in said
+    for part in ("digit detector", "the line reads “7”", "most like it", "what would change the"):
+        assert part in said
+    assert "open explanation-mine/explanation.html" in done.stderr
+    assert {path.name for path in folder.iterdir()} == {
+        *(
+            "digit-1.png",
+            "digit-of-mine.png",
+            "explanation.html",
+            "explanation.json",
+            "overview.png",
+            "stages",
+        )
+    }
+    assert (folder / "stages" / "6-answer.png").is_file()
+    told = json.loads((folder / "explanation.json").read_text())
+    assert told["text"] == "7"
+    html = (folder / "explanation.html").read_text()
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_json_holds_all_that_is_said(here):
+    done = run(EXAMPLES / "drawing.png", "--json", "--out", "elsewhere")
+    told = json.loads(done.stdout)
+    assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
+    (one,) = told["digits"]
+    assert (one["value"], one["status"], one["number"]) == (7, "digit", 1)
+    assert {name: np.argmax(said["digits"]) for name, said in one["scores"].items()} == {
+        "detector": 7, "recognizer": 7, "classifier": 7
+    }  # fmt: skip
+    assert (one["line"], told["lines"]) == ("7", ["7"])
+    assert np.shape(one["tile"]) == np.shape(one["evidence"]) == (28, 28)
+    assert one["runner_up"] != 7
+    assert all(change["value"] != 7 for change in one["changes"])
+    assert {"erase", "add"} <= {change["kind"] for change in one["changes"]}
+    alike = one["alike"]
+    assert len(alike["nearest"]) == 8
+    assert {near["label"] for near in alike["of_value"]} == {7}
+    assert {near["label"] for near in alike["of_runner_up"]} == {one["runner_up"]}
+    assert alike["usual"] == 100
+    assert 0 <= alike["share_of_usual_nearer"] <= 1
+    assert told["rejected"] == []
+    assert told["looks"]
+
+
+def test_a_blank_page_says_why_nothing_was_read(here):
+    Image.new("L", (120, 90), "white").save(here / "blank.png")
+    done = run("blank.png", "--out", "out")
+    assert "No digits were read" in done.stdout
+    assert "Nowhere did it see more than a hint of a digit" in done.stdout
+    told = json.loads((here / "out" / "explanation.json").read_text())
+    assert told["text"] == ""
+    assert told["digits"] == told["rejected"] == []
+    assert told["strongest"] < told["least"]
+    assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("Look ") > 0
+
+
+def test_without_mnist_the_rest_is_explained(monkeypatch):
+    def missing(_=None):
+        raise DataError("no source has it")
+
+    monkeypatch.delattr(Subject, "training")
+    monkeypatch.setattr(Subject, "training", property(lambda _: data.load_mnist()), raising=False)
+    monkeypatch.setattr(data, "load_mnist", missing)
+    done = run(EXAMPLES / "drawing.png", "--json")
+    told = json.loads(done.stdout)
+    assert "digitlens data --fetch" in told["note"]
+    assert told["digits"][0]["alike"] is None
+    assert told["digits"][0]["changes"]
+
+
+def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(here):
+    with Image.open(EXAMPLES / "drawing.png") as page:
+        blank = Image.new(page.mode, page.size, "white")
+        blank.save(here / "two.tif", save_all=True, append_images=[page])
+    done = run("two.tif", "--page", "2", "--digit", "1")
+    assert "two.tif#2: Read: 7" in done.stdout
+    assert (here / "explanation-two-page-2" / "digit-1.png").is_file()
+    assert "has 2 pages, expected --page up to that, found 3" in str(
+        run("two.tif", "--page", "3").exception
+    )
+    wrong = run("two.tif", "--page", "2", "--digit", "2")
+    assert wrong.exit_code == 2
+    assert "expected a digit from 1 to 1, found 2" in wrong.stderr
+    assert "no such file" in str(run("none.png").exception)
+
+
+def test_what_was_rejected_is_explained_without_reasons(reader):
+    page = np.full((280, 280), 255, np.uint8)
+    for k in range(160):  # an A
+        for x in (140 - k * 0.45, 140 + k * 0.45):
+            page[50 + k : 60 + k, int(x) - 7 : int(x) + 8] = 0
+    page[150:162, 95:185] = 0
+    story = explained.explained("A", reader, reader.examine(page), Choice("swift"))
+    assert not story.digits
+    (one,) = story.rejected
+    assert one.digit.status == "rejected"
+    assert one.reasons is None
+    assert one.alike is not None
+
+
+def test_the_tile_is_the_one_that_the_classifier_saw(reader):
+    seen = reader.examine(load_image(EXAMPLES / "note.jpg"))
+    accounts = explained._accounts(seen)
+    assert [one.digit.value for one in accounts if one.digit.status != "rejected"] == [2, 0, 4, 8]
+    for one in accounts:
+        own = reader.classifier.predict_proba(one.tile[None])[0]
+        np.testing.assert_allclose(own, one.own, atol=1e-6)
+        assert np.array_equal(one.digit.tile, one.tile)
+
+
+def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
+    chances = (0.9, 0.0, 0.06, 0.04, *(0.0,) * 6)
+    own = np.array([0.9, 0.05, 0.01, 0.04, *(0.0,) * 6])
+    assert explained._runner_up(0, chances, own) == 2
+    assert explained._runner_up(0, (0.991, 0.0, 0.005, 0.004, *(0.0,) * 6), own) == 1
+
+
+def test_no_more_than_twelve_are_explained(reader, monkeypatch):
+    seen = reader.examine(load_image(EXAMPLES / "drawing.png"))
+    one = explained._accounts(seen)[0]
+    monkeypatch.setattr(explained, "_accounts", lambda *_: [one] * 15)
+    monkeypatch.setattr(explained, "_reasoned", lambda account, _: account)
+    story = explained.explained("many", reader, seen, Choice("swift"))
+    assert len(story.digits) == 12
+    assert story.left_out == (3, 0)
+    assert isinstance(story.reading, Reading)
+    assert isinstance(story.digits[0].digit, Digit)

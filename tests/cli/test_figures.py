@@ -1,0 +1,135 @@
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli import figure_inside
+from digitlens.cli.figure_results import RESULTS, SLOW
+from digitlens.cli.main import app
+from digitlens.errors import DataError, MissingExtraError, ModelError
+
+pytestmark = pytest.mark.usefixtures("unsaved")
+ROWS = [
+    {"epoch": epoch, "train_loss": 0.5 / epoch, "val_loss": 0.4 / epoch, "learning_rate": 0.01}
+    for epoch in (1, 2)
+]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["figures", *arguments])
+
+
+@pytest.fixture
+def run_folder(here, bundle):
+    """Makes a run of the small model, with the history of its training."""
+
+    def make(name, rows=ROWS):
+        model = here / bundle()
+        folder = here / name
+        folder.mkdir()
+        model.rename(folder / "model")
+        (folder / "recipe.toml").write_text("")
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "history.jsonl").write_text(text)
+        return name
+
+    return make
+
+
+def test_every_figure_that_a_run_has_is_made(here, run_folder):
+    done = run(run_folder("mine"), "--theme", "dark")
+    assert done.exit_code == 0, done.output
+    written = done.stdout.split()
+    made = [name for name in RESULTS if name not in SLOW]
+    assert set(written) >= {f"figures-mine/{name}.png" for name in made}
+    assert "no features: bars gives no features" in done.stderr  # and its kin are tested beside
+    assert sorted(written) == sorted(
+        f"figures-mine/{path.name}" for path in (here / "figures-mine").iterdir()
+    )
+    assert f"take longer: {', '.join(SLOW)}" in done.stderr
+
+
+def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(here, bundle):
+    model = bundle()
+    done = run(model, "--only", "classes", "--only", "curves", "--format", "svg", "--out", "here")
+    assert done.exit_code == 1
+    assert done.stdout.split() == ["here/classes.svg"]
+    assert "no curves: bars has no history: expected the run folder" in done.stderr
+    assert [path.name for path in (here / "here").iterdir()] == ["classes.svg"]
+
+
+def test_json_is_a_list_of_the_files(run_folder):
+    done = run(run_folder("mine"), "--only", "coverage", "--only", "coverage", "--json")
+    assert json.loads(done.stdout) == ["figures-mine/coverage.png"]
+
+
+def test_runs_are_overlaid_and_one_without_history_is_told(here, run_folder, bundle):
+    paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
+    done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
+    assert done.exit_code == 0, done.output
+    assert "none of bars, which has no history" in done.stderr
+    assert "the other figures one" in done.stderr
+    assert (here / "figures-one" / "curves.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"), [([{"step": 1, "train_loss": 1.0}], "by steps"), (ROWS, "found 7")]
+)
+def test_runs_that_do_not_go_together_are_refused(run_folder, rows, message):
+    paths = [run_folder(f"run-{number}", rows) for number in range(7 if rows is ROWS else 2)]
+    done = run(*paths, "--only", "curves")
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_robustness_is_measured_once_for_both_its_figures(here, bundle, monkeypatch):
+    from digitlens.commands import robustness as measuring  # noqa: PLC0415
+
+    asked = []
+    whole = measuring.robustness
+    monkeypatch.setattr(measuring, "robustness", lambda *given: asked.append(1) or whole(*given))
+    done = run(bundle(), *(word for name in SLOW for word in ("--only", name)), "--out", "out")
+    assert done.exit_code == 0, done.output
+    assert len(asked) == 1
+    assert {path.stem for path in (here / "out").iterdir()} == set(SLOW)
+
+
+@pytest.mark.usefixtures("here")
+def test_misuse_says_what_is_known(bundle):
+    model = bundle()
+    done = run(model, "--only", "nonsense")
+    assert done.exit_code == 2
+    assert "coverage" in done.stderr
+    assert "'nonsense'" in done.stderr
+    assert isinstance(run("nowhere").exception, ModelError)
+    done = run(model, "--digit", "40")
+    assert isinstance(done.exception, DataError)
+    assert "an index below 40" in str(done.exception)
+
+
+def test_without_the_plots_extra_one_line_names_it(here, bundle, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    done = run(bundle())
+    assert isinstance(done.exception, MissingExtraError)
+    assert "digitlens[plots]" in str(done.exception)
+    assert not list(here.glob("figures-*"))
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(here, bundle):
+    (here / "occupied").write_text("a file")
+    done = run(bundle(), "--only", "classes", "--out", "occupied")
+    assert isinstance(done.exception, DataError)
+    assert "name another --out" in str(done.exception)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_map_of_features_is_chosen_by_its_name(bundle, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figure_inside, "features", lambda *_, method: asked.append(method))
+    assert run(bundle(), "--only", "features", "--map", "tsne").exit_code == 0
+    assert run(bundle(), "--only", "features").exit_code == 0
+    assert asked == ["tsne", "pca"]

@@ -1,0 +1,556 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens.cli.answers import COLUMNS
+from digitlens.cli.read import predict, read
+from digitlens.errors import ModelError
+from digitlens.files import sha256
+from digitlens.imaging.documents import Document
+from digitlens.imaging.images import load_image
+from digitlens.models.bundle import Card, write_bundle
+from digitlens.models.roles import roles
+from digitlens.reading import stream
+from digitlens.reading.compose import fitted
+from digitlens.reading.layout import arrange
+from digitlens.reading.reader import Examination
+from digitlens.reading.stream import AHEAD
+from digitlens.results import Reading
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
+THRESHOLDS = {"digit": 0.6, "reject": 0.3}
+
+app = typer.Typer()
+app.command()(read)
+app.command()(predict)
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+
+
+class BarReader:
+    """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, doubtful or none if gray."""
+
+    made = None
+    view_of = None
+
+    def __init__(self, model="default", *, pages="pages", target_error=None, **_):
+        if target_error is not None and target_error < 0.001:
+            raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
+        roles(model, pages)  # which says that there is no such model, or that there are too many
+        BarReader.made = (model, pages, target_error)
+        self.thresholds = dict(THRESHOLDS)
+
+    def examine(self, image, *, expect=None):
+        page = load_image(image)
+        gray = page if page.ndim == 2 else page.min(axis=2)
+        bars = list(found_bars(gray))
+        chances = np.full((len(bars), 10), 0.001, np.float32)
+        chances[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
+        view = BarReader.view_of([box for box, _ in bars], [ink for _, ink in bars], chances)
+        layout = arrange(view, page.shape[1::-1], self.thresholds)
+        lines, characters = layout.lines, layout.characters
+        if expect:
+            lines, characters = fitted(lines, expect, self.thresholds), ()
+        size = page.shape[1::-1]
+        reading = Reading(lines, *size, "bars", "0" * 64, characters)
+        return Examination(page, 0, view, reading, layout.places)
+
+
+def found_bars(gray):
+    """The box and the darkness of each bar, line by line."""
+    for top, bottom in runs((gray < 220).any(axis=1)):
+        for left, right in runs((gray[top:bottom] < 220).any(axis=0)):
+            middle = float(gray[(top + bottom) // 2, (left + right) // 2])
+            yield (left, top, right, bottom), 1 - middle / 255
+
+
+def runs(present):
+    edges = np.flatnonzero(np.diff(np.r_[False, present, False].astype(int)))
+    return [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a > 3]
+
+
+def page_of(*lines):
+    """uint8[300, 400]; lines of bars, each given by its gray, or None for a gap."""
+    page = np.full((300, 400), 255, np.uint8)
+    for row, line in enumerate(lines):
+        for column, gray in enumerate(line):
+            if gray is not None:
+                page[20 + 90 * row : 80 + 90 * row, 15 + 45 * column : 45 + 45 * column] = gray
+    return page
+
+
+BLACK = [0] * 4
+UNSURE, REJECTED = 128, 200  # grays
+
+
+@pytest.fixture(autouse=True)
+def reader(monkeypatch, view_of):
+    monkeypatch.setattr("digitlens.reading.reader.DigitReader", BarReader)
+    monkeypatch.setattr(BarReader, "view_of", staticmethod(view_of))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Files: four digits; four and two; none; and one number after another."""
+    folder = tmp_path_factory.mktemp("pictures")
+    pages = {
+        "note": page_of(BLACK),
+        "two": page_of(BLACK, [0, UNSURE]),
+        "blank": page_of(),
+        "gap": page_of([0, 0, None, None, 0, 0, REJECTED]),
+    }
+    for name, page in pages.items():
+        Image.fromarray(page).save(folder / f"{name}.png")
+    return {name: folder / f"{name}.png" for name in pages}
+
+
+@pytest.fixture(scope="module")
+def note(pictures):
+    return pictures["note"]
+
+
+@pytest.fixture(scope="module")
+def blank(pictures):
+    return pictures["blank"]
+
+
+@pytest.fixture
+def scan(tmp_path, note, blank):
+    """Three pages: digits, nothing, digits."""
+    options = {"scan.pdf": {}, "scan.tif": {"compression": "tiff_adobe_deflate"}}
+    for name, own in options.items():
+        first, *others = (Image.open(path) for path in (note, blank, note))
+        first.save(tmp_path / name, save_all=True, append_images=others, **own)
+    return [tmp_path / name for name in options]
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    """What is no picture, by the words that say so."""
+    names = ("empty.png", "text.png", "cut.jpg", "folder")
+    empty, text, cut, folder = (tmp_path / name for name in names)
+    folder.mkdir()
+    empty.write_bytes(b"")
+    text.write_text("dear reader")
+    cut.write_bytes(EXAMPLE.read_bytes()[:4000])
+    return {
+        "is a folder without pictures": folder,
+        "matches no picture": tmp_path / "*.bmp",
+        "no such file": tmp_path / "none.png",
+        "is empty": empty,
+        "is not a picture": text,
+        "is damaged or cut off": cut,
+    }
+
+
+def test_in_a_pipe_there_is_a_line_a_picture(pictures):
+    note, two, blank = (pictures[name] for name in ("note", "two", "blank"))
+    result = run("read", note, two, blank)
+    assert result.exit_code == 0
+    assert result.stdout == f"{note}\t2048\n{two}\t2048 20\n{blank}\t\n"
+    assert result.stderr == ""
+
+
+def test_predict_is_the_same_with_options(note, blank):
+    assert (
+        run("predict", "--image", note, "--image", blank).stdout == run("read", note, blank).stdout
+    )
+    result = run("predict", "--image", note, "--expect", "3", "--json")
+    assert json.loads(result.stdout)["text"] == run("read", note, "--expect", "3").stdout[-4:-1]
+
+
+def test_json_is_an_object_a_line(note, blank):
+    result = run("read", "--json", note, blank)
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert (first["path"], first["text"], second["lines"]) == (str(note), "2048", [])
+    [line] = first["lines"]
+    assert [digit["value"] for digit in line] == [2, 0, 4, 8]
+    assert {"confidence", "status", "reason", "box", "probabilities"} <= line[0].keys()
+    assert (first["digits_only"], first["numbers"]) == ("2048", ["2048"])
+    assert "".join(each["char"] for each in first["characters"][0]) == "2048"
+
+
+def test_csv_has_a_row_a_digit(pictures):
+    two = pictures["two"]
+    result = run("read", "--csv", two, pictures["blank"])
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert tuple(rows[0]) == COLUMNS
+    assert "".join(row["value"] for row in rows) == "204820"
+    assert [row["line"] for row in rows] == ["0"] * 4 + ["1"] * 2
+    assert [row["index"] for row in rows] == [str(k) for k in [*range(4), *range(2)]]
+    assert all(int(row["x0"]) < int(row["x1"]) and row["path"] == str(two) for row in rows)
+    assert [row["status"] for row in rows] == ["digit"] * 5 + ["unsure"]
+    assert [bool(row["reason"]) for row in rows] == [False] * 5 + [True]
+
+
+def test_numbers_of_a_line_are_told_apart(pictures):
+    gap = pictures["gap"]
+    assert json.loads(run("read", "--json", gap).stdout)["numbers"] == ["20", "48"]
+    rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
+    assert [row["starts_number"] for row in rows] == ["0", "0", "1", "0", "0"]
+    assert rows[4]["status"] == "rejected"
+    assert run("read", gap).stdout == f"{gap}\t20 48\n"
+
+
+def test_two_formats_at_once_are_refused(note):
+    result = run("read", "--csv", "--json", note)
+    assert result.exit_code == 2
+    assert "choose one of --json and --csv" in result.stderr
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_read(bad_files, note):
+    result = run("read", *bad_files.values(), note)
+    assert result.exit_code == 1
+    assert result.stdout == f"{note}\t2048\n"
+    lines = result.stderr.splitlines()
+    for line, (words, path) in zip(lines, bad_files.items(), strict=True):
+        assert line.startswith(f"digitlens: {path}: ")
+        assert words in line
+
+
+def test_standard_input_is_read(note):
+    result = run("read", "-", input=note.read_bytes())
+    assert result.stdout == "-\t2048\n"
+    result = run("read", "-", input=b"")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is empty" in result.stderr
+
+
+def test_each_page_of_a_document_is_an_answer(scan, note):
+    result = run("read", *scan, note)
+    assert result.exit_code == 0
+    expected = [
+        f"{path}#{k}\t{text}" for path in scan for k, text in [(1, "2048"), (2, ""), (3, "2048")]
+    ]
+    assert result.stdout.splitlines() == [*expected, f"{note}\t2048"]
+
+
+def test_a_document_of_one_page_is_called_like_its_file(tmp_path, note):
+    path = tmp_path / "one.pdf"
+    Image.open(note).save(path)
+    assert run("read", path).stdout == f"{path}\t2048\n"
+
+
+def test_json_and_csv_name_the_page(scan, note):
+    for path in scan:
+        found = [json.loads(line) for line in run("read", "--json", path).stdout.splitlines()]
+        assert [(page["path"], page["page"]) for page in found] == [
+            (str(path), k) for k in (1, 2, 3)
+        ]
+        rows = list(csv.DictReader(io.StringIO(run("read", "--csv", path).stdout)))
+        assert [(row["path"], row["page"]) for row in rows] == [
+            (str(path), page) for page in "11113333"
+        ]
+    assert json.loads(run("read", "--json", note).stdout)["page"] == 1
+
+
+def test_documents_come_from_standard_input(scan):
+    for path in scan:
+        result = run("read", "-", input=path.read_bytes())
+        assert result.stdout == "-#1\t2048\n-#2\t\n-#3\t2048\n"
+
+
+def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(scan, note):
+    path = scan[1]
+    content = bytearray(path.read_bytes())
+    with Image.open(path) as picture:
+        picture.seek(1)
+        strip, length = picture.tag_v2[273][0], picture.tag_v2[279][0]  # of the second page
+    content[strip : strip + length] = bytes(length)
+    path.write_bytes(content)
+    result = run("read", path, note)
+    assert result.exit_code == 1
+    assert result.stdout == f"{path}#1\t2048\n{path}#3\t2048\n{note}\t2048\n"
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("digitlens:")]
+    assert line.startswith(f"digitlens: {path}#2: is damaged or cut off")
+
+
+def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch, note):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    result = run("read", scan[0], note)
+    assert (result.exit_code, result.stdout) == (1, f"{note}\t2048\n")
+    assert result.stderr.startswith(f"digitlens: {scan[0]}: is a PDF, and this needs")
+    assert "pip install 'digitlens[photo]'" in result.stderr
+
+
+# Of two workers: those in flight, the one that is being answered, and the one that is loaded.
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD + 2)])
+def test_few_pages_are_in_memory(scan, note, monkeypatch, workers, most):
+    pages = []
+
+    def watched(self, number):
+        assert sum(page() is not None for page in pages) < most
+        page = load(self, number)
+        pages.append(weakref.ref(page))
+        return page
+
+    load = Document.page
+    monkeypatch.setattr(Document, "page", watched)
+    monkeypatch.setattr(stream, "cores", lambda: workers)
+    assert run("read", *scan, note, *scan, *scan).exit_code == 0
+    assert len(pages) == 18
+
+
+def test_answers_come_in_the_order_of_the_files(pictures, scan, bad_files, monkeypatch):
+    files = [pictures["two"], bad_files["is empty"], pictures["gap"], scan[1], pictures["note"]] * 3
+    monkeypatch.setattr(stream, "cores", lambda: 1)
+    alone = run("read", *files)
+    monkeypatch.setattr(stream, "cores", lambda: 3)
+    together = run("read", *files)
+    assert together.stdout == alone.stdout
+    assert together.stderr == alone.stderr
+    assert together.exit_code == alone.exit_code == 1
+    assert len(together.stdout.splitlines()) == 18
+
+
+def test_folders_and_patterns_are_read(tmp_path, note):
+    for name in ("scan 10.png", "scan 9.png", "more/scan 1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(note.read_bytes())
+    (tmp_path / "list.txt").write_text("no picture")
+    names = ("more/scan 1.png", "scan 9.png", "scan 10.png")
+    lines = [f"{tmp_path / name}\t2048" for name in names]
+    assert run("read", tmp_path).stdout.splitlines() == lines
+    assert run("read", f"{tmp_path}/*.png").stdout.splitlines() == lines[1:]
+
+
+def test_each_page_has_an_annotated_copy(scan, tmp_path):
+    out = tmp_path / "out"
+    assert run("read", *scan, "--annotate", out).exit_code == 0
+    names = {f"scan-page-{k}{more}.png" for k in (1, 2, 3) for more in ("", "-2")}
+    assert {path.name for path in out.iterdir()} == names
+
+
+def test_annotated_copies_are_not_read_the_next_time(tmp_path, note):
+    (tmp_path / "note.png").write_bytes(note.read_bytes())
+    for _ in range(2):
+        result = run("read", tmp_path, "--annotate", tmp_path / "out")
+        assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["note.png"]
+
+
+def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
+    out, save = tmp_path / "out", Image.Image.save
+
+    def interrupted(self, path, **options):
+        if any(out.glob("scan-page-1.png")):
+            Path(path).write_bytes(b"half a picture")
+            raise KeyboardInterrupt
+        save(self, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    result = run("read", scan[0], "--annotate", out)
+    assert result.exit_code != 0
+    assert [path.name for path in out.iterdir()] == ["scan-page-1.png"]
+    with Image.open(out / "scan-page-1.png") as picture:
+        picture.load()
+
+
+def test_annotated_copies_are_written(note, blank, tmp_path):
+    result = run("read", note, blank, "--annotate", tmp_path / "out")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["blank.png", "note.png"]
+    with Image.open(tmp_path / "out" / "note.png") as picture:
+        assert picture.width > 800
+
+
+def test_no_annotated_copy_replaces_another_or_a_picture(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    pages = [np.full((30, 40), value, np.uint8) for value in (250, 240, 230)]
+    for folder, page in zip(folders, pages, strict=True):
+        folder.mkdir()
+        Image.fromarray(page).save(folder / "page.png")
+    result = run("read", *(folder / "page.png" for folder in folders), "--annotate", folders[0])
+    assert result.exit_code == 0
+    names = sorted(path.name for path in folders[0].iterdir())
+    assert names == ["page-2.png", "page-3.png", "page-4.png", "page.png"]
+    with Image.open(folders[0] / "page.png") as picture:
+        assert np.array_equal(np.asarray(picture), pages[0])
+
+
+def test_a_file_in_place_of_the_folder_is_refused(note, tmp_path):
+    (tmp_path / "out").write_text("")
+    assert run("read", note, "--annotate", tmp_path / "out").exit_code == 2
+
+
+def test_a_model_that_is_not_there_is_an_error(note, tmp_path):
+    result = run("read", note, "--model", tmp_path / "none")
+    assert isinstance(result.exception, ModelError)
+
+
+def test_more_digits_than_expected_are_left_out(note):
+    result = run("read", note, "--expect", "3")
+    assert result.exit_code == 0
+    assert len(result.stdout.split("\t")[1].strip()) == 3
+    assert result.stderr == ""
+    rows = list(csv.DictReader(io.StringIO(run("read", "--csv", note, "--expect", "3").stdout)))
+    assert [row["reason"] for row in rows if row["status"] == "rejected"] == [
+        "more than the digits that were expected"
+    ]
+
+
+def test_a_pattern_decides_what_a_digit_is_but_is_not_printed(note):
+    assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
+
+
+def test_fewer_digits_than_expected_are_noted(note, blank, scan):
+    result = run("read", note, blank, scan[1], "--expect", "##-##")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:2] == [f"{note}\t2048", f"{blank}\t"]
+    assert result.stderr.splitlines() == [
+        f"digitlens: {blank}: expected 4 digits as in ##-##, found 0",
+        f"digitlens: {scan[1]}#2: expected 4 digits as in ##-##, found 0",
+    ]
+    result = run("read", note, "--expect", "5")
+    assert result.stderr == f"digitlens: {note}: expected 5 digits, found 4\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--expect", "abc", "expected a number of digits from 1 to 99, or a pattern"),
+        ("--expect", "", "expected a number of digits from 1 to 99, or a pattern"),
+        ("--expect", "[3-1]", "[3-1] is no set of digits"),
+        ("--target-error", "5", "for percent write 5%"),
+        ("--target-error", "few", "expected a share such as 0.1% or 0.001"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_mistake_in_use(note, option, text, words):
+    result = run("read", note, option, text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = " ".join(line.strip("│ ") for line in result.stderr.splitlines())
+    assert option in said
+    assert words in said
+
+
+def test_a_target_error_is_handed_on(note):
+    for text in ("0.1%", "0.1 %", "0.001"):
+        assert run("read", note, "--target-error", text).exit_code == 0
+        assert BarReader.made[2] == pytest.approx(0.001)
+    run("read", note)
+    assert BarReader.made == ("default", "pages", None)
+
+
+def test_a_target_error_out_of_reach_says_what_is_in_reach(note):
+    result = run("read", note, "--target-error", "0.01%")
+    assert isinstance(result.exception, ModelError)
+    assert str(result.exception) == (
+        "the target error cannot be kept: the least that the curve can promise, with 9 digits, "
+        "is 0.1%"
+    )
+
+
+def test_a_run_of_a_digit_detector_is_a_model_too(note, tmp_path):
+    recipe = {"architecture": "pages"}
+    write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
+    folder = str(tmp_path / "run")
+    assert run("read", note, "--model", folder).exit_code == 0
+    assert BarReader.made[:2] == (folder, "pages")  # which tells what it is
+    assert run("read", note, "--pages", "other").exit_code == 0
+    assert BarReader.made[:2] == ("default", "other")
+    result = run("read", note, "--model", folder, "--target-error", "0.01%")
+    assert "the least that the curve can promise" in str(result.exception)
+    result = run("read", note, "--model", folder, "--pages", "other")
+    assert "give one of them" in str(result.exception)
+
+
+def test_each_page_is_explained_in_a_folder(scan, note, tmp_path):
+    out = tmp_path / "out"
+    assert run("read", *scan, note, "--explain", out).exit_code == 0
+    names = {f"scan-page-{k}{more}" for k in (1, 2, 3) for more in ("", "-2")} | {"note"}
+    assert {path.name for path in out.iterdir()} == names
+    for folder in out.iterdir():
+        told = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
+        assert told["text"] == ("" if "page-2" in folder.name else "2048")
+        assert told["thresholds"] == THRESHOLDS
+        assert (folder / "6-answer.png").is_file()
+
+
+def test_explanations_are_not_read_the_next_time(note, tmp_path):
+    (tmp_path / "note.png").write_bytes(note.read_bytes())
+    seen, marked = tmp_path / "seen", tmp_path / "marked"
+    for _ in range(2):
+        result = run("read", tmp_path, "--explain", seen, "--annotate", marked)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
+    assert [path.name for path in (*seen.iterdir(), *marked.iterdir())] == ["note", "note.png"]
+
+
+def test_what_is_wrong_is_said_once_with_explanations_too(bad_files, tmp_path):
+    plain = run("read", *bad_files.values())
+    explained = run("read", *bad_files.values(), "--explain", tmp_path / "seen")
+    assert (explained.exit_code, explained.stderr) == (1, plain.stderr)
+
+
+def test_a_file_without_a_suffix_is_not_replaced_by_a_folder(note, tmp_path):
+    (tmp_path / "note").write_bytes(note.read_bytes())
+    assert run("read", tmp_path / "note", "--explain", tmp_path).exit_code == 0
+    assert (tmp_path / "note").read_bytes() == note.read_bytes()
+    assert (tmp_path / "note-2" / "explain.json").is_file()
+
+
+def digitlens(*arguments, **options):
+    command = [sys.executable, "-m", "digitlens", *map(str, arguments)]
+    return subprocess.run(command, check=False, timeout=60, **options)
+
+
+def test_a_handwritten_note_is_read():
+    assert digitlens("read", EXAMPLE, capture_output=True).stdout == f"{EXAMPLE}\t2048\n".encode()
+
+
+def test_names_that_the_terminal_cannot_write_are_no_trouble(tmp_path):
+    picture = tmp_path / "größe.png"
+    Image.new("L", (64, 64), 255).save(picture)
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    result = digitlens("read", picture, capture_output=True, env=ascii_only)
+    assert result.returncode == 0
+    assert result.stdout.endswith(b"gr\\xf6\\xdfe.png\t\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+class TestTerminal:
+    @staticmethod
+    def on_terminal(*arguments, stdout=None):
+        """Runs with standard error, and standard output unless given, on a terminal."""
+        pty = pytest.importorskip("pty")
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+        result = digitlens(*arguments, stdout=stdout or theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 65536):
+                shown += block
+        except OSError:  # how Linux says that the other side has closed
+            pass
+        os.close(ours)
+        return result, shown.decode()
+
+    @pytest.fixture
+    def white(self, tmp_path):
+        Image.new("L", (64, 64), 255).save(tmp_path / "white.png")
+        return tmp_path / "white.png"
+
+    def test_there_is_a_table(self, white):
+        result, shown = self.on_terminal("read", white)
+        assert result.returncode == 0
+        assert all(words in shown for words in ("least sure", "white.png", "no digits"))
+
+    def test_progress_does_not_take_the_results_with_it(self, white):
+        result, shown = self.on_terminal("read", white, "none.png", stdout=subprocess.PIPE)
+        assert result.returncode == 1
+        assert result.stdout.decode() == f"{white}\t\n"
+        assert "digitlens: none.png: no such file" in shown

@@ -1,0 +1,120 @@
+"""Processes that read beside this one give what this one gives."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from digitlens.cli import reading
+from digitlens.cli.reading import Wish, read_paths
+from digitlens.reading.crew import Crew, HelperError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WAIT = 30  # seconds at most
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Paths of drawings, a photo, pages of documents and what cannot be read."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(9):
+        shutil.copy(EXAMPLES / "drawing.png", folder / f"{number}.png")
+    shutil.copy(EXAMPLES / "note.jpg", folder / "3.jpg")
+    (folder / "5.jpg").write_text("no picture")
+    with Image.open(EXAMPLES / "drawing.png") as page:
+        page.save(folder / "7.tif", save_all=True, append_images=[page.rotate(180), page])
+        page.save(folder / "8.pdf", save_all=True, append_images=[page])
+    return [str(folder), str(folder / "none.png")]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Processes are started after the first page and waited for; those that were are kept here."""
+    crews = []
+
+    def start(crew):
+        crews.append(crew)
+        start_crew(crew)
+        end = time.monotonic() + WAIT
+        while not all(helper.ready() for helper in crew._helpers):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    start_crew = Crew.start
+    monkeypatch.setattr(Crew, "start", start)
+    monkeypatch.setattr(reading, "_TELLING", 1)
+    monkeypatch.setattr(reading, "_WORTH", 0)
+    monkeypatch.setattr("digitlens.models.session.cores", lambda: 2)
+    monkeypatch.setattr("digitlens.reading.stream.cores", lambda: 2)
+    return crews
+
+
+def said(capsys, files, wish):
+    assert not read_paths(files, "json", wish)
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize("explained", [False, True])
+def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request, explained):
+    def wish(name):
+        return Wish(annotate=tmp_path / name if explained else None)
+
+    alone = said(capsys, files, wish("alone"))
+    crews = request.getfixturevalue("at_once")
+    assert said(capsys, files, wish("together")) == alone
+    assert len(crews) > 1  # each page asks
+    assert not any(helper._process.is_alive() for helper in crews[0]._helpers)
+    assert [json.loads(line)["text"] for line in alone.out.splitlines()][:3] == ["7"] * 3
+    assert alone.err.count("\n") == 2
+    written = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
+               for name in ("alone", "together")]  # fmt: skip
+    assert written[0] == written[1]
+    assert len(written[0]) == 15 * explained
+
+
+def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
+    files, capsys, at_once, monkeypatch
+):
+    def call(crew, task):
+        if task.path.endswith("8.pdf"):
+            raise HelperError("the process that read it came to an end")
+        return work(crew, task)
+
+    work = Crew.__call__
+    monkeypatch.setattr(Crew, "__call__", call)
+    result = said(capsys, files[:1], Wish())
+    assert "8.pdf#2: the process that read it came to an end\n" in result.err
+    assert len(result.out.splitlines()) == 13
+    assert at_once
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts processes in another way")
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_ends_all_processes(tmp_path):
+    for number in range(2000):
+        os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
+    program = (
+        "import sys; from digitlens import __main__; from digitlens.recognition import crew;"
+        "crew._Helper.send = lambda helper, _: print('sent', flush=True) or crew.time.sleep(30);"
+        "crew.time = __import__('time');"
+        f"sys.argv = ['digitlens', 'read', {str(tmp_path)!r}]; __main__.main()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while process.stdout.readline() != b"sent\n":
+            assert process.poll() is None
+        start = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, words = process.communicate(timeout=WAIT)  # all who could write have ended
+    assert process.returncode == 130
+    assert words == b""
+    assert time.monotonic() - start < 5

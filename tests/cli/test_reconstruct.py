@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens.cli import redrawn_digits
+from digitlens.cli.main import app
+from digitlens.datasets import mnist as data
+from digitlens.datasets.mnist import Mnist
+
+DRAWING = "examples/drawing.png"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    examples = Path(__file__).parents[2] / "examples"
+    (tmp_path / "examples").symlink_to(examples)
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, ["reconstruct", *arguments])
+
+
+def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):
+    done = run(DRAWING, "--json")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    assert (row["picture"], row["value"], row["status"]) == (DRAWING, 7, "digit")
+    assert 0 < row["error"] < 0.1
+    assert 0 <= row["drawn_better"] < 0.9
+    with Image.open(tmp_path / "reconstructions" / "drawing-reconstructed.png") as picture:
+        colours = np.asarray(picture).reshape(-1, 3)
+    assert (colours == 255).all(axis=1).any()
+    assert (colours[:, 2].astype(int) - colours[:, 0] > 60).any()
+
+
+def test_other_pictures_follow_one_that_cannot_be_read(run, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    done = run("broken.png", "examples/blank.jpg", DRAWING, "--out", "here")
+    assert done.exit_code == 1
+    assert "broken.png" in done.stderr
+    assert done.stdout.count("% sure") == 1
+    names = {path.name for path in (tmp_path / "here").iterdir()}
+    assert names == {"blank-reconstructed.png", "drawing-reconstructed.png"}
+
+
+def test_digits_of_mnist_and_ways_between_them_are_drawn(run, tmp_path, small_split, monkeypatch):
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
+    monkeypatch.setattr("digitlens.visualization.style.DPI", 40)
+    done = run("--out", "here", "--theme", "dark", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["digits"], len(found["by_digit"])) == (400, 10)
+    assert found["error"] == pytest.approx(np.mean(found["by_digit"]), rel=1e-4)
+    for name in (redrawn_digits.RECONSTRUCTIONS, redrawn_digits.INTERPOLATIONS):
+        with Image.open(tmp_path / "here" / name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 8
+
+
+def test_a_field_has_its_digits_in_its_corners():
+    corners = np.arange(8, dtype=np.float32).reshape(4, 2)
+    field = redrawn_digits.field_codes(corners)
+    assert field.shape == (redrawn_digits.STEPS, redrawn_digits.STEPS, 2)
+    np.testing.assert_allclose(field[[0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=1e-6)
+    np.testing.assert_allclose(field.mean(axis=(0, 1)), corners.mean(axis=0), rtol=1e-5)
+
+
+def test_a_classifier_is_no_autoencoder(run):
+    done = run(DRAWING, "--model", "default")
+    assert done.exit_code == 1
+    assert "is no autoencoder" in str(done.exception)

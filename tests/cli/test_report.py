@@ -1,0 +1,157 @@
+"""``digitlens report`` from the outside: which file, what is in it, what it refuses."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import typer
+from onnx import TensorProto, helper
+from typer.testing import CliRunner
+
+from digitlens import files
+from digitlens.cli import report_parts
+from digitlens.cli.report import report
+from digitlens.cli.subject import Subject
+from digitlens.datasets import mnist as data
+from digitlens.datasets.mnist import Mnist
+from digitlens.errors import DataError, MissingExtraError, ModelError
+from digitlens.evaluation.speed import SINGLE
+from digitlens.models.bundle import Card, write_bundle
+from digitlens.training.recipe import Recipe
+from digitlens.training.run import start_run
+
+RECIPE = Recipe(epochs=1, validation="random", validation_share=0.25)
+ROW = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9}
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(report)
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def knowing(graph):
+    """A graph that reads bars and gives its features: the sums of its ten columns."""
+    model = onnx.load_from_string(graph())
+    features = helper.make_tensor_value_info("sums", TensorProto.FLOAT, ("N", 10))
+    model.graph.output.append(features)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == "sums":
+                    names[place] = "features"
+    model.graph.output[1].name = "features"
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def a_run(here, knowing, monkeypatch):
+    """A finished run whose model knows its features; the cache is the working folder's."""
+    monkeypatch.setenv("DIGITLENS_CACHE", str(here / "cache"))
+    start_run(here / "run", "bars <b>", RECIPE, {"tiles": "ab" * 32}, "cpu, in a test")
+    row = ROW | {"learning_rate": 0.001, "seconds": 1.5, "images_per_second": 20.0}
+    (here / "run" / "history.jsonl").write_text(json.dumps(row) + "\n")
+    card = Card(
+        name="bars <b>",
+        version="0.1.0",
+        sha256=files.sha256(knowing),
+        recipe=RECIPE.as_dict(),
+        results={"epochs": 1, "best_epoch": 1, "training_seconds": 1.5},
+    )
+    write_bundle(here / "run" / "model", card, knowing)
+    return "run"
+
+
+def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(here, a_run):
+    done = run(a_run)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "run/report.html\n"
+    page = (here / "run" / "report.html").read_text(encoding="utf-8").replace("\u202f", " ")
+    for section in ("trained", "training", "errors", "robustness", "speed", "provenance"):
+        assert f'<section id="{section}"' in page
+    assert "bars &lt;b&gt;" in page
+    assert "It reads 97.50 % of the MNIST test set correctly" in page
+    assert "cpu, in a test" in page
+    assert "epoch 1: loss 0.4 in validation" in page
+    # The one that is labelled wrong: a 0 called a 9, beside the 0s it was trained with.
+    assert page.count('class="tile big"') == 1
+    assert "a 0 it learned from, 0.00 away" in page
+    assert [path.name for path in (here / "run").glob("*.html")] == ["report.html"]
+
+
+def test_a_model_without_run_and_features_says_what_is_missing(here, bundle):
+    done = run(bundle(), "--quick")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "report-bars.html\n"
+    page = (here / "report-bars.html").read_text(encoding="utf-8")
+    assert "There is no history of this training" in page
+    assert "gives no features" in page
+    assert '<section id="robustness"' not in page
+    assert '<section id="speed"' not in page
+
+
+def test_a_committee_says_why_it_has_no_neighbours(here, bundle):
+    done = run(bundle(recipe=replace(RECIPE, members=3).as_dict()), "--quick", "--out", "page.html")
+    assert done.exit_code == 0, done.output
+    assert "averages several answers" in (here / "page.html").read_text(encoding="utf-8")
+
+
+def test_json_is_what_was_measured(here, a_run):
+    done = run(a_run, "--json", "--out", "deep/page.html", "--split", "validation")
+    found = json.loads(done.stdout)
+    assert found["page"] == "deep/page.html"
+    assert found["bytes"] == (here / "deep" / "page.html").stat().st_size
+    assert found["data"]["name"].startswith("MNIST validation")
+    assert found["n"] == 10
+    assert len(found["robustness"]["corruptions"]) == 15
+    assert found["speed"]["calls"] == SINGLE
+
+
+def test_what_it_cannot_tell_of_is_refused_before_anything_is_measured(here, bundle, monkeypatch):
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: pytest.fail("looked for tiles"))
+    (here / "net.onnx").write_bytes(b"")
+    start_run(here / "begun", "begun", RECIPE, {}, "cpu")
+    pages = bundle(recipe={"architecture": "pages"})
+    for model, message in {
+        "net.onnx": "a graph without a card: expected a run or model folder",
+        pages: "is no classifier of tiles but one of pages",
+        "begun": "has no finished model: go on with  digitlens train --resume begun",
+        "nothing": "no model 'nothing'",
+    }.items():
+        done = run(model)
+        assert isinstance(done.exception, ModelError), done.output
+        assert message in str(done.exception)
+    assert not list(here.glob("*.html"))
+
+
+def test_a_missing_extra_is_named(bundle, monkeypatch):
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.report.page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    done = run(bundle())
+    assert isinstance(done.exception, MissingExtraError)
+    assert "pip install 'digitlens[plots]'" in str(done.exception)
+
+
+def test_a_place_that_cannot_be_written_is_named(here, bundle):
+    (here / "file").write_text("")
+    done = run(bundle(), "--quick", "--out", "file/page.html")
+    assert isinstance(done.exception, DataError)
+    assert "name another --out" in str(done.exception)
+
+
+def test_the_machine_is_named(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3\nflags\t: all\n")
+    assert report_parts.machine(tmp_path / "cpuinfo").startswith("Abacus 3, ")
+    assert report_parts.machine(tmp_path / "none")
+
+
+def test_robustness_is_measured_on_tiles_from_everywhere(a_run, monkeypatch, small_split):
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
+    monkeypatch.setattr(report_parts, "WORSE", 3)
+    found, worse = report_parts.under_strain(Subject(a_run))
+    assert found.clean.score.n == 3
+    np.testing.assert_array_equal(worse.tiles[-1], small_split.tiles[-1])

@@ -1,0 +1,118 @@
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from digitlens.cli.serve import serve
+from digitlens.errors import MissingExtraError, ModelError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
+
+app = typer.Typer()
+app.command()(serve)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Address and process of a server with the shipped models and a token."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digitlens", "serve", "--port", "0", "--body-limit", "0.5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DIGITLENS_TOKEN": "sesame"},
+    )
+    said = process.stderr.readline()
+    found = re.fullmatch(r"serving at (http://127\.0\.0\.1:\d+) \(stop with Ctrl\+C\)\n", said)
+    assert found, said
+    yield found[1], process
+    process.kill()
+    process.communicate()
+
+
+def ask(address, body, token="sesame", kind="image/jpeg"):
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {token}"}
+    with urlopen(Request(address, body, headers), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_it_reads_pictures(server):
+    picture = EXAMPLE.read_bytes()
+    answer = ask(f"{server[0]}/v1/read?tiles=1&expect=4&target_error=1%25", picture)
+    assert answer["readings"][0]["text"] == "2048"
+    assert answer["model"]["name"] == "default"
+    tiles = [digit["tile"] for digit in answer["readings"][0]["lines"][0]]
+    classified = {"tiles": base64.b64encode(b"".join(map(base64.b64decode, tiles))).decode()}
+    found = ask(
+        f"{server[0]}/v1/classify", json.dumps(classified).encode(), kind="application/json"
+    )
+    assert [one["value"] for one in found["predictions"]] == [2, 0, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "status"), [(b"x", "open", 401), (b"x" * 600_000, "sesame", 413)]
+)
+def test_it_keeps_to_its_options(server, body, token, status):
+    with pytest.raises(HTTPError) as error:
+        ask(f"{server[0]}/v1/read", body, token)
+    assert error.value.code == status
+    error.value.close()
+
+
+def test_it_stops_when_it_is_told_to(server):
+    _, process = server
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out, errors) == (0, "", "")
+
+
+def test_a_model_that_is_missing_is_an_error_before_anything_is_served():
+    result = run("--model", "nothing")
+    assert isinstance(result.exception, ModelError)
+    assert "no model 'nothing'" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--time-limit", "0"), "time_limit above 0"),
+        (("--body-limit", "nan"), "NaN"),
+        (("--port", "99999"), "65535"),
+        (("--workers", "0"), "workers"),
+    ],
+)
+def test_impossible_options_are_named(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_folder_for_any_host_is_written_and_nothing_served(monkeypatch, tmp_path):
+    written = []
+    monkeypatch.setattr("digitlens.server.site.write_site", lambda *given: written.append(given))
+    result = run("--static", str(tmp_path), "--model", "default")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert written == [(tmp_path, "default", "pages")]
+
+
+def test_without_the_extra_its_name_is_told(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("digitlens.server.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = run()
+    assert isinstance(result.exception, MissingExtraError)
+    assert "digitlens[serve]" in str(result.exception)

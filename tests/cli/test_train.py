@@ -1,0 +1,313 @@
+"""``digitlens train`` from the outside: what it prints, writes, refuses, and survives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFont
+from typer.testing import CliRunner
+
+from digitlens.cli.main import app
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.datasets.synthetic.hands import FontHand
+from digitlens.datasets.synthetic.pages import Fonts
+from digitlens.errors import DataError, ModelError, RecipeError
+from digitlens.models.bundle import Card
+from digitlens.models.classifier import Classifier
+from digitlens.models.page_model import PageModel
+from digitlens.training import committee as committee_module
+from digitlens.training import page_train as page_train_module
+from digitlens.training import steps
+from digitlens.training import train as train_module
+from digitlens.training.page_export import load_page_network
+
+SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
+CHANGES = [part for change in SMALL for part in ("--set", change)]
+FEW_PAGES = [
+    *("widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
+    *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
+]
+PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
+
+
+@pytest.fixture
+def few_tiles(small_split, monkeypatch):
+    """MNIST is a few drawn tiles, for the commands of this module."""
+    few = Mnist(small_split, small_split)
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
+
+
+@pytest.fixture
+def few_fonts(few_tiles, monkeypatch):
+    """Pages are set in the type that comes with Pillow, and drawn by no other process."""
+    del few_tiles
+    hand = FontHand({"latin": ImageFont.load_default(96)})
+    fonts = Fonts((hand,), (hand,))
+    monkeypatch.setattr("digitlens.datasets.synthetic.pages.load_fonts", lambda _role: fonts)
+    monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
+
+
+@pytest.fixture
+def no_graph(monkeypatch):
+    """Exporting takes seconds, and has tests of its own."""
+
+    def write(_network: object, card: Card, _page: object, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
+
+    monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
+
+
+def _run(*arguments: str | Path):
+    return CliRunner().invoke(app, ["train", *map(str, arguments)], catch_exceptions=True)
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_a_run_folder_has_all_that_was_promised(tmp_path):
+    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "validation accuracy" in result.stdout
+    assert "device: " in result.stderr
+    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
+    assert names == {
+        "recipe.toml",
+        "run.json",
+        "history.jsonl",
+        "state.safetensors",
+        "curves.png",
+        "model",
+        "model/model.onnx",
+        "model/model.json",
+        "model/weights.safetensors",
+    }
+    card = Classifier(tmp_path / "run").card
+    assert card.name == "fast"
+    assert card.recipe["widths"] == [4, 4, 4]
+    assert card.data["train-images-idx3-ubyte"].startswith("ba891046")
+    assert 0 <= card.results["validation_accuracy"] <= 1
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_json_has_the_result(tmp_path):
+    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run", "--json")
+    told = json.loads(result.stdout)
+    assert told["run"] == str(tmp_path / "run")
+    assert told["epochs"] == 2
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "_learn", stop)
+    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
+    assert result.exit_code == 130
+    assert "digitlens train --resume" in result.stderr
+    monkeypatch.undo()
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_a_committee_is_refitted_with_all_tiles(tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    members = ["--set", "members=2"]
+    assert _run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
+    result = _run("--refit", first, "--set", "seed=3", "--out", again, "--json")
+    assert result.exit_code == 0, result.output
+    assert "validation_accuracy" not in json.loads(result.stdout)
+    was, now = Classifier(first).card, Classifier(again).card
+    assert (now.name, now.temperature) == (was.name, was.temperature)
+    assert now.recipe["validation"] == "none"
+    assert (now.recipe["members"], now.recipe["seed"]) == (2, 3)
+    assert _run("--refit", first, "--recipe", "fast").exit_code == 2
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_the_teacher_is_recorded_by_its_hash(tmp_path):
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    assert _run("--recipe", "fast", *CHANGES, "--out", teacher).exit_code == 0
+    result = _run("--recipe", "fast", *CHANGES, "--set", f"teacher={teacher}", "--out", run)
+    assert result.exit_code == 0, result.output
+    assert Classifier(run).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
+    result = _run("--recipe", "fast", *CHANGES, "--set", "teacher=nobody", "--out", tmp_path / "x")
+    assert isinstance(result.exception, ModelError)
+    assert not (tmp_path / "x").exists()
+
+
+def _write_extra(folder: Path, label: int) -> Path:
+    folder.mkdir()
+    Image.fromarray(np.full((28, 28), 99, np.uint8)).save(folder / "one.png")
+    (folder / "labels.csv").write_text(f"file,label\none.png,{label}\n")
+    return folder
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path, monkeypatch):
+    seen = []
+    learn = train_module.train
+
+    def watch(recipe: object, training: Split, validation: Split, *more: object, **named: object):
+        seen.append((training, validation))
+        return learn(recipe, training, validation, *more, **named)
+
+    monkeypatch.setattr(committee_module, "train", watch)
+    extra, run = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
+    result = _run("--recipe", "fast", *CHANGES, "--out", run, "--extra", extra)
+    assert result.exit_code == 0, result.output
+    assert "1 tiles more" in result.stderr
+    (training, validation) = seen[0]
+    assert (training.tiles[-1] == 99).all()
+    assert training.labels[-1] == 4
+    assert not (validation.tiles == 99).all(axis=(1, 2)).any()
+    for data in (json.loads((run / "run.json").read_text())["data"], Classifier(run).card.data):
+        assert len(data["extra: mine"]) == 64
+    refused = _run("--resume", run)
+    assert isinstance(refused.exception, DataError)
+    assert "was begun with --extra mine" in str(refused.exception)
+    (extra / "labels.csv").write_text("file,label\none.png,5\n")
+    assert isinstance(_run("--resume", run, "--extra", extra).exception, DataError)
+    (extra / "labels.csv").write_text("file,label\none.png,4\n")
+    assert _run("--resume", run, "--extra", extra).exit_code == 0
+
+
+def test_extra_tiles_are_not_for_digit_detectors(tmp_path):
+    result = _run("--recipe", "pages", "--extra", tmp_path, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_fonts")
+def test_a_digit_detector_is_trained_and_exported(tmp_path):
+    result = _run(*PAGES, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "false finds a page" in result.stdout
+    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
+    assert names == {
+        "recipe.toml",
+        "run.json",
+        "history.jsonl",
+        "state.safetensors",
+        "curves.png",
+        "model",
+        "model/model.onnx",
+        "model/model.json",
+        "model/weights.safetensors",
+    }
+    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
+    assert card["name"] == "pages"
+    assert card["recipe"]["steps"] == 3
+    assert card["results"]["steps"] == 3
+    assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
+    assert 0 <= card["results"]["found"] <= 1
+    assert load_page_network(tmp_path / "run").head.out_channels == 15
+    assert PageModel(tmp_path / "run").card.name == "pages"
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_fonts", "no_graph")
+def test_a_digit_detector_stopped_at_once_resumes(tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(steps, "_descend", stop)
+        result = _run(*PAGES, "--out", tmp_path / "run")
+    assert result.exit_code == 130
+    assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr
+    result = _run("--resume", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["run"], told["steps"]) == (str(tmp_path / "run"), 3)
+    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
+    assert card[0] == "pages"
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_a_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "notes").touch()
+    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path)
+    assert isinstance(result.exception, DataError)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_problems_of_the_recipe_come_before_any_work(tmp_path):
+    result = _run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
+    assert isinstance(result.exception, RecipeError)
+    assert "did you mean epochs?" in str(result.exception)
+    assert "dropout: expected 0 to 0.95" in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_resume_keeps_recipe_and_folder(tmp_path):
+    result = _run("--resume", tmp_path, "--set", "epochs=9")
+    assert result.exit_code == 2
+    assert isinstance(_run("--resume", tmp_path).exception, DataError)
+
+
+def test_fields_explains_the_recipe():
+    result = _run("--recipe", "fast", "--fields")
+    assert result.exit_code == 0
+    assert "architecture=swift" in result.stdout
+    assert "Passes over the training tiles, at most." in result.stdout
+
+
+def test_fields_explains_the_recipe_of_digit_detectors():
+    result = _run("--recipe", "pages", "--fields", "--set", "widths=8,8,8,8,8")
+    assert result.exit_code == 0
+    assert "widths=8,8,8,8,8 " in result.stdout
+    assert "Steps of the whole run" in result.stdout
+    assert "epochs" not in result.stdout.split()
+
+
+# A process of its own, with drawn tiles for MNIST.
+PROGRAM = """
+import sys
+import numpy as np
+from digitlens.datasets import mnist
+digits = np.arange(2000, dtype=np.uint8) % 10
+tiles = np.random.default_rng(0).integers(0, 60, (2000, 28, 28)).astype(np.uint8)
+for tile, digit in zip(tiles, digits):
+    tile[:, 2 * digit : 2 * digit + 4] = 220
+split = mnist.Split(tiles, digits)
+mnist.load_mnist = lambda _folder=None: mnist.Mnist(split, split)
+from digitlens.cli.main import main
+main()
+"""
+
+
+@pytest.mark.train
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
+    arguments = ["--recipe", "fast", "--set", "widths=4,4,4", "--set", "epochs=30"]
+    arguments += ["--set", "validation=random"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    running = _start([*arguments, "--out", str(whole)])
+    process = _start([*arguments, "--out", str(killed)])
+    while not (killed / "history.jsonl").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert len((killed / "history.jsonl").read_text().splitlines()) < 30
+    assert not (killed / "model").exists()
+    assert _start(["--resume", str(killed)]).wait() == 0
+    assert running.wait() == 0
+    for name in ("weights.safetensors", "model.onnx"):
+        assert (killed / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", PROGRAM, "train", *arguments]
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})

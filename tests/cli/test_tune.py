@@ -1,0 +1,161 @@
+import csv
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli.main import app
+from digitlens.errors import DataError, MissingExtraError, RecipeError
+from digitlens.training import tune as tune_module
+from digitlens.training.recipes import load_recipe
+
+pytestmark = pytest.mark.train
+
+CHANGES = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "dropout=0.1"]
+SMALL = ["--recipe", "fast", *(part for change in CHANGES for part in ("--set", change))]
+SEARCH = ["--search", "dropout=0..0.9"]
+
+
+class OnlyTraining:
+    """MNIST whose test set nobody may ask for."""
+
+    def __init__(self, train):
+        self.train = train
+
+    @property
+    def test(self):
+        raise AssertionError("the test set was asked for")
+
+
+@pytest.fixture
+def few_tiles(small_split, monkeypatch):
+    few = OnlyTraining(small_split)
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
+
+
+@pytest.fixture
+def faked(few_tiles, monkeypatch):
+    """Training takes no time, and the less dropout the better it is."""
+    del few_tiles
+
+    def train(recipe, training, validation, folder, on_epoch):
+        del training, validation, folder
+        row = {"epoch": 1, "val_accuracy": 1 - recipe.dropout, "val_loss": recipe.dropout}
+        on_epoch(row)
+        return SimpleNamespace(history=[row], best_epoch=1)
+
+    monkeypatch.setattr(tune_module, "train", train)
+
+
+def run(*arguments: str | Path):
+    return CliRunner().invoke(app, ["tune", *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("few_tiles")
+def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(tmp_path):
+    folder = tmp_path / "study"
+    search = [*SEARCH, "--search", "pool=max|stride", "--seeds", "2"]
+    done = run(*SMALL, *search, "--trials", "2", "--out", folder)
+    assert done.exit_code == 0, done.output
+    assert "2 trials: 2 complete" in done.stdout
+    assert f"digitlens train --recipe {folder / 'best.toml'}" in done.stdout
+    assert "360 to train, 40 to validate, the same for all trials" in done.stderr
+    assert "trial 1 of" not in done.stderr  # quiet in a pipe
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"best.toml", "study.db", "trials", "trials.csv", "tuning.png"}
+    rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+    best = max(rows, key=lambda row: float(row["accuracy"]))
+    recipe = load_recipe(str(folder / "best.toml"))
+    assert (recipe.dropout, recipe.pool) == (float(best["dropout"]), best["pool"])
+    assert (recipe.widths, recipe.seed) == ((4, 8), 0)
+    assert len(list(folder.rglob("seed-1/history.jsonl"))) == 2
+
+
+@pytest.mark.usefixtures("faked")
+def test_json_is_the_study_and_nothing_else(tmp_path):
+    done = run(*SMALL, *SEARCH, "--trials", "4", "--out", tmp_path / "study", "--json")
+    told = json.loads(done.stdout)
+    assert told["best"]["accuracy"] == max(trial["accuracy"] for trial in told["trials"])
+    assert told["trials"][0]["chosen"] == {"dropout": 0.1}  # first the recipe itself
+    assert told["folder"] == str(tmp_path / "study")
+    assert told["search"] == ["dropout=0.0..0.9"]
+
+
+@pytest.mark.usefixtures("faked")
+def test_resume_goes_on_and_zero_trials_only_shows(tmp_path):
+    folder = tmp_path / "study"
+    assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
+    (folder / "tuning.png").unlink()
+    shown = run("--resume", folder, "--trials", "0")
+    assert shown.exit_code == 0, shown.output
+    assert "1 trials: 1 complete" in shown.stdout
+    assert (folder / "tuning.png").is_file()
+    more = run("--resume", folder, "--trials", "3")
+    assert "3 trials: 3 complete" in more.stdout
+
+
+@pytest.mark.usefixtures("faked")
+def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(tmp_path, monkeypatch):
+    folder = tmp_path / "study"
+    assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune_module, "train", stop)
+    done = run("--resume", folder, "--trials", "5")
+    assert done.exit_code == 130
+    assert f"go on with  digitlens tune --resume {folder}" in done.stderr
+    assert "2 trials: 1 complete, 1 failed" in done.stdout
+    assert "trial 2 failed: interrupted" in done.stdout
+    assert (folder / "best.toml").is_file()
+
+
+@pytest.mark.usefixtures("faked")
+def test_a_shared_database_is_begun_and_joined(tmp_path):
+    shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run(*SMALL, *SEARCH, *shared, "--trials", "1", "--out", one).exit_code == 0
+    joined = run(*shared, "--trials", "2", "--out", two)
+    assert joined.exit_code == 0, joined.output
+    assert "2 trials: 2 complete" in joined.stdout
+    again = run(*SMALL, *SEARCH, *shared, "--trials", "3", "--out", one)
+    assert "3 trials: 3 complete" in again.stdout
+    other = run(*SMALL, "--search", "dropout=0..0.5", *shared, "--out", one)
+    assert isinstance(other.exception, DataError)
+    assert "searches otherwise" in str(other.exception)
+
+
+def test_all_problems_come_before_any_work(tmp_path):
+    done = run("--set", "epoch=3", "--search", "dropout=0..7", "--out", tmp_path / "study")
+    assert isinstance(done.exception, RecipeError)
+    assert "did you mean epochs?" in str(done.exception)
+    assert "dropout: expected 0 to 0.95, found 7" in str(done.exception)
+    assert "nothing to search" in str(run("--out", tmp_path / "study").exception)
+    assert not (tmp_path / "study").exists()
+
+
+def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
+    (tmp_path / "notes").touch()
+    done = run(*SMALL, *SEARCH, "--out", tmp_path)
+    assert isinstance(done.exception, DataError)
+    assert f"digitlens tune --resume {tmp_path}" in str(done.exception)
+    done = run("--resume", tmp_path)
+    assert isinstance(done.exception, DataError)
+    assert "is not a study" in str(done.exception)
+    assert run("--resume", tmp_path, *SEARCH).exit_code == 2
+    assert run(*SEARCH, "--storage", "sqlite:///x.db").exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_without_optuna_one_line_names_the_extra(tmp_path, monkeypatch):
+    for name in ("tune", "study"):
+        monkeypatch.delitem(sys.modules, f"digitlens.training.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
+    done = run(*SMALL, *SEARCH, "--out", tmp_path / "study")
+    assert isinstance(done.exception, MissingExtraError)
+    assert "pip install 'digitlens[tune]'" in str(done.exception)
+    assert not (tmp_path / "study").exists()

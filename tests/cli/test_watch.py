@@ -1,0 +1,163 @@
+"""Who follows a training: what the options do, refuse, and leave alone."""
+
+import json
+import re
+import sys
+import threading
+import urllib.request
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli import watch as module
+from digitlens.cli.main import app
+from digitlens.cli.watch import Followers, Wish
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.errors import MissingExtraError
+from digitlens.training.checkpoint import HISTORY
+from digitlens.training.recipe import Recipe
+from digitlens.training.train import train
+
+pytestmark = pytest.mark.train
+CHANGES = [
+    part
+    for change in ("widths=4,4,4", "epochs=2", "validation=random", "batch_size=64")
+    for part in ("--set", change)
+]
+
+
+@pytest.fixture(autouse=True)
+def quick(small_split, monkeypatch):
+    """MNIST is a few drawn tiles; exporting takes seconds and has tests of its own."""
+    few = Mnist(small_split, small_split)
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
+    monkeypatch.setattr("digitlens.training.export.export", lambda *_: None)
+    monkeypatch.setattr("digitlens.cli.train_tiles.draw_run", lambda *_: None)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["train", "--recipe", "fast", *CHANGES, *map(str, arguments)])
+
+
+def losses(folder):
+    lines = (folder / HISTORY).read_text().splitlines()
+    return [json.loads(line)["val_loss"] for line in lines]
+
+
+def test_a_script_is_told_the_address_and_does_not_hang(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    result = run("--out", tmp_path / "run", "--watch", "--tensorboard")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"watch it at http://127\.0\.0\.1:\d+/", result.stderr)
+    assert "tensorboard --logdir" in result.stderr
+    assert not opened  # there is no terminal
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+    assert not [thread for thread in threading.enumerate() if thread.name.endswith("(run)")]
+    plain = run("--out", tmp_path / "plain")
+    assert "http" not in plain.stderr
+    assert not (tmp_path / "plain" / "tensorboard").exists()
+    assert losses(tmp_path / "run") == losses(tmp_path / "plain")
+
+
+def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
+    recipe = Recipe(
+        architecture="fast", widths=(4,), kernels=(3,), dense=0, epochs=2, batch_size=64
+    )
+    seen = []
+    with Followers(Wish(watch=True)) as followers:
+        followers.begin(recipe, tmp_path, (small_split, small_split))
+        address = followers.address
+        on_step, on_epoch = followers.on_step, followers.on_epoch
+
+        def ask(row):
+            on_epoch(row)
+            with urllib.request.urlopen(f"{address}news", timeout=10) as news:
+                lines = [news.readline() for _ in range(3)]
+            seen.append(json.loads(lines[2].removeprefix(b"data: ")))
+
+        folder = tmp_path / "run"
+        trained = train(recipe, small_split, small_split, folder, on_step=on_step, on_epoch=ask)
+        followers.end(trained)
+        with urllib.request.urlopen(f"{address}news", timeout=10) as news:
+            last = json.loads([news.readline() for _ in range(3)][2].removeprefix(b"data: "))
+        headers = {"Content-Type": "application/octet-stream"}
+        ink = small_split.tiles[0].tobytes()
+        question = urllib.request.Request(f"{address}answer?width=28", ink, headers)
+        answer = json.loads(urllib.request.urlopen(question, timeout=10).read())
+    steps = -(-len(small_split) // 64)
+    assert [len(news["steps"]) for news in seen] == [steps, 2 * steps]
+    assert [len(news["progress"]["rows"]) for news in seen] == [1, 2]
+    assert np.sum(seen[0]["confusion"]) == len(small_split)
+    assert f"epoch {trained.best_epoch} of 2 is kept" in last["ended"]
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, small_split):
+    nothing = Split(small_split.tiles[:0], small_split.labels[:0])
+    with Followers(Wish(watch=True)) as followers:
+        followers.begin(Recipe(), tmp_path, (small_split, nothing))
+        with urllib.request.urlopen(f"{followers.address}subject", timeout=10) as answer:
+            told = json.loads(answer.read())
+    assert told["sample"] == "400 training digits, as none are held out"
+
+
+@pytest.mark.parametrize("option", [["--watch"], ["--tensorboard"], ["--tensorboard-dir", "x"]])
+@pytest.mark.parametrize("recipe", ["pages", "autoencoder"])
+def test_what_names_no_digits_cannot_be_followed(option, recipe):
+    result = CliRunner().invoke(app, ["train", "--recipe", recipe, *option])
+    assert result.exit_code == 2
+    assert "name digits" in re.sub(r"\W+", " ", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("wish", "package", "extra"),
+    [
+        (Wish(watch=True), "uvicorn", "serve"),
+        (Wish(tensorboard=True), "tensorboard", "tensorboard"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_is_trained(wish, package, extra, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.startswith(("digitlens.", "torch.utils.tens"))
+    ]:
+        if name.rpartition(".")[2] in ("run", "tensorboard") or "watch" in name:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"'{package}'.*digitlens\[{extra}\]"):
+        Followers(wish).__enter__()
+
+
+def test_nobody_follows_unless_asked(tmp_path, small_split):
+    with Followers(Wish()) as followers:
+        followers.begin(Recipe(), tmp_path, (small_split, small_split))
+        assert followers.on_step is None
+        assert followers.on_epoch is None
+        followers.linger()
+
+
+class Pages:
+    """Readers of a page that is open for so many looks."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    @property
+    def readers(self):
+        self.looks -= 1
+        if self.looks < -1000:
+            raise KeyboardInterrupt
+        return int(self.looks > 0)
+
+
+@pytest.mark.parametrize(("looks", "waits"), [(5, True), (1, False)])
+def test_the_page_stays_until_it_is_closed(looks, waits, monkeypatch, capsys):
+    now = iter(np.arange(0, 1e6, 0.5))
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
+    followers = Followers(Wish(watch=True))
+    followers._live = Pages(looks)
+    followers.linger()
+    assert ("Ctrl-C ends" in capsys.readouterr().err) == waits

@@ -1,0 +1,173 @@
+import hashlib
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.datasets.labelled import load_labelled, load_with_hash
+from digitlens.errors import DataError
+
+
+def png(tile, mode="L"):
+    stream = io.BytesIO()
+    Image.fromarray(tile).convert(mode).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def members():
+    """Three tiles as the page writes them."""
+    random = np.random.default_rng(0)
+    tiles = random.integers(0, 256, (3, 28, 28), np.uint8)
+    files = {f"tiles/{i + 1:05}.png": png(tile) for i, tile in enumerate(tiles)}
+    rows = "".join(f"{name},{label}\n" for name, label in zip(files, "407", strict=True))
+    return tiles, files | {"labels.csv": ("file,label\n" + rows).encode()}
+
+
+def write_zip(path, files, base=""):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(base + name, content)
+    return path
+
+
+def write_folder(path, files):
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def refused(path, *parts):
+    with pytest.raises(DataError) as caught:
+        load_labelled(path)
+    for part in (str(path), *parts):
+        assert part in str(caught.value)
+
+
+def test_a_zip_and_a_folder_give_the_same_tiles(members, tmp_path):
+    tiles, files = members
+    paths = [
+        write_zip(tmp_path / "flat.zip", files),
+        write_zip(tmp_path / "packed folder.zip", files, base="corrections/"),
+        write_folder(tmp_path / "folder", files),
+    ]
+    for path in paths:
+        split = load_labelled(path)
+        assert (split.tiles == tiles).all()
+        assert split.labels.tolist() == [4, 0, 7]
+
+
+def test_the_hash_of_a_zip_is_that_of_the_file_and_a_folder_has_one_too(members, tmp_path):
+    _, files = members
+    path = write_zip(tmp_path / "a.zip", files)
+    assert load_with_hash(path)[1] == hashlib.sha256(path.read_bytes()).hexdigest()
+    folder = write_folder(tmp_path / "folder", files)
+    before = load_with_hash(folder)[1]
+    assert load_with_hash(folder)[1] == before
+    (folder / "tiles/00001.png").write_bytes(files["tiles/00002.png"])
+    assert load_with_hash(folder)[1] != before
+
+
+def test_lists_of_spreadsheets_and_gray_tiles_saved_in_colour_are_read(members, tmp_path):
+    tiles, files = members
+    files["tiles/00001.png"] = png(tiles[0], "RGB")
+    lines = files["labels.csv"].decode().replace("\n", "\r\n") + "\r\n"
+    files["labels.csv"] = b"\xef\xbb\xbf" + lines.encode()
+    split = load_labelled(write_zip(tmp_path / "a.zip", files))
+    assert (split.tiles == tiles).all()
+
+
+def test_what_is_no_data_set_says_what_was_found(members, tmp_path):
+    _, files = members
+    refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
+    (tmp_path / "text.zip").write_text("text")
+    refused(tmp_path / "text.zip", "is no zip file")
+    write_folder(tmp_path / "folder", {"a.png": b"", "b.txt": b""})
+    refused(tmp_path / "folder", "no labels.csv", "found a.png, b.txt")
+    refused(write_zip(tmp_path / "empty.zip", {}), "no labels.csv", "found nothing")
+    only = {"labels.csv": b"file,label\n"}
+    refused(write_zip(tmp_path / "only.zip", only), "lists no tiles")
+    other = files | {"labels.csv": b"name,digit\n"}
+    refused(write_zip(tmp_path / "other.zip", other), "its header is 'name,digit'")
+    binary = files | {"labels.csv": b"\xff\xfe"}
+    refused(write_zip(tmp_path / "binary.zip", binary), "labels.csv is damaged")
+
+
+def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
+    tiles, files = members
+    files["tiles/wide.png"] = png(np.zeros((28, 30), np.uint8))
+    files["tiles/cut.png"] = png(tiles[0])[:200]
+    colours = np.zeros((28, 28, 3), np.uint8)
+    colours[..., 0] = 255
+    files["tiles/red.png"] = png(colours, "RGB")
+    files["tiles/text.png"] = b"text"
+    rows = ["wide.png,1", "cut.png,2", "red.png,3", "text.png,4", "none.png,5"]
+    rows += ["00001.png,none", "00002.png"]
+    files["labels.csv"] = ("file,label\n" + "".join(f"tiles/{row}\n" for row in rows)).encode()
+    refused(
+        write_zip(tmp_path / "a.zip", files),
+        "line 2: tiles/wide.png: expected 28 x 28 pixels, found 30 x 28",
+        "line 3: tiles/cut.png: is damaged",
+        "line 4: tiles/red.png: expected gray pixels",
+        "line 5: tiles/text.png: is not a PNG file",
+        "line 6: tiles/none.png: is missing",
+        "and 2 more",
+    )
+    files["labels.csv"] = b"file,label\ntiles/00001.png,none\n"
+    refused(write_zip(tmp_path / "b.zip", files), "expected a label from 0 to 9, found 'none'")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.png", "/etc/passwd", "tiles\\00001.png", "C:x.png", "tiles/../../secret.png"],
+)
+def test_no_path_leads_out(members, tmp_path, name):
+    tiles, files = members
+    (tmp_path / "secret.png").write_bytes(png(tiles[0]))
+    files["labels.csv"] = f"file,label\n{name},1\n".encode()
+    refused(write_folder(tmp_path / "folder", files), "is not a path inside")
+    refused(write_zip(tmp_path / "a.zip", files | {name: png(tiles[0])}), "is not a path inside")
+
+
+def test_no_link_leads_out(members, tmp_path):
+    tiles, files = members
+    (tmp_path / "secret.png").write_bytes(png(tiles[0]))
+    folder = write_folder(tmp_path / "folder", files)
+    (folder / "tiles/link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "labels.csv").write_text("file,label\ntiles/link.png,1\n")
+    refused(folder, "is missing")
+
+
+def test_bombs_are_not_unpacked(members, tmp_path):
+    _, files = members
+    huge = bytearray(files["tiles/00001.png"])
+    huge[16:24] = (60_000).to_bytes(4, "big") * 2
+    files["tiles/00001.png"] = bytes(huge)
+    refused(write_zip(tmp_path / "pixels.zip", files), "found 60000 x 60000")
+    files["tiles/00001.png"] = bytes(50_000_000)
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    refused(tmp_path / "zeros.zip", "is larger than 65,536 bytes")
+
+
+def test_a_damaged_zip_is_one_message(members, tmp_path):
+    _, files = members
+    path = write_zip(tmp_path / "a.zip", files)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)  # within the first tile: its checksum does not fit any more
+    path.write_bytes(content)
+    refused(path, "tiles/00001.png: cannot be read")
+    path.write_bytes(content[:-30])
+    refused(path, "is no zip file, or damaged")
+
+
+def test_a_list_that_is_too_long_is_refused(members, tmp_path, monkeypatch):
+    _, files = members
+    monkeypatch.setattr("digitlens.datasets.labelled.MOST", 2)
+    refused(write_zip(tmp_path / "a.zip", files), "3 tiles, at most 2 are read")
+    monkeypatch.setattr("digitlens.datasets.labelled._ZIP_BYTES", 100)
+    refused(tmp_path / "a.zip", "is larger than 100 bytes")

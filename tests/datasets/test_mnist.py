@@ -1,0 +1,185 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitlens.datasets import mnist as module
+from digitlens.datasets.mnist import Mnist, Split, load_mnist
+from digitlens.datasets.sources import Source
+from digitlens.errors import DataError
+
+TILES = np.zeros((3, 28, 28), np.uint8)
+LABELS = np.array([1, 2, 9], np.uint8)
+
+
+@pytest.fixture
+def offline(tiny_mnist, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
+    """The tiny data set instead of MNIST, and only these sources off this machine: none yet."""
+    sources: list[Source] = []
+    monkeypatch.setattr(module, "FILES", tiny_mnist.files)
+    monkeypatch.setattr(module, "mirror_sources", lambda _files: sources)
+    monkeypatch.setattr(module, "package_sources", lambda _files: [])
+    return sources
+
+
+def web(tiny_mnist) -> Source:
+    return Source("web", tiny_mnist.files, lambda _wanted: tiny_mnist.contents.items())
+
+
+@pytest.mark.parametrize(
+    ("tiles", "labels", "error", "message"),
+    [
+        (TILES.astype(np.float32), LABELS, TypeError, "tiles of dtype uint8, found float32"),
+        (TILES, LABELS.astype(np.int64), TypeError, "labels of dtype uint8, found int64"),
+        (TILES.reshape(3, 784), LABELS, ValueError, r"\[3, 28, 28\], found \[3, 784\]"),
+        (TILES, LABELS[:2], ValueError, r"labels of shape \[3\], found \[2\]"),
+        (TILES, LABELS + 1, ValueError, "labels from 0 to 9, found 10"),
+    ],
+)
+def test_a_split_says_what_it_expected(tiles, labels, error, message) -> None:
+    with pytest.raises(error, match=message):
+        Split(tiles, labels)
+
+
+def test_an_empty_split_is_one() -> None:
+    assert len(Split(TILES[:0], LABELS[:0])) == 0
+
+
+def test_rows_are_taken_by_index_or_mask_and_copied() -> None:
+    split = Split(TILES.copy(), LABELS)
+
+    by_index = split.take([2, 0])
+    by_mask = split.take(LABELS > 1)
+    by_index.tiles[:] = 7
+
+    assert by_index.labels.tolist() == [9, 1]
+    assert by_mask.labels.tolist() == [2, 9]
+    assert len(by_mask) == 2
+    assert split.tiles.max() == 0
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_folder_that_the_user_names_comes_first(
+    tiny_mnist, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_mnist.write_idx(tmp_path / "mine", compress=True)
+    monkeypatch.setenv("DIGITLENS_DATA", str(tmp_path / "another"))
+
+    train, test = load_mnist(folder)
+
+    np.testing.assert_array_equal(train.tiles, tiny_mnist.arrays["x_train"])
+    np.testing.assert_array_equal(test.labels, tiny_mnist.arrays["y_test"])
+    assert not cache.exists()  # a folder is used in place
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_environment_may_name_the_folder(
+    tiny_mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITLENS_DATA", str(tiny_mnist.write_npz(tmp_path / "k" / "mnist.npz")))
+
+    assert len(load_mnist().train) == 30
+
+
+def test_what_was_fetched_is_taken_from_the_cache_the_next_time(tiny_mnist, offline) -> None:
+    offline.append(web(tiny_mnist))
+    first = load_mnist()
+    offline.clear()
+
+    second = load_mnist()
+
+    np.testing.assert_array_equal(first.train.tiles, second.train.tiles)
+    np.testing.assert_array_equal(first.test.labels, second.test.labels)
+
+
+def test_a_damaged_file_in_the_cache_is_refused_and_replaced(
+    tiny_mnist, offline, cache: Path, caplog
+) -> None:
+    tiny_mnist.write_idx(cache)
+    path = cache / tiny_mnist.files[2].name
+    content = tiny_mnist.contents[tiny_mnist.files[2]]
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    offline.append(web(tiny_mnist))
+
+    loaded = load_mnist()
+
+    assert path.read_bytes() == content
+    assert caplog.messages[0].startswith(f"{path}: t10k-images-idx3-ubyte is damaged")
+    np.testing.assert_array_equal(loaded.test.tiles, tiny_mnist.arrays["x_test"])
+
+
+def test_a_bad_folder_of_the_user_does_not_stop_the_rest(
+    tiny_mnist, offline, tmp_path: Path, caplog
+) -> None:
+    offline.append(web(tiny_mnist))
+
+    assert len(load_mnist(tmp_path / "empty").train) == 30
+    assert caplog.messages[0].startswith(f"{tmp_path / 'empty'}: expected here")
+
+
+def test_the_error_lists_every_source_and_how_to_help_oneself(
+    tiny_mnist, offline, tmp_path: Path, cache: Path
+) -> None:
+    def refuse(_wanted):
+        raise DataError("no network")
+
+    offline.extend([Source("mirror 1", tiny_mnist.files, refuse), web(tiny_mnist)])
+    offline[1] = Source("mirror 2", tiny_mnist.files, lambda _wanted: [])
+    file = tiny_mnist.files[1]
+    cache.mkdir(parents=True)
+    (cache / file.name).write_bytes(b"")
+
+    with pytest.raises(DataError) as caught:
+        load_mnist(tmp_path / "mine")
+
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0].strip() for line in lines[1:-1]] == [
+        str(tmp_path / "mine"),
+        str(cache / file.name),
+        f"cache {cache}",
+        "mirror 1",
+        "mirror 2",
+    ]
+    assert "no network" in lines[4]
+    assert all(each in lines[-1] for each in [file.name, str(cache), "--data-dir", "mnist.npz"])
+
+
+def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path: Path, cache: Path) -> None:
+    folder = tiny_mnist.write_idx(tmp_path / "from")
+    script = tmp_path / "fetch.py"
+    script.write_text(
+        "import time\n"
+        "from digitlens.data import mnist\n"
+        "from digitlens.datasets.manifest import MnistFile\n"
+        "from digitlens.datasets.sources import Source\n"
+        f"mnist.FILES = {tiny_mnist.files!r}\n"
+        "def fetch(wanted):\n"
+        "    for file in wanted:\n"
+        f"        content = open({str(folder)!r} + '/' + file.name, 'rb').read()\n"
+        "        time.sleep(0.02)\n"
+        "        yield file, content\n"
+        "for _ in range(10):\n"
+        "    train, test = mnist.load_mnist(sources=[Source('slow', mnist.FILES, fetch)])\n"
+        "    again = mnist.load_mnist(sources=mnist.local_sources())\n"
+        "    assert (again.train.tiles == train.tiles).all()\n"
+    )
+
+    both = [subprocess.Popen([sys.executable, "-W", "error", str(script)]) for _ in range(2)]
+
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert sorted(path.name for path in cache.iterdir()) == sorted(f.name for f in tiny_mnist.files)
+
+
+@pytest.mark.mnist
+def test_the_real_data_are_the_real_data(mnist: Mnist) -> None:
+    train, test = mnist
+
+    assert (len(train), len(test)) == (60_000, 10_000)
+    assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(test.labels).tolist() == [
+        *(980, 1135, 1032, 1010, 982),
+        *(892, 958, 1028, 974, 1009),
+    ]
+    assert round(float(train.tiles.mean()), 4) == 33.3184

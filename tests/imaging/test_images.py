@@ -1,0 +1,380 @@
+import io
+import struct
+import time
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from digitlens.errors import ImageError
+from digitlens.imaging.images import MAX_PIXELS, load_image, resize, shrink
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+GRAY = COLOUR[:, :, 0]
+LOSSLESS = {"PNG": {}, "BMP": {}, "TIFF": {}, "PPM": {}, "WEBP": {"lossless": True}}
+
+
+def encoded(array, form="PNG", mode=None, **options):
+    picture = Image.fromarray(array)
+    stream = io.BytesIO()
+    (picture.convert(mode) if mode else picture).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def png_claiming(width, height):
+    """A PNG of a few bytes whose header claims any size."""
+
+    def chunk(name, content):
+        check = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("form", LOSSLESS)
+def test_lossless_formats_come_back_as_they_were(form):
+    assert np.array_equal(load_image(encoded(COLOUR, form, **LOSSLESS[form])), COLOUR)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "GIF"])
+def test_lossy_formats_come_back_alike(form):
+    page = load_image(encoded(np.full((8, 8, 3), 100, np.uint8), form))
+    assert page.shape == (8, 8, 3)
+    assert np.abs(page.astype(int) - 100).max() <= 3
+
+
+def test_all_sources_give_the_same_page(tmp_path):
+    content = encoded(COLOUR)
+    path = tmp_path / "a picture.png"
+    path.write_bytes(content)
+    sources = [path, str(path), content, io.BytesIO(content), Image.fromarray(COLOUR), COLOUR]
+    with path.open("rb") as stream:
+        assert all(np.array_equal(load_image(source), COLOUR) for source in [*sources, stream])
+
+
+def test_a_stream_that_cannot_seek_is_read():
+    class Pipe(io.RawIOBase):
+        content = io.BytesIO(encoded(COLOUR))
+
+        def read(self, size=-1):
+            return self.content.read(size)
+
+    assert np.array_equal(load_image(Pipe()), COLOUR)
+
+
+def test_a_stream_is_read_from_where_it_stands():
+    stream = io.BytesIO(b"before" + encoded(COLOUR, "BMP"))
+    stream.seek(6)
+    assert np.array_equal(load_image(stream), COLOUR)
+
+
+def test_the_page_is_a_copy_of_an_array():
+    page = load_image(array := GRAY.copy())
+    page[:] = 0
+    assert np.array_equal(array, GRAY)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, COLOUR),
+        (2, COLOUR[:, ::-1]),
+        (3, COLOUR[::-1, ::-1]),
+        (4, COLOUR[::-1]),
+        (5, COLOUR.transpose(1, 0, 2)),
+        (6, np.rot90(COLOUR)),
+        (7, np.rot90(COLOUR, 2).transpose(1, 0, 2)),
+        (8, np.rot90(COLOUR, -1)),
+    ],
+)
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_exif_orientation_is_applied(orientation, stored, form):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(np.ascontiguousarray(stored), form, exif=exif, **LOSSLESS[form])
+    assert np.array_equal(load_image(content), COLOUR)
+
+
+def test_damaged_exif_says_nothing_about_the_pixels():
+    content = encoded(COLOUR, exif=b"Exif\0\0MM\0*\0\0\0\xffdamaged")
+    assert np.array_equal(load_image(content), COLOUR)
+
+
+def test_dark_strokes_on_transparency_are_flattened_on_white():
+    clear = np.zeros((4, 4, 4), np.uint8)
+    clear[0] = (10, 20, 30, 255)
+    clear[1] = (0, 0, 0, 128)
+    page = load_image(encoded(clear))
+    assert page[0, 0].tolist() == [10, 20, 30]
+    assert page[1, 0].tolist() == [127, 127, 127]
+    assert page[2, 0].tolist() == [255, 255, 255]
+    assert np.array_equal(load_image(clear), page)
+
+
+def test_transparency_of_gray_and_palette_is_flattened_on_white():
+    gray = np.zeros((4, 4, 2), np.uint8)
+    gray[0, :, 1] = 255
+    page = load_image(encoded(gray))
+    assert page.tolist() == [[0] * 4, *[[255] * 4] * 3]
+    for ink, paper in ((255, 0), (0, 255)):
+        strokes = np.uint8(np.where(np.eye(4), ink, paper))
+        palette = Image.fromarray(strokes).convert("P")
+        stream = io.BytesIO()
+        palette.save(stream, "PNG", transparency=palette.getpixel((1, 0)))
+        page = load_image(stream.getvalue())
+        assert (page[0, 0].tolist(), page[0, 1].tolist()) == ([ink] * 3, [paper] * 3)
+
+
+def drawn(*colours, size=(60, 40)):
+    """Strokes of these colours side by side on a transparent canvas."""
+    picture = Image.new("RGBA", size)
+    pen = ImageDraw.Draw(picture)
+    for k, colour in enumerate(colours):
+        pen.line([(10 + 12 * k, 8), (14 + 12 * k, 32)], colour, 5)
+    return picture
+
+
+WHITE, BLACK, CLEAR = (255, 255, 255), (0, 0, 0), (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("colours", "paper"),
+    [
+        ([WHITE], 0),
+        ([(255, 255, 0)], 0),
+        ([(0, 255, 255)], 0),
+        ([(190, 190, 190)], 0),
+        ([(*WHITE, 100)], 0),
+        ([WHITE, (*BLACK, 100)], 0),  # a shadow
+        ([(128, 128, 128)], 255),
+        ([(255, 0, 0)], 255),
+        ([BLACK], 255),
+        ([(*BLACK, 60)], 255),
+        ([WHITE, BLACK], 255),
+        ([], 255),
+    ],
+)
+def test_transparency_is_flattened_on_what_leaves_contrast(colours, paper):
+    picture = drawn(*colours)
+    page = load_image(picture)
+    assert page[0, 0].tolist() == [paper] * 3
+    assert np.array_equal(load_image(np.asarray(picture)), page)
+    below = Image.new("RGBA", picture.size, (paper, paper, paper, 255))
+    assert np.array_equal(page, np.asarray(Image.alpha_composite(below, picture))[:, :, :3])
+
+
+def test_bright_gray_with_transparency_is_flattened_on_black_and_stays_gray():
+    gray = drawn(WHITE).convert("LA")
+    assert np.array_equal(load_image(gray), np.asarray(gray)[:, :, 0])
+
+
+def test_a_bright_photo_with_transparent_corners_is_flattened_on_white():
+    photo = Image.new("RGBA", (90, 90), CLEAR)
+    ImageDraw.Draw(photo).ellipse((0, 0, 89, 89), fill=(250, 248, 240))
+    assert load_image(photo)[0, 0].tolist() == [255] * 3
+
+
+def test_bright_paper_that_shines_through_is_flattened_on_white():
+    veil = np.full((20, 20, 4), (255, 255, 255, 180), np.uint8)
+    assert (load_image(veil) == 255).all()
+
+
+@pytest.mark.parametrize("level", [0, 130, 250])
+def test_an_opaque_picture_with_alpha_is_the_same_bit_for_bit(level):
+    colour = np.clip(COLOUR // 8 + level, 0, 255).astype(np.uint8)
+    opaque = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+    assert np.array_equal(load_image(opaque), colour)
+    assert np.array_equal(load_image(encoded(opaque)), colour)
+
+
+def test_16_bit_gray_that_uses_its_bits_is_scaled_by_its_type():
+    dark = np.array([[0, 257, 1028], [2570, 256, 65535]], np.uint16)
+    expected = [[0, 1, 4], [10, 1, 255]]
+    for form in ("PNG", "TIFF"):
+        assert load_image(encoded(dark, form)).tolist() == expected
+    assert load_image(dark).tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_gray_of_fewer_bits_in_16_is_scaled_by_those_it_uses(bits, form):
+    full = (1 << bits) - 1
+    samples = np.array([[0, full // 2, full]], np.uint16)
+    assert load_image(encoded(samples, form)).tolist() == [[0, 127, 255]]
+    assert load_image(Image.fromarray(samples)).tolist() == [[0, 127, 255]]
+    assert load_image(samples)[0, 2] == round(full / 257)  # the type of an array says its scale
+
+
+def test_whole_numbers_of_32_bits_are_read_where_16_would_do():
+    samples = np.array([[0, 2048, 4095]], np.int32)
+    assert load_image(encoded(samples, "TIFF")).tolist() == [[0, 128, 255]]
+    for other in (-1, 65536):
+        with pytest.raises(ImageError, match="no known scale"):
+            load_image(encoded(np.array([[0, other]], np.int32), "TIFF"))
+
+
+def test_a_page_in_memory_is_copied_unless_it_need_not_be():
+    assert not np.shares_memory(load_image(GRAY), GRAY)
+    assert load_image(COLOUR, copy=False) is COLOUR
+    flipped = load_image(COLOUR[:, :, ::-1], copy=False)
+    assert flipped.flags.c_contiguous
+    assert np.array_equal(load_image(GRAY[:, :, None], copy=False), GRAY)
+
+
+@pytest.mark.parametrize(("mode", "form"), [("CMYK", "TIFF"), ("CMYK", "JPEG"), ("P", "PNG")])
+def test_other_colour_models_become_rgb(mode, form):
+    page = load_image(encoded(np.full((8, 8, 3), (200, 40, 90), np.uint8), form, mode))
+    assert page.shape == (8, 8, 3)
+    assert np.abs(page.astype(int) - (200, 40, 90)).max() <= 60
+
+
+def test_one_bit_pictures_are_black_and_white():
+    assert load_image(encoded(np.eye(3, dtype=bool), "PNG")).tolist() == (255 * np.eye(3)).tolist()
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_only_the_first_frame_counts(form):
+    frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 200)]
+    stream = io.BytesIO()
+    frames[0].save(stream, form, save_all=True, append_images=frames[1:])
+    assert load_image(stream.getvalue()).flat[0] == 10
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([[True, False]]), [[255, 0]]),
+        (np.array([[0.0, 0.5, 1.0]]), [[0, 128, 255]]),
+        (np.array([[0.0, 0.001]], np.float32), [[0, 0]]),  # dark, and not brightened
+        (np.array([[[7], [9]]], np.uint8), [[7, 9]]),
+    ],
+)
+def test_the_type_of_an_array_decides_its_scale(array, expected):
+    page = load_image(array)
+    assert page.dtype == np.uint8
+    assert page.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (np.array([[0.0, 255.0]]), ValueError, "floats in 0..1"),
+        (np.array([[np.nan]]), ValueError, "floats in 0..1"),
+        (np.array([[1, 2]]), TypeError, "found int64"),
+        (np.zeros(5, np.uint8), ValueError, r"found \[5\]"),
+        (np.zeros((5, 5, 2), np.uint8), ValueError, r"found \[5, 5, 2\]"),
+        (np.zeros((0, 5), np.uint8), ImageError, "no pixels"),
+        (17, TypeError, "found int"),
+        (io.StringIO("text"), TypeError, "expected a binary file object, image gives str"),
+    ],
+)
+def test_what_is_no_picture_in_memory_is_refused(source, error, message):
+    with pytest.raises(error, match=message):
+        load_image(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"Dear reader", "not a picture: expected PNG, JPEG"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG drawing: export it as PNG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\0\0\0\x18ftypheic\0\0", "photo is damaged or cut off"),
+        (encoded(np.tile(COLOUR, (20, 20, 1)))[:300], "damaged or cut off"),
+        (encoded(np.tile(COLOUR, (20, 20, 1)), "JPEG")[:1500], "damaged or cut off"),
+        (encoded(COLOUR)[:20], "damaged|not a picture"),
+    ],
+)
+def test_files_that_are_no_pictures_are_refused_in_one_line(content, message, tmp_path):
+    path = tmp_path / "file.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=message) as caught:
+        load_image(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_wrong_paths_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ImageError, match=r"none\.png: no such file"):
+        load_image(tmp_path / "none.png")
+    with pytest.raises(ImageError, match="is a folder"):
+        load_image(tmp_path)
+    with pytest.raises(ImageError, match="is not a path"):
+        load_image("a\0b")
+
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ImageError, match=r"cannot be read \(Permission denied\)"):
+        load_image(tmp_path / "secret.png")
+
+
+@pytest.mark.parametrize("size", [(50_000, 50_000), (MAX_PIXELS // 100, 101), (2**31 - 1, 1)])
+def test_a_small_file_that_claims_an_absurd_size_is_refused_at_once(size):
+    start = time.perf_counter()
+    with pytest.raises(ImageError, match="at most 100,000,000 are decoded"):
+        load_image(png_claiming(*size))
+    assert time.perf_counter() - start < 0.5
+
+
+def test_warnings_are_as_they_were_after_decoding():
+    before = list(warnings.filters)
+    load_image(encoded(COLOUR))
+    assert warnings.filters == before
+
+
+def is_page_or_refused(content):
+    try:
+        page = load_image(content)
+    except ImageError as error:
+        return "\n" not in str(error)
+    return page.dtype == np.uint8 and page.ndim in (2, 3) and page.size > 0
+
+
+SEEDS = [
+    *(encoded(COLOUR, form, **options) for form, options in LOSSLESS.items()),
+    encoded(COLOUR, "JPEG"),
+    encoded(GRAY, "GIF"),
+    encoded(GRAY, "TIFF", compression="tiff_lzw"),
+    encoded(GRAY.astype(np.uint16), "PNG"),
+]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_it(content):
+    assert is_page_or_refused(content)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(1, 600),
+)
+def test_no_damage_to_a_real_file_crashes_it(content, changes, length):
+    damaged = bytearray(content)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    assert is_page_or_refused(bytes(damaged[:length]))
+
+
+def test_resize_averages_areas():
+    plane = np.arange(24, dtype=np.float32).reshape(4, 6)
+    means = plane.reshape(2, 2, 3, 2).mean(axis=(1, 3))
+    assert np.allclose(resize(plane, 3, 2), means)
+    assert resize(plane, 12, 8).shape == (8, 12)
+
+
+def test_shrink_keeps_small_pages_and_the_aspect_of_large_ones():
+    assert shrink(COLOUR, 9) is COLOUR
+    assert shrink(np.zeros((300, 600), np.uint8), 100).shape == (50, 100)
+    assert shrink(np.zeros((3, 600, 3), np.uint8), 100).shape == (1, 100, 3)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from digitlens.imaging.quantile import median, quantile
+
+FLOATS = arrays.arrays(
+    np.float32,
+    arrays.array_shapes(max_dims=2, max_side=40),
+    elements=st.floats(-300, 300, width=32),
+)
+SHARES = st.floats(0, 1)
+
+
+@given(FLOATS, SHARES)
+def test_one_share_is_what_numpy_gives(values, share):
+    found = quantile(values, share)
+    assert found == np.quantile(values, share)
+    assert found.dtype == np.float32
+
+
+@given(FLOATS, st.tuples(SHARES, SHARES))
+def test_several_shares_are_what_numpy_gives(values, shares):
+    found = [quantile(values, np.float64(share)) for share in shares]
+    assert found == np.quantile(values, shares).tolist()
+
+
+@pytest.mark.parametrize("share", [0.6, 0.93, 0.99, 0.995])
+def test_the_shares_that_are_used_are_exact_on_large_arrays(share):
+    values = np.random.default_rng(0).normal(100, 40, (300, 320)).astype(np.float32)
+    assert quantile(values, share) == np.quantile(values, share)
+    assert quantile(values, np.float64(share)) == np.quantile(values, (share, share))[0]
+
+
+def test_an_array_is_left_as_it_is():
+    values = np.array([3, 1, 2], np.float32)
+    assert quantile(values, 0.5) == 2
+    assert values.tolist() == [3, 1, 2]
+
+
+@given(FLOATS)
+def test_medians_are_those_of_numpy(values):
+    found = median(values)
+    assert np.array_equal(found, np.median(values, axis=-1))
+    assert found.dtype == np.float32

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image, ImageDraw
+
+from digitlens.imaging import tiles
+from digitlens.imaging.tiles import (
+    FRAME,
+    SIDE,
+    edge,
+    stroke_width,
+    to_tile,
+    to_tiles,
+)
+
+SOME_INK = arrays.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 60))).filter(np.any)
+
+
+def drawn_four(height, pen):
+    """A 4 of a size, drawn with a pen of a width, both in pixels; uint8[H, W]."""
+    picture = Image.new("L", (height + 4 * pen, height + 4 * pen))
+    draw = ImageDraw.Draw(picture)
+    for way in ([(0.5, 0), (0.1, 0.65), (0.9, 0.65)], [(0.7, 0.3), (0.7, 1)]):
+        points = [(2 * pen + x * height, 2 * pen + y * height) for x, y in way]
+        draw.line(points, 255, pen, joint="curve")
+    return np.asarray(picture)
+
+
+@given(SOME_INK)
+def test_every_ink_makes_a_tile_in_the_framing_of_mnist(ink):
+    tile = to_tile(ink)
+    rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
+    assert tile.shape == (SIDE, SIDE)
+    assert tile.max() == 255
+    assert rows[-1] - rows[0] < FRAME
+    assert columns[-1] - columns[0] < FRAME
+
+
+@given(SOME_INK)
+def test_the_centre_of_mass_falls_into_the_middle(ink):
+    tile = to_tile(ink).astype(float)
+    middle = np.arange(SIDE) + 0.5
+    for mass in (tile.sum(axis=0), tile.sum(axis=1)):
+        centre = (mass * middle).sum() / mass.sum()
+        at_border = mass[0] > 0 or mass[-1] > 0  # a digit that could not be moved further
+        assert at_border or SIDE / 2 <= centre < SIDE / 2 + 1
+
+
+@given(SOME_INK, st.integers(0, 9), st.integers(0, 9))
+def test_empty_space_around_the_ink_changes_nothing(ink, before, after):
+    assert np.array_equal(to_tile(np.pad(ink, (before, after))), to_tile(ink))
+
+
+def test_no_ink_makes_a_dark_tile():
+    assert not to_tile(np.zeros((5, 8), np.uint8)).any()
+    assert to_tiles([]).shape == (0, SIDE, SIDE)
+
+
+def test_tiles_are_stacked_in_order():
+    inks = [drawn_four(100, 12), drawn_four(60, 9)]
+    stacked = to_tiles(inks)
+    assert stacked.dtype == np.uint8
+    assert np.array_equal(stacked, [to_tile(ink) for ink in inks])
+
+
+@pytest.mark.parametrize("height", [20, 40, 400])
+def test_a_tile_framed_again_stays_as_it_is(height):
+    tile = to_tile(drawn_four(height, height // 8))
+    again = to_tile(tile)
+    assert np.abs(again.astype(int) - tile).max() <= 2
+
+
+@pytest.mark.mnist
+def test_mnist_is_framed_as_it_is(mnist):
+    real = mnist.train.tiles[:1000]
+    difference = np.abs(to_tiles(list(real)).astype(int) - real).max(axis=(1, 2))
+    assert (difference <= 3).mean() > 0.97  # the rest has strokes that are rare in MNIST
+
+
+def test_size_makes_no_difference():
+    large, small = (to_tile(drawn_four(height, height // 8)) for height in (480, 120))
+    assert np.abs(large.astype(int) - small).mean() < 6
+
+
+@pytest.fixture
+def as_drawn(monkeypatch):
+    """Frames ink without changing its strokes."""
+
+    def frame(ink):
+        with monkeypatch.context() as patch:
+            patch.setattr(tiles, "THINNEST", 0)
+            patch.setattr(tiles, "FATTEST", np.inf)
+            return to_tile(ink)
+
+    return frame
+
+
+@pytest.mark.parametrize("pen", [1, 2, 4])
+def test_a_thin_pen_leaves_strokes_as_wide_as_those_of_mnist(pen, as_drawn):
+    ink = drawn_four(400, pen)
+    thin, usual = (np.count_nonzero(tile > 127) for tile in (as_drawn(ink), to_tile(ink)))
+    assert 1.4 * thin < usual < 3 * thin
+    assert stroke_width(to_tile(ink) > 127) < 3
+
+
+def test_a_fat_pen_leaves_room_between_strokes(as_drawn):
+    ink = drawn_four(100, 30)
+    assert np.count_nonzero(to_tile(ink)) < 0.9 * np.count_nonzero(as_drawn(ink))
+
+
+@pytest.mark.parametrize("pen", [9, 12, 20])
+def test_an_ordinary_pen_is_left_alone(pen, as_drawn):
+    ink = drawn_four(100, pen)
+    assert np.array_equal(to_tile(ink), as_drawn(ink))
+
+
+def test_stroke_width_of_bars():
+    bar = np.zeros((40, 200), bool)
+    bar[10:16, 5:195] = True
+    assert stroke_width(bar) == pytest.approx(6, rel=0.05)
+
+
+def test_edge_is_what_touches_the_outside():
+    square = np.ones((3, 3), bool)
+    assert edge(square).tolist() == [[True] * 3, [True, False, True], [True] * 3]

@@ -1,0 +1,134 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from digitlens import files
+from digitlens.errors import ModelError
+from digitlens.models import bundle
+from digitlens.models.bundle import Card, find_bundle, load_bundle, write_bundle
+from digitlens.models.page_model import finds_digits
+
+GRAPH = b"not really a graph"
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """One shipped model, called ``default``."""
+    home = tmp_path / "pretrained"
+    monkeypatch.setattr(bundle, "PRETRAINED", home)
+    write_bundle(home / "default", card(name="shipped"), GRAPH)
+    return home
+
+
+def card(**changes):
+    return Card(**{"name": "one", "version": "0.1.0", "sha256": files.sha256(GRAPH), **changes})
+
+
+def write_card(folder, **changes):
+    write_bundle(folder, card(), GRAPH)
+    raw = {**asdict(card()), **changes}
+    kept = {name: value for name, value in raw.items() if value is not None}
+    (folder / "model.json").write_text(json.dumps(kept))
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    written = card(
+        temperature=1.25,
+        thresholds={"digit": 0.9, "reject": 0.2},
+        recipe={"epochs": 3},
+        data={"train-images-idx3-ubyte": "ba89"},
+        results={"accuracy": 0.995},
+    )
+    write_bundle(tmp_path / "one", written, GRAPH)
+    found = load_bundle(tmp_path / "one")
+    assert (found.folder, found.card, found.graph) == (tmp_path / "one", written, GRAPH)
+
+
+def test_a_run_folder_stands_for_the_model_in_it(tmp_path):
+    write_bundle(tmp_path / "run" / "model", card(), GRAPH)
+    assert load_bundle(tmp_path / "run").card.name == "one"
+    assert load_bundle(str(tmp_path / "run")).folder == tmp_path / "run" / "model"
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_shipped_name_is_not_shadowed_by_a_folder_of_that_name(tmp_path, monkeypatch):
+    write_bundle(tmp_path / "here" / "default", card(name="local"), GRAPH)
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_bundle().card.name == "shipped"
+    assert load_bundle("./default").card.name == "local"
+
+
+@pytest.mark.parametrize("name", ["nothing", "no/such/folder", "x" * 300, "nul\0byte", "", ".."])
+def test_an_unknown_model_names_the_shipped_ones(shipped, name, monkeypatch):
+    monkeypatch.chdir(shipped)
+    with pytest.raises(ModelError, match=r"shipped names \(default\)"):
+        find_bundle(name)
+
+
+def test_a_changed_graph_is_refused(folder):
+    graph = folder / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelError, match=r"model.onnx was changed: expected SHA-256 .* export"):
+        load_bundle(folder)
+
+
+def test_a_missing_graph_is_refused(folder):
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ModelError, match=r"model.onnx cannot be read .* export it again"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"\xff\xfe\x00", b"[1, 2]", b'"text"', b"null", b"{}", b"{"]
+)
+def test_a_card_that_is_no_card_is_refused(folder, content):
+    (folder / "model.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model.json (cannot be read|is not the card)"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, r"format 2, this digitlens reads format 1: update"),
+        ({"format": "1"}, "format '1', this digitlens reads format 1"),
+        ({"framing": 7}, r"framing 7, this digitlens makes framing 1: update"),
+        ({"format": 2, "name": None}, "format 2"),  # a newer card may lack what this one needs
+        ({"sha256": None, "name": None}, "name is missing; sha256 is missing"),
+        ({"sha256": 12, "recipe": []}, r"sha256 is 12; recipe is \[\]"),
+        ({"weights_sha256": 12}, "weights_sha256 is 12"),
+        ({"temperature": "warm"}, "temperature is 'warm'"),
+        ({"classes": list("0123456798")}, "expected the digits 0 to 9 in order"),
+        ({"classes": ["0", "1"]}, "expected the digits 0 to 9 in order"),
+        ({"thresholds": {"digit": 0.5}}, "expected numbers for digit and reject"),
+        ({"thresholds": {"digit": 0.5, "reject": "x"}}, "expected numbers"),
+    ],
+)
+def test_a_card_with_wrong_fields_is_refused_with_all_of_them(tmp_path, changes, message):
+    write_card(tmp_path / "one", **changes)
+    with pytest.raises(ModelError, match=message):
+        load_bundle(tmp_path / "one")
+
+
+def test_fields_of_a_later_card_of_the_same_format_are_ignored(tmp_path):
+    write_card(tmp_path / "one", colour="blue")
+    assert load_bundle(tmp_path / "one").card == card()
+
+
+def test_the_second_graph_of_earlier_digit_detectors_is_ignored(tmp_path):
+    write_card(tmp_path, crops_sha256="c579", recipe={"architecture": "pages", "crop_steps": 9})
+    assert finds_digits(load_bundle(tmp_path).card)
+
+
+def test_an_interrupted_export_is_not_mistaken_for_a_model(tmp_path):
+    write_bundle(tmp_path / "one", card(), GRAPH)
+    files.write_bytes(tmp_path / "one" / "model.onnx", b"a newer graph, its card not yet written")
+    with pytest.raises(ModelError, match="was changed"):
+        load_bundle(tmp_path / "one")
+
+
+def test_pretrained_names_lists_folders_with_a_card(shipped):
+    (shipped / "empty").mkdir()
+    write_bundle(shipped / "another", card(), GRAPH)
+    assert bundle.pretrained_names() == ["another", "default"]

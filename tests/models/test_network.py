@@ -1,0 +1,133 @@
+"""All architectures take uint8 tiles and normalise them inside."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from digitlens.models.network import (
+    ARCHITECTURES,
+    MEAN,
+    SD,
+    Residual,
+    Shape,
+    build_network,
+    count_parameters,
+    predict_logits,
+)
+
+SHAPE = Shape((4, 8), (3, 3), convs=1, batch_norm=False, dense=16, dropout=0.5)
+
+
+def _tiles(count: int = 6) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("widths", [(3,), (3, 4), (3, 4, 5), (3, 4, 5, 6)])
+@pytest.mark.parametrize("pool", ["max", "stride"])
+@pytest.mark.parametrize(("convs", "batch_norm", "dense"), [(1, False, 8), (2, True, 0)])
+def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_norm, dense):
+    kernels = (5, 3, 3, 3)[: len(widths)]
+    shape = Shape(widths, kernels, convs, batch_norm, dense, 0.1, pool)
+    network = build_network(architecture, shape)
+    logits = network(_tiles())
+    assert logits.shape == (6, 10)
+    assert logits.dtype == torch.float32
+    found = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    in_block = 1 + 2 * convs if architecture == "residual" else convs
+    assert len(found) == in_block * len(widths)
+
+
+def test_classic_is_the_textbook_network():
+    kinds = [type(layer).__name__ for layer in build_network("classic", SHAPE).body]
+    block = ["Conv2d", "ReLU", "MaxPool2d"]
+    head = ["Flatten", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    assert kinds == [*block, *block, *head]
+
+
+def test_fast_has_no_map_of_full_size():
+    sizes: list[int] = []
+    network = build_network("fast", SHAPE)
+    for layer in network.body:
+        layer.register_forward_hook(lambda *call: sizes.append(call[2].shape[-1]))
+    network(_tiles())
+    assert sizes[0] == 14
+
+
+def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
+    shape = dataclasses.replace(SHAPE, widths=(4, 6, 8, 9), kernels=(5, 3, 3, 3), margin=2)
+    network = build_network("swift", shape)
+    sides: list[int] = []
+    for layer in network.body:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda *call: sides.append(call[2].shape[-1]))
+    network(_tiles()).sum().backward()
+    assert sides == [12, 6, 4, 2]
+    without = {name for name, weight in network.named_parameters() if weight.grad is None}
+    assert without == {"body.0.weight"}
+    assert network.fixed is network.body[0]
+    everything = sum(weight.numel() for weight in network.parameters())
+    assert count_parameters(network) == everything - 4 * 5 * 5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_margin_is_not_looked_at(architecture):
+    network = build_network(architecture, dataclasses.replace(SHAPE, margin=3)).eval()
+    tiles = _tiles()
+    framed = torch.zeros_like(tiles)
+    framed[:, 3:25, 3:25] = tiles[:, 3:25, 3:25]
+    assert torch.equal(network(tiles), network(framed))
+    framed[:, 3, 3] += 100
+    assert not torch.equal(network(tiles), network(framed))
+
+
+def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
+    torch.manual_seed(0)
+    pair = Residual(3, 3, drop=0.5).train()
+    maps = torch.rand(4, 3, 7, 7)
+    assert torch.equal(pair(maps), maps)
+    torch.nn.init.ones_(pair.pair[-1].weight)
+    left_out = sum(torch.equal(pair(maps), maps) for _ in range(200))
+    assert 60 < left_out < 140
+    assert not torch.equal(pair.eval()(maps), maps)
+
+
+def test_an_eleventh_class_is_none():
+    for none in (False, True):
+        network = build_network("fast", dataclasses.replace(SHAPE, none=none))
+        assert network.knows_none is none
+        assert network(_tiles()).shape == (6, 10 + none)
+
+
+def test_features_are_what_the_last_layer_is_given():
+    network = build_network("residual", SHAPE).eval()
+    features = network.features(_tiles())
+    assert features.shape == (6, 16)
+    assert torch.equal(network.logits(features), network(_tiles()))
+
+
+def test_normalisation_happens_inside():
+    network = build_network("classic", SHAPE).eval()
+    pixels = _tiles().unsqueeze(1).float() / 255
+    assert torch.equal(network(_tiles()), network.body((pixels - MEAN) / SD))
+
+
+@pytest.mark.mnist
+def test_mean_and_sd_are_those_of_mnist(mnist):
+    pixels = mnist.train.tiles / 255
+    assert pixels.mean() == pytest.approx(MEAN, abs=5e-5)
+    assert pixels.std() == pytest.approx(SD, abs=5e-5)
+
+
+def test_predicting_in_batches_changes_nothing_and_keeps_the_mode():
+    network = build_network("fast", SHAPE).train()
+    one, many = predict_logits(network, _tiles(), 6), predict_logits(network, _tiles(), 2)
+    assert torch.allclose(one, many, atol=1e-6)
+    assert network.training
+
+
+def test_parameters_are_counted():
+    network = build_network("classic", Shape((2,), (3,), 1, False, 0, 0.0))
+    assert count_parameters(network) == (9 * 2 + 2) + (2 * 14 * 14 * 10 + 10)

@@ -1,0 +1,54 @@
+"""A page model that sees rectangles."""
+
+import numpy as np
+import pytest
+
+from digitlens.models.page_model import Look
+from digitlens.reading.components import connected_components
+
+
+class Rectangles:
+    """A page model to which dark rectangles are digits: black is 0, gray 10 is 1, gray 90 is 9.
+
+    ``pictures`` holds the shapes of what it was shown. Rectangles lower than ``lowest`` pixels are
+    not seen.
+    """
+
+    def __init__(self, lowest=1, score=0.9):
+        self.lowest, self.score = lowest, score
+        self.pictures = []
+
+    def look(self, picture):
+        assert picture.dtype == np.uint8
+        assert picture.ndim == 3
+        self.pictures.append(picture.shape)
+        gray = picture[:, :, 1]
+        found = connected_components(gray < 128).boxes
+        found = found[found[:, 3] - found[:, 1] >= self.lowest]
+        levels = [float(np.median(gray[y0:y1, x0:x1])) for x0, y0, x1, y1 in found]
+        values = [min(9, round(level / 10)) for level in levels]
+        return look_at(found, values, picture.shape[:2], self.score)
+
+
+def look_at(boxes, values, size, score=0.9):
+    """A look that found these digits, each of the other nine being 1 % probable."""
+    count = len(values)
+    return Look(
+        np.full(count, score, np.float32),
+        (0.01 + 0.9 * np.eye(10)[np.array(values, int)]).astype(np.float32),
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.zeros((-(-size[0] // 4), -(-size[1] // 4)), np.float32),
+        size,
+    )
+
+
+@pytest.fixture(scope="session", name="look_at")
+def give_look_at():
+    """Makes a look out of boxes, values, the picture's height and width, and a score."""
+    return look_at
+
+
+@pytest.fixture(scope="session")
+def rectangles():
+    """The class of page models that see rectangles."""
+    return Rectangles

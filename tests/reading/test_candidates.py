@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitlens.reading.candidates import Candidates, merged, together, trust
+
+SAME, WITHIN = 0.4, 0.75  # overlap over the union, and over the smaller of two
+
+
+def found(*rows):
+    """Candidates from rows of score, value, box and the height that a look saw."""
+    chances = 0.01 + 0.9 * np.eye(10)[[row[1] for row in rows]]
+    return Candidates(
+        np.array([row[0] for row in rows], np.float32),
+        chances.astype(np.float32),
+        np.array([row[2] for row in rows], np.float32).reshape(-1, 4),
+        np.array([row[3] for row in rows], np.float32),
+    )
+
+
+def overlaps(one, other):
+    common = np.prod(np.clip(np.minimum(one, other)[2:] - np.maximum(one, other)[:2], 0, None))
+    areas = [float(np.prod(box[2:] - box[:2])) for box in (one, other)]
+    return common / (sum(areas) - common), common / min(areas)
+
+
+def test_looks_are_put_together_with_their_doubles():
+    one, two = found((0.9, 1, (0, 0, 9, 9), 30)), found((0.8, 2, (0, 0, 9, 9), 60))
+    both = together([one, two, one])
+    assert len(both) == 3
+    assert both.score.tolist() == pytest.approx([0.9, 0.8, 0.9])
+    assert both.probabilities.argmax(axis=1).tolist() == [1, 2, 1]
+    assert both.seen.tolist() == [30, 60, 30]
+
+
+@pytest.mark.parametrize("none", [together([]), merged(together([]))])
+def test_nothing_put_together_is_nothing(none):
+    assert len(none) == 0
+    assert none.boxes.shape == (0, 4)
+    assert none.probabilities.shape == (0, 10)
+    assert {values.dtype for values in vars(none).values()} == {np.dtype(np.float32)}
+
+
+def test_some_can_be_chosen_by_mask_and_by_index():
+    three = found(
+        (0.9, 1, (0, 0, 9, 9), 30), (0.5, 2, (9, 0, 18, 9), 31), (0.1, 3, (0, 9, 9, 18), 32)
+    )
+    assert three[three.score > 0.3].seen.tolist() == [30, 31]
+    assert three[np.array([2, 0])].seen.tolist() == [32, 30]
+
+
+def test_of_doubles_the_one_that_was_seen_best_stays():
+    both = found((0.9, 3, (0, 0, 20, 40), 4), (0.8, 3, (1, 1, 21, 41), 40))
+    one = merged(both)
+    assert one.boxes.tolist() == [[1, 1, 21, 41]]
+    assert one.seen.tolist() == [40]
+    assert one.score == pytest.approx(0.8)
+
+
+def test_the_parts_of_a_digit_are_removed():
+    whole, loop = (0, 0, 40, 80), (2, 2, 38, 36)
+    assert merged(found((0.9, 8, whole, 80), (0.6, 0, loop, 34))).boxes.tolist() == [list(whole)]
+
+
+def test_what_is_around_a_surer_digit_is_removed():
+    digit, pair = (0, 0, 40, 80), (0, 0, 90, 82)
+    assert merged(found((0.6, 0, pair, 82), (0.9, 6, digit, 80))).boxes.tolist() == [list(digit)]
+
+
+def test_neighbours_stay():
+    apart = found((0.9, 1, (0, 0, 20, 40), 40), (0.8, 2, (18, 0, 40, 40), 40))
+    assert len(merged(apart)) == 2
+
+
+def test_looks_agree_on_a_value_by_the_geometric_mean():
+    box = (0, 0, 20, 40)
+    both = merged(found((0.6, 4, box, 40), (0.6, 9, box, 40)))
+    expected = np.full(10, 0.01)
+    expected[[4, 9]] = (0.91 * 0.01) ** 0.5
+    assert both.probabilities[0] == pytest.approx(expected / expected.sum(), rel=1e-4)
+
+
+def test_the_surer_look_counts_more():
+    box = (0, 0, 20, 40)
+    assert merged(found((0.5, 4, box, 40), (0.6, 9, box, 40))).probabilities.argmax() == 9
+    assert merged(found((0.9, 4, box, 3), (0.6, 9, box, 40))).probabilities.argmax() == 9
+
+
+def test_a_part_says_nothing_about_the_value_of_the_whole():
+    alone = merged(found((0.9, 8, (0, 0, 40, 80), 80)))
+    both = merged(found((0.9, 8, (0, 0, 40, 80), 80), (0.89, 0, (2, 2, 38, 36), 34)))
+    assert np.array_equal(both.probabilities, alone.probabilities)
+
+
+def test_what_is_left_goes_from_high_to_low_score():
+    rows = [(score, 1, (30 * k, 0, 30 * k + 20, 40), 40) for k, score in enumerate((0.2, 0.9, 0.5))]
+    assert merged(found(*rows)).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+
+
+def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
+    heights = np.arange(0, 2000, 0.5, dtype=np.float32)
+    found = trust(heights)
+    best = heights[found == 1]
+    assert (np.diff(found)[heights[1:] <= best[0]] >= 0).all()
+    assert (np.diff(found)[heights[1:] > best[-1]] <= 0).all()
+    assert best[0] < 28  # pixels
+    assert best[-1] > 100
+    assert 0 < found[0] == found[-1] == found.min() < 0.5
+
+
+def test_empty_boxes_do_no_harm():
+    rows = [(0.9, 1, (5, 5, 5, 5), 30), (0.8, 2, (5, 5, 5, 5), 30), (0.7, 3, (0, 0, 20, 40), 40)]
+    left = merged(found(*rows))
+    assert np.isfinite(left.probabilities).all()
+    assert [0, 0, 20, 40] in left.boxes.tolist()
+
+
+SIDES = st.integers(1, 12)
+BOXES = st.tuples(st.integers(0, 12), st.integers(0, 12), SIDES, SIDES).map(
+    lambda v: (v[0], v[1], v[0] + v[2], v[1] + v[3])
+)
+ROWS = st.tuples(st.floats(0.05, 1), st.integers(0, 9), BOXES, st.integers(1, 300))
+
+
+@given(st.lists(ROWS, max_size=12))
+def test_no_two_that_are_left_overlap_much(rows):
+    before = found(*rows)
+    left = merged(before)
+    assert bool(len(left)) == bool(rows)
+    assert (np.diff(left.score) <= 0).all()
+    assert left.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    for k, box in enumerate(left.boxes):
+        assert box.tolist() in before.boxes.tolist()
+        for other in left.boxes[:k]:
+            union, part = overlaps(box, other)
+            assert union <= SAME + 1e-6
+            assert part <= WITHIN + 1e-6
+
+
+@given(st.lists(ROWS, max_size=12))
+def test_what_was_removed_overlaps_something_that_is_left(rows):
+    before = found(*rows)
+    left = merged(before)
+    for box in before.boxes:
+        most = [overlaps(box, other) for other in left.boxes]
+        assert any(union > SAME - 1e-6 or part > WITHIN - 1e-6 for union, part in most)
+
+
+@given(st.lists(ROWS, max_size=8))
+def test_to_remove_doubles_again_changes_no_place(rows):
+    once = merged(found(*rows))
+    assert sorted(merged(once).boxes.tolist()) == sorted(once.boxes.tolist())

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitlens.reading.judge import judge, page_box
+from digitlens.results import Box
+
+THRESHOLDS = {"digit": 0.8, "reject": 0.4}
+BOX = Box(3, 4, 13, 24)
+
+
+def chances(first=4, second=9, sure=0.7, rest=0.2):
+    values = np.full(10, (1 - sure - rest) / 8)
+    values[first], values[second] = sure, rest
+    return values.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("existence", "confidence", "status", "reason"),
+    [
+        (0.99, 0.95, "digit", ""),
+        (0.99, 0.80, "digit", ""),
+        (0.99, 0.79, "unsure", "79 % sure, could be 9 (20 %)"),
+        (0.70, 0.60, "unsure", "60 % sure, may be no digit"),
+        (0.70, 0.40, "unsure", "40 % sure, may be no digit"),
+        (0.70, 0.39, "rejected", "hardly a digit, closest to 4 (39 %)"),
+        (0.10, 0.00, "rejected", "hardly a digit, closest to 4 (0 %)"),
+    ],
+)
+def test_thresholds_decide_between_digit_unsure_and_rejected(existence, confidence, status, reason):
+    digit = judge(existence, chances(), confidence, BOX, THRESHOLDS)
+    assert (digit.value, digit.box, digit.status) == (4, BOX, status)
+    assert digit.confidence == confidence
+    assert digit.reason == reason
+
+
+def test_thresholds_are_those_given():
+    strict = {"digit": 0.99, "reject": 0.9}
+    assert judge(1, chances(), 0.95, BOX, strict).status == "unsure"
+    assert judge(1, chances(), 0.85, BOX, strict).status == "rejected"
+
+
+def test_a_digit_keeps_its_probabilities_as_plain_numbers():
+    digit = judge(1, chances(), 0.9, BOX, THRESHOLDS)
+    assert digit.probabilities == pytest.approx(chances().tolist())
+    assert {type(value) for value in digit.probabilities} == {float}
+    assert digit.alternatives[0][0] == 9
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((1.4, 2.6, 8.5, 9.4), (1, 3, 8, 9)),
+        ((-5, -3, 120, 90), (0, 0, 100, 50)),
+        ((-9, -9, -4, -4), (0, 0, 1, 1)),
+        ((140, 80, 150, 90), (99, 49, 100, 50)),
+        ((7.2, 7.2, 7.3, 7.3), (7, 7, 8, 8)),
+    ],
+)
+def test_boxes_get_whole_pixels_of_the_page(box, expected):
+    assert page_box(np.array(box, np.float32), 100, 50) == Box(*expected)
+
+
+NUMBERS = st.floats(-1e6, 1e6, width=32)
+
+
+@given(st.tuples(*[NUMBERS] * 4), st.integers(1, 5000), st.integers(1, 5000))
+def test_any_box_gets_a_place_on_the_page(box, width, height):
+    found = page_box(np.array(box, np.float32), width, height)
+    assert 0 <= found.x0 < found.x1 <= width
+    assert 0 <= found.y0 < found.y1 <= height

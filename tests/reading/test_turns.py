@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitlens.reading.turns import turned_back, turned_page
+from digitlens.results import Box, Digit
+
+
+def digit(box):
+    return Digit(5, 0.9, (0.1,) * 10, Box(*box), "unsure", "because", True)
+
+
+@given(st.integers(0, 3), st.integers(2, 40), st.integers(2, 40), st.data())
+def test_boxes_go_back_to_where_they_were(turn, width, height, data):
+    x = sorted(data.draw(st.lists(st.integers(0, width), min_size=2, max_size=2, unique=True)))
+    y = sorted(data.draw(st.lists(st.integers(0, height), min_size=2, max_size=2, unique=True)))
+    mask = np.zeros((height, width), bool)
+    mask[y[0] : y[1], x[0] : x[1]] = True
+    rows, columns = np.nonzero(np.rot90(mask, turn))
+    seen = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    [[found]] = turned_back(((digit(map(int, seen)),),), turn, width, height)
+    assert found.box == Box(x[0], y[0], x[1], y[1])
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_only_boxes_are_turned_back(turn):
+    lines = ((digit((1, 2, 3, 4)), digit((5, 2, 9, 4))), (digit((1, 7, 3, 9)),))
+    found = turned_back(lines, turn, 30, 20)
+    assert [len(line) for line in found] == [2, 1]
+    first = found[0][0]
+    assert (first.value, first.status, first.reason) == (5, "unsure", "because")
+    assert first.starts_number
+
+
+def test_no_lines_are_turned_back_to_none():
+    assert turned_back((), 3, 30, 20) == ()
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_page_is_turned_counter_clockwise(turn):
+    page = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    found = turned_page(page, turn)
+    assert np.array_equal(found, np.rot90(page, turn))
+    assert found.flags.c_contiguous

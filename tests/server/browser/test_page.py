@@ -1,0 +1,206 @@
+"""The page as a whole: keyboard, screen reader, phone, themes, history, and the browser alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import digitlens.server
+
+
+def test_keyboard_alone_draws_chooses_and_corrects(page, reads):
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "paper":
+            break
+    assert page.evaluate("document.activeElement.id") == "paper"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    for _ in range(22):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    reads(page, "1")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className").startswith("chip")
+    page.keyboard.press("7")
+    reads(page, "7")
+    page.keyboard.press("Backspace")
+    reads(page, "1")
+    page.keyboard.press("Control+z")
+    reads(page, "")
+
+
+def test_arrow_keys_go_from_digit_to_digit(page, reads):
+    page.hand.write("71", height=170)
+    reads(page, "71")
+    page.locator("#strip .chip").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#details-title") == "Digit 2 of 2"
+    page.keyboard.press("Home")
+    assert page.inner_text("#details-title") == "Digit 1 of 2"
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert focused.startswith("7, ")
+
+
+def test_a_screen_reader_is_told_the_reading(page, reads):
+    say = page.locator("#say")
+    assert say.get_attribute("aria-live") == "polite"
+    page.hand.write("71", height=170)
+    reads(page, "71")
+    page.get_by_text(re.compile("^Reads 71. ")).wait_for(state="attached")
+    page.locator("#strip .chip").first.click()
+    page.keyboard.press("2")
+    assert say.inner_text().startswith("Corrected to 2. Reads 21.")
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll('button, input:not(.hidden), canvas[tabindex]')]
+        .filter(e => e.checkVisibility() && !(e.getAttribute('aria-label')
+          || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_does_not_scroll_sideways_and_everything_can_be_touched(
+    open_page, reads, examples, width
+):
+    page = open_page(width=width, height=844, has_touch=True, is_mobile=True)
+    check_phone(page, width)
+    page.hand.write("71", height=110)
+    reads(page, "71")
+    assert page.locator("#verdict").bounding_box()["y"] < 844  # seen without scrolling
+    page.click("#wrong")
+    page.locator("#pad button").first.click()
+    page.click("#wrong")
+    check_phone(page, width)
+    page.set_input_files("#file", examples / "ruled.jpg")
+    reads(page, "5550199\n1864")
+    check_phone(page, width)
+
+
+def check_phone(page, width):
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.evaluate(
+        """[...document.querySelectorAll('button, input:not(.hidden)')]
+        .filter(e => e.checkVisibility()).map(e => [e.id || e.className, e.getBoundingClientRect()])
+        .filter(([id, box]) => id !== 'rejected' && (box.width < 39.5 || box.height < 39.5))
+        .map(([id, box]) => `${id} ${box.width} x ${box.height}`)"""
+    )
+    assert small == []
+
+
+# Pairs of text and ground that occur, by their names in the style sheet.
+PAIRS = [
+    *(("ink", ground) for ground in ("ground", "surface", "pale", "tint")),
+    *(("soft", ground) for ground in ("ground", "surface", "pale")),
+    *((status, "surface") for status in ("digit", "unsure", "rejected", "accent")),
+    *(("unsure", "tint"), ("rejected", "tint"), ("accent", "tint"), ("on-accent", "accent")),
+]
+
+
+def luminance(colour):
+    digits = colour.strip().lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    shares = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_both_themes_follow_the_system_or_the_switch_and_can_be_read(open_page, theme):
+    page = open_page(color_scheme=theme)
+    value = "name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)"
+    ground = page.evaluate(value, "ground")
+    assert (luminance(ground) < 0.1) == (theme == "dark")
+    for text, behind in PAIRS:
+        light, dark = sorted(luminance(page.evaluate(value, n)) for n in (text, behind))[::-1]
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind)
+    other = {"light": 2, "dark": 1}[theme]  # from the system's to light to dark
+    for _ in range(other):
+        page.click("#theme")
+    assert page.evaluate(value, "ground") != ground
+    page.reload()
+    assert page.evaluate(value, "ground") != ground
+
+
+def test_those_who_want_no_motion_get_none(open_page):
+    running = "document.getAnimations().filter(a => a.playState === 'running').length"
+    assert open_page(reduced_motion="no-preference").evaluate(running) > 0
+    assert open_page(reduced_motion="reduce").evaluate(running) == 0
+
+
+def test_the_history_brings_drawings_and_pictures_back(page, reads, examples):
+    page.hand.draw("7")
+    reads(page, "7")
+    page.click("#clear")
+    page.hand.draw("1")
+    reads(page, "1")
+    page.set_input_files("#file", examples / "note.jpg")
+    reads(page, "2048")
+    entries = page.locator("#history-list button")
+    page.wait_for_function("() => document.querySelectorAll('#history-list li').length === 3")
+    assert [entry.inner_text() for entry in entries.all()] == ["2048", "1", "7"]
+    entries.nth(2).click()
+    reads(page, "7")
+    assert page.get_attribute("#mode-draw", "aria-pressed") == "true"
+    entries.nth(0).click()
+    reads(page, "2048")
+    page.reload()  # drawings come back with the tab, pictures do not: they were in memory only
+    page.wait_for_function("() => document.querySelectorAll('#history-list li').length === 2")
+    page.click("#forget")
+    assert page.is_hidden("#history")
+    assert page.evaluate("sessionStorage.getItem('digitlens-history')") == "[]"
+
+
+ALONE = """export async function createReader(base, { onProgress }) {
+  onProgress({ loaded: 1, total: 1 });
+  const read = async ({ data, width, height }, { tiles }) => ({
+    text: "3", numbers: ["3"], width, height, model: "alone", model_sha256: "0123456789abcdef",
+    lines: [[{ value: 3, confidence: 0.97, status: "digit", reason: "", starts_number: false,
+      box: [0, 0, width, height], probabilities: [0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+      tile: tiles && data.length === 4 * width * height && btoa("\\0".repeat(784)) }]] });
+  return { read, model: { name: "alone", sha256: "0123456789abcdef" } };
+}"""
+
+
+def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
+    sent = []
+
+    def alone(page):
+        def index(route):
+            text = route.fetch().text()
+            assert 'name="digitlens-mode" content="server"' in text
+            text = text.replace('mode" content="server"', 'mode" content="browser"')
+            route.fulfill(body=text, content_type="text/html")
+
+        page.route(re.compile("/$"), index)
+        script = {"body": ALONE, "content_type": "text/javascript"}
+        page.route("**/reader/index.js", lambda route: route.fulfill(**script))
+        page.on("request", lambda request: sent.append(request.method))
+
+    page = open_page(before=alone)
+    page.hand.draw("7")
+    reads(page, "3")
+    page.set_input_files("#file", examples / "note.jpg")
+    page.wait_for_selector("#sheet:not([hidden])")
+    reads(page, "3")
+    assert "Nothing that you draw or show leaves it" in page.inner_text("#privacy")
+    assert "alone 0123456789ab" in page.inner_text("#model")
+    assert set(sent) == {"GET"}
+    broken = {"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0"}
+    page.set_input_files("#file", broken)
+    page.get_by_text("This browser cannot open the file. Save it as PNG or JPEG.").wait_for()
+
+
+def test_all_modules_are_asked_for_at_once(page):
+    links = page.locator("link[rel=modulepreload]").all()
+    folder = Path(digitlens.server.__file__).parent / "static" / "app"
+    modules = {f"app/{path.name}" for path in folder.glob("*.js")}
+    asked = {link.get_attribute("href") for link in links}
+    # Of the reader only what is needed to show a picture on the paper that it is read on.
+    assert asked == modules - {"app/first.js", "app/main.js"} | {"reader/transparency.js"}
+    for path in folder.parent.glob("app/*.js"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("// "), path
+        assert len(lines) <= 300, path

@@ -1,0 +1,172 @@
+"""A reader that reads nothing, so that what surrounds it can be tested in milliseconds."""
+
+import functools
+import io
+import shutil
+import threading
+import warnings
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from digitlens.imaging.images import load_image
+from digitlens.models.bundle import Card
+from digitlens.models.line_bundle import LineCard
+from digitlens.reading.reader import DigitReader
+from digitlens.results import Box, Character, Digit, Reading
+from digitlens.server.app import create_app
+from digitlens.server.service import assemble
+from digitlens.server.settings import Settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
+    from starlette.testclient import TestClient
+
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for a module: while it is there, no other event loop may run."""
+    path = shutil.which(CHROMIUM) or shutil.which("chromium")
+    if not path:
+        pytest.skip(f"no Chromium at {CHROMIUM}: these tests need a real browser")
+    with sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def hosted():
+    """Serves a folder as any static host would: a context with the host's address."""
+
+    @contextmanager
+    def hosted(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    return hosted
+
+
+class FakeModel:
+    """A classifier that takes every tile for its first pixel, or the card of a digit detector."""
+
+    def __init__(self, name):
+        self.card = Card(name, "0.1.0", name * 8, results={"accuracy": 0.99, "curve": [1, 2]})
+
+    def predict_proba(self, tiles):
+        rows = np.full((len(tiles), 10), 0.01, np.float32)
+        rows[range(len(tiles)), tiles[:, 0, 0] % 10] = 0.91
+        return rows
+
+
+class FakeFusion:
+    """Knows how sure a digit must be; the curve of risks is its own."""
+
+    @property
+    def risk(self):
+        return self
+
+    def threshold_for(self, target):
+        if target < 0.001:
+            raise ValueError("the least that the curve can promise is 0.1%")
+        return 1 - target
+
+
+class FakeReader:
+    """Says of every picture that it is -7, as high as the picture, read at its threshold."""
+
+    at = DigitReader.at
+
+    def __init__(self):
+        self.classifier, self.finder = FakeModel("tiles"), FakeModel("pages")
+        self.fusion = FakeFusion()
+        self.card = LineCard("lines", "0.1.0", "detector", "lines" * 8)
+        self.thresholds = {"digit": 0.9, "reject": 0.5}
+        self.open = threading.Event()  # while it is not set, nobody is answered
+        self.open.set()
+        self.busy = threading.Semaphore(0)  # released by each page that comes
+        self.pages = []
+        self.tile = None  # that the classifier saw
+
+    def read(self, image, *, expect=None):
+        self.pages.append(expect)
+        self.busy.release()
+        assert self.open.wait(10)
+        page = load_image(image)
+        height, width = page.shape[:2]
+        chances = tuple(np.eye(10)[7])
+        box = Box(0, 0, width, height)
+        digit = Digit(7, self.thresholds["digit"], chances, box, tile=self.tile)
+        reject = Digit(
+            1, 0.1, chances, Box(0, 0, 1, 1), "rejected", "hardly a digit, closest to 1 (10 %)"
+        )
+        written = Character("-", 0.8, Box(0, 0, 1, 1)), Character("7", 0.9, box)
+        return Reading(((digit, reject),), width, height, "tiles", "x", (written,))
+
+
+@pytest.fixture
+def reader():
+    reader = FakeReader()
+    yield reader
+    reader.open.set()  # or the threads of a failed test would wait for each other
+
+
+@pytest.fixture
+def serve(reader):
+    """A function from settings to a client of a server with the fake reader."""
+    opened = []
+
+    def serve(**settings):
+        chosen = {"workers": 1, "queue": 4, "time_limit": 10.0, **settings}
+        app = create_app(assemble(Settings(**chosen), reader))
+        client = TestClient(app, "http://localhost", raise_server_exceptions=False)
+        opened.append(client.__enter__())
+        return client
+
+    yield serve
+    reader.open.set()
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve):
+    return serve()
+
+
+def _encoded(picture, kind="PNG", **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """A PNG file of 40 x 20 pixels."""
+    return _encoded(Image.new("L", (40, 20), 255))
+
+
+@pytest.fixture(scope="session")
+def three_pages():
+    """A TIFF file with three pages."""
+    more = [Image.new("L", (8, 8), gray) for gray in (0, 9)]
+    return _encoded(Image.new("L", (8, 8)), "TIFF", save_all=True, append_images=more)

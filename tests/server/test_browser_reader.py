@@ -1,0 +1,232 @@
+"""The site reads in a real browser, without a server of digitlens, what Python reads.
+
+Both are given the same pixels. Where a browser decodes a JPEG itself, its pixels may differ from
+Pillow's by a gray level; that is between the decoders, and not compared here.
+"""
+
+import base64
+import importlib
+import io
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from digitlens.imaging.images import load_image
+from digitlens.reading.reader import DigitReader
+from digitlens.server.site import write_site
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+VECTORS = Path(__file__).parents[1] / "vectors"
+CLOSE = 0.02  # confidences may differ by so much
+ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes some minutes; else every sixth
+
+# Loads the reader of the site once, then reads pictures one after the other.
+READ = """async ([names, options]) => {
+  const { createReader } = await import('/site/reader/index.js');
+  window.steps ??= [];
+  window.reader ??= await createReader('/site/', { onProgress: (step) => steps.push(step) });
+  const readings = [];
+  for (const { name, width, height } of names) {
+    const picture = await fetch('/pictures/' + name, { cache: 'no-store' });
+    const data = new Uint8ClampedArray(await picture.arrayBuffer());
+    const start = performance.now();
+    const reading = await reader.read({ data, width, height }, options);
+    readings.push({ ...reading, seconds: (performance.now() - start) / 1000 });
+  }
+  return readings;
+}"""
+
+
+def rgba(page):
+    page = np.repeat(page[:, :, None], 3, 2) if page.ndim == 2 else page
+    opaque = np.full((*page.shape[:2], 1), 255, np.uint8)
+    return page if page.shape[2] == 4 else np.concatenate([page, opaque], axis=2)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with a site in it, as a host would serve it below a name of a project."""
+    folder = tmp_path_factory.mktemp("host")
+    write_site(folder / "site", "default", "pages")
+    (folder / "blank.html").write_text("<!doctype html><title>blank</title>")
+    (folder / "pictures").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def origin(hosted, root):
+    with hosted(root) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page(browser, origin):
+    """A page of the site's origin; whatever leads outside is stopped, and fails the test."""
+    strays = []
+
+    def decide(route):
+        if route.request.url.startswith((origin, "blob:", "data:")):
+            route.continue_()
+        else:
+            strays.append(route.request.url)
+            route.abort()
+
+    context = browser.new_context()
+    context.route("**/*", decide)
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(f"{origin}/blank.html")
+    yield page
+    context.close()
+    assert not strays
+
+
+@pytest.fixture(scope="module")
+def shared_set():
+    """The function that draws the shared set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(VECTORS)
+        yield importlib.import_module("drawings").shared_set
+    del sys.modules["drawings"]
+
+
+@pytest.fixture(scope="module")
+def python():
+    return DigitReader(threads=1)
+
+
+def read_there(page, root, pictures, **options):
+    """What the browser makes of pictures, as RGBA."""
+    names = []
+    for k, picture in enumerate(pictures):
+        pixels = rgba(picture)
+        (root / "pictures" / f"{k}.rgba").write_bytes(pixels.tobytes())
+        names.append({"name": f"{k}.rgba", "width": pixels.shape[1], "height": pixels.shape[0]})
+    return page.evaluate(READ, [names, options])
+
+
+def answers(reading):
+    """What is said of a picture, but for confidences."""
+    digit_keys, keys = ("value", "status", "starts_number"), ("text", "digits_only", "numbers")
+    digits = [[[digit[key] for key in digit_keys] for digit in line] for line in reading["lines"]]
+    characters = ["".join(each["char"] for each in line) for line in reading["characters"]]
+    return digits, characters, [reading[key] for key in keys]
+
+
+def confidences(reading):
+    return np.array([digit["confidence"] for line in reading["lines"] for digit in line])
+
+
+def test_tiles_and_patterns_are_those_of_python(page, root, python):
+    drawing, sticky = EXAMPLES / "drawing.png", EXAMPLES / "sticky.jpg"
+    for path, pattern in ((drawing, "#"), (drawing, "3##"), (sticky, "[0-2]6")):
+        pages = [rgba(load_image(path))]
+        there = read_there(page, root, pages, expect=pattern, tiles=True)
+        for picture, reading in zip(pages, there, strict=True):
+            here = python.read(picture, expect=pattern)
+            assert answers(reading) == answers(here.as_dict())
+            known = np.array([digit.tile for line in here.lines for digit in line], int)
+            tiles = [base64.b64decode(digit["tile"]) for line in reading["lines"] for digit in line]
+            shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
+            assert np.abs(shown - known).max() <= 1
+
+
+@pytest.mark.parametrize("ink", ["white", "yellow", "gray", "black"])
+def test_a_file_with_transparency_is_read_as_python_reads_it(browser, origin, python, ink):
+    """Through the page: what is transparent has to pass its canvas."""
+    strokes = Image.new("RGBA", (200, 200))
+    pen = ImageDraw.Draw(strokes)
+    pen.line([(110, 40), (50, 120), (150, 120)], ink, 14, "curve")
+    pen.line([(118, 80), (118, 175)], ink, 14)
+    stream = io.BytesIO()
+    strokes.save(stream, "PNG")
+    page = browser.new_page()
+    page.goto(f"{origin}/site/index.html")
+    file = {"name": "four.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#strip .chip", timeout=60_000)
+    assert page.inner_text("#strip .chip").strip().startswith("4")
+    assert python.read(stream.getvalue()).text == "4"
+    page.close()
+
+
+def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
+    picture = rgba(load_image(EXAMPLES / "drawing.png"))
+    (there,) = read_there(page, root, [picture])
+    here = python.read(picture).as_dict()
+    assert list(there) == [*here, "seconds"]
+    rest = here.keys() - {"lines", "characters"}
+    assert {key: there[key] for key in rest} == {key: here[key] for key in rest}
+    assert [[list(each) for each in line] for line in there["characters"]] == [
+        [list(each) for each in line] for line in here["characters"]
+    ]
+    assert [list(digit) for line in there["lines"] for digit in line] == [
+        list(digit) for line in here["lines"] for digit in line
+    ]
+
+
+def test_it_tells_how_far_loading_is_and_what_it_loaded(page, root, python):
+    read_there(page, root, [])
+    steps = page.evaluate("steps")
+    loaded = [step["loaded"] for step in steps]
+    assert loaded == sorted(loaded)
+    assert loaded[-1] == steps[-1]["total"] > 15e6
+    model = page.evaluate("reader.model")
+    assert model == {"name": python.classifier.name, "sha256": python.classifier.sha256}
+
+
+def test_what_cannot_be_read_is_refused_with_a_reason(page, root):
+    run = """async (options) => {
+      const picture = { data: new Uint8ClampedArray(4), width: 1, height: options.height };
+      return reader.read(picture, options).catch((error) => [error.name, error.message]);
+    }"""
+    read_there(page, root, [])
+    name, message = page.evaluate(run, {"height": 1, "expect": "[9-1]"})
+    assert name == "RangeError"
+    assert message.startswith("expected a number of digits from 1 to 99, or a pattern")
+    name, message = page.evaluate(run, {"height": 2})
+    assert (name, message) == ("RangeError", "expected 1 x 2 RGBA pixels, found 4 bytes")
+    assert page.evaluate(run, {"height": 1})["text"] == ""
+
+
+def test_a_site_that_is_not_there_is_an_error(page):
+    run = """async () => {
+      const { createReader } = await import('/site/reader/index.js');
+      return createReader('/nothing/').catch((error) => error.message);
+    }"""
+    assert page.evaluate(run) == "/nothing/site.json cannot be fetched: 404"
+
+
+@pytest.mark.mnist
+def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
+    pictures = shared_set(mnist)
+    assert len(pictures) >= 300
+    if not os.environ.get(ALL):
+        pictures = pictures[::6]
+    with ThreadPoolExecutor(1) as pool:
+        here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
+        there = read_there(page, root, pictures)
+        here = here.result()
+    report(here, there)
+    for k, (ours, theirs) in enumerate(zip(here, there, strict=True)):
+        assert answers(theirs) == answers(ours), k
+        assert np.allclose(confidences(theirs), confidences(ours), rtol=0, atol=CLOSE), k
+    assert sum(len(reading["lines"]) > 0 for reading in here) > 0.8 * len(pictures)
+
+
+def report(here, there):
+    """Shown with ``pytest -s``: how close both are, and how long the browser took."""
+    pairs = [(confidences(a), confidences(b)) for a, b in zip(here, there, strict=True)]
+    away = [float(abs(a - b).max()) for a, b in pairs if a.size and a.shape == b.shape]
+    equal = sum(answers(a) == answers(b) for a, b in zip(here, there, strict=True))
+    seconds = np.array([reading["seconds"] for reading in there])
+    print(  # noqa: T201  (shown with -s, for the record)
+        f"\n{len(here)} pictures, {sum(len(a) for a, _ in pairs)} candidates, {equal} read alike; "
+        f"confidences differ by {max(away):.6f} at most; "
+        f"{1000 * np.median(seconds):.0f} ms a picture, {1000 * seconds.max():.0f} at most"
+    )

@@ -1,0 +1,282 @@
+"""The folder that any static host can serve: what is in it, what it refuses, how it reads."""
+
+import hashlib
+import io
+import json
+import tarfile
+
+import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli.main import app
+from digitlens.datasets import packages
+from digitlens.datasets.packages import NpmPackage
+from digitlens.errors import DataError, ModelError
+from digitlens.models.bundle import PRETRAINED
+from digitlens.models.line_bundle import PRETRAINED as LINES
+from digitlens.server import site
+from digitlens.server.site import SiteError, alone, write_site
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+def small_runtime(monkeypatch, content=b"runtime", sha256=None):
+    """Puts a package of a few bytes in the place of onnxruntime-web, and npm does not run."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as package:
+        for name in ("package/a.mjs", "package/b.wasm"):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            package.addfile(member, io.BytesIO(content))
+    packed = archive.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    files = (("package/a.mjs", "a.js", digest), ("package/b.wasm", "b.wasm", digest))
+    whole = sha256 or hashlib.sha256(packed).hexdigest()
+    monkeypatch.setattr(site, "RUNTIME", site.Runtime(NpmPackage("small", "1.2.3", whole), files))
+    commands = []
+
+    def run(command, folder, _limit):
+        commands.append(command)
+        (folder / "small-1.2.3.tgz").write_bytes(packed)
+
+    monkeypatch.setattr(packages, "run", run)
+    return commands
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def npm(monkeypatch, cache):
+    assert not cache.exists()
+    return small_runtime(monkeypatch)
+
+
+def files_in(folder):
+    return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.usefixtures("npm")
+def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    found = files_in(tmp_path / "site")
+    listing = json.loads(found.pop("site.json").read_text(encoding="utf-8"))
+    assert listing["files"].keys() == found.keys()
+    for name, entry in listing["files"].items():
+        content = found[name].read_bytes()
+        assert entry == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    parts = [*listing["runtime"].values(), *listing["classifier"].values(),
+             *listing["pages"].values(), *listing["lines"].values()]  # fmt: skip
+    assert set(parts) - {"small@1.2.3"} <= found.keys()
+    assert {"index.html", "reader/index.js", "reader/worker.js"} <= found.keys()
+    assert b"Microsoft" in found["vendor/onnxruntime-web/LICENSE.txt"].read_bytes()
+
+
+@pytest.mark.usefixtures("npm")
+def test_the_networks_are_those_of_python(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    folders = {"tiles": PRETRAINED / "default", "pages": PRETRAINED / "pages", "lines": LINES}
+    for theirs, ours in folders.items():
+        found = sorted((tmp_path / "site" / "models" / theirs).iterdir())
+        assert "model.json" in [path.name for path in found]
+        for path in found:
+            assert path.read_bytes() == (ours / path.name).read_bytes()
+    assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 4
+
+
+@pytest.mark.usefixtures("npm")
+def test_the_page_knows_that_it_is_alone(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert '<meta name="digitlens-mode" content="browser">' in page
+    assert page.index("Content-Security-Policy") < page.index("<link")
+    assert "default-src 'none'" in page
+    assert "unsafe-inline" not in page
+
+
+def test_a_page_without_its_places_is_refused():
+    with pytest.raises(SiteError, match="expected <meta charset"):
+        alone("<html></html>")
+
+
+def test_a_package_is_fetched_once(npm, tmp_path):
+    for name in ("first", "second"):
+        write_site(tmp_path / name, "default", "pages")
+    assert len(npm) == 1
+    assert npm[0][-1] == "small@1.2.3"
+    assert "--ignore-scripts" in npm[0]
+
+
+def test_a_damaged_cache_is_fetched_again(npm, tmp_path, cache):
+    write_site(tmp_path / "site", "default", "pages")
+    (cache / "small-1.2.3" / "b.wasm").write_bytes(b"other")
+    write_site(tmp_path / "site", "default", "pages")
+    assert len(npm) == 2
+    assert (cache / "small-1.2.3" / "b.wasm").read_bytes() == b"runtime"
+
+
+@pytest.mark.usefixtures("cache")
+def test_another_archive_is_refused(monkeypatch, tmp_path):
+    small_runtime(monkeypatch, sha256=EMPTY)
+    with pytest.raises(DataError, match=f"small@1.2.3: expected SHA-256 {EMPTY}, found"):
+        write_site(tmp_path / "site", "default", "pages")
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_without_npm_the_message_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    message = r"onnxruntime-web@1.30.0, comes by npm, a part of Node.js: npm cannot be run"
+    with pytest.raises(DataError, match=message):
+        write_site(tmp_path / "site", "default", "pages")
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_site_takes_the_place_of_an_earlier_one(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    (tmp_path / "site" / "index.html").write_text("changed", encoding="utf-8")
+    write_site(tmp_path / "site", "default", "pages")
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
+
+
+@pytest.mark.usefixtures("npm")
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "site").mkdir()
+    write_site(tmp_path / "site", "default", "pages")
+    assert (tmp_path / "site" / "index.html").is_file()
+
+
+@pytest.mark.usefixtures("npm")
+def test_what_somebody_else_wrote_stays(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")
+    with pytest.raises(SiteError, match=r"holds what digitlens did not write \(CNAME\)"):
+        write_site(tmp_path / "site", "default", "pages")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "site.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(SiteError, match=r"\(site\.json\): name a folder that is new or empty"):
+        write_site(tmp_path / "mine", "default", "pages")
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "site").write_text("text", encoding="utf-8")
+    with pytest.raises(SiteError, match="is no folder"):
+        write_site(tmp_path / "site", "default", "pages")
+    with pytest.raises(SiteError, match="cannot be written"):
+        write_site(tmp_path / "site" / "below", "default", "pages")
+
+
+@pytest.mark.usefixtures("npm")
+def test_a_half_written_site_is_not_left(tmp_path, monkeypatch):
+    write_site(tmp_path / "site", "default", "pages")
+    before = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(site.files, "write_json", fail)
+    with pytest.raises(SiteError, match="no space left"):
+        write_site(tmp_path / "site", "default", "pages")
+    assert before == {n: path.read_bytes() for n, path in files_in(tmp_path / "site").items()}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
+
+
+def test_an_unknown_model_is_no_site(npm, tmp_path):
+    with pytest.raises(ModelError, match="no model 'missing'"):
+        write_site(tmp_path / "site", "missing", "pages")
+    assert not npm
+
+
+@pytest.mark.usefixtures("npm")
+def test_the_command_says_what_it_wrote(tmp_path):
+    answer = CliRunner().invoke(app, ["export", "--web", str(tmp_path / "site")])
+    assert answer.exit_code == 0
+    assert answer.stdout == ""
+    assert f"written to {tmp_path / 'site'}: " in answer.stderr
+    assert "python -m http.server" in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def host(hosted, tmp_path_factory):
+    """A plain host that serves the site below a name, as of a project."""
+    folder = tmp_path_factory.mktemp("host")
+    write_site(folder / "project", "default", "pages")
+    with hosted(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, host):
+    """The page of the site; requests elsewhere, errors and refusals of its policy are told."""
+    page = browser.new_page()
+    page.troubles = []
+    page.on("pageerror", lambda error: page.troubles.append(str(error)))
+    page.on("console", lambda m: m.type == "error" and page.troubles.append(m.text))
+
+    def decide(route):
+        if route.request.url.startswith((host, "blob:", "data:")):
+            route.continue_()
+        else:
+            page.troubles.append(route.request.url)
+            route.abort()
+
+    page.route("**/*", decide)
+    page.goto(f"{host}/project/")
+    yield page
+    page.close()
+
+
+STROKES = {
+    "7": [[(0.1, 0.07), (0.9, 0.05), (0.4, 0.97)]],
+    "2": [[(0.12, 0.25), (0.3, 0.05), (0.7, 0.05), (0.85, 0.3), (0.5, 0.65), (0.1, 0.95),
+           (0.92, 0.93)]],
+    "0": [[(0.5, 0.02), (0.2, 0.1), (0.08, 0.5), (0.2, 0.9), (0.5, 0.98), (0.82, 0.88),
+           (0.92, 0.5), (0.8, 0.1), (0.5, 0.02)]],
+    "4": [[(0.55, 0.03), (0.1, 0.64), (0.92, 0.6)], [(0.7, 0.34), (0.66, 0.98)]],
+    "8": [[(0.8, 0.2), (0.5, 0.02), (0.2, 0.22), (0.5, 0.47), (0.87, 0.75), (0.5, 0.99),
+           (0.13, 0.75), (0.5, 0.47), (0.82, 0.18)]],
+}  # fmt: skip
+
+
+def draw(page, text):
+    """Draws digits on the page's paper with the mouse."""
+    box = page.locator("#paper").bounding_box()
+    room = box["width"] / (len(text) + 1)
+    width, height = min(0.7 * room, 0.4 * box["height"]), min(1.1 * room, 0.6 * box["height"])
+    top = box["y"] + (box["height"] - height) / 2
+    for k, digit in enumerate(text):
+        left = box["x"] + (k + 0.6) * room
+        for stroke in STROKES[digit]:
+            way = [(left + x * width, top + y * height) for x, y in stroke]
+            page.mouse.move(*way[0])
+            page.mouse.down()
+            for place in way[1:]:
+                page.mouse.move(*place, steps=8)
+            page.mouse.up()
+
+
+@pytest.mark.parametrize("text", ["7", "2048"])
+def test_a_drawing_is_read_without_any_server(page, text):
+    draw(page, text)
+    page.wait_for_function(
+        "text => document.getElementById('strip').innerText.replace(/\\D/g, '').startsWith(text)",
+        arg=text,
+        timeout=60_000,
+    )
+    assert page.locator("#again").is_hidden()  # the autoencoder stays with servers
+    assert not page.troubles
+
+
+def test_the_page_asks_its_host_and_nobody_else(page):
+    page.wait_for_function(
+        "() => document.getElementById('model').innerText !== ''", timeout=60_000
+    )
+    asked = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert all(name.startswith(page.url) for name in asked), asked
+    assert not page.troubles

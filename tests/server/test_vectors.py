@@ -1,0 +1,189 @@
+"""The test vectors of docs/FRAMING.md: Python gives them, and so does the reader of the browser."""
+
+import ast
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "digitlens"
+READER = SOURCE / "server" / "static" / "reader"
+VECTORS = ROOT / "tests" / "vectors"
+NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
+
+# Modules of Python, and the files of the reader that have their constants, unless it is the one of
+# the same name.
+MODULES = (
+    *("reading/agreement", "reading/candidates", "reading/crops"),
+    *("reading/expect", "reading/reading_order", "reading/looks", "reading/support"),
+    *(
+        "imaging/tiles",
+        "imaging/framing",
+        "models/page_model",
+        "models/classifier",
+        "models/detector",
+    ),
+    *("alphabet", "reading/decode", "reading/fusion", "reading/layout", "reading/multiscale"),
+    *("reading/orientation", "reading/places", "reading/recognize", "reading/text_lines"),
+)
+FILES = {
+    "reading/reading_order": "reading_order",
+    "models/page_model": "models",
+    "models/classifier": "models",
+    "models/detector": "models",
+}
+# What only fits and training need, or only what has threads.
+NOT_NEEDED = {
+    "alphabet": {"SPACE"},
+    "models/classifier": {"WORTH"},
+    "reading/fusion": {"FEATURES"},
+}
+
+
+@pytest.fixture(scope="module")
+def make():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(VECTORS)
+        yield importlib.import_module("make")
+    del sys.modules["make"], sys.modules["inputs"]
+
+
+def test_there_are_vectors_for_every_function(make):
+    assert sorted(make.functions()) == NAMES
+    assert sum(path.stat().st_size for path in VECTORS.rglob("*") if path.is_file()) < 500_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_gives_the_vectors(make, name):
+    vectors = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+    run = make.functions()[name].run
+    assert vectors["tolerance"] == make.functions()[name].tolerance
+    for case in vectors["cases"]:
+        found = json.loads(json.dumps(run(case["input"])))
+        agree(make, found, case["output"], max(vectors["tolerance"], 1e-6))
+
+
+def agree(make, found, wanted, tolerance):
+    """Compares two results as check.js does."""
+    if isinstance(wanted, dict) and "bytes" in wanted:
+        one, other = make.unpacked(found).astype(int), make.unpacked(wanted).astype(int)
+        assert np.abs(one - other).max(initial=0) <= tolerance
+    elif isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for key in wanted:
+            agree(make, found[key], wanted[key], tolerance)
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            agree(make, one, other, tolerance)
+    elif isinstance(wanted, float):
+        assert found == pytest.approx(wanted, abs=tolerance)
+    else:
+        assert found == wanted
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_constants_are_those_of_python(module):
+    name = FILES.get(module, Path(module).name)
+    script = (READER / f"{name}.js").read_text(encoding="utf-8")
+    python = constants(module)
+    assert python
+    for constant, value in python.items():
+        found = re.search(rf"^(?:export )?const {constant} = (.*?);( //|$)", script, re.MULTILINE)
+        assert found, f"{name}.js has no {constant}"
+        assert written(found[1]) == value, constant
+
+
+def written(value):
+    """A constant of a script."""
+    if value.endswith(("'", '"')):
+        return ast.literal_eval(value)
+    top, _, bottom = value.replace("_", "").partition(" / ")
+    return json.loads(top) / json.loads(bottom) if bottom else json.loads(top)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_specification_has_the_constants_of_python(module):
+    assert row(module) in (ROOT / "docs" / "FRAMING.md").read_text(encoding="utf-8").splitlines()
+
+
+def row(module):
+    """The line of the specification's table of constants."""
+    values = [f"{name} {shown(value)}" for name, value in constants(module).items()]
+    name = FILES.get(module, "models").replace("models", Path(module).name)
+    return f"| {name} | {' · '.join(values)} |"
+
+
+def shown(value):
+    if isinstance(value, str):
+        return f"`{value}`"
+    numbers = value if isinstance(value, list) else [value]
+    return ", ".join(f"{one:,.10g}" for one in numbers)
+
+
+def constants(module):
+    """The numbers and texts that a module names in capitals, without their underscore."""
+    found = {}
+    for node in ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            found |= dict(named(node.targets[0], node.value))
+    left_out = NOT_NEEDED.get(module, set())
+    kinds = str if module == "alphabet" else int | float | list
+    return {k: v for k, v in found.items() if k not in left_out and isinstance(v, kinds)}
+
+
+def named(target, value):
+    """Names in capitals and what they stand for, also of several in one line."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, its in zip(target.elts, value.elts, strict=True):
+            yield from named(one, its)
+    elif isinstance(target, ast.Name) and target.id.isupper():
+        found = literal(value)
+        if found is not None:
+            yield target.id.lstrip("_"), found
+
+
+def literal(value):
+    """A number, a text, a quotient of numbers, or a list of numbers; None of anything else."""
+    try:
+        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div):
+            return ast.literal_eval(value.left) / ast.literal_eval(value.right)
+        found = ast.literal_eval(value)
+    except ValueError:
+        return None
+    if isinstance(found, tuple):
+        return list(found) if all(isinstance(one, int | float) for one in found) else None
+    return found
+
+
+def test_every_file_of_the_reader_says_its_purpose_and_is_short():
+    paths = sorted(READER.glob("*.js"))
+    assert len(paths) > 20
+    for path in paths:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("// "), path.name
+        assert len(lines) <= 300, path.name
+        assert max(map(len, lines)) <= 100, path.name
+
+
+@pytest.fixture(scope="module")
+def page(browser, hosted):
+    """A page on a plain host of the whole project."""
+    with hosted(ROOT) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/tests/vectors/flatten.json")
+        yield page
+        page.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_browser_gives_the_vectors(page, name):
+    run = "async (name) => (await import('/tests/vectors/check.js')).check(name)"
+    found = page.evaluate(run, name)
+    assert found["cases"] > 0
+    assert not found["wrong"], json.dumps(found["wrong"])[:2000]

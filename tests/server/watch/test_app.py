@@ -1,0 +1,156 @@
+"""The server behind the page of a training: what it answers, and whom it refuses."""
+
+import asyncio
+import json
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitlens.imaging.tiles import to_tile
+from digitlens.outputs import Outputs
+from digitlens.server.watch import app as module
+from digitlens.server.watch.app import create_watch_app
+from digitlens.server.watch.live import Live, Subject
+from digitlens.server.watch.routes import Show, stream
+from digitlens.training.watching import Point, Pulse
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+PAGE = Path(module.__file__).with_name("page")
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture
+def asked():
+    return []
+
+
+@pytest.fixture
+def show(asked):
+    def answers(tiles):
+        asked.append(tiles)
+        rows = np.full((len(tiles), 10), 0.01, np.float32)
+        rows[:, 7] = 0.91
+        return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
+
+    tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
+    return Show(Live(Subject("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers)
+
+
+@pytest.fixture
+def client(show):
+    return TestClient(create_watch_app(show), "http://127.0.0.1", raise_server_exceptions=False)
+
+
+def test_it_says_what_is_trained_and_shows_the_sample(client, show):
+    assert client.get("/subject").json() == {
+        "name": "fast-1",
+        "recipe": {"epochs": 3},
+        "sample": "2 digits",
+        "count": 2,
+    }
+    assert client.get("/tiles").content == show.tiles.tobytes()
+
+
+def test_a_drawing_is_framed_as_any_digit_and_answered(client, asked):
+    ink = np.zeros((60, 40), np.uint8)
+    ink[10:50, 18:24] = 255
+    answer = client.post("/answer?width=40", content=ink.tobytes(), headers=RAW)
+    found = answer.json()
+    np.testing.assert_array_equal(np.reshape(found["tile"], (28, 28)), to_tile(ink))
+    np.testing.assert_array_equal(asked[0][0], to_tile(ink))
+    assert found["probabilities"][7] == 0.91
+    assert found["digit"] == 0.75
+
+
+def test_paper_without_ink_and_a_network_without_a_step_are_not_answered(client, show, asked):
+    empty = client.post("/answer?width=9", content=bytes(81), headers=RAW).json()
+    assert empty == {"tile": [0] * 784, "probabilities": None, "digit": None}
+    assert not asked
+    show.answers = lambda _: None
+    early = client.post("/answer?width=9", content=b"\xff" * 81, headers=RAW).json()
+    assert early["probabilities"] is None
+    assert max(early["tile"]) == 255
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "headers", "status"),
+    [
+        ("width=7", bytes(50), RAW, 422),
+        ("width=7", b"", RAW, 422),
+        ("width=0", bytes(50), RAW, 422),
+        ("width=9999", bytes(9999), RAW, 422),
+        ("", bytes(50), RAW, 422),
+        ("width=1", bytes(1025), RAW, 422),
+        ("width=5", bytes(25), {"Content-Type": "text/plain"}, 415),
+        ("width=1024", bytes(1024 * 1024 + 1), RAW, 413),
+        ("width=5", bytes(25), RAW | {"Host": "evil.example"}, 421),
+        ("width=5", bytes(25), RAW | {"Host": "127.0.0.1.evil.example:80"}, 421),
+    ],
+)
+def test_what_is_no_drawing_is_refused(client, asked, query, content, headers, status):
+    answer = client.post(f"/answer?{query}", content=content, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert not asked
+
+
+def test_only_its_own_names_are_answered_and_nobody_elses_page_may_ask(client):
+    for path in ("/", "/news", "/tiles", "/subject"):
+        assert client.get(path, headers={"Host": "rebound.example"}).status_code == 421
+    answer = client.get(
+        "/subject", headers={"Host": "localhost:8", "Origin": "http://evil.example"}
+    )
+    assert answer.status_code == 200
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_all_files_of_the_page_are_there_and_no_others(client):
+    page = client.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    names = set(re.findall(r'(?:href|src)="([\w/.]+)"', page.text))
+    for path in PAGE.glob("*.js"):
+        parts = re.findall(r'from "\./([\w/.]+)"', path.read_text())
+        names |= {path.name, *parts}
+    assert {"main.js", "style.css", "app/canvas.js"} <= names
+    for name in names:
+        assert client.get(f"/{name}").status_code == 200, name
+    for name in (
+        "app",
+        "app/",
+        "reader/index.js",
+        "../app.py",
+        "app/../index.html",
+        "docs",
+        "v1/read",
+    ):
+        answer = client.get(f"/{name}")
+        assert answer.status_code == 404 or answer.content == page.content, name
+
+
+def test_news_come_as_events_until_the_server_stops(show):
+    async def follow():
+        told, news = [], stream(show)
+        told.append(await anext(news))
+        told.append(await anext(news))
+        readers = show.live.readers
+        show.live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, 2.0, 0.5, 0.1),)))
+        told.append(await anext(news))
+        show.closing = True
+        told += [each async for each in news]
+        return told, readers
+
+    told, readers = asyncio.run(follow())
+    assert readers == 1
+    assert show.live.readers == 0
+    assert told[0].startswith("retry: ")
+    assert all(each.endswith("\n\n") for each in told)
+    whole, more = (json.loads(each.removeprefix("data: ")) for each in told[1:])
+    assert whole["whole"]
+    assert not more.get("steps") or more["whole"]
