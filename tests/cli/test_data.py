@@ -2,13 +2,13 @@ import json
 import sys
 from pathlib import Path
 
-import digitlens.data
 import numpy as np
 import pytest
 import typer
 from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
+import digitlens.datasets
 from digitlens.cli.data import data
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.hands import EM, FontHand
@@ -183,10 +183,10 @@ def test_options_that_make_no_sense_are_refused(
 def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(
     run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("digitlens.data.pages")]:
+    for name in [name for name in sys.modules if name.startswith("digitlens.datasets.synthetic")]:
         monkeypatch.delitem(sys.modules, name)
-    if "pages" in vars(digitlens.data):  # else the package of the failed import stays there
-        monkeypatch.setattr(digitlens.data, "pages", digitlens.data.pages)
+    if "synthetic" in vars(digitlens.datasets):  # else the package of the failed import stays there
+        monkeypatch.setattr(digitlens.datasets, "synthetic", digitlens.datasets.synthetic)
     monkeypatch.setitem(sys.modules, "cv2", None)
 
     assert run("--show").exit_code == 0

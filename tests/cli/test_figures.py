@@ -85,7 +85,7 @@ def test_runs_that_do_not_go_together_are_refused(run_folder, rows, message):
 
 
 def test_robustness_is_measured_once_for_both_its_figures(here, bundle, monkeypatch):
-    from digitlens.commands import robustness as measuring  # noqa: PLC0415
+    from digitlens.cli import robustness as measuring  # noqa: PLC0415
 
     asked = []
     whole = measuring.robustness

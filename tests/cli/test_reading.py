@@ -101,7 +101,7 @@ def test_an_interruption_ends_all_processes(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
     program = (
-        "import sys; from digitlens import __main__; from digitlens.recognition import crew;"
+        "import sys; from digitlens import __main__; from digitlens.reading import crew;"
         "crew._Helper.send = lambda helper, _: print('sent', flush=True) or crew.time.sleep(30);"
         "crew.time = __import__('time');"
         f"sys.argv = ['digitlens', 'read', {str(tmp_path)!r}]; __main__.main()"

@@ -151,7 +151,7 @@ def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path: Path, cache: Path
     script = tmp_path / "fetch.py"
     script.write_text(
         "import time\n"
-        "from digitlens.data import mnist\n"
+        "from digitlens.datasets import mnist\n"
         "from digitlens.datasets.manifest import MnistFile\n"
         "from digitlens.datasets.sources import Source\n"
         f"mnist.FILES = {tiny_mnist.files!r}\n"

@@ -17,17 +17,6 @@ from typing import Any
 
 import inputs
 import numpy as np
-from digitlens.recognition import (
-    candidates,
-    components,
-    compose,
-    crops,
-    expect,
-    layout,
-    looks,
-    support,
-    turns,
-)
 from PIL import Image
 
 from digitlens.alphabet import CLASSES
@@ -35,7 +24,21 @@ from digitlens.imaging import images, tiles
 from digitlens.imaging.framing import crop_line
 from digitlens.models import page_model
 from digitlens.outputs import Outputs
-from digitlens.reading import fusion, numbers, places, text_lines
+from digitlens.reading import (
+    candidates,
+    components,
+    compose,
+    crops,
+    expect,
+    fusion,
+    looks,
+    numbers,
+    places,
+    reading_order,
+    support,
+    text_lines,
+    turns,
+)
 from digitlens.reading import layout as arranging
 from digitlens.reading.decode import decode
 from digitlens.reading.multiscale import DIGIT_SCALES, Detections
@@ -252,11 +255,11 @@ def run_support(given: Value) -> Any:
 
 
 def run_numbers(given: Value) -> list[list[int]]:
-    return layout.numbers_of(np.array(given["boxes"], np.float64).reshape(-1, 4))
+    return reading_order.numbers_of(np.array(given["boxes"], np.float64).reshape(-1, 4))
 
 
 def run_lines(given: Value) -> list[list[int]]:
-    return layout.lines_of(np.array(given["boxes"], np.float64).reshape(-1, 4))
+    return reading_order.lines_of(np.array(given["boxes"], np.float64).reshape(-1, 4))
 
 
 def run_pattern(given: Value) -> Any:
