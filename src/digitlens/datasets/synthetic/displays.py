@@ -327,7 +327,7 @@ def _flat(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
 def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
     """Dark on a gray or green ground with a shadow, or bright on blue or black."""
     kind = rng.random()
-    base = float(rng.uniform(95, 225))
+    base = float(rng.uniform(95, 225)) if rng.random() < 0.8 else float(rng.uniform(45, 95))
     tint = np.array([0.0, 0.0, 0.0])
     if kind < 0.45:
         tint = np.array([rng.uniform(-25, 0), rng.uniform(0, 12), rng.uniform(-45, -5)])
@@ -368,6 +368,18 @@ _LIGHTS: tuple[tuple[float, float, float], ...] = (
 )
 
 
+def _unlit_colour(ground: Colour, colour: Colour, rng: np.random.Generator) -> Colour:
+    """Of segments that do not shine: grey, a dim shade of those that do, or white plastic."""
+    kind = rng.random()
+    if kind < 0.5:
+        off = ground + rng.uniform(8, 60)
+    elif kind < 0.85:
+        off = ground + colour * rng.uniform(0.12, 0.5)
+    else:
+        off = np.full(3, rng.uniform(110, 230)) + rng.normal(0, 6, 3)
+    return np.asarray(off, np.float32)
+
+
 def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
     """Bright on dark with a glow; overexposed in some, so that the light turns white."""
     colour = np.array(_LIGHTS[int(rng.integers(len(_LIGHTS)))]) * rng.uniform(0.8, 1.0, 3)
@@ -378,8 +390,8 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane
         np.float32
     )
     if rng.random() < 0.5:
-        gray = np.asarray(ground + rng.uniform(8, 60), np.float32)
-        below = _mixed(below, gray, unlit, float(rng.uniform(0.15, 0.7)))
+        off = _unlit_colour(ground, colour, rng)
+        below = _mixed(below, off, unlit, float(rng.uniform(0.15, 0.8)))
     gain = float(rng.uniform(0.55, 1.0)) if rng.random() < 0.7 else float(rng.uniform(1.0, 2.2))
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
     plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)

@@ -15,25 +15,30 @@ from digitlens.datasets.synthetic.pens import FORMS, FRAME, SIDE, Pen, draw_form
 # Strokes in the frame of ``pens``: points parted by commas, x and y in hundredths, y downwards. A
 # form that could be another digit by itself has its own sign of what it is.
 _DRAWN = (
-    (  # 0: begun or ended at the left or right, with a loop, a narrow one, an a
+    (  # 0: begun or ended at the left or right, with a loop, a narrow one, a
+        # hook, an a
         "72 12, 30 0, 8 45, 30 98, 70 92, 90 45, 66 6, 40 12",
         "20 18, 60 2, 92 40, 70 96, 28 96, 8 50, 34 6, 78 10, 104 22",
         "50 0, 30 45, 46 100, 70 55, 52 4, 44 20, 88 14",
+        "36 26, 20 6, 52 2, 88 40, 74 96, 30 98, 12 60, 34 18, 80 4",
         "66 4, 30 8, 8 52, 34 98, 76 70, 80 8, 80 8, 84 70, 108 84",
     ),
-    (  # 1: a slash, a long one, with a short flag, an upstroke as steep as the stem, a hook, a wave
+    (  # 1: a slash, a long one, with a short flag, an upstroke, a hook, a wave, an l
         "88 0, 12 100",
         "104 -14, -4 122",
         "34 26, 82 0, 82 0, 24 106",
         "0 112, 56 0, 56 0, 70 100",
         "8 40, 44 6, 62 0, 56 60, 40 100, 62 104",
         "-8 104, 40 30, 64 -4, 64 -4, 34 118",
+        "8 72, 52 30, 62 0, 42 -2, 42 60, 50 100, 76 94",
     ),
-    (  # 2: a z, a long foot, a loop that ends high, a swan
+    (  # 2: a z, a long foot, a loop that ends high, a swan, large loops below
         "12 12, 30 2, 84 6, 84 6, 12 92, 12 92, 98 90",
         "18 22, 56 0, 82 26, 34 84, 6 96, 14 78, 60 98, 128 82",
         "28 16, 62 0, 78 34, 26 100, 10 84, 34 80, 84 96, 104 70",
         "24 30, 30 4, 70 2, 76 40, 10 98, 10 98, 70 94, 112 102",
+        "30 36, 44 2, 80 12, 58 62, 18 100, 2 80, 40 82, 92 106",
+        "40 30, 30 8, 62 0, 74 26, 40 78, 12 108, -4 92, 30 84, 86 98",
     ),
     (  # 3: angular, of two strokes down, with a tail to the left, with a loop
         "10 6, 82 2, 82 2, 40 42, 40 42, 78 64, 46 100, -2 92",
@@ -72,17 +77,19 @@ _DRAWN = (
         "14 8, 82 2, 82 2, 20 122 / 24 58, 80 44",
         "0 4, 86 0, 86 0, 60 40, 56 96 / 30 46, 98 34",
     ),
-    (  # 8: a B, an e above an o, open above, a knot, of two rings apart
+    (  # 8: a B, an e above an o, open above, a knot, of a b
+        # closed above, of two rings apart
         "64 8, 22 6, 26 50, 18 98, 80 92, 70 54, 28 48, 76 30, 60 4, 20 10",
         "24 56, 72 34, 58 2, 22 18, 70 60, 62 98, 14 88, 30 58, 86 40",
         "92 -4, 40 2, 20 28, 78 66, 56 102, 16 82, 60 44, 98 10",
         "70 14, 40 0, 26 24, 74 74, 46 104, 22 76, 74 26, 60 4",
+        "72 22, 52 0, 30 28, 14 80, 40 102, 80 82, 66 56, 34 50, 68 34, 76 10, 52 0",
+        "22 60, 16 96, 66 98, 72 62, 20 56, 40 30, 66 26, 72 4, 44 0, 28 30, 20 60",
         "52 2, 26 20, 48 42, 74 22, 54 2 / 46 46, 12 70, 44 102, 84 74, 50 46",
     ),
-    (  # 9: a P, a g, an l, a q, with a straight stem apart
+    (  # 9: a P, a g, a q, with a straight stem apart
         "28 106, 38 8, 38 8, 78 2, 84 32, 40 50",
         "82 8, 40 0, 14 30, 46 52, 84 14, 84 14, 76 98, 34 110, 14 90",
-        "2 58, 66 38, 86 8, 58 0, 36 40, 48 96, 84 90",
         "80 4, 32 0, 12 40, 60 50, 84 4, 84 4, 78 80, 104 96",
         "60 4, 20 12, 26 48, 66 34, 60 4 / 74 0, 66 112",
     ),
