@@ -368,7 +368,7 @@ _LIGHTS: tuple[tuple[float, float, float], ...] = (
 )
 
 
-def _unlit_colour(ground: Colour, colour: Colour, rng: np.random.Generator) -> Colour:
+def _unlit_colour(ground: Points, colour: Points, rng: np.random.Generator) -> Colour:
     """Of segments that do not shine: grey, a dim shade of those that do, or white plastic."""
     kind = rng.random()
     if kind < 0.5:
