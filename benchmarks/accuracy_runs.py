@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from digitlens import __version__
-from digitlens.datasets.manifest import data_hashes
 from digitlens.datasets.mnist import Mnist
+from digitlens.datasets.mnist_sources import data_hashes
 from digitlens.evaluation.evaluate import evaluate
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.uncertainty import measure_uncertainty
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
-from digitlens.models.committee import Committee
-from digitlens.models.network import count_parameters
 from digitlens.training.checkpoint import STATE
 from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
 from digitlens.training.export import export, load_network
+from digitlens.training.nets.tile_network import Ensemble, count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import recipe_from
 from digitlens.training.run import MODEL, RECIPE, run_name, start_run
@@ -51,12 +50,12 @@ def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, 
     if not (to / "model.json").is_file():
         recipe = dataclasses.replace(recipe, members=len(members))
         networks = [load_network(member) for member in members]
-        single = [one for n in networks for one in (n.members if isinstance(n, Committee) else [n])]
+        single = [one for n in networks for one in (n.members if isinstance(n, Ensemble) else [n])]
         seconds = sum(Classifier(member).card.results["training_seconds"] for member in members)
         card = Card(
             name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
         )
-        export(Committee(single, recipe.views).eval(), card, mnist.train, to)
+        export(Ensemble(single, recipe.views).eval(), card, mnist.train, to)
     return to
 
 
@@ -65,7 +64,7 @@ def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
     if not (to / "model.json").is_file():
         network = load_network(member)
         recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), views=1)
-        single = network.members[0] if isinstance(network, Committee) else network
+        single = network.members[0] if isinstance(network, Ensemble) else network
         card = Card("teacher", __version__, "", recipe=recipe.as_dict())
         export(single.eval(), card, mnist.train, to)
     return to

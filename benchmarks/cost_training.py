@@ -24,8 +24,8 @@ from torch.utils.flop_counter import flop_registry
 from cost_model import Stage, Work
 from cost_parts import PARTS
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.models.network import DigitNetwork
 from digitlens.training import material
+from digitlens.training.nets.tile_network import DigitNetwork
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
 from digitlens.training.train import train

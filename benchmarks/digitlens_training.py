@@ -11,10 +11,10 @@ import torch
 
 from digitlens.cli.train_pages import page_makers
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.models.network import count_parameters, predict_logits
 from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.nets.tile_network import count_parameters, predict_logits
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.page_train import page_network, train_pages
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
@@ -72,7 +72,7 @@ def throughput(name: str, threads: int) -> Iterator[Row]:
     torch.set_num_threads(threads)
     recipe = load_recipe(name)
     device = choose_device(recipe.precision)
-    if isinstance(recipe, PageRecipe):
+    if isinstance(recipe, DetectorRecipe):
         each = multiply_adds(page_network(recipe), torch.zeros(1, 3, recipe.side, recipe.side))
         images, seconds = _pages(recipe)
     else:
@@ -104,7 +104,7 @@ def _tiles(recipe: Recipe, count: int) -> tuple[int, float]:
     return round(last["images_per_second"] * last["seconds"]), last["seconds"]
 
 
-def _pages(recipe: PageRecipe) -> tuple[int, float]:
+def _pages(recipe: DetectorRecipe) -> tuple[int, float]:
     """Pages and seconds of some steps, which are drawn by processes on the same cores."""
     short = dataclasses.replace(
         recipe, steps=2 * PAGE_STEPS, check_every=PAGE_STEPS, validation_pages=1

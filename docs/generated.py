@@ -15,7 +15,7 @@ import typer.main
 
 from digitlens.cli import app
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES
 from digitlens.training.settings import Settings, field_docs, shown
@@ -64,7 +64,7 @@ def recipes() -> str:
 MADE: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "fields": partial(fields, Recipe),
-    "page_fields": partial(fields, PageRecipe),
+    "page_fields": partial(fields, DetectorRecipe),
     "autoencoder_fields": partial(fields, AutoencoderRecipe),
     "recipes": recipes,
 }

@@ -71,7 +71,7 @@ print(f"digitlens {digitlens.__version__}, torch {torch.__version__}")
 # differs in a single bit is refused.
 
 # %%
-from digitlens.datasets.manifest import data_hashes
+from digitlens.datasets.mnist_sources import data_hashes
 from digitlens.datasets.mnist import load_mnist
 
 mnist = load_mnist()
@@ -229,7 +229,7 @@ print(f"now mean {images.mean():.4f}, standard deviation {images.std():.4f}")
 # from it, feeds bytes. This is the very code:
 
 # %%
-from digitlens.models.network import MEAN, SD, DigitNetwork
+from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork
 
 print(inspect.getsource(DigitNetwork.features))
 print(f"MEAN, SD = {MEAN}, {SD}, of all 60,000 training tiles")
@@ -315,7 +315,7 @@ print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges)
 # trained. A recipe is a value; nothing else is hidden elsewhere.
 
 # %%
-from digitlens.models.network import count_parameters
+from digitlens.training.nets.tile_network import count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.train import one_network
 
@@ -534,7 +534,7 @@ for name, scores in results.items():
 
 # %%
 from digitlens.evaluation.evaluate import evaluate
-from digitlens.models.network import predict_logits
+from digitlens.training.nets.tile_network import predict_logits
 
 
 def predict_proba(tiles):

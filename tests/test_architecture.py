@@ -29,13 +29,7 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": (
-        "models.network",
-        "models.committee",
-        "models.page_network",
-        "models.autoencoder",
-        "training.",
-    ),
+    "torch": ("training.",),
     "onnx": (
         "training.autoencoder_export",
         "training.export",

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from digitlens.cli.main import app
-from digitlens.models import network
+from digitlens.training.nets import tile_network as network
 from digitlens.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]

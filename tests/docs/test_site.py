@@ -12,7 +12,7 @@ import typer.main
 
 from digitlens.cli.main import app
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,9 @@ def test_the_reference_has_every_option_and_every_field(site):
         options = {option for one in command.params for option in one.opts if option[0] == "-"}
         assert [option for option in options if option not in commands] == []
     fields = (site / "reference/recipe/index.html").read_text(encoding="utf-8")
-    named = [name for kind in (Recipe, PageRecipe, AutoencoderRecipe) for name in kind().as_dict()]
+    named = [
+        name for kind in (Recipe, DetectorRecipe, AutoencoderRecipe) for name in kind().as_dict()
+    ]
     assert [name for name in named if f"<code>{name}</code>" not in fields] == []
 
 

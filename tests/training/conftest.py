@@ -9,7 +9,7 @@ from PIL import ImageFont
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.hands import FontHand
 from digitlens.datasets.synthetic.pages import Fonts, PageMaker
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 
 
@@ -57,9 +57,9 @@ def tiny() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_pages() -> PageRecipe:
+def tiny_pages() -> DetectorRecipe:
     """A digit detector of few channels, with checkpoints between two uses of the same pages."""
-    return PageRecipe(
+    return DetectorRecipe(
         widths=(4, 4, 8, 8, 8),
         blocks=(1, 0, 0, 0),
         paths=(4, 4, 8),

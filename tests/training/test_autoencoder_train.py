@@ -8,7 +8,6 @@ import torch
 
 from digitlens import files
 from digitlens.errors import ModelError, RecipeError
-from digitlens.models.autoencoder import reconstruction_error
 from digitlens.models.bundle import Card
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.training import steps
@@ -20,6 +19,7 @@ from digitlens.training.autoencoder_export import (
 )
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
 from digitlens.training.autoencoder_train import new_autoencoder, pixel_loss, train_autoencoder
+from digitlens.training.nets.autoencoder_network import reconstruction_error
 
 pytestmark = pytest.mark.train
 TINY = AutoencoderRecipe(

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.committee import Committee
-from digitlens.models.network import predict_logits
 from digitlens.training import committee as committee_module
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.committee import members_of, train_all
+from digitlens.training.nets.tile_network import Ensemble, predict_logits
 from digitlens.training.train import train
 
 
@@ -31,7 +30,7 @@ def test_a_committee_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path)
         for member in members_of(recipe)
     ]
     mean = torch.stack([torch.softmax(predict_logits(one, tiles), 1) for one in alone]).mean(0)
-    assert isinstance(done.network, Committee)
+    assert isinstance(done.network, Ensemble)
     found = torch.softmax(predict_logits(done.network, tiles), 1)
     np.testing.assert_allclose(found, mean, atol=1e-5)
     assert (tmp_path / "both" / "member-2" / HISTORY).is_file()
@@ -74,5 +73,5 @@ def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, b
 def test_views_are_averaged_without_more_training(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, views=5, epochs=1)
     done = train_all(recipe, bars, more_bars, tmp_path)
-    assert isinstance(done.network, Committee)
+    assert isinstance(done.network, Ensemble)
     assert (len(done.network.members), done.network.views) == (1, 5)

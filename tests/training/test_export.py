@@ -12,9 +12,9 @@ from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
-from digitlens.models.network import predict_logits
 from digitlens.training import export as export_module
 from digitlens.training.export import export, fit_temperature, load_network
+from digitlens.training.nets.tile_network import predict_logits
 from digitlens.training.train import new_network
 
 pytestmark = pytest.mark.train

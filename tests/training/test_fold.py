@@ -4,10 +4,10 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from digitlens.models.network import Shape, build_network
 from digitlens.models.session import open_session
 from digitlens.training.export import Calibrated, exported
 from digitlens.training.fold import fold_normalisation
+from digitlens.training.nets.tile_network import Shape, build_network
 
 SHAPE = Shape(widths=(4, 6), kernels=(5, 3), convs=1, batch_norm=True, dense=0, dropout=0.0)
 

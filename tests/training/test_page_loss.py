@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.models.page_network import Cells
+from digitlens.training.nets.detector_network import Cells
 from digitlens.training.page_loss import page_loss, page_losses
 from digitlens.training.page_targets import targets_of
 

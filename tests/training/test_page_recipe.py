@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from digitlens.errors import RecipeError
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from digitlens.training.page_recipe import PageRecipe
 )
 def test_impossible_values_are_named(field, value, expected):
     with pytest.raises(RecipeError) as caught:
-        dataclasses.replace(PageRecipe(), **{field: value})
+        dataclasses.replace(DetectorRecipe(), **{field: value})
     assert expected in str(caught.value)
 
 
 def test_all_problems_are_reported_at_once():
     with pytest.raises(RecipeError) as caught:
-        PageRecipe(widths=(), blocks=(1, 2), side=33, views=0, validation="none")  # pyright: ignore[reportArgumentType]
+        DetectorRecipe(widths=(), blocks=(1, 2), side=33, views=0, validation="none")  # pyright: ignore[reportArgumentType]
     message = str(caught.value)
     names = ("widths", "blocks", "side", "views", "validation")
     assert all(f"- {name}: " in message for name in names)
 
 
 def test_the_split_is_that_of_the_seed(small_split):
-    recipe = PageRecipe(validation="random", validation_share=0.25)
+    recipe = DetectorRecipe(validation="random", validation_share=0.25)
     training, validation = recipe.split(small_split)
     assert (len(training), len(validation)) == (300, 100)
     other = dataclasses.replace(recipe, seed=1).split(small_split)[1]

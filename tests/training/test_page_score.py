@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.models.page_network import Cells
+from digitlens.training.nets.detector_network import Cells
 from digitlens.training.page_score import score
 from digitlens.training.page_stream import Batch
 from digitlens.training.page_targets import targets_of

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from digitlens.errors import DataError
-from digitlens.models.page_network import PageNetwork
 from digitlens.training import page_train, steps
+from digitlens.training.nets.detector_network import DetectorNetwork
 from digitlens.training.page_train import train_pages
 from digitlens.training.steps import Learned
 
@@ -26,7 +26,7 @@ def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def run(maker):
-    def trained(recipe, folder, **options) -> Learned[PageNetwork]:
+    def trained(recipe, folder, **options) -> Learned[DetectorNetwork]:
         return train_pages(recipe, maker(recipe.seed), maker(1), folder, workers=0, **options)
 
     return trained

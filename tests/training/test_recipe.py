@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
-from digitlens.models.network import ARCHITECTURES
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.nets.tile_network import ARCHITECTURES
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.settings import Settings, field_docs
 
-KINDS = [Recipe, PageRecipe]
+KINDS = [Recipe, DetectorRecipe]
 FREE = {"teacher"}  # the name or folder of any model
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from digitlens.errors import RecipeError
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES, load_recipe, page_recipe_from, recipe_from
 
@@ -79,8 +79,8 @@ def test_lists_and_whole_numbers_are_read_as_the_field_wants_them():
 def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('architecture = "pages"\nsteps = 50\nclip = 2\n', encoding="utf-8")
-    assert load_recipe(str(path), ["side=96"]) == PageRecipe(steps=50, clip=2.0, side=96)
-    assert type(load_recipe("pages")) is PageRecipe
+    assert load_recipe(str(path), ["side=96"]) == DetectorRecipe(steps=50, clip=2.0, side=96)
+    assert type(load_recipe("pages")) is DetectorRecipe
     assert type(load_recipe("fast")) is Recipe
 
 
@@ -97,4 +97,4 @@ def test_each_kind_of_recipe_knows_its_own_fields_only():
 
 def test_cards_of_digit_detectors_that_had_a_second_network_are_understood():
     values = {"architecture": "pages", "steps": 50, "crop_widths": [16, 32], "crop_steps": 9}
-    assert page_recipe_from(values) == PageRecipe(steps=50)
+    assert page_recipe_from(values) == DetectorRecipe(steps=50)

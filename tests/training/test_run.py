@@ -8,7 +8,7 @@ import pytest
 from digitlens.errors import DataError
 from digitlens.files import sha256
 from digitlens.models.bundle import Card, load_bundle, write_bundle
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import free_folder, refit_recipe, resume_run, run_name, start_run
 
@@ -52,7 +52,7 @@ def test_refitting_keeps_what_validation_chose(tmp_path):
 
 
 def test_a_digit_detector_is_not_refitted(tmp_path):
-    start_run(tmp_path / "run", "mine", PageRecipe(), {}, "")
+    start_run(tmp_path / "run", "mine", DetectorRecipe(), {}, "")
     with pytest.raises(DataError, match="no classifier"):
         refit_recipe(tmp_path / "run")
 

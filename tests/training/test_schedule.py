@@ -1,11 +1,11 @@
 import pytest
 
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.schedule import learning_rate
 
 
 def test_the_learning_rate_rises_then_falls_to_a_hundredth():
-    schedule = PageRecipe(learning_rate=0.5, warmup_steps=10, steps=100).schedule()
+    schedule = DetectorRecipe(learning_rate=0.5, warmup_steps=10, steps=100).schedule()
     rates = [learning_rate(schedule, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.05)
     assert rates[:10] == sorted(rates[:10])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.network import CLASSES
+from digitlens.training.nets.tile_network import CLASSES
 from digitlens.training.snapshot import Snapshot, sample_of
 
 pytestmark = pytest.mark.train

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.network import MEAN, SD, DigitNetwork
+from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork
 from digitlens.training.train import one_network, train
 from digitlens.training.whitening import FLAT, whiten
 

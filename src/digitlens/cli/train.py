@@ -141,7 +141,7 @@ def _train(
     from digitlens.cli.job import Job
     from digitlens.datasets.mnist import load_mnist
     from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-    from digitlens.training.page_recipe import PageRecipe
+    from digitlens.training.page_recipe import DetectorRecipe
 
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
@@ -154,7 +154,7 @@ def _train(
         f"{recipe.validation})"
     )
     job = Job(folder, name, (training, validation), data, device, resume)
-    if isinstance(recipe, PageRecipe):
+    if isinstance(recipe, DetectorRecipe):
         return train_digit_detector(recipe, job)
     if isinstance(recipe, AutoencoderRecipe):
         return train_digit_autoencoder(recipe, job)
@@ -166,8 +166,8 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
     import numpy as np
 
     from digitlens.datasets.labelled import load_with_hash
-    from digitlens.datasets.manifest import data_hashes
     from digitlens.datasets.mnist import Split
+    from digitlens.datasets.mnist_sources import data_hashes
 
     if not extra:
         return training, data_hashes()

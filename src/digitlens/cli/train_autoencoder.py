@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from digitlens.cli.job import Job, Result
-    from digitlens.models.autoencoder import Autoencoder
     from digitlens.training.autoencoder_recipe import AutoencoderRecipe
+    from digitlens.training.nets.autoencoder_network import Autoencoder
     from digitlens.training.steps import Learned
 
 

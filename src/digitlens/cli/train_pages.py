@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from digitlens.cli.job import Job, Result
     from digitlens.datasets.mnist import Split
     from digitlens.datasets.synthetic.pages import PageMaker
-    from digitlens.models.page_network import PageNetwork
-    from digitlens.training.page_recipe import PageRecipe
+    from digitlens.training.nets.detector_network import DetectorNetwork
+    from digitlens.training.page_recipe import DetectorRecipe
     from digitlens.training.steps import Learned
 
 VALIDATION_SEED = 1  # of the validation pages: the same for all recipes, so that losses compare
 
 
 def page_makers(
-    recipe: PageRecipe, training: Split, validation: Split
+    recipe: DetectorRecipe, training: Split, validation: Split
 ) -> tuple[PageMaker, PageMaker]:
     """What draws the pages to train and to validate with; fetches the fonts if need be."""
     with needs_extra("train"):
@@ -35,13 +35,13 @@ def page_makers(
 def page_data() -> dict[str, str]:
     """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
     from digitlens import files
-    from digitlens.datasets.manifest import data_hashes
+    from digitlens.datasets.mnist_sources import data_hashes
     from digitlens.datasets.synthetic.fonts import TABLE
 
     return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
 
 
-def train_digit_detector(recipe: PageRecipe, job: Job) -> Result:
+def train_digit_detector(recipe: DetectorRecipe, job: Job) -> Result:
     """Trains the network, draws the curves, exports, and tells the result.
 
     Scores are not calibrated here: the fusion is, for all networks of a reader together, by
@@ -75,7 +75,7 @@ def _summary(result: dict[str, Any]) -> str:
     )
 
 
-def _measured(trained: Learned[PageNetwork]) -> dict[str, Any]:
+def _measured(trained: Learned[DetectorNetwork]) -> dict[str, Any]:
     """What was measured at the last validation."""
     row = trained.history[-1]
     return {

@@ -14,7 +14,6 @@ from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from digitlens import files
-from digitlens.models.autoencoder import Autoencoder, as_pixels, as_tiles, reconstruction_error
 from digitlens.models.bundle import DECODER, Card, load_bundle
 from digitlens.models.session import open_session
 from digitlens.training.autoencoder_train import new_autoencoder
@@ -24,6 +23,12 @@ from digitlens.training.export import (
     exported,
     load_weights,
     write_model,
+)
+from digitlens.training.nets.autoencoder_network import (
+    Autoencoder,
+    as_pixels,
+    as_tiles,
+    reconstruction_error,
 )
 from digitlens.training.page_export import halved
 from digitlens.training.recipes import autoencoder_recipe_from

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.autoencoder import Autoencoder, as_pixels
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device
 from digitlens.training.material import shuffled
+from digitlens.training.nets.autoencoder_network import Autoencoder, as_pixels
 from digitlens.training.steps import Learned, take_steps
 
 _CHUNK = 1000  # validation tiles at once

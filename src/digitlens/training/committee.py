@@ -9,12 +9,11 @@ from statistics import fmean
 from typing import cast
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.committee import Committee
-from digitlens.models.network import DigitNetwork
 from digitlens.progress import note
 from digitlens.training.checkpoint import STATE, Row, write_history
 from digitlens.training.device import Device
 from digitlens.training.moment import OnEpoch, OnStep
+from digitlens.training.nets.tile_network import DigitNetwork, Ensemble
 from digitlens.training.recipe import Recipe
 from digitlens.training.train import Trained, score, train
 
@@ -71,7 +70,7 @@ def _finished(recipe: Recipe, members: list[Trained], validation: Split) -> Trai
     if recipe.members == recipe.views == 1:
         return members[0]
     networks = [cast(DigitNetwork, member.network) for member in members]
-    committee = Committee(networks, recipe.views).eval()
+    committee = Ensemble(networks, recipe.views).eval()
     return Trained(
         committee,
         _mean_history([member.history for member in members]),

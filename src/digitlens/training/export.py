@@ -21,10 +21,9 @@ from digitlens import files
 from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.models.bundle import WEIGHTS, Bundle, Card, load_bundle, write_bundle
-from digitlens.models.committee import Committee
-from digitlens.models.network import CLASSES, DigitNetwork, predict_logits
 from digitlens.models.session import open_session
 from digitlens.training.fold import fold_normalisation
+from digitlens.training.nets.tile_network import CLASSES, DigitNetwork, Ensemble, predict_logits
 from digitlens.training.recipes import recipe_from
 from digitlens.training.train import new_network
 
@@ -42,7 +41,7 @@ class Calibrated(nn.Module):
         outputs: Names of what it gives, in order, see ``digitlens.outputs``.
     """
 
-    def __init__(self, network: DigitNetwork | Committee, temperature: float) -> None:
+    def __init__(self, network: DigitNetwork | Ensemble, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
@@ -54,7 +53,7 @@ class Calibrated(nn.Module):
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """All outputs for tiles uint8[N, 28, 28]."""
-        if isinstance(self.network, Committee):
+        if isinstance(self.network, Ensemble):
             logits, *signs = self.network.examine(tiles)
         else:
             features = self.network.features(tiles)
@@ -78,7 +77,7 @@ def fit_temperature(network: nn.Module, validation: Split) -> float:
     return float(grid[torch.stack(losses).argmin()])
 
 
-def export(network: DigitNetwork | Committee, card: Card, validation: Split, folder: Path) -> Card:
+def export(network: DigitNetwork | Ensemble, card: Card, validation: Split, folder: Path) -> Card:
     """Writes the model folder, if the graph answers as the network does.
 
     Args:
@@ -182,7 +181,7 @@ def check_difference(expected: Floats, found: Floats, limit: float, where: str) 
         )
 
 
-def load_network(model: str | Path) -> DigitNetwork | Committee:
+def load_network(model: str | Path) -> DigitNetwork | Ensemble:
     """The PyTorch network of a model folder, to train further or to look inside.
 
     Raises:

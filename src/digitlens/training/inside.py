@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from digitlens.models.network import CLASSES
+from digitlens.training.nets.tile_network import CLASSES
 
 STEPS = 64
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.errors import ModelError
 from digitlens.models.classifier import Classifier
-from digitlens.models.network import CLASSES
 from digitlens.training.augment import augment
+from digitlens.training.nets.tile_network import CLASSES
 from digitlens.training.recipe import Recipe
 
 NONE = CLASSES  # the label of a tile that shows no digit

@@ -16,8 +16,8 @@ from torch.nn import functional
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, load_bundle
 from digitlens.models.classifier import open_session
-from digitlens.models.page_network import STRIDE, PageNetwork
 from digitlens.training.export import check_difference, exported, load_weights, write_model
+from digitlens.training.nets.detector_network import STRIDE, DetectorNetwork
 from digitlens.training.page_train import page_network
 from digitlens.training.recipes import page_recipe_from
 
@@ -33,7 +33,7 @@ Page = npt.NDArray[np.uint8]
 class PageGraph(nn.Module):
     """The network with what comes before and after it: what is exported."""
 
-    def __init__(self, network: PageNetwork) -> None:
+    def __init__(self, network: DetectorNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -63,7 +63,7 @@ class PageGraph(nn.Module):
         return scores, torch.softmax(values, dim=0).T, boxes, heat[0]
 
 
-def export_pages(network: PageNetwork, card: Card, page: Page, folder: Path) -> Card:
+def export_pages(network: DetectorNetwork, card: Card, page: Page, folder: Path) -> Card:
     """Writes the model folder, if the graph sees what the network sees and is not too large.
 
     Args:
@@ -89,7 +89,7 @@ def export_pages(network: PageNetwork, card: Card, page: Page, folder: Path) -> 
     return write_model(network, card, graph, folder)
 
 
-def load_page_network(model: str | Path) -> PageNetwork:
+def load_page_network(model: str | Path) -> DetectorNetwork:
     """The PyTorch network of a digit detector's folder, to train further or to look inside.
 
     Raises:
@@ -102,7 +102,7 @@ def load_page_network(model: str | Path) -> PageNetwork:
     return network.eval()
 
 
-def page_graph(network: PageNetwork) -> bytes:
+def page_graph(network: DetectorNetwork) -> bytes:
     """The network as an ONNX graph for pages of any size, with float16 weights."""
     network = copy.deepcopy(network).eval().float()
     fuse(network)
@@ -114,7 +114,7 @@ def page_graph(network: PageNetwork) -> bytes:
     return halved(model).SerializeToString()
 
 
-def check_page_graph(network: PageNetwork, graph: bytes, page: Page) -> None:
+def check_page_graph(network: DetectorNetwork, graph: bytes, page: Page) -> None:
     """Raises ModelError unless the graph sees on a page what the network sees.
 
     Args:

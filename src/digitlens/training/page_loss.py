@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.models.page_network import Cells
+from digitlens.training.nets.detector_network import Cells
 
 VALUE_WEIGHT = 1.0
 REACH_WEIGHT = 1.0

@@ -17,7 +17,7 @@ _MULTIPLE = 32  # pixels; the network halves a page five times
 
 
 @dataclass(frozen=True)
-class PageRecipe(Settings):
+class DetectorRecipe(Settings):
     """Everything that decides the weights, except the data and the machine."""
 
     architecture: str = ARCHITECTURE

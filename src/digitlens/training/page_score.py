@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.models.page_network import Cells, PageNetwork
+from digitlens.training.nets.detector_network import Cells, DetectorNetwork
 from digitlens.training.page_loss import page_loss
 from digitlens.training.page_stream import Batch
 from digitlens.training.page_targets import NOTHING
 
 
-def score(network: PageNetwork, pages: Iterable[Batch]) -> dict[str, float]:
+def score(network: DetectorNetwork, pages: Iterable[Batch]) -> dict[str, float]:
     """Scores of a network, which is left in evaluation mode.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.models.page_network import STRIDE
+from digitlens.training.nets.detector_network import STRIDE
 
 NOTHING = -1  # value of a cell without a digit
 _CORE = 0.16  # of a box's sides around its middle: these cells name the value and the box

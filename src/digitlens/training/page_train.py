@@ -9,18 +9,18 @@ from pathlib import Path
 from torch import Tensor
 
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.models.page_network import PageNetwork
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device
+from digitlens.training.nets.detector_network import DetectorNetwork
 from digitlens.training.page_loss import page_losses
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.page_score import score
 from digitlens.training.page_stream import Batch, batches, worker_count
 from digitlens.training.steps import Learned, take_steps
 
 
 def train_pages(  # noqa: PLR0913  (what to train, with what, where)
-    recipe: PageRecipe,
+    recipe: DetectorRecipe,
     training: PageMaker,
     validation: PageMaker,
     folder: Path,
@@ -28,7 +28,7 @@ def train_pages(  # noqa: PLR0913  (what to train, with what, where)
     resume: bool = False,
     device: Device | None = None,
     workers: int | None = None,
-) -> Learned[PageNetwork]:
+) -> Learned[DetectorNetwork]:
     """Trains until the steps are over; see ``take_steps``.
 
     Args:
@@ -56,21 +56,21 @@ def train_pages(  # noqa: PLR0913  (what to train, with what, where)
     )
 
 
-def page_network(recipe: PageRecipe) -> PageNetwork:
+def page_network(recipe: DetectorRecipe) -> DetectorNetwork:
     """The network that a recipe describes, with freshly drawn weights."""
-    return PageNetwork(recipe.widths, recipe.blocks, recipe.paths)
+    return DetectorNetwork(recipe.widths, recipe.blocks, recipe.paths)
 
 
 @dataclass(frozen=True)
 class _Pages:
     """A ``Lesson``: to find the digits of pages and name them."""
 
-    recipe: PageRecipe
+    recipe: DetectorRecipe
     training: PageMaker
     validation: PageMaker
     workers: int
 
-    def network(self) -> PageNetwork:
+    def network(self) -> DetectorNetwork:
         return page_network(self.recipe)
 
     def batches(self, step: int) -> Iterator[Batch]:
@@ -105,14 +105,14 @@ class _Pages:
         left = total - (count - 1) * size
         return [*drawn[:-1], Batch(*(part[:left] for part in drawn[-1]))]
 
-    def losses(self, network: PageNetwork, batch: Batch, device: Device) -> dict[str, Tensor]:
+    def losses(self, network: DetectorNetwork, batch: Batch, device: Device) -> dict[str, Tensor]:
         with device.reduced():
             cells = network(batch.pages)
         parts = page_losses(cells, *batch[1:])
         names = ("train_loss", "centre_loss", "value_loss", "box_loss")
         return dict(zip(names, parts, strict=True))
 
-    def score(self, network: PageNetwork, batches: Iterable[Batch]) -> Row:
+    def score(self, network: DetectorNetwork, batches: Iterable[Batch]) -> Row:
         return score(network, batches)
 
     def state(self, row: Row) -> str:

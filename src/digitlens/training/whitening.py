@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.datasets.mnist import Tiles
-from digitlens.models.network import MEAN, SD, DigitNetwork
+from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork
 
 SAMPLE = 1000  # tiles; their 144,000 patches tell 25 directions apart well enough
 FLAT = 0.2  # standard deviation of a patch, of normalised pixels, below which there is no ink in it

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from digitlens.models.network import count_parameters
+from digitlens.training.nets.tile_network import count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES
 from digitlens.training.train import new_network

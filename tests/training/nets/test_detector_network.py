@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from digitlens.models.page_network import MULTIPLE, STRIDE, PageNetwork
+from digitlens.training.nets.detector_network import MULTIPLE, STRIDE, DetectorNetwork
 
 pytestmark = pytest.mark.train
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.train
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return PageNetwork((4, 4, 8, 8, 8), (1, 0, 1, 0), (4, 4, 8)).eval()
+    return DetectorNetwork((4, 4, 8, 8, 8), (1, 0, 1, 0), (4, 4, 8)).eval()
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 160)])
@@ -52,7 +52,7 @@ def test_moving_a_page_by_the_coarsest_cell_moves_the_answer(network):
 
 
 def test_every_weight_has_a_part_in_the_answer():
-    network = PageNetwork((4, 4, 8, 8, 8), (1, 1, 1, 1), (4, 4, 8))
+    network = DetectorNetwork((4, 4, 8, 8, 8), (1, 1, 1, 1), (4, 4, 8))
     cells = network(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
     sum(part.square().sum() for part in cells).backward()  # pyright: ignore[reportAttributeAccessIssue]
     missing = [name for name, p in network.named_parameters() if p.grad is None]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from digitlens.models.network import (
+from digitlens.training.nets.tile_network import (
     ARCHITECTURES,
     MEAN,
     SD,

@@ -35,7 +35,7 @@ class Cells(NamedTuple):
     reach: Tensor
 
 
-class PageNetwork(nn.Module):
+class DetectorNetwork(nn.Module):
     """Pages to cells."""
 
     def __init__(
