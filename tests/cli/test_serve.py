@@ -101,14 +101,6 @@ def test_impossible_options_are_named(arguments, words):
     assert words in result.output
 
 
-def test_a_folder_for_any_host_is_written_and_nothing_served(monkeypatch, tmp_path):
-    written = []
-    monkeypatch.setattr("digitlens.server.site.write_site", lambda *given: written.append(given))
-    result = run("--static", str(tmp_path), "--model", "default")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert written == [(tmp_path, "default", "pages")]
-
-
 def test_without_the_extra_its_name_is_told(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.server.")]:
         monkeypatch.delitem(sys.modules, name)

@@ -19,8 +19,8 @@ from digitlens.models.line_bundle import LineCard
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Box, Character, Digit, Reading
 from digitlens.server.app import create_app
+from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
-from digitlens.server.settings import Settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digitlens.cli.export import export
 from digitlens.cli.read import Model, Pages
 from digitlens.errors import needs_extra
 from digitlens.progress import note
@@ -50,28 +48,17 @@ def serve(
             metavar="NAME", show_default="any", help="A name the server goes by; repeatable."
         ),
     ] = None,
-    static: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            file_okay=False,
-            help="Serve nothing: write the page, with the models, into a folder for any web host.",
-        ),
-    ] = None,
 ) -> None:
     """Serve the web page and the API, until interrupted.
 
     With the environment variable DIGITLENS_TOKEN set, the API wants it as bearer token. Pictures
     are neither kept nor logged. An API description is at /openapi.json, counters at /metrics.
     """
-    if static:
-        export(static, model, pages)
-        return
     with needs_extra("serve"):
-        from digitlens.server.run import serve as run
+        from digitlens.server.app import serve as run
 
     from digitlens.models.roles import roles
-    from digitlens.server.settings import Settings, cores
+    from digitlens.server.limits import Settings, cores
 
     classifier, finder = roles(model, pages)
     try:

@@ -107,7 +107,7 @@ class Followers:
                 import_module("digitlens.training.tensorboard")
         if self._wish.watch:
             with needs_extra("serve"):
-                from digitlens.server.watch.run import listen
+                from digitlens.server.watch.serving import listen
             self._listener = self._stack.enter_context(listen(self._wish.port))
         return self
 
@@ -185,8 +185,7 @@ class Followers:
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
         from digitlens.server.watch.live import Live, Subject
-        from digitlens.server.watch.routes import Show
-        from digitlens.server.watch.run import serving
+        from digitlens.server.watch.serving import Show, serving
         from digitlens.training.watching import Watcher
 
         self._live = Live(Subject(name, recipe.as_dict(), said, len(sample)))

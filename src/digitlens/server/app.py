@@ -1,28 +1,121 @@
-"""Puts the application together: routes, refusals, and the middleware around them."""
+"""Puts the application of one server together, and runs it until it is told to stop."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
+import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitlens import __version__
-from digitlens.server import (
-    classifying,
-    document,
-    health,
-    problems,
-    protocol,
-    reading,
-    reconstructing,
-)
-from digitlens.server.assets import Assets
-from digitlens.server.gate import Gate
-from digitlens.server.guard import Guard
-from digitlens.server.service import Service
+from digitlens.server import problems, routes, schemas
+from digitlens.server.limits import Gate, Settings, http_protocol
+from digitlens.server.problems import REFUSED, of_exception, refused
+from digitlens.server.service import Metrics, Service, start
+from digitlens.server.site import POLICY, STATIC
+
+HEADERS = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_log = logging.getLogger("digitlens.server")
+_GRACE = 5.0  # seconds more than the time limit, for what runs when the server is told to stop
+# Said here, because what Python says depends on its version and on the machine.
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".onnx": "application/octet-stream",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Loads the models, listens, and answers until SIGINT or SIGTERM; then finishes what runs.
+
+    Args:
+        settings: Where to listen, and the limits.
+        ready: Called with the address once requests are answered.
+
+    Raises:
+        ModelError: A model is missing, damaged or of a newer format.
+        OSError: The address cannot be listened on.
+    """
+    Server(start(settings), ready).listen()
+
+
+class Server(uvicorn.Server):
+    """Listens with a service, and says when it is ready."""
+
+    def __init__(self, service: Service, ready: Callable[[str], None]) -> None:
+        super().__init__(_config(service))
+        self._settings = service.settings
+        self._ready = ready
+
+    def listen(self) -> None:
+        """Answers until it is told to stop."""
+        with (
+            _listen(self._settings) as listener,
+            contextlib.suppress(KeyboardInterrupt),  # raised again by uvicorn once all is done
+        ):
+            self.run([listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, then says where."""
+        await super().startup(sockets)
+        self._ready(_address((sockets or [])[0]))
+
+
+def _config(service: Service) -> uvicorn.Config:
+    settings = service.settings
+    return uvicorn.Config(
+        create_app(service),
+        http=http_protocol(settings.idle_time),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # a line a request costs time, and /metrics says more
+        server_header=False,
+        timeout_keep_alive=max(1, round(settings.idle_time)),
+        timeout_graceful_shutdown=round(settings.time_limit + _GRACE),
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def create_app(service: Service) -> FastAPI:
@@ -41,11 +134,11 @@ def create_app(service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    for part in (reading, classifying, reconstructing, protocol, health):
-        app.include_router(part.router, tags=[part.__name__.rpartition(".")[2]])
+    app.include_router(routes.router)
+    app.include_router(routes.protocol)
     app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
     problems.install(app)
-    document.install(app)
+    schemas.install(app)
     _surround(app, service)
     return app
 
@@ -70,3 +163,89 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     yield
     service.stopping = True
     await to_thread.run_sync(service.pool.close)
+
+
+class Guard:
+    """The outermost middleware: security headers, the last resort for mistakes, time taken."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on and looks after its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, answer = time.perf_counter(), _Answer(send)
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception as error:  # nothing that a client sends may end in a broken connection
+            _log.exception("%s %r failed", scope["method"], scope["path"])
+            refusal = of_exception(error)
+            scope[REFUSED] = refusal.kind
+            if not answer.status:
+                await refused(refusal, scope["path"])(scope, receive, answer.send)
+        self._count(scope, answer.status, time.perf_counter() - start)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        self._metrics.request(_route(scope), status, seconds)
+        if cause := scope.get(REFUSED):
+            self._metrics.refusal(cause)
+
+
+class _Answer:
+    """Adds the headers on the way out and keeps the status, 0 until there is one."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 0
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The route as it is declared, never as it is asked for: clients could make up any number."""
+    route: Any = scope.get("route")
+    return route.path if isinstance(route, APIRoute) else "other"
+
+
+class Assets(StaticFiles):
+    """The files below one folder; ``/`` is ``index.html``."""
+
+    def __init__(self, folder: Path = STATIC) -> None:
+        super().__init__(directory=folder, html=True, check_dir=False)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file at a path; whatever is asked of a file that is not there is not found."""
+        if not self._has(path):  # also where it is posted to: 404 rather than 405
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """A file with its type, or that it has not changed."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        known = _TYPES.get(Path(full_path).suffix, "application/octet-stream")
+        if response.status_code == 200:
+            response.headers["Content-Type"] = known
+        # Kept by the browser, but asked for each time: a new version must not mix with an old one.
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    def _has(self, path: str) -> bool:
+        try:
+            return bool(self.lookup_path("index.html" if path == "." else path)[0])
+        except (OSError, ValueError):  # a name too long, or with a null character
+            return False

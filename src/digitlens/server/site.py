@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitlens import __version__, files
-from digitlens.datasets.cache import cache_folder
 from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
+from digitlens.files import cache_folder
 from digitlens.models.bundle import CARD, GRAPH, load_bundle
 from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, load_line_bundle
 from digitlens.models.roles import roles
@@ -89,7 +89,7 @@ def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     Args:
         folder: Where to; missing, empty, or a site that digitlens wrote and nobody added to.
         model: The classifier: name of a shipped model, a model folder, or a run folder.
-        pages: The digit detector, likewise.
+        pages: The digit detector, in the same way.
 
     Raises:
         SiteError: There is something else in the folder, or it cannot be written.
@@ -182,7 +182,7 @@ def alone(html: str) -> str:
 def _runtime() -> dict[str, bytes]:
     """onnxruntime-web, from the cache or by npm, with its licence."""
     package = RUNTIME.package
-    folder = cache_folder().parent / f"{package.name}-{package.version}"
+    folder = cache_folder(f"{package.name}-{package.version}")
     parts = _kept(folder) or _fetched(folder)
     return {f"{VENDOR}/{name}": content for name, content in {**parts, **_licences()}.items()}
 

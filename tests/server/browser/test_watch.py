@@ -7,8 +7,7 @@ import pytest
 
 from digitlens.outputs import Outputs
 from digitlens.server.watch.live import Live, Subject
-from digitlens.server.watch.routes import Show
-from digitlens.server.watch.run import listen, serving
+from digitlens.server.watch.serving import Show, listen, serving
 from digitlens.training.snapshot import Glance, Mistake
 from digitlens.training.watching import Check, Point, Pulse
 

@@ -1,29 +1,49 @@
-"""What the page of a training asks for: its subject, its sample, news, and answers to drawings."""
+"""Serves the page of a training from a thread of its own, as long as a block lasts.
+
+Answers to this machine's own names only: the subject, the sample, news, and answers to drawings.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+import socket
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter, Header, Query, Request, Response
+import uvicorn
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
+from starlette.types import Scope
 
+from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
 from digitlens.outputs import Outputs
+from digitlens.server import problems
+from digitlens.server.app import Assets, Guard
+from digitlens.server.limits import Gate, Settings, http_protocol
 from digitlens.server.problems import Refusal
+from digitlens.server.service import Metrics
+from digitlens.server.site import STATIC
 from digitlens.server.watch.live import Live, Mark
 
+HOST = "127.0.0.1"
+NAMES = (HOST, "localhost")  # with any other in its Host header, a request is of a page elsewhere
+_PAGE = Path(__file__).with_name("page")
+_SHARED = ("style.css", "icon.svg", "app/")  # what the page takes from that of the reader
 MOST_PIXELS = 1024  # a side of a drawing
 _PACE = 0.1  # seconds between two looks for news
 _STREAM = "text/event-stream"
 _RAW = "application/octet-stream"
-
+_IDLE = 15.0  # seconds
+_PATIENCE = 5.0  # seconds for the server to stop; its thread would not keep the process
 Answers = Callable[[npt.NDArray[np.uint8]], Outputs | None]
 router = APIRouter()
 
@@ -118,3 +138,80 @@ def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
         if outputs.digit is not None:
             found["digit"] = round(float(outputs.digit[0]), 4)
     return found
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on this machine's own address, with a port of its own if ``port`` is 0.
+
+    Raises:
+        DigitlensError: The port is taken or not allowed.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise DigitlensError(
+            f"port {port} cannot be listened on ({error.strerror}): name another one with "
+            "--watch-port, or 0 for any"
+        ) from error
+
+
+@contextmanager
+def serving(show: Show, listener: socket.socket) -> Generator[str]:
+    """Answers from a thread; gives the address, and stops at the end of the block.
+
+    Args:
+        show: What the page is shown.
+        listener: From ``listen``; closed at the end.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_watch_app(show),
+            http=http_protocol(_IDLE),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}/"  # what comes at once waits in the queue
+    finally:
+        show.closing = server.should_exit = True
+        thread.join(_PATIENCE)
+        listener.close()
+
+
+def create_watch_app(show: Show) -> FastAPI:
+    """The application of one training; it answers to this machine's own names only."""
+    app = FastAPI(
+        title="digitlens train --watch",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.show = show
+    app.include_router(router)
+    app.router.default = _Files()
+    problems.install(app)
+    app.add_middleware(Gate, settings=Settings(HOST, 0, hosts=NAMES, body_limit=MOST_PIXELS**2))
+    app.add_middleware(Guard, metrics=Metrics())
+    return app
+
+
+class _Files(Assets):
+    """The files of this page, and those that it shares with the page of the reader."""
+
+    def __init__(self) -> None:
+        super().__init__(_PAGE)
+        self._shared = Assets(STATIC)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file at a path."""
+        if path.startswith(_SHARED):
+            return await self._shared.get_response(path, scope)
+        return await super().get_response(path, scope)

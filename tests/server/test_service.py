@@ -1,7 +1,7 @@
 import pytest
 
 from digitlens.results import Box, Digit, Reading
-from digitlens.server.metrics import Metrics
+from digitlens.server.service import Metrics
 
 
 @pytest.mark.parametrize(

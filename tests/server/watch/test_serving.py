@@ -1,25 +1,29 @@
-"""The server behind the page of a training: what it answers, and whom it refuses."""
+"""The page of a training: what it asks for, and a server that lasts as long as its block."""
 
 import asyncio
 import json
 import re
+import socket
+import time
+import urllib.request
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
 from digitlens.outputs import Outputs
-from digitlens.server.watch import app as module
-from digitlens.server.watch.app import create_watch_app
+from digitlens.server.watch import serving as module
 from digitlens.server.watch.live import Live, Subject
-from digitlens.server.watch.routes import Show, stream
+from digitlens.server.watch.serving import Show, create_watch_app, listen, serving, stream
 from digitlens.training.watching import Point, Pulse
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
+
 
 PAGE = Path(module.__file__).with_name("page")
 RAW = {"Content-Type": "application/octet-stream"}
@@ -154,3 +158,26 @@ def test_news_come_as_events_until_the_server_stops(show):
     whole, more = (json.loads(each.removeprefix("data: ")) for each in told[1:])
     assert whole["whole"]
     assert not more.get("steps") or more["whole"]
+
+
+def test_it_answers_as_long_as_the_block_lasts_and_open_pages_do_not_hold_it(show):
+    with serving(show, listen(0)) as address:
+        news = urllib.request.urlopen(f"{address}news", timeout=10)
+        assert news.headers["Content-Type"].startswith("text/event-stream")
+        lines = [news.readline() for _ in range(3)]
+        assert lines[2].startswith(b'data: {"whole":true')
+        assert show.live.readers == 1
+        show.live.end("Done.")
+        assert b'"ended":"Done."' in news.readline() + news.readline()
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    assert news.read() in (b"", b"\n")
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=2)
+
+
+def test_a_port_that_is_taken_is_said_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(DigitlensError, match=f"port {port} .*--watch-port"):
+            listen(port)

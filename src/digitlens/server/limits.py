@@ -1,0 +1,411 @@
+"""What one server takes on: its settings, who may ask, how large, how slow and how many at a time.
+
+``Gate`` checks host, token and size, ``http_protocol`` gives up slow connections, and ``Pool``
+decodes and reads in a bounded number of threads with a deadline for each request. Limits that
+clients rely on, and that are in the OpenAPI document, are constants; the others are fields of
+``Settings``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from digitlens.models.bundle import DEFAULT
+from digitlens.models.page_model import PAGES as PAGE_MODEL
+from digitlens.server.problems import PROTOCOL, REFUSED, Refusal, refused
+
+PICTURES = 64  # a request
+PAGES = 100  # of all pictures of a request together
+TILES = 1024  # a request: half a second of one core
+
+_POSITIVE = ("workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
+
+T = TypeVar("T")
+_RECENT = 0.05  # share of the newest job in the mean time of one
+_LOCKED = ("/v1/", "/v2/", "/metrics")
+_OPEN = (f"{PROTOCOL}/health/",)  # probes of the system that starts and stops servers
+
+
+def cores() -> int:
+    """How many cores this machine has."""
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server is set up.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        model: The classifier of tiles: a shipped model's name, or a model or run folder.
+        pages: The digit detector, in the same way.
+        workers: Threads that decode and read, each on one core.
+        queue: Requests that may wait for a worker; the next one is refused.
+        time_limit: Seconds from the end of a request's body to its answer.
+        body_limit: Bytes of one request's body.
+        body_time: Seconds for one request's body to arrive.
+        idle_time: Seconds for the head of a request to arrive, on a new connection and between
+            two requests.
+        memory: Bytes of all bodies that are held at a time.
+        cors: Origins whose pages may ask, ``*`` for all; none by default.
+        hosts: Names by which the server may be called; none for any.
+        token: What clients must present as bearer token; empty for no token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    model: str | Path = DEFAULT
+    pages: str | Path = PAGE_MODEL
+    workers: int = field(default_factory=cores)
+    queue: int = 128
+    time_limit: float = 30.0
+    body_limit: int = 32_000_000
+    body_time: float = 30.0
+    idle_time: float = 15.0
+    memory: int = 512_000_000
+    cors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"expected {name} above 0, found {getattr(self, name)}")
+        if self.queue < 0:
+            raise ValueError(f"expected queue of 0 or more, found {self.queue}")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"expected port from 0 to 65535, found {self.port}")
+
+
+class Gate:
+    """Middleware in front of all routes."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._hosts = {host.lower() for host in settings.hosts}
+        self._token = settings.token.encode()
+        self._held = 0  # bytes of all bodies held at the moment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _CountedBody(receive, self)
+        try:
+            self._check(scope)
+            await self._app(scope, body.receive, send)
+        except Refusal as refusal:  # before any route was reached
+            scope[REFUSED] = refusal.kind
+            await refused(refusal, scope["path"])(scope, receive, send)
+        finally:
+            self._held -= body.size
+
+    def hold(self, more: int, size: int) -> None:
+        """Makes room for ``more`` bytes of a body of which ``size`` are there with them."""
+        self._held += more
+        if size > self._settings.body_limit:
+            raise self._too_large(f"more than {self._settings.body_limit:,}")
+        if self._held > self._settings.memory:
+            raise Refusal(
+                "memory-full",
+                "the server is receiving too much at a time: try again in 1 s",
+                {"Retry-After": "1"},
+            )
+
+    @property
+    def body_time(self) -> float:
+        """Seconds for one body to arrive."""
+        return self._settings.body_time
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if self._hosts and _name(headers.get("host", "")) not in self._hosts:
+            raise Refusal("wrong-host", "expected one of the names the server was given as host")
+        if self._token and _locked(scope["path"]):
+            self._check_token(headers.get("authorization", ""))
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refusal("unsupported-type", "expected a body that is not compressed")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._settings.body_limit:
+            raise self._too_large(f"{int(length):,}")
+
+    def _check_token(self, presented: str) -> None:
+        scheme, _, token = presented.partition(" ")
+        # Headers are bytes, which the framework takes for Latin-1.
+        same = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
+        if scheme.lower() != "bearer" or not same:
+            found = "another one" if presented else "none"
+            raise Refusal(
+                "unauthorized",
+                f"expected the server's token as  Authorization: Bearer TOKEN,  found {found}",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    def _too_large(self, found: str) -> Refusal:
+        limit = self._settings.body_limit
+        return Refusal("too-large", f"expected a body of at most {limit:,} bytes, found {found}")
+
+
+class _CountedBody:
+    """The body of one request on its way in.
+
+    Attributes:
+        size: Bytes of it that came so far.
+    """
+
+    def __init__(self, receive: Receive, gate: Gate) -> None:
+        self.size = 0
+        self._receive = receive
+        self._gate = gate
+        self._end = asyncio.get_running_loop().time() + gate.body_time
+        self._complete = False
+
+    async def receive(self) -> Message:
+        if self._complete:  # what follows is that the client is gone, whenever that may be
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._end):
+                message = await self._receive()
+        except TimeoutError:
+            detail = f"the body was not complete within {self._gate.body_time:g} s"
+            raise Refusal("slow-body", detail, {"Connection": "close"}) from None
+        self._complete = not message.get("more_body", False)
+        more = len(message.get("body", b""))
+        self.size += more
+        self._gate.hold(more, self.size)
+        return message
+
+
+def _locked(path: str) -> bool:
+    return path.startswith((*_LOCKED, PROTOCOL)) and not path.startswith(_OPEN)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and (port.isdecimal() or not port) else host.lower()
+
+
+def http_protocol(idle_time: float) -> type[asyncio.Protocol]:
+    """A protocol for uvicorn that waits for the head of a request no longer than that.
+
+    uvicorn waits without end for a head that never ends, and for what is left of a body that was
+    refused already. Open connections are what a server runs out of first.
+    """
+    return type("TimeoutProtocol", (_TimeoutProtocol,), {"idle_time": idle_time})
+
+
+class _LingeringTransport:
+    """A transport that is closed one way only while the client is still sending.
+
+    Closed both ways at once, it would be reset, and the client would see that in place of why its
+    body was refused.
+    """
+
+    def __init__(self, transport: asyncio.Transport, sending: Callable[[], bool]) -> None:
+        self.half_closed = False
+        self._transport = transport
+        self._sending = sending
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self.half_closed or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.half_closed or self._transport.is_closing() or not self._sending():
+            self._transport.close()
+            return
+        self.half_closed = True
+        try:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        except OSError:  # the client is gone already
+            self._transport.close()
+
+
+class _TimeoutProtocol(H11Protocol):
+    idle_time: float
+    _alarm: asyncio.TimerHandle | None = None
+    _lingering: _LingeringTransport
+
+    def connection_made(self, transport: Any) -> None:
+        self._lingering = _LingeringTransport(transport, self._refused)
+        super().connection_made(self._lingering)  # pyright: ignore[reportArgumentType]
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering.half_closed:  # it has its answer
+            return
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        before = self.cycle
+        super().on_response_complete()
+        if self.cycle is before:  # otherwise the next request was here already
+            self._wait()
+
+    def _refused(self) -> bool:
+        """Whether the request was answered before all of it was here."""
+        cycle: Any = self.cycle
+        return bool(cycle and cycle.response_complete and cycle.more_body)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._alarm = self.loop.call_later(self.idle_time, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+
+
+class Job(Generic[T]):
+    """Work of one request.
+
+    Attributes:
+        started: When it was handed in, on the clock ``time.perf_counter``.
+    """
+
+    def __init__(self, work: Callable[[Job[T]], T], time_limit: float) -> None:
+        self.started = time.perf_counter()
+        self._end = self.started + time_limit
+        self._work: Callable[[Job[T]], T] | None = work
+
+    def drop(self) -> None:
+        """Forgets the work, and with it the request's body; what runs stops at its next check."""
+        self._work = None
+
+    def check(self) -> None:
+        """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
+        if self._work is None or time.perf_counter() > self._end:
+            raise Refusal("time-limit", "the answer was not ready in time")
+
+    def run(self) -> T:
+        """Does the work; called by a thread of the pool."""
+        self.check()
+        assert self._work is not None
+        return self._work(self)
+
+
+class Pool:
+    """Threads and the queue in front of them; used from one event loop."""
+
+    def __init__(self, workers: int, queue: int, time_limit: float) -> None:
+        """Starts no thread yet.
+
+        Args:
+            workers: How many jobs run at a time.
+            queue: How many may wait for that.
+            time_limit: Seconds from handing in to the result.
+        """
+        self._workers = workers
+        self._room = workers + queue
+        self._time_limit = time_limit
+        self._threads = ThreadPoolExecutor(workers, "digitlens-worker")
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._seconds = 0.1  # a job takes, on average
+
+    @property
+    def inside(self) -> int:
+        """How many jobs run or wait."""
+        return self._inside
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return max(0, self._inside - self._workers)
+
+    async def run(
+        self, work: Callable[[Job[T]], T], gone: Callable[[], Coroutine[Any, Any, None]]
+    ) -> T:
+        """Does work in a thread and waits for it.
+
+        Args:
+            work: What to do; calls ``check`` of the job it is given between steps.
+            gone: Waits until the client is gone.
+
+        Raises:
+            Refusal: The queue is full, the time over, the client gone or the pool closed.
+        """
+        job = Job(work, self._time_limit)
+        future = self._submit(job)
+        result = asyncio.wrap_future(future)
+        watch = asyncio.ensure_future(gone())
+        both: set[asyncio.Future[Any]] = {result, watch}
+        try:
+            await asyncio.wait(both, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
+            if result.done():
+                return result.result()
+            raise self._unfinished(watch)
+        finally:
+            watch.cancel()
+            if not result.done():
+                job.drop()
+                future.cancel()  # makes room at once where it has not begun
+                result.cancel()
+
+    def close(self) -> None:
+        """Takes no more work, and waits for what runs."""
+        self._threads.shutdown(wait=True)
+
+    def _unfinished(self, watch: asyncio.Future[None]) -> Refusal:
+        if watch.done():
+            return Refusal("gone", "the client closed the connection")
+        return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
+
+    def _submit(self, job: Job[T]) -> Future[T]:
+        with self._lock:
+            if self._inside >= self._room:
+                raise self._full()
+            self._inside += 1
+        try:
+            future = self._threads.submit(self._timed, job)
+        except RuntimeError as error:  # shut down
+            self._leave()
+            raise Refusal("stopping", "the server is stopping: ask another one") from error
+        future.add_done_callback(lambda _future: self._leave())
+        return future
+
+    def _full(self) -> Refusal:
+        wait = max(1, math.ceil(self._inside * self._seconds / self._workers))
+        detail = f"{self.waiting} requests are waiting: try again in {wait} s"
+        return Refusal("queue-full", detail, {"Retry-After": str(wait)})
+
+    def _timed(self, job: Job[T]) -> T:
+        start = time.perf_counter()
+        try:
+            return job.run()
+        finally:
+            took = time.perf_counter() - start
+            self._seconds += _RECENT * (took - self._seconds)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1

@@ -1,0 +1,464 @@
+"""Requests and answers as pydantic models, and the OpenAPI document that is made of them.
+
+Everything about shapes and limits that a client can know is said here. Answers are written as
+JSON without passing through their models: checking them would cost more time than many a reading.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import models_json_schema
+
+from digitlens.evaluation.risk import parse_target
+from digitlens.reading.expect import Pattern
+from digitlens.server.limits import PICTURES, TILES
+from digitlens.server.problems import Problem
+
+MULTIPART, JSON = "multipart/form-data", "application/json"
+RAW = ("image/*", "application/octet-stream", "application/pdf")
+NAME = 255  # characters
+TILE = 28 * 28  # bytes
+
+
+def _decoded(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text in base64, found {type(value).__name__}")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"expected base64: {error}") from error
+
+
+def _pattern(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) else ""
+    Pattern.parse(text)
+    return text
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"expected a share such as 0.001 or '0.1%', found {value!r:.40}")
+    return parse_target(str(value))
+
+
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"}),
+]
+Expect = Annotated[
+    str,
+    BeforeValidator(_pattern),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 400}),
+    Field(max_length=400),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+ ?%?$"},
+            ]
+        }
+    ),
+]
+_Byte = Annotated[int, Field(strict=True, ge=0, le=255)]
+_Row = Annotated[list[_Byte], Field(min_length=28, max_length=28)]
+_Tile = Annotated[list[_Row], Field(min_length=28, max_length=28)]
+_Tiles = Annotated[list[_Tile], Field(min_length=1, max_length=TILES)]
+
+
+class ReadOptions(BaseModel):
+    """How pictures are read, as on the command line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expect: Expect | None = Field(
+        None,
+        description="What is known of the number on each page: how many digits, as in `4`, or what "
+        "it looks like, as in `####-##`.",
+        examples=["4"],
+    )
+    target_error: Share | None = Field(
+        None,
+        description="Share of the digits given as sure that may be wrong, as in `0.001` or "
+        "`0.1%`; the less, the more are doubtful.",
+        examples=["0.1%"],
+    )
+    tiles: bool = Field(
+        False,
+        description="Whether each digit comes with `tile`: base64 of the 784 bytes of its 28 x 28 "
+        "pixels, framed for the classifier.",
+    )
+
+
+class Picture(BaseModel):
+    """A picture in JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: Base64 = Field(description="The bytes of the file: PNG, JPEG, PDF, …")
+    name: str | None = Field(None, max_length=NAME, description="What to call it in the answer.")
+
+
+class ReadRequest(ReadOptions):
+    """Pictures and how to read them: either `images` or `image`."""
+
+    images: list[Picture] | None = Field(None, min_length=1, max_length=PICTURES)
+    image: Picture | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.images is None) == (self.image is None):
+            raise ValueError('expected either "images" or "image"')
+        return self
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, one or many."""
+        return self.images or ([self.image] if self.image else [])
+
+    @property
+    def options(self) -> ReadOptions:
+        """How to read them."""
+        return ReadOptions.model_construct(
+            expect=self.expect, target_error=self.target_error, tiles=self.tiles
+        )
+
+
+def _tiles_kind(value: Any) -> str:
+    return "base64" if isinstance(value, str) else "rows"
+
+
+class ClassifyRequest(BaseModel):
+    """Tiles of 28 x 28 pixels, ink bright on dark: rows of numbers, or base64 of all bytes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tiles: Annotated[
+        Annotated[_Tiles, Tag("rows")] | Annotated[Base64, Tag("base64")],
+        Discriminator(_tiles_kind),
+    ] = Field(description=f"At most {TILES} tiles of {TILE} bytes each.")
+
+
+class InferInput(BaseModel):
+    """A tensor that a client sends."""
+
+    name: str
+    shape: Annotated[list[int], Field(min_length=1, max_length=8)]
+    datatype: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    data: list[Any] | None = Field(None, description="Flat or nested; bytes may follow the JSON.")
+
+
+class InferOutput(BaseModel):
+    """A tensor that a client wants."""
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class InferRequest(BaseModel):
+    """Tensors to infer from."""
+
+    id: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    inputs: Annotated[list[InferInput], Field(max_length=16)]
+    outputs: Annotated[list[InferOutput], Field(max_length=16)] | None = None
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Probabilities = Annotated[list[Probability], Field(min_length=10, max_length=10)]
+Value = Annotated[int, Field(ge=0, le=9)]
+Corners = Annotated[
+    list[int],
+    Field(
+        min_length=4,
+        max_length=4,
+        description="x0, y0, x1, y1 in pixels of the page; half-open.",
+        examples=[[12, 8, 40, 52]],
+    ),
+]
+
+
+class Identity(BaseModel):
+    """Which model answered."""
+
+    name: str = Field(examples=["default"])
+    sha256: str = Field(description="Hash of its graph.")
+
+
+class DigitAnswer(BaseModel):
+    """One thing found on a page."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    value: Value = Field(description="The most probable digit.", examples=[7])
+    confidence: Probability = Field(description="Its calibrated probability.", examples=[0.998])
+    status: Literal["digit", "unsure", "rejected"] = Field(
+        description="`digit` when sure, `unsure` when doubtful, `rejected` when it is no digit."
+    )
+    reason: str = Field(description="Why it is unsure or rejected.")
+    starts_number: bool = Field(description="Whether a new number begins here, after a gap.")
+    box: Corners
+    probabilities: Probabilities = Field(description="Of the digits 0 to 9.")
+    tile: str = Field(
+        "", description="With `tiles`: base64 of the 784 bytes the classifier is shown."
+    )
+
+
+class CharacterAnswer(BaseModel):
+    """One character of a number: a digit, a mark, or the space before the next number."""
+
+    char: Annotated[str, Field(min_length=1, max_length=1)] = Field(examples=["."])
+    confidence: Probability = Field(description="That it is this one.", examples=[0.998])
+    box: Corners
+
+
+class PageAnswer(BaseModel):
+    """What was read on one page."""
+
+    name: str | None = Field(description="The file's name, if the request gave one.")
+    page: int = Field(ge=1, description="Which page of the file.")
+    page_count: int = Field(ge=1)
+    seconds: float = Field(ge=0, description="Time to decode and read it.")
+    text: str = Field(
+        description="The numbers as they are written, a line of the page a line; two on a line "
+        "are separated by a space.",
+        examples=["-12.50"],
+    )
+    digits_only: str = Field(
+        description="The digits alone, a line of the page a line.", examples=["1250"]
+    )
+    numbers: list[str] = Field(
+        description="The digits of each number, without marks.", examples=[["1250"]]
+    )
+    lines: list[list[DigitAnswer]] = Field(description="All digits, also rejected ones.")
+    characters: list[list[CharacterAnswer]] = Field(
+        description="The characters of `text`, line by line; empty with `expect`."
+    )
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    model: str
+    model_sha256: str
+
+
+class ReadAnswer(BaseModel):
+    """What was read, a reading for each page."""
+
+    model: Identity
+    pages: Identity
+    lines: Identity
+    seconds: float = Field(ge=0, description="From the end of the request to the answer.")
+    readings: list[PageAnswer]
+
+
+class Prediction(BaseModel):
+    """What the classifier says of one tile."""
+
+    value: Value
+    confidence: Probability
+    probabilities: Probabilities
+
+
+class ClassifyAnswer(BaseModel):
+    """What the classifier says of tiles, in their order."""
+
+    model: Identity
+    seconds: float = Field(ge=0)
+    predictions: list[Prediction]
+
+
+class Redrawn(BaseModel):
+    """A tile as the autoencoder draws it."""
+
+    tile: str = Field(description="28 x 28 bytes in base64, ink bright on dark.")
+    error: float = Field(ge=0, description="Squared error of its pixels for each unit of ink.")
+    drawn_better: Probability = Field(
+        description="Share of digits, kept back from training, that have a smaller error."
+    )
+
+
+class ReconstructAnswer(BaseModel):
+    """Tiles as the autoencoder draws them, in their order."""
+
+    model: Identity
+    seconds: float = Field(ge=0)
+    reconstructions: list[Redrawn]
+
+
+class ModelAnswer(BaseModel):
+    """What is known of a model."""
+
+    role: Literal["tiles", "pages", "lines"] = Field(
+        description="Whether it classifies tiles, finds digits on pages or reads lines."
+    )
+    name: str
+    sha256: str
+    version: str = Field(description="Of digitlens, that exported it.")
+    framing: int | None = Field(description="Version of the framing of tiles.")
+    temperature: float | None
+    thresholds: dict[str, float]
+    results: dict[str, Any] = Field(description="What was measured in training.")
+
+
+class ModelsAnswer(BaseModel):
+    """The models of this server."""
+
+    models: list[ModelAnswer]
+
+
+class ProtocolError(BaseModel):
+    """What went wrong, in the protocol's own shape."""
+
+    error: str
+
+
+class Tensor(BaseModel):
+    """A tensor in an answer."""
+
+    name: Literal["probabilities"]
+    shape: list[int]
+    datatype: Literal["FP32"]
+    data: list[float]
+
+
+class InferAnswer(BaseModel):
+    """What was inferred."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[Tensor]
+
+
+class Health(BaseModel):
+    """That all is well; otherwise a problem is answered."""
+
+    status: Literal["ok"] = "ok"
+
+
+_MODELS = (ReadRequest, ReadOptions, ClassifyRequest, InferRequest, Problem)
+_REF = "#/components/schemas/"
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+# Black, 1 x 1: the least there is to try with.
+_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+_TILES = {"tiles": [[[0] * 28] * 28]}
+_TENSOR = {"name": "tiles", "shape": [1, 28, 28], "datatype": "UINT8", "data": [0] * 784}
+_OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+
+
+def install(app: FastAPI) -> None:
+    """Has an application give the whole document at ``/openapi.json``."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= _schemas()
+    for name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, which answer nothing here
+        schemas.pop(name, None)
+    for path, body in _bodies(schemas).items():
+        document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
+    document["paths"]["/v1/read"]["post"]["parameters"] = _parameters(schemas["ReadOptions"])
+    _describe_token(document)
+    return document
+
+
+def _schemas() -> dict[str, Any]:
+    wanted = [(model, "validation") for model in _MODELS]
+    _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
+    return definitions["$defs"]
+
+
+def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each route that takes a body accepts, by type."""
+    pictures = {
+        "one": {"value": {"image": {"data": _PNG, "name": "dot.png"}}},
+        "many": {"value": {"images": [{"data": _PNG}, {"data": _PNG}], "expect": "4"}},
+    }
+    raw = dict.fromkeys(RAW, _BYTES)
+    return {
+        "/v1/read": {
+            MULTIPART: {"schema": _form(schemas["ReadOptions"])},
+            JSON: {"schema": {"$ref": _REF + "ReadRequest"}, "examples": pictures},
+            **raw,
+        },
+        "/v1/classify": {
+            JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
+            RAW[1]: _BYTES,
+        },
+        "/v1/reconstruct": {
+            JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
+            RAW[1]: _BYTES,
+        },
+        "/v2/models/{name}/infer": {
+            JSON: {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}},
+        },
+    }
+
+
+def _form(options: dict[str, Any]) -> dict[str, Any]:
+    """A form: files, and the options as fields beside them."""
+    form = copy.deepcopy(options)
+    form["title"] = "ReadForm"
+    form["properties"]["file"] = {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "minItems": 1,
+        "maxItems": PICTURES,
+    }
+    form["required"] = ["file"]
+    return form
+
+
+def _parameters(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Options as parameters of the query."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema["description"],
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for name, schema in options["properties"].items()
+    ]
+
+
+def _describe_token(document: dict[str, Any]) -> None:
+    scheme = {"type": "http", "scheme": "bearer", "description": "If the server was given a token."}
+    document["components"]["securitySchemes"] = {"token": scheme}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path in _OPEN else [{}, {"token": []}]
+            operation["responses"].pop("422", None) if path in _OPEN else None

@@ -1,0 +1,147 @@
+"""The files of the page, the headers around every answer, and a server that starts and stops."""
+
+import socket
+import threading
+from urllib.request import urlopen
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from digitlens.server.app import HEADERS, Assets, Server
+from digitlens.server.limits import Settings
+from digitlens.server.service import assemble
+from digitlens.server.site import STATIC
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/v1/models", "/v1/read", "/v2/x", "/metrics"])
+def test_every_answer_has_the_security_headers(client, path):
+    answer = client.get(path)
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+def test_the_page_can_load_nothing_from_elsewhere():
+    rules = dict(rule.split(" ", 1) for rule in HEADERS["Content-Security-Policy"].split("; "))
+    assert rules["default-src"] == "'none'"
+    allowed = {source for rule in rules.values() for source in rule.split()}
+    assert allowed == {"'none'", "'self'", "'wasm-unsafe-eval'", "blob:", "data:"}
+
+
+def test_answers_are_counted_by_route_as_declared(client, picture):
+    client.get("/v2/models/tiles")
+    client.get("/v2/models/other")
+    client.get("/made/up")
+    client.post("/v1/read", content=picture, headers={"Content-Type": "image/png"})
+    text = client.get("/metrics").text
+    assert 'digitlens_responses_total{route="/v2/models/{name}",status="200"} 1.0' in text
+    assert 'digitlens_responses_total{route="/v2/models/{name}",status="404"} 1.0' in text
+    assert 'digitlens_request_seconds_count{route="/v1/read"} 1.0' in text
+    assert 'digitlens_refused_requests_total{cause="not-found"} 2.0' in text
+    assert "made/up" not in text
+
+
+@pytest.fixture
+def site(tmp_path):
+    folder = tmp_path / "static"
+    (folder / "app").mkdir(parents=True)
+    (folder / "index.html").write_text("<h1>7</h1>")
+    (folder / "app" / "main.js").write_text("export {}")
+    (folder / "model.onnx").write_bytes(b"\x08")
+    (folder / "ort.wasm").write_bytes(b"\0asm")
+    (folder / "manifest.webmanifest").write_text("{}")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "way-out").symlink_to(tmp_path)
+    app = Starlette()
+    app.router.default = Assets(folder)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/app/main.js", "text/javascript; charset=utf-8"),
+        ("/ort.wasm", "application/wasm"),
+        ("/model.onnx", "application/octet-stream"),
+        ("/manifest.webmanifest", "application/manifest+json"),
+    ],
+)
+def test_files_have_their_types_whatever_the_machine_thinks(site, path, kind):
+    answer = site.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == kind
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(site):
+    tag = site.get("/app/main.js").headers["ETag"]
+    answer = site.get("/app/main.js", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/app/%2e%2e/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/way-out/secret.txt",
+        "/app",
+        "/%00",
+        "/nothing",
+        "/" + "a" * 5000,
+    ],
+)
+def test_nothing_outside_and_nothing_else_is_found(site, path):
+    answer = site.get(path)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+def test_only_reading_is_possible(site):
+    assert site.post("/index.html").status_code == 405
+    assert site.head("/index.html").status_code == 200
+
+
+def test_the_page_is_there():
+    assert (STATIC / "index.html").exists()
+
+
+def server(reader, said, **settings):
+    return Server(assemble(Settings(**settings), reader), said)
+
+
+@pytest.mark.parametrize(
+    ("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
+)
+def test_the_address_is_told_once_it_answers(reader, host, start):
+    if host == "::1" and not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    told, ready = [], threading.Event()
+
+    def say(address):
+        told.append(address)
+        ready.set()
+
+    running = server(reader, say, host=host, port=0)
+    thread = threading.Thread(target=running.listen)
+    thread.start()
+    try:
+        assert ready.wait(10)
+        assert told[0].startswith(start)
+        with urlopen(f"{told[0]}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+            assert "Server" not in answer.headers
+    finally:
+        running.should_exit = True
+        thread.join(10)
+
+
+def test_an_address_that_is_taken_is_an_error(reader):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            server(reader, print, port=port).listen()

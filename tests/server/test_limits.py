@@ -1,0 +1,499 @@
+"""Who may ask, how much, and how long: settings, gate, pool, and a real server on loopback.
+
+Clients of the real server are slow, break off, or do not stop talking.
+"""
+
+import asyncio
+import gc
+import json
+import socket
+import threading
+import time
+import weakref
+from contextlib import closing
+from urllib.request import urlopen
+
+import pytest
+
+from digitlens.server.app import Server
+from digitlens.server.limits import Pool, Settings, _LingeringTransport
+from digitlens.server.problems import Refusal
+from digitlens.server.service import assemble
+
+
+def test_by_default_nobody_else_on_the_network_is_served():
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.cors == ()
+
+
+def test_the_token_is_not_shown():
+    assert "secret" not in repr(Settings(token="secret"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"workers": 0}, "workers above 0, found 0"),
+        ({"time_limit": float("nan")}, "time_limit above 0, found nan"),
+        ({"body_limit": -1}, "body_limit above 0"),
+        ({"queue": -1}, "queue of 0 or more, found -1"),
+        ({"port": 70000}, "port from 0 to 65535, found 70000"),
+    ],
+)
+def test_impossible_settings_are_named(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        Settings(**wrong)
+
+
+TOKEN = {"Authorization": "Bearer sésame".encode()}
+LOCKED = ["/v1/models", "/v2", "/v2/models/tiles", "/metrics"]
+OPEN = ["/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"]
+
+
+@pytest.mark.parametrize("path", LOCKED)
+@pytest.mark.parametrize("presented", [None, "Bearer", "Bearer ", "Bearer open", "Basic sésame"])
+def test_without_the_token_the_api_is_closed(serve, path, presented):
+    headers = {"Authorization": presented.encode()} if presented else {}
+    answer = serve(token="sésame").get(path, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "sésame" not in answer.text
+
+
+@pytest.mark.parametrize("path", LOCKED)
+def test_with_the_token_it_is_open(serve, path):
+    assert serve(token="sésame").get(path, headers=TOKEN).status_code == 200
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_pages_and_probes_need_no_token(serve, path):
+    assert serve(token="sésame").get(path).status_code in {200, 404}
+
+
+def test_the_protocol_has_its_own_shape_of_errors(serve):
+    answer = serve(token="sésame").get("/v2/models/tiles")
+    assert answer.status_code == 401
+    assert set(answer.json()) == {"error"}
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("digits.example", 200),
+        ("Digits.Example:8000", 200),
+        ("[::1]:8000", 200),
+        ("[::1]", 200),
+        ("evil.example", 421),
+        ("digits.example.evil.example", 421),
+        ("digits.example:80:80", 421),
+        ("", 421),
+    ],
+)
+def test_only_names_that_are_the_server_s_are_answered(serve, host, status):
+    client = serve(hosts=("digits.example", "[::1]"))
+    assert client.get("/healthz", headers={"Host": host}).status_code == status
+
+
+def test_other_sites_may_not_ask_unless_they_are_named(serve):
+    origin = {"Origin": "https://there.example"}
+    wish = {**origin, "Access-Control-Request-Method": "POST"}
+    silent = serve().options("/v1/read", headers=wish)
+    assert silent.status_code == 405
+    assert "Access-Control-Allow-Origin" not in silent.headers
+    named = serve(cors=("https://there.example",), token="t")
+    asked = named.options("/v1/read", headers=wish)
+    assert asked.status_code == 200
+    assert asked.headers["Access-Control-Allow-Origin"] == "https://there.example"
+    refused = named.get("/v1/models", headers=origin)
+    assert refused.status_code == 401  # and the page is allowed to see that
+    assert refused.headers["Access-Control-Allow-Origin"] == "https://there.example"
+    other = named.get("/healthz", headers={"Origin": "https://other.example"})
+    assert "Access-Control-Allow-Origin" not in other.headers
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def at_once():
+    return
+
+
+async def submitted(pool, work, gone=never):
+    """A task whose work has been handed in."""
+    task = asyncio.create_task(pool.run(work, gone))
+    await asyncio.sleep(0.01)
+    return task
+
+
+@pytest.fixture
+def pools():
+    made = []
+
+    def pool(workers=1, queue=1, time_limit=5.0):
+        made.append(Pool(workers, queue, time_limit))
+        return made[-1]
+
+    yield pool
+    for pool in made:
+        pool.close()
+
+
+@pytest.fixture
+def latch():
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_work_is_done_in_another_thread(pools):
+    async def run():
+        return await pools().run(lambda _: threading.current_thread().name, never)
+
+    assert asyncio.run(run()).startswith("digitlens-worker")
+
+
+def test_what_work_raises_comes_back(pools):
+    def fail(_):
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(pools().run(fail, never))
+
+
+def test_a_full_pool_refuses_at_once_and_says_when_to_come_back(pools, latch):
+    pool = pools(workers=1, queue=1)
+
+    async def run():
+        tasks = [await submitted(pool, lambda _: latch.wait(5)) for _ in range(2)]
+        assert (pool.inside, pool.waiting) == (2, 1)
+        start = time.perf_counter()
+        with pytest.raises(Refusal) as refusal:
+            await pool.run(lambda _: None, never)
+        assert time.perf_counter() - start < 0.1
+        latch.set()
+        assert await asyncio.gather(*tasks) == [True, True]
+        return refusal.value
+
+    refusal = asyncio.run(run())
+    assert refusal.kind == "queue-full"
+    assert int(refusal.headers["Retry-After"]) >= 1
+    assert pool.inside == 0
+
+
+def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
+    pool, begun = pools(time_limit=0.05), []
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5))
+        with pytest.raises(Refusal) as refusal:
+            await pool.run(lambda _: begun.append(1), never)
+        with pytest.raises(Refusal):
+            await running
+        latch.set()
+        return refusal.value
+
+    assert asyncio.run(run()).kind == "time-limit"
+    pool.close()
+    assert not begun
+    assert pool.inside == 0
+
+
+def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
+    pool, steps = pools(time_limit=0.05), []
+
+    def work(job):
+        latch.wait(5)
+        steps.append("first")
+        job.check()
+        steps.append("second")
+
+    with pytest.raises(Refusal, match=r"not ready within 0\.05 s"):
+        asyncio.run(pool.run(work, never))
+    latch.set()
+    pool.close()
+    assert steps == ["first"]
+
+
+def test_work_of_a_client_that_left_is_dropped(pools, latch):
+    pool, begun = pools(), []
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5))
+        with pytest.raises(Refusal) as refusal:
+            await pool.run(lambda _: begun.append(1), at_once)
+        assert pool.inside == 1  # its place is free again
+        latch.set()
+        await running
+        return refusal.value
+
+    assert asyncio.run(run()).kind == "gone"
+    pool.close()
+    assert not begun
+
+
+def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
+    pool = pools()
+
+    class Body:
+        def work(self, _):
+            pass
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5))
+        body = Body()
+        kept = weakref.ref(body)
+        with pytest.raises(Refusal):
+            await pool.run(body.work, at_once)
+        del body
+        gc.collect()
+        assert kept() is None
+        latch.set()
+        await running
+
+    asyncio.run(run())
+
+
+def test_a_closed_pool_finishes_what_runs_and_takes_nothing(pools, latch):
+    pool = pools()
+
+    async def run():
+        running = await submitted(pool, lambda _: latch.wait(5) and "done")
+        closing = asyncio.create_task(asyncio.to_thread(pool.close))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Refusal) as refusal:
+            await pool.run(lambda _: None, never)
+        latch.set()
+        await closing
+        return await running, refusal.value.kind
+
+    assert asyncio.run(run()) == ("done", "stopping")
+
+
+HEAD = b"POST /v1/read HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+SETTINGS = {"port": 0, "workers": 1, "queue": 1, "body_limit": 1_000_000}
+
+
+class Running:
+    """A server in a thread of its own."""
+
+    def __init__(self, reader, **settings):
+        self._ready, self._address = threading.Event(), ""
+        service = assemble(Settings(**SETTINGS | settings), reader)
+        self._server = Server(service, self._on_ready)
+        self._thread = threading.Thread(target=self._server.listen)
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def _on_ready(self, address):
+        self.address, self.port = address, int(address.rpartition(":")[2])
+        self._ready.set()
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return closing(connection)
+
+    def ask(self, data):
+        with self.connect() as connection:
+            connection.sendall(data)
+            return answered(connection)
+
+    def metrics(self):
+        with urlopen(f"{self.address}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+    def until(self, words):
+        end = time.monotonic() + 5
+        while words not in self.metrics():
+            assert time.monotonic() < end, words
+            time.sleep(0.01)
+
+    def stop(self):
+        self._server.should_exit = True
+
+    def join(self):
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def start(reader):
+    running = []
+
+    def start(**settings):
+        running.append(Running(reader, **settings))
+        return running[-1]
+
+    yield start
+    reader.open.set()
+    for server in running:
+        server.stop()
+        server.join()
+
+
+def answered(connection):
+    """Status and content of one answer; 0 where the connection ends without."""
+    data = b""
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    if not head:
+        return 0, {}
+    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), json.loads(body)
+
+
+def post(body, *more):
+    length = b"Content-Length: %d\r\n" % len(body)
+    return HEAD + length + b"".join(more) + b"\r\n" + body
+
+
+def test_a_request_is_answered_and_the_next_on_the_same_connection(start, picture):
+    with start().connect() as connection:
+        for _ in range(2):
+            connection.sendall(post(picture))
+            status, answer = answered(connection)
+            assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
+
+
+def test_a_body_that_trickles_is_408(start):
+    server = start(body_time=0.3)
+    with server.connect() as connection:
+        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+        for _ in range(5):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+        status, problem = answered(connection)
+    assert status == 408
+    assert problem["detail"] == "the body was not complete within 0.3 s"
+
+
+def test_a_head_that_trickles_is_given_up(start):
+    server = start(idle_time=0.3)
+    begun = time.monotonic()
+    with server.connect() as connection, pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
+        while time.monotonic() < begun + 5:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+    assert time.monotonic() - begun < 2
+
+
+def test_a_connection_that_says_nothing_is_given_up(start):
+    with start(idle_time=0.2).connect() as connection:
+        assert connection.recv(1) == b""
+
+
+def test_a_body_that_goes_on_after_it_was_refused_is_given_up(start):
+    server = start(idle_time=0.3)
+    begun = time.monotonic()
+    with server.connect() as connection, pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
+        connection.sendall(HEAD + b"Content-Length: 99999999\r\n\r\n")
+        assert answered(connection)[0] == 413
+        while time.monotonic() < begun + 5:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("more", [b"Connection: close\r\n", b""])
+def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
+    server = start(idle_time=5)
+    with server.connect() as connection:
+        connection.sendall(post(b"x" * 9_000_000, more))
+        status, problem = answered(connection)
+        assert status == 413
+        assert "9,000,000" in problem["detail"]
+        if more:
+            assert connection.recv(1) == b""
+        else:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answered(connection)[0] == 200
+
+
+def test_who_goes_on_sending_after_the_connection_is_half_closed_is_given_up(start):
+    server = start(idle_time=0.3)
+    with server.connect() as connection:
+        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 99999999\r\n\r\n")
+        assert answered(connection)[0] == 413
+        begun = time.monotonic()
+        with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
+            while time.monotonic() < begun + 5:
+                connection.sendall(b"x")
+                time.sleep(0.02)
+    assert time.monotonic() - begun < 2
+
+
+def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody():
+    class Gone:
+        closed = False
+
+        def is_closing(self):
+            return self.closed
+
+        def write_eof(self):
+            raise OSError(107, "Transport endpoint is not connected")
+
+        def close(self):
+            self.closed = True
+
+    transport = Gone()
+    _LingeringTransport(transport, lambda: True).close()
+    assert transport.closed
+
+
+def test_chunks_are_counted(start):
+    server = start()
+    with server.connect() as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(21):
+            connection.sendall(b"C350\r\n" + b"x" * 50_000 + b"\r\n")
+        status, problem = answered(connection)
+    assert status == 413
+    assert "found more than 1,000,000" in problem["detail"]
+
+
+def test_a_client_that_breaks_off_while_sending_harms_nobody(start, picture, caplog):
+    server = start()
+    for _ in range(3):
+        with server.connect() as connection:
+            connection.sendall(post(picture)[:-5])
+    server.until('digitlens_refused_requests_total{cause="gone"} 3.0')
+    assert server.ask(post(picture))[0] == 200
+    assert not caplog.text
+
+
+def test_what_a_client_that_left_had_waiting_is_dropped(start, reader, picture):
+    server = start()
+    reader.open.clear()
+    with server.connect() as first:
+        first.sendall(post(picture))
+        assert reader.busy.acquire(timeout=5)
+        with server.connect() as second:
+            second.sendall(post(picture))
+            server.until("digitlens_queue_depth 1.0")
+        server.until("digitlens_queue_depth 0.0")
+        reader.open.set()
+        assert answered(first)[0] == 200
+    assert len(reader.pages) == 1
+
+
+def test_stopping_finishes_what_runs(start, reader, picture):
+    server = start()
+    reader.open.clear()
+    with server.connect() as connection:
+        connection.sendall(post(picture))
+        assert reader.busy.acquire(timeout=5)
+        server.stop()
+        with pytest.raises(OSError):  # noqa: PT011, PT012  (none is accepted)
+            while True:
+                with server.connect():
+                    pass
+                time.sleep(0.01)
+        reader.open.set()
+        status, answer = answered(connection)
+    assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
+    server.join()

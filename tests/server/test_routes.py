@@ -1,0 +1,363 @@
+"""Every route: pictures and tiles in, readings, predictions and drawings out; models and health."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from digitlens.models.reconstructor import Reconstructor
+from digitlens.reading.expect import Pattern
+from digitlens.server.limits import TILES
+
+RAW = {"Content-Type": "image/png"}
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+def problem(response, status, kind):
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    content = response.json()
+    assert content["type"] == f"urn:problem-type:digitlens:{kind}"
+    assert content["status"] == status
+    assert content["instance"] == response.url.path
+    return content["detail"]
+
+
+def test_a_picture_as_the_whole_body_is_read(client, picture):
+    answer = client.post("/v1/read", content=picture, headers=RAW).json()
+    assert answer["model"] == {"name": "tiles", "sha256": "tiles" * 8}
+    assert answer["pages"] == {"name": "pages", "sha256": "pages" * 8}
+    assert answer["lines"] == {"name": "lines", "sha256": "lines" * 8}
+    (reading,) = answer["readings"]
+    assert (reading["text"], reading["digits_only"], reading["numbers"]) == ("-7", "7", ["7"])
+    assert [(each["char"], each["box"]) for each in reading["characters"][0]] == [
+        ("-", [0, 0, 1, 1]), ("7", [0, 0, 40, 20])
+    ]  # fmt: skip
+    assert (reading["name"], reading["page"], reading["page_count"]) == (None, 1, 1)
+    assert (reading["width"], reading["height"]) == (40, 20)
+    assert reading["lines"][0][0]["box"] == [0, 0, 40, 20]
+    assert "tile" not in reading["lines"][0][0]
+    assert 0 <= reading["seconds"] <= answer["seconds"] < 5
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/pdf", "image/x", ""])
+def test_the_bytes_say_what_a_raw_body_is(client, picture, kind):
+    answer = client.post("/v1/read", content=picture, headers={"Content-Type": kind})
+    assert answer.json()["readings"][0]["text"] == "-7"
+
+
+def test_a_form_may_hold_many_files_and_options(client, picture, reader):
+    reader.tile = np.zeros((28, 28), np.uint8)
+    files = [("file", ("a.png", picture)), ("files", ("ö.png", picture))]
+    answer = client.post("/v1/read", files=files, data={"expect": "1", "tiles": "true"}).json()
+    assert [reading["name"] for reading in answer["readings"]] == ["a.png", "ö.png"]
+    assert reader.pages == [Pattern.parse("1")] * 2
+    assert len(base64.b64decode(answer["readings"][0]["lines"][0][0]["tile"])) == 784
+
+
+def test_json_holds_one_picture_or_many(client, picture, reader):
+    data = encoded(picture)
+    one = client.post("/v1/read", json={"image": {"data": data}, "expect": "##"}).json()
+    assert [reading["name"] for reading in one["readings"]] == [None]
+    many = {"images": [{"data": data, "name": "a"}, {"data": data}], "target_error": 0.25}
+    answer = client.post("/v1/read", json=many).json()
+    assert [reading["name"] for reading in answer["readings"]] == ["a", None]
+    assert reader.pages[0] == Pattern.parse("##")
+    assert answer["readings"][0]["lines"][0][0]["confidence"] == 0.75
+
+
+def test_every_page_is_read(client, three_pages):
+    answer = client.post("/v1/read", files={"file": ("scan.tif", three_pages)}).json()
+    places = [(r["name"], r["page"], r["page_count"]) for r in answer["readings"]]
+    assert places == [("scan.tif", 1, 3), ("scan.tif", 2, 3), ("scan.tif", 3, 3)]
+
+
+@pytest.mark.parametrize("share", ["0.25", "25%", "25 %"])
+def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture, share):
+    def confidence(**options):
+        answer = client.post("/v1/read", content=picture, headers=RAW, params=options)
+        return answer.json()["readings"][0]["lines"][0][0]["confidence"]
+
+    assert confidence(target_error=share) == 0.75
+    assert confidence() == 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"expect": "04"}, "it is no number of digits"),
+        ({"expect": ""}, "0 places"),
+        ({"expect": "#" * 500}, "500 places"),
+        ({"target_error": "NaN"}, "above 0 and below 1"),
+        ({"target_error": "7"}, "for percent write 7%"),
+        ({"target_error": "0.0001"}, "the least that the curve can promise"),
+        ({"tiles": "perhaps"}, "tiles: "),
+        ({"expct": "4"}, "expct: Extra inputs"),
+    ],
+)
+def test_impossible_options_are_named(client, picture, options, words):
+    in_query = client.post("/v1/read", content=picture, headers=RAW, params=options)
+    assert words in problem(in_query, 422, "invalid")
+    in_form = client.post("/v1/read", files={"file": ("a", picture)}, data=options)
+    assert words in problem(in_form, 422, "invalid")
+    in_json = client.post("/v1/read", json={"image": {"data": encoded(picture)}, **options})
+    assert words in problem(in_json, 422, "invalid")
+
+
+def test_a_picture_that_cannot_be_read_is_named(client, picture):
+    files = [("file", ("a.png", picture)), ("file", ("b.png", picture[:30]))]
+    detail = problem(client.post("/v1/read", files=files), 422, "picture")
+    assert detail.startswith("b.png: is ")
+
+
+def test_too_many_pages_are_refused_before_one_is_read(client, three_pages, reader):
+    files = [("file", ("a.tif", three_pages))] * 34
+    assert "100 pages" in problem(client.post("/v1/read", files=files), 413, "too-large")
+    assert len(reader.pages) == 99
+
+
+def test_the_tile_that_the_classifier_saw_is_given(client, picture, reader):
+    reader.tile = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    answer = client.post("/v1/read", content=picture, headers=RAW, params={"tiles": "true"})
+    digit, reject = answer.json()["readings"][0]["lines"][0]
+    assert base64.b64decode(digit["tile"]) == reader.tile.tobytes()
+    assert reject["tile"] == ""  # it was not asked
+
+
+JSON = {"Content-Type": "application/json"}
+BYTES = {"Content-Type": "application/octet-stream"}
+THREE = np.zeros((3, 28, 28), np.uint8)
+THREE[:, 0, 0] = (4, 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (THREE.tobytes(), BYTES),
+        (json.dumps({"tiles": THREE.tolist()}).encode(), JSON),
+        (json.dumps({"tiles": base64.b64encode(THREE.tobytes()).decode()}).encode(), JSON),
+    ],
+)
+def test_tiles_are_classified_however_they_come(client, body, headers):
+    answer = client.post("/v1/classify", content=body, headers=headers).json()
+    assert answer["model"]["name"] == "tiles"
+    assert [one["value"] for one in answer["predictions"]] == [4, 0, 7]
+    first = answer["predictions"][0]
+    assert first["confidence"] == first["probabilities"][4] == 0.91
+    assert answer["seconds"] >= 0
+
+
+def rows(value=0, tiles=1, height=28, width=28):
+    return {"tiles": [[[value] * width] * height] * tiles}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "words"),
+    [
+        (b"", BYTES, 400, "empty"),
+        (b"x" * 783, BYTES, 422, "784 bytes a tile"),
+        (b"x" * 784 * (TILES + 1), BYTES, 413, "1024"),
+        (b"x", {"Content-Type": "image/png"}, 415, "image/png"),
+        (rows(256), JSON, 422, "255"),
+        (rows(-1), JSON, 422, "0"),
+        (rows(0.5), JSON, 422, "integer"),
+        (rows(True), JSON, 422, "integer"),
+        (rows("7"), JSON, 422, "integer"),
+        (rows(float("nan")), JSON, 422, "integer"),
+        (rows(None), JSON, 422, "integer"),
+        (rows(height=27), JSON, 422, "28 items"),
+        (rows(width=29), JSON, 413, "28 items"),
+        (rows(tiles=0), JSON, 422, "1 item"),
+        (rows(tiles=TILES + 1, height=1, width=1), JSON, 413, "1024"),
+        ({"tiles": ""}, JSON, 422, "784 bytes a tile"),
+        ({"tiles": "????"}, JSON, 422, "base64"),
+        ({"tiles": 7}, JSON, 422, "array"),
+        ({"tiles": {"0": 7}}, JSON, 422, "array"),
+        ({}, JSON, 422, "tiles"),
+        ([], JSON, 422, "object"),
+        ({"tiles": "", "more": 1}, JSON, 422, "more"),
+        (b'{"tiles": ' + b"[" * 100_000, JSON, 400, "JSON"),
+    ],
+)
+def test_what_is_no_tile_is_refused(client, body, headers, status, words):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = client.post("/v1/classify", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["detail"]
+
+
+def test_the_models_are_told_without_their_long_lists(client):
+    models = client.get("/v1/models").json()["models"]
+    assert [(one["role"], one["name"]) for one in models] == [
+        ("tiles", "tiles"),
+        ("pages", "pages"),
+        ("lines", "lines"),
+    ]
+    assert models[0]["sha256"] == "tiles" * 8
+    assert models[0]["framing"] == 1
+    assert models[0]["thresholds"] == {"digit": 0.8, "reject": 0.4}
+    assert models[0]["results"] == {"accuracy": 0.99}
+
+
+DRAWN = np.zeros((2, 28, 28), np.uint8)
+DRAWN[0, 5:23, 13:16] = 240  # a 1
+DRAWN[1, ::2] = 255
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (DRAWN.tobytes(), BYTES),
+        (json.dumps({"tiles": DRAWN.tolist()}).encode(), JSON),
+        (json.dumps({"tiles": base64.b64encode(DRAWN.tobytes()).decode()}).encode(), JSON),
+    ],
+)
+def test_tiles_are_drawn_again_however_they_come(client, body, headers):
+    answer = client.post("/v1/reconstruct", content=body, headers=headers).json()
+    expected = Reconstructor().reconstruct(DRAWN)
+    assert answer["model"]["name"] == "autoencoder"
+    found = answer["reconstructions"]
+    tiles = [np.frombuffer(base64.b64decode(one["tile"]), np.uint8) for one in found]
+    assert np.abs(np.stack(tiles).reshape(-1, 28, 28).astype(int) - expected.tiles).max() <= 1
+    assert [one["error"] for one in found] == pytest.approx(expected.error, rel=1e-3)
+    assert found[0]["drawn_better"] < 0.9 < found[1]["drawn_better"] <= 1
+
+
+def test_what_is_no_tile_is_refused_as_for_classifying(client):
+    for body, status in ((b"", 400), (b"x" * 783, 422)):
+        answer = client.post("/v1/reconstruct", content=body, headers=BYTES)
+        assert answer.status_code == status
+    assert client.get("/v1/reconstruct").status_code == 405
+
+
+def test_a_server_is_alive_and_ready(client):
+    for path in ("/healthz", "/readyz"):
+        assert client.get(path).json() == {"status": "ok"}
+
+
+def test_a_server_that_stops_is_alive_and_not_ready(client):
+    client.app.state.service.stopping = True
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/v2/health/ready").status_code == 503
+
+
+def test_metrics_tell_what_was_read(client, picture):
+    for _ in range(2):
+        client.post("/v1/read", content=picture, headers={"Content-Type": "image/png"})
+    client.post("/v1/classify", content=bytes(784 * 3))
+    answer = client.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    for line in (
+        'digitlens_digits_total{status="digit"} 2.0',
+        'digitlens_digits_total{status="rejected"} 2.0',
+        'digitlens_rejects_total{reason="unlike a digit"} 2.0',
+        "digitlens_tiles_total 3.0",
+        "digitlens_queue_depth 0.0",
+        "digitlens_in_progress 0.0",
+        'digitlens_request_seconds_bucket{le="0.05",route="/v1/read"}',
+    ):
+        assert line in answer.text
+
+
+def test_servers_do_not_share_counters(serve):
+    serve().get("/made-up")
+    assert "not-found" not in serve().get("/metrics").text
+
+
+INFER = "/v2/models/tiles/infer"
+TWO = np.zeros((2, 28, 28), np.uint8)
+TWO[:, 0, 0] = (4, 7)
+
+
+def tensor(data=None, shape=(2, 28, 28), datatype="UINT8", name="tiles", **more):
+    data = {} if data is None else {"data": data}
+    return {"name": name, "shape": list(shape), "datatype": datatype, **data, **more}
+
+
+@pytest.mark.parametrize("data", [TWO.tolist(), TWO.ravel().tolist(), TWO.reshape(2, -1).tolist()])
+def test_tensors_come_flat_or_nested(client, data):
+    answer = client.post(INFER, json={"id": "7", "inputs": [tensor(data)]}).json()
+    assert (answer["model_name"], answer["id"]) == ("tiles", "7")
+    (output,) = answer["outputs"]
+    assert (output["name"], output["datatype"], output["shape"]) == (
+        "probabilities",
+        "FP32",
+        [2, 10],
+    )
+    assert np.array(output["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
+
+
+def test_tensors_come_as_bytes_after_the_json(client):
+    head = tensor(parameters={"binary_data_size": TWO.size})
+    wish = {"inputs": [head], "parameters": {"binary_data_output": True}}
+    start = json.dumps(wish).encode()
+    headers = {"Inference-Header-Content-Length": str(len(start))}
+    answer = client.post(INFER, content=start + TWO.tobytes(), headers=headers).json()
+    assert np.array(answer["outputs"][0]["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
+    assert "id" not in answer
+
+
+def test_server_and_model_describe_themselves(client):
+    assert client.get("/v2").json()["name"] == "digitlens"
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    model = client.get("/v2/models/tiles").json()
+    assert model["inputs"] == [{"name": "tiles", "datatype": "UINT8", "shape": [-1, 28, 28]}]
+    assert model["outputs"] == [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}]
+    assert client.get("/v2/models/tiles/ready").json() == {"name": "tiles", "ready": True}
+
+
+@pytest.mark.parametrize("path", ["/v2/models/no", "/v2/models/no/ready", "/v2/models/pages"])
+def test_other_models_are_not_found(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "expected the model 'tiles'" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "words"),
+    [
+        ({"inputs": []}, 400, "the input 'tiles' alone"),
+        ({"inputs": [tensor([0] * 1568), tensor([0] * 1568)]}, 400, "alone"),
+        ({"inputs": [tensor([0] * 1568, name="x")]}, 400, "'tiles'"),
+        ({"inputs": [tensor([0] * 1568)], "outputs": [{"name": "x"}]}, 400, "'probabilities'"),
+        ({"inputs": [tensor([0] * 1568, datatype="FP32")]}, 400, "expected UINT8"),
+        ({"inputs": [tensor([0] * 1568, shape=(2, 784))]}, 400, "[N, 28, 28]"),
+        ({"inputs": [tensor([], shape=(0, 28, 28))]}, 400, "[N, 28, 28]"),
+        ({"inputs": [tensor([], shape=(-1, 28, 28))]}, 400, "[N, 28, 28]"),
+        ({"inputs": [tensor([], shape=(TILES + 1, 28, 28))]}, 413, "1024"),
+        ({"inputs": [tensor([0] * 7)]}, 400, "expected 1,568 values"),
+        ({"inputs": [tensor()]}, 400, "found 0"),
+        ({"inputs": [tensor([])]}, 400, "whole numbers"),
+        ({"inputs": [tensor([256] * 1568)]}, 400, "0 to 255"),
+        ({"inputs": [tensor([-1] * 1568)]}, 400, "0 to 255"),
+        ({"inputs": [tensor([0.5] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": [tensor([float("nan")] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": [tensor([True] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": [tensor(["7"] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": [tensor([[0], [0, 0]])]}, 400, "whole numbers"),
+        ({"inputs": [tensor([{}] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": [tensor([10**30] * 1568)]}, 400, "whole numbers"),
+        ({"inputs": {}}, 422, "array"),
+        ({}, 422, "inputs"),
+        ([], 422, "object"),
+    ],
+)
+def test_other_tensors_are_refused_in_the_protocol_s_own_shape(client, wish, status, words):
+    answer = client.post(INFER, content=json.dumps(wish))
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"error"}
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "9999999", "1e3"])
+def test_a_head_of_impossible_length_is_refused(client, length):
+    headers = {"Inference-Header-Content-Length": length}
+    answer = client.post(INFER, content=b"{}", headers=headers)
+    assert answer.status_code == 400
+    assert "inference-header-content-length" in answer.json()["error"]
