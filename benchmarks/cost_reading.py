@@ -187,7 +187,7 @@ def picture_stages() -> list[Stage]:
     written = io.BytesIO()
     Image.fromarray(page).save(written, "JPEG", quality=90)
     file = written.getvalue()
-    small = max(1, max(page.shape[:2]) // looks.SIZES[-1])
+    small = max(1, max(page.shape[:2]) // looks.LARGEST)
     return [
         Stage(
             "picture.decode",

@@ -17,10 +17,10 @@ def scores(view_of):
 
 def test_an_unfitted_fusion_follows_the_networks(scores):
     fusion = Fusion()
-    probabilities = fusion.probabilities(scores)
+    probabilities, confidence, _ = fusion.fuse(scores)
     assert probabilities.argmax(axis=1).tolist() == [1, 4, 7]
     assert probabilities.sum(axis=1) == pytest.approx(1)
-    assert (np.diff(fusion.confidence(scores, probabilities)) <= 0).all()
+    assert (np.diff(confidence) <= 0).all()
 
 
 def test_columns_are_finite_whatever_a_network_is_certain_of(scores):
@@ -37,19 +37,18 @@ def test_columns_are_finite_whatever_a_network_is_certain_of(scores):
 def test_each_group_has_weights_of_its_own(scores):
     weights = np.zeros((GROUPS, 1 + FEATURES))
     weights[:, 0] = (-2, 0, 2)
-    found = Fusion(weights=tuple(weights.ravel().tolist()))
-    raw = found.raw(scores, found.probabilities(scores))
+    found = Fusion(weights=tuple(weights.ravel().tolist())).fuse(scores)
     expected = 1 / (1 + np.exp(-np.array([-2, 0, 2])[scores.places.reads]))
-    assert raw == pytest.approx(expected, abs=1e-6)
+    assert found.confidence == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_fusion_comes_back_from_its_card():
     weights = tuple(float(value) for value in range(GROUPS * (1 + FEATURES)))
-    fusion = Fusion(weights=weights, existing=weights, context=(0.0, 1.0, 0.5))
+    fusion = Fusion(weights=weights, existing=weights)
     assert Fusion.from_dict(fusion.as_dict()) == fusion
 
 
-@pytest.mark.parametrize("broken", [{"weights": [1.0]}, {"pool": ["x"] * 10}, {"context": [1]}])
+@pytest.mark.parametrize("broken", [{"weights": [1.0]}, {"pool": ["x"] * 10}])
 def test_a_damaged_card_is_refused(broken):
     with pytest.raises(ModelError, match="damaged"):
         Fusion.from_dict(broken)

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.reading.looks import SIZES, Glance, look_around
+from digitlens.reading.looks import Glance, look_around
+
+SIZES = (96, 192, 448, 1024)
 
 
 def page(height, width, *rectangles, colour=False):
@@ -38,7 +40,7 @@ class Corner:
     [(28, 28), (1, 1), (200, 200), (100, 300), (480, 640), (3000, 4000), (1, 5000), (5000, 1)],
 )
 def test_a_page_is_looked_at_in_sizes_that_show_something_more(rectangles, height, width, colour):
-    found, glances = look_around(page(height, width, colour=colour), model := rectangles())
+    found, glances = look_around(page(height, width, colour=colour), model := rectangles(), SIZES)
     assert len(found) == 0
     assert all(glance.region == (0, 0, width, height) for glance in glances)
     longest, sides = max(height, width), [max(shape) for shape in model.pictures]
@@ -53,7 +55,7 @@ def test_a_page_is_looked_at_in_sizes_that_show_something_more(rectangles, heigh
 @settings(max_examples=30)
 @given(height=st.integers(1, 300), width=st.integers(1, 300))
 def test_what_is_found_is_told_in_pixels_of_the_page(look_at, height, width):
-    found, glances = look_around(page(height, width), Corner(look_at))
+    found, glances = look_around(page(height, width), Corner(look_at), SIZES)
     expected = [width / 4, height / 2, width / 2, 3 * height / 4]
     assert found.boxes == pytest.approx(np.array([expected]), rel=1e-5)
     for glance in glances:
@@ -83,21 +85,23 @@ def test_what_is_seen_beyond_the_edge_of_a_look_is_no_candidate(look_at):
 def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scale, colour):
     boxes = np.array([(20, 30, 40, 70), (60, 30, 80, 70), (110, 34, 130, 68)]) * scale
     drawn = [(*box[:2], *(box[2:] - box[:2]), 10 * k) for k, box in enumerate(boxes, 4)]
-    found, _ = look_around(page(120 * scale, 160 * scale, *drawn, colour=colour), rectangles())
+    found, _ = look_around(
+        page(120 * scale, 160 * scale, *drawn, colour=colour), rectangles(), SIZES
+    )
     order = np.argsort(found.boxes[:, 0])
     assert np.abs(found.boxes[order] - boxes).max() <= 1 * scale
     assert found.probabilities[order].argmax(axis=1).tolist() == [4, 5, 6]
 
 
 def test_a_page_is_looked_at_in_the_sizes_that_are_wished(rectangles):
-    look_around(page(300, 400), model := rectangles(), sizes=(64, 128))
+    look_around(page(300, 400), model := rectangles(), (64, 128))
     assert [max(shape) for shape in model.pictures] == [64, 128]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 5000), (5000, 1), (3, 20000), (1, 1)])
 def test_strips_without_digits_are_looked_at_without_harm(rectangles, height, width):
     dotted = np.where(np.arange(height * width) % 7, 255, 150).astype(np.uint8)
-    found, glances = look_around(dotted.reshape(height, width), rectangles())
+    found, glances = look_around(dotted.reshape(height, width), rectangles(), SIZES)
     assert len(found) == 0
     assert len(glances) <= len(SIZES)
 
@@ -105,8 +109,8 @@ def test_strips_without_digits_are_looked_at_without_harm(rectangles, height, wi
 def test_gray_and_colour_are_looked_at_alike(rectangles):
     drawn = [(20, 30, 20, 40, 30), (60, 30, 20, 40, 70)]
     gray, colour = rectangles(), rectangles()
-    one, _ = look_around(page(120, 160, *drawn), gray)
-    other, _ = look_around(page(120, 160, *drawn, colour=True), colour)
+    one, _ = look_around(page(120, 160, *drawn), gray, SIZES)
+    other, _ = look_around(page(120, 160, *drawn, colour=True), colour, SIZES)
     assert np.array_equal(one.boxes, other.boxes)
     assert gray.pictures == colour.pictures
 
@@ -115,5 +119,5 @@ def test_the_page_is_left_as_it_is(rectangles):
     before = checkered(1800, 1700)
     kept = before.copy()
     before.flags.writeable = False
-    look_around(before, rectangles())
+    look_around(before, rectangles(), SIZES)
     assert np.array_equal(before, kept)

@@ -19,8 +19,8 @@ NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 # Modules of Python, and the files of the reader that have their constants, unless it is the one of
 # the same name.
 MODULES = (
-    *("reading/agreement", "reading/candidates", "reading/crops"),
-    *("reading/expect", "reading/reading_order", "reading/looks", "reading/support"),
+    *("reading/candidates", "reading/crops"),
+    *("reading/expect", "reading/reading_order", "reading/looks"),
     *(
         "imaging/tiles",
         "imaging/framing",

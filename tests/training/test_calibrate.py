@@ -63,8 +63,7 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     fusion = fit(finds)
     confidence, right = answers(fusion, finds)
     assert confidence[right].mean() > confidence[~right].mean() + 0.5
-    everything = joined(scores)
-    exists = fusion.existence(everything, fusion.probabilities(everything))
+    exists = fusion.fuse(joined(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
 

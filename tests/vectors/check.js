@@ -5,12 +5,11 @@ const load = (name) => import(new URL(name, READER));
 
 const [
   components, crops, decoding, expecting, framing, fusing, images, layout, looks, numbers, order,
-  placing, recognizing, resizing, results, supporting, textLines, tiles,
+  placing, recognizing, resizing, results, textLines, tiles,
 ] = await Promise.all(
   [
     'components', 'crops', 'decode', 'expect', 'framing', 'fusion', 'images', 'layout', 'looks',
-    'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results', 'support', 'text_lines',
-    'tiles',
+    'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results', 'text_lines', 'tiles',
   ].map((name) => load(`${name}.js`)),
 );
 
@@ -96,7 +95,6 @@ const functions = {
       })),
     };
   },
-  support: ({ boxes, logits }) => [...supporting.support(boxes.map(floats), floats(logits))],
   lines: ({ boxes }) => order.linesOf(boxes),
   numbers: ({ boxes }) => order.numbersOf(boxes),
   pattern({ text }) {
@@ -153,11 +151,7 @@ async function viewOf({ named, is_digit: isDigit, card, ...given }) {
   const scores = found.map((place, i) => ({
     ...place, classifier: floats(named[i % named.length]), isDigit: isDigit[i % named.length],
   }));
-  const says = new fusing.Fusion(card);
-  const probabilities = says.probabilities(scores);
-  const confidence = says.confidence(scores, probabilities);
-  const existence = says.existence(scores, probabilities);
-  return { lines, scores, probabilities, confidence, existence, tiles: [] };
+  return { lines, scores, tiles: [], ...new fusing.Fusion(card).fuse(scores) };
 }
 
 /** A step's posteriors from pairs of class and probability; the rest is the blank's. */

@@ -246,11 +246,10 @@ def cards(random: np.random.Generator) -> Iterator[Value]:
     pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
     fitted = random.normal(0.1, 0.3, (2, GROUPS * (1 + FEATURES))).round(3).tolist()
     weights = dict(zip(("weights", "existing"), fitted, strict=True))
-    yield {"pool": pool, **weights, "context": []}
+    yield {"pool": pool, **weights}
     table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
              "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
-    context = [-0.03, 0.9, 0.25]
-    yield {"pool": pool, **weights, "context": context, "calibration": table}
+    yield {"pool": pool, **weights, "calibration": table}
 
 
 def fusion() -> Iterator[Value]:
@@ -293,7 +292,7 @@ def layout() -> Iterator[Value]:
 def card_of(constant: float, existing: float) -> Value:
     """A card whose features hardly count."""
     weights = [[start, *[0.05] * FEATURES] * GROUPS for start in (constant, existing)]
-    return {"pool": [0.4] * len(POOL), "weights": weights[0], "existing": weights[1], "context": []}
+    return {"pool": [0.4] * len(POOL), "weights": weights[0], "existing": weights[1]}
 
 
 def components() -> Iterator[Value]:
@@ -354,12 +353,6 @@ def row_of_boxes(random: np.random.Generator, count: int, gap: float = 30, slope
     top = 50 + slope * left + random.normal(0, 2, count)
     size = random.normal((18, 30), 1.5, (count, 2))
     return np.stack([left, top, left + size[:, 0], top + size[:, 1]], axis=1).round(2).tolist()
-
-
-def support() -> Iterator[Value]:
-    random = np.random.default_rng(3)
-    boxes = [*row_of_boxes(random, 5), [300, 300, 320, 340], [65, 48, 70, 54]]
-    yield {"boxes": boxes, "logits": random.normal(1, 4, 7).round(3).tolist()}
 
 
 def lines() -> Iterator[Value]:

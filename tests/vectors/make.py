@@ -35,7 +35,6 @@ from digitlens.reading import (
     numbers,
     places,
     reading_order,
-    support,
     text_lines,
     turns,
 )
@@ -194,21 +193,16 @@ def run_places(given: Value) -> list[Value]:
 def run_fusion(given: Value) -> Value:
     found = places.gather(candidates_of(given["digits"]), lines_of(given))
     scores, says = scores_of(found, given), fusion.Fusion.from_dict(given["card"])
-    chances = says.probabilities(scores)
-    return {"probabilities": plain_numbers(chances),
-            "confidence": plain_numbers(says.confidence(scores, chances)),
-            "existence": plain_numbers(says.existence(scores, chances))}  # fmt: skip
+    return {name: plain_numbers(column) for name, column in says.fuse(scores)._asdict().items()}
 
 
 def run_layout(given: Value) -> Value:
     read, (width, height), turn = lines_of(given), given["size"], given["turn"]
     scores = scores_of(places.gather(candidates_of(given["digits"]), read), given)
     says = fusion.Fusion.from_dict(given["card"])
-    chances = says.probabilities(scores)
     framed = np.zeros((len(scores), 28, 28), np.uint8)
     detected: Any = None  # says nothing about the layout
-    sure, exists = says.confidence(scores, chances), says.existence(scores, chances)
-    view = View(detected, read, scores, framed, chances, sure, exists)
+    view = View(detected, read, scores, framed, *says.fuse(scores))
     size = (height, width) if turn % 2 else (width, height)
     found = arranging.arrange(view, size, THRESHOLDS)
     lines, characters = found.lines, found.characters
@@ -246,12 +240,8 @@ class Script:
 
 def run_looks(given: Value) -> Value:
     model: Any = Script(given["answers"])
-    found, _ = looks.look_around(page_of(given), model, sizes=DIGIT_SCALES)
+    found, _ = looks.look_around(page_of(given), model, DIGIT_SCALES)
     return {"shown": model.shown, "found": rows_of(found)}
-
-
-def run_support(given: Value) -> Any:
-    return plain_numbers(support.support(floats(given["boxes"], 4), floats(given["logits"])))
 
 
 def run_numbers(given: Value) -> list[list[int]]:
@@ -289,7 +279,6 @@ def functions() -> dict[str, Function]:
                            inputs.ink_in),
         "to_tile": Function(1, lambda v: packed(tiles.to_tile(unpacked(v))), inputs.to_tile),
         "looks": Function(1e-4, run_looks, inputs.looks),
-        "support": Function(1e-5, run_support, inputs.support),
         "lines": Function(0, run_lines, inputs.lines),
         "numbers": Function(0, run_numbers, inputs.numbers),
         "pattern": Function(0, run_pattern, inputs.pattern),

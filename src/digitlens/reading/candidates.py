@@ -12,7 +12,7 @@ from digitlens.evaluation.overlap import overlaps
 
 Floats = npt.NDArray[np.float32]
 
-SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
+_SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
 _WITHIN = 0.75  # share of the smaller box inside the larger: a part of the same digit
 _SMALL, _LARGE = 24.0, 120.0  # pixels in a look: heights between which a digit is seen best
 _LEAST_TRUST = 0.3
@@ -75,7 +75,7 @@ def merged(found: Candidates) -> Candidates:
         if not free[index]:
             continue
         union, part = overlaps(found.boxes[index], found.boxes)
-        same = free & (union > SAME)
+        same = free & (union > _SAME)
         same[index] = True
         keep.append(index)
         probabilities.append(_agreed(found.probabilities[same], weight[same]))

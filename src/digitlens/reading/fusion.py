@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.evaluation.calibration import Calibration
-from digitlens.evaluation.logistic import logistic
-from digitlens.evaluation.pool import pooled
+from digitlens.evaluation.calibration import Calibration, logistic, pooled
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.outputs import Outputs
 from digitlens.reading.places import UNSEEN, Places
-from digitlens.reading.support import support
 
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
@@ -72,6 +69,20 @@ class Scores:
         return Scores(self.places[chosen], self.classifier[chosen], self.is_digit[chosen])
 
 
+class Fused(NamedTuple):
+    """What all networks together say of N places.
+
+    Attributes:
+        probabilities: float32[N, 10]; which digit; rows sum to 1.
+        confidence: float32[N]; that a digit is there and has its most probable value, calibrated.
+        existence: float32[N]; that there is a digit at all.
+    """
+
+    probabilities: Floats
+    confidence: Floats
+    existence: Floats
+
+
 @dataclass(frozen=True)
 class Fusion:
     """Fitted weights that turn scores into calibrated probabilities.
@@ -81,8 +92,6 @@ class Fusion:
         weights: For each of the groups a constant and a weight for each of ``features``, for the
             value to be right; empty before they are fitted.
         existing: The same, for a digit to be there, whichever it is.
-        context: A constant, the weight of a place's own logit and that of its neighbours'; empty
-            before.
         calibration: From raw confidence to the probability of being right; None before.
         risk: Which share of digits is stated at which confidence, and how many are wrong.
     """
@@ -90,7 +99,6 @@ class Fusion:
     pool: tuple[float, ...] = POOL
     weights: tuple[float, ...] = ()
     existing: tuple[float, ...] = ()
-    context: tuple[float, ...] = ()
     calibration: Calibration | None = None
     risk: RiskCoverage | None = None
 
@@ -100,7 +108,6 @@ class Fusion:
             ("pool", self.pool, len(POOL)),
             ("weights", self.weights, GROUPS * (1 + FEATURES) if self.weights else 0),
             ("existing", self.existing, GROUPS * (1 + FEATURES) if self.existing else 0),
-            ("context", self.context, 3 if self.context else 0),
         ):
             if len(weights) != count or not np.isfinite(weights).all():
                 raise ValueError(f"expected {count} finite numbers as {name}, found {weights}")
@@ -117,7 +124,6 @@ class Fusion:
                 tuple(float(weight) for weight in values.get("pool", POOL)),
                 tuple(float(weight) for weight in values.get("weights", ())),
                 tuple(float(weight) for weight in values.get("existing", ())),
-                tuple(float(weight) for weight in values.get("context", ())),
                 Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
                 RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
             )
@@ -130,7 +136,6 @@ class Fusion:
             "pool": list(self.pool),
             "weights": list(self.weights),
             "existing": list(self.existing),
-            "context": list(self.context),
         }
         if self.calibration:
             fitted["calibration"] = self.calibration.as_dict()
@@ -142,30 +147,19 @@ class Fusion:
         """float32[N, 10]: which digit, by all networks; rows sum to 1."""
         return pooled(self.pool, opinions(scores)).astype(np.float32)
 
-    def raw(self, scores: Scores, probabilities: Floats) -> Floats:
-        """float32[N]: how much speaks for each place, 0..1, before calibration.
-
-        Args:
-            scores: Of the places of one page.
-            probabilities: float32[N, 10]; by all networks.
-        """
-        if not self.weights:
-            return (scores.strength * probabilities.max(axis=1, initial=0)).astype(np.float32)
-        alone = by_group(self.weights, scores, features(scores, probabilities))
-        if not self.context:
-            return alone
-        return logistic(self.context, surroundings(scores, alone)).astype(np.float32)
-
-    def existence(self, scores: Scores, probabilities: Floats) -> Floats:
-        """float32[N]: the probability that there is a digit at all; arguments as for ``raw``."""
-        if not self.existing:
-            return scores.strength
-        return by_group(self.existing, scores, features(scores, probabilities))
-
-    def confidence(self, scores: Scores, probabilities: Floats) -> Floats:
-        """float32[N]: the probability that a digit is there and has its most probable value."""
-        raw = self.raw(scores, probabilities)
-        return self.calibration.apply(raw) if self.calibration and len(raw) else raw
+    def fuse(self, scores: Scores) -> Fused:
+        """What all networks together say of places."""
+        probabilities = self.probabilities(scores)
+        columns = features(scores, probabilities)
+        confidence = scores.strength * probabilities.max(axis=1, initial=0)
+        existence = scores.strength
+        if self.weights:
+            confidence = by_group(self.weights, scores, columns)
+        if self.existing:
+            existence = by_group(self.existing, scores, columns)
+        if self.calibration and len(scores):
+            confidence = self.calibration.apply(confidence)
+        return Fused(probabilities, confidence, existence)
 
 
 def by_group(weights: tuple[float, ...], scores: Scores, columns: Floats) -> Floats:
@@ -230,17 +224,6 @@ def features(scores: Scores, probabilities: Floats) -> Floats:
         _size(scores),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def surroundings(scores: Scores, alone: Floats) -> Floats:
-    """float32[N, 2]: logits of each place by itself, and of its neighbours.
-
-    Args:
-        scores: Of the places of one page.
-        alone: float32[N]; the probability that each is right, seen by itself.
-    """
-    own = _logit(alone)
-    return np.stack([own, support(scores.boxes, own)], axis=1)
 
 
 def _size(scores: Scores) -> Floats:

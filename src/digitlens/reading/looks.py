@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,9 @@ from PIL import Image
 
 from digitlens.imaging.images import Page
 from digitlens.models.page_model import Look, PageModel
-from digitlens.reading.agreement import agreement
 from digitlens.reading.candidates import Candidates, merged, together
 
-SIZES = (96, 192, 448, 1024)  # longest side of the whole page, in pixels
+LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to about this
 _ENLARGED = 2.0  # times its own size: larger looks show nothing more, except the first
 
 
@@ -49,10 +48,7 @@ class Glance:
 
 
 def look_around(
-    page: Page,
-    model: PageModel,
-    *,
-    sizes: tuple[int, ...] = SIZES,
+    page: Page, model: PageModel, sizes: tuple[int, ...]
 ) -> tuple[Candidates, list[Glance]]:
     """Finds what may be digits on a page, whatever their size.
 
@@ -74,18 +70,12 @@ def look_around(
             break
         shown = _sized(picture, size / longest, (width, height))
         glances.append(Glance(model.look(shown), (0, 0, width, height)))
-    return _merged(glances), glances
-
-
-def _merged(glances: list[Glance]) -> Candidates:
-    found = merged(together([glance.candidates() for glance in glances]))
-    score = (found.score + agreement(found, glances)) / 2
-    return replace(found, score=score)[np.argsort(-score, kind="stable")]
+    return merged(together([glance.candidates() for glance in glances])), glances
 
 
 def _reduced(page: Page) -> Image.Image:
     """A copy that still has all that the largest look at the whole page shows."""
-    factor = max(page.shape[:2]) // SIZES[-1]
+    factor = max(page.shape[:2]) // LARGEST
     if factor > 1:
         # In bands of some 64 rows, whose memory is used again: 20 ms less for 12 megapixels.
         rows = factor * max(1, 64 // factor)

@@ -56,7 +56,7 @@ def detect(page: Page, digits: PageModel, lines: LineDetector) -> Detections:
         digits: Finds digits.
         lines: Finds lines.
     """
-    found, glances = look_around(page, digits, sizes=DIGIT_SCALES)
+    found, glances = look_around(page, digits, DIGIT_SCALES)
     return Detections(find_text(page, lines), found, glances)
 
 

@@ -230,10 +230,7 @@ class DigitReader:
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
-        probabilities = self.fusion.probabilities(scores)
-        confidence = self.fusion.confidence(scores, probabilities)
-        existence = self.fusion.existence(scores, probabilities)
-        return View(found, lines, scores, tiles, probabilities, confidence, existence)
+        return View(found, lines, scores, tiles, *self.fusion.fuse(scores))
 
 
 def _characters_back(

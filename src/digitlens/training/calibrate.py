@@ -23,14 +23,12 @@ from digitlens.datasets.splits import split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker, load_fonts
-from digitlens.evaluation.calibration import fit_calibration
-from digitlens.evaluation.logistic import fit_logistic
-from digitlens.evaluation.pool import fit_pool
+from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.line_bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
-from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions, surroundings
+from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
@@ -209,10 +207,6 @@ def fit(finds: Finds) -> Fusion:
         weights=_fit_groups(columns, right, scores.places.reads),
         existing=_fit_groups(columns, digits, scores.places.reads),
     )
-    around = [
-        surroundings(page, fusion.raw(page, fusion.probabilities(page))) for page in finds.scores
-    ]
-    fusion = replace(fusion, context=fit_logistic(np.concatenate(around), right))
     return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
 
 
@@ -229,18 +223,16 @@ def _fit_groups(columns: Floats, right: npt.NDArray[np.bool_], groups: Ints) -> 
 
 def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Confidence of each find, calibrated if the fusion is, and which are right."""
-    chances = [fusion.probabilities(page) for page in finds.scores]
-    pairs = zip(finds.scores, chances, strict=True)
-    sure = np.concatenate([fusion.confidence(page, rows) for page, rows in pairs])
-    return sure, np.concatenate(chances).argmax(axis=1) == np.concatenate(finds.truth)
+    said = [fusion.fuse(page) for page in finds.scores]
+    values = np.concatenate([each.probabilities for each in said]).argmax(axis=1)
+    return np.concatenate([each.confidence for each in said]), values == np.concatenate(finds.truth)
 
 
 def measured(fusion: Fusion, finds: Finds) -> dict[str, Any]:
     """What a fusion is worth on pictures that it was not fitted on."""
     sure, right = answers(fusion, finds)
     digits = np.concatenate(finds.truth) >= 0
-    pairs = ((page, fusion.probabilities(page)) for page in finds.scores)
-    exists = np.concatenate([fusion.existence(*pair) for pair in pairs])
+    exists = np.concatenate([fusion.fuse(page).existence for page in finds.scores])
     stated, at_99 = exists >= THRESHOLDS["reject"], sure >= 0.99
     return {
         "pictures": len(finds.scores),

@@ -9,7 +9,7 @@ import { overlap } from './overlap.js';
 
 const { fround } = Math;
 
-export const SAME = 0.4; // overlap of two boxes, over their union: the same digit seen twice
+const SAME = 0.4; // overlap of two boxes, over their union: the same digit seen twice
 const WITHIN = 0.75; // share of the smaller box inside the larger: a part of the same digit
 const SMALL = 24.0; // pixels in a look: heights between which a digit is seen best
 const LARGE = 120.0;
@@ -42,7 +42,7 @@ export function merged(found) {
 }
 
 /** How far a look is to be trusted with digits of this height in its pixels; 0.3 to 1. */
-export function trust(seen) {
+function trust(seen) {
   const small = fround(seen / SMALL);
   const large = fround(LARGE / Math.max(seen, 1));
   return fround(clip(Math.min(small, large), LEAST_TRUST, 1));

@@ -5,7 +5,6 @@
 
 import { argmax, clip, interpolate, max, sum } from './arrays.js';
 import { UNSEEN } from './places.js';
-import { support } from './support.js';
 
 const { fround } = Math;
 
@@ -17,43 +16,32 @@ const EDGE = 2.0 ** -25; // the middle between 1 and its neighbour in float32: l
 
 /** Weights of a line reader's card that turn scores into calibrated probabilities. */
 export class Fusion {
-  constructor({ pool, weights, existing, context = [], calibration = null }) {
-    Object.assign(this, { pool, weights, existing, context, calibration });
+  constructor({ pool, weights, existing, calibration = null }) {
+    Object.assign(this, { pool, weights, existing, calibration });
   }
 
-  /** Which digit, by all networks: for each place ten probabilities that sum to 1. */
-  probabilities(scores) {
-    return scores.map((one) => softmax(opinions(one).map((row) => dot(this.pool, row))));
-  }
-
-  /** The probability that a digit is there and has its most probable value, for each place. */
-  confidence(scores, probabilities) {
-    const raw = this.raw(scores, probabilities);
-    return this.calibration ? raw.map((share) => calibrated(this.calibration, share)) : raw;
-  }
-
-  /** How much speaks for each place, 0..1, before calibration. */
-  raw(scores, probabilities) {
-    const alone = byGroup(this.weights, scores, probabilities);
-    if (!this.context.length) return alone;
-    const own = alone.map((share) => logit(share));
-    const near = support(scores.map(({ box }) => box), own);
-    return own.map((chance, i) => logistic(this.context, [chance, near[i]]));
-  }
-
-  /** The probability that there is a digit at all, for each place. */
-  existence(scores, probabilities) {
-    return byGroup(this.existing, scores, probabilities);
+  /**
+   * What all networks together say of places.
+   *
+   * @returns {probabilities, confidence, existence}, each an array by place: ten probabilities that
+   *   sum to 1; that a digit is there and has its most probable value; that there is one at all.
+   */
+  fuse(scores) {
+    const probabilities = scores.map((one) =>
+      softmax(opinions(one).map((row) => dot(this.pool, row))));
+    const columns = scores.map((one, i) => features(one, probabilities[i]));
+    const raw = byGroup(this.weights, scores, columns);
+    const confidence = this.calibration
+      ? raw.map((share) => calibrated(this.calibration, share)) : raw;
+    return { probabilities, confidence, existence: byGroup(this.existing, scores, columns) };
   }
 }
 
 /** Logistic regression on the features of places, with other weights for each group of them. */
-function byGroup(weights, scores, probabilities) {
+function byGroup(weights, scores, columns) {
   const count = weights.length / GROUPS;
-  return scores.map((one, i) => {
-    const its = weights.slice(one.reads * count, (one.reads + 1) * count);
-    return logistic(its, features(one, probabilities[i]));
-  });
+  return scores.map(({ reads }, i) =>
+    logistic(weights.slice(reads * count, (reads + 1) * count), columns[i]));
 }
 
 /** For each value what the networks say of it, and how far they are to be trusted. */

@@ -1,14 +1,13 @@
 // Looks for digits on a page at a few sizes, and merges what was found.
 
-import { agreement } from './agreement.js';
-import { argsortDown, rint } from './arrays.js';
+import { rint } from './arrays.js';
 import { merged } from './candidates.js';
 import { findDigits } from './models.js';
 import { BICUBIC, BOX, reduce, resize } from './resize.js';
 
 const { fround } = Math;
 
-const SIZES = [96, 192, 448, 1024]; // longest side of the whole page, in pixels
+const LARGEST = 1024; // pixels: longer pages are first reduced by a whole factor to about this
 const ENLARGED = 2.0; // times its own size: larger looks show nothing more, except the first
 
 /**
@@ -20,7 +19,7 @@ const ENLARGED = 2.0; // times its own size: larger looks show nothing more, exc
  */
 export async function lookAround(page, graph, sizes) {
   const longest = Math.max(page.width, page.height);
-  const factor = Math.floor(longest / SIZES.at(-1));
+  const factor = Math.floor(longest / LARGEST);
   const picture = factor > 1 ? reduce(page, factor) : page;
   const views = [];
   for (const size of sizes) {
@@ -30,10 +29,9 @@ export async function lookAround(page, graph, sizes) {
     );
     const method = width > picture.width ? BICUBIC : BOX;
     const found = await findDigits(graph, resize(picture, width, height, method));
-    const scale = Math.max(width, height) / longest;
-    views.push({ scale, candidates: candidatesOf(found, page, width, height) });
+    views.push(candidatesOf(found, page, width, height));
   }
-  return mergedOf(views, page);
+  return merged(views.flat());
 }
 
 /** What was found, in page pixels; what lies beyond the edge of the page is left out. */
@@ -46,11 +44,4 @@ function candidatesOf(found, page, width, height) {
     if (x < 0 || y < 0 || x > page.width || y > page.height) return [];
     return [{ score, probabilities, box, seen: fround(own[3] - own[1]) }];
   });
-}
-
-function mergedOf(views, page) {
-  const found = merged(views.flatMap(({ candidates }) => candidates));
-  const agreed = agreement(found, views, page);
-  const all = found.map((one, i) => ({ ...one, score: fround((one.score + agreed[i]) / 2) }));
-  return argsortDown(all.map(({ score }) => score)).map((i) => all[i]);
 }

@@ -60,9 +60,6 @@ export class DigitReader {
     const tiles = places.map(({ box }) => toTile(inkIn(page, box)));
     const named = await classify(this.graphs.classifier, tiles);
     const scores = places.map((place, i) => ({ ...place, ...named[i] }));
-    const probabilities = this.fusion.probabilities(scores);
-    const confidence = this.fusion.confidence(scores, probabilities);
-    const existence = this.fusion.existence(scores, probabilities);
-    return { lines, scores, tiles, probabilities, confidence, existence };
+    return { lines, scores, tiles, ...this.fusion.fuse(scores) };
   }
 }
