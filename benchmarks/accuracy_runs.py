@@ -11,10 +11,8 @@ from typing import Any
 from digitlens import __version__
 from digitlens.datasets.mnist import Mnist
 from digitlens.datasets.mnist_sources import data_hashes
-from digitlens.evaluation.evaluate import evaluate
-from digitlens.evaluation.metrics import wilson_interval
-from digitlens.evaluation.report import Report
-from digitlens.evaluation.uncertainty import measure_uncertainty
+from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
+from digitlens.evaluation.report import Report, evaluate
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
 from digitlens.training.checkpoint import STATE

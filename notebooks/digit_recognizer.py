@@ -71,8 +71,8 @@ print(f"digitlens {digitlens.__version__}, torch {torch.__version__}")
 # differs in a single bit is refused.
 
 # %%
-from digitlens.datasets.mnist_sources import data_hashes
 from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.mnist_sources import data_hashes
 
 mnist = load_mnist()
 for name, split in (("training", mnist.train), ("test", mnist.test)):
@@ -533,7 +533,7 @@ for name, scores in results.items():
 # a function from tiles to probabilities.
 
 # %%
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.training.nets.tile_network import predict_logits
 
 

@@ -101,7 +101,7 @@ HOMES = {
     "markupsafe": ("visualization.report.",),
     "IPython": ("visualization.notebook",),
     "optuna": ("training.study", "training.tune"),
-    "pooch": ("datasets.mirrors",),
+    "pooch": ("datasets.mnist_sources",),
     "sklearn": ("datasets.external.scikit", "evaluation.projection"),
     "umap": ("evaluation.projection",),
     "fastapi": ("server.",),
@@ -111,7 +111,7 @@ HOMES = {
     "anyio": ("server.",),
     "prometheus_client": ("server.",),
     "typer": ("cli.",),
-    "platformdirs": ("datasets.cache",),
+    "platformdirs": ("files",),
 }
 NO_TORCH = (
     "training.autoencoder_recipe",

@@ -2,10 +2,11 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
-from digitlens.files import atomic_path, is_file, sha256, write_bytes, write_json
+from digitlens.files import atomic_path, cache_folder, is_file, sha256, write_bytes, write_json
 
 
 def test_a_file_and_its_folders_are_made(tmp_path):
@@ -57,3 +58,18 @@ def test_a_name_that_cannot_be_is_no_file(tmp_path):
 
 def test_sha256_is_the_known_one():
     assert sha256(b"abc").startswith("ba7816bf8f01cfea")
+
+
+def test_the_environment_may_name_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path))
+    assert cache_folder("mnist") == tmp_path / "mnist"
+    monkeypatch.setenv("DIGITLENS_CACHE", "~/digits")
+    assert cache_folder("mnist") == Path.home() / "digits" / "mnist"
+
+
+def test_without_that_it_is_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("DIGITLENS_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder("mnist").parts[-2:] == ("digitlens", "mnist")
+    assert cache_folder("mnist").is_relative_to(tmp_path)

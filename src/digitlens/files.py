@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their hashes; knows nothing of what is in them."""
+"""Files written whole or not at all, their hashes, and the cache folder for what was fetched."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, atomically."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def cache_folder(name: str) -> Path:
+    """A folder by name in ``DIGITLENS_CACHE`` if set, else in the user's cache; not made yet."""
+    from platformdirs import user_cache_dir  # noqa: PLC0415  (most commands never need it)
+
+    chosen = os.environ.get("DIGITLENS_CACHE")
+    return Path(chosen or user_cache_dir("digitlens", appauthor=False)).expanduser() / name
 
 
 def is_file(path: Path) -> bool:

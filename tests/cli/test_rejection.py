@@ -7,8 +7,8 @@ from PIL import ImageFont
 from rich.console import Console
 
 from digitlens.cli import rejection as part
-from digitlens.datasets.idx import encode_idx
 from digitlens.datasets.mnist import Mnist, Split
+from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.datasets.negatives.faces import EM, Face
 from digitlens.errors import DataError
 from digitlens.models.classifier import Classifier
@@ -31,7 +31,7 @@ def _small(monkeypatch, small_split):
     monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _: (face,))
     mnist = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _: mnist)
-    monkeypatch.setattr("digitlens.evaluation.rejection.CORRUPTED", 5)
+    monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 5)
     monkeypatch.setattr("digitlens.visualization.style.DPI", 30)
     for name in ("KNOWN", "CHOOSING", "CHOSEN_STRANGERS", "DRAWN"):
         monkeypatch.setattr(part, name, 20)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from digitlens.datasets import mnist as module
-from digitlens.datasets.mnist import Mnist, Split, load_mnist
-from digitlens.datasets.sources import Source
+from digitlens.datasets.mnist import Mnist, Split, inventory, load_mnist
+from digitlens.datasets.mnist_sources import Source
 from digitlens.errors import DataError
 
 TILES = np.zeros((3, 28, 28), np.uint8)
@@ -152,8 +152,7 @@ def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path: Path, cache: Path
     script.write_text(
         "import time\n"
         "from digitlens.datasets import mnist\n"
-        "from digitlens.datasets.manifest import MnistFile\n"
-        "from digitlens.datasets.sources import Source\n"
+        "from digitlens.datasets.mnist_sources import MnistFile, Source\n"
         f"mnist.FILES = {tiny_mnist.files!r}\n"
         "def fetch(wanted):\n"
         "    for file in wanted:\n"
@@ -183,3 +182,55 @@ def test_the_real_data_are_the_real_data(mnist: Mnist) -> None:
         *(892, 958, 1028, 974, 1009),
     ]
     assert round(float(train.tiles.mean()), 4) == 33.3184
+
+
+@pytest.mark.parametrize("damage", ["an interrupted write", "no folder"])
+def test_the_cache_holds_whole_files_or_none(
+    tiny_mnist, offline, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog, damage: str
+) -> None:
+    offline.append(web(tiny_mnist))
+    if damage == "no folder":
+        cache.parent.touch()
+
+        assert len(load_mnist().train) == 30
+        assert "train-images-idx3-ubyte cannot be kept for the next time" in caplog.text
+        return
+
+    def interrupt(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.files.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load_mnist()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.usefixtures("offline")
+def test_each_file_is_verified_damaged_or_missing(tiny_mnist, cache: Path) -> None:
+    tiny_mnist.write_idx(cache)
+    (cache / "train-labels-idx1-ubyte").write_bytes(b"damaged")
+    (cache / "t10k-labels-idx1-ubyte").unlink()
+
+    states = inventory()
+
+    assert [(Path(state.where).name, state.status) for state in states] == [
+        ("train-images-idx3-ubyte", "verified"),
+        ("train-labels-idx1-ubyte", "damaged"),
+        ("t10k-images-idx3-ubyte", "verified"),
+        ("", "missing"),
+    ]
+    assert [state.name for state in states] == [file.name for file in tiny_mnist.files]
+    assert [state.bytes for state in states] == [23_536, 38, 7856, 18]
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_folder_that_the_user_names_is_where_they_are(tiny_mnist, tmp_path: Path) -> None:
+    path = tiny_mnist.write_npz(tmp_path / "mnist.npz")
+
+    assert {state.where for state in inventory(tmp_path)} == {str(path)}
+
+
+@pytest.mark.usefixtures("offline")
+def test_looking_writes_nothing(cache: Path) -> None:
+    assert {state.status for state in inventory()} == {"missing"}
+    assert not cache.exists()

@@ -15,7 +15,7 @@ from digitlens.progress import work_bar
 if TYPE_CHECKING:
     from PIL import Image
 
-    from digitlens.datasets.inventory import FileState
+    from digitlens.datasets.mnist import FileState
 
 PAGES = 48  # on the picture of pages
 COLOURS = {"verified": "green", "damaged": "red", "missing": "yellow"}
@@ -46,7 +46,7 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show which files of MNIST are here and verified; fetch them, draw samples or pages."""
-    from digitlens.datasets.inventory import inventory
+    from digitlens.datasets.mnist import inventory
 
     if show and show_pages:
         raise typer.BadParameter("--show and --show-pages draw one picture each: ask for one")
@@ -104,10 +104,10 @@ def _save(sheet: Image.Image, out: Path) -> str:
 
 
 def _as_dict(states: list[FileState]) -> dict[str, Any]:
-    from digitlens.datasets.cache import cache_folder
+    from digitlens.datasets.mnist import mnist_folder
 
     return {
-        "cache": str(cache_folder()),
+        "cache": str(mnist_folder()),
         "complete": all(state.status == "verified" for state in states),
         "files": [asdict(state) for state in states],
     }

@@ -119,11 +119,11 @@ def _path(what: str, classifier: Classifier, *tiles: Tiles) -> Path:
     import numpy as np
 
     from digitlens import files
-    from digitlens.datasets.cache import cache_folder
+    from digitlens.files import cache_folder
 
     hashes = (files.sha256(np.ascontiguousarray(part).data) for part in tiles)
     name = "-".join([what, *(text[:_HASH] for text in (classifier.sha256, *hashes))])
-    return cache_folder().parent / "known" / f"{name}.npy"
+    return cache_folder("known") / f"{name}.npy"
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> Floats | None:

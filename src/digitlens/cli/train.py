@@ -140,8 +140,8 @@ def _train(
         from digitlens.training.device import choose_device
     from digitlens.cli.job import Job
     from digitlens.datasets.mnist import load_mnist
-    from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-    from digitlens.training.page_recipe import DetectorRecipe
+    from digitlens.training.recipe import AutoencoderRecipe
+    from digitlens.training.recipe import DetectorRecipe
 
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.datasets.synthetic.pages import PageMaker
     from digitlens.training.nets.detector_network import DetectorNetwork
-    from digitlens.training.page_recipe import DetectorRecipe
+    from digitlens.training.recipe import DetectorRecipe
     from digitlens.training.steps import Learned
 
 VALIDATION_SEED = 1  # of the validation pages: the same for all recipes, so that losses compare

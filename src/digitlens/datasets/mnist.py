@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.cache import cache_folder, store
-from digitlens.datasets.folder import folder_sources, named_folder_sources
-from digitlens.datasets.idx import decode_idx
-from digitlens.datasets.manifest import FILES, MnistFile
-from digitlens.datasets.mirrors import mirror_sources
-from digitlens.datasets.packages import package_sources
-from digitlens.datasets.sources import Gathered, Source, gather
+from digitlens import files
+from digitlens.datasets.mnist_sources import (
+    FILES,
+    Gathered,
+    MnistFile,
+    Source,
+    decode_idx,
+    folder_sources,
+    gather,
+    mirror_sources,
+    named_folder_sources,
+    package_sources,
+)
 from digitlens.errors import DataError
+
+log = logging.getLogger(__name__)
 
 Tiles = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
@@ -82,7 +91,7 @@ def load_mnist(
         DataError: No source has it all; the message says what was wrong with each, and how to
             place the files by hand.
     """
-    gathered = gather(default_sources(data_dir) if sources is None else sources, keep=store)
+    gathered = gather(default_sources(data_dir) if sources is None else sources, keep=_store)
     if gathered.missing(FILES):
         raise DataError(_explain(gathered))
     arrays = {file.key: decode_idx(gathered.contents[file]) for file in FILES}
@@ -100,9 +109,65 @@ def local_sources(data_dir: Path | str | None = None) -> list[Source]:
     """The sources on this machine: the folder that the user names, then the cache."""
     named = data_dir or os.environ.get("DIGITLENS_DATA")
     theirs = named_folder_sources(Path(named).expanduser(), FILES) if named else []
-    cache = cache_folder()
+    cache = mnist_folder()
     empty = Source(f"cache {cache}", FILES, fetch=_nothing, on_disk=True)
     return [*theirs, *folder_sources(cache, FILES), empty]
+
+
+@dataclass(frozen=True)
+class FileState:
+    """One file of MNIST as found on this machine.
+
+    Attributes:
+        name: Its name.
+        status: ``verified`` when its hash is right, ``damaged`` when a file of that name is there
+            but wrong, else ``missing``.
+        where: The file or archive that it is in; empty when missing.
+        bytes: Size of the uncompressed file.
+        sha256: The hash that it must have.
+    """
+
+    name: str
+    status: Literal["verified", "damaged", "missing"]
+    where: str
+    bytes: int
+    sha256: str
+
+
+def inventory(data_dir: Path | str | None = None) -> list[FileState]:
+    """The state of the four files, found as ``load_mnist`` would find them, but fetching nothing.
+
+    Args:
+        data_dir: Folder with MNIST; without it, ``DIGITLENS_DATA`` may name one.
+    """
+    # Nothing is stored: all these sources are on disk.
+    gathered = gather(local_sources(data_dir), keep=_store)
+    return [_state(file, gathered) for file in FILES]
+
+
+def mnist_folder() -> Path:
+    """Where verified files of MNIST are kept for the next time."""
+    return files.cache_folder("mnist")
+
+
+def _store(file: MnistFile, content: bytes) -> None:
+    """Writes a verified file atomically, uncompressed, because that loads five times faster.
+
+    A cache that cannot be written costs time on the next run, nothing now, so it is only noted.
+    """
+    try:
+        files.write_bytes(mnist_folder() / file.name, content)
+    except OSError as error:
+        log.warning("%s cannot be kept for the next time: %s", file.name, error)
+
+
+def _state(file: MnistFile, gathered: Gathered) -> FileState:
+    bad = [each.source.name for each in gathered.problems if each.source.provides == (file,)]
+    if file in gathered.origins:
+        return FileState(file.name, "verified", gathered.origins[file], file.size, file.sha256)
+    if bad:
+        return FileState(file.name, "damaged", bad[0], file.size, file.sha256)
+    return FileState(file.name, "missing", "", file.size, file.sha256)
 
 
 def _nothing(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
@@ -116,7 +181,7 @@ def _explain(gathered: Gathered) -> str:
             f"MNIST lacks {', '.join(file.name for file in gathered.missing(FILES))}. Tried:",
             *tried,
             f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
-            f"Keras's mnist.npz, into {cache_folder()}, or into a folder of your own and name it "
+            f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
             "with --data-dir or DIGITLENS_DATA.",
         ]
     )

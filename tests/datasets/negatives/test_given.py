@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from digitlens.datasets.idx import encode_idx
+from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.datasets.negatives.given import load_strange
 from digitlens.errors import DataError
 

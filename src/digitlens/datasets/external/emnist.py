@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from digitlens.datasets.external.contents import find_file, is_zip, read_file, read_member
 from digitlens.datasets.external.pictures import Pictures, labels_from
-from digitlens.datasets.idx import decode_idx
+from digitlens.datasets.mnist_sources import decode_idx
 from digitlens.errors import DataError
 
 BUDGET = 300_000_000  # bytes: the 280,000 digits take 220 MB

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.idx import decode_idx
+from digitlens.datasets.mnist_sources import decode_idx
 from digitlens.datasets.negatives.lookalikes import AMBIGUOUS
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE

