@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from digitlens.datasets.labelled import load_labelled
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.models.classifier import Classifier
 
 
@@ -47,8 +47,8 @@ def test_a_corrected_digit_becomes_a_data_set_that_evaluate_accepts(drawn, reads
         assert archive.testzip() is None
         assert archive.namelist() == ["tiles/00001.png", "labels.csv"]
         assert archive.read("labels.csv").decode() == "file,label\ntiles/00001.png,2\n"
-        tile = Image.open(io.BytesIO(archive.read("tiles/00001.png")))
-        assert (tile.mode, tile.size) == ("L", (28, 28))
+        tile = Image.open(io.BytesIO(archive.read("tiles/00001.png")))  # written by the browser
+        assert (tile.format, tile.size) == ("PNG", (28, 28))
     split = load_labelled(path)
     assert split.labels.tolist() == [2]
     assert split.tiles[0].tobytes() == _tile(kept(page)[0])

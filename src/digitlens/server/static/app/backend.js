@@ -1,6 +1,7 @@
 // Reads pictures, by the server or within this browser: the one place that knows which.
+// @ts-check
 import { byId } from "./dom.js";
-import { encodeGray, grayOf } from "./png.js";
+import { asPng } from "./raster.js";
 
 /** Something went wrong with a reading; `kind` says what may help. */
 export class ReadError extends Error {
@@ -24,7 +25,8 @@ const ADVICE = {
 const TOKEN = "digitlens-token";
 const PATIENCE = 4; // times that a busy server is asked again
 
-export const MODE = document.querySelector("meta[name=digitlens-mode]")?.content ?? "server";
+export const MODE =
+  document.querySelector("meta[name=digitlens-mode]")?.getAttribute("content") ?? "server";
 
 /**
  * @typedef {{pixels?: import("./raster.js").Pixels, file?: Blob, bitmap?: ImageBitmap|null}} Picture
@@ -59,6 +61,7 @@ export async function prepare(onProgress = () => {}) {
   Object.assign(model, (await reader).model);
 }
 
+/** @param {Picture} picture @param {Options} options */
 async function readHere(picture, { expect, signal }) {
   try {
     await prepare();
@@ -85,7 +88,7 @@ function pixelsOf(bitmap) {
 }
 
 async function readThere(picture, options) {
-  const body = picture.file ?? (await packed(picture.pixels));
+  const body = picture.file ?? (await asPng(picture.pixels));
   for (let attempt = 0; ; attempt += 1) {
     const response = await ask(body, options);
     if (response.ok) return answer(response);
@@ -113,10 +116,6 @@ export async function redraw(tile, signal) {
 function authorization() {
   const token = sessionStorage.getItem(TOKEN);
   return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-async function packed({ data, width, height }) {
-  return new Blob([await encodeGray(grayOf(data), width, height)], { type: "image/png" });
 }
 
 async function ask(body, { expect, signal }) {

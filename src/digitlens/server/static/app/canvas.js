@@ -1,4 +1,5 @@
 // The paper to draw on: pen, eraser and keyboard, smooth at any density of pixels.
+// @ts-check
 import { paintStroke } from "./strokes.js";
 
 const PALM = 600; // ms after a stylus in which fingers are taken for the hand that holds it
@@ -12,7 +13,13 @@ export class Paper {
    * @param {{moved: () => void, lifted: () => void}} heard
    */
   constructor(canvas, drawing, heard) {
-    Object.assign(this, { canvas, drawing, heard, tool: "pen", width: 14, scale: 1 });
+    this.canvas = canvas;
+    this.drawing = drawing;
+    this.heard = heard;
+    this.onView = () => {};
+    this.tool = "pen";
+    this.width = 14;
+    this.scale = 1;
     this.context = canvas.getContext("2d");
     this.stroke = null;
     this.pointer = null;

@@ -1,5 +1,6 @@
 // Digits that the visitor corrected: kept in this browser, and given as a data set.
-import { encodeGray } from "./png.js";
+// @ts-check
+import { asPng, tilePixels } from "./raster.js";
 import { zip } from "./zip.js";
 
 const KEY = "digitlens-corrections";
@@ -69,14 +70,14 @@ export class Corrections {
   /** A zip file with tiles/00001.png … and labels.csv; what is no digit is left out. */
   async dataset() {
     const digits = this.list.filter((each) => each.label !== "none");
-    const rows = digits.map((each, i) => [`tiles/${String(i + 1).padStart(5, "0")}.png`, each]);
+    const name = (i) => `tiles/${String(i + 1).padStart(5, "0")}.png`;
     const files = await Promise.all(
-      rows.map(async ([name, { tile }]) => ({
-        name,
-        content: await encodeGray(bytesOf(tile), 28, 28),
-      })),
+      digits.map(async ({ tile }, i) => {
+        const png = await asPng(tilePixels(bytesOf(tile)));
+        return { name: name(i), content: new Uint8Array(await png.arrayBuffer()) };
+      }),
     );
-    const lines = ["file,label", ...rows.map(([name, { label }]) => `${name},${label}`), ""];
+    const lines = ["file,label", ...digits.map(({ label }, i) => `${name(i)},${label}`), ""];
     files.push({ name: "labels.csv", content: new TextEncoder().encode(lines.join("\n")) });
     return zip(files);
   }

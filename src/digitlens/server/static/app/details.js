@@ -1,7 +1,9 @@
 // The chosen digit: its tile, its ten probabilities, what else it may be, and the right one.
-import { showAgain } from "./again.js";
+// @ts-check
+import { redraw } from "./backend.js";
 import { byId, make } from "./dom.js";
 import { bytesOf } from "./corrections.js";
+import { tilePixels } from "./raster.js";
 import { alternatives, chance, percent, statusOf, valueOf } from "./reading.js";
 
 /** Makes the bars and the keys once; `correct` is told the right digit, or "none". */
@@ -54,10 +56,33 @@ function paintTile(digit) {
   canvas.setAttribute("aria-label", "What the network saw: ink bright on dark, 28 by 28 pixels");
   canvas.parentElement.hidden = !digit.tile;
   if (!digit.tile) return;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(28, 28);
-  bytesOf(digit.tile).forEach((ink, i) => image.data.set([ink, ink, ink, 255], 4 * i));
-  context.putImageData(image, 0, 0);
+  canvas.getContext("2d").putImageData(tilePixels(bytesOf(digit.tile)), 0, 0);
+}
+
+let asked;
+
+/**
+ * The chosen digit as the autoencoder draws it; only where there is a server, which has one.
+ * Shows the digit drawn again as soon as the server has done so; hides it where it cannot be.
+ * @param {import("./reading.js").Digit} digit
+ */
+async function showAgain({ tile }) {
+  if (tile && tile === asked?.tile) return;
+  asked?.control.abort();
+  const own = (asked = { tile, control: new AbortController() });
+  const drawn = tile ? await redraw(tile, own.control.signal).catch(() => undefined) : undefined;
+  if (own !== asked) return; // another digit was chosen meanwhile
+  byId("again").hidden = !drawn;
+  if (drawn) paintAgain(drawn);
+}
+
+function paintAgain({ tile, error, drawn_better }) {
+  const context = byId("again-tile").getContext("2d");
+  context.putImageData(tilePixels(bytesOf(tile), [0.34, 0.71, 0.91]), 0, 0);
+  const share = Math.round(100 * drawn_better);
+  byId("again-text").textContent =
+    `Drawn again by the autoencoder, from a few numbers. ${share} % of MNIST’s digits are drawn ` +
+    `better (error ${error.toFixed(3)}).`;
 }
 
 function paintBars(digit) {

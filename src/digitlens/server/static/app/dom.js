@@ -1,4 +1,5 @@
 // Finds and makes elements; knows nothing of digits.
+// @ts-check
 
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);

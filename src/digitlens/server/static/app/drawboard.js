@@ -1,4 +1,5 @@
 // The drawing and its tools: asks for a reading as it grows, and hands it on to be shown.
+// @ts-check
 import { read } from "./backend.js";
 import { Paper } from "./canvas.js";
 import { byId, onClick } from "./dom.js";
@@ -12,11 +13,14 @@ const LOW = 28; // pixels: digits lower than this in a small picture are read ag
 export class DrawBoard {
   /**
    * @param {{show: (shown: import("./view.js").Shown|null, empty: string) => void,
-   *   fail: (error: Error) => void, history: import("./history.js").History,
+   *   fail: (error: Error, again?: () => void) => void, refresh: () => void,
+   *   busy: (text: string) => void, history: import("./history.js").History,
    *   corrections: import("./corrections.js").Corrections}} page
    */
   constructor(page) {
-    Object.assign(this, { page, reading: null, entry: 0 });
+    this.page = page;
+    this.reading = null;
+    this.entry = 0;
     this.drawing = new Drawing();
     const heard = { moved: () => this.#moved(), lifted: () => this.#lifted() };
     this.paper = new Paper(byId("paper"), this.drawing, heard);

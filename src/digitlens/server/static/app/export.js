@@ -1,4 +1,5 @@
 // A reading as text to copy and as JSON and CSV to save.
+// @ts-check
 import { make } from "./dom.js";
 import { textOf, valueOf } from "./reading.js";
 

@@ -1,4 +1,5 @@
 // What was read during this visit: pictures in memory, drawings also in the tab's own storage.
+// @ts-check
 import { byId, make } from "./dom.js";
 import { Drawing } from "./strokes.js";
 

@@ -1,4 +1,5 @@
 // Decides when a growing drawing is read, so that the answer to its newest strokes wins.
+// @ts-check
 
 const PACE = 250; // ms between two readings while the pen moves: four answers a second are enough
 
@@ -10,7 +11,9 @@ export class Live {
    * @param {(error: Error) => void} fail Called for what the pen left behind only.
    */
   constructor(read, show, fail) {
-    Object.assign(this, { read, show, fail });
+    this.read = read;
+    this.show = show;
+    this.fail = fail;
     this.started = 0;
     this.shown = 0;
     this.last = -PACE;

@@ -1,4 +1,5 @@
 // Puts the page together: modes, messages, keys, and who is told what.
+// @ts-check
 import { askToken, model, MODE, prepare } from "./backend.js";
 import { Corrections } from "./corrections.js";
 import { byId, onClick } from "./dom.js";
@@ -122,7 +123,8 @@ function startSaving() {
 /** Keys that work wherever the focus is, fields apart. */
 function listenKeys() {
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input:not([type=range], [type=checkbox]), textarea")) return;
+    const focus = /** @type {Element} */ (event.target);
+    if (focus.matches("input:not([type=range], [type=checkbox]), textarea")) return;
     if (document.querySelector("dialog[open]") || event.altKey) return;
     const command = event.ctrlKey || event.metaKey ? commandKey(event) : plainKey(event);
     if (!command) return;

@@ -1,6 +1,6 @@
 // Draws boxes with values, confidences and alternatives over a drawing or a picture.
+// @ts-check
 import { make } from "./dom.js";
-import { placeLabels } from "./labels.js";
 import { alternatives, chance, isRejected, percent, statusOf, valueOf } from "./reading.js";
 
 const TOLD = 0.02; // probability from which an alternative stands on the label
@@ -16,14 +16,13 @@ const MANY = 60; // digits from which labels have the value only
  */
 export function showMarks(layer, digits, toLayer, { selected, rejected, choose }) {
   const marks = digits.map((digit, index) => ({ digit, index, at: within(layer, toLayer(digit.box)) }));
-  const shown = marks.filter(({ digit }) => rejected || !isRejected(digit));
-  for (const mark of shown) {
-    const chosen = mark.index === selected && shown.length > 1;
-    mark.frame = frame(mark, chosen);
-    mark.label = label(mark, chosen, shown.length);
-    for (const part of [mark.frame, mark.label]) {
-      part?.addEventListener("click", () => choose(mark.index));
-    }
+  const wanted = marks.filter(({ digit }) => rejected || !isRejected(digit));
+  const shown = wanted.map((mark) => {
+    const chosen = mark.index === selected && wanted.length > 1;
+    return { ...mark, frame: frame(mark, chosen), label: label(mark, chosen, wanted.length) };
+  });
+  for (const { frame, label, index } of shown) {
+    for (const part of [frame, label]) part?.addEventListener("click", () => choose(index));
   }
   layer.replaceChildren(...shown.map(({ frame }) => frame), ...shown.map(({ label }) => label));
   // The chosen and the doubtful choose their places first.
@@ -32,7 +31,11 @@ export function showMarks(layer, digits, toLayer, { selected, rejected, choose }
   settle(layer, shown, selected);
 }
 
-/** The part of a box that is on the layer: one may reach beyond the paper. */
+/**
+ * The part of a box that is on the layer: one may reach beyond the paper.
+ * @param {HTMLElement} layer
+ * @param {number[]} box
+ */
 function within({ clientWidth, clientHeight }, [x0, y0, x1, y1]) {
   const [right, bottom] = [clientWidth - 3, clientHeight - 3]; // the frame lies outside
   return [Math.max(3, x0), Math.max(3, y0), Math.min(right, x1), Math.min(bottom, y1)];
@@ -100,3 +103,64 @@ const wanted = (shown) =>
     width: label.offsetWidth,
     height: label.offsetHeight,
   }));
+
+/**
+ * Finds places for labels next to their boxes, so that they hide neither each other nor the digits.
+ * @typedef {{x0: number, y0: number, x1: number, y1: number}} Rectangle
+ * @param {{box: Rectangle, width: number, height: number}[]} wanted The first choose first.
+ * @param {{width: number, height: number}} area
+ * @returns {{x: number, y: number, free: boolean}[]} Upper left corners; not free: over a label or a digit.
+ */
+function placeLabels(wanted, area) {
+  const boxes = wanted.map(({ box }) => box);
+  /** @type {Rectangle[]} */ const taken = [];
+  return wanted.map(({ box, width, height }) => {
+    const choices = candidates(box, width, height).map((corner) => {
+      const at = clamped(corner, width, height, area);
+      const moved = Math.abs(at.x0 - corner[0]) + Math.abs(at.y0 - corner[1]);
+      const hidden = total(taken, at);
+      const covered = total(boxes, at);
+      const free = hidden === 0 && covered < HARDLY * width * height;
+      return { at, free, cost: 6 * hidden + covered + 4 * moved };
+    });
+    const best = choices.reduce((a, b) => (b.cost < a.cost ? b : a));
+    taken.push(best.at);
+    return { x: best.at.x0, y: best.at.y0, free: best.free };
+  });
+}
+
+const GAP = 4;
+const HARDLY = 0.1; // share of a label that may lie over a digit
+
+/** Above, below, right, left; then above and below at either edge. */
+function candidates({ x0, y0, x1, y1 }, width, height) {
+  const [middle, above, below] = [(x0 + x1 - width) / 2, y0 - height - GAP, y1 + GAP];
+  const centre = (y0 + y1 - height) / 2;
+  return [
+    [middle, above],
+    [middle, below],
+    [x0, above],
+    [x1 - width, above],
+    [x1 + GAP, centre],
+    [x0 - width - GAP, centre],
+    [x0, below],
+    [x1 - width, below],
+  ];
+}
+
+/** @param {number[]} corner */
+function clamped([x, y], width, height, area) {
+  const x0 = Math.max(2, Math.min(x, area.width - width - 2));
+  const y0 = Math.max(2, Math.min(y, area.height - height - 2));
+  return { x0, y0, x1: x0 + width, y1: y0 + height };
+}
+
+function total(others, at) {
+  return others.reduce((sum, other) => sum + shared(other, at), 0);
+}
+
+function shared(a, b) {
+  const wide = Math.min(a.x1, b.x1) - Math.max(a.x0, b.x0);
+  const high = Math.min(a.y1, b.y1) - Math.max(a.y0, b.y0);
+  return wide > 0 && high > 0 ? wide * high : 0;
+}

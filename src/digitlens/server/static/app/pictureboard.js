@@ -1,8 +1,9 @@
 // Pictures that were dropped, pasted, chosen or photographed: shown with what was read on them.
+// @ts-check
 import { MODE, read, ReadError } from "./backend.js";
 import { byId, onClick } from "./dom.js";
-import { paperOf } from "./paper.js";
 import { textOf } from "./reading.js";
+import { paperBelow } from "../reader/transparency.js";
 
 const MOST = 20; // pictures at a time
 const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
@@ -13,7 +14,9 @@ const GRAINY = 3; // from so many times on, pixels are shown as such
 export class PictureBoard {
   /** @param {any} page See DrawBoard. */
   constructor(page) {
-    Object.assign(this, { page, entry: null, controller: null });
+    this.page = page;
+    this.entry = null;
+    this.controller = null;
     onClick("previous", () => this.turn(-1));
     onClick("next", () => this.turn(1));
     onClick("enlarge", () => this.#enlarge(byId("enlarge").getAttribute("aria-pressed") !== "true"));
@@ -96,7 +99,7 @@ export class PictureBoard {
     const bitmap = await createImageBitmap(file).catch(() => null);
     const onBusy = () => this.page.busy("The server is busy. Trying again …");
     const picture = MODE === "browser" ? { bitmap } : { file };
-    const readings = await read(picture, { signal, patient: true, onBusy, bitmap });
+    const readings = await read(picture, { signal, patient: true, onBusy });
     const kept = readings.map((reading) => ({ ...reading, name }));
     const id = this.page.history.next();
     const paper = paperOf(bitmap);
@@ -182,4 +185,20 @@ export class PictureBoard {
 function named(error, file) {
   const fresh = new ReadError(error.kind ?? "other", `${file.name || "The picture"}: ${error.message}`);
   return fresh;
+}
+
+const ENOUGH = 256; // pixels of the longest side: what is bright is so in a small copy, too
+
+/**
+ * The paper on which a picture with transparency is shown: the one on which it is read.
+ * @param {ImageBitmap|null} bitmap
+ * @returns {"#fff"|"#000"}
+ */
+function paperOf(bitmap) {
+  if (!bitmap) return "#fff";
+  const scale = Math.min(1, ENOUGH / Math.max(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.ceil(side * scale));
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0, width, height);
+  return paperBelow(context.getImageData(0, 0, width, height).data) ? "#fff" : "#000";
 }

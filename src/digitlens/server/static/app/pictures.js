@@ -1,4 +1,5 @@
 // The ways a picture comes in: dropped, pasted, chosen, or taken by the camera.
+// @ts-check
 import { byId, onClick } from "./dom.js";
 
 /** @param {(files: File[]) => void} open Called with at least one file. */
@@ -12,7 +13,8 @@ export function startPictures(open) {
   onClick("photograph", () => photograph(opened));
   listenDrop(opened);
   document.addEventListener("paste", (event) => {
-    if (event.target.matches?.("input, textarea")) return;
+    const focus = /** @type {Element} */ (event.target);
+    if (focus.matches?.("input, textarea")) return;
     opened(event.clipboardData?.files);
   });
 }

@@ -1,4 +1,5 @@
 // What a reading says, in values and words, with the visitor's corrections; draws nothing.
+// @ts-check
 
 /**
  * @typedef {{value: number, confidence: number, status: "digit"|"unsure"|"rejected", reason: string,
@@ -33,7 +34,10 @@ export function statusOf(digit) {
   return digit.corrected === "none" ? "rejected" : "digit";
 }
 
-/** Whether a place was taken for no digit, and nobody said otherwise. */
+/**
+ * Whether a place was taken for no digit, and nobody said otherwise.
+ * @param {{status: string, corrected?: number|"none"}} digit
+ */
 export const isRejected = ({ status, corrected }) => status === "rejected" && corrected === undefined;
 
 /** The other digits, most probable first, as [value, probability]. */

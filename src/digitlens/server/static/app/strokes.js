@@ -1,4 +1,5 @@
 // A drawing as strokes that can be undone; paints itself on any 2D context, at any scale.
+// @ts-check
 
 /**
  * @typedef {[number, number, number]} Point x, y and width of the pen there.
@@ -50,6 +51,7 @@ export class Drawing {
     const pens = this.visible.filter((stroke) => stroke.kind === "pen");
     const all = pens.flatMap((stroke) => stroke.points);
     if (!all.length) return null;
+    /** @type {[number, number, number, number]} */
     const bounds = [Infinity, Infinity, -Infinity, -Infinity];
     for (const [x, y, w] of all) {
       bounds[0] = Math.min(bounds[0], x - w / 2);

@@ -1,4 +1,5 @@
 // The switch between the theme of the system, light and dark; kept in this browser.
+// @ts-check
 import { byId, icon } from "./dom.js";
 
 const KEY = "digitlens-theme";

@@ -1,4 +1,5 @@
 // Shows one reading: its digits as a line to choose from, the verdict, marks and details.
+// @ts-check
 import { byId, make } from "./dom.js";
 import { openPad, showDetails, startDetails } from "./details.js";
 import { showMarks } from "./overlay.js";
@@ -24,7 +25,10 @@ export class View {
    * @param {() => void} changed Called when a correction changed what is read.
    */
   constructor(corrections, changed) {
-    Object.assign(this, { corrections, changed, selected: -1, picked: false });
+    this.corrections = corrections;
+    this.changed = changed;
+    this.selected = -1;
+    this.picked = false;
     /** @type {Shown|null} */ this.shown = null;
     startDetails((label) => this.correct(label));
     byId("uncorrect").addEventListener("click", () => this.takeBack());
@@ -56,7 +60,8 @@ export class View {
 
   /** Chooses a digit; `picked` by the visitor, who may then type the right one. */
   select(index, picked = true) {
-    Object.assign(this, { selected: index, picked });
+    this.selected = index;
+    this.picked = picked;
     this.#paint();
     this.shown?.reveal?.(this.digits[index].box);
   }

@@ -1,4 +1,5 @@
 // The drawing that is asked about again and again, and what the network says of it as it stands.
+// @ts-check
 import { Paper } from "./app/canvas.js";
 import { byId, make, onClick } from "./app/dom.js";
 import { Live } from "./app/live.js";

@@ -1,4 +1,5 @@
 // A chart of curves over the steps of a training, as SVG; knows scales, not what is measured.
+// @ts-check
 import { make } from "./app/dom.js";
 
 const LEFT = 44; // pixels for the ticks at the side
@@ -48,7 +49,10 @@ export class Chart {
    * @param {Scale} scale
    */
   constructor(figure, title, scale) {
-    Object.assign(this, { figure, title, scale, shown: null });
+    this.figure = figure;
+    this.title = title;
+    this.scale = scale;
+    this.shown = null;
     this.keys = make("span", { class: "row" });
     this.svg = document.createElementNS(DRAWING, "svg");
     this.svg.setAttribute("role", "img");

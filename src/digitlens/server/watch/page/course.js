@@ -1,4 +1,5 @@
 // The training so far, as the server tells it: first all of it, then what is new.
+// @ts-check
 
 /**
  * @typedef {[number, number, number, number]} Step Number, loss, accuracy, learning rate.
@@ -28,7 +29,8 @@ export class Course {
     this.progress = news.progress ?? this.progress;
     this.ended = news.ended;
     if (!news.confusion) return false;
-    Object.assign(this, { confusion: news.confusion, mistakes: news.mistakes });
+    this.confusion = news.confusion;
+    this.mistakes = news.mistakes;
     return true;
   }
 

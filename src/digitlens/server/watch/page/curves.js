@@ -1,4 +1,5 @@
 // The three charts of a training: loss, accuracy, learning rate.
+// @ts-check
 import { byId } from "./app/dom.js";
 import { Chart, LINEAR, LOG, NINES } from "./chart.js";
 
@@ -19,6 +20,7 @@ export class Curves {
       [this.accuracy, 2, "val_accuracy", (value) => `${(100 * value).toFixed(2)} %`],
     ];
     for (const [chart, column, name, text] of both) showPair(chart, course, column, name, text);
+    /** @type {[number, number][]} */
     const rates = course.steps.map((step) => [step[0], step[3]]);
     this.rate.show({
       ...frame(course),

@@ -1,4 +1,5 @@
 // The confusion matrix and the mistakes behind it: a cell chooses which of them are shown.
+// @ts-check
 import { byId, make, onClick } from "./app/dom.js";
 
 const SHOWN = 20;

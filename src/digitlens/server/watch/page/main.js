@@ -1,4 +1,5 @@
 // Puts the page of a training together: listens to the news, and hands them on to be shown.
+// @ts-check
 import { byId } from "./app/dom.js";
 import { startTheme } from "./app/theme.js";
 import { Board } from "./board.js";

@@ -1,4 +1,5 @@
 // How far the training is, in words and numbers; says aloud only when an epoch is over.
+// @ts-check
 import { byId } from "./app/dom.js";
 
 const whole = (value) => Math.round(value).toLocaleString("en");
