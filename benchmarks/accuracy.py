@@ -25,9 +25,8 @@ from digitlens.cli.robustness import robustness
 from digitlens.cli.transfer import transfer
 from digitlens.datasets.mnist import Mnist, load_mnist
 from digitlens.datasets.splits import load_writers
-from digitlens.evaluation.evaluate import evaluate
-from digitlens.evaluation.report import ModelInfo, Report
-from digitlens.evaluation.writers import errors_by_writer
+from digitlens.evaluation.report import ModelInfo, Report, evaluate
+from digitlens.evaluation.significance import errors_by_writer
 from digitlens.models.bundle import CARD, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe

@@ -10,7 +10,7 @@ from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import ModelError
-from digitlens.evaluation.paired import mcnemar
+from digitlens.evaluation.significance import mcnemar
 from digitlens.models.bundle import Card, write_bundle
 
 RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}

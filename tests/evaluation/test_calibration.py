@@ -4,15 +4,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
-from digitlens.evaluation import calibration, metrics
+from digitlens.evaluation import calibration
 from digitlens.evaluation.calibration import (
+    SCALINGS,
     Calibration,
-    expected_calibration_error,
+    compare_scalings,
     fit_calibration,
-    reliability_bins,
+    fit_logistic,
+    fit_pool,
+    fit_temperature,
+    fit_vector,
+    logistic,
+    most_likely,
+    pooled,
 )
+from digitlens.evaluation.metrics import calibration_error, equal_width_bins, log_loss
 
 ANSWERS = st.lists(
     st.tuples(st.floats(0, 1, width=32, allow_nan=False), st.booleans()), min_size=1, max_size=60
@@ -72,8 +81,8 @@ def test_known_probabilities_are_found():
     found = table.apply(confidence)
     assert np.abs(confidence - probability).mean() > 0.05
     assert np.abs(found - probability).mean() < 0.01
-    assert expected_calibration_error(found, right) < 0.015
-    assert expected_calibration_error(confidence, right) > 0.05
+    assert calibration_error(equal_width_bins(found, right)) < 0.015
+    assert calibration_error(equal_width_bins(confidence, right)) > 0.05
 
 
 def test_what_is_calibrated_already_stays_nearly_as_it_is():
@@ -87,7 +96,7 @@ def test_pooling_is_isotonic_regression():
     confidence, right, _ = overconfident(500)
     confidence = np.round(confidence, 2)  # with ties
     logits = calibration._logit(confidence)
-    blocks = calibration._pool(calibration._tied(logits, right), by_shrunk=False)
+    blocks = calibration._pool_adjacent(calibration._tied(logits, right), by_shrunk=False)
     theirs = IsotonicRegression().fit_transform(logits, right)
     assert [b.share for b in blocks] == pytest.approx(np.unique(theirs.round(12)).tolist())
     assert sum(b.n for b in blocks) == 500
@@ -158,8 +167,6 @@ def test_lines_go_through_the_table():
 def test_wrong_answers_are_refused(confidence, right, message):
     with pytest.raises(ValueError, match=message):
         fit_calibration(confidence, right)
-    with pytest.raises(ValueError, match=message):
-        expected_calibration_error(confidence, right)
 
 
 def test_too_few_knots_are_refused():
@@ -189,23 +196,158 @@ def test_a_damaged_table_says_what_is_wrong(values, message):
         Calibration.from_dict(values)
 
 
-def test_calibration_error_is_that_of_the_metrics():
+def test_the_peak_is_found():
+    def derivatives(weights):  # of a likelihood with its peak at (2, -1)
+        return np.array([2.0, -1.0]) - weights, np.eye(2)
+
+    assert most_likely(derivatives, 2, 0.0) == pytest.approx((2, -1))
+
+
+def test_a_ridge_pulls_to_zero_and_makes_one_peak_of_many():
+    def derivatives(weights):  # knows the sum of both weights alone
+        return np.full(2, 4.0 - weights.sum()), np.ones((2, 2))
+
+    first, second = most_likely(derivatives, 2, 0.01)
+    assert first == pytest.approx(second)
+    assert 1.9 < first < 2
+
+
+def test_the_weights_that_drew_the_answers_are_found():
     rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.full(10, 0.2), 500)
-    labels = rng.integers(0, 10, 500)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    theirs = metrics.calibration(labels, probabilities)
-    assert expected_calibration_error(confidence, right) == pytest.approx(theirs.error)
-    bins = reliability_bins(confidence, right, np.linspace(0, 1, 16))
-    for mine, other in zip(bins, theirs.bins, strict=True):
-        assert (mine.low, mine.high, mine.count) == pytest.approx(
-            (other.low, other.high, other.count)
-        )
-        assert (mine.confidence, mine.accuracy) == pytest.approx((other.confidence, other.accuracy))
+    features = rng.normal(size=(20_000, 2))
+    right = rng.random(len(features)) < logistic((0.5, 2.0, -1.0), features)
+    assert fit_logistic(features, right) == pytest.approx((0.5, 2.0, -1.0), abs=0.1)
 
 
-def test_the_outermost_bins_hold_what_is_beyond_the_edges():
-    confidence = np.array([0.0, 0.3, 0.5, 0.6, 1.0])
-    bins = reliability_bins(confidence, confidence > 0.4, np.array([0.2, 0.5, 0.8]))
-    assert [(row.count, row.accuracy) for row in bins] == [(3, pytest.approx(1 / 3)), (2, 1.0)]
+def test_answers_that_features_part_cleanly_give_finite_weights():
+    features = np.array([[-1.0], [-2.0], [1.0], [2.0]])
+    weights = fit_logistic(features, features[:, 0] > 0)
+    assert np.isfinite(weights).all()
+    assert logistic(weights, features) == pytest.approx([0, 0, 1, 1], abs=0.05)
+
+
+def test_only_one_kind_of_answer_and_other_shapes_are_refused():
+    with pytest.raises(ValueError, match="only one of both"):
+        fit_logistic(np.zeros((3, 1)), np.ones(3, bool))
+    with pytest.raises(ValueError, match=r"found \[3, 1\] and 2"):
+        fit_logistic(np.zeros((3, 1)), np.ones(2, bool))
+
+
+def drawn(count, weights, seed=0):
+    """Opinions, and values drawn from what the weights make of them."""
+    rng = np.random.default_rng(seed)
+    logs = np.log(rng.dirichlet(np.full(10, 0.3), (count, len(weights))) + 1e-3)
+    logs = logs.transpose(0, 2, 1)
+    chances = pooled(weights, logs)
+    truth = np.array([rng.choice(10, p=row) for row in chances])
+    return logs, truth
+
+
+def test_the_weights_that_values_were_drawn_with_are_found():
+    logs, truth = drawn(6000, (0.8, 0.3))
+    assert fit_pool(logs, truth) == pytest.approx((0.8, 0.3), abs=0.05)
+
+
+def test_a_voter_that_knows_nothing_has_no_weight():
+    logs, truth = drawn(4000, (0.9, 0.0), seed=1)
+    assert fit_pool(logs, truth)[1] == pytest.approx(0, abs=0.06)
+
+
+def test_voters_that_always_agree_share_the_weight():
+    logs, truth = drawn(2000, (0.8,), seed=2)
+    first, second = fit_pool(np.repeat(logs, 2, axis=2), truth)
+    assert first == pytest.approx(second)
+    assert first + second == pytest.approx(0.8, abs=0.08)
+
+
+def test_rows_are_probabilities_however_sure_the_voters_are():
+    logs = np.log(np.eye(10)[:, :, None].clip(1e-4)) * 1000
+    found = pooled((2.0,), logs)
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert found.argmax(axis=1).tolist() == list(range(10))
+
+
+def test_no_rows_are_no_rows():
+    assert pooled((1.0, 2.0), np.zeros((0, 10, 2))).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("logs", "truth"),
+    [
+        (np.zeros((3, 10)), np.zeros(3, int)),
+        (np.zeros((3, 10, 2)), np.zeros(2, int)),
+        (np.zeros((0, 10, 2)), np.zeros(0, int)),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(logs, truth):
+    with pytest.raises(ValueError, match=r"expected logarithms \[N, K, D\]"):
+        fit_pool(logs, truth)
+
+
+def softmax(logits):
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def probabilities_drawn(n=3000, sharpness=2.0, bias=0.0, seed=0):
+    """Probabilities sharper than they should be, with too much of the last digit."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (n, 10))
+    honest = softmax(logits)
+    labels = (honest.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    return labels, softmax(sharpness * (logits + bias * (np.arange(10) == 9))), honest
+
+
+def test_the_temperature_is_the_one_with_the_lowest_loss():
+    labels, probabilities, honest = probabilities_drawn()
+    scaled = fit_temperature(labels, probabilities)(probabilities)
+    logits = np.log(probabilities)
+    best = minimize_scalar(
+        lambda t: log_loss(labels, softmax(logits / t)), bounds=(0.2, 5), method="bounded"
+    )
+    assert log_loss(labels, scaled) == pytest.approx(best.fun, abs=1e-5)
+    assert np.abs(scaled - honest).max() < 0.03
+
+
+@pytest.mark.parametrize("name", SCALINGS)
+def test_every_scaling_gives_probabilities_of_lower_loss(name):
+    labels, probabilities, _ = probabilities_drawn(bias=0.7)
+    scaled = SCALINGS[name](labels, probabilities)(probabilities)
+    np.testing.assert_allclose(scaled.sum(axis=1), 1)
+    assert log_loss(labels, scaled) < log_loss(labels, probabilities) - 0.1
+    if "temperature" in name and "bias" not in name:
+        np.testing.assert_array_equal(scaled.argmax(axis=1), probabilities.argmax(axis=1))
+
+
+def test_a_constant_for_each_digit_takes_away_the_bias_to_one():
+    labels, probabilities, honest = probabilities_drawn(bias=0.7)
+    scaled = fit_vector(labels, probabilities)(probabilities)
+    assert np.abs(scaled - honest).mean() < 0.01
+    assert abs(scaled[:, 9].mean() - (labels == 9).mean()) < 0.005
+
+
+def test_probabilities_of_zero_are_scaled_too():
+    labels, probabilities = np.arange(20) % 10, np.eye(10, dtype=np.float32)[np.arange(20) % 10]
+    for fit in SCALINGS.values():
+        assert np.isfinite(fit(labels, probabilities)(probabilities)).all()
+
+
+def test_only_what_the_data_asks_for_is_worth_it():
+    labels, probabilities, honest = probabilities_drawn(800, bias=2.0)
+    scores = compare_scalings(labels, probabilities, folds=2)
+    assert list(scores) == list(SCALINGS)
+    assert scores["vector"].nll < scores["temperature"].nll < log_loss(labels, probabilities)
+    for score in compare_scalings(labels, honest, folds=2).values():
+        assert score.gain < 2 * score.error  # nothing to gain where all is well
+
+
+def test_the_same_seed_gives_the_same_scores():
+    labels, probabilities, _ = probabilities_drawn(100)
+    scores = [compare_scalings(labels, probabilities, folds=2, seed=s) for s in (1, 1, 2)]
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_fewer_tiles_than_folds_are_refused():
+    labels, probabilities, _ = probabilities_drawn(4)
+    with pytest.raises(ValueError, match="2 to 4 folds, found 5"):
+        compare_scalings(labels, probabilities)

@@ -6,8 +6,7 @@ import pytest
 from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
 from digitlens.datasets.corruptions.sweeps import SWEEPS
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
-from digitlens.evaluation.report import ModelInfo
+from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.evaluation.robustness import measure_robustness, tiles_asked
 
 N = 30

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.changes import Change
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.results import Box, Digit
 from digitlens.visualization import style
 from digitlens.visualization.account import Account, Alike, Neighbour, Reasons

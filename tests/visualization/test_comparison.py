@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.compare import Facts, compare
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
+from digitlens.evaluation.significance import Facts, compare
 from digitlens.visualization.comparison import draw_comparison, draw_disagreements
 from digitlens.visualization.style import LIGHT
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.visualization import predictions
 
 

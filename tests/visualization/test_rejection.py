@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.evaluation.out_of_distribution import Scored, detect
-from digitlens.evaluation.rejection import Rejection
-from digitlens.evaluation.uncertainty import answers, measure_uncertainty
+from digitlens.evaluation.metrics import answers, measure_uncertainty
+from digitlens.evaluation.ood import Rejection, Scored, detect
 from digitlens.visualization.rejection import draw_rejection
 
 

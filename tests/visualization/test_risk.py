@@ -4,7 +4,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.visualization.risk import draw_calibration, draw_risk_coverage
+from digitlens.visualization.risk import draw_risk_coverage
 
 CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 100), 1000)
 SURE = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
@@ -25,8 +25,6 @@ def test_pictures_are_written_large_enough_for_a_talk(tmp_path):
     confidence, right = answers()
     curve = risk_coverage(confidence, right, len(right))
     draw_risk_coverage({"one": curve, "two": SURE}, tmp_path / "risk.png")
-    draw_calibration({"raw": (confidence, right)}, tmp_path / "calibration.png")
-    assert len(list(tmp_path.iterdir())) == 2
     for path in tmp_path.iterdir():
         with Image.open(path) as picture:
             assert min(picture.size) >= 1000
@@ -66,29 +64,7 @@ def test_every_curve_looks_different(tmp_path, drawn):
     assert len(looks) == 5
 
 
-def test_confidence_is_drawn_against_what_is_right(tmp_path, drawn):
-    confidence = np.repeat([0.5, 0.95], 100)
-    right = np.r_[np.arange(100) < 50, np.arange(100) < 80]
-    draw_calibration({"raw": (confidence, right)}, tmp_path / "calibration.png")
-    (axes,) = drawn[0].axes
-    assert (axes.get_xscale(), axes.get_yscale()) == ("logit", "logit")
-    points, *_ = axes.containers[0]
-    assert points.get_xdata() == pytest.approx([0.5, 0.95])
-    assert points.get_ydata() == pytest.approx([0.5, 0.8])
-    shown = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert shown == ["perfect calibration", "raw, expected calibration error 7.50 %"]
-
-
-def test_certain_answers_stay_on_the_edge_of_the_picture(tmp_path, drawn):
-    confidence = np.array([0.0, 1.0, 1.0])
-    draw_calibration({"raw": (confidence, confidence > 0.5)}, tmp_path / "calibration.png")
-    points, *_ = drawn[0].axes[0].containers[0]
-    assert points.get_xdata() == pytest.approx([0.01, 0.9999])
-    assert points.get_ydata() == pytest.approx([0.01, 0.9999])
-
-
-@pytest.mark.parametrize("draw", [draw_risk_coverage, draw_calibration])
-def test_nothing_to_draw_is_refused(tmp_path, draw):
+def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="found nothing"):
-        draw({}, tmp_path / "nothing.png")
+        draw_risk_coverage({}, tmp_path / "nothing.png")
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.evaluation.robustness import measure_robustness
 from digitlens.visualization.robustness import (
     draw_corrupted,

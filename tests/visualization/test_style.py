@@ -10,9 +10,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.metrics import answers
+from digitlens.evaluation.report import evaluate
 from digitlens.evaluation.robustness import measure_robustness
-from digitlens.evaluation.uncertainty import answers
 from digitlens.visualization import style
 from digitlens.visualization.classes import draw_classes
 from digitlens.visualization.confusion import draw_confusion

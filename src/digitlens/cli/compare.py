@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlens.datasets.mnist import Split
-    from digitlens.evaluation.compare import Comparison, Pair
+    from digitlens.evaluation.significance import Comparison, Pair
 
 REPORT, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements.png"
 
@@ -86,7 +86,7 @@ def _load(
 
 def _validation(contenders: list[Contender], train: Split) -> Split:
     """The tiles that none of the models has learned from."""
-    from digitlens.evaluation.evaluate import data_sha256
+    from digitlens.evaluation.report import data_sha256
 
     # Somebody else's model may have learned from any of them.
     kept = [one.recipe.split(train)[1] if one.recipe else None for one in contenders]
@@ -110,8 +110,8 @@ def _held_back(one: Contender) -> str:
 
 
 def _compare(contenders: list[Contender], tiles: Split, name: str) -> Comparison:
-    from digitlens.evaluation.compare import compare as put_together
-    from digitlens.evaluation.evaluate import evaluate
+    from digitlens.evaluation.report import evaluate
+    from digitlens.evaluation.significance import compare as put_together
 
     with work_bar() as bar:
         task = bar.add_task("comparing", total=len(tiles) * len(contenders))

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from digitlens.errors import ModelError
 
 if TYPE_CHECKING:
-    from digitlens.evaluation.compare import Facts
-    from digitlens.evaluation.evaluate import PredictProba
-    from digitlens.evaluation.report import ModelInfo
+    from digitlens.evaluation.report import ModelInfo, PredictProba
+    from digitlens.evaluation.significance import Facts
     from digitlens.training.recipe import Recipe
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # counted, not learned
@@ -69,8 +68,8 @@ def _names(models: Sequence[str]) -> list[str]:
 
 
 def _own(model: str, name: str) -> Contender:
-    from digitlens.evaluation.compare import Facts
     from digitlens.evaluation.report import ModelInfo
+    from digitlens.evaluation.significance import Facts
     from digitlens.models.bundle import GRAPH, WEIGHTS, find_bundle
     from digitlens.models.classifier import Classifier
     from digitlens.training.recipes import recipe_from
@@ -89,8 +88,8 @@ def _own(model: str, name: str) -> Contender:
 
 
 def _foreign(model: str, name: str, pixels: Any, outputs: Any) -> Contender:
-    from digitlens.evaluation.compare import Facts
     from digitlens.evaluation.report import ModelInfo
+    from digitlens.evaluation.significance import Facts
     from digitlens.models.onnx_external import ForeignClassifier
 
     foreign = ForeignClassifier(model, pixels, outputs or "probabilities")

@@ -103,7 +103,7 @@ def _reliability(subjects: Sequence[Subject], path: Path, _: int) -> None:
 
 
 def _coverage(subjects: Sequence[Subject], path: Path, _: int) -> None:
-    from digitlens.evaluation.uncertainty import answers
+    from digitlens.evaluation.metrics import answers
     from digitlens.visualization.coverage import draw_coverage
 
     report = subjects[0].report

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlens.datasets.mnist import Split
-    from digitlens.evaluation.out_of_distribution import Table as Scores
-    from digitlens.evaluation.out_of_distribution import TileScore
-    from digitlens.evaluation.rejection import Choice, Rejection
+    from digitlens.evaluation.ood import Choice, Rejection, TileScore
+    from digitlens.evaluation.ood import Table as Scores
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
     from digitlens.outputs import OutputsOf
@@ -73,7 +72,7 @@ def rejection(
         DataError: Fonts or a file cannot be had.
         MissingExtraError: OpenCV, which draws the strangers, is not installed.
     """
-    from digitlens.evaluation.rejection import measure_rejection
+    from digitlens.evaluation.ood import measure_rejection
 
     strangers = _strangers(parse_strange(strange or []))
     return measure_rejection(
@@ -165,7 +164,7 @@ def _choice(classifier: Classifier | ForeignClassifier, data_dir: Path | None) -
     from digitlens.datasets.mnist import load_mnist
     from digitlens.datasets.negatives.faces import load_faces
     from digitlens.datasets.negatives.make import make_not_digits
-    from digitlens.evaluation.rejection import Choice
+    from digitlens.evaluation.ood import Choice
     from digitlens.models.classifier import Classifier
     from digitlens.training.recipes import recipe_from
 

@@ -44,7 +44,7 @@ def near_errors(subject: Subject) -> tuple[Neighbours | None, str]:
 
 def under_strain(subject: Subject) -> tuple[Robustness, Split]:
     """Robustness on some of the tiles, taken evenly from all, and these tiles."""
-    from digitlens.evaluation.evaluate import evaluate
+    from digitlens.evaluation.report import evaluate
     from digitlens.evaluation.robustness import measure_robustness, tiles_asked
 
     split, predict = subject.split, subject.classifier.predict_proba

@@ -178,8 +178,7 @@ def evaluated_tiles(
 
 def measure(classifier: Classifier | ForeignClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a bar on a terminal."""
-    from digitlens.evaluation.evaluate import evaluate
-    from digitlens.evaluation.report import ModelInfo
+    from digitlens.evaluation.report import ModelInfo, evaluate
 
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     with work_bar() as bar:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlens.datasets.external.registry import Foreign
-    from digitlens.evaluation.transfer import Transfer
+    from digitlens.evaluation.report import Transfer
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
 
@@ -77,8 +77,7 @@ def write_transfer(measured: Sequence[Measured], folder: Path) -> list[str]:
 
 
 def _measure(classifier: Classifier | ForeignClassifier, data: Foreign) -> Measured:
-    from digitlens.evaluation.report import ModelInfo
-    from digitlens.evaluation.transfer import measure_transfer
+    from digitlens.evaluation.report import ModelInfo, measure_transfer
 
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     with work_bar() as bar:

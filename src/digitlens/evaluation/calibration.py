@@ -1,27 +1,28 @@
-"""From raw confidence to the probability of being right, as a small monotone table.
+"""From raw scores to probabilities of being right: fitted on answers that are known, then applied.
 
-The table is fitted by isotonic regression on answers that are known to be right or wrong; this
-module knows confidences and whether they were right, not digits, pages or models.
+A monotone table (isotonic regression), logistic regression, a pool of several networks' opinions,
+and temperature scaling with its relatives. Knows scores and whether they were right, not digits,
+pages or models.
 
 Sources: R. E. Barlow, D. J. Bartholomew, J. M. Bremner, H. D. Brunk, "Statistical inference under
-order restrictions", 1972, and T. Robertson, F. T. Wright, R. L. Dykstra, "Order restricted
-statistical inference", 1988, for pool adjacent violators; B. Zadrozny, C. Elkan, "Transforming
-classifier scores into accurate multiclass probability estimates", KDD 2002, for its use here.
+order restrictions", 1972, for pool adjacent violators; B. Zadrozny, C. Elkan, "Transforming
+classifier scores into accurate multiclass probability estimates", KDD 2002, for its use here;
+C. Genest, J. V. Zidek, "Combining probability distributions", Statistical Science 1986, for
+logarithmic opinion pools; C. Guo et al., "On calibration of modern neural networks", ICML 2017, for
+temperature and vector scaling; J. Zhang, B. Kailkhura, T. Y. Han, "Mix-n-match: ensemble and
+compositional methods for uncertainty calibration in deep learning", ICML 2020.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from digitlens.evaluation.metrics import Bin, Floats
 
 KNOTS = 20
 LEAST_KNOTS = 3  # both ends of the axis, and one block of answers between them
@@ -40,6 +41,7 @@ _NEAR = 0.01  # logits; a block closer to an end of the axis needs no knot at th
 _SAME = 1.92
 
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,49 +145,9 @@ def fit_calibration(confidence: Floats, right: Flags, knots: int = KNOTS) -> Cal
     check_answers(confidence, right)
     if knots < LEAST_KNOTS:
         raise ValueError(f"expected {LEAST_KNOTS} knots or more, found {knots}")
-    blocks = _pool(_tied(_logit(confidence.astype(np.float32)), right), by_shrunk=False)
-    blocks = _pool(_joined(blocks, knots - 2), by_shrunk=True)
+    blocks = _pool_adjacent(_tied(_logit(confidence.astype(np.float32)), right), by_shrunk=False)
+    blocks = _pool_adjacent(_joined(blocks, knots - 2), by_shrunk=True)
     return _table(blocks)
-
-
-def reliability_bins(
-    confidence: Floats, right: Flags, edges: npt.NDArray[np.float64]
-) -> tuple[Bin, ...]:
-    """Count, mean confidence and share that is right of the answers between two edges.
-
-    Args:
-        confidence: float[N], N >= 1, each 0 to 1.
-        right: bool[N].
-        edges: float64[B + 1], rising; a bin holds what is above its low and at most its high edge,
-            the outermost bins also everything beyond them.
-    """
-    from digitlens.evaluation.metrics import Bin  # noqa: PLC0415  (slow to load)
-
-    check_answers(confidence, right)
-    place = np.searchsorted(edges[1:-1], confidence, side="left")
-    found: list[Bin] = []
-    for i, (low, high) in enumerate(pairwise(edges.tolist())):
-        here = place == i
-        count = int(here.sum())
-        mean = float(confidence[here].mean(dtype=np.float64)) if count else 0.0
-        share = float(right[here].mean()) if count else 0.0
-        found.append(Bin(low, high, count, mean, share))
-    return tuple(found)
-
-
-def expected_calibration_error(confidence: Floats, right: Flags, bins: int = 15) -> float:
-    """How far the confidence is from the share that is right, 0 to 1, over bins of equal width.
-
-    The same measure as in ``metrics.calibration``, for answers that are right or wrong instead of
-    probabilities of ten digits.
-
-    Args:
-        confidence: float[N], N >= 1, each 0 to 1.
-        right: bool[N].
-        bins: Number of bins.
-    """
-    rows = reliability_bins(confidence, right, np.linspace(0, 1, bins + 1))
-    return sum(row.count * abs(row.confidence - row.accuracy) for row in rows) / len(right)
 
 
 def check_confidence(confidence: Floats) -> None:
@@ -233,7 +195,7 @@ def _tied(logits: npt.NDArray[np.float64], right: Flags) -> list[_Block]:
     return [_Block(*row) for row in rows]
 
 
-def _pool(blocks: Sequence[_Block], *, by_shrunk: bool) -> list[_Block]:
+def _pool_adjacent(blocks: Sequence[_Block], *, by_shrunk: bool) -> list[_Block]:
     """Pool adjacent violators: joins neighbours until the shares rise strictly."""
     pooled: list[_Block] = []
     for block in blocks:
@@ -298,3 +260,253 @@ def _column(name: str, values: Any) -> tuple[float, ...]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"expected {name} as a list of numbers, found {value!r} in it")
     return tuple(float(value) for value in values)
+
+
+_STEPS = 200
+_LONGEST = 1.0  # of a step, in any weight
+
+Weights = npt.NDArray[np.float64]
+Derivatives = Callable[[Weights], tuple[Weights, Weights]]
+
+
+def most_likely(derivatives: Derivatives, count: int, ridge: float) -> tuple[float, ...]:
+    """The weights with the highest likelihood, from 0 on.
+
+    Args:
+        derivatives: From weights float64[D] to the slope float64[D] of the log-likelihood and its
+            curvature float64[D, D], the negative of the second derivatives.
+        count: D.
+        ridge: Pulls weights to 0: where signs always agree there would be no unique ones.
+    """
+    weights, pull = np.zeros(count), ridge * np.eye(count)
+    for _ in range(_STEPS):
+        slope, curve = derivatives(weights)
+        step = np.linalg.solve(curve + pull, slope - pull @ weights)
+        # Far from the peak the curvature may vanish, and a full step would never come back.
+        step *= min(1.0, _LONGEST / max(float(np.abs(step).max()), 1e-12))
+        weights += step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    return tuple(float(weight) for weight in weights)
+
+
+_LOGISTIC_RIDGE = 1e-3
+
+
+def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+    """The weights with the highest likelihood, by Newton's method.
+
+    Args:
+        features: float[N, D].
+        right: bool[N].
+
+    Returns:
+        The constant, then a weight for each feature.
+
+    Raises:
+        ValueError: The shapes do not go together, or all answers are right or all wrong.
+    """
+    if features.ndim != 2 or len(features) != len(right):
+        raise ValueError(
+            f"expected features [N, D] and N answers, found {list(features.shape)} and {len(right)}"
+        )
+    if right.all() or not right.any():
+        raise ValueError("expected right and wrong answers, found only one of both")
+    x = np.hstack([np.ones((len(features), 1)), features.astype(np.float64)])
+
+    def derivatives(weights: Weights) -> tuple[Weights, Weights]:
+        chance = logistic(weights, features)
+        return x.T @ (right - chance), (x * (chance * (1 - chance))[:, None]).T @ x
+
+    return most_likely(derivatives, x.shape[1], _LOGISTIC_RIDGE)
+
+
+def logistic(weights: Floats | tuple[float, ...], features: Floats) -> npt.NDArray[np.float64]:
+    """float64[N]: the probability that each is right.
+
+    Args:
+        weights: The constant, then D weights.
+        features: float[N, D].
+    """
+    constant, *slopes = weights
+    logits = constant + features.astype(np.float64) @ np.asarray(slopes, np.float64)
+    return 1 / (1 + np.exp(-np.clip(logits, -40, 40)))
+
+
+_POOL_RIDGE = 0.01
+
+
+def fit_pool(
+    logs: Floats, truth: npt.NDArray[np.integer], ridge: float = _POOL_RIDGE
+) -> tuple[float, ...]:
+    """The weights with the highest likelihood, by Newton's method.
+
+    Args:
+        logs: float[N, K, D]; what each of D voters says of each of K values, as a logarithm.
+        truth: int[N]; the value that is right, 0 to K - 1.
+        ridge: Pulls the weights to 0, against voters that nearly always agree.
+
+    Raises:
+        ValueError: The shapes do not go together, or there is nothing to fit to.
+    """
+    if logs.ndim != 3 or len(logs) != len(truth) or not len(truth):
+        raise ValueError(
+            f"expected logarithms [N, K, D] and N values, found {list(logs.shape)} and {len(truth)}"
+        )
+    x = logs.astype(np.float64)
+    rows = np.arange(len(x))
+
+    def derivatives(weights: Weights) -> tuple[Weights, Weights]:
+        chances = pooled(weights, x)
+        mean = np.einsum("nk,nkd->nd", chances, x)
+        curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean
+        return (x[rows, truth] - mean).sum(axis=0), curve
+
+    return most_likely(derivatives, x.shape[2], ridge)
+
+
+def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:
+    """float64[N, K]: probabilities of all voters; rows sum to 1.
+
+    Args:
+        weights: D of them.
+        logs: float[N, K, D]; see ``fit_pool``.
+    """
+    sums = logs.astype(np.float64) @ np.asarray(weights, np.float64)
+    chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
+    return chances / chances.sum(axis=1, keepdims=True)
+
+
+FOLDS = 5
+CLASSES = 10
+Labels = npt.NDArray[np.integer[Any]]
+_EM_STEPS = 200
+
+Probabilities = npt.NDArray[np.float64]
+Scaling = Callable[[Floats], Probabilities]
+Fit = Callable[[Labels, Floats], Scaling]
+
+
+def fit_temperature(labels: Labels, probabilities: Floats) -> Scaling:
+    """All logits divided by one number; no answer changes.
+
+    Args:
+        labels: int[N], 0 to 9, N >= 1.
+        probabilities: float[N, 10], rows sum to 1.
+    """
+    return _fit_signs(labels, probabilities, _log_probabilities)
+
+
+def fit_temperature_and_bias(labels: Labels, probabilities: Floats) -> Scaling:
+    """One temperature, and a constant for each digit; arguments as of ``fit_temperature``."""
+    return _fit_signs(labels, probabilities, lambda p: _with_bias(_log_probabilities(p)))
+
+
+def fit_vector(labels: Labels, probabilities: Floats) -> Scaling:
+    """A factor and a constant for each digit's logit; arguments as of ``fit_temperature``."""
+    return _fit_signs(
+        labels, probabilities, lambda p: _with_bias(_log_probabilities(p) * np.eye(CLASSES))
+    )
+
+
+def fit_ensemble_temperature(labels: Labels, probabilities: Floats) -> Scaling:
+    """A mixture of the probabilities as they are, at a temperature, and equal ones.
+
+    No answer changes. The shares of the mixture are those with the highest likelihood, by
+    expectation maximisation. Arguments as of ``fit_temperature``.
+    """
+    cooled = fit_temperature(labels, probabilities)
+
+    def parts(p: Floats) -> Probabilities:
+        return np.stack([cooled(p), p, np.full(p.shape, 1 / CLASSES)], axis=-1, dtype=np.float64)
+
+    of_truth = parts(probabilities)[np.arange(len(labels)), labels]
+    shares = np.full(3, 1 / 3)
+    for _ in range(_EM_STEPS):
+        blame = of_truth * shares
+        shares = (blame / blame.sum(axis=1, keepdims=True)).mean(axis=0)
+    return lambda p: parts(p) @ shares
+
+
+SCALINGS: Mapping[str, Fit] = {
+    "temperature": fit_temperature,
+    "ensemble temperature": fit_ensemble_temperature,
+    "temperature and bias": fit_temperature_and_bias,
+    "vector": fit_vector,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingScore:
+    """How one way to calibrate does on tiles that it was not fitted to.
+
+    Attributes:
+        nll: Mean negative log-likelihood in nats.
+        gain: How much lower that is than without any scaling.
+        error: Standard error of the gain.
+    """
+
+    nll: float
+    gain: float
+    error: float
+
+
+def compare_scalings(
+    labels: Labels, probabilities: Floats, *, folds: int = FOLDS, seed: int = 0
+) -> dict[str, ScalingScore]:
+    """Fits each way on all folds but one and scores it on that one, for every fold.
+
+    Args:
+        labels: int[N], 0 to 9, N >= ``folds``.
+        probabilities: float[N, 10], rows sum to 1.
+        folds: 2 or more.
+        seed: Of the folds.
+
+    Raises:
+        ValueError: There are fewer tiles than folds, or the arguments are something else.
+    """
+    if not 2 <= folds <= len(labels):
+        raise ValueError(f"expected 2 to {len(labels)} folds, found {folds}")
+    places = np.random.default_rng(seed).permutation(len(labels)) % folds
+    before = _log_losses(labels, probabilities)
+    plain = float(before.mean())
+    found: dict[str, ScalingScore] = {}
+    for name, fit in SCALINGS.items():
+        gains = before - _log_losses(labels, _cross_fitted(fit, labels, probabilities, places))
+        error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
+        found[name] = ScalingScore(plain - float(gains.mean()), float(gains.mean()), error)
+    return found
+
+
+def _cross_fitted(
+    fit: Fit, labels: Labels, probabilities: Floats, places: npt.NDArray[np.integer]
+) -> Probabilities:
+    scaled = np.empty(probabilities.shape, np.float64)
+    for fold in range(int(places.max()) + 1):
+        out = places == fold
+        scaled[out] = fit(labels[~out], probabilities[~out])(probabilities[out])
+    return scaled
+
+
+def _fit_signs(
+    labels: Labels, probabilities: Floats, signs: Callable[[Floats], Probabilities]
+) -> Scaling:
+    weights = fit_pool(signs(probabilities), labels)
+    return lambda p: pooled(weights, signs(p))
+
+
+def _log_probabilities(probabilities: Floats) -> Probabilities:
+    """float64[N, 10, 1]: logarithms, which are logits but for a constant in each row."""
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny), dtype=np.float64)[..., None]
+
+
+def _with_bias(signs: Probabilities) -> Probabilities:
+    """Adds a sign of each digit but the first, whose constant is 0."""
+    each = np.broadcast_to(np.eye(CLASSES)[:, 1:], (len(signs), CLASSES, CLASSES - 1))
+    return np.concatenate([signs, each], axis=2)
+
+
+def _log_losses(labels: Labels, probabilities: Floats) -> Probabilities:
+    chosen = probabilities[np.arange(len(labels)), labels]
+    smallest = np.finfo(np.float32).eps  # as ``metrics.log_loss`` has it for float32
+    return -np.log(np.clip(chosen, smallest, 1), dtype=np.float64)

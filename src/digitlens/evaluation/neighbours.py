@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.feature_distance import unit_rows
 from digitlens.evaluation.metrics import Floats
+from digitlens.evaluation.ood import unit_rows
 
 _CHUNK = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
 

@@ -1,23 +1,31 @@
-"""What an evaluation found, as one frozen value; knows neither measuring nor drawing."""
+"""Evaluates whatever gives probabilities for tiles; what was found is a frozen report."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.errors import DataError, ModelError
+from digitlens.evaluation import metrics
 from digitlens.evaluation.metrics import (
     Average,
-    Calibration,
+    CalibrationError,
     ClassScore,
     ConfusedPair,
     Counts,
     Floats,
     Labels,
 )
+
+if TYPE_CHECKING:
+    from digitlens.datasets.external.registry import Foreign
+    from digitlens.datasets.mnist import Split
 
 DECIMALS = 6  # in JSON: beyond what 10,000 tiles can tell, and the same on every machine
 
@@ -100,7 +108,7 @@ class Report:
     weighted: Average
     confusion: Counts
     confused_pairs: tuple[ConfusedPair, ...]
-    calibration: Calibration
+    calibration: CalibrationError
     labels: Labels = field(repr=False)
     probabilities: Floats = field(repr=False)
 
@@ -182,3 +190,213 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(item) for item in value]
     return value
+
+
+CHUNK = 1000  # tiles between two steps of a progress bar
+TOLERANCE = 1e-3  # of a sum of ten probabilities in float32 or rounded from float16
+
+PredictProba = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+def evaluate(
+    predict_proba: PredictProba,
+    split: Split,
+    *,
+    model: ModelInfo | None = None,
+    data_name: str = "",
+    on_progress: Callable[[int], object] | None = None,
+) -> Report:
+    """Runs a model over a split and measures its answers.
+
+    On the MNIST test set, which is known by its content, the report also has the score without the
+    labels that are known to be wrong.
+
+    Args:
+        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1; a torch network, a
+            bundle or somebody else's model.
+        split: Tiles and labels.
+        model: Who answers, for the record.
+        data_name: What the split is called, for the record.
+        on_progress: Called after every chunk with its number of tiles.
+
+    Raises:
+        DataError: The split is empty.
+        ModelError: The answers are not probabilities of ten digits for every tile.
+    """
+    if not len(split.labels):
+        raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
+    probabilities = _predict(predict_proba, split.tiles, on_progress)
+    sha256 = data_sha256(split)
+    left_out = known_label_errors(sha256)
+    data = DataInfo(data_name, sha256, tuple(left_out.tolist()))
+    return _report(model or ModelInfo("", ""), data, split.labels, probabilities)
+
+
+def data_sha256(split: Split) -> str:
+    """Hash of all tiles, row by row, followed by all labels."""
+    digest = hashlib.sha256(np.ascontiguousarray(split.tiles).data)
+    digest.update(np.ascontiguousarray(split.labels).data)
+    return digest.hexdigest()
+
+
+def check_probabilities(answer: npt.NDArray[np.float32], n: int) -> None:
+    """Makes sure of float[n, 10], finite, within 0 to 1, rows summing to 1.
+
+    Raises:
+        ModelError: Something else; the message says what was found.
+    """
+    if answer.shape != (n, metrics.CLASSES):
+        raise ModelError(
+            f"expected probabilities of shape [{n}, 10] for {n} tiles, found {list(answer.shape)}"
+        )
+    if not np.issubdtype(answer.dtype, np.floating):
+        raise ModelError(f"expected probabilities as floating point, found {answer.dtype}")
+    if not np.isfinite(answer).all():
+        raise ModelError(f"expected finite probabilities, found {_first_bad_row(answer)}")
+    if answer.min() < -TOLERANCE or answer.max() > 1 + TOLERANCE:
+        raise ModelError(
+            f"expected probabilities from 0 to 1, found {answer.min():.4g} to {answer.max():.4g}"
+        )
+    sums = answer.sum(axis=1, dtype=np.float64)
+    worst = sums[np.abs(sums - 1).argmax()]
+    if abs(worst - 1) > TOLERANCE:
+        raise ModelError(f"expected probabilities that sum to 1 a row, found a sum of {worst:.4g}")
+
+
+def _first_bad_row(answer: npt.NDArray[np.float32]) -> str:
+    row = int(np.flatnonzero(~np.isfinite(answer).all(axis=1))[0])
+    return f"{answer[row].tolist()} for tile {row}"
+
+
+def _predict(
+    predict_proba: PredictProba,
+    tiles: npt.NDArray[np.uint8],
+    on_progress: Callable[[int], object] | None,
+) -> npt.NDArray[np.float32]:
+    answers: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(tiles), CHUNK):
+        chunk = tiles[start : start + CHUNK]
+        answer = np.asarray(predict_proba(chunk))
+        check_probabilities(answer, len(chunk))
+        answers.append(answer)
+        if on_progress:
+            on_progress(len(chunk))
+    return np.concatenate(answers)
+
+
+def _report(
+    model: ModelInfo, data: DataInfo, labels: metrics.Labels, probabilities: metrics.Floats
+) -> Report:
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labels
+    confusion = metrics.confusion_matrix(labels, predicted)
+    classes = metrics.class_scores(confusion)
+    kept = np.delete(right, data.label_errors) if data.label_errors else None
+    return Report(
+        model=model,
+        data=data,
+        score=_score(right),
+        without_label_errors=None if kept is None else _score(kept),
+        loss=metrics.log_loss(labels, probabilities),
+        classes=classes,
+        macro=metrics.macro_average(classes),
+        weighted=metrics.weighted_average(classes),
+        confusion=confusion,
+        confused_pairs=metrics.confused_pairs(confusion),
+        calibration=metrics.calibration(labels, probabilities),
+        labels=labels,
+        probabilities=probabilities,
+    )
+
+
+def _score(right: npt.NDArray[np.bool_]) -> Score:
+    n, hits = len(right), int(right.sum())
+    return Score(n, n - hits, hits / n, metrics.wilson_interval(hits, n))
+
+
+MNIST_TEST_SHA256 = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
+"""Hash of the 10,000 test tiles followed by their labels, see ``evaluate.data_sha256``."""
+
+MNIST_TEST = (
+    *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520),
+    *(3558, 5937, 6651, 6783, 8527, 9679, 9729),
+)
+
+
+def known_label_errors(data_sha256: str) -> npt.NDArray[np.int64]:
+    """Indices of the wrong labels of a data set, which is known by its content and not its name.
+
+    Args:
+        data_sha256: Hash of tiles and labels.
+
+    Returns:
+        int64[K], ascending; empty for every data set but the MNIST test set in its own order.
+    """
+    known = MNIST_TEST if data_sha256 == MNIST_TEST_SHA256 else ()
+    return np.array(known, np.int64)
+
+
+SCORE = ("errors", "accuracy", "interval", "loss", "expected_calibration_error")
+DETAIL = ("classes", "confused_pairs", "wrong")
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """What a model makes of digits of another data set than it was trained on.
+
+    Attributes:
+        name: Name of the data set.
+        title: What to call it, with the name of its file.
+        framed: On tiles framed by the rule of MNIST, as the model expects them.
+        unframed: On the pictures resized to tiles and nothing else.
+    """
+
+    name: str
+    title: str
+    framed: Report
+    unframed: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Both scores as JSON-ready values, and classes, confusions and mistakes of the framed."""
+        framed, unframed = self.framed.as_dict(), self.unframed.as_dict()
+        return {
+            "name": self.name,
+            "title": self.title,
+            "model": framed["model"],
+            "n": self.framed.n,
+            "framed": {key: framed[key] for key in SCORE} | {"sha256": framed["data"]["sha256"]},
+            "unframed": {key: unframed[key] for key in SCORE},
+            **{key: framed[key] for key in DETAIL},
+        }
+
+
+def measure_transfer(
+    predict_proba: PredictProba,
+    data: Foreign,
+    *,
+    model: ModelInfo | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> Transfer:
+    """Runs a model over the digits of another data set, framed and unframed.
+
+    Args:
+        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1.
+        data: The tiles.
+        model: Who answers, for the record.
+        on_progress: Called after every chunk with its number of tiles; two times N in the end.
+
+    Raises:
+        DataError: The data set is empty.
+        ModelError: The answers are not probabilities of ten digits for every tile.
+    """
+    framed, unframed = (
+        evaluate(
+            predict_proba,
+            split,
+            model=model,
+            data_name=f"{data.title}, {how}",
+            on_progress=on_progress,
+        )
+        for split, how in ((data.framed, "framed"), (data.unframed, "unframed"))
+    )
+    return Transfer(data.name, data.title, framed, unframed)

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.calibration import Flags, check_answers
-
-if TYPE_CHECKING:
-    from digitlens.evaluation.metrics import Counts, Floats
+from digitlens.evaluation.calibration import Flags, Floats, check_answers
 
 POINTS = 50
 
@@ -246,7 +243,7 @@ def check_target(target: float) -> float:
     return target
 
 
-def _ranks(n: int, points: int) -> Counts:
+def _ranks(n: int, points: int) -> npt.NDArray[np.int64]:
     """Places in falling order: half spread evenly, half ever closer to the least confident.
 
     Mistakes gather among the least confident, so that the risk changes fastest there.

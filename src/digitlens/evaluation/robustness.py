@@ -13,10 +13,16 @@ from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
 from digitlens.datasets.corruptions.overlap import overlapping
 from digitlens.datasets.corruptions.sweeps import SWEEPS, sweep
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import PredictProba, evaluate
-from digitlens.evaluation.metrics import Floats
-from digitlens.evaluation.report import DataInfo, ModelInfo, Report, Score, rounded
-from digitlens.evaluation.uncertainty import Uncertainty, measure_uncertainty
+from digitlens.evaluation.metrics import Floats, Uncertainty, measure_uncertainty
+from digitlens.evaluation.report import (
+    DataInfo,
+    ModelInfo,
+    PredictProba,
+    Report,
+    Score,
+    evaluate,
+    rounded,
+)
 
 CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent
 SEED = 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.evaluate import PredictProba
+from digitlens.evaluation.report import PredictProba
 
 SINGLE = 200  # calls with one tile: a median of fewer moves from one look to the next
 BATCH = 1000  # tiles of a call

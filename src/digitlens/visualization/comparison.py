@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from digitlens.evaluation.compare import Comparison, Pair
+from digitlens.evaluation.significance import Comparison, Pair
 from digitlens.visualization.style import canvas, headline, percent, share_ticks, theme
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from digitlens.evaluation.rejection import Answers
-from digitlens.evaluation.uncertainty import COVERAGE, Curve, coverage_at_zero, risk_curve
+from digitlens.evaluation.metrics import COVERAGE, Curve, coverage_at_zero, risk_curve
+from digitlens.evaluation.ood import Answers
 from digitlens.visualization.style import (
     canvas,
     headline,

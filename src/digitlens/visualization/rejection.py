@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from digitlens.evaluation.metrics import Floats, wilson_interval
-from digitlens.evaluation.rejection import Answers, Rejection, taken_for_digits
-from digitlens.evaluation.uncertainty import adaptive_error, equal_mass_bins
+from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins, wilson_interval
+from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
 from digitlens.visualization.coverage import draw_coverage
 from digitlens.visualization.style import (
     canvas,
@@ -181,7 +180,7 @@ def _draw_bins(axes: Axes, sample: Answers, *, colour: str, name: str) -> None:
         markersize=6,
         capsize=3,
         clip_on=False,
-        label=f"{name}, adaptive calibration error {percent(adaptive_error(bins), 2)}",
+        label=f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}",
     )
 
 

@@ -1,17 +1,14 @@
-"""Plots of what a stated confidence is worth: risk against coverage, and reliability."""
+"""Risk against coverage."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
-from digitlens.evaluation.calibration import Flags, expected_calibration_error, reliability_bins
-from digitlens.evaluation.metrics import Floats, wilson_interval
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.visualization.style import (
     canvas,
@@ -23,11 +20,6 @@ from digitlens.visualization.style import (
 )
 
 MARKED = 0.99  # the confidence that is marked on every curve of risk
-
-# Shares that have a tick on an axis of logits.
-_TICKS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
-_ENDS = (0.01, 0.9999)  # of an axis of logits; beyond are too few answers to tell
-_BINS = 14  # on that axis, each 1 wide
 
 
 def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
@@ -58,42 +50,6 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
             "each point states what is at least as sure; shaded up to the bound of 95 %",
         )
         _finish_risk(axes, lowest)
-
-
-def draw_calibration(samples: Mapping[str, tuple[Floats, Flags]], path: Path) -> None:
-    """Share that is right against confidence, both on axes of logits that open up the ends.
-
-    Most confidences of a reader are above 99 %, which on plain axes is one point in the corner.
-
-    Args:
-        samples: By the name that stands in the legend: float[N], each 0 to 1, and bool[N].
-        path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: No sample, or one that is something else.
-    """
-    _check_some(samples)
-    with canvas(path, 7.4, 7.2) as figure:
-        axes = figure.add_subplot()
-        axes.plot(
-            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
-        )
-        for (name, sample), (_, colour) in zip(samples.items(), series_looks(), strict=False):
-            _draw_reliability(axes, *sample, colour=colour, name=name)
-        headline(
-            axes,
-            "Confidence against what is right",
-            "bars of 95 % confidence; a point on an edge is beyond it",
-        )
-        axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(FixedLocator(_TICKS))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(share_ticks())
-        axes.set_xlabel("confidence, axis of logits")
-        axes.set_ylabel("share that is right, axis of logits")
-        axes.grid()
-        axes.legend(loc="upper left")
 
 
 def _check_some(named: Mapping[str, object]) -> None:
@@ -133,31 +89,3 @@ def _finish_risk(axes: Axes, lowest: float) -> None:
     axes.set_ylabel("share of the stated digits that is wrong")
     axes.grid()
     axes.legend(loc="upper left")
-
-
-def _draw_reliability(
-    axes: Axes, confidence: Floats, right: Flags, *, colour: str, name: str
-) -> None:
-    start, end = (np.log(share / (1 - share)) for share in _ENDS)
-    edges = 1 / (1 + np.exp(-np.linspace(start, end, _BINS + 1)))
-    bins = [row for row in reliability_bins(confidence, right, edges) if row.count]
-    ends = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
-    low, high = _inside(ends).T
-    share = _inside([row.accuracy for row in bins])
-    error = expected_calibration_error(confidence, right)
-    axes.errorbar(
-        _inside([row.confidence for row in bins]),
-        share,
-        np.clip([share - low, high - share], 0, None),
-        fmt="o-",
-        color=colour,
-        linewidth=1.3,
-        markersize=7,
-        capsize=3,
-        clip_on=False,
-        label=f"{name}, expected calibration error {percent(error, 2)}",
-    )
-
-
-def _inside(shares: Sequence[object]) -> npt.NDArray[np.float64]:
-    return np.clip(np.array(shares, np.float64), *_ENDS)

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
-from digitlens.evaluation.report import ModelInfo
+from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.models.bundle import Card
 from digitlens.training.recipe import Recipe
 from digitlens.visualization.report.contents import Contents, Neighbours

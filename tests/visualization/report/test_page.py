@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.evaluate import evaluate
+from digitlens.evaluation.report import evaluate
 from digitlens.training.recipe import Recipe
 from digitlens.visualization.report.mistakes import CELL, ERRORS
 from digitlens.visualization.report.page import render

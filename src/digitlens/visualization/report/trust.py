@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from digitlens.evaluation.metrics import Bin, wilson_interval
+from digitlens.evaluation.metrics import Bin, measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.evaluation.uncertainty import measure_uncertainty
 from digitlens.visualization.report.axes import Axis, linear
 from digitlens.visualization.report.charts import Chart, Series
 from digitlens.visualization.report.contents import Contents, Section

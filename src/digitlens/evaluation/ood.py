@@ -1,0 +1,458 @@
+"""When a classifier should not answer: how well its scores tell digits from what is none.
+
+Is handed what a classifier says of tiles; knows neither the classifier nor the tiles' origin. Every
+score is higher for what looks more like a digit.
+
+Sources: maximum probability: D. Hendrycks and K. Gimpel, "A baseline for detecting misclassified
+and out-of-distribution examples in neural networks", ICLR 2017. Energy: W. Liu et al.,
+"Energy-based out-of-distribution detection", NeurIPS 2020. Class means with one covariance:
+K. Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial
+attacks", NeurIPS 2018. The k-th nearest of known features of unit length: Y. Sun et al.,
+"Out-of-distribution detection with deep nearest neighbors", ICML 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.calibration import ScalingScore, compare_scalings
+from digitlens.evaluation.metrics import (
+    CLASSES,
+    Floats,
+    Labels,
+    Uncertainty,
+    answers,
+    mean_uncertainty,
+    measure_uncertainty,
+)
+from digitlens.evaluation.report import rounded
+from digitlens.outputs import Outputs, OutputsOf
+
+KEPT = 0.95  # share of digits that are accepted where the share of strangers is quoted
+NEIGHBOURS = (1, 10, 50)
+
+Scores = npt.NDArray[np.float64]
+Score = Callable[[Outputs], Scores]
+Tiles = npt.NDArray[np.uint8]
+TileScore = Callable[[Tiles], Scores]
+"""A score that somebody else than the classifier gives, see ``measure_scores``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How well a score tells digits from one set of strangers.
+
+    Attributes:
+        n: Strangers.
+        auroc: Probability that a digit has the higher score; 0.5 is chance, 1 perfect.
+        fpr95: Share of the strangers accepted at the threshold that accepts 95 % of the digits.
+    """
+
+    n: int
+    auroc: float
+    fpr95: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values by name, JSON-ready."""
+        return asdict(self)
+
+
+class Scored(NamedTuple):
+    """What was found for the tiles of one set.
+
+    Attributes:
+        probabilities: float[N, 10]; what they are read as.
+        scores: By the name of the score float64[N].
+    """
+
+    probabilities: Floats
+    scores: dict[str, Scores]
+
+
+Table = Mapping[str, Mapping[str, Detection]]
+"""By score, then by set of strangers."""
+
+
+def auroc(digits: Floats, strangers: Floats) -> float:
+    """Area under the ROC curve: how often a digit scores higher, a tie counting half.
+
+    Args:
+        digits: float[N], N >= 1.
+        strangers: float[M], M >= 1.
+    """
+    _check_scores(digits, strangers)
+    rising = np.sort(strangers)
+    below = np.searchsorted(rising, digits, "left").sum(dtype=np.float64)
+    upto = np.searchsorted(rising, digits, "right").sum(dtype=np.float64)
+    return float((below + upto) / 2 / (len(digits) * len(strangers)))
+
+
+def false_positive_rate(digits: Floats, strangers: Floats, kept: float = KEPT) -> float:
+    """Share of strangers accepted by the strictest threshold that accepts so many digits.
+
+    Args:
+        digits: float[N], N >= 1.
+        strangers: float[M], M >= 1.
+        kept: Share of the digits, above 0 and at most 1; what scores the threshold is accepted.
+    """
+    _check_scores(digits, strangers)
+    return float(np.mean(strangers >= threshold_for(digits, kept)))
+
+
+def threshold_for(digits: Floats, kept: float = KEPT) -> float:
+    """The strictest threshold that accepts so many digits; see ``false_positive_rate``."""
+    return float(-np.sort(-digits)[int(np.ceil(kept * len(digits) - 1e-9)) - 1])
+
+
+def detect(digits: Floats, strangers: Floats) -> Detection:
+    """Both measures of one score on digits float[N] and strangers float[M]."""
+    return Detection(
+        len(strangers), auroc(digits, strangers), false_positive_rate(digits, strangers)
+    )
+
+
+def maximum_probability(outputs: Outputs) -> Scores:
+    """float64[N]: minus what the other nine digits get, which near 1 is finer than the maximum."""
+    falling = -np.sort(-outputs.probabilities.astype(np.float64), axis=1)
+    return -falling[:, 1:].sum(axis=1)
+
+
+def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
+    """The scores that a classifier allows, by name; those of its features are fitted.
+
+    Args:
+        known: What it says of digits it was trained with, or of others like them.
+        labels: int[N] of these.
+
+    Raises:
+        ValueError: There are features, but not of all ten digits.
+    """
+    scores: dict[str, Score] = {"maximum probability": maximum_probability}
+    if known.energy is not None:
+        scores["energy"] = lambda outputs: -_given(outputs.energy)
+    if known.digit is not None:
+        scores["digit"] = lambda outputs: _given(outputs.digit)
+        scores["digit and value"] = _digit_and_value
+    if known.features is not None:
+        scores |= _distances(known.features, labels)
+    return scores
+
+
+def measure_scores(
+    scores: Mapping[str, Score],
+    outputs_of: OutputsOf,
+    digits: Tiles,
+    strangers: Mapping[str, Tiles],
+    beside: Mapping[str, TileScore] | None = None,
+) -> tuple[Table, dict[str, Scored]]:
+    """Every score on every set of strangers.
+
+    Args:
+        scores: See ``scores_for``.
+        outputs_of: The classifier.
+        digits: uint8[N, 28, 28], N >= 1.
+        strangers: By name uint8[M, 28, 28], M >= 1.
+        beside: By name further scores, which look at the tiles themselves: uint8[N, 28, 28] to
+            float64[N], higher for what looks more like a digit.
+
+    Returns:
+        The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
+    """
+    others = beside or {}
+    found = {
+        name: _scored(scores, outputs_of(tiles), {key: one(tiles) for key, one in others.items()})
+        for name, tiles in {"digits": digits, **strangers}.items()
+    }
+    return {name: _detections(name, found) for name in [*scores, *others]}, found
+
+
+def recommended(table: Table) -> str:
+    """The score with the highest mean AUROC over the sets; of equal ones the first.
+
+    The table must be one of sets that are there to choose by, not of those to be quoted.
+    """
+    means = {name: np.mean([one.auroc for one in sets.values()]) for name, sets in table.items()}
+    return max(means, key=lambda name: float(means[name]))
+
+
+def _scored(scores: Mapping[str, Score], outputs: Outputs, beside: Mapping[str, Scores]) -> Scored:
+    own = {name: one(outputs) for name, one in scores.items()}
+    return Scored(outputs.probabilities, {**own, **beside})
+
+
+def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]:
+    digits = found["digits"].scores[score]
+    return {n: detect(digits, one.scores[score]) for n, one in found.items() if n != "digits"}
+
+
+def _digit_and_value(outputs: Outputs) -> Scores:
+    """Probability that the tile is a digit and the one that it is read as."""
+    return _given(outputs.digit) * outputs.probabilities.max(axis=1)
+
+
+def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
+    means = fit_class_means(features, labels)
+    scores: dict[str, Score] = {"Mahalanobis": lambda outputs: -means(_given(outputs.features))}
+    for k in NEIGHBOURS:
+        if k <= len(features):
+            near = fit_neighbours(features, k)
+            # Bound now, since all of them are called after the loop.
+            scores[f"neighbour {k}"] = lambda outputs, near=near: -near(_given(outputs.features))
+    return scores
+
+
+def _given(column: Floats | None) -> Scores:
+    if column is None:
+        raise ValueError("expected the outputs that the scores were made for, found None")
+    return column.astype(np.float64)
+
+
+def _check_scores(*columns: Floats) -> None:
+    for column in columns:
+        if column.ndim != 1 or not len(column):
+            raise ValueError(f"expected scores of shape [N] with N >= 1, found {column.shape}")
+
+
+_CHUNK = 1000  # tiles compared at once
+_SHRINKAGE = 1e-3  # of the covariance towards a ball: features that never vary have no inverse
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMeans:
+    """Mahalanobis distance to the nearest mean of a digit.
+
+    Attributes:
+        whitening: float64[D, D]; gives features the unit matrix as covariance.
+        means: float64[10, D]; of the whitened features of each digit.
+    """
+
+    whitening: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]
+
+    def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
+        """float64[N]: the distance of each row of features, float[N, D]."""
+        _check_width(features, self.means.shape[1])
+        white = features.astype(np.float64) @ self.whitening
+        return np.sqrt(_squares(white, self.means).min(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Euclidean distance to the k-th nearest of known features, all scaled to length 1.
+
+    Attributes:
+        known: float32[M, D]; each row of length 1.
+        k: 1 to M.
+    """
+
+    known: npt.NDArray[np.float32]
+    k: int
+
+    def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
+        """float64[N]: the distance of each row of features, float[N, D]."""
+        _check_width(features, self.known.shape[1])
+        parts = np.split(unit_rows(features), range(_CHUNK, len(features), _CHUNK))
+        return np.concatenate([self._distances(part) for part in parts])
+
+    def _distances(self, unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        squares = np.partition(2 - 2 * (unit @ self.known.T), self.k - 1, axis=1)[:, self.k - 1]
+        return np.sqrt(np.maximum(squares, 0), dtype=np.float64)
+
+
+def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
+    """Means of each digit and the covariance that all share.
+
+    Args:
+        features: float[N, D] of known digits.
+        labels: int[N], each of 0 to 9 among them.
+
+    Raises:
+        ValueError: A digit is missing, or there are not as many of both.
+    """
+    _check_labels(features, labels)
+    x = features.astype(np.float64)
+    means = np.stack([x[labels == digit].mean(axis=0) for digit in range(CLASSES)])
+    within = x - means[labels]
+    covariance = within.T @ within / len(x)
+    size = covariance.shape[0]
+    covariance += _SHRINKAGE * (np.trace(covariance) / size + 1e-12) * np.eye(size)
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
+    return ClassMeans(whitening, means @ whitening)
+
+
+def fit_neighbours(features: Floats, k: int) -> Neighbours:
+    """Keeps the features of known digits.
+
+    Args:
+        features: float[M, D].
+        k: Which neighbour, 1 to M.
+
+    Raises:
+        ValueError: There are fewer than k.
+    """
+    if not 1 <= k <= len(features):
+        raise ValueError(f"expected k from 1 to {len(features)}, found {k}")
+    return Neighbours(unit_rows(features), k)
+
+
+def unit_rows(features: Floats) -> npt.NDArray[np.float32]:
+    """Features float[N, D] with each row scaled to length 1."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return (features / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _squares(white: npt.NDArray[np.float64], means: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    return np.stack([((white - mean) ** 2).sum(axis=1) for mean in means], axis=1)
+
+
+def _check_width(features: Floats, width: int) -> None:
+    if features.ndim != 2 or features.shape[1] != width:
+        raise ValueError(f"expected features of [N, {width}], found {list(features.shape)}")
+
+
+def _check_labels(features: Floats, labels: Labels) -> None:
+    if features.ndim != 2 or len(features) != len(labels):
+        raise ValueError(
+            f"expected features [N, D] and N labels, found {list(features.shape)} and {len(labels)}"
+        )
+    if len(np.unique(labels)) != CLASSES:
+        raise ValueError(f"expected all ten digits, found {np.unique(labels).tolist()}")
+
+
+CORRUPTED = 2000  # tiles under each corruption, evenly spread over the split
+SEED = 0
+CLEAN, SPOILT = "clean", "corrupted"
+
+Answers = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Tiles to fit scores to and to choose one by; never those that numbers are quoted on.
+
+    Attributes:
+        known: Digits like those trained with, for distances of features.
+        digits: uint8[N, 28, 28]; digits that were not trained with.
+        strangers: By name uint8[M, 28, 28].
+    """
+
+    known: Split
+    digits: Tiles
+    strangers: Mapping[str, Tiles]
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """What was found.
+
+    Attributes:
+        uncertainty: By ``clean`` and ``corrupted``, the mean over the fifteen corruptions.
+        answers: By the same names how sure each answer is, and whether it is right.
+        scores: How well each score tells digits from each set of strangers.
+        recommended: The score that does it best on tiles to choose by.
+        chosen_by: How well each score does on those; empty where there is one score alone.
+        scaling: Ways to calibrate, compared on the tiles; empty unless asked for.
+        strangers: By name the tiles.
+        found: By set (``digits`` among them) what its tiles are read as, and their scores.
+    """
+
+    uncertainty: Mapping[str, Uncertainty]
+    answers: Mapping[str, Answers] = field(repr=False)
+    scores: Table
+    recommended: str
+    chosen_by: Table
+    scaling: Mapping[str, ScalingScore]
+    strangers: Mapping[str, Tiles] = field(repr=False)
+    found: Mapping[str, Scored] = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers, JSON-ready; tiles and single scores are left out."""
+        return {
+            "uncertainty": {name: rounded(u.as_dict()) for name, u in self.uncertainty.items()},
+            "recommended": self.recommended,
+            "scores": _table_dict(self.scores),
+            "chosen_by": _table_dict(self.chosen_by),
+            "scaling": {name: rounded(asdict(score)) for name, score in self.scaling.items()},
+        }
+
+
+def measure_rejection(
+    outputs_of: OutputsOf,
+    split: Split,
+    strangers: Mapping[str, Tiles],
+    choice: Callable[[], Choice],
+    *,
+    beside: Mapping[str, TileScore] | None = None,
+    scaling: bool = False,
+) -> Rejection:
+    """Measures uncertainty on digits and what tells them from strangers.
+
+    Args:
+        outputs_of: The classifier.
+        split: Digits, N >= 1.
+        strangers: By name uint8[M, 28, 28], M >= 1; held out of training and of every choice.
+        choice: Gives tiles to choose by; called only when the classifier has more than one score.
+        beside: Scores of others, see ``measure_scores``; measured beside those of the classifier,
+            and never recommended, since it does not have them.
+        scaling: Also compare ways to calibrate; for a validation split only.
+    """
+    first = outputs_of(split.tiles[:1])
+    scores: dict[str, Score] = {"maximum probability": maximum_probability}
+    chosen_by: Table = {}
+    if not (first.energy is None and first.digit is None and first.features is None):
+        given = choice()
+        scores = scores_for(outputs_of(given.known.tiles), given.known.labels)
+        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.strangers, beside)
+    own = {name: chosen_by[name] for name in scores if name in chosen_by}
+    table, found = measure_scores(scores, outputs_of, split.tiles, strangers, beside)
+    probabilities = found["digits"].probabilities
+    uncertainty, sure = _uncertainties(outputs_of, split, probabilities)
+    return Rejection(
+        uncertainty=uncertainty,
+        answers=sure,
+        scores=table,
+        recommended=recommended(own) if own else next(iter(scores)),
+        chosen_by=chosen_by,
+        scaling=compare_scalings(split.labels, probabilities) if scaling else {},
+        strangers=strangers,
+        found=found,
+    )
+
+
+def taken_for_digits(found: Rejection, name: str, most: int) -> npt.NDArray[np.int64]:
+    """The strangers of a set that look most like a digit by the recommended score, worst first."""
+    return np.argsort(-found.found[name].scores[found.recommended], kind="stable")[:most]
+
+
+def _uncertainties(
+    outputs_of: OutputsOf, split: Split, probabilities: Floats
+) -> tuple[dict[str, Uncertainty], dict[str, Answers]]:
+    few = np.linspace(0, len(split) - 1, min(len(split), CORRUPTED)).astype(np.int64)
+    labels = split.labels[few]
+    spoilt = [
+        outputs_of(corrupt(split.tiles[few], name, SEED)).probabilities for name in CORRUPTIONS
+    ]
+    uncertainty = {
+        CLEAN: measure_uncertainty(split.labels, probabilities),
+        SPOILT: mean_uncertainty([measure_uncertainty(labels, one) for one in spoilt]),
+    }
+    every = np.tile(labels, len(spoilt))
+    sure = {
+        CLEAN: answers(split.labels, probabilities),
+        SPOILT: answers(every, np.concatenate(spoilt)),
+    }
+    return uncertainty, sure
+
+
+def _table_dict(table: Table) -> dict[str, Any]:
+    return {
+        score: {name: rounded(one.as_dict()) for name, one in sets.items()}
+        for score, sets in table.items()
+    }

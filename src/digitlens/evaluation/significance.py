@@ -1,0 +1,505 @@
+"""Statistics of classifiers on the same tiles: which one is better, by how much, how surely.
+
+Two runs make most of their mistakes on the same tiles, so that their accuracies are not independent
+and intervals of each say little about the difference; the tiles on which one is right say it all.
+Digits of one writer are read rightly or wrongly together as well: the number of writers, not that
+of tiles, says how sure an accuracy is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.evaluation.metrics import Z95, Labels, wilson_interval
+from digitlens.evaluation.report import Report, rounded
+
+STEPS = 60  # of a bisection: beyond the precision of a float
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p value that both classifiers are equally good.
+
+    If they are, each tile on which only one is right is a coin toss, so the count of the first is
+    binomial of share 1/2. Source: Q. McNemar, "Note on the sampling error of the difference between
+    correlated proportions or percentages", Psychometrika 12 (1947), 153-157; as the exact binomial
+    test.
+
+    Args:
+        only_first: Tiles that only the first reads right.
+        only_second: Tiles that only the second reads right.
+
+    Returns:
+        0 to 1; 1 where there are no such tiles.
+
+    Raises:
+        ValueError: A count is negative.
+    """
+    _check(only_first, only_second)
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    term = tail = 1
+    for k in range(fewer):
+        term = term * (n - k) // (k + 1)  # the next binomial coefficient, exactly
+        tail += term
+    return min(1.0, 2 * tail / 2**n)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values adjusted for being several, in their order.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
+    of Statistics 6 (1979), 65-70.
+
+    Args:
+        p_values: Each 0 to 1.
+
+    Returns:
+        Each at least as large as before and at most 1; below a level, none of them is wrongly so
+        more often than that level.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def difference_interval(
+    only_first: int, only_second: int, n: int, z: float = Z95
+) -> tuple[float, float]:
+    """Confidence interval of the first accuracy less the second, on the same tiles.
+
+    The score interval: all differences that a score test at the same level would not reject. It
+    holds its level also where there are few or no tiles on which they differ. Source: T. Tango,
+    "Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design", Statistics in Medicine 17 (1998), 891-908.
+
+    Args:
+        only_first: Tiles that only the first reads right.
+        only_second: Tiles that only the second reads right.
+        n: All tiles, at least 1.
+        z: Normal quantile; the default gives 95 %.
+
+    Returns:
+        Lower and upper end, -1 to 1.
+
+    Raises:
+        ValueError: A count is negative, or there are fewer tiles than they differ on.
+    """
+    _check(only_first, only_second)
+    if n < max(1, only_first + only_second):
+        raise ValueError(f"expected n >= {max(1, only_first + only_second)}, found {n}")
+    middle = (only_first - only_second) / n
+
+    def score(difference: float) -> float:
+        return tango_score(only_first, only_second, n, difference)
+
+    low = _crossing(score, middle, -1.0, z)
+    high = _crossing(score, middle, 1.0, -z)
+    return low, high
+
+
+def tango_score(only_first: int, only_second: int, n: int, difference: float) -> float:
+    """Tango's score statistic of a difference, standard normal if it is the true one.
+
+    Args:
+        only_first: Tiles that only the first reads right.
+        only_second: Tiles that only the second reads right.
+        n: All tiles.
+        difference: Above -1 and below 1.
+
+    Returns:
+        Above 0 where more was found than ``difference``.
+    """
+    found = only_first - only_second - n * difference
+    if not found:
+        return 0.0
+    # The probability that only the second is right, most likely if the difference is the true one.
+    linear = -only_first - only_second + (2 * n - only_first + only_second) * difference
+    constant = -only_second * difference * (1 - difference)
+    share = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
+    variance = n * (2 * share + difference * (1 - difference))
+    return found / sqrt(variance) if variance > 0 else (1 if found > 0 else -1) * float("inf")
+
+
+def _crossing(score: Callable[[float], float], start: float, end: float, level: float) -> float:
+    """Where the score, which falls, passes the level between ``start`` and ``end``."""
+    inside, outside = start, end
+    for _ in range(STEPS):
+        middle = (inside + outside) / 2
+        if abs(score(middle)) <= abs(level):
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def _check(only_first: int, only_second: int) -> None:
+    if only_first < 0 or only_second < 0:
+        raise ValueError(f"expected counts of at least 0, found {only_first} and {only_second}")
+
+
+DECIMALS = 6  # in JSON, but for p values, which keep their leading digits
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model beside its answers.
+
+    Attributes:
+        parameters: Numbers that were learned; None if unknown.
+        size: Bytes of its graph.
+        training_seconds: Time it was trained; None if unknown.
+        recipe: What it was trained from; empty if unknown.
+    """
+
+    parameters: int | None = None
+    size: int = 0
+    training_seconds: float | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models on the same tiles.
+
+    Attributes:
+        first: Name of the first model.
+        second: Name of the second.
+        only_first: Tiles that only the first reads right.
+        only_second: Tiles that only the second reads right.
+        both_wrong: Tiles that neither reads right.
+        difference: Accuracy of the first less that of the second.
+        interval: Its interval of 95 %, by Tango.
+        p: McNemar's exact p value.
+        p_holm: The same, adjusted by Holm for the number of pairs.
+    """
+
+    first: str
+    second: str
+    only_first: int
+    only_second: int
+    both_wrong: int
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several models on the same tiles.
+
+    Attributes:
+        data: Name of the tiles.
+        reports: By the name of each model, at least two.
+        facts: Likewise.
+        pairs: Each two of them, in their order.
+    """
+
+    data: str
+    reports: Mapping[str, Report]
+    facts: Mapping[str, Facts]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The models, in the order given."""
+        return list(self.reports)
+
+    @property
+    def n(self) -> int:
+        """Tiles that all were given."""
+        return next(iter(self.reports.values())).n
+
+    @property
+    def labels(self) -> npt.NDArray[np.integer[Any]]:
+        """int[N]; the truth."""
+        return next(iter(self.reports.values())).labels
+
+    def disagreements(self) -> npt.NDArray[np.int64]:
+        """int64[K]; tiles that not all models read alike, by the confidence of the least sure.
+
+        Tiles on which sure models contradict each other come first: they tell most.
+        """
+        read = np.stack([report.predicted for report in self.reports.values()])
+        sure = np.stack([report.confidence for report in self.reports.values()])
+        apart = np.flatnonzero((read != read[0]).any(axis=0))
+        return apart[np.argsort(-sure[:, apart].min(axis=0), kind="stable")]
+
+    def recipe_differences(self) -> dict[str, list[Any]]:
+        """Fields in which the recipes differ, and the value in each; None where unknown."""
+        recipes = [self.facts[name].recipe for name in self.names]
+        fields = dict.fromkeys(name for recipe in recipes for name in recipe)
+        values = {name: [recipe.get(name) for recipe in recipes] for name in fields}
+        return {name: each for name, each in values.items() if any(v != each[0] for v in each)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON-ready values."""
+        return {
+            "data": self.data,
+            "n": self.n,
+            "runs": [self._run(name) for name in self.names],
+            "recipe_differences": self.recipe_differences(),
+            "pairs": [_rounded(asdict(pair)) for pair in self.pairs],
+            "disagreements": [self._read(int(index)) for index in self.disagreements()],
+        }
+
+    def _run(self, name: str) -> dict[str, Any]:
+        report, facts = self.reports[name], self.facts[name]
+        return _rounded(
+            {
+                "name": name,
+                "sha256": report.model.sha256,
+                **asdict(report.score),
+                "loss": report.loss,
+                "expected_calibration_error": report.ece,
+                "parameters": facts.parameters,
+                "bytes": facts.size,
+                "training_seconds": facts.training_seconds,
+            }
+        )
+
+    def _read(self, index: int) -> dict[str, Any]:
+        read = {name: int(report.predicted[index]) for name, report in self.reports.items()}
+        return {"index": index, "truth": int(self.labels[index]), "read": read}
+
+
+def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]) -> Comparison:
+    """Compares models by what they said of the same tiles.
+
+    Args:
+        data: Name of the tiles.
+        reports: By the name of each model, at least two, all on the same tiles in the same order.
+        facts: Likewise.
+
+    Raises:
+        ValueError: There are fewer than two, or they are on different tiles.
+    """
+    hashes = {report.data.sha256 for report in reports.values()}
+    if len(reports) < 2 or len(hashes) > 1:
+        raise ValueError(
+            f"expected at least two reports on the same tiles, found {len(reports)} on "
+            f"{len(hashes)} different sets"
+        )
+    return Comparison(data, reports, facts, _pairs(reports))
+
+
+def _pairs(reports: Mapping[str, Report]) -> tuple[Pair, ...]:
+    right = {name: report.predicted == report.labels for name, report in reports.items()}
+    names = list(combinations(reports, 2))
+    counts = [_discordant(right[first], right[second]) for first, second in names]
+    ps = [mcnemar(*count) for count in counts]
+    return tuple(
+        _pair(two, count, right, p, p_holm)
+        for two, count, p, p_holm in zip(names, counts, ps, holm(ps), strict=True)
+    )
+
+
+def _pair(
+    names: tuple[str, str],
+    count: tuple[int, int],
+    right: Mapping[str, npt.NDArray[np.bool_]],
+    p: float,
+    p_holm: float,
+) -> Pair:
+    first, second = (right[name] for name in names)
+    n = len(first)
+    return Pair(
+        *names,
+        *count,
+        both_wrong=int((~first & ~second).sum()),
+        difference=(count[0] - count[1]) / n,
+        interval=difference_interval(*count, n),
+        p=p,
+        p_holm=p_holm,
+    )
+
+
+def _discordant(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    return int((first & ~second).sum()), int((~first & second).sum())
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _round(name, value) for name, value in values.items()}
+
+
+def _round(name: str, value: Any) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_round(name, one) for one in value]
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.4g}") if name.startswith("p") else round(value, DECIMALS)
+
+
+SERIES = {0: "census staff", 4: "high-school students"}  # of NIST's forms that MNIST is from
+DRAWS = 10_000  # of the bootstrap
+TAILS = (0.025, 0.975)  # of an interval of 95 %
+
+_Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesErrors:
+    """Errors on the digits of one series of forms.
+
+    Attributes:
+        series: Its number in NIST's Special Database 19.
+        name: Who wrote it.
+        writers: How many people.
+        n: Tiles.
+        errors: Wrong predictions.
+        rate: Share that is wrong, 0 to 1.
+        interval: Its Wilson interval of 95 %.
+    """
+
+    series: int
+    name: str
+    writers: int
+    n: int
+    errors: int
+    rate: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WriterErrors:
+    """Errors on the digits of one person: NIST's number, series, tiles and wrong predictions."""
+
+    writer: int
+    series: int
+    n: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsByWriter:
+    """Errors by writer and by series of forms.
+
+    Attributes:
+        n: Tiles.
+        errors: Wrong predictions.
+        accuracy: Share that is right, 0 to 1.
+        wilson: Interval of 95 % of the accuracy if tiles were independent.
+        clustered: The same if only writers are independent; see ``errors_by_writer``.
+        writers: How many people wrote them.
+        flawless: Share of these of whom every tile was read rightly.
+        series: Errors by series of forms.
+        worst: The writers with the most errors, most first.
+    """
+
+    n: int
+    errors: int
+    accuracy: float
+    wilson: tuple[float, float]
+    clustered: tuple[float, float]
+    writers: int
+    flawless: float
+    series: tuple[SeriesErrors, ...]
+    worst: tuple[WriterErrors, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The tables as JSON-ready values."""
+        return rounded(asdict(self))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _WriterTable:
+    """One row a writer: int64[W] each."""
+
+    writer: _Counts
+    series: _Counts
+    n: _Counts
+    errors: _Counts
+
+
+def errors_by_writer(
+    labels: Labels,
+    predicted: Labels,
+    writers: Labels,
+    series: Labels,
+    *,
+    most: int = 10,
+    seed: int = 0,
+) -> ErrorsByWriter:
+    """Counts errors by writer and by series, with an interval that knows of writers.
+
+    The interval is of a bootstrap of whole writers: in each draw, each series has as many writers
+    as it has, chosen with replacement; the interval holds the middle 95 % of 10,000 accuracies.
+    Source: A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", 1997,
+    chapter 3 (several samples, hierarchical data).
+
+    Args:
+        labels: int[N], N >= 1; the truth.
+        predicted: int[N].
+        writers: int[N], who wrote each; a writer belongs to one series.
+        series: int[N], the series of forms it is from.
+        most: At most so many writers are listed, none without an error.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: The arrays are empty or of different lengths.
+    """
+    shapes = {array.shape for array in (labels, predicted, writers, series)}
+    if shapes != {(len(labels),)} or not len(labels):
+        raise ValueError(f"expected four arrays of one shape [N] with N >= 1, found {shapes}")
+    table = _tabulate(labels != predicted, writers, series)
+    n, errors = len(labels), int(table.errors.sum())
+    return ErrorsByWriter(
+        n=n,
+        errors=errors,
+        accuracy=1 - errors / n,
+        wilson=wilson_interval(n - errors, n),
+        clustered=_clustered(table, seed),
+        writers=len(table.writer),
+        flawless=float((table.errors == 0).mean()),
+        series=tuple(_series(table, one) for one in np.unique(table.series).tolist()),
+        worst=_worst(table, most),
+    )
+
+
+def _tabulate(wrong: npt.NDArray[np.bool_], writers: Labels, series: Labels) -> _WriterTable:
+    pairs = np.stack([writers, series], axis=1).astype(np.int64)
+    names, rows, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    errors = np.bincount(rows.ravel(), weights=wrong, minlength=len(names)).astype(np.int64)
+    return _WriterTable(names[:, 0], names[:, 1], counts.astype(np.int64), errors)
+
+
+def _series(table: _WriterTable, one: int) -> SeriesErrors:
+    chosen = table.series == one
+    n, errors = int(table.n[chosen].sum()), int(table.errors[chosen].sum())
+    return SeriesErrors(
+        one,
+        SERIES.get(one, f"series {one}"),
+        int(chosen.sum()),
+        n,
+        errors,
+        errors / n,
+        wilson_interval(errors, n),
+    )
+
+
+def _worst(table: _WriterTable, most: int) -> tuple[WriterErrors, ...]:
+    order = np.argsort(-table.errors, kind="stable")[:most]
+    rows = np.stack([table.writer, table.series, table.n, table.errors], axis=1)[order]
+    return tuple(WriterErrors(*row) for row in rows.tolist() if row[3])
+
+
+def _clustered(table: _WriterTable, seed: int) -> tuple[float, float]:
+    random = np.random.default_rng(seed)
+    tiles, errors = np.zeros(DRAWS), np.zeros(DRAWS)
+    for one in np.unique(table.series):
+        chosen = table.series == one
+        size = int(chosen.sum())
+        times = random.multinomial(size, np.full(size, 1 / size), DRAWS)  # each writer was drawn
+        tiles += times @ table.n[chosen]
+        errors += times @ table.errors[chosen]
+    low, high = np.quantile(1 - errors / tiles, TAILS)
+    return float(low), float(high)

@@ -1,0 +1,277 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.covariance import ShrunkCovariance
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
+
+from digitlens.evaluation.ood import (
+    Choice,
+    Detection,
+    auroc,
+    detect,
+    false_positive_rate,
+    fit_class_means,
+    fit_neighbours,
+    maximum_probability,
+    measure_rejection,
+    measure_scores,
+    recommended,
+    scores_for,
+    taken_for_digits,
+    threshold_for,
+)
+from digitlens.outputs import Outputs
+
+SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=50).map(np.array)
+LABELS = np.arange(200) % 10
+
+
+def fake_outputs(tiles):
+    """Sure of bright tiles, and of their value; the more a tile is dark, the less."""
+    bright = tiles.mean(axis=(1, 2)) / 255
+    values = tiles[:, 0, 0] % 10
+    probabilities = np.full((len(tiles), 10), 0.0, np.float32) + (1 - bright[:, None]) / 10
+    probabilities[np.arange(len(tiles)), values] += bright
+    features = np.eye(10, dtype=np.float32)[values] + bright[:, None].astype(np.float32)
+    return Outputs(probabilities, -bright, features, np.sqrt(bright))
+
+
+def tiles_of(level, count=200):
+    tiles = np.full((count, 28, 28), level, np.uint8)
+    tiles[:, 0, 0] = np.arange(count) % 10
+    return tiles
+
+
+@given(SCORES, SCORES)
+@settings(deadline=None, derandomize=True, max_examples=40)
+def test_both_measures_are_those_of_scikit_learn(digits, strangers):
+    truth = np.r_[np.ones(len(digits)), np.zeros(len(strangers))]
+    scores = np.r_[digits, strangers]
+    assert auroc(digits, strangers) == pytest.approx(roc_auc_score(truth, scores))
+    fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
+    expected = fpr[np.flatnonzero(tpr >= 0.95 - 1e-9)[0]]
+    assert false_positive_rate(digits, strangers) == pytest.approx(expected)
+    assert (digits >= threshold_for(digits)).mean() >= 0.95 - 1e-9
+
+
+@given(SCORES, SCORES)
+@settings(deadline=None, derandomize=True, max_examples=40)
+def test_only_the_order_of_scores_counts(digits, strangers):
+    found = detect(digits, strangers)
+    assert detect(np.exp(digits), np.exp(strangers)) == found
+    assert auroc(-strangers, -digits) == pytest.approx(found.auroc)
+    assert auroc(strangers, digits) == pytest.approx(1 - found.auroc)
+
+
+def test_near_1_the_maximum_is_compared_by_what_the_others_get():
+    probabilities = np.full((2, 10), 1e-12, np.float32)
+    probabilities[0, 0], probabilities[1, 0] = 1, 1
+    probabilities[1, 1] = 1e-10
+    first, second = maximum_probability(Outputs(probabilities))
+    assert first > second
+
+
+def test_a_classifier_allows_the_scores_that_its_graph_has_outputs_for():
+    outputs = fake_outputs(tiles_of(250))
+    only = Outputs(outputs.probabilities)
+    assert list(scores_for(only, LABELS)) == ["maximum probability"]
+    names = list(scores_for(outputs, LABELS))
+    assert names == [
+        "maximum probability",
+        "energy",
+        "digit",
+        "digit and value",
+        "Mahalanobis",
+        "neighbour 1",
+        "neighbour 10",
+        "neighbour 50",
+    ]
+    with pytest.raises(ValueError, match="found None"):
+        scores_for(outputs, LABELS)["energy"](only)
+
+
+def test_every_score_tells_dark_tiles_from_bright_ones():
+    scores = scores_for(fake_outputs(tiles_of(250)), LABELS)
+    strangers = {"dark": tiles_of(20), "bright": tiles_of(250, 50)}
+    table, found = measure_scores(scores, fake_outputs, tiles_of(250), strangers)
+    assert list(table) == list(scores)
+    for name, sets in table.items():
+        assert sets["dark"] == Detection(200, 1.0, 0.0), name
+        assert sets["bright"].auroc == pytest.approx(0.5, abs=0.01), name
+        assert sets["bright"].n == 50
+        assert found["dark"].scores[name].shape == (200,)
+    assert json.loads(json.dumps(table["energy"]["dark"].as_dict()))["fpr95"] == 0
+
+
+def test_the_score_with_the_best_mean_is_recommended():
+    good, fair, poor = (Detection(1, auroc, 0.5) for auroc in (0.99, 0.9, 0.7))
+    assert recommended({"a": {"x": good, "y": poor}, "b": {"x": fair, "y": fair}}) == "b"
+    assert recommended({"first": {"x": fair}, "second": {"x": fair}}) == "first"
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(0), np.zeros((2, 2))])
+def test_scores_of_another_shape_are_refused(wrong):
+    with pytest.raises(ValueError, match="scores of shape"):
+        auroc(np.zeros(2), wrong)
+    with pytest.raises(ValueError, match="scores of shape"):
+        false_positive_rate(wrong, np.zeros(2))
+
+
+RNG = np.random.default_rng(0)
+FITTED_LABELS = np.arange(600) % 10
+CENTRES = RNG.normal(0, 4, (10, 6))
+FEATURES = (CENTRES[FITTED_LABELS] + RNG.normal(0, 1, (600, 6)) @ RNG.normal(0, 1, (6, 6))).astype(
+    "f4"
+)
+OTHERS = RNG.normal(0, 9, (40, 6)).astype("f4")
+
+
+def test_class_means_are_those_of_scikit_learns_covariance():
+    fitted = fit_class_means(FEATURES, FITTED_LABELS)
+    means = np.stack(
+        [FEATURES.astype(np.float64)[digit == FITTED_LABELS].mean(axis=0) for digit in range(10)]
+    )
+    # Theirs adds up to one: it is smaller by 1 + 0.001.
+    shared = ShrunkCovariance(shrinkage=0.001 / 1.001, assume_centered=True)
+    shared.fit(FEATURES.astype(np.float64) - means[FITTED_LABELS])
+    apart = OTHERS[:, None] - means
+    squares = np.einsum("ncd,de,nce->nc", apart, shared.precision_, apart).min(axis=1)
+    np.testing.assert_allclose(fitted(OTHERS), np.sqrt(squares / 1.001), rtol=1e-5)
+
+
+def test_features_that_never_vary_do_no_harm():
+    flat = np.hstack([FEATURES, np.full((600, 2), 3, np.float32)])
+    fitted = fit_class_means(flat, FITTED_LABELS)
+    assert np.isfinite(fitted(flat)).all()
+    moved = flat + np.eye(8, dtype=np.float32)[7]  # what never varied does now
+    assert fitted(moved).min() > fitted(flat).max()
+
+
+@pytest.mark.parametrize("k", [1, 7])
+def test_neighbours_are_those_of_scikit_learn(k, monkeypatch):
+    monkeypatch.setattr("digitlens.evaluation.ood._CHUNK", 16)
+    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
+    asked = OTHERS / np.linalg.norm(OTHERS, axis=1, keepdims=True)
+    distances, _ = NearestNeighbors(n_neighbors=k).fit(unit).kneighbors(asked)
+    np.testing.assert_allclose(fit_neighbours(FEATURES, k)(OTHERS), distances[:, -1], atol=2e-3)
+    np.testing.assert_allclose(fit_neighbours(FEATURES, 1)(FEATURES), 0, atol=2e-3)
+
+
+def test_features_without_length_are_no_error():
+    assert np.isfinite(fit_neighbours(np.zeros((3, 2), np.float32), 2)(np.zeros((1, 2)))).all()
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(ValueError, match="all ten digits"):
+        fit_class_means(FEATURES, FITTED_LABELS % 9)
+    with pytest.raises(ValueError, match="N labels"):
+        fit_class_means(FEATURES, FITTED_LABELS[:5])
+    with pytest.raises(ValueError, match="k from 1 to 600, found 601"):
+        fit_neighbours(FEATURES, 601)
+    for fitted in (fit_class_means(FEATURES, FITTED_LABELS), fit_neighbours(FEATURES, 1)):
+        with pytest.raises(ValueError, match=r"features of \[N, 6\]"):
+            fitted(OTHERS[:, :5])
+
+
+STRANGERS = {
+    "black": np.zeros((30, 28, 28), np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8),
+}
+
+
+def probabilities_of(tiles):
+    """Sure of what has much ink on the left; the value is any."""
+    ink = tiles[:, :, :14].mean(axis=(1, 2)) / 255
+    chances = np.full((len(tiles), 10), 0.05, np.float32)
+    chances[:, 3] += 10 * ink
+    return chances / chances.sum(axis=1, keepdims=True)
+
+
+def plain(tiles):
+    return Outputs(probabilities_of(tiles))
+
+
+def with_digit(tiles):
+    """A graph that knows noise by its few dark pixels, and takes black tiles for digits."""
+    dark = (tiles < 40).mean(axis=(1, 2))
+    return Outputs(probabilities_of(tiles), digit=dark.astype(np.float32))
+
+
+def never():
+    pytest.fail("nothing is to be chosen")
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch):
+    monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 20)
+
+
+def test_with_probabilities_alone_nothing_is_chosen(small_split):
+    found = measure_rejection(plain, small_split, STRANGERS, never)
+    assert found.recommended == "maximum probability"
+    assert list(found.scores) == ["maximum probability"]
+    assert found.scores["maximum probability"]["black"].auroc == 1
+    assert (found.chosen_by, found.scaling) == ({}, {})
+
+
+def test_uncertainty_is_measured_clean_and_under_all_corruptions(small_split):
+    found = measure_rejection(plain, small_split, STRANGERS, never)
+    assert found.uncertainty["clean"].n == len(small_split)
+    assert found.uncertainty["corrupted"].n == 15 * 20
+    confidence, right = found.answers["corrupted"]
+    assert len(confidence) == len(right) == 300
+    assert found.uncertainty["corrupted"].error == pytest.approx(1 - right.mean())
+
+
+def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
+    def choice(strangers):
+        return lambda: Choice(small_split, small_split.tiles, {"as in training": strangers})
+
+    # What is there to choose by decides, not what is quoted: there black tiles are easy.
+    by_noise = measure_rejection(with_digit, small_split, STRANGERS, choice(STRANGERS["noise"]))
+    assert by_noise.recommended == "digit"
+    by_black = measure_rejection(with_digit, small_split, STRANGERS, choice(STRANGERS["black"]))
+    assert by_black.recommended == "maximum probability"
+    assert list(by_black.chosen_by["digit"]) == ["as in training"]
+    assert by_black.scores == by_noise.scores
+
+
+def test_ways_to_calibrate_are_compared_when_asked_for(small_split):
+    found = measure_rejection(plain, small_split, STRANGERS, never, scaling=True)
+    assert "temperature" in found.scaling
+
+
+def test_worst_strangers_come_first_and_the_numbers_are_json(small_split):
+    found = measure_rejection(plain, small_split, STRANGERS, never)
+    worst = taken_for_digits(found, "noise", 5)
+    scores = found.found["noise"].scores["maximum probability"]
+    assert scores[worst[0]] == scores.max()
+    assert (np.diff(scores[worst]) <= 0).all()
+    values = json.loads(json.dumps(found.as_dict()))
+    assert values["recommended"] == "maximum probability"
+    assert values["scores"]["maximum probability"]["black"] == {"n": 30, "auroc": 1, "fpr95": 0}
+    assert set(values["uncertainty"]) == {"clean", "corrupted"}
+
+
+def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(small_split):
+    def bright(tiles):
+        """Knows digits by what noise lacks: more ink than black, less than noise."""
+        ink = tiles.mean(axis=(1, 2)).astype(np.float64)
+        return -np.abs(ink - small_split.tiles.mean())
+
+    def choice():
+        return Choice(small_split, small_split.tiles, STRANGERS)
+
+    found = measure_rejection(with_digit, small_split, STRANGERS, choice, beside={"ink": bright})
+    assert list(found.scores)[-1] == list(found.chosen_by)[-1] == "ink"
+    assert found.scores["ink"]["noise"].auroc == 1
+    assert found.found["noise"].scores["ink"].shape == (20,)
+    assert found.recommended in {"maximum probability", "digit", "digit and value"}
+    assert "ink" in found.as_dict()["scores"]
+    alone = measure_rejection(plain, small_split, STRANGERS, never, beside={"ink": bright})
+    assert list(alone.scores) == ["maximum probability", "ink"]
+    assert alone.recommended == "maximum probability"

@@ -1,0 +1,309 @@
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest
+
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.metrics import Z95, wilson_interval
+from digitlens.evaluation.report import evaluate
+from digitlens.evaluation.significance import (
+    ErrorsByWriter,
+    Facts,
+    SeriesErrors,
+    WriterErrors,
+    compare,
+    difference_interval,
+    errors_by_writer,
+    holm,
+    mcnemar,
+    tango_score,
+)
+
+COUNTS = st.integers(0, 300)
+
+
+@given(COUNTS, COUNTS)
+def test_mcnemar_is_the_binomial_test(first, second):
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+@given(st.integers(0, 100), st.integers(1, 100))
+def test_mcnemar_falls_as_the_counts_come_apart(few, more):
+    assert mcnemar(few, few + more) <= mcnemar(few, few + more - 1)
+
+
+def test_mcnemar_of_whole_data_sets_is_exact():
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 6) == 2 / 64
+    assert mcnemar(4900, 5100) == pytest.approx(binomtest(4900, 10000).pvalue, rel=1e-9)
+    assert mcnemar(0, 60000) == 0.0  # smaller than any float
+
+
+def test_holm_is_as_in_its_paper_and_in_order():
+    # Sorted 0.01, 0.02, 0.03, 0.2: times 4, 3, 2, 1, never falling.
+    assert holm([0.2, 0.01, 0.03, 0.02]) == pytest.approx([0.2, 0.04, 0.06, 0.06])
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_the_plain_and_the_bonferroni_values(values):
+    adjusted = holm(values)
+    for plain, more in zip(values, adjusted, strict=True):
+        assert plain <= more <= min(1.0, len(values) * plain) + 1e-12
+    ordered = [adjusted[i] for i in np.argsort(values, kind="stable")]
+    assert all(low <= high for low, high in pairwise(ordered))
+
+
+def test_tangos_interval_is_as_published():
+    # Approval of a prime minister by 1,600 people asked twice (Agresti, Categorical Data Analysis).
+    assert difference_interval(150, 86, 1600) == pytest.approx((0.0214, 0.0590), abs=5e-5)
+    # Without a tile on which they differ: z squared by n and z squared.
+    end = Z95**2 / (50 + Z95**2)
+    assert difference_interval(0, 0, 50) == pytest.approx((-end, end))
+
+
+@given(COUNTS, COUNTS, st.integers(1, 2000))
+def test_the_interval_holds_what_the_score_test_does_not_reject(first, second, same):
+    n = first + second + same
+    low, high = difference_interval(first, second, n)
+    found = (first - second) / n
+    assert -1 <= low <= found <= high <= 1
+    for end in (low, high):
+        assert abs(tango_score(first, second, n, end)) == pytest.approx(Z95, rel=1e-6)
+    assert difference_interval(second, first, n) == pytest.approx((-high, -low), abs=1e-9)
+    if first != second:  # where it leaves 0 out is where McNemar's test without correction rejects
+        rejected = abs(first - second) / (first + second) ** 0.5 > Z95
+        assert rejected == (not low <= 0 <= high)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 200), st.floats(-0.5, 0.5))
+def test_the_score_is_that_of_the_most_likely_probabilities(first, second, same, difference):
+    n = first + second + same
+
+    def unlikely(share):
+        return -(
+            first * np.log(share + difference)
+            + second * np.log(share)
+            + same * np.log(1 - 2 * share - difference)
+        )
+
+    ends = max(0.0, -difference) + 1e-9, (1 - difference) / 2 - 1e-9
+    share = minimize_scalar(unlikely, bounds=ends, method="bounded", options={"xatol": 1e-10}).x
+    variance = n * (2 * share + difference - difference**2)
+    expected = (first - second - n * difference) / variance**0.5
+    assert tango_score(first, second, n, difference) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(300, [0.04, 0.02, 0.94], size=1500)
+    ends = {tuple(row): difference_interval(int(row[0]), int(row[1]), 300) for row in drawn}
+    inside = [ends[tuple(row)][0] <= 0.02 <= ends[tuple(row)][1] for row in drawn]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("counts", [(-1, 3, 9), (3, -1, 9), (3, 3, 5), (0, 0, 0)])
+def test_impossible_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="expected"):
+        difference_interval(*counts)
+
+
+def test_impossible_counts_of_a_test_are_refused():
+    with pytest.raises(ValueError, match="at least 0"):
+        mcnemar(-1, 3)
+
+
+LABELS = np.arange(100, dtype=np.uint8) % 10
+TILES = Split(np.repeat(LABELS, 784).reshape(100, 28, 28), LABELS)
+
+
+def report(wrong, confidence=0.9, split=TILES):
+    """Of a model that reads the next digit on the tiles whose index is in ``wrong``."""
+    read = split.labels.astype(int)
+    read[list(wrong)] = (read[list(wrong)] + 1) % 10
+    answers = np.full((len(read), 10), (1 - confidence) / 9, np.float32)
+    answers[np.arange(len(read)), read] = confidence
+    return evaluate(lambda _: answers, split)
+
+
+@pytest.fixture
+def three():
+    reports = {"good": report([1, 2]), "fair": report([2, 3, 4], 0.8), "poor": report(range(30))}
+    facts = {
+        "good": Facts(1000, 4000, 12.5, {"epochs": 9, "widths": [4, 8]}),
+        "fair": Facts(1000, 4000, 2.5, {"epochs": 3, "widths": [4, 8]}),
+        "poor": Facts(size=99),
+    }
+    return compare("tiles", reports, facts)
+
+
+def test_each_pair_is_counted_and_tested(three):
+    assert [(pair.first, pair.second) for pair in three.pairs] == [
+        ("good", "fair"),
+        ("good", "poor"),
+        ("fair", "poor"),
+    ]
+    first, second, third = three.pairs
+    assert (first.only_first, first.only_second, first.both_wrong) == (2, 1, 1)
+    assert (second.only_first, second.only_second, second.both_wrong) == (28, 0, 2)
+    assert first.difference == pytest.approx(0.01)
+    assert first.interval == difference_interval(2, 1, 100)
+    assert second.p == mcnemar(28, 0)
+    assert [pair.p_holm for pair in three.pairs] == holm([first.p, second.p, third.p])
+
+
+def test_disagreements_come_with_the_surest_first():
+    answers = {"one": report([5], 0.6), "two": report([7], 0.99)}
+    both = compare("tiles", answers, {name: Facts() for name in answers})
+    assert both.disagreements().tolist() == [5, 7]
+    sure = compare(
+        "tiles",
+        answers | {"three": report([5, 9], 0.9)},
+        dict.fromkeys(["one", "two", "three"], Facts()),
+    )
+    assert sure.disagreements().tolist() == [5, 7, 9]
+
+
+def test_models_that_are_wrong_alike_do_not_disagree():
+    answers = {"one": report([5]), "two": report([5])}
+    both = compare("tiles", answers, {name: Facts() for name in answers})
+    assert not len(both.disagreements())
+    (pair,) = both.pairs
+    assert (pair.both_wrong, pair.p, pair.p_holm, pair.difference) == (1, 1.0, 1.0, 0.0)
+
+
+def test_only_fields_that_differ_are_told(three):
+    assert three.recipe_differences() == {
+        "epochs": [9, 3, None],
+        "widths": [[4, 8], [4, 8], None],
+    }
+
+
+def test_json_has_runs_pairs_and_every_disagreement(three):
+    told = json.loads(json.dumps(three.as_dict()))
+    assert (told["data"], told["n"]) == ("tiles", 100)
+    assert [run["errors"] for run in told["runs"]] == [2, 3, 30]
+    assert told["runs"][0]["parameters"] == 1000
+    assert told["runs"][2]["training_seconds"] is None
+    assert told["pairs"][1]["p"] == pytest.approx(mcnemar(28, 0), rel=1e-3)
+    assert len(told["disagreements"]) == 29  # all but tile 2, which all read as 3
+    first = next(row for row in told["disagreements"] if row["index"] == 1)
+    assert first == {"index": 1, "truth": 1, "read": {"good": 2, "fair": 1, "poor": 2}}
+
+
+def test_other_tiles_and_single_models_are_refused():
+    other = Split(TILES.tiles[:50], TILES.labels[:50])
+    for reports in ({"a": report([1])}, {"a": report([1]), "b": report([1], split=other)}):
+        with pytest.raises(ValueError, match="at least two reports on the same tiles"):
+            compare("tiles", reports, {name: Facts() for name in reports})
+
+
+def measured(wrong, writers, series, **options):
+    labels = np.zeros(len(wrong), np.uint8)
+    return errors_by_writer(labels, np.asarray(wrong, np.int64), writers, series, **options)
+
+
+@pytest.fixture
+def few():
+    """Three writers: 7 and 9 of series 4 with two errors and none, 8 of series 0 with one."""
+    writers = np.array([7, 7, 7, 8, 8, 9])
+    series = np.array([4, 4, 4, 0, 0, 4])
+    return measured([1, 1, 0, 1, 0, 0], writers, series)
+
+
+def test_errors_are_counted_by_series(few):
+    assert few.series == (
+        SeriesErrors(0, "census staff", 1, 2, 1, 0.5, wilson_interval(1, 2)),
+        SeriesErrors(4, "high-school students", 2, 4, 2, 0.5, wilson_interval(2, 4)),
+    )
+
+
+def test_the_writers_with_most_errors_come_first_and_none_without(few):
+    assert few.worst == (WriterErrors(7, 4, 3, 2), WriterErrors(8, 0, 2, 1))
+
+
+def test_the_share_of_writers_without_an_error_is_of_people(few):
+    assert (few.writers, few.flawless) == (3, pytest.approx(1 / 3))
+    assert (few.n, few.errors, few.accuracy) == (6, 3, 0.5)
+
+
+def test_only_so_many_writers_are_listed():
+    writers = np.arange(20)
+    assert len(measured(np.ones(20), writers, writers * 0, most=3).worst) == 3
+
+
+def test_a_few_people_are_less_sure_than_as_many_tiles():
+    """Ten writers of 100 tiles, whose digits are all read rightly or all wrongly."""
+    writers = np.repeat(np.arange(10), 100)
+    wrong = writers < 2
+    found = measured(wrong, writers, writers * 0)
+    width = found.clustered[1] - found.clustered[0]
+    assert width > 5 * (found.wilson[1] - found.wilson[0])
+    assert found.clustered[0] < 0.8 < found.clustered[1]
+
+
+def test_of_writers_of_one_tile_each_both_intervals_agree():
+    writers = np.arange(400)
+    wrong = writers % 10 == 0
+    found = measured(wrong, writers, writers * 0)
+    assert found.clustered == pytest.approx(found.wilson, abs=0.01)
+
+
+def test_each_series_keeps_its_writers_in_every_draw():
+    """Were all writers drawn at once, a draw could have more of the series that is read worse."""
+    writers = np.arange(100)
+    series = np.where(writers < 50, 0, 4)
+    found = measured(series == 4, writers, series)
+    assert found.clustered == (0.5, 0.5)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    writers = np.sqrt(np.arange(2000)).astype(np.int64)  # from 1 to 87 tiles a writer
+    wrong = np.arange(2000) % 7 == 0
+    first, same, other = (
+        measured(wrong, writers, writers * 0, seed=seed).clustered for seed in (1, 1, 2)
+    )
+    assert first == same != other
+
+
+def test_json_has_every_table(few):
+    content = json.loads(json.dumps(few.as_dict()))
+    assert content["series"][1]["rate"] == 0.5
+    assert content["worst"][0] == {"writer": 7, "series": 4, "n": 3, "errors": 2}
+    assert content["flawless"] == 0.333333
+    assert len(content["clustered"]) == len(content["wilson"]) == 2
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=30)
+def test_tables_add_up(data):
+    n = data.draw(st.integers(1, 60))
+    draw = lambda top: data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, top)))  # noqa: E731
+    wrong, writers = draw(1), draw(8)
+    found: ErrorsByWriter = measured(wrong, writers, writers % 2, most=100)
+    assert sum(row.n for row in found.series) == found.n == n
+    assert sum(row.errors for row in found.series) == found.errors == wrong.sum()
+    assert sum(row.errors for row in found.worst) == found.errors
+    assert found.flawless == pytest.approx(1 - len(found.worst) / found.writers)
+    assert 0 <= found.clustered[0] <= found.clustered[1] <= 1
+
+
+@pytest.mark.parametrize("writers", [[1, 2], []])
+def test_arrays_of_other_lengths_are_misuse(writers):
+    with pytest.raises(ValueError, match="four arrays of one shape"):
+        measured([0, 1, 0], np.array(writers, np.int64), np.zeros(3))
+
+
+def test_no_tiles_are_misuse():
+    with pytest.raises(ValueError, match="N >= 1"):
+        measured([], np.zeros(0), np.zeros(0))
