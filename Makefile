@@ -1,8 +1,15 @@
 # Two commands set everything up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
 CORE := .venv-core
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+CORE_BIN := $(CORE)/Scripts
+EXE := .exe
+else
+BIN := $(VENV)/bin
+CORE_BIN := $(CORE)/bin
+endif
 INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two test processes on two cores: more threads in each would only get in each other's way.
 # The notebook is the longest of all and comes first, so that nothing waits for it at the end.
@@ -10,25 +17,29 @@ TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbma
 	notebooks/digit_recognizer.ipynb tests
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test check format bench docs notebook clean
+.PHONY: help demo test coverage check check-js format bench docs notebook dist lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
+	@echo "make coverage  run the tests with their coverage; fails below the floor in pyproject.toml"
 	@echo "make check   lint, format and types"
+	@echo "make check-js  the same for the scripts of the page, with ESLint and TypeScript"
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
 	@echo "make docs    build the documentation site in build/site"
 	@echo "make notebook  run notebooks/digit_recognizer.py and keep its outputs in the .ipynb"
+	@echo "make dist    build wheel and sdist in dist/"
+	@echo "make lock    write constraints.txt anew, with the newest versions"
 	@echo "make clean   remove environments and results"
 
-$(BIN)/python:
+$(BIN)/python$(EXE):
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python$(EXE)
 	$(BIN)/python $(INSTALL) --editable '.[train,plots]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python$(EXE)
 	$(BIN)/python $(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
@@ -36,7 +47,7 @@ $(CORE)/.installed: pyproject.toml constraints.txt $(shell find src -type f -not
 	rm -rf $(CORE) build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel . > /dev/null
 	$(PYTHON) -m venv $(CORE)
-	$(CORE)/bin/python $(INSTALL) build/wheel/*.whl pytest
+	$(CORE_BIN)/python $(INSTALL) build/wheel/*.whl pytest
 	@touch $@
 
 demo: $(VENV)/.demo
@@ -54,12 +65,26 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev $(CORE)/.installed
 	$(BIN)/digitlens data --fetch
 	$(TEST_ENV) $(BIN)/python -m pytest $(TESTED)
-	$(CORE)/bin/python -m pytest tests/core
+	$(CORE_BIN)/python -m pytest tests/core
+
+coverage: $(VENV)/.dev
+	$(BIN)/digitlens data --fetch
+	mkdir -p build/coverage
+	$(TEST_ENV) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		--cov --cov-report=term --cov-report=xml:build/coverage.xml tests
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+check-js: node_modules/.installed
+	npx eslint src/digitlens/server
+	npx tsc
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -74,5 +99,16 @@ docs: $(VENV)/.dev
 notebook: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
 
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build > /dev/null
+
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet '.[dev]'
+	echo "# The exact versions that the tests ran with." > constraints.txt
+	build/lock/bin/python -m pip freeze --exclude digitlens >> constraints.txt
+
 clean:
-	rm -rf $(VENV) $(CORE) build dist demo
+	rm -rf $(VENV) $(CORE) build dist demo node_modules

@@ -3,7 +3,7 @@
 // The post-processing of DB (Liao et al., 2020). A line is {quad, score}, see framing.js; a
 // rectangle is {centre, axis, size}, its axis a unit vector along the width that points right.
 
-import { above, argsortDown, clip, max, range } from './arrays.js';
+import { above, argsortDown, clip, range } from './arrays.js';
 import { connectedComponents } from './components.js';
 
 const { fround, hypot } = Math;
