@@ -12,9 +12,8 @@ from digitlens.cli.transfer import (
     transfer_tables,
     write_transfer,
 )
-from digitlens.datasets.external import registry
-from digitlens.datasets.external.pictures import Pictures
-from digitlens.datasets.external.scikit import load_scikit
+from digitlens.datasets.external import digit_sets
+from digitlens.datasets.external.digit_sets import Pictures, load_scikit
 from digitlens.errors import DataError
 from digitlens.models.classifier import Classifier
 
@@ -33,7 +32,7 @@ def measured(classifier, tmp_path_factory) -> list[Measured]:
     file = tmp_path_factory.mktemp("semeion") / "semeion.data"
     file.write_text("\n".join(" ".join(f"{value:.1f}" for value in row) for row in rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry.scikit, "load_scikit", lambda: few)
+        patch.setattr(digit_sets, "load_scikit", lambda: few)
         return transfer(classifier, ["digits", f"semeion={file}"])
 
 

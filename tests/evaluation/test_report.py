@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.datasets.external.registry import Foreign
+from digitlens.datasets.external.digit_sets import ExternalDigits
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation import report as module
@@ -162,7 +162,7 @@ def data():
     labels = np.array([0, 1, 2, 2, 8], np.uint8)
     tiles = np.zeros((5, 28, 28), np.uint8)
     tiles[:, 0, 0] = labels
-    return Foreign("usps", "USPS (usps.t)", Split(tiles, labels), Split(tiles + 1, labels))
+    return ExternalDigits("usps", "USPS (usps.t)", Split(tiles, labels), Split(tiles + 1, labels))
 
 
 def by_first_pixel(tiles):

@@ -17,7 +17,7 @@ from digitlens.progress import work_bar
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from digitlens.datasets.external.registry import Foreign
+    from digitlens.datasets.external.digit_sets import ExternalDigits
     from digitlens.evaluation.report import Transfer
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
     """What a model makes of a data set, and its tiles."""
 
     transfer: Transfer
-    data: Foreign
+    data: ExternalDigits
 
 
 def transfer(classifier: Classifier | ForeignClassifier, texts: Sequence[str]) -> list[Measured]:
@@ -56,9 +56,9 @@ def transfer(classifier: Classifier | ForeignClassifier, texts: Sequence[str]) -
         MissingExtraError: A package it comes with is not installed.
         ModelError: The answers are not probabilities of ten digits.
     """
-    from digitlens.datasets.external.registry import load_foreign
+    from digitlens.datasets.external.digit_sets import load_external
 
-    return [_measure(classifier, load_foreign(text)) for text in texts]
+    return [_measure(classifier, load_external(text)) for text in texts]
 
 
 def transfer_dict(measured: Sequence[Measured]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def write_transfer(measured: Sequence[Measured], folder: Path) -> list[str]:
     return write_part(folder / TRANSFER, transfer_dict(measured), partial(_draw, measured, folder))
 
 
-def _measure(classifier: Classifier | ForeignClassifier, data: Foreign) -> Measured:
+def _measure(classifier: Classifier | ForeignClassifier, data: ExternalDigits) -> Measured:
     from digitlens.evaluation.report import ModelInfo, measure_transfer
 
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)

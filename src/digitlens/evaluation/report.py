@@ -24,7 +24,7 @@ from digitlens.evaluation.metrics import (
 )
 
 if TYPE_CHECKING:
-    from digitlens.datasets.external.registry import Foreign
+    from digitlens.datasets.external.digit_sets import ExternalDigits
     from digitlens.datasets.mnist import Split
 
 DECIMALS = 6  # in JSON: beyond what 10,000 tiles can tell, and the same on every machine
@@ -372,7 +372,7 @@ class Transfer:
 
 def measure_transfer(
     predict_proba: PredictProba,
-    data: Foreign,
+    data: ExternalDigits,
     *,
     model: ModelInfo | None = None,
     on_progress: Callable[[int], object] | None = None,

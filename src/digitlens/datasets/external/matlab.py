@@ -1,7 +1,8 @@
 """Arrays of numbers in a MATLAB file of level 5, which is versions 5 to 7; nothing else in it.
 
 Format: MathWorks, "MAT-File Format", chapter "Level 5 MAT-file format". Text, structures, cells and
-objects are passed over, so that nothing in a file can be called.
+objects are passed over, so that nothing in a file can be called. SciPy reads more and is not used:
+a single wrong byte can make its ``loadmat`` take the process down (seen with SciPy 1.17).
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import math
 import struct
 import zlib
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from digitlens.datasets.external.contents import HDF5
+from digitlens.datasets.external.parsing import HDF5, Arrays
 from digitlens.errors import DataError
 
 HEADER = 128  # bytes before the first element; the last two tell the order of bytes
@@ -26,15 +26,13 @@ COMPLEX = 0x0800
 STORED = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
 DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8")
 
-Arrays = dict[str, npt.NDArray[Any]]
-
 
 class _Element(NamedTuple):
     kind: int
     content: memoryview
 
 
-def read_arrays(content: bytes, names: Sequence[str], budget: int, name: str) -> Arrays:
+def read_matlab(content: bytes, names: Sequence[str], budget: int, name: str) -> Arrays:
     """Some arrays of a MATLAB file, in the type in which it stores them.
 
     Args:

@@ -6,13 +6,12 @@ T. Clanuwat et al., arXiv:1812.01718 (2018). EMNIST: G. Cohen et al., IJCNN 2017
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.datasets.external.parsing import read_file
 from digitlens.datasets.mnist_sources import decode_idx
 from digitlens.datasets.negatives.lookalikes import AMBIGUOUS
 from digitlens.errors import DataError
@@ -68,17 +67,6 @@ def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
 
 def _read(path: Path) -> npt.NDArray[np.uint8]:
     try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): expected an IDX file of images"
-        ) from error
-    if len(content) > LARGEST:
-        raise DataError(f"{path}: expected at most {LARGEST:,} bytes, found more")
-    try:
-        return decode_idx(content)
+        return decode_idx(read_file(path, LARGEST))
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: expected an IDX file of images: {error}") from error

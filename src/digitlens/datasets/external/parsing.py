@@ -1,4 +1,7 @@
-"""The bytes of a file that a user names, unpacked from gzip, bzip2 or zip, within a budget."""
+"""Files that data sets are published in, packed or not, to bytes and arrays of numbers.
+
+Each is read within a budget of bytes. What the numbers mean is not known here.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
-from digitlens.errors import DataError
+import numpy as np
+import numpy.typing as npt
 
-GZIP, BZIP2, ZIP, HDF5 = b"\x1f\x8b", b"BZh", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
+from digitlens.errors import DataError, needs_extra
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+_GZIP, _BZIP2, _ZIP = b"\x1f\x8b", b"BZh", b"PK\x03\x04"
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -23,6 +30,9 @@ _DAMAGED = (
     ValueError,
     OSError,
 )
+
+Values = npt.NDArray[np.float64]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class _Readable(Protocol):
@@ -98,16 +108,87 @@ def is_zip(path: Path) -> bool:
     """Whether a file begins as a zip file."""
     try:
         with path.open("rb") as file:
-            return file.read(len(ZIP)) == ZIP
+            return file.read(len(_ZIP)) == _ZIP
     except OSError:
         return False
 
 
+def read_table(content: bytes, columns: int, name: str) -> Values:
+    """The numbers of a text file with spaces or commas between them.
+
+    Args:
+        content: The bytes of the file.
+        columns: How many numbers each row must have.
+        name: What to call the file in errors.
+
+    Returns:
+        float64[N, columns].
+
+    Raises:
+        DataError: It is no text, has no rows, or rows of other or too few or many numbers.
+    """
+    text = _as_text(content, name).replace(",", " ")
+    if not text.strip():
+        raise DataError(f"{name}: expected rows of {columns} numbers, it is empty")
+    try:
+        table = np.loadtxt(io.StringIO(text), np.float64, ndmin=2, comments=None)
+    except ValueError as error:
+        raise DataError(f"{name}: expected rows of {columns} numbers: {error}") from error
+    if table.shape[1] != columns:
+        raise DataError(f"{name}: expected rows of {columns} numbers, found {table.shape[1]}")
+    return table
+
+
+def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Values]:
+    """The labels and features of a file in the format of SVMlight and LIBSVM.
+
+    Each row is ``label index:value index:value ...`` with indices from 1; a feature that is left
+    out is 0.
+
+    Args:
+        content: The bytes of the file.
+        features: How many features there are.
+        name: What to call the file in errors.
+
+    Returns:
+        float64[N] and float64[N, features].
+
+    Raises:
+        DataError: It has no rows, or a row is not of this form.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    with needs_extra("offline"):
+        from sklearn.datasets import load_svmlight_file  # noqa: PLC0415  (an extra)
+    load: Any = load_svmlight_file
+    expected = f"label and index:value pairs with indices from 1 to {features}"
+    try:
+        table = load(io.BytesIO(content), n_features=features, zero_based=False)
+    except (ValueError, IndexError, OverflowError) as error:
+        raise DataError(f"{name}: expected rows of {expected}: {error}") from error
+    values, labels = table
+    if not len(labels):
+        raise DataError(f"{name}: expected rows of {expected}, it is empty")
+    return labels, values.toarray()
+
+
+def _as_text(content: bytes, name: str) -> str:
+    """The text of a file of numbers.
+
+    Raises:
+        DataError: It is something else than plain text.
+    """
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError as error:
+        start = content[:8].hex(" ")
+        raise DataError(f"{name}: expected a text file of numbers, it begins {start}") from error
+
+
 def _unpacked(content: bytes, budget: int, name: str) -> bytes:
-    if content.startswith(GZIP):
+    if content.startswith(_GZIP):
         with gzip.open(io.BytesIO(content)) as stream:
             return _within(stream, budget, name)
-    if content.startswith(BZIP2):
+    if content.startswith(_BZIP2):
         with bz2.open(io.BytesIO(content)) as stream:
             return _within(stream, budget, name)
     return content

@@ -1,11 +1,19 @@
 import bz2
 import gzip
+import sys
 import zipfile
 
 import pytest
 
-from digitlens.datasets.external.contents import find_file, is_zip, read_file, read_member
-from digitlens.errors import DataError
+from digitlens.datasets.external.parsing import (
+    find_file,
+    is_zip,
+    read_file,
+    read_member,
+    read_svmlight,
+    read_table,
+)
+from digitlens.errors import DataError, MissingExtraError
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
@@ -63,3 +71,48 @@ def test_a_damaged_zip_file_is_refused(tmp_path):
     path.write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(DataError, match="cannot be read"):
         read_member(path, "one.gz", 100)
+
+
+@pytest.mark.parametrize("content", [b"1 2\n3 4 \n", b"1,2\r\n3,4\r\n", b" 1.0 2e0\n\n3 4"])
+def test_numbers_stand_between_spaces_or_commas(content):
+    assert read_table(content, 2, "file").tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b"1 2 3\n", "found 3"),
+        (b"1 2\n3\n", "rows of 2 numbers"),
+        (b"1 two\n", "rows of 2 numbers"),
+        (b"\x89HDF\r\n\x1a\n\xff", "it begins 89 48 44 46"),
+    ],
+)
+def test_other_tables_are_refused(content, said):
+    with pytest.raises(DataError, match=said):
+        read_table(content, 2, "file")
+
+
+def test_svmlight_leaves_zeros_out():
+    labels, values = read_svmlight(b"10 1:-1 3:0.5\n2 2:1\n\n", 3, "file")
+    assert labels.tolist() == [10, 2]
+    assert values.tolist() == [[-1, 0, 0.5], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    "row", [b"1 1:0 4:1", b"1 0:1", b"one 1:1", b"1 1:x", b"1 1", b"1 1.5:1", b"1 1:2:3"]
+)
+def test_damaged_svmlight_is_refused_with_its_row(row):
+    with pytest.raises(DataError, match=r"indices from 1 to 3: "):
+        read_svmlight(b"1 1:1\n" + row, 3, "file")
+
+
+def test_empty_svmlight_is_refused():
+    with pytest.raises(DataError, match="it is empty"):
+        read_svmlight(b"\n", 3, "file")
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'digitlens\[offline\]'"):
+        read_svmlight(b"", 1, "file")

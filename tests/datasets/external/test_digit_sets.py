@@ -1,0 +1,315 @@
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+from sklearn.datasets import load_digits
+
+from digitlens.datasets.external.digit_sets import (
+    DATA_SETS,
+    Pictures,
+    images_from,
+    labels_from,
+    labels_from_one_hot,
+    load_ardis,
+    load_emnist,
+    load_external,
+    load_scikit,
+    load_semeion,
+    load_svhn,
+    load_usps,
+)
+from digitlens.datasets.mnist_sources import encode_idx
+from digitlens.errors import DataError, MissingExtraError
+
+
+def test_the_scale_is_known_and_not_taken_from_the_values():
+    images = images_from(np.array([[-1, 0, 0.5, 0.9]]), -1, 1, 2, "file")
+    assert images.tolist() == [[[0, 128], [191, 242]]]
+    assert images.dtype == np.uint8
+
+
+@pytest.mark.parametrize("value", [-1.1, 2, np.nan, np.inf])
+def test_pixels_outside_of_the_scale_are_refused(value):
+    with pytest.raises(DataError, match="file: expected pixels from -1 to 1, found"):
+        images_from(np.array([[0, 0, 0, value]]), -1, 1, 2, "file")
+
+
+def test_labels_begin_where_the_data_set_begins():
+    assert labels_from(np.array([1, 10]), 1, "file").tolist() == [0, 9]
+    assert labels_from(np.array([0, 9]), 0, "file").tolist() == [0, 9]
+
+
+@pytest.mark.parametrize("label", [0, 11, 1.5, np.nan])
+def test_other_labels_are_refused_with_their_place(label):
+    with pytest.raises(DataError, match=r"expected labels from 1 to 10, found .* for picture 2"):
+        labels_from(np.array([1, label]), 1, "file")
+
+
+def test_one_hot_rows_name_the_digit_of_their_column():
+    assert labels_from_one_hot(np.eye(10)[[3, 0, 9]], "file").tolist() == [3, 0, 9]
+
+
+@pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
+def test_rows_that_name_no_digit_or_two_are_refused(row):
+    rows = np.stack([np.eye(10)[0], row])
+    with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
+        labels_from_one_hot(rows, "file")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "error"),
+    [
+        (np.zeros((2, 8, 8)), np.zeros(2, np.uint8), TypeError),
+        (np.zeros((2, 8, 8, 4), np.uint8), np.zeros(2, np.uint8), ValueError),
+        (np.zeros((2, 8, 8), np.uint8), np.zeros(3, np.uint8), ValueError),
+        (np.zeros((2, 8, 8), np.uint8), np.array([0, 10], np.uint8), ValueError),
+    ],
+)
+def test_pictures_check_themselves(images, labels, error):
+    with pytest.raises(error):
+        Pictures(images, labels)
+
+
+@pytest.fixture
+def semeion_file(random, labels, table, write, tmp_path):
+    ink = random.integers(0, 2, (4, 256))
+    return write(tmp_path / "semeion.data", table(ink, np.eye(10)[labels]))
+
+
+def test_a_data_set_comes_framed_and_unframed(semeion_file, labels):
+    data = load_external(f"semeion={semeion_file}")
+    assert (data.name, data.title) == ("semeion", "Semeion (semeion.data)")
+    for split in (data.framed, data.unframed):
+        assert split.tiles.shape == (4, 28, 28)
+        assert (split.labels == labels).all()
+    assert (data.framed.tiles != data.unframed.tiles).any()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(DataError, match=r"called 'mnst': expected digits, usps=FILE, semeion=FILE"):
+        load_external("mnst")
+
+
+@pytest.mark.parametrize("name", [name for name, one in DATA_SETS.items() if one.expects])
+def test_a_data_set_without_its_file_says_which(name, tmp_path):
+    with pytest.raises(DataError, match=f"expected {name}=FILE, with "):
+        load_external(name)
+    with pytest.raises(DataError, match="is missing: expected"):
+        load_external(f"{name}={tmp_path / 'nowhere'}")
+    with pytest.raises(DataError, match=r"expected .* in this folder"):
+        load_external(f"{name}={tmp_path}")
+
+
+@pytest.mark.parametrize("name", [name for name, one in DATA_SETS.items() if one.expects])
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind\n", bytes(range(256)) * 3])
+def test_a_file_of_something_else_is_refused(name, content, tmp_path):
+    for ending in ("a-images-idx3", "a-labels-idx1", "b2828.csv", "blabels.csv"):
+        (tmp_path / ending).write_bytes(content)
+    file = {"emnist": "a-images-idx3", "ardis": "b2828.csv"}.get(name, "b2828.csv")
+    with pytest.raises(DataError):
+        load_external(f"{name}={tmp_path / file}")
+
+
+def test_digits_come_without_a_file(tmp_path):
+    with pytest.raises(DataError, match="come without a file: expected digits"):
+        load_external(f"digits={tmp_path}")
+
+
+def test_all_digits_are_there_and_sixteen_is_full_ink():
+    pictures = load_scikit()
+    assert pictures.images.shape == (1797, 8, 8)
+    assert pictures.images.max() == 255
+    digits = load_digits()
+    assert (np.rint(pictures.images / 255 * 16) == digits.images).all()
+    assert (pictures.labels == digits.target).all()
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(MissingExtraError, match=r"digitlens\[offline\]"):
+        load_scikit()
+
+
+def test_pixels_are_black_or_white_and_a_column_names_the_digit(
+    random, labels, table, write, tmp_path
+):
+    ink = random.integers(0, 2, (4, 16, 16))
+    content = table(ink.reshape(4, -1), np.eye(10)[labels])
+    pictures = load_semeion(write(tmp_path / "semeion.data", content))
+    assert (pictures.images == ink * 255).all()
+    assert (pictures.labels == labels).all()
+
+
+def test_rows_without_labels_are_refused(random, table, write, tmp_path):
+    path = write(tmp_path / "semeion.data", table(random.integers(0, 2, (4, 256))))
+    with pytest.raises(DataError, match=r"semeion\.data: expected rows of 266 numbers, found 256"):
+        load_semeion(path)
+
+
+@pytest.fixture
+def images16(random):
+    return random.integers(0, 256, (4, 16, 16), np.uint8)
+
+
+def values(images):
+    return images.reshape(len(images), -1) / 127.5 - 1
+
+
+def libsvm(images, labels):
+    """Labels from 1 to 10, pairs of index and value."""
+    rows = []
+    for label, row in zip(labels.tolist(), values(images).tolist(), strict=True):
+        pairs = " ".join(f"{at}:{value:.4f}" for at, value in enumerate(row, 1))
+        rows.append(f"{label + 1} {pairs} \n")
+    return "".join(rows).encode()
+
+
+@pytest.mark.parametrize("name", ["usps.t.bz2", "usps.t"])
+def test_libsvm_counts_labels_from_one(name, images16, labels, write, tmp_path):
+    pictures = load_usps(write(tmp_path / name, libsvm(images16, labels)))
+    assert (pictures.images == images16).all()
+    assert (pictures.labels == labels).all()
+
+
+@pytest.mark.parametrize("name", ["zip.test.gz", "zip.test"])
+def test_the_other_form_has_labels_as_they_are(name, images16, labels, table, write, tmp_path):
+    content = table(labels[:, None], values(images16))
+    pictures = load_usps(write(tmp_path / name, content))
+    assert (pictures.images == images16).all()
+    assert (pictures.labels == labels).all()
+
+
+def test_the_test_part_in_a_folder_comes_first(images16, labels, write, tmp_path):
+    write(tmp_path / "usps.bz2", libsvm(images16[:1], labels[:1]))
+    write(tmp_path / "usps.t.bz2", libsvm(images16, labels))
+    assert len(load_usps(tmp_path)) == 4
+
+
+def test_hdf5_is_refused_with_what_is_expected(write, tmp_path):
+    path = write(tmp_path / "usps.h5", b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DataError, match=r"HDF5 file, .*usps\.t\.bz2 or zip\.test\.gz"):
+        load_usps(path)
+
+
+def test_another_scale_is_refused(images16, labels, table, write, tmp_path):
+    path = write(tmp_path / "zip.test.gz", table(labels[:, None], values(images16) + 1))
+    with pytest.raises(DataError, match="expected pixels from -1 to 1"):
+        load_usps(path)
+
+
+IMAGES = "emnist-digits-test-images-idx3-ubyte"
+LABELS = "emnist-digits-test-labels-idx1-ubyte"
+
+
+@pytest.fixture
+def images(random):
+    return random.integers(0, 256, (4, 28, 28), np.uint8)
+
+
+@pytest.fixture
+def contents(images, labels):
+    """The two files: in each picture, rows and columns are exchanged."""
+    turned = np.ascontiguousarray(images.transpose(0, 2, 1))
+    return {IMAGES: encode_idx(turned), LABELS: encode_idx(labels)}
+
+
+@pytest.mark.parametrize("ending", [".gz", ""])
+@pytest.mark.parametrize("inside", ["", IMAGES])
+def test_pictures_stand_upright(inside, ending, contents, images, labels, write, tmp_path):
+    for name, content in contents.items():
+        write(tmp_path / (name + ending), content)
+    pictures = load_emnist(tmp_path / (inside and inside + ending))
+    assert (pictures.images == images).all()
+    assert (pictures.labels == labels).all()
+
+
+def test_the_zip_file_of_all_subsets_is_read_where_it_lies(
+    contents, images, labels, write, tmp_path
+):
+    with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
+        for name, content in contents.items():
+            packed = write(tmp_path / "packed.gz", content).read_bytes()
+            archive.writestr(f"gzip/{name}.gz", packed)
+    for path in (tmp_path / "gzip.zip", tmp_path):
+        pictures = load_emnist(path)
+        assert (pictures.images == images).all()
+        assert (pictures.labels == labels).all()
+
+
+def test_labels_that_do_not_match_are_refused(contents, write, tmp_path):
+    write(tmp_path / IMAGES, contents[IMAGES])
+    write(tmp_path / LABELS, encode_idx(np.zeros(3, np.uint8)))
+    with pytest.raises(DataError, match=r"found \[4, 28, 28\] and \[3\]"):
+        load_emnist(tmp_path)
+
+
+def test_labels_that_are_no_digits_are_refused(contents, write, tmp_path):
+    write(tmp_path / IMAGES, contents[IMAGES])
+    write(tmp_path / LABELS, encode_idx(np.array([0, 1, 2, 10], np.uint8)))
+    with pytest.raises(DataError, match="expected labels from 0 to 9, found 10 for picture 4"):
+        load_emnist(tmp_path)
+
+
+def test_a_damaged_file_is_named(contents, write, tmp_path):
+    write(tmp_path / IMAGES, contents[IMAGES][:-1])
+    write(tmp_path / LABELS, contents[LABELS])
+    with pytest.raises(DataError, match=f"{IMAGES}: expected 3,136 bytes"):
+        load_emnist(tmp_path)
+
+
+def test_a_file_whose_labels_cannot_be_found_is_refused(contents, write, tmp_path):
+    path = write(tmp_path / "digits.gz", contents[IMAGES])
+    with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
+        load_emnist(path)
+
+
+def test_ten_is_zero_and_pictures_come_first(random, tmp_path):
+    photos = random.integers(0, 256, (3, 32, 32, 3), np.uint8)
+    path = tmp_path / "test_32x32.mat"
+    y = np.array([[10], [1], [9]], np.uint8)
+    savemat(path, {"X": np.moveaxis(photos, 0, 3), "y": y}, do_compression=True)
+    pictures = load_svhn(tmp_path)
+    assert pictures.labels.tolist() == [0, 1, 9]
+    assert (pictures.images == photos).all()
+
+
+def test_other_shapes_are_refused(tmp_path):
+    path = tmp_path / "test_32x32.mat"
+    savemat(path, {"X": np.zeros((3, 32, 32, 3), np.uint8), "y": np.ones((3, 1), np.uint8)})
+    with pytest.raises(DataError, match=r"found X of uint8 \[3, 32, 32, 3\] and 3 labels"):
+        load_svhn(path)
+
+
+def test_no_photographs_are_refused(tmp_path):
+    path = tmp_path / "test_32x32.mat"
+    savemat(path, {"X": np.zeros((32, 32, 3, 0), np.uint8), "y": np.zeros((0, 1), np.uint8)})
+    with pytest.raises(DataError, match="0 labels"):
+        load_svhn(path)
+
+
+@pytest.fixture
+def folder(images, labels, table, write, tmp_path):
+    write(tmp_path / "ARDIS_test_2828.csv", table(images.reshape(4, -1)))
+    write(tmp_path / "ARDIS_test_labels.csv", table(np.eye(10)[labels]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("inside", ["", "ARDIS_test_2828.csv"])
+def test_pixels_and_labels_come_from_two_files(inside, folder, images, labels):
+    pictures = load_ardis(folder / inside)
+    assert (pictures.images == images).all()
+    assert (pictures.labels == labels).all()
+
+
+def test_labels_that_are_missing_are_named(folder):
+    (folder / "ARDIS_test_labels.csv").unlink()
+    with pytest.raises(DataError, match=r"ARDIS_test_labels\.csv is missing"):
+        load_ardis(folder)
+
+
+def test_files_of_two_parts_are_refused(folder, table, write):
+    write(folder / "ARDIS_test_labels.csv", table(np.eye(10)))
+    with pytest.raises(DataError, match=r"4 rows and ARDIS_test_labels\.csv 10"):
+        load_ardis(folder)
