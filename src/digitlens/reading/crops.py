@@ -90,15 +90,8 @@ def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
     size = np.abs(inside).max(axis=0)
     strong = inside[:, size >= 0.5 * size.max()]
     direction = strong.mean(axis=1)
-    length = float(np.linalg.norm(direction))
-    spread = float(np.linalg.norm(strong, axis=0).mean())
-    if length < 0.3 * spread:  # dark and bright at once: take the stronger side
-        _, directions = np.linalg.eigh(strong @ strong.T)
-        direction = directions[:, -1]
-        signed = direction @ strong
-        direction = direction * np.sign(float((signed**3).sum()))
-        length = 1.0
-    return np.tensordot((direction / max(length, 1e-6)).astype(np.float32), contrast, 1)
+    length = max(float(np.linalg.norm(direction)), 1e-6)
+    return np.tensordot((direction / length).astype(np.float32), contrast, 1)
 
 
 def _full(strength: _Plane) -> float:

@@ -19,9 +19,8 @@ NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place
 UNSEEN = 1e-4  # score of what the digit detector did not find
 _ALONE = 0.15  # score from which a digit counts that the recogniser has no character for
 _SHARED = 0.2  # columns that a digit and its character share, of all that they cover
-_SURE = 0.5  # confidence of a mark or letter that explains what is in its box
+_SURE = 0.5  # confidence of characters, and score of digits, that leave little doubt
 _MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
-_HARDLY = 0.005  # the same, where nothing but letters speaks against it
 _DOUBLE = 0.45  # overlap of two boxes over their union: one place
 _WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
 
@@ -95,7 +94,7 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
     rows: list[_Row] = []
     even = np.full(len(DIGITS), 0.1, np.float32)
     rest = _without_symbols(read)
-    alone = (partner < 0) & (here.score > _ALONE) & ~_in_marks(read, here.boxes)
+    alone = (partner < 0) & (here.score > _ALONE)
     for index in np.flatnonzero((partner >= 0) | alone):
         symbol = int(partner[index])
         evidence = (
@@ -107,10 +106,10 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
         doubtful = symbol >= 0 and here.score[index] < _SURE
         box = read.boxes[symbol] if doubtful else here.boxes[index]
         rows.append(_Row(box, *seen, evidence, symbol))
-    for symbol in sorted(set(range(len(symbols))) - set(partner.tolist())):
+    maybe = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MAY_BE).tolist()
+    for symbol in sorted(set(maybe) - set(partner.tolist())):
         evidence = _of_symbol(symbols.posteriors[symbol])
-        if evidence.mass > _MAY_BE or (evidence.mass > _HARDLY and evidence.numeric > _MAY_BE):
-            rows.append(_Row(read.boxes[symbol], UNSEEN, even, evidence, int(symbol)))
+        rows.append(_Row(read.boxes[symbol], UNSEEN, even, evidence, symbol))
     return _places(number, read, rows)
 
 
@@ -130,17 +129,6 @@ def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
     margin = 0.15 * (spans[:, 1:] - spans[:, :1])
     inside = (centres > spans[:, :1] + margin) & (centres < spans[:, 1:] - margin)
     return np.count_nonzero(inside, axis=1)
-
-
-def _in_marks(read: RecognizedLine, boxes: Floats) -> npt.NDArray[np.bool_]:
-    """bool[N]: which boxes have their middle in a mark or letter, such as the rings of ``%``."""
-    sure = read.symbols.confidence > _SURE
-    other = np.array([not char.isdigit() for char in read.symbols.text], bool)
-    marks = read.boxes[other & sure]
-    middle = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-    inside = (middle > marks[:, :2]) & (middle < marks[:, 2:])
-    both: npt.NDArray[np.bool_] = inside[:, :, 0] & inside[:, :, 1]
-    return both.max(axis=1, initial=False)
 
 
 def _spans(read: RecognizedLine, boxes: Floats) -> Floats:

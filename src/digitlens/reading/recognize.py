@@ -24,7 +24,6 @@ _MARGIN = 0.12  # heights: paper around a line that digits make up
 _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
 _BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
-_BROKEN = 0.06  # heights: gap inside a character whose strokes are broken
 _NARROW = 0.7  # heights: width that a line has at least ...
 _GROWN = 1.25  # ... after a narrower one was grown by this factor
 _SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
@@ -54,19 +53,19 @@ class RecognizedLine:
     def spans(self) -> Floats:
         """float32[K, 2]: first and last column of each character in the crop."""
         inked: npt.NDArray[np.bool_] = self._ink[_BAND].max(axis=0)
-        spans = _symbol_spans(inked, self.symbols.centres)
-        return np.array(spans, np.float32).reshape(-1, 2)
+        return _symbol_spans(inked, self.symbols.centres)
 
     @cached_property
     def boxes(self) -> Floats:
         """float32[K, 4]: the box of each character on the page, around its ink."""
-        rows = [
-            _rows(self._ink[:, int(first) : max(int(first) + 1, int(last))])
-            for first, last in self.spans
-        ]
-        spans = [(float(first), float(last)) for first, last in self.spans]
-        boxes = [self.box(span, high) for span, high in zip(spans, rows, strict=True)]
-        return np.array(boxes, np.float32).reshape(-1, 4)
+        first, last = self.spans.astype(int).T
+        first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
+        sums = np.pad(np.cumsum(self._ink, axis=1), ((0, 0), (1, 0)))
+        rows = _rows(sums[:, last] > sums[:, first])
+        across, down = _axes(self.line)
+        x, y = self.spans[:, [0, 0, 1, 1], None], rows[:, [0, 1, 0, 1], None]
+        corners = self.line.quad[0] + (x * across + y * down) / self.scale
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1, dtype=np.float32)
 
     @cached_property
     def _ink(self) -> npt.NDArray[np.bool_]:
@@ -89,13 +88,6 @@ class RecognizedLine:
         across, down = _axes(self.line)
         away = points - self.line.quad[0]
         return np.stack([away @ across, away @ down], axis=1).astype(np.float32) * self.scale
-
-    def box(self, columns: tuple[float, float], rows: tuple[float, float]) -> Floats:
-        """The upright box on the page around a part of the crop: float32[4]."""
-        across, down = _axes(self.line)
-        corners = [x * across + y * down for x in columns for y in rows]
-        points = self.line.quad[0] + np.array(corners) / self.scale
-        return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
 
 
 def recognize(
@@ -246,11 +238,11 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return right / max(float(np.hypot(*right)), 1e-6), down / max(float(np.hypot(*down)), 1e-6)
 
 
-def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> list[tuple[float, float]]:
-    """First and last column of each character.
+def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
+    """float32[K, 2]: first and last column of each character.
 
     Strokes that touch, in columns, are one run. A run with one character is its own; one with
-    several is cut where the middle between two of them is; one with none goes to the nearest.
+    several is cut where the middle between two of them is.
 
     Args:
         inked: bool[W]; columns with ink.
@@ -259,51 +251,40 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> list[tuple[f
     edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
     begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
     reach = 0.3 * HEIGHT
+    spans = np.stack([np.maximum(centres - reach, 0), centres + reach], axis=1)
     if not len(begins) or not len(centres):
-        return [(max(0.0, float(c) - reach), float(c) + reach) for c in centres]
+        return spans.astype(np.float32)
     # Of each character the run that it lies in, else the nearest.
     away = np.maximum(np.maximum(begins - centres[:, None], centres[:, None] - ends), 0)
     owner = away.argmin(axis=1)
-    spans: list[tuple[float, float]] = []
-    for symbol, centre in enumerate(centres.tolist()):
-        run = int(owner[symbol])
-        if away[symbol, run] > reach:
-            spans.append((max(0.0, centre - reach), centre + reach))
-            continue
-        mates = np.flatnonzero(owner == run)
-        place = int(np.searchsorted(mates, symbol))
-        first, last = float(begins[run]), float(ends[run])
-        if place:
-            first = max(first, (float(centres[mates[place - 1]]) + centre) / 2)
-        if place < len(mates) - 1:
-            last = min(last, (float(centres[mates[place + 1]]) + centre) / 2)
-        spans.append((first, max(last, first + 1)))
-    return _with_orphans(spans, begins, ends, owner)
+    first, last = begins[owner], ends[owner]
+    mates = np.flatnonzero(owner[1:] == owner[:-1])
+    cuts = (centres[mates] + centres[mates + 1]) / 2
+    first[mates + 1] = np.maximum(first[mates + 1], cuts)
+    last[mates] = np.minimum(last[mates], cuts)
+    near = away.min(axis=1) <= reach
+    spans[near] = np.stack([first, np.maximum(last, first + 1)], axis=1)[near]
+    return spans.astype(np.float32)
 
 
-def _with_orphans(
-    spans: list[tuple[float, float]], begins: Floats, ends: Floats, owner: npt.NDArray[np.intp]
-) -> list[tuple[float, float]]:
-    """Gives runs without a character to a neighbour that is broken there: the gap is small."""
-    for run in sorted(set(range(len(begins))) - set(owner.tolist())):
-        gaps = [max(begins[run] - last, first - ends[run]) for first, last in spans]
-        nearest = int(np.argmin(gaps))
-        first, last = spans[nearest]
-        joined = min(first, float(begins[run])), max(last, float(ends[run]))
-        if gaps[nearest] <= _BROKEN * HEIGHT and joined[1] - joined[0] < 0.8 * HEIGHT:
-            spans[nearest] = joined
-    return spans
+def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """First and last row of each character's ink, without that of lines above and below.
 
+    Args:
+        inked: bool[48, K]; the rows in which each has ink.
 
-def _rows(ink: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """First and last row of the ink in a part of a line, without that of lines above and below."""
-    inked = np.r_[False, ink.any(axis=1), False]
-    edges = np.flatnonzero(np.diff(inked.astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    inner = ((begins > 0) & (ends < HEIGHT)) | (len(begins) == 1)
-    if not inner.any():
-        return 0.1 * HEIGHT, 0.9 * HEIGHT
-    return float(begins[inner][0]), float(ends[inner][-1])
+    Returns:
+        float64[K, 2].
+    """
+    framed = np.pad(inked.T, ((0, 0), (1, 1)))
+    steps = np.flatnonzero(framed[:, 1:] != framed[:, :-1])
+    owner, begins, ends = steps[::2] // (HEIGHT + 1), steps[::2], steps[1::2]
+    begins, ends = begins % (HEIGHT + 1), ends % (HEIGHT + 1)
+    inner = ((begins > 0) & (ends < HEIGHT)) | (np.bincount(owner)[owner] == 1)
+    rows = np.tile([0.1 * HEIGHT, 0.9 * HEIGHT], (len(framed), 1))
+    rows[owner[inner][::-1], 0] = begins[inner][::-1]  # of several, the first one stays
+    rows[owner[inner], 1] = ends[inner]
+    return rows
 
 
 def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:

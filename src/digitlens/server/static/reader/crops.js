@@ -1,6 +1,6 @@
 // Takes the ink of one digit out of a page, given its box, so that it can be framed as a tile.
 
-import { above, argmax, clip, max, median, quantiles, range, rint, sum } from './arrays.js';
+import { above, clip, max, median, quantiles, range, rint, sum } from './arrays.js';
 import { connectedComponents } from './components.js';
 import { part, shrink } from './images.js';
 import { emptyPicture } from './resize.js';
@@ -129,26 +129,7 @@ function inkDirection(contrast, inner) {
   const strong = colours.filter((_, k) => sizes[k] >= least);
   const total = COLOURS.map((c) => sum(strong.map((colour) => colour[c])));
   const length = hypot(...total);
-  if (length >= 0.3 * sum(strong.map((colour) => hypot(...colour)))) {
-    return total.map((value) => fround(value / Math.max(length, 1e-6)));
-  }
-  // Dark and bright at once: take the stronger side.
-  const axis = mainAxis(COLOURS.map((a) =>
-    COLOURS.map((b) => sum(strong.map((colour) => colour[a] * colour[b])))));
-  const cubes = sum(strong.map((colour) => along(axis, colour, 0) ** 3));
-  return axis.map((value) => fround(value * Math.sign(cubes)));
-}
-
-/** The eigenvector of a symmetric matrix with the largest eigenvalue, from its 4096th power. */
-function mainAxis(matrix) {
-  let power = matrix;
-  for (let k = 0; k < 12; k++) {
-    const trace = sum(COLOURS.map((a) => power[a][a])) || 1;
-    const scaled = power.map((row) => row.map((value) => value / trace));
-    power = scaled.map((row) => COLOURS.map((b) => sum(row.map((v, a) => v * scaled[a][b]))));
-  }
-  const axis = power[argmax(COLOURS.map((a) => power[a][a]))];
-  return axis.map((value) => value / (hypot(...axis) || 1));
+  return total.map((value) => fround(value / Math.max(length, 1e-6)));
 }
 
 function along(direction, contrast, i) {

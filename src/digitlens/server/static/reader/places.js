@@ -22,9 +22,8 @@ const MARK = 2;
 export const UNSEEN = 1e-4; // score of what the digit detector did not find
 const ALONE = 0.15; // score from which a digit counts that the recogniser has no character for
 const SHARED = 0.2; // columns that a digit and its character share, of all that they cover
-const SURE = 0.5; // confidence of a mark or letter that explains what is in its box
+const SURE = 0.5; // confidence of characters, and score of digits, that leave little doubt
 const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
-const HARDLY = 0.005; // the same, where nothing but letters speaks against it
 const DOUBLE = 0.45; // overlap of two boxes over their union: one place
 const WITHIN = 0.7; // share of the smaller box that is inside the larger: a part of it
 const EVEN = new Float32Array(DIGITS.length).fill(0.1);
@@ -46,15 +45,15 @@ function placesOn(read, number, digits) {
     places.push({ box, objectness, detector, ...said, recognizer, symbol });
   here.forEach(({ box, score, probabilities, span }, i) => {
     const symbol = partner[i];
-    if (symbol < 0 && (score <= ALONE || isInMark(read, box))) return;
+    if (symbol < 0 && score <= ALONE) return;
     const said = symbol < 0 ? digitEvidence(rest, ...span) : evidenceOf(symbols[symbol]);
     const isDoubtful = symbol >= 0 && score < SURE;
     add(isDoubtful ? read.boxes[symbol] : box, score, probabilities, said, symbol);
   });
   symbols.forEach((character, symbol) => {
     const said = evidenceOf(character);
-    const maybe = said.mass > MAY_BE || (said.mass > HARDLY && said.numeric > MAY_BE);
-    if (maybe && !partner.includes(symbol)) add(read.boxes[symbol], UNSEEN, EVEN, said, symbol);
+    if (said.mass <= MAY_BE || partner.includes(symbol)) return;
+    add(read.boxes[symbol], UNSEEN, EVEN, said, symbol);
   });
   const fluency = symbols.length ? mean(symbols.map(({ confidence }) => confidence)) : 0;
   const letters = lettersAround(symbols.map(({ char }) => char).join(''));
@@ -79,16 +78,6 @@ function charactersIn({ symbols }, [first, last]) {
   const margin = 0.15 * (last - first);
   return symbols.filter(({ centre, confidence }) =>
     confidence > SURE && centre > first + margin && centre < last - margin).length;
-}
-
-/** Whether the middle of a box is in a mark or letter, such as the rings of %. */
-function isInMark({ symbols, boxes }, [x0, y0, x1, y1]) {
-  const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
-  return symbols.some((symbol, i) => {
-    const [left, top, right, bottom] = boxes[i];
-    const inside = x > left && x < right && y > top && y < bottom;
-    return inside && symbol.confidence > SURE && !isDigit(symbol);
-  });
 }
 
 /** First and last column of a box in a line crop. */

@@ -21,7 +21,6 @@ const APART = 2.0; // heights: a wider gap between digits begins a new line
 const LOWER = 0.4; // heights of a line: a digit on it is between these
 const HIGHER = 1.4;
 const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines above and below
-const BROKEN = 0.06; // heights: gap inside a character whose strokes are broken
 const NARROW = 0.7; // heights: width that a line has at least ...
 const GROWN = 1.25; // ... after a narrower one was grown by this factor
 const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
@@ -214,7 +213,7 @@ function boxOf({ line, scale }, columns, rows) {
  * First and last column of each character.
  *
  * Strokes that touch, in columns, are one run. A run with one character is its own; one with
- * several is cut where the middle between two of them is; one with none goes to the nearest.
+ * several is cut where the middle between two of them is.
  */
 function symbolSpans(inked, centres) {
   const runs = runsOf(inked, inked.length, 1);
@@ -222,24 +221,13 @@ function symbolSpans(inked, centres) {
   const away = (centre, { start, end }) => Math.max(start - centre, centre - end, 0);
   // Of each character the run that it lies in, else the nearest.
   const owner = centres.map((centre) => argmax(runs.map((run) => -away(centre, run))));
-  const spans = centres.map((centre, i) => {
+  return centres.map((centre, i) => {
     const run = runs[owner[i]];
     if (!run || away(centre, run) > reach) return [Math.max(0, centre - reach), centre + reach];
     const middle = (k, side) => (owner[k] === owner[i] ? (centres[k] + centre) / 2 : side);
     const first = Math.max(run.start, middle(i - 1, run.start));
     return [first, Math.max(Math.min(run.end, middle(i + 1, run.end)), first + 1)];
   });
-  if (spans.length) runs.forEach((run, i) => owner.includes(i) || giveOrphan(run, spans));
-  return spans;
-}
-
-/** Gives a run without a character to a neighbour that is broken there: the gap is small. */
-function giveOrphan({ start, end }, spans) {
-  const gaps = spans.map(([first, last]) => Math.max(start - last, first - end));
-  const nearest = argmax(gaps.map((gap) => -gap));
-  const [first, last] = [Math.min(spans[nearest][0], start), Math.max(spans[nearest][1], end)];
-  const joins = gaps[nearest] <= BROKEN * HEIGHT && last - first < 0.8 * HEIGHT;
-  if (joins) spans[nearest] = [first, last];
 }
 
 /** First and last row of the ink in a part of a line, without that of lines above and below. */
