@@ -3,10 +3,10 @@
     python benchmarks/speed.py [--only NAME ...] [--with 'NAME OPTIONS' ...] [--out FOLDER]
 
 The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
-speed.json, which ``check.py`` compares, tables in speed.md, the README's table in summary.md, and
-the ratios to peers as a picture. A benchmark that is missing, fails or gives no figures is named
-there, and makes the exit code 1. With the default folder, the README's table becomes that of the
-new record. The machine should have nothing else to do; under 15 minutes on two cores.
+speed.json, which ``check.py`` compares, tables in speed.md, the table of docs/results.md in
+summary.md, and the ratios to peers as a picture. A benchmark that is missing, fails or gives no
+figures is named there, and makes the exit code 1. With the default folder, docs/results.md gets
+the new record's table. The machine should have nothing else to do; under 15 minutes on two cores.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from speed_record import RECORD, Figure, RecordError, as_mapping, gather
 from speed_tables import draw_ratios, everything, summary
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+RESULTS = HERE.parent / "docs" / "results.md"
 BENCHMARKS = ("training", "classifying", "reading", "cold_start", "folder", "cost")
 PATIENCE = 1800.0  # seconds for one of them
 TABLE = re.compile(
@@ -45,7 +45,7 @@ def main() -> int:
     about, figures = run_all(options.only or BENCHMARKS, folder, extra, about)
     write(folder, about, figures)
     if not options.out and not options.only:
-        update_readme(README, folder)
+        update_results(RESULTS, folder)
     return int(bool(about["failed"]))
 
 
@@ -110,7 +110,7 @@ def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
     print(f"\n{text}\nwritten to {folder}")
 
 
-def update_readme(readme: Path, folder: Path) -> None:
+def update_results(readme: Path, folder: Path) -> None:
     """Puts the summary of a record where the one of an older record is; nothing if none is."""
     table = (folder / "summary.md").read_text(encoding="utf-8")
     path = f"benchmarks/records/{folder.name}/summary.md"

@@ -13,10 +13,8 @@ from typing import Any
 
 import typer.main
 
-from digitlens.cli import app
-from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
+from digitlens.cli.main import app
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe
 from digitlens.training.recipes import RECIPES
 from digitlens.training.settings import Settings, field_docs, shown
 

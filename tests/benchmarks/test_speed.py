@@ -121,14 +121,14 @@ def test_ratios_are_drawn(tmp_path):
         assert len(set(picture.convert("L").tobytes())) > 10
 
 
-def test_the_readme_gets_the_table_of_the_newest_record(tmp_path):
+def test_the_results_get_the_table_of_the_newest_record(tmp_path):
     folder = tmp_path / "2026-12-24_speed"
     folder.mkdir()
     (folder / "summary.md").write_text("| new \\1 |\n")
-    readme = tmp_path / "README.md"
+    readme = tmp_path / "results.md"
     old = "a\n<!-- table: benchmarks/records/2026-11-21_speed/summary.md -->\n| old |\n<!-- end -->"
     other = "\n<!-- table: benchmarks/records/2026-11-21_peers/peers.md -->\n| b |\n<!-- end -->\n"
     readme.write_text(old + other)
-    speed.update_readme(readme, folder)
+    speed.update_results(readme, folder)
     new = "<!-- table: benchmarks/records/2026-12-24_speed/summary.md -->\n| new \\1 |\n"
     assert readme.read_text() == f"a\n{new}<!-- end -->{other}"

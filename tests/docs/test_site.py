@@ -11,9 +11,7 @@ import pytest
 import typer.main
 
 from digitlens.cli.main import app
-from digitlens.training.autoencoder_recipe import AutoencoderRecipe
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
