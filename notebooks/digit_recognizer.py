@@ -315,9 +315,10 @@ print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges)
 # trained. A recipe is a value; nothing else is hidden elsewhere.
 
 # %%
+from digitlens.training.tasks.tile import one_network
+
 from digitlens.training.nets.tile_network import count_parameters
 from digitlens.training.recipe import Recipe
-from digitlens.training.train import one_network
 
 recipe = Recipe(
     architecture="classic",
@@ -381,7 +382,7 @@ for name, some in made_up.items():
 # gives each digit a tenth and has a loss of −ln 0.1 = 2.303. Ours is new, and knows nothing:
 
 # %%
-from digitlens.training.train import score
+from digitlens.training.tasks.tile import score
 
 untrained = score(network, validation, smoothing=0.0)
 print(f"loss {untrained['val_loss']:.3f}, accuracy {percent(untrained['val_accuracy'])}")
@@ -416,12 +417,12 @@ for step in range(5):
 # end, when only small corrections are left to make:
 
 # %%
-from digitlens.training.train import learning_rate
 
 steps = recipe.epochs * -(-len(training) // recipe.batch_size)
 with inline(7.5, 2.8) as figure:
     axes = figure.add_subplot()
-    rates = [learning_rate(recipe, step, steps) for step in range(steps)]
+    schedule = recipe.plan(len(training))
+    rates = [schedule.learning_rate(step) for step in range(schedule.steps)]
     axes.plot(rates, color=theme().green, linewidth=2)
     axes.set_title("Learning rate: first up, then down along a cosine", pad=10)
     axes.set_xlabel(f"step, of {steps:,}")
@@ -433,18 +434,19 @@ with inline(7.5, 2.8) as figure:
 # One pass over all training tiles is an *epoch*. After each, the network answers the validation
 # tiles. The curves below move while it learns.
 #
-# The loop is `digitlens.training.train.train`, to be read from top to bottom in one file. The run
+# The loop is `digitlens.training.loop.fit`, to be read from top to bottom in one file. The run
 # folder keeps what was trained, from what, and how it went, so that a run can be understood, or
 # gone on with, later.
 
 # %%
+from digitlens.training.tasks.tile import train_classifier
+
 from digitlens.training.device import choose_device
 from digitlens.training.run import MODEL, start_run
-from digitlens.training.train import train
 
 run = FOLDER / "run"
 start_run(run, "notebook", recipe, data_hashes(), choose_device().reason)
-trained = train(recipe, training, validation, run, on_epoch=LiveCurves())
+trained = train_classifier(recipe, training, validation, run, on_epoch=LiveCurves())
 
 # %%
 for row in trained.history:
@@ -471,7 +473,7 @@ memorising = Recipe(
     widths=(8, 16), dense=64, dropout=0.0, learning_rate=0.003, schedule="constant", warmup=0.0,
     batch_size=50, epochs=30, patience=0,
 )  # fmt: skip
-by_heart = train(memorising, few, validation.take(np.arange(0, len(validation), 3)), FOLDER / "few")
+by_heart = train_classifier(memorising, few, validation.take(np.arange(0, len(validation), 3)), FOLDER / "few")
 
 show(draw_curves, by_heart.history)
 last = by_heart.history[-1]
@@ -509,7 +511,7 @@ variants = {
 results = {}
 for number, (name, variant) in enumerate(variants.items()):
     results[name] = [
-        train(replace(variant, seed=seed), some, checked, FOLDER / f"variant-{number}-{seed}")
+        train_classifier(replace(variant, seed=seed), some, checked, FOLDER / f"variant-{number}-{seed}")
         .scores["val_accuracy"]
         for seed in range(3)
     ]  # fmt: skip
@@ -615,10 +617,10 @@ print(f"less sure: {(~sure).sum():,} tiles, {percent(right[~sure].mean(), 2)} of
 
 # %%
 from digitlens.models.bundle import Card
-from digitlens.training.export import export
+from digitlens.training.export import export_classifier
 
 card = Card("notebook", digitlens.__version__, "", recipe=recipe.as_dict(), data=data_hashes())
-card = export(trained.network, card, validation, run / MODEL)
+card = export_classifier(trained.network, card, validation, run / MODEL)
 
 for path in sorted(path for path in run.rglob("*") if path.is_file()):
     print(f"{path.stat().st_size:>9,} bytes  {path.relative_to(FOLDER)}")
@@ -792,8 +794,8 @@ show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.
 # against it.
 
 # %%
-from digitlens.evaluation.occlusion import occlusion
-from digitlens.training.inside import gradient
+from digitlens.explain.gradients import integrate_gradients
+from digitlens.explain.occlusion import occlude
 from digitlens.visualization.saliency import draw_saliency
 
 by_network = classifier.predict_proba(validation.tiles)
@@ -801,8 +803,8 @@ mistakes = np.flatnonzero(by_network.argmax(axis=1) != validation.labels)
 torn = mistakes[np.argsort(by_network[mistakes].max(axis=1))[len(mistakes) // 2]]
 doubtful, answer = validation.tiles[torn], int(by_network[torn].argmax())
 maps = {
-    "covering": occlusion(classifier.predict_proba, doubtful, answer),
-    "gradients": gradient(trained.network, doubtful, answer),
+    "covering": occlude(classifier.predict_proba, doubtful, answer),
+    "gradients": integrate_gradients(trained.network, doubtful, answer),
 }
 show(draw_saliency, doubtful, answer, by_network[torn], maps, truth=int(validation.labels[torn]))
 
@@ -817,7 +819,7 @@ show(draw_saliency, doubtful, answer, by_network[torn], maps, truth=int(validati
 # on a flat page, *principal components* turn the cloud so that one sees its broadest side.
 
 # %%
-from digitlens.evaluation.projection import project
+from digitlens.explain.neighbours import project
 from digitlens.visualization.embedding import draw_embedding
 
 seen = np.arange(0, len(validation), 6)
@@ -832,12 +834,12 @@ show(draw_embedding, points, validation.labels[seen], read_as, validation.tiles[
 # often one sees what misled it.
 
 # %%
-from digitlens.evaluation.neighbours import nearest
+from digitlens.explain.neighbours import find_nearest
 
 known = training.take(np.arange(0, len(training), 3))
 wrong = mistakes[:4]
 asked_about = classifier.outputs(validation.tiles[wrong]).features
-near = nearest(asked_about, classifier.outputs(known.tiles).features, 7)
+near = find_nearest(asked_about, classifier.outputs(known.tiles).features, 7)
 tiles, texts, red = [], [], []
 for row, neighbours in zip(wrong, near.indices, strict=True):
     tiles += [validation.tiles[row], *known.tiles[neighbours]]

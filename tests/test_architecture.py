@@ -21,6 +21,7 @@ LAYERS = [
     ("evaluation",),
     ("reading",),
     ("training",),
+    ("explain",),
     ("visualization",),
     ("server",),
     ("cli",),
@@ -29,7 +30,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": ("training.",),
+    "torch": ("explain.gradients",
+        "training.",),
     "onnx": (
         "training.autoencoder_export",
         "training.export",
@@ -102,8 +104,8 @@ HOMES = {
     "IPython": ("visualization.notebook",),
     "optuna": ("training.study", "training.tune"),
     "pooch": ("datasets.mnist_sources",),
-    "sklearn": ("datasets.external.", "evaluation.projection"),
-    "umap": ("evaluation.projection",),
+    "sklearn": ("datasets.external.", "explain.neighbours"),
+    "umap": ("explain.neighbours",),
     "fastapi": ("server.",),
     "starlette": ("server.",),
     "pydantic": ("server.",),

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens import DigitReader
-from digitlens.cli.subject import Subject
 from digitlens.datasets.mnist import Mnist, load_mnist
 from digitlens.datasets.synthetic.pages import PageMaker, load_fonts
 from digitlens.evaluation.risk import RiskCoverage
+from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.tiles import FRAME, SIDE, to_tile
 from digitlens.reading.crops import ink_in
 from digitlens.reading.reader import Examination
@@ -117,7 +117,7 @@ def draw_learned_from(mnist: Mnist) -> None:
 
 def draw_results(run: str) -> None:
     """What the run of the tutorial gets wrong."""
-    subject = Subject(run)
+    subject = TrainedModel(run)
     with tempfile.TemporaryDirectory() as folder:
         draw_report(subject.report, subject.split.tiles, Path(folder))
         for name in ("wrong", "confusion"):

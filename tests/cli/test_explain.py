@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from digitlens.cli import explained
-from digitlens.cli.explained import Choice
 from digitlens.cli.main import app
-from digitlens.cli.subject import Subject
 from digitlens.datasets import mnist as data
 from digitlens.errors import DataError
+from digitlens.explain import explanation as explained
+from digitlens.explain.explanation import ExplainOptions
+from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.images import load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
@@ -24,8 +24,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def here(tmp_path, monkeypatch, small_split):
     """An empty working folder, and known digits that are few."""
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Subject, "training", small_split.take(range(300)))
-    monkeypatch.setattr(Subject, "split", small_split.take(range(300, 400)))
+    monkeypatch.setattr(TrainedModel, "training", small_split.take(range(300)))
+    monkeypatch.setattr(TrainedModel, "split", small_split.take(range(300, 400)))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
@@ -111,8 +111,10 @@ def test_without_mnist_the_rest_is_explained(monkeypatch):
     def missing(_=None):
         raise DataError("no source has it")
 
-    monkeypatch.delattr(Subject, "training")
-    monkeypatch.setattr(Subject, "training", property(lambda _: data.load_mnist()), raising=False)
+    monkeypatch.delattr(TrainedModel, "training")
+    monkeypatch.setattr(
+        TrainedModel, "training", property(lambda _: data.load_mnist()), raising=False
+    )
     monkeypatch.setattr(data, "load_mnist", missing)
     done = run(EXAMPLES / "drawing.png", "--json")
     told = json.loads(done.stdout)
@@ -143,17 +145,17 @@ def test_what_was_rejected_is_explained_without_reasons(reader):
         for x in (140 - k * 0.45, 140 + k * 0.45):
             page[50 + k : 60 + k, int(x) - 7 : int(x) + 8] = 0
     page[150:162, 95:185] = 0
-    story = explained.explained("A", reader, reader.examine(page), Choice("swift"))
+    story = explained.explain("A", reader, reader.examine(page), ExplainOptions("swift"))
     assert not story.digits
     (one,) = story.rejected
     assert one.digit.status == "rejected"
-    assert one.reasons is None
+    assert one.attributions is None
     assert one.alike is not None
 
 
 def test_the_tile_is_the_one_that_the_classifier_saw(reader):
     seen = reader.examine(load_image(EXAMPLES / "note.jpg"))
-    accounts = explained._accounts(seen)
+    accounts = explained._collect(seen)
     assert [one.digit.value for one in accounts if one.digit.status != "rejected"] == [2, 0, 4, 8]
     for one in accounts:
         own = reader.classifier.predict_proba(one.tile[None])[0]
@@ -170,10 +172,10 @@ def test_the_runner_up_is_the_doubt_there_is_or_else_the_classifiers():
 
 def test_no_more_than_twelve_are_explained(reader, monkeypatch):
     seen = reader.examine(load_image(EXAMPLES / "drawing.png"))
-    one = explained._accounts(seen)[0]
-    monkeypatch.setattr(explained, "_accounts", lambda *_: [one] * 15)
-    monkeypatch.setattr(explained, "_reasoned", lambda account, _: account)
-    story = explained.explained("many", reader, seen, Choice("swift"))
+    one = explained._collect(seen)[0]
+    monkeypatch.setattr(explained, "_collect", lambda *_: [one] * 15)
+    monkeypatch.setattr(explained, "_attribute", lambda account, _: account)
+    story = explained.explain("many", reader, seen, ExplainOptions("swift"))
     assert len(story.digits) == 12
     assert story.left_out == (3, 0)
     assert isinstance(story.reading, Reading)

@@ -8,10 +8,10 @@ import pytest
 
 from digitlens.cli import figure_inside
 from digitlens.cli.figure_inside import INSIDE, features
-from digitlens.cli.subject import Subject
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
+from digitlens.explain.trained_model import TrainedModel
 from digitlens.training import export
 
 
@@ -19,7 +19,7 @@ from digitlens.training import export
 def swift(monkeypatch, small_split, tmp_path):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
     monkeypatch.chdir(tmp_path)
-    return Subject("swift")
+    return TrainedModel("swift")
 
 
 @pytest.mark.parametrize("name", INSIDE)
@@ -31,7 +31,7 @@ def test_every_figure_is_drawn(swift, tmp_path, name):
 
 
 def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
-    other, asked, points = Subject("swift"), [], []
+    other, asked, points = TrainedModel("swift"), [], []
     for name, subject in (("one", swift), ("other", other)):
         answer = subject.classifier.predict_proba
         asking = lambda tiles, name=name, answer=answer: asked.append(name) or answer(tiles)  # noqa: E731

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from digitlens import files
 from digitlens.cli import report_parts
 from digitlens.cli.report import report
-from digitlens.cli.subject import Subject
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
 from digitlens.evaluation.speed import SINGLE
+from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import start_run
@@ -152,6 +152,6 @@ def test_the_machine_is_named(tmp_path):
 def test_robustness_is_measured_on_tiles_from_everywhere(a_run, monkeypatch, small_split):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
     monkeypatch.setattr(report_parts, "WORSE", 3)
-    found, worse = report_parts.under_strain(Subject(a_run))
+    found, worse = report_parts.under_strain(TrainedModel(a_run))
     assert found.clean.score.n == 3
     np.testing.assert_array_equal(worse.tiles[-1], small_split.tiles[-1])

@@ -5,11 +5,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.changes import Change
 from digitlens.evaluation.report import evaluate
+from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.explanation import Attributions, DigitExplanation, Neighbour, SimilarDigits
 from digitlens.results import Box, Digit
 from digitlens.visualization import style
-from digitlens.visualization.account import Account, Alike, Neighbour, Reasons
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
 MISREAD = {4: 9, 14: 9, 24: 6, 7: 1}  # index → read as
@@ -79,11 +79,11 @@ def _account(number=1, status="digit"):
     evidence = np.zeros((28, 28), np.float32)
     evidence[5, 13], evidence[20, 20] = 2, -2
     found = (
-        Change("erase", 3, (4, 12), 0.1, 9, 0.7, tile),
-        Change("turn", -12, None, 0.0, 7, 0.6, tile),
+        Counterfactual("erase", 3, (4, 12), 0.1, 9, 0.7, tile),
+        Counterfactual("turn", -12, None, 0.0, 7, 0.6, tile),
     )
-    reasons = None if status == "rejected" else Reasons(evidence, evidence, found)
+    reasons = None if status == "rejected" else Attributions(evidence, evidence, found)
     scores = np.stack([own] * 3)
-    alike = Alike(ones, ones[::2], ones[1::2], 0.3, 1000)
+    alike = SimilarDigits(ones, ones[::2], ones[1::2], 0.3, 1000)
     seen, exists = (True, True), (0.8, 0.9, 0.95)
-    return Account(number, digit, tile, scores, exists, seen, "4", 9, reasons, alike)
+    return DigitExplanation(number, digit, tile, scores, exists, seen, "4", 9, reasons, alike)

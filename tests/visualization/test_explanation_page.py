@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digitlens.explain.explanation import Explanation
 from digitlens.results import Reading
-from digitlens.visualization.account import Story
 from digitlens.visualization.explanation_page import page, write_page
 
 HOSTILE = "<script>alert(1)</script>&\"'.png"
@@ -20,7 +20,7 @@ def story(account):
     lines = (tuple(one.digit for one in (*digits, *rejected)),)
     reading = Reading(lines, 120, 90, HOSTILE, "0" * 64)
     pixels = np.full((90, 120), 255, np.uint8)
-    return Story(
+    return Explanation(
         HOSTILE, pixels, reading, 0, ((96, 64),), ("<4>4",), 0.5, 0.15, 0.6, digits, rejected
     )
 

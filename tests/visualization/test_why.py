@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from digitlens.evaluation.changes import Change
+from digitlens.explain.counterfactual import Counterfactual
 from digitlens.visualization.why import AGAINST, FOR, blended, draw_why, marked, write_why
 
 TILE = np.zeros((28, 28), np.uint8)
@@ -40,9 +40,9 @@ def test_what_speaks_for_the_answer_is_blue_and_for_the_other_orange():
 
 
 def test_the_patch_is_framed():
-    framed = marked(Change("add", 3, (4, 12), 0.1, 9, 0.7, TILE))
+    framed = marked(Counterfactual("add", 3, (4, 12), 0.1, 9, 0.7, TILE))
     rows, columns = np.nonzero((framed == AGAINST).all(axis=2))
     assert (rows.min(), columns.min()) == (15, 47)
     assert (rows.max(), columns.max()) == (15 + 13, 47 + 13)
-    turned = marked(Change("turn", 3, None, 0.0, 9, 0.7, TILE))
+    turned = marked(Counterfactual("turn", 3, None, 0.0, 9, 0.7, TILE))
     assert not (turned == AGAINST).all(axis=2).any()

@@ -3,10 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitlens.evaluation.changes import Change
+from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.explanation import (
+    Attributions,
+    DigitExplanation,
+    Explanation,
+    Neighbour,
+    SimilarDigits,
+)
 from digitlens.results import Box, Digit, Reading
 from digitlens.visualization import words
-from digitlens.visualization.account import Account, Alike, Neighbour, Reasons, Story
 
 TILE = np.zeros((28, 28), np.uint8)
 TILE[4:24, 12:16] = 255
@@ -24,30 +30,32 @@ def account(**changed):
     digit = Digit(4, 0.97, tuple(own.tolist()), Box(10, 20, 40, 80))
     exists, seen = (0.8, 0.9, 0.95), (True, True)
     scores = np.stack([changed.pop("own", own)] * 3)
-    return replace(Account(1, digit, TILE, scores, exists, seen, "4", 9), **changed)
+    return replace(DigitExplanation(1, digit, TILE, scores, exists, seen, "4", 9), **changed)
 
 
 def reasons(*found):
     ink, paper = np.zeros((28, 28), np.float32), np.zeros((28, 28), np.float32)
     ink[5, 13], paper[22, 4] = 3, -2
-    return Reasons(ink, paper, found)
+    return Attributions(ink, paper, found)
 
 
 def change(kind, amount=3.0, place=None, ink=0.0):
-    return Change(kind, amount, place, ink, 9, 0.62, TILE)
+    return Counterfactual(kind, amount, place, ink, 9, 0.62, TILE)
 
 
 def alike(nearer, *labels):
     def ones(*values):
         return tuple(Neighbour(k, v, 0.1 + k / 10, TILE) for k, v in enumerate(values))
 
-    return Alike(ones(*labels), ones(4, 4), ones(9), nearer, 1000)
+    return SimilarDigits(ones(*labels), ones(4, 4), ones(9), nearer, 1000)
 
 
 def story(**changed):
     page = np.full((90, 120), 255, np.uint8)
     reading = Reading(((account().digit,),), 120, 90, "default", "0" * 64)
-    given = Story("a", page, reading, 0, ((96, 64),), ("4",), 0.07, 0.15, 0.6, (account(),), ())
+    given = Explanation(
+        "a", page, reading, 0, ((96, 64),), ("4",), 0.07, 0.15, 0.6, (account(),), ()
+    )
     return replace(given, **changed)
 
 
@@ -100,7 +108,7 @@ def test_what_each_network_said():
 
 
 def test_why_this_one_and_not_the_other():
-    said = words.why(account(reasons=reasons()))
+    said = words.why(account(attributions=reasons()))
     assert said == [
         "All three networks say 4.",
         "To the classifier, 4 is 9.9 times as likely as 9.",
@@ -167,11 +175,11 @@ def test_changes_are_said(given, said):
 
 def test_what_changes_nothing_and_whose_answer_it_is():
     assert words.changes(account()) == []
-    (nothing,) = words.changes(account(reasons=reasons()))
+    (nothing,) = words.changes(account(attributions=reasons()))
     assert nothing.startswith("Nothing that was tried changes the answer: erasing a patch")
     some = [change(kind) for kind in ("erase", "add", "turn", "move", "thicken")]
-    assert words.changes(account(reasons=reasons(*some))) == ["Thinner strokes would not."]
-    other = account(reasons=reasons(*some, change("thin")), own=chances(d9=0.9))
+    assert words.changes(account(attributions=reasons(*some))) == ["Thinner strokes would not."]
+    other = account(attributions=reasons(*some, change("thin")), own=chances(d9=0.9))
     assert words.changes(other) == [
         "The classifier alone says 9 here: these are changes of its answer."
     ]

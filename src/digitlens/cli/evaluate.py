@@ -15,8 +15,8 @@ from digitlens.cli.options import DataDir, SplitName, SplitOf
 from digitlens.cli.parts import Part, safe_name, write_part
 from digitlens.cli.rejection import Rejecting, Strange
 from digitlens.cli.robustness import Robustly
-from digitlens.cli.subject import evaluated_tiles, measure
 from digitlens.cli.transfer import On
+from digitlens.explain.trained_model import evaluate_model, evaluated_tiles
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def evaluate(
     tiles, name = (
         _load_labelled(data) if data else evaluated_tiles(classifier, split.value, data_dir)
     )
-    report = measure(classifier, tiles, name)
+    report = evaluate_model(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
         parts.append(_transfer_part(classifier, on))

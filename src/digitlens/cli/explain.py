@@ -14,9 +14,9 @@ from digitlens.errors import DataError, ImageError
 from digitlens.progress import note
 
 if TYPE_CHECKING:
+    from digitlens.explain.explanation import Explanation
     from digitlens.imaging.images import Page
     from digitlens.reading.reader import Examination
-    from digitlens.visualization.account import Story
 
 REPORT, PAGE, OVERVIEW, STAGES = (
     *("explanation.json", "explanation.html", "overview.png"),
@@ -55,7 +55,7 @@ def explain(
     Writes a folder with a page to open in a browser, a picture of each digit, and the stages of
     reading.
     """
-    from digitlens.cli.explained import Choice, explained
+    from digitlens.explain.explanation import ExplainOptions, explain
     from digitlens.models.roles import roles
     from digitlens.reading.reader import DigitReader
 
@@ -64,7 +64,7 @@ def explain(
     reader = DigitReader(classifier, pages=finder)
     seen = reader.examine(pixels)
     try:
-        story = explained(name, reader, seen, Choice(classifier, digit, data_dir))
+        story = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--digit") from error
     folder = out or Path(f"explanation-{_stem(picture, name)}")
@@ -75,7 +75,7 @@ def explain(
         _print(story, as_json)
 
 
-def _print(story: Story, as_json: bool) -> None:
+def _print(story: Explanation, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(story.as_dict()))
         return
@@ -104,7 +104,9 @@ def _stem(picture: str, name: str) -> str:
     return f"{Path(picture).stem}{page}"
 
 
-def _write(folder: Path, story: Story, seen: Examination, thresholds: dict[str, float]) -> None:
+def _write(
+    folder: Path, story: Explanation, seen: Examination, thresholds: dict[str, float]
+) -> None:
     from digitlens import files
     from digitlens.visualization.explain import write_explanation
     from digitlens.visualization.explanation_page import write_page

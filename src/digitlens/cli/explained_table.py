@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from digitlens.visualization.account import Account, Story
+    from digitlens.explain.explanation import DigitExplanation, Explanation
 
 
-def print_story(story: Story) -> None:
+def print_story(story: Explanation) -> None:
     """Prints how a page was read, and why each of its digits was."""
     console = wide_console()
     console.print(f"{story.name}: {words.headline(story)}", style="bold")
@@ -25,7 +25,7 @@ def print_story(story: Story) -> None:
         _print_account(console, account)
 
 
-def _print_account(console: Console, account: Account) -> None:
+def _print_account(console: Console, account: DigitExplanation) -> None:
     rejected = account.digit.status == "rejected"
     console.print(
         f"{'rejected' if rejected else 'digit'} {account.number}: {words.found(account)}",
@@ -34,21 +34,21 @@ def _print_account(console: Console, account: Account) -> None:
     console.print(_opinions(account))
     for line in (*words.why(account), *words.alike(account)):
         console.print(f"  {line}")
-    if account.reasons and account.reasons.changes:
+    if account.attributions and account.attributions.counterfactuals:
         console.print(_changes(account))
     for line in words.changes(account):
         console.print(f"  {line}")
 
 
-def _opinions(account: Account) -> Table:
+def _opinions(account: DigitExplanation) -> Table:
     table = plain_table("  network", "looks at", "says", left=3)
     for name, sees, said in words.opinions(account):
         table.add_row(f"  {name}", sees, said)
     return table
 
 
-def _changes(account: Account) -> Table:
+def _changes(account: DigitExplanation) -> Table:
     table = plain_table("  what would change the answer", "into", left=2)
-    for change in account.reasons.changes if account.reasons else ():
+    for change in account.attributions.counterfactuals if account.attributions else ():
         table.add_row(f"  {words.change(change)}", words.outcome(change))
     return table

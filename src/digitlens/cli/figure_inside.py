@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from digitlens.cli.subject import Subject
-    from digitlens.evaluation.projection import Method
+    from digitlens.explain.neighbours import Method
+    from digitlens.explain.trained_model import TrainedModel
     from digitlens.visualization.models import ModelPoint
 
     Tile = npt.NDArray[np.uint8]
@@ -34,7 +34,7 @@ class _Question(NamedTuple):
     runner_up: int
 
 
-def filters(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def filters(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     """The first filters of the first subject."""
     with needs_extra("train"):
         from digitlens.models import layers
@@ -43,7 +43,7 @@ def filters(subjects: Sequence[Subject], path: Path, _: int) -> None:
     draw_filters(layers.filters(_graph(subjects[0])), path)
 
 
-def maps(subjects: Sequence[Subject], path: Path, index: int) -> None:
+def maps(subjects: Sequence[TrainedModel], path: Path, index: int) -> None:
     """A tile through every layer of the first subject."""
     with needs_extra("train"):
         from digitlens.models.layers import activations
@@ -53,7 +53,7 @@ def maps(subjects: Sequence[Subject], path: Path, index: int) -> None:
     draw_feature_maps(tile, activations(_graph(subjects[0]), tile), path)
 
 
-def saliency(subjects: Sequence[Subject], path: Path, index: int) -> None:
+def saliency(subjects: Sequence[TrainedModel], path: Path, index: int) -> None:
     """Why the first subject reads a tile as it does."""
     from digitlens.visualization.saliency import draw_saliency
 
@@ -68,10 +68,10 @@ def saliency(subjects: Sequence[Subject], path: Path, index: int) -> None:
 
 
 def features(
-    subjects: Sequence[Subject], path: Path, _: int = 0, *, method: Method = "pca"
+    subjects: Sequence[TrainedModel], path: Path, _: int = 0, *, method: Method = "pca"
 ) -> None:
     """A map of the first subject's features of the first 2,000 tiles."""
-    from digitlens.evaluation.projection import METHODS, project
+    from digitlens.explain.neighbours import METHODS, project
     from digitlens.visualization.embedding import draw_embedding
 
     subject = subjects[0]
@@ -87,7 +87,7 @@ def features(
     draw_embedding(points, labels, predicted, tiles, path, method=METHODS[method])
 
 
-def models(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def models(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     """All subjects by mistakes, size and time."""
     with needs_extra("train"):
         from digitlens.models import layers
@@ -108,7 +108,7 @@ def models(subjects: Sequence[Subject], path: Path, _: int) -> None:
     draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each")
 
 
-INSIDE: dict[str, Callable[[Sequence[Subject], Path, int], None]] = {
+INSIDE: dict[str, Callable[[Sequence[TrainedModel], Path, int], None]] = {
     "filters": filters,
     "maps": maps,
     "saliency": saliency,
@@ -121,13 +121,13 @@ Raise a DigitlensError that says why where the figure cannot be made.
 """
 
 
-def _graph(subject: Subject) -> bytes:
+def _graph(subject: TrainedModel) -> bytes:
     from digitlens.models.bundle import load_bundle
 
     return load_bundle(subject.model).graph
 
 
-def _tile(subject: Subject, index: int) -> Tile:
+def _tile(subject: TrainedModel, index: int) -> Tile:
     count = len(subject.split)
     if not 0 <= index < count:
         raise DataError(
@@ -137,32 +137,32 @@ def _tile(subject: Subject, index: int) -> Tile:
     return subject.split.tiles[index]
 
 
-def _covered(subject: Subject, asked: _Question) -> dict[str, Map]:
+def _covered(subject: TrainedModel, asked: _Question) -> dict[str, Map]:
     """Maps by covering patches, with paper and with ink."""
-    from digitlens.evaluation.occlusion import occlusion
+    from digitlens.explain.occlusion import occlude
 
     ask, (tile, _, value, other) = subject.classifier.predict_proba, asked
     return {
-        "ink that counts": occlusion(ask, tile, value),
-        "paper that counts": occlusion(ask, tile, value, ink=255),
-        f"ink, {value} rather than {other}": occlusion(ask, tile, value, against=other),
+        "ink that counts": occlude(ask, tile, value),
+        "paper that counts": occlude(ask, tile, value, ink=255),
+        f"ink, {value} rather than {other}": occlude(ask, tile, value, against=other),
     }
 
 
-def _traced(subject: Subject, asked: _Question) -> dict[str, Map]:
+def _traced(subject: TrainedModel, asked: _Question) -> dict[str, Map]:
     """The map by gradients; none, and a line that says why, where the network cannot be opened."""
     try:
         with needs_extra("train"):
+            from digitlens.explain.gradients import integrate_gradients
             from digitlens.training.export import load_network
-            from digitlens.training.inside import gradient
         network = load_network(subject.bundle)
     except (MissingExtraError, ModelError) as error:
         note(f"saliency without the map by gradients: {error}")
         return {}
-    return {"ink, by gradients": gradient(network, asked.tile, asked.value)}
+    return {"ink, by gradients": integrate_gradients(network, asked.tile, asked.value)}
 
 
-def _times(subjects: Sequence[Subject]) -> list[float]:
+def _times(subjects: Sequence[TrainedModel]) -> list[float]:
     """Seconds a tile: medians of rounds in turns, so that a busy moment slows all alike."""
     from statistics import median
 
@@ -177,7 +177,7 @@ def _times(subjects: Sequence[Subject]) -> list[float]:
     return [median(times) for times in found]
 
 
-def _name(subject: Subject, among: Sequence[Subject]) -> str:
+def _name(subject: TrainedModel, among: Sequence[TrainedModel]) -> str:
     """The model's name, or as it was given where others have the same."""
     names = [each.name for each in among]
     return subject.name if names.count(subject.name) == 1 else str(subject.model)

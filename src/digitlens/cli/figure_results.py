@@ -12,10 +12,10 @@ from digitlens.errors import DataError, ModelError
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.cli.subject import Subject
     from digitlens.evaluation.robustness import Robustness
+    from digitlens.explain.trained_model import TrainedModel
 
-Draw = Callable[[Sequence["Subject"], Path, int], None]
+Draw = Callable[[Sequence["TrainedModel"], Path, int], None]
 """Draws one figure: of these subjects, to this file, of the tile with this index if it needs one.
 
 Raises a DigitlensError that says why where the figure cannot be made.
@@ -24,7 +24,7 @@ Raises a DigitlensError that says why where the figure cannot be made.
 SAMPLE = 1000  # tiles that robustness is shown on; all 10,000 take some minutes
 
 
-def _curves(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _curves(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.cli.curves import draw_history
     from digitlens.visualization.curves import draw_runs
 
@@ -43,7 +43,7 @@ def _curves(subjects: Sequence[Subject], path: Path, _: int) -> None:
         draw_history(known[0].history, path)
 
 
-def _of_tiles(subjects: Sequence[Subject]) -> Sequence[Subject]:
+def _of_tiles(subjects: Sequence[TrainedModel]) -> Sequence[TrainedModel]:
     """They, if they can be drawn into the same axes."""
     from digitlens.visualization.style import MOST_LOOKS
 
@@ -56,53 +56,53 @@ def _of_tiles(subjects: Sequence[Subject]) -> Sequence[Subject]:
     return subjects
 
 
-def label(subject: Subject) -> str:
+def label(subject: TrainedModel) -> str:
     """What a subject is called before it is opened: its run folder, or else its model folder."""
     return (subject.run or subject.bundle).name
 
 
-def _told_apart(subject: Subject, among: Sequence[Subject]) -> str:
+def _told_apart(subject: TrainedModel, among: Sequence[TrainedModel]) -> str:
     named = Counter(map(label, among))
     return label(subject) if named[label(subject)] == 1 else str(subject.model)
 
 
-def _confusion(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _confusion(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.confusion import draw_confusion
 
     draw_confusion(subjects[0].report, path)
 
 
-def _classes(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _classes(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.classes import draw_classes
 
     draw_classes(subjects[0].report, path)
 
 
-def _wrong(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _wrong(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.predictions import draw_wrong
 
     draw_wrong(subjects[0].report, subjects[0].split.tiles, path)
 
 
-def _correct(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _correct(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.predictions import draw_correct
 
     draw_correct(subjects[0].report, subjects[0].split.tiles, path)
 
 
-def _extremes(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _extremes(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.predictions import draw_extremes
 
     draw_extremes(subjects[0].report, subjects[0].split.tiles, path)
 
 
-def _reliability(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _reliability(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.reliability import draw_calibration
 
     draw_calibration(subjects[0].report, path)
 
 
-def _coverage(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _coverage(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.evaluation.metrics import answers
     from digitlens.visualization.coverage import draw_coverage
 
@@ -110,29 +110,29 @@ def _coverage(subjects: Sequence[Subject], path: Path, _: int) -> None:
     draw_coverage({report.data.name: answers(report.labels, report.probabilities)}, path)
 
 
-def _robustness(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _robustness(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.robustness import draw_sweeps
 
     draw_sweeps(_measured(subjects[0]), path)
 
 
-def _corruptions(subjects: Sequence[Subject], path: Path, _: int) -> None:
+def _corruptions(subjects: Sequence[TrainedModel], path: Path, _: int) -> None:
     from digitlens.visualization.robustness import draw_corruptions
 
     draw_corruptions(_measured(subjects[0]), path)
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
-def _measured(subject: Subject) -> Robustness:
+def _measured(subject: TrainedModel) -> Robustness:
     """How it fares on worse tiles, on ``SAMPLE`` of them, taken evenly."""
     from digitlens.cli.robustness import robustness
-    from digitlens.cli.subject import measure
+    from digitlens.explain.trained_model import evaluate_model
 
     if not len(subject.split):
         raise DataError("expected tiles to make worse, found none")
     some = subject.split.evenly(SAMPLE)
     name = f"{len(some):,} tiles of {subject.data_name}"
-    return robustness(subject.classifier, some, measure(subject.classifier, some, name))
+    return robustness(subject.classifier, some, evaluate_model(subject.classifier, some, name))
 
 
 RESULTS: dict[str, Draw] = {

@@ -18,7 +18,7 @@ from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.cli.figure_results import Draw
-    from digitlens.cli.subject import Subject
+    from digitlens.explain.trained_model import TrainedModel
 
 SEVERAL = ("curves", "models")  # figures of all models that are given; the others are of the first
 
@@ -119,22 +119,22 @@ def _chosen(known: Mapping[str, Draw], only: Sequence[str] | None) -> list[str]:
 
 def _subjects(
     models: Sequence[str], on: Literal["test", "validation"], data_dir: Path | None
-) -> list[Subject]:
-    from digitlens.cli.subject import Subject
+) -> list[TrainedModel]:
+    from digitlens.explain.trained_model import TrainedModel
 
-    subjects = [Subject(model, on=on, data_dir=data_dir) for model in models]
+    subjects = [TrainedModel(model, on=on, data_dir=data_dir) for model in models]
     if len(subjects) > 1:
         note(f"{' and '.join(SEVERAL)} show all models, the other figures {_label(subjects[0])}")
     return subjects
 
 
-def _label(subject: Subject) -> str:
+def _label(subject: TrainedModel) -> str:
     from digitlens.cli.figure_results import label
 
     return label(subject)
 
 
-def _check_digit(subject: Subject, digit: int) -> None:
+def _check_digit(subject: TrainedModel, digit: int) -> None:
     if digit and digit >= len(subject.split):  # 0 always is, and to look would load the data
         raise DataError(
             f"--digit: expected an index below {len(subject.split):,}, the number of tiles of "
@@ -142,7 +142,9 @@ def _check_digit(subject: Subject, digit: int) -> None:
         )
 
 
-def _draw(draw: Draw, subjects: Sequence[Subject], path: Path, digit: int, *, tell: bool) -> bool:
+def _draw(
+    draw: Draw, subjects: Sequence[TrainedModel], path: Path, digit: int, *, tell: bool
+) -> bool:
     """Whether a figure was made; if not, the reason is told."""
     try:
         with needs_extra("plots"):

@@ -14,7 +14,7 @@ from digitlens.cli.parts import safe_name
 from digitlens.errors import DataError, ModelError, needs_extra
 
 if TYPE_CHECKING:
-    from digitlens.cli.subject import Subject
+    from digitlens.explain.trained_model import TrainedModel
     from digitlens.visualization.report.contents import Contents
 
 PAGE = "report.html"
@@ -41,10 +41,10 @@ def report(
     """
     with needs_extra("plots"):
         from digitlens.visualization.report.page import render
-    from digitlens.cli.subject import Subject
+    from digitlens.explain.trained_model import TrainedModel
 
     _check(model)
-    subject = Subject(model, on=split.value, data_dir=data_dir)
+    subject = TrainedModel(model, on=split.value, data_dir=data_dir)
     contents = _contents(subject, is_quick=quick)
     path = out or _default(subject)
     page = render(contents).encode()
@@ -76,7 +76,7 @@ def _check(model: str) -> None:
         )
 
 
-def _default(subject: Subject) -> Path:
+def _default(subject: TrainedModel) -> Path:
     if subject.run:
         return subject.run / PAGE
     return Path(f"report-{safe_name(subject.name)}.html")
@@ -91,7 +91,7 @@ def _write(path: Path, page: bytes) -> None:
         raise DataError(f"{path} cannot be written ({error}): name another --out") from error
 
 
-def _contents(subject: Subject, *, is_quick: bool) -> Contents:
+def _contents(subject: TrainedModel, *, is_quick: bool) -> Contents:
     from digitlens.cli.report_parts import machine, measured_speed, near_errors, under_strain
     from digitlens.visualization.report.contents import Contents
 

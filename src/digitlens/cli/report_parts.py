@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
-    from digitlens.cli.subject import Subject
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.robustness import Robustness
     from digitlens.evaluation.speed import Speed
+    from digitlens.explain.trained_model import TrainedModel
     from digitlens.visualization.report.contents import Neighbours
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -22,11 +22,11 @@ WORSE = 1000  # tiles under each corruption: an accuracy of 90 % is then known t
 SWEPT = 500  # tiles at each point of a sweep
 
 
-def near_errors(subject: Subject) -> tuple[Neighbours | None, str]:
+def near_errors(subject: TrainedModel) -> tuple[Neighbours | None, str]:
     """The training digits nearest to the errors that are shown, or why there are none."""
     import numpy as np
 
-    from digitlens.evaluation.neighbours import nearest
+    from digitlens.explain.neighbours import find_nearest
     from digitlens.visualization.report.contents import Neighbours
     from digitlens.visualization.report.mistakes import shown_errors
 
@@ -37,12 +37,12 @@ def near_errors(subject: Subject) -> tuple[Neighbours | None, str]:
     if features is None:
         return None, _alone(subject)
     known = subject.known
-    found = nearest(features, np.asarray(known.features), min(NEAREST, len(known.tiles)))
+    found = find_nearest(features, np.asarray(known.features), min(NEAREST, len(known.tiles)))
     tiles, labels = known.tiles[found.indices], known.labels[found.indices]
     return Neighbours(tiles, labels, found.distances, len(known.tiles)), ""
 
 
-def under_strain(subject: Subject) -> tuple[Robustness, Split]:
+def under_strain(subject: TrainedModel) -> tuple[Robustness, Split]:
     """Robustness on some of the tiles, taken evenly from all, and these tiles."""
     from digitlens.evaluation.report import evaluate
     from digitlens.evaluation.robustness import measure_robustness, tiles_asked
@@ -63,7 +63,7 @@ def under_strain(subject: Subject) -> tuple[Robustness, Split]:
     return found, some
 
 
-def measured_speed(subject: Subject) -> Speed:
+def measured_speed(subject: TrainedModel) -> Speed:
     """How fast the model answers on this machine, now."""
     from digitlens.evaluation.speed import measure_speed, tiles_timed
 
@@ -94,7 +94,7 @@ def processor(cpuinfo: Path = CPUINFO) -> str:
     return next(names, platform.processor())
 
 
-def _alone(subject: Subject) -> str:
+def _alone(subject: TrainedModel) -> str:
     """Why a model has no features to compare by."""
     recipe = subject.card.recipe
     if recipe.get("members", 1) > 1 or recipe.get("views", 1) > 1:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens import files
+from digitlens.explain.explanation import DigitExplanation, Explanation, Neighbour
 from digitlens.imaging.images import Page, shrink
 from digitlens.results import Digit
 from digitlens.visualization import words
-from digitlens.visualization.account import Account, Neighbour, Story
 from digitlens.visualization.overlay import draw_reading
 from digitlens.visualization.why import blended, marked
 
@@ -28,12 +28,12 @@ _QUALITY = 85
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write_page(path: Path, story: Story, heat: Sequence[Page] = ()) -> None:
+def write_page(path: Path, story: Explanation, heat: Sequence[Page] = ()) -> None:
     """Writes the page, whole or not at all; arguments as below."""
     files.write_bytes(path, page(story, heat).encode())
 
 
-def page(story: Story, heat: Sequence[Page] = ()) -> str:
+def page(story: Explanation, heat: Sequence[Page] = ()) -> str:
     """The HTML of an explanation.
 
     Args:
@@ -65,7 +65,7 @@ def page(story: Story, heat: Sequence[Page] = ()) -> str:
 """
 
 
-def _top(story: Story) -> str:
+def _top(story: Explanation) -> str:
     drawn = shrink(draw_reading(story.page, story.reading), _OVERVIEW)
     chips = "".join(
         f'<li><a class="{one.digit.status}" href="#digit-{one.number}">{one.digit.value}'
@@ -93,7 +93,7 @@ def _heat(pictures: Sequence[Page]) -> str:
 <div class="heat">{shown}</div></section>"""
 
 
-def _article(account: Account) -> str:
+def _article(account: DigitExplanation) -> str:
     rejected = account.digit.status == "rejected"
     title = (
         f"Not a {account.digit.value}"
@@ -115,10 +115,10 @@ def _chip(digit: Digit) -> str:
     return f'<span class="chip {digit.status}">{said.get(digit.status, "rejected")}</span>'
 
 
-def _seen(account: Account) -> str:
+def _seen(account: DigitExplanation) -> str:
     figures = [_tile(account.tile, "What the classifier saw", "The digit as a tile")]
-    if account.reasons:
-        picture = blended(account.tile, account.reasons.evidence(account.tile))
+    if account.attributions:
+        picture = blended(account.tile, account.attributions.evidence(account.tile))
         legend = (
             f'<span class="for">Blue</span> speaks for {account.digit.value}, '
             f'<span class="against">orange</span> for {account.other}'
@@ -128,11 +128,11 @@ def _seen(account: Account) -> str:
         f"<dt>The {escape(name)} sees {escape(sees)}</dt><dd>{escape(answer)}</dd>"
         for name, sees, answer in words.opinions(account)
     )
-    alone = "" if account.reasons else " alone"
+    alone = "" if account.attributions else " alone"
     return f'<div class="seen{alone}">{"".join(figures)}<dl>{said}</dl></div>'
 
 
-def _alike(account: Account) -> str:
+def _alike(account: DigitExplanation) -> str:
     if account.alike is None:
         return ""
     rows = "".join(
@@ -150,8 +150,8 @@ def _row(ones: Sequence[Neighbour]) -> str:
     return f'<div class="row">{"".join(shown)}</div>'
 
 
-def _changes(account: Account) -> str:
-    if account.reasons is None:
+def _changes(account: DigitExplanation) -> str:
+    if account.attributions is None:
         return ""
     shown = [
         _tile(
@@ -160,13 +160,13 @@ def _changes(account: Account) -> str:
             "</span>",
             f"The tile, changed so that it is read as {one.value}",
         )
-        for one in account.reasons.changes
+        for one in account.attributions.counterfactuals
     ]
     row = f'<div class="row changes">{"".join(shown)}</div>' if shown else ""
     return f"<h3>What would change the answer</h3>\n{row}\n{_paragraphs(words.changes(account))}"
 
 
-def _foot(story: Story) -> str:
+def _foot(story: Explanation) -> str:
     model = f"{story.reading.model} ({story.reading.model_sha256[:12]})"
     return f"""<footer><p>Read by digitlens with {escape(model)}.
 What is said of pixels, training digits and changes is said of the classifier, one of three networks

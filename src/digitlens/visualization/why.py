@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from digitlens.evaluation.changes import Change
+from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.explanation import DigitExplanation, Evidence, Neighbour, Tile
 from digitlens.imaging.images import Page
 from digitlens.visualization import words
-from digitlens.visualization.account import Account, Evidence, Neighbour, Tile
 from digitlens.visualization.marks import font, write_picture
 
 _WIDTH, _PAD, _GAP = 1200, 40, 16  # pixels
@@ -31,12 +31,12 @@ _LINE = 1.45  # of the type's size
 _GROUND = np.float32(0.75)  # as bright as ink is beneath its evidence
 
 
-def write_why(path: Path, account: Account) -> None:
+def write_why(path: Path, account: DigitExplanation) -> None:
     """Writes the picture of one digit as PNG, whole or not at all."""
     write_picture(path, draw_why(account))
 
 
-def draw_why(account: Account) -> Page:
+def draw_why(account: DigitExplanation) -> Page:
     """Draws all that is known of one digit.
 
     Args:
@@ -78,7 +78,7 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
     )
 
 
-def marked(change: Change) -> Page:
+def marked(change: Counterfactual) -> Page:
     """A changed tile; where a patch was erased or inked, that is framed.
 
     Returns:
@@ -144,7 +144,7 @@ class _Sheet:
         return np.asarray(self.image.crop((0, 0, _WIDTH, round(self.top + _PAD))))
 
 
-def _title(account: Account) -> str:
+def _title(account: DigitExplanation) -> str:
     if account.digit.status == "rejected":
         return f"Rejected: not a {account.digit.value}"
     return f"{account.digit.value}, rather than {account.other}"
@@ -160,13 +160,13 @@ def _enlarged(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:
     return Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
 
 
-def _draw_seen(sheet: _Sheet, account: Account) -> None:
+def _draw_seen(sheet: _Sheet, account: DigitExplanation) -> None:
     """The tile, what speaks for whom on it, and what each network said."""
     top, left = sheet.top, _PAD
     captions = ["What the classifier saw"]
     pictures = [np.repeat(account.tile[..., None], 3, axis=2)]
-    if account.reasons:
-        pictures.append(blended(account.tile, account.reasons.evidence(account.tile)))
+    if account.attributions:
+        pictures.append(blended(account.tile, account.attributions.evidence(account.tile)))
         captions.append(f"Blue speaks for {account.digit.value}, orange for {account.other}")
     for picture, caption in zip(pictures, captions, strict=True):
         sheet.image.paste(_enlarged(picture, _SEEN), (left, round(top)))
@@ -176,7 +176,7 @@ def _draw_seen(sheet: _Sheet, account: Account) -> None:
     sheet.top = max(top + _SEEN + 6 + _LINE * _SMALL, bottom) + _GAP
 
 
-def _draw_opinions(sheet: _Sheet, account: Account, left: float) -> float:
+def _draw_opinions(sheet: _Sheet, account: DigitExplanation, left: float) -> float:
     top = sheet.top
     for name, sees, said in words.opinions(account):
         place = (left, top, _WIDTH - _PAD)
@@ -185,7 +185,7 @@ def _draw_opinions(sheet: _Sheet, account: Account, left: float) -> float:
     return top
 
 
-def _draw_alike(sheet: _Sheet, account: Account) -> None:
+def _draw_alike(sheet: _Sheet, account: DigitExplanation) -> None:
     if account.alike is None:
         return
     sheet.head("The training digits most like it")
@@ -212,13 +212,13 @@ def _draw_neighbours(sheet: _Sheet, ones: Sequence[Neighbour], left: float = _PA
     sheet.down(_TILE + 8 + _LINE * _SMALL)
 
 
-def _draw_changes(sheet: _Sheet, account: Account) -> None:
-    if account.reasons is None:
+def _draw_changes(sheet: _Sheet, account: DigitExplanation) -> None:
+    if account.attributions is None:
         return
     sheet.head("What would change the answer")
     step = (_WIDTH - 2 * _PAD) / 6
     ends = [sheet.top]
-    for place, change in enumerate(account.reasons.changes):
+    for place, change in enumerate(account.attributions.counterfactuals):
         left = _PAD + place * step
         sheet.image.paste(Image.fromarray(marked(change)), (round(left), round(sheet.top)))
         below = (left, sheet.top + _TILE + 6, left + step - 8)

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from digitlens.evaluation.changes import KINDS, Change, Kind
-from digitlens.visualization.account import Account, Evidence, Floats, Neighbour, Story
+from digitlens.explain.counterfactual import KINDS, Counterfactual, Kind
+from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Floats, Neighbour
 
 UNUSUAL = 0.99  # share of usual digits that are nearer to a training digit
 _TRIED: dict[Kind, str] = {
@@ -32,13 +32,13 @@ def percent(share: float) -> str:
     return f"{whole} %" if whole else "under 1 %"
 
 
-def headline(story: Story) -> str:
+def headline(story: Explanation) -> str:
     """What was read."""
     text = story.reading.text.replace("\n", " / ")
     return f"Read: {text}" if text else "No digits were read"
 
 
-def how(story: Story) -> list[str]:
+def how(story: Explanation) -> list[str]:
     """How the page was read, and where nothing was, why."""
     said = [_looks(story), _lines(story)]
     if story.turn:
@@ -53,13 +53,13 @@ def how(story: Story) -> list[str]:
     return [*said, story.note] if story.note else said
 
 
-def _looks(story: Story) -> str:
+def _looks(story: Explanation) -> str:
     count, widest = len(story.looks), max(max(size) for size in story.looks)
     times = {1: "once", 2: "twice"}.get(count, f"{count} times")
     return f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
 
 
-def _lines(story: Story) -> str:
+def _lines(story: Explanation) -> str:
     """How many lines there are, and what was read on the first of them."""
     if not story.lines:
         return "No line of text was found."
@@ -68,7 +68,7 @@ def _lines(story: Story) -> str:
     return f"{_count(len(story.lines), 'line')} found and read: {', '.join(shown + more)}."
 
 
-def _nothing(story: Story) -> str:
+def _nothing(story: Explanation) -> str:
     if story.rejected:
         count = len(story.rejected) + story.left_out[1]
         places = "One place was" if count == 1 else f"{count:,} places were"
@@ -81,7 +81,7 @@ def _nothing(story: Story) -> str:
     )
 
 
-def found(account: Account) -> str:
+def found(account: DigitExplanation) -> str:
     """What was found where."""
     box, digit = account.digit.box, account.digit
     where = f"{box.width} x {box.height} pixels at column {box.x0}, row {box.y0}"
@@ -91,22 +91,22 @@ def found(account: Account) -> str:
     return f"A {digit.value}, {sure}; {where}."
 
 
-def opinions(account: Account) -> list[tuple[str, str, str]]:
+def opinions(account: DigitExplanation) -> list[tuple[str, str, str]]:
     """Of each network its name, what it looks at, and what it said."""
     said = [_detected(account), _recognized(account), _said(account, 2)]
     return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
 
 
-def _detected(account: Account) -> str:
+def _detected(account: DigitExplanation) -> str:
     return _said(account, 0) if account.seen[0] else "nothing there"
 
 
-def _recognized(account: Account) -> str:
+def _recognized(account: DigitExplanation) -> str:
     line = f"the line reads “{account.line}”" if account.line else "the line is empty"
     return f"{_said(account, 1)}; {line}" if account.seen[1] else f"no character there; {line}"
 
 
-def _said(account: Account, network: int) -> str:
+def _said(account: DigitExplanation, network: int) -> str:
     there = percent(account.exists[network])
     return f"a digit is there: {there}; {_named(account.scores[network])}"
 
@@ -117,7 +117,7 @@ def _named(chances: Floats) -> str:
     return f"{first} ({percent(float(chances[first]))}){more}"
 
 
-def why(account: Account) -> list[str]:
+def why(account: DigitExplanation) -> list[str]:
     """Why this digit and not the runner-up; of what was rejected, why it is none."""
     value, other = account.digit.value, account.other
     if account.digit.status == "rejected":
@@ -126,12 +126,12 @@ def why(account: Account) -> list[str]:
     if account.own[value] > account.own[other]:
         times = float(account.own[value] / max(float(account.own[other]), 1e-12))
         said.append(f"To the classifier, {value} is {_times(times)} as likely as {other}.")
-    if account.reasons:
+    if account.attributions:
         said += _strongest(account)
     return said
 
 
-def _disbelief(account: Account) -> str:
+def _disbelief(account: DigitExplanation) -> str:
     shares = zip(NETWORKS, account.exists, strict=True)
     by = ", ".join(f"{percent(share)} by the {name}" for (name, _), share in shares)
     together = percent(account.digit.confidence)
@@ -141,7 +141,7 @@ def _disbelief(account: Account) -> str:
     )
 
 
-def _agreement(account: Account) -> str:
+def _agreement(account: DigitExplanation) -> str:
     value = account.digit.value
     asked = (*account.seen, True)
     said = [int(account.scores[k].argmax()) for k in range(3) if asked[k]]
@@ -161,11 +161,11 @@ def _times(times: float) -> str:
     return f"{times:.1f} times"
 
 
-def _strongest(account: Account) -> list[str]:
+def _strongest(account: DigitExplanation) -> list[str]:
     """Where what speaks for either digit is."""
-    if account.reasons is None:
+    if account.attributions is None:
         return []
-    evidence = account.reasons.evidence(account.tile)
+    evidence = account.attributions.evidence(account.tile)
     least = 0.05 * float(np.abs(evidence).max())
     pairs = ((account.digit.value, evidence), (account.other, -evidence))
     return [
@@ -175,7 +175,7 @@ def _strongest(account: Account) -> list[str]:
     ]
 
 
-def _what(account: Account, evidence: Evidence) -> str:
+def _what(account: DigitExplanation, evidence: Evidence) -> str:
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
     kind = "the ink" if account.tile[row, column] > 127 else "that there is no ink"
     return f"{kind} {_place(int(row), int(column))}"
@@ -192,7 +192,7 @@ def _place(row: int, column: int) -> str:
     return f"at the {across}" if across else "in the middle"
 
 
-def alike(account: Account) -> list[str]:
+def alike(account: DigitExplanation) -> list[str]:
     """What the training digits say."""
     if account.alike is None:
         return []
@@ -210,7 +210,7 @@ def alike(account: Account) -> list[str]:
     return [*said, usual(account)] if account.alike.nearer is not None else said
 
 
-def usual(account: Account) -> str:
+def usual(account: DigitExplanation) -> str:
     """How usual the tile is; empty where nobody knows."""
     if account.alike is None or account.alike.nearer is None:
         return ""
@@ -232,15 +232,15 @@ def neighbour(one: Neighbour) -> str:
     return f"{one.label} · {one.distance:.2f}"
 
 
-def changes(account: Account) -> list[str]:
+def changes(account: DigitExplanation) -> list[str]:
     """What was tried and changes nothing, and whose answer it is."""
-    if account.reasons is None:
+    if account.attributions is None:
         return []
     own = int(account.own.argmax())
     said: list[str] = []
     if own != account.digit.value:
         said.append(f"The classifier alone says {own} here: these are changes of its answer.")
-    kinds = [change.kind for change in account.reasons.changes]
+    kinds = [change.kind for change in account.attributions.counterfactuals]
     kept = [_TRIED[kind] for kind in KINDS if kind not in kinds]
     if not kinds:
         said.append(f"Nothing that was tried changes the answer: {_listed(kept)}.")
@@ -249,7 +249,7 @@ def changes(account: Account) -> list[str]:
     return said
 
 
-def change(one: Change) -> str:
+def change(one: Counterfactual) -> str:
     """What to do to the tile."""
     if one.kind in ("erase", "add"):
         side, share = int(one.amount), round(100 * one.ink)
@@ -263,7 +263,7 @@ def change(one: Change) -> str:
     return f"strokes {one.amount:g} px {'thicker' if one.kind == 'thicken' else 'thinner'}"
 
 
-def outcome(one: Change) -> str:
+def outcome(one: Counterfactual) -> str:
     """What the classifier says then."""
     return f"{one.value} ({percent(one.probability)})"
 

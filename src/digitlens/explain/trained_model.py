@@ -1,30 +1,34 @@
-"""A model or run as figures and reports look at it: what is known or found of it, found once."""
+"""A trained model with its run and its tiles; what is measured of it is measured once."""
 
 from __future__ import annotations
 
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeAlias
 
+from digitlens.datasets import mnist
+from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError
+from digitlens.evaluation.report import ModelInfo, Report, evaluate
+from digitlens.explain.neighbours import KnownDigits, embed_known_digits
+from digitlens.models.bundle import Card, find_bundle
+from digitlens.models.classifier import Classifier
+from digitlens.models.onnx_external import ForeignClassifier
 from digitlens.progress import work_bar
+from digitlens.training.recipe import Recipe
+from digitlens.training.recipes import recipe_from
+from digitlens.training.run import PROVENANCE, RECIPE
 
-if TYPE_CHECKING:
-    from digitlens.cli.known import Known
-    from digitlens.datasets.mnist import Split
-    from digitlens.evaluation.report import Report
-    from digitlens.models.bundle import Card
-    from digitlens.models.classifier import Classifier
-    from digitlens.models.onnx_external import ForeignClassifier
-    from digitlens.training.recipe import Recipe
+AnyClassifier: TypeAlias = Classifier | ForeignClassifier
 
 
-class Subject:
+class TrainedModel:
     """One model; each part is computed when it is first asked for, and kept.
 
     Attributes:
         model: As it was given: a shipped name, a run folder or a model folder.
+        bundle: The model folder: graph, card, perhaps weights.
         data_dir: Folder with the MNIST files; None looks where ``load_mnist`` does.
         on: The tiles it is shown on: ``test``, or ``validation``, those its recipe kept back.
     """
@@ -37,16 +41,12 @@ class Subject:
         data_dir: Path | None = None,
     ) -> None:
         """Raises ModelError if there is no such model."""
-        from digitlens.models.bundle import find_bundle
-
         self.model, self.on, self.data_dir = model, on, data_dir
-        self._bundle = find_bundle(model)
+        self.bundle = find_bundle(model)
 
     @cached_property
     def classifier(self) -> Classifier:
         """The model, ready to classify; raises ModelError where it is damaged."""
-        from digitlens.models.classifier import Classifier
-
         return Classifier(self.model)
 
     @property
@@ -60,16 +60,14 @@ class Subject:
         return self.card.name
 
     @property
-    def bundle(self) -> Path:
-        """The model folder: graph, card, perhaps weights."""
-        return self._bundle
+    def label(self) -> str:
+        """What it is called before it is opened: its run folder, or else its model folder."""
+        return (self.run or self.bundle).name
 
     @property
     def run(self) -> Path | None:
         """The run folder; None of a model without the run that it came from."""
-        from digitlens.training.run import RECIPE
-
-        folder = self._bundle.parent
+        folder = self.bundle.parent
         return folder if (folder / RECIPE).is_file() else None
 
     @cached_property
@@ -80,24 +78,20 @@ class Subject:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One row an epoch; empty of a model without its run, DataError where it is damaged."""
-        return _lines(self.run / "history.jsonl") if self.run else []
+        return _load_lines(self.run / "history.jsonl") if self.run else []
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """What ``run.json`` says of where the run came from; empty of a model without its run."""
-        if not self.run:
-            return {}
-        from digitlens.training.run import PROVENANCE
-
-        rows = _lines(self.run / PROVENANCE, whole=True)
+        rows = _load_lines(self.run / PROVENANCE, whole=True) if self.run else []
         return rows[0] if rows else {}
 
-    @cached_property
+    @property
     def split(self) -> Split:
         """The tiles it is shown on."""
         return self._evaluated[0]
 
-    @cached_property
+    @property
     def data_name(self) -> str:
         """What they are called."""
         return self._evaluated[1]
@@ -109,43 +103,36 @@ class Subject:
     @cached_property
     def report(self) -> Report:
         """Its evaluation on them."""
-        return measure(self.classifier, self.split, self.data_name)
+        return evaluate_model(self.classifier, self.split, self.data_name)
 
     @cached_property
     def training(self) -> Split:
         """The tiles it was trained with; all 60,000 of a model without recipe."""
-        from digitlens.datasets.mnist import load_mnist
-
-        train = load_mnist(self.data_dir).train
+        train = mnist.load_mnist(self.data_dir).train
         return self.recipe.split(train)[0] if self.card.recipe else train
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> KnownDigits:
         """They, with the features that it has of them; raises ModelError where it has none."""
-        from digitlens.cli.known import known_digits
-
-        return known_digits(self.classifier, self.training)
+        return embed_known_digits(self.classifier, self.training)
 
 
-def recipe_of(classifier: Classifier) -> Recipe:
+def recipe_of(classifier: AnyClassifier) -> Recipe:
     """The recipe in a model's card.
 
     Raises:
         ModelError: It has none.
     """
-    from digitlens.training.recipes import recipe_from
-
-    if not classifier.card.recipe:
+    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    if not recipe:
         raise ModelError(
             f"{classifier.name} does not say which tiles it was not trained on: "
             "expected a model with its recipe; use --split test"
         )
-    return recipe_from(classifier.card.recipe)
+    return recipe_from(recipe)
 
 
-def evaluated_tiles(
-    classifier: Classifier | ForeignClassifier, on: str, data_dir: Path | None
-) -> tuple[Split, str]:
+def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -> tuple[Split, str]:
     """The tiles to evaluate a model on, and what they are called.
 
     Args:
@@ -156,18 +143,10 @@ def evaluated_tiles(
     Raises:
         ModelError: Nobody knows which tiles the model was not trained on.
     """
-    from digitlens.datasets.mnist import load_mnist
-    from digitlens.models.classifier import Classifier
-
     if on == "test":
-        return load_mnist(data_dir).test, "MNIST test"
-    if not isinstance(classifier, Classifier):
-        raise ModelError(
-            f"{classifier.name} does not say which tiles it was not trained on: "
-            "expected a model with its recipe; use --split test"
-        )
+        return mnist.load_mnist(data_dir).test, "MNIST test"
     recipe = recipe_of(classifier)
-    _, validation = recipe.split(load_mnist(data_dir).train)
+    _, validation = recipe.split(mnist.load_mnist(data_dir).train)
     if not len(validation):
         raise ModelError(
             f"{classifier.name} was trained with all tiles and kept none back: use --split test"
@@ -176,10 +155,8 @@ def evaluated_tiles(
     return validation, f"{name}, seed {recipe.seed}"
 
 
-def measure(classifier: Classifier | ForeignClassifier, tiles: Split, data_name: str) -> Report:
+def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a bar on a terminal."""
-    from digitlens.evaluation.report import ModelInfo, evaluate
-
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     with work_bar() as bar:
         task = bar.add_task("evaluating", total=len(tiles))
@@ -192,7 +169,7 @@ def measure(classifier: Classifier | ForeignClassifier, tiles: Split, data_name:
         )
 
 
-def _lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
+def _load_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
     """The objects of a file of JSON lines, or the only one of a JSON file; none without a file."""
     if not path.is_file():
         return []

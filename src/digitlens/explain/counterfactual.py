@@ -1,9 +1,10 @@
-"""What would change a classifier's answer: the smallest changes of a tile that do; knows no model.
+"""The smallest changes of a tile that change a classifier's answer; knows no model.
 
-Such changes explain an answer without opening the network: S. Wachter, B. Mittelstadt, C. Russell,
-"Counterfactual explanations without opening the black box", Harvard Journal of Law & Technology 31,
-2018. Patches are found by beam search (B. Lowerre, "The Harpy speech recognition system", 1976)
-from large ones to small ones, so that what is found is small, but there may be a smaller one.
+Counterfactuals explain an answer without opening the network: S. Wachter, B. Mittelstadt,
+C. Russell, "Counterfactual explanations without opening the black box", Harvard Journal of Law &
+Technology 31, 2018. Patches are found by beam search (B. Lowerre, "The Harpy speech recognition
+system", 1976) from large ones to small ones, so that what is found is small, but there may be a
+smaller one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _Corner: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class Counterfactual:
     """The least change of one kind that was found to give another answer.
 
     Attributes:
@@ -73,7 +74,7 @@ class Change:
         }
 
 
-def changes(predict_proba: Predict, tile: Tile) -> list[Change]:
+def find_counterfactuals(predict_proba: Predict, tile: Tile) -> list[Counterfactual]:
     """The least change of each kind that makes a classifier answer otherwise than it does.
 
     About 800 tiles are asked for, in 22 batches.
@@ -112,20 +113,24 @@ class _Try:
     tile: Tile
 
 
-def _first(predict: Predict, tile: Tile, value: int, tries: Sequence[_Try]) -> Change | None:
+def _first(
+    predict: Predict, tile: Tile, value: int, tries: Sequence[_Try]
+) -> Counterfactual | None:
     """The first of several tries that gives another answer."""
     if not tries:
         return None
     chances = predict(np.stack([one.tile for one in tries]))
     other = np.flatnonzero(chances.argmax(axis=1) != value)
-    return _change(tries[other[0]], tile, chances[other[0]]) if len(other) else None
+    return _counterfactual(tries[other[0]], tile, chances[other[0]]) if len(other) else None
 
 
-def _change(one: _Try, tile: Tile, chances: Floats) -> Change:
+def _counterfactual(one: _Try, tile: Tile, chances: Floats) -> Counterfactual:
     new = int(chances.argmax())
     ink = float(np.abs(one.tile.astype(np.int64) - tile).sum() / tile.sum(dtype=np.int64))
     share = ink if one.kind in ("erase", "add") else 0.0
-    return Change(one.kind, one.amount, one.place, share, new, float(chances[new]), one.tile)
+    return Counterfactual(
+        one.kind, one.amount, one.place, share, new, float(chances[new]), one.tile
+    )
 
 
 def _turns(tile: Tile) -> list[_Try]:
@@ -162,7 +167,7 @@ def _widths(tile: Tile, kind: Kind, sign: int) -> list[_Try]:
     return [one for one in tries if one.tile.sum(dtype=np.int64) >= least]
 
 
-def _least_patch(predict: Predict, tile: Tile, value: int, kind: Kind) -> Change | None:
+def _least_patch(predict: Predict, tile: Tile, value: int, kind: Kind) -> Counterfactual | None:
     """The smallest square found that gives another answer when it is blanked or inked.
 
     From each side to the next smaller one, those squares are followed that speak most against the
@@ -171,7 +176,7 @@ def _least_patch(predict: Predict, tile: Tile, value: int, kind: Kind) -> Change
     last = 28 - _LARGEST
     starts = [*range(0, last, _STRIDE), last]
     corners = [(row, column) for row in starts for column in starts]
-    best: Change | None = None
+    best: Counterfactual | None = None
     for side in range(_LARGEST, 0, -1):
         tries = _patched(tile, corners, side, kind)
         if not tries:
@@ -189,10 +194,12 @@ def _quarters(corners: Sequence[_Corner]) -> list[_Corner]:
     return list(dict.fromkeys((y + down, x + right) for y, x in corners for down, right in steps))
 
 
-def _least_ink(tries: Sequence[_Try], chances: Floats, tile: Tile, value: int) -> Change | None:
+def _least_ink(
+    tries: Sequence[_Try], chances: Floats, tile: Tile, value: int
+) -> Counterfactual | None:
     """Of the tries that give another answer, the one that changes least."""
     other = np.flatnonzero(chances.argmax(axis=1) != value)
-    found = [_change(tries[k], tile, chances[k]) for k in other.tolist()]
+    found = [_counterfactual(tries[k], tile, chances[k]) for k in other.tolist()]
     allowed = [one for one in found if one.kind == "add" or one.ink <= _MOST_ERASED]
     return min(allowed, key=lambda one: one.ink, default=None)
 

@@ -18,7 +18,7 @@ SIDE = 28
 LEAST = 1e-12  # a probability of float32 that vanished counts as this much
 
 
-def occlusion(
+def occlude(
     predict_proba: PredictProba,
     tile: npt.NDArray[np.uint8],
     value: int,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitlens.datasets.corruptions.sweeps import sweep
-from digitlens.evaluation.changes import KINDS, Change, changes
+from digitlens.explain.counterfactual import KINDS, Counterfactual, find_counterfactuals
 
 
 def stroke():
@@ -25,7 +25,7 @@ def says_one_if(inked):
     return predict
 
 
-def by_kind(found: list[Change]) -> dict[str, Change]:
+def by_kind(found: list[Counterfactual]) -> dict[str, Counterfactual]:
     return {change.kind: change for change in found}
 
 
@@ -35,7 +35,7 @@ def test_exactly_the_patch_that_a_classifier_looks_at_is_inked(side, row, column
     patch = (slice(None), slice(row, row + side), slice(column, column + side))
     least = 100 if grey else 255
     predict = says_one_if(lambda tiles: (tiles[patch] >= least).all(axis=(1, 2)))
-    added = by_kind(changes(predict, stroke()))["add"]
+    added = by_kind(find_counterfactuals(predict, stroke()))["add"]
     place = (row, column)
     assert (added.amount, added.place, added.value, added.probability) == (side, place, 1, 0.91)
     changed = np.flatnonzero(added.tile != stroke())
@@ -46,7 +46,9 @@ def test_exactly_the_patch_that_a_classifier_looks_at_is_inked(side, row, column
 def test_exactly_the_patch_that_a_classifier_looks_at_is_erased():
     predict = says_one_if(lambda tiles: tiles[:, 8:11, 12:15].any(axis=(1, 2)))
     tile = stroke()
-    erased = by_kind(changes(lambda tiles: predict(tiles)[:, [1, 0, *range(2, 10)]], tile))
+    erased = by_kind(
+        find_counterfactuals(lambda tiles: predict(tiles)[:, [1, 0, *range(2, 10)]], tile)
+    )
     # Blanked or moved away; neither ink nor another width undoes it.
     assert erased["erase"].place == (8, 12)
     assert erased["erase"].amount == 3
@@ -57,12 +59,12 @@ def test_exactly_the_patch_that_a_classifier_looks_at_is_erased():
 def test_the_least_turn_and_the_least_way_are_found():
     tile = stroke()
     beside = says_one_if(lambda tiles: tiles[:, 5:23, 19].sum(axis=1) > 1000)
-    found = by_kind(changes(beside, tile))
+    found = by_kind(find_counterfactuals(beside, tile))
     assert found["move"].place == (0, 4)
     assert found["move"].amount == 4
     assert (found["move"].tile == np.roll(tile, 4, axis=1)).all()
     leaning = says_one_if(lambda tiles: (tiles[:, 6, 17] > 60) & (tiles[:, 20, 16] < 60))
-    turn = by_kind(changes(leaning, tile))["turn"]
+    turn = by_kind(find_counterfactuals(leaning, tile))["turn"]
     assert -20 < turn.amount < -5  # clockwise: its top to the right
     less = sweep(np.stack([tile]), "rotation", turn.amount + 1)
     assert leaning(turn.tile[None])[0, 1] > leaning(less)[0, 1]
@@ -71,9 +73,9 @@ def test_the_least_turn_and_the_least_way_are_found():
 def test_a_wider_or_thinner_stroke_is_found():
     tile = stroke()
     wide = says_one_if(lambda tiles: (tiles[:, 14] > 100).sum(axis=1) >= 6)
-    assert 1 <= by_kind(changes(wide, tile))["thicken"].amount <= 2.5
+    assert 1 <= by_kind(find_counterfactuals(wide, tile))["thicken"].amount <= 2.5
     thin = says_one_if(lambda tiles: (tiles[:, 14] > 100).sum(axis=1) <= 3)
-    assert 0.5 <= by_kind(changes(thin, tile))["thin"].amount <= 2
+    assert 0.5 <= by_kind(find_counterfactuals(thin, tile))["thin"].amount <= 2
 
 
 def test_an_answer_that_nothing_changes_is_said_to_be_so_with_few_tiles():
@@ -83,7 +85,7 @@ def test_an_answer_that_nothing_changes_is_said_to_be_so_with_few_tiles():
         asked.append(len(tiles))
         return np.tile(np.eye(10)[3], (len(tiles), 1))
 
-    assert changes(predict, stroke()) == []
+    assert find_counterfactuals(predict, stroke()) == []
     assert sum(asked) < 1300
     assert len(asked) < 30
 
@@ -97,7 +99,7 @@ def test_what_is_found_changes_the_answer_and_is_the_same_each_time():
 
     tile = stroke()
     before = predict(tile[None])[0].argmax()
-    found, again = changes(predict, tile), changes(predict, tile)
+    found, again = find_counterfactuals(predict, tile), find_counterfactuals(predict, tile)
     assert [one.as_dict() for one in found] == [one.as_dict() for one in again]
     assert [one.kind for one in found] == [kind for kind in KINDS if kind in by_kind(found)]
     assert len(found) >= 3
@@ -110,6 +112,6 @@ def test_what_is_found_changes_the_answer_and_is_the_same_each_time():
 
 def test_paper_has_nothing_to_change_and_anything_else_is_no_tile():
     predict = says_one_if(lambda tiles: tiles.any(axis=(1, 2)))
-    assert changes(predict, np.zeros((28, 28), np.uint8)) == []
+    assert find_counterfactuals(predict, np.zeros((28, 28), np.uint8)) == []
     with pytest.raises(ValueError, match=r"expected uint8\[28, 28\], found float64"):
-        changes(predict, np.zeros((28, 28)))
+        find_counterfactuals(predict, np.zeros((28, 28)))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.evaluation.occlusion import log_odds, occlusion
+from digitlens.explain.occlusion import log_odds, occlude
 
 ROWS, COLUMNS = slice(9, 14), slice(17, 22)
 
@@ -23,7 +23,7 @@ def sees(patch, share):
 @given(st.integers(0, 23), st.integers(0, 23), st.integers(1, 9))
 def test_the_patch_that_counts_is_found(top, left, size):
     patch = slice(top, top + 5), slice(left, left + 5)
-    found = occlusion(sees(patch, 4), np.full((28, 28), 255, np.uint8), 3, size=size, against=4)
+    found = occlude(sees(patch, 4), np.full((28, 28), 255, np.uint8), 3, size=size, against=4)
     assert found.dtype == np.float32
     y, x = np.unravel_index(found.argmax(), found.shape)
     assert top <= y < top + 5
@@ -37,7 +37,7 @@ def test_the_patch_that_counts_is_found(top, left, size):
 
 def test_one_pixel_at_a_time_finds_exactly_the_patch():
     tile = np.full((28, 28), 255, np.uint8)
-    found = occlusion(sees((ROWS, COLUMNS), 5), tile, 3, size=1, against=4)
+    found = occlude(sees((ROWS, COLUMNS), 5), tile, 3, size=1, against=4)
     expected = np.zeros((28, 28))
     expected[ROWS, COLUMNS] = 5 / 25  # nats a pixel
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -46,10 +46,10 @@ def test_one_pixel_at_a_time_finds_exactly_the_patch():
 def test_ink_where_there_should_be_none_speaks_against():
     tile = np.zeros((28, 28), np.uint8)
     tile[ROWS, COLUMNS] = 255
-    blanked = occlusion(sees((ROWS, COLUMNS), -4), tile, 3)
+    blanked = occlude(sees((ROWS, COLUMNS), -4), tile, 3)
     assert blanked[11, 19] < 0
     assert blanked[0, 0] == 0
-    inked = occlusion(sees((ROWS, COLUMNS), -4), np.zeros_like(tile), 3, ink=255)
+    inked = occlude(sees((ROWS, COLUMNS), -4), np.zeros_like(tile), 3, ink=255)
     assert inked[11, 19] > 0, "the paper there speaks for it"
 
 
@@ -64,6 +64,6 @@ def test_log_odds_keep_their_digits_near_certainty():
 def test_what_makes_no_sense_is_refused():
     tile = np.zeros((28, 28), np.uint8)
     with pytest.raises(ValueError, match="expected a patch of 1 to 28 pixels, found 0"):
-        occlusion(sees((ROWS, COLUMNS), 1), tile, 3, size=0)
+        occlude(sees((ROWS, COLUMNS), 1), tile, 3, size=0)
     with pytest.raises(ValueError, match="found 3 twice"):
-        occlusion(sees((ROWS, COLUMNS), 1), tile, 3, against=3)
+        occlude(sees((ROWS, COLUMNS), 1), tile, 3, against=3)

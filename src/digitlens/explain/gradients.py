@@ -12,7 +12,7 @@ from digitlens.training.nets.tile_network import CLASSES
 STEPS = 64
 
 
-def gradient(
+def integrate_gradients(
     network: nn.Module,
     tile: npt.NDArray[np.uint8],
     value: int,

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.cli import known
-from digitlens.cli.subject import Subject, evaluated_tiles
 from digitlens.errors import DataError, ModelError
+from digitlens.explain import neighbours as known
+from digitlens.explain.trained_model import TrainedModel, evaluated_tiles
 from digitlens.outputs import Outputs
 from digitlens.training.recipe import Recipe
 
@@ -24,7 +24,7 @@ def run(here, bundle):
 
 
 def test_a_run_is_known_by_its_folder(run):
-    subject = Subject(run)
+    subject = TrainedModel(run)
     assert subject.name == "bars"
     assert subject.run == run
     assert [row["epoch"] for row in subject.history] == [1, 2]
@@ -35,14 +35,14 @@ def test_a_run_is_known_by_its_folder(run):
 
 
 def test_validation_tiles_are_those_that_were_not_trained_with(run):
-    subject = Subject(run, on="validation")
+    subject = TrainedModel(run, on="validation")
     assert subject.data_name == "MNIST validation, 50% by random, seed 0"
     assert len(subject.split) + len(subject.training) == 40
     assert subject.report.n == len(subject.split)
 
 
 def test_a_model_without_its_run_has_no_history(here, bundle):
-    subject = Subject(here / bundle())
+    subject = TrainedModel(here / bundle())
     assert subject.run is None
     assert subject.history == []
     assert subject.provenance == {}
@@ -54,23 +54,23 @@ def test_a_model_without_its_run_has_no_history(here, bundle):
 def test_a_damaged_history_is_named(run):
     (run / "history.jsonl").write_text("{")
     with pytest.raises(DataError, match=r"history\.jsonl cannot be read"):
-        _ = Subject(run).history
+        _ = TrainedModel(run).history
 
 
 def test_there_is_no_such_model(here):
     with pytest.raises(ModelError, match="no model"):
-        Subject(here / "nowhere")
+        TrainedModel(here / "nowhere")
 
 
 def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):
-    subject = Subject(run)
+    subject = TrainedModel(run)
     with pytest.raises(ModelError, match="gives no features"):
         _ = subject.known
 
     def outputs(tiles):
         return Outputs(np.zeros((len(tiles), 10)), features=tiles.reshape(-1, 784)[:, 14:20])
 
-    monkeypatch.setattr(known, "_CHUNK", 7)
+    monkeypatch.setattr(known, "_EMBEDDED", 7)
     monkeypatch.setattr(subject.classifier, "outputs", outputs)
     assert np.array_equal(subject.known.labels, subject.training.labels)
     expected = subject.training.tiles.reshape(-1, 784)[:, 14:20]

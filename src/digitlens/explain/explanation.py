@@ -1,0 +1,428 @@
+"""Explains a reading: why each digit was read, and what would change the answer.
+
+Asks networks and training digits; says and draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.errors import DataError, ModelError
+from digitlens.explain.counterfactual import Counterfactual, find_counterfactuals
+from digitlens.explain.neighbours import (
+    KnownDigits,
+    Nearest,
+    find_nearest,
+    find_nearest_of,
+    measure_usual_distances,
+    share_nearer,
+)
+from digitlens.explain.occlusion import occlude
+from digitlens.explain.trained_model import TrainedModel
+from digitlens.imaging.images import Page
+from digitlens.models.classifier import Classifier
+from digitlens.progress import work_bar
+from digitlens.reading.places import UNSEEN
+from digitlens.reading.reader import DigitReader, Examination
+from digitlens.reading.recognize import LIKELY
+from digitlens.results import Digit, Reading
+
+Tile = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+Evidence = npt.NDArray[np.float32]
+
+NETWORKS = ("detector", "recognizer", "classifier")  # in the order of ``DigitExplanation.scores``
+MOST = 12  # digits that are explained, and half as many rejected things
+NEAREST, OF_EACH = 8, 5  # training digits shown: of all, and of the answer and of the runner-up
+_DOUBT = 0.01  # probability of another digit that counts
+_GET = "for its nearest training digits, get MNIST: run  digitlens data --fetch"
+_DECIMALS = 4  # of what an evidence map says in JSON
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbour:
+    """A training digit.
+
+    Attributes:
+        index: Its place among the tiles that the classifier was trained with.
+        label: What it is said to be.
+        distance: Between its features and those of the tile, 0 to 2.
+        tile: uint8[28, 28].
+    """
+
+    index: int
+    label: int
+    distance: float
+    tile: Tile
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values, without the tile."""
+        distance = round(self.distance, _DECIMALS)
+        return {"index": self.index, "label": self.label, "distance": distance}
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarDigits:
+    """Training digits that look like a tile to the classifier, nearest first.
+
+    Attributes:
+        nearest: Of all.
+        of_value: Of the digit that was answered.
+        of_other: Of the runner-up.
+        nearer: Share of usual digits that are nearer to their nearest training digit; None where
+            nobody knows.
+        usual: How many usual digits that is of: ones that the classifier was not trained with.
+    """
+
+    nearest: tuple[Neighbour, ...]
+    of_value: tuple[Neighbour, ...]
+    of_other: tuple[Neighbour, ...]
+    nearer: float | None = None
+    usual: int = 0
+
+    @property
+    def contrast(self) -> tuple[tuple[Neighbour, ...], ...]:
+        """Of the answer and of the runner-up those that do not fill ``nearest`` anyway."""
+        pairs = (self.of_value, self.of_other)
+        labels = {one.label for one in self.nearest}
+        return tuple(ones for ones in pairs if ones and labels != {ones[0].label})
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values, without the tiles."""
+        return {
+            "nearest": [one.as_dict() for one in self.nearest],
+            "of_value": [one.as_dict() for one in self.of_value],
+            "of_runner_up": [one.as_dict() for one in self.of_other],
+            "share_of_usual_nearer": self.nearer,
+            "usual": self.usual,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Attributions:
+    """Why one digit and not another, to the classifier of tiles.
+
+    Attributes:
+        ink: float32[28, 28], in nats; how far the log-odds of the answer against the runner-up fall
+            when what is around a pixel is blanked.
+        paper: float32[28, 28]; likewise when it is filled with ink.
+        counterfactuals: The least changes found that make the classifier answer otherwise.
+    """
+
+    ink: Evidence
+    paper: Evidence
+    counterfactuals: tuple[Counterfactual, ...]
+
+    def evidence(self, tile: Tile) -> Evidence:
+        """float32[28, 28]: of each pixel what is there, ink or paper: above 0 for the answer."""
+        share = tile.astype(np.float32) / np.float32(255)
+        return (share * self.ink + (1 - share) * self.paper).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class DigitExplanation:
+    """What is known of one digit, or of one thing that was rejected.
+
+    Attributes:
+        number: From 1, in reading order.
+        digit: The answer.
+        tile: uint8[28, 28]; what the classifier is shown.
+        scores: float32[3, 10]; which digit, by detector, recogniser and classifier.
+        exists: That a digit is there at all, by the same three.
+        seen: Whether the detector found something there, and whether the recogniser read a
+            character there; what the others say of which digit it is means nothing.
+        line: All that was read on its line.
+        other: The runner-up.
+        attributions: Why this one; None of what was rejected.
+        alike: None where no training digits are there to compare with.
+    """
+
+    number: int
+    digit: Digit
+    tile: Tile
+    scores: Floats
+    exists: tuple[float, float, float]
+    seen: tuple[bool, bool]
+    line: str
+    other: int
+    attributions: Attributions | None = None
+    alike: SimilarDigits | None = None
+
+    @property
+    def own(self) -> Floats:
+        """float32[10]: which digit, by the classifier, which looks at nothing but the tile."""
+        return self.scores[2]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values, the tile as rows of numbers."""
+        said = zip(NETWORKS, self.scores, self.exists, (*self.seen, True), strict=True)
+        scores = {
+            name: {"exists": round(exists, 6), "digits": _rounded(row) if seen else None}
+            for name, row, exists, seen in said
+        }
+        found = self.attributions
+        return {
+            "number": self.number,
+            **self.digit.as_dict(),
+            "runner_up": self.other,
+            "line": self.line,
+            "scores": scores,
+            "tile": self.tile.tolist(),
+            "evidence": None if found is None else _rounded(found.evidence(self.tile)),
+            "changes": None if found is None else [one.as_dict() for one in found.counterfactuals],
+            "alike": None if self.alike is None else self.alike.as_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How a page was read.
+
+    Attributes:
+        name: What the page is called.
+        page: uint8[H, W] or uint8[H, W, 3].
+        reading: The answer.
+        turn: Quarter turns, counter-clockwise, after which it was read.
+        looks: Width and height of each look of the digit detector.
+        lines: What was read on each line.
+        strongest: The highest score of any cell of any look.
+        least: Score from which a place is looked into.
+        threshold: Confidence from which a digit is given as sure.
+        digits: Those explained.
+        rejected: The most digit-like things that were rejected.
+        left_out: How many more digits were read, and things rejected.
+        note: Why something is missing; empty where nothing is.
+    """
+
+    name: str
+    page: Page
+    reading: Reading
+    turn: int
+    looks: tuple[tuple[int, int], ...]
+    lines: tuple[str, ...]
+    strongest: float
+    least: float
+    threshold: float
+    digits: tuple[DigitExplanation, ...]
+    rejected: tuple[DigitExplanation, ...]
+    left_out: tuple[int, int] = (0, 0)
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        reading = self.reading
+        return {
+            "name": self.name,
+            "text": reading.text,
+            "digits_only": reading.digits_only,
+            "numbers": list(reading.numbers),
+            "width": reading.width,
+            "height": reading.height,
+            "turn": self.turn,
+            "looks": [list(size) for size in self.looks],
+            "lines": list(self.lines),
+            "strongest": round(self.strongest, 6),
+            "least": self.least,
+            "threshold": self.threshold,
+            "digits": [one.as_dict() for one in self.digits],
+            "rejected": [one.as_dict() for one in self.rejected],
+            "left_out": {"digits": self.left_out[0], "rejected": self.left_out[1]},
+            "note": self.note,
+            "model": reading.model,
+            "model_sha256": reading.model_sha256,
+        }
+
+
+def _rounded(values: Floats) -> Any:
+    return np.round(np.asarray(values, np.float64), 6).tolist()
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """What is to be explained.
+
+    Attributes:
+        model: The classifier, as for ``DigitReader``.
+        digit: The only digit to explain, from 1 in reading order; None explains the first twelve.
+        data_dir: Folder with the MNIST files.
+    """
+
+    model: str | Path
+    digit: int | None = None
+    data_dir: Path | None = None
+
+
+def explain(
+    name: str, reader: DigitReader, seen: Examination, options: ExplainOptions
+) -> Explanation:
+    """Everything that is to be said of a page.
+
+    Args:
+        name: What the page is called.
+        reader: What read it.
+        seen: What led to the answer.
+        options: What is to be explained.
+
+    Raises:
+        ModelError: The classifier is damaged.
+        ValueError: There is no such digit; says how many there are.
+    """
+    explanations = _collect(seen)
+    digits = [one for one in explanations if one.digit.status != "rejected"]
+    rejected = [one for one in explanations if one.digit.status == "rejected"]
+    chosen, hopeful = _choose(digits, options.digit), _likeliest(rejected, options.digit)
+    neighbours = _SimilarDigits(options)
+    shown = chosen + hopeful
+    alike, note = neighbours.of(shown)
+    with work_bar() as bar:
+        task = bar.add_task("explaining", total=len(chosen))
+        for place, one in enumerate(chosen):
+            shown[place] = _attribute(one, reader.classifier)
+            bar.advance(task)
+    shown = [replace(one, alike=near) for one, near in zip(shown, alike, strict=True)]
+    glances = seen.view.detections.glances
+    return Explanation(
+        name,
+        seen.page,
+        seen.reading,
+        seen.turn,
+        tuple((glance.look.size[1], glance.look.size[0]) for glance in glances),
+        tuple(line.symbols.text for line in seen.view.lines),
+        max((float(glance.look.heat.max(initial=0)) for glance in glances), default=0.0),
+        LIKELY,
+        reader.thresholds["digit"],
+        tuple(shown[: len(chosen)]),
+        tuple(shown[len(chosen) :]),
+        (len(digits) - len(chosen), len(rejected) - len(hopeful)),
+        note if shown else "",
+    )
+
+
+def _choose(digits: list[DigitExplanation], number: int | None) -> list[DigitExplanation]:
+    if number is None:
+        return digits[:MOST]
+    if not 1 <= number <= len(digits):
+        there = f"from 1 to {len(digits)}" if digits else "on a page with digits"
+        raise ValueError(f"expected a digit {there}, found {number}")
+    return [digits[number - 1]]
+
+
+def _likeliest(rejected: list[DigitExplanation], number: int | None) -> list[DigitExplanation]:
+    """The most digit-like ones, in reading order; none beside a single digit."""
+    ranked = sorted(rejected, key=lambda one: -one.digit.confidence)[: MOST // 2]
+    return [] if number is not None else sorted(ranked, key=lambda one: one.number)
+
+
+def _collect(seen: Examination) -> list[DigitExplanation]:
+    """What is known of each digit and rejected thing without asking more, in reading order."""
+    counts: Counter[bool] = Counter()
+    explanations: list[DigitExplanation] = []
+    pairs = zip(seen.reading.lines, seen.places, strict=True)
+    for digit, place in (pair for line in pairs for pair in zip(*line, strict=True)):
+        counts[digit.status == "rejected"] += 1
+        explanations.append(_describe(counts[digit.status == "rejected"], digit, seen, place))
+    return explanations
+
+
+def _describe(number: int, digit: Digit, seen: Examination, place: int) -> DigitExplanation:
+    """What is known of a place, with its tile and what each network says of it."""
+    view, scores = seen.view, seen.view.scores
+    found = scores.places
+    says = scores.digits[place]
+    exists = (found.objectness[place], found.mass[place], scores.is_digit[place])
+    return DigitExplanation(
+        number,
+        digit,
+        view.tiles[place],
+        says,
+        (float(exists[0]), float(exists[1]), float(exists[2])),
+        (bool(found.objectness[place] > UNSEEN), bool(found.symbol[place] >= 0)),
+        view.lines[int(found.line[place])].symbols.text,
+        _runner_up(digit.value, digit.probabilities, says[-1]),
+    )
+
+
+def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
+    """The next digit by all networks; where these leave no doubt, by the classifier."""
+    others = [k for k in range(10) if k != value]
+    return max(others, key=lambda k: (chances[k] if chances[k] >= _DOUBT else 0, float(own[k])))
+
+
+def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanation:
+    predict, value = classifier.predict_proba, one.digit.value
+    ink, paper = (
+        occlude(predict, one.tile, value, against=one.other, ink=full) for full in (0, 255)
+    )
+    return replace(
+        one, attributions=Attributions(ink, paper, tuple(find_counterfactuals(predict, one.tile)))
+    )
+
+
+class _SimilarDigits:
+    """The training digits that look like a tile; where there are none, why."""
+
+    def __init__(self, options: ExplainOptions) -> None:
+        self._options = options
+
+    @cached_property
+    def _model(self) -> TrainedModel:
+        return TrainedModel(self._options.model, on="validation", data_dir=self._options.data_dir)
+
+    def of(self, explanations: list[DigitExplanation]) -> tuple[list[SimilarDigits | None], str]:
+        """For each explanation what is alike, and a note where that cannot be said."""
+        nothing: list[SimilarDigits | None] = [None] * len(explanations)
+        if not explanations:
+            return nothing, ""
+        try:
+            known = self._model.known
+        except DataError:
+            return nothing, f"MNIST is not on this machine; {_GET}."
+        except ModelError as error:
+            return nothing, f"There are no training digits to compare with: {error}."
+        return list(self._alike(explanations, known)), ""
+
+    def _usual(self, known: KnownDigits) -> Floats:
+        try:
+            return measure_usual_distances(self._model.classifier, known, self._model.split)
+        except ModelError:  # its recipe kept none back
+            return np.zeros(0, np.float32)
+
+    def _alike(
+        self, explanations: list[DigitExplanation], known: KnownDigits
+    ) -> list[SimilarDigits]:
+        tiles = np.stack([one.tile for one in explanations])
+        features = self._model.classifier.outputs(tiles).features
+        if features is None:
+            raise AssertionError("a model that gave features gives them again")
+        usual = self._usual(known)
+        found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
+        near = share_nearer(found.distances[:, 0], usual) if len(usual) else None
+        return [
+            SimilarDigits(
+                _neighbours(found, known, row),
+                _labelled(features[row : row + 1], known, one.digit.value),
+                _labelled(features[row : row + 1], known, one.other),
+                None if near is None else float(near[row]),
+                len(usual),
+            )
+            for row, one in enumerate(explanations)
+        ]
+
+
+def _labelled(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
+    chosen = known.labels == value
+    if not chosen.any():
+        return ()
+    return _neighbours(find_nearest_of(features, known.features, chosen, OF_EACH), known, 0)
+
+
+def _neighbours(found: Nearest, known: KnownDigits, row: int) -> tuple[Neighbour, ...]:
+    pairs = zip(found.indices[row].tolist(), found.distances[row].tolist(), strict=True)
+    return tuple(Neighbour(k, int(known.labels[k]), far, known.tiles[k]) for k, far in pairs)
