@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
-from digitlens.datasets.synthetic.hands import PenHand
+from digitlens.datasets.synthetic.canvas import Baseline, Canvas, Style, write
+from digitlens.datasets.synthetic.glyph_sources import PenGlyphs
 from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.sheet import Sheet
-from digitlens.datasets.synthetic.writing import Baseline, Style, write
+from digitlens.datasets.synthetic.strokes import draw_pen
 from digitlens.reading.reader import DigitReader
 
 COLUMNS, WIDTH, HEIGHT = 8, 168, 132  # pictures in a row; pixels of one cell
@@ -43,40 +43,40 @@ def number(  # noqa: PLR0913
     ink: float = 30,
 ) -> Drawn:
     """A number on paper; gray, as a picture of that size."""
-    sheet = Sheet(*size, np.eye(3))
-    write(sheet, text, style, Baseline(0.06 * size[0], 0.5 * (size[1] + height), height), rng)
+    canvas = Canvas(*size, np.eye(3))
+    write(canvas, text, style, Baseline(0.06 * size[0], 0.5 * (size[1] + height), height), rng)
     colour = np.full(3, 205, np.float32)
     paper = draw_paper(*size, colour, rng, patterned=patterned)
-    cover = (sheet.ink / 255)[:, :, None].astype(np.float32)
+    cover = (canvas.ink / 255)[:, :, None].astype(np.float32)
     return np.clip(paper + cover * (ink - paper), 0, 255).astype(np.uint8), text
 
 
 def touching(rng: np.random.Generator) -> Drawn:
-    style = Style(PenHand(rng), gap=-0.24, drift=0.05)
+    style = Style(PenGlyphs(draw_pen(rng)), gap=-0.24, drift=0.05)
     return number("".join(rng.choice(list("0123456789"), 4)), style, (200, 70), 46, rng)
 
 
 def patterned(rng: np.random.Generator) -> Drawn:
-    style = Style(PenHand(rng), gap=-0.1, drift=0.05)
+    style = Style(PenGlyphs(draw_pen(rng)), gap=-0.1, drift=0.05)
     text = "".join(rng.choice(list("0123456789"), 4))
     return number(text, style, (200, 70), 42, rng, patterned=True, ink=90)
 
 
 def zeros(rng: np.random.Generator) -> Drawn:
-    style = Style(PenHand(rng), stretch=1.7, gap=-0.1, wobble=0.2)
+    style = Style(PenGlyphs(draw_pen(rng)), stretch=1.7, gap=-0.1, wobble=0.2)
     return number(f"{rng.integers(1, 10)}000", style, (230, 60), 30, rng)
 
 
 def hairline(rng: np.random.Generator) -> Drawn:
-    hand = PenHand(rng)
-    hand.pen = type(hand.pen)(**{**vars(hand.pen), "width": 1.5})
-    return number(str(rng.integers(10)), Style(hand), (300, 480), 440, rng)
+    source = PenGlyphs(draw_pen(rng))
+    source.pen = type(source.pen)(**{**vars(source.pen), "width": 1.5})
+    return number(str(rng.integers(10)), Style(source), (300, 480), 440, rng)
 
 
 def slanted_one(rng: np.random.Generator) -> Drawn:
-    hand = PenHand(rng)
-    hand.pen = type(hand.pen)(**{**vars(hand.pen), "forms": (0, 3, *hand.pen.forms[2:])})
-    return number("1", Style(hand, stretch=1.8), (90, 90), 62, rng)
+    source = PenGlyphs(draw_pen(rng))
+    source.pen = type(source.pen)(**{**vars(source.pen), "forms": (0, 3, *source.pen.forms[2:])})
+    return number("1", Style(source, stretch=1.8), (90, 90), 62, rng)
 
 
 def letters(rng: np.random.Generator) -> Drawn:

@@ -18,18 +18,19 @@ from PIL import Image
 
 from digitlens import DigitReader
 from digitlens.datasets.mnist import Mnist, load_mnist
-from digitlens.datasets.synthetic.pages import PageMaker, load_fonts
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.tiles import FRAME, SIDE, to_tile
 from digitlens.reading.crops import ink_in
 from digitlens.reading.reader import Examination
-from digitlens.visualization.explain import write_explanation
-from digitlens.visualization.figures import draw_report
+from digitlens.visualization.figures.registry import draw_evaluation
+from digitlens.visualization.figures.reliability import draw_risk_coverage
 from digitlens.visualization.overlay import draw_reading
-from digitlens.visualization.risk import draw_risk_coverage
-from digitlens.visualization.samples import draw_pages, draw_samples
-from digitlens.visualization.style import canvas, headline, theme
+from digitlens.visualization.sheets import draw_pages, draw_samples
+from digitlens.visualization.stages import write_explanation
+from digitlens.visualization.theme import canvas, headline, theme
 
 ROOT = Path(__file__).parents[2]
 OUT = Path(__file__).parent / "docs"
@@ -119,7 +120,7 @@ def draw_results(run: str) -> None:
     """What the run of the tutorial gets wrong."""
     subject = TrainedModel(run)
     with tempfile.TemporaryDirectory() as folder:
-        draw_report(subject.report, subject.split.tiles, Path(folder))
+        draw_evaluation(subject.report, subject.split.tiles, Path(folder))
         for name in ("wrong", "confusion"):
             save_flat(opened(Path(folder, f"{name}.png")), f"{name}.png", 1200)
 

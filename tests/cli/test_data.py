@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 import digitlens.datasets
 from digitlens.cli.data import data
 from digitlens.datasets.mnist import Mnist, Split
-from digitlens.datasets.synthetic.hands import EM, FontHand
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs
+from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, MissingExtraError
 
 
@@ -110,13 +110,13 @@ def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The roles that fonts were asked for, while Pillow's own stands in for all, for six pages."""
     del loaded
     asked: list[str] = []
-    hand = FontHand({"latin": ImageFont.load_default(EM)})
+    hand = FontGlyphs({"latin": ImageFont.load_default(EM)})
 
     def load(role: str) -> Fonts:
         asked.append(role)
         return Fonts((hand,), (hand,))
 
-    monkeypatch.setattr("digitlens.datasets.synthetic.pages.load_fonts", load)
+    monkeypatch.setattr("digitlens.datasets.synthetic.styles.load_fonts", load)
     monkeypatch.setattr("digitlens.cli.data.PAGES", 6)
     return asked
 

@@ -7,25 +7,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from digitlens.models.detector import DigitDetector
 from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
+from digitlens.cli.curves import draw_history
 from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist, Split
-from digitlens.datasets.synthetic.hands import FontHand
-from digitlens.datasets.synthetic.pages import Fonts
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
-from digitlens.models.page_model import PageModel
-from digitlens.training import committee as committee_module
-from digitlens.training import page_train as page_train_module
-from digitlens.training import steps
-from digitlens.training import train as train_module
-from digitlens.training.page_export import load_page_network
+from digitlens.models.line_bundle import load_line_bundle
+from digitlens.training import loop, pipeline
+from digitlens.training.export import load_detector
+from digitlens.training.tasks import detector, line
 
 SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
 CHANGES = [part for change in SMALL for part in ("--set", change)]
@@ -47,10 +48,10 @@ def few_tiles(small_split, monkeypatch):
 def few_fonts(few_tiles, monkeypatch):
     """Pages are set in the type that comes with Pillow, and drawn by no other process."""
     del few_tiles
-    hand = FontHand({"latin": ImageFont.load_default(96)})
+    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
     fonts = Fonts((hand,), (hand,))
-    monkeypatch.setattr("digitlens.datasets.synthetic.pages.load_fonts", lambda _role: fonts)
-    monkeypatch.setattr(page_train_module, "worker_count", lambda _device: 0)
+    monkeypatch.setattr(pipeline, "load_fonts", lambda _role: fonts)
+    monkeypatch.setattr(detector, "worker_count", lambda _device: 0)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def no_graph(monkeypatch):
         folder.mkdir()
         (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
 
-    monkeypatch.setattr("digitlens.training.page_export.export_pages", write)
+    monkeypatch.setattr(pipeline, "export_detector", write)
 
 
 def _run(*arguments: str | Path):
@@ -80,6 +81,7 @@ def test_a_run_folder_has_all_that_was_promised(tmp_path):
         "recipe.toml",
         "run.json",
         "history.jsonl",
+        "steps.jsonl",
         "state.safetensors",
         "curves.png",
         "model",
@@ -109,7 +111,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_module, "_learn", stop)
+    monkeypatch.setattr(loop, "_descend", stop)
     result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert "digitlens train --resume" in result.stderr
@@ -118,7 +120,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_committee_is_refitted_with_all_tiles(tmp_path):
+def test_an_ensemble_is_refitted_with_all_tiles(tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     members = ["--set", "members=2"]
     assert _run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
@@ -156,13 +158,13 @@ def _write_extra(folder: Path, label: int) -> Path:
 @pytest.mark.usefixtures("few_tiles")
 def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path, monkeypatch):
     seen = []
-    learn = train_module.train
+    learn = pipeline.train_classifier
 
     def watch(recipe: object, training: Split, validation: Split, *more: object, **named: object):
         seen.append((training, validation))
         return learn(recipe, training, validation, *more, **named)
 
-    monkeypatch.setattr(committee_module, "train", watch)
+    monkeypatch.setattr(pipeline, "train_classifier", watch)
     extra, run = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
     result = _run("--recipe", "fast", *CHANGES, "--out", run, "--extra", extra)
     assert result.exit_code == 0, result.output
@@ -182,8 +184,9 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path
     assert _run("--resume", run, "--extra", extra).exit_code == 0
 
 
-def test_extra_tiles_are_not_for_digit_detectors(tmp_path):
-    result = _run("--recipe", "pages", "--extra", tmp_path, "--out", tmp_path / "run")
+@pytest.mark.parametrize("recipe", ["pages", "lines"])
+def test_extra_tiles_are_not_for_generated_pictures(recipe, tmp_path):
+    result = _run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert not (tmp_path / "run").exists()
 
@@ -199,6 +202,7 @@ def test_a_digit_detector_is_trained_and_exported(tmp_path):
         "recipe.toml",
         "run.json",
         "history.jsonl",
+        "steps.jsonl",
         "state.safetensors",
         "curves.png",
         "model",
@@ -212,8 +216,8 @@ def test_a_digit_detector_is_trained_and_exported(tmp_path):
     assert card["results"]["steps"] == 3
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
     assert 0 <= card["results"]["found"] <= 1
-    assert load_page_network(tmp_path / "run").head.out_channels == 15
-    assert PageModel(tmp_path / "run").card.name == "pages"
+    assert load_detector(tmp_path / "run").head.out_channels == 15
+    assert DigitDetector(tmp_path / "run").card.name == "pages"
 
 
 @pytest.mark.train
@@ -223,7 +227,7 @@ def test_a_digit_detector_stopped_at_once_resumes(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopped:
-        stopped.setattr(steps, "_descend", stop)
+        stopped.setattr(loop, "_descend", stop)
         result = _run(*PAGES, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr
@@ -258,19 +262,119 @@ def test_resume_keeps_recipe_and_folder(tmp_path):
     assert isinstance(_run("--resume", tmp_path).exception, DataError)
 
 
-def test_fields_explains_the_recipe():
-    result = _run("--recipe", "fast", "--fields")
-    assert result.exit_code == 0
-    assert "architecture=swift" in result.stdout
-    assert "Passes over the training tiles, at most." in result.stdout
+DRAWER = [
+    f"--set={change}"
+    for change in ("widths=4,4", "code=6", "epochs=2", "batch_size=64", "validation=random")
+]
 
 
-def test_fields_explains_the_recipe_of_digit_detectors():
-    result = _run("--recipe", "pages", "--fields", "--set", "widths=8,8,8,8,8")
-    assert result.exit_code == 0
-    assert "widths=8,8,8,8,8 " in result.stdout
-    assert "Steps of the whole run" in result.stdout
-    assert "epochs" not in result.stdout.split()
+@pytest.fixture
+def exported(monkeypatch):
+    """What was to be exported, which takes seconds and has tests of its own."""
+    found = {}
+
+    def export(network, card, tiles, folder):
+        found.update(network=network, card=card, tiles=tiles, folder=folder)
+
+    monkeypatch.setattr(pipeline, "export_autoencoder", export)
+    return found
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_an_autoencoder_is_trained_exported_and_resumed(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
+    run = tmp_path / "run"
+    done = _run("--recipe", "autoencoder", *DRAWER, "--out", run)
+    assert done.exit_code == 0, done.output
+    assert "on validation tiles a squared error of" in done.stdout
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    kept = {
+        "recipe.toml",
+        "run.json",
+        "history.jsonl",
+        "state.safetensors",
+        "curves.png",
+        "steps.jsonl",
+    }
+    assert names == kept
+    assert exported["folder"] == run / "model"
+    assert exported["network"].code == exported["card"].recipe["code"] == 6
+    assert exported["card"].name == "autoencoder"
+    assert exported["card"].data["train-images-idx3-ubyte"].startswith("ba891046")
+    results = exported["card"].results
+    assert len(results["error_quantiles"]) == 101
+    assert len(exported["tiles"]) == 40
+    draw_history(
+        [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()],
+        tmp_path / "again.png",
+    )
+    assert (tmp_path / "again.png").read_bytes() == (run / "curves.png").read_bytes()
+    again = json.loads(_run("--resume", run, "--json").stdout)
+    assert (again["run"], again["epochs"]) == (str(run), 2)
+    for key in ("validation_loss", "validation_error"):
+        assert again[key] == results[key]
+    refused = _run("--refit", run)
+    assert "trained no classifier" in str(refused.exception)
+
+
+class DrawnLine(NamedTuple):
+    """A stand-in for a line of the generator."""
+
+    pixels: np.ndarray
+    text: str
+    kind: str
+
+
+class FewLines:
+    """Draws lines dark on the left for a one, dark on the right for a two."""
+
+    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+        pixels = np.full((48, 32, 3), 210, np.uint8)
+        one = number % 2 == 0
+        pixels[8:40, 4 if one else 20 :][:, :8] = 20
+        return DrawnLine(pixels, "1" if one else "2", kind or "drawn")
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("few_tiles")
+def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
+    monkeypatch.setattr(line, "CHECKED", 2)
+    monkeypatch.setattr(line, "line_workers", lambda: 0)
+    small = ["start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1"]
+    changes = [part for change in [*small, "validation_lines=2"] for part in ("--set", change)]
+    run = tmp_path / "run"
+    done = _run("--recipe", "lines", *changes, "--out", run)
+    assert done.exit_code == 0, done.output
+    assert "of validation lines right" in done.stdout
+    assert "digitlens.training.calibrate --lines" in done.stderr
+    names = {path.name for path in run.rglob("*") if path.is_file()}
+    assert names == {
+        *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
+        *("latest.safetensors", "curves.png", "detector.onnx", "recognizer.onnx", "model.json"),
+    }
+    bundle = load_line_bundle(run / "model")
+    assert (bundle.card.name, bundle.card.recipe["steps"]) == ("lines", 2)
+    again = json.loads(_run("--resume", run, "--json").stdout)
+    assert (again["run"], again["steps"]) == (str(run), 2)
+    assert bundle.card.results["validation"]["exact"] == again["exact"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "words"),
+    [
+        ("fast", "epochs=2", ["architecture=swift", "Passes over the training tiles, at most."]),
+        ("pages", "widths=8,8,8,8,8", ["widths=8,8,8,8,8 ", "Steps of the whole run"]),
+        ("lines", "steps=9", ["steps=9 ", "Share of lines that lose their colour"]),
+        ("autoencoder", "code=8", ["code=8", "all that is left of the 784 pixels"]),
+    ],
+)
+def test_fields_explains_the_recipe(recipe, change, words):
+    told = _run("--recipe", recipe, "--fields", "--set", change)
+    assert told.exit_code == 0
+    assert all(word in told.stdout for word in words)
 
 
 # A process of its own, with drawn tiles for MNIST.

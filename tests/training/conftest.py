@@ -7,10 +7,10 @@ import pytest
 from PIL import ImageFont
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.hands import FontHand
-from digitlens.datasets.synthetic.pages import Fonts, PageMaker
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.styles import Fonts
+from digitlens.training.recipe import DetectorRecipe, Recipe
 
 
 def _drawn(count: int, seed: int) -> Split:
@@ -76,5 +76,5 @@ def tiny_pages() -> DetectorRecipe:
 @pytest.fixture(scope="session")
 def maker(small_split) -> Callable[[int], PageMaker]:
     """Draws pages with the type that comes with Pillow, from a seed."""
-    hand = FontHand({"latin": ImageFont.load_default(96)})
+    hand = FontGlyphs({"latin": ImageFont.load_default(96)})
     return lambda seed: PageMaker(small_split, Fonts((hand,), (hand,)), seed)

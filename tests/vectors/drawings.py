@@ -13,10 +13,10 @@ from PIL import Image, ImageFont
 
 from digitlens.datasets.mnist import Mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
-from digitlens.datasets.synthetic.hands import EM, FontHand
+from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.imaging.images import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -128,7 +128,7 @@ def examples():
 
 def generated(mnist, lines=50, pages=16, documents=14):
     """Lines, pages and documents as networks are trained with, in Pillow's own font."""
-    hand = FontHand({"latin": ImageFont.load_default(EM)})
+    hand = FontGlyphs({"latin": ImageFont.load_default(EM)})
     fonts = Fonts((hand,), (hand,))
     yield from (LineMaker(mnist.test, fonts, 21).line(k).pixels for k in range(lines))
     yield from (PageMaker(mnist.test, fonts, 22).page(k).pixels for k in range(pages))

@@ -5,26 +5,26 @@ import pytest
 from PIL import ImageFont
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.hands import EM, FontHand
+from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.datasets.synthetic.writers import Fonts, Writers
+from digitlens.datasets.synthetic.styles import Fonts, Styles
 
 
 @pytest.fixture(scope="session")
-def font_hand() -> FontHand:
+def font_glyphs() -> FontGlyphs:
     """Writes in the font that Pillow carries."""
-    return FontHand({"latin": ImageFont.load_default(EM)})
+    return FontGlyphs({"latin": ImageFont.load_default(EM)})
 
 
 @pytest.fixture(scope="session")
-def fonts(font_hand: FontHand) -> Fonts:
-    return Fonts((font_hand,), (font_hand,))
+def fonts(font_glyphs: FontGlyphs) -> Fonts:
+    return Fonts((font_glyphs,), (font_glyphs,))
 
 
 @pytest.fixture(scope="session")
-def writers(small_split: Split, fonts: Fonts) -> Writers:
-    return Writers(small_split, fonts)
+def styles(small_split: Split, fonts: Fonts) -> Styles:
+    return Styles(small_split, fonts)
 
 
 @pytest.fixture(scope="session")

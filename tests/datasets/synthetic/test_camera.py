@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from digitlens.datasets.synthetic.camera import expose, light
+from digitlens.datasets.synthetic.camera import (
+    Framing,
+    choose_view,
+    expose,
+    finish,
+    light,
+    photograph,
+)
 
 STRIPES = np.repeat(np.repeat([[40.0, 210.0] * 4], 20, axis=1).reshape(1, -1, 1), 50, axis=0)
 PAGE = np.repeat(STRIPES, 3, axis=2).astype(np.float32)
@@ -47,3 +54,67 @@ def test_too_bright_and_too_dark_are_cut_off_and_do_not_wrap(rng):
 
     assert expose(bright, rng).min() == 255
     assert expose(dark, rng).max() == 0
+
+
+WORD = (0.0, -1.0, 4.0, 0.2)
+
+
+def corners(view, extent):
+    x0, y0, x1, y1 = extent
+    points = view.matrix @ np.array([[x0, x1, x1, x0], [y0, y0, y1, y1], [1, 1, 1, 1]])
+    return points[:2] / points[2]
+
+
+def test_a_text_is_in_the_crop_but_for_a_little(rng: np.random.Generator):
+    for _ in range(200):
+        view = choose_view(WORD, rng)
+        x, y = corners(view, WORD)
+
+        assert x.min() > -0.15 * view.width
+        assert x.max() < 1.15 * view.width
+        assert y.min() > -0.12 * view.height
+        assert y.max() < 1.12 * view.height
+        assert np.ptp(y) > 0.4 * view.height
+
+
+def test_crops_are_as_wide_as_the_recogniser_takes_them(rng: np.random.Generator):
+    for wide in (0.1, 1.0, 6.0, 40.0):
+        for _ in range(30):
+            view = choose_view((0.0, -1.0, wide, 0.0), rng)
+            pixels = finish(np.zeros((view.height, view.width, 3), np.float32), rng)
+
+            assert pixels.shape[0] == 48
+            assert pixels.shape[1] % 8 == 0
+            assert 32 <= pixels.shape[1] <= 512
+
+
+def test_some_are_drawn_small_but_not_too_small(rng: np.random.Generator):
+    views = [choose_view(WORD, rng, Framing(small=1.0, smallest=9)) for _ in range(60)]
+
+    assert min(view.digit for view in views) > 8
+    assert np.mean([view.height < 40 for view in views]) > 0.6
+
+
+def test_a_flat_mark_is_framed_like_a_digit(rng: np.random.Generator):
+    view = choose_view((0.0, -0.5, 0.6, -0.4), rng)
+
+    assert view.window[3] - view.window[1] > 0.9
+
+
+def test_twice_as_fine_is_twice_as_large(rng: np.random.Generator):
+    view = choose_view(WORD, rng)
+
+    assert view.finer(2).width == 2 * view.width
+    np.testing.assert_allclose(corners(view.finer(2), WORD), 2 * corners(view, WORD))
+
+
+@pytest.mark.parametrize("digit", [7.0, 40.0])
+def test_a_camera_leaves_what_is_written(digit: float):
+    plane = np.full((48, 80, 3), 220, np.float32)
+    plane[10:40, 30:42] = 20
+
+    for seed in range(30):
+        pixels = photograph(plane.copy(), digit, np.random.default_rng(seed)).astype(float)
+
+        assert pixels.shape == plane.shape
+        assert pixels[12:38, 33:39].mean() + 100 < pixels[:, :20].mean()

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.synthetic import displays
+from digitlens.datasets.synthetic.camera import choose_view
+from digitlens.datasets.synthetic.displays import draw_screen_text
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
-from digitlens.datasets.synthetic.views import choose_view
+from digitlens.datasets.synthetic.texts import GAP
 
 PLAIN = displays.Segments(0.55, 0.12, 0.01, "pointed", 0.0, 0.75, (True, True, False))
 
@@ -75,3 +78,20 @@ def test_every_way_to_show_a_display_gives_a_picture(rng: np.random.Generator):
             assert plane.shape == (view.height, view.width, 3)
             assert plane.dtype == np.float32
             assert plane.std() > 3
+
+
+def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs: FontGlyphs, rng):
+    for _ in range(20):
+        plane, text, digit = draw_screen_text(f"12ж{GAP}5", font_glyphs, rng)
+
+        assert text == "12 5"
+        assert plane.ndim == 3
+        assert plane.dtype == np.float32
+        assert 4 < digit <= plane.shape[0]
+        assert np.ptp(plane) > 20
+
+
+def test_a_text_too_long_for_a_crop_is_cut(font_glyphs: FontGlyphs, rng):
+    _, text, _ = draw_screen_text("0123456789" * 9, font_glyphs, rng)
+
+    assert 10 < len(text) < 60

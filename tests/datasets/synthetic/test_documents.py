@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Dots, Face, Type
 from digitlens.datasets.synthetic.documents import KINDS, NO_DIGITS, Document, DocumentMaker
-from digitlens.datasets.synthetic.hands import FontHand
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.styles import Fonts
+from digitlens.datasets.synthetic.typesetting import SCAN, Dots, Face, PrintedPage, Type
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def documents(maker: DocumentMaker) -> dict[str, list[Document]]:
     return {kind: [maker.document(number, kind=kind) for number in range(5)] for kind in KINDS}
 
 
-def canvas() -> Canvas:
-    return Canvas(np.zeros((80, 300, 3), np.float32))
+def canvas() -> PrintedPage:
+    return PrintedPage(np.zeros((80, 300, 3), np.float32))
 
 
 def test_seed_number_and_kind_decide_a_document(
@@ -83,8 +83,8 @@ def test_there_is_ink_in_every_box(documents: dict[str, list[Document]], kind: s
 
 
 @pytest.mark.parametrize("sort", ["screen", "scan", "dots"])
-def test_boxes_hug_the_ink(font_hand: FontHand, sort: str):
-    face: Face = Type(font_hand, 20, SCAN if sort == "scan" else 1)
+def test_boxes_hug_the_ink(font_glyphs: FontGlyphs, sort: str):
+    face: Face = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
     if sort == "dots":
         face = Dots(20, np.random.default_rng(0))
     page = canvas()
@@ -101,17 +101,17 @@ def test_boxes_hug_the_ink(font_hand: FontHand, sort: str):
         assert abs(y1 - y0 - 20) <= 3
 
 
-def test_a_text_without_room_is_left_out(font_hand: FontHand):
+def test_a_text_without_room_is_left_out(font_glyphs: FontGlyphs):
     page = canvas()
 
-    assert not page.put(Type(font_hand, 20).run("1234567890" * 4), 5, 50)
-    assert not page.put(Type(font_hand, 20).run("12"), 5, 5)
+    assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
+    assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)
     assert page.labels(np.eye(3), 300, 80).lines == ()
 
 
-def test_a_digit_cut_by_the_edge_need_not_be_read(font_hand: FontHand):
+def test_a_digit_cut_by_the_edge_need_not_be_read(font_glyphs: FontGlyphs):
     page = canvas()
-    page.put(Type(font_hand, 30).run("1 7"), 10, 50)
+    page.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
     x0, _, x1, _ = page.labels(np.eye(3), 300, 80).boxes[1]
 
     found = page.labels(np.eye(3), round(x0 + 0.3 * (x1 - x0)), 80)
@@ -120,18 +120,18 @@ def test_a_digit_cut_by_the_edge_need_not_be_read(font_hand: FontHand):
     assert [line.text for line in found.lines] == ["1"]
 
 
-def test_a_lone_letter_that_looks_like_a_digit_need_not_be_read(font_hand: FontHand):
+def test_a_lone_letter_that_looks_like_a_digit_need_not_be_read(font_glyphs: FontGlyphs):
     page = canvas()
-    page.put(Type(font_hand, 20).run("O 5 Ol"), 10, 50)
+    page.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
     found = page.labels(np.eye(3), 300, 80)
 
     assert found.values.tolist() == [-1, 5]
     assert found.lines[0].text == "O 5 Ol"
 
 
-def test_boxes_turn_with_the_page(font_hand: FontHand):
+def test_boxes_turn_with_the_page(font_glyphs: FontGlyphs):
     page = canvas()
-    page.put(Type(font_hand, 20).run("8"), 100, 50)
+    page.put(Type(font_glyphs, 20).run("8"), 100, 50)
     turn = np.array([[0, -1, 80], [1, 0, 0], [0, 0, 1]], float)
 
     x0, y0, x1, y1 = page.labels(np.eye(3), 300, 80).boxes[0]

@@ -6,8 +6,18 @@ import pytest
 
 from digitlens.alphabet import OTHER, encode
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker, draw_nothing
+from digitlens.datasets.synthetic.styles import Fonts
+
+
+def test_crops_of_nothing_vary_and_have_any_shape(rng: np.random.Generator):
+    planes = [draw_nothing(rng)[0] for _ in range(60)]
+
+    assert len({plane.shape for plane in planes}) > 20
+    assert all(plane.dtype == np.float32 and plane.shape[2] == 3 for plane in planes)
+    assert min(plane.shape[0] for plane in planes) >= 12
+    assert max(plane.shape[0] for plane in planes) == 48
+
 
 WITHOUT_DIGITS = {"words", "nothing"}
 

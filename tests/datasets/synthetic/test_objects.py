@@ -2,14 +2,65 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.synthetic import objects
-from digitlens.datasets.synthetic.hands import FontHand
-from digitlens.datasets.synthetic.views import choose_view
-from digitlens.datasets.synthetic.writing import Style
-from digitlens.datasets.synthetic.written import lay_out
+from digitlens.datasets.synthetic.camera import choose_view
+from digitlens.datasets.synthetic.canvas import Style, lay_out
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.objects import (
+    Looks,
+    calmer,
+    draw_ground,
+    put_on_paper,
+    readable_colours,
+)
 
 
-def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_hand: FontHand, rng):
-    counters = [objects.draw_counter(font_hand, rng) for _ in range(100)]
+@pytest.mark.parametrize(
+    "looks",
+    [
+        Looks(),
+        Looks(checks=True, rules=1.0, boxed=1.0, neighbours=1.0),
+        Looks(scene=1.0, stamped=1.0),
+        Looks(relief=1.0),
+    ],
+)
+def test_every_look_gives_a_picture_and_the_text(font_glyphs: FontGlyphs, looks: Looks):
+    rng = np.random.default_rng(2)
+    written = lay_out("12.50", Style(font_glyphs), rng)
+    texts = []
+    for _ in range(15):
+        view = choose_view(written.extent, rng)
+        plane, text = put_on_paper(written, view, rng, looks)
+        texts.append(text)
+
+        assert plane.shape == (view.height, view.width, 3)
+    assert texts.count("12.50") > 10
+
+
+def test_ink_can_be_told_from_paper(rng: np.random.Generator):
+    apart = [np.abs(ink - paper).max() for paper, ink in (readable_colours(rng) for _ in range(99))]
+
+    assert min(apart) > 25
+    assert np.median(apart) > 90
+
+
+def test_a_ground_is_calmer_than_its_ink(font_glyphs: FontGlyphs, rng: np.random.Generator):
+    view = choose_view(lay_out("8888", Style(font_glyphs), rng).extent, rng)
+    for _ in range(40):
+        plane, paper, ink = draw_ground(view, rng)
+
+        assert (plane - paper).std() <= 0.31 * np.abs(ink - paper).max()
+
+
+def test_calm_papers_stay_as_they_are():
+    colour = np.full(3, 100, np.float32)
+    plane = colour + np.random.default_rng(0).normal(0, 10, (20, 30, 3)).astype(np.float32)
+
+    assert calmer(plane, colour, 20) is plane
+    assert (calmer(plane, colour, 5) - colour).std() == pytest.approx(5, abs=0.1)
+
+
+def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_glyphs: FontGlyphs, rng):
+    counters = [objects.draw_counter(font_glyphs, rng) for _ in range(100)]
 
     for counter in counters:
         assert counter.text.isdigit()
@@ -19,9 +70,9 @@ def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_hand: Font
     assert 10 < sum(len(counter.wheels) == 1 for counter in counters) < 60
 
 
-def test_a_counter_is_drawn_in_all_of_its_view(font_hand: FontHand, rng):
+def test_a_counter_is_drawn_in_all_of_its_view(font_glyphs: FontGlyphs, rng):
     for _ in range(20):
-        counter = objects.draw_counter(font_hand, rng)
+        counter = objects.draw_counter(font_glyphs, rng)
         view = choose_view(counter.extent, rng)
         plane = objects.show_counter(counter, view, rng)
 
@@ -30,9 +81,9 @@ def test_a_counter_is_drawn_in_all_of_its_view(font_hand: FontHand, rng):
 
 
 @pytest.mark.parametrize("show", [objects.show_sign, objects.show_cell])
-def test_signs_and_cells_show_their_text(font_hand: FontHand, show):
+def test_signs_and_cells_show_their_text(font_glyphs: FontGlyphs, show):
     rng = np.random.default_rng(4)
-    written = lay_out("42", Style(font_hand), rng)
+    written = lay_out("42", Style(font_glyphs), rng)
     seen = []
     for _ in range(20):
         view = choose_view(written.extent, rng)
@@ -43,9 +94,9 @@ def test_signs_and_cells_show_their_text(font_hand: FontHand, show):
     assert seen.count("42") > 14
 
 
-def test_forms_show_a_character_a_box(font_hand: FontHand):
+def test_forms_show_a_character_a_box(font_glyphs: FontGlyphs):
     rng = np.random.default_rng(4)
-    written = lay_out("1357", Style(font_hand), rng, pitch=1.1)
+    written = lay_out("1357", Style(font_glyphs), rng, pitch=1.1)
     texts = []
     for _ in range(20):
         view = choose_view(written.extent, rng)

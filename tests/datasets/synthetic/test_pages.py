@@ -1,16 +1,116 @@
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import pages
-from digitlens.datasets.synthetic.fonts import Family
-from digitlens.datasets.synthetic.hands import EM
-from digitlens.datasets.synthetic.pages import KINDS, Kind, Page, PageMaker, load_fonts
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.pages import KINDS, Kind, Page, PageMaker
+from digitlens.datasets.synthetic.styles import Fonts, Styles
+
+SEEDS = range(40)
+
+
+def drawn(layout: pages.Layout, styles: Styles, size: tuple[int, int] = (120, 96)):
+    sheets = []
+    for seed in SEEDS:
+        canvas = Canvas(*size, np.eye(3))
+        layout(canvas, styles, np.random.default_rng(seed))
+        sheets.append(canvas)
+    return sheets
+
+
+def heights(sheets: list[Canvas]) -> np.ndarray:
+    return np.array([y1 - y0 for canvas in sheets for _, y0, _, y1 in canvas.boxes])
+
+
+def test_a_single_digit_is_large_and_whole(styles: Styles):
+    sheets = drawn(pages.draw_single, styles)
+
+    assert [len(canvas.values) for canvas in sheets] == [1] * len(SEEDS)
+    assert np.mean([canvas.values[0] >= 0 for canvas in sheets]) > 0.95
+    assert len({canvas.values[0] for canvas in sheets} - {-1}) >= 8
+    tall = heights(sheets)
+    assert tall.min() > 0.12 * 96
+    assert np.median(tall) > 0.45 * 96
+
+
+def test_numbers_stand_in_lines_on_the_sheet(styles: Styles):
+    sheets = drawn(pages.draw_numbers, styles)
+
+    assert min(len(canvas.values) for canvas in sheets) >= 1
+    assert np.mean([len(canvas.values) for canvas in sheets]) > 4
+    cut = [value < 0 for canvas in sheets for value in canvas.values]
+    assert np.mean(cut) < 0.1
+    assert heights(sheets).max() > 60
+
+
+def test_an_amount_fills_its_field(styles: Styles):
+    sheets = drawn(pages.draw_amount, styles, (160, 50))
+
+    assert all(2 <= len(canvas.values) <= 7 for canvas in sheets)
+    spans = [
+        max(box[2] for box in canvas.boxes) - min(box[0] for box in canvas.boxes)
+        for canvas in sheets
+    ]
+    full = [span > 80 or tall > 25 for span, tall in zip(spans, map(tallest, sheets), strict=True)]
+    assert np.mean(full) > 0.9
+
+
+def tallest(canvas: Canvas) -> float:
+    return max(y1 - y0 for _, y0, _, y1 in canvas.boxes)
+
+
+def test_a_grid_has_digits_in_rows_and_columns(styles: Styles):
+    counts = [len(canvas.values) for canvas in drawn(pages.draw_grid, styles)]
+
+    assert np.mean(counts) > 8
+    assert max(counts) > 30
+
+
+def test_a_paragraph_has_digits_among_letters(styles: Styles):
+    sheets = drawn(pages.draw_paragraph, styles)
+
+    assert np.mean([len(canvas.values) > 0 for canvas in sheets]) > 0.6
+    outside = 0
+    for canvas in sheets:
+        for x0, y0, x1, y1 in np.array(canvas.boxes, int).reshape(-1, 4):
+            canvas.ink[y0:y1, x0:x1] = 0
+        outside += int((canvas.ink > 100).sum())
+    assert outside > 10_000  # letters
+
+
+def test_scattered_digits_keep_clear_of_each_other(styles: Styles):
+    hidden: list[bool] = []
+    for canvas in drawn(pages.draw_scatter, styles):
+        boxes = np.array(canvas.boxes).reshape(-1, 4)
+        for number, box in enumerate(boxes):
+            others = np.delete(boxes, number, axis=0)
+            wide = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+            high = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+            shared = (np.clip(wide, 0, None) * np.clip(high, 0, None)).max(initial=0)
+            hidden.append(shared > 0.5 * (box[2] - box[0]) * (box[3] - box[1]))
+
+    assert len(hidden) > 100
+    assert np.mean(hidden) < 0.03
+
+
+@pytest.mark.parametrize("layout", [pages.draw_words, pages.draw_drawing])
+def test_words_and_drawings_have_no_digit(styles: Styles, layout: pages.Layout):
+    sheets = drawn(layout, styles)
+
+    assert all(value < 0 for canvas in sheets for value in canvas.values)
+    assert np.mean([canvas.ink.any() for canvas in sheets]) > 0.9
+
+
+@pytest.mark.parametrize(
+    "layout", [pages.draw_single, pages.draw_numbers, pages.draw_amount, pages.draw_words]
+)
+def test_strips_to_be_enlarged_can_be_tiny(styles: Styles, layout: pages.Layout):
+    for canvas in drawn(layout, styles, (12, 5)):
+        assert len(canvas.boxes) == len(canvas.values)
+
 
 SIDES = (64, 100, 208)
 
@@ -157,31 +257,3 @@ def test_what_cannot_be_drawn_is_refused(page_maker: PageMaker):
         page_maker.page(0, side=40)
     with pytest.raises(ValueError, match=r"one of single, .*empty, .*found letters"):
         page_maker.page(0, kind="letters")
-
-
-def test_fonts_come_by_role_look_and_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    file = tmp_path / "font"
-    file.write_bytes(ImageFont.load_default(EM).font_bytes)
-    families = [
-        Family("script", "1", "hand", "training", "0"),
-        Family("serif", "1", "print", "training", "0"),
-        Family("dseg7", "1", "print", "training", "0"),
-        Family("other", "1", "print", "validation", "0"),
-    ]
-    asked: list[Family] = []
-
-    def font_files(wanted: list[Family]):
-        asked.extend(wanted)
-        weights = {"serif": 3}
-        return {family: [{"latin": file}] * weights.get(family.family, 1) for family in wanted}
-
-    monkeypatch.setattr(pages, "load_families", lambda: families)
-    monkeypatch.setattr(pages, "font_files", font_files)
-
-    fonts = load_fonts("training")
-
-    assert asked == families[:3]
-    assert len(fonts.hand) == 1
-    assert len(fonts.print) == 3 + 1
-    assert fonts.print[0].letters
-    assert fonts.print[-1].letters == ""  # a seven-segment font writes its letters like digits

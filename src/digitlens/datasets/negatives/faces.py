@@ -18,7 +18,7 @@ from PIL import ImageFont
 from digitlens.datasets.negatives.variation import FAINT, crop
 from digitlens.datasets.synthetic.arrays import Ink
 from digitlens.datasets.synthetic.fonts import Family, Role, Script, font_files, load_families
-from digitlens.datasets.synthetic.hands import DIGITS
+from digitlens.datasets.synthetic.glyph_sources import DIGITS
 
 EM = 72  # pixels of the type that characters are drawn in; its digits are some 50 high
 ALIKE = 0.86  # from this cosine on, a face's letter looks like one of its digits

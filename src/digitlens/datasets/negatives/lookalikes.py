@@ -9,8 +9,8 @@ import numpy as np
 
 from digitlens.datasets.negatives.variation import FAINT
 from digitlens.datasets.synthetic.arrays import Ink
-from digitlens.datasets.synthetic.hands import CYRILLIC, GREEK, LATIN, MARKS
-from digitlens.datasets.synthetic.letters import LETTERS
+from digitlens.datasets.synthetic.glyph_sources import CYRILLIC, GREEK, LATIN, MARKS
+from digitlens.datasets.synthetic.strokes import LETTERS
 
 # Letters left out of the measured sets, in both cases: O I L S Z B G Q, as is usual for letters
 # against digits. What looks like a digit in one font only, ``Face.is_like_a_digit`` finds.

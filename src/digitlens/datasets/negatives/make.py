@@ -26,8 +26,7 @@ from digitlens.datasets.negatives.spoiled import spoil
 from digitlens.datasets.negatives.surfaces import draw_surface
 from digitlens.datasets.negatives.variation import crop, scaled, vary
 from digitlens.datasets.synthetic.arrays import Ink
-from digitlens.datasets.synthetic.letters import LETTERS
-from digitlens.datasets.synthetic.pens import draw_form, draw_pen
+from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.imaging.tiles import Tile, to_tile
 
 _TRIES = 20  # until something is no look-alike; then a tile stays without drawing

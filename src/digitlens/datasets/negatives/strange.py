@@ -13,7 +13,7 @@ import numpy.typing as npt
 from digitlens.datasets.negatives.faces import Face
 from digitlens.datasets.negatives.held_out import HELD_OUT
 from digitlens.datasets.negatives.lookalikes import AMBIGUOUS, MEASURED_LETTERS
-from digitlens.datasets.synthetic.hands import DIGITS
+from digitlens.datasets.synthetic.glyph_sources import DIGITS
 from digitlens.imaging.tiles import to_tiles
 
 LETTERS, LOOK_ALIKES = "letters", "look-alikes"

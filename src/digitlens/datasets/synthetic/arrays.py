@@ -13,3 +13,4 @@ Boxes = npt.NDArray[np.float32]  # [N, 4]; x0, y0, x1, y1 in pixels, half-open
 Values = npt.NDArray[np.int8]  # [N]; the digit in each box, or -1 for what may be read or not
 Points = npt.NDArray[np.float64]  # [n, 2] or [2]; x to the right, y down
 Matrix = npt.NDArray[np.float64]  # [2, 3] affine or [3, 3] homography, for columns (x, y, 1)
+Extent = tuple[float, float, float, float]  # x0, y0, x1, y1 in digit heights, baseline at 0

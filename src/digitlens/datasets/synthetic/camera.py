@@ -1,11 +1,13 @@
-"""What happens to a page on its way into a file: light, focus, motion, resolution, noise, JPEG."""
+"""How pages and lines are seen: frame, light, and what a camera and a file do to them."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Pixels, Plane
+from digitlens.datasets.synthetic.arrays import Extent, Matrix, Pixels, Plane
 from digitlens.datasets.synthetic.papers import noise_field
 
 
@@ -50,16 +52,18 @@ def expose(page: Plane, rng: np.random.Generator) -> Pixels:
         blurred = cv2.GaussianBlur(page, (0, 0), float(rng.gamma(1.5, 0.6)) + 0.2)
         page = np.asarray(blurred, np.float32)
     if rng.random() < 0.06:
-        page = _moved(page, rng)
+        length = int(rng.integers(3, 10)) | 1
+        page = _smeared(page, length, float(rng.uniform(0, np.pi)))
     if rng.random() < 0.15:
         page = _coarse(page, rng)
     if rng.random() < 0.5:
         page = page + _sensor_noise(page.shape[0], page.shape[1], rng)
     pixels = np.clip(page, 0, 255).astype(np.uint8)
-    return _compressed(pixels, int(rng.integers(12, 96))) if rng.random() < 0.35 else pixels
+    return compress(pixels, int(rng.integers(12, 96))) if rng.random() < 0.35 else pixels
 
 
-def _compressed(pixels: Pixels, quality: int) -> Pixels:
+def compress(pixels: Pixels, quality: int) -> Pixels:
+    """The picture as it comes back from a JPEG file; quality is 1 to 100."""
     _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
@@ -83,15 +87,13 @@ def _fold(width: int, height: int, rng: np.random.Generator) -> Plane:
     return (1 + step + crease).astype(np.float32)
 
 
-def _moved(page: Plane, rng: np.random.Generator) -> Plane:
-    length = int(rng.integers(3, 10)) | 1
+def _smeared(plane: Plane, length: int, angle: float) -> Plane:
+    """Smeared by motion along one direction; the length is odd."""
     kernel = np.zeros((length, length), np.float32)
-    angle, middle = rng.uniform(0, np.pi), length // 2
-    reach = middle * np.array([np.cos(angle), np.sin(angle)])
-    start = (round(middle - reach[0]), round(middle - reach[1]))
-    end = (round(middle + reach[0]), round(middle + reach[1]))
-    cv2.line(kernel, start, end, 1.0, 1)
-    return np.asarray(cv2.filter2D(page, -1, kernel / kernel.sum()), np.float32)
+    middle = length // 2
+    x, y = round(middle * np.cos(angle)), round(middle * np.sin(angle))
+    cv2.line(kernel, (middle - x, middle - y), (middle + x, middle + y), 1.0, 1)
+    return np.asarray(cv2.filter2D(plane, -1, kernel / kernel.sum()), np.float32)
 
 
 def _coarse(page: Plane, rng: np.random.Generator) -> Plane:
@@ -112,3 +114,177 @@ def _sensor_noise(height: int, width: int, rng: np.random.Generator) -> Plane:
     if rng.random() < 0.4:
         noise = noise + rng.standard_normal((height, width, 3), np.float32) * (level / 2)
     return np.asarray(noise, np.float32)
+
+
+HEIGHT = 48  # of a line crop, in pixels
+STEP = 8  # its width is a multiple of this
+NARROWEST, WIDEST = 32, 512
+
+
+class View(NamedTuple):
+    """What of the plane of the paper is seen, and how large.
+
+    Attributes:
+        width: Of the canvas that is drawn on, in pixels.
+        height: Likewise.
+        matrix: float64[3, 3]; from digit heights in the paper's plane to pixels of the canvas.
+        window: The part of the plane that is seen, about.
+        digit: Height of a digit, in pixels of the canvas.
+    """
+
+    width: int
+    height: int
+    matrix: Matrix
+    window: Extent
+    digit: float
+
+    def finer(self, factor: int) -> View:
+        """The same view with so many times the pixels along each side."""
+        larger = np.diag((factor, factor, 1.0)) @ self.matrix
+        size = self.width * factor, self.height * factor
+        return View(*size, larger, self.window, self.digit * factor)
+
+
+class Framing(NamedTuple):
+    """How a kind of line is framed.
+
+    Attributes:
+        tilt: Share that is tilted or seen in perspective.
+        small: Share that is drawn with few pixels and enlarged.
+        tight: Least share of the height that the text takes, but for a few.
+        side: Mean of the margins at both ends, in digit heights.
+        smallest: Least height of a digit, in pixels of the canvas.
+        cut: Share whose first or last character is cut, by up to 0.4 digit heights.
+    """
+
+    tilt: float = 0.4
+    small: float = 0.3
+    tight: float = 0.6
+    side: float = 0.18
+    smallest: float = 7.0
+    cut: float = 0.0
+
+
+def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | None = None) -> View:
+    """Frames a text: tight or loose, a little off the middle, tilted, with many pixels or few.
+
+    Args:
+        extent: Of the text; a digit height is added where it is flatter than a digit.
+        rng: Decides all else.
+        framing: How the kind is framed; the usual way without it.
+    """
+    framing = framing or Framing()
+    x0, x1 = extent[0], max(extent[2], extent[0] + 0.2)
+    y0, y1 = min(extent[1], -1.0), max(extent[3], 0.0)
+    bend = _bend((x0, y0, x1, y1), rng) if rng.random() < framing.tilt else np.eye(3)
+    x0, y0, x1, y1 = _bounds(bend, (x0, y0, x1, y1))
+    tall = (y1 - y0) / _share(rng, framing.tight)
+    left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
+    if rng.random() < framing.cut:
+        cut = -float(rng.uniform(0.02, 0.4))
+        left, right = (cut, right) if rng.random() < 0.5 else (left, cut)
+    wide = x1 - x0 + left + right
+    tall = max(tall, wide * HEIGHT / WIDEST)
+    width = min(WIDEST, max(NARROWEST, STEP * int(np.ceil(wide * HEIGHT / tall / STEP))))
+    x0 -= left + (width * tall / HEIGHT - wide) * float(rng.beta(2, 2))
+    y0 -= (tall - (y1 - y0)) * float(rng.beta(2.5, 2.5))
+    lines = _lines(tall, rng, framing)
+    scale = lines / tall
+    place = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
+    size = max(1, round(width * lines / HEIGHT)), lines
+    window = (x0, y0, x0 + width * tall / HEIGHT, y0 + tall)
+    return View(*size, place @ bend, window, scale)
+
+
+def finish(plane: Plane | Pixels, rng: np.random.Generator) -> Pixels:
+    """Scales a picture of a line to the height of a crop; uint8[48, W, 3]."""
+    height, width = plane.shape[:2]
+    wanted = STEP * round(width * HEIGHT / height / STEP)
+    size = min(WIDEST, max(NARROWEST, wanted)), HEIGHT
+    if (width, height) == size:
+        return np.clip(plane, 0, 255).astype(np.uint8)
+    method = cv2.INTER_AREA
+    if height < HEIGHT:
+        methods = [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]
+        method = int(rng.choice(methods, p=[0.15, 0.5, 0.35]))
+    elif rng.random() < 0.3:
+        method = cv2.INTER_LINEAR
+    resized = cv2.resize(np.asarray(plane, np.float32), size, interpolation=method)
+    return np.clip(resized, 0, 255).astype(np.uint8)
+
+
+def photograph(plane: Plane, digit: float, rng: np.random.Generator) -> Pixels:
+    """Blurs, adds noise and compresses, each now and then, and never so much that digits vanish.
+
+    Args:
+        plane: float32[h, w, 3].
+        digit: Height of a digit on it, in pixels.
+        rng: Decides which of them, and how much.
+
+    Returns:
+        uint8[h, w, 3].
+    """
+    if rng.random() < 0.4:
+        blur = float(rng.uniform(0.015, 0.075)) * digit
+        if blur > 0.25:
+            plane = np.asarray(cv2.GaussianBlur(plane, (0, 0), blur), np.float32)
+    if rng.random() < 0.05:
+        length = max(2, round(digit * float(rng.uniform(0.06, 0.14)))) | 1
+        plane = _smeared(plane, length, float(rng.uniform(0, np.pi)))
+    if rng.random() < 0.45:
+        level = float(rng.gamma(1.3, 3.0)) * min(1.0, digit / 18)
+        noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * np.float32(level)
+        if rng.random() < 0.4:
+            noise = noise + rng.standard_normal(plane.shape, np.float32) * np.float32(level / 2)
+        plane = np.asarray(plane + noise, np.float32)
+    pixels = np.clip(plane, 0, 255).astype(np.uint8)
+    if rng.random() < 0.35:
+        pixels = compress(pixels, int(rng.integers(15 if digit > 16 else 45, 96)))
+    return pixels
+
+
+def _share(rng: np.random.Generator, tight: float) -> float:
+    """Share of the crop's height that the text takes; above 1 a little is cut off."""
+    kind = rng.random()
+    if kind < 0.72:
+        return float(rng.uniform(tight, 0.96))
+    return float(rng.uniform(0.45, tight) if kind < 0.9 else rng.uniform(0.96, 1.07))
+
+
+def _lines(tall: float, rng: np.random.Generator, framing: Framing) -> int:
+    """Rows of pixels that the window is drawn with."""
+    if rng.random() >= framing.small:
+        return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
+    low, high = np.log(framing.smallest), np.log(26.0)
+    digit = float(np.exp(rng.uniform(low, high)))
+    return int(np.clip(np.ceil(digit * tall), 8, HEIGHT))
+
+
+def _bend(extent: Extent, rng: np.random.Generator) -> Matrix:
+    """A turn about the middle, with a shear or a perspective in some."""
+    x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
+    wide, tall = extent[2] - extent[0], extent[3] - extent[1]
+    most = min(0.105, 0.5 * tall / wide)
+    angle = float(np.clip(rng.normal(0, 0.045), -most, most))
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    if rng.random() < 0.3:
+        shear = np.eye(3)
+        shear[0, 1] = float(rng.normal(0, 0.12))
+        turn = shear @ turn
+    if rng.random() < 0.3:
+        tilt = np.eye(3)
+        tilt[2, 0] = float(rng.uniform(-0.25, 0.25)) / max(wide, 1.0)
+        tilt[2, 1] = float(rng.uniform(-0.12, 0.12))
+        turn = tilt @ turn
+    there = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
+    back = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+    return back @ turn @ there
+
+
+def _bounds(matrix: Matrix, extent: Extent) -> Extent:
+    x0, y0, x1, y1 = extent
+    corners = matrix @ np.array([[x0, x1, x1, x0], [y0, y0, y1, y1], [1, 1, 1, 1]])
+    x, y = corners[:2] / corners[2]
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

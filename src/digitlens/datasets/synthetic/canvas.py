@@ -1,401 +1,518 @@
-"""A page that characters are stamped on one by one, so that the ink of every digit is known.
-
-Text is set at its final size: by Pillow on whole pixels as screens do it, with a third of a pixel
-between the places a character can take as in scans, in dots, or by hand.
-"""
+"""Ink on a canvas through a perspective: characters, lines, and the exact box of every digit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
-from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Plane, Points, Values
-from digitlens.datasets.synthetic.glyph_tables import DOTS
-from digitlens.datasets.synthetic.hands import DIGITS, EM, LIKE_DIGITS, FontHand
-from digitlens.datasets.synthetic.sheet import IGNORED, Sheet
-from digitlens.datasets.synthetic.texts import RAISE
-from digitlens.datasets.synthetic.writing import Style
-from digitlens.datasets.synthetic.written import as_label, cased, lay_out
+from digitlens.datasets.synthetic.arrays import Extent, Ink, Matrix, Points
+from digitlens.datasets.synthetic.glyph_sources import (
+    DIGITS,
+    LIKE_DIGITS,
+    FontGlyphs,
+    Glyph,
+    GlyphSource,
+)
+from digitlens.datasets.synthetic.texts import GAP, RAISE
 
-SCAN = 3  # places in a pixel where a character of a scan can start
+IGNORED = -1  # value of a mark that is neither asked for nor counted as wrong
+_SEEN = 0.55  # share of a digit's ink that must be on the sheet; less is ignored
+_SOME = 0.08  # less than this is not even worth ignoring
 _FAINT = 70  # ink below this level does not count for a box
-_SEEN, _SOME = 0.55, 0.08  # share of a digit that must be seen to be read; to be there at all
-_LEAST = 5  # height of a digit that can be read, in pixels
-_RAISED = 0.58  # height of what stands small and high
 
 
-class Stamp(NamedTuple):
-    """One character of a run.
-
-    Attributes:
-        char: The character.
-        mask: uint8[h, w] of its ink; None for a space.
-        x: Of the mask's left edge, in pixels from the start of the run.
-        y: Of its top edge, from the baseline, downwards.
-        outline: float64[n, 2]; points about the ink of a digit, or the corners of another
-            character, in pixels of the mask.
-    """
-
-    char: str
-    mask: Ink | None
-    x: int
-    y: int
-    outline: Points
-
-
-def stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
-    """A character with its outline."""
-    return Stamp(char, mask, x, y, np.zeros((0, 2)) if mask is None else _outline(char, mask))
-
-
-class Run(NamedTuple):
-    """A text that stands on one line.
-
-    Attributes:
-        stamps: Its characters.
-        width: In pixels.
-        digit: Height of a digit, in pixels.
-    """
-
-    stamps: tuple[Stamp, ...]
-    width: float
-    digit: float
-
-    def moved(self, x: float, y: float = 0.0) -> Run:
-        """The same text so many pixels further right and down."""
-        by_x, by_y = round(x), round(y)
-        stamps = tuple(s._replace(x=s.x + by_x, y=s.y + by_y) for s in self.stamps)
-        return Run(stamps, self.width + by_x, self.digit)
-
-
-class Face(Protocol):
-    """Sets text in one size."""
-
-    digit: float
-
-    def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text; with a pitch every character takes so many pixels."""
-        ...
-
-
-class Type:
-    """A font in one size."""
-
-    def __init__(self, hand: FontHand, digit: float, fine: int = 1, *, mode: str = "L") -> None:
-        """Opens the font.
-
-        Args:
-            hand: The font.
-            digit: Height of a digit, in pixels, about.
-            fine: Places in a pixel where a character can start; 1 or ``SCAN``.
-            mode: ``L``, or ``1`` for letters with steps.
-        """
-        self._hand, self._fine, self._mode = hand, fine, mode
-        glyph = hand.glyphs["0"]
-        self._size = max(5, round(digit * EM * glyph.height / glyph.ink.shape[0] * fine))
-        self._font = hand.font(self._size)
-        self.digit = self._size / fine / EM * glyph.ink.shape[0] / glyph.height
-        self._glyphs: dict[str, tuple[Ink, int, int]] = {}
-        self._reduced: dict[tuple[str, int], Stamp] = {}
-        self._small: Type | None = None
-
-    def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text; characters that the font lacks are left out."""
-        stamps, x, high = list[Stamp](), 0.0, False
-        for char in cased(text, self._hand):
-            if char == RAISE:
-                high = not high
-            elif high:
-                part = self._raised().run(char)
-                rise = part.digit - self.digit
-                stamps += part.moved(x, rise).stamps
-                x += part.width
-            elif char == " ":
-                stamps.append(stamp(" ", None, round(x), 0))
-                x += max(self._font.getlength(" ") / self._fine, 0.28 * self.digit)
-            elif self._hand.glyph(char, _NO_CHOICE):
-                step = self._font.getlength(char) / self._fine
-                stamps.append(self._placed(char, x + (pitch - step) / 2 if pitch else x))
-                x += pitch or step
-        return Run(tuple(stamps), x, self.digit)
-
-    def _raised(self) -> Type:
-        if self._small is None:
-            self._small = Type(self._hand, self.digit * _RAISED, self._fine, mode=self._mode)
-        return self._small
-
-    def _placed(self, char: str, x: float) -> Stamp:
-        at = round(x * self._fine)
-        placed = self._stamp(char, at % self._fine)
-        return placed._replace(x=placed.x + at // self._fine)
-
-    def _stamp(self, char: str, phase: int) -> Stamp:
-        key = char, phase
-        if key not in self._reduced:
-            ink, left, top = self._drawn(char)
-            left, fine = left + phase, self._fine
-            before = left % fine, top % fine
-            after = (-(ink.shape[1] + before[0])) % fine, (-(ink.shape[0] + before[1])) % fine
-            padded = np.pad(ink, ((before[1], after[1]), (before[0], after[0])))
-            size = padded.shape[1] // fine, padded.shape[0] // fine
-            small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA) if fine > 1 else padded
-            mask = np.asarray(small, np.uint8)
-            self._reduced[key] = stamp(char, mask, left // fine, top // fine)
-        return self._reduced[key]
-
-    def _drawn(self, char: str) -> tuple[Ink, int, int]:
-        """Ink with its left and top edge from the start of the baseline, in fine pixels."""
-        if char not in self._glyphs:
-            x0, y0, x1, y1 = (int(v) for v in self._font.getbbox(char, anchor="ls"))
-            picture = Image.new(self._mode, (max(1, x1 - x0) + 2, max(1, y1 - y0) + 2))
-            lit = 255 if self._mode == "L" else 1
-            ImageDraw.Draw(picture).text((1 - x0, 1 - y0), char, lit, font=self._font, anchor="ls")
-            self._glyphs[char] = np.asarray(picture.convert("L"), np.uint8), x0 - 1, y0 - 1
-        return self._glyphs[char]
-
-
-_NO_CHOICE = np.random.default_rng(0)  # a font draws a character always the same
-
-
-class Dots:
-    """Characters of five by seven dots, as printed on packages."""
-
-    def __init__(self, digit: float, rng: np.random.Generator) -> None:
-        """Chooses size and distance of the dots; a digit is so many pixels high."""
-        self.digit, self._dot = digit, float(rng.uniform(0.32, 0.55))
-        self._aspect, self._stray = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 0.06))
-        self._rng = rng
-
-    def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Sets a text in capitals; a zero among letters has a stroke."""
-        step = self.digit / 7 * self._aspect
-        slashed = any(char.isalpha() for char in text)
-        stamps = list[Stamp]()
-        advance = pitch or 6 * step
-        for place, char in enumerate(c for c in text.upper() if c == " " or c in DOTS):
-            mask = None if char == " " else self._drawn("0/" if slashed and char == "0" else char)
-            stamps.append(stamp(char, mask, round(place * advance), -round(self.digit) - 1))
-        return Run(tuple(stamps), len(stamps) * advance, self.digit)
-
-    def _drawn(self, char: str) -> Ink:
-        step, fine = self.digit / 7, 4
-        size = int(np.ceil(5 * step * self._aspect)) + 2, int(np.ceil(self.digit)) + 2
-        ink = np.zeros((size[1] * fine, size[0] * fine), np.uint8)
-        for column, bits in enumerate(DOTS[char]):
-            for row in (row for row in range(7) if bits >> row & 1):
-                off = self._rng.normal(0, self._stray, 2)
-                x = (1 + step * self._aspect * (column + 0.5 + off[0])) * fine
-                y = (1 + step * (row + 0.5 + off[1])) * fine
-                place = round(float(x) * 16), round(float(y) * 16)
-                radius = round(step * self._dot * fine * 16)
-                cv2.circle(ink, place, radius, 255, -1, cv2.LINE_AA, 4)
-        return np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-class Writing:
-    """Handwriting in one style."""
-
-    def __init__(self, style: Style, digit: float, rng: np.random.Generator) -> None:
-        """Takes the style; a digit is so many pixels high."""
-        self.digit, self._style, self._rng = digit, style, rng
-
-    def run(self, text: str, pitch: float = 0.0) -> Run:
-        """Writes a text of some twenty characters at most."""
-        written = lay_out(text, self._style, self._rng, pitch=pitch / self.digit)
-        stamps = list[Stamp]()
-        for mark in written.marks:
-            left, top = int(mark.extent[0] * self.digit) - 2, int(mark.extent[1] * self.digit) - 2
-            if mark.ink is None:
-                stamps.append(stamp(" ", None, left, 0))
-                continue
-            right, bottom = (int(v * self.digit) + 3 for v in mark.extent[2:])
-            matrix = mark.matrix * self.digit
-            matrix[:, 2] -= (left, top)
-            sheet = Sheet(right - left, bottom - top, np.eye(3))
-            sheet.put(mark.ink, matrix, None)
-            stamps.append(stamp(mark.char, sheet.ink, left, top))
-        return Run(tuple(stamps), written.extent[2] * self.digit, self.digit)
-
-
-class TextRow(NamedTuple):
-    """A line of text.
-
-    Attributes:
-        text: What can be read.
-        quad: float32[4, 2]; corners in pixels, from the top left of the text clockwise. They may
-            lie outside the page where text is cut.
-    """
-
-    text: str
-    quad: Boxes
-
-
-class Labels(NamedTuple):
-    """What is on a page: see ``Document``."""
-
-    boxes: Boxes
-    values: Values
-    lines: tuple[TextRow, ...]
-
-
-class _Char(NamedTuple):
-    char: str
-    outline: Points  # float64[n, 2], on the page
-    value: int | None  # of a digit, or IGNORED
-
-
+@dataclass
 class Canvas:
-    """A page while it is drawn.
+    """Ink, and what it means.
 
     Attributes:
-        ground: float32[h, w, 3]; what the ink is put on. May be painted on.
-        layers: uint8[h, w] of ink, by the name of its colour.
-        smallest: Height of the smallest text's digits, in pixels.
+        width: In pixels.
+        height: In pixels.
+        view: float64[3, 3]; the homography from the plane of the paper to the sheet.
+        ink: uint8[height, width]; 255 where there is ink.
+        boxes: x0, y0, x1, y1 of the ink of each mark that is on the sheet, in pixels, half-open.
+        values: 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the sheet.
     """
 
-    def __init__(self, ground: Plane) -> None:
-        """Starts with paper: float32[h, w, 3]."""
-        self.ground = ground
-        self.height, self.width = ground.shape[:2]
-        self.layers: dict[str, Ink] = {}
-        self.smallest = 60.0
-        self._rows: list[list[_Char | None]] = []  # None is a space
+    width: int
+    height: int
+    view: Matrix
+    ink: Ink = field(init=False)
+    boxes: list[tuple[float, float, float, float]] = field(init=False)
+    values: list[int] = field(init=False)
 
-    def layer(self, name: str) -> Ink:
-        """The ink of one colour."""
-        if name not in self.layers:
-            self.layers[name] = np.zeros((self.height, self.width), np.uint8)
-        return self.layers[name]
+    def __post_init__(self) -> None:
+        self.ink = np.zeros((self.height, self.width), np.uint8)
+        self.boxes, self.values = [], []
+        self._is_plain = bool((self.view == np.eye(3)).all())
 
-    def put(self, run: Run, x: float, y: float, layer: str = "ink", align: float = 0.0) -> bool:
-        """Puts a text on the page if there is room for all of it.
+    def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
+        """Puts the ink of one character on the sheet, and marks where it is if it has a value.
 
-        Args:
-            run: The text.
-            x: Of its left end, or of its middle or right end.
-            y: Of its baseline.
-            layer: The colour's name.
-            align: Share of the text that is left of x: 0, 0.5 or 1.
-
-        Returns:
-            Whether there was room.
-        """
-        left, base = round(x - align * run.width), round(y)
-        spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
-        if not spots or not all(self._holds(*spot) for spot in spots):
-            return False
-        target = self.layer(layer)
-        for mask, i, j in spots:
-            part = target[j : j + mask.shape[0], i : i + mask.shape[1]]
-            np.maximum(part, mask, out=part)
-        self.smallest = min(self.smallest, run.digit)
-        self._rows.append(_chars(run, (left, base)))
-        return True
-
-    def note(self, chars: Sequence[tuple[str, Points]]) -> None:
-        """Takes down a line that is painted on the ground: characters with outlines of their ink.
+        Of a digit partly off the sheet the part on it is marked: as the digit when that is most of
+        its ink, else as ``IGNORED``, and not at all when next to nothing is left.
 
         Args:
-            chars: Each with float64[n, 2], in pixels of the page; a space has no points.
+            ink: uint8[h, w].
+            matrix: float64[2, 3]; from pixels of the ink to the plane of the paper.
+            value: 0 to 9, ``IGNORED``, or None for what is no digit.
         """
-        row = [_Char(c, p, int(c) if c in DIGITS else None) if len(p) else None for c, p in chars]
-        sides = np.concatenate([p for _, p in chars])
-        self.smallest = min(self.smallest, float(np.ptp(sides[:, 1])))
-        self._rows.append(row)
+        ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
+        left, top, right, bottom = _span(ink, matrix)
+        if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
+            return
+        if max(right - left, bottom - top) > 4 * max(self.width, self.height):
+            return
+        patch = _warped(ink, matrix, (left, top), (right - left, bottom - top))
+        x0, y0 = max(0, left), max(0, top)
+        x1, y1 = min(self.width, right), min(self.height, bottom)
+        inside = patch[y0 - top : y1 - top, x0 - left : x1 - left]
+        if value is not None:
+            self._mark(patch, inside, (x0, y0), value)
+        target = self.ink[y0:y1, x0:x1]
+        np.maximum(target, inside, out=target)
 
-    def rule(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
-        """Draws a straight rule between two points, in pixels."""
-        a, b = (round(x0), round(y0)), (round(x1), round(y1))
-        cv2.line(self.layer("rule"), a, b, 255, thick)
+    def line(
+        self, start: tuple[float, float], end: tuple[float, float], width: int, level: int = 255
+    ) -> None:
+        """Draws a straight rule between two points of the paper's plane."""
+        a, b = self.at(start), self.at(end)
+        fixed = [(int(np.clip(v, -9999, 9999) * 16)) for v in (*a, *b)]
+        cv2.line(self.ink, fixed[:2], fixed[2:], level, width, cv2.LINE_AA, 4)
 
-    def frame(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
-        """Draws the outline of a rectangle."""
-        a, b = (round(x0), round(y0)), (round(x1), round(y1))
-        cv2.rectangle(self.layer("rule"), a, b, 255, thick)
+    def at(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Where a point of the paper's plane is on the sheet."""
+        x, y, w = self.view @ (point[0], point[1], 1.0)
+        return float(x / w), float(y / w)
 
-    def fill(self, x0: float, y0: float, x1: float, y1: float, colour: Colour | Plane) -> None:
-        """Paints a rectangle of the ground."""
-        a, b = (max(0, round(v)) for v in (x0, y0))
-        self.ground[b : max(0, round(y1)), a : max(0, round(x1))] = colour
+    def _seen_from_above(self, ink: Ink, matrix: Matrix) -> Matrix:
+        # Over one character the homography is an affine map: its derivative at the centre.
+        if self._is_plain:
+            return matrix
+        centre = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0] / 2) + matrix[:, 2]
+        x, y, w = self.view @ (centre[0], centre[1], 1.0)
+        place = np.array([x / w, y / w])
+        slope = (self.view[:2, :2] - place[:, None] * self.view[2, :2]) / w
+        seen = np.empty((2, 3))
+        seen[:, :2] = slope @ matrix[:, :2]
+        seen[:, 2] = place + slope @ (matrix[:, 2] - centre)
+        return seen
 
-    def labels(self, matrix: Matrix, width: int, height: int) -> Labels:
-        """What is seen of the page in a picture of so many pixels.
-
-        Args:
-            matrix: float64[3, 3]; the homography from the page to the picture.
-            width: Of the picture, in pixels.
-            height: Likewise.
-        """
-        boxes, values, lines = list[Points](), list[int](), list[TextRow]()
-        frame = np.array([width, height, width, height], float)
-        for row in self._rows:
-            text, seen = "", list[Points]()
-            for char in row:
-                whole = None if char is None else _bounds(through(matrix, char.outline))
-                box = None if whole is None else np.clip(whole, 0, frame)
-                if char is None or whole is None or box is None:
-                    text += " "
-                    continue
-                share = _area(box) / max(1e-9, _area(whole))
-                readable = share > _SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
-                if char.value is not None and share > _SOME:
-                    boxes.append(box)
-                    values.append(char.value if readable else IGNORED)
-                if readable:
-                    text += char.char
-                    seen.append(char.outline)
-            if seen:
-                x0, y0, x1, y1 = _bounds(np.concatenate(seen))
-                quad = through(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
-                lines.append(TextRow(as_label(text), quad.astype(np.float32)))
-        found = np.array(boxes, np.float32).reshape(-1, 4)
-        return Labels(found, np.array(values, np.int8), tuple(lines))
-
-    def _holds(self, mask: Ink, x: int, y: int) -> bool:
-        return (
-            min(x, y) >= 0 and y + mask.shape[0] <= self.height and x + mask.shape[1] <= self.width
-        )
+    def _mark(self, patch: Ink, inside: Ink, corner: tuple[int, int], value: int) -> None:
+        whole, seen = float(patch.sum(dtype=np.int64)), float(inside.sum(dtype=np.int64))
+        if not whole or seen < _SOME * whole:
+            return
+        dark = inside > min(_FAINT, int(inside.max()) // 2)
+        rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
+        if not len(rows):
+            return
+        x, y = corner
+        x0, x1 = float(x + columns[0]), float(x + columns[-1] + 1)
+        y0, y1 = float(y + rows[0]), float(y + rows[-1] + 1)
+        self.boxes.append((x0, y0, x1, y1))
+        self.values.append(value if seen >= _SEEN * whole else IGNORED)
 
 
-def through(matrix: Matrix, points: Points) -> Points:
-    """Points seen through a homography; float64[n, 2]."""
-    x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
-    return np.stack([x / w, y / w], axis=1)
+def _span(ink: Ink, matrix: Matrix) -> tuple[int, int, int, int]:
+    """What the mapped ink covers, in whole pixels: left, top, right, bottom."""
+    height, width = ink.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
+    left, top = int(np.floor(x.min())) - 1, int(np.floor(y.min())) - 1
+    return left, top, int(np.ceil(x.max())) + 2, int(np.ceil(y.max())) + 2
 
 
-def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
-    """The characters of a run that starts at a point of the page."""
-    words = "".join(" " if s.mask is None else s.char for s in run.stamps).split(" ")
-    lone = [len(word) == 1 for word in words for _ in f"{word} "]
-    chars = list[_Char | None]()
-    for s, is_lone in zip(run.stamps, lone, strict=False):
-        value = int(s.char) if s.char in DIGITS else IGNORED
-        known = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
-        outline = s.outline + np.array([start[0] + s.x, start[1] + s.y])
-        chars.append(None if s.mask is None else _Char(s.char, outline, value if known else None))
-    return chars
+def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
+    """The mapped ink within a frame: uint8[h, w] for a size (w, h)."""
+    # cv2 counts from the centre of the first pixel, the boxes here from its corner.
+    moved = matrix.copy()
+    moved[:, 2] += moved[:, :2] @ (0.5, 0.5) - (0.5 + corner[0], 0.5 + corner[1])
+    return np.asarray(cv2.warpAffine(ink, moved, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def _outline(char: str, mask: Ink) -> Points:
-    dark = mask > min(_FAINT, int(mask.max()) // 2)
-    rows = np.flatnonzero(dark.any(axis=1))
-    if not len(rows):  # a glyph without ink
-        return np.array([[0.0, 0.0], [mask.shape[1], mask.shape[0]]])
-    left, right = dark[rows].argmax(axis=1), mask.shape[1] - dark[rows, ::-1].argmax(axis=1)
-    if char not in DIGITS:
-        rows, left, right = rows[[0, -1]], left.min(keepdims=True), right.max(keepdims=True)
-        left, right = np.repeat(left, 2), np.repeat(right, 2)
-    x = np.concatenate([left, right, left, right])
-    return np.stack([x, np.concatenate([rows, rows, rows + 1, rows + 1])], axis=1).astype(float)
+def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
+    """Shrinks the ink by area averaging where the map would skip pixels."""
+    (a, b), (c, d) = matrix[:, :2].tolist()
+    scale = abs(a * d - b * c) ** 0.5
+    if scale >= 0.6 or scale == 0:
+        return ink, matrix
+    height, width = ink.shape
+    new = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(ink, new, interpolation=cv2.INTER_AREA)
+    matrix = matrix.copy()
+    matrix[:, 0] *= width / new[0]
+    matrix[:, 1] *= height / new[1]
+    return np.asarray(small, np.uint8).reshape(new[1], new[0]), matrix
 
 
-def _bounds(points: Points) -> Points:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+@dataclass(frozen=True)
+class Style:
+    """How a line is written.
+
+    Attributes:
+        source: Where its characters come from.
+        slant: Horizontal shift per pixel of height.
+        stretch: Factor for widths.
+        weight: Pixels that strokes grow, in a character of some 70 pixels; negative shrinks.
+        gap: Space between characters beyond the usual, in digit heights; negative lets them touch.
+        drift: Standard deviation of the height above the baseline, in digit heights.
+        wobble: Standard deviation of sizes, relative.
+        turn: Standard deviation of each character's rotation, in radians.
+        bend: Standard deviation of an elastic displacement, in pixels of 70 a character.
+    """
+
+    source: GlyphSource
+    slant: float = 0.0
+    stretch: float = 1.0
+    weight: int = 0
+    gap: float = 0.0
+    drift: float = 0.0
+    wobble: float = 0.0
+    turn: float = 0.0
+    bend: float = 0.0
 
 
-def _area(box: Points) -> float:
-    return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+def draw_style(source: GlyphSource, rng: np.random.Generator, *, by_hand: bool) -> Style:
+    """Chooses a style; print is steadier than handwriting."""
+    weight = int(rng.choice([-2, -1, 0, 1, 2, 4, 6], p=[0.08, 0.12, 0.42, 0.14, 0.1, 0.08, 0.06]))
+    tight = float(rng.choice([0.0, -0.12, 0.12, 0.5], p=[0.5, 0.22, 0.2, 0.08]))
+    gap = tight + float(rng.normal(0, 0.05))
+    if not by_hand:
+        stretch = float(np.exp(rng.normal(0, 0.12)))
+        slant = 0.0 if rng.random() < 0.75 else float(rng.uniform(-0.1, 0.35))
+        return Style(source, slant, stretch, weight, max(gap, -0.03))
+    return Style(
+        source=source,
+        slant=float(rng.normal(0.03, 0.16)),
+        stretch=float(np.exp(rng.normal(0, 0.18))),
+        weight=weight,
+        gap=gap,
+        drift=float(rng.exponential(0.05)),
+        wobble=float(rng.uniform(0.02, 0.14)),
+        turn=float(rng.uniform(0.0, 0.1)),
+        bend=float(rng.uniform(0, 2.2)) if rng.random() < 0.5 else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Where a line starts and how it runs, in the plane of the paper.
+
+    Attributes:
+        x: Of its left end.
+        y: Likewise, downwards.
+        height: Of a digit, in pixels.
+        angle: In radians, clockwise.
+        curve: Change of the angle per digit height along the line.
+    """
+
+    x: float
+    y: float
+    height: float
+    angle: float = 0.0
+    curve: float = 0.0
+
+
+def write(
+    canvas: Canvas, text: str, style: Style, line: Baseline, rng: np.random.Generator
+) -> float:
+    """Writes a text.
+
+    Args:
+        canvas: What is written on.
+        text: Spaces separate words; characters that the source lacks are left out.
+        style: How.
+        line: Where.
+        rng: Decides the rest.
+
+    Returns:
+        Where the text ends, in pixels along the line.
+    """
+    place = np.array([line.x, line.y], np.float64)
+    angle, along = line.angle, 0.0
+    words = text.split(" ")
+    for number, word in enumerate(words):
+        lone = len(word) == 1 and word in LIKE_DIGITS
+        for char in word:
+            glyph = style.source.glyph(char, rng)
+            if glyph is None:
+                continue
+            step = _put(canvas, glyph, style, _Spot(place, angle, line.height, lone), rng)
+            angle += line.curve * step / line.height
+            place = place + step * _ahead(angle)
+            along += step
+        if number < len(words) - 1:
+            step = line.height * (0.45 + 0.35 * float(rng.random()) + max(0.0, style.gap))
+            place = place + step * _ahead(angle)
+            along += step
+    return along
+
+
+def text_width(text: str, style: Style, rng: np.random.Generator) -> float:
+    """Width of a text in digit heights, about."""
+    width = 0.0
+    for char in text:
+        glyph = None if char == " " else style.source.glyph(char, rng)
+        width += 0.6 if glyph is None else glyph.advance * style.stretch + style.gap
+    return width
+
+
+class _Spot(NamedTuple):
+    """Where a character goes: the start of its advance on the baseline, in the paper's plane."""
+
+    place: Points
+    angle: float
+    height: float  # of a digit
+    lone: bool  # it is all of its word, and looks like a digit
+
+
+def _put(
+    canvas: Canvas, glyph: Glyph, style: Style, spot: _Spot, rng: np.random.Generator
+) -> float:
+    """Puts one character on the sheet; returns how far the next is along the line."""
+    height = spot.height
+    ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
+    tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))
+    tall = max(tall, 0.3 * height * glyph.height)
+    turn = spot.angle + style.turn * float(rng.standard_normal())
+    lift = height * style.drift * float(rng.standard_normal())
+    advance = height * (glyph.advance * style.stretch + style.gap)
+    linear = _linear(tall / ink.shape[0], style, turn)
+    # The middle of the glyph's bottom edge stands at the middle of its advance.
+    foot = linear @ (ink.shape[1] / 2, ink.shape[0])
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = linear
+    matrix[:, 2] = _offset(spot, advance / 2, lift + height * glyph.bottom) - foot
+    value = int(glyph.char) if glyph.char in DIGITS else (IGNORED if spot.lone else None)
+    canvas.put(ink, matrix, value)
+    return max(advance, 0.08 * height)
+
+
+def _linear(scale: float, style: Style, turn: float) -> Matrix:
+    """Scales, slants and turns, in this order: float64[2, 2]."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
+    return np.array([[cos, -sin], [sin, cos]]) @ shape
+
+
+def _offset(spot: _Spot, along: float, down: float) -> Points:
+    """The point so far along the line and below it."""
+    cos, sin = np.cos(spot.angle), np.sin(spot.angle)
+    return spot.place + np.array([along * cos - down * sin, along * sin + down * cos])
+
+
+def _ahead(angle: float) -> Points:
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def _weighted(ink: Ink, weight: int) -> Ink:
+    if not weight or min(ink.shape) < 12:
+        return ink
+    size = 2 * abs(weight) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    if weight > 0:
+        return np.asarray(cv2.dilate(_framed(ink, weight), kernel), np.uint8)
+    thin = np.asarray(cv2.erode(ink, kernel), np.uint8)
+    # Hairlines would vanish: then the stroke stays as it was.
+    kept = int(np.count_nonzero(thin > 128)) > 0.25 * int(np.count_nonzero(ink > 128))
+    return thin if kept else ink
+
+
+def _framed(ink: Ink, by: int) -> Ink:
+    framed = np.zeros((ink.shape[0] + 2 * by, ink.shape[1] + 2 * by), np.uint8)
+    framed[by:-by, by:-by] = ink
+    return framed
+
+
+def _bent(ink: Ink, bend: float, rng: np.random.Generator) -> Ink:
+    height, width = ink.shape
+    if not bend or min(ink.shape) < 12:
+        return ink
+    field = rng.standard_normal((2, 4, 3), np.float32) * np.float32(bend * height / 70)
+    dx = cv2.resize(field[0], (width, height), interpolation=cv2.INTER_CUBIC)
+    dy = cv2.resize(field[1], (width, height), interpolation=cv2.INTER_CUBIC)
+    x = np.arange(width, dtype=np.float32)[None, :] + dx
+    y = np.arange(height, dtype=np.float32)[:, None] + dy
+    bent = cv2.remap(ink, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    return np.asarray(bent, np.uint8)
+
+
+LONGEST = 19.0  # of a line, in digit heights; what is beyond is not written
+_PLAIN = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
+_EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
+
+
+class Mark(NamedTuple):
+    """One character of a line.
+
+    Attributes:
+        char: The character; a space has no ink.
+        ink: uint8[h, w].
+        matrix: float64[2, 3]; from pixels of the ink to digit heights in the paper's plane.
+        extent: Of its ink, in digit heights.
+    """
+
+    char: str
+    ink: Ink | None
+    matrix: Matrix
+    extent: Extent
+
+
+@dataclass(frozen=True)
+class Written:
+    """A line of marks before it is put on paper.
+
+    Attributes:
+        marks: In reading order.
+        extent: Of all their ink.
+        raised: First and last x of each part that stands small and high.
+    """
+
+    marks: tuple[Mark, ...]
+    extent: Extent
+    raised: tuple[tuple[float, float], ...] = ()
+
+
+def cased(text: str, source: GlyphSource) -> str:
+    """The text in capitals where a font draws small letters as capitals."""
+    return text.upper() if isinstance(source, FontGlyphs) and source.capitals_only else text
+
+
+def lay_out(text: str, style: Style, rng: np.random.Generator, *, pitch: float = 0.0) -> Written:
+    """Places the characters of a text on one line.
+
+    Args:
+        text: What is written; characters that the source lacks are left out.
+        style: How.
+        rng: Decides the rest.
+        pitch: Width that every character takes, in digit heights, as in the boxes of a form; 0 for
+            their own.
+    """
+    line = _Line(style, rng, pitch)
+    for char in cased(text, style.source):
+        line.add(char)
+    return line.written()
+
+
+def put_marks(canvas: Canvas, marks: Sequence[Mark]) -> str:
+    """Draws marks and returns the text of those that are seen by more than half."""
+    chars: list[str] = []
+    for mark in marks:
+        if mark.ink is None:
+            chars.append(mark.char)
+            continue
+        known = len(canvas.values)
+        canvas.put(mark.ink, mark.matrix, 0)
+        if len(canvas.values) > known and canvas.values[-1] != IGNORED:
+            chars.append(mark.char)
+    return as_label("".join(chars))
+
+
+def as_label(text: str) -> str:
+    """What a careful reader writes for a text: single spaces, none at the ends, plain dashes."""
+    plain = text.replace(RAISE, "").translate(_PLAIN)
+    return " ".join(plain.split())
+
+
+class _Recorder(Canvas):
+    """Keeps what is put on it instead of drawing it."""
+
+    last: tuple[Ink, Matrix] | None = None
+
+    def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
+        del value
+        self.last = ink, matrix
+
+    def taken(self) -> tuple[Ink, Matrix] | None:
+        """What was put since the last time."""
+        taken, self.last = self.last, None
+        return taken
+
+
+class _Line:
+    """A line on its way; places are in digit heights, the first baseline at 0."""
+
+    def __init__(self, style: Style, rng: np.random.Generator, pitch: float) -> None:
+        self._style, self._rng, self._pitch = style, rng, pitch
+        self._marks, self._raised = list[Mark](), list[tuple[float, float]]()
+        self._pen = _Recorder(1, 1, np.eye(3))
+        self._x, self._y, self._angle, self._size, self._start = 0.0, 0.0, 0.0, 1.0, 0.0
+        self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
+        self._small = float(rng.uniform(0.48, 0.7))
+        by_hand = not isinstance(style.source, FontGlyphs)
+        self._space = float(rng.uniform(0.33, 0.95 if by_hand else 0.6)) + max(0.0, style.gap)
+        self._gap = float(rng.uniform(1.3, 4.0))
+        self._crossed = "0" * (by_hand and rng.random() < 0.06)
+        self._crossed += "7" * (by_hand and rng.random() < 0.15)
+
+    def add(self, char: str) -> None:
+        """Adds a character, a space, or the start or the end of what is raised."""
+        if char == RAISE:
+            self._raise()
+        elif char in (" ", GAP):
+            self._marks.append(Mark(char, None, np.zeros((2, 3)), (self._x, 0, self._x, 0)))
+            wide = self._gap if char == GAP else self._space
+            self._x += wide * float(self._rng.uniform(0.85, 1.15))
+        elif self._x < LONGEST:
+            self._write(char)
+
+    def written(self) -> Written:
+        """The whole line."""
+        sides = np.array([mark.extent for mark in self._marks if mark.ink is not None])
+        if not len(sides):
+            return Written((), _EMPTY)
+        low, high = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
+        extent = float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        return Written(tuple(self._marks), extent, tuple(self._raised))
+
+    def _raise(self) -> None:
+        if self._size < 1:
+            self._raised.append((self._start, self._x))
+        changed = self._small if self._size == 1 else 1.0
+        self._start, self._y = self._x, self._y - self._size + changed
+        self._size = changed
+
+    def _write(self, char: str) -> None:
+        place = Baseline(self._x, self._y, self._size, self._angle)
+        step = write(self._pen, char, self._style, place, self._rng)
+        taken = self._pen.taken()
+        if taken is None:
+            return
+        ink, matrix = taken
+        if self._pitch:
+            middle = self._pitch * (len(self._marks) + 0.5)
+            matrix, step = _shifted(matrix, middle - self._x - step / 2), self._pitch
+        ink = _crossed(char, ink) if char in self._crossed else ink
+        self._marks.append(_marked(char, ink, matrix))
+        self._angle += self._curve * step
+        self._x, self._y = self._x + step, self._y + step * float(np.sin(self._angle))
+
+
+def _crossed(char: str, ink: Ink) -> Ink:
+    """A zero or a seven with a stroke through it."""
+    if min(ink.shape) < 12:
+        return ink
+    height, width = ink.shape
+    ink = ink.copy()
+    thick = max(2, round(0.09 * height))
+    ends = ((0.12, 0.9), (0.88, 0.1)) if char == "0" else ((0.25, 0.55), (0.95, 0.5))
+    a, b = ((round(x * width), round(y * height)) for x, y in ends)
+    cv2.line(ink, a, b, 255, thick, cv2.LINE_AA)
+    return ink
+
+
+def _shifted(matrix: Matrix, by: float) -> Matrix:
+    moved = matrix.copy()
+    moved[0, 2] += by
+    return moved
+
+
+def _marked(char: str, ink: Ink, matrix: Matrix) -> Mark:
+    height, width = ink.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
+    return Mark(char, ink, matrix, (float(x.min()), float(y.min()), float(x.max()), float(y.max())))

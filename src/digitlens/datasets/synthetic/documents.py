@@ -1,7 +1,7 @@
 """Draws documents from a seed: tables, receipts, forms, signs and pages without any number.
 
 Each comes with the box of every digit and with every line of text. What stands on them is laid out
-in ``document_kinds`` and ``document_scenes``; here they are coloured, scanned or photographed.
+in ``document_layouts`` and here, where they are coloured, scanned or photographed.
 """
 
 from __future__ import annotations
@@ -12,19 +12,329 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic import document_kinds, document_scenes
-from digitlens.datasets.synthetic.arrays import Boxes, Matrix, Pixels, Plane, Values
-from digitlens.datasets.synthetic.camera import light
-from digitlens.datasets.synthetic.canvas import TextRow, through
-from digitlens.datasets.synthetic.document_kinds import Desk
-from digitlens.datasets.synthetic.inks import draw_colours, inked
-from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.scribes import Scribe
-from digitlens.datasets.synthetic.views import photograph
-from digitlens.datasets.synthetic.writers import Fonts
+from digitlens.datasets.synthetic import displays, document_layouts, texts
+from digitlens.datasets.synthetic.arrays import Boxes, Colour, Matrix, Pixels, Plane, Points, Values
+from digitlens.datasets.synthetic.camera import View, compress, light, photograph
+from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.document_layouts import Desk, Layout
+from digitlens.datasets.synthetic.objects import calmer, readable_colours
+from digitlens.datasets.synthetic.papers import (
+    draw_colours,
+    draw_paper,
+    draw_scribbles,
+    inked,
+    noise_field,
+)
+from digitlens.datasets.synthetic.styles import Maker
+from digitlens.datasets.synthetic.texts import pick
+from digitlens.datasets.synthetic.typesetting import Dots, Face, PrintedPage, TextRow, through
 
-_LAYOUTS = document_kinds.LAYOUTS | document_scenes.LAYOUTS
+_WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
+_MONTHS = "January Februar March April May Juni July August September Oktober novembre December"
+_FIELDS = "S/N Model Type Nr. IP V Hz kW kg Max. Serie Rev. CE Date Lot P/N Art. Input Output Year"
+
+
+def draw_price(desk: Desk) -> None:
+    """Price tags on a shelf, their cents often small and high."""
+    rng = desk.rng
+    digit, count = desk.size(20, 75), int(rng.integers(1, 4))
+    big, small = desk.type(digit), desk.type(max(7.5, digit * float(rng.uniform(0.14, 0.3))))
+    wide, high = digit * float(rng.uniform(4.2, 5.5)), digit * float(rng.uniform(2.3, 3.2))
+    margin = float(rng.uniform(4, 30))
+    canvas = _scene(desk, count * (wide + margin) + margin, high + 2 * margin)
+    paper, light = desk.colours["paper"], rng.random() < 0.5
+    for place in range(count):
+        x, y = margin + place * (wide + margin), margin
+        canvas.fill(x, y, x + wide, y + high, paper)
+        if light:
+            canvas.frame(x, y, x + wide, y + high)
+        edge = 0.6 * small.digit
+        canvas.put(small.run(texts.words(rng)), x + edge, y + edge + 1.2 * small.digit)
+        price = texts.raised_price(rng) if rng.random() < 0.7 else texts.money(rng)
+        at = x + wide - edge, y + high / 2 + 0.6 * digit
+        if not _within(desk, big, price, at, wide):
+            _within(desk, big, texts.natural(rng, 1, 2), at, wide)
+        unit = f"{pick(rng, ['1', '100', '10', '1'])} {pick(rng, ['kg', 'g', 'l', 'St.'])} = "
+        low = y + high - edge
+        canvas.put(small.run(unit + texts.money(rng)), x + edge, low)
+        if rng.random() < 0.5:
+            _within(desk, small, texts.digits(rng, 6), (x + wide - edge, low), 0.35 * wide)
+
+
+def _within(
+    desk: Desk, face: Face, text: str, place: tuple[float, float], wide: float, align: float = 1.0
+) -> bool:
+    """Puts a text that starts or ends at a place if it is no wider than it may be."""
+    run = face.run(text)
+    return run.width < 0.95 * wide and desk.canvas.put(run, *place, align=align)
+
+
+def draw_label(desk: Desk) -> None:
+    """A plate or label with serial numbers, ratings and a frame."""
+    rng = desk.rng
+    face, pitch = desk.type(desk.size(8, 36)), float(rng.uniform(1.6, 2.6))
+    pitch *= face.digit
+    names, rows = _FIELDS.split(), round(desk.size(2, 10))
+    margin, columns = 1.5 * face.digit, int(rng.integers(1, 3))
+    wide = face.digit * float(rng.uniform(11, 16))
+    canvas = desk.open(columns * wide + 2 * margin, (rows + 0.6) * pitch + 2 * margin)
+    if rng.random() < 0.7:
+        edge = 0.5 * face.digit
+        thick = int(rng.choice([1, 2, 3]))
+        canvas.frame(edge, edge, canvas.width - edge, canvas.height - edge, thick)
+    large = desk.type(1.3 * face.digit)
+    canvas.put(large.run(texts.words(rng).upper()), margin, margin + face.digit)
+    for place in range(columns * rows):
+        x, y = margin + place % columns * wide, margin + (place // columns + 1.6) * pitch
+        value = pick(rng, [texts.serial(rng), texts.serial(rng), texts.measured(rng)])
+        value = pick(rng, [value, texts.plain(rng), texts.date(rng), texts.span(rng), value])
+        text = pick(rng, names) + pick(rng, [" ", ": ", ":"]) + value
+        if face.run(text).width < wide - face.digit:
+            canvas.put(face.run(text), x, y)
+        if rng.random() < 0.1:
+            canvas.rule(x, y + 0.3 * face.digit, x + wide - face.digit, y + 0.3 * face.digit)
+
+
+def draw_pack(desk: Desk) -> None:
+    """A date, a lot or a time, printed in dots or stamped on a package."""
+    rng = desk.rng
+    digit = desk.size(9, 40)
+    face: Face = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
+    lines = [face.run(texts.expiry(rng)) for _ in range(int(rng.integers(1, 5)))]
+    pitch, wide = digit * float(rng.uniform(1.4, 2.2)), max(run.width for run in lines)
+    canvas = _scene(desk, wide + digit * desk.size(2, 12), pitch * len(lines) + desk.size(40, 300))
+    for _ in range(int(rng.integers(3))):
+        name = desk.type(desk.size(10, 60)).run(texts.words(rng))
+        above = canvas.height - pitch * len(lines) - 2 * digit
+        canvas.put(name, rng.uniform(0, 0.5) * canvas.width, rng.uniform(0.2, 0.9) * above, "rule")
+    x, y = rng.uniform(0.1, 0.9) * (canvas.width - wide), canvas.height - pitch * len(lines)
+    a, b = max(0, int(x - digit)), max(0, int(y - 1.5 * digit))
+    c = min(canvas.width, int(x + wide + digit)) if rng.random() < 0.5 else canvas.width
+    paper = desk.colours["paper"]
+    surface = calmer(draw_paper(c - a, canvas.height - b, paper, rng), paper, 12)
+    canvas.fill(a, b, c, canvas.height, surface)
+    if "rule" in canvas.layers:
+        canvas.layers["rule"][b:, a:c] = 0
+    for row, run in enumerate(lines):
+        canvas.put(run, x, y + row * pitch + 0.3 * digit)
+
+
+def draw_display(desk: Desk) -> None:
+    """A device or a scoreboard with lit digits on one or more panels."""
+    rng = desk.rng
+    digit, columns, rows = desk.size(16, 90), int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    if digit > 50:
+        columns, rows = 1, min(rows, 2)
+    small = desk.type(max(8.0, digit * float(rng.uniform(0.2, 0.45))))
+    cell = digit * float(rng.uniform(4.5, 6.5)), digit * float(rng.uniform(2.4, 3.2))
+    margin = float(rng.uniform(5, 0.8 * cell[1]))
+    canvas = _scene(desk, columns * cell[0] + 2 * margin, rows * cell[1] + 2 * margin)
+    pad = margin * float(rng.uniform(0.2, 1))
+    housing = desk.colours["paper"]
+    canvas.fill(pad, pad, canvas.width - pad, canvas.height - pad, housing)
+    how, same = displays.draw_segments(rng), rng.random() < 0.7
+    for place in range(columns * rows):
+        x = margin + place % columns * cell[0]
+        y = margin + place // columns * cell[1] + 1.6 * small.digit
+        high = margin + (place // columns + 1) * cell[1] - y
+        size = min(digit, 0.5 * high)
+        text = texts.display(rng)
+        for _ in range(9):
+            if len(text) * how.pitch * size < cell[0] - 1.2 * size:
+                break
+            text = texts.display(rng)
+        else:
+            text = texts.digits(rng, 2)
+        _panel(desk, text, how if same else displays.draw_segments(rng), (x, y, size))
+        label = texts.word(rng) if rng.random() < 0.7 else texts.phrase(rng)
+        _within(desk, small, label, (x, y - 3), cell[0], 0.0)
+
+
+def _panel(
+    desk: Desk, text: str, how: displays.Segments, place: tuple[float, float, float]
+) -> None:
+    """Paints one display with its top left corner at a place; takes down what it shows."""
+    rng, (x, y, digit) = desk.rng, place
+    panel = displays.seven_segments(text, how, rng)
+    low, high = panel.extent[:2], panel.extent[2:]
+    edge = rng.uniform(0.12, 0.5, 2)
+    size = np.ceil((np.array(high) - low + 2 * edge) * digit).astype(int)
+    left, top = round(x), round(y)
+    width = min(int(size[0]), desk.canvas.width - left)
+    height = min(int(size[1]), desk.canvas.height - top)
+    if width < size[0] or height < size[1]:
+        return
+    corner = (edge - low) * digit
+    matrix = np.array([[digit, 0, corner[0]], [0, digit, corner[1]], [0, 0, 1]])
+    window = low[0] - edge[0], low[1] - edge[1], high[0] + edge[0], high[1] + edge[1]
+    plane = displays.show(panel, View(width, height, matrix, window, digit), rng)
+    desk.canvas.fill(left, top, left + width, top + height, np.clip(plane, 0, 255))
+    chars, start = list[tuple[str, Points]](), 0
+    for char in text:
+        count = {".": 1, ",": 1, ":": 2}.get(char, 7)
+        shapes = panel.shapes[start : start + count]
+        start += count
+        lit = [s.outline * digit + corner + (left, top) for s in shapes if s.lit]
+        chars.append((char, np.rint(np.concatenate(lit)) if lit else np.zeros((0, 2))))
+    desk.canvas.note(chars)
+
+
+def draw_sign(desk: Desk) -> None:
+    """One large number on a plate or a wall in a scene."""
+    rng = desk.rng
+    face = desk.type(desk.size(30, 170), handwritten=rng.random() < 0.1)
+    run = face.run(texts.plate(rng) if rng.random() < 0.6 else texts.natural(rng, 1, 3))
+    around = rng.uniform(0.2, 2.5, 2) * face.digit
+    canvas = _scene(desk, run.width + 2 * around[0], face.digit + 2 * around[1])
+    spare = canvas.width - run.width, canvas.height - face.digit
+    x, y = rng.uniform(0.2, 0.8) * spare[0], rng.uniform(0.2, 0.8) * spare[1] + face.digit
+    pad = face.digit * float(rng.uniform(0.15, 0.5))
+    corners = x - pad, y - face.digit - pad, x + run.width + pad, y + pad
+    canvas.fill(*corners, desk.colours["paper"])
+    if rng.random() < 0.4:
+        thick, inset = max(1, round(0.04 * face.digit)), 0.4 * pad
+        a, b, c, d = corners
+        canvas.frame(a + inset, b + inset, c - inset, d - inset, thick)
+    canvas.put(run, x, y)
+    small = desk.type(max(8.0, 0.25 * face.digit))
+    if rng.random() < 0.3:
+        canvas.put(small.run(texts.words(rng)), x, y + pad + 1.5 * small.digit)
+
+
+def draw_calendar(desk: Desk) -> None:
+    """One month, a few, or the whole year."""
+    rng = desk.rng
+    columns, rows = ((1, 1), (1, 1), (2, 1), (3, 1), (4, 3), (3, 4))[int(rng.integers(6))]
+    face = desk.type(desk.size(7, 40 / columns) if columns > 1 else desk.size(8, 32))
+    cell = face.digit * float(rng.uniform(2, 3)), face.digit * float(rng.uniform(1.7, 2.8))
+    wide, high = cell[0] * 7.6, cell[1] * 8.4
+    canvas = desk.open(columns * wide + cell[0], rows * high + cell[1])
+    week = pick(rng, _WEEK).split()
+    looks = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
+    year, first = str(rng.integers(1950, 2040)), int(rng.integers(12))
+    title = desk.type(face.digit * float(rng.uniform(1, 1.6)))
+    for place in range(columns * rows):
+        x = cell[0] / 2 + place % columns * wide
+        y = cell[1] / 2 + place // columns * high
+        name = _MONTHS.split()[(first + place) % 12]
+        canvas.put(title.run(f"{name} {year}" if rng.random() < 0.7 else name), x, y + face.digit)
+        _month(desk, face, (x, y + cell[1]), cell, week, looks)
+
+
+def _month(
+    desk: Desk,
+    face: Face,
+    place: tuple[float, float],
+    cell: tuple[float, float],
+    week: list[str],
+    looks: tuple[bool, float],
+) -> None:
+    """The days of a week and of a month; the looks say whether in boxes, and how aligned."""
+    rng, canvas, (boxed, align) = desk.rng, desk.canvas, looks
+    start, days = int(rng.integers(7)), int(rng.choice([28, 30, 31]))
+    marked = int(rng.integers(7, 40))
+    for at, text in [*enumerate(week), *((7 + start + d, str(d + 1)) for d in range(days))]:
+        left, top = place[0] + at % 7 * cell[0], place[1] + at // 7 * cell[1]
+        if boxed:
+            canvas.frame(left, top, left + cell[0], top + cell[1])
+        if at == marked:
+            canvas.fill(left, top, left + cell[0], top + cell[1], desk.colours["shade"])
+        edge = left + cell[0] * (0.15 + 0.7 * align)
+        canvas.put(face.run(text), edge, top + (cell[1] + face.digit) / 2, align=align)
+
+
+def draw_sudoku(desk: Desk) -> None:
+    """A square of nine by nine with some of its digits, a part of them by hand."""
+    rng = desk.rng
+    face = desk.type(desk.size(11, 44))
+    pen = desk.pen(face.digit)
+    cell, margin = face.digit * float(rng.uniform(1.5, 2.4)), float(rng.uniform(4, 40))
+    canvas = desk.open(9 * cell + 2 * margin, 9 * cell + 2 * margin)
+    end, thick = margin + 9 * cell, int(rng.choice([2, 3, 4]))
+    for k in range(10):
+        at, wide = margin + k * cell, thick if k % 3 == 0 else 1
+        canvas.rule(margin, at, end, at, wide)
+        canvas.rule(at, margin, at, end, wide)
+    printed = float(rng.uniform(0.25, 0.55))
+    by_hand = float(rng.choice([0, 0, 0.2, 0.5]))
+    for place in range(81):
+        kind = rng.random()
+        if kind < printed + by_hand:
+            x = margin + (place % 9 + 0.5) * cell
+            y = margin + (place // 9 + 0.5) * cell + face.digit / 2
+            handwritten = kind > printed
+            run = (pen if handwritten else face).run(str(rng.integers(1, 10)))
+            canvas.put(run, x, y, "pen" if handwritten else "ink", 0.5)
+
+
+def draw_clutter(desk: Desk) -> None:
+    """Surfaces, scenes, edges and scribbles without any text."""
+    rng = desk.rng
+    canvas = _scene(desk, desk.size(200, 900), desk.size(120, 700))
+    if rng.random() < 0.25:
+        drawn = Canvas(canvas.width, canvas.height, np.eye(3))
+        draw_scribbles(drawn, rng)
+        canvas.layer("ink")[:] = drawn.ink
+
+
+def _outdoors(width: int, height: int, rng: np.random.Generator) -> Plane:
+    """Light that changes slowly, noise at all scales as in photographs, rows of windows or bars."""
+    angle = float(rng.uniform(0, 2 * np.pi))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + 0.5
+    first, second = rng.uniform(20, 235, (2, 3)).astype(np.float32)
+    plane = first + np.clip(ramp, 0, 1)[:, :, None].astype(np.float32) * (second - first)
+    if rng.random() < 0.55:
+        _windows(plane, rng)
+    if rng.random() < 0.5:
+        plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.5, 4)))
+    level, fall = float(rng.uniform(5, 40)), float(rng.uniform(0.4, 1))
+    for cells in (2, 4, 8, 16, 32, 64, 128):
+        tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
+        plane = plane + noise_field(width, height, cells, rng)[:, :, None] * tint
+    return np.asarray(plane, np.float32)
+
+
+def _windows(plane: Plane, rng: np.random.Generator) -> None:
+    """Rows of rectangles, as windows, bricks, fences and shelves have them."""
+    height, width = plane.shape[:2]
+    pitch = np.exp(rng.uniform(np.log(8), np.log(120), 2))
+    filled = rng.uniform(0.2, 0.95, 2)
+    colours = rng.uniform(0, 255, (3, 3))
+    area = np.sort(rng.uniform(0, 1, (2, 2)), axis=0) * (width, height)
+    for row, y in enumerate(np.arange(area[0, 1], area[1, 1], pitch[1])):
+        for x in np.arange(area[0, 0] + row % 2 * pitch[0] * 0.5, area[1, 0], pitch[0]):
+            colour = colours[int(rng.integers(3))] + rng.normal(0, 10, 3)
+            end = int(x + filled[0] * pitch[0]), int(y + filled[1] * pitch[1])
+            cv2.rectangle(plane, (int(x), int(y)), end, colour.tolist(), -1)
+
+
+def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
+    """Opens a page on a wall, a shelf or a blurred scene that goes on beyond the picture."""
+    size = min(1000, max(160, round(width))), min(1000, max(100, round(height)))
+    colour: Colour = readable_colours(desk.rng)[0]
+    kind = desk.rng.random()
+    ground = _outdoors(*size, desk.rng) if kind < 0.4 else None
+    if ground is None:
+        ground = draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
+    desk.filled = True
+    return desk.open(*size, ground=ground)
+
+
+# Share of all documents and how each kind is laid out.
+_SCENES: dict[str, tuple[float, Layout]] = {
+    "price": (0.04, draw_price),
+    "label": (0.05, draw_label),
+    "pack": (0.04, draw_pack),
+    "display": (0.06, draw_display),
+    "sign": (0.05, draw_sign),
+    "calendar": (0.04, draw_calendar),
+    "sudoku": (0.03, draw_sudoku),
+    "clutter": (0.06, draw_clutter),
+}
+
+
+_LAYOUTS = document_layouts.LAYOUTS | _SCENES
 KINDS = {name: share for name, (share, _) in _LAYOUTS.items()}
 NO_DIGITS = frozenset({"words", "clutter"})  # kinds on which there is no digit
 _CUT = 0.05  # share of documents whose edges are cut off
@@ -49,19 +359,8 @@ class Document(NamedTuple):
     kind: str
 
 
-class DocumentMaker:
+class DocumentMaker(Maker):
     """Draws documents; the same seed, number and kind give the same document."""
-
-    def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
-        """Takes what there is to write with.
-
-        Args:
-            tiles: MNIST digits, each of the ten among them; never the test set.
-            fonts: To write with, see ``load_fonts``.
-            seed: Decides all documents.
-        """
-        self.seed = seed
-        self._scribe = Scribe(tiles, fonts)
 
     def document(self, number: int, *, kind: str | None = None) -> Document:
         """Draws one document.
@@ -73,14 +372,10 @@ class DocumentMaker:
         Raises:
             ValueError: There is no such kind.
         """
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind}")
-        rng = np.random.default_rng([self.seed, number, zlib.crc32((kind or "").encode())])
-        shares = np.array(list(KINDS.values()))
-        chosen = kind or str(rng.choice(list(KINDS), p=shares / shares.sum()))
-        desk = Desk(self._scribe, rng)
-        _LAYOUTS[chosen][1](desk)
-        return _pictured(desk, chosen)
+        kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
+        desk = Desk(self._styles, rng)
+        _LAYOUTS[kind][1](desk)
+        return _pictured(desk, kind)
 
 
 def _pictured(desk: Desk, kind: str) -> Document:
@@ -94,7 +389,7 @@ def _pictured(desk: Desk, kind: str) -> Document:
         plane = light(plane, rng)
     if desk.look == "screen":
         pixels = np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
-        pixels = _compressed(pixels, rng) if rng.random() < 0.3 else pixels
+        pixels = compress(pixels, int(rng.integers(55, 96))) if rng.random() < 0.3 else pixels
     else:
         pixels = photograph(plane, canvas.smallest, rng)
     return Document(pixels, *canvas.labels(matrix, width, height), kind)
@@ -162,9 +457,3 @@ def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
     if desk.look == "scan":
         table = np.full(3, desk.rng.choice([0, 255, 230]), np.float32)
     return np.asarray(table + mask[:, :, None] * (seen - table), np.float32)
-
-
-def _compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    quality = int(rng.integers(55, 96))
-    _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)

@@ -7,20 +7,108 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import displays, objects, texts
 from digitlens.datasets.synthetic.arrays import Pixels, Plane
+from digitlens.datasets.synthetic.camera import (
+    HEIGHT,
+    STEP,
+    Framing,
+    choose_view,
+    finish,
+    light,
+    photograph,
+)
+from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
+from digitlens.datasets.synthetic.displays import draw_screen_text
 from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
-from digitlens.datasets.synthetic.nothing import draw_nothing
-from digitlens.datasets.synthetic.on_paper import Looks, put_on_paper, readable_colours
-from digitlens.datasets.synthetic.screens import draw_screen_text
-from digitlens.datasets.synthetic.scribes import Scribe
-from digitlens.datasets.synthetic.views import Framing, choose_view, finish, photograph
-from digitlens.datasets.synthetic.writers import Fonts
-from digitlens.datasets.synthetic.writing import Style
-from digitlens.datasets.synthetic.written import Written, lay_out
+from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
+from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, draw_scribbles, inked
+from digitlens.datasets.synthetic.styles import Maker, Styles
+
+
+def draw_nothing(rng: np.random.Generator) -> tuple[Plane, float]:
+    """Draws a crop of something that is no text.
+
+    Returns:
+        float32[h, w, 3], and the height in pixels that a digit would have on it.
+    """
+    height = HEIGHT if rng.random() < 0.7 else int(rng.integers(12, HEIGHT))
+    wide = min(40.0, 4.0 + float(rng.exponential(11)))
+    width = max(1, round(STEP * wide * height / HEIGHT))
+    draw = _DRAWINGS[int(rng.choice(len(_DRAWINGS), p=_SHARES))]
+    return light(draw(width, height, rng), rng), height * 0.7
+
+
+def _surface(width: int, height: int, rng: np.random.Generator) -> Plane:
+    return draw_paper(width, height, draw_colours(rng)[0], rng, patterned=rng.random() < 0.3)
+
+
+def _scene(width: int, height: int, rng: np.random.Generator) -> Plane:
+    return draw_paper(width, height, np.zeros(3, np.float32), rng, wild=True)
+
+
+def _edges(width: int, height: int, rng: np.random.Generator) -> Plane:
+    """Two or three surfaces that meet in straight edges, or a gradient."""
+    plane = _surface(width, height, rng)
+    if rng.random() < 0.3:
+        ramp = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
+        return np.asarray(plane + ramp * (draw_colours(rng)[1] - plane.mean((0, 1))), np.float32)
+    for _ in range(int(rng.integers(1, 3))):
+        mask = np.zeros((height, width), np.float32)
+        middle = rng.uniform(0, 1, 2) * (width, height)
+        angle = float(rng.choice([0, np.pi / 2, np.pi])) + float(rng.normal(0, 0.15))
+        along = np.array([np.cos(angle), np.sin(angle)]) * 999
+        across = np.array([-along[1], along[0]])
+        corners = np.array([middle - along, middle + along, middle + along + across])
+        corners = np.vstack([corners, middle - along + across])
+        cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0, cv2.LINE_AA)
+        plane = np.asarray(
+            plane + mask[:, :, None] * (_surface(width, height, rng) - plane), np.float32
+        )
+    return plane
+
+
+def _rules(width: int, height: int, rng: np.random.Generator) -> Plane:
+    """Underlines, ruled or squared paper, corners of boxes."""
+    paper, ink = draw_colours(rng)
+    canvas = Canvas(width, height, np.eye(3))
+    thin = int(rng.choice([1, 1, 2, 3]))
+    kind = rng.random()
+    for _ in range(int(rng.integers(1, 4))):
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        if kind < 0.75:
+            canvas.line((-9, y), (width + 9.0, y + float(rng.normal(0, 1.5))), thin)
+        if kind > 0.35:
+            canvas.line((x, -9), (x + float(rng.normal(0, 1.5)), height + 9.0), thin)
+    if kind > 0.75:
+        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        canvas.line((x, y), (x + 999 * (-1) ** int(rng.integers(2)), y), thin)
+        canvas.line((x, y), (x, y + 999 * (-1) ** int(rng.integers(2))), thin)
+    return inked(draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
+
+
+def _scribbles(width: int, height: int, rng: np.random.Generator) -> Plane:
+    """Scribbles larger than the crop, so that none stands there like a character."""
+    paper, ink = draw_colours(rng)
+    canvas = Canvas(max(width, 150), 150, np.eye(3))
+    draw_scribbles(canvas, rng)
+    y = int(rng.integers(0, 150 - height + 1))
+    drawn = canvas.ink[y : y + height, :width]
+    return inked(draw_paper(width, height, paper, rng), drawn, ink, rng)
+
+
+_DRAWINGS: tuple[Callable[[int, int, np.random.Generator], Plane], ...] = (
+    _surface,
+    _scene,
+    _edges,
+    _rules,
+    _scribbles,
+)
+_SHARES = (0.2, 0.3, 0.15, 0.2, 0.15)
+
 
 Rng = np.random.Generator
 
@@ -47,19 +135,8 @@ class _Drawing(NamedTuple):
     digit: float
 
 
-class LineMaker:
+class LineMaker(Maker):
     """Draws lines; the same seed, number and kind give the same line."""
-
-    def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
-        """Takes what there is to write with.
-
-        Args:
-            tiles: MNIST digits, each of the ten among them; never the test set.
-            fonts: To write with as well, see ``load_fonts``.
-            seed: Decides all lines.
-        """
-        self.seed = seed
-        self._scribe = Scribe(tiles, fonts)
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
         """Draws one line.
@@ -71,19 +148,10 @@ class LineMaker:
         Raises:
             ValueError: There is no such kind.
         """
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind}")
-        asked = zlib.crc32((kind or "").encode())
-        rng = np.random.default_rng([self.seed, number, asked])
-        chosen = kind or _drawn_kind(rng)
-        drawing = _DRAWN_BY[chosen](self._scribe, rng)
+        kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
+        drawing = _DRAWN_BY[kind](self._styles, rng)
         pixels = finish(photograph(drawing.plane, drawing.digit, rng), rng)
-        return Line(pixels, drawing.text, chosen)
-
-
-def _drawn_kind(rng: Rng) -> str:
-    shares = np.cumsum(list(KINDS.values()))
-    return list(KINDS)[int(np.searchsorted(shares, rng.random() * shares[-1], "right"))]
+        return Line(pixels, drawing.text, kind)
 
 
 def _on_paper(written: Written, rng: Rng, framing: Framing, looks: Looks) -> _Drawing:
@@ -97,14 +165,14 @@ _HAND = Framing(tilt=0.45, small=0.22, smallest=8.0, cut=0.05)
 _PRINTED = Framing(tilt=0.3, small=0.45, smallest=7.0, cut=0.06)
 
 
-def _hand_digit(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.digit(rng), scribe.by_hand(rng), rng)
+def _hand_digit(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.digit(rng), styles.by_hand(rng), rng)
     return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08))
 
 
-def _tile(scribe: Scribe, rng: Rng) -> _Drawing:
+def _tile(styles: Styles, rng: Rng) -> _Drawing:
     """A digit as it is in MNIST, on its square or with a part of the margin cut off."""
-    tile, value = scribe.tile(rng)
+    tile, value = styles.tile(rng)
     cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
     ink = np.pad(tile[cut : 28 - cut, cut : 28 - cut], pad)
     if rng.random() < 0.4:
@@ -118,66 +186,66 @@ def _tile(scribe: Scribe, rng: Rng) -> _Drawing:
     return _Drawing(plane, str(value), 20.0)
 
 
-def _hand_number(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.hand_number(rng), scribe.by_hand(rng), rng)
+def _hand_number(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.hand_number(rng), styles.by_hand(rng), rng)
     return _on_paper(written, rng, _HAND, Looks(scanned=0.25))
 
 
-def _amount(scribe: Scribe, rng: Rng) -> _Drawing:
-    style = scribe.quick(rng) if rng.random() < 0.4 else scribe.by_hand(rng)
+def _amount(styles: Styles, rng: Rng) -> _Drawing:
+    style = styles.quick(rng) if rng.random() < 0.4 else styles.by_hand(rng)
     if rng.random() < 0.4:
         style = _tight(style, rng)
     written = lay_out(texts.amount(rng), style, rng)
     return _on_paper(written, rng, _HAND, Looks(checks=True, rules=0.4, boxed=0.1, scanned=0.55))
 
 
-def _hand_words(scribe: Scribe, rng: Rng) -> _Drawing:
-    style = scribe.by_hand(rng, letters=True)
+def _hand_words(styles: Styles, rng: Rng) -> _Drawing:
+    style = styles.by_hand(rng, letters=True)
     return _on_paper(lay_out(texts.hand_words(rng), style, rng), rng, _HAND, Looks())
 
 
-def _print_digit(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.digit(rng), scribe.printed(rng), rng)
+def _print_digit(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.digit(rng), styles.printed(rng), rng)
     return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08, boxed=0.12))
 
 
-def _print_number(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.print_number(rng), scribe.printed(rng), rng)
+def _print_number(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.print_number(rng), styles.printed(rng), rng)
     return _on_paper(written, rng, _PRINTED, Looks())
 
 
-def _print_words(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.print_words(rng), scribe.printed(rng), rng)
+def _print_words(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.print_words(rng), styles.printed(rng), rng)
     return _on_paper(written, rng, _PRINTED, Looks())
 
 
-def _only_words(scribe: Scribe, rng: Rng) -> _Drawing:
+def _only_words(styles: Styles, rng: Rng) -> _Drawing:
     by_hand = rng.random() < 0.35
-    style = scribe.by_hand(rng, letters=True) if by_hand else scribe.printed(rng)
+    style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
     return _on_paper(written, rng, _HAND if by_hand else _PRINTED, Looks())
 
 
-def _screen(scribe: Scribe, rng: Rng) -> _Drawing:
+def _screen(styles: Styles, rng: Rng) -> _Drawing:
     text = texts.print_number(rng) if rng.random() < 0.6 else texts.print_words(rng)
-    return _Drawing(*draw_screen_text(text, scribe.print_hand(rng), rng))
+    return _Drawing(*draw_screen_text(text, styles.print_font(rng), rng))
 
 
-def _seven_segments(scribe: Scribe, rng: Rng) -> _Drawing:
-    del scribe
+def _seven_segments(styles: Styles, rng: Rng) -> _Drawing:
+    del styles
     panel = displays.seven_segments(texts.display(rng), displays.draw_segments(rng), rng)
     return _shown(panel, rng)
 
 
-def _fourteen_segments(scribe: Scribe, rng: Rng) -> _Drawing:
-    del scribe
+def _fourteen_segments(styles: Styles, rng: Rng) -> _Drawing:
+    del styles
     text = texts.digits(rng, 4) if rng.random() < 0.4 else texts.serial(rng).upper()
     text = _only(text if rng.random() < 0.7 else texts.word(rng).upper(), FOURTEEN)
     return _shown(displays.fourteen_segments(text[:10], displays.draw_segments(rng)), rng)
 
 
-def _dot_matrix(scribe: Scribe, rng: Rng) -> _Drawing:
-    del scribe
+def _dot_matrix(styles: Styles, rng: Rng) -> _Drawing:
+    del styles
     kind = rng.random()
     if kind < 0.35:
         return _shown(displays.dot_matrix(_only(texts.expiry(rng), DOTS), rng), rng, printed=True)
@@ -194,33 +262,33 @@ def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> _Drawin
 _DISPLAY = Framing(tilt=0.4, small=0.25, smallest=9.0)
 
 
-def _counter(scribe: Scribe, rng: Rng) -> _Drawing:
-    counter = objects.draw_counter(scribe.print_hand(rng), rng)
+def _counter(styles: Styles, rng: Rng) -> _Drawing:
+    counter = objects.draw_counter(styles.print_font(rng), rng)
     view = choose_view(counter.extent, rng, _COUNTER)
     return _Drawing(objects.show_counter(counter, view, rng), counter.text, view.digit)
 
 
-def _sign(scribe: Scribe, rng: Rng) -> _Drawing:
-    written = lay_out(texts.plate(rng), scribe.printed(rng), rng)
+def _sign(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.plate(rng), styles.printed(rng), rng)
     view = choose_view(written.extent, rng, _SIGN)
     plane, text = objects.show_sign(written, view, rng)
     return _Drawing(plane, text, view.digit)
 
 
-def _relief(scribe: Scribe, rng: Rng) -> _Drawing:
+def _relief(styles: Styles, rng: Rng) -> _Drawing:
     text = texts.plate(rng) if rng.random() < 0.4 else texts.print_number(rng)
-    written = lay_out(text, scribe.printed(rng), rng)
+    written = lay_out(text, styles.printed(rng), rng)
     return _on_paper(written, rng, _SIGN, Looks(relief=1.0, rules=0.0))
 
 
-def _stamp(scribe: Scribe, rng: Rng) -> _Drawing:
+def _stamp(styles: Styles, rng: Rng) -> _Drawing:
     text = texts.date(rng) if rng.random() < 0.6 else texts.grouped(rng)
-    written = lay_out(text, scribe.printed(rng), rng)
+    written = lay_out(text, styles.printed(rng), rng)
     return _on_paper(written, rng, _PRINTED, Looks(stamped=1.0, boxed=0.15, rules=0.3))
 
 
-def _cell(scribe: Scribe, rng: Rng) -> _Drawing:
-    style = scribe.by_hand(rng) if rng.random() < 0.35 else scribe.printed(rng)
+def _cell(styles: Styles, rng: Rng) -> _Drawing:
+    style = styles.by_hand(rng) if rng.random() < 0.35 else styles.printed(rng)
     text = texts.digit(rng) if rng.random() < 0.85 else texts.digits(rng, 2)
     written = lay_out(text, style, rng)
     view = choose_view(written.extent, rng, _CELL)
@@ -228,8 +296,8 @@ def _cell(scribe: Scribe, rng: Rng) -> _Drawing:
     return _Drawing(plane, text, view.digit)
 
 
-def _comb(scribe: Scribe, rng: Rng) -> _Drawing:
-    style = scribe.by_hand(rng) if rng.random() < 0.75 else scribe.printed(rng)
+def _comb(styles: Styles, rng: Rng) -> _Drawing:
+    style = styles.by_hand(rng) if rng.random() < 0.75 else styles.printed(rng)
     pitch = float(rng.uniform(0.85, 1.5))
     written = lay_out(texts.comb(rng), style, rng, pitch=pitch)
     view = choose_view(written.extent, rng, _HAND)
@@ -242,8 +310,8 @@ _SIGN = Framing(tilt=0.5, small=0.35, smallest=8.0)
 _CELL = Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
 
 
-def _nothing(scribe: Scribe, rng: Rng) -> _Drawing:
-    del scribe
+def _nothing(styles: Styles, rng: Rng) -> _Drawing:
+    del styles
     plane, digit = draw_nothing(rng)
     return _Drawing(plane, "", digit)
 
@@ -257,7 +325,7 @@ def _only(text: str, known: Mapping[str, object]) -> str:
     return kept or "8"
 
 
-_Draw = Callable[[Scribe, Rng], _Drawing]
+_Draw = Callable[[Styles, Rng], _Drawing]
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {

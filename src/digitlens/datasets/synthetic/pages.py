@@ -2,42 +2,297 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic import layouts
 from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Pixels, Plane, Values
 from digitlens.datasets.synthetic.camera import expose, light
-from digitlens.datasets.synthetic.clutter import draw_ruling, draw_scribbles
-from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
-from digitlens.datasets.synthetic.hands import FontHand
-from digitlens.datasets.synthetic.inks import draw_colours, inked, with_plate
-from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.sheet import Sheet
-from digitlens.datasets.synthetic.writers import Fonts, Writers
+from digitlens.datasets.synthetic.canvas import Baseline, Canvas, Style, text_width, write
+from digitlens.datasets.synthetic.glyph_sources import DIGITS, LATIN, MARKS, GlyphSource
+from digitlens.datasets.synthetic.papers import (
+    draw_colours,
+    draw_paper,
+    draw_ruling,
+    draw_scribbles,
+    draw_table,
+    inked,
+    with_plate,
+)
+from digitlens.datasets.synthetic.styles import Maker, Styles
+
+_LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
+_AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
+
+
+def _digit(rng: np.random.Generator) -> str:
+    """One digit."""
+    return DIGITS[int(rng.integers(10))]
+
+
+def _digits(rng: np.random.Generator, length: int) -> str:
+    """So many digits and nothing else."""
+    if rng.random() < 0.12:  # runs as in 1000 or 777
+        return (_digit(rng) * length)[:length]
+    return "".join(_digit(rng) for _ in range(length))
+
+
+def _number(rng: np.random.Generator) -> str:
+    """One to eleven digits, some with a mark or a space before, after or among them."""
+    length = int(rng.choice(_LENGTHS[0], p=_LENGTHS[1]))
+    text = _digits(rng, length)
+    if rng.random() < 0.15:  # amounts often end in zeros
+        text = text[: max(1, length - 3)] + "0" * (length - max(1, length - 3))
+    return _marked(text, rng)
+
+
+def _amount(rng: np.random.Generator) -> str:
+    """Three to seven digits, as written in the field of a check."""
+    length = int(rng.choice(_AMOUNTS[0], p=_AMOUNTS[1]))
+    text = _digits(rng, length)
+    if rng.random() < 0.4:
+        zeros = min(length - 1, int(rng.integers(2, 5)))
+        text = text[: length - zeros] + "0" * zeros
+    if length > 3 and rng.random() < 0.5:
+        text = text[:-3] + str(rng.choice([".", ",", "'", " "])) + text[-3:]
+    if rng.random() < 0.35:
+        text += str(rng.choice(["-", ".", ".-", "=", " -", ",-", "--", "/"]))
+    if rng.random() < 0.12:
+        text = str(rng.choice(["$", "-", "=", "#", "*", "/"])) + text
+    return text
+
+
+def _letters(source: GlyphSource, length: int, rng: np.random.Generator) -> str:
+    """So many characters that the source has and that are no digits."""
+    return _some(source.letters or LATIN, length, rng)
+
+
+def _word(source: GlyphSource, rng: np.random.Generator) -> str:
+    """Up to eight letters of one script, and a mark behind them now and then."""
+    length = int(rng.integers(1, 9))
+    foreign = "".join(c for c in source.letters if c not in LATIN + MARKS)
+    if foreign and rng.random() < 0.3:
+        return _some(foreign, length, rng)
+    word = "".join(LATIN[26 + int(rng.integers(26))] for _ in range(length))
+    kind = rng.random()
+    word = word.upper() if kind < 0.3 else word.capitalize() if kind < 0.5 else word
+    if rng.random() < 0.2:
+        word += MARKS[int(rng.integers(len(MARKS)))]
+    return word
+
+
+def _marked(text: str, rng: np.random.Generator) -> str:
+    kind, length = rng.random(), len(text)
+    if kind < 0.55 or length < 3:
+        return text
+    if kind < 0.75:
+        cut = length - (3 if length > 3 else 2)
+        return text[:cut] + str(rng.choice([".", ",", "'", " "])) + text[cut:]
+    if kind < 0.85:
+        return text[: length // 2] + str(rng.choice([" ", "-", "/", ":"])) + text[length // 2 :]
+    if kind < 0.93:
+        return str(rng.choice(["$", "€", "#", "+", "-", "="])) + text
+    return text + str(rng.choice([".-", "-", ".", "=", "%", "€", ",-"]))
+
+
+def _some(characters: str, length: int, rng: np.random.Generator) -> str:
+    return "".join(characters[int(rng.integers(len(characters)))] for _ in range(length))
+
+
+SMALLEST = 8.0  # height of a digit, in pixels
+
+Layout = Callable[[Canvas, Styles, np.random.Generator], None]
+
+
+def draw_single(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """One digit, from a fifth of the frame to all of it."""
+    style = styles.digit_style(rng)
+    char = _digit(rng)
+    glyph = style.source.glyph(char, rng)
+    if glyph is None:
+        return
+    side = min(canvas.width, canvas.height)
+    share = float(rng.uniform(0.2, 0.97)) if rng.random() < 0.5 else float(rng.uniform(0.6, 0.97))
+    width = max(glyph.advance * style.stretch, 0.2)
+    height = min(share * canvas.height, 0.95 * canvas.width / width)
+    x = (canvas.width - width * height) * _middling(rng)
+    y = height + (canvas.height - height) * _middling(rng)
+    write(canvas, char, style, Baseline(x, y, max(height, 0.2 * side)), rng)
+
+
+def draw_tile(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """One tile of MNIST as it is, enlarged until it fills the frame."""
+    tile, value = styles.tile(rng)
+    scale = np.diag((canvas.width / tile.shape[1], canvas.height / tile.shape[0]))
+    canvas.put(tile, np.column_stack([scale, np.zeros(2)]), value)
+
+
+def draw_numbers(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """One to five lines of numbers in one style, as large as they fit or smaller."""
+    style = styles.digit_style(rng)
+    lines = int(rng.choice([1, 2, 3, 4, 5], p=[0.5, 0.2, 0.15, 0.1, 0.05]))
+    numbers = [_number(rng) for _ in range(lines)]
+    widest = max(text_width(text, style, rng) for text in numbers)
+    pitch = float(rng.uniform(1.15, 2.2))
+    fits = min(canvas.width * 0.97 / widest, canvas.height * 0.95 / (pitch * (lines - 1) + 1.1))
+    height = max(SMALLEST, fits * (1 if rng.random() < 0.35 else float(rng.uniform(0.35, 1))))
+    angle = float(rng.normal(0, 0.05))
+    curve = float(rng.normal(0, 0.03)) if rng.random() < 0.2 else 0.0
+    spare = max(0.0, canvas.height - height * (pitch * (lines - 1) + 1.1))
+    top = height * 1.05 + spare * _middling(rng)
+    left = rng.random() < 0.5
+    for row, text in enumerate(numbers):
+        width = text_width(text, style, rng) * height
+        x = max(0.0, canvas.width - width) * (0.1 if left and lines > 1 else _middling(rng))
+        y = top + row * pitch * height - np.sin(angle) * width / 2
+        write(canvas, text, style, Baseline(x, y, height, angle, curve), rng)
+
+
+def draw_amount(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """One number that fills its field, tightly written, with dots, dashes and an underline."""
+    style = styles.digit_style(rng)
+    if rng.random() < 0.5:
+        style = replace(style, gap=float(rng.uniform(-0.22, 0.02)))
+    text = _amount(rng)
+    width = max(0.6, text_width(text, style, rng))
+    height = min(canvas.width / width, canvas.height / 1.1) * float(rng.uniform(0.7, 1.08))
+    angle = float(rng.normal(0, 0.04))
+    x = (canvas.width - width * height) * _middling(rng)
+    y = height + (canvas.height - height) * _middling(rng) - np.sin(angle) * canvas.width / 2
+    curve = float(rng.normal(0, 0.02))
+    write(canvas, text, style, Baseline(x, y, max(SMALLEST, height), angle, curve), rng)
+    if rng.random() < 0.3:
+        low = min(canvas.height - 1.0, y + height * float(rng.uniform(0, 0.3)))
+        canvas.line(
+            (0, low), (canvas.width, low + float(rng.normal(0, 2))), int(rng.integers(1, 4))
+        )
+
+
+def draw_grid(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """A table: rules or none, a digit or a short number in many of its cells."""
+    sources = [styles.digit_style(rng) for _ in range(2)]
+    rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
+    cell = min(canvas.width / columns, canvas.height / rows) * float(rng.uniform(0.75, 1.35))
+    cell = max(cell, SMALLEST * 1.4)
+    aspect = float(rng.uniform(0.9, 2.4)) if rng.random() < 0.4 else 1.0
+    x0, y0 = (float(rng.uniform(-0.3, 0.3)) * cell for _ in range(2))
+    if rng.random() < 0.75:
+        draw_table(canvas, (x0, y0), (cell * aspect, cell), (columns, rows), rng)
+    share, size = float(rng.uniform(0.35, 1)), float(rng.uniform(0.4, 0.85))
+    for row in range(rows):
+        for column in range(columns):
+            if rng.random() > share:
+                continue
+            style = sources[int(rng.random() < 0.3)]
+            place = _Cell(x0 + column * cell * aspect, y0 + (row + 1) * cell, cell, aspect)
+            _fill(canvas, place, size, style, rng)
+
+
+def draw_paragraph(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """Lines of words, marks and numbers, small to middling."""
+    style = styles.word_style(rng)
+    height = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(40))))
+    pitch = height * float(rng.uniform(1.4, 2.4))
+    angle = float(rng.normal(0, 0.03))
+    share = float(rng.choice([0.1, 0.35, 0.7]))
+    y = height * float(rng.uniform(0.5, 2.5))
+    indent = float(rng.uniform(-2, 2)) * height
+    while y < canvas.height + height:
+        words = [
+            _number(rng) if rng.random() < share else _word(style.source, rng)
+            for _ in range(int(rng.integers(1, 10)))
+        ]
+        write(canvas, " ".join(words), style, Baseline(indent, y, height, angle), rng)
+        y += pitch
+
+
+def draw_scatter(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """Digits, letters and marks of different hands and sizes, where there is room."""
+    largest = float(np.exp(rng.uniform(np.log(16), np.log(90))))
+    share = float(rng.uniform(0.3, 1))
+    for _ in range(int(rng.integers(3, 30))):
+        height = max(SMALLEST, largest * float(rng.uniform(0.4, 1)))
+        is_digit = rng.random() < share
+        style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
+        text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
+        if not is_digit:
+            text = _letters(style.source, int(rng.integers(1, 3)), rng)
+        width = max(0.3, text_width(text, style, rng)) * height
+        x = -0.2 * width + float(rng.random()) * max(0.0, canvas.width - 0.6 * width)
+        y = float(rng.uniform(0.8 * height, canvas.height + 0.2 * height))
+        if _is_free(canvas, x, y - height, x + width, y):
+            write(canvas, text, style, Baseline(x, y, height, float(rng.normal(0, 0.12))), rng)
+
+
+def draw_words(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """Letters, words, foreign letters and marks, large or small; no digit."""
+    style = styles.word_style(rng)
+    lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
+    words = [_word(style.source, rng) for _ in range(lines)]
+    if rng.random() < 0.25:
+        words = [_letters(style.source, 1, rng)]
+    if rng.random() < 0.3:
+        words = [" ".join(word) for word in words]
+    widest = max(0.5, *(text_width(word, style, rng) for word in words))
+    fits = min(canvas.width * 0.95 / widest, canvas.height * 0.8 / (1.6 * lines))
+    height = max(SMALLEST, fits * float(rng.uniform(0.4, 1)))
+    y = height * float(rng.uniform(1.1, 1.6))
+    y += max(0.0, canvas.height - y - 1.6 * height * (lines - 1)) * float(rng.uniform(0, 0.8))
+    for word in words:
+        width = text_width(word, style, rng) * height
+        x = max(0.0, canvas.width - width) * float(rng.random())
+        write(canvas, word, style, Baseline(x, y, height, float(rng.normal(0, 0.05))), rng)
+        y += 1.6 * height
+
+
+def draw_drawing(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+    """Scribbles alone; nothing is written."""
+    del styles
+    draw_scribbles(canvas, rng)
+
+
+class _Cell(NamedTuple):
+    """A cell of a table, in the plane of the paper."""
+
+    left: float
+    bottom: float
+    height: float
+    aspect: float  # width over height
+
+
+def _fill(canvas: Canvas, cell: _Cell, size: float, style: Style, rng: np.random.Generator) -> None:
+    """Writes into a cell: a digit, in a wide cell up to three."""
+    wide = cell.height * cell.aspect
+    is_narrow = cell.aspect < 1.4
+    text = _digit(rng) if is_narrow else _digits(rng, int(rng.integers(1, 4)))
+    height = max(SMALLEST, cell.height * size)
+    width = text_width(text, style, rng) * height
+    height *= min(1.0, wide / max(width, 1))
+    x = cell.left + (wide - min(width, wide)) / 2
+    y = cell.bottom - (cell.height - height) / 2
+    jitter = rng.normal(0, 0.05, 2) * cell.height
+    place = Baseline(x + float(jitter[0]), y + float(jitter[1]), height)
+    write(canvas, text, style, place, rng)
+
+
+def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:
+    ax, ay = canvas.at((x0, y0))
+    bx, by = canvas.at((x1, y1))
+    left, right = sorted((int(ax), int(bx)))
+    top, bottom = sorted((int(ay), int(by)))
+    return not canvas.ink[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2].any()
+
+
+def _middling(rng: np.random.Generator) -> float:
+    return float(rng.beta(2.5, 2.5))
+
 
 SIDE = 192  # of a page, in pixels, unless asked otherwise
 SMALLEST_SIDE = 64
-_SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
 _ENLARGED = 0.22  # share of pages that are drawn small, of the kinds that may be
-
-
-def load_fonts(role: Role) -> Fonts:
-    """The fonts to train with or those to validate with; fetches those that the cache lacks.
-
-    Raises:
-        DataError: They cannot be had.
-    """
-    hands: dict[str, list[FontHand]] = {"hand": [], "print": []}
-    families = [family for family in load_families() if family.role == role]
-    for family, weights in font_files(families).items():
-        for scripts in weights:
-            hands[family.kind].append(FontHand(scripts, digits_only=family.family in _SEGMENTS))
-    return Fonts(tuple(hands["hand"]), tuple(hands["print"]))
 
 
 class Page(NamedTuple):
@@ -71,7 +326,7 @@ class Kind:
     """
 
     share: float
-    layout: layouts.Layout | None
+    layout: Layout | None
     strips: float = 0.0
     enlarged: float = 0.0
     scribbled: float = 0.1
@@ -85,35 +340,24 @@ class Kind:
 # scribbles and empty pages teach what is no digit; the others what digits stand next to. Plain ones
 # are drawn only if asked for.
 KINDS: dict[str, Kind] = {
-    "single": Kind(0.24, layouts.draw_single, enlarged=6.0, scribbled=0.04),
-    "numbers": Kind(0.26, layouts.draw_numbers, strips=0.3, enlarged=3.0),
-    "amount": Kind(0.14, layouts.draw_amount, strips=0.7, checks=True),
-    "grid": Kind(0.06, layouts.draw_grid),
-    "paragraph": Kind(0.03, layouts.draw_paragraph),
-    "scatter": Kind(0.05, layouts.draw_scatter),
-    "words": Kind(0.14, layouts.draw_words, strips=0.2, enlarged=3.0),
-    "scribbles": Kind(0.04, layouts.draw_drawing),
+    "single": Kind(0.24, draw_single, enlarged=6.0, scribbled=0.04),
+    "numbers": Kind(0.26, draw_numbers, strips=0.3, enlarged=3.0),
+    "amount": Kind(0.14, draw_amount, strips=0.7, checks=True),
+    "grid": Kind(0.06, draw_grid),
+    "paragraph": Kind(0.03, draw_paragraph),
+    "scatter": Kind(0.05, draw_scatter),
+    "words": Kind(0.14, draw_words, strips=0.2, enlarged=3.0),
+    "scribbles": Kind(0.04, draw_drawing),
     "empty": Kind(0.04, None, ruled=0.3, scene=0.75),
-    "plain tile": Kind(0.0, layouts.draw_tile, plain=True),
-    "plain single": Kind(0.0, layouts.draw_single, enlarged=8.0, plain=True),
-    "plain numbers": Kind(0.0, layouts.draw_numbers, enlarged=4.0, plain=True),
-    "plain words": Kind(0.0, layouts.draw_words, enlarged=4.0, plain=True),
+    "plain tile": Kind(0.0, draw_tile, plain=True),
+    "plain single": Kind(0.0, draw_single, enlarged=8.0, plain=True),
+    "plain numbers": Kind(0.0, draw_numbers, enlarged=4.0, plain=True),
+    "plain words": Kind(0.0, draw_words, enlarged=4.0, plain=True),
 }
 
 
-class PageMaker:
+class PageMaker(Maker):
     """Draws pages; the same seed, number, side and kind give the same page."""
-
-    def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
-        """Takes the hands.
-
-        Args:
-            tiles: MNIST digits to write with, each of the ten among them; never the test set.
-            fonts: To write with as well, see ``load_fonts``.
-            seed: Decides all pages.
-        """
-        self.seed = seed
-        self._writers = Writers(tiles, fonts)
 
     def page(self, number: int, *, side: int = SIDE, kind: str | None = None) -> Page:
         """Draws one page.
@@ -128,10 +372,8 @@ class PageMaker:
         """
         if side < SMALLEST_SIDE:
             raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"expected one of {', '.join(KINDS)}, found {kind}")
-        rng = np.random.default_rng([self.seed, number])
-        chosen = KINDS[_drawn_kind(rng) if kind is None else kind]
+        name, rng = self._begin(number, kind, {name: one.share for name, one in KINDS.items()})
+        chosen = KINDS[name]
         height = width = side
         if chosen.strips and rng.random() < chosen.strips:
             height = round(side * float(rng.uniform(0.2, 0.7)))
@@ -146,9 +388,9 @@ class PageMaker:
 
     def _drawn(self, width: int, height: int, kind: Kind, rng: np.random.Generator) -> Page:
         view = _view(width, height, rng)
-        writing, printed = Sheet(width, height, view), Sheet(width, height, view)
+        writing, printed = Canvas(width, height, view), Canvas(width, height, view)
         if kind.layout:
-            kind.layout(writing, self._writers, rng)
+            kind.layout(writing, self._styles, rng)
         if kind.plain:
             return _plain_page(writing, rng)
         if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
@@ -156,7 +398,7 @@ class PageMaker:
         if rng.random() < kind.scribbled:
             draw_scribbles(printed, rng)
         if rng.random() < 0.06:
-            layouts.draw_words(printed, self._writers, rng)
+            draw_words(printed, self._styles, rng)
         boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
         pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
@@ -183,26 +425,21 @@ class PageMaker:
 
     def _shown_through(self, paper: Plane, ink: Colour, rng: np.random.Generator) -> Plane:
         """The paper with writing of its other side."""
-        back = Sheet(paper.shape[1], paper.shape[0], np.eye(3))
-        layouts.draw_paragraph(back, self._writers, rng)
+        back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
+        draw_paragraph(back, self._styles, rng)
         mirrored = back.ink[:, ::-1].astype(np.float32) / 255
         ghost = np.asarray(cv2.GaussianBlur(mirrored, (0, 0), 1.5), np.float32)
         cover = float(rng.uniform(0.03, 0.12)) * ghost
         return np.asarray(paper + cover[:, :, None] * (ink - paper), np.float32)
 
 
-def _plain_page(writing: Sheet, rng: np.random.Generator) -> Page:
+def _plain_page(writing: Canvas, rng: np.random.Generator) -> Page:
     """Writing in one ink on flat paper."""
     paper, ink = draw_colours(rng)
     cover = writing.ink[:, :, None].astype(np.float32) / 255
     pixels = np.rint(paper + cover * (ink - paper)).astype(np.uint8)
     boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
     return Page(pixels, boxes, np.array(writing.values, np.int8))
-
-
-def _drawn_kind(rng: np.random.Generator) -> str:
-    shares = np.array([kind.share for kind in KINDS.values()])
-    return str(rng.choice(list(KINDS), p=shares / shares.sum()))
 
 
 def _mixed(paper: Colour, ink: Colour, share: float) -> Colour:

@@ -1,11 +1,13 @@
-"""Papers that ink stands on: plain, textured, patterned like a check, ruled, or no paper at all."""
+"""What ink stands on, and what colours and other drawings stand beside it."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from digitlens.datasets.synthetic.arrays import Colour, Plane
+from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Plane, Points
+from digitlens.datasets.synthetic.canvas import Canvas
 
 
 def draw_paper(
@@ -133,3 +135,172 @@ def _shape(scene: Plane, rng: np.random.Generator) -> None:
         thick = int(rng.integers(1, 10))
         fixed = np.rint(ends).astype(np.int32)
         cv2.polylines(scene, [fixed], bool(rng.random() < 0.3), colour, thick, cv2.LINE_AA)
+
+
+def draw_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """Paper and ink: usually dark on light, any other pair that can be told apart as well.
+
+    Returns:
+        Two of float32[3], 0..255.
+    """
+    kind = rng.random()
+    if kind < 0.5:
+        paper = np.full(3, rng.uniform(140, 255)) + rng.normal(0, 8, 3)
+        ink = np.full(3, rng.uniform(0, 70)) + rng.normal(0, 12, 3)
+        if rng.random() < 0.35:  # a coloured pen
+            ink = ink + rng.uniform(0, 110, 3) * (rng.random(3) < 0.4)
+    elif kind < 0.68:
+        paper = np.full(3, rng.uniform(0, 60)) + rng.normal(0, 8, 3)
+        ink = np.full(3, rng.uniform(150, 255)) + rng.normal(0, 12, 3)
+    else:
+        paper, ink = rng.uniform(0, 255, 3), rng.uniform(0, 255, 3)
+    weights = np.array([0.299, 0.587, 0.114])
+    least = float(rng.choice([28, 50, 80]))
+    if abs(weights @ (ink - paper)) < least and np.abs(ink - paper).max() < 1.8 * least:
+        ink = np.where(weights @ paper > 128, paper - 1.6 * least, paper + 1.6 * least)
+    return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
+
+
+def inked(
+    paper: Plane,
+    ink: Ink,
+    colour: Colour,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+) -> Plane:
+    """Puts ink on paper; returns float32[h, w, 3].
+
+    Args:
+        paper: float32[h, w, 3].
+        ink: uint8[h, w].
+        colour: float32[3]; of the ink.
+        rng: Decides whether the pen leaves gaps.
+        strength: How much of the colour full ink brings, 0..1.
+    """
+    if not ink.any():
+        return paper
+    cover = ink.astype(np.float32) * np.float32(strength / 255)
+    if rng.random() < 0.25:  # pencil and dry pens leave gaps
+        grain = rng.standard_normal(cover.shape, np.float32) * np.float32(rng.uniform(0.05, 0.35))
+        cover *= np.clip(1 - np.abs(cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.5), 0.15, 1)
+    return _blend(paper, colour, cover)
+
+
+def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: np.random.Generator) -> Plane:
+    """Paints a sign of one colour under the writing, as house numbers have it.
+
+    Returns float32[h, w, 3]; the paper itself where nothing is written.
+
+    Args:
+        paper: float32[h, w, 3].
+        colour: float32[3]; of the sign.
+        boxes: float[N, 4]; what the sign is under.
+        rng: Decides its margin and texture.
+    """
+    if not len(boxes):
+        return paper
+    pad = float(rng.uniform(0.1, 0.6)) * float(np.median(boxes[:, 3] - boxes[:, 1]))
+    x0, y0 = boxes[:, :2].min(axis=0) - pad
+    x1, y1 = boxes[:, 2:].max(axis=0) + pad
+    mask = np.zeros(paper.shape[:2], np.float32)
+    cv2.rectangle(mask, (int(x0), int(y0)), (int(x1), int(y1)), 1.0, -1)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)
+    return _blend(paper, draw_paper(paper.shape[1], paper.shape[0], colour, rng), soft)
+
+
+def _blend(below: Plane, above: Plane | Colour, cover: Plane) -> Plane:
+    """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
+    return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
+
+
+def draw_scribbles(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Curves, zigzags, arcs and frames, drawn with any pen."""
+    for _ in range(int(rng.choice([1, 2, 5, 10]))):
+        size = float(np.exp(rng.uniform(np.log(10), np.log(0.9 * canvas.width))))
+        centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
+        thick = max(1, round(size * float(np.exp(rng.uniform(np.log(0.01), np.log(0.15))))))
+        kind = rng.random()
+        if kind < 0.5:
+            cv2.polylines(canvas.ink, *_path(centre, size, kind, rng), 255, thick, cv2.LINE_AA)
+        elif kind < 0.75:
+            _arc(canvas, centre, size, thick, rng)
+        else:
+            _frame(canvas, centre, size, thick, rng)
+
+
+def draw_ruling(canvas: Canvas, rng: np.random.Generator) -> None:
+    """An underline, or ruled or squared paper."""
+    kind = rng.random()
+    if kind < 0.35:
+        y = canvas.height * float(rng.uniform(0.55, 1))
+        x = sorted(float(v) for v in rng.uniform(-0.1, 1.1, 2) * canvas.width)
+        canvas.line((x[0], y), (x[1], y + float(rng.normal(0, 2))), int(rng.integers(1, 4)))
+        return
+    pitch = float(np.exp(rng.uniform(np.log(7), np.log(70))))
+    start = -float(rng.uniform(0, pitch))
+    for k in range(int(max(canvas.width, canvas.height) / pitch) + 2):
+        at = start + k * pitch
+        canvas.line((-canvas.width, at), (2.0 * canvas.width, at), 1)
+        if kind > 0.65:
+            canvas.line((at, -canvas.height), (at, 2.0 * canvas.height), 1)
+
+
+def draw_table(
+    canvas: Canvas,
+    start: tuple[float, float],
+    cell: tuple[float, float],
+    count: tuple[int, int],
+    rng: np.random.Generator,
+) -> None:
+    """The rules of a table, each third stronger in some.
+
+    Args:
+        canvas: What is drawn on.
+        start: x and y of the table's corner, in the plane of the paper.
+        cell: Width and height of a cell, likewise.
+        count: Columns and rows.
+        rng: Decides width and darkness.
+    """
+    thick, level = int(rng.choice([1, 1, 2, 3])), int(rng.choice([255, 160, 90]))
+    end = start[0] + cell[0] * count[0], start[1] + cell[1] * count[1]
+    for k in range(count[1] + 1):
+        y = start[1] + k * cell[1]
+        canvas.line((start[0], y), (end[0], y), thick + 2 * (k % 3 == 0 and thick > 1), level)
+    for k in range(count[0] + 1):
+        x = start[0] + k * cell[0]
+        canvas.line((x, start[1]), (x, end[1]), thick + 2 * (k % 3 == 0 and thick > 1), level)
+
+
+def _path(
+    centre: Points, size: float, kind: float, rng: np.random.Generator
+) -> tuple[list[npt.NDArray[np.int32]], bool]:
+    """A walk below 0.25, else jumps about the centre; with corners from 0.4; and if it closes."""
+    steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
+    points = centre + (np.cumsum(steps, axis=0) if kind < 0.25 else steps)
+    fixed = np.rint(_smooth(points) if kind < 0.4 else points).astype(np.int32)
+    return [fixed], bool(rng.random() < 0.2)
+
+
+def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: np.random.Generator) -> None:
+    wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
+    start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
+    place = (int(centre[0]), int(centre[1]))
+    angle = float(rng.uniform(0, 180))
+    cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
+
+
+def _frame(
+    canvas: Canvas, centre: Points, size: float, thick: int, rng: np.random.Generator
+) -> None:
+    a = (centre - size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
+    b = (centre + size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
+    cv2.rectangle(canvas.ink, a, b, 255, -1 if rng.random() < 0.2 else thick)
+
+
+def _smooth(points: Points) -> Points:
+    for _ in range(3):  # Chaikin's corner cutting (1974)
+        cut = np.empty((2 * len(points) - 2, 2))
+        cut[0::2] = 0.75 * points[:-1] + 0.25 * points[1:]
+        cut[1::2] = 0.25 * points[:-1] + 0.75 * points[1:]
+        points = cut
+    return points

@@ -7,43 +7,43 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from digitlens.alphabet import BLANK, CLASSES
-from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.splits import split_validation
+from digitlens.alphabet import BLANK, CHARACTERS, CLASSES, DIGITS, MARKS
+from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import LineMaker
-from digitlens.datasets.synthetic.pages import load_fonts
+from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
 from digitlens.training.checkpoint import Row
 from digitlens.training.device import Device, choose_device
-from digitlens.training.export_lines import export_lines
-from digitlens.training.line_head import adapted
-from digitlens.training.line_recipe import LineRecipe
+from digitlens.training.export import export_lines
+from digitlens.training.loop import Task, Trained, fit
 from digitlens.training.nets.line_network import LineNetwork, normalised
-from digitlens.training.pretrained import fetch_pp_ocr, load_pp_ocr
-from digitlens.training.steps import Learned, take_steps
-from digitlens.training.tasks.line_batches import (
+from digitlens.training.optim import new_adamw
+from digitlens.training.pretrained import adapted, fetch_pp_ocr, load_pp_ocr
+from digitlens.training.recipe import LineRecipe
+from digitlens.training.tasks.batches import (
     LineBatch,
     LineStream,
     Maker,
     Sample,
     batches_by_width,
 )
-from digitlens.training.tasks.line_score import best_path, line_scores
 
 SNAPSHOT = "latest.safetensors"
 KEPT = 0.5  # share of the published weights in the graph, see ``eased``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
+_COUNTED = frozenset(DIGITS + MARKS)
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
 
 
@@ -57,8 +57,8 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     device: Device | None = None,
     workers: int = 1,
     time_limit: float | None = None,
-) -> Learned[LineNetwork]:
-    """Trains until the steps are over; see ``take_steps``.
+) -> Trained[LineNetwork]:
+    """Trains until the steps are over; see ``loop.fit``.
 
     Args:
         recipe: What to train.
@@ -69,24 +69,19 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
         workers: Processes that draw lines, 0 for none but this; the result does not depend on it.
-        time_limit: Seconds of training, see ``take_steps``.
+        time_limit: Seconds of training, see ``loop.fit``.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe; or the weights to
             start from cannot be fetched.
     """
-    device = device or choose_device(recipe.precision)
-    return take_steps(
-        _LineLesson(recipe, LineStream(maker, recipe, workers), validation_maker),
-        recipe.schedule(),
+    return fit(
+        _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker),
         folder,
-        device,
-        recipe=recipe.as_toml(),
-        seed=recipe.seed,
+        device or choose_device(recipe.precision),
         resume=resume,
-        factors={"head.": recipe.head_factor},
-        checked=lambda network: write_snapshot(network, folder / SNAPSHOT),
         time_limit=time_limit,
+        on_check=lambda _, network: write_snapshot(network, folder / SNAPSHOT),
     )
 
 
@@ -126,7 +121,7 @@ def read_snapshot(network: LineNetwork, path: Path) -> None:
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
 
 
-def write_snapshot(network: LineNetwork, path: Path) -> None:
+def write_snapshot(network: nn.Module, path: Path) -> None:
     """Writes the weights as float16, for use before a training has ended."""
     tensors = {
         name: tensor.detach().cpu().half().clone(memory_format=torch.contiguous_format)
@@ -187,26 +182,29 @@ def _apart(codes: list[int]) -> list[int]:
     return [each for code in codes for each in (code, BLANK)]
 
 
-@dataclass
-class _LineLesson:
-    """A ``Lesson``: to recognise the characters of lines."""
+class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
+    """To recognise the characters of lines."""
 
-    recipe: LineRecipe
-    training: LineStream
-    validation: Maker
-    kinds: list[str] = field(default_factory=list)
+    def __init__(self, recipe: LineRecipe, training: LineStream, validation: Maker) -> None:
+        super().__init__(recipe, recipe.plan())
+        self._training, self._validation = training, validation
+        self._kinds: list[str] = []
 
     def network(self) -> LineNetwork:
         return line_network(self.recipe)
 
+    def optimizer(self, network: LineNetwork) -> torch.optim.Optimizer:
+        recipe, factors = self.recipe, {"head.": self.recipe.head_factor}
+        return new_adamw(network, recipe.learning_rate, recipe.weight_decay, factors)
+
     def batches(self, step: int) -> Iterator[LineBatch]:
         """The batches from ``step`` on."""
-        return self.training.batches(step)
+        return self._training.batches(step)
 
     def held_out(self) -> list[LineBatch]:
-        lines = [self.validation.line(each) for each in range(self.recipe.validation_lines)]
-        self.kinds = sorted({line.kind for line in lines})
-        samples = [Sample(each.pixels, each.text, self.kinds.index(each.kind)) for each in lines]
+        lines = [self._validation.line(each) for each in range(self.recipe.validation_lines)]
+        self._kinds = sorted({line.kind for line in lines})
+        samples = [Sample(each.pixels, each.text, self._kinds.index(each.kind)) for each in lines]
         return batches_by_width(samples, self.recipe.batch_size)
 
     def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
@@ -215,22 +213,96 @@ class _LineLesson:
         return {"train_loss": ctc_loss(logits, batch)}
 
     def score(self, network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
-        return line_score(network, batches, self.kinds)
+        return line_score(network, batches, self._kinds)
 
     def state(self, row: Row) -> str:
-        return f"lines right {row['exact']:.1%}"
+        return f"validation {row['val_loss']:.3f}, lines right {row['exact']:.1%}"
 
 
-def line_makers(recipe: LineRecipe) -> tuple[Maker, Maker]:
-    """What draws the lines to train and to validate with; fetches tiles and fonts if need be.
+def best_path(classes: Sequence[int]) -> str:
+    """The text of a path: repeated classes once, blanks never."""
+    return "".join(CHARACTERS[each] for each, _ in groupby(classes) if each != BLANK)
 
-    They share no writer and no font.
+
+def numeric(text: str) -> str:
+    """A text without all that is neither a digit nor a mark."""
+    return "".join(char for char in text if char in _COUNTED)
+
+
+def edit_distance(first: str, second: str) -> int:
+    """How many characters must be put in, left out or replaced, at least."""
+    row = list(range(len(second) + 1))
+    for index, char in enumerate(first, 1):
+        above, row[0] = row[0], index
+        for place, other in enumerate(second, 1):
+            cost = min(row[place] + 1, row[place - 1] + 1, above + (char != other))
+            above, row[place] = row[place], cost
+    return row[-1]
+
+
+def line_scores(found: Iterable[tuple[str, str, str]]) -> dict[str, float]:
+    """Scores of read lines.
+
+    Args:
+        found: Truth, what was read, and kind of each line; at least one.
+
+    Returns:
+        ``exact``, the share of lines that are right; ``errors``, wrong characters for each true
+        one; the same of digits and marks alone as ``numeric_exact`` and ``numeric_errors``; and the
+        share of right lines of each kind as ``exact/KIND``.
     """
-    tiles, held_out = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
+    lines = list(found)
+    kinds: defaultdict[str, list[bool]] = defaultdict(list)
+    for truth, read, kind in lines:
+        kinds[kind].append(truth == read)
+    pairs = [(truth, read) for truth, read, _ in lines]
+    numbers = [(numeric(truth), numeric(read)) for truth, read in pairs]
+    return {
+        "exact": _exact(pairs),
+        "errors": _errors(pairs),
+        "numeric_exact": _exact(numbers),
+        "numeric_errors": _errors(numbers),
+        **{f"exact/{kind}": sum(right) / len(right) for kind, right in sorted(kinds.items())},
+    }
+
+
+def _exact(pairs: Sequence[tuple[str, str]]) -> float:
+    return sum(truth == read for truth, read in pairs) / len(pairs)
+
+
+def _errors(pairs: Sequence[tuple[str, str]]) -> float:
+    characters = sum(len(truth) for truth, _ in pairs)
+    return sum(edit_distance(truth, read) for truth, read in pairs) / max(1, characters)
+
+
+def line_makers(recipe: LineRecipe, training: Split, validation: Split) -> tuple[Maker, Maker]:
+    """What draws the lines to train and to validate with; fetches fonts if need be.
+
+    Args:
+        recipe: What to train.
+        training: Tiles that lines to learn from may be written with.
+        validation: Tiles of other writers.
+    """
     return (
-        LineMaker(tiles, load_fonts("training"), recipe.seed),
-        LineMaker(held_out, load_fonts("validation"), VALIDATION_SEED),
+        LineMaker(training, load_fonts("training"), recipe.seed),
+        LineMaker(validation, load_fonts("validation"), VALIDATION_SEED),
     )
+
+
+def line_graph_of(
+    network: LineNetwork, recipe: LineRecipe, validation_maker: Maker, folder: Path
+) -> bytes:
+    """Writes a trained network as a snapshot and gives its graph, see ``eased``.
+
+    Args:
+        network: What was trained.
+        recipe: How.
+        validation_maker: Draws lines on which graph and network are compared.
+        folder: Of the run.
+    """
+    write_snapshot(network, folder / SNAPSHOT)
+    lines = [validation_maker.line(number).pixels for number in range(CHECKED)]
+    return export_lines(network if recipe.start == "random" else eased(network), lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -255,15 +327,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     device = choose_device(recipe.precision)
     note(device.reason)
-    makers = line_makers(recipe)
+    makers = line_makers(recipe, *recipe.split(load_mnist().train))
     limit = chosen.minutes and 60 * chosen.minutes
     learned = train_lines(
         recipe, *makers, chosen.run, resume=chosen.resume, device=device, time_limit=limit
     )
-    write_snapshot(learned.network, chosen.run / SNAPSHOT)
     note(str(learned.history[-1]))
-    lines = [makers[1].line(number).pixels for number in range(CHECKED)]
-    write_bytes(chosen.run / GRAPH, export_lines(eased(learned.network), lines))
+    write_bytes(chosen.run / GRAPH, line_graph_of(learned.network, recipe, makers[1], chosen.run))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from digitlens.datasets.synthetic.pens import FORMS, SIDE, Pen, draw_digit, draw_form, draw_pen
+from digitlens.datasets.synthetic.strokes import (
+    FORMS,
+    LETTERS,
+    SIDE,
+    Pen,
+    draw_digit,
+    draw_form,
+    draw_pen,
+)
 
 STEADY = Pen(forms=(0,) * 10, width=4, jitter=0, aspect=0.7, straight=False, gaps=0)
 PENS = {
@@ -87,3 +95,16 @@ def test_pens_are_of_any_width():
     assert min(pen.width for pen in pens) < 2
     assert max(pen.width for pen in pens) > 17
     assert {pen.forms[7] for pen in pens} == set(range(len(FORMS[7])))
+
+
+@pytest.mark.parametrize("char", LETTERS)
+def test_each_letter_is_drawn_within_the_square(char: str):
+    strokes = LETTERS[char]
+    points = np.concatenate(strokes)
+    assert all(len(stroke) >= 2 for stroke in strokes)
+    assert points.min() >= 0
+    assert points.max() <= 1.25
+    rng = np.random.default_rng(3)
+    ink = draw_form(strokes, draw_pen(rng), rng)
+    assert ink.shape == (SIDE, SIDE)
+    assert ink.any()

@@ -1,4 +1,4 @@
-"""Hands that write, each giving the ink of a character: a font, a writer of MNIST, a drawn pen."""
+"""Where the ink of a character comes from: a font, a writer of MNIST, or a pen."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.arrays import Ink, Points
 from digitlens.datasets.synthetic.fonts import Script
-from digitlens.datasets.synthetic.letters import LETTERS
-from digitlens.datasets.synthetic.pens import FRAME, SIDE, draw_digit, draw_form, draw_pen
+from digitlens.datasets.synthetic.strokes import (
+    FORMS,
+    FRAME,
+    LETTERS,
+    MARK_FORMS,
+    QUICK_FORMS,
+    SIDE,
+    Pen,
+    draw_digit,
+    draw_form,
+)
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
 DIGITS = "0123456789"
@@ -34,6 +43,9 @@ CHARACTERS: dict[Script, str] = {
 }
 # Characters that some fonts draw as they draw a digit.
 LIKE_DIGITS = frozenset("OoIl|зЗ")
+_NECKS = (0, 2, 6, 8, 9)  # digits whose last stroke runs on to the next one
+_TAIL = 0.5  # most of a tail's length, in frames
+_DARK = 40  # ink above this level counts
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Glyph:
     advance: float
 
 
-class Hand(Protocol):
+class GlyphSource(Protocol):
     """Writes characters in one style."""
 
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
@@ -68,7 +80,7 @@ class Hand(Protocol):
         ...
 
 
-class FontHand:
+class FontGlyphs:
     """Writes in one font."""
 
     def __init__(
@@ -123,7 +135,7 @@ class FontHand:
         return dict(_glyphs(font, "" if self._digits_only else MORE, _digit_height(font)))
 
 
-class WriterHand:
+class MnistGlyphs:
     """Writes digits as one writer of MNIST did."""
 
     letters = ""
@@ -145,28 +157,93 @@ class WriterHand:
         return _glyph(char, _enlarged(_cropped(tile)), float(rng.uniform(0.88, 1.1)))
 
 
-class PenHand:
+class PenGlyphs:
     """Draws digits in forms that MNIST's writers seldom use, and letters, stroke by stroke."""
 
-    letters = "".join(LETTERS)
+    def __init__(self, pen: Pen, *, marks: bool = False) -> None:
+        """Takes the pen; the form of each character stays the same.
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        """Chooses the pen and the form of each digit, which stay the same."""
-        self.pen = draw_pen(rng)
+        Args:
+            pen: What draws.
+            marks: Whether it draws the marks of numbers, too, and letters that look like digits.
+        """
+        self.pen = pen
+        self._marks = MARK_FORMS if marks else {}
+        self.letters = "".join(dict.fromkeys([*LETTERS, *self._marks]))
 
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
-        """A digit or letter, drawn anew."""
+        """A digit, letter or mark, drawn anew."""
         if char in DIGITS:
             ink = _cropped(draw_digit(int(char), self.pen, rng))
             return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
-        if char not in LETTERS:
+        forms = self._marks.get(char)
+        form = forms[self.pen.forms[0] % len(forms)] if forms else LETTERS.get(char)
+        if form is None:
             return None
-        drawn = draw_form(LETTERS[char], self.pen, rng)
-        rows = np.flatnonzero((drawn > 40).any(axis=1))
+        drawn = draw_form(form, self.pen, rng)
+        rows = np.flatnonzero((drawn > _DARK).any(axis=1))
+        if not len(rows):
+            return None
         ink = _cropped(drawn)
         height, width = (float(side) / FRAME for side in ink.shape)
-        bottom = (float(rows[-1]) + 1 - (SIDE + FRAME) / 2) / FRAME if len(rows) else 0.0
+        bottom = (float(rows[-1]) + 1 - (SIDE + FRAME) / 2) / FRAME
         return Glyph(char, ink, height, bottom, width + 0.12)
+
+
+class MixedGlyphs:
+    """Digits of a writer of MNIST; marks and letters of a pen as broad as theirs."""
+
+    def __init__(self, digits: MnistGlyphs, pen: PenGlyphs) -> None:
+        """Takes both."""
+        self.letters = pen.letters
+        self._digits, self._pen = digits, pen
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """The writer's digit, or what the pen draws."""
+        return self._digits.glyph(char, rng) or self._pen.glyph(char, rng)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a quick hand writes digits.
+
+    Attributes:
+        forms: For each digit the strokes of its usual form.
+        joined: Share of the digits that have a tail to the next one.
+        tail: Height at which tails end, 0 at the top of a digit and 1 at its foot.
+    """
+
+    forms: tuple[Sequence[Points], ...]
+    joined: float
+    tail: float
+
+
+def draw_habits(rng: np.random.Generator) -> Habits:
+    """Chooses habits; each second form is one of ``pens``."""
+    forms: list[Sequence[Points]] = []
+    for value in range(10):
+        chosen = QUICK_FORMS[value] if rng.random() < 0.6 else FORMS[value]
+        forms.append(chosen[int(rng.integers(len(chosen)))])
+    joined = float(rng.uniform(0.3, 1)) if rng.random() < 0.35 else 0.0
+    return Habits(tuple(forms), joined, float(rng.uniform(0.0, 0.7)))
+
+
+class QuickGlyphs(PenGlyphs):
+    """Draws digits in the forms of everyday writing, marks and letters as any pen."""
+
+    def __init__(self, pen: Pen, habits: Habits) -> None:
+        """Takes the pen and what this hand is used to."""
+        super().__init__(pen, marks=True)
+        self.habits = habits
+
+    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+        """A character, drawn anew."""
+        if char not in DIGITS:
+            return super().glyph(char, rng)
+        form = self.habits.forms[int(char)]
+        if int(char) in _NECKS and rng.random() < self.habits.joined:
+            form = _with_tail(form, self.habits.tail, rng)
+        return _cut_out(char, draw_form(form, self.pen, rng), rng)
 
 
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:
@@ -205,7 +282,7 @@ def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: byt
     picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
     ImageDraw.Draw(picture).text((2 - x0, 2 - y0), char, 255, font=font, anchor="ls")
     ink = np.asarray(picture)
-    rows = np.flatnonzero(ink.max(axis=1) > 40)
+    rows = np.flatnonzero(ink.max(axis=1) > _DARK)
     if not len(rows):
         return None
     bottom = (rows[-1] + 1 - 2 + y0) / unit
@@ -223,7 +300,10 @@ def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
 
 
 def _cropped(ink: Ink) -> Ink:
-    rows, columns = np.flatnonzero((ink > 40).any(axis=1)), np.flatnonzero((ink > 40).any(axis=0))
+    rows, columns = (
+        np.flatnonzero((ink > _DARK).any(axis=1)),
+        np.flatnonzero((ink > _DARK).any(axis=0)),
+    )
     if not len(rows):
         return np.full((1, 1), 255, np.uint8)
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
@@ -235,3 +315,25 @@ def _enlarged(ink: Ink) -> Ink:
     large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
     soft = np.asarray(cv2.GaussianBlur(large, (0, 0), 1.2), np.float32)
     return _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
+
+
+def _with_tail(
+    form: Sequence[Points], height: float, rng: np.random.Generator
+) -> tuple[Points, ...]:
+    """The strokes, the last one going on to the right."""
+    last = form[-1]
+    start = max(1.0, float(last[-1, 0]))
+    end = start + float(rng.uniform(0.15, _TAIL)), height + float(rng.normal(0, 0.06))
+    return (*form[:-1], np.vstack([last, end]))
+
+
+def _cut_out(char: str, drawn: Ink, rng: np.random.Generator) -> Glyph | None:
+    """The glyph of a digit: what goes below the frame hangs below the baseline."""
+    rows = np.flatnonzero((drawn > _DARK).any(axis=1))
+    if not len(rows):
+        return None
+    ink = _cropped(drawn)
+    scale = float(rng.uniform(0.88, 1.1)) / FRAME
+    height, width = (float(side) * scale for side in ink.shape)
+    below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
+    return Glyph(char, ink, height, below * scale, width + 0.1)

@@ -8,11 +8,11 @@ import numpy as np
 
 from digitlens.datasets.synthetic import texts
 from digitlens.datasets.synthetic.arrays import Colour, Plane
-from digitlens.datasets.synthetic.canvas import SCAN, Canvas, Face, Run, Type, Writing
-from digitlens.datasets.synthetic.on_paper import calmer, readable_colours
+from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.scribes import Scribe
+from digitlens.datasets.synthetic.styles import Styles
 from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
+from digitlens.datasets.synthetic.typesetting import SCAN, Face, PrintedPage, Run, Type, Writing
 
 _WIDEST, _HIGHEST = 1000, 1400
 _LOOKS, _LOOK_SHARES = ("screen", "scan", "photo"), (0.45, 0.3, 0.25)
@@ -30,16 +30,16 @@ class Desk:
         filled: The page goes on beyond the picture, as scenes do.
     """
 
-    def __init__(self, scribe: Scribe, rng: Rng) -> None:
+    def __init__(self, styles: Styles, rng: Rng) -> None:
         """Chooses look and colours."""
-        self.scribe, self.rng = scribe, rng
+        self.styles, self.rng = styles, rng
         self.look = str(rng.choice(_LOOKS, p=_LOOK_SHARES))
         self.colours = _palette(self.look, rng)
         self.filled = self.look == "screen"
-        self.canvas = Canvas(np.zeros((1, 1, 3), np.float32))
+        self.canvas = PrintedPage(np.zeros((1, 1, 3), np.float32))
         self._mode = "1" if self.look == "screen" and rng.random() < 0.06 else "L"
 
-    def open(self, width: float, height: float, ground: Plane | None = None) -> Canvas:
+    def open(self, width: float, height: float, ground: Plane | None = None) -> PrintedPage:
         """Starts a page of so many pixels, on paper unless there is another ground."""
         size = min(_WIDEST, max(160, round(width))), min(_HIGHEST, max(100, round(height)))
         if ground is None:
@@ -47,16 +47,16 @@ class Desk:
             ground = np.full((size[1], size[0], 3), paper, np.float32)
             if self.look != "screen":
                 ground = calmer(draw_paper(*size, paper, self.rng), paper, 12)
-        self.canvas = Canvas(ground)
+        self.canvas = PrintedPage(ground)
         return self.canvas
 
     def size(self, low: float, high: float) -> float:
         """A length between two, small ones as likely as large ones."""
         return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
 
-    def type(self, digit: float, *, hand: bool = False) -> Type:
+    def type(self, digit: float, *, handwritten: bool = False) -> Type:
         """A font that has letters, with digits so many pixels high."""
-        fonts = self.scribe.fonts.hand if hand else self.scribe.fonts.print
+        fonts = self.styles.fonts.handwritten if handwritten else self.styles.fonts.printed
         font = fonts[int(self.rng.integers(len(fonts)))]
         for _ in range(9):
             if "a" not in font.letters:
@@ -66,7 +66,7 @@ class Desk:
 
     def pen(self, digit: float, *, letters: bool = False) -> Writing:
         """Handwriting with digits so many pixels high."""
-        return Writing(self.scribe.by_hand(self.rng, letters=letters), digit, self.rng)
+        return Writing(self.styles.by_hand(self.rng, letters=letters), digit, self.rng)
 
 
 def _palette(look: str, rng: Rng) -> dict[str, Colour]:
@@ -264,10 +264,10 @@ def _prose(desk: Desk, count: int, numbers: float) -> list[str]:
     return words
 
 
-def _paragraphs(desk: Desk, numbers: float, *, hand: bool = False) -> None:
+def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> None:
     rng = desk.rng
     digit = desk.size(7, 40)
-    face = desk.type(digit, hand=hand)
+    face = desk.type(digit, handwritten=handwritten)
     pitch = face.digit * float(rng.uniform(1.6, 2.6))
     width, height = face.digit * desk.size(16, 80), pitch * desk.size(3, 44)
     canvas = desk.open(width, height)
@@ -286,7 +286,7 @@ def _paragraphs(desk: Desk, numbers: float, *, hand: bool = False) -> None:
 
 def draw_paragraph(desk: Desk) -> None:
     """Running text with numbers among the words."""
-    _paragraphs(desk, float(desk.rng.uniform(0.08, 0.5)), hand=desk.rng.random() < 0.12)
+    _paragraphs(desk, float(desk.rng.uniform(0.08, 0.5)), handwritten=desk.rng.random() < 0.12)
 
 
 def draw_letter(desk: Desk) -> None:
@@ -333,7 +333,7 @@ def draw_words(desk: Desk) -> None:
     """Text without any digit: prose, capitals that look like digits, letters by hand."""
     rng, kind = desk.rng, desk.rng.random()
     if kind < 0.45:
-        _paragraphs(desk, 0.0, hand=rng.random() < 0.3)
+        _paragraphs(desk, 0.0, handwritten=rng.random() < 0.3)
         return
     by_hand = kind > 0.7
     digit = desk.size(9, 60)

@@ -1,0 +1,162 @@
+"""Which styles lines are written in, drawn from fonts, pens and the writers of MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.canvas import Style, draw_style
+from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
+from digitlens.datasets.synthetic.glyph_sources import (
+    FontGlyphs,
+    MixedGlyphs,
+    MnistGlyphs,
+    PenGlyphs,
+    QuickGlyphs,
+    draw_habits,
+)
+from digitlens.datasets.synthetic.strokes import draw_pen
+
+_MNIST = 0.4  # share of a page's numbers by a writer of MNIST
+_PEN = 0.26  # share drawn with a pen; the others are set in fonts
+_SCRIPT = 0.45  # share of fonts that look handwritten
+_PENNED = 0.4  # share of text with letters that is drawn with a pen
+_SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
+_FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """Fonts to write in; at least one of each.
+
+    Attributes:
+        handwritten: Those that look so.
+        printed: The others.
+    """
+
+    handwritten: tuple[FontGlyphs, ...]
+    printed: tuple[FontGlyphs, ...]
+
+
+class Styles:
+    """Draws styles, and what else there is to write with."""
+
+    def __init__(self, tiles: Split, fonts: Fonts) -> None:
+        """Takes what there is to write with.
+
+        Args:
+            tiles: Digits of MNIST, each of the ten among them.
+            fonts: For everything.
+        """
+        self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
+        self.fonts = fonts
+
+    def digit_style(self, rng: np.random.Generator) -> Style:
+        """A style for numbers."""
+        kind = rng.random()
+        if kind < _MNIST:
+            return draw_style(self._writer(rng), rng, by_hand=True)
+        if kind < _MNIST + _PEN:
+            return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
+        return self.word_style(rng)
+
+    def word_style(self, rng: np.random.Generator) -> Style:
+        """A style for text with letters."""
+        if rng.random() < _PENNED:
+            return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
+        by_hand = rng.random() < _SCRIPT
+        source = _one(self.fonts.handwritten if by_hand else self.fonts.printed, rng)
+        return draw_style(source, rng, by_hand=by_hand)
+
+    def by_hand(self, rng: np.random.Generator, *, letters: bool = False) -> Style:
+        """A style of lines by hand: a writer of MNIST, a pen, a quick hand or a font."""
+        kind = rng.random()
+        if kind < (0.1 if letters else 0.36):
+            pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
+            return draw_style(
+                MixedGlyphs(self._writer(rng), PenGlyphs(pen, marks=True)), rng, by_hand=True
+            )
+        if kind < (0.25 if letters else 0.52):
+            return draw_style(PenGlyphs(draw_pen(rng), marks=True), rng, by_hand=True)
+        if kind < (0.4 if letters else 0.82):
+            return self.quick(rng)
+        return draw_style(_one(self.fonts.handwritten, rng), rng, by_hand=True)
+
+    def quick(self, rng: np.random.Generator) -> Style:
+        """A style of everyday handwriting: small forms, joined or close to each other."""
+        pen = replace(draw_pen(rng), width=float(np.exp(rng.uniform(np.log(3), np.log(12)))))
+        style = draw_style(QuickGlyphs(pen, draw_habits(rng)), rng, by_hand=True)
+        return replace(style, slant=float(rng.normal(0.12, 0.2)), gap=min(style.gap, 0.25))
+
+    def printed(self, rng: np.random.Generator) -> Style:
+        """A style of print: as the font is in most, else stretched, slanted, heavier."""
+        source = self.print_font(rng)
+        if rng.random() < 0.5:
+            return Style(source, gap=max(-0.02, float(rng.normal(0, 0.02))))
+        return draw_style(source, rng, by_hand=False)
+
+    def tile(self, rng: np.random.Generator) -> tuple[Ink, int]:
+        """A digit as it is in MNIST, uint8[28, 28], and its value."""
+        value = int(rng.integers(10))
+        tiles = self._digits[value]
+        return tiles[int(rng.integers(len(tiles)))], value
+
+    def print_font(self, rng: np.random.Generator) -> FontGlyphs:
+        """A print font."""
+        return _one(self.fonts.printed, rng)
+
+    def _writer(self, rng: np.random.Generator) -> MnistGlyphs:
+        return MnistGlyphs([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
+
+
+class Maker:
+    """What draws generated items begins with: the same seed, number and kind give the same item."""
+
+    def __init__(self, tiles: Split, fonts: Fonts, seed: int = 0) -> None:
+        """Takes what there is to write with.
+
+        Args:
+            tiles: MNIST digits, each of the ten among them; never the test set.
+            fonts: To write with as well, see ``load_fonts``.
+            seed: Decides all items.
+        """
+        self.seed = seed
+        self._styles = Styles(tiles, fonts)
+
+    def _begin(
+        self, number: int, kind: str | None, shares: Mapping[str, float], *key: int
+    ) -> tuple[str, np.random.Generator]:
+        """The kind asked for, or one drawn by its share, and what decides everything else.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        if kind is not None and kind not in shares:
+            raise ValueError(f"expected one of {', '.join(shares)}, found {kind}")
+        rng = np.random.default_rng([self.seed, number, *key])
+        if kind is None:
+            parts = np.array(list(shares.values()))
+            kind = str(rng.choice(list(shares), p=parts / parts.sum()))
+        return kind, rng
+
+
+def load_fonts(role: Role) -> Fonts:
+    """The fonts to train with or those to validate with; fetches those that the cache lacks.
+
+    Raises:
+        DataError: They cannot be had.
+    """
+    sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
+    families = [family for family in load_families() if family.role == role]
+    for family, weights in font_files(families).items():
+        for scripts in weights:
+            sources[family.kind].append(FontGlyphs(scripts, digits_only=family.family in _SEGMENTS))
+    return Fonts(tuple(sources["hand"]), tuple(sources["print"]))
+
+
+def _one(sources: Sequence[FontGlyphs], rng: np.random.Generator) -> FontGlyphs:
+    return sources[int(rng.integers(len(sources)))]

@@ -1,0 +1,406 @@
+"""A page that characters are stamped on one by one, so that the ink of every digit is known.
+
+Text is set at its final size: by Pillow on whole pixels as screens do it, with a third of a pixel
+between the places a character can take as in scans, in dots, or by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Plane, Points, Values
+from digitlens.datasets.synthetic.canvas import (
+    IGNORED,
+    Canvas,
+    Style,
+    as_label,
+    cased,
+    lay_out,
+)
+from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
+from digitlens.datasets.synthetic.glyph_tables import DOTS
+from digitlens.datasets.synthetic.texts import RAISE
+
+SCAN = 3  # places in a pixel where a character of a scan can start
+_FAINT = 70  # ink below this level does not count for a box
+_SEEN, _SOME = 0.55, 0.08  # share of a digit that must be seen to be read; to be there at all
+_LEAST = 5  # height of a digit that can be read, in pixels
+_RAISED = 0.58  # height of what stands small and high
+
+
+class Stamp(NamedTuple):
+    """One character of a run.
+
+    Attributes:
+        char: The character.
+        mask: uint8[h, w] of its ink; None for a space.
+        x: Of the mask's left edge, in pixels from the start of the run.
+        y: Of its top edge, from the baseline, downwards.
+        outline: float64[n, 2]; points about the ink of a digit, or the corners of another
+            character, in pixels of the mask.
+    """
+
+    char: str
+    mask: Ink | None
+    x: int
+    y: int
+    outline: Points
+
+
+def stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
+    """A character with its outline."""
+    return Stamp(char, mask, x, y, np.zeros((0, 2)) if mask is None else _outline(char, mask))
+
+
+class Run(NamedTuple):
+    """A text that stands on one line.
+
+    Attributes:
+        stamps: Its characters.
+        width: In pixels.
+        digit: Height of a digit, in pixels.
+    """
+
+    stamps: tuple[Stamp, ...]
+    width: float
+    digit: float
+
+    def moved(self, x: float, y: float = 0.0) -> Run:
+        """The same text so many pixels further right and down."""
+        by_x, by_y = round(x), round(y)
+        stamps = tuple(s._replace(x=s.x + by_x, y=s.y + by_y) for s in self.stamps)
+        return Run(stamps, self.width + by_x, self.digit)
+
+
+class Face(Protocol):
+    """Sets text in one size."""
+
+    digit: float
+
+    def run(self, text: str, pitch: float = 0.0) -> Run:
+        """Sets a text; with a pitch every character takes so many pixels."""
+        ...
+
+
+class Type:
+    """A font in one size."""
+
+    def __init__(self, source: FontGlyphs, digit: float, fine: int = 1, *, mode: str = "L") -> None:
+        """Opens the font.
+
+        Args:
+            source: The font.
+            digit: Height of a digit, in pixels, about.
+            fine: Places in a pixel where a character can start; 1 or ``SCAN``.
+            mode: ``L``, or ``1`` for letters with steps.
+        """
+        self._source, self._fine, self._mode = source, fine, mode
+        glyph = source.glyphs["0"]
+        self._size = max(5, round(digit * EM * glyph.height / glyph.ink.shape[0] * fine))
+        self._font = source.font(self._size)
+        self.digit = self._size / fine / EM * glyph.ink.shape[0] / glyph.height
+        self._glyphs: dict[str, tuple[Ink, int, int]] = {}
+        self._reduced: dict[tuple[str, int], Stamp] = {}
+        self._small: Type | None = None
+
+    def run(self, text: str, pitch: float = 0.0) -> Run:
+        """Sets a text; characters that the font lacks are left out."""
+        stamps, x, high = list[Stamp](), 0.0, False
+        for char in cased(text, self._source):
+            if char == RAISE:
+                high = not high
+            elif high:
+                part = self._raised().run(char)
+                rise = part.digit - self.digit
+                stamps += part.moved(x, rise).stamps
+                x += part.width
+            elif char == " ":
+                stamps.append(stamp(" ", None, round(x), 0))
+                x += max(self._font.getlength(" ") / self._fine, 0.28 * self.digit)
+            elif self._source.glyph(char, _NO_CHOICE):
+                step = self._font.getlength(char) / self._fine
+                stamps.append(self._placed(char, x + (pitch - step) / 2 if pitch else x))
+                x += pitch or step
+        return Run(tuple(stamps), x, self.digit)
+
+    def _raised(self) -> Type:
+        if self._small is None:
+            self._small = Type(self._source, self.digit * _RAISED, self._fine, mode=self._mode)
+        return self._small
+
+    def _placed(self, char: str, x: float) -> Stamp:
+        at = round(x * self._fine)
+        placed = self._stamp(char, at % self._fine)
+        return placed._replace(x=placed.x + at // self._fine)
+
+    def _stamp(self, char: str, phase: int) -> Stamp:
+        key = char, phase
+        if key not in self._reduced:
+            ink, left, top = self._drawn(char)
+            left, fine = left + phase, self._fine
+            before = left % fine, top % fine
+            after = (-(ink.shape[1] + before[0])) % fine, (-(ink.shape[0] + before[1])) % fine
+            padded = np.pad(ink, ((before[1], after[1]), (before[0], after[0])))
+            size = padded.shape[1] // fine, padded.shape[0] // fine
+            small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA) if fine > 1 else padded
+            mask = np.asarray(small, np.uint8)
+            self._reduced[key] = stamp(char, mask, left // fine, top // fine)
+        return self._reduced[key]
+
+    def _drawn(self, char: str) -> tuple[Ink, int, int]:
+        """Ink with its left and top edge from the start of the baseline, in fine pixels."""
+        if char not in self._glyphs:
+            x0, y0, x1, y1 = (int(v) for v in self._font.getbbox(char, anchor="ls"))
+            picture = Image.new(self._mode, (max(1, x1 - x0) + 2, max(1, y1 - y0) + 2))
+            lit = 255 if self._mode == "L" else 1
+            ImageDraw.Draw(picture).text((1 - x0, 1 - y0), char, lit, font=self._font, anchor="ls")
+            self._glyphs[char] = np.asarray(picture.convert("L"), np.uint8), x0 - 1, y0 - 1
+        return self._glyphs[char]
+
+
+_NO_CHOICE = np.random.default_rng(0)  # a font draws a character always the same
+
+
+class Dots:
+    """Characters of five by seven dots, as printed on packages."""
+
+    def __init__(self, digit: float, rng: np.random.Generator) -> None:
+        """Chooses size and distance of the dots; a digit is so many pixels high."""
+        self.digit, self._dot = digit, float(rng.uniform(0.32, 0.55))
+        self._aspect, self._stray = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 0.06))
+        self._rng = rng
+
+    def run(self, text: str, pitch: float = 0.0) -> Run:
+        """Sets a text in capitals; a zero among letters has a stroke."""
+        step = self.digit / 7 * self._aspect
+        slashed = any(char.isalpha() for char in text)
+        stamps = list[Stamp]()
+        advance = pitch or 6 * step
+        for place, char in enumerate(c for c in text.upper() if c == " " or c in DOTS):
+            mask = None if char == " " else self._drawn("0/" if slashed and char == "0" else char)
+            stamps.append(stamp(char, mask, round(place * advance), -round(self.digit) - 1))
+        return Run(tuple(stamps), len(stamps) * advance, self.digit)
+
+    def _drawn(self, char: str) -> Ink:
+        step, fine = self.digit / 7, 4
+        size = int(np.ceil(5 * step * self._aspect)) + 2, int(np.ceil(self.digit)) + 2
+        ink = np.zeros((size[1] * fine, size[0] * fine), np.uint8)
+        for column, bits in enumerate(DOTS[char]):
+            for row in (row for row in range(7) if bits >> row & 1):
+                off = self._rng.normal(0, self._stray, 2)
+                x = (1 + step * self._aspect * (column + 0.5 + off[0])) * fine
+                y = (1 + step * (row + 0.5 + off[1])) * fine
+                place = round(float(x) * 16), round(float(y) * 16)
+                radius = round(step * self._dot * fine * 16)
+                cv2.circle(ink, place, radius, 255, -1, cv2.LINE_AA, 4)
+        return np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class Writing:
+    """Handwriting in one style."""
+
+    def __init__(self, style: Style, digit: float, rng: np.random.Generator) -> None:
+        """Takes the style; a digit is so many pixels high."""
+        self.digit, self._style, self._rng = digit, style, rng
+
+    def run(self, text: str, pitch: float = 0.0) -> Run:
+        """Writes a text of some twenty characters at most."""
+        written = lay_out(text, self._style, self._rng, pitch=pitch / self.digit)
+        stamps = list[Stamp]()
+        for mark in written.marks:
+            left, top = int(mark.extent[0] * self.digit) - 2, int(mark.extent[1] * self.digit) - 2
+            if mark.ink is None:
+                stamps.append(stamp(" ", None, left, 0))
+                continue
+            right, bottom = (int(v * self.digit) + 3 for v in mark.extent[2:])
+            matrix = mark.matrix * self.digit
+            matrix[:, 2] -= (left, top)
+            canvas = Canvas(right - left, bottom - top, np.eye(3))
+            canvas.put(mark.ink, matrix, None)
+            stamps.append(stamp(mark.char, canvas.ink, left, top))
+        return Run(tuple(stamps), written.extent[2] * self.digit, self.digit)
+
+
+class TextRow(NamedTuple):
+    """A line of text.
+
+    Attributes:
+        text: What can be read.
+        quad: float32[4, 2]; corners in pixels, from the top left of the text clockwise. They may
+            lie outside the page where text is cut.
+    """
+
+    text: str
+    quad: Boxes
+
+
+class Labels(NamedTuple):
+    """What is on a page: see ``Document``."""
+
+    boxes: Boxes
+    values: Values
+    lines: tuple[TextRow, ...]
+
+
+class _Char(NamedTuple):
+    char: str
+    outline: Points  # float64[n, 2], on the page
+    value: int | None  # of a digit, or IGNORED
+
+
+class PrintedPage:
+    """A page while it is drawn.
+
+    Attributes:
+        ground: float32[h, w, 3]; what the ink is put on. May be painted on.
+        layers: uint8[h, w] of ink, by the name of its colour.
+        smallest: Height of the smallest text's digits, in pixels.
+    """
+
+    def __init__(self, ground: Plane) -> None:
+        """Starts with paper: float32[h, w, 3]."""
+        self.ground = ground
+        self.height, self.width = ground.shape[:2]
+        self.layers: dict[str, Ink] = {}
+        self.smallest = 60.0
+        self._rows: list[list[_Char | None]] = []  # None is a space
+
+    def layer(self, name: str) -> Ink:
+        """The ink of one colour."""
+        if name not in self.layers:
+            self.layers[name] = np.zeros((self.height, self.width), np.uint8)
+        return self.layers[name]
+
+    def put(self, run: Run, x: float, y: float, layer: str = "ink", align: float = 0.0) -> bool:
+        """Puts a text on the page if there is room for all of it.
+
+        Args:
+            run: The text.
+            x: Of its left end, or of its middle or right end.
+            y: Of its baseline.
+            layer: The colour's name.
+            align: Share of the text that is left of x: 0, 0.5 or 1.
+
+        Returns:
+            Whether there was room.
+        """
+        left, base = round(x - align * run.width), round(y)
+        spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
+        if not spots or not all(self._holds(*spot) for spot in spots):
+            return False
+        target = self.layer(layer)
+        for mask, i, j in spots:
+            part = target[j : j + mask.shape[0], i : i + mask.shape[1]]
+            np.maximum(part, mask, out=part)
+        self.smallest = min(self.smallest, run.digit)
+        self._rows.append(_chars(run, (left, base)))
+        return True
+
+    def note(self, chars: Sequence[tuple[str, Points]]) -> None:
+        """Takes down a line that is painted on the ground: characters with outlines of their ink.
+
+        Args:
+            chars: Each with float64[n, 2], in pixels of the page; a space has no points.
+        """
+        row = [_Char(c, p, int(c) if c in DIGITS else None) if len(p) else None for c, p in chars]
+        sides = np.concatenate([p for _, p in chars])
+        self.smallest = min(self.smallest, float(np.ptp(sides[:, 1])))
+        self._rows.append(row)
+
+    def rule(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
+        """Draws a straight rule between two points, in pixels."""
+        a, b = (round(x0), round(y0)), (round(x1), round(y1))
+        cv2.line(self.layer("rule"), a, b, 255, thick)
+
+    def frame(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
+        """Draws the outline of a rectangle."""
+        a, b = (round(x0), round(y0)), (round(x1), round(y1))
+        cv2.rectangle(self.layer("rule"), a, b, 255, thick)
+
+    def fill(self, x0: float, y0: float, x1: float, y1: float, colour: Colour | Plane) -> None:
+        """Paints a rectangle of the ground."""
+        a, b = (max(0, round(v)) for v in (x0, y0))
+        self.ground[b : max(0, round(y1)), a : max(0, round(x1))] = colour
+
+    def labels(self, matrix: Matrix, width: int, height: int) -> Labels:
+        """What is seen of the page in a picture of so many pixels.
+
+        Args:
+            matrix: float64[3, 3]; the homography from the page to the picture.
+            width: Of the picture, in pixels.
+            height: Likewise.
+        """
+        boxes, values, lines = list[Points](), list[int](), list[TextRow]()
+        frame = np.array([width, height, width, height], float)
+        for row in self._rows:
+            text, seen = "", list[Points]()
+            for char in row:
+                whole = None if char is None else _bounds(through(matrix, char.outline))
+                box = None if whole is None else np.clip(whole, 0, frame)
+                if char is None or whole is None or box is None:
+                    text += " "
+                    continue
+                share = _area(box) / max(1e-9, _area(whole))
+                readable = share > _SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
+                if char.value is not None and share > _SOME:
+                    boxes.append(box)
+                    values.append(char.value if readable else IGNORED)
+                if readable:
+                    text += char.char
+                    seen.append(char.outline)
+            if seen:
+                x0, y0, x1, y1 = _bounds(np.concatenate(seen))
+                quad = through(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+                lines.append(TextRow(as_label(text), quad.astype(np.float32)))
+        found = np.array(boxes, np.float32).reshape(-1, 4)
+        return Labels(found, np.array(values, np.int8), tuple(lines))
+
+    def _holds(self, mask: Ink, x: int, y: int) -> bool:
+        return (
+            min(x, y) >= 0 and y + mask.shape[0] <= self.height and x + mask.shape[1] <= self.width
+        )
+
+
+def through(matrix: Matrix, points: Points) -> Points:
+    """Points seen through a homography; float64[n, 2]."""
+    x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
+    return np.stack([x / w, y / w], axis=1)
+
+
+def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
+    """The characters of a run that starts at a point of the page."""
+    words = "".join(" " if s.mask is None else s.char for s in run.stamps).split(" ")
+    lone = [len(word) == 1 for word in words for _ in f"{word} "]
+    chars = list[_Char | None]()
+    for s, is_lone in zip(run.stamps, lone, strict=False):
+        value = int(s.char) if s.char in DIGITS else IGNORED
+        known = s.char in DIGITS or (is_lone and s.char in LIKE_DIGITS)
+        outline = s.outline + np.array([start[0] + s.x, start[1] + s.y])
+        chars.append(None if s.mask is None else _Char(s.char, outline, value if known else None))
+    return chars
+
+
+def _outline(char: str, mask: Ink) -> Points:
+    dark = mask > min(_FAINT, int(mask.max()) // 2)
+    rows = np.flatnonzero(dark.any(axis=1))
+    if not len(rows):  # a glyph without ink
+        return np.array([[0.0, 0.0], [mask.shape[1], mask.shape[0]]])
+    left, right = dark[rows].argmax(axis=1), mask.shape[1] - dark[rows, ::-1].argmax(axis=1)
+    if char not in DIGITS:
+        rows, left, right = rows[[0, -1]], left.min(keepdims=True), right.max(keepdims=True)
+        left, right = np.repeat(left, 2), np.repeat(right, 2)
+    x = np.concatenate([left, right, left, right])
+    return np.stack([x, np.concatenate([rows, rows, rows + 1, rows + 1])], axis=1).astype(float)
+
+
+def _bounds(points: Points) -> Points:
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def _area(box: Points) -> float:
+    return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))

@@ -1,0 +1,293 @@
+"""A whole training of any kind: run folder, training, curves, export, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from digitlens import __version__, files
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.mnist_sources import data_hashes
+from digitlens.datasets.synthetic.fonts import TABLE
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.styles import load_fonts
+from digitlens.models.bundle import Card, load_bundle
+from digitlens.models.line_bundle import (
+    DETECTOR,
+    PRETRAINED,
+    RECOGNIZER,
+    LineCard,
+    load_line_bundle,
+    write_line_card,
+)
+from digitlens.models.reconstructor import QUANTILES
+from digitlens.progress import note
+from digitlens.training.device import Device
+from digitlens.training.export import (
+    CHECKED_TILES,
+    error_quantiles,
+    export_autoencoder,
+    export_classifier,
+    export_detector,
+)
+from digitlens.training.loop import OnStep, Trained
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
+from digitlens.training.recipes import AnyRecipe
+from digitlens.training.run import MODEL, run_name, start_run
+from digitlens.training.tasks.autoencoder import train_autoencoder
+from digitlens.training.tasks.detector import train_detector
+from digitlens.training.tasks.line import (
+    VALIDATION_SEED,
+    line_graph_of,
+    line_makers,
+    train_lines,
+)
+from digitlens.training.tasks.tile import OnEpoch, train_classifier
+
+Draw = Callable[[Trained[Any], Path], object]
+
+
+class Followers(Protocol):
+    """What follows the training of a classifier."""
+
+    @property
+    def on_step(self) -> OnStep | None:
+        """Called after each step."""
+        ...
+
+    @property
+    def on_epoch(self) -> OnEpoch | None:
+        """Called after each epoch."""
+        ...
+
+    def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
+        """Called when the run folder is there."""
+        ...
+
+    def end(self, trained: Trained[Any]) -> None:
+        """Called when the network is trained."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training as it is about to begin.
+
+    Attributes:
+        folder: The run folder.
+        name: What its model will be called.
+        splits: Tiles to train and to validate with.
+        data: SHA-256 of what it learns from, by name.
+        device: Where to train.
+        resume: Go on from the state in the folder.
+        draw: Draws the curves into a folder.
+    """
+
+    folder: Path
+    name: str
+    splits: tuple[Split, Split]
+    data: dict[str, str]
+    device: Device
+    resume: bool
+    draw: Draw
+
+    @property
+    def model(self) -> Path:
+        """Where the model goes."""
+        return self.folder / MODEL
+
+    def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> Job:
+        """The job with its run folder made, unless it is resumed.
+
+        Args:
+            recipe: What is trained.
+            also: SHA-256 of what it learns from in addition to the tiles.
+
+        Raises:
+            DataError: The folder holds something already, or cannot be written.
+        """
+        job = replace(self, data=self.data | (also or {}))
+        if not job.resume:
+            start_run(job.folder, job.name, recipe, job.data, job.device.reason)
+        return job
+
+    def card(self, recipe: AnyRecipe, results: dict[str, Any]) -> Card:
+        """The card of the model that came out, for an export to fill in its hashes."""
+        return Card(
+            name=run_name(self.folder),  # of a resumed run, the one it began with
+            version=__version__,
+            sha256="",
+            recipe=recipe.as_dict(),
+            data=self.data,
+            results=results,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        results: JSON-ready.
+        summary: The line that tells it.
+    """
+
+    results: dict[str, Any]
+    summary: str
+
+
+def train_run(recipe: AnyRecipe, job: Job, followers: Followers) -> Outcome:
+    """Trains what a recipe describes, draws the curves and exports the model.
+
+    Args:
+        recipe: What to train.
+        job: From what and where to.
+        followers: Told of each step of a classifier's training.
+    """
+    if isinstance(recipe, DetectorRecipe):
+        results, found = _train_detector(recipe, job)
+    elif isinstance(recipe, LineRecipe):
+        results, found = _train_lines(recipe, job)
+    elif isinstance(recipe, AutoencoderRecipe):
+        results, found = _train_autoencoder(recipe, job)
+    else:
+        results, found = _train_classifier(recipe, job, followers)
+    seconds = f"{results['training_seconds']:,.1f} s of training"
+    return Outcome({"run": str(job.folder), **results}, f"{job.folder}: {found}, {seconds}")
+
+
+def page_makers(
+    recipe: DetectorRecipe, training: Split, validation: Split
+) -> tuple[PageMaker, PageMaker]:
+    """What draws the pages to train and to validate with; fetches the fonts if need be."""
+    note("fonts: fetched once with npm where the cache lacks them")
+    return (
+        PageMaker(training, load_fonts("training"), recipe.seed),
+        PageMaker(validation, load_fonts("validation"), VALIDATION_SEED),
+    )
+
+
+def page_data() -> dict[str, str]:
+    """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
+    return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
+
+
+def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[dict[str, Any], str]:
+    also = {}
+    if recipe.teacher:
+        also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
+    job = job.begun(recipe, also | (page_data() if recipe.none else {}))
+    followers.begin(recipe, job.folder, job.splits)
+    trained = train_classifier(
+        recipe,
+        *job.splits,
+        job.folder,
+        resume=job.resume,
+        device=job.device,
+        on_step=followers.on_step,
+        on_epoch=followers.on_epoch,
+    )
+    followers.end(trained)
+    job.draw(trained, job.folder)
+    training, validation = job.splits
+    # Without validation tiles graph and network are compared on others; the temperature is given.
+    compared = validation if len(validation) else training
+    epochs = len(trained.history)
+    results = {
+        "epochs": epochs,
+        "best_epoch": trained.best_epoch,
+        **{f"validation_{key.removeprefix('val_')}": v for key, v in trained.scores.items()},
+        "training_seconds": round(trained.seconds, 2),
+    }
+    export_classifier(trained.network, job.card(recipe, results), compared, job.model)
+    if "validation_loss" not in results:
+        return results, f"{epochs} epochs on all tiles"
+    return results, (
+        f"validation accuracy {results['validation_accuracy']:.2%}, loss "
+        f"{results['validation_loss']:.4f}, best of {epochs} epochs: {trained.best_epoch}"
+    )
+
+
+def _train_detector(recipe: DetectorRecipe, job: Job) -> tuple[dict[str, Any], str]:
+    """Confidence is not calibrated here, see ``training.calibrate``."""
+    makers = page_makers(recipe, *job.splits)
+    job = job.begun(recipe, page_data())
+    note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
+    trained = train_detector(recipe, *makers, job.folder, resume=job.resume, device=job.device)
+    job.draw(trained, job.folder)
+    results = _last(trained, "found", "right", "false_finds")
+    pixels = makers[1].page(0).pixels
+    export_detector(trained.network, job.card(recipe, results), pixels, job.model)
+    return results, (
+        f"on validation pages found {results['found']:.2%} of the digits, read "
+        f"{results['right']:.2%} of these right, {results['false_finds']:.2f} false finds a page, "
+        f"loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
+    )
+
+
+def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
+    """The model is a line reader: the line detector that ships, and the recogniser trained."""
+    makers = line_makers(recipe, *job.splits)
+    job = job.begun(recipe, page_data())
+    note(f"lines: drawing {recipe.validation_lines:,} to validate, then training to read them")
+    trained = train_lines(recipe, *makers, job.folder, resume=job.resume, device=job.device)
+    job.draw(trained, job.folder)
+    results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
+    graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
+    _write_line_reader(job, recipe, graph, results)
+    note(f"fit its confidence with  python -m digitlens.training.calibrate --lines {job.model}")
+    return results, (
+        f"read {results['exact']:.2%} of validation lines right, {results['errors']:.2%} of "
+        f"characters wrong, loss {results['validation_loss']:.4f}, {results['steps']:,} steps"
+    )
+
+
+def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict[str, Any]) -> None:
+    shipped = load_line_bundle(PRETRAINED)
+    files.write_bytes(job.model / DETECTOR, shipped.detector)
+    files.write_bytes(job.model / RECOGNIZER, graph)
+    card = LineCard(
+        name=run_name(job.folder),
+        version=__version__,
+        detector_sha256=shipped.card.detector_sha256,
+        recognizer_sha256=files.sha256(graph),
+        recipe=recipe.as_dict(),
+        sources=shipped.card.sources,
+        results={"validation": results},
+    )
+    write_line_card(job.model, card)
+
+
+def _train_autoencoder(recipe: AutoencoderRecipe, job: Job) -> tuple[dict[str, Any], str]:
+    job = job.begun(recipe)
+    trained = train_autoencoder(
+        recipe, *job.splits, job.folder, resume=job.resume, device=job.device
+    )
+    job.draw(trained, job.folder)
+    tiles, last = job.splits[1].tiles, _last(trained)
+    results = {
+        "epochs": recipe.epochs,
+        "validation_loss": last["validation_loss"],
+        "validation_error": trained.scores["val_error"],
+        "training_seconds": last["training_seconds"],
+    }
+    usual = {QUANTILES: error_quantiles(trained.network, tiles)}
+    card = job.card(recipe, results | usual)
+    export_autoencoder(trained.network, card, tiles[:CHECKED_TILES], job.model)
+    return results, (
+        f"on validation tiles a squared error of {results['validation_error']:.4f} a pixel, loss "
+        f"{results['validation_loss']:.4f}, {results['epochs']} epochs"
+    )
+
+
+def _last(trained: Trained[Any], *names: str) -> dict[str, Any]:
+    """What was measured at the last validation."""
+    row = trained.history[-1]
+    return {
+        "steps": row["step"],
+        **{name: row[name] for name in names},
+        "validation_loss": row["val_loss"],
+        "training_seconds": round(trained.seconds, 2),
+    }

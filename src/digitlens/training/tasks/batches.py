@@ -1,0 +1,407 @@
+"""Feeds networks with drawn pages and lines, in batches, from worker processes.
+
+A page gives several views, cut and coloured otherwise, with what the digit detector should say of
+them; lines are changed a little and sorted by width. What the number of a batch shows does not
+depend on how many processes draw.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from digitlens.alphabet import encode
+from digitlens.datasets.synthetic.canvas import IGNORED
+from digitlens.datasets.synthetic.pages import Page, PageMaker
+from digitlens.training.nets.detector_network import STRIDE as CELL
+from digitlens.training.nets.line_network import STRIDE
+from digitlens.training.recipe import LineRecipe
+
+MARGIN = 16  # pixels that a page is drawn larger, for two different cuts
+NOTHING = -1  # value of a cell without a digit
+PADDING = 127  # grey that fills a batch on the right: a zero for the network
+MULTIPLE = 32  # pixels; widths of batches of lines, so that few differ
+_SEEN = 0.55  # share of a box that must be left by a cut
+_CORE = 0.16  # of a box's sides around its middle: these cells name the value and the box
+_SPREAD = 0.11  # standard deviation of the hill around a centre, in sides of its box
+
+T = TypeVar("T")
+B = TypeVar("B")
+Pixels = npt.NDArray[np.uint8]
+
+
+def view_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
+    drawn: Dataset[list[T]],
+    stack: Callable[[list[T]], B],
+    count: int,
+    *,
+    size: int,
+    views: int,
+    skip: int,
+    workers: int,
+) -> Iterator[B]:
+    """Batches of the views of pages 0, 1, ..., whatever the number of workers.
+
+    Args:
+        drawn: From the number of a page to its views.
+        stack: Makes a batch of one view of each of some pages.
+        count: Batches; each set of ``size`` pages gives ``views`` of them.
+        size: Pages in a batch.
+        views: How often each page is used.
+        skip: Batches at the start that are not wanted; only pages that follow them are drawn.
+        workers: Processes; 0 draws here.
+    """
+    begun, used = divmod(skip, views)
+    sets = -(-count // views)
+    cv2.setNumThreads(0)  # a forked worker would wait for threads that stay with its parent
+    loader: DataLoader[Any] = DataLoader(  # collated, its items are of another type
+        drawn,
+        batch_size=size,
+        sampler=range(begun * size, sets * size),
+        num_workers=workers,
+        collate_fn=partial(_collated, stack),
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_give_way,
+    )
+    return islice(chain.from_iterable(loader), used, used + count - skip)
+
+
+def worker_count(device: str) -> int:
+    """Processes that draw pages fast enough for a device, ``cuda``, ``mps`` or ``cpu``.
+
+    During a training on two cores, two workers are busy a fifth of the time; a GPU waits for pages
+    however many cores draw them.
+    """
+    cores = os.cpu_count() or 1
+    return max(2, cores // 2 if device == "cpu" else cores - 1)
+
+
+def _give_way(worker: int) -> None:
+    """Lets the trainer go first, in a worker that draws pages.
+
+    Training threads wait for each other: one held up by a worker holds up all. Workers have the
+    machine when the trainer has run out of pages.
+
+    Args:
+        worker: Its number.
+    """
+    del worker
+    if hasattr(os, "nice"):
+        os.nice(5)
+    cv2.setNumThreads(0)
+
+
+def _collated(stack: Callable[[list[T]], B], items: list[list[T]]) -> list[B]:
+    return [stack([item[view] for item in items]) for view in range(len(items[0]))]
+
+
+class Targets(NamedTuple):
+    """One page's cells, of 4 x 4 pixels.
+
+    Attributes:
+        centre: float16[h, w]; 1 in the cell of a digit's centre, falling off around it.
+        weight: uint8[h, w]; 0 where the centre is not asked for.
+        value: int8[h, w]; 0 to 9 around centres, else ``NOTHING``.
+        reach: float16[4, h, w]; logarithm of the distances to the box's sides, in cells.
+    """
+
+    centre: npt.NDArray[np.float16]
+    weight: npt.NDArray[np.uint8]
+    value: npt.NDArray[np.int8]
+    reach: npt.NDArray[np.float16]
+
+
+def targets_of(page: Page) -> Targets:
+    """The targets of a page.
+
+    Args:
+        page: Its sides are multiples of four.
+    """
+    height, width = page.pixels.shape[0] // CELL, page.pixels.shape[1] // CELL
+    centre = np.zeros((height, width), np.float32)
+    weight = np.ones((height, width), np.uint8)
+    value = np.full((height, width), NOTHING, np.int8)
+    reach = np.zeros((4, height, width), np.float32)
+    y, x = np.arange(height, dtype=np.float32) + 0.5, np.arange(width, dtype=np.float32) + 0.5
+    sizes = (page.boxes[:, 2:] - page.boxes[:, :2]).prod(axis=1)
+    for index in np.argsort(-sizes):  # small digits have the last word
+        x0, y0, x1, y1 = (float(v) / CELL for v in page.boxes[index])
+        if page.values[index] < 0:
+            rows, columns = slice(int(y0), int(y1) + 1), slice(int(x0), int(x1) + 1)
+            weight[rows, columns] = 0
+            continue
+        mx, my = (x0 + x1) / 2, (y0 + y1) / 2
+        sx, sy = max(0.45, _SPREAD * (x1 - x0)), max(0.45, _SPREAD * (y1 - y0))
+        px, py = min(int(mx), width - 1), min(int(my), height - 1)
+        hill = np.exp(-(((y - py - 0.5) / sy) ** 2) / 2)[:, None] * np.exp(
+            -(((x - px - 0.5) / sx) ** 2) / 2
+        )
+        np.maximum(centre, hill, out=centre)
+        cx, cy = max(0.5, _CORE * (x1 - x0)), max(0.5, _CORE * (y1 - y0))
+        left, right = max(0, int(mx - cx)), min(width, max(int(np.ceil(mx + cx)), px + 1))
+        top, bottom = max(0, int(my - cy)), min(height, max(int(np.ceil(my + cy)), py + 1))
+        core = np.s_[top:bottom, left:right]
+        value[core] = page.values[index]
+        weight[core] = 1
+        reach[(0, *core)] = (x[left:right] - x0)[None, :]
+        reach[(1, *core)] = (y[top:bottom] - y0)[:, None]
+        reach[(2, *core)] = (x1 - x[left:right])[None, :]
+        reach[(3, *core)] = (y1 - y[top:bottom])[:, None]
+    reach = np.log(np.maximum(reach, 0.1))
+    return Targets(centre.astype(np.float16), weight, value, reach.astype(np.float16))
+
+
+class PageBatch(NamedTuple):
+    """Pages and their targets, see ``Targets``; uint8[B, 3, H, W] and [B, ...]."""
+
+    pages: Tensor
+    centre: Tensor
+    weight: Tensor
+    value: Tensor
+    reach: Tensor
+
+
+class _Views(Dataset[list[tuple[npt.NDArray[np.uint8], Targets]]]):
+    def __init__(self, maker: PageMaker, side: int, views: int) -> None:
+        self.maker, self.side, self.views = maker, side, views
+
+    def __getitem__(self, number: int) -> list[tuple[npt.NDArray[np.uint8], Targets]]:
+        page = self.maker.page(number, side=self.side + MARGIN)
+        rng = np.random.default_rng([self.maker.seed, number, 1])
+        views = [view_of(page, self.side, rng) for _ in range(self.views)]
+        return [(view.pixels.transpose(2, 0, 1), targets_of(view)) for view in views]
+
+
+def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
+    """Cuts a square out of a page, and now and then inverts it or swaps its colours.
+
+    Args:
+        page: At least so large.
+        side: Of the square, in pixels.
+        rng: Decides.
+    """
+    x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
+    pixels = page.pixels[y : y + side, x : x + side]
+    if rng.random() < 0.25:
+        pixels = 255 - pixels
+    if rng.random() < 0.25:
+        pixels = pixels[:, :, rng.permutation(3)]
+    if rng.random() < 0.1:
+        pixels = np.repeat(pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)[:, :, None], 3, 2)
+    moved = page.boxes - np.array([x, y, x, y], np.float32)
+    boxes = np.clip(moved, 0, side)
+    left = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
+    values = np.where(left >= _SEEN * whole, page.values, IGNORED).astype(np.int8)
+    some = left > 0
+    return Page(np.ascontiguousarray(pixels), boxes[some], values[some])
+
+
+def page_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
+    maker: PageMaker,
+    count: int,
+    *,
+    batch_size: int,
+    side: int,
+    workers: int,
+    views: int = 1,
+    skip: int = 0,
+) -> Iterator[PageBatch]:
+    """Batches of pages 0, 1, ... in order, whatever the number of workers.
+
+    Args:
+        maker: Draws the pages.
+        count: Batches; each set of ``batch_size`` pages gives ``views`` of them.
+        batch_size: Pages in a batch.
+        side: Of the pages, in pixels, a multiple of 32.
+        workers: Processes; 0 draws here.
+        views: How often each page is used.
+        skip: Batches at the start that are not wanted.
+    """
+    drawn = _Views(maker, side, views)
+    return view_batches(
+        drawn, _stacked, count, size=batch_size, views=views, skip=skip, workers=workers
+    )
+
+
+def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> PageBatch:
+    columns = [[pixels for pixels, _ in items], *zip(*(t for _, t in items), strict=True)]
+    return PageBatch(*(torch.from_numpy(np.stack(column)) for column in columns))
+
+
+class Line(Protocol):
+    """A line crop with its truth."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """uint8[48, W, 3], RGB, W a multiple of 8."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What kind of line it is."""
+        ...
+
+
+class Maker(Protocol):
+    """Draws lines; what a line shows follows from its number."""
+
+    def line(self, number: int, *, kind: str | None = None) -> Line:
+        """One line."""
+        ...
+
+
+class LineBatch(NamedTuple):
+    """Lines of similar width.
+
+    Attributes:
+        pictures: uint8[B, 3, 48, W], RGB, padded on the right.
+        targets: int64[B, S], the classes of their characters, then zeros.
+        lengths: int64[B], how many classes are a line's.
+        kinds: int64[B], index of a line's kind, where it is known.
+    """
+
+    pictures: Tensor
+    targets: Tensor
+    lengths: Tensor
+    kinds: Tensor
+
+
+class Sample(NamedTuple):
+    """A line to put into a batch: uint8[48, W, 3], its text, index of its kind."""
+
+    pixels: Pixels
+    text: str
+    kind: int
+
+
+def line_batch(samples: Sequence[Sample]) -> LineBatch:
+    """Some lines in one batch, padded to the next multiple of 32 pixels."""
+    width = -(-max(each.pixels.shape[1] for each in samples) // MULTIPLE) * MULTIPLE
+    codes = [encode(each.text) for each in samples]
+    longest = max(1, *map(len, codes))
+    height = samples[0].pixels.shape[0]
+    pictures = np.full((len(samples), 3, height, width), PADDING, np.uint8)
+    targets = np.zeros((len(samples), longest), np.int64)
+    for index, (sample, code) in enumerate(zip(samples, codes, strict=True)):
+        pictures[index, :, :, : sample.pixels.shape[1]] = sample.pixels.transpose(2, 0, 1)
+        targets[index, : len(code)] = code
+    return LineBatch(
+        torch.from_numpy(pictures),
+        torch.from_numpy(targets),
+        torch.tensor([len(code) for code in codes]),
+        torch.tensor([each.kind for each in samples]),
+    )
+
+
+def batches_by_width(samples: Sequence[Sample], size: int) -> list[LineBatch]:
+    """All lines in batches, from narrow to wide."""
+    ordered = sorted(samples, key=lambda each: each.pixels.shape[1])
+    return [line_batch(ordered[at : at + size]) for at in range(0, len(ordered), size)]
+
+
+@dataclass(frozen=True)
+class LineStream:
+    """Batches of drawn lines to learn from.
+
+    Attributes:
+        maker: Draws the lines.
+        recipe: How many at once, and what is done to them.
+        workers: Processes that draw; 0 draws here.
+    """
+
+    maker: Maker
+    recipe: LineRecipe
+    workers: int
+
+    def batches(self, skip: int) -> Iterator[LineBatch]:
+        """The batches of a run, without ``skip`` at the start, whatever the number of workers."""
+        return view_batches(
+            _Pools(self.maker, self.recipe),
+            _only,
+            self.recipe.steps,
+            size=1,
+            views=self.recipe.pool,
+            skip=skip,
+            workers=self.workers,
+        )
+
+
+class _Pools(Dataset[list[LineBatch]]):
+    """By number: lines for some batches, sorted by width; the batches are in any order."""
+
+    def __init__(self, maker: Maker, recipe: LineRecipe) -> None:
+        self.maker, self.recipe = maker, recipe
+
+    def __getitem__(self, number: int) -> list[LineBatch]:
+        count = self.recipe.pool * self.recipe.batch_size
+        samples = [self._sample(each) for each in range(number * count, (number + 1) * count)]
+        batches = batches_by_width(samples, self.recipe.batch_size)
+        order = np.random.default_rng([self.recipe.seed, number, 1]).permutation(len(batches))
+        return [batches[index] for index in order]
+
+    def _sample(self, number: int) -> Sample:
+        line = self.maker.line(number)
+        rng = np.random.default_rng([self.recipe.seed, number, 2])
+        return Sample(changed(line.pixels, self.recipe, rng), line.text, 0)
+
+
+def _only(items: list[LineBatch]) -> LineBatch:
+    return items[0]
+
+
+def changed(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:
+    """A line in other colours, a little wider or narrower, or with a patch painted over.
+
+    Args:
+        pixels: uint8[48, W, 3].
+        recipe: Says how often and how much.
+        rng: Decides.
+
+    Returns:
+        uint8[48, V, 3], V a multiple of 8.
+    """
+    pixels = _stretched(pixels, 1 + rng.uniform(-recipe.stretch, recipe.stretch))
+    if rng.random() < recipe.invert:
+        pixels = 255 - pixels
+    if rng.random() < recipe.recolour:
+        pixels = pixels[:, :, rng.permutation(3)]
+    if rng.random() < recipe.grey:
+        grey = pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)
+        pixels = np.repeat(grey[:, :, None], 3, 2)
+    return _patched(pixels, rng) if rng.random() < recipe.cutout else pixels
+
+
+def _stretched(pixels: Pixels, factor: float) -> Pixels:
+    height, width = pixels.shape[:2]
+    wanted = max(2, round(width * factor / STRIDE)) * STRIDE
+    if wanted == width:
+        return pixels
+    method = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (wanted, height), interpolation=method).astype(np.uint8, copy=False)
+
+
+def _patched(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    # Small: a patch that hides a character would teach to guess it.
+    height, width = pixels.shape[:2]
+    tall, wide = (int(each) for each in rng.integers(2, 9, 2))
+    y, x = int(rng.integers(0, height - tall)), int(rng.integers(0, max(1, width - wide)))
+    patched = pixels.copy()
+    patched[y : y + tall, x : x + wide] = rng.integers(0, 256, 3)
+    return patched

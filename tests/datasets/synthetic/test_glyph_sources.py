@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from digitlens.alphabet import ALPHABET
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.glyph_sources import (
+    DIGITS,
+    EM,
+    FontGlyphs,
+    MnistGlyphs,
+    PenGlyphs,
+)
+from digitlens.datasets.synthetic.strokes import draw_pen
+
+
+def is_cropped(ink: np.ndarray) -> bool:
+    return all(edge.max() > 40 for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+
+
+def test_a_font_writes_all_digits_at_one_height(font_glyphs: FontGlyphs, rng):
+    for char in DIGITS:
+        glyph = font_glyphs.glyph(char, rng)
+        assert glyph is not None
+        assert glyph.char == char
+        assert glyph.height == pytest.approx(1, abs=0.08)
+        assert glyph.bottom == pytest.approx(0, abs=0.05)
+        assert glyph.advance > 0.3
+        assert glyph.ink.dtype == np.uint8
+        assert is_cropped(glyph.ink)
+
+
+def test_the_ten_digits_of_a_font_are_ten_forms(font_glyphs: FontGlyphs):
+    forms = {font_glyphs.glyphs[char].ink.tobytes() for char in DIGITS}
+
+    assert len(forms) == 10
+
+
+def test_marks_hang_below_the_line_or_above(font_glyphs: FontGlyphs, rng):
+    comma, quote, dash = (font_glyphs.glyph(char, rng) for char in ",'-")
+
+    assert comma
+    assert comma.bottom > 0.05
+    assert quote
+    assert quote.bottom < -0.5
+    assert dash
+    assert dash.height < 0.3
+
+
+def test_letters_are_all_that_is_no_digit(font_glyphs: FontGlyphs, rng):
+    assert set("aZ$") <= set(font_glyphs.letters)
+    assert not set(DIGITS) & set(font_glyphs.letters)
+    assert font_glyphs.glyph("ж", rng) is None
+
+
+def test_the_box_that_stands_for_a_missing_character_is_not_written(font_glyphs: FontGlyphs, rng):
+    assert bytes(ImageFont.load_default(EM).getmask("€"))  # the font draws a box for it
+
+    assert font_glyphs.glyph("€", rng) is None
+    assert font_glyphs.glyph("$", rng) is not None
+
+
+def test_a_font_of_digits_alone_has_no_letters(rng):
+    source = FontGlyphs({"latin": ImageFont.load_default(EM)}, digits_only=True)
+
+    assert source.letters == ""
+    assert source.glyph("a", rng) is None
+    assert source.glyph("7", rng) is not None
+
+
+def test_a_writer_repeats_the_tiles_of_a_digit(small_split: Split):
+    random = np.random.default_rng(0)
+    tiles = [small_split.tiles[small_split.labels == value][:2] for value in range(10)]
+    source = MnistGlyphs(tiles)
+
+    drawn = [source.glyph("3", random) for _ in range(20)]
+
+    assert len({glyph.ink.tobytes() for glyph in drawn if glyph}) == 2
+    for glyph in drawn:
+        assert glyph is not None
+        assert is_cropped(glyph.ink)
+        # The tile's three is 20 rows of 11 columns: four times as large, with smooth edges.
+        assert glyph.ink.shape == pytest.approx((80, 44), abs=6)
+        assert 0.88 <= glyph.height <= 1.1
+
+
+def test_writers_write_digits_alone(small_split: Split, rng):
+    source = MnistGlyphs([small_split.tiles[small_split.labels == value] for value in range(10)])
+    assert source.letters == ""
+    assert source.glyph("a", rng) is None
+    assert all(source.glyph(char, rng) for char in DIGITS)
+
+
+def test_pens_write_letters_that_are_no_digits(rng):
+    source = PenGlyphs(draw_pen(rng))
+    assert all(source.glyph(char, rng) for char in DIGITS + source.letters)
+    assert not set(source.letters) & (set(DIGITS) | set("oOlIiszZSgq"))
+    assert source.glyph("|", rng) is None
+
+
+def test_small_letters_stand_on_the_line_and_tails_hang_below_it(rng):
+    source = PenGlyphs(draw_pen(rng))
+    small, tail, tall = (source.glyph(char, rng) for char in "xpT")
+    assert small
+    assert tail
+    assert tall
+    assert small.height < 0.85 * tall.height
+    assert abs(small.bottom) < 0.2
+    assert tail.bottom > 0.1
+
+
+def test_an_empty_tile_is_a_dot_and_no_error(rng):
+    glyph = MnistGlyphs([np.zeros((1, 28, 28), np.uint8)] * 10).glyph("0", rng)
+
+    assert glyph is not None
+    assert glyph.ink.any()
+
+
+def test_a_pen_draws_each_digit_anew(rng):
+    source = PenGlyphs(draw_pen(rng))
+
+    first, second = source.glyph("2", rng), source.glyph("2", rng)
+
+    assert first
+    assert second
+    assert is_cropped(first.ink)
+    assert first.ink.tobytes() != second.ink.tobytes()
+
+
+def test_a_pen_writes_the_whole_alphabet(rng: np.random.Generator):
+    pen = PenGlyphs(draw_pen(rng), marks=True)
+
+    missing = [char for char in ALPHABET if char != " " and pen.glyph(char, rng) is None]
+
+    assert missing == []
+
+
+def test_points_stand_on_the_line_and_commas_below_it(rng: np.random.Generator):
+    pen = PenGlyphs(draw_pen(rng), marks=True)
+    point, comma, quote = (pen.glyph(char, rng) for char in ".,'")
+
+    assert point
+    assert point.height < 0.45
+    assert comma
+    assert comma.bottom > point.bottom
+    assert quote
+    assert quote.bottom < -0.5

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic import styles as module
+from digitlens.datasets.synthetic.fonts import Family
+from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs, MnistGlyphs, PenGlyphs
+from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
+
+
+def test_digits_are_written_by_tiles_pens_and_fonts(styles: Styles, rng):
+    sources = [type(styles.digit_style(rng).source) for _ in range(300)]
+
+    shares = [sources.count(kind) / 300 for kind in (MnistGlyphs, PenGlyphs, FontGlyphs)]
+    assert np.abs(np.subtract(shares, (0.40, 0.40, 0.20))).max() < 0.08
+
+
+def test_text_is_written_in_fonts_and_with_pens(styles: Styles, rng):
+    sources = [type(styles.word_style(rng).source) for _ in range(200)]
+    assert set(sources) == {FontGlyphs, PenGlyphs}
+    assert 0.3 < sources.count(PenGlyphs) / 200 < 0.5
+
+
+def test_fonts_that_look_handwritten_are_unsteady(
+    small_split: Split, font_glyphs: FontGlyphs, rng: np.random.Generator
+):
+    by_hand = FontGlyphs.__new__(FontGlyphs)
+    by_hand.glyphs = font_glyphs.glyphs
+    styles = Styles(small_split, Fonts(handwritten=(by_hand,), printed=(font_glyphs,)))
+
+    drawn = [styles.word_style(rng) for _ in range(300)]
+    styles = [style for style in drawn if isinstance(style.source, FontGlyphs)]
+
+    assert all((style.source is by_hand) == (style.wobble > 0) for style in styles)
+    assert 0.35 < np.mean([style.source is by_hand for style in styles]) < 0.55
+
+
+def test_a_writer_has_three_tiles_of_each_digit_with_its_label(
+    styles: Styles, small_split: Split, rng
+):
+    drawn = [styles.digit_style(rng).source for _ in range(40)]
+    sources = [source for source in drawn if isinstance(source, MnistGlyphs)]
+
+    assert len(sources) > 3
+    for value, own in enumerate(small_split.tiles[small_split.labels == v] for v in range(10)):
+        for tiles in (source.digits[value] for source in sources):
+            assert len(tiles) == 3
+            assert all((own == tile).all(axis=(1, 2)).any() for tile in tiles)
+
+
+def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(small_split: Split, fonts: Fonts, rng):
+    styles = Styles(small_split, fonts)
+    sources = [type(styles.by_hand(rng).source).__name__ for _ in range(200)]
+    lettered = [type(styles.by_hand(rng, letters=True).source).__name__ for _ in range(200)]
+
+    assert 70 < sources.count("MixedGlyphs") < 130
+    assert lettered.count("FontGlyphs") > 90
+
+
+def test_every_hand_writes_digits_and_marks(small_split: Split, fonts: Fonts, rng):
+    styles = Styles(small_split, fonts)
+    for _ in range(20):
+        source = styles.by_hand(rng).source
+
+        assert all(source.glyph(char, rng) for char in "0123456789.,-/")
+
+
+def test_print_is_set_in_fonts(small_split: Split, fonts: Fonts, rng):
+    styles = Styles(small_split, fonts)
+
+    assert all(isinstance(styles.printed(rng).source, FontGlyphs) for _ in range(20))
+
+
+def test_tiles_come_with_their_values(small_split: Split, fonts: Fonts, rng: np.random.Generator):
+    tile, value = Styles(small_split, fonts).tile(rng)
+
+    of_value = small_split.tiles[small_split.labels == value]
+    assert any((tile == other).all() for other in of_value)
+
+
+def test_fonts_come_by_role_look_and_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "font"
+    file.write_bytes(ImageFont.load_default(EM).font_bytes)
+    families = [
+        Family("script", "1", "hand", "training", "0"),
+        Family("serif", "1", "print", "training", "0"),
+        Family("dseg7", "1", "print", "training", "0"),
+        Family("other", "1", "print", "validation", "0"),
+    ]
+    asked: list[Family] = []
+
+    def font_files(wanted: list[Family]):
+        asked.extend(wanted)
+        weights = {"serif": 3}
+        return {family: [{"latin": file}] * weights.get(family.family, 1) for family in wanted}
+
+    monkeypatch.setattr(module, "load_families", lambda: families)
+    monkeypatch.setattr(module, "font_files", font_files)
+
+    fonts = load_fonts("training")
+
+    assert asked == families[:3]
+    assert len(fonts.handwritten) == 1
+    assert len(fonts.printed) == 3 + 1
+    assert fonts.printed[0].letters
+    assert fonts.printed[-1].letters == ""  # a seven-segment font writes its letters like digits
