@@ -1,4 +1,4 @@
-// Puts the page together: modes, messages, keys, and who is told what.
+// Puts the page together: modes, messages, keys, and which part is told what.
 // @ts-check
 import { askToken, model, MODE, prepare } from "./backend.js";
 import { Corrections } from "./corrections.js";

@@ -90,7 +90,7 @@ function settle(layer, shown, selected) {
     places = placeLabels(wanted(shown), area);
   }
   shown.forEach(({ label, index }, i) => {
-    // Where there is no room at all, the line of digits beside the picture says it.
+    // Where there is no room at all, the line of digits next to the picture says it.
     label.hidden = !places[i].free && index !== selected && label.classList.contains("tiny");
     label.style.left = `${places[i].x}px`;
     label.style.top = `${places[i].y}px`;

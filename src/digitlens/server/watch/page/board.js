@@ -8,7 +8,7 @@ import { Drawing } from "./app/strokes.js";
 import { paintTile } from "./errors.js";
 
 const SIDE = 140; // pixels of what is sent: five for each of a tile, 20 kB
-const KEPT = 26; // answers that are shown beside one another
+const KEPT = 26; // answers that are shown side by side
 
 export class Board {
   constructor() {
