@@ -1,4 +1,4 @@
-"""Reads digits from images with a small convolutional network, and says when it is not sure."""
+"""Reads the numbers on a picture with small networks, and says so when it is not sure."""
 
 from __future__ import annotations
 

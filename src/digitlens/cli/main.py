@@ -24,7 +24,7 @@ from digitlens.errors import DigitlensError
 
 app = typer.Typer(
     name="digitlens",
-    help="Reads digits from images with a small convolutional network that you can train yourself.",
+    help="Reads the numbers on a picture with small networks that you can train yourself.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -56,7 +56,7 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Reads digits from images with a small convolutional network that you can train yourself."""
+    """Reads the numbers on a picture with small networks that you can train yourself."""
 
 
 def main() -> None:
