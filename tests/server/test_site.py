@@ -1,4 +1,4 @@
-"""The folder that any static host can serve: what is in it, what it refuses, how it reads."""
+"""The folder that any static host can serve: what is in it, and what it refuses."""
 
 import hashlib
 import io
@@ -200,83 +200,3 @@ def test_the_command_says_what_it_wrote(tmp_path):
     assert answer.stdout == ""
     assert f"written to {tmp_path / 'site'}: " in answer.stderr
     assert "python -m http.server" in answer.stderr
-
-
-@pytest.fixture(scope="module")
-def host(hosted, tmp_path_factory):
-    """A plain host that serves the site below a name, as of a project."""
-    folder = tmp_path_factory.mktemp("host")
-    write_site(folder / "project", "default", "pages")
-    with hosted(folder) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser, host):
-    """The page of the site; requests elsewhere, errors and refusals of its policy are told."""
-    page = browser.new_page()
-    page.troubles = []
-    page.on("pageerror", lambda error: page.troubles.append(str(error)))
-    page.on("console", lambda m: m.type == "error" and page.troubles.append(m.text))
-
-    def decide(route):
-        if route.request.url.startswith((host, "blob:", "data:")):
-            route.continue_()
-        else:
-            page.troubles.append(route.request.url)
-            route.abort()
-
-    page.route("**/*", decide)
-    page.goto(f"{host}/project/")
-    yield page
-    page.close()
-
-
-STROKES = {
-    "7": [[(0.1, 0.07), (0.9, 0.05), (0.4, 0.97)]],
-    "2": [[(0.12, 0.25), (0.3, 0.05), (0.7, 0.05), (0.85, 0.3), (0.5, 0.65), (0.1, 0.95),
-           (0.92, 0.93)]],
-    "0": [[(0.5, 0.02), (0.2, 0.1), (0.08, 0.5), (0.2, 0.9), (0.5, 0.98), (0.82, 0.88),
-           (0.92, 0.5), (0.8, 0.1), (0.5, 0.02)]],
-    "4": [[(0.55, 0.03), (0.1, 0.64), (0.92, 0.6)], [(0.7, 0.34), (0.66, 0.98)]],
-    "8": [[(0.8, 0.2), (0.5, 0.02), (0.2, 0.22), (0.5, 0.47), (0.87, 0.75), (0.5, 0.99),
-           (0.13, 0.75), (0.5, 0.47), (0.82, 0.18)]],
-}  # fmt: skip
-
-
-def draw(page, text):
-    """Draws digits on the page's paper with the mouse."""
-    box = page.locator("#paper").bounding_box()
-    room = box["width"] / (len(text) + 1)
-    width, height = min(0.7 * room, 0.4 * box["height"]), min(1.1 * room, 0.6 * box["height"])
-    top = box["y"] + (box["height"] - height) / 2
-    for k, digit in enumerate(text):
-        left = box["x"] + (k + 0.6) * room
-        for stroke in STROKES[digit]:
-            way = [(left + x * width, top + y * height) for x, y in stroke]
-            page.mouse.move(*way[0])
-            page.mouse.down()
-            for place in way[1:]:
-                page.mouse.move(*place, steps=8)
-            page.mouse.up()
-
-
-@pytest.mark.parametrize("text", ["7", "2048"])
-def test_a_drawing_is_read_without_any_server(page, text):
-    draw(page, text)
-    page.wait_for_function(
-        "text => document.getElementById('strip').innerText.replace(/\\D/g, '').startsWith(text)",
-        arg=text,
-        timeout=60_000,
-    )
-    assert page.locator("#again").is_hidden()  # the autoencoder stays with servers
-    assert not page.troubles
-
-
-def test_the_page_asks_its_host_and_nobody_else(page):
-    page.wait_for_function(
-        "() => document.getElementById('model').innerText !== ''", timeout=60_000
-    )
-    asked = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert all(name.startswith(page.url) for name in asked), asked
-    assert not page.troubles

@@ -127,7 +127,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="digitlens",
         version=__version__,
-        description="Reads digits from pictures, and says so when it is not sure.",
+        description="Reads the numbers on pictures, and says so when it is not sure.",
         docs_url=None,  # the pages of FastAPI load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,

@@ -183,7 +183,7 @@ async def classify(request: Request) -> Response:
     tags=["classifying"],
     responses={200: {"model": ModelsAnswer}, **responses("unauthorized")},
     response_class=Response,
-    summary="Who answers",
+    summary="The models of this server",
 )
 async def models(request: Request) -> Response:
     """Names, hashes, thresholds and measured results of the models of this server."""

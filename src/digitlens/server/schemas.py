@@ -428,7 +428,7 @@ def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _form(options: dict[str, Any]) -> dict[str, Any]:
-    """A form: files, and the options as fields beside them."""
+    """A form: files, and the options as further fields."""
     form = copy.deepcopy(options)
     form["title"] = "ReadForm"
     form["properties"]["file"] = {

@@ -85,9 +85,10 @@ def open_page(browser, server):
 
     What the console must say for a test, such as that a server was away, is put into ``expected``.
     """
-    contexts, said, asked = [], [], []
+    contexts, said, asked, homes = [], [], [], ["blob:", "data:"]
 
-    def open_page(before=None, width=1440, height=900, **options):
+    def open_page(before=None, width=1440, height=900, address=server, **options):
+        homes.append(address)
         options = {"reduced_motion": "reduce", **options}  # and less to draw for a busy machine
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
@@ -99,7 +100,7 @@ def open_page(browser, server):
         page.on("request", lambda request: asked.append(request.url))
         if before:
             before(page)
-        page.goto(server)
+        page.goto(address)
         page.hand = Hand(page)
         return page
 
@@ -113,7 +114,7 @@ def open_page(browser, server):
     ]
     assert not odd
     assert asked
-    assert all(url.startswith((server, "blob:")) for url in asked), asked
+    assert all(url.startswith(tuple(homes)) for url in asked), asked
 
 
 @pytest.fixture

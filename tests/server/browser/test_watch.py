@@ -8,8 +8,7 @@ import pytest
 from digitlens.outputs import Outputs
 from digitlens.server.watch.live import Live, Subject
 from digitlens.server.watch.serving import Show, listen, serving
-from digitlens.training.snapshot import Glance, Mistake
-from digitlens.training.watching import Check, Point, Pulse
+from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 PER_EPOCH = 20
 
@@ -45,7 +44,7 @@ class Training:
         confusion[3, 5], confusion[8, 9] = 3, 1
         mistakes = (*(Mistake(i, 3, 5, 0.9 - i / 10) for i in range(3)), Mistake(4, 8, 9, 0.3))
         loss, accuracy = 2.3 / self.steps**0.5, 1 - 0.9 / self.steps
-        self.live.tell(Check(self.steps, Glance(loss, accuracy, confusion, mistakes)))
+        self.live.tell(Check(self.steps, SampleScore(loss, accuracy, confusion, mistakes)))
 
 
 @pytest.fixture
