@@ -74,15 +74,16 @@ def _load(data_dir: Path | None) -> Any:
 
 
 def _samples(data_dir: Path | None, seed: int) -> Image.Image:
-    from digitlens.visualization.samples import draw_samples
+    from digitlens.visualization.sheets import draw_samples
 
     return draw_samples(_load(data_dir).train, seed=seed)
 
 
 def _pages(data_dir: Path | None, seed: int, kind: str | None) -> Image.Image:
     with needs_extra("train"):
-        from digitlens.datasets.synthetic.pages import KINDS, PageMaker, load_fonts
-    from digitlens.visualization.samples import draw_pages
+        from digitlens.datasets.synthetic.pages import KINDS, PageMaker
+        from digitlens.datasets.synthetic.styles import load_fonts
+    from digitlens.visualization.sheets import draw_pages
 
     if kind and kind not in KINDS:
         raise typer.BadParameter(f"expected one of {', '.join(KINDS)}; found {kind}")

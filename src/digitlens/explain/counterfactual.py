@@ -16,9 +16,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.planes import to_planes, to_tiles
+from digitlens.datasets.corruptions.corruptions import to_planes, to_tiles, turned
 from digitlens.datasets.corruptions.sweeps import thickness
-from digitlens.datasets.corruptions.warps import turned
 from digitlens.evaluation.metrics import Floats
 
 Kind: TypeAlias = Literal["erase", "add", "turn", "move", "thicken", "thin"]

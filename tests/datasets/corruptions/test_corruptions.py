@@ -1,11 +1,270 @@
+from dataclasses import asdict, fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
 from digitlens.datasets.corruptions import corruptions
-from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions.corruptions import (
+    CORRUPTIONS,
+    OVERLAPS,
+    corrupt,
+    overlapping,
+    plasma,
+    smooth,
+    to_planes,
+    to_tiles,
+    turned,
+    warp,
+)
+from digitlens.training.recipe import Recipe
+
+EYE = np.eye(2, dtype=np.float32)
+
+
+def test_tiles_survive_the_way_to_planes_and_back():
+    tiles = np.arange(256, dtype=np.uint8).repeat(49).reshape(-1, 28, 28)
+    assert np.array_equal(to_tiles(to_planes(tiles)), tiles)
+    assert to_tiles(np.array([[[-1, 0.4999, 2]]], np.float32)).tolist() == [[[0, 127, 255]]]
+
+
+def test_blur_agrees_with_scipy():
+    noise = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    both = np.stack([ndimage.gaussian_filter(plane, 1.3, mode="nearest") for plane in noise])
+    assert np.allclose(smooth(noise, 1.3), both, atol=1e-5)
+    down = np.stack([ndimage.gaussian_filter1d(plane, 0.7, 0, mode="constant") for plane in noise])
+    assert np.allclose(smooth(noise, 0.7, (1,), "constant"), down, atol=1e-5)
+
+
+def test_warp_agrees_with_scipy_for_every_tile_of_its_own():
+    rng = np.random.default_rng(1)
+    planes = rng.random((4, 28, 28), np.float32)
+    matrices = EYE + rng.uniform(-0.4, 0.4, (4, 2, 2)).astype(np.float32)
+    shifts = rng.uniform(-6, 6, (4, 2)).astype(np.float32)
+    rows = zip(planes, matrices, shifts, strict=True)
+    expected = [
+        ndimage.affine_transform(
+            np.pad(plane, 9), matrix, shift + 22.5 - matrix @ np.full(2, 22.5), order=1
+        )[9:-9, 9:-9]
+        for plane, matrix, shift in rows
+    ]
+    assert np.allclose(warp(planes, matrices, shifts), expected, atol=1e-4)
+
+
+def test_the_same_place_is_the_same_tile():
+    planes = np.random.default_rng(2).random((2, 28, 28), np.float32)
+    assert np.allclose(warp(planes, np.stack([EYE, EYE])), planes, atol=1e-6)
+
+
+def test_shot_noise_counts_photons_and_leaves_the_dark_dark():
+    half = np.full((500, 28, 28), 128, np.uint8)
+    half[:, :14] = 0
+    noisy = corrupt(half, "shot_noise")
+    assert set(np.unique(noisy)) == {0, 85, 170, 255}
+    assert not noisy[:, :14].any()
+    assert (noisy[:, 14:] == 0).mean() == pytest.approx(np.exp(-3 * 128 / 255), abs=0.01)
+
+
+def test_impulse_noise_fails_one_pixel_in_six_half_of_them_full():
+    noisy = corrupt(np.full((500, 28, 28), 100, np.uint8), "impulse_noise")
+    assert (noisy == 255).mean() == pytest.approx(0.085, abs=0.002)
+    assert (noisy == 0).mean() == pytest.approx(0.085, abs=0.002)
+    assert set(np.unique(noisy)) == {0, 100, 255}
+
+
+@pytest.fixture(scope="module")
+def dots():
+    tiles = np.zeros((400, 28, 28), np.uint8)
+    tiles[:, 14, 14] = 255
+    return tiles
+
+
+def test_glass_spreads_a_dot_in_all_directions_and_further_along_columns(dots):
+    ink = corrupt(dots, "glass_blur").mean(axis=0)
+    assert ink.sum() == pytest.approx(255, rel=0.05)  # glass takes no light away
+    rows, columns = np.mgrid[:28, :28]
+    spread = [float((ink * (place - 14) ** 2).sum() / ink.sum()) for place in (rows, columns)]
+    assert 0.5 < spread[1] < spread[0] < 4
+
+
+def test_motion_leaves_a_trail_to_one_side_that_fades(dots):
+    moved = corrupt(dots, "motion_blur")
+    rows, columns = np.mgrid[:28, :28]
+    assert (moved[:, :, 15:] == 0).all()
+    fading = moved.sum(axis=(0, 1), dtype=float)[13:4:-1]
+    assert (np.diff(fading) < 0).all()
+    assert (moved[:, np.abs(rows - 14) > 14 - columns] == 0).all()  # never steeper than 45 degrees
+    upward = (moved[:, :14].sum(axis=(1, 2)) > 0).mean()
+    assert 0.3 < upward < 0.7
+    assert moved.sum(axis=(1, 2)).mean() == pytest.approx(255, rel=0.03)
+
+
+ROWS, COLUMNS = np.mgrid[:28, :28] - 13.5
+
+
+def moments(tiles):
+    """Mean row and column of the ink, counted from the middle, and their second moments."""
+    ink = tiles / tiles.sum(axis=(1, 2), keepdims=True)
+    rows, columns = ((ink * place).sum(axis=(1, 2)) for place in (ROWS, COLUMNS))
+    return rows, columns, (ink * ROWS**2).sum((1, 2)), (ink * ROWS * COLUMNS).sum((1, 2))
+
+
+@pytest.fixture(scope="module")
+def bars():
+    """Forty upright bars in the middle."""
+    tiles = np.zeros((40, 28, 28), np.uint8)
+    tiles[:, 6:22, 12:16] = 255
+    return tiles
+
+
+def test_shear_slants_to_either_side_and_makes_taller(bars):
+    rows, columns, tall, slant = moments(corrupt(bars, "shear"))
+    assert np.abs(rows).max() < 0.05
+    assert np.abs(columns).max() < 0.05
+    assert set(np.sign(slant)) == {-1, 1}
+    assert np.abs(slant) / tall == pytest.approx(np.tan(0.4) * np.cos(0.4), rel=0.05)
+    assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(1 / np.cos(0.4), rel=0.03)
+
+
+def test_scale_shrinks_to_seven_tenths(bars):
+    tall = moments(corrupt(bars, "scale"))[2]
+    assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(0.7, abs=0.02)
+
+
+def test_rotate_turns_to_either_side(bars):
+    _, _, tall, slant = moments(corrupt(bars, "rotate"))
+    turn = 0.5 * np.arctan2(2 * slant, tall - slant / np.tan(2 * 0.4))
+    assert set(np.sign(turn)) == {-1, 1}
+    exact = turned(to_planes(bars), np.sign(slant).astype(np.float32) * 0.4)
+    assert np.array_equal(corrupt(bars, "rotate"), np.rint(exact * 255))
+
+
+def test_translate_moves_three_pixels_each_way(bars):
+    rows, columns, *_ = moments(corrupt(bars, "translate"))
+    ways = set(zip(rows.round(3), columns.round(3), strict=True))
+    assert ways == {(-3, -3), (-3, 3), (3, -3), (3, 3)}
+
+
+def test_a_quarter_turn_is_exact_and_anticlockwise():
+    planes = np.random.default_rng(0).random((2, 28, 28), np.float32)
+    quarter = turned(planes, np.full(2, np.pi / 2, np.float32))
+    assert np.allclose(quarter, np.rot90(planes, axes=(1, 2)), atol=1e-4)
+
+
+def test_brightness_adds_half_and_cuts_off(tiles):
+    brighter = corrupt(tiles, "brightness").astype(float)
+    assert np.abs(brighter - np.minimum(tiles + 127.5, 255)).max() <= 0.5
+
+
+def test_stripe_inverts_a_quarter_on_either_side(tiles):
+    striped = corrupt(tiles, "stripe")
+    assert np.array_equal(striped[:, :, 7:21], tiles[:, :, 7:21])
+    assert np.array_equal(striped[:, :, :7], 255 - tiles[:, :, :7])
+    assert np.array_equal(striped[:, :, 21:], 255 - tiles[:, :, 21:])
+
+
+def test_fog_leaves_a_quarter_of_the_ink_above_smooth_clouds():
+    tiles = np.zeros((200, 28, 28), np.uint8)
+    tiles[:, 14, 14] = 255
+    foggy = corrupt(tiles, "fog").astype(float)
+    around = (foggy[:, 14, 13] + foggy[:, 14, 15] + foggy[:, 13, 14] + foggy[:, 15, 14]) / 4
+    assert (foggy[:, 14, 14] - around).mean() == pytest.approx(255 / 4, abs=3)
+    assert not corrupt(np.zeros((2, 28, 28), np.uint8), "fog").any()  # as bright as the ink: not
+
+
+def test_plasma_is_smooth_rough_at_every_scale_and_within_range():
+    clouds = plasma(300, np.random.default_rng(0))
+    assert clouds.min() >= 0
+    assert clouds.max() <= 1
+    assert 0.15 < clouds.mean(axis=(1, 2)).std() < 0.25  # thick fog and thin
+    steps = [np.abs(clouds[:, :, by:] - clouds[:, :, :-by]).mean() for by in (1, 4, 16)]
+    assert 0.004 < steps[0] < steps[1] / 2 < steps[2] / 4 < 0.1
+
+
+def test_spatter_covers_some_with_mud_and_leaves_the_rest():
+    full = np.full((200, 28, 28), 255, np.uint8)
+    covered = corrupt(full, "spatter")
+    assert 0.05 < (covered < 255).mean() < 0.3
+    assert covered.min() == 63
+    assert np.unique(covered[covered < 255]).max() <= 255 - round(0.8 * (255 - 63))
+    dark = corrupt(np.zeros_like(full), "spatter")
+    assert np.array_equal(dark > 0, covered < 255)  # the same mud on paper as on ink
+
+
+DARK = np.zeros((300, 28, 28), np.uint8)
+
+
+def test_a_dotted_line_has_every_other_dash_of_a_straight_line():
+    dotted = corrupt(DARK, "dotted_line").astype(float)
+    columns = dotted.sum(axis=1)
+    assert not columns[:, np.arange(28) // 2 % 2 == 0].any()
+    assert not columns[:, 27].any()
+    assert (columns[:, [2, 3, 6, 7, 14, 22, 26]] > 255).all()
+    rows = (dotted * np.arange(28)[:, None]).sum(axis=1)[:, [6, 14, 22]] / columns[:, [6, 14, 22]]
+    inside = ((rows > 3) & (rows < 24)).all(axis=1)
+    bend = rows[inside, 0] - 2 * rows[inside, 1] + rows[inside, 2]
+    assert inside.sum() > 100
+    assert np.abs(bend).max() < 0.3
+
+
+def test_a_zigzag_swings_about_a_line_that_hardly_slants():
+    drawn = corrupt(DARK, "zigzag").astype(float)
+    columns = drawn.sum(axis=1)
+    whole = (columns[:, 4:23] > 255).all(axis=1)  # not cut by the edge of the tile
+    assert whole.sum() > 100
+    assert not columns[whole][:, :1].any()
+    assert not columns[whole][:, 27:].any()
+    rows = (drawn * np.arange(28)[:, None]).sum(axis=1)[whole, 4:23] / columns[whole, 4:23]
+    turns = (np.diff(np.sign(np.diff(rows, axis=1)), axis=1) != 0).sum(axis=1)
+    assert np.median(turns) == 4  # at columns 8, 12, 16 and 20
+    assert np.abs(rows[:, 0] - rows[:, -1]).max() < 9
+
+
+def test_ink_of_the_digit_stays(tiles):
+    for name in ("dotted_line", "zigzag"):
+        assert (corrupt(tiles, name) >= tiles).all()
+
+
+@pytest.fixture(scope="module")
+def square():
+    tile = np.zeros((1, 28, 28), np.uint8)
+    tile[:, 8:20, 8:20] = 255
+    return tile
+
+
+def test_a_square_becomes_its_outline(square):
+    edges = corrupt(square, "canny_edges")[0]
+    assert set(np.unique(edges)) == {0, 255}
+    assert not edges[11:17, 11:17].any()
+    assert not edges[:6].any()
+    for line in (edges[14], edges[:, 14]):
+        on = np.flatnonzero(line)
+        assert on.min() in {7, 8}
+        assert on.max() in {19, 20}
+    reached = np.pad(edges, 1)  # the outline is closed: every pixel has two neighbours on it
+    around = sum(np.roll(reached, (y, x), (0, 1)) > 0 for y in (-1, 0, 1) for x in (-1, 0, 1))
+    assert (around[reached > 0] >= 3).all()
+
+
+def test_faint_ink_shows_only_where_it_is_tied_to_an_edge_that_is_strong(square):
+    faint = (square * 0.02).astype(np.uint8)
+    assert not corrupt(faint, "canny_edges").any()
+    flat = np.full((1, 28, 28), 200, np.uint8)
+    assert not corrupt(flat, "canny_edges").any()
+
+
+def test_an_edge_goes_on_where_it_gets_weaker():
+    fading = np.zeros((2, 28, 28), np.uint8)
+    ramp = np.linspace(120, 9, 20).astype(np.uint8)
+    fading[0, 14:, 4:24] = ramp
+    fading[1, 14:, 14:24] = ramp[10:] * (ramp[10:] < 14)  # the weak end without its start
+    connected, alone = (np.flatnonzero(tile.any(axis=0)) for tile in corrupt(fading, "canny_edges"))
+    assert connected.max() > 18
+    assert not len(alone) or alone.max() < connected.max() + 2
+
 
 PAPER = [
     *("shot_noise", "impulse_noise", "glass_blur", "motion_blur", "shear", "scale", "rotate"),
@@ -63,3 +322,25 @@ def test_any_tiles_can_be_corrupted(name, anything, seed):
 def test_another_name_is_refused_with_those_there_are(tiles):
     with pytest.raises(ValueError, match=r"shot_noise, .*, found 'snow'"):
         corrupt(tiles, "snow")
+
+
+def test_every_corruption_named_exists():
+    assert {name for names in OVERLAPS.values() for name in names} <= set(CORRUPTIONS)
+
+
+def test_every_field_named_is_one_of_a_recipe():
+    assert set(OVERLAPS) <= {field.name for field in fields(Recipe)}
+
+
+def test_a_plain_recipe_overlaps_with_nothing():
+    assert overlapping(asdict(Recipe())) == ()
+    assert overlapping({}) == ()
+
+
+def test_what_was_moved_in_training_is_no_surprise():
+    recipe = asdict(Recipe(shift=2.0, rotate=10.0, thickness=0.3, elastic=0.5))
+    assert overlapping(recipe) == ("rotate", "translate")
+
+
+def test_a_field_that_is_no_number_says_nothing():
+    assert overlapping({"noise": "much", "blur": None, "shear": 0.1}) == ("shear",)

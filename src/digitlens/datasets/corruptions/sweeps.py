@@ -9,8 +9,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from digitlens.datasets.corruptions.planes import Planes, Tiles, signs, to_planes, to_tiles
-from digitlens.datasets.corruptions.warps import moved, scaled, turned
+from digitlens.datasets.corruptions.corruptions import (
+    Planes,
+    Tiles,
+    moved,
+    scaled,
+    signs,
+    to_planes,
+    to_tiles,
+    turned,
+)
 
 CHUNK = 1000  # tiles changed at once, to stay within the cache
 DIRECTIONS = 12  # in which a stroke is thickened

@@ -1,13 +1,14 @@
-"""Faces: the characters of one font as ink, drawn when asked for, and which of them are no digits.
+"""The characters of fonts as ink, drawn when asked for, and which of them surely are no digits.
 
-Drawing every character of all fonts beforehand takes half a minute; a training needs a few
-thousand characters and waits for none of the others.
+Drawing every character of all fonts beforehand takes half a minute; a training needs a few thousand
+characters and waits for none of the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from math import atan2, hypot, sin
 from typing import cast
 
 import cv2
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageFont
 
-from digitlens.datasets.negatives.variation import FAINT, crop
+from digitlens.datasets.negatives.shapes import FAINT, crop
 from digitlens.datasets.synthetic.arrays import Ink
 from digitlens.datasets.synthetic.fonts import Family, Role, Script, font_files, load_families
-from digitlens.datasets.synthetic.glyph_sources import DIGITS
+from digitlens.datasets.synthetic.glyph_sources import CYRILLIC, DIGITS, GREEK, LATIN, MARKS
+from digitlens.datasets.synthetic.strokes import LETTERS
 
 EM = 72  # pixels of the type that characters are drawn in; its digits are some 50 high
 ALIKE = 0.86  # from this cosine on, a face's letter looks like one of its digits
@@ -106,3 +108,36 @@ def _blurred(ink: Ink) -> npt.NDArray[np.float32]:
     square[top : top + height, left : left + width] = small
     soft = np.asarray(cv2.GaussianBlur(square, (0, 0), 1.0), np.float32).ravel()
     return soft / max(float(np.linalg.norm(soft)), 1e-6)
+
+
+# Letters left out of the measured sets, in both cases: O I L S Z B G Q, as is usual for letters
+# against digits. What looks like a digit in one font only, ``Face.is_like_a_digit`` finds.
+AMBIGUOUS = "OILSZBGQoilszbgq"
+# To train with, these too: written by hand D is a 0, Y and y are an open 4.
+_LATIN = frozenset("OISZBGQDYoilszbgqy") - frozenset("L")
+_GREEK = frozenset("σθΘβδξφΦ")
+_CYRILLIC = frozenset("бБзЗэЭчЧвюфФд")
+# A sign is enlarged until it fills the tile: a comma becomes a 1 with a flag, a degree sign a 0.
+_MARKS = frozenset("|/!'\",()$°§;.")
+
+LETTERS_OF_NO_DIGIT = "".join(c for c in LATIN if c not in _LATIN)
+FOREIGN_OF_NO_DIGIT = "".join(c for c in GREEK + CYRILLIC if c not in _GREEK | _CYRILLIC)
+SIGNS_OF_NO_DIGIT = "".join(c for c in MARKS + "€£¥×÷¶©®±≠√∞" if c not in _MARKS)  # noqa: RUF001
+PENNED_OF_NO_DIGIT = "".join(c for c in LETTERS if c not in _LATIN | frozenset("βJγ"))  # noqa: RUF001
+MEASURED_LETTERS = "".join(c for c in LATIN if c not in AMBIGUOUS)
+
+_THIN = 0.22  # of a stroke: its width over its length, as standard deviations
+_LYING = 0.35  # sine of the angle below which a stroke lies too flat for a 1
+
+
+def is_one_stroke(ink: Ink) -> bool:
+    """Whether ink is one upright or slanted stroke, which is a 1 whatever it was drawn as.
+
+    Args:
+        ink: uint8[h, w].
+    """
+    moments = cv2.moments((ink > FAINT).view(np.uint8), binaryImage=True)
+    xx, xy, yy = (moments[name] for name in ("mu20", "mu11", "mu02"))
+    wide = hypot(xx - yy, 2 * xy)
+    thin = xx + yy - wide < _THIN**2 * (xx + yy + wide)
+    return thin and abs(sin(atan2(2 * xy, xx - yy) / 2)) > _LYING

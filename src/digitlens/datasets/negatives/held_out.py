@@ -1,28 +1,39 @@
-"""Noise, textures, empty tiles and random strokes to measure with, of kinds not trained with."""
+"""Sets of tiles of no digit to measure with; knows nothing of what a network was trained with.
+
+Letters come from fonts that are held out of training, noise and textures are of kinds that are, and
+files of Fashion-MNIST, Kuzushiji-MNIST and EMNIST are read where a user has them. Fashion-MNIST:
+H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747 (2017). Kuzushiji-MNIST: T. Clanuwat et al.,
+arXiv:1812.01718 (2018). EMNIST: G. Cohen et al., IJCNN 2017.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.negatives.shapes import SIDE as DRAWN
-from digitlens.datasets.negatives.shapes import stroke
-from digitlens.imaging.tiles import SIDE, Tile, to_tile
+from digitlens.datasets.external.parsing import read_file
+from digitlens.datasets.mnist_sources import decode_idx
+from digitlens.datasets.negatives.faces import AMBIGUOUS, MEASURED_LETTERS, Face
+from digitlens.datasets.negatives.shapes import DRAWN_SIDE, stroke
+from digitlens.errors import DataError
+from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
 
+Tiles = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], Tile]
 
 
 def random_strokes(rng: np.random.Generator) -> Tile:
     """Two to five strokes of one pen, each a random walk without jerks, framed as a digit."""
-    ink = np.zeros((DRAWN, DRAWN), np.uint8)
+    ink = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.uint8)
     width = int(rng.integers(6, 16))
     for _ in range(int(rng.integers(2, 6))):
         turns = np.cumsum(rng.normal(0, 0.25, 30)) + rng.uniform(0, 2 * np.pi)
         steps = np.stack([np.cos(turns), np.sin(turns)], axis=1) * rng.uniform(1, 3.5)
-        stroke(ink, rng.uniform(24, DRAWN - 24, 2) + np.cumsum(steps, axis=0), width)
+        stroke(ink, rng.uniform(24, DRAWN_SIDE - 24, 2) + np.cumsum(steps, axis=0), width)
     return to_tile(ink)
 
 
@@ -116,3 +127,87 @@ HELD_OUT: Mapping[str, tuple[Draw, ...]] = {
     "textures": (_clouds_cut, _cells, _bricks, _weave, _ripples),
     "blank": (_black, _grey, _paper, _spot),
 }
+
+
+_LETTERS, _LOOK_ALIKES = "letters", "look-alikes"
+COUNT = 1000  # tiles of each set that is drawn at random
+
+
+def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
+    """Letters, look-alikes, random strokes, noise, textures and blank tiles.
+
+    Args:
+        faces: Held out of training; all their letters are taken, as the font draws them.
+        seed: Another one draws other strokes, noise, textures and blanks.
+        count: Tiles of each of these.
+
+    Returns:
+        By name uint8[N, 28, 28]. ``look-alikes`` are the letters O I L S Z B G Q, capital and
+        small, which nobody could tell from digits for sure: they are quoted apart.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {
+        name: np.stack([draws[i % len(draws)](rng) for i in range(count)])
+        for name, draws in HELD_OUT.items()
+    }
+    letters = {_LETTERS: MEASURED_LETTERS, _LOOK_ALIKES: AMBIGUOUS}
+    return {name: _set_in(faces, chars) for name, chars in letters.items()} | drawn
+
+
+def _set_in(faces: Sequence[Face], characters: str) -> Tiles:
+    """Tiles uint8[N, 28, 28] of the characters in each face that has them."""
+    inks = (face.ink(char) for face in faces for char in characters)
+    return to_tiles([ink for ink in inks if ink is not None])
+
+
+MOST = 10_000  # tiles that are taken of one file, evenly spread
+LARGEST = 1 << 28  # bytes of an unpacked file
+
+
+def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
+    """The tiles of an IDX file, plain or gzipped.
+
+    EMNIST's files, known by a name of set or file with ``emnist`` in it, are stored with rows and
+    columns exchanged and are turned upright. Letters whose labels lie beside them (``labels-idx1``
+    for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits.
+
+    Args:
+        name: What the set is called.
+        path: The file with the images, of shape [N, 28, 28].
+
+    Returns:
+        By name uint8[N, 28, 28], at most 10,000 of them.
+
+    Raises:
+        DataError: The file cannot be read or holds something else.
+    """
+    tiles = _read(path)
+    if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):
+        raise DataError(f"{path}: expected images of [N, 28, 28], found {list(tiles.shape)}")
+    some = np.linspace(0, len(tiles) - 1, min(len(tiles), MOST)).astype(np.int64)
+    if "emnist" not in f"{name} {path.name}".lower():
+        return {name: tiles[some]}
+    letters = _labels(path, len(tiles))
+    upright = np.ascontiguousarray(tiles[some].transpose(0, 2, 1))
+    if letters is None:
+        return {name: upright}
+    alike = np.isin(letters[some], [ord(char) - ord("A") + 1 for char in AMBIGUOUS[:8]])
+    return {name: upright[~alike], f"{name} look-alikes": upright[alike]}
+
+
+def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
+    """Of EMNIST-letters, 1 to 26 for A to Z; None where they are not beside the images."""
+    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    if "letters" not in path.name or beside == path or not beside.is_file():
+        return None
+    labels = _read(beside)
+    if labels.shape != (count,):
+        raise DataError(f"{beside}: expected labels of {count:,} images, found {labels.shape}")
+    return labels
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        return decode_idx(read_file(path, LARGEST))
+    except DataError as error:
+        raise DataError(f"{path}: expected an IDX file of images: {error}") from error

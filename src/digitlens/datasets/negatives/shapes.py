@@ -1,4 +1,8 @@
-"""Draws what people draw that is no character: signs, figures, scribbles, crossed-out places."""
+"""Ink that is no character, and digits spoiled, as different people would have left it.
+
+Slanted, stretched, thick or thin, scanned coarsely: the strokes get the widths that MNIST's have,
+so that a network cannot tell digits from what is none by the pen.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,115 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.datasets.synthetic.arrays import Ink, Points
+from digitlens.datasets.synthetic.papers import smooth
+from digitlens.imaging.tiles import SIDE
 
-SIDE = 128  # of the square that is drawn in, in pixels
+FAINT = 40  # ink up to this level does not count
+FINE = 80  # longest side of varied ink, in pixels: four to one of a tile
+_STEP = 4  # such pixels to a pixel of the tile
+# Of stroke widths in tile pixels; MNIST's have the median 2.7 and 98 % within 1.5 and 4.8.
+_WIDTH, _SPREAD = 2.7, 0.28
+_SCANNED = 0.5  # share that is scanned coarsely in black and white, as MNIST's forms were
+
+
+def vary(ink: Ink, rng: np.random.Generator) -> Ink:
+    """One way that the same form could have been drawn.
+
+    Args:
+        ink: uint8[h, w], 255 where there is ink, with some ink.
+        rng: Decides.
+
+    Returns:
+        uint8[H, W], cropped, the longer side about ``FINE``.
+    """
+    turned = crop(_warped(crop(ink), rng))
+    width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
+    drawn = with_strokes(scaled(turned, FINE), width * _STEP)
+    return crop(_scanned(drawn, rng) if rng.random() < _SCANNED else drawn)
+
+
+def crop(ink: Ink) -> Ink:
+    """The part of uint8[H, W] with ink above ``FAINT``; all of it when there is none."""
+    left, top, width, height = cv2.boundingRect((ink > FAINT).view(np.uint8))
+    if not width:
+        return ink
+    return np.ascontiguousarray(ink[top : top + height, left : left + width])
+
+
+def scaled(ink: Ink, longest: int) -> Ink:
+    """The ink with its longer side that many pixels."""
+    scale = longest / max(ink.shape)
+    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(ink, size, interpolation=how), np.uint8).reshape(size[::-1])
+
+
+def with_strokes(ink: Ink, width: float) -> Ink:
+    """The ink with strokes of about that mean width, in pixels.
+
+    It stays as it is where holes would be filled or strokes would break, which makes another sign.
+    """
+    change = (width - _stroke_width(ink)) / 2
+    reach = round(min(abs(change), 0.12 * max(ink.shape)))
+    if not reach:
+        return ink
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    morph, frame = (cv2.dilate, reach + 1) if change > 0 else (cv2.erode, 1)
+    changed = np.asarray(morph(_framed(ink, frame), kernel), np.uint8)
+    return changed if _parts(changed) == _parts(_framed(ink, 1)) else ink
+
+
+def _parts(ink: Ink) -> tuple[int, int]:
+    """How many pieces of ink there are, and how many holes and other pieces of paper."""
+    mask = (ink > 127).view(np.uint8)
+    pieces, paper = cv2.connectedComponents(mask)[0], cv2.connectedComponents(1 - mask)[0]
+    return pieces, paper
+
+
+def _stroke_width(ink: Ink) -> float:
+    mask = _framed((ink > 127).view(np.uint8), 1)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    area, inside = cv2.countNonZero(mask), cv2.countNonZero(cv2.erode(mask, cross))
+    return 2 * area / max(area - inside, 1)
+
+
+def _framed(ink: Ink, by: int) -> Ink:
+    return np.asarray(cv2.copyMakeBorder(ink, by, by, by, by, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _warped(ink: Ink, rng: np.random.Generator) -> Ink:
+    """Turned, slanted and stretched a little, about the middle."""
+    turn, slant = rng.normal(0, 0.1), rng.normal(0.03, 0.16)
+    stretch = float(np.exp(rng.normal(0, 0.15)))
+    cos, sin = np.cos(turn), np.sin(turn)
+    linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[stretch, -slant], [0, 1]])
+    linear *= FINE / max(ink.shape)
+    side = 2 * FINE
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = linear
+    matrix[:, 2] = side / 2 - linear @ (ink.shape[1] / 2, ink.shape[0] / 2)
+    return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _scanned(ink: Ink, rng: np.random.Generator) -> Ink:
+    small = scaled(ink, int(rng.integers(28, 50)))
+    return np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
+
+
+DRAWN_SIDE = 128  # of the square that is drawn in, in pixels
 _SHIFT = 4  # fractional bits of cv2's coordinates
-_MIDDLE = (SIDE // 2, SIDE // 2)
+_MIDDLE = (DRAWN_SIDE // 2, DRAWN_SIDE // 2)
 
 Draw = Callable[[Ink, int, np.random.Generator], None]
 
 
 def draw_shape(rng: np.random.Generator) -> Ink:
-    """One figure: uint8[SIDE, SIDE], 255 where there is ink."""
+    """One figure: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 where there is ink."""
     return _drawn(_FIGURES[int(rng.integers(len(_FIGURES)))], rng)
 
 
 def draw_scribble(rng: np.random.Generator) -> Ink:
-    """Some strokes of a pen that mean nothing; uint8[SIDE, SIDE]."""
+    """Some strokes of a pen that mean nothing; uint8[DRAWN_SIDE, DRAWN_SIDE]."""
     return _drawn(_SCRIBBLES[int(rng.integers(len(_SCRIBBLES)))], rng)
 
 
@@ -33,25 +131,15 @@ def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> Non
     cv2.polylines(ink, [fixed], closed, 255, width, cv2.LINE_AA, _SHIFT)
 
 
-def smooth(points: Points) -> Points:
-    """Rounds the corners of a line: Chaikin's corner cutting (1974)."""
-    for _ in range(3):
-        cut = np.empty((2 * len(points) - 2, 2))
-        cut[0::2] = 0.75 * points[:-1] + 0.25 * points[1:]
-        cut[1::2] = 0.25 * points[:-1] + 0.75 * points[1:]
-        points = cut
-    return points
-
-
 def _drawn(draw: Draw, rng: np.random.Generator) -> Ink:
-    ink = np.zeros((SIDE, SIDE), np.uint8)
+    ink = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.uint8)
     draw(ink, int(rng.integers(4, 14)), rng)
     return ink
 
 
 def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]) -> Points:
     """Points so far from the middle, at angles in radians."""
-    return SIDE / 2 + np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.reshape(
+    return DRAWN_SIDE / 2 + np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.reshape(
         radius, (-1, 1)
     )
 
@@ -60,7 +148,7 @@ def _box(ink: Ink, width: int, rng: np.random.Generator) -> None:
     """A box as wide as high or wider: a high one is a 0 of seven segments."""
     half = rng.uniform(28, 46, 2)
     half[0] = max(half)
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half + SIDE / 2
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half + DRAWN_SIDE / 2
     stroke(ink, corners + rng.normal(0, 2, (4, 2)), width, closed=True)
     if rng.random() < 0.6:
         stroke(ink, corners[[0, 2]], width)
@@ -123,8 +211,8 @@ def _spiral(ink: Ink, width: int, rng: np.random.Generator) -> None:
 
 def _hatching(ink: Ink, width: int, rng: np.random.Generator) -> None:
     count, slope = int(rng.integers(3, 7)), float(rng.uniform(-40, 40))
-    places = np.linspace(16, SIDE - 16, count)
-    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, SIDE - 20]]) for x in places]
+    places = np.linspace(16, DRAWN_SIDE - 16, count)
+    lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in places]
     if rng.random() < 0.5:
         lines = [line[:, ::-1] for line in lines]
     if rng.random() < 0.5:
@@ -149,9 +237,9 @@ def _tick(ink: Ink, width: int, rng: np.random.Generator) -> None:
 
 
 def _wave(ink: Ink, width: int, rng: np.random.Generator) -> None:
-    x = np.linspace(8, SIDE - 8, 80)
+    x = np.linspace(8, DRAWN_SIDE - 8, 80)
     high, waves = rng.uniform(12, 28), rng.uniform(1.5, 4)
-    y = SIDE / 2 + high * np.sin(x / SIDE * 2 * np.pi * waves + rng.uniform(0, 6))
+    y = DRAWN_SIDE / 2 + high * np.sin(x / DRAWN_SIDE * 2 * np.pi * waves + rng.uniform(0, 6))
     stroke(ink, np.stack([x, y], axis=1), width)
 
 
@@ -159,7 +247,8 @@ def _heart(ink: Ink, width: int, rng: np.random.Generator) -> None:
     t = np.linspace(0, 2 * np.pi, 60)
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
-    stroke(ink, SIDE / 2 + np.stack([x, y], axis=1) * rng.uniform(2.2, 2.8), width, closed=True)
+    heart = DRAWN_SIDE / 2 + np.stack([x, y], axis=1) * rng.uniform(2.2, 2.8)
+    stroke(ink, heart, width, closed=True)
 
 
 def _bracket(ink: Ink, width: int, rng: np.random.Generator) -> None:
@@ -169,24 +258,24 @@ def _bracket(ink: Ink, width: int, rng: np.random.Generator) -> None:
         points = np.array(
             [[84.0, 10], [60, 18], [60, 56], [38, 64], [60, 72], [60, 110], [84, 118]]
         )
-    stroke(ink, points if rng.random() < 0.5 else SIDE - points, min(width, 10))
+    stroke(ink, points if rng.random() < 0.5 else DRAWN_SIDE - points, min(width, 10))
 
 
 def _dots(ink: Ink, width: int, rng: np.random.Generator) -> None:
-    for x, y in rng.integers(14, SIDE - 14, (int(rng.integers(3, 12)), 2)):
+    for x, y in rng.integers(14, DRAWN_SIDE - 14, (int(rng.integers(3, 12)), 2)):
         cv2.circle(ink, (int(x), int(y)), width // 2 + 2, 255, -1, cv2.LINE_AA)
 
 
 def _walk(ink: Ink, width: int, rng: np.random.Generator) -> None:
     """One curve with so many bends that it is no digit."""
-    points = rng.uniform(14, SIDE - 14, (int(rng.integers(8, 18)), 2))
+    points = rng.uniform(14, DRAWN_SIDE - 14, (int(rng.integers(8, 18)), 2))
     stroke(ink, smooth(points) if rng.random() < 0.7 else points, min(width, 8))
 
 
 def _strokes(ink: Ink, width: int, rng: np.random.Generator) -> None:
     """Short strokes that do not belong together."""
     for _ in range(int(rng.integers(3, 8))):
-        start = rng.uniform(16, SIDE - 16, 2)
+        start = rng.uniform(16, DRAWN_SIDE - 16, 2)
         points = start + np.cumsum(rng.normal(0, 14, (int(rng.integers(2, 5)), 2)), axis=0)
         stroke(ink, smooth(points) if len(points) > 2 else points, min(width, 9))
 
@@ -194,8 +283,8 @@ def _strokes(ink: Ink, width: int, rng: np.random.Generator) -> None:
 def _zigzag(ink: Ink, width: int, rng: np.random.Generator) -> None:
     """Struck out: a line to and fro."""
     count = int(rng.integers(6, 14))
-    x = np.linspace(14, SIDE - 14, count) + rng.normal(0, 4, count)
-    y = SIDE / 2 + np.where(np.arange(count) % 2, 1, -1) * rng.uniform(20, 46, count)
+    x = np.linspace(14, DRAWN_SIDE - 14, count) + rng.normal(0, 4, count)
+    y = DRAWN_SIDE / 2 + np.where(np.arange(count) % 2, 1, -1) * rng.uniform(20, 46, count)
     points = np.stack([x, y], axis=1)
     stroke(ink, points if rng.random() < 0.5 else points[:, ::-1], min(width, 8))
 
@@ -205,7 +294,7 @@ def _tangle(ink: Ink, width: int, rng: np.random.Generator) -> None:
     t = np.linspace(0, 2 * np.pi * rng.uniform(2, 5), 160)
     a, b = rng.permutation([1, 2, 3])[:2] + rng.normal(0, 0.1, 2)  # the same twice is a 0
     x, y = np.cos(a * t + rng.uniform(0, 6)), np.sin(b * t + rng.uniform(0, 6))
-    stroke(ink, SIDE / 2 + 46 * np.stack([x, y], axis=1), min(width, 7))
+    stroke(ink, DRAWN_SIDE / 2 + 46 * np.stack([x, y], axis=1), min(width, 7))
 
 
 _FIGURES: tuple[Draw, ...] = (
@@ -225,3 +314,55 @@ _FIGURES: tuple[Draw, ...] = (
     _dots,
 )
 _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
+
+
+Tiles = npt.NDArray[np.uint8]
+
+
+def spoil(digits: Tiles, rng: np.random.Generator) -> Ink:
+    """Spoils digits that are chosen at random.
+
+    Args:
+        digits: uint8[N, 28, 28], N at least 1.
+        rng: Decides.
+
+    Returns:
+        uint8[H, W], with ink.
+    """
+    return _KINDS[int(rng.integers(len(_KINDS)))](digits, rng)
+
+
+def _some(digits: Tiles, count: int, rng: np.random.Generator) -> Tiles:
+    return digits[rng.integers(len(digits), size=count)]
+
+
+def _heap(digits: Tiles, rng: np.random.Generator) -> Ink:
+    """Three digits on top of each other: two may still read as an 8."""
+    moved = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _some(digits, 3, rng)]
+    return np.maximum.reduce(moved)
+
+
+def _pair(digits: Tiles, rng: np.random.Generator) -> Ink:
+    """Two whole digits side by side."""
+    left, right = _some(digits, 2, rng)
+    near = int(rng.integers(4, 10))
+    return np.hstack([left[:, : SIDE - near], right[:, near:]])
+
+
+def _gap(digits: Tiles, rng: np.random.Generator) -> Ink:
+    """The place between two digits: the right half of one, the left half of the other."""
+    left, right = _some(digits, 2, rng)
+    cut = int(rng.integers(10, 15))
+    return np.hstack([left[:, cut:], right[:, : SIDE - cut]])
+
+
+def _shuffled(digits: Tiles, rng: np.random.Generator) -> Ink:
+    """The quarters of a digit, each in another's place and some of them mirrored."""
+    tile = _some(digits, 1, rng)[0]
+    half = SIDE // 2
+    parts = [tile[:half, half:], tile[half:, half:], tile[half:, :half], tile[:half, :half]]
+    parts = [part[:, ::-1] if rng.random() < 0.5 else part for part in parts]
+    return np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
+
+
+_KINDS: tuple[Callable[[Tiles, np.random.Generator], Ink], ...] = (_heap, _pair, _gap, _shuffled)

@@ -277,7 +277,7 @@ def _path(
     """A walk below 0.25, else jumps about the centre; with corners from 0.4; and if it closes."""
     steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
     points = centre + (np.cumsum(steps, axis=0) if kind < 0.25 else steps)
-    fixed = np.rint(_smooth(points) if kind < 0.4 else points).astype(np.int32)
+    fixed = np.rint(smooth(points) if kind < 0.4 else points).astype(np.int32)
     return [fixed], bool(rng.random() < 0.2)
 
 
@@ -297,8 +297,9 @@ def _frame(
     cv2.rectangle(canvas.ink, a, b, 255, -1 if rng.random() < 0.2 else thick)
 
 
-def _smooth(points: Points) -> Points:
-    for _ in range(3):  # Chaikin's corner cutting (1974)
+def smooth(points: Points) -> Points:
+    """Rounds the corners of a line: Chaikin's corner cutting (1974)."""
+    for _ in range(3):
         cut = np.empty((2 * len(points) - 2, 2))
         cut[0::2] = 0.75 * points[:-1] + 0.25 * points[1:]
         cut[1::2] = 0.25 * points[:-1] + 0.75 * points[1:]

@@ -4,8 +4,38 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.mnist_sources import encode_idx
-from digitlens.datasets.negatives.given import load_strange
+from digitlens.datasets.negatives.faces import AMBIGUOUS, MEASURED_LETTERS
+from digitlens.datasets.negatives.held_out import load_negatives, negative_sets
 from digitlens.errors import DataError
+
+
+def test_sets_are_tiles_and_the_same_for_one_seed(face):
+    sets, again = negative_sets([face], 3, count=20), negative_sets([face], 3, count=20)
+    assert list(sets) == ["letters", "look-alikes", "strokes", "noise", "textures", "blank"]
+    for name, tiles in sets.items():
+        assert tiles.dtype == np.uint8
+        assert tiles.shape[1:] == (28, 28)
+        np.testing.assert_array_equal(tiles, again[name])
+    other = negative_sets([face], 4, count=20)
+    assert (other["textures"] != sets["textures"]).any()
+    np.testing.assert_array_equal(other["letters"], sets["letters"])
+
+
+def test_every_letter_is_either_measured_or_a_look_alike(face):
+    sets = negative_sets([face], 0, count=1)
+    assert len(sets["letters"]) == len(MEASURED_LETTERS) == 52 - 16
+    assert len(sets["look-alikes"]) == len(AMBIGUOUS) == 16
+    assert not set(MEASURED_LETTERS) & set(AMBIGUOUS)
+
+
+def test_random_tiles_differ_from_each_other_and_blank_ones_have_no_edges(face):
+    sets = negative_sets([face], 0, count=24)
+    for name in ("strokes", "noise", "textures"):
+        assert len(np.unique(sets[name], axis=0)) == 24
+    steps = np.abs(np.diff(sets["blank"].astype(int), axis=2)).mean(axis=(1, 2))
+    assert steps.max() < 12
+    assert not sets["blank"][0].any()
+
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (26, 28, 28), dtype=np.uint8)
 
@@ -14,7 +44,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (26, 28, 28), dtype=np.uint8)
 def test_an_idx_file_is_read_plain_or_gzipped(tmp_path, pack):
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(pack(encode_idx(IMAGES)))
-    (name, tiles), *others = load_strange("fashion", path).items()
+    (name, tiles), *others = load_negatives("fashion", path).items()
     assert (name, others) == ("fashion", [])
     np.testing.assert_array_equal(tiles, IMAGES)
 
@@ -22,24 +52,24 @@ def test_an_idx_file_is_read_plain_or_gzipped(tmp_path, pack):
 def test_emnist_is_turned_upright_and_letters_like_digits_are_set_apart(tmp_path):
     path = tmp_path / "emnist-letters-test-images-idx3-ubyte"
     path.write_bytes(encode_idx(IMAGES))
-    alone = load_strange("letters", path)
+    alone = load_negatives("letters", path)
     np.testing.assert_array_equal(alone["letters"], IMAGES.transpose(0, 2, 1))
     labels = np.arange(1, 27, dtype=np.uint8)
     beside = tmp_path / "emnist-letters-test-labels-idx1-ubyte"
     beside.write_bytes(encode_idx(labels))
-    sets = load_strange("EMNIST", path)
+    sets = load_negatives("EMNIST", path)
     assert [len(tiles) for tiles in sets.values()] == [18, 8]
     np.testing.assert_array_equal(sets["EMNIST look-alikes"][0], IMAGES[1].T)  # B
     beside.write_bytes(encode_idx(labels[:3]))
     with pytest.raises(DataError, match="labels of 26 images, found"):
-        load_strange("EMNIST", path)
+        load_negatives("EMNIST", path)
 
 
 def test_long_files_are_thinned_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitlens.datasets.negatives.given.MOST", 2)
+    monkeypatch.setattr("digitlens.datasets.negatives.held_out.MOST", 2)
     path = tmp_path / "images"
     path.write_bytes(encode_idx(IMAGES))
-    np.testing.assert_array_equal(load_strange("some", path)["some"], IMAGES[[0, -1]])
+    np.testing.assert_array_equal(load_negatives("some", path)["some"], IMAGES[[0, -1]])
 
 
 @pytest.mark.parametrize(
@@ -56,14 +86,14 @@ def test_other_files_are_refused_with_their_name(tmp_path, content, message):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
-        load_strange("some", path)
+        load_negatives("some", path)
     assert str(path) in str(caught.value)
 
 
 def test_a_missing_or_huge_file_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read"):
-        load_strange("some", tmp_path / "none")
-    monkeypatch.setattr("digitlens.datasets.negatives.given.LARGEST", 50)
+        load_negatives("some", tmp_path / "none")
+    monkeypatch.setattr("digitlens.datasets.negatives.held_out.LARGEST", 50)
     (tmp_path / "large").write_bytes(encode_idx(IMAGES))
-    with pytest.raises(DataError, match="at most 50 bytes"):
-        load_strange("some", tmp_path / "large")
+    with pytest.raises(DataError, match="more than the 50 bytes"):
+        load_negatives("some", tmp_path / "large")

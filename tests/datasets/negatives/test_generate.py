@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from digitlens.datasets.negatives.make import face_ink, make_not_digits, source_of
+from digitlens.datasets.negatives.generate import face_ink, make_negatives, source_of
 
 
 @pytest.fixture(scope="module")
 def tiles(face, small_split):
-    return make_not_digits(300, [face], 0, small_split.tiles)
+    return make_negatives(300, [face], 0, small_split.tiles)
 
 
 def test_tiles_are_framed_as_those_of_mnist(tiles):
@@ -24,11 +24,9 @@ def test_tiles_are_framed_as_those_of_mnist(tiles):
 def test_a_seed_gives_the_same_tiles_and_a_longer_run_begins_with_a_shorter(
     face, small_split, tiles
 ):
-    again = make_not_digits(40, [face], 0, small_split.tiles)
+    again = make_negatives(40, [face], 0, small_split.tiles)
     np.testing.assert_array_equal(again, tiles[:40])
-    assert (make_not_digits(40, [face], 1, small_split.tiles) != again).any(
-        axis=(1, 2)
-    ).mean() > 0.9
+    assert (make_negatives(40, [face], 1, small_split.tiles) != again).any(axis=(1, 2)).mean() > 0.9
 
 
 def test_tiles_are_of_many_kinds(tiles):
@@ -38,9 +36,9 @@ def test_tiles_are_of_many_kinds(tiles):
 
 def test_without_digits_nothing_is_spoiled(face, monkeypatch):
     monkeypatch.setattr(
-        "digitlens.datasets.negatives.make.spoil", lambda *_: pytest.fail("spoiled")
+        "digitlens.datasets.negatives.generate.spoil", lambda *_: pytest.fail("spoiled")
     )
-    assert make_not_digits(60, [face], 0).any(axis=(1, 2)).mean() > 0.9
+    assert make_negatives(60, [face], 0).any(axis=(1, 2)).mean() > 0.9
 
 
 def test_letters_that_a_face_draws_like_its_digits_are_left_out(face):
@@ -52,5 +50,5 @@ def test_letters_that_a_face_draws_like_its_digits_are_left_out(face):
 
 def test_nothing_to_draw_with_is_an_error(face):
     with pytest.raises(ValueError, match="one face or more"):
-        make_not_digits(1, [], 0)
+        make_negatives(1, [], 0)
     assert source_of([face], None).digits.shape == (0, 28, 28)
