@@ -26,12 +26,11 @@ from digitlens.datasets.mnist import load_mnist
 from digitlens.imaging.images import load_image
 from digitlens.models.bundle import load_bundle
 from digitlens.models.classifier import BATCH, Classifier
-from digitlens.models.detector import LineDetector
+from digitlens.models.detector import PAGES, DigitDetector, LineDetector
 from digitlens.models.line_bundle import load_line_bundle
 from digitlens.models.line_recognizer import HEIGHT, LineRecognizer
-from digitlens.models.page_model import PAGES, PageModel
 from digitlens.models.session import cores
-from digitlens.reading import looks
+from digitlens.reading import multiscale
 
 MANY = 2048  # tiles of a batch
 LINES, WIDTH = 4, 256  # lines of a page, and pixels of each
@@ -146,14 +145,14 @@ def page_stages() -> list[Stage]:
     page = drawing.photo(640, 480, "402867\n193548")
     lines = np.zeros((LINES, HEIGHT, WIDTH, 3), np.uint8)
     bundle = load_line_bundle()
-    digits, text = PageModel(), LineDetector(bundle.detector)
+    digits, text = DigitDetector(), LineDetector(bundle.detector)
     recognizer = LineRecognizer(bundle.recognizer)
     return [
         Stage(
             "page.look",
             "a look of the digit detector, 640 x 480",
             graph_work(load_bundle(PAGES).graph, {"page": page}),
-            timed(lambda: digits.look(page), 12),
+            timed(lambda: digits.predict(page), 12),
             cores(),
             "node",
             "Most of the work is in the first layers, whose maps are large. Fewer or smaller looks "
@@ -162,7 +161,7 @@ def page_stages() -> list[Stage]:
         Stage(
             "page.lines",
             "a look of the line detector, 640 x 480",
-            graph_work(bundle.detector.read_bytes(), {"page": page}),
+            graph_work(bundle.detector, {"page": page}),
             timed(lambda: text.text_map(page), 12),
             cores(),
             "node",
@@ -172,7 +171,7 @@ def page_stages() -> list[Stage]:
         Stage(
             "page.recognize",
             f"the line recogniser, {LINES} lines of {HEIGHT} x {WIDTH}",
-            graph_work(bundle.recognizer.read_bytes(), {"lines": lines}),
+            graph_work(bundle.recognizer, {"lines": lines}),
             timed(lambda: recognizer.posteriors(lines), 12),
             cores(),
             "node",
@@ -187,7 +186,7 @@ def picture_stages() -> list[Stage]:
     written = io.BytesIO()
     Image.fromarray(page).save(written, "JPEG", quality=90)
     file = written.getvalue()
-    small = max(1, max(page.shape[:2]) // looks.LARGEST)
+    small = max(1, max(page.shape[:2]) // multiscale.LARGEST)
     return [
         Stage(
             "picture.decode",
@@ -204,7 +203,7 @@ def picture_stages() -> list[Stage]:
             "picture.shrink",
             "shrinking 12 megapixels",
             Work(0, page.nbytes + page.nbytes / small**2, 1),
-            timed(lambda: looks._reduced(page), 10),
+            timed(lambda: multiscale._reduced(page), 10),
             1,
             "torch",
             "Each byte is read once and added to a sum, on one core. Wider instructions would "
@@ -241,8 +240,8 @@ def reading_work(page: npt.NDArray[np.uint8]) -> Work:
     for model, graph in (
         (reader.classifier, load_bundle().graph),
         (reader.finder, load_bundle(PAGES).graph),
-        (reader.detector, bundle.detector.read_bytes()),
-        (reader.recognizer, bundle.recognizer.read_bytes()),
+        (reader.detector, bundle.detector),
+        (reader.recognizer, bundle.recognizer),
     ):
         session: Any = vars(model)["_session"]
         vars(model)["_session"] = _Recorder(session, graph, runs)

@@ -127,16 +127,16 @@ def view_of():
     return _view_of
 
 
-def _view_of(boxes, score, chances, glances=()):
+def _view_of(boxes, score, chances, views=()):
     """Digits in boxes, of which all networks think alike, on lines whose crops are blank.
 
     Args:
         boxes: [N, 4]; with a gap wider than they are high, another number begins.
         score: [N]; that a digit is there, and how sure all is.
         chances: [N, 10]; which digit.
-        glances: The looks at the page.
+        views: Copies of the page.
     """
-    from digitlens.reading.candidates import Candidates  # noqa: PLC0415
+    from digitlens.reading.nms import Candidates  # noqa: PLC0415
     from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
     from digitlens.reading.multiscale import Detections  # noqa: PLC0415
     from digitlens.reading.places import DIGIT, Places  # noqa: PLC0415
@@ -171,7 +171,7 @@ def _view_of(boxes, score, chances, glances=()):
     tiles = np.zeros((len(boxes), 28, 28), np.uint8)
     tiles[:, 4:24, 12:16] = 255
     found = Candidates(score, chances, boxes, boxes[:, 3] - boxes[:, 1])
-    detections = Detections([read.line for read in lines], found, list(glances))
+    detections = Detections([read.line for read in lines], found, list(views))
     scores = Scores(places, chances, score)
     return View(detections, lines, scores, tiles, chances, score, existence=score)
 

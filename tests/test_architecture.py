@@ -30,8 +30,10 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": ("explain.gradients",
-        "training.",),
+    "torch": (
+        "explain.gradients",
+        "training.",
+    ),
     "onnx": (
         "training.autoencoder_export",
         "training.export",
@@ -55,7 +57,6 @@ HOMES = {
         "datasets.synthetic.",
         "imaging.framing",
         "reading.multiscale",
-        "reading.looks",
         "visualization.explanation_page",
         "visualization.heat",
         "visualization.marks",

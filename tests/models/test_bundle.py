@@ -7,7 +7,7 @@ from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models import bundle
 from digitlens.models.bundle import Card, find_bundle, load_bundle, write_bundle
-from digitlens.models.page_model import finds_digits
+from digitlens.models.detector import finds_digits
 
 GRAPH = b"not really a graph"
 

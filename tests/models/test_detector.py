@@ -1,16 +1,246 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from onnx import TensorProto, helper
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from digitlens import files
 from digitlens.errors import ModelError
-from digitlens.models.detector import DETECTOR, LineDetector
+from digitlens.models.bundle import Card, write_bundle
+from digitlens.models.detector import (
+    FAINTEST,
+    LEAST,
+    PAGES,
+    STEP,
+    DigitDetector,
+    LineDetector,
+)
+from digitlens.models.line_bundle import DETECTOR, PRETRAINED
 
-DETECTOR_OF_ALL = LineDetector(threads=1)
+SIZES = [(1, 1), (1, 40), (31, 33), (128, 128), (129, 160), (300, 700), (700, 300)]
+OUTPUTS = {"score": (4,), "probabilities": (4, 10), "box": (4, 4), "heat": ("h", "w")}
 
 
-def page(size, *texts):
+class Recorder:
+    """Stands in for the session: keeps what it is given, and finds the four digits it is told."""
+
+    def __init__(self, score):
+        self.score, self.given = np.array(score, np.float32), []
+
+    def run(self, names, feed):
+        assert names is None
+        [page] = feed.values()
+        self.given.append(page)
+        count, (height, width) = len(self.score), page.shape[:2]
+        heat = np.zeros((height // 4, width // 4), np.float32)
+        boxes = np.arange(4 * count, dtype=np.float32).reshape(count, 4)
+        return self.score, np.full((count, 10), 0.1, np.float32), boxes, heat
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return DigitDetector(PAGES, threads=1)
+
+
+@pytest.fixture
+def recorder(monkeypatch, shipped):
+    recorder = Recorder([0.9, 0.5, 0.0301, 0.0299])
+    monkeypatch.setattr(shipped, "_session", lambda: recorder)
+    return recorder
+
+
+def picture(height, width, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, recorder, height, width):
+    before = picture(height, width)
+    shipped.predict(before)
+    [page] = recorder.given
+    assert page.dtype == np.uint8
+    assert page.shape[0] % STEP == page.shape[1] % STEP == 0
+    assert max(LEAST, height) <= page.shape[0] < max(LEAST, height) + STEP
+    assert max(LEAST, width) <= page.shape[1] < max(LEAST, width) + STEP
+    assert np.array_equal(page[:height, :width], before)
+    assert (page[height:, :width] == before[-1:]).all()
+    assert (page[:height, width:] == before[:, -1:]).all()
+
+
+def test_a_picture_that_fits_is_given_as_it_is(shipped, recorder):
+    shipped.predict(picture(160, 192))
+    assert recorder.given[0].shape == (160, 192, 3)
+
+
+def test_what_is_fainter_than_the_faintest_is_not_reported(shipped, recorder):
+    look = shipped.predict(picture(130, 70))
+    assert look.score == pytest.approx([0.9, 0.5, 0.0301])
+    assert look.probabilities.shape == (3, 10)
+    assert look.boxes.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert look.size == (130, 70)
+    assert look.heat.shape == (33, 18)
+    recorder.score = np.zeros(4, np.float32)
+    assert len(shipped.predict(picture(130, 70)).score) == 0
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_the_shipped_digit_detector_takes_any_size(shipped, height, width):
+    look = shipped.predict(picture(height, width))
+    count = len(look.score)
+    assert look.score.shape == (count,)
+    assert look.probabilities.shape == (count, 10)
+    assert look.boxes.shape == (count, 4)
+    assert look.heat.shape == (-(-height // 4), -(-width // 4))
+    assert look.size == (height, width)
+    for values in (look.score, look.probabilities, look.boxes, look.heat):
+        assert values.dtype == np.float32
+        assert np.isfinite(values).all()
+    assert ((look.score > FAINTEST) & (look.score <= 1)).all()
+    assert (np.diff(look.score) <= 0).all()
+    assert look.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert (look.boxes[:, :2] < look.boxes[:, 2:]).all()
+    assert ((look.heat >= 0) & (look.heat <= 1)).all()
+
+
+def test_a_digit_is_seen_where_it_stands(shipped):
+    page = Image.new("RGB", (224, 160), "white")
+    font = ImageFont.load_default(size=64)
+    ImageDraw.Draw(page).text((110, 50), "3", fill="black", font=font, anchor="lt")
+    x0, y0, x1, y1 = ImageOps.invert(page).getbbox()
+    look = shipped.predict(np.asarray(page))
+    assert look.score[0] > 0.5
+    assert look.probabilities[0].argmax() == 3
+    assert np.abs(look.boxes[0] - [x0, y0, x1, y1]).max() < 8
+    row, column = np.unravel_index(look.heat.argmax(), look.heat.shape)
+    assert (4 * column, 4 * row) == pytest.approx(((x0 + x1) / 2, (y0 + y1) / 2), abs=8)
+
+
+def test_blank_pictures_show_nothing_likely(shipped):
+    for level in (0, 90, 255):
+        look = shipped.predict(np.full((128, 128, 3), level, np.uint8))
+        assert look.score.max(initial=0) < 0.5
+
+
+def test_the_same_picture_gives_the_same_digits_in_any_thread(shipped):
+    pictures = [picture(140, 150, seed) for seed in range(3)] * 2
+    alone = [shipped.predict(one).boxes for one in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: shipped.predict(one).boxes, pictures))
+    assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
+
+
+def test_the_card_travels_with_the_model(shipped):
+    assert shipped.card.name == PAGES
+    assert 0 <= shipped.card.thresholds["reject"] < shipped.card.thresholds["digit"] <= 1
+
+
+def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
+    """A graph with the inputs and outputs of a digit detector, which finds nothing."""
+    nodes = [
+        helper.make_node(
+            "ConstantOfShape", [f"{name}.shape"], [name],
+            value=helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
+        )
+        for name in outputs
+    ]  # fmt: skip
+    shapes = [
+        helper.make_tensor(
+            f"{name}.shape", TensorProto.INT64, [len(shape)],
+            [32 if isinstance(side, str) else side for side in shape],
+        )
+        for name, shape in outputs.items()
+    ]  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "pages",
+        [helper.make_tensor_value_info(entry, dtype, ("h", "w", 3))],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in outputs.items()
+        ],
+        shapes,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def saved(path, graph, **more):
+    write_bundle(path, Card("other", "0", files.sha256(graph), **more), graph)
+    return path
+
+
+def test_another_digit_detector_can_be_loaded(tmp_path):
+    model = DigitDetector(saved(tmp_path, page_graph()), threads=1)
+    assert model.card.name == "other"
+    assert len(model.predict(picture(40, 50)).score) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"entry": "tiles"},
+        {"dtype": TensorProto.FLOAT},
+        {"outputs": {"probabilities": (4, 10)}},
+        {"outputs": dict(reversed(OUTPUTS.items()))},
+        {"outputs": {**OUTPUTS, "more": (4,)}},
+    ],
+)
+def test_a_graph_that_breaks_the_contract_is_refused(tmp_path, wrong):
+    with pytest.raises(ModelError, match="is not a digit detector: train one") as caught:
+        DigitDetector(saved(tmp_path, page_graph(**wrong)))
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_is_no_digit_detector(folder):
+    with pytest.raises(ModelError, match="is not a digit detector"):
+        DigitDetector(folder)
+    with pytest.raises(ModelError, match="is not a digit detector"):
+        DigitDetector("default")
+
+
+def test_what_is_missing_or_damaged_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="no model"):
+        DigitDetector(tmp_path / "none")
+    with pytest.raises(ModelError, match="onnxruntime can load"):
+        DigitDetector(saved(tmp_path, b"no graph"))
+    (tmp_path / "model.onnx").write_bytes(page_graph())
+    with pytest.raises(ModelError, match="was changed"):
+        DigitDetector(tmp_path)
+
+
+def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_picture(tmp_path):
+    with pytest.raises(ModelError, match="no model"):
+        DigitDetector(tmp_path / "none", lazy=True)
+    with pytest.raises(ModelError, match="is not a digit detector"):
+        DigitDetector("default", lazy=True)
+    model = DigitDetector(saved(tmp_path, b"no graph", recipe={"architecture": "pages"}), lazy=True)
+    assert model.card.name == "other"
+    for _ in range(2):
+        with pytest.raises(ModelError, match="onnxruntime can load"):
+            model.predict(picture(40, 50))
+    (tmp_path / "model.onnx").write_bytes(page_graph())
+    with pytest.raises(ModelError, match="was changed"):
+        DigitDetector(tmp_path, lazy=True)
+
+
+def test_a_lazy_detector_says_the_same(shipped):
+    lazy = DigitDetector(PAGES, threads=1, lazy=True)
+    shown = picture(90, 120)
+    assert np.array_equal(lazy.predict(shown).heat, shipped.predict(shown).heat)
+
+
+# Lines
+
+
+LINES_OF_ALL = LineDetector(threads=1)
+
+
+def text_page(size, *texts):
     """A white page uint8[H, W, 3] with texts: x, y, words."""
     image = Image.new("RGB", size, "white")
     for x, y, words in texts:
@@ -20,7 +250,7 @@ def page(size, *texts):
 
 @pytest.mark.parametrize("size", [(320, 160), (317, 131), (64, 40)])
 def test_map_has_half_the_size_of_the_page(size):
-    text_map = DETECTOR_OF_ALL.text_map(page(size))
+    text_map = LINES_OF_ALL.text_map(text_page(size))
 
     assert text_map.shape == ((size[1] + 1) // 2, (size[0] + 1) // 2)
     assert text_map.dtype == np.float32
@@ -28,7 +258,7 @@ def test_map_has_half_the_size_of_the_page(size):
 
 
 def test_text_is_bright_where_it_is():
-    text_map = DETECTOR_OF_ALL.text_map(page((320, 160), (40, 60, "4711  2024")))
+    text_map = LINES_OF_ALL.text_map(text_page((320, 160), (40, 60, "4711  2024")))
 
     y, x = np.nonzero(text_map > 0.3)
     assert len(y) > 200
@@ -37,25 +267,25 @@ def test_text_is_bright_where_it_is():
 
 
 def test_text_at_the_edge_is_found_as_on_a_larger_page():
-    whole = page((384, 160), (200, 60, "815"))
+    whole = text_page((384, 160), (200, 60, "815"))
     small = np.ascontiguousarray(whole[:, :247])
 
-    found = DETECTOR_OF_ALL.text_map(small)
+    found = LINES_OF_ALL.text_map(small)
 
-    assert np.abs(found - DETECTOR_OF_ALL.text_map(whole)[:, :124]).mean() < 0.02
+    assert np.abs(found - LINES_OF_ALL.text_map(whole)[:, :124]).mean() < 0.02
 
 
 def test_view_of_a_page_is_taken():
-    whole = page((320, 192), (40, 60, "4711"))
+    whole = text_page((320, 192), (40, 60, "4711"))
 
-    flipped = DETECTOR_OF_ALL.text_map(whole[::-1][::-1])
+    flipped = LINES_OF_ALL.text_map(whole[::-1][::-1])
 
-    np.testing.assert_array_equal(flipped, DETECTOR_OF_ALL.text_map(whole))
+    np.testing.assert_array_equal(flipped, LINES_OF_ALL.text_map(whole))
 
 
 def test_threads_share_a_detector():
     detector = LineDetector(threads=1)
-    pages = [page((96, 96), (10, 30, text)) for text in "1234"]
+    pages = [text_page((96, 96), (10, 30, text)) for text in "1234"]
 
     with ThreadPoolExecutor(4) as pool:
         maps = list(pool.map(detector.text_map, pages))
@@ -68,15 +298,15 @@ def test_nothing_is_opened_before_the_first_page(tmp_path):
     detector = LineDetector(tmp_path / "missing.onnx")
 
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
-        detector.text_map(page((32, 32)))
+        detector.text_map(text_page((32, 32)))
 
 
-def test_another_graph_is_refused():
-    other = next(DETECTOR.parents[1].glob("*/model.onnx"))
+def test_another_graph_is_no_line_detector():
+    other = next(PRETRAINED.parent.glob("*/model.onnx"))
 
     with pytest.raises(ModelError, match="is not a line detector"):
-        LineDetector(other).text_map(page((32, 32)))
+        LineDetector(other).text_map(text_page((32, 32)))
 
 
 def test_shipped_graph_is_small():
-    assert DETECTOR.stat().st_size < 3_000_000
+    assert (PRETRAINED / DETECTOR).stat().st_size < 3_000_000

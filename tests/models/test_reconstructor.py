@@ -9,7 +9,7 @@ import pytest
 from digitlens.errors import ModelError
 from digitlens.models.bundle import find_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.models.page_model import PageModel
+from digitlens.models.detector import DigitDetector
 from digitlens.models.reconstructor import Reconstructor
 
 
@@ -101,7 +101,7 @@ def test_each_kind_of_model_says_what_it_is_when_taken_for_another():
     with pytest.raises(ModelError, match="is no autoencoder"):
         Reconstructor("pages")
     with pytest.raises(ModelError, match="is not a digit detector"):
-        PageModel("autoencoder")
+        DigitDetector("autoencoder")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "decoder.onnx"])

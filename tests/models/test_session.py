@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from digitlens.errors import ModelError
 from digitlens.models import session
-from digitlens.models.session import Team, cores, first_line, open_session
+from digitlens.models.session import Lazy, Team, cores, first_line, open_session
 
 
 def test_a_file_can_be_opened_too(folder):
@@ -108,3 +108,37 @@ def test_when_the_interpreter_ends_whoever_asks_works_alone():
     team._pool.shutdown()
     team.share(done.append, range(4))
     assert done == [0, 1, 2, 3]
+
+
+def test_what_is_lazy_is_made_once_and_not_before():
+    made = []
+    lazy = Lazy(lambda: made.append(1) or object())
+    assert not made
+    assert lazy() is lazy()
+    assert len(made) == 1
+
+
+def test_many_threads_get_the_same():
+    meeting = threading.Barrier(4, timeout=10)
+
+    def ask():
+        meeting.wait()
+        return lazy()
+
+    lazy = Lazy(object)
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(task.result()) for task in [pool.submit(ask) for _ in range(4)]}) == 1
+
+
+def test_what_could_not_be_made_is_tried_again():
+    results = iter([ValueError("not yet"), None])
+
+    def make():
+        if error := next(results):
+            raise error
+        return 7
+
+    lazy = Lazy(make)
+    with pytest.raises(ValueError, match="not yet"):
+        lazy()
+    assert lazy() == 7

@@ -1,14 +1,14 @@
-"""A page model that sees rectangles."""
+"""A digit detector that sees rectangles."""
 
 import numpy as np
 import pytest
 
-from digitlens.models.page_model import Look
+from digitlens.models.detector import DigitPredictions
 from digitlens.reading.components import connected_components
 
 
 class Rectangles:
-    """A page model to which dark rectangles are digits: black is 0, gray 10 is 1, gray 90 is 9.
+    """A digit detector to which dark rectangles are digits: black is 0, gray 10 is 1, gray 90 is 9.
 
     ``pictures`` holds the shapes of what it was shown. Rectangles lower than ``lowest`` pixels are
     not seen.
@@ -18,7 +18,7 @@ class Rectangles:
         self.lowest, self.score = lowest, score
         self.pictures = []
 
-    def look(self, picture):
+    def predict(self, picture):
         assert picture.dtype == np.uint8
         assert picture.ndim == 3
         self.pictures.append(picture.shape)
@@ -33,7 +33,7 @@ class Rectangles:
 def look_at(boxes, values, size, score=0.9):
     """A look that found these digits, each of the other nine being 1 % probable."""
     count = len(values)
-    return Look(
+    return DigitPredictions(
         np.full(count, score, np.float32),
         (0.01 + 0.9 * np.eye(10)[np.array(values, int)]).astype(np.float32),
         np.array(boxes, np.float32).reshape(-1, 4),
@@ -50,5 +50,5 @@ def give_look_at():
 
 @pytest.fixture(scope="session")
 def rectangles():
-    """The class of page models that see rectangles."""
+    """The class of digit detectors that see rectangles."""
     return Rectangles

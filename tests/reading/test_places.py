@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from digitlens.alphabet import CLASS_OF, CLASSES
-from digitlens.reading.candidates import Candidates
 from digitlens.reading.decode import decode
+from digitlens.reading.nms import Candidates
 from digitlens.reading.places import DIGIT, MARK, NOTHING, UNSEEN, gather
 from digitlens.reading.recognize import RecognizedLine
 from digitlens.reading.text_lines import TextLine

@@ -14,6 +14,7 @@ import digitlens
 from digitlens.errors import ImageError, ModelError
 from digitlens.models import bundle
 from digitlens.models.bundle import load_bundle, write_bundle
+from digitlens.models.detector import PAGES
 from digitlens.models.line_bundle import (
     DETECTOR,
     PRETRAINED,
@@ -21,7 +22,6 @@ from digitlens.models.line_bundle import (
     load_line_card,
     write_line_card,
 )
-from digitlens.models.page_model import PAGES
 from digitlens.reading import reader as module
 from digitlens.reading.crew import Crew
 from digitlens.reading.expect import Pattern
@@ -107,7 +107,7 @@ def test_an_examination_keeps_what_led_to_the_reading(reader, page):
     view, count = found.view, len(found.view.scores)
     assert np.array_equal(found.page, page)
     assert found.turn == 0
-    assert view.detections.glances
+    assert view.detections.views
     assert [line.symbols.text for line in view.lines] == ["4075"]
     assert view.lines[0].crop.shape[0] == 48
     assert view.tiles.shape == (count, 28, 28)

@@ -19,21 +19,13 @@ NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 # Modules of Python, and the files of the reader that have their constants, unless it is the one of
 # the same name.
 MODULES = (
-    *("reading/candidates", "reading/crops"),
-    *("reading/expect", "reading/reading_order", "reading/looks"),
-    *(
-        "imaging/tiles",
-        "imaging/framing",
-        "models/page_model",
-        "models/classifier",
-        "models/detector",
-    ),
-    *("alphabet", "reading/decode", "reading/fusion", "reading/layout", "reading/multiscale"),
-    *("reading/orientation", "reading/places", "reading/recognize", "reading/text_lines"),
+    *("alphabet", "imaging/framing", "imaging/tiles", "models/classifier", "models/detector"),
+    *("reading/crops", "reading/decode", "reading/expect", "reading/fusion", "reading/layout"),
+    *("reading/multiscale", "reading/nms", "reading/orientation", "reading/places"),
+    *("reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
 FILES = {
     "reading/reading_order": "reading_order",
-    "models/page_model": "models",
     "models/classifier": "models",
     "models/detector": "models",
 }

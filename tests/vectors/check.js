@@ -4,16 +4,16 @@ const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.
 const load = (name) => import(new URL(name, READER));
 
 const [
-  components, crops, decoding, expecting, framing, fusing, images, layout, looks, numbers, order,
-  placing, recognizing, resizing, results, textLines, tiles,
+  components, crops, decoding, expecting, framing, fusing, images, layout, multiscale, numbers,
+  order, placing, recognizing, resizing, results, textLines, tiles,
 ] = await Promise.all(
   [
-    'components', 'crops', 'decode', 'expect', 'framing', 'fusion', 'images', 'layout', 'looks',
-    'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results', 'text_lines', 'tiles',
+    'components', 'crops', 'decode', 'expect', 'framing', 'fusion', 'images', 'layout',
+    'multiscale', 'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results',
+    'text_lines', 'tiles',
   ].map((name) => load(`${name}.js`)),
 );
 
-const DIGIT_SCALES = [96, 192];
 const CLASSES = 86;
 const THRESHOLDS = { digit: 0.9, reject: 0.5 };
 const FILTERS = { box: resizing.BOX, bilinear: resizing.BILINEAR, bicubic: resizing.BICUBIC };
@@ -84,13 +84,14 @@ const functions = {
     const data = tiles.toTile({ ...given, data: bytesOf(given.bytes) });
     return packed({ data, width: tiles.SIDE, height: tiles.SIDE, channels: 1 });
   },
-  async looks({ answers, ...given }) {
+  async scales({ answers, ...given }) {
     const script = new Script(answers);
     const graph = (inputs) => script.look(inputs);
-    const found = await looks.lookAround(await pictureOf(given), graph, DIGIT_SCALES);
+    const found = await multiscale.findDigits(await pictureOf(given), graph);
     return {
       shown: script.shown,
-      found: found.map(({ score, probabilities, box, seen }) => ({
+      explained: found.explained,
+      found: found.digits.map(({ score, probabilities, box, seen }) => ({
         score, probabilities: [...probabilities], box: [...box], seen,
       })),
     };

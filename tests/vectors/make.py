@@ -22,16 +22,16 @@ from PIL import Image
 from digitlens.alphabet import CLASSES
 from digitlens.imaging import images, tiles
 from digitlens.imaging.framing import crop_line
-from digitlens.models import page_model
+from digitlens.models.detector import LEAST, DigitPredictions, padded
 from digitlens.outputs import Outputs
 from digitlens.reading import (
-    candidates,
     components,
     compose,
     crops,
     expect,
     fusion,
-    looks,
+    multiscale,
+    nms,
     numbers,
     places,
     reading_order,
@@ -40,7 +40,6 @@ from digitlens.reading import (
 )
 from digitlens.reading import layout as arranging
 from digitlens.reading.decode import decode
-from digitlens.reading.multiscale import DIGIT_SCALES, Detections
 from digitlens.reading.recognize import RecognizedLine, line_proposals
 from digitlens.reading.view import View
 from digitlens.results import Reading
@@ -96,8 +95,8 @@ def plain_numbers(array: np.ndarray) -> Any:
     return json.loads(json.dumps(np.asarray(array, np.float64).round(7).tolist()))
 
 
-def candidates_of(rows: list[Value]) -> candidates.Candidates:
-    return candidates.Candidates(
+def candidates_of(rows: list[Value]) -> nms.Candidates:
+    return nms.Candidates(
         floats([row["score"] for row in rows]),
         floats([row["probabilities"] for row in rows], 10),
         floats([row["box"] for row in rows], 4),
@@ -105,7 +104,7 @@ def candidates_of(rows: list[Value]) -> candidates.Candidates:
     )
 
 
-def rows_of(found: candidates.Candidates) -> list[Value]:
+def rows_of(found: nms.Candidates) -> list[Value]:
     columns = (found.score, found.probabilities, found.boxes, found.seen)
     rows = zip(*map(plain_numbers, columns), strict=True)
     return [dict(zip(("score", "probabilities", "box", "seen"), row, strict=True)) for row in rows]
@@ -179,7 +178,7 @@ def run_number_spans(given: Value) -> list[list[int]]:
 
 def run_proposals(given: Value) -> list[Value]:
     lines = [text_lines.TextLine(floats(row["quad"], 2), row["score"]) for row in given["lines"]]
-    found = Detections(lines, candidates_of(given["digits"]), [])
+    found = multiscale.Detections(lines, candidates_of(given["digits"]), [])
     return [{"quad": plain_numbers(line.quad), "score": line.score}
             for line in line_proposals(found)]  # fmt: skip
 
@@ -221,13 +220,13 @@ def run_components(given: Value) -> Value:
 
 
 class Script:
-    """A page model that says what it is told to, and remembers what its graph was shown."""
+    """A digit detector that says what it is told to, and remembers what its graph was shown."""
 
     def __init__(self, answers: list[list[Value]]) -> None:
         self.answers, self.shown = iter(answers), list[Value]()
 
-    def look(self, seen: np.ndarray) -> page_model.Look:
-        framed = page_model._framed(seen)
+    def predict(self, seen: np.ndarray) -> DigitPredictions:
+        framed = padded(seen, LEAST)
         digest = hashlib.sha256(framed.tobytes()).hexdigest()
         self.shown.append({"width": framed.shape[1], "height": framed.shape[0], "sha256": digest})
         found = next(self.answers, [])
@@ -235,13 +234,13 @@ class Script:
         boxes = floats([row["box"] for row in found], 4)
         chances = floats([row["probabilities"] for row in found], 10)
         heat = np.zeros((1, 1), np.float32)
-        return page_model.Look(score, chances, boxes, heat, seen.shape[:2])
+        return DigitPredictions(score, chances, boxes, heat, seen.shape[:2])
 
 
-def run_looks(given: Value) -> Value:
+def run_scales(given: Value) -> Value:
     model: Any = Script(given["answers"])
-    found, _ = looks.look_around(page_of(given), model, DIGIT_SCALES)
-    return {"shown": model.shown, "found": rows_of(found)}
+    found, _, explained = multiscale.find_digits(page_of(given), model)
+    return {"shown": model.shown, "found": rows_of(found), "explained": explained}
 
 
 def run_numbers(given: Value) -> list[list[int]]:
@@ -278,7 +277,7 @@ def functions() -> dict[str, Function]:
         "ink_in": Function(1, lambda v: packed(crops.ink_in(page_of(v), floats(v["box"]))),
                            inputs.ink_in),
         "to_tile": Function(1, lambda v: packed(tiles.to_tile(unpacked(v))), inputs.to_tile),
-        "looks": Function(1e-4, run_looks, inputs.looks),
+        "scales": Function(1e-4, run_scales, inputs.scales),
         "lines": Function(0, run_lines, inputs.lines),
         "numbers": Function(0, run_numbers, inputs.numbers),
         "pattern": Function(0, run_pattern, inputs.pattern),

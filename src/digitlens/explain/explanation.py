@@ -287,15 +287,15 @@ def explain(
             shown[place] = _attribute(one, reader.classifier)
             bar.advance(task)
     shown = [replace(one, alike=near) for one, near in zip(shown, alike, strict=True)]
-    glances = seen.view.detections.glances
+    views = seen.view.detections.views
     return Explanation(
         name,
         seen.page,
         seen.reading,
         seen.turn,
-        tuple((glance.look.size[1], glance.look.size[0]) for glance in glances),
+        tuple((view.predictions.size[1], view.predictions.size[0]) for view in views),
         tuple(line.symbols.text for line in seen.view.lines),
-        max((float(glance.look.heat.max(initial=0)) for glance in glances), default=0.0),
+        max((float(view.predictions.heat.max(initial=0)) for view in views), default=0.0),
         LIKELY,
         reader.thresholds["digit"],
         tuple(shown[: len(chosen)]),

@@ -1,7 +1,8 @@
-"""Runs the text line detector with onnxruntime: pixels in, a map of where text is out."""
+"""Runs the two detectors with onnxruntime: digits with boxes, and a map of where text is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,28 +11,98 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.models.lazily import Lazily
-from digitlens.models.session import open_session
+from digitlens.models.bundle import Bundle, Card, Model, load_bundle
+from digitlens.models.line_bundle import DETECTOR, PRETRAINED
+from digitlens.models.session import Lazy, open_session
 
-DETECTOR = Path(__file__).parent / "pretrained" / "lines" / "detector.onnx"  # the shipped one
-STEP = 32  # pixels; sides of what the graph takes are multiples of it
-CELL = 2  # pixels of the page a side of each cell of the map
+PAGES = "pages"  # name of the shipped digit detector
+_ARCHITECTURE = "pages"  # what the recipe in the card of a digit detector calls its network
+STEP = 32  # pixels; sides of what the graphs take are multiples of it
+LEAST = 128  # pixels a side, for the digit detector
+FAINTEST = 0.03  # score below which no digit is reported
+CELL = 2  # pixels of the page a side of each cell of a text map
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class DigitPredictions:
+    """What the digit detector says of one picture.
+
+    Attributes:
+        score: float32[N]; that the centre of a digit is there, 0..1, from high to low.
+        probabilities: float32[N, 10]; which digit it is.
+        boxes: float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge.
+        heat: float32[h, w]; the score of each cell of 4 x 4 pixels.
+        size: Height and width of the picture.
+    """
+
+    score: Floats
+    probabilities: Floats
+    boxes: Floats
+    heat: Floats
+    size: tuple[int, int]
+
+
+class DigitDetector:
+    """Pictures in, digits out; loaded once, safe to use from several threads.
+
+    Attributes:
+        card: The digit detector's card.
+    """
+
+    card: Card
+
+    def __init__(self, model: Model = PAGES, *, threads: int = 0, lazy: bool = False) -> None:
+        """Loads a digit detector.
+
+        Args:
+            model: Name of a shipped digit detector, a model folder, a run folder, or its bundle.
+            threads: Threads for one picture; 0 takes one per core.
+            lazy: Card and hash are checked now, and that it is a digit detector by its card; the
+                graph is opened by the first picture.
+
+        Raises:
+            ModelError: The model is missing, damaged, of a newer format, or no digit detector.
+        """
+        bundle = load_bundle(model)
+        self.card = bundle.card
+        if lazy and not finds_digits(self.card):
+            raise _no_digit_detector(str(bundle.folder))
+        self._session = Lazy(partial(_open_digits, bundle, threads))
+        if not lazy:
+            self._session()
+
+    def predict(self, picture: Pixels) -> DigitPredictions:
+        """Finds the digits of a picture, at the size that it has.
+
+        Args:
+            picture: uint8[H, W, 3].
+
+        Raises:
+            ModelError: The graph was not opened yet, and it is none that can be.
+        """
+        height, width = picture.shape[:2]
+        feed = {"page": padded(picture, LEAST)}
+        score, probabilities, boxes, heat = self._session().run(None, feed)
+        count = int(np.searchsorted(-score, -FAINTEST))
+        cells = heat[: -(-height // 4), : -(-width // 4)]
+        size = (height, width)
+        return DigitPredictions(score[:count], probabilities[:count], boxes[:count], cells, size)
+
+
 class LineDetector:
     """Pages in, text maps out; opened by the first page, safe to use from several threads."""
 
-    def __init__(self, path: Path = DETECTOR, threads: int = 0) -> None:
+    def __init__(self, graph: Path | bytes = PRETRAINED / DETECTOR, threads: int = 0) -> None:
         """Remembers which graph to open.
 
         Args:
-            path: The ONNX graph, see ``digitlens.training.export_detector``.
+            graph: The graph, or its file.
             threads: Threads for one page; 0 takes one per core.
         """
-        self._session = Lazily(partial(_open, path, threads))
+        self._session = Lazy(partial(_open_lines, graph, threads))
 
     def text_map(self, page: Pixels) -> Floats:
         """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
@@ -49,26 +120,57 @@ class LineDetector:
             ModelError: The graph was not opened yet, and it is none that can be.
         """
         height, width = page.shape[:2]
-        (text,) = self._session().run(None, {"page": _padded(page)})
+        (text,) = self._session().run(None, {"page": padded(page)})
         return text[: -(-height // CELL), : -(-width // CELL)]
 
 
-def _padded(page: Pixels) -> Pixels:
-    """Grows a page at the right and bottom to sides that the graph takes."""
-    height, width = page.shape[:2]
-    down, right = -height % STEP, -width % STEP
-    if not down and not right:
-        return np.ascontiguousarray(page)
-    return np.pad(page, ((0, down), (0, right), (0, 0)), mode="edge")
+def finds_digits(card: Card) -> bool:
+    """Whether a card is that of a digit detector, by the recipe in it."""
+    return card.recipe.get("architecture") == _ARCHITECTURE
 
 
-def _open(path: Path, threads: int) -> Any:
-    session = open_session(path, name=str(path), threads=threads)
-    inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
-    outputs = [entry.name for entry in session.get_outputs()]
+def padded(picture: Pixels, least: int = 1) -> Pixels:
+    """Grows a picture at the right and bottom, as it ends there, to sides that the graphs take.
+
+    Args:
+        picture: uint8[H, W, 3].
+        least: Pixels that each side has at least.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = (max(least, -(-side // STEP) * STEP) for side in (height, width))
+    if (rows, columns) == (height, width):
+        return np.ascontiguousarray(picture)
+    return np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+
+
+def _open_digits(bundle: Bundle, threads: int) -> Any:
+    name = str(bundle.folder)
+    session = open_session(bundle.graph, name=name, threads=threads)
+    if _contract(session) != (
+        [("page", "tensor(uint8)")],
+        ["score", "probabilities", "box", "heat"],
+    ):
+        raise _no_digit_detector(name)
+    return session
+
+
+def _no_digit_detector(name: str) -> ModelError:
+    return ModelError(f"{name}: is not a digit detector: train one with the recipe pages")
+
+
+def _open_lines(graph: Path | bytes, threads: int) -> Any:
+    name = str(graph) if isinstance(graph, Path) else "the line detector"
+    session = open_session(graph, name=name, threads=threads)
+    inputs, outputs = _contract(session)
     if inputs != [("page", "tensor(uint8)")] or outputs != ["text"]:
         raise ModelError(
-            f"{path} is not a line detector: expected a graph from page (uint8) to text, found "
+            f"{name} is not a line detector: expected a graph from page (uint8) to text, found "
             f"{inputs} to {outputs}"
         )
     return session
+
+
+def _contract(session: Any) -> tuple[list[tuple[str, str]], list[str]]:
+    """Names and types of a graph's inputs, names of its outputs."""
+    inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
+    return inputs, [output.name for output in session.get_outputs()]

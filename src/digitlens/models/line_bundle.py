@@ -46,11 +46,11 @@ class LineCard:
 
 @dataclass(frozen=True)
 class LineBundle:
-    """A folder that was read and found whole."""
+    """A folder that was read and found whole: its card and both graphs."""
 
     card: LineCard
-    detector: Path
-    recognizer: Path
+    detector: bytes
+    recognizer: bytes
 
 
 def load_line_bundle(folder: Path = PRETRAINED) -> LineBundle:
@@ -63,18 +63,18 @@ def load_line_bundle(folder: Path = PRETRAINED) -> LineBundle:
         ModelError: Something is missing, damaged or of a newer format; the message says what.
     """
     card = load_line_card(folder)
-    graphs = (
-        (folder / DETECTOR, card.detector_sha256),
-        (folder / RECOGNIZER, card.recognizer_sha256),
-    )
-    for path, expected in graphs:
-        try:
-            found = files.sha256(path.read_bytes())
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        if found != expected:
-            raise ModelError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
-    return LineBundle(card, folder / DETECTOR, folder / RECOGNIZER)
+    detector = _checked(folder / DETECTOR, card.detector_sha256)
+    return LineBundle(card, detector, _checked(folder / RECOGNIZER, card.recognizer_sha256))
+
+
+def _checked(path: Path, expected: str) -> bytes:
+    try:
+        graph = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    if (found := files.sha256(graph)) != expected:
+        raise ModelError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
+    return graph
 
 
 def load_line_card(folder: Path = PRETRAINED) -> LineCard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,36 @@ import numpy.typing as npt
 from digitlens.alphabet import CLASSES
 from digitlens.errors import ModelError
 from digitlens.imaging.framing import HEIGHT, STEP
-from digitlens.models.session import open_session
+from digitlens.models.session import Lazy, open_session
 
 Lines = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
 class LineRecognizer:
-    """Line crops in, posteriors out; loaded once, safe to use from several threads."""
+    """Line crops in, posteriors out; opened once, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
-        """Opens the graph.
+        """Remembers which graph to open.
 
         Args:
             graph: The graph, or its file.
             threads: Threads for one batch; 0 takes one per core.
+        """
+        self._session = Lazy(partial(_open, graph, threads))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the graph was opened."""
+        return self._session.is_made
+
+    def open(self) -> None:
+        """Opens the graph, if no batch did before.
 
         Raises:
             ModelError: It cannot be loaded, or is no line recogniser.
         """
-        name = str(graph) if isinstance(graph, Path) else "the line recogniser"
-        self._session = open_session(graph, name=name, threads=threads)
-        _check_contract(self._session, name)
+        self._session()
 
     def posteriors(self, lines: Lines) -> Floats:
         """Posteriors of the characters along each line.
@@ -43,11 +52,16 @@ class LineRecognizer:
         Returns:
             float32[N, W / 8, C]; rows sum to 1, class 0 is the CTC blank, see
             ``digitlens.alphabet``.
+
+        Raises:
+            ModelError: The graph was not opened yet, and it is none that can be.
         """
-        return self._session.run(None, {"lines": lines})[0]
+        return self._session().run(None, {"lines": lines})[0]
 
 
-def _check_contract(session: Any, name: str) -> None:
+def _open(graph: Path | bytes, threads: int) -> Any:
+    name = str(graph) if isinstance(graph, Path) else "the line recogniser"
+    session = open_session(graph, name=name, threads=threads)
     entries = [(entry.name, entry.type) for entry in session.get_inputs()]
     exits = [(exit_.name, exit_.type, exit_.shape[-1]) for exit_ in session.get_outputs()]
     if entries != [("lines", "tensor(uint8)")] or exits != [
@@ -57,3 +71,4 @@ def _check_contract(session: Any, name: str) -> None:
             f"{name}: expected a graph from lines uint8[N, {HEIGHT}, W, 3] to posteriors "
             f"float[N, W / {STEP}, {CLASSES}], found inputs {entries} and outputs {exits}"
         )
+    return session

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, load_bundle, load_decoder
 from digitlens.models.classifier import Tiles, check_tiles
-from digitlens.models.lazily import Lazily
-from digitlens.models.session import open_session
+from digitlens.models.session import Lazy, open_session
 
 AUTOENCODER = "autoencoder"  # name of the shipped one
 QUANTILES = "error_quantiles"  # of validation digits, in the results of the card
@@ -74,7 +73,7 @@ class Reconstructor:
         decoder = load_decoder(bundle.folder, bundle.card)
         self._session = open_session(bundle.graph, name=name, threads=threads)
         self.width = _code_width(self._session, name)
-        self._decoder = Lazily(partial(_open_decoder, decoder, name, threads, self.width))
+        self._decoder = Lazy(partial(_open_decoder, decoder, name, threads, self.width))
 
     def reconstruct(self, tiles: Tiles) -> Reconstruction:
         """Encodes tiles and draws them again.

@@ -14,7 +14,7 @@ from digitlens.models.bundle import (
     load_card,
     pretrained_names,
 )
-from digitlens.models.page_model import PAGES, finds_digits
+from digitlens.models.detector import PAGES, finds_digits
 
 
 def shipped_classifiers() -> list[str]:

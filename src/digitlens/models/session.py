@@ -1,12 +1,13 @@
-"""Opens ONNX graphs with onnxruntime and shares work among cores; knows no tiles and no pages."""
+"""Opens ONNX graphs with onnxruntime, now or when needed, and shares work among cores."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import onnxruntime as ort
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 Piece = TypeVar("Piece")
+Made = TypeVar("Made")
 
 
 def cores() -> int:
@@ -54,6 +56,33 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
 def first_line(error: Exception) -> str:
     """The first line of an error's message; onnxruntime adds pages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+class Lazy(Generic[Made]):
+    """Something that is made when it is first asked for; safe to use from several threads."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        """Remembers how to make it.
+
+        Args:
+            make: Makes it; if it raises, the next who asks tries again.
+        """
+        self._make: Callable[[], Made] | None = make
+        self._made: list[Made] = []
+        self._lock = threading.Lock()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it was made already."""
+        return bool(self._made)
+
+    def __call__(self) -> Made:
+        """It; made now if it never was."""
+        with self._lock:
+            if self._make:
+                self._made.append(self._make())
+                self._make = None  # and what it was to be made of
+            return self._made[0]
 
 
 class Team:

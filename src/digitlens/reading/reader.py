@@ -5,20 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import overload
 
 from digitlens.errors import DigitlensError, ModelError
 from digitlens.imaging.images import Page, Source, load_image
 from digitlens.models.bundle import DEFAULT
 from digitlens.models.classifier import Classifier
-from digitlens.models.detector import LineDetector
+from digitlens.models.detector import PAGES, DigitDetector, LineDetector
 from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
 from digitlens.models.line_recognizer import LineRecognizer
-from digitlens.models.page_model import PAGES, PageModel
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
 from digitlens.reading.compose import fitted
@@ -26,7 +26,7 @@ from digitlens.reading.crew import Crew
 from digitlens.reading.expect import Pattern
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import arrange
-from digitlens.reading.multiscale import detect
+from digitlens.reading.multiscale import Detections, detect
 from digitlens.reading.orientation import best_turn
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
@@ -93,7 +93,7 @@ class DigitReader:
         self._models = (tiles.folder, finder.folder)
         self._folder = lines
         self.classifier = Classifier(tiles, threads=threads)
-        self.finder = PageModel(finder, threads=threads, lazily=True)
+        self.finder = DigitDetector(finder, threads=threads, lazy=True)
         bundle = load_line_bundle(lines)
         self.card = bundle.card
         self.detector = LineDetector(bundle.detector, threads)
@@ -219,18 +219,34 @@ class DigitReader:
         turn = best_turn(view.lines, page, self.recognizer)
         return (self.look(turned_page(page, turn)), turn) if turn else (view, 0)
 
+    def _detect(self, page: Page) -> Detections:
+        """Finds digits and lines; the first time, another thread opens the recogniser meanwhile."""
+        if self.recognizer.is_open:
+            return detect(page, self.finder, self.detector)
+        opening = Thread(target=_quietly, args=(self.recognizer.open,))
+        opening.start()
+        try:
+            return detect(page, self.finder, self.detector)
+        finally:
+            opening.join()
+
     def look(self, page: Page) -> View:
         """Finds and reads what is on a page as it lies, without judging.
 
         Args:
             page: uint8[H, W] or uint8[H, W, 3].
         """
-        found = detect(page, self.finder, self.detector)
+        found = self._detect(page)
         lines = recognize(page, line_proposals(found), self.recognizer)
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
         return View(found, lines, scores, tiles, *self.fusion.fuse(scores))
+
+
+def _quietly(work: Callable[[], None]) -> None:
+    with suppress(ModelError):  # whoever needs the graph meets it again
+        work()
 
 
 def _characters_back(

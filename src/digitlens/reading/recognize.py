@@ -13,13 +13,12 @@ from digitlens.imaging.framing import HEIGHT, STEP, batch_lines, crop_line
 from digitlens.imaging.images import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.line_recognizer import LineRecognizer
-from digitlens.reading.candidates import Candidates
 from digitlens.reading.decode import Symbols, decode
-from digitlens.reading.multiscale import Detections
+from digitlens.reading.multiscale import LIKELY, Detections
+from digitlens.reading.nms import Candidates
 from digitlens.reading.reading_order import lines_of
 from digitlens.reading.text_lines import TextLine
 
-LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 _MARGIN = 0.12  # heights: paper around a line that digits make up
 _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from digitlens.imaging.images import Page
 from digitlens.imaging.tiles import to_tiles
-from digitlens.reading.candidates import Floats
 from digitlens.reading.crops import ink_in
 
 Tiles = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
 def tiles_of(page: Page, boxes: Floats) -> Tiles:

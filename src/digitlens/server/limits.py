@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from digitlens.models.bundle import DEFAULT
-from digitlens.models.page_model import PAGES as PAGE_MODEL
+from digitlens.models.detector import PAGES as PAGE_MODEL
 from digitlens.server.problems import PROTOCOL, REFUSED, Refusal, refused
 
 PICTURES = 64  # a request
@@ -294,6 +294,7 @@ class Job(Generic[T]):
 
     def __init__(self, work: Callable[[Job[T]], T], time_limit: float) -> None:
         self.started = time.perf_counter()
+        self._time_limit = time_limit
         self._end = self.started + time_limit
         self._work: Callable[[Job[T]], T] | None = work
 
@@ -304,7 +305,11 @@ class Job(Generic[T]):
     def check(self) -> None:
         """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
         if self._work is None or time.perf_counter() > self._end:
-            raise Refusal("time-limit", "the answer was not ready in time")
+            raise self.late()
+
+    def late(self) -> Refusal:
+        """The refusal of a request whose time is over."""
+        return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
 
     def run(self) -> T:
         """Does the work; called by a thread of the pool."""
@@ -363,7 +368,9 @@ class Pool:
             await asyncio.wait(both, timeout=self._time_limit, return_when=asyncio.FIRST_COMPLETED)
             if result.done():
                 return result.result()
-            raise self._unfinished(watch)
+            if watch.done():
+                raise Refusal("gone", "the client closed the connection")
+            raise job.late()
         finally:
             watch.cancel()
             if not result.done():
@@ -374,11 +381,6 @@ class Pool:
     def close(self) -> None:
         """Takes no more work, and waits for what runs."""
         self._threads.shutdown(wait=True)
-
-    def _unfinished(self, watch: asyncio.Future[None]) -> Refusal:
-        if watch.done():
-            return Refusal("gone", "the client closed the connection")
-        return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
 
     def _submit(self, job: Job[T]) -> Future[T]:
         with self._lock:

@@ -21,7 +21,7 @@ from prometheus_client import (
 
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card
-from digitlens.models.lazily import Lazily
+from digitlens.models.session import Lazy
 from digitlens.models.line_bundle import LineCard
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.reading.reader import DigitReader
@@ -106,8 +106,8 @@ class Service:
     reader: DigitReader
     pool: Pool
     metrics: Metrics
-    reconstructor: Lazily[Reconstructor] = field(
-        default_factory=lambda: Lazily(lambda: Reconstructor(threads=1))
+    reconstructor: Lazy[Reconstructor] = field(
+        default_factory=lambda: Lazy(lambda: Reconstructor(threads=1))
     )
     stopping: bool = False
 

@@ -21,6 +21,7 @@ from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
 from digitlens.models.bundle import CARD, GRAPH, load_bundle
 from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, load_line_bundle
+from digitlens.models.line_bundle import PRETRAINED as LINES
 from digitlens.models.roles import roles
 from digitlens.progress import work_bar
 
@@ -154,9 +155,9 @@ def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
         f"models/tiles/{GRAPH}": classifier.graph,
         f"models/pages/{CARD}": (finder.folder / CARD).read_bytes(),
         f"models/pages/{GRAPH}": finder.graph,
-        f"models/lines/{CARD}": (lines.detector.parent / CARD).read_bytes(),
-        f"models/lines/{DETECTOR}": lines.detector.read_bytes(),
-        f"models/lines/{RECOGNIZER}": lines.recognizer.read_bytes(),
+        f"models/lines/{CARD}": (LINES / CARD).read_bytes(),
+        f"models/lines/{DETECTOR}": lines.detector,
+        f"models/lines/{RECOGNIZER}": lines.recognizer,
     }
 
 

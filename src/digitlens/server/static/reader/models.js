@@ -13,7 +13,7 @@ export const CELL = 2; // pixels of the page a side of each cell of a text map
 const BATCH = 128; // tiles a call
 
 /** Finds digits: a picture {data, width, height} in, {score, probabilities, box} of each out. */
-export async function findDigits(graph, picture) {
+export async function findDigitsAt(graph, picture) {
   const { score, probabilities, box } = await graph({ page: padded(picture, LEAST) });
   const found = [];
   for (let i = 0; i < score.data.length && score.data[i] >= FAINTEST; i++) {

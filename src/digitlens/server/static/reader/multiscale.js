@@ -1,27 +1,99 @@
-// At which scales a page is looked at, and what is found there: text lines and lone digits.
+// At which scales a page is looked at, and what is found there: digits and lines of text.
 
 import { medianOfBytes, range, rint } from './arrays.js';
 import { part } from './images.js';
-import { lookAround } from './looks.js';
-import { textMap } from './models.js';
-import { BICUBIC, BOX, emptyPicture, resize } from './resize.js';
+import { findDigitsAt, textMap } from './models.js';
+import { fuseBoxes } from './nms.js';
+import { BICUBIC, BOX, emptyPicture, reduce, resize } from './resize.js';
 import { findLines, heightOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
-const DIGIT_SCALES = [96, 192]; // longest side of the page in looks for digits, in pixels
+const DIGIT_SCALES = [96, 192]; // longest side of the page in copies for digits, in pixels
 const LINE_SCALES = [640, 1280, 2560]; // the same, for lines
-const ENLARGED = 2.0; // times its own size: a line detector sees no more in larger copies
+export const LIKELY = 0.15; // score of a digit from which a line of its own is read for it
+const LARGEST = 1024; // pixels: longer pages are first reduced by a whole factor to about this
+const SURE = 0.5; // score from which a digit explains the ink in its box
+const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
+const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
+const ENLARGED = 2.0; // times its own size: a page shows no more in larger copies
 const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
-const SMALL = 14.0; // pixels: lower lines are looked at again on a larger copy
+const SMALL = 14.0; // pixels: lower lines are looked for again on a larger copy
 const TILE = 1024; // pixels: sides of the parts in which a large copy is looked at
 const OVERLAP = 96; // pixels: a line at the border of two parts is whole in one of them
 const MARGIN = 16; // pixels of paper around a copy: text at the edge of a picture has none
 
-/** Text lines and digits of a page: {lines, digits}. */
+/**
+ * Text lines and digits of a page: {lines, digits}.
+ *
+ * A page that shows one digit and nothing else has no lines that could say more.
+ */
 export async function detect(page, graphs) {
-  const digits = await lookAround(page, graphs.finder, DIGIT_SCALES);
-  return { lines: await findText(page, graphs.detector), digits };
+  const { digits, explained } = await findDigits(page, graphs.finder);
+  const isOneDigit = explained && digits.filter(({ score }) => score > LIKELY).length === 1;
+  return { lines: isOneDigit ? [] : await findText(page, graphs.detector), digits };
+}
+
+/**
+ * Finds what may be digits on a page, on copies of several sizes.
+ *
+ * Copies that are mostly enlargement are left out, except the first, and so are all others where
+ * the first one shows nothing but digits.
+ *
+ * @param graph The digit detector.
+ * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the first copy
+ *   shows nothing but digits.
+ */
+export async function findDigits(page, graph) {
+  const longest = Math.max(page.width, page.height);
+  const factor = Math.floor(longest / LARGEST);
+  const reduced = factor > 1 ? reduce(page, factor) : page;
+  const found = [];
+  let explained = false;
+  for (const size of DIGIT_SCALES) {
+    if (found.length && (explained || size >= ENLARGED * longest)) break;
+    const [width, height] = [page.width, page.height].map((side) =>
+      Math.max(1, rint((side * size) / longest)));
+    const copy = resize(reduced, width, height, width > reduced.width ? BICUBIC : BOX);
+    const digits = await findDigitsAt(graph, copy);
+    explained = !found.length && explainsInk(copy, digits);
+    found.push(candidatesOf(digits, page, width, height));
+  }
+  return { digits: fuseBoxes(found.flat()), explained };
+}
+
+/** What was found on a copy, in page pixels; what lies beyond the edge of the page is left out. */
+function candidatesOf(found, page, width, height) {
+  const scales = [fround(page.width / width), fround(page.height / height)];
+  return found.flatMap(({ score, probabilities, box: own }) => {
+    const box = own.map((side, i) => fround(side * scales[i % 2]));
+    // The model sees strokes at the edge go on where it makes a picture larger: no digits.
+    const [x, y] = [fround(box[0] + box[2]) / 2, fround(box[1] + box[3]) / 2];
+    if (x < 0 || y < 0 || x > page.width || y > page.height) return [];
+    return [{ score, probabilities, box, seen: fround(own[3] - own[1]) }];
+  });
+}
+
+/** Whether all ink of a picture lies in boxes of sure digits. */
+function explainsInk({ data, width, height }, found) {
+  const paper = paperOf(data, width, height);
+  const away = new Uint8Array(width * height);
+  data.forEach((value, i) => {
+    const [pixel, distance] = [Math.floor(i / 3), Math.abs(value - paper[i % 3])];
+    if (distance > away[pixel]) away[pixel] = distance;
+  });
+  const strongest = away.reduce((most, distance) => Math.max(most, distance), 0);
+  const least = Math.max(12, FAINT * strongest);
+  for (const { score, box: [x0, y0, x1, y1] } of found) {
+    if (score < SURE) continue;
+    const margin = 1 + AROUND * (y1 - y0);
+    const [left, top] = [x0, y0].map((side) => Math.max(0, Math.trunc(side - margin)));
+    const [right, bottom] = [x1, y1].map((side) => Math.trunc(side + margin) + 1);
+    for (let y = top; y < Math.min(bottom, height); y++) {
+      if (right > left) away.fill(0, y * width + left, y * width + Math.min(right, width));
+    }
+  }
+  return strongest >= 24 && away.every((distance) => distance <= least);
 }
 
 /** Finds text lines on ever larger copies, as long as those found are small. */

@@ -11,7 +11,7 @@
 import { argmax, argsortDown, clip, mean, rint, sum } from './arrays.js';
 import { DIGITS } from './alphabet.js';
 import { STRIDE, digitEvidence } from './decode.js';
-import { overlap } from './overlap.js';
+import { overlap } from './nms.js';
 import { onLine, placeOf } from './recognize.js';
 
 const { fround } = Math;

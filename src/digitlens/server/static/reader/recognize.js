@@ -10,12 +10,12 @@ import { runsOf } from './components.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
 import { readLines } from './models.js';
+import { LIKELY } from './multiscale.js';
 import { linesOf } from './reading_order.js';
 import { heightOf, stepOf, widthOf } from './text_lines.js';
 
 const { fround } = Math;
 
-const LIKELY = 0.15; // score of a digit from which a line of its own is read for it
 const MARGIN = 0.12; // heights: paper around a line that digits make up
 const APART = 2.0; // heights: a wider gap between digits begins a new line
 const LOWER = 0.4; // heights of a line: a digit on it is between these

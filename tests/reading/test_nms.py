@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.candidates import Candidates, merged, together, trust
+from digitlens.reading.nms import Candidates, fuse_boxes, scale_weight, together
 
 SAME, WITHIN = 0.4, 0.75  # overlap over the union, and over the smaller of two
 
@@ -34,7 +34,7 @@ def test_looks_are_put_together_with_their_doubles():
     assert both.seen.tolist() == [30, 60, 30]
 
 
-@pytest.mark.parametrize("none", [together([]), merged(together([]))])
+@pytest.mark.parametrize("none", [together([]), fuse_boxes(together([]))])
 def test_nothing_put_together_is_nothing(none):
     assert len(none) == 0
     assert none.boxes.shape == (0, 4)
@@ -52,7 +52,7 @@ def test_some_can_be_chosen_by_mask_and_by_index():
 
 def test_of_doubles_the_one_that_was_seen_best_stays():
     both = found((0.9, 3, (0, 0, 20, 40), 4), (0.8, 3, (1, 1, 21, 41), 40))
-    one = merged(both)
+    one = fuse_boxes(both)
     assert one.boxes.tolist() == [[1, 1, 21, 41]]
     assert one.seen.tolist() == [40]
     assert one.score == pytest.approx(0.8)
@@ -60,22 +60,26 @@ def test_of_doubles_the_one_that_was_seen_best_stays():
 
 def test_the_parts_of_a_digit_are_removed():
     whole, loop = (0, 0, 40, 80), (2, 2, 38, 36)
-    assert merged(found((0.9, 8, whole, 80), (0.6, 0, loop, 34))).boxes.tolist() == [list(whole)]
+    assert fuse_boxes(found((0.9, 8, whole, 80), (0.6, 0, loop, 34))).boxes.tolist() == [
+        list(whole)
+    ]
 
 
 def test_what_is_around_a_surer_digit_is_removed():
     digit, pair = (0, 0, 40, 80), (0, 0, 90, 82)
-    assert merged(found((0.6, 0, pair, 82), (0.9, 6, digit, 80))).boxes.tolist() == [list(digit)]
+    assert fuse_boxes(found((0.6, 0, pair, 82), (0.9, 6, digit, 80))).boxes.tolist() == [
+        list(digit)
+    ]
 
 
 def test_neighbours_stay():
     apart = found((0.9, 1, (0, 0, 20, 40), 40), (0.8, 2, (18, 0, 40, 40), 40))
-    assert len(merged(apart)) == 2
+    assert len(fuse_boxes(apart)) == 2
 
 
 def test_looks_agree_on_a_value_by_the_geometric_mean():
     box = (0, 0, 20, 40)
-    both = merged(found((0.6, 4, box, 40), (0.6, 9, box, 40)))
+    both = fuse_boxes(found((0.6, 4, box, 40), (0.6, 9, box, 40)))
     expected = np.full(10, 0.01)
     expected[[4, 9]] = (0.91 * 0.01) ** 0.5
     assert both.probabilities[0] == pytest.approx(expected / expected.sum(), rel=1e-4)
@@ -83,24 +87,24 @@ def test_looks_agree_on_a_value_by_the_geometric_mean():
 
 def test_the_surer_look_counts_more():
     box = (0, 0, 20, 40)
-    assert merged(found((0.5, 4, box, 40), (0.6, 9, box, 40))).probabilities.argmax() == 9
-    assert merged(found((0.9, 4, box, 3), (0.6, 9, box, 40))).probabilities.argmax() == 9
+    assert fuse_boxes(found((0.5, 4, box, 40), (0.6, 9, box, 40))).probabilities.argmax() == 9
+    assert fuse_boxes(found((0.9, 4, box, 3), (0.6, 9, box, 40))).probabilities.argmax() == 9
 
 
 def test_a_part_says_nothing_about_the_value_of_the_whole():
-    alone = merged(found((0.9, 8, (0, 0, 40, 80), 80)))
-    both = merged(found((0.9, 8, (0, 0, 40, 80), 80), (0.89, 0, (2, 2, 38, 36), 34)))
+    alone = fuse_boxes(found((0.9, 8, (0, 0, 40, 80), 80)))
+    both = fuse_boxes(found((0.9, 8, (0, 0, 40, 80), 80), (0.89, 0, (2, 2, 38, 36), 34)))
     assert np.array_equal(both.probabilities, alone.probabilities)
 
 
 def test_what_is_left_goes_from_high_to_low_score():
     rows = [(score, 1, (30 * k, 0, 30 * k + 20, 40), 40) for k, score in enumerate((0.2, 0.9, 0.5))]
-    assert merged(found(*rows)).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    assert fuse_boxes(found(*rows)).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
 
 
 def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
     heights = np.arange(0, 2000, 0.5, dtype=np.float32)
-    found = trust(heights)
+    found = scale_weight(heights)
     best = heights[found == 1]
     assert (np.diff(found)[heights[1:] <= best[0]] >= 0).all()
     assert (np.diff(found)[heights[1:] > best[-1]] <= 0).all()
@@ -111,7 +115,7 @@ def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
 
 def test_empty_boxes_do_no_harm():
     rows = [(0.9, 1, (5, 5, 5, 5), 30), (0.8, 2, (5, 5, 5, 5), 30), (0.7, 3, (0, 0, 20, 40), 40)]
-    left = merged(found(*rows))
+    left = fuse_boxes(found(*rows))
     assert np.isfinite(left.probabilities).all()
     assert [0, 0, 20, 40] in left.boxes.tolist()
 
@@ -126,7 +130,7 @@ ROWS = st.tuples(st.floats(0.05, 1), st.integers(0, 9), BOXES, st.integers(1, 30
 @given(st.lists(ROWS, max_size=12))
 def test_no_two_that_are_left_overlap_much(rows):
     before = found(*rows)
-    left = merged(before)
+    left = fuse_boxes(before)
     assert bool(len(left)) == bool(rows)
     assert (np.diff(left.score) <= 0).all()
     assert left.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -141,7 +145,7 @@ def test_no_two_that_are_left_overlap_much(rows):
 @given(st.lists(ROWS, max_size=12))
 def test_what_was_removed_overlaps_something_that_is_left(rows):
     before = found(*rows)
-    left = merged(before)
+    left = fuse_boxes(before)
     for box in before.boxes:
         most = [overlaps(box, other) for other in left.boxes]
         assert any(union > SAME - 1e-6 or part > WITHIN - 1e-6 for union, part in most)
@@ -149,5 +153,5 @@ def test_what_was_removed_overlaps_something_that_is_left(rows):
 
 @given(st.lists(ROWS, max_size=8))
 def test_to_remove_doubles_again_changes_no_place(rows):
-    once = merged(found(*rows))
-    assert sorted(merged(once).boxes.tolist()) == sorted(once.boxes.tolist())
+    once = fuse_boxes(found(*rows))
+    assert sorted(fuse_boxes(once).boxes.tolist()) == sorted(once.boxes.tolist())

@@ -1,4 +1,4 @@
-"""Candidates: places that may hold a digit, gathered from several looks and freed of doubles."""
+"""Non-maximum suppression: boxes from several scales made one candidate for each place."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Floats = npt.NDArray[np.float32]
 
 _SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
 _WITHIN = 0.75  # share of the smaller box inside the larger: a part of the same digit
-_SMALL, _LARGE = 24.0, 120.0  # pixels in a look: heights between which a digit is seen best
-_LEAST_TRUST = 0.3
+_SMALL, _LARGE = 24.0, 120.0  # pixels in a copy: heights between which a digit is seen best
+_LEAST_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Candidates:
         score: float32[N]; how surely a digit is there, 0..1.
         probabilities: float32[N, 10]; which one.
         boxes: float32[N, 4]; x0, y0, x1, y1 in page pixels.
-        seen: float32[N]; height in pixels of the look that saw it best.
+        seen: float32[N]; height in pixels of the copy that showed it best.
     """
 
     score: Floats
@@ -44,7 +44,7 @@ class Candidates:
 
 
 def together(parts: Sequence[Candidates]) -> Candidates:
-    """All candidates of several looks, doubles included."""
+    """All candidates of several scales, doubles included."""
     if not parts:
         floats = np.zeros((0,), np.float32)
         return Candidates(floats, floats.reshape(0, 10), floats.reshape(0, 4), floats)
@@ -56,16 +56,16 @@ def together(parts: Sequence[Candidates]) -> Candidates:
     )
 
 
-def merged(found: Candidates) -> Candidates:
-    """One candidate for each place, from the look that saw it best; values from all that saw it.
+def fuse_boxes(found: Candidates) -> Candidates:
+    """One candidate for each place, from the scale that shows it best; values from all.
 
     Args:
-        found: From any number of looks.
+        found: From any number of scales.
 
     Returns:
         Candidates that do not overlap much, from high to low score.
     """
-    weight = found.score * trust(found.seen)
+    weight = found.score * scale_weight(found.seen)
     order = np.argsort(-weight, kind="stable")
     found, weight = found[order], weight[order]
     free = np.ones(len(found), bool)
@@ -85,14 +85,14 @@ def merged(found: Candidates) -> Candidates:
     return Candidates(weight[keep], agreed, kept.boxes, kept.seen)
 
 
-def trust(seen: Floats) -> Floats:
-    """How far a look is to be trusted with digits of these heights in its pixels; 0.3 to 1."""
+def scale_weight(seen: Floats) -> Floats:
+    """How far a scale is to be trusted with digits of these heights in pixels; 0.3 to 1."""
     small, large = seen / _SMALL, _LARGE / np.maximum(seen, 1)
-    return np.clip(np.minimum(small, large), _LEAST_TRUST, 1).astype(np.float32)
+    return np.clip(np.minimum(small, large), _LEAST_WEIGHT, 1).astype(np.float32)
 
 
 def _agreed(probabilities: Floats, weight: Floats) -> Floats:
-    """The geometric mean, each look counting as much as it is trusted."""
+    """The geometric mean, each scale counting as much as it is trusted."""
     logs = (weight[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
     chances = np.exp((logs - logs.max()) / max(float(weight.sum()), 1e-6))
     return (chances / chances.sum()).astype(np.float32)

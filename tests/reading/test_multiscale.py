@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitlens.reading.multiscale import (
+    DIGIT_SCALES,
+    ScaleView,
+    detect,
+    explains_ink,
+    find_digits,
+)
+
+
+def page(height, width, *rectangles, colour=False):
+    """A white page with rectangles x, y, width, height, gray."""
+    blank = np.full((height, width), 255, np.uint8)
+    for x, y, w, h, gray in rectangles:
+        blank[y : y + h, x : x + w] = gray
+    return np.repeat(blank[:, :, None], 3, 2) if colour else blank
+
+
+def checkered(height, width, side=8):
+    """A page that has contrast everywhere and no dark rectangle."""
+    rows, columns = np.arange(height)[:, None] // side, np.arange(width) // side
+    return np.where((rows + columns) % 2, 240, 190).astype(np.uint8)
+
+
+class Corner:
+    """Sees one digit in each picture, at the same part of it."""
+
+    def __init__(self, look_at):
+        self.look_at = look_at
+
+    def predict(self, picture):
+        height, width = picture.shape[:2]
+        box = (width / 4, height / 2, width / 2, 3 * height / 4)
+        return self.look_at([box], [6], (height, width))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(28, 28), (1, 1), (200, 200), (100, 300), (480, 640), (3000, 4000), (1, 5000), (5000, 1)],
+)
+def test_digits_are_sought_at_scales_that_show_something_more(rectangles, height, width, colour):
+    found, views, explained = find_digits(page(height, width, colour=colour), model := rectangles())
+    assert (len(found), explained) == (0, False)
+    assert all(view.page == (width, height) for view in views)
+    longest, sides = max(height, width), [max(shape) for shape in model.pictures]
+    assert sides == list(DIGIT_SCALES if 2 * longest > DIGIT_SCALES[1] else DIGIT_SCALES[:1])
+    for side, shape in zip(sides, model.pictures, strict=True):
+        expected = [max(1, round(part * side / longest)) for part in (height, width)]
+        assert shape == (*expected, 3)
+
+
+@settings(max_examples=30)
+@given(height=st.integers(1, 300), width=st.integers(1, 300))
+def test_what_is_found_is_told_in_pixels_of_the_page(look_at, height, width):
+    found, views, _ = find_digits(page(height, width), Corner(look_at))
+    expected = [width / 4, height / 2, width / 2, 3 * height / 4]
+    assert found.boxes == pytest.approx(np.array([expected]), rel=1e-5)
+    for view in views:
+        assert view.candidates().boxes == pytest.approx(np.array([expected]), rel=1e-5)
+
+
+def test_what_is_seen_beyond_the_edge_of_a_copy_is_no_candidate(look_at):
+    over = [(-15, 10, 25, 50), (80, 60, 118, 98)]  # most of them is on the picture
+    beyond = [(-30, 10, 10, 50), (95, 20, 110, 60), (10, 90, 30, 130), (10, -40, 30, -5)]
+    found = look_at(beyond + over, [1, 2, 3, 4, 5, 6], (100, 100), score=0.7)
+    seen = ScaleView(found, (200, 200)).candidates()
+    assert seen.probabilities.argmax(axis=1).tolist() == [5, 6]
+    assert seen.boxes.tolist() == [[-30, 20, 50, 100], [160, 120, 236, 196]]
+    assert seen.seen.tolist() == [40, 38]  # in pixels of the copy
+    assert seen.score.tolist() == pytest.approx([0.7, 0.7])
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("scale", [1, 3, 8])
+def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scale, colour):
+    boxes = np.array([(20, 30, 40, 70), (60, 30, 80, 70), (110, 34, 130, 68)]) * scale
+    drawn = [(*box[:2], *(box[2:] - box[:2]), 10 * k) for k, box in enumerate(boxes, 4)]
+    shown = page(120 * scale, 160 * scale, *drawn, colour=colour)
+    found, views, explained = find_digits(shown, rectangles())
+    assert explained
+    assert len(views) == 1  # a larger copy could show nothing else
+    order = np.argsort(found.boxes[:, 0])
+    assert np.abs(found.boxes[order] - boxes).max() <= 2 * scale
+    assert found.probabilities[order].argmax(axis=1).tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5000), (5000, 1), (3, 20000), (1, 1)])
+def test_strips_without_digits_do_no_harm(rectangles, height, width):
+    dotted = np.where(np.arange(height * width) % 7, 255, 150).astype(np.uint8)
+    found, _, _ = find_digits(dotted.reshape(height, width), rectangles())
+    assert len(found) == 0
+
+
+def test_gray_and_colour_are_alike(rectangles):
+    drawn = [(20, 30, 20, 40, 30), (60, 30, 20, 40, 70)]
+    gray, colour = rectangles(), rectangles()
+    one, _, _ = find_digits(page(120, 160, *drawn), gray)
+    other, _, _ = find_digits(page(120, 160, *drawn, colour=True), colour)
+    assert np.array_equal(one.boxes, other.boxes)
+    assert gray.pictures == colour.pictures
+
+
+def test_the_page_is_left_as_it_is(rectangles):
+    before = checkered(1800, 1700)
+    kept = before.copy()
+    before.flags.writeable = False
+    find_digits(before, rectangles())
+    assert np.array_equal(before, kept)
+
+
+@pytest.mark.parametrize(
+    ("more", "score", "expected"),
+    [((), 0.9, True), ((), 0.4, False), ([(80, 80, 3, 3, 90)], 0.9, False)],
+)
+def test_ink_is_explained_by_sure_digits_around_it(look_at, more, score, expected):
+    shown = page(96, 96, (20, 30, 20, 40, 30), *more, colour=True)
+    assert explains_ink(shown, look_at([(20, 30, 40, 70)], [3], (96, 96), score)) == expected
+
+
+def test_blank_paper_is_not_explained(look_at):
+    assert not explains_ink(page(96, 96, colour=True), look_at([(0, 0, 96, 96)], [3], (96, 96)))
+
+
+class NoText:
+    """A line detector that counts its pages and finds nothing."""
+
+    def __init__(self):
+        self.pages = 0
+
+    def text_map(self, picture):
+        self.pages += 1
+        return np.zeros([-(-side // 2) for side in picture.shape[:2]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "pages"),
+    [([(60, 60, 60, 120, 30)], 0), ([(60, 60, 60, 120, 30), (160, 60, 60, 120, 40)], 1), ([], 1)],
+)
+def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
+    found = detect(page(280, 280, *drawn), rectangles(), lines := NoText())
+    assert len(found.digits) == len(drawn)
+    assert lines.pages == pages
