@@ -23,15 +23,16 @@ import re
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from digitlens import files
+from digitlens import DigitReader, files
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
+from digitlens.evaluation.risk import RiskCoverage
 from digitlens.imaging.images import load_image
 from digitlens.progress import work_bar
 from provenance import provenance
@@ -47,6 +48,7 @@ from readers import (
     origin,
 )
 
+TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
     "single": "one digit",
     "multi": "several digits",
@@ -108,7 +110,9 @@ def main() -> None:
     with ExitStack() as stack:
         readers = Readers(stack, options)
         results = list(read_folder(options.folder, readers, options.kinds))
-    text = f"{table(results)}\n{stated(results)}\n{origin(made, readers.versions)}"
+    thresholds = promised_thresholds()
+    kept = promises(results, thresholds)
+    text = f"{table(results)}\n{stated(results)}\n{kept}\n{origin(made, readers.versions)}"
     print(text, end="")
     if options.wrong:
         print_wrong(results)
@@ -273,6 +277,33 @@ def stated(results: Sequence[Result]) -> str:
     share = f"{100 * right / max(1, number):.2f} % of them right"
     interval = f"({100 * low:.1f} to {100 * high:.1f})"
     return f"stated with at least 99 % confidence: {number} digits, {share} {interval}\n"
+
+
+def promised_thresholds() -> dict[float, float | None]:
+    """For each target error the confidence from which digits are stated; None if none is safe."""
+    risk = DigitReader().fusion.risk
+    return {target: _threshold(risk, target) for target in TARGETS}
+
+
+def _threshold(risk: RiskCoverage | None, target: float) -> float | None:
+    try:
+        return risk.threshold_for(target) if risk else None
+    except ValueError:
+        return None
+
+
+def promises(results: Sequence[Result], thresholds: Mapping[float, float | None]) -> str:
+    """A row for each target error: how many digits are stated, and how many of them are wrong."""
+    lines = [["target_error", "digits stated", "wrong", "95 % interval"], ["---"] * 4]
+    for target, threshold in thresholds.items():
+        cells = ["0", "", ""]
+        if threshold is not None:
+            number, right = sure(results, threshold)
+            low, high = wilson_interval(number - right, number) if number else (0.0, 1.0)
+            share = (number - right) / max(1, number)
+            cells = [str(number), f"{100 * share:.2f} %", f"{100 * low:.2f} to {100 * high:.2f}"]
+        lines.append([f"{target:g}", *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def print_wrong(results: Sequence[Result]) -> None:

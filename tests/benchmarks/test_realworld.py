@@ -46,6 +46,21 @@ def test_alignment_tells_which_digits_are_right(realworld, label, text, right):
     assert realworld.aligned(label, text) == right
 
 
+def test_promises_say_how_many_stated_digits_are_wrong(realworld):
+    rows = [
+        realworld.Result("a.png", "multi", "drawn", "12", "12", 1.0, confidences=(0.9, 0.99)),
+        realworld.Result("b.png", "multi", "drawn", "3", "8", 1.0, confidences=(0.95,)),
+    ]
+
+    text = realworld.promises(rows, {0.5: 0.9, 0.1: 0.99, 0.001: None})
+
+    assert [line.split(" | ")[:3] for line in text.splitlines()[2:]] == [
+        ["| 0.5", "3", "33.33 %"],
+        ["| 0.1", "1", "0.00 %"],
+        ["| 0.001", "0", ""],
+    ]
+
+
 def test_sure_counts_the_digits_stated_with_high_confidence(realworld):
     rows = [
         realworld.Result("a", "multi", "source", "12", "13", 1.0, confidences=(0.995, 0.992)),
