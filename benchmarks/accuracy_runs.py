@@ -16,13 +16,13 @@ from digitlens.evaluation.report import Report, evaluate
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
 from digitlens.training.checkpoint import STATE
-from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
-from digitlens.training.export import export, load_network
+from digitlens.training.export import export_classifier, load_network
 from digitlens.training.nets.tile_network import Ensemble, count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import recipe_from
 from digitlens.training.run import MODEL, RECIPE, run_name, start_run
+from digitlens.training.tasks.tile import train_classifier
 
 Row = dict[str, Any]
 
@@ -36,10 +36,12 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
         start_run(folder, name, recipe, data_hashes(), device.reason)
     training, validation = recipe.split(mnist.train)
     begun = (folder / STATE).is_file()
-    done = train_all(recipe, training, validation, folder, resume=begun, device=device)
+    done = train_classifier(recipe, training, validation, folder, resume=begun, device=device)
     results = {"training_seconds": done.seconds, "epochs": len(done.history), **done.scores}
     card = Card(run_name(folder), __version__, "", recipe=recipe.as_dict(), results=results)
-    export(done.network, card, validation if len(validation) else training, folder / MODEL)
+    export_classifier(
+        done.network, card, validation if len(validation) else training, folder / MODEL
+    )
     return folder / MODEL
 
 
@@ -53,7 +55,7 @@ def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, 
         card = Card(
             name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
         )
-        export(Ensemble(single, recipe.views).eval(), card, mnist.train, to)
+        export_classifier(Ensemble(single, recipe.views).eval(), card, mnist.train, to)
     return to
 
 
@@ -64,7 +66,7 @@ def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
         recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), views=1)
         single = network.members[0] if isinstance(network, Ensemble) else network
         card = Card("teacher", __version__, "", recipe=recipe.as_dict())
-        export(single.eval(), card, mnist.train, to)
+        export_classifier(single.eval(), card, mnist.train, to)
     return to
 
 

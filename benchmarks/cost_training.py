@@ -24,11 +24,10 @@ from torch.utils.flop_counter import flop_registry
 from cost_model import Stage, Work
 from cost_parts import PARTS
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.training import material
 from digitlens.training.nets.tile_network import DigitNetwork
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
-from digitlens.training.train import train
+from digitlens.training.tasks import tile
 
 TILES = {"fast": 7_680, "standard": 1_024}  # to train with; of those for validation as many less
 ROUNDS = 3
@@ -161,7 +160,7 @@ def tallied() -> Generator[Tally]:
         (DigitNetwork, "forward", "forward"),
         (torch.Tensor, "backward", "backward"),
         (functional, "cross_entropy", "loss"),
-        (material, "augment", "augmentation"),
+        (tile, "augment", "augmentation"),
     )
     with ExitStack() as stack:
         for hook in hooks:
@@ -169,8 +168,8 @@ def tallied() -> Generator[Tally]:
         for owner, name, phase in places:
             marked = tally.marking(phase, getattr(owner, name))
             stack.enter_context(mock.patch.object(owner, name, marked))
-        begun = first(material.Material.epoch)
-        stack.enter_context(mock.patch.object(material.Material, "epoch", begun))
+        begun = first(tile.EpochData.epoch)
+        stack.enter_context(mock.patch.object(tile.EpochData, "epoch", begun))
         yield stack.enter_context(tally)
 
 
@@ -219,7 +218,7 @@ def _tiles(recipe: Recipe, most: int) -> tuple[Split, Split]:
 def _train(recipe: Recipe, training: Split, validation: Split) -> float:
     """Seconds of the epochs, validation included."""
     with tempfile.TemporaryDirectory() as folder:
-        return train(recipe, training, validation, Path(folder)).seconds
+        return tile.train_classifier(recipe, training, validation, Path(folder)).seconds
 
 
 def _stage(key: str, part: str, tallies: list[Tally], steps: int, threads: int) -> Stage:

@@ -9,16 +9,14 @@ from typing import Any
 
 import torch
 
-from digitlens.cli.train_pages import page_makers
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.training.committee import train_all
 from digitlens.training.device import choose_device
 from digitlens.training.nets.tile_network import count_parameters, predict_logits
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.page_train import page_network, train_pages
-from digitlens.training.recipe import Recipe
+from digitlens.training.pipeline import page_makers
+from digitlens.training.recipe import DetectorRecipe, Recipe
 from digitlens.training.recipes import load_recipe
-from digitlens.training.train import one_network
+from digitlens.training.tasks.detector import detector_network, train_detector
+from digitlens.training.tasks.tile import one_network, train_classifier
 from flops import FLOPS_OF_TRAINING, multiply_adds, peak_flops
 from memory import peak_memory
 
@@ -52,7 +50,7 @@ def train_seeds(
 def _one(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        done = train_all(recipe, training, validation, Path(folder))
+        done = train_classifier(recipe, training, validation, Path(folder))
         seconds = time.perf_counter() - start
     compiling = float(getattr(done, "compile_seconds", 0.0))
     answers = predict_logits(done.network, torch.from_numpy(test.tiles)).argmax(1).numpy()
@@ -73,7 +71,7 @@ def throughput(name: str, threads: int) -> Iterator[Row]:
     recipe = load_recipe(name)
     device = choose_device(recipe.precision)
     if isinstance(recipe, DetectorRecipe):
-        each = multiply_adds(page_network(recipe), torch.zeros(1, 3, recipe.side, recipe.side))
+        each = multiply_adds(detector_network(recipe), torch.zeros(1, 3, recipe.side, recipe.side))
         images, seconds = _pages(recipe)
     else:
         each = multiply_adds(one_network(recipe), torch.zeros(1, 28, 28, dtype=torch.uint8))
@@ -100,7 +98,7 @@ def _tiles(recipe: Recipe, count: int) -> tuple[int, float]:
     some = Split(train.tiles[:count], train.labels[:count])
     nothing = Split(train.tiles[:0], train.labels[:0])
     with tempfile.TemporaryDirectory() as folder:
-        last = train_all(short, some, nothing, Path(folder)).history[-1]
+        last = train_classifier(short, some, nothing, Path(folder)).history[-1]
     return round(last["images_per_second"] * last["seconds"]), last["seconds"]
 
 
@@ -111,5 +109,5 @@ def _pages(recipe: DetectorRecipe) -> tuple[int, float]:
     )
     makers = page_makers(short, *short.split(load_mnist().train))
     with tempfile.TemporaryDirectory() as folder:
-        last = train_pages(short, *makers, Path(folder)).history[-1]
+        last = train_detector(short, *makers, Path(folder)).history[-1]
     return PAGE_STEPS * recipe.batch_size, last["seconds"]

@@ -48,7 +48,7 @@ from torch.nn import functional
 
 import digitlens
 from digitlens.visualization.notebook import LiveCurves, inline, show, show_page, show_tiles
-from digitlens.visualization.style import percent, theme
+from digitlens.visualization.theme import percent, theme
 
 # The pictures of examples/ lie in the repository, wherever this notebook was started.
 places = [Path.cwd(), *Path.cwd().parents, *Path(digitlens.__file__).parents]
@@ -102,7 +102,7 @@ show_tiles(tile[None], columns=1, side=2.6)
 # number of all of them at the right.
 
 # %%
-from digitlens.visualization.samples import draw_samples
+from digitlens.visualization.sheets import draw_samples
 
 training_set = mnist.train
 show_page(np.asarray(draw_samples(training_set, per_digit=12, seed=0)), width=760)
@@ -244,7 +244,7 @@ print(f"MEAN, SD = {MEAN}, {SD}, of all 60,000 training tiles")
 # when you come from above, negative where it ends, and 0 on plain paper.
 
 # %%
-from digitlens.visualization.diverging import diverging
+from digitlens.visualization.theme import diverging
 
 kernel = np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], np.float32)
 
@@ -315,10 +315,9 @@ print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges)
 # trained. A recipe is a value; nothing else is hidden elsewhere.
 
 # %%
-from digitlens.training.tasks.tile import one_network
-
 from digitlens.training.nets.tile_network import count_parameters
 from digitlens.training.recipe import Recipe
+from digitlens.training.tasks.tile import one_network
 
 recipe = Recipe(
     architecture="classic",
@@ -439,10 +438,9 @@ with inline(7.5, 2.8) as figure:
 # gone on with, later.
 
 # %%
-from digitlens.training.tasks.tile import train_classifier
-
 from digitlens.training.device import choose_device
 from digitlens.training.run import MODEL, start_run
+from digitlens.training.tasks.tile import train_classifier
 
 run = FOLDER / "run"
 start_run(run, "notebook", recipe, data_hashes(), choose_device().reason)
@@ -466,14 +464,16 @@ print(f"kept: epoch {trained.best_epoch}; the averages were right for {percent(b
 # tiles only, no dropout, and far too many epochs:
 
 # %%
-from digitlens.visualization.curves import draw_curves
+from digitlens.visualization.figures.curves import draw_curves
 
 few = training.take(np.arange(500))
 memorising = Recipe(
     widths=(8, 16), dense=64, dropout=0.0, learning_rate=0.003, schedule="constant", warmup=0.0,
     batch_size=50, epochs=30, patience=0,
 )  # fmt: skip
-by_heart = train_classifier(memorising, few, validation.take(np.arange(0, len(validation), 3)), FOLDER / "few")
+by_heart = train_classifier(
+    memorising, few, validation.take(np.arange(0, len(validation), 3)), FOLDER / "few"
+)
 
 show(draw_curves, by_heart.history)
 last = by_heart.history[-1]
@@ -569,7 +569,7 @@ for row in report.classes:
 # answers.
 
 # %%
-from digitlens.visualization.confusion import draw_confusion
+from digitlens.visualization.figures.scores import draw_confusion
 
 show(draw_confusion, report)
 
@@ -579,7 +579,7 @@ show(draw_confusion, report)
 # did not agree with it.
 
 # %%
-from digitlens.visualization.predictions import draw_wrong
+from digitlens.visualization.figures.scores import draw_wrong
 
 show(draw_wrong, report, mnist.test.tiles, most=40)
 clean = report.without_label_errors
@@ -653,7 +653,7 @@ print(f"largest difference to PyTorch: {np.abs(by_classifier - by_torch).max():.
 # small digit in a corner, one written with a thin pen, and a number in blue ink under a shadow.
 
 # %%
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 
 names = ("drawing.png", "corner.png", "thin.jpg", "note.jpg")
 pages = {name: load_image(EXAMPLES / name) for name in names}
@@ -768,7 +768,7 @@ with inline(11, 3.0) as figure:
 
 # %%
 from digitlens.models.layers import activations, filters
-from digitlens.visualization.filters import draw_filters
+from digitlens.visualization.figures.inside import draw_filters
 
 graph = (run / MODEL / "model.onnx").read_bytes()
 show(draw_filters, filters(graph))
@@ -779,7 +779,7 @@ show(draw_filters, filters(graph))
 # say what one of them means.
 
 # %%
-from digitlens.visualization.maps import draw_feature_maps
+from digitlens.visualization.figures.inside import draw_feature_maps
 
 chosen = int(np.flatnonzero(validation.labels == 4)[0])
 show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.tiles[chosen]))
@@ -796,7 +796,7 @@ show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.
 # %%
 from digitlens.explain.gradients import integrate_gradients
 from digitlens.explain.occlusion import occlude
-from digitlens.visualization.saliency import draw_saliency
+from digitlens.visualization.figures.inside import draw_saliency
 
 by_network = classifier.predict_proba(validation.tiles)
 mistakes = np.flatnonzero(by_network.argmax(axis=1) != validation.labels)
@@ -820,7 +820,7 @@ show(draw_saliency, doubtful, answer, by_network[torn], maps, truth=int(validati
 
 # %%
 from digitlens.explain.neighbours import project
-from digitlens.visualization.embedding import draw_embedding
+from digitlens.visualization.figures.inside import draw_embedding
 
 seen = np.arange(0, len(validation), 6)
 points = project(classifier.outputs(validation.tiles[seen]).features)

@@ -45,7 +45,7 @@ def runs(mnist, tmp_path_factory) -> list[Path]:
 
 
 def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
-    monkeypatch.setattr(accuracy_runs, "train_all", None)
+    monkeypatch.setattr(accuracy_runs, "train_classifier", None)
     assert accuracy_runs.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitlens.training.recipes import load_recipe
-from digitlens.training.train import one_network
+from digitlens.training.tasks.tile import one_network
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 DOCS = BENCHMARKS.parent / "docs" / "cost.md"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from digitlens.errors import ImageError
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from digitlens.models.detector import DigitDetector
 from PIL import Image, ImageFont
 from typer.testing import CliRunner
 
-from digitlens.cli.curves import draw_history
 from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
@@ -23,10 +22,12 @@ from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
+from digitlens.models.detector import DigitDetector
 from digitlens.models.line_bundle import load_line_bundle
 from digitlens.training import loop, pipeline
 from digitlens.training.export import load_detector
 from digitlens.training.tasks import detector, line
+from digitlens.visualization.figures.curves import draw_history
 
 SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
 CHANGES = [part for change in SMALL for part in ("--set", change)]
@@ -341,8 +342,9 @@ class FewLines:
 @pytest.mark.usefixtures("few_tiles")
 def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
+    monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
     monkeypatch.setattr(line, "CHECKED", 2)
-    monkeypatch.setattr(line, "line_workers", lambda: 0)
+    monkeypatch.setattr(pipeline, "train_lines", partial(line.train_lines, workers=0))
     small = ["start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1"]
     changes = [part for change in [*small, "validation_lines=2"] for part in ("--set", change)]
     run = tmp_path / "run"

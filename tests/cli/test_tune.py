@@ -47,7 +47,7 @@ def faked(few_tiles, monkeypatch):
         on_epoch(row)
         return SimpleNamespace(history=[row], best_epoch=1)
 
-    monkeypatch.setattr(tune_module, "train", train)
+    monkeypatch.setattr(tune_module, "train_classifier", train)
 
 
 def run(*arguments: str | Path):
@@ -105,7 +105,7 @@ def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(tmp_path, monkeypatch):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tune_module, "train", stop)
+    monkeypatch.setattr(tune_module, "train_classifier", stop)
     done = run("--resume", folder, "--trials", "5")
     assert done.exit_code == 130
     assert f"go on with  digitlens tune --resume {folder}" in done.stderr

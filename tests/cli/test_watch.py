@@ -17,7 +17,7 @@ from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.recipe import Recipe
-from digitlens.training.train import train
+from digitlens.training.tasks.tile import train_classifier
 
 pytestmark = pytest.mark.train
 CHANGES = [
@@ -32,8 +32,8 @@ def quick(small_split, monkeypatch):
     """MNIST is a few drawn tiles; exporting takes seconds and has tests of its own."""
     few = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
-    monkeypatch.setattr("digitlens.training.export.export", lambda *_: None)
-    monkeypatch.setattr("digitlens.cli.train_tiles.draw_run", lambda *_: None)
+    monkeypatch.setattr("digitlens.training.pipeline.export_classifier", lambda *_: None)
+    monkeypatch.setattr("digitlens.cli.train._draw", lambda *_: None)
 
 
 def run(*arguments):
@@ -78,7 +78,9 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
             seen.append(json.loads(lines[2].removeprefix(b"data: ")))
 
         folder = tmp_path / "run"
-        trained = train(recipe, small_split, small_split, folder, on_step=on_step, on_epoch=ask)
+        trained = train_classifier(
+            recipe, small_split, small_split, folder, on_step=on_step, on_epoch=ask
+        )
         followers.end(trained)
         with urllib.request.urlopen(f"{address}news", timeout=10) as news:
             last = json.loads([news.readline() for _ in range(3)][2].removeprefix(b"data: "))

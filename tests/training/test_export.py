@@ -8,14 +8,32 @@ import onnx
 import pytest
 import torch
 
+from digitlens.alphabet import CLASSES
 from digitlens.datasets.mnist import Split
-from digitlens.errors import ModelError
+from digitlens.errors import ModelError, RecipeError
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
+from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.detector import DigitDetector
+from digitlens.models.session import open_session
 from digitlens.training import export as export_module
-from digitlens.training.export import export, fit_temperature, load_network
+from digitlens.training.export import (
+    DetectorGraph,
+    LineGraph,
+    check_graph,
+    check_lines,
+    export_classifier,
+    export_detector,
+    export_lines,
+    fit_temperature,
+    line_graph,
+    load_network,
+)
+from digitlens.training.graphs import store_int16
+from digitlens.training.nets.line_network import LineNetwork
 from digitlens.training.nets.tile_network import predict_logits
-from digitlens.training.train import new_network
+from digitlens.training.tasks.detector import detector_network
+from digitlens.training.tasks.tile import new_network
 
 pytestmark = pytest.mark.train
 
@@ -34,7 +52,7 @@ def card(tiny):
 @pytest.fixture(scope="module")
 def folder(network, card, more_bars, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    export(network, card, more_bars, folder)
+    export_classifier(network, card, more_bars, folder)
     return folder
 
 
@@ -63,7 +81,7 @@ def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, t
     torch.manual_seed(0)
     network = new_network(recipe).eval()
     card = Card(name="none", version="0", sha256="", recipe=recipe.as_dict())
-    assert export(network, card, more_bars, tmp_path).temperature == 2.0
+    assert export_classifier(network, card, more_bars, tmp_path).temperature == 2.0
     found = Classifier(tmp_path).outputs(more_bars.tiles[:50])
     every = torch.softmax(predict_logits(network, torch.from_numpy(more_bars.tiles[:50])), 1)
     np.testing.assert_allclose(found.digit, 1 - every[:, 10].numpy(), atol=1e-4)
@@ -71,24 +89,24 @@ def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, t
 
 
 @pytest.mark.parametrize(("members", "views"), [(2, 1), (2, 5)])
-def test_a_committee_is_one_graph(members, views, tiny, more_bars, tmp_path):
+def test_an_ensemble_is_one_graph(members, views, tiny, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, members=members, views=views, temperature=1.0)
     torch.manual_seed(0)
-    committee = new_network(recipe).eval()
+    ensemble = new_network(recipe).eval()
     card = Card(name="many", version="0", sha256="", recipe=recipe.as_dict())
-    export(committee, card, more_bars, tmp_path)
+    export_classifier(ensemble, card, more_bars, tmp_path)
     tiles = torch.from_numpy(more_bars.tiles[:50])
     moves = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)][:views]
     padded = torch.nn.functional.pad(tiles, (1, 1, 1, 1))
     answers = [
         torch.softmax(predict_logits(one, padded[:, 1 + y : 29 + y, 1 + x : 29 + x]), 1)
-        for one in committee.members
+        for one in ensemble.members
         for y, x in moves
     ]
     found = Classifier(tmp_path).predict_proba(more_bars.tiles[:50])
     np.testing.assert_allclose(found, torch.stack(answers).mean(0).numpy(), atol=1e-4)
     again = load_network(tmp_path)
-    assert torch.equal(predict_logits(again, tiles), predict_logits(committee, tiles))
+    assert torch.equal(predict_logits(again, tiles), predict_logits(ensemble, tiles))
 
 
 def test_the_graph_carries_no_trace_of_the_machine(folder):
@@ -111,17 +129,17 @@ def test_weights_come_back_as_the_same_network(network, folder, more_bars):
 
 def test_a_graph_that_disagrees_is_not_written(network, card, more_bars, tmp_path, monkeypatch):
     torch.manual_seed(1)
-    other = export_module.to_onnx(
-        export_module.Calibrated(new_network(export_module.recipe_from(card.recipe)), 0.1).eval()
+    other = export_module.tile_graph(
+        export_module.TileGraph(new_network(export_module.recipe_from(card.recipe)), 0.1).eval()
     )
-    monkeypatch.setattr(export_module, "to_onnx", lambda _: other)
+    monkeypatch.setattr(export_module, "tile_graph", lambda _: other)
     with pytest.raises(ModelError, match="differs from the network by"):
-        export(network, card, more_bars, tmp_path / "model")
+        export_classifier(network, card, more_bars, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
 def test_changed_weights_are_refused(network, card, more_bars, tmp_path):
-    export(network, card, more_bars, tmp_path)
+    export_classifier(network, card, more_bars, tmp_path)
     path = tmp_path / "weights.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -131,7 +149,7 @@ def test_changed_weights_are_refused(network, card, more_bars, tmp_path):
 
 
 def test_missing_weights_are_named(network, card, more_bars, tmp_path):
-    export(network, card, more_bars, tmp_path)
+    export_classifier(network, card, more_bars, tmp_path)
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="the model has only a graph"):
         load_network(tmp_path)
@@ -162,6 +180,149 @@ class _Sharper(torch.nn.Module):
 
 def test_a_card_with_an_impossible_recipe_is_refused(network, card, more_bars, tmp_path):
     bad = dataclasses.replace(card, recipe={**card.recipe, "widths": [5, 6]})
-    export(network, bad, more_bars, tmp_path)
+    export_classifier(network, bad, more_bars, tmp_path)
     with pytest.raises(ModelError, match="does not fit the recipe"):
         load_network(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_pages):
+    """Random weights, with centres likely enough that scores differ."""
+    torch.manual_seed(0)
+    detector = detector_network(tiny_pages)
+    with torch.no_grad():
+        detector.head.weight.normal_(std=3)
+        detector.head.get_parameter("bias").zero_()
+    return detector.eval()
+
+
+@pytest.fixture(scope="module")
+def detector_card(tiny_pages):
+    return Card(name="tiny", version="0", sha256="", recipe=tiny_pages.as_dict())
+
+
+@pytest.fixture(scope="module")
+def page(maker):
+    return maker(1).page(0, side=128).pixels
+
+
+@pytest.fixture(scope="module")
+def detector_bytes(detector):
+    return export_module.detector_graph(detector)
+
+
+@pytest.fixture
+def exported(detector, detector_card, page, detector_bytes, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
+    return export_detector(detector, detector_card, page, tmp_path)
+
+
+@pytest.mark.usefixtures("exported")
+def test_the_folder_is_a_digit_detector_that_sees_what_the_network_sees(detector, maker, tmp_path):
+    wide = np.ascontiguousarray(maker(1).page(1, side=192).pixels[:160])
+    look = DigitDetector(tmp_path, threads=1).predict(wide)
+    with torch.inference_mode():
+        score, probabilities, boxes, heat = DetectorGraph(detector)(torch.from_numpy(wide))
+    assert len(look.score) >= 5
+    # Further down, cells nearly as high as their neighbours are peaks in one of both alone.
+    np.testing.assert_allclose(look.score[:5], score[:5], atol=0.02)
+    np.testing.assert_allclose(look.heat, heat, atol=0.02)
+    first = int(score.argmax())
+    np.testing.assert_allclose(look.probabilities[0], probabilities[first], atol=0.02)
+    np.testing.assert_allclose(look.boxes[0], boxes[first], atol=1)
+
+
+def test_the_graph_keeps_its_weights_in_half_precision(detector_bytes):
+    stored = onnx.load_from_string(detector_bytes).graph.initializer
+    floats = [t for t in stored if t.data_type == onnx.TensorProto.FLOAT]
+    assert all(np.prod(tensor.dims) <= 64 for tensor in floats)
+    assert b".py" not in detector_bytes
+
+
+def test_weights_of_a_detector_come_back(detector, exported, tmp_path):
+    loaded = export_module.load_detector(tmp_path)
+    pairs = zip(loaded.state_dict().values(), detector.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert exported.weights_sha256
+    assert not loaded.training
+
+
+def test_a_tile_network_is_no_page_network(
+    detector, detector_card, page, detector_bytes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
+    export_detector(
+        detector, dataclasses.replace(detector_card, recipe={"epochs": 3}), page, tmp_path
+    )
+    with pytest.raises(RecipeError, match="epochs: no such field"):
+        export_module.load_detector(tmp_path)
+
+
+def test_a_detector_that_disagrees_is_not_written(
+    detector, tiny_pages, detector_card, page, detector_bytes, tmp_path, monkeypatch
+):
+    torch.manual_seed(1)
+    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
+    with pytest.raises(ModelError, match="differs from the network by"):
+        export_detector(detector_network(tiny_pages), detector_card, page, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    model = DetectorGraph(detector)
+    check_graph(model, detector_bytes, page, ["", "", "", "heat"], 0.02)
+
+
+def test_a_graph_that_is_too_large_is_not_written(
+    detector, detector_card, page, detector_bytes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
+    monkeypatch.setattr(export_module, "LARGEST_DETECTOR", len(detector_bytes) - 1)
+    with pytest.raises(ModelError, match="bytes, expected at most"):
+        export_detector(detector, detector_card, page, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    torch.manual_seed(0)
+    return LineNetwork(CLASSES).eval()
+
+
+@pytest.fixture(scope="module")
+def line_bytes(recogniser):
+    """With float32 weights."""
+    return line_graph(LineGraph(recogniser))
+
+
+@pytest.fixture(scope="module")
+def lines():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (48, width, 3), np.uint8) for width in (16, 200)]
+
+
+def test_any_number_of_lines_of_any_width(line_bytes, recogniser, lines):
+    session = open_session(line_bytes.SerializeToString(), name="lines")
+    for line in lines:
+        batch = np.stack([line, line[::-1], line[:, ::-1]])
+        found = session.run(None, {"lines": batch})[0]
+        with torch.inference_mode():
+            expected = torch.softmax(recogniser(torch.from_numpy(batch)), dim=2).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_int16_is_half_the_size_and_near(line_bytes, recogniser, lines):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(line_bytes)
+    small = store_int16(copy).SerializeToString()
+    assert len(small) < 0.53 * line_bytes.ByteSize()
+    check_lines(LineGraph(recogniser), small, lines)
+
+
+def test_the_written_graph_is_one_that_the_recogniser_opens(recogniser, lines):
+    graph = export_lines(recogniser, lines)
+    assert LineRecognizer(graph, threads=1).posteriors(lines[0][None]).shape == (1, 2, CLASSES)
+
+
+def test_a_graph_of_another_network_is_refused(line_bytes, lines):
+    torch.manual_seed(1)
+    other = LineGraph(LineNetwork(CLASSES).eval())
+    with pytest.raises(ModelError, match="differs from the network"):
+        check_lines(other, line_bytes.SerializeToString(), lines)

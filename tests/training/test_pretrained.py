@@ -1,16 +1,22 @@
-"""The published recogniser gives as a network what it gives as the published graph."""
+"""The published recogniser is read whole, and cut to the alphabet."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from digitlens.alphabet import ALPHABET, BLANK, CLASS_OF, CLASSES, OTHER
 from digitlens.errors import DataError
 from digitlens.models.session import open_session
-from digitlens.training.line_head import class_of
-from digitlens.training.pretrained import fetch_pp_ocr, load_pp_ocr
-
-pytestmark = pytest.mark.mnist  # it needs files that are fetched once
+from digitlens.training.nets.line_network import LineNetwork
+from digitlens.training.pretrained import (
+    PooledNetwork,
+    PublishedRecogniser,
+    adapted,
+    class_of,
+    fetch_pp_ocr,
+    load_pp_ocr,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,52 @@ def test_a_changed_file_is_refused(path, tmp_path):
     changed.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(DataError, match="expected SHA-256"):
         load_pp_ocr(changed)
+
+
+@pytest.fixture(scope="module")
+def vocabulary():
+    torch.manual_seed(0)
+    characters = ("", "中", "é", "\uff18", *ALPHABET)
+    return PublishedRecogniser(LineNetwork(len(characters)).eval(), characters)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("character", "expected"),
+    [
+        ("", BLANK),
+        ("8", CLASS_OF["8"]),
+        ("\uff18", CLASS_OF["8"]),  # full width
+        ("\u2212", CLASS_OF["-"]),
+        ("²", OTHER),
+        ("é", OTHER),
+        ("中", OTHER),
+    ],
+)
+def test_characters_that_look_and_mean_the_same_share_a_class(character, expected):
+    assert class_of(character) == expected
+
+
+def test_pooled_posteriors_are_sums_over_characters(vocabulary, lines):
+    with torch.inference_mode():
+        posteriors = torch.softmax(vocabulary.network(lines), dim=2)
+        pooled = PooledNetwork(vocabulary)(lines)
+    assert pooled.shape == (2, 8, CLASSES)
+    torch.testing.assert_close(pooled.sum(2), torch.ones(2, 8))
+    torch.testing.assert_close(pooled[..., OTHER], posteriors[..., 1] + posteriors[..., 2])
+    eight = vocabulary.characters.index("8")
+    torch.testing.assert_close(
+        pooled[..., CLASS_OF["8"]], posteriors[..., 3] + posteriors[..., eight]
+    )
+
+
+def test_the_new_head_keeps_the_scores_of_the_alphabet(vocabulary, lines):
+    with torch.inference_mode():
+        before, after = vocabulary.network(lines), adapted(vocabulary)(lines)
+    assert after.shape == (2, 8, CLASSES)
+    torch.testing.assert_close(after[..., 1:OTHER], before[..., 4:])
+    torch.testing.assert_close(after[..., BLANK], before[..., 0])

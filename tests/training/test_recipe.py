@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
 from digitlens.training.nets.tile_network import ARCHITECTURES
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
-from digitlens.training.settings import Settings, field_docs
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
+from digitlens.training.settings import Schedule, Settings, field_docs, same_recipe
 
-KINDS = [Recipe, DetectorRecipe]
-FREE = {"teacher"}  # the name or folder of any model
+KINDS = [Recipe, DetectorRecipe, LineRecipe, AutoencoderRecipe]
+FREE = {"teacher", "start"}  # the name or folder of any model
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,29 +34,36 @@ def test_a_recipe_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "expected"),
+    ("recipe", "field", "value", "expected"),
     [
-        ("epochs", 0, "epochs: expected 1 to 10000, found 0"),
-        ("epochs", "3", "epochs: expected a whole number, found '3'"),
-        ("epochs", True, "epochs: expected a whole number, found True"),
-        ("dropout", 1.0, "dropout: expected 0 to 0.95, found 1.0"),
-        ("learning_rate", float("nan"), "learning_rate: expected a number, found nan"),
-        (
-            "optimizer",
-            "adagrad",
-            "optimizer: expected adam or adamw or sgd or muon, found 'adagrad'",
-        ),
-        ("widths", (), "widths: expected whole numbers separated by commas, found ()"),
-        ("widths", (8, 8, 8, 8, 8), "widths: expected at most 4 blocks"),
-        ("kernels", (3, 3, 3), "kernels: expected at most 2 sizes"),
-        ("margin", 5, "margin: expected 0 to 4, found 5"),
-        ("kernels", (4,), "kernels: expected odd sizes, found 4"),
+        (Recipe(), "epochs", 0, "expected 1 to 10000, found 0"),
+        (Recipe(), "epochs", "3", "expected a whole number, found '3'"),
+        (Recipe(), "epochs", True, "expected a whole number, found True"),
+        (Recipe(), "dropout", 1.0, "expected 0 to 0.95, found 1.0"),
+        (Recipe(), "learning_rate", float("nan"), "expected a number, found nan"),
+        (Recipe(), "optimizer", "lion", "expected adam or adamw or sgd or muon, found 'lion'"),
+        (Recipe(), "widths", (), "expected whole numbers separated by commas, found ()"),
+        (Recipe(), "widths", (8, 8, 8, 8, 8), "expected at most 4 blocks"),
+        (Recipe(), "kernels", (3, 3, 3), "expected at most 2 sizes"),
+        (Recipe(), "margin", 5, "expected 0 to 4, found 5"),
+        (Recipe(), "kernels", (4,), "expected odd sizes, found 4"),
+        (DetectorRecipe(), "widths", (8, 8, 8), "expected 5 numbers, found 8,8,8"),
+        (DetectorRecipe(), "blocks", (1,), "expected 4 numbers, found 1"),
+        (DetectorRecipe(), "paths", (8, 8, 8, 8), "expected 3 numbers, found 8,8,8,8"),
+        (DetectorRecipe(), "side", 100, "expected a multiple of 32, found 100"),
+        (DetectorRecipe(), "side", 32, "expected 64 to 1024, found 32"),
+        (DetectorRecipe(), "steps", 0, "expected 1 to 1e+07, found 0"),
+        (DetectorRecipe(), "architecture", "fast", "expected pages, found 'fast'"),
+        (LineRecipe(), "precision", "half", "expected auto or bfloat16 or float32, found 'half'"),
+        (LineRecipe(), "invert", 2.0, "expected 0 to 1, found 2.0"),
+        (AutoencoderRecipe(), "widths", (8,), "expected 2 numbers, found 8"),
+        (AutoencoderRecipe(), "loss", "best", "expected binary or squared, found 'best'"),
     ],
 )
-def test_impossible_values_are_named(field, value, expected):
+def test_impossible_values_are_named(recipe, field, value, expected):
     with pytest.raises(RecipeError) as caught:
-        dataclasses.replace(Recipe(widths=(8, 8)), **{field: value})
-    assert expected in str(caught.value)
+        dataclasses.replace(recipe, **{field: value})
+    assert f"{field}: {expected}" in str(caught.value)
 
 
 @given(st.integers(-5, 0), st.floats(1, 5), st.sampled_from(["relu", "", "Adam"]))
@@ -80,3 +86,42 @@ def test_one_kernel_size_serves_all_blocks():
     assert Recipe(widths=(8, 8, 8), kernels=(5,)).block_kernels() == (5, 5, 5)
     assert Recipe(widths=(8, 8), kernels=(5, 3)).block_kernels() == (5, 3)
     assert Recipe(widths=(8, 8, 8), kernels=(5, 3)).block_kernels() == (5, 3, 3)
+
+
+@pytest.mark.parametrize("kind", [Recipe, DetectorRecipe, AutoencoderRecipe])
+def test_the_split_is_that_of_the_seed(kind, small_split):
+    recipe = kind(validation="random", validation_share=0.25)
+    training, validation = recipe.split(small_split)
+    assert (len(training), len(validation)) == (300, 100)
+    other = dataclasses.replace(recipe, seed=1).split(small_split)[1]
+    assert (other.tiles != validation.tiles).any()
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("floor", [0.0, 0.01])
+def test_the_learning_rate_rises_then_follows_its_shape(shape, floor):
+    schedule = Schedule(100, 10, 0.1, 25, shape, floor)
+    rates = [schedule.learning_rate(step) for step in range(100)]
+    assert rates[0] < 0.005
+    assert rates[:25] == sorted(rates[:25])
+    assert max(rates) == pytest.approx(0.1)
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    last = 0.1 if shape == "constant" else 0.1 * floor
+    assert rates[-1] == pytest.approx(last, abs=0.002)
+
+
+def test_each_kind_plans_its_steps():
+    tiles = Recipe(epochs=3, batch_size=64, warmup=0.5).plan(100)
+    assert (tiles.steps, tiles.check_every, tiles.warmup) == (6, 2, 3)
+    drawn = AutoencoderRecipe(epochs=3, batch_size=64).plan(100)
+    assert (drawn.steps, drawn.check_every) == (6, 2)
+    lines = LineRecipe(steps=70, learning_rate=0.5).plan()
+    assert (lines.steps, lines.peak) == (70, 0.5)
+
+
+def test_a_recipe_is_the_same_whatever_its_explanations_and_new_fields():
+    recipe = LineRecipe(steps=70)
+    lines = [line for line in recipe.as_toml().splitlines() if not line.startswith(("#", "seed"))]
+    assert same_recipe("\n".join(lines), recipe)
+    assert not same_recipe("\n".join(lines), LineRecipe(steps=71))
+    assert not same_recipe("\n".join(lines), LineRecipe(steps=70, seed=1))

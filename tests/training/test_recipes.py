@@ -3,8 +3,7 @@
 import pytest
 
 from digitlens.errors import RecipeError
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
 from digitlens.training.recipes import RECIPES, load_recipe, page_recipe_from, recipe_from
 
 
@@ -80,8 +79,9 @@ def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('architecture = "pages"\nsteps = 50\nclip = 2\n', encoding="utf-8")
     assert load_recipe(str(path), ["side=96"]) == DetectorRecipe(steps=50, clip=2.0, side=96)
-    assert type(load_recipe("pages")) is DetectorRecipe
-    assert type(load_recipe("fast")) is Recipe
+    kinds = {"pages": DetectorRecipe, "lines": LineRecipe, "autoencoder": AutoencoderRecipe}
+    for name, kind in (kinds | {"fast": Recipe}).items():
+        assert type(load_recipe(name)) is kind
 
 
 def test_each_kind_of_recipe_knows_its_own_fields_only():

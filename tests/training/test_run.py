@@ -8,8 +8,7 @@ import pytest
 from digitlens.errors import DataError
 from digitlens.files import sha256
 from digitlens.models.bundle import Card, load_bundle, write_bundle
-from digitlens.training.page_recipe import DetectorRecipe
-from digitlens.training.recipe import Recipe
+from digitlens.training.recipe import DetectorRecipe, Recipe
 from digitlens.training.run import free_folder, refit_recipe, resume_run, run_name, start_run
 
 

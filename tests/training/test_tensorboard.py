@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from digitlens.training.committee import train_all
-from digitlens.training.snapshot import sample_of
+from digitlens.training.monitor import sample_of
+from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tensorboard import Drawers, TensorBoard
 
 pytestmark = [
@@ -43,7 +43,9 @@ def follow(board, recipe, splits, run, *, stop_at=0, resume=False):
             raise KeyboardInterrupt
 
     try:
-        train_all(recipe, *splits, run, resume=resume, on_step=on_step, on_epoch=board.on_epoch)
+        train_classifier(
+            recipe, *splits, run, resume=resume, on_step=on_step, on_epoch=board.on_epoch
+        )
     finally:
         board.close()
 
@@ -66,7 +68,7 @@ def test_a_run_that_was_stopped_reads_back_as_its_history(
     found = events(logs)
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     history = [json.loads(line) for line in lines]
-    for name in set(history[0]) - {"epoch"}:
+    for name in set(history[0]) - {"epoch", "step"}:
         read = [(event.step, event.value) for event in found.Scalars(f"epoch/{name}")]
         assert [step for step, _ in read] == [1, 2, 3]
         wanted = [row[name] for row in history]
@@ -97,11 +99,11 @@ def test_a_run_that_was_begun_without_gets_all_its_epochs(tiny, bars, more_bars,
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_all(recipe, bars, more_bars, tmp_path, on_epoch=stop)
+        train_classifier(recipe, bars, more_bars, tmp_path, on_epoch=stop)
     follow(board(logs), recipe, (bars, more_bars), tmp_path, resume=True)
     read = events(logs).Scalars("epoch/val_loss")
     assert [event.step for event in read] == [1, 2]
-    alone = train_all(recipe, bars, more_bars, tmp_path / "alone").history
+    alone = train_classifier(recipe, bars, more_bars, tmp_path / "alone").history
     lines = (tmp_path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["val_loss"] for line in lines] == [row["val_loss"] for row in alone]
 

@@ -10,7 +10,7 @@ from digitlens.cli.tables import plain_table, wide_console
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from digitlens.training.trials import StudyResult, Trial
+    from digitlens.training.search_space import StudyResult, Trial
 
 SHOWN = 10  # trials in the table
 

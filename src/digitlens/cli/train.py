@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digitlens.cli.options import DataDir
 from digitlens.cli.patience import INTERRUPTED, use_patient_threads
-from digitlens.cli.train_autoencoder import train_digit_autoencoder
-from digitlens.cli.train_pages import train_digit_detector
-from digitlens.cli.train_tiles import train_digit_network
 from digitlens.cli.watch import (
     Board,
     BoardFolder,
@@ -22,12 +19,13 @@ from digitlens.cli.watch import (
     WatchPort,
     Wish,
 )
-from digitlens.errors import DataError, needs_extra
+from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.cli.job import Result
     from digitlens.datasets.mnist import Split
+    from digitlens.training.loop import Trained
+    from digitlens.training.pipeline import Outcome
     from digitlens.training.recipes import AnyRecipe
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
@@ -74,7 +72,10 @@ def train(
     tensorboard: Board = False,
     tensorboard_dir: BoardFolder = None,
 ) -> None:
-    """Train a network on MNIST, with `--recipe pages` a digit detector, or an autoencoder.
+    """Train a network that reads digits: by its recipe a classifier or one of three others.
+
+    `--recipe pages` trains the digit detector, `--recipe lines` the line recogniser, `--recipe
+    autoencoder` a network that draws digits again; all others classify the tiles of MNIST.
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
@@ -98,9 +99,9 @@ def train(
         chosen = changed_recipe(refit_recipe(refit), changes or [])
     else:
         chosen = load_recipe(recipe, changes)
-    if extra and chosen.architecture == "pages":
+    if extra and chosen.architecture in {"pages", "lines"}:
         raise typer.BadParameter(
-            "--extra is for tiles; a digit detector learns from generated pages"
+            f"--extra is for tiles; recipe {chosen.architecture} learns from generated pictures"
         )
     if fields:
         _show_fields(chosen)
@@ -112,7 +113,7 @@ def train(
     folder = resume or out or free_folder(name)
     with Followers(wish) as followers:
         try:
-            result, line = _train(
+            outcome = _train(
                 chosen, folder, name, data_dir, extra, followers, resume=resume is not None
             )
         except KeyboardInterrupt:
@@ -120,7 +121,7 @@ def train(
                 raise
             note(f"stopped; go on with  digitlens train --resume {folder}")
             raise typer.Exit(INTERRUPTED) from None
-        typer.echo(json.dumps(result) if as_json else line)
+        typer.echo(json.dumps(outcome.results) if as_json else outcome.summary)
         followers.linger()
 
 
@@ -133,15 +134,12 @@ def _train(
     followers: Followers,
     *,
     resume: bool,
-) -> Result:
-    """The result of a training, and the line that tells it."""
+) -> Outcome:
     use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.device import choose_device
-    from digitlens.cli.job import Job
+        from digitlens.training.pipeline import Job, train_run
     from digitlens.datasets.mnist import load_mnist
-    from digitlens.training.recipe import AutoencoderRecipe
-    from digitlens.training.recipe import DetectorRecipe
 
     device = choose_device(recipe.precision)
     note(f"device: {device.reason}")
@@ -153,12 +151,21 @@ def _train(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
     )
-    job = Job(folder, name, (training, validation), data, device, resume)
-    if isinstance(recipe, DetectorRecipe):
-        return train_digit_detector(recipe, job)
-    if isinstance(recipe, AutoencoderRecipe):
-        return train_digit_autoencoder(recipe, job)
-    return train_digit_network(recipe, job, followers)
+    job = Job(folder, name, (training, validation), data, device, resume, _draw)
+    return train_run(recipe, job, followers)
+
+
+def _draw(trained: Trained[Any], folder: Path) -> None:
+    """Draws the curves into a run folder, or says which extra that needs."""
+    from digitlens.training.run import CURVES
+
+    try:
+        with needs_extra("plots"):
+            from digitlens.visualization.figures.curves import draw_history
+
+            draw_history(trained.history, folder / CURVES, trained.steps)
+    except MissingExtraError as error:
+        note(f"no {CURVES}: {error}")
 
 
 def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from digitlens.datasets.mnist import Split
-    from digitlens.training.search_space import SearchSpace
-    from digitlens.training.trials import StudyResult, Trial
+    from digitlens.training.search_space import SearchSpace, StudyResult, Trial
 
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
 DATABASE = "study.db"  # in the folder, where no other storage is named
@@ -143,7 +142,7 @@ def _load_optuna() -> Callable[[Path], str]:
     use_patient_threads()  # a study that several processes share makes a machine busy
     with needs_extra("tune"):
         import_module("digitlens.training.tune")  # torch as well as Optuna
-        from digitlens.training.study import local_storage
+        from digitlens.training.tune import local_storage
     return local_storage
 
 
@@ -158,7 +157,7 @@ def _open(
 ) -> tuple[Study, tuple[Split, Split]]:
     """The study, and the tiles that all its trials train and validate with."""
     from digitlens.datasets.mnist import load_mnist
-    from digitlens.training.study import open_study, plan_of, space_of
+    from digitlens.training.tune import open_study, plan_of, space_of
 
     if space is None:
         study = open_study(storage, name, None, pruning=prune)
@@ -172,8 +171,7 @@ def _search(
     study: Study, splits: tuple[Split, Split], folder: Path, trials: int, timeout: float | None
 ) -> None:
     from digitlens.training.device import choose_device
-    from digitlens.training.study import space_of
-    from digitlens.training.tune import search
+    from digitlens.training.tune import search, space_of
 
     if trials:
         note(f"device: {choose_device(space_of(study).base.precision).reason}")
@@ -200,7 +198,7 @@ def _announce(trial: Trial, trials: int) -> None:
 
 
 def _result(study: Study) -> StudyResult:
-    from digitlens.training.study import result_of
+    from digitlens.training.tune import result_of
 
     return result_of(study)
 
@@ -229,7 +227,7 @@ def _draw(result: StudyResult, folder: Path) -> list[str]:
         return []
     try:
         with needs_extra("plots"):
-            from digitlens.visualization.tuning import draw_tuning
+            from digitlens.visualization.figures.curves import draw_tuning
     except MissingExtraError as error:
         note(f"no {PICTURE}: {error}")
         return []
@@ -238,6 +236,6 @@ def _draw(result: StudyResult, folder: Path) -> list[str]:
 
 
 def _shown(address: str) -> str:
-    from digitlens.training.study import shown_address
+    from digitlens.training.tune import shown_address
 
     return shown_address(address)

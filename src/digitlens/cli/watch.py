@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.server.watch.live import Live
     from digitlens.training.checkpoint import Row
-    from digitlens.training.moment import Moment, OnEpoch, OnStep
+    from digitlens.training.loop import OnStep, StepInfo, Trained
+    from digitlens.training.monitor import Watcher
     from digitlens.training.recipe import Recipe
+    from digitlens.training.tasks.tile import OnEpoch
     from digitlens.training.tensorboard import TensorBoard
-    from digitlens.training.train import Trained
-    from digitlens.training.watching import Watcher
 
 Watch = Annotated[
     bool,
@@ -101,7 +101,7 @@ class Followers:
         if self._wish:
             use_patient_threads()
             with needs_extra("train"):
-                import_module("digitlens.training.watching")
+                import_module("digitlens.training.monitor")
         if self._wish.wants_events:
             with needs_extra("tensorboard"):
                 import_module("digitlens.training.tensorboard")
@@ -125,7 +125,7 @@ class Followers:
         """
         if not self._wish:
             return
-        from digitlens.training.snapshot import sample_of
+        from digitlens.training.monitor import sample_of
 
         held_out = len(splits[1]) > 0
         sample = sample_of(splits[1] if held_out else splits[0])
@@ -145,7 +145,7 @@ class Followers:
         """The other hook."""
         return self._tell_epoch if self._watcher or self._board else None
 
-    def end(self, trained: Trained) -> None:
+    def end(self, trained: Trained[Any]) -> None:
         """Tells the page that training is over; it answers with the network that is kept."""
         if self._watcher and self._live:
             self._watcher.keep(trained.network)
@@ -162,10 +162,10 @@ class Followers:
                 seen = time.monotonic() if self._live.readers else seen
                 time.sleep(0.2)
 
-    def _tell_step(self, moment: Moment) -> None:
+    def _tell_step(self, info: StepInfo) -> None:
         for follower in (self._watcher, self._board):
             if follower:
-                follower.on_step(moment)
+                follower.on_step(info)
 
     def _tell_epoch(self, row: Row) -> None:
         for follower in (self._watcher, self._board):
@@ -174,10 +174,9 @@ class Followers:
 
     def _begin_board(self, recipe: Recipe, folder: Path, sample: Split) -> None:
         from digitlens.training.tensorboard import Drawers, TensorBoard
-        from digitlens.visualization.sheet import draw_tiles
-        from digitlens.visualization.snapshots import draw_counts, draw_filters
+        from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
 
-        drawers = Drawers(draw_counts, draw_tiles, draw_filters)
+        drawers = Drawers(draw_counts, draw_tiles, draw_kernels)
         smoothing = recipe.label_smoothing
         self._board = TensorBoard(folder, recipe.as_toml(), sample, drawers, smoothing=smoothing)
         self._stack.callback(self._board.close)
@@ -186,7 +185,7 @@ class Followers:
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
         from digitlens.server.watch.live import Live, Subject
         from digitlens.server.watch.serving import Show, serving
-        from digitlens.training.watching import Watcher
+        from digitlens.training.monitor import Watcher
 
         self._live = Live(Subject(name, recipe.as_dict(), said, len(sample)))
         self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
@@ -205,7 +204,7 @@ def _has_display() -> bool:
     return has_screen or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _ending(trained: Trained) -> str:
+def _ending(trained: Trained[Any]) -> str:
     epochs = len(trained.history)
     if "val_accuracy" not in trained.scores:
         return f"Trained for {epochs} epochs in {trained.seconds:.0f} s."

@@ -1,6 +1,4 @@
-"""Bends, turns, moves and thickens whole batches of tiles at once; knows nothing of labels.
-
-What changes pixels in their place, such as noise, is in ``photometry``.
+"""Augments whole batches of tiles at once, in form and in light; knows nothing of labels.
 
 Every change is drawn per tile from the given generator, so the same generator state gives the same
 tiles. Tiles go in and come out as uint8[N, 28, 28], which is what the network takes.
@@ -9,16 +7,19 @@ tiles. Tiles go in and come out as uint8[N, 28, 28], which is what the network t
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitlens.training.photometry import change_light, changes_light
 from digitlens.training.recipe import Recipe
 
 CHUNK = 4096  # tiles at a time: the sampling grid of more would not stay in the cache
 _SIDE = 28
+_NOISE = 100.0  # largest standard deviation, in gray levels
+_OUTLINED = 0.3  # of the tiles that are filtered
+_SMALLEST = 8  # pixels to which a tile is shrunk before it is enlarged again
 _KNOTS = 7  # elastic: displacements are drawn on 7 x 7 points, a stroke's width apart
 
 
@@ -106,3 +107,127 @@ def _change_thickness(images: Tensor, share: float, generator: torch.Generator) 
     thin = torch.minimum(thin, -functional.max_pool2d(-images, (3, 1), stride=1, padding=(1, 0)))
     grow, shrink = amount.clamp(min=0), (-amount).clamp(min=0) * 0.5
     return images + grow * (thick - images) + shrink * (thin - images)
+
+
+def changes_light(recipe: Recipe) -> bool:
+    """Whether the recipe asks for any of it."""
+    fields = (
+        *(recipe.erase, recipe.blur, recipe.contrast),
+        *(recipe.noise, recipe.filters, recipe.lines),
+    )
+    return any(field > 0 for field in fields)
+
+
+def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """New versions of all images.
+
+    Args:
+        images: float[N, 1, 28, 28], 0 to 255.
+        recipe: Its fields erase, blur, contrast, noise, filters and lines say to how many.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        float[N, 1, 28, 28], 0 to 255.
+    """
+    changes = (
+        (recipe.filters, _filtered),
+        (recipe.blur, _blurred),
+        (recipe.contrast, _faded),
+        (0.5 if recipe.erase else 0, partial(_erased, largest=recipe.erase)),
+        (recipe.lines, _crossed),
+        (recipe.noise, _noisy),
+    )
+    for share, change in changes:
+        if share > 0:
+            chosen = torch.rand(len(images), generator=generator) < share
+            rows = chosen.nonzero().squeeze(1).to(images.device)
+            images = images.index_copy(0, rows, change(images[rows], generator))
+    return images.clamp(0, 255)
+
+
+def _drawn(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """One number for each image, float[N, 1, 1, 1]."""
+    drawn = torch.rand(len(images), 1, 1, 1, generator=generator)
+    return (low + drawn * (high - low)).to(images.device)
+
+
+def _filtered(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Through random filters, one for each image, blended with what was there.
+
+    Z. Xu et al., "Robust and generalizable visual representation learning via random
+    convolutions", ICLR 2021. Stretched to 0 to 255; half of them say only how strongly the filter
+    answers, the others keep its sign, so that ink may turn dark.
+    """
+    kernels = torch.randn(len(images), 1, 3, 3, generator=generator).to(images.device)
+    # The images are the channels of one, each with a filter of its own.
+    seen = functional.conv2d(images.transpose(0, 1), kernels, padding=1, groups=len(images))
+    seen = seen.transpose(0, 1)
+    seen = torch.where(_drawn(images, 0, 1, generator) < 0.5, seen.abs(), seen)
+    least, most = seen.amin((2, 3), keepdim=True), seen.amax((2, 3), keepdim=True)
+    seen = (seen - least) * (255 / (most - least).clamp(min=1))
+    seen = torch.lerp(images, seen, _drawn(images, 0, 1, generator))
+    return torch.where(_drawn(images, 0, 1, generator) < _OUTLINED, _outlined(images), seen)
+
+
+def _outlined(images: Tensor) -> Tensor:
+    """What ink and ground meet at, one pixel wide and as bright as ink."""
+    ink = (images > 100).float()
+    thick = functional.max_pool2d(ink, 3, stride=1, padding=1)
+    return (thick - ink) * 255
+
+
+def _blurred(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shrunk to 8 to 20 pixels, the same for all images, and enlarged again."""
+    side = int(torch.randint(_SMALLEST, 21, (), generator=generator))
+    small = functional.interpolate(images, size=side, mode="area")
+    size = (_SIDE, _SIDE)
+    return functional.interpolate(small, size=size, mode="bicubic", align_corners=False)
+
+
+def _faded(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Ink fainter, ground brighter, and light that changes across the tile."""
+    ground = _drawn(images, 0, 128, generator) * (_drawn(images, 0, 1, generator) < 0.5)
+    ink = _drawn(images, 0.3, 1, generator)
+    axis = torch.linspace(-1, 1, _SIDE, device=images.device)
+    slope = _drawn(images, -0.4, 0.4, generator) * axis
+    slope = slope + _drawn(images, -0.4, 0.4, generator) * axis.unsqueeze(1)
+    return (ground * (1 + slope)).clamp(0, 200) + images * ink * (1 - ground / 255)
+
+
+def _erased(images: Tensor, generator: torch.Generator, *, largest: float) -> Tensor:
+    """T. DeVries and G. W. Taylor, "Improved regularization ... with cutout", 2017."""
+    half = _drawn(images, 1, max(1.0, largest), generator) / 2
+    place = torch.arange(_SIDE, device=images.device).float()
+    across = (place - _drawn(images, 0, _SIDE, generator)).abs() < half
+    down = (place.unsqueeze(1) - _drawn(images, 0, _SIDE, generator)).abs() < half
+    return images.masked_fill(across & down, 0.0)
+
+
+def _crossed(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A line of two straight parts over each image, one to two pixels wide, from edge to edge."""
+    count = len(images)
+    starts, kinks, ends = (
+        torch.rand(count, 2, generator=generator).to(images.device) * _SIDE for _ in range(3)
+    )
+    sides = torch.randint(0, 2, (count,), generator=generator).to(images.device)
+    each = torch.arange(count, device=images.device)
+    starts[each, sides], ends[each, sides] = 0.0, float(_SIDE)
+    away = torch.minimum(_distance(starts, kinks), _distance(kinks, ends)).unsqueeze(1)
+    width = _drawn(images, 0.5, 1.0, generator)
+    line = (width + 0.5 - away).clamp(0, 1) * _drawn(images, 100, 255, generator)
+    return torch.maximum(images, line)
+
+
+def _distance(starts: Tensor, ends: Tensor) -> Tensor:
+    """From each pixel to a segment, float[N, 28, 28], in pixels; ends are float[N, 2]."""
+    place = torch.arange(_SIDE, device=starts.device).float() + 0.5
+    pixels = torch.stack(torch.meshgrid(place, place, indexing="ij"), dim=-1)
+    along = (ends - starts).view(-1, 1, 1, 2)
+    offset = pixels - starts.view(-1, 1, 1, 2)
+    share = (offset * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-6)
+    return (offset - share.clamp(0, 1).unsqueeze(-1) * along).norm(dim=-1)
+
+
+def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(images.shape, generator=generator).to(images.device)
+    return images + noise * _drawn(images, 0, _NOISE, generator)

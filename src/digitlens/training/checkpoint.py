@@ -7,6 +7,7 @@ here and the history are all that a resumed run needs to end with the same weigh
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 
 from digitlens.errors import DataError
 from digitlens.files import atomic_path, write_bytes
+from digitlens.training.settings import Settings, same_recipe
 
 STATE = "state.safetensors"
-HISTORY = "history.jsonl"
+HISTORY, STEPS = "history.jsonl", "steps.jsonl"
 
 Row = dict[str, float]
 
@@ -35,6 +37,7 @@ class Progress:
         best_epoch: Its number, from 1; 0 before the first, and where the last weights are kept.
         best_loss: Its validation loss.
         recipe: The recipe as TOML; a resumed run must have the same.
+        steps: Mean losses over stretches of steps, more rows than the history has.
     """
 
     recipe: str
@@ -42,6 +45,7 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     best_loss: float = float("inf")
+    steps: list[Row] = field(default_factory=list[Row])
 
 
 def save_state(
@@ -61,6 +65,7 @@ def save_state(
         "history": progress.history,
         "best_epoch": progress.best_epoch,
         "best_loss": progress.best_loss,
+        "steps": progress.steps,
     }
     # safetensors refuses tensors that share memory or are not laid out row by row.
     tensors = {
@@ -72,7 +77,7 @@ def save_state(
 
 
 def load_state(
-    folder: Path, recipe: str, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+    folder: Path, recipe: Settings, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> Progress:
     """Puts modules and optimiser back where ``save_state`` found them.
 
@@ -86,7 +91,7 @@ def load_state(
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): start the run anew") from error
-    if facts["recipe"] != recipe:
+    if not same_recipe(facts["recipe"], recipe):
         raise DataError(f"{path} belongs to another recipe: resume without changing the recipe")
     for prefix, module in modules.items():
         module.load_state_dict(_under(tensors, prefix))
@@ -94,10 +99,11 @@ def load_state(
     return Progress(**facts, best=_under(tensors, "best"))
 
 
-def write_history(folder: Path, history: list[Row]) -> None:
-    """Writes the history as JSON lines, one for each row."""
-    lines = "".join(json.dumps(row) + "\n" for row in history)
-    write_bytes(folder / HISTORY, lines.encode())
+def write_history(folder: Path, history: Sequence[Row], steps: Sequence[Row] = ()) -> None:
+    """Writes the history as JSON lines, one for each row, and what is known by steps."""
+    for name, rows in ((HISTORY, history), (STEPS, steps)):
+        if rows:
+            write_bytes(folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,19 +1,78 @@
-"""How a network for tiles is trained, as one frozen value; the command line is derived from it."""
+"""How each kind of network is trained, as frozen values; the command line is derived from them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.splits import split_validation
-from digitlens.training.settings import PRECISIONS, VALIDATIONS, Settings, Validation, shown
+from digitlens.training.settings import Schedule, Settings, shown
+
+PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
+Validation = Literal["writer", "random"]
+PRECISIONS = ("auto", "bfloat16", "float32")
+VALIDATIONS = ("writer", "random")
+
+_STEPPED: Mapping[str, tuple[float, float]] = {
+    "batch_size": (1, 4096),
+    "steps": (1, 10_000_000),
+    "warmup_steps": (1, 10_000_000),
+    "learning_rate": (1e-9, 100),
+    "weight_decay": (0, 10),
+    "clip": (1e-6, 1e6),
+    "average": (0, 0.99999),
+    "check_every": (1, 10_000_000),
+    "seed": (0, 2**31 - 1),
+}
+
+
+class _Split:
+    """Adds the split that a recipe's fields describe."""
+
+    validation: Any  # one of the names that its kind allows
+    validation_share: float
+    seed: int
+
+    def split(self, train: Split) -> tuple[Split, Split]:
+        """The training tiles as (tiles to train with, tiles to validate with).
+
+        Args:
+            train: The training split of MNIST, whole and in its order.
+        """
+        if self.validation == "none":
+            return train, Split(train.tiles[:0], train.labels[:0])
+        validation: Validation = "random" if self.validation == "random" else "writer"
+        return split_validation(train, validation, fraction=self.validation_share, seed=self.seed)
+
+
+class _Stepped:
+    """Adds the schedule of a recipe that counts steps: its generated pictures have no epochs."""
+
+    steps: int
+    warmup_steps: int
+    learning_rate: float
+    clip: float
+    average: float
+    check_every: int
+
+    def plan(self) -> Schedule:
+        """The steps in which the network learns."""
+        return Schedule(
+            self.steps,
+            self.check_every,
+            self.learning_rate,
+            self.warmup_steps,
+            clip=self.clip,
+            average=self.average,
+        )
 
 
 @dataclass(frozen=True)
-class Recipe(Settings):
-    """Everything that decides the weights, except the data and the machine."""
+class Recipe(_Split, Settings):
+    """How a network that classifies tiles is trained."""
 
     architecture: str = "classic"
     """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), residual
@@ -187,14 +246,242 @@ class Recipe(Settings):
         """One kernel size for each block."""
         return self.kernels + self.kernels[-1:] * (len(self.widths) - len(self.kernels))
 
-    def split(self, train: Split) -> tuple[Split, Split]:
-        """The training tiles as (tiles to train with, tiles that choose the epoch).
+    def plan(self, tiles: int) -> Schedule:
+        """The steps in which it learns from so many tiles; validated after each epoch."""
+        epoch = math.ceil(tiles / self.batch_size)
+        steps = self.epochs * epoch
+        return Schedule(
+            steps,
+            epoch,
+            self.learning_rate,
+            self.warmup * steps,
+            self.schedule,
+            floor=0.0,
+            average=self.average,
+            epochs=self.epochs,
+        )
 
-        Args:
-            train: The training split of MNIST, whole and in its order.
-        """
-        if self.validation == "none":
-            return train, Split(train.tiles[:0], train.labels[:0])
-        return split_validation(
-            train, self.validation, fraction=self.validation_share, seed=self.seed
+
+_STAGES = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one for each stage
+
+
+@dataclass(frozen=True)
+class DetectorRecipe(_Split, _Stepped, Settings):
+    """How a digit detector is trained."""
+
+    architecture: str = PAGES
+    """Network: pages (the digit detector, which finds and names digits on whole pages)."""
+    widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    """Channels of the five stages, each at half the resolution of the one before."""
+    blocks: tuple[int, ...] = (1, 2, 2, 1)
+    """Residual blocks in each of the last four stages."""
+    paths: tuple[int, ...] = (64, 96, 128)
+    """Channels of the path back down, in cells of 4, 8 and 16 pixels."""
+    side: int = 192
+    """Width and height of the generated pages, in pixels."""
+    batch_size: int = 32
+    """Pages in a step."""
+    views: int = 2
+    """Steps that use the same pages, each cut and coloured anew."""
+    steps: int = 15000
+    """Steps of the whole run; generated pages have no epochs."""
+    warmup_steps: int = 300
+    """Steps in which the learning rate rises from zero."""
+    learning_rate: float = 0.002
+    """Highest learning rate; after the warm-up it falls along a cosine to a hundredth."""
+    weight_decay: float = 0.02
+    """Weight decay of AdamW, on the weights of convolutions alone."""
+    clip: float = 5.0
+    """Largest norm of the gradient; longer ones are shortened to it."""
+    average: float = 0.998
+    """Decay of the moving average of weights and statistics that is validated and kept."""
+    check_every: int = 500
+    """Steps between two validations, each with a checkpoint to go on from."""
+    validation_pages: int = 768
+    """Generated pages to validate with, of writers and fonts that are not trained with."""
+    validation: Validation = "writer"
+    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
+    validation_share: float = 0.1
+    """Share of the 60,000 training tiles that is kept for validation."""
+    precision: str = "auto"
+    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
+    seed: int = 0
+    """Decides first weights, pages and split."""
+
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **_STEPPED,
+        "widths": (1, 4096),
+        "blocks": (0, 64),
+        "paths": (1, 4096),
+        "side": (64, 1024),
+        "views": (1, 64),
+        "validation_pages": (1, 1_000_000),
+        "validation_share": (0.01, 0.9),
+    }
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "architecture": (PAGES,),
+        "validation": VALIDATIONS,
+        "precision": PRECISIONS,
+    }
+
+    def structure_problems(self, mistyped: set[str]) -> list[str]:
+        """Stages that the network does not have, and pages that it cannot halve five times."""
+        found: list[str] = []
+        for name in _STAGES.keys() - mistyped:
+            value = getattr(self, name)
+            if len(value) != _STAGES[name]:
+                found.append(f"{name}: expected {_STAGES[name]} numbers, found {shown(value)}")
+        if "side" not in mistyped and self.side % 32:
+            found.append(f"side: expected a multiple of 32, found {self.side}")
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class LineRecipe(_Stepped, Settings):
+    """How a line recogniser is trained."""
+
+    architecture: str = LINES
+    """Network: lines (recognises the characters of line crops)."""
+    start: str = "pp-ocr"
+    """First weights: pp-ocr (those of PP-OCRv6 small), random, or a snapshot of another run."""
+    batch_size: int = 32
+    """Lines in a step, of similar width."""
+    pool: int = 12
+    """Batches that are drawn at once and sorted by width, so that little is padded."""
+    steps: int = 2500
+    """Steps of the whole run; generated lines have no epochs."""
+    warmup_steps: int = 200
+    """Steps in which the learning rate rises from zero."""
+    learning_rate: float = 1.5e-4
+    """Highest learning rate of the body; after the warm-up it falls along a cosine."""
+    head_factor: float = 5.0
+    """The head, whose classes are new, learns so many times faster."""
+    weight_decay: float = 0.01
+    """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
+    clip: float = 50.0
+    """Largest norm of the gradient; longer ones are shortened to it."""
+    average: float = 0.998
+    """Decay of the moving average of weights that is validated and kept."""
+    check_every: int = 150
+    """Steps between two validations, each with a checkpoint to go on from."""
+    validation_lines: int = 600
+    """Generated lines to validate with, of writers and fonts that are not trained with."""
+    invert: float = 0.15
+    """Share of lines whose brightness is inverted."""
+    recolour: float = 0.25
+    """Share of lines whose colour channels are permuted."""
+    grey: float = 0.1
+    """Share of lines that lose their colour."""
+    cutout: float = 0.1
+    """Share of lines of which a small patch is painted over."""
+    stretch: float = 0.15
+    """Largest share by which a line becomes wider or narrower."""
+    precision: str = "auto"
+    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
+    seed: int = 0
+    """Decides lines and what is done to them."""
+
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **_STEPPED,
+        "pool": (1, 4096),
+        "head_factor": (1e-3, 1e3),
+        "validation_lines": (1, 1_000_000),
+        "invert": (0, 1),
+        "recolour": (0, 1),
+        "grey": (0, 1),
+        "cutout": (0, 1),
+        "stretch": (0, 0.5),
+    }
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "architecture": (LINES,),
+        "precision": PRECISIONS,
+    }
+
+    @property
+    def validation(self) -> str:
+        """How tiles are split: always the same, for ``training.calibrate`` to keep to it."""
+        return "writer"
+
+    def split(self, train: Split) -> tuple[Split, Split]:
+        """The training tiles as (tiles to draw lines with, tiles to draw validation lines with)."""
+        return split_validation(train, "writer", fraction=0.1, seed=0)
+
+
+@dataclass(frozen=True)
+class AutoencoderRecipe(_Split, Settings):
+    """How an autoencoder of digits is trained."""
+
+    architecture: str = AUTOENCODER
+    """Network: autoencoder (from a tile to a short code, and from the code back to the tile)."""
+    widths: tuple[int, ...] = (32, 16)
+    """Channels of the convolutions next to the pixels, and of those next to the code."""
+    code: int = 16
+    """Numbers in the code, all that is left of the 784 pixels of a tile."""
+    loss: str = "binary"
+    """What is made small: binary (cross-entropy of each pixel) or squared (its squared error)."""
+    noise: float = 0.0
+    """Standard deviation of the noise added to what the network is shown, as a share of full ink;
+    what it should draw has none of it."""
+    batch_size: int = 128
+    """Tiles in a step."""
+    epochs: int = 3
+    """Passes over the training tiles."""
+    warmup: float = 0.05
+    """Share of all steps in which the learning rate rises from zero."""
+    learning_rate: float = 0.01
+    """Highest learning rate of Adam; after the warm-up it falls along a cosine to a hundredth."""
+    weight_decay: float = 0.0
+    """Weight decay of AdamW, which without any is Adam."""
+    clip: float = 5.0
+    """Largest norm of the gradient; longer ones are shortened to it."""
+    average: float = 0.99
+    """Decay of the moving average of the weights that is validated and kept."""
+    validation: Validation = "writer"
+    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
+    validation_share: float = 0.1
+    """Share of the 60,000 training tiles that is kept for validation."""
+    precision: str = "auto"
+    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
+    seed: int = 0
+    """Decides first weights, order, noise and split."""
+
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "widths": (1, 1024),
+        "code": (1, 784),
+        "noise": (0, 1),
+        "batch_size": (1, 60000),
+        "epochs": (1, 10000),
+        "warmup": (0, 0.9),
+        "learning_rate": (1e-9, 1),
+        "weight_decay": (0, 10),
+        "clip": (0.01, 1000),
+        "average": (0, 0.99999),
+        "validation_share": (0.01, 0.9),
+        "seed": (0, 2**31 - 1),
+    }
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "architecture": (AUTOENCODER,),
+        "loss": ("binary", "squared"),
+        "validation": VALIDATIONS,
+        "precision": PRECISIONS,
+    }
+
+    def structure_problems(self, mistyped: set[str]) -> list[str]:
+        """As many widths as the network has stages."""
+        if "widths" in mistyped or len(self.widths) == 2:
+            return []
+        return [f"widths: expected 2 numbers, found {shown(self.widths)}"]
+
+    def plan(self, tiles: int) -> Schedule:
+        """The steps in which it learns from so many tiles; validated after each epoch."""
+        epoch = math.ceil(tiles / self.batch_size)
+        steps = self.epochs * epoch
+        return Schedule(
+            steps,
+            epoch,
+            self.learning_rate,
+            self.warmup * steps,
+            clip=self.clip,
+            average=self.average,
+            epochs=self.epochs,
         )

@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import inspect
 import json
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, TypeVar
 
 from digitlens.errors import RecipeError
 
-Validation = Literal["writer", "random"]
-PRECISIONS = ("auto", "bfloat16", "float32")
-VALIDATIONS = ("writer", "random")
+FLOOR = 0.01  # share of the highest learning rate at which trainings by steps end
+S = TypeVar("S", bound="Settings")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a training.
+
+    Attributes:
+        steps: All of them.
+        check_every: Steps between two validations.
+        peak: Highest learning rate.
+        warmup: Steps in which the learning rate rises from zero.
+        shape: How it falls afterwards: ``constant``, ``cosine`` or ``linear``.
+        floor: Share of the peak at which it ends.
+        clip: Largest norm of the gradient; 0 for any.
+        average: Decay of the moving average of the weights; 0 for none.
+        epochs: Passes over what is learned from; 0 where that has no end.
+    """
+
+    steps: int
+    check_every: int
+    peak: float
+    warmup: float
+    shape: str = "cosine"
+    floor: float = FLOOR
+    clip: float = 0.0
+    average: float = 0.0
+    epochs: int = 0
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate at a step, from 0: up during the warm-up, then down."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / (self.warmup + 1)
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        shapes = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+        return self.peak * (self.floor + (1 - self.floor) * shapes[self.shape])
 
 
 @dataclass(frozen=True)
@@ -135,3 +171,78 @@ def _range_problems(recipe: Settings, mistyped: set[str]) -> list[str]:
         if value not in recipe.choices[name]:
             found.append(f"{name}: expected {' or '.join(recipe.choices[name])}, found {value!r}")
     return sorted(found)
+
+
+def same_recipe(text: str, recipe: Settings) -> bool:
+    """Whether TOML describes a recipe; fields that it lacks have their defaults."""
+    known = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in defaults(type(recipe)).items()
+    }
+    return {**known, **tomllib.loads(text)} == recipe.as_dict()
+
+
+def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
+    """A recipe from plain values, with changes such as ``"epochs=3"``; see ``built``."""
+    problems: list[str] = []
+    for change in changes:
+        name, sign, text = change.partition("=")
+        if not sign:
+            problems.append(f"{change!r}: expected FIELD=VALUE, for example seed=3")
+        elif name.strip() not in defaults(recipe):
+            problems.append(_unknown(recipe, name.strip()))
+        else:
+            _set(values, name.strip(), text.strip(), defaults(recipe)[name.strip()], problems)
+    return built(recipe, values, problems)
+
+
+def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
+    """A recipe from plain values, missing ones taking their defaults.
+
+    Args:
+        recipe: Its kind.
+        values: By field name; lists stand for tuples, whole numbers for numbers.
+        problems: Those already known.
+
+    Raises:
+        RecipeError: Fields are unknown or impossible; lists all of them.
+    """
+    known = {name: value for name, value in values.items() if name in defaults(recipe)}
+    problems += [_unknown(recipe, name) for name in values if name not in known]
+    for name, value in known.items():
+        if isinstance(value, list):
+            known[name] = tuple(value)
+        elif isinstance(value, int) and isinstance(defaults(recipe)[name], float):
+            known[name] = value if isinstance(value, bool) else float(value)
+    try:
+        built = recipe(**known)
+    except RecipeError as error:
+        problems += str(error).split("\n  - ")[1:]
+        raise RecipeError(listed(problems)) from None
+    if problems:
+        raise RecipeError(listed(problems))
+    return built
+
+
+def _set(values: dict[str, Any], name: str, text: str, default: Any, problems: list[str]) -> None:
+    try:
+        values[name] = _parse(text, default)
+    except ValueError:
+        problems.append(f"{name}: expected {kind(default)}, found {text!r}")
+
+
+def _parse(text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
+            text.lower(), text
+        )
+    if isinstance(default, tuple):
+        return tuple(int(part) for part in text.split(","))
+    return type(default)(text)
+
+
+def _unknown(recipe: type[Settings], name: str) -> str:
+    names = defaults(recipe)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(names)}"
+    return f"{name}: no such field; {hint}"

@@ -19,9 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.training.checkpoint import Row
-from digitlens.training.moment import Moment
-from digitlens.training.snapshot import Mistake, Snapshot
-from digitlens.training.watching import Pace, points_of
+from digitlens.training.loop import StepInfo
+from digitlens.training.monitor import Mistake, Pace, Snapshot, points_of
 
 MISTAKES = 25  # on a picture, the most confident ones
 _FETCH_EVERY = 1.0  # seconds between two looks at losses
@@ -48,7 +47,7 @@ class TensorBoard:
     """Follows one training: its methods are the hooks of ``train``.
 
     Tags: ``step/…`` by steps; ``epoch/…`` by epochs, named and valued as in ``history.jsonl``;
-    ``sample/…`` and ``weights/…`` by epochs. Members of a committee are runs of their own.
+    ``sample/…`` and ``weights/…`` by epochs. Models of an ensemble are runs of their own.
     """
 
     def __init__(
@@ -69,14 +68,14 @@ class TensorBoard:
         self._fetch = Pace(_FETCH_EVERY, time.perf_counter)
         self._writer: SummaryWriter | None = None
         self._network: nn.Module = nn.Identity()
-        self._member = 0
-        self._moments: list[Moment] = []
+        self._model = 0
+        self._steps: list[StepInfo] = []
 
-    def on_step(self, moment: Moment) -> None:
+    def on_step(self, info: StepInfo) -> None:
         """Notes a step; writes what has come together when it is time."""
-        if moment.member != self._member:
-            self._begin(moment)
-        self._moments.append(moment)
+        if info.model != self._model:
+            self._begin(info)
+        self._steps.append(info)
         if self._fetch.due():
             self._write_steps()
 
@@ -102,40 +101,40 @@ class TensorBoard:
             raise RuntimeError("an epoch cannot be over before its first step")
         return self._writer
 
-    def _begin(self, moment: Moment) -> None:
-        """Opens the files of a member; a run that goes on forgets steps that are taken again."""
+    def _begin(self, info: StepInfo) -> None:
+        """Opens the files of a model; a run that goes on forgets steps that are taken again."""
         self.close()
         folder = self._folder
-        if moment.members > 1:
-            folder /= f"member-{moment.member}"
+        if info.models > 1:
+            folder /= f"member-{info.model}"
         known = any(folder.glob("events.*"))
-        self._member, self._network = moment.member, moment.network
-        self._writer = SummaryWriter(str(folder), purge_step=moment.step if known else None)
+        self._model, self._network = info.model, info.network
+        self._writer = SummaryWriter(str(folder), purge_step=info.step if known else None)
         if not known:
-            for row in moment.history:  # a run that was begun without
+            for row in info.history:  # a run that was begun without
                 _write_row(self._writer, row)
             self._writer.add_text("recipe", f"```toml\n{self._recipe}\n```")
-            _write_graph(self._writer, moment.network, self._sample.tiles[:1])
+            _write_graph(self._writer, info.network, self._sample.tiles[:1])
 
     def _write_steps(self) -> None:
         since = time.perf_counter()
-        for point, moment in zip(points_of(self._moments), self._moments, strict=True):
+        for point, info in zip(points_of(self._steps), self._steps, strict=True):
             values = {
                 "loss": point.loss,
                 "accuracy": point.accuracy,
                 "learning_rate": point.learning_rate,
-                "images_per_second": moment.images_per_second,
+                "images_per_second": info.images_per_second,
             }
             for name, value in values.items():
                 self._open_writer.add_scalar(f"step/{name}", value, point.step)
-        self._moments = []
+        self._steps = []
         self._fetch.done(since)
 
     def _write_pictures(self, writer: SummaryWriter, snapshot: Snapshot, epoch: int) -> None:
-        glance = snapshot.glance(self._sample, self._smoothing)
-        confusion = self._drawers.confusion(glance.confusion)
+        score = snapshot.score(self._sample, self._smoothing)
+        confusion = self._drawers.confusion(score.confusion)
         writer.add_image("sample/confusion", confusion, epoch, dataformats="HWC")
-        if shown := glance.mistakes[:MISTAKES]:
+        if shown := score.mistakes[:MISTAKES]:
             tiles = self._sample.tiles[[mistake.index for mistake in shown]]
             probabilities = snapshot.answers(tiles).probabilities.astype(np.float32)
             picture = self._drawers.mistakes(tiles, probabilities, [_title(m) for m in shown])
@@ -148,7 +147,7 @@ def _title(mistake: Mistake) -> str:
 
 def _write_row(writer: SummaryWriter, row: Row) -> None:
     for name, value in row.items():
-        if name != "epoch":
+        if name not in {"epoch", "step"}:
             writer.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.server.watch.live import Curve, Live, Mark, Subject
-from digitlens.training.snapshot import Glance, Mistake
-from digitlens.training.watching import Check, Point, Pulse
+from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def pulse(*steps, member=1, rows=()):
 
 def check(step, accuracy=0.9):
     confusion = np.eye(10, dtype=np.int64)
-    return Check(step, Glance(0.5, accuracy, confusion, (Mistake(4, 1, 7, 0.98765),)))
+    return Check(step, SampleScore(0.5, accuracy, confusion, (Mistake(4, 1, 7, 0.98765),)))
 
 
 def test_a_page_is_told_everything_and_then_what_is_new(live):

@@ -18,7 +18,7 @@ from digitlens.outputs import Outputs
 from digitlens.server.watch import serving as module
 from digitlens.server.watch.live import Live, Subject
 from digitlens.server.watch.serving import Show, create_watch_app, listen, serving, stream
-from digitlens.training.watching import Point, Pulse
+from digitlens.training.monitor import Point, Pulse
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

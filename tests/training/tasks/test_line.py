@@ -8,12 +8,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from digitlens.training import steps
-from digitlens.training.line_recipe import LineRecipe
-from digitlens.training.tasks.line import ctc_loss, line_network, train_lines
-from digitlens.training.tasks.line_batches import LineBatch
+from digitlens.alphabet import OTHER_SIGN, encode
+from digitlens.training import loop
+from digitlens.training.recipe import LineRecipe
+from digitlens.training.tasks.batches import LineBatch
+from digitlens.training.tasks.line import (
+    best_path,
+    ctc_loss,
+    edit_distance,
+    line_network,
+    line_scores,
+    numeric,
+    train_lines,
+)
 
 pytestmark = pytest.mark.train
+
 
 RECIPE = LineRecipe(
     start="random",
@@ -84,17 +94,17 @@ def test_the_averaged_weights_are_there_before_the_end(whole):
 
 def test_a_stopped_run_ends_with_the_same_weights(whole, tmp_path, monkeypatch):
     learned, _ = whole
-    saved = steps.save_state
+    saved = loop.save_state
 
     def stop(folder, progress, *rest):
         saved(folder, progress, *rest)
         if progress.history:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "save_state", stop)
+    monkeypatch.setattr(loop, "save_state", stop)
     with pytest.raises(KeyboardInterrupt):
         _train(tmp_path)
-    monkeypatch.setattr(steps, "save_state", saved)
+    monkeypatch.setattr(loop, "save_state", saved)
     again = _train(tmp_path, resume=True)
     for name, tensor in learned.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], tensor), name
@@ -122,3 +132,34 @@ def test_a_line_with_more_characters_than_steps_does_not_count():
 
 def test_a_random_start_has_the_alphabet_as_its_classes():
     assert line_network(RECIPE).head.out_features == 86
+
+
+def test_repeats_are_one_character_unless_a_blank_is_between():
+    one, two = encode("12")
+    assert best_path([0, one, one, 0, one, two, two, 0]) == "112"
+    assert best_path([]) == ""
+    assert best_path(encode("é")) == OTHER_SIGN
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [("", "", 0), ("123", "123", 0), ("", "12", 2), ("123", "193", 1), ("kitten", "sitting", 3)],
+)
+def test_edit_distance(first, second, expected):
+    assert edit_distance(first, second) == expected
+    assert edit_distance(second, first) == expected
+
+
+def test_letters_and_spaces_are_no_part_of_a_number():
+    assert numeric("Room 101B, $3.50�") == "101,$3.50"
+
+
+def test_scores():
+    scores = line_scores(
+        [("12", "12", "a"), ("a1", "b1", "a"), ("345", "35", "b"), ("", "", "nothing")]
+    )
+    assert scores["exact"] == 0.5
+    assert scores["errors"] == pytest.approx(2 / 7)
+    assert scores["numeric_exact"] == 0.75
+    assert scores["numeric_errors"] == pytest.approx(1 / 6)
+    assert (scores["exact/a"], scores["exact/b"], scores["exact/nothing"]) == (0.5, 0.0, 1.0)

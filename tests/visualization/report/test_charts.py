@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.visualization.report.axes import linear, logarithmic
 from digitlens.visualization.report.charts import (
     BOTTOM,
     HEIGHT,
@@ -18,6 +17,8 @@ from digitlens.visualization.report.charts import (
     Series,
     bar,
     columns,
+    linear,
+    logarithmic,
 )
 
 NUMBERS = st.integers(-(10**6), 10**6).map(lambda number: number / 1000)

@@ -13,8 +13,9 @@ import pytest
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
 from digitlens.training.recipe import Recipe
-from digitlens.visualization.report.mistakes import CELL, ERRORS
+from digitlens.visualization.report.contents import ERRORS
 from digitlens.visualization.report.page import render
+from digitlens.visualization.report.sections import CELL
 
 SECTIONS = ["trained", "training", "scores", "confusion", "errors", "calibration"]
 ENDS = ["recipe", "provenance"]

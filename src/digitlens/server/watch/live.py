@@ -10,8 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from digitlens.training.snapshot import Glance
-from digitlens.training.watching import Check, Pulse
+from digitlens.training.monitor import Check, Pulse, SampleScore
 
 MOST = 2000  # points: more than a screen has columns
 
@@ -103,7 +102,7 @@ class Live:
         self._serial = 1  # a mark of 0 has been given nothing
         self._pulse: Pulse | None = None
         self._steps, self._checks = Curve(), Curve()
-        self._glance: tuple[int, Glance] | None = None
+        self._glance: tuple[int, SampleScore] | None = None
         self._ended = ""
         self._readers = 0
 
@@ -156,7 +155,7 @@ class Live:
             self._steps.add(self._serial, values)
 
     def _take_check(self, check: Check) -> None:
-        glance = check.glance
+        glance = check.score
         self._checks.add(self._serial, (check.step, glance.loss, glance.accuracy))
         self._glance = self._serial, glance
 
@@ -189,6 +188,6 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
     }
 
 
-def _glance(glance: Glance) -> dict[str, Any]:
+def _glance(glance: SampleScore) -> dict[str, Any]:
     mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in glance.mistakes]
     return {"confusion": glance.confusion.tolist(), "mistakes": mistakes}

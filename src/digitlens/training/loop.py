@@ -1,0 +1,382 @@
+"""The loop that trains every kind of network: steps, validations, checkpoints, an end in time.
+
+What a step shows follows from the recipe's seed and the number of the step alone. So a run that
+goes on from a checkpoint learns from what it would have learned from, and ends with the same
+weights, bit for bit on the same machine. What is learned is a ``Task``, see ``training.tasks``.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from digitlens.progress import work_bar
+from digitlens.training.checkpoint import Progress, Row, load_state, save_state, write_history
+from digitlens.training.device import Device
+from digitlens.training.optim import set_learning_rate
+from digitlens.training.settings import Schedule, Settings
+
+SEGMENTS = 60  # points of the curve by steps, over a whole run
+
+R = TypeVar("R", bound=Settings)
+N = TypeVar("N", bound=nn.Module)
+B = TypeVar("B", bound=tuple[Tensor, ...])
+
+
+class Task(ABC, Generic[R, N, B]):
+    """What is learned: a network, what it is shown, and what is wanted of it.
+
+    Batches are named tuples of tensors; the first holds what is shown, one row for each sample.
+
+    Attributes:
+        recipe: All that decides the weights.
+        schedule: The steps in which the network learns.
+        patience: Validations without a lower loss after which training ends, 0 for none. The
+            weights of the lowest loss are kept, or, where this is None, the last ones: where the
+            learning rate ends near zero these are the best but for chance, and nothing is chosen
+            by what measures it.
+    """
+
+    patience: int | None = None
+
+    def __init__(self, recipe: R, schedule: Schedule) -> None:
+        self.recipe, self.schedule = recipe, schedule
+
+    @abstractmethod
+    def network(self) -> N:
+        """A network with freshly drawn weights."""
+
+    @abstractmethod
+    def optimizer(self, network: N) -> torch.optim.Optimizer:
+        """What takes the steps."""
+
+    @abstractmethod
+    def batches(self, step: int) -> Iterable[B]:
+        """What is shown from a step on."""
+
+    @abstractmethod
+    def held_out(self) -> list[B]:
+        """What is validated with; empty if nothing is held out."""
+
+    @abstractmethod
+    def losses(self, network: N, batch: B, device: Device) -> dict[str, Tensor]:
+        """What is made small, first, and what else is measured in a step, by name."""
+
+    @abstractmethod
+    def score(self, network: N, batches: Iterable[B]) -> Row:
+        """Scores of a network, which is left in evaluation mode; ``val_loss`` among them."""
+
+    @abstractmethod
+    def state(self, row: Row) -> str:
+        """The scores that a progress bar has room for."""
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """A training just after one of its steps.
+
+    Losses are left where they are computed: to fetch each would have a GPU wait for it.
+
+    Attributes:
+        step: Steps done, from 1, those before a stop included.
+        steps: All steps of the recipe; a run whose validation loss stops falling takes fewer.
+        epoch: Stretch between two validations that this step is in, from 1.
+        epochs: Of the recipe.
+        losses: float32[] each, means over the batch; the first is made small.
+        learning_rate: Of this step.
+        images_per_second: Since the last validation.
+        network: The one that will be kept, averaged if the recipe averages; it goes on changing,
+            and is not to be changed by whoever looks at it.
+        history: Rows of the validations done.
+        model: Of an ensemble, from 1.
+        models: Of the ensemble; 1 for a network alone.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    losses: Mapping[str, Tensor]
+    learning_rate: float
+    images_per_second: float
+    network: nn.Module
+    history: Sequence[Row]
+    model: int = 1
+    models: int = 1
+
+
+OnStep = Callable[[StepInfo], None]
+OnCheck = Callable[[Row, nn.Module], None]
+
+
+@dataclass(frozen=True)
+class Trained(Generic[N]):
+    """A trained network.
+
+    Attributes:
+        network: float32, on the CPU, in evaluation mode.
+        history: One row for each validation.
+        best_epoch: The validation whose weights are kept, from 1.
+        seconds: Time spent training, validation included, drawing what it validates with not.
+        scores: ``val_loss`` and others of the weights that are kept; empty without validation.
+        steps: Losses by steps, about sixty rows.
+    """
+
+    network: N
+    history: list[Row]
+    best_epoch: int
+    seconds: float
+    scores: Row
+    steps: list[Row] = field(default_factory=list[Row])
+
+
+def fit(  # noqa: PLR0913  (one loop, meant to be read in one piece)
+    task: Task[Any, N, B],
+    folder: Path,
+    device: Device,
+    *,
+    resume: bool = False,
+    time_limit: float | None = None,
+    on_step: OnStep | None = None,
+    on_check: OnCheck | None = None,
+) -> Trained[N]:
+    """Trains until the steps are over or the validation loss has stopped falling.
+
+    From the first step on the folder holds all that is needed to go on.
+
+    Args:
+        task: What is learned.
+        folder: Receives the state, ``history.jsonl`` and ``steps.jsonl``.
+        device: Where to train.
+        resume: Go on from the state in the folder.
+        time_limit: Seconds of training. Where the steps of the schedule would take longer, it is
+            gone through faster and with fewer steps, so that its end is reached in time; such a
+            run does not repeat itself bit for bit.
+        on_step: Called after each step; the weights are the same whoever listens.
+        on_check: Called at each validation, when the state is saved, with its row and the network
+            that would be kept; what it raises ends the run.
+
+    Raises:
+        DataError: There is nothing to resume, or it belongs to another recipe.
+    """
+    schedule, seed = task.schedule, int(task.recipe.as_dict()["seed"])
+    torch.manual_seed(seed)
+    # First, because it takes one number of torch's: the first weights are those that follow it.
+    held_out = task.held_out()
+    network = device.placed(task.network())
+    averaged = copy.deepcopy(network) if schedule.average else network
+    modules: dict[str, nn.Module] = {"network": network}
+    modules |= {"averaged": averaged} if schedule.average else {}
+    optimizer = task.optimizer(network)
+    progress = Progress(task.recipe.as_toml())
+    if resume:
+        progress = load_state(folder, task.recipe, modules, optimizer)
+    else:
+        save_state(folder, progress, modules, optimizer)
+
+    run = _Run(schedule, progress, time_limit)
+    with work_bar("{task.fields[state]}") as bar:
+        shown = bar.add_task("training", total=schedule.steps, completed=run.step, state="")
+        network.train()
+        for drawn in task.batches(run.step) if not run.over(task.patience) else ():
+            torch.manual_seed((seed << 24) + run.step)  # dropout is the same after a stop
+            rate = schedule.learning_rate(run.place)
+            set_learning_rate(optimizer, rate)
+            losses = task.losses(network, moved(drawn, device), device)
+            _descend(network, optimizer, next(iter(losses.values())), schedule.clip)
+            run.note(len(drawn[0]), losses, rate)
+            if schedule.average:
+                update_average(averaged, network, schedule.average, run.step)
+            if on_step:
+                on_step(run.info(averaged))
+            if run.step % 10 == 0:
+                bar.update(shown, completed=run.step, state=_state(task, run))
+            if run.step % schedule.check_every and run.place < schedule.steps:
+                continue
+
+            with device.reduced():
+                scores = task.score(averaged, (moved(each, device) for each in held_out))
+            network.train()
+            run.check(scores)
+            if task.patience is not None:
+                run.keep_best(averaged)
+            save_state(folder, progress, modules, optimizer)
+            write_history(folder, progress.history, progress.steps)
+            if on_check:
+                on_check(progress.history[-1], averaged)
+            if run.over(task.patience):
+                break
+            run.restart()
+
+    kept = task.network()
+    kept.load_state_dict(progress.best or averaged.state_dict())
+    seconds = sum(row["seconds"] for row in progress.history)
+    best = progress.best_epoch or len(progress.history)
+    scores = {k: v for k, v in progress.history[best - 1].items() if k.startswith("val_")}
+    return Trained(kept.eval(), progress.history, best, seconds, scores, progress.steps)
+
+
+class _Run:
+    """How far a run is, and what it measured since its last validation.
+
+    Attributes:
+        step: Steps done.
+        place: Steps of the schedule that are done, or lost because the time would not suffice.
+    """
+
+    def __init__(self, schedule: Schedule, progress: Progress, time_limit: float | None) -> None:
+        self._schedule, self._progress, self._limit = schedule, progress, time_limit
+        history, every = progress.history, schedule.check_every
+        self.step = int(history[-1].get("step", every * len(history))) if history else 0
+        self._before = sum(row["seconds"] for row in history)
+        self._begun = time.perf_counter()
+        self._segment = max(1, schedule.steps // SEGMENTS)
+        self.restart()
+        self.place = self._place(self._before)
+
+    def restart(self) -> None:
+        """Begins anew to measure."""
+        self._start = time.perf_counter()
+        self._counts: list[int] = []
+        self._losses: list[Mapping[str, Tensor]] = []
+        self._rates: list[float] = []
+
+    def note(self, count: int, losses: Mapping[str, Tensor], rate: float) -> None:
+        """Notes a step with so many samples."""
+        self._counts.append(count)
+        self._losses.append({name: loss.detach() for name, loss in losses.items()})
+        self._rates.append(rate)
+        self.step += 1
+        self.place = self._place(self._before + time.perf_counter() - self._begun)
+
+    def info(self, network: nn.Module) -> StepInfo:
+        """The step just taken, as it is told to others."""
+        every = self._schedule.check_every
+        return StepInfo(
+            step=self.step,
+            steps=self._schedule.steps,
+            epoch=-(-self.step // every),
+            epochs=-(-self._schedule.steps // every),
+            losses=self.latest,
+            learning_rate=self._rates[-1],
+            images_per_second=self.speed,
+            network=network,
+            history=self._progress.history,
+        )
+
+    @property
+    def speed(self) -> float:
+        """Samples a second since the last validation."""
+        return sum(self._counts) / (time.perf_counter() - self._start)
+
+    @property
+    def latest(self) -> Mapping[str, Tensor]:
+        """The losses of the last step."""
+        return self._losses[-1]
+
+    @property
+    def history(self) -> list[Row]:
+        """Rows of the validations done."""
+        return self._progress.history
+
+    def check(self, scores: Row) -> None:
+        """Adds a row to the history, and those of the steps before it."""
+        seconds = time.perf_counter() - self._start
+        ends = range(self._segment, len(self._losses), self._segment)
+        for first, last in zip((0, *ends), (*ends, len(self._losses)), strict=True):
+            step = self.step - len(self._losses) + last
+            means, rate = self._means(first, last), self._rates[last - 1]
+            self._progress.steps.append({"step": step, **means, "learning_rate": rate})
+        epoch = {"epoch": len(self.history) + 1} if self._schedule.epochs else {}
+        self.history.append(
+            {
+                **epoch,
+                "step": self.step,
+                **self._means(0, len(self._losses)),
+                **scores,
+                "learning_rate": self._rates[-1],
+                "images_per_second": sum(self._counts) / seconds,
+                "seconds": seconds,
+            }
+        )
+
+    def keep_best(self, network: nn.Module) -> None:
+        """Keeps the weights if their loss is the lowest, or the last ones if there is none."""
+        progress, number = self._progress, len(self.history)
+        loss = self.history[-1].get("val_loss", -number)
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch = loss, number
+            progress.best = copy.deepcopy(network.state_dict())
+
+    def over(self, patience: int | None) -> bool:
+        """Whether no step is left, or none is worth while."""
+        waited = len(self.history) - self._progress.best_epoch
+        return self.place >= self._schedule.steps or bool(patience and waited >= patience)
+
+    def _place(self, spent: float) -> int:
+        steps = self._schedule.steps
+        lost = int(steps * spent / self._limit) if self._limit else 0
+        return min(steps, max(self.step, lost))
+
+    def _means(self, first: int, last: int) -> Row:
+        """Mean losses over the samples of some steps."""
+        counts = torch.tensor(self._counts[first:last], dtype=torch.float32)
+        columns = {name: [each[name] for each in self._losses[first:last]] for name in self.latest}
+        return {
+            name: float(torch.stack(column).float().cpu() @ counts / counts.sum())
+            for name, column in columns.items()
+        }
+
+
+def moved(batch: B, device: Device) -> B:
+    """On the device, pictures channels last."""
+    shown, *others = (part.to(device.name) for part in batch)
+    if shown.ndim == 4:
+        shown = shown.contiguous(memory_format=torch.channels_last)
+    return type(batch)(shown, *others)
+
+
+def shuffled(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of an epoch, int64[count]."""
+    return torch.randperm(
+        count, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch) + 2)
+    )
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A number for what is drawn in an epoch."""
+    return (seed * 1_000_003 + epoch * 7_919 + 1) % 2**63
+
+
+@torch.no_grad()
+def update_average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Moves the average towards the network, faster in the first steps; takes its statistics."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for old, new in zip(averaged.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, weight)
+    for old, new in zip(averaged.buffers(), network.buffers(), strict=True):
+        old.copy_(new)
+
+
+def _descend(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
+) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip:
+        nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimizer.step()
+
+
+def _state(task: Task[Any, Any, Any], run: _Run) -> str:
+    validated = f"  {task.state(run.history[-1])}" if run.history else ""
+    loss = next(iter(run.latest.values())).item()
+    return f"loss {loss:.4f}{validated}  {run.speed:,.0f} images/s"

@@ -1,0 +1,282 @@
+"""Looks at a training while it goes on, seldom enough that it is not slowed down.
+
+Each step's loss is kept; now and then they are fetched, and about once a second the network is
+copied and scored on a sample. What is seen is handed on; who shows it, and how, is not known here.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.metrics import confusion_matrix
+from digitlens.outputs import Outputs
+from digitlens.training.checkpoint import Row
+from digitlens.training.loop import StepInfo
+from digitlens.training.nets.tile_network import CLASSES, predict_logits
+
+SAMPLE = 1000  # tiles: 10 ms of one core for a small network, and 3 % is 1 % either way
+SHARE = 0.1  # of the time may go into looking
+_FETCH_EVERY = 0.2  # seconds between two looks at losses: the curves move five times a second
+_SCORE_EVERY = 1.0  # seconds between two scores, or more where the share would be exceeded
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A tile of a sample that is answered wrong.
+
+    Attributes:
+        index: In the sample.
+        truth: Its label.
+        answer: The most probable digit.
+        confidence: Its probability, before the temperature that is fitted at the end.
+    """
+
+    index: int
+    truth: int
+    answer: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class SampleScore:
+    """How a network did on a sample.
+
+    Attributes:
+        loss: Cross-entropy, of the kind that is trained.
+        accuracy: Share of the tiles that were answered right.
+        confusion: int64[10, 10]; the row is the truth.
+        mistakes: All of them, the most confident first.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: npt.NDArray[np.int64]
+    mistakes: tuple[Mistake, ...]
+
+
+class Snapshot:
+    """A copy of a network, on the CPU in evaluation mode, that any thread may ask.
+
+    It never changes: a newer one takes its place, so nobody waits for anybody.
+
+    Attributes:
+        network: The copy.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = copy.deepcopy(network).cpu().eval()
+
+    def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs:
+        """Probabilities of tiles uint8[N, 28, 28], and ``digit`` if the network knows none."""
+        logits = self._logits(tiles)
+        digit = None
+        if logits.shape[1] > CLASSES:
+            digit = (1 - torch.softmax(logits, dim=1)[:, CLASSES]).numpy()
+        return Outputs(torch.softmax(logits[:, :CLASSES], dim=1).numpy(), digit=digit)
+
+    def score(self, sample: Split, smoothing: float) -> SampleScore:
+        """How it does on a sample; the loss is smoothed as in training."""
+        logits = self._logits(sample.tiles)
+        labels = torch.from_numpy(sample.labels).long()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        probabilities = torch.softmax(logits[:, :CLASSES], dim=1).numpy()
+        answers = probabilities.argmax(axis=1)
+        confidence = probabilities.max(axis=1)
+        wrong = np.flatnonzero(answers != sample.labels)
+        wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+        mistakes = tuple(
+            Mistake(int(i), int(sample.labels[i]), int(answers[i]), float(confidence[i]))
+            for i in wrong
+        )
+        confusion = confusion_matrix(sample.labels, answers)
+        return SampleScore(float(loss), 1 - len(wrong) / len(answers), confusion, mistakes)
+
+    def _logits(self, tiles: npt.NDArray[np.uint8]) -> torch.Tensor:
+        # In evaluation mode nothing is drawn at random: a training goes on as if nobody had asked.
+        return predict_logits(self.network, torch.from_numpy(tiles))
+
+
+def sample_of(split: Split, most: int = SAMPLE) -> Split:
+    """At most so many tiles of a split, spread evenly over it; the same each time."""
+    return split.evenly(most)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One step: its number from 1, loss and accuracy of its batch, and learning rate."""
+
+    step: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How far a training is, and the steps since the last pulse.
+
+    Attributes:
+        member: Of an ensemble, from 1, and ``members`` how many there are.
+        epoch: Under way, from 1.
+        step: Steps done.
+        seconds_left: Of this model, if no epoch takes longer and none is spared; None at first.
+        rows: All epochs done.
+        points: The steps since the last pulse.
+    """
+
+    member: int
+    members: int
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    images_per_second: float
+    seconds_left: float | None
+    rows: tuple[Row, ...]
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A score on the sample after a step."""
+
+    step: int
+    score: SampleScore
+
+
+Tell = Callable[[Pulse | Check], None]
+
+
+class Pace:
+    """Says when something is due that shall be done every so often, and take a bounded share."""
+
+    def __init__(self, every: float, clock: Clock) -> None:
+        self._every, self._clock = every, clock
+        self._next = -float("inf")
+
+    def due(self) -> bool:
+        """Whether it is time again."""
+        return self._clock() >= self._next
+
+    def done(self, since: float) -> None:
+        """Notes that it was done, from ``since`` until now."""
+        now = self._clock()
+        self._next = now + max(self._every, (now - since) * (1 / SHARE - 1))
+
+
+class Watcher:
+    """Follows one training: its methods are the hooks of ``train``."""
+
+    def __init__(
+        self,
+        sample: Split,
+        tell: Tell,
+        *,
+        smoothing: float = 0.0,
+        clock: Clock = time.perf_counter,
+    ) -> None:
+        """Begins to follow.
+
+        Args:
+            sample: What the network is scored on, again and again; see ``sample_of``.
+            tell: Is told what is seen, in the thread of the training.
+            smoothing: Of the recipe, so that losses can be compared.
+            clock: Seconds.
+        """
+        self._sample, self._tell, self._smoothing, self._clock = sample, tell, smoothing, clock
+        self._fetch, self._score = Pace(_FETCH_EVERY, clock), Pace(_SCORE_EVERY, clock)
+        self._steps: list[StepInfo] = []  # since the last pulse
+        self._last: StepInfo | None = None
+        self._began = (0, 0.0)  # step and time at which this model was first seen
+        self._snapshot: Snapshot | None = None
+
+    def on_step(self, info: StepInfo) -> None:
+        """Notes a step; looks closer when it is time."""
+        if self._last is None or self._last.model != info.model:
+            self._began = (info.step, self._clock())
+        self._last = info
+        self._steps.append(info)
+        if self._fetch.due():
+            self._pulse(info)
+        if self._score.due():
+            self._check(info)
+
+    def on_epoch(self, _row: Row) -> None:
+        """Looks at an epoch's end, whenever it comes."""
+        if self._last:
+            self._pulse(self._last)
+            self._check(self._last)
+
+    def keep(self, network: torch.nn.Module) -> None:
+        """Takes the network that was kept in the end, scores it, and answers with it."""
+        self._snapshot = Snapshot(network)
+        step = self._last.step if self._last else 0
+        self._tell(Check(step, self._snapshot.score(self._sample, self._smoothing)))
+
+    def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs | None:
+        """What the network says as it stands, from any thread; None before its first step.
+
+        Args:
+            tiles: uint8[N, 28, 28].
+        """
+        snapshot = self._snapshot
+        return snapshot.answers(tiles) if snapshot else None
+
+    def _pulse(self, info: StepInfo) -> None:
+        since = self._clock()
+        self._tell(
+            Pulse(
+                info.model,
+                info.models,
+                info.epoch,
+                info.epochs,
+                info.step,
+                info.steps,
+                info.images_per_second,
+                self._seconds_left(info),
+                tuple(info.history),
+                points_of(self._steps),
+            )
+        )
+        self._steps = []
+        self._fetch.done(since)
+
+    def _check(self, info: StepInfo) -> None:
+        since = self._clock()
+        self._snapshot = Snapshot(info.network)
+        self._tell(Check(info.step, self._snapshot.score(self._sample, self._smoothing)))
+        self._score.done(since)
+
+    def _seconds_left(self, info: StepInfo) -> float | None:
+        step, start = self._began
+        if info.step == step:
+            return None
+        return (self._clock() - start) / (info.step - step) * (info.steps - info.step)
+
+
+def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
+    """The numbers of some steps, fetched at once."""
+    if not steps:
+        return ()
+    pairs = torch.stack([torch.stack(_measured(info)) for info in steps])
+    return tuple(
+        Point(info.step, loss, accuracy, info.learning_rate)
+        for info, (loss, accuracy) in zip(steps, pairs.float().tolist(), strict=True)
+    )
+
+
+def _measured(info: StepInfo) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss and accuracy of a step."""
+    return info.losses["train_loss"], info.losses["train_accuracy"]

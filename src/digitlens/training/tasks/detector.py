@@ -1,0 +1,223 @@
+"""Trains the digit detector of a recipe on pages that are drawn as it goes.
+
+The loss is focal for centres, cross-entropy for values and L1 for boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.training.checkpoint import Row
+from digitlens.training.device import Device, choose_device
+from digitlens.training.loop import Task, Trained, fit
+from digitlens.training.nets.detector_network import Cells, DetectorNetwork
+from digitlens.training.optim import new_adamw
+from digitlens.training.recipe import DetectorRecipe
+from digitlens.training.tasks.batches import NOTHING, PageBatch, page_batches, worker_count
+
+VALUE_WEIGHT = 1.0
+REACH_WEIGHT = 1.0
+
+
+def train_detector(  # noqa: PLR0913  (what to train, with what, where)
+    recipe: DetectorRecipe,
+    training: PageMaker,
+    validation: PageMaker,
+    folder: Path,
+    *,
+    resume: bool = False,
+    device: Device | None = None,
+    workers: int | None = None,
+) -> Trained[DetectorNetwork]:
+    """Trains until the steps are over; see ``loop.fit``.
+
+    Args:
+        recipe: What to train.
+        training: Draws the pages to learn from.
+        validation: Draws the pages to validate with.
+        folder: Run folder; receives the state and ``history.jsonl``.
+        resume: Go on from the state in the folder.
+        device: Where to train; chosen by ``choose_device`` if not given.
+        workers: Processes that draw pages, 0 for none but this; the result does not depend on it.
+
+    Raises:
+        DataError: There is nothing to resume, or it belongs to another recipe.
+    """
+    device = device or choose_device(recipe.precision)
+    workers = worker_count(device.name) if workers is None else workers
+    task = _DetectorTask(recipe, training, validation, workers)
+    return fit(task, folder, device, resume=resume)
+
+
+def detector_network(recipe: DetectorRecipe) -> DetectorNetwork:
+    """The network that a recipe describes, with freshly drawn weights."""
+    return DetectorNetwork(recipe.widths, recipe.blocks, recipe.paths)
+
+
+class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
+    """To find the digits of pages and name them."""
+
+    def __init__(
+        self, recipe: DetectorRecipe, training: PageMaker, validation: PageMaker, workers: int
+    ) -> None:
+        super().__init__(recipe, recipe.plan())
+        self._training, self._validation, self._workers = training, validation, workers
+
+    def network(self) -> DetectorNetwork:
+        return detector_network(self.recipe)
+
+    def optimizer(self, network: DetectorNetwork) -> torch.optim.Optimizer:
+        return new_adamw(network, self.recipe.learning_rate, self.recipe.weight_decay)
+
+    def batches(self, step: int) -> Iterator[PageBatch]:
+        """The batches from ``step`` on; pages of which some views were used start anew."""
+        recipe = self.recipe
+        return page_batches(
+            self._training,
+            recipe.steps,
+            batch_size=recipe.batch_size,
+            side=recipe.side,
+            workers=self._workers,
+            views=recipe.views,
+            skip=step,
+        )
+
+    def held_out(self) -> list[PageBatch]:
+        """All validation pages, each once; the last batch may be smaller."""
+        size, total = self.recipe.batch_size, self.recipe.validation_pages
+        count, side = -(-total // size), self.recipe.side
+        drawn = list(
+            page_batches(self._validation, count, batch_size=size, side=side, workers=self._workers)
+        )
+        left = total - (count - 1) * size
+        return [*drawn[:-1], PageBatch(*(part[:left] for part in drawn[-1]))]
+
+    def losses(
+        self, network: DetectorNetwork, batch: PageBatch, device: Device
+    ) -> dict[str, Tensor]:
+        with device.reduced():
+            cells = network(batch.pages)
+        parts = page_losses(cells, *batch[1:])
+        names = ("train_loss", "centre_loss", "value_loss", "box_loss")
+        return dict(zip(names, parts, strict=True))
+
+    def score(self, network: DetectorNetwork, batches: Iterable[PageBatch]) -> Row:
+        return page_score(network, batches)
+
+    def state(self, row: Row) -> str:
+        return f"validation {row['val_loss']:.3f}, found {row['found']:.1%}"
+
+
+class Losses(NamedTuple):
+    """What is made small, and what it consists of; each a number.
+
+    Attributes:
+        total: Carries the gradient.
+        centre: The part for centres.
+        value: The part for values; 0 where there are no digits.
+        box: The part for boxes; 0 where there are no digits.
+    """
+
+    total: Tensor
+    centre: Tensor
+    value: Tensor
+    box: Tensor
+
+
+def page_losses(
+    cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach: Tensor
+) -> Losses:
+    """The loss of a batch and its parts.
+
+    A page with n digits counts as much as the square root of n pages with one: else pages full of
+    small digits would leave no say to those with one large digit or none.
+
+    Args:
+        cells: What the network says.
+        centre: float[B, h, w]; see ``Targets``, as are the others.
+        weight: [B, h, w].
+        value: [B, h, w].
+        reach: float[B, 4, h, w].
+    """
+    peaks = (centre > 0.999) & (weight > 0)
+    count = peaks.sum(dim=(1, 2)).clamp(min=1).float()
+    focal = _focal(cells.centre, centre.float(), weight.float(), peaks)
+    centres = (focal.sum(dim=(1, 2)) / count.sqrt()).sum() / count.sqrt().sum()
+    named = value >= 0
+    if not bool(named.any()):
+        none = torch.zeros_like(centres)
+        return Losses(centres, centres.detach(), none, none)
+    # The cells around a digit's centre name it too, but count less than the centre.
+    share = (torch.where(peaks, 1.0, 0.3) / count.sqrt()[:, None, None])[named]
+    logits = cells.values.permute(0, 2, 3, 1)[named]
+    names = functional.cross_entropy(logits, value[named].long(), reduction="none")
+    found = cells.reach.permute(0, 2, 3, 1)[named]
+    wanted = reach.permute(0, 2, 3, 1)[named].float()
+    sides = functional.smooth_l1_loss(found, wanted, beta=0.1, reduction="none").sum(dim=1)
+    total = centres + ((VALUE_WEIGHT * names + REACH_WEIGHT * sides) * share).sum() / share.sum()
+    parts = [(part.detach() * share).sum() / share.sum() for part in (names, sides)]
+    return Losses(total, centres.detach(), *parts)
+
+
+def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tensor:
+    """The penalty-reduced focal loss of each cell (Law and Deng, *CornerNet*, 2018)."""
+    chance = torch.sigmoid(logit)
+    hit = (1 - chance) ** 2 * functional.softplus(-logit)
+    miss = chance**2 * (1 - centre) ** 4 * functional.softplus(logit) * weight
+    return torch.where(peaks, hit, miss)
+
+
+def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str, float]:
+    """Scores of a network, which is left in evaluation mode.
+
+    Args:
+        network: Runs where the pages are.
+        pages: At least one batch.
+
+    Returns:
+        ``val_loss``, the mean loss of the batches; ``found``, the share of digits whose cell has a
+        score above 0.5; ``right``, the share of these whose value is right; ``false_finds``, peaks
+        above 0.5 on a page that are no digit.
+    """
+    network.eval()
+    losses: list[Tensor] = []
+    counts: list[Tensor] = []
+    seen = 0
+    with torch.no_grad():
+        for batch in pages:
+            cells = network(batch.pages)
+            losses.append(page_losses(cells, *batch[1:]).total)
+            counts.append(_counts(cells, batch))
+            seen += len(batch.pages)
+    digits, found, right, false = torch.stack(counts).sum(dim=0).tolist()
+    return {
+        "val_loss": torch.stack(losses).mean().item(),
+        "found": found / max(1, digits),
+        "right": right / max(1, found),
+        "false_finds": false / seen,
+    }
+
+
+def _counts(cells: Cells, batch: PageBatch) -> Tensor:
+    """int64[4]: digits, those found, those of them named right, and finds that are no digit."""
+    asked = batch.weight > 0
+    digits = (batch.centre > 0.999) & asked
+    found = digits & (cells.centre > 0)
+    right = found & (cells.values.argmax(dim=1) == batch.value.long())
+    # A find next to the middle of a digit is that digit: a small one has a middle of one cell.
+    near = _highest_around((batch.value != NOTHING).float()) > 0
+    peaks = (cells.centre == _highest_around(cells.centre)) & (cells.centre > 0)
+    false = peaks & asked & ~near
+    return torch.stack([cell.sum() for cell in (digits, found, right, false)])
+
+
+def _highest_around(cells: Tensor) -> Tensor:
+    """The highest of each cell and its eight neighbours, float32[B, h, w]."""
+    return functional.max_pool2d(cells[:, None], 3, stride=1, padding=1)[:, 0]

@@ -1,0 +1,396 @@
+"""Trains networks that classify tiles: one network, or several whose answers are averaged.
+
+The tiles are tensors in memory, augmented a whole epoch at a time; there is no per-sample loader.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digitlens.datasets.mnist import Split, Tiles
+from digitlens.errors import ModelError
+from digitlens.models.classifier import Classifier
+from digitlens.progress import note
+from digitlens.training.augment import augment
+from digitlens.training.checkpoint import STATE, Row, write_history
+from digitlens.training.device import Device, choose_device
+from digitlens.training.loop import OnStep, Task, Trained, epoch_seed, fit, shuffled
+from digitlens.training.nets.tile_network import (
+    CLASSES,
+    MEAN,
+    SD,
+    DigitNetwork,
+    Ensemble,
+    Shape,
+    build_network,
+    predict_logits,
+)
+from digitlens.training.optim import new_optimizer
+from digitlens.training.recipe import Recipe
+
+NONE = CLASSES  # the label of a tile that shows no digit
+CHUNK = 1000  # validation tiles at once
+SAMPLE = 1000  # tiles to whiten with; their 144,000 patches tell 25 directions apart well enough
+FLAT = 0.2  # standard deviation of a patch, of normalised pixels, below which there is no ink in it
+FAINT = 1e-3  # variance, as a share of the largest, that is added so that no direction is blown up
+_POOL_SEED = 1  # of the tiles of no digit; a training with another seed sees them otherwise bent
+
+TileNetwork = DigitNetwork | Ensemble
+OnEpoch = Callable[[Row], None]
+
+
+class TileBatch(NamedTuple):
+    """What is shown in a step.
+
+    Attributes:
+        tiles: uint8[B, 28, 28].
+        targets: float[B, C]: what the network should say, rows sum to 1.
+    """
+
+    tiles: Tensor
+    targets: Tensor
+
+
+def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and who listens)
+    recipe: Recipe,
+    training: Split,
+    validation: Split,
+    folder: Path,
+    *,
+    resume: bool = False,
+    device: Device | None = None,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Trained[TileNetwork]:
+    """Trains what a recipe asks for: one network, or several from seeds of their own, averaged.
+
+    Each model of an ensemble has a folder of its own in the run's, ``member-1`` and so on, and is
+    resumed from it; the run's history is the mean of theirs.
+
+    Args:
+        recipe: What to train.
+        training: Tiles to learn from.
+        validation: Tiles that choose the epoch, never the test set; without any the last is kept.
+        folder: Run folder; receives the state and ``history.jsonl``.
+        resume: Go on from the state in the folder.
+        device: Where to train; chosen by ``choose_device`` if not given.
+        on_step: Called after each step, for one model after the other.
+        on_epoch: Called with each row of the history once it is saved; what it raises ends the run.
+
+    Raises:
+        DataError: There is nothing to resume, or it belongs to another recipe.
+    """
+
+    chosen = device or choose_device(recipe.precision)
+
+    def learn(
+        model: Recipe, to: Path, told: OnStep | None, *, go_on: bool
+    ) -> Trained[DigitNetwork]:
+        task = _TileTask(model, training, validation, chosen.name)
+        return fit(task, to, chosen, resume=go_on, on_step=told, on_check=on_check)
+
+    def on_check(row: Row, _: nn.Module) -> None:
+        if on_epoch:
+            on_epoch(row)
+
+    if recipe.members == 1:
+        alone = learn(recipe, folder, on_step, go_on=resume)
+        return _averaged(recipe, [alone], validation)
+    models: list[Trained[DigitNetwork]] = []
+    for number, model in enumerate(models_of(recipe), 1):
+        note(f"model {number} of {recipe.members}")
+        place = folder / f"member-{number}"
+        begun = resume and (place / STATE).is_file()
+        told = _told(on_step, number, recipe.members)
+        models.append(learn(model, place, told, go_on=begun))
+    done = _averaged(recipe, models, validation)
+    write_history(folder, done.history)
+    return done
+
+
+class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
+    """To say which digit a tile shows."""
+
+    def __init__(self, recipe: Recipe, training: Split, validation: Split, device: str) -> None:
+        """Takes what the recipe needs beside the tiles: its teacher, and tiles of no digit.
+
+        Raises:
+            ModelError: There is no such teacher.
+            DataError: The fonts for tiles of no digit could not be fetched.
+        """
+        self._training, self._validation = training, validation
+        self._data = EpochData(recipe, training, device)
+        self.patience = recipe.patience
+        super().__init__(recipe, recipe.plan(len(self._data)))
+
+    def network(self) -> DigitNetwork:
+        network = one_network(self.recipe)
+        whiten(network, self._training.tiles)
+        return network
+
+    def optimizer(self, network: DigitNetwork) -> torch.optim.Optimizer:
+        return new_optimizer(self.recipe, network)
+
+    def batches(self, step: int) -> Iterator[TileBatch]:
+        first, done = divmod(step, self.schedule.check_every)
+        for epoch in range(first, self.recipe.epochs):
+            tiles, targets = self._data.epoch(epoch)
+            order = shuffled(self.recipe.seed, epoch, len(tiles)).to(tiles.device)
+            for chosen in order.split(self.recipe.batch_size)[done:]:
+                yield TileBatch(tiles[chosen], targets[chosen])
+            done = 0
+
+    def held_out(self) -> list[TileBatch]:
+        if not len(self._validation):
+            return []
+        tiles = torch.from_numpy(self._validation.tiles).split(CHUNK)
+        labels = torch.from_numpy(self._validation.labels).long().split(CHUNK)
+        return [TileBatch(*parts) for parts in zip(tiles, labels, strict=True)]
+
+    def losses(self, network: DigitNetwork, batch: TileBatch, device: Device) -> dict[str, Tensor]:
+        tiles, targets = mixed(*batch, self.recipe.mixup)
+        with device.reduced():
+            logits = network(tiles).float()
+        loss = functional.cross_entropy(
+            logits, targets, label_smoothing=self.recipe.label_smoothing
+        )
+        right = logits.argmax(1) == targets.argmax(1)
+        return {"train_loss": loss, "train_accuracy": right.float().mean()}
+
+    def score(self, network: DigitNetwork, batches: Iterable[TileBatch]) -> Row:
+        network.eval()
+        with torch.inference_mode():
+            pairs = [(network(tiles).float().cpu(), labels.cpu()) for tiles, labels in batches]
+        if not pairs:
+            return {}
+        logits, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+        return _scores(logits, labels, self.recipe.label_smoothing)
+
+    def state(self, row: Row) -> str:
+        return f"val accuracy {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
+
+
+def score(network: nn.Module, validation: Split, smoothing: float) -> Row:
+    """Cross-entropy and accuracy on the validation tiles; nothing if there are none.
+
+    The loss is the one that is trained, smoothing included: without it, a smoothed network looks
+    worse the longer it learns, for a temperature that export sets right, and stops at once.
+    """
+    if not len(validation):
+        return {}
+    logits = predict_logits(network, torch.from_numpy(validation.tiles)).cpu()
+    return _scores(logits, torch.from_numpy(validation.labels).long(), smoothing)
+
+
+def _scores(logits: Tensor, labels: Tensor, smoothing: float) -> Row:
+    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    right = logits.argmax(1) == labels
+    return {"val_loss": loss.item(), "val_accuracy": right.float().mean().item()}
+
+
+def new_network(recipe: Recipe) -> TileNetwork:
+    """What a recipe describes, a network or several averaged, with freshly drawn weights."""
+    if recipe.members == recipe.views == 1:
+        return one_network(recipe)
+    return Ensemble([one_network(recipe) for _ in range(recipe.members)], recipe.views)
+
+
+def one_network(recipe: Recipe) -> DigitNetwork:
+    """One network with freshly drawn weights."""
+    shape = Shape(
+        recipe.widths,
+        recipe.block_kernels(),
+        recipe.convs,
+        recipe.batch_norm,
+        recipe.dense,
+        recipe.dropout,
+        recipe.pool,
+        recipe.depth_drop,
+        recipe.none > 0,
+        recipe.margin,
+    )
+    return build_network(recipe.architecture, shape)
+
+
+def models_of(recipe: Recipe) -> list[Recipe]:
+    """The recipes of an ensemble's models: no two ensembles of one size share a seed."""
+    first = recipe.seed * recipe.members
+    return [
+        dataclasses.replace(recipe, members=1, seed=first + number)
+        for number in range(recipe.members)
+    ]
+
+
+def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
+    """Tells of a model's steps whose they are."""
+    if on_step is None:
+        return None
+    return lambda info: on_step(dataclasses.replace(info, model=model, models=models))
+
+
+def _averaged(
+    recipe: Recipe, models: list[Trained[DigitNetwork]], validation: Split
+) -> Trained[TileNetwork]:
+    if recipe.members == recipe.views == 1:
+        return cast(Trained[TileNetwork], models[0])
+    ensemble = Ensemble([model.network for model in models], recipe.views).eval()
+    return Trained(
+        ensemble,
+        _mean_history([model.history for model in models]),
+        max(model.best_epoch for model in models),
+        sum(model.seconds for model in models),
+        score(ensemble, validation, recipe.label_smoothing),
+        models[0].steps,
+    )
+
+
+def _mean_history(histories: list[list[Row]]) -> list[Row]:
+    """Each epoch's mean over the models that came so far."""
+    longest = max(histories, key=len)
+    return [
+        {key: fmean(h[epoch][key] for h in histories if epoch < len(h)) for key in row}
+        for epoch, row in enumerate(longest)
+    ]
+
+
+class EpochData:
+    """Gives one epoch after the other.
+
+    Attributes:
+        tiles: uint8[N, 28, 28]; all that is trained with, before augmentation.
+        labels: int64[N]; 0 to 9, or 10 for tiles that show no digit.
+    """
+
+    def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
+        """Takes what the recipe needs beside the tiles: its teacher, and tiles of no digit.
+
+        Raises:
+            ModelError: There is no such teacher.
+            DataError: The fonts for tiles of no digit could not be fetched.
+        """
+        self._recipe = recipe
+        self._device = device
+        tiles, labels = torch.from_numpy(training.tiles), torch.from_numpy(training.labels).long()
+        if recipe.none:
+            more = _without_digit(round(recipe.none * len(tiles)), training.tiles)
+            tiles = torch.cat([tiles, more])
+            labels = torch.cat([labels, torch.full((len(more),), NONE)])
+        self.tiles, self.labels = tiles.to(device), labels.to(device)
+        self._teacher = Classifier(recipe.teacher) if recipe.teacher else None
+        self._drawn: tuple[int, Tensor, Tensor] | None = None
+
+    def __len__(self) -> int:
+        """Tiles in an epoch."""
+        return len(self.tiles)
+
+    def epoch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Tiles and targets of an epoch, in the order of the data.
+
+        Args:
+            number: From 0; the same number gives the same tiles.
+
+        Returns:
+            uint8[N, 28, 28], and float[N, C]: what the network should say, rows sum to 1.
+        """
+        number //= self._recipe.repeat
+        if self._drawn is None or self._drawn[0] != number:
+            generator = torch.Generator().manual_seed(epoch_seed(self._recipe.seed, number) + 1)
+            tiles = augment(self.tiles, self._recipe, generator)
+            self._drawn = number, tiles, self._targets(tiles)
+        return self._drawn[1:]
+
+    def _targets(self, tiles: Tensor) -> Tensor:
+        if self._teacher:
+            return _taught(self._teacher, tiles, self._recipe).to(self._device)
+        return functional.one_hot(self.labels, CLASSES + (self._recipe.none > 0)).float()
+
+
+def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
+    """A teacher's answers, softened; where it knows tiles of no digit, so does its student.
+
+    G. Hinton et al., "Distilling the knowledge in a neural network", 2015.
+    """
+    outputs = teacher.outputs(tiles.cpu().numpy())
+    answers = torch.from_numpy(outputs.probabilities)
+    if recipe.none:
+        if outputs.digit is None:
+            raise ModelError(
+                f"the teacher {recipe.teacher} does not know tiles of no digit: name one that was "
+                "trained with them, or set none=0"
+            )
+        digit = torch.from_numpy(outputs.digit).unsqueeze(1)
+        answers = torch.cat([answers * digit, 1 - digit], dim=1)
+    return torch.softmax(answers.clamp(min=1e-9).log() / recipe.soften, dim=1)
+
+
+def _without_digit(count: int, digits: Tiles) -> Tensor:
+    """Tiles of no digit, some of them digits that are spoiled."""
+    from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415  (OpenCV and fonts)
+    from digitlens.datasets.negatives.generate import make_negatives  # noqa: PLC0415
+
+    return torch.from_numpy(make_negatives(count, load_faces("training"), _POOL_SEED, digits))
+
+
+def mixed(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Each tile blended with the one before it, in a proportion that all share, and so its target.
+
+    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+
+    Args:
+        tiles: uint8[N, 28, 28].
+        targets: float[N, C].
+        alpha: Of the beta distribution; 0 blends nothing.
+    """
+    if not alpha:
+        return tiles, targets
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    blended = tiles.float().lerp(tiles.roll(1, 0).float(), share).round().to(torch.uint8)
+    return blended, targets.lerp(targets.roll(1, 0), share)
+
+
+def whiten(network: DigitNetwork, tiles: Tiles) -> None:
+    """Gives the first convolution its filters, if it is one that is not trained.
+
+    Each is one of the strongest principal components of patches, scaled to unit variance, or its
+    negative, so that nothing is lost in the ReLU that follows. More filters than that stay as they
+    were drawn.
+
+    A. Coates and A. Ng, "Learning feature representations with k-means", 2012, for whitened
+    patches; D. Page, "How to train your ResNet", part 8, 2019, for a fixed layer of them.
+
+    Args:
+        network: Changed in place; left alone if its first convolution is trained.
+        tiles: uint8[N, 28, 28]; those that are trained with.
+    """
+    convolution = network.fixed
+    if convolution is None:
+        return
+    side = convolution.kernel_size[0]
+    half = -(-convolution.out_channels // 2)
+    filters = _components(_patches(network, tiles[:SAMPLE], side))[:half]
+    both = torch.cat([filters, -filters])[: convolution.out_channels]
+    convolution.weight.data[: len(both)] = both.view(-1, 1, side, side)
+
+
+def _patches(network: DigitNetwork, tiles: Tiles, side: int) -> Tensor:
+    """What the convolution sees, where there is ink: float[P, side * side], normalised."""
+    pixels = ((torch.from_numpy(tiles).float() / 255 - MEAN) / SD).unsqueeze(1)
+    inner = functional.pad(pixels, [-network.margin] * 4)
+    patches = functional.unfold(inner, side, padding=side // 2, stride=2)
+    rows = patches.transpose(1, 2).reshape(-1, side * side)
+    return rows[rows.std(dim=1) > FLAT]
+
+
+def _components(patches: Tensor) -> Tensor:
+    """Directions in which patches vary, float[D, D], a row each, the strongest first."""
+    variances, directions = torch.linalg.eigh(patches.T @ patches / max(1, len(patches)))
+    scale = (variances + FAINT * variances[-1] + torch.finfo(torch.float32).tiny).rsqrt()
+    return (directions * scale).T.flip(0)

@@ -1,0 +1,245 @@
+"""Batches of pages and lines come in order, the same whatever the workers."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from digitlens.alphabet import encode
+from digitlens.datasets.synthetic.pages import Page
+from digitlens.training.nets.detector_network import STRIDE
+from digitlens.training.recipe import LineRecipe
+from digitlens.training.tasks.batches import (
+    NOTHING,
+    LineStream,
+    PageBatch,
+    Sample,
+    Targets,
+    batches_by_width,
+    changed,
+    line_batch,
+    page_batches,
+    targets_of,
+    view_of,
+    worker_count,
+)
+
+pytestmark = pytest.mark.train
+
+
+def _drawn(maker, first: int, count: int, *, workers: int = 0, seed: int = 5) -> list[PageBatch]:
+    stream = page_batches(
+        maker(seed), first + count, batch_size=2, side=64, workers=workers, views=2, skip=first
+    )
+    return list(stream)
+
+
+def _same(a: PageBatch, b: PageBatch) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_batch_has_pages_and_a_target_for_each_cell(maker):
+    batch = _drawn(maker, 0, 1)[0]
+    assert batch.pages.shape == (2, 3, 64, 64)
+    assert batch.pages.dtype == torch.uint8
+    assert batch.centre.shape == batch.weight.shape == batch.value.shape == (2, 16, 16)
+    assert batch.reach.shape == (2, 4, 16, 16)
+
+
+def test_there_are_as_many_batches_as_asked_for(maker):
+    assert [len(_drawn(maker, 0, count)) for count in (0, 1, 3, 4)] == [0, 1, 3, 4]
+
+
+def test_a_stream_begun_later_goes_on_with_the_same_pages(maker):
+    whole, later = _drawn(maker, 0, 6), _drawn(maker, 2, 4)
+    assert all(_same(a, b) for a, b in zip(whole[2:], later, strict=True))
+    assert not _same(whole[0], whole[2])
+
+
+def test_views_of_a_page_differ(maker):
+    first, second = _drawn(maker, 0, 2)
+    assert not torch.equal(first.pages, second.pages)
+
+
+def test_seeds_give_other_pages(maker):
+    assert not torch.equal(_drawn(maker, 0, 1)[0].pages, _drawn(maker, 0, 1, seed=6)[0].pages)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_workers_draw_the_same_pages(maker):
+    alone, together = _drawn(maker, 0, 4), _drawn(maker, 0, 4, workers=2)
+    assert all(_same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_gpu_is_given_more_workers(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert (worker_count("cpu"), worker_count("cuda")) == (8, 15)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert (worker_count("cpu"), worker_count("cuda")) == (2, 2)
+
+
+def test_a_view_moves_boxes_and_lets_cut_digits_go():
+    pixels = np.zeros((80, 80, 3), np.uint8)
+    boxes = np.array([[30, 30, 40, 50], [0, 30, 17, 50], [0, 0, 2, 2]], np.float32)
+    pixels[30:50, 30:40] = 200
+    page = Page(pixels, boxes, np.array([8, 1, 2], np.int8))
+    for seed in range(20):
+        view = view_of(page, 64, np.random.default_rng(seed))
+        assert view.pixels.shape == (64, 64, 3)
+        x0, y0, x1, y1 = view.boxes[0].astype(int)
+        flat = view.pixels.reshape(-1, 3)
+        inside = np.zeros((64, 64), bool)
+        inside[y0:y1, x0:x1] = True
+        assert len(np.unique(flat[inside.ravel()], axis=0)) == 1
+        assert len(np.unique(flat[~inside.ravel()], axis=0)) == 1
+        assert view.values[0] == 8
+        assert (view.boxes >= 0).all()
+        assert (view.boxes <= 64).all()
+        left = np.zeros(3)
+        left[: len(view.boxes)] = (view.boxes[:, 2] - view.boxes[:, 0])[:3]
+        if len(view.values) > 1 and view.values[1] == 1:
+            assert left[1] >= 0.55 * 17
+
+
+def _targets(*digits: tuple[tuple[float, float, float, float], int]) -> Targets:
+    boxes = np.array([box for box, _ in digits], np.float32).reshape(-1, 4)
+    values = np.array([value for _, value in digits], np.int8)
+    return targets_of(Page(np.zeros((64, 96, 3), np.uint8), boxes, values))
+
+
+def test_an_empty_page_has_no_centres_and_asks_everywhere():
+    targets = _targets()
+    assert targets.centre.shape == (16, 24)
+    assert not targets.centre.any()
+    assert targets.weight.all()
+    assert (targets.value == NOTHING).all()
+
+
+def test_a_digit_is_named_in_the_cells_of_its_middle_alone():
+    targets = _targets(((20, 8, 44, 56), 7))
+    row, column = np.unravel_index(targets.centre.argmax(), targets.centre.shape)
+    assert (row, column) == (8, 8)
+    assert targets.centre[row, column] == 1
+    assert targets.value[row, column] == 7
+    assert set(np.unique(targets.value)) == {NOTHING, 7}
+    assert 0 < (targets.value == 7).sum() < 12
+    assert 0 < targets.centre[row + 1, column] < 1
+
+
+def test_every_cell_that_names_a_digit_gives_back_its_box():
+    box = (20.0, 8.0, 45.0, 55.0)
+    targets = _targets((box, 3))
+    rows, columns = np.nonzero(targets.value == 3)
+    reach = np.exp(targets.reach[:, rows, columns].astype(np.float32))
+    middle = np.stack([columns, rows]) + 0.5
+    found = np.concatenate([middle - reach[:2], middle + reach[2:]]) * STRIDE
+    np.testing.assert_allclose(found.T, np.tile(box, (len(rows), 1)), atol=0.1)
+
+
+@pytest.mark.parametrize("digits", [[0, 1], [1, 0]])
+def test_a_small_digit_on_a_large_one_has_its_own_cell(digits):
+    both = [((0, 0, 64, 64), 5), ((29, 29, 35, 36), 2)]
+    targets = _targets(*(both[index] for index in digits))
+    assert targets.value[8, 8] == 2
+    assert (targets.value == 5).any()
+
+
+def test_what_may_be_read_or_not_is_not_asked_for():
+    targets = _targets(((0, 0, 20, 30), -1))
+    assert not targets.weight[:7, :5].any()
+    assert targets.weight[9:, 7:].all()
+    assert not targets.centre.any()
+
+
+def test_a_digit_over_what_is_not_asked_for_is_asked_for():
+    targets = _targets(((0, 0, 60, 60), -1), ((20, 20, 30, 40), 4))
+    assert targets.weight[targets.value == 4].all()
+
+
+def test_digits_at_the_edge_and_of_one_pixel_have_a_cell():
+    targets = _targets(((95, 63, 96, 64), 1), ((0, 0, 1, 1), 9))
+    assert targets.value[15, 23] == 1
+    assert targets.value[0, 0] == 9
+    assert (targets.centre == 1).sum() == 2
+
+
+RECIPE = LineRecipe(batch_size=4, pool=3, steps=7)
+
+
+class DrawnLine(NamedTuple):
+    """A stand-in for a line of the generator."""
+
+    pixels: np.ndarray
+    text: str
+    kind: str
+
+
+class Maker:
+    """Bars, as many as the digit says."""
+
+    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+        rng = np.random.default_rng(number)
+        digit = int(rng.integers(1, 10))
+        pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
+        for bar in range(digit):
+            pixels[8:40, 8 + 8 * bar : 12 + 8 * bar] = 20
+        return DrawnLine(pixels, str(digit), kind or ("odd" if digit % 2 else "even"))
+
+
+def _sample(width: int, text: str = "1") -> Sample:
+    return Sample(np.full((48, width, 3), width % 256, np.uint8), text, 0)
+
+
+def test_lines_are_padded_with_grey_on_the_right():
+    batch = line_batch([_sample(40), _sample(64, "2.5")])
+    assert batch.pictures.shape == (2, 3, 48, 64)
+    assert batch.pictures.dtype == torch.uint8
+    assert (batch.pictures[0, :, :, :40] == 40).all()
+    assert (batch.pictures[0, :, :, 40:] == 127).all()
+    assert batch.targets.tolist() == [[*encode("1"), 0, 0], encode("2.5")]
+    assert batch.lengths.tolist() == [1, 3]
+
+
+def test_a_line_without_text_has_no_targets():
+    batch = line_batch([_sample(32, "")])
+    assert batch.lengths.tolist() == [0]
+    assert batch.targets.shape == (1, 1)
+
+
+def test_batches_go_from_narrow_to_wide():
+    batches = batches_by_width([_sample(width) for width in (320, 32, 64, 256, 40)], 2)
+    assert [batch.pictures.shape[3] for batch in batches] == [64, 256, 320]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_goes_on_where_it_was_stopped(workers):
+    whole = list(LineStream(Maker(), RECIPE, 0).batches(0))
+    rest = list(LineStream(Maker(), RECIPE, workers).batches(4))
+    assert len(whole) == 7
+    assert len(rest) == 3
+    for expected, found in zip(whole[4:], rest, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_changes_keep_the_contract():
+    recipe = dataclasses.replace(RECIPE, invert=0.5, recolour=0.5, grey=0.5, cutout=0.5)
+    pixels = Maker().line(3).pixels
+    before = pixels.copy()
+    widths = set()
+    for seed in range(40):
+        found = changed(pixels, recipe, np.random.default_rng(seed))
+        assert found.dtype == np.uint8
+        assert found.shape[::2] == (48, 3)
+        assert found.shape[1] % 8 == 0
+        widths.add(found.shape[1])
+    assert len(widths) > 1
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_a_recipe_without_changes_leaves_lines_as_they_are():
+    recipe = dataclasses.replace(RECIPE, invert=0.0, recolour=0.0, grey=0.0, cutout=0.0)
+    recipe = dataclasses.replace(recipe, stretch=0.0)
+    pixels = Maker().line(0).pixels
+    np.testing.assert_array_equal(changed(pixels, recipe, np.random.default_rng(0)), pixels)

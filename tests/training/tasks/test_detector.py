@@ -1,0 +1,278 @@
+"""Training on pages learns and survives being stopped; losses and scores tell what is wrong."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from digitlens.datasets.synthetic.pages import Page
+from digitlens.errors import DataError
+from digitlens.training import loop
+from digitlens.training.loop import Trained
+from digitlens.training.nets.detector_network import Cells, DetectorNetwork
+from digitlens.training.tasks import detector as module
+from digitlens.training.tasks.batches import PageBatch, targets_of
+from digitlens.training.tasks.detector import page_losses, page_score, train_detector
+
+pytestmark = pytest.mark.train
+
+
+def _same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
+
+
+@pytest.fixture(scope="module")
+def run(maker):
+    def trained(recipe, folder, **options) -> Trained[DetectorNetwork]:
+        return train_detector(recipe, maker(recipe.seed), maker(1), folder, workers=0, **options)
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def whole(run, tiny_pages, tmp_path_factory):
+    """The tiny recipe, trained without interruption."""
+    return run(tiny_pages, tmp_path_factory.mktemp("run"))
+
+
+def test_it_learns(maker, tiny_pages, tmp_path):
+    """The same few pages, over and over: so small a network learns little else."""
+    recipe = dataclasses.replace(tiny_pages, steps=20, check_every=10, views=20, average=0.5)
+    first, last = train_detector(recipe, maker(0), maker(0), tmp_path, workers=0).history
+    assert last["train_loss"] < 0.8 * first["train_loss"]
+    assert last["val_loss"] < first["val_loss"]
+
+
+def test_the_history_says_what_was_promised(run, tiny_pages, whole, tmp_path):
+    run(tiny_pages, tmp_path)
+    lines = (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert _without_times(rows) == _without_times(whole.history)
+    assert [row["step"] for row in rows] == [3, 6, 7]
+    for row in rows:
+        parts = row["centre_loss"] + row["value_loss"] + row["box_loss"]
+        assert row["train_loss"] == pytest.approx(parts, rel=1e-4)
+        assert 0 <= row["found"] <= 1
+        assert 0 <= row["right"] <= 1
+        assert row["false_finds"] >= 0
+        assert row["seconds"] > 0
+
+
+def test_another_seed_gives_other_weights(run, tiny_pages, whole, tmp_path):
+    assert not _same(whole.network, run(dataclasses.replace(tiny_pages, seed=3), tmp_path).network)
+
+
+@pytest.mark.parametrize("step", [1, 4, 7])
+def test_a_run_stopped_anywhere_ends_with_the_same_weights(
+    step, run, tiny_pages, whole, tmp_path, monkeypatch
+):
+    calls = 0
+
+    def interrupted(*args: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == step:
+            raise KeyboardInterrupt
+        update(*args)
+
+    update = loop.update_average
+    monkeypatch.setattr(loop, "update_average", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_pages, tmp_path)
+    monkeypatch.undo()
+    resumed = run(tiny_pages, tmp_path, resume=True)
+    assert _same(whole.network, resumed.network)
+    assert _without_times(resumed.history) == _without_times(whole.history)
+
+
+def test_a_finished_run_resumes_to_itself(run, tiny_pages, whole, tmp_path):
+    run(tiny_pages, tmp_path)
+    again = run(tiny_pages, tmp_path, resume=True)
+    assert _same(whole.network, again.network)
+    assert _without_times(again.history) == _without_times(whole.history)
+
+
+def test_resuming_with_another_recipe_is_refused(run, tiny_pages, tmp_path):
+    run(dataclasses.replace(tiny_pages, steps=1), tmp_path)
+    with pytest.raises(DataError, match="belongs to another recipe"):
+        run(tiny_pages, tmp_path, resume=True)
+
+
+def test_the_moving_average_is_kept_and_not_the_last_weights(run, tiny_pages, whole, tmp_path):
+    other = run(dataclasses.replace(tiny_pages, average=0.0), tmp_path)
+    assert not _same(whole.network, other.network)
+    assert not whole.network.training
+    assert all(tensor.device.type == "cpu" for tensor in whole.network.state_dict().values())
+
+
+def test_every_validation_page_is_seen_once(maker, tiny_pages):
+    task = module._DetectorTask(tiny_pages, maker(0), maker(1), 0)  # pyright: ignore[reportPrivateUsage]
+    seen = task.held_out()
+    assert [len(batch.pages) for batch in seen] == [3, 1]
+
+
+def _targets(*pages: list[tuple[int, int, int, int]]) -> tuple[torch.Tensor, ...]:
+    """Of pages with a 4 in each of the boxes."""
+    drawn = [
+        Page(
+            np.zeros((64, 64, 3), np.uint8),
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.full(len(boxes), 4, np.int8),
+        )
+        for boxes in pages
+    ]
+    columns = zip(*(targets_of(page) for page in drawn), strict=True)
+    return tuple(torch.from_numpy(np.stack(column)) for column in columns)
+
+
+def _right(targets: tuple[torch.Tensor, ...]) -> Cells:
+    """What a network would say that is sure and right."""
+    centre, _, value, reach = targets
+    named = torch.nn.functional.one_hot(value.long().clamp(min=0), 10).permute(0, 3, 1, 2)
+    return Cells(torch.where(centre > 0.999, 12.0, -12.0), 20.0 * named, reach.float())
+
+
+BOXES = [(4, 8, 24, 44), (36, 8, 52, 40)]
+
+
+def test_the_right_answer_costs_nothing():
+    targets = _targets(BOXES)
+    assert page_losses(_right(targets), *targets).total.item() == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("part", ["centre", "value", "box"])
+def test_a_wrong_answer_costs_in_its_part(part):
+    targets = _targets(BOXES)
+    right = _right(targets)
+    wrong = {
+        "centre": right._replace(centre=-right.centre),
+        "value": right._replace(values=right.values.roll(1, dims=1)),
+        "box": right._replace(reach=right.reach + 0.5),
+    }
+    losses = page_losses(wrong[part], *targets)
+    told = dict(zip(("centre", "value", "box"), losses[1:], strict=True))
+    assert told.pop(part) > 0.5
+    assert all(other < 1e-3 for other in told.values())
+    assert losses.total.item() == pytest.approx(sum(losses[1:]).item(), abs=1e-5)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_pages_without_digits_have_centres_to_lose_alone():
+    targets = _targets([])
+    losses = page_losses(_right(targets)._replace(centre=torch.full((1, 16, 16), 3.0)), *targets)
+    assert losses.total == losses.centre > 1
+    assert losses.value == losses.box == 0
+
+
+def test_cells_that_are_not_asked_for_cost_nothing():
+    centre, weight, value, reach = _targets([])
+    right = _right((centre, weight, value, reach))
+    said = right._replace(centre=right.centre + 20)
+    assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
+
+
+def test_a_page_full_of_digits_does_not_drown_one_with_a_single_digit():
+    """Ten digits missed weigh as the square root of ten, not ten times what one does."""
+    rows, columns = (4, 34), range(2, 62, 12)
+    crowd = [(x, y, x + 8, y + 16) for x in columns for y in rows]
+    targets = _targets(crowd, [(10, 10, 40, 50)])
+    right = _right(targets)
+    missed: list[float] = []
+    for page in (0, 1):
+        centre = right.centre.clone()
+        centre[page] = -12.0
+        missed.append(page_losses(right._replace(centre=centre), *targets).centre.item())
+    assert missed[0] / missed[1] == pytest.approx(10**0.5, rel=1e-3)
+
+
+def test_the_loss_has_a_gradient_everywhere_it_looks():
+    targets = _targets(BOXES)
+    cells = Cells(*(part.requires_grad_() for part in _right(targets)))
+    page_losses(cells._replace(centre=cells.centre * 0.1), *targets).total.backward()
+    assert all(part.grad is not None and part.grad.isfinite().all() for part in cells)
+    assert cells.centre.grad.abs().min() > 0  # pyright: ignore[reportOptionalMemberAccess]
+
+
+DIGITS = [(8, 8, 24, 40), (40, 8, 44, 14)]  # a large digit and one of a cell
+LARGE, SMALL = (6, 4), (2, 10)  # row and column of their centres
+
+
+class _Says(nn.Module):
+    """A network that says the same of every page."""
+
+    def __init__(self, peaks: list[tuple[int, int]], value: int = 4) -> None:
+        super().__init__()
+        self.centre = torch.full((1, 16, 16), -5.0)
+        for row, column in peaks:
+            self.centre[0, row, column] = 5.0
+        self.values = torch.zeros(1, 10, 16, 16)
+        self.values[:, value] = 1
+
+    def forward(self, pages: torch.Tensor) -> Cells:
+        count = len(pages)
+        return Cells(
+            self.centre.repeat(count, 1, 1),
+            self.values.repeat(count, 1, 1, 1),
+            torch.zeros(count, 4, 16, 16),
+        )
+
+
+def _batch(values: tuple[int, int] = (4, 4), count: int = 1) -> PageBatch:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    page = Page(pixels, np.array(DIGITS, np.float32), np.array(values, np.int8))
+    targets = [torch.from_numpy(np.stack([each] * count)) for each in targets_of(page)]
+    return PageBatch(torch.zeros(count, 3, 64, 64, dtype=torch.uint8), *targets)
+
+
+def _score(peaks: list[tuple[int, int]], *batches: PageBatch, value: int = 4) -> dict[str, float]:
+    return page_score(_Says(peaks, value), batches)  # pyright: ignore[reportArgumentType]
+
+
+def test_all_found_and_right():
+    told = _score([LARGE, SMALL], _batch())
+    assert (told["found"], told["right"], told["false_finds"]) == (1, 1, 0)
+
+
+def test_a_digit_missed_and_one_misread():
+    assert _score([LARGE], _batch())["found"] == 0.5
+    told = _score([LARGE, SMALL], _batch((4, 7)))
+    assert (told["found"], told["right"]) == (1, 0.5)
+
+
+def test_right_is_a_share_of_those_found():
+    told = _score([LARGE], _batch((4, 7)))
+    assert (told["found"], told["right"]) == (0.5, 1)
+
+
+def test_finds_elsewhere_are_false_on_average_over_pages():
+    told = _score([LARGE, SMALL, (14, 14)], _batch(), _batch(count=3))
+    assert told["false_finds"] == 1
+
+
+def test_a_find_in_the_cell_beside_a_small_digit_is_that_digit():
+    assert _score([(SMALL[0] + 1, SMALL[1])], _batch())["false_finds"] == 0
+
+
+def test_nothing_is_false_where_nothing_is_asked_for():
+    told = _score([LARGE], _batch((-1, 4)))
+    assert (told["found"], told["false_finds"]) == (0, 0)
+
+
+def test_two_cells_of_one_peak_are_one_find():
+    plateau = _Says([(13, 13), (13, 14)])
+    plateau.centre[0, 13, 14] = 4.0
+    told = page_score(plateau, [_batch()])  # pyright: ignore[reportArgumentType]
+    assert told["false_finds"] == 1
+
+
+def test_without_digits_or_finds_nothing_is_divided_by():
+    told = _score([], _batch((-1, -1)))
+    assert (told["found"], told["right"], told["false_finds"]) == (0, 0, 0)
+    assert told["val_loss"] < 0.01

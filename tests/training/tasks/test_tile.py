@@ -1,0 +1,355 @@
+"""Training of classifiers: repeats itself, survives being stopped, and learns what it is given."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import ImageFont
+from torch.nn import functional
+
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.negatives.faces import Face
+from digitlens.errors import DataError, ModelError
+from digitlens.models.bundle import Card
+from digitlens.training.checkpoint import HISTORY
+from digitlens.training.export import export_classifier
+from digitlens.training.loop import StepInfo
+from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork, Ensemble, predict_logits
+from digitlens.training.tasks.tile import (
+    FLAT,
+    EpochData,
+    mixed,
+    models_of,
+    one_network,
+    shuffled,
+    train_classifier,
+    whiten,
+)
+
+pytestmark = pytest.mark.train
+
+
+def _same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, bars, more_bars, tmp_path_factory):
+    """The tiny recipe, trained without interruption."""
+    return train_classifier(tiny, bars, more_bars, tmp_path_factory.mktemp("run"))
+
+
+def test_it_learns(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, epochs=6)
+    assert train_classifier(recipe, bars, more_bars, tmp_path).history[-1]["val_accuracy"] > 0.95
+
+
+def test_the_same_seed_gives_the_same_weights(whole, tiny, bars, more_bars, tmp_path):
+    assert _same(whole.network, train_classifier(tiny, bars, more_bars, tmp_path).network)
+
+
+def test_another_seed_gives_others(whole, tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, seed=1)
+    assert not _same(whole.network, train_classifier(recipe, bars, more_bars, tmp_path).network)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("step", [3, 23])
+def test_a_run_stopped_anywhere_ends_with_the_same_weights(
+    step, optimizer, tiny, bars, more_bars, tmp_path
+):
+    recipe = dataclasses.replace(tiny, optimizer=optimizer)
+    whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
+
+    def stop(info: StepInfo) -> None:
+        if info.step > step:
+            raise KeyboardInterrupt
+
+    stopped = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(recipe, bars, more_bars, stopped, on_step=stop)
+    resumed = train_classifier(recipe, bars, more_bars, stopped, resume=True)
+    assert _same(whole.network, resumed.network)
+    assert _without_times(resumed.history) == _without_times(whole.history)
+    assert resumed.steps == whole.steps
+
+
+def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
+
+
+def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(
+        tiny, epochs=40, patience=2, learning_rate=30.0, optimizer="sgd", schedule="constant"
+    )
+    trained = train_classifier(recipe, bars, more_bars, tmp_path)
+    losses = [row["val_loss"] for row in trained.history]
+    finite = [float("inf") if math.isnan(loss) else loss for loss in losses]
+    assert trained.best_epoch == finite.index(min(finite)) + 1
+    assert len(losses) == trained.best_epoch + 2
+
+
+def test_the_history_is_json_lines(whole, tiny, bars, more_bars, tmp_path):
+    train_classifier(tiny, bars, more_bars, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert _without_times(rows) == _without_times(whole.history)
+
+
+def test_a_finished_run_resumes_to_itself(whole, tiny, bars, more_bars, tmp_path):
+    train_classifier(tiny, bars, more_bars, tmp_path)
+    again = train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
+    assert _same(whole.network, again.network)
+
+
+def test_resuming_with_another_recipe_is_refused(tiny, bars, more_bars, tmp_path):
+    train_classifier(dataclasses.replace(tiny, epochs=1), bars, more_bars, tmp_path)
+    with pytest.raises(DataError, match="belongs to another recipe"):
+        train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
+def test_a_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp_path):
+    if content is not None:
+        (tmp_path / "state.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"state\.safetensors cannot be read"):
+        train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
+
+
+@pytest.fixture
+def few_faces(monkeypatch):
+    """Letters are set in the type that comes with Pillow."""
+    face = Face({"latin": ImageFont.load_default(96)})
+    monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _role: (face,))
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny, bars, tmp_path_factory):
+    """A model that has learned nothing: its answers are not the labels."""
+    folder = tmp_path_factory.mktemp("teacher")
+    torch.manual_seed(3)
+    card = Card(name="teacher", version="0", sha256="", recipe=tiny.as_dict())
+    export_classifier(one_network(tiny).eval(), card, bars, folder)
+    return str(folder)
+
+
+def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
+    data = EpochData(tiny, bars, "cpu")
+    (first, targets), (second, _) = data.epoch(0), data.epoch(1)
+    assert torch.equal(targets.argmax(1), torch.from_numpy(bars.labels).long())
+    assert targets.shape == (len(bars), 10)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, EpochData(tiny, bars, "cpu").epoch(0)[0])
+
+
+def test_epochs_can_be_repeated(tiny, bars):
+    data = EpochData(dataclasses.replace(tiny, repeat=2), bars, "cpu")
+    tiles = [data.epoch(number)[0] for number in range(4)]
+    assert torch.equal(tiles[0], tiles[1])
+    assert torch.equal(tiles[2], tiles[3])
+    assert not torch.equal(tiles[1], tiles[2])
+
+
+@pytest.mark.usefixtures("few_faces")
+def test_tiles_of_no_digit_are_the_eleventh_class(tiny, bars):
+    data = EpochData(dataclasses.replace(tiny, none=0.1), bars, "cpu")
+    tiles, targets = data.epoch(0)
+    assert len(data) == len(tiles) == 660
+    assert targets.shape == (660, 11)
+    assert (targets[600:].argmax(1) == 10).all()
+    assert (targets[:600].argmax(1) < 10).all()
+
+
+@pytest.mark.usefixtures("few_faces")
+def test_a_network_learns_what_is_none(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, none=0.3, epochs=8)
+    network = train_classifier(recipe, bars, more_bars, tmp_path).network
+    data = EpochData(dataclasses.replace(recipe, seed=5), bars, "cpu")
+    with torch.inference_mode():
+        answers = network(data.tiles).argmax(1)
+    assert (answers[600:] == 10).float().mean() > 0.7
+    assert (answers[:600] == 10).float().mean() < 0.1
+
+
+def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
+    taught = dataclasses.replace(tiny, teacher=teacher)
+    _, sure = EpochData(taught, bars, "cpu").epoch(0)
+    _, soft = EpochData(dataclasses.replace(taught, soften=5.0), bars, "cpu").epoch(0)
+    np.testing.assert_allclose(sure.sum(1), 1, atol=1e-5)
+    assert (sure.argmax(1).numpy() != bars.labels).mean() > 0.5
+    assert torch.equal(sure.argmax(1), soft.argmax(1))
+    assert (soft.max(1).values < sure.max(1).values).all()
+
+
+@pytest.mark.usefixtures("few_faces")
+def test_a_teacher_that_does_not_know_none_is_refused(tiny, bars, teacher):
+    data = EpochData(dataclasses.replace(tiny, teacher=teacher, none=0.1), bars, "cpu")
+    with pytest.raises(ModelError, match="does not know tiles of no digit"):
+        data.epoch(0)
+
+
+def test_mixup_blends_tiles_as_it_blends_targets():
+    torch.manual_seed(0)
+    tiles = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    tiles[0] = 200
+    targets = torch.eye(2)
+    blended, soft = mixed(tiles, targets, 1.0)
+    np.testing.assert_allclose(blended[:, 0, 0] / 200, soft[:, 0], atol=0.01)
+    assert 0 < soft[0, 0] < 1
+    same = mixed(tiles, targets, 0.0)
+    assert same[0] is tiles
+
+
+def test_the_order_follows_from_seed_and_epoch():
+    assert torch.equal(shuffled(1, 2, 50), shuffled(1, 2, 50))
+    assert not torch.equal(shuffled(1, 2, 50), shuffled(1, 3, 50))
+    assert sorted(shuffled(1, 2, 50).tolist()) == list(range(50))
+
+
+def test_members_have_seeds_of_their_own(tiny):
+    pairs = [dataclasses.replace(tiny, members=3, seed=seed) for seed in (0, 1)]
+    seeds = [member.seed for pair in pairs for member in models_of(pair)]
+    assert seeds == [0, 1, 2, 3, 4, 5]
+    assert all(member.members == 1 for member in models_of(pairs[0]))
+
+
+def test_a_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, members=2, epochs=2)
+    done = train_classifier(recipe, bars, more_bars, tmp_path / "both")
+    tiles = torch.from_numpy(more_bars.tiles[:100])
+    alone = [
+        train_classifier(member, bars, more_bars, tmp_path / f"{member.seed}").network
+        for member in models_of(recipe)
+    ]
+    mean = torch.stack([torch.softmax(predict_logits(one, tiles), 1) for one in alone]).mean(0)
+    assert isinstance(done.network, Ensemble)
+    found = torch.softmax(predict_logits(done.network, tiles), 1)
+    np.testing.assert_allclose(found, mean, atol=1e-5)
+    assert (tmp_path / "both" / "member-2" / HISTORY).is_file()
+    assert len(done.history) == 2
+    assert done.scores["val_accuracy"] == pytest.approx(
+        (
+            predict_logits(done.network, torch.from_numpy(more_bars.tiles)).argmax(1).numpy()
+            == more_bars.labels
+        ).mean(),
+        abs=1e-6,
+    )
+
+
+def test_a_stopped_ensemble_goes_on(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, members=2, epochs=2)
+    whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network.state_dict()
+
+    def stop(info: StepInfo) -> None:
+        if info.model == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(recipe, bars, more_bars, tmp_path / "parts", on_step=stop)
+    parts = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True).network
+    assert all(torch.equal(whole[k], v) for k, v in parts.state_dict().items())
+
+
+def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, bars, tmp_path):
+    recipe = dataclasses.replace(tiny, validation="none", temperature=1.0, patience=1)
+    nothing = Split(bars.tiles[:0], bars.labels[:0])
+    done = train_classifier(recipe, bars, nothing, tmp_path)
+    assert done.scores == {}
+    assert done.best_epoch == len(done.history) == recipe.epochs
+    assert "val_loss" not in done.history[0]
+
+
+def test_views_are_averaged_without_more_training(tiny, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, views=5, epochs=1)
+    done = train_classifier(recipe, bars, more_bars, tmp_path)
+    assert isinstance(done.network, Ensemble)
+    assert (len(done.network.members), done.network.views) == (1, 5)
+
+
+@pytest.fixture
+def swift(tiny):
+    return dataclasses.replace(
+        tiny, architecture="swift", widths=(9, 8), kernels=(5, 3), margin=2, optimizer="muon"
+    )
+
+
+def _strokes(count: int) -> np.ndarray:
+    """Tiles with soft blobs: neighbouring pixels of a patch are much alike."""
+    rng = torch.Generator().manual_seed(0)
+    knots = torch.rand(count, 1, 9, 9, generator=rng) ** 3 * 255
+    blobs = functional.interpolate(knots, size=28, mode="bilinear")[:, 0]
+    return blobs.to(torch.uint8).numpy()
+
+
+def _responses(network: DigitNetwork, tiles: np.ndarray) -> torch.Tensor:
+    """Of patches with ink, float[P, C]."""
+    assert network.fixed is not None
+    inner = ((torch.from_numpy(tiles[:, 2:26, 2:26]).float() / 255 - MEAN) / SD).unsqueeze(1)
+    patches = functional.unfold(inner, 5, padding=2, stride=2).transpose(1, 2).reshape(-1, 25)
+    return patches[patches.std(1) > FLAT] @ network.fixed.weight.data.flatten(1).T
+
+
+def test_components_are_uncorrelated_and_of_unit_size(swift):
+    network, tiles = one_network(swift), _strokes(300)
+    whiten(network, tiles)
+    found = _responses(network, tiles)[:, :5]
+    moments = found.T @ found / len(found)
+    torch.testing.assert_close(moments, torch.eye(5), atol=0.1, rtol=0)
+
+
+def test_the_rest_are_their_negatives(swift):
+    network = one_network(swift)
+    whiten(network, _strokes(50))
+    filters = network.fixed.weight.data
+    assert torch.equal(filters[5:], -filters[:4])
+    assert (filters.flatten(1).norm(dim=1) > 0).all()
+
+
+def test_a_trained_first_convolution_is_left_alone(tiny):
+    network = one_network(tiny)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    whiten(network, _strokes(5))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_more_filters_than_components_stay_as_drawn(swift):
+    network = one_network(dataclasses.replace(swift, widths=(60, 4)))
+    before = network.fixed.weight.data.clone()
+    whiten(network, _strokes(20))
+    changed = (network.fixed.weight.data != before).flatten(1).any(dim=1)
+    assert changed.tolist() == [True] * 50 + [False] * 10
+
+
+def test_tiles_without_ink_give_finite_filters(swift):
+    network = one_network(swift)
+    whiten(network, np.zeros((4, 28, 28), np.uint8))
+    assert torch.isfinite(network.fixed.weight).all()
+
+
+def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(swift, epochs=2, learning_rate=0.05)
+    expected = one_network(recipe)
+    whiten(expected, bars.tiles)
+
+    def stop(row: dict[str, float]) -> None:
+        raise KeyboardInterrupt(row["epoch"])
+
+    whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network
+    assert torch.equal(whole.fixed.weight, expected.fixed.weight)
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(recipe, bars, more_bars, tmp_path / "parts", on_epoch=stop)
+    parts = train_classifier(
+        recipe, bars, more_bars, tmp_path / "parts", resume=True
+    ).network.state_dict()
+    assert all(torch.equal(value, parts[name]) for name, value in whole.state_dict().items())
+
+
+def test_swift_learns_from_few_tiles(swift, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(swift, epochs=3, learning_rate=0.05, average=0.0)
+    half = Split(bars.tiles[:400], bars.labels[:400])
+    history = train_classifier(recipe, half, more_bars, tmp_path).history
+    assert history[-1]["val_loss"] < 0.8 * history[0]["val_loss"]
