@@ -23,7 +23,7 @@ from cold_start import CORE, EXAMPLES, cost
 from cost_model import Stage, Work
 from digitlens import DigitReader
 from digitlens.datasets.mnist import load_mnist
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.models.bundle import load_bundle
 from digitlens.models.classifier import BATCH, Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector

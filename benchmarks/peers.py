@@ -31,7 +31,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import files
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.progress import work_bar
 from peer_process import Reader, UnavailableError, Worker, environment
 from provenance import provenance

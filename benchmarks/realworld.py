@@ -33,7 +33,7 @@ from digitlens import DigitReader, files
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.risk import RiskCoverage
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.progress import work_bar
 from provenance import provenance
 from readers import (

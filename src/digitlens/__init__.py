@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from digitlens.errors import DigitlensError
-    from digitlens.imaging.images import load_image
+    from digitlens.imaging.image import load_image
     from digitlens.models.classifier import Classifier
     from digitlens.reading.reader import DigitReader, read
     from digitlens.results import Box, Digit, Reading
@@ -34,7 +34,7 @@ _HOMES = {
     "DigitReader": "digitlens.reading.reader",
     "DigitlensError": "digitlens.errors",
     "Reading": "digitlens.results",
-    "load_image": "digitlens.imaging.images",
+    "load_image": "digitlens.imaging.image",
     "read": "digitlens.reading.reader",
 }
 

@@ -13,7 +13,7 @@ from digitlens.errors import DataError
 from digitlens.explain import explanation as explained
 from digitlens.explain.explanation import ExplainOptions
 from digitlens.explain.trained_model import TrainedModel
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
 

@@ -12,8 +12,8 @@ from PIL import Image, features
 from pillow_heif import HeifFile, from_pillow
 
 from digitlens.errors import ImageError, MissingExtraError
-from digitlens.imaging import picture_files
-from digitlens.imaging.images import MAX_PIXELS, load_image
+from digitlens.imaging import image
+from digitlens.imaging.image import MAX_PIXELS, load_image
 from digitlens.imaging.photo import MAX_PAGES, PDF_SIDE, is_avif, is_heic, is_pdf
 
 CORNER = np.full((40, 60, 3), 90, np.uint8)
@@ -189,8 +189,8 @@ def test_the_size_of_a_photo_is_checked_before_it_is_decoded(monkeypatch):
     def decode(*_args):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(picture_files, "MAX_PIXELS", 1000)
-    monkeypatch.setattr("digitlens.imaging.images.MAX_PIXELS", 1000)
+    monkeypatch.setattr(image, "MAX_PIXELS", 1000)
+    monkeypatch.setattr("digitlens.imaging.image.MAX_PIXELS", 1000)
     monkeypatch.setattr("pillow_heif.heif.HeifImage.load", decode)
     with pytest.raises(ImageError, match="claims 60 x 40 pixels, at most 1,000 are decoded"):
         load_image(HEIC)
@@ -206,7 +206,7 @@ def test_of_a_photo_with_several_pictures_the_main_one_is_read():
 
 
 def test_avif_is_refused_with_a_hint_where_pillow_cannot_read_it(monkeypatch):
-    monkeypatch.setattr(picture_files.features, "modules", {})
+    monkeypatch.setattr(image.features, "modules", {})
     start = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"
     with pytest.raises(ImageError, match="AVIF picture: save it as PNG"):
         load_image(start)

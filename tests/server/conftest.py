@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
 from digitlens.reading.reader import DigitReader

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.server.site import write_site
 

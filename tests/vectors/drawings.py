@@ -17,7 +17,7 @@ from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import Fonts
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from digitlens.alphabet import CLASSES
-from digitlens.imaging import images, tiles
+from digitlens.imaging import image, tiles
 from digitlens.imaging.framing import crop_line
 from digitlens.models.detector import LEAST, DigitPredictions, padded
 from digitlens.outputs import Outputs
@@ -153,7 +153,7 @@ def run_reduce(given: Value) -> Value:
 
 def run_resize_plane(given: Value) -> Any:
     plane = floats(given["plane"], len(given["plane"][0]))
-    return plain_numbers(images.resize(plane, given["width"], given["height"]))
+    return plain_numbers(image.resize(plane, given["width"], given["height"]))
 
 
 def run_crop_line(given: Value) -> Value:
@@ -261,7 +261,7 @@ def run_pattern(given: Value) -> Any:
 def functions() -> dict[str, Function]:
     """All of them, by name."""
     return {
-        "flatten": Function(0, lambda v: packed(images.load_image(unpacked(v))), inputs.flatten),
+        "flatten": Function(0, lambda v: packed(image.load_image(unpacked(v))), inputs.flatten),
         "resize": Function(0, run_resize, inputs.resize),
         "reduce": Function(0, run_reduce, inputs.reduce),
         "resize_plane": Function(1e-6, run_resize_plane, inputs.resize_plane),

@@ -42,7 +42,7 @@ class Answer:
     @property
     def name(self) -> str:
         """The path, with the page where there are several: ``scan.pdf#2``."""
-        from digitlens.imaging.documents import page_name
+        from digitlens.imaging.document import page_name
 
         return page_name(self.path, self.page, self.count)
 

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlens.cli.pictures import STDIN
-from digitlens.errors import DataError, ImageError
+from digitlens.cli.tables import cannot_write, plain_table, wide_console
+from digitlens.errors import ImageError
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.explain.explanation import Explanation
-    from digitlens.imaging.images import Page
+    from rich.console import Console
+    from rich.table import Table
+
+    from digitlens.explain.explanation import DigitExplanation, Explanation
+    from digitlens.imaging.image import Page
     from digitlens.reading.reader import Examination
 
 REPORT, PAGE, OVERVIEW, STAGES = (
@@ -64,29 +68,27 @@ def explain(
     reader = DigitReader(classifier, pages=finder)
     seen = reader.examine(pixels)
     try:
-        story = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))
+        explanation = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--digit") from error
     folder = out or Path(f"explanation-{_stem(picture, name)}")
     try:
-        _write(folder, story, seen, reader.thresholds)
+        _write(folder, explanation, seen, reader.thresholds)
         note(f"written to {folder}: open {folder / PAGE}")
     finally:
-        _print(story, as_json)
+        _print(explanation, as_json)
 
 
-def _print(story: Explanation, as_json: bool) -> None:
+def _print(explanation: Explanation, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(story.as_dict()))
+        typer.echo(json.dumps(explanation.as_dict()))
         return
-    from digitlens.cli.explained_table import print_story
-
-    print_story(story)
+    _print_explanation(explanation)
 
 
 def _load(picture: str, number: int) -> tuple[str, Page]:
     """What the page is called, and its pixels."""
-    from digitlens.imaging.documents import open_document, page_name
+    from digitlens.imaging.document import open_document, page_name
 
     with open_document(sys.stdin.buffer if picture == STDIN else picture) as document:
         if number > document.count:
@@ -105,26 +107,26 @@ def _stem(picture: str, name: str) -> str:
 
 
 def _write(
-    folder: Path, story: Explanation, seen: Examination, thresholds: dict[str, float]
+    folder: Path, explanation: Explanation, seen: Examination, thresholds: dict[str, float]
 ) -> None:
     from digitlens import files
-    from digitlens.visualization.explain import write_explanation
-    from digitlens.visualization.explanation_page import write_page
+    from digitlens.visualization.explanation_page import write_page, write_why
     from digitlens.visualization.overlay import write_reading
-    from digitlens.visualization.why import write_why
+    from digitlens.visualization.stages import write_explanation
 
     try:
-        files.write_json(folder / REPORT, story.as_dict())
-        write_reading(folder / OVERVIEW, story.page, story.reading)
-        drawn = {f"digit-{one.number}.png": one for one in story.digits}
-        drawn |= {f"rejected-{one.number}.png": one for one in story.rejected}
-        for name, account in drawn.items():
-            write_why(folder / name, account)
+        files.write_json(folder / REPORT, explanation.as_dict())
+        write_reading(folder / OVERVIEW, explanation.page, explanation.reading)
+        drawn = {f"digit-{one.number}.png": one for one in explanation.digits}
+        drawn |= {f"rejected-{one.number}.png": one for one in explanation.rejected}
+        for name, explained in drawn.items():
+            write_why(folder / name, explained)
         _tidy(folder, set(drawn))
         write_explanation(folder / STAGES, seen, thresholds)
-        write_page(folder / PAGE, story, _looks(folder / STAGES, len(seen.view.detections.glances)))
+        heat = _load_heat(folder / STAGES, len(seen.view.detections.views))
+        write_page(folder / PAGE, explanation, heat)
     except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error}): name another --out") from error
+        raise cannot_write(folder, error) from error
 
 
 def _tidy(folder: Path, written: set[str]) -> None:
@@ -135,9 +137,57 @@ def _tidy(folder: Path, written: set[str]) -> None:
                 old.unlink()
 
 
-def _looks(stages: Path, count: int) -> list[Page]:
+def _load_heat(stages: Path, count: int) -> list[Page]:
     """The pictures of the looks, from the smallest size to the largest."""
-    from digitlens.imaging.images import load_image
+    from digitlens.imaging.image import load_image
 
     heat = sorted(stages.glob("2-heat-*.png"), key=lambda path: (len(path.name), path.name))
     return [load_image(path) for path in heat[:count]]
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    """Prints how a page was read, and why each of its digits was."""
+    from digitlens.visualization import phrases
+
+    console = wide_console()
+    console.print(f"{explanation.name}: {phrases.headline(explanation)}", style="bold")
+    for line in phrases.how(explanation):
+        console.print(line)
+    for explained in (*explanation.digits, *explanation.rejected):
+        console.print()
+        _print_digit(console, explained)
+
+
+def _print_digit(console: Console, explained: DigitExplanation) -> None:
+    from digitlens.visualization import phrases
+
+    rejected = explained.digit.status == "rejected"
+    console.print(
+        f"{'rejected' if rejected else 'digit'} {explained.number}: {phrases.found(explained)}",
+        style="bold yellow" if explained.digit.status == "unsure" else "bold",
+    )
+    console.print(_opinions(explained))
+    for line in (*phrases.why(explained), *phrases.similar_digits(explained)):
+        console.print(f"  {line}")
+    if explained.attributions and explained.attributions.counterfactuals:
+        console.print(_counterfactuals(explained))
+    for line in phrases.counterfactuals(explained):
+        console.print(f"  {line}")
+
+
+def _opinions(explained: DigitExplanation) -> Table:
+    from digitlens.visualization import phrases
+
+    table = plain_table("  network", "looks at", "says", left=3)
+    for name, sees, said in phrases.opinions(explained):
+        table.add_row(f"  {name}", sees, said)
+    return table
+
+
+def _counterfactuals(explained: DigitExplanation) -> Table:
+    from digitlens.visualization import phrases
+
+    table = plain_table("  what would change the answer", "into", left=2)
+    for change in explained.attributions.counterfactuals if explained.attributions else ():
+        table.add_row(f"  {phrases.counterfactual(change)}", phrases.outcome(change))
+    return table

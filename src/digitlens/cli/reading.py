@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from digitlens.cli.answers import Answer, Form, print_answers
 from digitlens.cli.copies import Copies
-from digitlens.cli.page_bar import PageBar
 from digitlens.cli.pictures import STDIN, find_pictures
 from digitlens.errors import DigitlensError, ImageError, MissingExtraError, ModelError
+from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from rich.progress import Progress
 
-    from digitlens.imaging.documents import Document
-    from digitlens.imaging.images import Page
-    from digitlens.reading.crew import Crew
+    from digitlens.imaging.document import Document
+    from digitlens.imaging.image import Page
+    from digitlens.reading.batch import Done, ProcessPool
     from digitlens.reading.expect import Pattern
     from digitlens.reading.reader import DigitReader, Examination
     from digitlens.results import Reading
@@ -56,7 +56,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReadOptions:
     """What is asked for, whatever the pictures; each as the option of that name."""
 
     model: str = "default"
@@ -103,22 +103,22 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
     return "table" if sys.stdout.isatty() else "text"
 
 
-def read_paths(paths: Sequence[str], form: Form, wish: Wish) -> bool:
+def read_paths(paths: Sequence[str], form: Form, options: ReadOptions) -> bool:
     """Prints what is on the pictures that paths mean.
 
     Args:
         paths: See ``find_pictures``.
         form: See ``print_answers``.
-        wish: What else is asked for.
+        options: What else is asked for.
 
     Returns:
         Whether all could be read.
 
     Raises:
-        ModelError: See ``Wish.reader``.
+        ModelError: See ``ReadOptions.reader``.
     """
     out = sys.stdout  # the progress bar puts its own in its place
-    run = _Run(wish, PageBar(wanted=form == "table" or not out.isatty()))
+    run = _Run(options, PageBar(wanted=form == "table" or not out.isatty()))
     with closing(run.answers(paths)) as answers:
         print_answers(answers, form, out)
     return not run.failed
@@ -131,37 +131,36 @@ class _Run:
         failed: Whether something could not be read so far.
     """
 
-    def __init__(self, wish: Wish, bar: PageBar) -> None:
+    def __init__(self, options: ReadOptions, bar: PageBar) -> None:
         self.failed = False
-        self._wish = wish
+        self._options = options
         self._bar = bar
         self._pages = 0  # that are to be read, as far as is known
 
     def answers(self, paths: Sequence[str]) -> Generator[Answer]:
         """One for each page that can be read, when it is asked for."""
         # What an earlier run wrote for people to look at is not to be read.
-        written = [folder for folder in (self._wish.annotate, self._wish.explain) if folder]
+        written = [folder for folder in (self._options.annotate, self._options.explain) if folder]
         files, problems = find_pictures(paths, left_out=written)
         from digitlens.models.session import cores
-        from digitlens.reading.crew import Crew
-        from digitlens.reading.stream import in_order
+        from digitlens.reading.batch import ProcessPool, ordered_map
 
         # Of many pictures each core reads its own; one gets all of them.
-        reader = self._wish.reader(threads=1 if len(files) > 1 else 0)
-        copies = Copies(self._wish.annotate, self._wish.explain, files)
+        reader = self._options.reader(threads=1 if len(files) > 1 else 0)
+        copies = Copies(self._options.annotate, self._options.explain, files)
         with self._bar:
             for problem in problems:
                 self._fail(problem)
             self._expect(len(files))
-            examine = partial(_examine, reader, self._wish)
-            crew = Crew(examine, partial(_examiner, self._wish), cores())
-            with closing(crew), closing(in_order(crew, self._tasks(files))) as done:
-                yield from self._given(self._timed(done, crew), copies, reader.thresholds)
+            examine = partial(_examine, reader, self._options)
+            pool = ProcessPool(examine, partial(_examiner, self._options), cores())
+            with closing(pool), closing(ordered_map(pool, self._tasks(files))) as done:
+                yield from self._given(self._timed(done, pool), copies, reader.thresholds)
 
     def _tasks(self, files: Sequence[str]) -> Iterator[_Task]:
         """The pages of files, in their order; what is no page fails when it is loaded."""
-        from digitlens.imaging.documents import open_document
-        from digitlens.imaging.images import load_image
+        from digitlens.imaging.document import open_document
+        from digitlens.imaging.image import load_image
 
         for path in files:
             try:
@@ -177,42 +176,42 @@ class _Run:
                 yield _Task(path, 1, 1, partial(_refuse, error))
 
     def _timed(
-        self, done: Iterator[tuple[_Task, Future[_Found]]], crew: Crew[_Task, _Found]
-    ) -> Iterator[tuple[_Task, Future[_Found]]]:
-        """The same, with a crew that is started if what is left takes long enough."""
+        self, answers: Iterator[tuple[_Task, Done[_Found]]], pool: ProcessPool[_Task, _Found]
+    ) -> Iterator[tuple[_Task, Done[_Found]]]:
+        """The same, with a pool that is started if what is left takes long enough."""
         start, number = time.monotonic(), 0
-        for task, future in done:
+        for task, done in answers:
             number += 1  # noqa: SIM113  (enumerate would keep the page of the last one)
             left = (time.monotonic() - start) / number * (self._pages - number)
-            if crew.size > 1 and number >= _TELLING and left > _WORTH:
-                crew.start()
-            yield task, future
-            del task, future
+            if pool.size > 1 and number >= _TELLING and left > _WORTH:
+                pool.start()
+            yield task, done
+            del task, done
 
     def _given(
         self,
-        done: Iterator[tuple[_Task, Future[_Found]]],
+        answers: Iterator[tuple[_Task, Done[_Found]]],
         copies: Copies,
         thresholds: Mapping[str, float],
     ) -> Iterator[Answer]:
-        from digitlens.imaging.documents import page_name
-        from digitlens.reading.crew import HelperError
+        from digitlens.imaging.document import page_name
+        from digitlens.reading.batch import WorkerError
 
-        for task, future in done:
+        for task, done in answers:
             try:
-                reading, examination = future.result()
+                reading, examination = done.result()
                 answer = Answer(task.path, task.number, task.count, reading)
                 if examination:
                     copies.write(answer, examination, thresholds)
-                if self._wish.expected and (words := self._wish.expected.missing(answer)):
+                if self._options.expected and (words := self._options.expected.missing(answer)):
                     self._bar.say(f"digitlens: {words}")
                 yield answer
             except (ImageError, MissingExtraError) as error:
                 self._fail(error)
-            except HelperError as error:
+            except WorkerError as error:
                 self._fail(ImageError(f"{page_name(task.path, task.number, task.count)}: {error}"))
             self._bar.advance()
-            del task, future  # and with them the page, before the next is loaded
+            del task, done  # and with them the page, before the next is loaded
 
     def _expect(self, pages: int) -> None:
         self._pages += pages
@@ -223,16 +222,16 @@ class _Run:
         self._bar.say(f"digitlens: {error}")
 
 
-def _examiner(wish: Wish) -> Callable[[_Task], _Found]:
+def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
     """What a process of its own does with each page."""
-    return partial(_examine, wish.reader(threads=1), wish)
+    return partial(_examine, options.reader(threads=1), options)
 
 
-def _examine(reader: DigitReader, wish: Wish, task: _Task) -> _Found:
+def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
-    pattern = wish.expected.pattern if wish.expected else None
+    pattern = options.expected.pattern if options.expected else None
     examination = reader.examine(task.load(), expect=pattern)
-    return examination.reading, examination if wish.annotate or wish.explain else None
+    return examination.reading, examination if options.annotate or options.explain else None
 
 
 def _loaded(document: Document, number: int) -> Callable[[], Page]:
@@ -250,3 +249,52 @@ def _held(page: Page) -> Page:
 
 def _refuse(error: DigitlensError) -> NoReturn:
     raise error
+
+
+class PageBar:
+    """A progress bar on standard error, begun when more than one page is expected.
+
+    One picture is read before a bar could be seen, and in half the time without it.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        """Shows nothing yet.
+
+        Args:
+            wanted: Whether there may be a bar, if standard error is a terminal.
+        """
+        self._wanted = wanted and sys.stderr.isatty()
+        self._total = 0
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> PageBar:
+        """Nothing happens before pages are expected."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Takes the bar away."""
+        if self._progress:
+            self._progress.stop()
+
+    def expect(self, pages: int) -> None:
+        """So many pages more are to be read."""
+        self._total += pages
+        if self._wanted and self._total > 1 and not self._progress:
+            self._progress = work_bar()
+            self._progress.add_task("reading", total=None)
+            self._progress.start()
+        if self._progress:
+            self._progress.update(self._progress.task_ids[0], total=self._total)
+
+    def advance(self) -> None:
+        """A page was read, or could not be."""
+        if self._progress:
+            self._progress.advance(self._progress.task_ids[0])
+
+    def say(self, words: str) -> None:
+        """Writes a line to standard error, above the bar."""
+        if self._progress:
+            self._progress.console.print(words, markup=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{words}\n")
+            sys.stderr.flush()

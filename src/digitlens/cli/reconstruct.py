@@ -53,11 +53,11 @@ def reconstruct(
     reconstructor = Reconstructor(model)
     if not pictures:
         with needs_extra("plots"):
-            from digitlens.visualization.style import themed
-        from digitlens.cli.redrawn_digits import draw_digits
+            from digitlens.visualization.theme import themed
+        from digitlens.visualization.figures.reconstruction import draw_mnist_digits
 
         with themed(theme.value):
-            names, values = draw_digits(reconstructor, out, data_dir)
+            names, values = draw_mnist_digits(reconstructor, out, data_dir)
         note(f"written to {out}: {', '.join(names)}")
         _print_mnist(values, as_json)
         return
@@ -106,9 +106,9 @@ class _Row:
 
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     """The digits of a picture, drawn again beside what was drawn; rejected ones too."""
-    from digitlens.imaging.images import load_image
-    from digitlens.visualization.explain import write_picture
-    from digitlens.visualization.redrawn import draw_redrawn
+    from digitlens.imaging.image import load_image
+    from digitlens.visualization.sheets import draw_redrawn
+    from digitlens.visualization.stages import write_picture
 
     found, tiles = _found(load_image(name))
     drawn = reconstructor.reconstruct(tiles)

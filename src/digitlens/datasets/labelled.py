@@ -22,7 +22,7 @@ import numpy as np
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.errors import DataError, ImageError
 from digitlens.files import sha256
-from digitlens.imaging.images import load_image
+from digitlens.imaging.image import load_image
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "label")

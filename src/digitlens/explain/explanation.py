@@ -26,7 +26,7 @@ from digitlens.explain.neighbours import (
 )
 from digitlens.explain.occlusion import occlude
 from digitlens.explain.trained_model import TrainedModel
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.models.classifier import Classifier
 from digitlens.progress import work_bar
 from digitlens.reading.places import UNSEEN

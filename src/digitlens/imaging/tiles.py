@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.imaging.images import resize
+from digitlens.imaging.image import resize
 from digitlens.imaging.quantile import quantile
 
 SIDE = 28  # of a tile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.imaging.images import Page, shrink
+from digitlens.imaging.image import Page, shrink
 from digitlens.imaging.quantile import median, quantile
 from digitlens.reading.components import connected_components
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median
 from digitlens.models.detector import DigitDetector, DigitPredictions, LineDetector
 from digitlens.reading.nms import Candidates, fuse_boxes, together

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine

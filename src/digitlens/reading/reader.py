@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -13,7 +12,7 @@ from threading import Thread
 from typing import overload
 
 from digitlens.errors import DigitlensError, ModelError
-from digitlens.imaging.images import Page, Source, load_image
+from digitlens.imaging.image import Page, Source, load_image
 from digitlens.models.bundle import DEFAULT
 from digitlens.models.classifier import Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector
@@ -21,8 +20,8 @@ from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
 from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
+from digitlens.reading.batch import Done, ProcessPool, ordered_map
 from digitlens.reading.compose import fitted
-from digitlens.reading.crew import Crew
 from digitlens.reading.expect import Pattern
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import arrange
@@ -30,7 +29,6 @@ from digitlens.reading.multiscale import Detections, detect
 from digitlens.reading.orientation import best_turn
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
-from digitlens.reading.stream import in_order
 from digitlens.reading.turns import box_back, turned_back, turned_page
 from digitlens.reading.view import View
 from digitlens.reading.voters import tiles_of
@@ -189,9 +187,9 @@ class DigitReader:
         """
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
         there = partial(_another, self._models, self._folder, self.thresholds, pattern)
-        crew = Crew(partial(self.read, expect=pattern), there, workers or cores())
-        done = in_order(crew, images, workers)
-        return _readings(crew, done, processes and crew.size > 1, on_error)
+        pool = ProcessPool(partial(self.read, expect=pattern), there, workers or cores())
+        done = ordered_map(pool, images, workers)
+        return _readings(pool, done, processes and pool.size > 1, on_error)
 
     def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
         """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
@@ -274,21 +272,20 @@ def _another(
 
 
 def _readings(
-    crew: Crew[Source, Reading],
-    done: Generator[tuple[Source, Future[Reading]]],
+    pool: ProcessPool[Source, Reading],
+    readings: Generator[tuple[Source, Done[Reading]]],
     processes: bool,
     on_error: Callable[[Source, DigitlensError], object] | None,
 ) -> Iterator[Reading | None]:
-    with closing(crew), closing(done):
+    with closing(pool), closing(readings):
         if processes:
-            crew.start()
-        for image, future in done:
-            error = future.exception()
-            if on_error and isinstance(error, DigitlensError):
-                on_error(image, error)
+            pool.start()
+        for image, done in readings:
+            if on_error and isinstance(done.error, DigitlensError):
+                on_error(image, done.error)
                 yield None
             else:
-                yield future.result()
+                yield done.result()
 
 
 def read(

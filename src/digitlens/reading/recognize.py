@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.imaging.framing import HEIGHT, STEP, batch_lines, crop_line
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
 from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.reading.decode import Symbols, decode

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.results import Box, Digit
 
 Lines = tuple[tuple[Digit, ...], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.imaging.images import Page
+from digitlens.imaging.image import Page
 from digitlens.imaging.tiles import to_tiles
 from digitlens.reading.crops import ink_in
 

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from digitlens import __version__
-from digitlens.imaging.documents import Document, open_document
+from digitlens.imaging.document import Document, open_document
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
 from digitlens.reading.expect import Pattern

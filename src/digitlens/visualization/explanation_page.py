@@ -1,62 +1,270 @@
-"""Writes an explanation as one HTML file that asks for nothing else: pictures and style inside."""
+"""Draws an explanation: a picture of each digit, and a page with all of it inside."""
 
 from __future__ import annotations
 
-import base64
-import io
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files as resources
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from digitlens import files
-from digitlens.explain.explanation import DigitExplanation, Explanation, Neighbour
-from digitlens.imaging.images import Page, shrink
+from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Neighbour, Tile
+from digitlens.imaging.image import Page, shrink
 from digitlens.results import Digit
-from digitlens.visualization import words
-from digitlens.visualization.overlay import draw_reading
-from digitlens.visualization.why import blended, marked
+from digitlens.visualization import phrases
+from digitlens.visualization.html import content_policy, data_uri
+from digitlens.visualization.overlay import draw_reading, font, write_picture
+
+_WIDTH, _PAD, _GAP = 1200, 40, 16  # pixels
+_PAPER, _TEXT, _SOFT, _FAINT = (250, 250, 247), (20, 22, 26), (98, 102, 110), (214, 214, 209)
+FOR, AGAINST = (0, 114, 178), (213, 94, 0)  # blue and vermilion of Okabe and Ito, 2008
+_FOR, _AGAINST = np.array(FOR, np.float32), np.array(AGAINST, np.float32)
+_TITLE, _HEAD, _BODY, _SMALL = 36, 22, 19, 16  # pixels of type
+_TILE, _SEEN = 112, 308  # pixels: four and eleven times a tile
+_CONTRAST = 4  # training digits of the answer, and of the runner-up
+_LINE = 1.45  # of the type's size
+_GROUND = np.float32(0.75)  # as bright as ink is beneath its evidence
+
+
+def write_why(path: Path, explained: DigitExplanation) -> None:
+    """Writes the picture of one digit as PNG, whole or not at all."""
+    write_picture(path, draw_why(explained))
+
+
+def draw_why(explained: DigitExplanation) -> Page:
+    """Draws all that is known of one digit.
+
+    Args:
+        explained: Of a digit or of something rejected.
+
+    Returns:
+        uint8[H, 1200, 3].
+    """
+    sheet = _Sheet(Image.new("RGB", (_WIDTH, 4000), _PAPER))
+    sheet.text(_title(explained), _TITLE)
+    sheet.text(phrases.found(explained), _BODY, _SOFT)
+    sheet.down(_GAP)
+    _draw_seen(sheet, explained)
+    for line in phrases.why(explained):
+        sheet.text(line, _BODY)
+    _draw_alike(sheet, explained)
+    _draw_changes(sheet, explained)
+    return sheet.cut()
+
+
+def blended(tile: Tile, evidence: Evidence) -> Page:
+    """A tile with what speaks for the answer in blue, and what speaks for the runner-up in orange.
+
+    Args:
+        tile: uint8[28, 28].
+        evidence: float32[28, 28].
+
+    Returns:
+        uint8[28, 28, 3]; the strongest evidence is full colour.
+    """
+    strength = np.abs(evidence) / max(float(np.abs(evidence).max()), 1e-6)
+    colours = np.where(evidence[..., None] > 0, _FOR, _AGAINST)
+    gray = np.repeat(tile[..., None].astype(np.float32) * _GROUND, 3, axis=2)
+    share = strength[..., None] ** 0.7
+    return (
+        np.rint((1 - share) * gray + share * (0.75 * colours + 0.35 * gray))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+
+
+def marked(change: Counterfactual) -> Page:
+    """A changed tile; where a patch was erased or inked, that is framed.
+
+    Returns:
+        uint8[112, 112, 3].
+    """
+    tile = np.repeat(change.tile[..., None], 3, axis=2)
+    picture = _enlarged(tile, _TILE)
+    if change.kind in ("erase", "add") and change.place:
+        step, (row, column) = _TILE // 28, change.place
+        corner = (column * step - 1, row * step - 1)
+        last = (
+            corner[0] + int(change.amount) * step + 1,
+            corner[1] + int(change.amount) * step + 1,
+        )
+        ImageDraw.Draw(picture).rectangle((*corner, *last), outline=AGAINST, width=2)
+    return np.asarray(picture)
+
+
+@dataclass
+class _Sheet:
+    """A sheet that is filled from top to bottom."""
+
+    image: Image.Image
+    top: float = _PAD
+
+    @property
+    def draw(self) -> ImageDraw.ImageDraw:
+        """What draws on it."""
+        return ImageDraw.Draw(self.image)
+
+    def down(self, pixels: float) -> None:
+        """Goes on further below."""
+        self.top += pixels
+
+    def text(self, text: str, size: int, colour: tuple[int, int, int] = _TEXT) -> None:
+        """A line, or as many as it takes."""
+        self.top = self.column(text, size, colour, (_PAD, self.top, _WIDTH - _PAD))
+
+    def column(
+        self,
+        text: str,
+        size: int,
+        colour: tuple[int, int, int],
+        place: tuple[float, float, float],
+    ) -> float:
+        """Text between two sides from a height on; gives where it ends."""
+        left, top, right = place
+        for line in _wrapped(text, size, right - left):
+            self.draw.text((left, top), line, colour, font(size))
+            top += _LINE * size
+        return top
+
+    def head(self, text: str) -> None:
+        """The title of a part, with a rule above."""
+        self.down(_GAP)
+        self.draw.line((_PAD, self.top, _WIDTH - _PAD, self.top), _FAINT, 1)
+        self.down(_GAP)
+        self.text(text, _HEAD)
+        self.down(4)
+
+    def cut(self) -> Page:
+        """What was filled."""
+        return np.asarray(self.image.crop((0, 0, _WIDTH, round(self.top + _PAD))))
+
+
+def _title(explained: DigitExplanation) -> str:
+    if explained.digit.status == "rejected":
+        return f"Rejected: not a {explained.digit.value}"
+    return f"{explained.digit.value}, rather than {explained.other}"
+
+
+def _wrapped(text: str, size: int, width: float) -> list[str]:
+    letters = max(10, int(width / (font(size).getlength("abcdefghij klmno") / 16)))
+    lines = textwrap.wrap(text.replace(" %", "\0%"), letters)  # kept together
+    return [line.replace("\0", " ") for line in lines]
+
+
+def _enlarged(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:
+    return Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
+
+
+def _draw_seen(sheet: _Sheet, explained: DigitExplanation) -> None:
+    """The tile, what speaks for whom on it, and what each network said."""
+    top, left = sheet.top, _PAD
+    captions = ["What the classifier saw"]
+    pictures = [np.repeat(explained.tile[..., None], 3, axis=2)]
+    if explained.attributions:
+        pictures.append(blended(explained.tile, explained.attributions.evidence(explained.tile)))
+        captions.append(f"Blue speaks for {explained.digit.value}, orange for {explained.other}")
+    for picture, caption in zip(pictures, captions, strict=True):
+        sheet.image.paste(_enlarged(picture, _SEEN), (left, round(top)))
+        sheet.draw.text((left, top + _SEEN + 6), caption, _SOFT, font(_SMALL))
+        left += _SEEN + _GAP
+    bottom = _draw_opinions(sheet, explained, left + _GAP)
+    sheet.top = max(top + _SEEN + 6 + _LINE * _SMALL, bottom) + _GAP
+
+
+def _draw_opinions(sheet: _Sheet, explained: DigitExplanation, left: float) -> float:
+    top = sheet.top
+    for name, sees, said in phrases.opinions(explained):
+        place = (left, top, _WIDTH - _PAD)
+        top = sheet.column(f"The {name} sees {sees}", _SMALL, _SOFT, place)
+        top = sheet.column(said, _BODY, _TEXT, (left, top, _WIDTH - _PAD)) + 10
+    return top
+
+
+def _draw_alike(sheet: _Sheet, explained: DigitExplanation) -> None:
+    if explained.alike is None:
+        return
+    sheet.head("The training digits most like it")
+    _draw_neighbours(sheet, explained.alike.nearest)
+    for line in phrases.similar_digits(explained):
+        sheet.text(line, _BODY)
+    sheet.down(_GAP)
+    top, half, ends = sheet.top, (_WIDTH - 2 * _PAD) / 2, [sheet.top]
+    for place, ones in enumerate(explained.alike.contrast):
+        sheet.top, left = top, _PAD + place * half
+        sheet.draw.text((left, top), f"The nearest {ones[0].label}s", _SOFT, font(_SMALL))
+        sheet.down(_LINE * _SMALL)
+        _draw_neighbours(sheet, ones[:_CONTRAST], left)
+        ends.append(sheet.top)
+    sheet.top = max(ends)
+
+
+def _draw_neighbours(sheet: _Sheet, ones: Sequence[Neighbour], left: float = _PAD) -> None:
+    for place, one in enumerate(ones):
+        x = round(left + place * (_TILE + _GAP))
+        sheet.image.paste(_enlarged(one.tile, _TILE), (x, round(sheet.top)))
+        caption = phrases.neighbour(one)
+        sheet.draw.text((x, sheet.top + _TILE + 4), caption, _SOFT, font(_SMALL))
+    sheet.down(_TILE + 8 + _LINE * _SMALL)
+
+
+def _draw_changes(sheet: _Sheet, explained: DigitExplanation) -> None:
+    if explained.attributions is None:
+        return
+    sheet.head("What would change the answer")
+    step = (_WIDTH - 2 * _PAD) / 6
+    ends = [sheet.top]
+    for place, change in enumerate(explained.attributions.counterfactuals):
+        left = _PAD + place * step
+        sheet.image.paste(Image.fromarray(marked(change)), (round(left), round(sheet.top)))
+        below = (left, sheet.top + _TILE + 6, left + step - 8)
+        end = sheet.column(phrases.counterfactual(change), _SMALL, _TEXT, below)
+        into = f"then {phrases.outcome(change)}"
+        ends.append(sheet.column(into, _SMALL, AGAINST, (left, end, left + step - 8)))
+    sheet.top = max(ends) + 6
+    for line in phrases.counterfactuals(explained):
+        sheet.text(line, _BODY)
+
 
 _OVERVIEW = 1400  # pixels: longest side of the page's copy; JPEG, since it may be a photo
-_LOOK, _LOOKS = 640, 6  # likewise of a look, and how many are shown
+_LOOK_SIDE, _LOOKS = 640, 6  # likewise of a look, and how many are shown
 _QUALITY = 85
-# Nothing is asked for, and nothing runs: what a file's name says stays text in any case.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write_page(path: Path, story: Explanation, heat: Sequence[Page] = ()) -> None:
+def write_page(path: Path, explanation: Explanation, heat: Sequence[Page] = ()) -> None:
     """Writes the page, whole or not at all; arguments as below."""
-    files.write_bytes(path, page(story, heat).encode())
+    files.write_bytes(path, page(explanation, heat).encode())
 
 
-def page(story: Explanation, heat: Sequence[Page] = ()) -> str:
+def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
     """The HTML of an explanation.
 
     Args:
-        story: What is said.
+        explanation: What is said.
         heat: Pictures of what the digit detector thinks of each place, one a look; the first six
             are shown.
     """
     style = resources("digitlens.visualization").joinpath("explanation.css").read_text("utf-8")
     body = "\n".join([
-        _top(story),
+        _page_head(explanation),
         _heat(heat),
-        *(_article(one) for one in (*story.digits, *story.rejected)),
-        _foot(story),
+        *(_article(one) for one in (*explanation.digits, *explanation.rejected)),
+        _foot(explanation),
     ])  # fmt: skip
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{escape(story.name)}: {escape(words.headline(story))}</title>
-<style>
-{style}</style>
+<meta http-equiv="Content-Security-Policy" content="{content_policy(style)}">
+<title>{escape(explanation.name)}: {escape(phrases.headline(explanation))}</title>
+<style>{style}</style>
 </head>
 <body>
 {body}
@@ -65,20 +273,20 @@ def page(story: Explanation, heat: Sequence[Page] = ()) -> str:
 """
 
 
-def _top(story: Explanation) -> str:
-    drawn = shrink(draw_reading(story.page, story.reading), _OVERVIEW)
+def _page_head(explanation: Explanation) -> str:
+    drawn = _photo(draw_reading(explanation.page, explanation.reading), _OVERVIEW)
     chips = "".join(
         f'<li><a class="{one.digit.status}" href="#digit-{one.number}">{one.digit.value}'
         f"{'?' if one.digit.status == 'unsure' else ''}</a></li>"
-        for one in story.digits
+        for one in explanation.digits
     )
     return f"""<header>
-<p class="soft">{escape(story.name)}</p>
-<h1>{escape(words.headline(story))}</h1>
-{_paragraphs(words.how(story))}
+<p class="soft">{escape(explanation.name)}</p>
+<h1>{escape(phrases.headline(explanation))}</h1>
+{_paragraphs(phrases.how(explanation))}
 {f'<ul class="digits">{chips}</ul>' if chips else ""}
 </header>
-<figure class="overview"><img alt="The picture, with what was found framed" src="{_jpeg(drawn)}">
+<figure class="overview"><img alt="The picture, with what was found framed" src="{drawn}">
 </figure>"""
 
 
@@ -86,27 +294,27 @@ def _heat(pictures: Sequence[Page]) -> str:
     if not pictures:
         return ""
     shown = "".join(
-        f'<img alt="Look {number}" src="{_jpeg(shrink(picture, _LOOK))}">'
+        f'<img alt="Look {number}" src="{_photo(picture, _LOOK_SIDE)}">'
         for number, picture in enumerate(pictures[:_LOOKS], 1)
     )
     return f"""<section><h3>Where the digit detector sees digits, the brighter the surer</h3>
 <div class="heat">{shown}</div></section>"""
 
 
-def _article(account: DigitExplanation) -> str:
-    rejected = account.digit.status == "rejected"
+def _article(explained: DigitExplanation) -> str:
+    rejected = explained.digit.status == "rejected"
     title = (
-        f"Not a {account.digit.value}"
+        f"Not a {explained.digit.value}"
         if rejected
-        else f"{account.digit.value}, rather than {account.other}"
+        else f"{explained.digit.value}, rather than {explained.other}"
     )
-    return f"""<article id="{"rejected" if rejected else "digit"}-{account.number}">
-<header><h2>{title}</h2>{_chip(account.digit)}</header>
-<p class="soft">{escape(words.found(account))}</p>
-{_seen(account)}
-{_paragraphs(words.why(account))}
-{_alike(account)}
-{_changes(account)}
+    return f"""<article id="{"rejected" if rejected else "digit"}-{explained.number}">
+<header><h2>{title}</h2>{_chip(explained.digit)}</header>
+<p class="soft">{escape(phrases.found(explained))}</p>
+{_seen(explained)}
+{_paragraphs(phrases.why(explained))}
+{_alike(explained)}
+{_changes(explained)}
 </article>"""
 
 
@@ -115,59 +323,60 @@ def _chip(digit: Digit) -> str:
     return f'<span class="chip {digit.status}">{said.get(digit.status, "rejected")}</span>'
 
 
-def _seen(account: DigitExplanation) -> str:
-    figures = [_tile(account.tile, "What the classifier saw", "The digit as a tile")]
-    if account.attributions:
-        picture = blended(account.tile, account.attributions.evidence(account.tile))
+def _seen(explained: DigitExplanation) -> str:
+    figures = [_tile(explained.tile, "What the classifier saw", "The digit as a tile")]
+    if explained.attributions:
+        picture = blended(explained.tile, explained.attributions.evidence(explained.tile))
         legend = (
-            f'<span class="for">Blue</span> speaks for {account.digit.value}, '
-            f'<span class="against">orange</span> for {account.other}'
+            f'<span class="for">Blue</span> speaks for {explained.digit.value}, '
+            f'<span class="against">orange</span> for {explained.other}'
         )
         figures.append(_tile(picture, legend, "What speaks for which digit"))
     said = "".join(
         f"<dt>The {escape(name)} sees {escape(sees)}</dt><dd>{escape(answer)}</dd>"
-        for name, sees, answer in words.opinions(account)
+        for name, sees, answer in phrases.opinions(explained)
     )
-    alone = "" if account.attributions else " alone"
+    alone = "" if explained.attributions else " alone"
     return f'<div class="seen{alone}">{"".join(figures)}<dl>{said}</dl></div>'
 
 
-def _alike(account: DigitExplanation) -> str:
-    if account.alike is None:
+def _alike(explained: DigitExplanation) -> str:
+    if explained.alike is None:
         return ""
     rows = "".join(
         f'<div><p class="soft">The nearest {ones[0].label}s</p>{_row(ones)}</div>'
-        for ones in account.alike.contrast
+        for ones in explained.alike.contrast
     )
     return f"""<h3>The training digits most like it</h3>
-{_row(account.alike.nearest)}
-{_paragraphs(words.alike(account))}
+{_row(explained.alike.nearest)}
+{_paragraphs(phrases.similar_digits(explained))}
 <div class="two">{rows}</div>"""
 
 
 def _row(ones: Sequence[Neighbour]) -> str:
-    shown = (_tile(one.tile, escape(words.neighbour(one)), f"A {one.label}") for one in ones)
+    shown = (_tile(one.tile, escape(phrases.neighbour(one)), f"A {one.label}") for one in ones)
     return f'<div class="row">{"".join(shown)}</div>'
 
 
-def _changes(account: DigitExplanation) -> str:
-    if account.attributions is None:
+def _changes(explained: DigitExplanation) -> str:
+    if explained.attributions is None:
         return ""
     shown = [
         _tile(
             marked(one),
-            f'{escape(words.change(one))}: <span class="against">{escape(words.outcome(one))}'
-            "</span>",
+            f"{escape(phrases.counterfactual(one))}: "
+            f'<span class="against">{escape(phrases.outcome(one))}</span>',
             f"The tile, changed so that it is read as {one.value}",
         )
-        for one in account.attributions.counterfactuals
+        for one in explained.attributions.counterfactuals
     ]
     row = f'<div class="row changes">{"".join(shown)}</div>' if shown else ""
-    return f"<h3>What would change the answer</h3>\n{row}\n{_paragraphs(words.changes(account))}"
+    said = _paragraphs(phrases.counterfactuals(explained))
+    return f"<h3>What would change the answer</h3>\n{row}\n{said}"
 
 
-def _foot(story: Explanation) -> str:
-    model = f"{story.reading.model} ({story.reading.model_sha256[:12]})"
+def _foot(explanation: Explanation) -> str:
+    model = f"{explanation.reading.model} ({explanation.reading.model_sha256[:12]})"
     return f"""<footer><p>Read by digitlens with {escape(model)}.
 What is said of pixels, training digits and changes is said of the classifier, one of three networks
 that are asked. Changes were searched for; there may be smaller ones. Distances are between what the
@@ -180,21 +389,10 @@ def _paragraphs(lines: Sequence[str]) -> str:
 
 def _tile(picture: npt.NDArray[np.uint8], caption: str, alt: str) -> str:
     """A figure of a tile; the caption is HTML, the description is not."""
-    image = f'<img class="tile" alt="{escape(alt)}" src="{_png(picture)}">'
+    image = f'<img class="tile" alt="{escape(alt)}" src="{data_uri(picture)}">'
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
-def _png(picture: npt.NDArray[np.uint8]) -> str:
-    return _inside(picture, "PNG")
-
-
-def _jpeg(picture: Page) -> str:
-    return _inside(picture, "JPEG", quality=_QUALITY)
-
-
-def _inside(picture: npt.NDArray[np.uint8], kind: str, **options: int) -> str:
-    """A picture as the address that holds it."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format=kind, optimize=True, **options)
-    text = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f"data:image/{kind.lower()};base64,{text}"
+def _photo(picture: Page, side: int) -> str:
+    """A picture made smaller, as the address that holds it; JPEG, since it may be a photo."""
+    return data_uri(shrink(picture, side), "JPEG", quality=_QUALITY)

@@ -1,13 +1,21 @@
-"""Draws a reading on its picture: boxes, values and confidences, doubtful ones seen at once."""
+"""A reading drawn on its picture: frames, what was read, and labels that cover nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from digitlens.imaging.images import Page
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens import files
+from digitlens.imaging.image import Page
 from digitlens.results import Digit, Reading, Status
-from digitlens.visualization.marks import Mark, draw_marks, write_picture
 
 _LINES = 6  # of the text below
 _REJECTED = 40  # drawn at most, the most digit-like ones: more would hide the picture
@@ -71,3 +79,324 @@ def _footer(reading: Reading, digits: list[Digit]) -> list[str]:
     counts = Counter(digit.status for digit in digits)
     legend = [f"{counts[status]} {words}" for status, words in _LEGEND.items() if counts[status]]
     return [*lines[:_LINES], *more, *([", ".join(legend)] if legend else [])]
+
+
+Kind: TypeAlias = Literal["digit", "unsure", "rejected", "candidate"]
+Corners: TypeAlias = tuple[float, float, float, float]
+_Colour: TypeAlias = tuple[int, int, int]
+_Draw: TypeAlias = ImageDraw.ImageDraw
+
+_SMALLEST, _LARGEST = 800, 2000  # longest side of the drawing: smaller pages are enlarged ...
+_READABLE, _AT_MOST = 40, 3000  # ... and also such with digits lower than this, up to this side
+_VALUE, _SMALL = 0.4, 0.62  # letters, in digit heights; of the second text, in those of the first
+_LOWEST_VALUE, _LOWEST_SMALL = 13, 10  # pixels: smaller letters cannot be read
+_CROWDED = 0.2  # share of labels without room from which on all are short
+_LINE = 1 / 36  # digit heights
+
+_TEXT = (20, 22, 26)
+_PAPER = (246, 246, 243)
+WHITE = (255, 255, 255)
+# Told apart by line and label as well as by colour: see the functions that draw them.
+COLOURS: dict[Kind, _Colour] = {
+    "digit": (0, 122, 102),
+    "unsure": (186, 84, 0),
+    "rejected": (176, 42, 64),
+    "candidate": (0, 92, 184),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box to draw.
+
+    Attributes:
+        box: x0, y0, x1, y1 in page pixels.
+        kind: ``digit``: a solid line; ``unsure``: thick and dashed, with a filled label;
+            ``rejected``: thin and crossed out; ``candidate``: thin.
+        text: What the label says; without it there is no label.
+        small: What stands beside it in smaller letters; of a ``digit`` left out where there is
+            little room.
+    """
+
+    box: Corners
+    kind: Kind
+    text: str = ""
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A mark on the drawing, with sizes in its pixels that suit the height of its box."""
+
+    mark: Mark
+    at: Corners
+    line: int
+    rim: int
+    value: int
+    small: int
+
+    @property
+    def label(self) -> tuple[float, float]:
+        """Width and height of the label."""
+        wide = font(self.value).getlength(self.mark.text) + 0.7 * self.value
+        if self.mark.small:
+            wide += font(self.small).getlength(self.mark.small) + 0.3 * self.small
+        return wide, 1.25 * self.value
+
+    def shortened(self) -> _Placed:
+        """The same with a smaller label, and less on it where nothing is doubtful."""
+        if self.mark.kind != "digit":
+            return replace(self, value=max(_LOWEST_VALUE, round(0.8 * self.value)))
+        value = max(_LOWEST_SMALL + 1, round(0.7 * self.value))
+        return replace(self, mark=replace(self.mark, small=""), value=value)
+
+
+def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page:
+    """Draws boxes and their labels, and lines of text below.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        marks: What is drawn; the last ones are drawn over the others.
+        footer: Lines; what is too long for the page's width is cut.
+
+    Returns:
+        uint8[H', W', 3]; the page, enlarged if it or what is marked on it is small, with a margin
+        of the same width at the left and right.
+    """
+    scale = _scale(page, marks)
+    height, width = (max(1, round(side * scale)) for side in page.shape[:2])
+    largest = int(np.clip(round(0.03 * max(height, width)), 16, 60))
+    margin = 2 * largest
+    below = min(largest, 36)
+    canvas = _canvas(page, (width, height), margin, round(1.4 * below * len(footer)))
+    draw = ImageDraw.Draw(canvas)
+    placed = [_place(mark, scale, margin, largest) for mark in marks]
+    for one in placed:
+        _draw_box(draw, one)
+    _draw_labels(draw, placed, (canvas.width, height + 2 * margin))
+    for number, line in enumerate(footer):
+        top = height + 1.6 * margin + 1.4 * below * number
+        text = _cut(line, below, canvas.width - 2 * margin)
+        draw.text((margin, top), text, _TEXT, font(below))
+    return np.asarray(canvas)
+
+
+def write_picture(path: Path, picture: Page) -> None:
+    """Writes a PNG file, whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        picture: uint8[H, W] or uint8[H, W, 3].
+    """
+    with files.atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+@lru_cache(maxsize=64)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that comes with Pillow.
+
+    Args:
+        size: In pixels.
+    """
+    loaded = ImageFont.load_default(size)
+    if not isinstance(loaded, ImageFont.FreeTypeFont):
+        raise RuntimeError("this Pillow was built without FreeType: install one from PyPI")
+    return loaded
+
+
+def _scale(page: Page, marks: Sequence[Mark]) -> float:
+    longest = max(page.shape[:2])
+    side = min(max(longest, _SMALLEST), _LARGEST)
+    heights = [mark.box[3] - mark.box[1] for mark in marks if mark.kind in ("digit", "unsure")]
+    if heights:
+        side = max(side, min(longest * _READABLE / float(np.median(heights)), _AT_MOST))
+    return side / longest
+
+
+def _canvas(page: Page, size: tuple[int, int], margin: int, footer: int) -> Image.Image:
+    # Enlarged pixels stay visible as such: smoothing would show what was not there to be read.
+    grown = size[0] >= 3 * page.shape[1]
+    method = Image.Resampling.NEAREST if grown else Image.Resampling.LANCZOS
+    picture = Image.fromarray(page).convert("RGB").resize(size, method)
+    canvas = Image.new("RGB", (size[0] + 2 * margin, size[1] + 2 * margin + footer), _PAPER)
+    canvas.paste(picture, (margin, margin))
+    return canvas
+
+
+def _place(mark: Mark, scale: float, margin: int, largest: int) -> _Placed:
+    x0, y0, x1, y1 = (side * scale + margin for side in mark.box)
+    height = y1 - y0
+    line = int(np.clip(round(_LINE * height), 1, largest // 6))
+    line = {"digit": line, "unsure": line + 1 + line // 2}.get(mark.kind, max(1, line // 2))
+    rim = 1 if line < 4 or mark.kind == "rejected" else 2
+    value = int(np.clip(round(_VALUE * height), _LOWEST_VALUE, largest))
+    out = line / 2 + rim  # neither line nor rim lies on the ink
+    at = (x0 - out, y0 - out, x1 + out, y1 + out)
+    return _Placed(mark, at, line, rim, value, max(_LOWEST_SMALL, round(_SMALL * value)))
+
+
+def _draw_box(draw: _Draw, placed: _Placed) -> None:
+    (x0, y0, x1, y1), line = placed.at, placed.line
+    kind, colour = placed.mark.kind, COLOURS[placed.mark.kind]
+    strokes = [(x0, y0, x1, y1), (x0, y1, x1, y0)] if kind == "rejected" else []
+    for stroke in strokes:
+        draw.line(stroke, WHITE, line + 2 * placed.rim)
+    # A white rim, so that the line stands out from any background.
+    _draw_frame(draw, placed.at, WHITE, line + 2 * placed.rim)
+    for stroke in strokes:
+        draw.line(stroke, colour, line)
+    if kind == "unsure":
+        for side in ((x0, y0, x1, y0), (x1, y0, x1, y1), (x1, y1, x0, y1), (x0, y1, x0, y0)):
+            _draw_dashes(draw, side, colour, line)
+    else:
+        _draw_frame(draw, placed.at, colour, line)
+
+
+def _draw_frame(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
+    """A frame whose line has its middle on a rectangle."""
+    x0, y0, x1, y1 = (round(side) for side in at)
+    half = width // 2
+    outer = (x0 - half, y0 - half, x1 - half + width - 1, y1 - half + width - 1)
+    draw.rounded_rectangle(outer, 1.5 * width, outline=colour, width=width)
+
+
+def _draw_dashes(draw: _Draw, at: Corners, colour: _Colour, width: int) -> None:
+    start, end = np.array(at[:2]), np.array(at[2:])
+    length = float(np.abs(end - start).max())
+    pieces = max(1, round(length / (5 * width))) * 2 + 1  # odd: a dash at either end
+    points = np.linspace(start, end, pieces + 1)
+    for k in range(0, pieces, 2):
+        draw.line([*points[k].tolist(), *points[k + 1].tolist()], colour, width)
+
+
+def _draw_labels(draw: _Draw, placed: Sequence[_Placed], area: tuple[int, int]) -> None:
+    labelled = [one for one in placed if one.mark.text]
+    labelled.sort(key=lambda one: one.mark.kind != "unsure")  # they choose their place first
+    corners, crowded = _label_places(labelled, area)
+    if crowded:
+        labelled = [one.shortened() for one in labelled]
+        corners, _ = _label_places(labelled, area)
+    for one, at in zip(labelled, corners, strict=True):
+        _draw_leader(draw, one, at)
+    for one, at in zip(labelled, corners, strict=True):
+        _draw_label(draw, one, at)
+
+
+def _label_places(labelled: Sequence[_Placed], area: tuple[int, int]) -> tuple[list[Corners], bool]:
+    """Where labels go, and whether there is too little room for many of them."""
+    boxes = np.array([one.at for one in labelled], np.float64).reshape(-1, 4)
+    sizes = np.array([one.label for one in labelled], np.float64).reshape(-1, 2)
+    gap = np.array([one.line + 1 for one in labelled], np.float64)
+    places, free = place_labels(boxes, sizes, gap, area)
+    corners = [(x0, y0, x1, y1) for x0, y0, x1, y1 in places.tolist()]
+    return corners, int((~free).sum()) > _CROWDED * len(free)
+
+
+def _draw_leader(draw: _Draw, placed: _Placed, label: Corners) -> None:
+    """A line between a box and its label where they are apart."""
+    x0, y0, x1, y1 = placed.at
+    x = min(max((label[0] + label[2]) / 2, x0), x1)
+    near, far = (label[3], y0) if label[3] < y0 else (label[1], y1)
+    beside = label[1] < y1 and label[3] > y0
+    if beside or abs(near - far) <= 3 * placed.line + 2:
+        return
+    ends = ((label[0] + label[2]) / 2, near, x, far)
+    draw.line(ends, WHITE, 4)
+    draw.line(ends, COLOURS[placed.mark.kind], 2)
+
+
+def _draw_label(draw: _Draw, placed: _Placed, at: Corners) -> None:
+    left, top, right, bottom = at
+    colour, stands_out = COLOURS[placed.mark.kind], placed.mark.kind == "unsure"
+    fill, text = (colour, WHITE) if stands_out else (WHITE, colour)
+    draw.rounded_rectangle(at, (bottom - top) / 4, fill=fill, outline=colour)
+    pad, middle = 0.35 * placed.value, (top + bottom) / 2
+    draw.text((left + pad, middle), placed.mark.text, text, font(placed.value), anchor="lm")
+    draw.text((right - pad, middle), placed.mark.small, text, font(placed.small), anchor="rm")
+
+
+def _cut(text: str, size: int, width: float) -> str:
+    """As much of a line as is no wider, with dots where it was cut."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+_STEP = 0.03  # cost of each place less liked, in shares of the label that covers a box
+_ON_BOX = 2.0  # cost of covering a box altogether
+_ON_LABEL = 5.0
+
+Floats = npt.NDArray[np.float64]
+
+
+def place_labels(
+    boxes: Floats, sizes: Floats, gap: Floats, area: tuple[float, float]
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Places labels one after the other where they cover neither boxes nor other labels.
+
+    Above its box is liked most, then below and beside it, then further above or below. Where there
+    is no room, a place is taken that covers little.
+
+    Args:
+        boxes: float64[N, 4]; x0, y0, x1, y1 of what each label belongs to.
+        sizes: float64[N, 2]; width and height of each label.
+        gap: float64[N]; space between label and box.
+        area: Width and height of the drawing; labels stay inside of it.
+
+    Returns:
+        float64[N, 4]; x0, y0, x1, y1 of each label; and bool[N], whether it is beside its box and
+        covers nothing.
+    """
+    placed = np.zeros((len(boxes), 4))
+    free = np.zeros(len(boxes), np.bool_)
+    for index, (box, size, space) in enumerate(zip(boxes, sizes, gap, strict=True)):
+        near = _near(box, size, space)
+        places = _shifted_inside(np.concatenate([near, _far(box, size, space)]), area)
+        cost = _ON_BOX * _covered(places, boxes) + _ON_LABEL * _covered(places, placed[:index])
+        best = int((cost + _STEP * np.arange(len(places))).argmin())
+        placed[index], free[index] = places[best], best < len(near) and cost[best] == 0
+    return placed, free
+
+
+def _near(box: Floats, size: Floats, gap: float) -> Floats:
+    """float64[8, 4]; places that touch the box but for the gap."""
+    x0, y0, x1, y1 = box
+    width, height = size
+    columns = [(x0 + x1 - width) / 2, x0, x1 - width]
+    above, below, beside = y0 - height - gap, y1 + gap, (y0 + y1 - height) / 2
+    corners = [(column, row) for row in (above, below) for column in columns]
+    corners += [(x1 + gap, beside), (x0 - gap - width, beside)]
+    return _rectangles(corners, size)
+
+
+def _far(box: Floats, size: Floats, gap: float) -> Floats:
+    """float64[7, 4]; places behind another label, and at last one on the box's own edge."""
+    x0, y0, x1, y1 = box
+    width, height = size
+    columns = [(x0 + x1 - width) / 2, x0 - width / 2, x1 - width / 2]
+    rows = y0 - 2 * (height + gap), y1 + height + 2 * gap
+    corners = [(column, row) for row in rows for column in columns]
+    return _rectangles([*corners, (columns[0], y0 - 0.6 * height)], size)
+
+
+def _rectangles(corners: list[tuple[float, float]], size: Floats) -> Floats:
+    left_top = np.array(corners)
+    return np.concatenate([left_top, left_top + size], axis=1)
+
+
+def _shifted_inside(places: Floats, area: tuple[float, float]) -> Floats:
+    """The same rectangles, moved so that they do not reach over the edge."""
+    sizes = places[:, 2:] - places[:, :2]
+    left_top = np.clip(places[:, :2], 0, np.maximum(0, np.array(area) - sizes))
+    return np.concatenate([left_top, left_top + sizes], axis=1)
+
+
+def _covered(places: Floats, others: Floats) -> Floats:
+    """float64[P]; how much of itself each place covers others with, summed over them."""
+    low = np.maximum(places[:, None, :2], others[None, :, :2])
+    high = np.minimum(places[:, None, 2:], others[None, :, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=2).sum(axis=1)
+    return common / (places[:, 2:] - places[:, :2]).prod(axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digitlens.imaging.images import resize
+from digitlens.imaging.image import resize
 from digitlens.imaging.tiles import SIDE, to_tiles
 
 # Chosen on the first 898 of scikit-learn's digits, of which the default model reads 96.9 % when

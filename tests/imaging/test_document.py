@@ -8,9 +8,10 @@ from PIL import Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from digitlens.errors import ImageError
-from digitlens.imaging import documents, photo
-from digitlens.imaging.documents import load_pages, open_document
-from digitlens.imaging.images import load_image
+from digitlens.imaging import document as module
+from digitlens.imaging import photo
+from digitlens.imaging.document import load_pages, open_document
+from digitlens.imaging.image import load_image
 
 VALUES = (10, 100, 200)
 PAGES = [np.full((20, 30 + k, 3), value, np.uint8) for k, value in enumerate(VALUES)]
@@ -124,8 +125,8 @@ def test_a_file_is_identified_once(form, monkeypatch):
         opened.append(file)
         return whole(file)
 
-    opened, whole = [], documents.open_picture
-    monkeypatch.setattr(documents, "open_picture", open_picture)
+    opened, whole = [], module.open_picture
+    monkeypatch.setattr(module, "open_picture", open_picture)
     stream = io.BytesIO()
     Image.fromarray(PAGES[0]).save(stream, form)
     with open_document(stream.getvalue()) as document:
@@ -160,7 +161,7 @@ def test_pages_that_are_cut_off_are_not_silently_missing():
 
 
 def test_a_page_over_the_budget_is_refused_and_the_others_are_given(monkeypatch):
-    monkeypatch.setattr("digitlens.imaging.images.MAX_PIXELS", 625)
+    monkeypatch.setattr("digitlens.imaging.image.MAX_PIXELS", 625)
     with open_document(TIFF) as document:
         assert document.page(1).shape == (20, 30, 3)
         assert document.page(2).shape == (20, 31, 3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from digitlens.errors import ImageError
-from digitlens.imaging.images import MAX_PIXELS, load_image, resize, shrink
+from digitlens.imaging.image import MAX_PIXELS, load_image, resize, shrink
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GRAY = COLOUR[:, :, 0]
@@ -26,13 +26,13 @@ def encoded(array, form="PNG", mode=None, **options):
     return stream.getvalue()
 
 
+def chunk(name, content):
+    check = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + check
+
+
 def png_claiming(width, height):
     """A PNG of a few bytes whose header claims any size."""
-
-    def chunk(name, content):
-        check = zlib.crc32(name + content)
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
@@ -332,6 +332,126 @@ def test_warnings_are_as_they_were_after_decoding():
     assert warnings.filters == before
 
 
+def png_of_16_bits(samples, significant=None):
+    """A PNG of 16 bits, perhaps with the chunk sBIT."""
+    height, width = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    says = b"" if significant is None else chunk(b"sBIT", bytes([significant]))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
+        + chunk(b"gAMA", struct.pack(">I", 45455))
+        + says
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def gray_tiff(samples, **tags):
+    stream = io.BytesIO()
+    numbers = {"largest": 281}
+    info = {numbers[name]: value for name, value in tags.items()}
+    Image.fromarray(samples).save(stream, "TIFF", tiffinfo=info)
+    return stream.getvalue()
+
+
+def raw_tiff(samples, bits, order="<", **tags):
+    """A TIFF written tag by tag: what no encoder here writes.
+
+    Args:
+        samples: Of all pixels, [H, W, S].
+        bits: Of a sample: 8, 12 (two samples in three bytes) or 16.
+        order: Of bytes, ``<`` or ``>``.
+        tags: More of them, as ``t338=2``; others than the usual for 259, 262 and so on.
+    """
+    height, width, count = samples.shape
+    if bits == 12:
+        pairs = samples.reshape(-1, 2).astype(int)
+        high, middle = pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8
+        data = np.stack([high, middle, pairs[:, 1] & 255], axis=1).astype(np.uint8).tobytes()
+    else:
+        data = samples.astype(f"{order}u{bits // 8}").tobytes()
+    data = zlib.compress(data) if tags.get("t259") == 8 else data
+    usual = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: count, 278: height}
+    entries = usual | {279: len(data)} | {int(tag[1:]): value for tag, value in tags.items()}
+    listed = b"".join(
+        struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in sorted(entries.items())
+    )
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8 + len(data))
+    return start + data + struct.pack(f"{order}H", len(entries)) + listed + bytes(4)
+
+
+DARK = np.array([[0, 1000, 2000, 4000]], np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("content", "full"),
+    [
+        (png_of_16_bits(DARK), 4095),
+        (png_of_16_bits(DARK, 12), 4095),
+        (png_of_16_bits(DARK, 13), 8191),
+        (png_of_16_bits(DARK, 16), 65535),  # it says so: the picture is dark
+        (png_of_16_bits(16 * DARK, 12), 65535),  # scaled to 16 bits, as a PNG should be
+        (png_of_16_bits(DARK, 0), 4095),  # nonsense
+        (gray_tiff(DARK), 4095),
+        (gray_tiff(DARK, largest=16383), 16383),
+        (gray_tiff(DARK, largest=65535), 65535),
+        (gray_tiff(DARK, largest=255), 65535),  # wrong
+        (gray_tiff(DARK, largest=0), 4095),
+        (raw_tiff((DARK // 8)[:, :, None], 12), 4095),
+    ],
+)
+def test_the_file_is_asked_before_the_values(content, full):
+    with Image.open(io.BytesIO(content)) as picture:
+        samples = np.asarray(picture).astype(float)
+    expected = np.floor(samples * 255 / full + 0.5)
+    assert np.abs(load_image(content) - expected).max() <= 0
+    assert np.array_equal(load_image(Image.open(io.BytesIO(content))), load_image(content))
+
+
+def test_a_pgm_says_its_largest_value():
+    samples = struct.pack(">4H", *DARK[0])
+    assert load_image(b"P5 4 1 65535\n" + samples).tolist() == [[0, 4, 8, 16]]
+    assert load_image(b"P5 4 1 4095\n" + samples).tolist() == [[0, 62, 125, 249]]
+
+
+TRANSPARENT = np.dstack([GRAY, np.where(np.arange(9) < 5, 255, 0) + 0 * GRAY])
+ON_WHITE = np.where(TRANSPARENT[:, :, 1] == 255, GRAY, 255)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("packing", [1, 8])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, GRAY),  # the file does not say what the second sample is
+        ({"t338": 0}, GRAY),  # it says that it is anything
+        ({"t338": 2}, ON_WHITE),
+        ({"t338": 2, "t262": 0}, np.where(TRANSPARENT[:, :, 1] == 255, 255 - GRAY, 255)),
+        ({"t274": 6}, np.rot90(GRAY, -1)),
+    ],
+)
+def test_a_tiff_may_have_a_second_sample_a_pixel(order, packing, bits, tags, expected):
+    samples = TRANSPARENT.astype(int) * (257 if bits == 16 else 1)
+    page = load_image(raw_tiff(samples, bits, order, t259=packing, **tags))
+    assert page.dtype == np.uint8
+    assert np.array_equal(page, expected)
+
+
+def test_gray_that_is_multiplied_with_its_transparency_is_laid_on_white():
+    samples = TRANSPARENT.astype(int) * (TRANSPARENT[:, :, 1:] // 255)
+    for bits in (8, 16):
+        content = raw_tiff(samples * (257 if bits == 16 else 1), bits, t338=1)
+        assert np.array_equal(load_image(content), ON_WHITE)
+
+
+@pytest.mark.parametrize("tags", [{"t284": 2}, {"t277": 3}, {"t258": 2}])
+def test_a_tiff_of_another_kind_is_refused_as_one(tags):
+    with pytest.raises(ImageError, match="a kind that is not read: save it as PNG"):
+        load_image(raw_tiff(TRANSPARENT, 8, **tags))
+
+
 def is_page_or_refused(content):
     try:
         page = load_image(content)
@@ -346,6 +466,7 @@ SEEDS = [
     encoded(GRAY, "GIF"),
     encoded(GRAY, "TIFF", compression="tiff_lzw"),
     encoded(GRAY.astype(np.uint16), "PNG"),
+    raw_tiff(TRANSPARENT, 8),
 ]
 
 

@@ -14,11 +14,14 @@ from PIL import Image
 
 from digitlens.errors import ImageError
 from digitlens.imaging import photo
-from digitlens.imaging.images import Page, Source, decode, load_image
-from digitlens.imaging.picture_files import (
+from digitlens.imaging.image import (
+    Page,
     PictureFile,
+    Source,
     damaged,
+    decode,
     has_one_page,
+    load_image,
     open_file,
     open_picture,
     quiet,

@@ -1,0 +1,570 @@
+"""Decodes anything a person may call a picture into a page, safely, and resizes arrays.
+
+Knows formats, what a file is that is no picture, size limits, orientation, transparency and depth,
+but no digits. Cameras and scanners store 10, 12 or 14 bits in samples of 16, and most files do not
+say so: this is the one place where a scale is taken from the values, since divided by 65535 such
+pictures are black.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import struct
+import threading
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError, features
+
+from digitlens.errors import ImageError
+from digitlens.imaging import photo
+
+Page: TypeAlias = npt.NDArray[np.uint8]
+Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
+
+MAX_PIXELS = 100_000_000  # a 100-megapixel phone photo just passes; 300 MB when decoded
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# How files of each format start. Pillow is told which one it is, and its plug-in is imported: asked
+# for one that it has not imported yet, it imports all forty.
+_SIGNATURES = (
+    (b"\x89PNG", "PNG", "PIL.PngImagePlugin"),
+    (b"\xff\xd8\xff", "JPEG", "PIL.JpegImagePlugin"),
+    (b"RIFF", "WEBP", "PIL.WebPImagePlugin"),
+    (b"BM", "BMP", "PIL.BmpImagePlugin"),
+    (b"GIF8", "GIF", "PIL.GifImagePlugin"),
+    (b"II*\0", "TIFF", "PIL.TiffImagePlugin"),
+    (b"MM\0*", "TIFF", "PIL.TiffImagePlugin"),
+)
+# The usual ones are opened by their plug-in itself: ``Image.open`` imports four others first, 6 ms.
+_ALONE = (("PNG",), ("JPEG",))
+_UNIDENTIFIED = (UnidentifiedImageError, SyntaxError, IndexError, TypeError, struct.error)
+_EXPECTED = "expected PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, HEIC or PDF"
+_START = 512  # bytes that tell what a file is
+# Files that people take for pictures and that nothing here reads.
+_NEIGHBOURS = (
+    (b"<svg", "an SVG drawing: export it as PNG"),
+    (b"<?xml", "an XML or SVG file: export it as PNG"),
+    (b"%PDF", "a PDF with something else before it: save it as PDF again"),
+    (b"ftypavif", "an AVIF picture: save it as PNG"),
+    (b"<html", "a web page, not a picture"),
+    (b"<!doctype", "a web page, not a picture"),
+)
+_MODES_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_BAND = 2**18  # pixels that are copied at a time: 64 rows of 12 megapixels stay in the cache
+# Transparency is laid on black where half transparent or clearer pixels make up a quarter of the
+# picture (the corners around a round photo are 21 %) and what is left of it is bright: white
+# strokes vanish on white. Yellow has luminance 226, orange 173; green (150) and gray show on white.
+_CLEAR = 128  # alpha
+_MUCH = 0.25  # of the pixels
+_BRIGHT = 160  # mean luminance, each pixel counting as much as it is opaque
+_WHITE, _BLACK = 255, 0
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_WHOLE = 16  # bits
+_USUAL = (8, 10, 12, 14, _WHOLE)  # depths that devices have
+_BITS, _LARGEST = 258, (281, 341)  # TIFF tags: BitsPerSample, and (S)MaxSampleValue
+_FIRST = 8  # byte of a PNG at which its chunks begin
+
+
+def load_image(source: Source, *, copy: bool = True) -> Page:
+    """Decodes a picture: upright, without transparency, first frame or page only.
+
+    Transparent parts become white; black where large parts are transparent and what is drawn is
+    bright, which white would swallow. Gray of 16 bits in a file or Pillow image is scaled by the
+    bits that it uses. HEIC photos and PDFs need the extra ``photo``; a page of a PDF is rendered,
+    see ``photo.PDF_SIDE``.
+
+    Args:
+        source: A path, the bytes of a file, a binary file object, a Pillow image, or an array.
+            An array is [H, W] gray, [H, W, 3] RGB or [H, W, 4] RGBA, and its dtype alone decides
+            the scale: uint8 is 0..255, uint16 is 0..65535, bool is black and white, and floats
+            are 0..1.
+        copy: Whether an array is copied also where it is a page already. If not, the page may share
+            its memory: for those who do not change either.
+
+    Returns:
+        uint8[H, W] for a gray picture, uint8[H, W, 3] for one in colour.
+
+    Raises:
+        ImageError: The file is missing, unreadable, empty, no picture, damaged, or has more than
+            ``MAX_PIXELS`` pixels, which is checked before pixels are decoded.
+        MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
+        TypeError: ``source`` is of none of these types, or the array of none of these dtypes.
+        ValueError: The array has none of these shapes, or floats outside 0..1.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, copy=copy)
+    if isinstance(source, Image.Image):
+        return decode(source, "image")
+    with open_file(source) as file:
+        if photo.is_pdf(file.start):
+            with photo.open_pdf(file.stream, file.name) as pdf:
+                return pdf.render(0, file.name)
+        return decode(open_picture(file), file.name)
+
+
+def decode(image: Image.Image, name: str) -> Page:
+    """Decodes an open picture, upright and without transparency, see ``load_image``.
+
+    Args:
+        image: A Pillow image, at the frame that is wanted.
+        name: What to call it in errors.
+
+    Returns:
+        uint8[H, W] or uint8[H, W, 3].
+
+    Raises:
+        ImageError: It is damaged, or has no or more than ``MAX_PIXELS`` pixels.
+    """
+    with quiet():
+        return _decode(image, name)
+
+
+def resize(
+    plane: npt.NDArray[np.floating[Any]], width: int, height: int
+) -> npt.NDArray[np.float32]:
+    """Resizes one plane: area average when it shrinks, bilinear when it grows.
+
+    Args:
+        plane: float32[H, W].
+        width: New width in pixels, at least 1.
+        height: New height in pixels, at least 1.
+
+    Returns:
+        float32[height, width].
+    """
+    if plane.shape == (height, width):
+        return plane
+    shrinks = height * width < plane.size
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(picture.resize((width, height), method))
+
+
+def shrink(page: Page, longest: int) -> Page:
+    """A page scaled down by area averaging so that no side is longer than ``longest`` pixels."""
+    height, width = page.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return page
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A file that is open for reading.
+
+    Attributes:
+        stream: Can seek, and stands at its start.
+        name: What to call it in errors.
+        start: Its first bytes, at least one.
+    """
+
+    stream: BinaryIO
+    name: str
+    start: bytes
+
+
+@contextmanager
+def open_file(source: str | os.PathLike[str] | bytes | BinaryIO) -> Generator[PictureFile]:
+    """Opens a path, the bytes of a file or a binary file object; closes what it opened itself.
+
+    Raises:
+        ImageError: The file is missing, unreadable or empty.
+        TypeError: ``source`` is of none of these types.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield _picture_file(io.BytesIO(source), "image")
+    elif isinstance(source, str | os.PathLike):
+        with _open_path(Path(source)) as stream:
+            yield _picture_file(stream, str(Path(source)))
+    elif hasattr(source, "read"):
+        yield _picture_file(source, str(getattr(source, "name", "image")))
+    else:
+        raise TypeError(
+            "expected a path, bytes, a binary file object, a Pillow image or an array, "
+            f"found {type(source).__name__}"
+        )
+
+
+def has_one_page(start: bytes) -> bool:
+    """Whether a file that starts like this is of a format without pages, as all but TIFF and PDF.
+
+    Says no where the start does not tell: the picture has to be opened then.
+    """
+    if photo.is_heic(start) or photo.is_avif(start):
+        return True
+    return any(start.startswith(mark) for mark, name, _ in _SIGNATURES if name != "TIFF")
+
+
+def open_picture(file: PictureFile) -> Image.Image:
+    """Opens a picture without decoding its pixels.
+
+    Raises:
+        ImageError: It is no picture or damaged.
+        MissingExtraError: A HEIC photo, and the extra ``photo`` is not installed.
+    """
+    with quiet():
+        if photo.is_heic(file.start):
+            return photo.open_heic(file.stream, file.name)
+        return _open(file)
+
+
+def too_large(size: str) -> str:
+    """The end of an error about a picture of more than ``MAX_PIXELS`` pixels."""
+    return f"claims {size} pixels, at most {MAX_PIXELS:,} are decoded: make it smaller"
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error})"
+
+
+def damaged(error: Exception) -> str:
+    """The end of an error about a file that a decoder gave up on."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"is damaged or cut off ({reason}): save or copy it again"
+
+
+_silent = logging.NullHandler()
+_quiet_lock = threading.Lock()
+_quiet_state: dict[str, Any] = {"depth": 0, "saved": None}
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keeps Pillow from warning and logging within the block, in any number of threads."""
+    # Pillow warns and logs on odd files; here they decode or raise. `catch_warnings` alone leaves
+    # warnings switched off for good when two threads leave it in the order they came in.
+    logging.getLogger("PIL").addHandler(_silent)
+    with _quiet_lock:
+        if _quiet_state["depth"] == 0:
+            _quiet_state["saved"] = warnings.catch_warnings()
+            _quiet_state["saved"].__enter__()
+            warnings.simplefilter("ignore")
+        _quiet_state["depth"] += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_state["depth"] -= 1
+            if _quiet_state["depth"] == 0:
+                _quiet_state["saved"].__exit__(None, None, None)
+
+
+def _open_path(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: is a folder, expected a picture") from error
+    except OSError as error:
+        raise ImageError(f"{path}: {_unreadable(error)}") from error
+    except ValueError as error:  # a path with a null character
+        raise ImageError(f"{str(path)!r}: is not a path ({error})") from error
+
+
+def _picture_file(stream: BinaryIO, name: str) -> PictureFile:
+    try:
+        if not stream.seekable() or stream.tell() != 0:  # Pillow reads from the very start
+            stream = io.BytesIO(_content(stream.read(), name))
+        start = _content(stream.read(_START), name)
+        stream.seek(0)
+    except OSError as error:
+        raise ImageError(f"{name}: {_unreadable(error)}") from error
+    if not start:
+        raise ImageError(f"{name}: is empty, expected a picture")
+    return PictureFile(stream, name, start)
+
+
+def _content(content: object, name: str) -> bytes:
+    if not isinstance(content, bytes):
+        raise TypeError(f"expected a binary file object, {name} gives {type(content).__name__}")
+    return content
+
+
+def _open(file: PictureFile) -> Image.Image:
+    avif = photo.is_avif(file.start) and _has_avif()
+    try:
+        return _opened(file.stream, ("AVIF",) if avif else _formats(file.start))
+    except _UNIDENTIFIED as error:
+        what = "is a damaged AVIF picture: copy it again" if avif else _what_it_is(file.start)
+        raise ImageError(f"{file.name}: {what}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{file.name}: {too_large('far more')}") from error
+    except Exception as error:  # decoders raise nearly everything on hostile bytes
+        raise ImageError(f"{file.name}: {damaged(error)}") from error
+
+
+def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    if formats in _ALONE:
+        stream.seek(0)
+        return Image.OPEN[formats[0]][0](stream, "")
+    if formats == ("TIFF",):
+        from digitlens.imaging.tiff import TiffFile  # noqa: PLC0415  (its plug-in is slow to load)
+
+        return TiffFile(stream)
+    return Image.open(stream, formats=formats)
+
+
+def _formats(start: bytes) -> tuple[str, ...]:
+    """The format of a file that starts like this; all that are allowed where that does not tell."""
+    for signature, name, plugin in _SIGNATURES:
+        if start.startswith(signature):
+            import_module(plugin)
+            return (name,)
+    return FORMATS
+
+
+def _has_avif() -> bool:
+    return "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
+
+
+def _what_it_is(start: bytes) -> str:
+    if start.startswith((b"II*\0", b"MM\0*")):
+        return "is a damaged TIFF, or one of a kind that is not read: save it as PNG"
+    head = start.lower()
+    found = next((what for mark, what in _NEIGHBOURS if mark.lower() in head), None)
+    return f"is {found}" if found else f"is not a picture: {_EXPECTED}"
+
+
+def _decode(image: Image.Image, name: str) -> Page:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{name}: {too_large(f'{image.width} x {image.height}')}")
+    try:
+        bits = _said_bits(image) if image.mode.startswith("I") else None
+        image.load()
+        orientation = _orientation(image)
+        if getattr(image, "second", None) is not None:
+            image = _separated(image, bits)
+        if orientation in _UPRIGHT:
+            image = image.transpose(_UPRIGHT[orientation])
+        page = _to_page(image, bits)
+    except Exception as error:  # decoders raise nearly everything on hostile bytes
+        raise ImageError(f"{name}: {damaged(error)}") from error
+    if page.size == 0:
+        raise ImageError(f"{name}: has no pixels")
+    return page
+
+
+def _separated(tiff: Any, said: int | None) -> Image.Image:
+    """A loaded ``TiffFile`` with two samples a pixel: in mode L, or with transparency LA or La."""
+    both = np.asarray(tiff).astype(np.uint32)
+    low, high = both & ((1 << tiff.bits) - 1), both >> tiff.bits
+    gray, second = (high, low) if tiff.gray_is_high else (low, high)
+    if tiff.bits > 8:
+        gray, second = _to_bytes(gray, said), _to_bytes(second, _WHOLE)
+    level, alpha = (Image.fromarray(plane.astype(np.uint8)) for plane in (gray, second))
+    if tiff.white_is_zero:
+        level = level.point(range(255, -1, -1))
+    mode = {1: "La", 2: "LA"}.get(tiff.second)
+    return Image.merge(mode, (level, alpha)) if mode else level
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels, which are fine
+        return 1
+
+
+def _to_page(image: Image.Image, bits: int | None) -> Page:
+    if image.mode == "I" or image.mode in _MODES_16:
+        return _to_bytes(np.asarray(image), bits)
+    if image.mode == "F":
+        return _from_array(np.asarray(image))
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        return _flatten(image)
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return _pixels(image if image.mode == mode else image.convert(mode), mode)
+
+
+def _pixels(image: Image.Image, mode: str, paper: int | None = None) -> Page:
+    """The pixels of an image in mode L or RGB, as an array of their own.
+
+    A band at a time: ``np.array`` of all of it holds three copies at once, and takes 125 ms for 12
+    megapixels instead of 30.
+
+    Args:
+        image: Of that mode, or RGBA.
+        mode: L or RGB.
+        paper: What RGBA is laid on, as a gray level.
+    """
+    page = np.empty((image.height, image.width, 3)[: 2 + (mode == "RGB")], np.uint8)
+    top = 0
+    for band in _bands(image):
+        if paper is not None:
+            below = Image.new("RGBA", band.size, (paper, paper, paper, 255))
+            band = Image.alpha_composite(below, band)  # noqa: PLW2901
+        page[top : top + band.height] = np.asarray(
+            band if band.mode == mode else band.convert(mode)
+        )
+        top += band.height
+    return page
+
+
+def _bands(image: Image.Image) -> Iterator[Image.Image]:
+    rows = max(1, _BAND // max(1, image.width))
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _flatten(image: Image.Image) -> Page:
+    gray = image.mode in ("1", "L", "LA", "La")
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    opaque = rgba.getchannel("A").getextrema() == (255, 255)
+    return _pixels(rgba, "L" if gray else "RGB", None if opaque else _paper_below(rgba))
+
+
+def _paper_below(rgba: Image.Image) -> int:
+    """The gray level on which what an RGBA image shows stands out: 255 or 0."""
+    alphas = np.array(rgba.getchannel("A").histogram())
+    if alphas[:_CLEAR].sum() < _MUCH * rgba.width * rgba.height:
+        return _WHITE
+    light = sum(map(_light, _bands(rgba)))
+    return _BLACK if light > _BRIGHT * int(alphas @ np.arange(256)) else _WHITE
+
+
+def _light(rgba: Image.Image) -> int:
+    """The sum of luminance times alpha; exact, as it is far below 2 to the 53rd."""
+    luminance, alpha = (
+        np.asarray(plane, np.float64).ravel() for plane in (rgba.convert("L"), rgba.getchannel("A"))
+    )
+    return int(luminance @ alpha)
+
+
+def _from_array(array: npt.NDArray[Any], *, copy: bool = True) -> Page:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise ValueError(
+            f"expected an array [H, W], [H, W, 3] or [H, W, 4], found {list(array.shape)}"
+        )
+    if array.size == 0:
+        raise ImageError("image: has no pixels")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ImageError(f"image: {too_large(f'{array.shape[1]} x {array.shape[0]}')}")
+    page = _to_uint8(array)
+    if page.ndim == 3 and page.shape[2] == 4:
+        return _flatten(Image.fromarray(np.ascontiguousarray(page)))
+    return np.array(page) if copy and page is array else np.ascontiguousarray(page)
+
+
+def _to_uint8(array: npt.NDArray[Any]) -> Page:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"expected an array of uint8, uint16, bool or floats in 0..1, found {array.dtype}"
+        )
+    if not bool(np.all((array >= 0) & (array <= 1))):
+        raise ValueError("expected floats in 0..1: divide by the largest possible value")
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def _said_bits(image: Any) -> int | None:
+    """How many bits of a sample its file says that it uses; None where it does not say.
+
+    That is said by ``sBIT`` of a PNG and by ``BitsPerSample`` or ``MaxSampleValue`` of a TIFF. Of a
+    PPM, Pillow has scaled the samples to 16 bits already.
+
+    Args:
+        image: An open Pillow image whose pixels were not loaded yet: afterwards its file is closed.
+    """
+    if image.format == "PPM":
+        return _WHOLE
+    if image.format == "PNG":
+        return _significant_bits(image.fp)
+    if image.format == "TIFF":
+        return _tagged_bits(image.tag_v2)
+    return None
+
+
+def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
+    """Scales gray so that the largest value of its depth becomes 255.
+
+    The depth is the one that the file says, unless there are larger values: a PNG of 12 bits may
+    have been scaled to 16, as it should. Where nothing is said, it is the least usual one that
+    holds all values. A dark picture of 16 bits that uses no more than 14 of them becomes brighter,
+    which does no harm: what counts is the contrast.
+
+    Args:
+        samples: int[H, W]; 0..65535, not empty.
+        said: See ``_said_bits``.
+
+    Returns:
+        uint8[H, W].
+
+    Raises:
+        ValueError: There are other values.
+    """
+    least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
+    if least < 0 or most >= 1 << _WHOLE:
+        raise ValueError("32-bit whole numbers have no known scale; save it with 8 or 16 bits")
+    bits = _bits_of(most) if said is None else said
+    full = (1 << (bits if most < 1 << bits else _WHOLE)) - 1
+    return ((samples.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
+
+
+def _bits_of(most: int) -> int:
+    return next(bits for bits in _USUAL if most < 1 << bits)
+
+
+def _significant_bits(file: Any) -> int | None:
+    """What the chunk sBIT says, which Pillow passes over; the file stands where it stood."""
+    if file is None:
+        return None
+    stood = file.tell()
+    try:
+        return _first_of_chunk(file, b"sBIT")
+    finally:
+        file.seek(stood)
+
+
+def _first_of_chunk(file: Any, wanted: bytes) -> int | None:
+    """The first byte of a chunk before the pixels, if it is 1 to 16."""
+    place = _FIRST
+    while True:
+        file.seek(place)
+        head = file.read(9)
+        name = head[4:8]
+        if len(head) < 9 or name == b"IDAT":
+            return None
+        if name == wanted:
+            return head[8] if 1 <= head[8] <= _WHOLE else None
+        place += 12 + int.from_bytes(head[:4], "big")
+
+
+def _tagged_bits(tags: Any) -> int | None:
+    bits = max(_numbers(tags.get(_BITS)), default=_WHOLE)
+    if 1 <= bits < _WHOLE:
+        return bits
+    most = max((number for tag in _LARGEST for number in _numbers(tags.get(tag))), default=0)
+    return _bits_of(most) if 0 < most < 1 << _WHOLE else None
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers of a tag, which may be one, several, or anything at all."""
+    return [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int)]
