@@ -20,21 +20,18 @@ from typing import Any
 from accuracy_runs import assembled, recipes_table, scored, summary, teacher, trained
 from accuracy_tables import model_tables
 from digitlens import files
-from digitlens.cli.rejection import rejection
-from digitlens.cli.robustness import robustness
-from digitlens.cli.transfer import transfer
 from digitlens.datasets.mnist import Mnist, load_mnist
 from digitlens.datasets.splits import load_writers
 from digitlens.evaluation.report import ModelInfo, Report, evaluate
 from digitlens.evaluation.significance import errors_by_writer
+from digitlens.explain.measurements import measure_corrupted, measure_external, measure_ood
 from digitlens.models.bundle import CARD, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
 from digitlens.training.run import MODEL
-from digitlens.visualization.predictions import draw_wrong
-from digitlens.visualization.rejection import draw_rejection
-from digitlens.visualization.robustness import draw_robustness
+from digitlens.visualization.figures.distribution_shift import draw_rejection, draw_robustness
+from digitlens.visualization.figures.scores import draw_wrong
 from provenance import processor, provenance
 
 RECORDS = Path(__file__).parent / "records"
@@ -118,8 +115,8 @@ def look_closely(
     classifier = Classifier(model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
-    robust = robustness(classifier, mnist.test, report)
-    rejected = rejection(classifier, mnist.test, strange=strange)
+    robust = measure_corrupted(classifier, mnist.test, report)
+    rejected = measure_ood(classifier, mnist.test, negatives=strange)
     draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
     draw_robustness(robust, mnist.test, folder)
     draw_rejection(rejected, folder)
@@ -128,7 +125,7 @@ def look_closely(
         "by_writer": _by_writer(report).as_dict(),
         "robustness": robust.as_dict(),
         "rejection": rejected.as_dict(),
-        "transfer": [one.transfer.as_dict() for one in transfer(classifier, others)],
+        "transfer": [one.transfer.as_dict() for one in measure_external(classifier, others)],
     }
 
 

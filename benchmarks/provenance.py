@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from digitlens import __version__
-from digitlens.cli.report_parts import processor
+from digitlens.evaluation.speed import processor
 from digitlens.training.run import source_commit
 
 

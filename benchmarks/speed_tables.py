@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from digitlens.visualization.style import canvas, headline, theme
+from digitlens.visualization.theme import canvas, headline, theme
 from speed_record import Figure
 
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."

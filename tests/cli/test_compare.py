@@ -131,8 +131,8 @@ def test_one_run_and_the_same_twice_are_refused(make):
 
 
 def test_without_the_plots_extra_the_numbers_still_come(here, make, monkeypatch):
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.comparison", raising=False)
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.style", raising=False)
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.figures.scores", raising=False)
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.theme", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     done = run(make("one"), make("two", 4))
     assert done.exit_code == 0, done.output

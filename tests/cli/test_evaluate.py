@@ -11,10 +11,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from digitlens import files
-from digitlens.cli import rejection
+from digitlens.cli import evaluate as module
 from digitlens.cli.evaluate import evaluate
+from digitlens.cli.tables import Part
 from digitlens.errors import DataError, ModelError
-from digitlens.visualization import figures
+from digitlens.explain import measurements
+from digitlens.visualization.figures import registry
 
 pytestmark = pytest.mark.usefixtures("unsaved")
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
@@ -195,7 +197,7 @@ def undrawn(monkeypatch):
 
 
 def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle, monkeypatch):
-    monkeypatch.setattr(figures, "draw_report", lambda *_: [])  # seconds, and tested above
+    monkeypatch.setattr(registry, "draw_evaluation", lambda *_: [])  # seconds, and tested above
     done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
     assert done.exit_code == 0, done.output
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -258,15 +260,14 @@ def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
     def measure(classifier, tiles, **options):
         asked.update(options, n=len(tiles), name=classifier.name)
 
-    monkeypatch.setattr(rejection, "rejection", measure)
-    monkeypatch.setattr(rejection, "rejection_dict", lambda _: {"rejection": "values"})
-    monkeypatch.setattr(rejection, "rejection_tables", lambda _: ["tables"])
-    monkeypatch.setattr(rejection, "write_rejection", lambda *_: ["rejection.json"])
+    monkeypatch.setattr(measurements, "measure_ood", measure)
+    part = Part({"rejection": "values"}, ["tables"], lambda _: ["rejection.json"])
+    monkeypatch.setattr(module, "ood_part", lambda _: part)
     done = run("--model", bundle(), "--rejection", "--strange", "coats=coats.idx", "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["rejection"] == "values"
     assert "rejection.json" in done.stderr
-    told = {"strange": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
+    told = {"negatives": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
     assert asked == {**told, "n": 40, "name": "bars"}
 
 

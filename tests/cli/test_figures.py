@@ -4,10 +4,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from digitlens.cli import figure_inside
-from digitlens.cli.figure_results import RESULTS, SLOW
 from digitlens.cli.main import app
 from digitlens.errors import DataError, MissingExtraError, ModelError
+from digitlens.visualization.figures import registry
+from digitlens.visualization.figures.registry import FIGURES, SLOW
 
 pytestmark = pytest.mark.usefixtures("unsaved")
 ROWS = [
@@ -41,7 +41,7 @@ def test_every_figure_that_a_run_has_is_made(here, run_folder):
     done = run(run_folder("mine"), "--theme", "dark")
     assert done.exit_code == 0, done.output
     written = done.stdout.split()
-    made = [name for name in RESULTS if name not in SLOW]
+    made = list(FIGURES)[: list(FIGURES).index("robustness")]
     assert set(written) >= {f"figures-mine/{name}.png" for name in made}
     assert "no features: bars gives no features" in done.stderr  # and its kin are tested beside
     assert sorted(written) == sorted(
@@ -85,11 +85,11 @@ def test_runs_that_do_not_go_together_are_refused(run_folder, rows, message):
 
 
 def test_robustness_is_measured_once_for_both_its_figures(here, bundle, monkeypatch):
-    from digitlens.cli import robustness as measuring  # noqa: PLC0415
-
     asked = []
-    whole = measuring.robustness
-    monkeypatch.setattr(measuring, "robustness", lambda *given: asked.append(1) or whole(*given))
+    whole = registry.measure_corrupted
+    monkeypatch.setattr(
+        registry, "measure_corrupted", lambda *given: asked.append(1) or whole(*given)
+    )
     done = run(bundle(), *(word for name in SLOW for word in ("--only", name)), "--out", "out")
     assert done.exit_code == 0, done.output
     assert len(asked) == 1
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(here, bundle):
 @pytest.mark.usefixtures("here")
 def test_the_map_of_features_is_chosen_by_its_name(bundle, monkeypatch):
     asked = []
-    monkeypatch.setattr(figure_inside, "features", lambda *_, method: asked.append(method))
+    monkeypatch.setitem(FIGURES, "features", lambda *given: asked.append(given[-1].method))
     assert run(bundle(), "--only", "features", "--map", "tsne").exit_code == 0
     assert run(bundle(), "--only", "features").exit_code == 0
     assert asked == ["tsne", "pca"]

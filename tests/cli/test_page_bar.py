@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from digitlens.cli.page_bar import PageBar
+from digitlens.cli.reading import PageBar
 
 
 class Terminal(io.StringIO):

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from digitlens.cli import reading
-from digitlens.cli.reading import Wish, read_paths
-from digitlens.reading.crew import Crew, HelperError
+from digitlens.cli.reading import ReadOptions, read_paths
+from digitlens.reading.batch import ProcessPool, WorkerError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WAIT = 30  # seconds at most
@@ -37,23 +37,23 @@ def files(tmp_path_factory):
 @pytest.fixture
 def at_once(monkeypatch):
     """Processes are started after the first page and waited for; those that were are kept here."""
-    crews = []
+    pools = []
 
-    def start(crew):
-        crews.append(crew)
-        start_crew(crew)
+    def start(pool):
+        pools.append(pool)
+        start_pool(pool)
         end = time.monotonic() + WAIT
-        while not all(helper.ready() for helper in crew._helpers):
+        while not all(worker.ready() for worker in pool._workers):
             assert time.monotonic() < end
             time.sleep(0.01)
 
-    start_crew = Crew.start
-    monkeypatch.setattr(Crew, "start", start)
+    start_pool = ProcessPool.start
+    monkeypatch.setattr(ProcessPool, "start", start)
     monkeypatch.setattr(reading, "_TELLING", 1)
     monkeypatch.setattr(reading, "_WORTH", 0)
     monkeypatch.setattr("digitlens.models.session.cores", lambda: 2)
-    monkeypatch.setattr("digitlens.reading.stream.cores", lambda: 2)
-    return crews
+    monkeypatch.setattr("digitlens.reading.batch.cores", lambda: 2)
+    return pools
 
 
 def said(capsys, files, wish):
@@ -64,13 +64,13 @@ def said(capsys, files, wish):
 @pytest.mark.parametrize("explained", [False, True])
 def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request, explained):
     def wish(name):
-        return Wish(annotate=tmp_path / name if explained else None)
+        return ReadOptions(annotate=tmp_path / name if explained else None)
 
     alone = said(capsys, files, wish("alone"))
-    crews = request.getfixturevalue("at_once")
+    pools = request.getfixturevalue("at_once")
     assert said(capsys, files, wish("together")) == alone
-    assert len(crews) > 1  # each page asks
-    assert not any(helper._process.is_alive() for helper in crews[0]._helpers)
+    assert len(pools) > 1  # each page asks
+    assert not any(worker._process.is_alive() for worker in pools[0]._workers)
     assert [json.loads(line)["text"] for line in alone.out.splitlines()][:3] == ["7"] * 3
     assert alone.err.count("\n") == 2
     written = [{path.name: path.read_bytes() for path in (tmp_path / name).glob("*")}
@@ -82,14 +82,14 @@ def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, reques
 def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
     files, capsys, at_once, monkeypatch
 ):
-    def call(crew, task):
+    def call(pool, task):
         if task.path.endswith("8.pdf"):
-            raise HelperError("the process that read it came to an end")
-        return work(crew, task)
+            raise WorkerError("the process that read it came to an end")
+        return work(pool, task)
 
-    work = Crew.__call__
-    monkeypatch.setattr(Crew, "__call__", call)
-    result = said(capsys, files[:1], Wish())
+    work = ProcessPool.__call__
+    monkeypatch.setattr(ProcessPool, "__call__", call)
+    result = said(capsys, files[:1], ReadOptions())
     assert "8.pdf#2: the process that read it came to an end\n" in result.err
     assert len(result.out.splitlines()) == 13
     assert at_once
@@ -101,9 +101,8 @@ def test_an_interruption_ends_all_processes(tmp_path):
     for number in range(2000):
         os.link(EXAMPLES / "note.jpg", tmp_path / f"{number}.jpg")
     program = (
-        "import sys; from digitlens import __main__; from digitlens.reading import crew;"
-        "crew._Helper.send = lambda helper, _: print('sent', flush=True) or crew.time.sleep(30);"
-        "crew.time = __import__('time');"
+        "import sys, time; from digitlens import __main__; from digitlens.reading import batch;"
+        "batch._Worker.send = lambda worker, _: print('sent', flush=True) or time.sleep(30);"
         f"sys.argv = ['digitlens', 'read', {str(tmp_path)!r}]; __main__.main()"
     )
     command = [sys.executable, "-c", program]

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from digitlens.cli import redrawn_digits
 from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
+from digitlens.visualization.figures import reconstruction
 
 DRAWING = "examples/drawing.png"
 
@@ -47,21 +47,21 @@ def test_other_pictures_follow_one_that_cannot_be_read(run, tmp_path):
 
 def test_digits_of_mnist_and_ways_between_them_are_drawn(run, tmp_path, small_split, monkeypatch):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
-    monkeypatch.setattr("digitlens.visualization.style.DPI", 40)
+    monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     done = run("--out", "here", "--theme", "dark", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found["digits"], len(found["by_digit"])) == (400, 10)
     assert found["error"] == pytest.approx(np.mean(found["by_digit"]), rel=1e-4)
-    for name in (redrawn_digits.RECONSTRUCTIONS, redrawn_digits.INTERPOLATIONS):
+    for name in (reconstruction.RECONSTRUCTIONS, reconstruction.INTERPOLATIONS):
         with Image.open(tmp_path / "here" / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 8
 
 
 def test_a_field_has_its_digits_in_its_corners():
     corners = np.arange(8, dtype=np.float32).reshape(4, 2)
-    field = redrawn_digits.field_codes(corners)
-    assert field.shape == (redrawn_digits.STEPS, redrawn_digits.STEPS, 2)
+    field = reconstruction.field_codes(corners)
+    assert field.shape == (reconstruction.STEPS, reconstruction.STEPS, 2)
     np.testing.assert_allclose(field[[0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=1e-6)
     np.testing.assert_allclose(field.mean(axis=(0, 1)), corners.mean(axis=0), rtol=1e-5)
 

@@ -12,7 +12,6 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from digitlens import files
-from digitlens.cli import report_parts
 from digitlens.cli.report import report
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
@@ -22,6 +21,7 @@ from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import start_run
+from digitlens.visualization.report import contents
 
 RECIPE = Recipe(epochs=1, validation="random", validation_share=0.25)
 ROW = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9}
@@ -143,15 +143,10 @@ def test_a_place_that_cannot_be_written_is_named(here, bundle):
     assert "name another --out" in str(done.exception)
 
 
-def test_the_machine_is_named(tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3\nflags\t: all\n")
-    assert report_parts.machine(tmp_path / "cpuinfo").startswith("Abacus 3, ")
-    assert report_parts.machine(tmp_path / "none")
-
-
 def test_robustness_is_measured_on_tiles_from_everywhere(a_run, monkeypatch, small_split):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
-    monkeypatch.setattr(report_parts, "WORSE", 3)
-    found, worse = report_parts.under_strain(TrainedModel(a_run))
-    assert found.clean.score.n == 3
-    np.testing.assert_array_equal(worse.tiles[-1], small_split.tiles[-1])
+    monkeypatch.setattr(contents, "WORSE", 3)
+    monkeypatch.setattr(contents, "SWEPT", 3)
+    found = contents.gather(TrainedModel(a_run))
+    assert found.robustness.clean.score.n == 3
+    np.testing.assert_array_equal(found.worse.tiles[-1], small_split.tiles[-1])

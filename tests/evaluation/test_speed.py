@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from digitlens.evaluation.speed import Speed, measure_speed, tiles_timed
+from digitlens.evaluation.speed import Speed, describe_machine, measure_speed, tiles_timed
 
 TILES = np.zeros((30, 28, 28), np.uint8)
 
@@ -39,3 +39,9 @@ def test_single_tiles_and_whole_batches_are_timed():
 def test_without_tiles_there_is_nothing_to_time():
     with pytest.raises(ValueError, match="expected one tile or more"):
         measure_speed(lambda tiles: tiles, TILES[:0])
+
+
+def test_the_machine_is_named(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3\nflags\t: all\n")
+    assert describe_machine(tmp_path / "cpuinfo").startswith("Abacus 3, ")
+    assert describe_machine(tmp_path / "none")

@@ -33,7 +33,10 @@ def test_of_a_sum_each_pixel_is_given_its_share(small_split):
 @pytest.mark.parametrize("against", [None, 2])
 def test_pixels_add_up_to_what_the_tile_is_more_than_a_blank_one(small_split, against):
     torch.manual_seed(1)
-    network, tile = new_network(Recipe(architecture="fast", widths=(4, 8))).eval(), small_split.tiles[5]
+    network, tile = (
+        new_network(Recipe(architecture="fast", widths=(4, 8))).eval(),
+        small_split.tiles[5],
+    )
     found = integrate_gradients(network, tile, 7, against=against, steps=512)
     with torch.inference_mode():
         logits = network(torch.from_numpy(np.stack([tile, np.zeros_like(tile)])))

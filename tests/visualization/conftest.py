@@ -9,7 +9,7 @@ from digitlens.evaluation.report import evaluate
 from digitlens.explain.counterfactual import Counterfactual
 from digitlens.explain.explanation import Attributions, DigitExplanation, Neighbour, SimilarDigits
 from digitlens.results import Box, Digit
-from digitlens.visualization import style
+from digitlens.visualization import theme as style
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6, np.uint8)
 MISREAD = {4: 9, 14: 9, 24: 6, 7: 1}  # index → read as

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Pillow
 
 from digitlens.visualization import notebook
-from digitlens.visualization.style import canvas
+from digitlens.visualization.theme import canvas
 
 
 class Place:

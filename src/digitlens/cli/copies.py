@@ -46,7 +46,7 @@ class Copies:
             target = self._free(self._annotate, answer, ".png")
             write_reading(target, examination.page, answer.reading)
         if self._explain:
-            from digitlens.visualization.explain import write_explanation
+            from digitlens.visualization.stages import write_explanation
 
             target = self._free(self._explain, answer, "")
             write_explanation(target, examination, thresholds)

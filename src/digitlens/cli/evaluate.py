@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -12,20 +13,59 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlens.cli.options import DataDir, SplitName, SplitOf
-from digitlens.cli.parts import Part, safe_name, write_part
-from digitlens.cli.rejection import Rejecting, Strange
-from digitlens.cli.robustness import Robustly
-from digitlens.cli.transfer import On
-from digitlens.explain.trained_model import evaluate_model, evaluated_tiles
+from digitlens.cli.tables import Part, safe_name, write_part
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
+    from digitlens.evaluation.ood import Rejection
     from digitlens.evaluation.report import Report
+    from digitlens.evaluation.robustness import Robustness
+    from digitlens.explain.measurements import ExternalScores
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
 
-REPORT = "report.json"
+REPORT, TRANSFER = "report.json", "transfer.json"
+REJECTION, ROBUSTNESS = "rejection.json", "robustness.json"
+
+Robustly = Annotated[
+    bool,
+    typer.Option(
+        "--robustness",
+        help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
+        "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
+    ),
+]
+
+On = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--on",
+        metavar="NAME[=FILE]",
+        help="Another data set of digits, on which nothing was trained; may be repeated. `digits` "
+        "comes with scikit-learn; `usps`, `semeion`, `emnist`, `svhn` and `ardis` are given with "
+        "the file that their authors publish, or its folder: `usps=usps.t.bz2`.",
+    ),
+]
+
+Rejecting = Annotated[
+    bool,
+    typer.Option(
+        "--rejection",
+        help="Also calibration, what rejecting unsure answers gains, and whether letters, strokes, "
+        "noise, textures and blank tiles are told from digits. Fetches fonts once.",
+    ),
+]
+
+Strange = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strange",
+        metavar="NAME=FILE",
+        help="With --rejection, tiles of no digit as an IDX file, such as Fashion-MNIST, "
+        "Kuzushiji-MNIST or the letters of EMNIST; may be repeated.",
+    ),
+]
 
 
 class PixelScale(StrEnum):
@@ -86,6 +126,9 @@ def evaluate(
         )
     if strange and not rejection:
         raise typer.BadParameter("--strange belongs to --rejection: give that too")
+    from digitlens.explain.measurements import measure_corrupted, measure_external, measure_ood
+    from digitlens.explain.trained_model import evaluate_model, evaluated_tiles
+
     classifier = _open(model, pixels, outputs)
     tiles, name = (
         _load_labelled(data) if data else evaluated_tiles(classifier, split.value, data_dir)
@@ -93,12 +136,18 @@ def evaluate(
     report = evaluate_model(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
-        parts.append(_transfer_part(classifier, on))
+        parts.append(external_part(measure_external(classifier, on)))
     if rejection:
-        validates = split is SplitName.VALIDATION
-        parts.append(_rejection_part(classifier, tiles, strange, data_dir, validates))
+        found = measure_ood(
+            classifier,
+            tiles,
+            negatives=strange or (),
+            data_dir=data_dir,
+            is_validation=split is SplitName.VALIDATION,
+        )
+        parts.append(ood_part(found))
     if robustness:
-        parts.append(_robustness_part(classifier, tiles, report))
+        parts.append(robustness_part(measure_corrupted(classifier, tiles, report), tiles))
     folder = out or Path(f"evaluation-{safe_name(report.model.name)}")
     # Files first, since a reader that closes the pipe early, as head does, ends the program; but
     # the numbers come even when no file can be written.
@@ -136,54 +185,71 @@ def _load_labelled(path: Path) -> tuple[Split, str]:
     return load_labelled(path), path.name
 
 
-def _write(report: Report, tiles: Split, folder: Path) -> list[str]:
-    def draw() -> list[Path]:
-        from digitlens.visualization.figures import draw_report
-
-        return draw_report(report, tiles.tiles, folder)
-
-    return write_part(folder / REPORT, report.as_dict(), draw)
-
-
 def _report_part(report: Report, tiles: Split) -> Part:
-    from digitlens.cli.report_table import most_confused, report_tables
+    from digitlens.cli.evaluation_tables import most_confused, report_tables
 
+    def draw(folder: Path) -> list[Path]:
+        from digitlens.visualization.figures.registry import draw_evaluation
+
+        return draw_evaluation(report, tiles.tiles, folder)
+
+    values = report.as_dict()
     shown = [*report_tables(report), most_confused(report)]
-    return Part(report.as_dict(), shown, partial(_write, report, tiles))
+    return Part(values, shown, partial(write_part, REPORT, values, draw))
 
 
-def _transfer_part(classifier: Classifier | ForeignClassifier, on: Sequence[str]) -> Part:
-    from digitlens.cli import transfer as part
+def external_part(found: Sequence[ExternalScores]) -> Part:
+    """What a model makes of other data sets; draws what was read wrongly of each."""
+    from digitlens.cli.evaluation_tables import external_tables
 
-    found = part.transfer(classifier, on)
-    write = partial(part.write_transfer, found)
-    return Part(part.transfer_dict(found), part.transfer_tables(found), write)
+    def draw(folder: Path) -> list[Path]:
+        from digitlens.visualization.figures.scores import draw_wrong
 
+        paths = [folder / name for name in _picture_names([one.transfer.name for one in found])]
+        for one, path in zip(found, paths, strict=True):
+            draw_wrong(one.transfer.framed, one.data.framed.tiles, path)
+        return paths
 
-def _rejection_part(
-    classifier: Classifier | ForeignClassifier,
-    tiles: Split,
-    strange: Sequence[str] | None,
-    data_dir: Path | None,
-    is_validation: bool,
-) -> Part:
-    from digitlens.cli import rejection as part
-
-    found = part.rejection(
-        classifier, tiles, strange=strange, data_dir=data_dir, is_validation=is_validation
-    )
-    write = partial(part.write_rejection, found)
-    return Part(part.rejection_dict(found), part.rejection_tables(found), write)
+    values = {"transfer": [one.transfer.as_dict() for one in found]}
+    return Part(values, external_tables(found), partial(write_part, TRANSFER, values, draw))
 
 
-def _robustness_part(
-    classifier: Classifier | ForeignClassifier, tiles: Split, report: Report
-) -> Part:
-    from digitlens.cli import robustness as part
+def _picture_names(data_sets: Sequence[str]) -> list[str]:
+    """One a data set; two files of one data set are told apart by a number."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for name in data_sets:
+        seen[name] += 1
+        names.append(f"wrong-{name}{f'-{seen[name]}' if seen[name] > 1 else ''}.png")
+    return names
 
-    found = part.robustness(classifier, tiles, report)
-    write = partial(part.write_robustness, found, tiles)
-    return Part(part.robustness_dict(found), part.robustness_tables(found), write)
+
+def ood_part(found: Rejection) -> Part:
+    """Uncertainty, and digits told from what is none."""
+    from digitlens.cli.evaluation_tables import ood_tables
+
+    def draw(folder: Path) -> list[Path]:
+        from digitlens.visualization.figures.distribution_shift import draw_rejection
+
+        return draw_rejection(found, folder)
+
+    values = found.as_dict()
+    write = partial(write_part, REJECTION, values, draw)
+    return Part({"rejection": values}, ood_tables(found), write)
+
+
+def robustness_part(found: Robustness, split: Split) -> Part:
+    """Scores on worse tiles; ``split`` as it was measured."""
+    from digitlens.cli.evaluation_tables import robustness_tables
+
+    def draw(folder: Path) -> list[Path]:
+        from digitlens.visualization.figures.distribution_shift import draw_robustness
+
+        return draw_robustness(found, split, folder)
+
+    values = found.as_dict()
+    write = partial(write_part, ROBUSTNESS, values, draw)
+    return Part({"robustness": values}, robustness_tables(found), write)
 
 
 def _print(parts: Sequence[Part], as_json: bool) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digitlens.cli.options import DataDir, SplitName, SplitOf, Themed, ThemeName
-from digitlens.cli.parts import safe_name
+from digitlens.cli.tables import cannot_write, safe_name
 from digitlens.errors import DataError, DigitlensError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.cli.figure_results import Draw
     from digitlens.explain.trained_model import TrainedModel
-
-SEVERAL = ("curves", "models")  # figures of all models that are given; the others are of the first
 
 
 class Format(StrEnum):
@@ -76,84 +73,62 @@ def figures(
     Writes NAME.png or NAME.svg for each figure, and prints the paths. What a model has nothing to
     draw from is left out, and the reason told.
     """
-    known = _known_figures(chart)
-    chosen = _chosen(known, only)
-    subjects = _subjects(models or ["default"], split.value, data_dir)
     with needs_extra("plots"):
-        from digitlens.visualization.style import themed
-    _check_digit(subjects[0], digit)
-    folder = out or Path(f"figures-{safe_name(_label(subjects[0]))}")
+        from digitlens.visualization.figures.registry import FIGURES, SEVERAL, Shown
+        from digitlens.visualization.theme import themed
+    from digitlens.explain.trained_model import TrainedModel
+
+    chosen = _chosen(only)
+    trained = [
+        TrainedModel(model, on=split.value, data_dir=data_dir) for model in models or ["default"]
+    ]
+    if len(trained) > 1:
+        note(f"{' and '.join(SEVERAL)} show all models, the other figures {trained[0].label}")
+    _check_digit(trained[0], digit)
+    folder = out or Path(f"figures-{safe_name(trained[0].label)}")
+    shown, made = Shown(digit, chart.value), list[Path]()
     with themed(theme.value):
-        files = [folder / f"{name}.{form.value}" for name in chosen]
-        made = [
-            path
-            for path in files
-            if _draw(known[path.stem], subjects, path, digit, tell=not as_json)
-        ]
+        for path in (folder / f"{name}.{form.value}" for name in chosen):
+            if _is_drawn(partial(FIGURES[path.stem], trained, path, shown), path):
+                made.append(path)
+                if not as_json:
+                    typer.echo(str(path))
     if as_json:
         typer.echo(json.dumps([str(path) for path in made]))
-    if only and len(made) < len(files):
+    if only and len(made) < len(chosen):
         raise typer.Exit(1)
 
 
-def _known_figures(chart: MapName) -> Mapping[str, Draw]:
-    from digitlens.cli.figure_inside import INSIDE, features
-    from digitlens.cli.figure_results import RESULTS
-
-    return RESULTS | INSIDE | {"features": partial(features, method=chart.value)}
-
-
-def _chosen(known: Mapping[str, Draw], only: Sequence[str] | None) -> list[str]:
+def _chosen(only: Sequence[str] | None) -> list[str]:
     """The names asked for, each once, or all but those that take long."""
-    from digitlens.cli.figure_results import SLOW
+    from digitlens.visualization.figures.registry import FIGURES, SLOW
 
     if not only:
         note(f"left out, since they take longer: {', '.join(SLOW)} (--only NAME makes them)")
-        return [name for name in known if name not in SLOW]
-    if unknown := [name for name in only if name not in known]:
+        return [name for name in FIGURES if name not in SLOW]
+    if unknown := [name for name in only if name not in FIGURES]:
         raise typer.BadParameter(
-            f"--only: expected one of {', '.join(known)}, found {', '.join(map(repr, unknown))}"
+            f"--only: expected one of {', '.join(FIGURES)}, found {', '.join(map(repr, unknown))}"
         )
     return list(dict.fromkeys(only))
 
 
-def _subjects(
-    models: Sequence[str], on: Literal["test", "validation"], data_dir: Path | None
-) -> list[TrainedModel]:
-    from digitlens.explain.trained_model import TrainedModel
-
-    subjects = [TrainedModel(model, on=on, data_dir=data_dir) for model in models]
-    if len(subjects) > 1:
-        note(f"{' and '.join(SEVERAL)} show all models, the other figures {_label(subjects[0])}")
-    return subjects
-
-
-def _label(subject: TrainedModel) -> str:
-    from digitlens.cli.figure_results import label
-
-    return label(subject)
-
-
-def _check_digit(subject: TrainedModel, digit: int) -> None:
-    if digit and digit >= len(subject.split):  # 0 always is, and to look would load the data
+def _check_digit(model: TrainedModel, digit: int) -> None:
+    if digit and digit >= len(model.split):  # 0 always is, and to look would load the data
         raise DataError(
-            f"--digit: expected an index below {len(subject.split):,}, the number of tiles of "
-            f"{subject.data_name}, found {digit}"
+            f"--digit: expected an index below {len(model.split):,}, the number of tiles of "
+            f"{model.data_name}, found {digit}"
         )
 
 
-def _draw(
-    draw: Draw, subjects: Sequence[TrainedModel], path: Path, digit: int, *, tell: bool
-) -> bool:
-    """Whether a figure was made; if not, the reason is told."""
+def _is_drawn(draw: Callable[[], None], path: Path) -> bool:
+    """Draws a figure; where that cannot be done, says why."""
     try:
         with needs_extra("plots"):
-            draw(subjects, path, digit)
+            draw()
     except DigitlensError as error:
         note(f"no {path.stem}: {error}")
         return False
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error}): name another --out") from error
-    if tell:
-        typer.echo(str(path))
+        raise cannot_write(path, error) from error
     return True

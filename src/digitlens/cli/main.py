@@ -14,7 +14,7 @@ from digitlens.cli.evaluate import evaluate
 from digitlens.cli.explain import explain
 from digitlens.cli.export import export
 from digitlens.cli.figures import figures
-from digitlens.cli.read import predict, read
+from digitlens.cli.read import read
 from digitlens.cli.reconstruct import reconstruct
 from digitlens.cli.report import report
 from digitlens.cli.serve import serve
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(read)
-app.command()(predict)
+app.command("predict", help="The same as read.")(read)
 app.command()(explain)
 app.command()(train)
 app.command()(tune)

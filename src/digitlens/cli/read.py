@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from digitlens.cli.reading import Expected, Wish, form_of, read_paths
+from digitlens.cli.reading import Expected, ReadOptions, form_of, read_paths
+from digitlens.progress import note
 
 Paths = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         help="Pictures, PDFs, folders of them or patterns such as 'scans/*.png'; - reads one from "
         "standard input."
     ),
 ]
 Images = Annotated[
-    list[str], typer.Option("--image", help="A picture, as in read; may be given repeatedly.")
+    list[str] | None, typer.Option("--image", hidden=True, help="The same as a path.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object a page, in a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a row a digit, also of rejected ones.")]
@@ -61,7 +62,8 @@ Pages = Annotated[
 
 
 def read(
-    paths: Paths,
+    paths: Paths = None,
+    image: Images = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     annotate: Annotate = None,
@@ -78,26 +80,16 @@ def read(
     A file or page that cannot be read is named on standard error, the others are still read, and
     the exit code is 1. A page with fewer digits than expected is named there too.
     """
+    pictures = [*(paths or ()), *(image or ())]
+    if not pictures:
+        raise typer.BadParameter("expected one path or more", param_hint="PATHS")
+    if explain:
+        note("read --explain will go: digitlens explain says why each digit was read, and more")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    wish = Wish(model, pages, _expected(expect), _share(target_error), annotate, explain)
-    if not read_paths(paths, form_of(as_json, as_csv), wish):
+    options = ReadOptions(model, pages, _expected(expect), _share(target_error), annotate, explain)
+    if not read_paths(pictures, form_of(as_json, as_csv), options):
         raise typer.Exit(1)
-
-
-def predict(
-    image: Images,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    annotate: Annotate = None,
-    explain: Explain = None,
-    expect: Expect = None,
-    target_error: TargetError = None,
-    model: Model = "default",
-    pages: Pages = "pages",
-) -> None:
-    """Read the digits on pictures: the same as read, with --image before each."""
-    read(image, as_json, as_csv, annotate, explain, expect, target_error, model, pages)
 
 
 def _expected(text: str | None) -> Expected | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digitlens.cli.options import DataDir, SplitName, SplitOf
-from digitlens.cli.parts import safe_name
-from digitlens.errors import DataError, ModelError, needs_extra
+from digitlens.cli.tables import cannot_write, safe_name
+from digitlens.errors import ModelError, needs_extra
 
 if TYPE_CHECKING:
     from digitlens.explain.trained_model import TrainedModel
@@ -40,13 +39,14 @@ def report(
     beside the training digits most alike, calibration, robustness, speed, recipe and provenance.
     """
     with needs_extra("plots"):
+        from digitlens.visualization.report.contents import gather
         from digitlens.visualization.report.page import render
     from digitlens.explain.trained_model import TrainedModel
 
     _check(model)
-    subject = TrainedModel(model, on=split.value, data_dir=data_dir)
-    contents = _contents(subject, is_quick=quick)
-    path = out or _default(subject)
+    trained = TrainedModel(model, on=split.value, data_dir=data_dir)
+    contents = gather(trained, quick=quick)
+    path = out or _default(trained)
     page = render(contents).encode()
     _write(path, page)
     result = {"page": str(path), "bytes": len(page)}
@@ -76,10 +76,10 @@ def _check(model: str) -> None:
         )
 
 
-def _default(subject: TrainedModel) -> Path:
-    if subject.run:
-        return subject.run / PAGE
-    return Path(f"report-{safe_name(subject.name)}.html")
+def _default(model: TrainedModel) -> Path:
+    if model.run:
+        return model.run / PAGE
+    return Path(f"report-{safe_name(model.name)}.html")
 
 
 def _write(path: Path, page: bytes) -> None:
@@ -88,32 +88,7 @@ def _write(path: Path, page: bytes) -> None:
     try:
         files.write_bytes(path, page)
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error}): name another --out") from error
-
-
-def _contents(subject: TrainedModel, *, is_quick: bool) -> Contents:
-    from digitlens.cli.report_parts import machine, measured_speed, near_errors, under_strain
-    from digitlens.visualization.report.contents import Contents
-
-    found = subject.report
-    neighbours, alone = near_errors(subject)
-    robustness, worse = (None, None) if is_quick else under_strain(subject)
-    return Contents(
-        card=subject.card,
-        report=found,
-        tiles=subject.split.tiles,
-        on=subject.on,
-        written=datetime.now(UTC),
-        machine=machine(),
-        trained_on=len(subject.training) if subject.card.recipe else None,
-        history=subject.history,
-        provenance=subject.provenance,
-        neighbours=neighbours,
-        alone=alone,
-        robustness=robustness,
-        worse=worse,
-        speed=None if is_quick else measured_speed(subject),
-    )
+        raise cannot_write(path, error) from error
 
 
 def _values(contents: Contents) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""How fast a classifier answers, by the clock; knows only the function it is handed."""
+"""How fast a classifier answers, by the clock, and on which machine."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
@@ -13,6 +16,7 @@ import numpy.typing as npt
 
 from digitlens.evaluation.report import PredictProba
 
+CPUINFO = Path("/proc/cpuinfo")
 SINGLE = 200  # calls with one tile: a median of fewer moves from one look to the next
 BATCH = 1000  # tiles of a call
 ROUNDS = 7  # calls with that many
@@ -108,3 +112,22 @@ def _timed(
         if on_progress:
             on_progress(len(part))
     return tuple(found)
+
+
+def describe_machine(cpuinfo: Path = CPUINFO) -> str:
+    """Processor, cores and system of this machine, in words; argument as for ``processor``."""
+    cores = os.cpu_count() or 1
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    name = processor(cpuinfo) or platform.machine()
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}, {system}"
+
+
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """Name of the processor; perhaps empty.
+
+    Args:
+        cpuinfo: Where Linux names it, which ``platform.processor`` does not.
+    """
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -18,8 +18,8 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 from PIL import Image as Pillow
 
-from digitlens.visualization.curves import draw_curves
-from digitlens.visualization.style import DPI, canvas, theme
+from digitlens.visualization.figures.curves import draw_curves
+from digitlens.visualization.theme import DPI, canvas, theme
 
 SHOWN = 120  # dots an inch: sharp on screens of two dots a pixel, and a third of the bytes
 PIXELS, WIDEST = 76, 900  # of the page, an inch, and a figure at most

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import fields
-from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from digitlens.visualization.report import words
-from digitlens.visualization.report.background import provenance, recipe
-from digitlens.visualization.report.contents import Contents, Section
-from digitlens.visualization.report.hardship import robustness, speed
-from digitlens.visualization.report.mistakes import confusion, errors
-from digitlens.visualization.report.scores import head, scores
-from digitlens.visualization.report.training import curves, size, trained
-from digitlens.visualization.report.trust import calibration
-from digitlens.visualization.style import DARK, LIGHT, Theme
+from digitlens.visualization.html import content_policy
+from digitlens.visualization.report.contents import Contents, Section, count, plural
+from digitlens.visualization.report.history import curves, size, trained
+from digitlens.visualization.report.sections import (
+    calibration,
+    confusion,
+    errors,
+    head,
+    provenance,
+    recipe,
+    robustness,
+    scores,
+    speed,
+)
+from digitlens.visualization.theme import DARK, LIGHT, Theme
 
 TEMPLATES = Path(__file__).parent / "templates"
-_WRITERS = (words.count, words.plural, size)  # what templates write numbers with
+_WRITERS = (count, plural, size)  # what templates write numbers with
 
 
 def render(contents: Contents) -> str:
@@ -43,7 +47,7 @@ def render(contents: Contents) -> str:
             sections=_sections(contents),
             style=Markup(style),
             script=Markup(script),
-            policy=_policy(style, script),
+            policy=content_policy(style, script),
             **{each.__name__: each for each in _WRITERS},
         )
     )
@@ -72,18 +76,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _policy(style: str, script: str) -> str:
-    """Nothing from anywhere, pictures from inside the page, this style and this script."""
-    return (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
 
 
 def _colours() -> str:

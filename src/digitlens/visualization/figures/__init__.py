@@ -1,0 +1,1 @@
+"""Plots, by topic; ``registry`` has them by name."""

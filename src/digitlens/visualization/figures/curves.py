@@ -1,0 +1,432 @@
+"""How trainings went: losses, accuracies and learning rates over the epochs; and searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+from digitlens.training.search_space import Choice, Dimension, Range, StudyResult, Trial
+from digitlens.visualization.figures.reconstruction import draw_learning
+from digitlens.visualization.theme import (
+    MOST_LOOKS,
+    canvas,
+    headline,
+    percent,
+    series_looks,
+    share_ticks,
+    theme,
+)
+
+History = Sequence[Mapping[str, Any]]
+
+_MARKED = 30  # points of a line that are marked, at most
+_SPARSE = 3  # so few that they are marked largely
+
+
+class _Look(NamedTuple):
+    name: str
+    colour: str
+    line: str
+
+
+def draw_curves(history: History, path: Path, steps: History = ()) -> None:
+    """Loss and accuracy of training and validation over the epochs, and the learning rate.
+
+    A run of one epoch is drawn over its steps, where they are known.
+
+    Args:
+        history: One row an epoch, with ``epoch``, ``train_loss`` and, where there is any,
+            ``val_loss``, ``train_accuracy``, ``val_accuracy`` and ``learning_rate``. Without
+            ``val_loss`` all tiles were trained with.
+        path: The ``.png`` or ``.svg`` file to write.
+        steps: Rows of some steps, with ``step`` and what training measured.
+
+    Raises:
+        ValueError: The history is empty.
+    """
+    if not history:
+        raise ValueError("expected a history of at least one epoch, found none")
+    along = "epoch"
+    if len(history) == 1 and len(steps) > 1:
+        along, history = "step", [*steps[:-1], {**history[0], **steps[-1]}]
+    validated = [row for row in history if "val_loss" in row]
+    best = min(validated, key=lambda row: row["val_loss"]) if validated else None
+    panels = [what for what in ("loss", "accuracy") if what == "loss" or _has(history, what)]
+    rates = _has(history, "learning_rate")
+    with canvas(path, 4.9 * (len(panels) + 0.75 * rates) + 0.6, 4.7) as figure:
+        widths = [1.0] * len(panels) + [0.75] * rates
+        plots = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        for axes, what in zip(plots, panels, strict=False):
+            _draw_sides(axes, history, what, best, along)
+            axes.set_title(what.capitalize(), pad=12)
+        _make_logarithmic(plots[0])
+        plots[0].set_ylabel("loss, logarithmic axis")
+        for axes in plots[1 : len(panels)]:
+            axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            axes.yaxis.set_major_formatter(share_ticks())
+        if rates:
+            _draw_rate(plots[-1], history, along)
+        for axes in plots:
+            axes.set_xlabel(along)
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def draw_history(history: History, path: Path, steps: History = ()) -> None:
+    """Draws the curves of whatever was trained.
+
+    Args:
+        history: One row for each validation; by what its rows say, the kinds of networks are told
+            apart.
+        path: The ``.png`` or ``.svg`` file to write.
+        steps: What is known by steps; drawn where there was one validation only.
+    """
+    if "val_error" in history[0]:
+        draw_learning(history, path)
+    elif "epoch" in history[0]:
+        draw_curves(history, path, steps)
+    else:
+        draw_page_curves(history, path)
+
+
+def draw_runs(histories: Mapping[str, History], path: Path) -> None:
+    """Loss and accuracy of several runs in the same axes, each run with its best epoch marked.
+
+    They are those of validation; where a run kept no tiles back for it, those of training, of all.
+
+    Args:
+        histories: Of each run, by the name that stands in the legend; see ``draw_curves``.
+        path: The ``.png`` or ``.svg`` file to write.
+
+    Raises:
+        ValueError: There is no run, more than can be told apart, or one without an epoch.
+    """
+    if not 1 <= len(histories) <= MOST_LOOKS:
+        raise ValueError(
+            f"expected 1 to {MOST_LOOKS} runs, which can be told apart, found {len(histories)}"
+        )
+    if empty := [name for name, history in histories.items() if not history]:
+        raise ValueError(f"expected a history of at least one epoch, {empty[0]} has none")
+    validated = all("val_loss" in row for history in histories.values() for row in history[:1])
+    side = "val" if validated else "train"
+    with canvas(path, 11.6, 5.0 + 0.24 * len(histories)) as figure:
+        loss, accuracy = figure.subplots(1, 2)
+        for (name, history), (line, colour) in zip(histories.items(), series_looks(), strict=False):
+            _draw_run(loss, accuracy, history, side, _Look(name, colour, line))
+        what = "Validation" if validated else "Training"
+        headline(loss, f"{what} loss", _why(validated))
+        headline(accuracy, f"{what} accuracy", "a dot: the epoch of the lowest loss")
+        _make_logarithmic(loss)
+        loss.set_ylabel("loss, logarithmic axis")
+        accuracy.yaxis.set_major_formatter(share_ticks())
+        for axes in (loss, accuracy):
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(_whole())
+            axes.autoscale(axis="x")
+        figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+
+
+def draw_page_curves(history: History, path: Path) -> None:
+    """Loss of training and validation over the steps, and the share that is found and right.
+
+    Args:
+        history: One row a validation, with ``step``, ``train_loss``, ``val_loss``, ``found``,
+            ``right`` and, where it was kept, ``learning_rate``.
+        path: The ``.png`` or ``.svg`` file to write.
+
+    Raises:
+        ValueError: The history is empty.
+    """
+    if not history:
+        raise ValueError("expected a history of at least one validation, found none")
+    rates = _has(history, "learning_rate")
+    with canvas(path, 14 if rates else 11, 4.7) as figure:
+        widths = [1.0, 1.0] + [0.75] * rates
+        left, right, *rest = figure.subplots(1, len(widths), width_ratios=widths)
+        colours = theme()
+        names = {"found": "digits found", "right": "read right"}
+        if lines := "exact" in history[0]:
+            names = {"exact": "lines right", "numeric_exact": "digits and marks right"}
+        looks = ((colours.green, "-"), (colours.blue, "--"))
+        shares = {
+            key: _Look(name, *look) for (key, name), look in zip(names.items(), looks, strict=True)
+        }
+        _draw_series(left, history, "step", _sides("loss"))
+        _draw_series(right, history, "step", shares)
+        left.set_title("Loss", pad=12)
+        left.set_ylabel("loss, logarithmic axis")
+        _make_logarithmic(left)
+        right.set_title("Validation lines" if lines else "Validation pages", pad=12)
+        right.yaxis.set_major_formatter(share_ticks())
+        for axes in rest:
+            _draw_rate(axes, history, "step")
+        for axes in (left, right, *rest):
+            axes.set_xlabel("step")
+        for axes in (left, right):
+            axes.legend()
+
+
+def _has(history: History, what: str) -> bool:
+    return any(key.endswith(what) for row in history for key in row)
+
+
+def _why(validated: bool) -> str:
+    if not validated:
+        return "not every run kept tiles back to validate with"
+    return "as each recipe has it, smoothing included"
+
+
+def _sides(what: str) -> dict[str, _Look]:
+    colours = theme()
+    return {
+        f"train_{what}": _Look("training", colours.blue, "--"),
+        f"val_{what}": _Look("validation", colours.orange, "-"),
+    }
+
+
+def _draw_sides(
+    axes: Axes, history: History, what: str, best: Mapping[str, Any] | None, along: str
+) -> None:
+    """Training and validation of one quantity, and where the validation loss was lowest."""
+    sides = _sides(what) if best else dict(list(_sides(what).items())[:1])
+    _draw_series(axes, history, along, sides)
+    if best:
+        axes.axvline(best[along], color=theme().soft, linestyle=":", linewidth=1.5, zorder=0)
+        name = f"lowest validation loss, {best['val_loss']:.4f}, {along} {best[along]}"
+        place = best[along], best[f"val_{what}"]
+        axes.scatter(*place, 90, color=theme().red, zorder=4, label=name)
+
+
+def _draw_run(loss: Axes, accuracy: Axes, history: History, side: str, look: _Look) -> None:
+    best = min(history, key=lambda row: row[f"{side}_loss"])
+    name = f"{look.name}: loss {best[f'{side}_loss']:.4f}"
+    if f"{side}_accuracy" in best:
+        name += f", accuracy {percent(best[f'{side}_accuracy'], 2)}"
+    named = look._replace(name=f"{name}, epoch {best['epoch']}")
+    for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
+        if key := next((key for key in best if key == f"{side}_{what}"), ""):
+            _draw_series(axes, history, "epoch", {key: named})
+            axes.plot(best["epoch"], best[key], "o", color=look.colour, markersize=9)
+
+
+def _draw_rate(axes: Axes, history: History, along: str) -> None:
+    look = {"learning_rate": _Look("learning rate", theme().green, "-")}
+    _draw_series(axes, history, along, look)
+    axes.set_title("Learning rate", pad=12)
+    axes.set_ylim(0, 1.08 * max(row.get("learning_rate", 0.0) for row in history) or 1)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _whole() -> MaxNLocator:
+    """Ticks at whole numbers of epochs or steps."""
+    return MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+
+
+def _make_logarithmic(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    low, high = axes.get_ylim()
+    if high / low < 5:  # hardly a number with a tick inside: give the plain ones
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+
+
+def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, _Look]) -> None:
+    """One line for each series, by its key in the rows; rows without it are passed over."""
+    marker = "o" if len(history) <= _MARKED else ""
+    for key, look in series.items():
+        rows = [row for row in history if key in row] or history
+        (drawn,) = axes.plot(
+            [row[along] for row in rows],
+            [row[key] for row in rows],
+            look.line,
+            color=look.colour,
+            linewidth=2,
+            label=look.name,
+        )
+        drawn.set(marker=marker, markersize=6 if len(history) <= _SPARSE else 4)
+    axes.grid(axis="y")
+    if len(history) == 1:  # a point alone spans no axis
+        axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
+        axes.set_xticks([history[0][along]])
+    else:
+        axes.xaxis.set_major_locator(_whole())
+
+
+COLUMNS = 3  # slices in a row
+MOST = 12  # slices: the fields that matter most
+_LONGEST = 16  # letters of a choice on an axis
+
+
+def draw_tuning(result: StudyResult, path: Path) -> None:
+    """The trials in their order with the best so far, and under them a slice for each field.
+
+    All axes show the share that is read wrong on a logarithmic axis: accuracies of good recipes
+    differ in the third digit, and one bad recipe would press them together.
+
+    Args:
+        result: A study with a complete trial.
+        path: The ``.png`` or ``.svg`` file to write.
+
+    Raises:
+        ValueError: No trial is complete.
+    """
+    if not result.best:
+        raise ValueError("expected a study with a complete trial, found none")
+    fields = _by_importance(result)
+    rows = -(-len(fields) // COLUMNS)
+    with canvas(path, 11, 4.8 + 3.1 * rows) as figure:
+        heights = [4.8 / 3.1, *[1.0] * rows]
+        grid = figure.add_gridspec(1 + rows, COLUMNS, height_ratios=heights)
+        axes = figure.add_subplot(grid[0, :])
+        _draw_history(axes, result)
+        for place, one in enumerate(fields):
+            row, column = divmod(place, COLUMNS)
+            below = figure.add_subplot(grid[1 + row, column], sharey=axes)
+            _draw_slice(below, result, one)
+            below.tick_params(labelleft=column == 0)
+        _finish(axes, result)
+        _legend(figure, axes)
+
+
+def _by_importance(result: StudyResult) -> list[Dimension]:
+    share = result.importance
+    ranked = sorted(result.space.dimensions, key=lambda one: -share.get(one.name, 0.0))
+    return ranked[:MOST]
+
+
+def _draw_history(axes: Axes, result: StudyResult) -> None:
+    done = [trial for trial in result.trials if trial.accuracy is not None]
+    errors = np.array([_wrong(trial, result) for trial in done])
+    numbers = np.array([trial.number for trial in done])
+    last = max(trial.number for trial in result.trials)
+    ends = np.r_[numbers, last]
+    so_far = np.minimum.accumulate(errors)
+    axes.step(ends, np.r_[so_far, so_far[-1]], where="post", color=theme().orange, linewidth=2)
+    axes.lines[-1].set_label("best so far")
+    axes.plot(numbers, errors, "o", color=theme().blue, markersize=6, label="complete")
+    pruned = [one for one in result.trials if one.state == "pruned" and one.latest is not None]
+    if pruned:
+        places = [trial.number for trial in pruned]
+        heights = [_wrong(trial, result) for trial in pruned]
+        axes.plot(
+            places, heights, "x", color=theme().soft, markersize=6, label="pruned, when it was"
+        )
+    _mark_best(axes, float(_best(result).number), result)
+    axes.lines[-1].set_label("best")
+    axes.set_xlim(0.5, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("trial")
+
+
+def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
+    done = [trial for trial in result.trials if trial.accuracy is not None]
+    places = _places([*done, _best(result)], one)
+    errors = [_wrong(trial, result) for trial in done]
+    axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
+    _mark_best(axes, places[-1], result)
+    if isinstance(one, Choice):
+        labels = [
+            text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…" for text in one.values
+        ]
+        slanted = sum(map(len, labels)) > _LONGEST
+        axes.set_xticks(
+            range(len(labels)),
+            labels,
+            rotation=30 if slanted else 0,
+            ha="right" if slanted else "center",
+        )
+        axes.set_xlim(-0.5, len(labels) - 0.5)
+    else:
+        _scale(axes, one)
+    share = result.importance.get(one.name)
+    axes.set_title(one.name, fontsize=12, pad=20)
+    if share is not None:
+        note = f"{percent(share, 0)} of what mattered"
+        axes.annotate(
+            note,
+            (0, 1),
+            (0, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=theme().soft,
+            fontsize=10,
+        )
+    axes.grid(axis="y")
+
+
+def _places(trials: Sequence[Trial], one: Dimension) -> list[float]:
+    """Where trials stand on the axis of a field."""
+    chosen = [trial.chosen[one.name] for trial in trials]
+    if isinstance(one, Choice):
+        return [float(one.values.index(str(value))) for value in chosen]
+    return [float(value) for value in chosen]
+
+
+def _scale(axes: Axes, one: Range) -> None:
+    if one.log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(_round_numbers(one.low, one.high)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(one.low / 1.1, one.high * 1.1)
+    else:
+        room = (one.high - one.low) * 0.06
+        axes.set_xlim(one.low - room, one.high + room)
+        axes.xaxis.set_major_locator(
+            MaxNLocator(4, steps=[1, 2, 5, 10], integer=isinstance(one.low, int))
+        )
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """At most five of 1, 2, 5, 10, … within a range, evenly thinned."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    numbers = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+    inside = [number for number in numbers if low <= number <= high]
+    return inside[:: -(-len(inside) // 5) or 1]
+
+
+def _finish(axes: Axes, result: StudyResult) -> None:
+    best = _best(result)
+    seeds = f", mean of {result.seeds} seeds" if result.seeds > 1 else ""
+    headline(
+        axes,
+        f"Best validation accuracy {percent(best.accuracy or 0.0, 2)}, trial {best.number} of "
+        f"{len(result.trials)}",
+        f"share of {result.tiles:,} validation tiles that is read wrong{seeds}, logarithmic axis",
+    )
+    shown = [one for one in result.trials if (one.accuracy or one.latest) is not None]
+    errors = [_wrong(trial, result) for trial in shown if trial.state in {"complete", "pruned"}]
+    axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # one trial alone spans no axis
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(share_ticks())
+    axes.grid(axis="y")
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+
+
+def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:
+    axes.plot(place, _wrong(_best(result), result), "o", color=theme().red, markersize=9, zorder=4)
+
+
+def _best(result: StudyResult) -> Trial:
+    assert result.best  # checked by draw_tuning
+    return result.best
+
+
+def _wrong(trial: Trial, result: StudyResult) -> float:
+    """Share read wrong; nothing wrong, which has no place on the axis, stands for half a tile."""
+    accuracy = trial.latest if trial.accuracy is None else trial.accuracy
+    return max(1 - (accuracy or 0.0), 0.5 / result.tiles)

@@ -1,0 +1,397 @@
+"""How a classifier fares on corrupted tiles, and on what is no digit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+
+from digitlens.datasets.corruptions.corruptions import CHUNK, corrupt
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins, wilson_interval
+from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
+from digitlens.evaluation.robustness import SEED, Condition, Curve, Robustness
+from digitlens.visualization.figures.reliability import draw_coverage
+from digitlens.visualization.theme import (
+    canvas,
+    headline,
+    percent,
+    series_looks,
+    share_ticks,
+    theme,
+)
+
+WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read beside it, and room around
+FRAME = 60  # of 255, from ground to ink: a tile may be as blank as the ground
+
+
+def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
+    """Every picture of a measurement.
+
+    Args:
+        found: What was measured.
+        split: The tiles that it was measured on, unchanged, and their labels.
+        folder: Where the pictures go.
+
+    Returns:
+        The files written.
+    """
+    names = ("corruptions", "sweeps", "corrupted")
+    corruptions, sweeps, corrupted = (folder / f"{name}.png" for name in names)
+    draw_corruptions(found, corruptions)
+    draw_sweeps(found, sweeps)
+    draw_corrupted(found, split, corrupted)
+    return [corruptions, sweeps, corrupted]
+
+
+def draw_corruptions(found: Robustness, path: Path) -> None:
+    """Accuracy under each corruption, best first, with intervals and the means.
+
+    Args:
+        found: What was measured.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
+    with canvas(path, 9.2, 6.6) as figure:
+        axes = figure.add_subplot()
+        for place, row in enumerate(rows):
+            _bar(axes, place, row)
+        kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
+        axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
+        title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
+        headline(axes, title, _means(found))
+        axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.1)
+        axes.set_xticks(np.arange(6) / 5)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
+        handles = [Patch(color=colour, label=name) for colour, name in kinds]
+        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
+
+
+def draw_sweeps(found: Robustness, path: Path) -> None:
+    """Accuracy while one quantity changes, each in a plot of its own.
+
+    Args:
+        found: What was measured.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    rows = -(-len(found.curves) // 3)
+    with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
+        plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
+        for axes, curve in zip(plots.flat, found.curves, strict=False):
+            _draw_curve(axes, curve)
+        for axes in plots.flat[len(found.curves) :]:
+            axes.set_axis_off()
+        for axes in plots[:, 0]:
+            axes.set_ylabel("accuracy")
+        n = found.curves[0].scores[0].n
+        headline(
+            plots[0, 0],
+            "How far it goes",
+            f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual",
+        )
+        for text in plots[0, 0].texts:
+            text.set_in_layout(False)  # it reaches over the next plot, which is not to make way
+
+
+def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
+    """One tile of each digit under each corruption, and what was read.
+
+    Args:
+        found: What was measured.
+        split: The tiles that it was measured on, unchanged, and their labels.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
+    chosen = _first_of_each(split.labels[:CHUNK])
+    conditions = (found.clean, *found.corruptions)
+    with canvas(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as figure:
+        axes = figure.add_subplot()
+        mosaic = np.zeros((len(conditions) * HIGH, len(chosen) * WIDE), np.uint8)
+        for row, condition in enumerate(conditions):
+            changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
+            for column, tile in enumerate(changed[chosen]):
+                top, left = row * HIGH, column * WIDE
+                mosaic[top : top + 30, left : left + 30] = np.pad(tile, 1, constant_values=FRAME)
+            _name_row(axes, row, condition)
+            _write_answers(axes, row, condition, chosen, split.labels[chosen])
+        axes.imshow(mosaic, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
+        headline(axes, "What was read under each corruption", "wrong answers in red")
+        axes.set_axis_off()
+
+
+def _bar(axes: Axes, place: int, row: Condition) -> None:
+    colours, (low, high) = theme(), row.score.interval
+    share = row.score.accuracy
+    axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
+    spread = [[max(share - low, 0)], [max(high - share, 0)]]
+    axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
+    behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
+    axes.text(high + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind)
+
+
+def _look(overlaps: bool | None) -> tuple[str, str]:
+    colours = theme()
+    if overlaps is None:
+        return colours.blue, "training not known"
+    if overlaps:
+        return colours.orange, "of a kind trained with"
+    return colours.blue, "of a kind that training did not show"
+
+
+def _means(found: Robustness) -> str:
+    clean = f"{percent(found.clean.score.accuracy, 2)} without"
+    if found.mean_accuracy_apart is None:
+        return clean
+    apart = percent(found.mean_accuracy_apart)
+    return f"{clean}; {apart} under the {len(found.apart)} of a kind that training did not show"
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
+    low, high = np.array([score.interval for score in curve.scores]).T
+    shares = [score.accuracy for score in curve.scores]
+    axes.axvline(curve.usual, color=theme().soft, linestyle=":", linewidth=1.5)
+    axes.fill_between(curve.values, low, high, color=theme().blue, alpha=0.2, linewidth=0)
+    axes.plot(
+        curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4, clip_on=False
+    )
+    axes.set_xlabel(curve.axis)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.grid(color=theme().faint)
+
+
+def _first_of_each(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Index of the first tile of each digit that there is, ascending by digit."""
+    return np.unique(labels, return_index=True)[1]
+
+
+def _name_row(axes: Axes, row: int, condition: Condition) -> None:
+    text = f"{_words(condition.name)}\n{percent(condition.score.accuracy)}"
+    axes.text(-3, row * HIGH + 15, text, ha="right", va="center", color=theme().ink, fontsize=10)
+
+
+def _write_answers(
+    axes: Axes,
+    row: int,
+    condition: Condition,
+    chosen: npt.NDArray[np.int64],
+    labels: Sequence[int] | npt.NDArray[np.uint8],
+) -> None:
+    read = condition.probabilities[chosen].argmax(axis=1)
+    for column, (digit, truth) in enumerate(zip(read, labels, strict=True)):
+        right = digit == truth
+        colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
+        x, y = column * WIDE + 32, row * HIGH + 15
+        axes.text(x, y, str(digit), color=colour, weight=weight, va="center", fontsize=12)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+RISK, RELIABILITY, SCORES, STRANGERS, TAKEN = (
+    f"rejection-{name}.png" for name in ("risk", "reliability", "scores", "strangers", "taken")
+)
+_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_ENDS = (0.1, 0.999995)  # of an axis of logits
+_WORST = 14  # tiles of each set on the sheet
+_WIDE, _HIGH = 34, 42  # pixels of a tile on it with its text and the room around
+_FRAME = 60  # of 255, from ground to ink
+_FAR = 7.0  # of a logarithm of odds; float32 knows no probability nearer to 1
+_PROBABILITIES = {"maximum probability", "digit", "digit and value"}
+
+
+def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
+    """Every picture of a rejection.
+
+    Args:
+        found: The results.
+        folder: Where the pictures go.
+
+    Returns:
+        The files written.
+    """
+    draws = {
+        RELIABILITY: draw_reliability,
+        SCORES: draw_scores,
+        STRANGERS: draw_strangers,
+        TAKEN: draw_taken,
+    }
+    draw_coverage(found.answers, folder / RISK)
+    for name, draw in draws.items():
+        draw(found, folder / name)
+    return [folder / name for name in (RISK, *draws)]
+
+
+def draw_reliability(found: Rejection, path: Path) -> None:
+    """Share that is right against confidence, in bins that hold as many answers each."""
+    with canvas(path, 7.4, 7.2) as figure:
+        axes = figure.add_subplot()
+        axes.plot(
+            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
+        )
+        for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
+            _draw_bins(axes, sample, colour=colour, name=name)
+        headline(
+            axes,
+            "Confidence against what is right",
+            "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it",
+        )
+        axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(share_ticks())
+        axes.tick_params(axis="x", labelrotation=30)
+        axes.set_xlabel("confidence, axis of logits")
+        axes.set_ylabel("share that is right, axis of logits")
+        axes.grid()
+        axes.legend(loc="lower right")
+
+
+def draw_scores(found: Rejection, path: Path) -> None:
+    """How well each score tells digits from each set of strangers, the best of each set in bold."""
+    names, sets = list(found.scores), list(found.strangers)
+    area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
+    colours = theme()
+    shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
+    with canvas(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as figure:
+        axes = figure.add_subplot()
+        # Chance is half of the way to red, so that numbers stay legible on it.
+        axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(area):
+            best = value.round(4) == area[row].max().round(4)
+            weight = "bold" if best else "normal"
+            axes.text(column, row, f"{value:.4f}", ha="center", va="center", weight=weight)
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(sets)), sets)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        headline(
+            axes,
+            "Which score tells digits from what is none",
+            "AUROC: how often a digit has the higher score; the best of each row in bold",
+        )
+
+
+def draw_strangers(found: Rejection, path: Path) -> None:
+    """The recommended score of digits against that of each set of strangers."""
+    names = list(found.strangers)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    digits = _shown(found, "digits")
+    every = [_shown(found, name) for name in names]
+    edges = np.histogram_bin_edges(_trimmed(np.concatenate([digits, *every])), 40)
+    with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
+        figure.suptitle(
+            f"{found.recommended[0].upper()}{found.recommended[1:]} of digits (blue) "
+            "and of what is none (red)",
+            x=0.02,
+            ha="left",
+            fontsize=15,
+            fontweight="bold",
+        )
+        panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+        for axes, name, scores in zip(panels.flat, names, every, strict=False):
+            _draw_histogram(axes, edges, digits, scores)
+            one = found.scores[found.recommended][name]
+            axes.set_title(
+                f"{name}: AUROC {one.auroc:.3f}", fontsize=11, fontweight="normal", pad=4
+            )
+        for axes in panels.flat[len(names) :]:
+            axes.set_axis_off()
+        for axes in panels.flat[max(0, len(names) - columns) : len(names)]:
+            axes.tick_params(labelbottom=True)  # where nothing is below
+        unit = "log10 of its odds" if found.recommended in _PROBABILITIES else "higher for digits"
+        figure.supxlabel(f"{found.recommended}, {unit}", fontsize=12, color=theme().ink)
+
+
+def draw_taken(found: Rejection, path: Path) -> None:
+    """The strangers of each set that look most like a digit, and what they are read as."""
+    names = list(found.strangers)
+    sheet = np.zeros((_HIGH * len(names), _WIDE * _WORST), np.uint8)
+    with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
+        axes = figure.add_subplot()
+        for row, name in enumerate(names):
+            axes.text(-6, _HIGH * row + 14, name, ha="right", va="center", fontsize=11)
+            for column, number in enumerate(taken_for_digits(found, name, _WORST)):
+                x, y = _WIDE * column + 1, _HIGH * row + 1
+                # A frame, since a blank tile may be as empty as the ground.
+                sheet[y - 1 : y + 29, x - 1 : x + 29] = _FRAME
+                sheet[y : y + 28, x : x + 28] = found.strangers[name][number]
+                text = _read_as(found.found[name].probabilities[number])
+                axes.text(
+                    x + 14, y + 30, text, ha="center", va="top", fontsize=8, color=theme().soft
+                )
+        headline(
+            axes,
+            "What is no digit and looks most like one",
+            f"by {found.recommended}; below each tile what it is read as, and the probability",
+        )
+        axes.imshow(sheet, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
+        axes.set_axis_off()
+
+
+def _draw_bins(axes: Axes, sample: Answers, *, colour: str, name: str) -> None:
+    bins = equal_mass_bins(*sample)
+    ends = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
+    low, high = np.clip(np.array(ends), *_ENDS).T
+    share = np.clip([row.accuracy for row in bins], *_ENDS)
+    axes.errorbar(
+        np.clip([row.confidence for row in bins], *_ENDS),
+        share,
+        np.clip([share - low, high - share], 0, None),
+        fmt="o-",
+        color=colour,
+        linewidth=1.3,
+        markersize=6,
+        capsize=3,
+        clip_on=False,
+        label=f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}",
+    )
+
+
+def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
+    """Scores as the axis has them: of probabilities the logarithm of their odds to base 10."""
+    scores = found.found[name].scores[found.recommended]
+    if found.recommended not in _PROBABILITIES:
+        return scores
+    chance = 1 + scores if found.recommended == "maximum probability" else scores
+    against = -scores if found.recommended == "maximum probability" else 1 - scores
+    tiny = 10.0**-_FAR
+    odds = np.log10(np.maximum(chance, tiny)) - np.log10(np.maximum(against, tiny))
+    return np.clip(odds, -_FAR, _FAR)
+
+
+def _trimmed(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Without the few that are far beyond all others and would take up the axis."""
+    low, high = np.quantile(scores, [0.005, 0.995])
+    return np.clip(scores, low, high)
+
+
+def _draw_histogram(
+    axes: Axes,
+    edges: npt.NDArray[np.float64],
+    digits: npt.NDArray[np.float64],
+    strangers: npt.NDArray[np.float64],
+) -> None:
+    for scores, colour in ((digits, theme().blue), (strangers, theme().red)):
+        inside = np.clip(scores, edges[0], edges[-1])
+        share = np.histogram(inside, edges)[0] / len(scores)
+        axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+
+
+def _read_as(chances: Floats) -> str:
+    """The digit and its probability, cut and not rounded: nothing is ``100 %`` that is not."""
+    return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"

@@ -1,0 +1,541 @@
+"""What was read as what, digit by digit and tile by tile; and models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from digitlens.evaluation.metrics import Counts
+from digitlens.evaluation.report import Report
+from digitlens.evaluation.significance import Comparison, Pair
+from digitlens.visualization.theme import canvas, headline, percent, readable_on, share_ticks, theme
+
+_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def draw_confusion(report: Report, path: Path) -> None:
+    """The confusion matrix with the mistakes in colour and what is right kept quiet.
+
+    Right answers are a thousand times as many as mistakes and would drown them on one scale, so
+    only mistakes are coloured, on a logarithmic one. Below each count stands its share of the
+    tiles of that digit, on the diagonal therefore the recall.
+
+    Args:
+        report: What was found.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    mistakes = report.confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    highest = max(int(mistakes.max()), 2)
+    with canvas(path, 8.8, 8.6) as figure:
+        axes = figure.add_subplot(facecolor=theme().pale)
+        _colour(axes, mistakes, highest)
+        _write_counts(axes, report.confusion, LogNorm(1, highest))
+        _number_colorbar(figure.axes[-1], highest)
+        headline(
+            axes,
+            f"{report.score.errors:,} mistakes in {report.n:,} tiles",
+            f"accuracy {percent(report.accuracy, 2)}, with 95 % confidence from "
+            f"{percent(report.interval[0], 2)} to {percent(report.interval[1], 2)};  "
+            "small: share of the row",
+        )
+        axes.set_xlabel("read as", fontsize=14)
+        axes.set_ylabel("truth", fontsize=14)
+        axes.tick_params(length=0, labelsize=14, rotation=0)
+
+
+def _colour(axes: Axes, mistakes: Counts, highest: int) -> None:
+    """A coloured square for each kind of mistake that was made, and a pale one for the rest."""
+    sns.heatmap(
+        mistakes,
+        mask=mistakes == 0,
+        cmap=theme().heat,
+        norm=LogNorm(1, highest),
+        vmin=1,  # read by seaborn even when there is no mistake to take it from
+        vmax=highest,
+        square=True,
+        linewidths=1.5,
+        linecolor=theme().ground,
+        cbar_kws={"label": "mistakes, on a logarithmic scale", "shrink": 0.72, "pad": 0.03},
+        ax=axes,
+    )
+
+
+def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
+    """Each count that is not zero, and under it its share of the row."""
+    colours, rows = theme(), confusion.sum(axis=1)
+    for truth, read in np.argwhere(confusion).tolist():
+        count = int(confusion[truth, read])
+        right = truth == read
+        cell = colours.pale if right else colours.heat(norm(count))
+        ink = colours.soft if right else readable_on(cell)
+        if right:
+            square = Rectangle((read, truth), 1, 1, facecolor=cell, edgecolor=colours.ground)
+            axes.add_patch(square)
+        share = count / rows[truth]
+        rate = percent(share, 0 if count == rows[truth] else 1 if share >= 0.01 else 2)
+        size = 12 if right else 14
+        middle = read + 0.5
+        axes.text(middle, truth + 0.4, f"{count:,}", ha="center", va="center", color=ink, size=size)
+        axes.text(middle, truth + 0.76, rate, ha="center", va="center", color=ink, size=8)
+
+
+def _number_colorbar(axes: Axes, highest: int) -> None:
+    ticks = [tick for tick in _TICKS if tick <= highest]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.set_yticks([], minor=True)
+
+
+# Where an axis of scores may start: the highest that leaves the lowest bar a quarter of the axis,
+# since a bar that almost vanishes looks like a score of almost nothing.
+_STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
+
+
+def draw_classes(report: Report, path: Path) -> None:
+    """Precision, recall and F1 of each digit as bars, on an axis that says where it starts.
+
+    Args:
+        report: What was found.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    colours = theme()
+    series = {
+        "precision": (colours.blue, [row.precision for row in report.classes]),
+        "recall": (colours.orange, [row.recall for row in report.classes]),
+        "F1": (colours.green, [row.f1 for row in report.classes]),
+    }
+    lowest = min(min(values) for _, values in series.values())
+    start = max((at for at in _STARTS if lowest - at >= (1 - at) / 4), default=0.0)
+    with canvas(path, 10.5, 5.2) as figure:
+        axes = figure.add_subplot()
+        for place, (name, (colour, values)) in enumerate(series.items()):
+            where = np.arange(10) + (place - 1) * 0.26
+            axes.bar(where, np.array(values) - start, 0.24, bottom=start, color=colour, label=name)
+        note = f"the axis starts at {percent(start)}, not at 0" if start else ""
+        headline(axes, "Precision, recall and F1 of each digit", note)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
+        axes.set_xticks(range(10), [f"{row.digit}\n{row.support:,}" for row in report.classes])
+        axes.set_xlabel("digit, and its number of tiles")
+        axes.set_ylim(start, 1)
+        axes.set_xlim(-0.6, 9.6)
+        axes.set_ylabel("score")
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=" %"))
+        axes.grid(axis="y")
+        axes.tick_params(axis="x", length=0)
+        if start:
+            _mark_cut_axis(axes)
+
+
+def _mark_cut_axis(axes: Axes) -> None:
+    # The two strokes of a broken axis: bars that do not start at 0 must not look as if they did.
+    for height in (0.03, 0.05):
+        axes.plot(
+            [-0.009, 0.009],
+            [height - 0.01, height + 0.01],
+            color=theme().ink,
+            linewidth=1.3,
+            transform=axes.transAxes,
+            clip_on=False,
+        )
+
+
+Tiles = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int64]
+Cells = dict[tuple[int, int], int]  # row and column to the index of a tile
+
+COLUMNS = 10
+QUARTERS = ("surest", "", "middle", "", "least sure")
+WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two lines of text, and room around
+
+
+class _Sheet(NamedTuple):
+    cells: Cells
+    title: str
+    note: str
+    row_names: Sequence[str] = ()
+
+
+def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
+    """Wrong predictions, the surest first, since those hurt most.
+
+    Args:
+        report: What was found.
+        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
+        path: The ``.png`` or ``.svg`` file to write.
+        most: At most this many tiles.
+    """
+    order = np.argsort(-report.confidence[report.wrong], kind="stable")
+    chosen = report.wrong[order][:most]
+    total = len(report.wrong)
+    title = f"{total:,} wrong of {report.n:,}"
+    if total > len(chosen):
+        title += f", the {len(chosen)} surest of them"
+    note = "truth → read as, and the confidence" if total else "nothing to show"
+    if set(chosen.tolist()) & set(report.data.label_errors):
+        note += ";  * the label is known to be wrong"
+    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
+    _draw(_Sheet(cells, title, note), report, tiles, path)
+
+
+def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
+    """Right predictions, one column a digit, from the surest through the quartiles to the least.
+
+    Args:
+        report: What was found.
+        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    right = np.flatnonzero(report.predicted == report.labels)
+    cells: Cells = {}
+    for digit in range(COLUMNS):
+        ranked = right[report.labels[right] == digit]
+        ranked = ranked[np.argsort(-report.confidence[ranked], kind="stable")]
+        for row, index in enumerate(_spread(ranked, len(QUARTERS))):
+            cells[row, digit] = int(index)
+    title = f"{len(right):,} right of {report.n:,}, from the surest to the least sure"
+    note = "truth → read as, and the confidence; rows are quartiles of each digit"
+    _draw(_Sheet(cells, title, note, QUARTERS), report, tiles, path)
+
+
+def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -> None:
+    """The surest mistakes above, and below them the right answers that are the least sure.
+
+    The former tell where confidence deceives, the latter what it cannot tell.
+
+    Args:
+        report: What was found.
+        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
+        path: The ``.png`` or ``.svg`` file to write.
+        most: At most this many tiles of each kind.
+    """
+    sure = report.confidence
+    right = np.flatnonzero(report.predicted == report.labels)
+    wrong = report.wrong[np.argsort(-sure[report.wrong], kind="stable")][:most]
+    doubtful = right[np.argsort(sure[right], kind="stable")][:most]
+    first = max(1, -(-len(wrong) // COLUMNS))  # rows of mistakes, empty where there is none
+    last = max(1, -(-len(doubtful) // COLUMNS))
+    cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(wrong)}
+    for place, index in enumerate(doubtful):
+        cells[first + place // COLUMNS, place % COLUMNS] = int(index)
+    names = ["surest\nmistakes", *[""] * (first - 1), "least sure\nhits", *[""] * (last - 1)]
+    title = f"The {len(wrong)} surest mistakes and the {len(doubtful)} least sure hits"
+    note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and the confidence"
+    if set(wrong.tolist()) & set(report.data.label_errors):
+        note += ";  * the label is known to be wrong"
+    _draw(_Sheet(cells, title, note, names), report, tiles, path)
+
+
+def _spread(ranked: Indices, number: int) -> Indices:
+    if len(ranked) <= number:
+        return ranked
+    return ranked[np.linspace(0, len(ranked) - 1, number).round().astype(np.int64)]
+
+
+def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
+    rows = len(sheet.row_names) or 1 + max((row for row, _ in sheet.cells), default=0)
+    row_height = 1.32 if sheet.row_names else 1.42  # names take some width, so tiles are smaller
+    with canvas(path, 11, 1.1 + rows * row_height) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap=theme().tiles, interpolation="nearest")
+        for (row, column), index in sheet.cells.items():
+            _caption(axes, report, index, column * WIDE + WIDE / 2, row * HIGH + 30)
+        for row, name in enumerate(sheet.row_names[:rows]):
+            axes.text(
+                -2, row * HIGH + 16, name, ha="right", va="center", color=theme().soft, fontsize=11
+            )
+        headline(axes, sheet.title, sheet.note)
+        axes.set_axis_off()
+
+
+def _mosaic(tiles: Tiles, cells: Cells, rows: int) -> Tiles:
+    mosaic = np.zeros((rows * HIGH, COLUMNS * WIDE), np.uint8)
+    left = (WIDE - 28) // 2
+    for (row, column), index in cells.items():
+        top, start = row * HIGH + 2, column * WIDE + left
+        mosaic[top : top + 28, start : start + 28] = tiles[index]
+    return mosaic
+
+
+def _caption(axes: Axes, report: Report, index: int, x: float, y: float) -> None:
+    truth, predicted = int(report.labels[index]), int(report.predicted[index])
+    star = " *" if index in report.data.label_errors else ""
+    colour = theme().ink if truth == predicted else theme().red
+    axes.text(
+        x, y + 1, f"{truth} → {predicted}{star}", color=colour, ha="center", va="top", weight="bold"
+    )
+    confidence = float(report.confidence[index])
+    # Rounding must not turn nearly sure into certain.
+    sure = percent(confidence) if confidence < 0.9995 else "> 99.9 %"
+    axes.text(x, y + 8, sure, color=theme().soft, ha="center", va="top", fontsize=9)
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit
+MOST = 50  # tiles on a sheet
+PAIRS = 30  # pairs in a picture: those of the first models
+_WIDE = 34  # pixels of a cell
+_TOP, _LINE = 33, 7  # pixels above the first line of text under a tile, and between two
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> None:
+    """Each accuracy with its interval, and beside them each difference with its own.
+
+    Dots, not bars: the axes do not start at 0. A difference whose interval leaves 0 out is orange.
+
+    Args:
+        comparison: What was found.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    pairs = comparison.pairs[:PAIRS]
+    rows = max(len(comparison.names), len(pairs))
+    with canvas(path, 12, 2.3 + 0.5 * rows) as figure:
+        left, right = figure.subplots(1, 2)
+        _draw_accuracies(left, comparison)
+        _draw_differences(right, pairs)
+        note = "dots with intervals of 95 % (Wilson)"
+        headline(left, f"Accuracy on {comparison.n:,} tiles", note)
+        headline(right, "Difference on the same tiles", "intervals of 95 % (Tango); McNemar's p")
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            axes.grid(axis="x")
+            axes.tick_params(axis="y", length=0)
+
+
+def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], path: Path) -> None:
+    """Tiles that the models read differently, those on which all are sure first.
+
+    Args:
+        comparison: What was found.
+        tiles: uint8[N, 28, 28]; the tiles compared on, in their order.
+        path: The ``.png`` or ``.svg`` file to write.
+    """
+    every = comparison.disagreements()
+    chosen = every[:MOST]
+    high = _TOP + _LINE * (1 + len(comparison.names)) + 4
+    rows = max(1, -(-len(chosen) // COLUMNS))
+    with canvas(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * _WIDE)) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(
+            _disagreement_mosaic(tiles, chosen, rows, high),
+            cmap=theme().tiles,
+            interpolation="nearest",
+        )
+        for place, index in enumerate(chosen):
+            row, column = divmod(place, COLUMNS)
+            _caption_disagreement(
+                axes, comparison, int(index), column * _WIDE + _WIDE / 2, row * high + _TOP
+            )
+        title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
+        if len(every) > len(chosen):
+            title += f"; the {len(chosen)} on which all are surest"
+        key = zip(LETTERS, comparison.names, strict=False)
+        note = ",  ".join(f"{letter} = {name}" for letter, name in key)
+        headline(axes, title, f"the label, and what each reads:  {note}")
+        axes.set_axis_off()
+
+
+def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
+    reports = list(comparison.reports.values())
+    ends = [report.interval for report in reports]
+    values = [report.accuracy for report in reports]
+    _dots(axes, values, ends, [theme().blue] * len(values))
+    names = [
+        f"{name}\n{percent(report.accuracy, 2)}" for name, report in comparison.reports.items()
+    ]
+    axes.set_yticks(range(len(names)), names)
+    axes.xaxis.set_major_formatter(share_ticks())
+
+
+def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
+    blue, orange = theme().blue, theme().orange
+    colours = [blue if pair.interval[0] <= 0 <= pair.interval[1] else orange for pair in pairs]
+    values = [pair.difference for pair in pairs]
+    _dots(axes, values, [pair.interval for pair in pairs], colours)
+    axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
+    names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
+    axes.set_yticks(range(len(names)), names)
+    axes.xaxis.set_major_formatter(FuncFormatter(_points))
+    axes.set_xlabel("percentage points")
+
+
+def _dots(
+    axes: Axes,
+    values: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    colours: Sequence[str],
+) -> None:
+    for place, (value, (low, high), colour) in enumerate(zip(values, ends, colours, strict=True)):
+        axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(value, place, "o", color=colour, markersize=8)
+    axes.set_ylim(len(values) - 0.5, -0.5)
+
+
+def _disagreement_mosaic(
+    tiles: npt.NDArray[np.uint8], chosen: npt.NDArray[np.int64], rows: int, high: int
+) -> npt.NDArray[np.uint8]:
+    mosaic = np.zeros((rows * high, COLUMNS * _WIDE), np.uint8)
+    for place, index in enumerate(chosen):
+        row, column = divmod(place, COLUMNS)
+        top, left = row * high + 2, column * _WIDE + (_WIDE - 28) // 2
+        mosaic[top : top + 28, left : left + 28] = tiles[index]
+    return mosaic
+
+
+def _caption_disagreement(
+    axes: Axes, comparison: Comparison, index: int, x: float, y: float
+) -> None:
+    truth = int(comparison.labels[index])
+    text: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 10}
+    axes.text(x, y, f"label {truth}", color=theme().soft, **text)
+    reports = comparison.reports.values()
+    for place, (letter, report) in enumerate(zip(LETTERS, reports, strict=False), 1):
+        read, sure = int(report.predicted[index]), float(report.confidence[index])
+        colour = theme().ink if read == truth else theme().red
+        line = f"{letter} {read}  {percent(min(sure, 0.9994), 0 if sure < 0.995 else 1)}"
+        weight = "normal" if read == truth else "bold"
+        axes.text(x, y + place * _LINE, line, color=colour, weight=weight, **text)
+
+
+def _points(value: float, _: int) -> str:
+    return f"{100 * value:+.3g}" if abs(value) > 1e-9 else "0"
+
+
+_LEAST_GAP = 0.115  # between the middles of two names, in heights of the axes
+_NEAR = 0.5  # names of dots that are nearer could touch, in widths of the axes
+
+
+@dataclass(frozen=True)
+class ModelPoint:
+    """One model.
+
+    Attributes:
+        name: Its name.
+        parameters: Numbers learned.
+        bytes: Size of its graph's file.
+        accuracy: Share of the tiles read right, 0 to 1.
+        interval: An interval of it.
+        microseconds: Time for a tile.
+    """
+
+    name: str
+    parameters: int
+    bytes: int
+    accuracy: float
+    interval: tuple[float, float]
+    microseconds: float
+
+
+def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> None:
+    """Error rates with intervals against parameters and, beside it, against time for a tile.
+
+    Args:
+        points: The models.
+        path: The ``.png`` or ``.svg`` file to write.
+        note: How the time was measured.
+
+    Raises:
+        ValueError: There is no model, or another suffix.
+    """
+    if not points:
+        raise ValueError("expected at least one model, found none")
+    with canvas(path, 12.4, 5.8) as figure:
+        left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
+        _draw_points(left, points, [point.parameters for point in points], _size)
+        _draw_points(right, points, [point.microseconds for point in points], _time)
+        left.set_ylabel("tiles read wrong")
+        left.set_xlabel("parameters")
+        right.set_xlabel("microseconds for a tile")
+        headline(left, "Mistakes and size", "dots with intervals of 95 %; both axes logarithmic")
+        headline(right, "Mistakes and time", note)
+
+
+def _draw_points(
+    axes: Axes,
+    points: Sequence[ModelPoint],
+    along: Sequence[float],
+    words: Callable[[ModelPoint], str],
+) -> None:
+    """One panel; the axes' limits are set before the names, which are placed by them."""
+    axes.set_xscale("log")
+    axes.set_xlim(min(along) / 2, max(along) * 2)
+    _scale_errors(axes, points)
+    for point, place in zip(points, along, strict=True):
+        high, low = (1 - end for end in point.interval)
+        axes.plot([place] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
+        axes.plot(place, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
+    _name(axes, points, along, words)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    axes.grid()
+
+
+def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
+    """Logarithmic, except for a model without mistakes, of which there is no logarithm."""
+    lows = [1 - point.interval[1] for point in points]
+    highs = [1 - point.interval[0] for point in points]
+    if min(lows) > 0 and all(point.accuracy < 1 for point in points):
+        axes.set_yscale("log")
+        axes.set_ylim(min(lows) / 1.2, max(highs) * 1.2)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_ylim(-0.04 * max(highs), max(highs) * 1.1)
+    axes.yaxis.set_major_formatter(share_ticks())
+
+
+def _name(
+    axes: Axes,
+    points: Sequence[ModelPoint],
+    along: Sequence[float],
+    words: Callable[[ModelPoint], str],
+) -> None:
+    """Names beside the dots, on the side with room, moved up where they would touch."""
+    errors = [1 - point.accuracy for point in points]
+    data = axes.transData.transform(np.column_stack([along, errors]))
+    places = axes.transAxes.inverted().transform(data)
+    for index, height in _spread_points(places):
+        point, x = points[index], float(places[index, 0])
+        right = x < 0.6
+        where = (x + (0.025 if right else -0.025), height)
+        looks: dict[str, Any] = {"transform": axes.transAxes, "ha": "left" if right else "right"}
+        axes.text(*where, point.name, va="bottom", fontsize=11, weight="bold", **looks)
+        axes.text(*where, words(point), va="top", fontsize=10, color=theme().soft, **looks)
+
+
+def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
+    """Heights for names, from the lowest up: that of the dot, or above a name that is near it."""
+    heights: list[tuple[int, float]] = []
+    for index in np.argsort(places[:, 1], kind="stable").tolist():
+        x, height = places[index].tolist()
+        for other, taken in heights:
+            if abs(places[other, 0] - x) < _NEAR and height - taken < _LEAST_GAP:
+                height = taken + _LEAST_GAP
+        heights.append((index, height))
+    return heights
+
+
+def _size(point: ModelPoint) -> str:
+    return f"{percent(1 - point.accuracy, 2)} wrong · {point.bytes / 1000:,.0f} kB"
+
+
+def _time(point: ModelPoint) -> str:
+    return f"{percent(1 - point.accuracy, 2)} wrong · {point.microseconds:,.3g} µs"
+
+
+def _short(value: float, _: int) -> str:
+    """A number of an axis: thousands and millions by their letters."""
+    for unit, letter in ((1e6, " M"), (1e3, " k")):
+        if value >= unit:
+            return f"{value / unit:g}{letter}"
+    return f"{value:g}"

@@ -1,0 +1,250 @@
+"""The one look of all plots: colours, type and how a figure is made and saved, without pyplot."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from digitlens.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a figure: its ground, what is written and ruled on it, and four hues.
+
+    The hues are near those of M. Okabe and K. Ito ("Color universal design", 2008), but each has a
+    contrast of 3 to 1 to its ground or more, and ink and soft one of 4.5 to 1 (W3C, "Web content
+    accessibility guidelines" 2.2, 1.4.3 and 1.4.11). Without red or green cones, any two of them
+    are still 20 apart in CIELAB, where 2 can just be seen; ``tests/visualization/test_style.py``
+    holds this.
+
+    Attributes:
+        ground: Behind everything.
+        ink: Text and what counts.
+        soft: Notes and axes.
+        faint: Rules.
+        pale: Areas that hold nothing.
+        blue: The first series.
+        orange: The second.
+        green: The third.
+        red: Mistakes, always.
+        mistakes: Of a scale of few to many mistakes, the colours of its two ends.
+    """
+
+    ground: str
+    ink: str
+    soft: str
+    faint: str
+    pale: str
+    blue: str
+    orange: str
+    green: str
+    red: str
+    mistakes: tuple[str, str]
+
+    @property
+    def tiles(self) -> LinearSegmentedColormap:
+        """Colour map of tiles, whose ink is bright: ink as on paper, or as on a blackboard.
+
+        It starts at the ground, so that a tile has no edge where it has no ink.
+        """
+        far = "#000000" if luminance(self.ground) > 0.5 else "#FFFFFF"
+        return LinearSegmentedColormap.from_list("tiles", [self.ground, far])
+
+    @property
+    def heat(self) -> LinearSegmentedColormap:
+        """Colour map of numbers of mistakes, from few, near the ground, through red to many."""
+        few, many = self.mistakes
+        return LinearSegmentedColormap.from_list("mistakes", [few, self.red, many])
+
+
+def luminance(colour: Any) -> float:
+    """Relative luminance of a colour, 0 to 1 (W3C, "Web content accessibility guidelines" 2.2)."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Contrast of two colours, 1 to 21, from the same source."""
+    dark, bright = sorted((luminance(one), luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+LIGHT = Theme(
+    *("#FFFFFF", "#222222", "#666666", "#E2E2E2", "#F5F5F5"),
+    *("#0072B2", "#CC8400", "#009E73", "#AE2012"),
+    ("#FBE3D6", "#4A0A05"),
+)
+DARK = Theme(
+    *("#15181D", "#ECECEC", "#A2A8B1", "#353A43", "#1F232A"),
+    *("#5AA9F0", "#F0B73C", "#37C7A0", "#F25C54"),
+    ("#47282A", "#FFE3DF"),
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+MOST_LOOKS = 6
+
+DPI = 200
+SUFFIXES = (".png", ".svg")
+
+_LOOK: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 28,  # leaves a line for the note
+    "axes.titlesize": 15,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 12,
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so that pictures agree on all machines
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+    "svg.hashsalt": "digitlens",
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+}
+
+_theme: ContextVar[Theme] = ContextVar("theme", default=LIGHT)
+
+
+def theme() -> Theme:
+    """The colours in use; asked for when a figure is drawn, since they may change."""
+    return _theme.get()
+
+
+@contextmanager
+def themed(name: str) -> Generator[Theme]:
+    """Figures drawn in the block have the colours of a theme, ``light`` or ``dark``.
+
+    Raises:
+        ValueError: There is no such theme.
+    """
+    if name not in THEMES:
+        raise ValueError(f"expected a theme of {', '.join(THEMES)}, found {name!r}")
+    before = _theme.set(THEMES[name])
+    try:
+        yield THEMES[name]
+    finally:
+        _theme.reset(before)
+
+
+def _look() -> dict[Any, Any]:
+    colours = theme()
+    inked = ("axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    return _LOOK | {
+        **dict.fromkeys(inked, colours.ink),
+        "axes.edgecolor": colours.soft,
+        "axes.facecolor": colours.ground,
+        "axes.prop_cycle": cycler(color=[colours.blue, colours.orange, colours.green]),
+        "grid.color": colours.faint,
+    }
+
+
+@contextmanager
+def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
+    """Gives an empty figure and saves it, whole or not at all, when the block succeeds.
+
+    Args:
+        path: The ``.png`` or ``.svg`` file to write.
+        width: In inches; 7 fill a page.
+        height: In inches.
+
+    Raises:
+        ValueError: Another suffix.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"expected a file ending in .png or .svg, found {path.name}")
+    with mpl.rc_context(_look()):
+        figure = Figure(figsize=(width, height), facecolor=theme().ground)
+        figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.14)
+        FigureCanvasAgg(figure)
+        yield figure
+        # Without the date, the same figure is the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, metadata=metadata)
+
+
+def headline(axes: Axes, title: str, note: str) -> None:
+    """A title that says what was found, and under it a quiet line that says how to read it."""
+    axes.set_title(title)
+    axes.annotate(
+        note,
+        (0, 1),
+        (0, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=theme().soft,
+        fontsize=11,
+        va="bottom",
+    )
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share as text, for example ``98.2 %``."""
+    return f"{share:.{decimals}%}".replace("%", " %")
+
+
+def series_looks() -> Iterator[tuple[str, str]]:
+    """Line style and colour of one series after another; the first six are told apart with ease."""
+    colours = theme()
+    return cycle(product(("-", "--", ":"), (colours.blue, colours.orange, colours.green)))
+
+
+def readable_on(ground: Any) -> str:
+    """Black or white, whichever is easier to read on a colour."""
+    return max("#000000", "#FFFFFF", key=lambda ink: contrast(ink, ground))
+
+
+def _share(value: float, _: int) -> str:
+    """A share as the text of a tick, for example ``99.9 %``."""
+    return f"{100 * value:.6g} %"
+
+
+def share_ticks() -> FuncFormatter:
+    """Labels the ticks of an axis of shares with as many decimals as they need."""
+    return FuncFormatter(_share)
+
+
+Colour = tuple[float, float, float]
+
+
+def diverging() -> LinearSegmentedColormap:
+    """Blue above 0, red below, the ground at it; the further from 0, the nearer to ink."""
+    colours = theme()
+    ends = [
+        blend(colours.red, colours.ink, 0.5),
+        colours.red,
+        colours.ground,
+        colours.blue,
+        blend(colours.blue, colours.ink, 0.5),
+    ]
+    return LinearSegmentedColormap.from_list("diverging", ends)
+
+
+def rising(hue: str) -> LinearSegmentedColormap:
+    """From pale through a hue towards ink: pale at 0, so that an area without anything shows."""
+    colours = theme()
+    return LinearSegmentedColormap.from_list(
+        "rising", [colours.pale, hue, blend(hue, colours.ink, 0.75)]
+    )
+
+
+def blend(one: str, other: str, share: float) -> Colour:
+    """A colour between two, from the first at share 0 to the second at 1."""
+    red, green, blue = (
+        a + (b - a) * share for a, b in zip(to_rgb(one), to_rgb(other), strict=True)
+    )
+    return red, green, blue

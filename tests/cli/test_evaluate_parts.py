@@ -1,0 +1,171 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+from rich.console import Console
+
+from digitlens.cli.evaluate import external_part, ood_part
+from digitlens.datasets.external import digit_sets
+from digitlens.datasets.external.digit_sets import Pictures, load_scikit
+from digitlens.datasets.mnist import Mnist, Split
+from digitlens.datasets.mnist_sources import encode_idx
+from digitlens.datasets.negatives.faces import EM, Face
+from digitlens.errors import DataError
+from digitlens.explain import measurements
+from digitlens.explain.measurements import ExternalScores, measure_external, measure_ood
+from digitlens.models.classifier import Classifier
+from digitlens.outputs import Outputs
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier()
+
+
+@pytest.fixture(scope="module")
+def measured(classifier, tmp_path_factory) -> list[ExternalScores]:
+    """The first hundred digits of scikit-learn, and three pictures of a Semeion of our own."""
+    pictures = load_scikit()
+    few = Pictures(pictures.images[:100], pictures.labels[:100])
+    rows = np.concatenate([np.eye(256)[:3].repeat(60, axis=1)[:, :256], np.eye(10)[:3]], axis=1)
+    file = tmp_path_factory.mktemp("semeion") / "semeion.data"
+    file.write_text("\n".join(" ".join(f"{value:.1f}" for value in row) for row in rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digit_sets, "load_scikit", lambda: few)
+        return measure_external(classifier, ["digits", f"semeion={file}"])
+
+
+def shown(tables):
+    console = Console(file=io.StringIO(), width=200)
+    for table in tables:
+        console.print(table)
+    return console.file.getvalue()
+
+
+def test_every_data_set_is_scored_in_its_order(measured, classifier):
+    assert [one.transfer.name for one in measured] == ["digits", "semeion"]
+    digits = measured[0].transfer
+    assert digits.framed.n == 100
+    assert digits.framed.accuracy > digits.unframed.accuracy
+    assert digits.framed.model.sha256 == classifier.sha256
+
+
+def test_tables_show_both_accuracies_and_recalls(measured):
+    text = shown(external_part(measured).shown)
+    digits = measured[0].transfer
+    for part in (
+        "scikit-learn's digits",
+        "Semeion (semeion.data)",
+        f"{digits.framed.accuracy:.2%}",
+        f"{digits.unframed.interval[0]:.2%} to {digits.unframed.interval[1]:.2%}",
+        f"{digits.framed.classes[0].recall:.1%}",
+    ):
+        assert part in text
+    assert text.splitlines()[-1].split()[-1] == "-"  # Semeion here has no 9
+
+
+def test_files_are_the_json_and_a_picture_a_data_set(measured, tmp_path):
+    folder = tmp_path / "out"
+    names = external_part([*measured, measured[0]]).write(folder)
+    assert names == ["transfer.json", "wrong-digits.png", "wrong-semeion.png", "wrong-digits-2.png"]
+    content = json.loads((folder / "transfer.json").read_text(encoding="utf-8"))
+    assert (
+        content["transfer"][:2]
+        == json.loads(json.dumps(external_part(measured).values))["transfer"]
+    )
+    for name in names[1:]:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_cannot_be_written_is_named(measured, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
+        external_part(measured).write(tmp_path / "file")
+
+
+def test_an_unknown_data_set_is_refused(classifier):
+    with pytest.raises(DataError, match="no data set is called 'mnst'"):
+        measure_external(classifier, ["mnst"])
+
+
+class Foreign:
+    """Somebody else's model: probabilities alone."""
+
+    def predict_proba(self, tiles):
+        chances = np.full((len(tiles), 10), 0.01, np.float32)
+        chances[:, 0] += tiles.mean(axis=(1, 2)) / 255
+        return chances / chances.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch, small_split):
+    """One face that Pillow carries, the drawn digits for MNIST, and few tiles of everything."""
+    face = Face({"latin": ImageFont.load_default(EM)})
+    monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _: (face,))
+    mnist = Mnist(small_split, small_split)
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _: mnist)
+    monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 5)
+    monkeypatch.setattr("digitlens.visualization.theme.DPI", 30)
+    for name in ("KNOWN", "CHOOSING", "CHOSEN_NEGATIVES", "DRAWN"):
+        monkeypatch.setattr(measurements, name, 20)
+
+
+@pytest.fixture
+def few(small_split):
+    return Split(small_split.tiles[:60], small_split.labels[:60])
+
+
+def test_a_model_of_probabilities_is_measured_told_and_written(few, tmp_path):
+    path = tmp_path / "images-idx3-ubyte"
+    path.write_bytes(encode_idx(np.full((7, 28, 28), 9, np.uint8)))
+    found = measure_ood(Foreign(), few, negatives=[f"clothes={path}"])
+    text = shown(ood_part(found).shown)
+    for expected in (
+        *("corrupted", "letters, 36", "blank", "clothes, 7"),
+        *("maximum probability *", "reconstruction"),
+    ):
+        assert expected in text
+    assert "cross-fitted" not in text
+    names = ood_part(found).write(tmp_path / "out")
+    assert names[0] == "rejection.json"
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+    assert (
+        json.loads((tmp_path / "out" / names[0]).read_text()) == ood_part(found).values["rejection"]
+    )
+
+
+@pytest.mark.parametrize("recipe", [{}, {"validation": "none", "temperature": 1.0}])
+def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
+    class Rich(Classifier):
+        def __init__(self):
+            self.card = type("Card", (), {"recipe": recipe})()
+
+        def outputs(self, tiles):
+            digit = tiles[:, 2:].max((1, 2)).astype(np.float32) / 255
+            return Outputs(Foreign().predict_proba(tiles), digit=digit)
+
+    found = measure_ood(Rich(), few, is_validation=True)
+    assert list(found.scores) == [
+        *("maximum probability", "digit", "digit and value", "reconstruction")
+    ]
+    assert list(found.chosen_by["digit"]) == ["as in training"]
+    assert "cross-fitted" in shown(ood_part(found).shown)
+
+
+@pytest.mark.parametrize("given", [["a"], ["=b"], ["a="], ["a=b", "a=c"]])
+def test_strange_files_have_a_name_each(given):
+    with pytest.raises(DataError, match="expected NAME=FILE"):
+        measurements._parse_files(given)
+    assert str(measurements._parse_files(["a=b=c"])["a"]) == "b=c"
+
+
+def test_a_name_that_is_taken_and_a_folder_that_is_none_are_errors(few, tmp_path):
+    path = tmp_path / "images"
+    path.write_bytes(encode_idx(np.zeros((2, 28, 28), np.uint8)))
+    with pytest.raises(DataError, match="letters is the name of another"):
+        measure_ood(Foreign(), few, negatives=[f"letters={path}"])
+    found = measure_ood(Foreign(), few)
+    with pytest.raises(DataError, match="name another --out"):
+        ood_part(found).write(path)

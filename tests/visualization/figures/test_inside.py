@@ -1,0 +1,218 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Circle
+from PIL import Image
+
+from digitlens.models.layers import Layer
+from digitlens.visualization.figures import inside
+from digitlens.visualization.figures.inside import (
+    MOST,
+    draw_embedding,
+    draw_feature_maps,
+    draw_filters,
+    draw_saliency,
+)
+from digitlens.visualization.theme import THEMES, blend, contrast, diverging, rising, themed
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_nothing_has_the_colour_of_the_ground_and_much_stands_out(name):
+    with themed(name) as colours:
+        scale, heat = diverging(), rising(colours.green)
+        assert scale(0.5)[:3] == pytest.approx(blend(colours.ground, colours.ink, 0), abs=0.01)
+        assert contrast(scale(0.0)[:3], colours.ground) > 4.5
+        assert contrast(scale(1.0)[:3], colours.ground) > 4.5
+        assert contrast(heat(1.0)[:3], colours.pale) > 4.5
+        steps = [contrast(heat(share)[:3], colours.ground) for share in np.linspace(0, 1, 9)]
+        assert steps == sorted(steps), "the stronger, the further from the ground"
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("light", ".png"), ("dark", ".svg")])
+def test_each_filter_is_drawn_once_on_one_scale(tmp_path, drawn, name, suffix):
+    filters = np.random.default_rng(0).normal(size=(11, 3, 3)).astype(np.float32)
+    with themed(name):
+        draw_filters(filters, tmp_path / f"filters{suffix}")
+    axes, scale = drawn[0].axes
+    pictures = [image for image in axes.images if image.get_array().shape == (3, 3)]
+    found = np.stack([image.get_array() for image in pictures])
+    np.testing.assert_allclose(found, filters / np.abs(filters).max(), rtol=1e-6)
+    assert {image.get_clim() for image in pictures} == {(-1, 1)}
+    corners = {tuple(image.get_extent()[::2]) for image in pictures}
+    assert len(corners) == 11
+    assert axes.get_title(loc="left").startswith("11 filters of 3 x 3")
+    assert [text.get_text() for text in scale.get_xticklabels()] == ["lowers", "0", "raises"]
+    assert (tmp_path / f"filters{suffix}").stat().st_size > 5000
+
+
+def test_filters_of_nothing_are_drawn_and_other_shapes_refused(tmp_path):
+    draw_filters(np.zeros((1, 5, 5), np.float32), tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as picture:
+        assert min(picture.size) >= 400
+    with pytest.raises(ValueError, match=r"shape \[C, k, k\], found \[3, 3\]"):
+        draw_filters(np.zeros((3, 3), np.float32), tmp_path / "two.png")
+
+
+@pytest.fixture
+def layers(tiles):
+    random = np.random.default_rng(0)
+    strong = random.random((20, 6, 6)).astype(np.float32) * np.arange(20)[:, None, None]
+    scores = np.array([-3, 4, 0, 1, -1, 0, 0, 0, 0, 0, 2], np.float32)
+    return [
+        Layer("tile", "tile", tiles[0][None] / np.float32(255)),
+        Layer("convolution 1", "convolution", strong),
+        Layer("max pooling", "pooling", strong[:3, ::2, ::2]),
+        Layer("dense 1", "dense", random.random(100).astype(np.float32)),
+        Layer("dense 2", "dense", scores),
+        Layer("probabilities", "probabilities", np.eye(10, dtype=np.float32)[1]),
+    ]
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("light", ".svg"), ("dark", ".png")])
+def test_the_strongest_maps_of_every_layer_are_shown(
+    layers, tiles, tmp_path, drawn, texts, name, suffix
+):
+    with themed(name) as colours:
+        draw_feature_maps(tiles[0], layers, tmp_path / f"maps{suffix}")
+    (axes,) = drawn[0].axes
+    assert axes.get_title(loc="left") == "How a network reads a 1, layer by layer"
+    assert np.array_equal(axes.images[0].get_array(), tiles[0])
+    maps = [image.get_array() for image in axes.images if image.get_array().shape == (6, 6)]
+    assert len(maps) == MOST
+    sums = [shown.sum() for shown in maps]
+    assert sums == sorted(sums, reverse=True)
+    expected = layers[1].maps / layers[1].maps.max()
+    np.testing.assert_allclose(maps[0], expected[expected.sum(axis=(1, 2)).argmax()], rtol=1e-6)
+    assert [image.get_array().shape for image in axes.images[-4:]] == [(3, 3)] * 3 + [(2, 64)]
+    written = texts(axes)
+    for layer in layers:
+        assert layer.name in written
+    for size in ("20 maps of 6 x 6", "100 values", "none", "> 99.9 %", "+4.0"):
+        assert size in written
+    assert written.count("< 0.1 %") == 9
+    chosen = {text.get_text() for text in axes.texts if text.get_color() == colours.blue}
+    assert chosen == {"1", "+4.0", "> 99.9 %"}
+
+
+def test_nothing_lies_over_the_next_layer(layers, tiles, tmp_path, drawn):
+    draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
+    (axes,) = drawn[0].axes
+    spans = {tuple(np.round(sorted(image.get_extent()[2:]), 6)) for image in axes.images}
+    ordered = sorted(spans)
+    assert all(above[1] < below[0] for above, below in pairwise(ordered))
+
+
+def test_a_network_without_its_answer_is_refused(layers, tiles, tmp_path):
+    with pytest.raises(ValueError, match="end in probabilities"):
+        draw_feature_maps(tiles[0], layers[:-1], tmp_path / "maps.png")
+
+
+ANSWER = np.array([0.0001, 0.02, 0, 0, 0.6, 0, 0, 0, 0, 0.3799], np.float32)
+
+
+@pytest.fixture
+def tile():
+    tile = np.zeros((28, 28), np.uint8)
+    tile[4:24, 12:16] = 255
+    return tile
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("light", ".png"), ("dark", ".svg")])
+def test_maps_are_drawn_about_zero_with_the_ink_outlined(
+    tile, tmp_path, drawn, texts, name, suffix
+):
+    found = {"ink": np.zeros((28, 28), np.float32), "nothing": np.zeros((28, 28), np.float32)}
+    found["ink"][5, 13], found["ink"][9, 9] = 4, -2
+    with themed(name) as colours:
+        draw_saliency(tile, 4, ANSWER, found, tmp_path / f"why{suffix}", truth=9)
+    shown, ink, nothing, bars = drawn[0].axes
+    assert np.array_equal(shown.images[0].get_array(), tile)
+    assert ink.images[0].get_array()[5, 13] == 1
+    assert ink.images[0].get_array()[9, 9] == -0.5
+    assert ink.images[0].get_clim() == (-1, 1)
+    edges = np.concatenate(ink.collections[0].get_paths()[0].to_polygons())
+    assert edges.min(axis=0) == pytest.approx([11.5, 3.5], abs=0.5)
+    assert edges.max(axis=0) == pytest.approx([15.5, 23.5], abs=0.5)
+    assert not nothing.images[0].get_array().any()
+    labels = [label.get_text() for label in bars.get_yticklabels()]
+    assert labels[:4] == ["4", "9", "1", "0"]
+    assert texts(bars)[:4] == ["60.0 %", "38.0 %", "2.0 %", "< 0.1 %"]
+    assert bars.patches[0].get_facecolor()[:3] == pytest.approx(
+        tuple(int(colours.blue[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    )
+    title = drawn[0].get_suptitle()
+    assert title == "Why a 4, and not the 9 that it is?  60.0 % sure"
+
+
+def test_what_is_right_or_unknown_is_not_doubted(tile, tmp_path, drawn):
+    for truth in (4, None):
+        draw_saliency(tile, 4, ANSWER, {}, tmp_path / "why.png", truth=truth)
+    assert [figure.get_suptitle() for figure in drawn] == ["Why a 4?  60.0 % sure"] * 2
+    assert [len(figure.axes) for figure in drawn] == [2, 2]
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("light", ".svg"), ("dark", ".png")])
+def test_digits_are_named_and_mistakes_ringed(tiles, tmp_path, drawn, texts, name, suffix):
+    labels = np.repeat([3, 8], 30)
+    predicted = labels.copy()
+    predicted[7] = 8
+    points = np.random.default_rng(0).normal(size=(60, 2)) + 20 * (labels == 8)[:, None]
+    with themed(name) as colours:
+        draw_embedding(points, labels, predicted, tiles, tmp_path / f"map{suffix}", method="X")
+    (axes,) = drawn[0].axes
+    three, eight = (text for text in axes.texts if text.get_text() in "38")
+    assert (three.get_text(), eight.get_text()) == ("3", "8")
+    assert sum(three.get_position()) < sum(eight.get_position())
+    (ring,) = (patch for patch in axes.patches if isinstance(patch, Circle))
+    assert ring.get_edgecolor()[:3] == to_rgb(colours.red)
+    place = inside._fitted(points)[7]
+    assert ring.center == pytest.approx(tuple(place))
+    note = texts(axes)[-1]
+    assert note.startswith("features in two dimensions by X; ")
+    assert note.endswith("ringed: read wrong")
+
+
+def test_a_thumbnail_stands_where_its_point_is(tmp_path, drawn):
+    tiles = np.zeros((2, 28, 28), np.uint8)
+    tiles[0, 10:18, 10:18] = 255
+    labels = np.array([5, 5])
+    draw_embedding(np.array([[0, 0], [9, 9]]), labels, labels, tiles, tmp_path / "map.png")
+    picture = drawn[0].axes[0].images[0].get_array()
+    rows, columns = np.nonzero(picture.min(axis=2) < 255)
+    side = len(picture)
+    # The first point is the lower left one.
+    assert rows.mean() / side == pytest.approx(1 - inside._EDGE, abs=0.002)
+    assert columns.mean() / side == pytest.approx(inside._EDGE, abs=0.002)
+    np.testing.assert_allclose(picture[rows[0], columns[0]] / 255, inside._colour(5), atol=0.01)
+
+
+@given(st.integers(0, 1000))
+def test_what_is_shown_keeps_apart_and_leaves_no_hole(seed):
+    places = np.random.default_rng(seed).random((200, 2)) * 0.3
+    order = np.arange(200)[::-1]
+    shown = inside._apart(places, order)
+    room = inside._ROOM * inside._THUMBNAIL
+    far = np.abs(places[:, None] - places[shown]).max(axis=2)
+    assert shown[0] == 199
+    assert (far[shown] + np.eye(len(shown)) > room).all()
+    assert (far.min(axis=1) <= room).all()
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_every_digit_can_be_read_and_none_is_red_as_mistakes_are(name):
+    with themed(name) as colours:
+        found = [inside._colour(digit) for digit in range(10)]
+        assert len(set(found)) == 10
+        for colour in found:
+            assert contrast(colour, colours.ground) > 3
+            assert np.abs(np.subtract(colour, to_rgb(colours.red))).max() > 0.1
+
+
+def test_a_map_of_nothing_is_refused(tmp_path, tiles):
+    none = np.zeros(0, int)
+    with pytest.raises(ValueError, match="found none"):
+        draw_embedding(np.zeros((0, 2)), none, none, tiles[:0], tmp_path / "map.png")

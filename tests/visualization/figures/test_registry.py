@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.datasets import mnist as data
+from digitlens.datasets.mnist import Mnist
+from digitlens.errors import DataError, MissingExtraError, ModelError
+from digitlens.explain.trained_model import TrainedModel
+from digitlens.training import export
+from digitlens.visualization.figures import registry
+from digitlens.visualization.figures.registry import FIGURES, Shown, draw_evaluation
+
+
+def test_every_picture_of_a_report_is_written_and_large_enough_for_a_talk(report, tiles, tmp_path):
+    settings = dict(mpl.rcParams)
+    written = draw_evaluation(report, tiles, tmp_path / "new")
+    names = ["confusion", "classes", "calibration", "wrong", "correct"]
+    assert [path.name for path in written] == [f"{name}.png" for name in names]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
+        f"{name}.png" for name in names
+    )
+    for path in written:
+        with Image.open(path) as picture:
+            assert min(picture.size) >= 400
+            assert max(picture.size) >= 1400
+            assert len(picture.convert("L").getcolors()) > 20  # something is drawn
+    assert dict(mpl.rcParams) == settings
+
+
+def test_nothing_wrong_and_nothing_right_can_be_drawn(reported, tiles, tmp_path):
+    perfect = reported({})
+    hopeless = reported({i: (i + 1) % 10 for i in range(60)})
+    for name, one in (("perfect", perfect), ("hopeless", hopeless)):
+        assert len(draw_evaluation(one, tiles, tmp_path / name)) == 5
+
+
+@pytest.fixture
+def swift(monkeypatch, small_split, tmp_path):
+    monkeypatch.setattr(data, "load_mnist", lambda _=None: Mnist(small_split, small_split))
+    monkeypatch.chdir(tmp_path)
+    return TrainedModel("swift")
+
+
+@pytest.mark.parametrize("name", ["filters", "maps", "saliency", "features", "models"])
+def test_every_figure_is_drawn(swift, tmp_path, name):
+    path = tmp_path / f"{name}.png"
+    FIGURES[name]([swift], path, Shown(7))
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size > 10_000
+
+
+def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
+    other, asked, points = TrainedModel("swift"), [], []
+    for name, subject in (("one", swift), ("other", other)):
+        answer = subject.classifier.predict_proba
+        asking = lambda tiles, name=name, answer=answer: asked.append(name) or answer(tiles)  # noqa: E731
+        monkeypatch.setattr(subject.classifier, "predict_proba", asking)
+    monkeypatch.setattr(registry, "draw_models", lambda found, *_, **__: points.extend(found))
+    FIGURES["models"]([swift, other], tmp_path / "models.png", Shown())
+    rounds = 2 * (registry.ROUNDS + 1)
+    assert asked[:rounds] == ["one", "other"] * (registry.ROUNDS + 1)
+    assert [point.accuracy for point in points] == [swift.report.accuracy] * 2
+    assert points[0].parameters == 7026
+    assert points[0].bytes == len((swift.bundle / "model.onnx").read_bytes())
+    assert all(point.microseconds > 0 for point in points)
+
+
+def test_without_weights_the_map_by_gradients_is_left_out_with_the_reason(
+    swift, tmp_path, monkeypatch, capsys
+):
+    def none(_):
+        raise ModelError("the model has only a graph")
+
+    shown = {}
+    monkeypatch.setattr(export, "load_network", none)
+    monkeypatch.setattr(
+        registry,
+        "draw_saliency",
+        lambda *given, **_: shown.update(given[3]),
+    )
+    FIGURES["saliency"]([swift], tmp_path / "why.png", Shown(3))
+    assert len(shown) == 3
+    assert "without the map by gradients: the model has only a graph" in capsys.readouterr().err
+
+
+def test_what_cannot_be_drawn_says_why(swift, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="a tile from 0 to 399, of MNIST test, found 400"):
+        FIGURES["maps"]([swift], tmp_path / "maps.png", Shown(400))
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(MissingExtraError, match=r"digitlens\[maps\]"):
+        FIGURES["features"]([swift], tmp_path / "features.png", Shown(method="umap"))
+    outputs = swift.classifier.outputs(np.zeros((3, 28, 28), np.uint8))
+    bare = type(outputs)(outputs.probabilities)
+    monkeypatch.setattr(swift.classifier, "outputs", lambda _: bare)
+    with pytest.raises(ModelError, match="gives no features"):
+        FIGURES["features"]([swift], tmp_path / "features.png", Shown())
+
+
+def test_figures_need_no_torch():
+    names = ("curves", "scores", "reliability", "distribution_shift", "inside", "reconstruction")
+    imports = ";".join(f"import digitlens.visualization.figures.{name}" for name in names)
+    program = f"{imports}; import sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"torch", "onnx", "onnxruntime"} & set(loaded)

@@ -1,0 +1,249 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.report import evaluate
+from digitlens.evaluation.significance import Facts, compare
+from digitlens.visualization.figures import scores as predictions
+from digitlens.visualization.figures.scores import (
+    ModelPoint,
+    draw_classes,
+    draw_comparison,
+    draw_confusion,
+    draw_disagreements,
+    draw_models,
+)
+from digitlens.visualization.theme import LIGHT, themed
+
+
+def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn, texts):
+    draw_confusion(report, tmp_path / "confusion.png")
+    axes = drawn[0].axes[0]
+    cells = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
+        for text in axes.texts
+        if text.get_text().isdigit()
+    }
+    rates = [text for text in texts(axes) if text.endswith(" %") and len(text) < 9]
+    expected = {
+        (int(row), int(column)): str(report.confusion[row, column])
+        for row, column in zip(*np.nonzero(report.confusion), strict=True)
+    }
+    assert cells == expected
+    assert sorted(rates) == sorted(
+        ["100 %"] * 8 + ["50.0 %", "33.3 %", "16.7 %", "16.7 %", "83.3 %"]
+    )
+    assert axes.get_title("left") == "4 mistakes in 60 tiles"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "truth")
+    assert any("accuracy 93.33 %" in text for text in texts(axes))
+
+
+def test_no_global_figure_is_left(report, tmp_path):
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    draw_confusion(report, tmp_path / "confusion.png")
+    assert plt.get_fignums() == []
+
+
+def test_class_bars_say_where_their_axis_starts(reported, tmp_path, drawn, texts):
+    report = reported({7: 1})
+    draw_classes(report, tmp_path / "classes.png")
+    axes = drawn[0].axes[0]
+    start, end = axes.get_ylim()
+    lowest = min(min(row.precision, row.recall, row.f1) for row in report.classes)
+    assert start > 0
+    assert lowest - start >= 0.25 * (end - start)  # no bar looks like nothing
+    assert end == 1
+    assert any(f"starts at {start:.1%}".replace("%", " %") in text for text in texts(axes))
+    for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
+        assert float(label.get_text().removesuffix(" %")) == pytest.approx(100 * tick)
+    tops = sorted(patch.get_y() + patch.get_height() for patch in axes.patches)
+    scores = sorted(s for row in report.classes for s in (row.precision, row.recall, row.f1))
+    assert tops == pytest.approx(scores)
+
+
+def test_class_bars_start_at_zero_when_a_class_is_lost(reported, tmp_path, drawn, texts):
+    lost = reported(dict.fromkeys(range(7, 60, 10), 1))
+    draw_classes(lost, tmp_path / "classes.png")
+    axes = drawn[0].axes[0]
+    assert axes.get_ylim() == (0, 1)
+    assert not any("starts at" in text for text in texts(axes))
+
+
+def test_wrong_predictions_come_surest_first_with_both_labels(
+    report, tiles, tmp_path, drawn, texts
+):
+    predictions.draw_wrong(report, tiles, tmp_path / "wrong.png")
+    axes = drawn[0].axes[0]
+    captions = [text for text in texts(axes) if text.count("→") == 1 and len(text) < 9]
+    assert captions == ["4 → 6", "4 → 9", "7 → 1", "4 → 9"]
+    surest = f"{report.confidence[24]:.1%}".replace("%", " %")
+    assert texts(axes)[1] == surest
+    mosaic = axes.images[0].get_array()
+    assert np.array_equal(mosaic[2:30, 3:31], tiles[24])
+    assert axes.get_title("left") == "4 wrong of 60"
+
+
+def test_wrong_predictions_are_cut_and_say_so(report, tiles, tmp_path, drawn):
+    predictions.draw_wrong(report, tiles, tmp_path / "wrong.png", most=2)
+    assert drawn[0].axes[0].get_title("left") == "4 wrong of 60, the 2 surest of them"
+
+
+def test_known_label_errors_are_marked(report, tiles, tmp_path, drawn, texts):
+    object.__setattr__(report.data, "label_errors", (7,))
+    try:
+        predictions.draw_wrong(report, tiles, tmp_path / "wrong.png")
+    finally:
+        object.__setattr__(report.data, "label_errors", ())
+    shown = texts(drawn[0].axes[0])
+    assert [text for text in shown if text.endswith(" *")] == ["7 → 1 *"]
+    assert any("known to be wrong" in text for text in shown)
+
+
+def test_correct_predictions_have_a_column_a_digit(report, tiles, tmp_path, drawn):
+    predictions.draw_correct(report, tiles, tmp_path / "correct.png")
+    axes = drawn[0].axes[0]
+    captions = [text for text in axes.texts if len(text.get_text()) == 5 and "→" in text.get_text()]
+    assert {text.get_text() for text in captions} == {f"{d} → {d}" for d in range(10)}
+    for text in captions:
+        assert int(text.get_position()[0] // predictions.WIDE) == int(text.get_text()[0])
+    # The fours that were misread leave three right ones; every other digit fills its column.
+    assert sum(text.get_text() == "4 → 4" for text in captions) == 3
+    assert sum(text.get_text() == "0 → 0" for text in captions) == 5
+
+
+def test_nearly_sure_is_not_shown_as_certain(tiles, tmp_path, drawn, texts):
+    answer = np.full((1, 10), 0.0001 / 9, np.float32)
+    answer[0, 3] = 0.9999
+    one = evaluate(lambda _: answer, Split(tiles[:1], np.array([8], np.uint8)))
+    predictions.draw_wrong(one, tiles[:1], tmp_path / "wrong.png")
+    assert "> 99.9 %" in texts(drawn[0].axes[0])
+
+
+def test_extremes_are_the_surest_mistakes_above_the_least_sure_hits(
+    report, tiles, tmp_path, drawn, texts
+):
+    predictions.draw_extremes(report, tiles, tmp_path / "extremes.svg", most=3)
+    (axes,) = drawn[0].axes
+    captions = [text for text in texts(axes) if text.count("→") == 1 and len(text) < 9]
+    assert captions == ["4 → 6", "4 → 9", "7 → 1", "0 → 0", "1 → 1", "2 → 2"]
+    mosaic = axes.images[0].get_array()
+    assert np.array_equal(mosaic[2:30, 3:31], tiles[24])
+    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])
+    assert {"surest\nmistakes", "least sure\nhits"} <= set(texts(axes))
+    assert axes.get_title("left") == "The 3 surest mistakes and the 3 least sure hits"
+
+
+def test_extremes_without_a_mistake_leave_a_row_empty(reported, tiles, tmp_path, drawn):
+    predictions.draw_extremes(reported({}), tiles, tmp_path / "extremes.svg", most=3)
+    mosaic = np.asarray(drawn[0].axes[0].images[0].get_array())
+    assert mosaic.shape[0] == 2 * predictions.HIGH
+    assert not mosaic[: predictions.HIGH].any()
+    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])
+
+
+LABELS = np.arange(200, dtype=np.uint8) % 10
+TILES = Split(np.repeat(LABELS * 20, 784).reshape(200, 28, 28), LABELS)
+
+
+def comparison(**wrong):
+    reports = {}
+    for name, indices in wrong.items():
+        read = LABELS.astype(int)
+        read[list(indices)] = (read[list(indices)] + 1) % 10
+        answers = np.eye(10, dtype=np.float32)[read] * 0.9 + 0.01
+        reports[name] = evaluate(lambda _, answers=answers: answers, TILES)
+    return compare("tiles", reports, {name: Facts() for name in reports})
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, drawn):
+    found = comparison(good=[1], poor=range(40), worse=range(41))
+    draw_comparison(found, tmp_path / "comparison.png")
+    left, right = drawn[0].axes
+    dots = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    assert dots == pytest.approx([0.995, 0.8, 0.795])
+    ends = [line.get_xdata() for line in left.lines if line.get_marker() != "o"]
+    assert ends[1] == pytest.approx(found.reports["poor"].interval)
+    spans = [line for line in right.lines if line.get_linewidth() == 2]
+    assert [line.get_color() for line in spans] == [LIGHT.orange, LIGHT.orange, LIGHT.blue]
+    assert spans[0].get_xdata() == pytest.approx(found.pairs[0].interval)
+    assert right.get_yticklabels()[2].get_text().startswith("poor less worse\np = 1")
+    with Image.open(tmp_path / "comparison.png") as picture:
+        assert min(picture.size) >= 700
+
+
+def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path, drawn):
+    draw_disagreements(comparison(one=[3], two=[14]), TILES.tiles, tmp_path / "sheet.png")
+    (axes,) = drawn[0].axes
+    assert axes.get_title(loc="left") == "2 of 200 tiles are read differently"
+    assert texts(axes)[:6] == [
+        "label 3",
+        "A 4  91 %",
+        "B 3  91 %",
+        "label 4",
+        "A 4  91 %",
+        "B 5  91 %",
+    ]
+    colours = [text.get_color() for text in axes.texts[:6]]
+    soft, red, ink = LIGHT.soft, LIGHT.red, LIGHT.ink
+    assert colours == [soft, red, ink, soft, ink, red]
+    assert "A = one,  B = two" in texts(axes)[-1]
+
+
+def test_a_sheet_shows_the_first_of_many_and_may_be_empty(tmp_path, drawn):
+    draw_disagreements(comparison(one=[], two=range(90)), TILES.tiles, tmp_path / "many.png")
+    draw_disagreements(comparison(one=[1], two=[1]), TILES.tiles, tmp_path / "none.png")
+    many, none = (figure.axes[0] for figure in drawn)
+    assert sum(text.startswith("label") for text in texts(many)) == 50
+    assert "the 50 on which all are surest" in many.get_title(loc="left")
+    assert none.get_title(loc="left") == "0 of 200 tiles are read differently"
+
+
+SMALL = ModelPoint("small", 7_000, 30_000, 0.99, (0.985, 0.994), 9.0)
+LARGE = ModelPoint("large", 2_000_000, 8_000_000, 0.995, (0.992, 0.997), 400.0)
+TWIN = ModelPoint("twin", 2_100_000, 8_100_000, 0.995, (0.992, 0.997), 410.0)
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("light", ".png"), ("dark", ".svg")])
+def test_mistakes_stand_against_size_and_time(tmp_path, drawn, texts, name, suffix):
+    with themed(name):
+        draw_models([SMALL, LARGE], tmp_path / f"models{suffix}", note="by the clock")
+    left, right = drawn[0].axes
+    for axes, along in ((left, [7_000, 2_000_000]), (right, [9, 400])):
+        dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]
+        np.testing.assert_allclose(dots, np.column_stack([along, [0.01, 0.005]]))
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+    spans = [line.get_ydata() for line in left.lines if line.get_marker() != "o"]
+    np.testing.assert_allclose(spans[0], [0.006, 0.015])
+    assert {"small", "1.00 % wrong · 30 kB"} <= set(texts(left))
+    assert {"large", "0.50 % wrong · 400 µs", "by the clock"} <= set(texts(right))
+    ticks = [label.get_text() for label in left.get_xticklabels()]
+    assert {"10 k", "1 M"} <= set(ticks)
+
+
+def test_names_of_models_that_are_alike_do_not_touch(tmp_path, drawn):
+    draw_models([LARGE, TWIN, SMALL], tmp_path / "models.png")
+    figure = drawn[0]
+    for axes in figure.axes:
+        named = [text for text in axes.texts if text.get_weight() == "bold" and text.get_text()]
+        boxes = [text.get_window_extent() for text in named]
+        assert len(boxes) == 3
+        assert not any(
+            one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[at + 1 :]
+        )
+
+
+def test_a_model_without_mistakes_has_a_place(tmp_path, drawn):
+    perfect = ModelPoint("perfect", 10, 100, 1.0, (0.98, 1.0), 1.0)
+    draw_models([perfect], tmp_path / "models.png")
+    axes = drawn[0].axes[0]
+    assert axes.get_yscale() == "linear"
+    low, high = axes.get_ylim()
+    assert low < 0 < high
+    with pytest.raises(ValueError, match="found none"):
+        draw_models([], tmp_path / "models.png")
