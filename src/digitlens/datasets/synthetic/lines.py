@@ -204,6 +204,11 @@ def _hand_words(styles: Styles, rng: Rng) -> _Drawing:
     return _on_paper(lay_out(texts.hand_words(rng), style, rng), rng, _HAND, Looks())
 
 
+def _letter(styles: Styles, rng: Rng) -> _Drawing:
+    written = lay_out(texts.lone_letters(rng), styles.lettered(rng), rng)
+    return _on_paper(written, rng, _SINGLE, Looks(scanned=0.15))
+
+
 def _print_digit(styles: Styles, rng: Rng) -> _Drawing:
     written = lay_out(texts.digit(rng), styles.printed(rng), rng)
     return _on_paper(written, rng, _SINGLE, Looks(neighbours=0.08, boxed=0.12))
@@ -330,10 +335,11 @@ _Draw = Callable[[Styles, Rng], _Drawing]
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
     "hand digit": (0.08, _hand_digit),
-    "tile": (0.02, _tile),
+    "tile": (0.01, _tile),
     "hand number": (0.1, _hand_number),
-    "amount": (0.18, _amount),
+    "amount": (0.16, _amount),
     "hand words": (0.03, _hand_words),
+    "letter": (0.03, _letter),
     "print digit": (0.05, _print_digit),
     "print number": (0.08, _print_number),
     "print words": (0.06, _print_words),

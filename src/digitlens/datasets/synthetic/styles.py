@@ -92,6 +92,11 @@ class Styles:
         style = draw_style(QuickGlyphs(pen, draw_habits(rng)), rng, by_hand=True)
         return replace(style, slant=float(rng.normal(0.12, 0.2)), gap=min(style.gap, 0.25))
 
+    def lettered(self, rng: np.random.Generator) -> Style:
+        """A style of a pen that writes Latin and Greek letters."""
+        pen = replace(draw_pen(rng), width=float(np.exp(rng.uniform(np.log(2), np.log(14)))))
+        return draw_style(PenGlyphs(pen, marks=True), rng, by_hand=True)
+
     def printed(self, rng: np.random.Generator) -> Style:
         """A style of print: as the font is in most, else stretched, slanted, heavier."""
         source = self.print_font(rng)

@@ -388,7 +388,7 @@ _HAND_LENGTHS = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
 
 
 def amount(rng: Rng) -> str:
-    """What stands in the amount field of a check."""
+    """What stands in the amount field of a check; a slash would be a 1 as many write it."""
     length = int(rng.choice([2, 3, 4, 5, 6, 7], p=[0.1, 0.27, 0.28, 0.2, 0.1, 0.05]))
     text = digits(rng, length)
     if rng.random() < 0.35:
@@ -404,10 +404,21 @@ def amount(rng: Rng) -> str:
     elif kind < 0.47:
         text += pick(rng, [" ", "."]) + pick(rng, ["00/100", "xx/100", digits(rng, 2) + "/100"])
     elif kind < 0.72:
-        text += pick(rng, ["-", ".-", ",-", "=", " -", ".", "--", "/", ".--", "*", "#", ".=", "-/"])
+        text += pick(rng, ["-", ".-", ",-", "=", " -", ".", "--", ".--", "*", "#", ".="])
     if rng.random() < 0.22:
-        text = pick(rng, ["$", "-", "=", "#", "*", "/", "$ ", "**", "€", "Fr. ", "£", "--"]) + text
+        text = pick(rng, ["$", "-", "=", "#", "*", "$ ", "**", "€", "Fr. ", "£", "--"]) + text
     return text
+
+
+def lone_letters(rng: Rng) -> str:
+    """One letter, now and then two or three, none of which could be a digit alone."""
+    letters = _PLAIN_LETTERS if rng.random() < 0.6 else _GREEK_LETTERS
+    count = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))
+    return "".join(pick(rng, letters) for _ in range(count))
+
+
+_PLAIN_LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuvwxyABDHKMRTXY"
+_GREEK_LETTERS = "αβγδεθλμπσφψωβγδ"
 
 
 def print_number(rng: Rng) -> str:
