@@ -23,7 +23,7 @@ from digitlens.models.line_bundle import (
     write_line_card,
 )
 from digitlens.reading import reader as module
-from digitlens.reading.crew import Crew
+from digitlens.reading.batch import ProcessPool
 from digitlens.reading.expect import Pattern
 from digitlens.reading.reader import DigitReader, read
 
@@ -199,14 +199,14 @@ def test_many_are_read_as_one_by_one(reader, page, workers):
 
 
 def test_processes_read_what_threads_do(reader, page, monkeypatch):
-    def start_and_wait(crew):
-        start(crew)
-        crews.append(crew)
-        for helper in crew._helpers:
-            assert helper._connection.poll(30)
+    def start_and_wait(pool):
+        start(pool)
+        pools.append(pool)
+        for worker in pool._workers:
+            assert worker._connection.poll(30)
 
-    start, crews = Crew.start, []
-    monkeypatch.setattr(Crew, "start", start_and_wait)
+    start, pools = ProcessPool.start, []
+    monkeypatch.setattr(ProcessPool, "start", start_and_wait)
     strict = copy.copy(reader)
     strict.thresholds = {"digit": 0.9999, "reject": 0.6}
     pages = [page, b"not a picture", page[:, :110], io.BytesIO(b"not one")]
@@ -216,9 +216,9 @@ def test_processes_read_what_threads_do(reader, page, monkeypatch):
         for on in (False, True)
     ]
     assert readings[0] == readings[1]
-    assert all(helper._begun and not helper._process.is_alive() for helper in crews[0]._helpers)
+    assert all(worker._begun and not worker._process.is_alive() for worker in pools[0]._workers)
     assert list(reader.read_many([page], workers=1, processes=True)) == [reader.read(page)]
-    assert len(crews) == 1
+    assert len(pools) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,0 +1,233 @@
+import os
+import signal
+import sys
+import threading
+import time
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+
+from digitlens.errors import ModelError
+from digitlens.reading import batch
+from digitlens.reading.batch import AHEAD, ProcessPool, WorkerError, ordered_map
+
+WAIT = 30  # seconds at most
+
+
+def results(done):
+    return [each.result() for _, each in done]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, None])
+def test_results_come_in_order_whoever_is_done_first(workers):
+    def work(number):
+        time.sleep(0.002 * (number % 3 == 0))
+        return number**2
+
+    assert results(ordered_map(work, range(30), workers)) == [number**2 for number in range(30)]
+    assert [thing for thing, _ in ordered_map(work, "abc"[:0], workers)] == []
+
+
+def test_several_are_worked_on_at_once():
+    meeting = threading.Barrier(3, timeout=WAIT)  # nobody leaves before three are there
+    assert len(results(ordered_map(lambda _: meeting.wait(), range(6), 3))) == 6
+
+
+def test_one_worker_needs_no_thread_and_nothing_is_done_ahead():
+    taken = []
+    done = ordered_map(lambda _: threading.get_ident(), map(taken.append, count()), 1)
+    assert not taken
+    assert {each.result() for _, each in islice(done, 3)} == {threading.get_ident()}
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_a_stream_without_end_is_taken_a_few_ahead(workers):
+    taken = []
+    things = (taken.append(k) or k for k in count())
+    done = ordered_map(lambda thing: thing, things, workers)
+    for asked in range(50):
+        next(done)
+        assert asked < len(taken) <= asked + AHEAD * workers
+    done.close()
+    assert len(taken) < 50 + AHEAD * workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_belongs_to_its_thing(workers):
+    def work(number):
+        return 12 // number
+
+    done = list(ordered_map(work, [3, 0, 2], workers))
+    assert [thing for thing, _ in done] == [3, 0, 2]
+    assert isinstance(done[1][1].error, ZeroDivisionError)
+    assert [done[k][1].result() for k in (0, 2)] == [4, 6]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_stream_is_raised_to_whoever_asks(workers):
+    def things():
+        yield 1
+        raise OSError("the folder is gone")
+
+    with pytest.raises(OSError, match="the folder is gone"):
+        list(ordered_map(str, things(), workers))
+
+
+def test_what_was_not_begun_when_it_is_closed_never_is():
+    begun, go_on = [], threading.Event()
+
+    def work(number):
+        begun.append(number)
+        assert number == 0 or go_on.wait(WAIT)
+
+    done = ordered_map(work, range(100), 2)
+    next(done)
+    start = time.monotonic()
+    done.close()
+    assert time.monotonic() - start < WAIT / 2  # what was begun is not waited for
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("digitlens-read"):
+            thread.join(WAIT)
+    assert len(begun) <= 3
+
+
+def test_threads_end_with_the_stream():
+    list(ordered_map(str, range(10), 4))
+    left = [t for t in threading.enumerate() if t.name.startswith("digitlens-read")]
+    for thread in left:
+        thread.join(WAIT)
+    assert not any(thread.is_alive() for thread in left)
+
+
+def test_less_than_one_worker_is_refused_at_once():
+    with pytest.raises(ValueError, match="at least one worker, found 0"):
+        ordered_map(str, [], 0)
+
+
+def test_as_many_work_as_there_are_cores_for_the_process(monkeypatch):
+    monkeypatch.setattr(batch, "cores", lambda: 1)
+    assert [each.result() for _, each in ordered_map(lambda _: threading.get_ident(), "ab")] == [
+        threading.get_ident()
+    ] * 2
+
+
+# Processes
+
+HERE = "here"
+
+
+def work(thing):
+    """What a process beside this one does: tells what it was given, and who it is."""
+    if thing == "fail":
+        raise ZeroDivisionError("of this one alone")
+    if thing == "end":
+        os.kill(os.getpid(), signal.SIGTERM)
+    if thing == "interrupted":
+        os.kill(os.getpid(), signal.SIGINT)
+    if thing == "long":
+        time.sleep(WAIT)
+    return (lambda: 0) if thing == "unspeakable" else (thing, os.getpid())
+
+
+def prepare():
+    return work
+
+
+def prepare_in_vain():
+    raise ModelError("the model is gone")
+
+
+def here(_):
+    return HERE
+
+
+def started(pool):
+    """The pool, when its processes are ready."""
+    pool.start()
+    end = time.monotonic() + WAIT
+    while not all(worker.ready() for worker in pool._workers):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return pool
+
+
+@pytest.fixture(scope="module", autouse=True)
+def findable():
+    """Processes beside this one import this module, by the name that pytest gives it."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    yield
+    sys.path.pop(0)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = ProcessPool(here, prepare, 2)
+    yield started(pool)
+    pool.close()
+
+
+def test_everything_is_done_here_before_it_is_started():
+    pool = ProcessPool(here, prepare, 2)
+    assert [pool(thing) for thing in range(3)] == [HERE] * 3
+    pool.close()
+
+
+def test_things_are_done_elsewhere_in_order_by_all_of_them(pool):
+    done = [future.result() for _, future in ordered_map(pool, range(60), 2)]
+    assert [thing for thing, _ in done] == list(range(60))
+    processes = {process for _, process in done}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_what_cannot_be_sent_is_done_here(pool):
+    assert pool(threading.Lock()) == HERE
+    assert pool(1) != HERE
+
+
+def test_an_error_of_a_process_belongs_to_its_thing(pool):
+    with pytest.raises(ZeroDivisionError, match="of this one alone"):
+        pool("fail")
+    with pytest.raises(RuntimeError, match="function"):
+        pool("unspeakable")
+    assert pool("next")[0] == "next"
+
+
+def test_an_interruption_is_not_for_them(pool):
+    assert pool("interrupted")[0] == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ends processes in another way")
+def test_who_ends_before_its_work_is_named_and_the_others_go_on():
+    pool = started(ProcessPool(here, prepare, 2))
+    with pytest.raises(WorkerError, match=r"signal 15.*fewer workers"):
+        pool("end")
+    assert pool(1) == (1, pool(2)[1])
+    with pytest.raises(WorkerError):
+        pool("end")
+    assert pool(1) == HERE
+    pool.close()
+
+
+def test_why_it_cannot_begin_is_said():
+    pool = started(ProcessPool(here, prepare_in_vain, 1))
+    with pytest.raises(ModelError, match="the model is gone"):
+        pool(1)
+    pool.close()
+
+
+def test_closing_ends_what_is_begun_at_once():
+    pool = started(ProcessPool(here, prepare, 2))
+    done = ordered_map(pool, ["long", "long"], 2)
+    worker = threading.Thread(target=lambda: list(done))
+    worker.start()
+    while pool._idle:
+        time.sleep(0.01)
+    start = time.monotonic()
+    pool.close()
+    worker.join(WAIT)
+    assert time.monotonic() - start < WAIT / 2
+    assert not any(worker._process.is_alive() for worker in pool._workers)
