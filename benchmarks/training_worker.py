@@ -64,7 +64,7 @@ def recipes(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _wait_as_the_command_does() -> None:
-    from digitlens.cli.patience import use_patient_threads  # noqa: PLC0415
+    from digitlens.cli.options import use_patient_threads  # noqa: PLC0415
 
     use_patient_threads()
 

@@ -14,7 +14,7 @@ from typing import Any
 import typer.main
 
 from digitlens.cli.main import app
-from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
 from digitlens.training.recipes import RECIPES
 from digitlens.training.settings import Settings, field_docs, shown
 
@@ -63,6 +63,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "fields": partial(fields, Recipe),
     "page_fields": partial(fields, DetectorRecipe),
+    "line_fields": partial(fields, LineRecipe),
     "autoencoder_fields": partial(fields, AutoencoderRecipe),
     "recipes": recipes,
 }

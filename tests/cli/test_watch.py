@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from digitlens.cli import watch as module
 from digitlens.cli.main import app
-from digitlens.cli.watch import Followers, Wish
+from digitlens.cli.watch import Followers, FollowOptions
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
 from digitlens.training.checkpoint import HISTORY
@@ -66,7 +66,7 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
         architecture="fast", widths=(4,), kernels=(3,), dense=0, epochs=2, batch_size=64
     )
     seen = []
-    with Followers(Wish(watch=True)) as followers:
+    with Followers(FollowOptions(watch=True)) as followers:
         followers.begin(recipe, tmp_path, (small_split, small_split))
         address = followers.address
         on_step, on_epoch = followers.on_step, followers.on_epoch
@@ -98,7 +98,7 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
 
 def test_without_validation_tiles_it_is_scored_on_some_it_learned(tmp_path, small_split):
     nothing = Split(small_split.tiles[:0], small_split.labels[:0])
-    with Followers(Wish(watch=True)) as followers:
+    with Followers(FollowOptions(watch=True)) as followers:
         followers.begin(Recipe(), tmp_path, (small_split, nothing))
         with urllib.request.urlopen(f"{followers.address}subject", timeout=10) as answer:
             told = json.loads(answer.read())
@@ -114,13 +114,15 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
 
 
 @pytest.mark.parametrize(
-    ("wish", "package", "extra"),
+    ("options", "package", "extra"),
     [
-        (Wish(watch=True), "uvicorn", "serve"),
-        (Wish(tensorboard=True), "tensorboard", "tensorboard"),
+        (FollowOptions(watch=True), "uvicorn", "serve"),
+        (FollowOptions(tensorboard=True), "tensorboard", "tensorboard"),
     ],
 )
-def test_a_missing_package_is_named_before_anything_is_trained(wish, package, extra, monkeypatch):
+def test_a_missing_package_is_named_before_anything_is_trained(
+    options, package, extra, monkeypatch
+):
     for name in [
         name for name in sys.modules if name.startswith(("digitlens.", "torch.utils.tens"))
     ]:
@@ -128,11 +130,11 @@ def test_a_missing_package_is_named_before_anything_is_trained(wish, package, ex
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}'.*digitlens\[{extra}\]"):
-        Followers(wish).__enter__()
+        Followers(options).__enter__()
 
 
 def test_nobody_follows_unless_asked(tmp_path, small_split):
-    with Followers(Wish()) as followers:
+    with Followers(FollowOptions()) as followers:
         followers.begin(Recipe(), tmp_path, (small_split, small_split))
         assert followers.on_step is None
         assert followers.on_epoch is None
@@ -159,7 +161,7 @@ def test_the_page_stays_until_it_is_closed(looks, waits, monkeypatch, capsys):
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
-    followers = Followers(Wish(watch=True))
+    followers = Followers(FollowOptions(watch=True))
     followers._live = Pages(looks)
     followers.linger()
     assert ("Ctrl-C ends" in capsys.readouterr().err) == waits

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from digitlens.cli.main import app
-from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -68,9 +68,8 @@ def test_the_reference_has_every_option_and_every_field(site):
         options = {option for one in command.params for option in one.opts if option[0] == "-"}
         assert [option for option in options if option not in commands] == []
     fields = (site / "reference/recipe/index.html").read_text(encoding="utf-8")
-    named = [
-        name for kind in (Recipe, DetectorRecipe, AutoencoderRecipe) for name in kind().as_dict()
-    ]
+    kinds = (Recipe, DetectorRecipe, LineRecipe, AutoencoderRecipe)
+    named = [name for kind in kinds for name in kind().as_dict()]
     assert [name for name in named if f"<code>{name}</code>" not in fields] == []
 
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import DataDir
-from digitlens.cli.patience import INTERRUPTED, use_patient_threads
+from digitlens.cli.options import INTERRUPTED, DataDir, use_patient_threads
 from digitlens.cli.watch import (
     Board,
     BoardFolder,
     Followers,
+    FollowOptions,
     OpenPage,
     Watch,
     WatchPort,
-    Wish,
 )
 from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.progress import note
@@ -106,12 +105,12 @@ def train(
     if fields:
         _show_fields(chosen)
         return
-    wish = Wish(watch, watch_port, open_page, tensorboard, tensorboard_dir)
-    if wish and not isinstance(chosen, Recipe):
+    follow = FollowOptions(watch, watch_port, open_page, tensorboard, tensorboard_dir)
+    if follow and not isinstance(chosen, Recipe):
         raise typer.BadParameter("--watch and --tensorboard follow networks that name digits")
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
-    with Followers(wish) as followers:
+    with Followers(follow) as followers:
         try:
             outcome = _train(
                 chosen, folder, name, data_dir, extra, followers, resume=resume is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.patience import use_patient_threads
+from digitlens.cli.options import use_patient_threads
 from digitlens.errors import needs_extra
 from digitlens.progress import note
 
@@ -50,7 +50,7 @@ _RELOAD = 3.0  # seconds in which a page that went may come back
 
 
 @dataclass(frozen=True)
-class Wish:
+class FollowOptions:
     """Who shall follow a training.
 
     Attributes:
@@ -83,8 +83,8 @@ class Followers:
         address: Of the page; empty before it is there.
     """
 
-    def __init__(self, wish: Wish) -> None:
-        self._wish = wish
+    def __init__(self, options: FollowOptions) -> None:
+        self._options = options
         self.address = ""
         self._stack = ExitStack()
         self._watcher: Watcher | None = None
@@ -98,17 +98,17 @@ class Followers:
             MissingExtraError: A package is not installed.
             DigitlensError: The port cannot be listened on.
         """
-        if self._wish:
+        if self._options:
             use_patient_threads()
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")
-        if self._wish.wants_events:
+        if self._options.wants_events:
             with needs_extra("tensorboard"):
                 import_module("digitlens.training.tensorboard")
-        if self._wish.watch:
+        if self._options.watch:
             with needs_extra("serve"):
                 from digitlens.server.watch.serving import listen
-            self._listener = self._stack.enter_context(listen(self._wish.port))
+            self._listener = self._stack.enter_context(listen(self._options.port))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,15 +123,15 @@ class Followers:
             folder: The run folder.
             splits: Tiles to train and to validate with.
         """
-        if not self._wish:
+        if not self._options:
             return
         from digitlens.training.monitor import sample_of
 
         held_out = len(splits[1]) > 0
         sample = sample_of(splits[1] if held_out else splits[0])
-        if self._wish.wants_events:
-            self._begin_board(recipe, self._wish.events or folder / EVENTS, sample)
-        if self._wish.watch:
+        if self._options.wants_events:
+            self._begin_board(recipe, self._options.events or folder / EVENTS, sample)
+        if self._options.watch:
             kind = "held-out digits" if held_out else "training digits, as none are held out"
             self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
 
@@ -192,7 +192,7 @@ class Followers:
         show = Show(self._live, sample.tiles, self._watcher.answers)
         self.address = self._stack.enter_context(serving(show, self._listener))
         note(f"watch it at {self.address}")
-        if self._wish.open_page and sys.stderr.isatty() and _has_display():
+        if self._options.open_page and sys.stderr.isatty() and _has_display():
             import webbrowser
 
             webbrowser.open(self.address)
