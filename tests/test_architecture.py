@@ -36,7 +36,7 @@ HOMES = {
     ),
     "onnx": (
         "training.export",
-        "training.export_detector",
+        "training.text_detector",
         "training.graphs",
         "training.pretrained",
         "models.layers",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from digitlens.training.optim import (
-    BESIDE_MUON,
+    ADAM_SHARE,
     Muon,
     new_optimizer,
     orthogonal,
@@ -56,7 +56,7 @@ def test_muon_takes_banks_of_filters_and_leaves_the_rest_to_adam(tiny):
     assert [bank.ndim for bank in banks] == [4]
     assert len(banks) + len(others) == len(list(network.parameters()))
     set_learning_rate(optimizer, 0.5)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5 * BESIDE_MUON]
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5 * ADAM_SHARE]
 
 
 def test_muon_stopped_and_resumed_ends_with_the_same_weights(tiny, bars, more_bars, tmp_path):

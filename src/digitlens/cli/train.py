@@ -57,7 +57,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER|ZIP",
-            help="Labelled tiles to train with beside MNIST, such as corrections downloaded from "
+            help="Labelled tiles to train with besides MNIST, such as corrections downloaded from "
             "the page of `digitlens serve`; none of them is used to validate.",
         ),
     ] = None,

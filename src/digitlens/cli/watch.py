@@ -51,7 +51,7 @@ _RELOAD = 3.0  # seconds in which a page that went may come back
 
 @dataclass(frozen=True)
 class FollowOptions:
-    """Who shall follow a training.
+    """How a training is followed.
 
     Attributes:
         watch: A page in the browser.
@@ -77,7 +77,7 @@ class FollowOptions:
 
 
 class Followers:
-    """Those who follow one training, for as long as a block lasts.
+    """Page and files that follow one training, for as long as a block lasts.
 
     Attributes:
         address: Of the page; empty before it is there.

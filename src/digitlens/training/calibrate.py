@@ -30,11 +30,11 @@ from digitlens.imaging.framing import HEIGHT
 from digitlens.models.line_bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
 from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
+from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine
-from digitlens.reading.view import View
 
 IGNORED = -1
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}

@@ -94,7 +94,7 @@ class StepInfo:
         learning_rate: Of this step.
         images_per_second: Since the last validation.
         network: The one that will be kept, averaged if the recipe averages; it goes on changing,
-            and is not to be changed by whoever looks at it.
+            and must not be changed by a callback.
         history: Rows of the validations done.
         model: Of an ensemble, from 1.
         models: Of the ensemble; 1 for a network alone.
@@ -160,7 +160,7 @@ def fit(  # noqa: PLR0913  (one loop, meant to be read in one piece)
         time_limit: Seconds of training. Where the steps of the schedule would take longer, it is
             gone through faster and with fewer steps, so that its end is reached in time; such a
             run does not repeat itself bit for bit.
-        on_step: Called after each step; the weights are the same whoever listens.
+        on_step: Called after each step; it does not change the weights.
         on_check: Called at each validation, when the state is saved, with its row and the network
             that would be kept; what it raises ends the run.
 

@@ -1,7 +1,7 @@
 """Looks at a training while it goes on, seldom enough that it is not slowed down.
 
 Each step's loss is kept; now and then they are fetched, and about once a second the network is
-copied and scored on a sample. What is seen is handed on; who shows it, and how, is not known here.
+copied and scored on a sample. What is seen is handed on; how it is shown is not known here.
 """
 
 from __future__ import annotations

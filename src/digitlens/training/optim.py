@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from digitlens.training.recipe import Recipe
 
-BESIDE_MUON = 0.12  # learning rate of what Adam trains beside Muon, as a share of Muon's
+ADAM_SHARE = 0.12  # learning rate of what Adam trains next to Muon, as a share of Muon's
 MOMENTUM = 0.6  # of Muon: runs of some thousand steps have no time for more
 # Coefficients of the quintic that drives all singular values towards 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -34,7 +34,7 @@ class Muon(torch.optim.Adam):
         others = [weight for weight in weights if not _is_bank(weight)]
         groups = [
             {"params": banks, "orthogonal": True, "factor": 1.0},
-            {"params": others, "orthogonal": False, "factor": BESIDE_MUON},
+            {"params": others, "orthogonal": False, "factor": ADAM_SHARE},
         ]
         super().__init__(groups, lr, fused=True)
 

@@ -76,7 +76,7 @@ RECIPES: dict[str, AnyRecipe] = {
     "small-200k": _SMALL,
     "small-20k": dataclasses.replace(_SMALLER, widths=(12, 20, 24)),
     "small-8k": dataclasses.replace(_SMALLER, widths=(8, 12, 14)),
-    # The shipped `swift`, likewise, with --set teacher=default: a hundredth of its work.
+    # The shipped `swift`, with --set teacher=default: a hundredth of its work.
     "swift": dataclasses.replace(
         _SMALLER,
         margin=2,

@@ -298,7 +298,7 @@ def _connect(storage: str) -> optuna.storages.RDBStorage:
 
 def _begin(options: Mapping[str, Any], name: str, plan: Mapping[str, Any]) -> Study | None:
     """A new study; None where there is one of that name."""
-    # Only who begins is seeded: processes of the same seed would try the same recipes.
+    # Only the first process is seeded: processes of the same seed would try the same recipes.
     sampler = optuna.samplers.TPESampler(seed=plan["recipe"]["seed"], constant_liar=True)
     try:
         study = optuna.create_study(
@@ -319,7 +319,7 @@ def _join(options: Mapping[str, Any], name: str, shown: str) -> Study:
         raise DataError(f"no study {name!r} in {shown}: {there}; begin one with --search")
     sampler = optuna.samplers.TPESampler(constant_liar=True)
     study = optuna.load_study(**options, study_name=name or names[0], sampler=sampler)
-    for _ in range(ATTEMPTS):  # who begins it may not have come to writing down what is searched
+    for _ in range(ATTEMPTS):  # its first process may not have written down yet what is searched
         if PLAN in study.user_attrs:
             return study
         time.sleep(PAUSE)

@@ -88,7 +88,7 @@ def reconstruction_error(pixels: Tensor, drawn: Tensor) -> Tensor:
 
     Args:
         pixels: float[N, 28, 28] from 0 to 1.
-        drawn: Likewise.
+        drawn: float[N, 28, 28] from 0 to 1.
     """
     squares = (pixels - drawn).square().mean(dim=(1, 2))
     return squares / (pixels.mean(dim=(1, 2)) + LEAST_INK)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 CLASSES = 10
 # Mean and standard deviation of the MNIST training pixels, scaled to 0..1. They exist here only:
-# whoever holds the network, or the graph exported from it, feeds plain uint8 tiles.
+# the network, and the graph exported from it, take plain uint8 tiles.
 MEAN, SD = 0.1307, 0.3081
 
 

@@ -59,7 +59,7 @@ class TileBatch(NamedTuple):
     targets: Tensor
 
 
-def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and who listens)
+def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and callbacks)
     recipe: Recipe,
     training: Split,
     validation: Split,
@@ -120,7 +120,7 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
     """To say which digit a tile shows."""
 
     def __init__(self, recipe: Recipe, training: Split, validation: Split, device: str) -> None:
-        """Takes what the recipe needs beside the tiles: its teacher, and tiles of no digit.
+        """Takes what the recipe needs in addition to the tiles: its teacher, and tiles of no digit.
 
         Raises:
             ModelError: There is no such teacher.
@@ -230,7 +230,7 @@ def models_of(recipe: Recipe) -> list[Recipe]:
 
 
 def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
-    """Tells of a model's steps whose they are."""
+    """Adds the number of the model to what is told of its steps."""
     if on_step is None:
         return None
     return lambda info: on_step(dataclasses.replace(info, model=model, models=models))
@@ -270,7 +270,7 @@ class EpochData:
     """
 
     def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
-        """Takes what the recipe needs beside the tiles: its teacher, and tiles of no digit.
+        """Takes what the recipe needs in addition to the tiles: its teacher, and tiles of no digit.
 
         Raises:
             ModelError: There is no such teacher.

@@ -4,9 +4,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digitlens.errors import ModelError
 from digitlens.models.session import open_session
-from digitlens.training.export_detector import (
+from digitlens.training.text_detector import (
     detector_graph,
-    export_detector,
+    export_text_detector,
     fold_biases,
     halved,
 )
@@ -63,7 +63,7 @@ def test_exported_map_is_the_published_one_at_half_the_size(tmp_path):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
 
-    size = export_detector(source, target)
+    size = export_text_detector(source, target)
 
     page = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     (found,) = open_session(target, name="ours").run(None, {"page": page})
@@ -89,10 +89,10 @@ def test_graph_is_simplified_and_says_where_it_is_from():
 def test_graph_that_disagrees_is_not_written(tmp_path, monkeypatch):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
-    monkeypatch.setattr("digitlens.training.export_detector.fold_biases", drop_biases)
+    monkeypatch.setattr("digitlens.training.text_detector.fold_biases", drop_biases)
 
     with pytest.raises(ModelError, match="differs from the published one"):
-        export_detector(source, target)
+        export_text_detector(source, target)
 
     assert not target.exists()
 
@@ -112,7 +112,7 @@ def test_another_network_is_refused(tmp_path):
     source.write_bytes(model.SerializeToString())
 
     with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
-        export_detector(source, tmp_path / "ours.onnx")
+        export_text_detector(source, tmp_path / "ours.onnx")
 
 
 def test_file_that_is_no_graph_is_refused(tmp_path):
@@ -120,7 +120,7 @@ def test_file_that_is_no_graph_is_refused(tmp_path):
     source.write_bytes(b"no graph at all")
 
     with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
-        export_detector(source, tmp_path / "ours.onnx")
+        export_text_detector(source, tmp_path / "ours.onnx")
 
 
 def test_halved_map_is_the_mean_of_logits():

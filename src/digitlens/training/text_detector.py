@@ -69,7 +69,7 @@ class Graph:
             self.nodes.remove(node)
 
     def bypass(self, node: onnx.NodeProto, name: str) -> None:
-        """Removes a node; whoever took what it gives takes another tensor."""
+        """Removes a node; the nodes that took what it gives take another tensor."""
         for user in self.users(node.output[0]):
             for place, taken in enumerate(user.input):
                 if taken == node.output[0]:
@@ -77,7 +77,7 @@ class Graph:
         self.nodes.remove(node)
 
 
-def export_detector(source: Path, target: Path) -> int:
+def export_text_detector(source: Path, target: Path) -> int:
     """Writes our graph of the detector, if it sees what the published one sees.
 
     Args:
