@@ -21,9 +21,9 @@ from prometheus_client import (
 
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card
-from digitlens.models.session import Lazy
 from digitlens.models.line_bundle import LineCard
 from digitlens.models.reconstructor import Reconstructor
+from digitlens.models.session import Lazy
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Reading
 from digitlens.server.limits import Job, Pool, Settings
