@@ -104,7 +104,7 @@ def test_a_blank_page_says_why_nothing_was_read(here):
     assert told["text"] == ""
     assert told["digits"] == told["rejected"] == []
     assert told["strongest"] < told["least"]
-    assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("Look ") > 0
+    assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("View ") > 0
 
 
 def test_without_mnist_the_rest_is_explained(monkeypatch):

@@ -23,8 +23,8 @@ from digitlens.models.bundle import Card, write_bundle
 from digitlens.models.roles import roles
 from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
-from digitlens.reading.compose import fitted
 from digitlens.reading.layout import arrange
+from digitlens.reading.pattern import fitted
 from digitlens.reading.reader import Examination
 from digitlens.results import Reading
 

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import roc_auc_score, roc_curve
-from sklearn.neighbors import NearestNeighbors
 
 from digitlens.evaluation.ood import (
     Choice,
@@ -15,7 +14,6 @@ from digitlens.evaluation.ood import (
     detect,
     false_positive_rate,
     fit_class_means,
-    fit_neighbours,
     maximum_probability,
     measure_rejection,
     measure_scores,
@@ -48,23 +46,23 @@ def tiles_of(level, count=200):
 
 @given(SCORES, SCORES)
 @settings(deadline=None, derandomize=True, max_examples=40)
-def test_both_measures_are_those_of_scikit_learn(digits, strangers):
-    truth = np.r_[np.ones(len(digits)), np.zeros(len(strangers))]
-    scores = np.r_[digits, strangers]
-    assert auroc(digits, strangers) == pytest.approx(roc_auc_score(truth, scores))
+def test_both_measures_are_those_of_scikit_learn(digits, negatives):
+    truth = np.r_[np.ones(len(digits)), np.zeros(len(negatives))]
+    scores = np.r_[digits, negatives]
+    assert auroc(digits, negatives) == pytest.approx(roc_auc_score(truth, scores))
     fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
     expected = fpr[np.flatnonzero(tpr >= 0.95 - 1e-9)[0]]
-    assert false_positive_rate(digits, strangers) == pytest.approx(expected)
+    assert false_positive_rate(digits, negatives) == pytest.approx(expected)
     assert (digits >= threshold_for(digits)).mean() >= 0.95 - 1e-9
 
 
 @given(SCORES, SCORES)
 @settings(deadline=None, derandomize=True, max_examples=40)
-def test_only_the_order_of_scores_counts(digits, strangers):
-    found = detect(digits, strangers)
-    assert detect(np.exp(digits), np.exp(strangers)) == found
-    assert auroc(-strangers, -digits) == pytest.approx(found.auroc)
-    assert auroc(strangers, digits) == pytest.approx(1 - found.auroc)
+def test_only_the_order_of_scores_counts(digits, negatives):
+    found = detect(digits, negatives)
+    assert detect(np.exp(digits), np.exp(negatives)) == found
+    assert auroc(-negatives, -digits) == pytest.approx(found.auroc)
+    assert auroc(negatives, digits) == pytest.approx(1 - found.auroc)
 
 
 def test_near_1_the_maximum_is_compared_by_what_the_others_get():
@@ -96,8 +94,8 @@ def test_a_classifier_allows_the_scores_that_its_graph_has_outputs_for():
 
 def test_every_score_tells_dark_tiles_from_bright_ones():
     scores = scores_for(fake_outputs(tiles_of(250)), LABELS)
-    strangers = {"dark": tiles_of(20), "bright": tiles_of(250, 50)}
-    table, found = measure_scores(scores, fake_outputs, tiles_of(250), strangers)
+    negatives = {"dark": tiles_of(20), "bright": tiles_of(250, 50)}
+    table, found = measure_scores(scores, fake_outputs, tiles_of(250), negatives)
     assert list(table) == list(scores)
     for name, sets in table.items():
         assert sets["dark"] == Detection(200, 1.0, 0.0), name
@@ -151,33 +149,16 @@ def test_features_that_never_vary_do_no_harm():
     assert fitted(moved).min() > fitted(flat).max()
 
 
-@pytest.mark.parametrize("k", [1, 7])
-def test_neighbours_are_those_of_scikit_learn(k, monkeypatch):
-    monkeypatch.setattr("digitlens.evaluation.ood._CHUNK", 16)
-    unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
-    asked = OTHERS / np.linalg.norm(OTHERS, axis=1, keepdims=True)
-    distances, _ = NearestNeighbors(n_neighbors=k).fit(unit).kneighbors(asked)
-    np.testing.assert_allclose(fit_neighbours(FEATURES, k)(OTHERS), distances[:, -1], atol=2e-3)
-    np.testing.assert_allclose(fit_neighbours(FEATURES, 1)(FEATURES), 0, atol=2e-3)
-
-
-def test_features_without_length_are_no_error():
-    assert np.isfinite(fit_neighbours(np.zeros((3, 2), np.float32), 2)(np.zeros((1, 2)))).all()
-
-
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(ValueError, match="all ten digits"):
         fit_class_means(FEATURES, FITTED_LABELS % 9)
     with pytest.raises(ValueError, match="N labels"):
         fit_class_means(FEATURES, FITTED_LABELS[:5])
-    with pytest.raises(ValueError, match="k from 1 to 600, found 601"):
-        fit_neighbours(FEATURES, 601)
-    for fitted in (fit_class_means(FEATURES, FITTED_LABELS), fit_neighbours(FEATURES, 1)):
-        with pytest.raises(ValueError, match=r"features of \[N, 6\]"):
-            fitted(OTHERS[:, :5])
+    with pytest.raises(ValueError, match=r"features of \[N, 6\]"):
+        fit_class_means(FEATURES, FITTED_LABELS)(OTHERS[:, :5])
 
 
-STRANGERS = {
+NEGATIVES = {
     "black": np.zeros((30, 28, 28), np.uint8),
     "noise": np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8),
 }
@@ -211,7 +192,7 @@ def _few(monkeypatch):
 
 
 def test_with_probabilities_alone_nothing_is_chosen(small_split):
-    found = measure_rejection(plain, small_split, STRANGERS, never)
+    found = measure_rejection(plain, small_split, NEGATIVES, never)
     assert found.recommended == "maximum probability"
     assert list(found.scores) == ["maximum probability"]
     assert found.scores["maximum probability"]["black"].auroc == 1
@@ -219,7 +200,7 @@ def test_with_probabilities_alone_nothing_is_chosen(small_split):
 
 
 def test_uncertainty_is_measured_clean_and_under_all_corruptions(small_split):
-    found = measure_rejection(plain, small_split, STRANGERS, never)
+    found = measure_rejection(plain, small_split, NEGATIVES, never)
     assert found.uncertainty["clean"].n == len(small_split)
     assert found.uncertainty["corrupted"].n == 15 * 20
     confidence, right = found.answers["corrupted"]
@@ -228,25 +209,25 @@ def test_uncertainty_is_measured_clean_and_under_all_corruptions(small_split):
 
 
 def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
-    def choice(strangers):
-        return lambda: Choice(small_split, small_split.tiles, {"as in training": strangers})
+    def choice(negatives):
+        return lambda: Choice(small_split, small_split.tiles, {"as in training": negatives})
 
     # What is there to choose by decides, not what is quoted: there black tiles are easy.
-    by_noise = measure_rejection(with_digit, small_split, STRANGERS, choice(STRANGERS["noise"]))
+    by_noise = measure_rejection(with_digit, small_split, NEGATIVES, choice(NEGATIVES["noise"]))
     assert by_noise.recommended == "digit"
-    by_black = measure_rejection(with_digit, small_split, STRANGERS, choice(STRANGERS["black"]))
+    by_black = measure_rejection(with_digit, small_split, NEGATIVES, choice(NEGATIVES["black"]))
     assert by_black.recommended == "maximum probability"
     assert list(by_black.chosen_by["digit"]) == ["as in training"]
     assert by_black.scores == by_noise.scores
 
 
 def test_ways_to_calibrate_are_compared_when_asked_for(small_split):
-    found = measure_rejection(plain, small_split, STRANGERS, never, scaling=True)
+    found = measure_rejection(plain, small_split, NEGATIVES, never, scaling=True)
     assert "temperature" in found.scaling
 
 
 def test_worst_strangers_come_first_and_the_numbers_are_json(small_split):
-    found = measure_rejection(plain, small_split, STRANGERS, never)
+    found = measure_rejection(plain, small_split, NEGATIVES, never)
     worst = taken_for_digits(found, "noise", 5)
     scores = found.found["noise"].scores["maximum probability"]
     assert scores[worst[0]] == scores.max()
@@ -264,14 +245,14 @@ def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(s
         return -np.abs(ink - small_split.tiles.mean())
 
     def choice():
-        return Choice(small_split, small_split.tiles, STRANGERS)
+        return Choice(small_split, small_split.tiles, NEGATIVES)
 
-    found = measure_rejection(with_digit, small_split, STRANGERS, choice, beside={"ink": bright})
+    found = measure_rejection(with_digit, small_split, NEGATIVES, choice, others={"ink": bright})
     assert list(found.scores)[-1] == list(found.chosen_by)[-1] == "ink"
     assert found.scores["ink"]["noise"].auroc == 1
     assert found.found["noise"].scores["ink"].shape == (20,)
     assert found.recommended in {"maximum probability", "digit", "digit and value"}
     assert "ink" in found.as_dict()["scores"]
-    alone = measure_rejection(plain, small_split, STRANGERS, never, beside={"ink": bright})
+    alone = measure_rejection(plain, small_split, NEGATIVES, never, others={"ink": bright})
     assert list(alone.scores) == ["maximum probability", "ink"]
     assert alone.recommended == "maximum probability"

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt
 from digitlens.datasets.corruptions.sweeps import SWEEPS
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import ModelInfo, evaluate

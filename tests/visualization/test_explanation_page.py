@@ -122,7 +122,7 @@ def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
         "“<4>4”",
     ):
         assert part in read.text
-    assert text.count("Look ") == 6
+    assert text.count("View ") == 6
     assert "prefers-color-scheme: dark" in text
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 from digitlens.models.detector import DigitPredictions
 from digitlens.reading.layout import arrange
 from digitlens.reading.multiscale import ScaleView
+from digitlens.reading.orientation import turned_back
 from digitlens.reading.reader import Examination
-from digitlens.reading.turns import turned_back
 from digitlens.results import Reading
 from digitlens.visualization import stages
 from digitlens.visualization.overlay import draw_reading

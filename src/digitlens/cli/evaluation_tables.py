@@ -153,7 +153,7 @@ def _recalls(measured: Sequence[ExternalScores]) -> Table:
 
 
 def ood_tables(found: Rejection) -> list[Table]:
-    """Uncertainty, strangers by score, and, on validation tiles, ways to calibrate."""
+    """Uncertainty, negatives by score, and, on validation tiles, ways to calibrate."""
     tables = [_uncertainty(found), _ood_scores(found.scores, found.recommended)]
     return [*tables, _scaling(found)] if found.scaling else tables
 

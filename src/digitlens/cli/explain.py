@@ -48,7 +48,7 @@ def explain(
         str, typer.Option(help="What classifies digits: a shipped name, a run or model folder.")
     ] = "default",
     pages: Annotated[
-        str, typer.Option(metavar="MODEL", help="What finds digits on pages, likewise.")
+        str, typer.Option(metavar="MODEL", help="What finds digits on pages.")
     ] = "pages",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the MNIST files, for digits that look alike.")
@@ -138,7 +138,7 @@ def _tidy(folder: Path, written: set[str]) -> None:
 
 
 def _load_heat(stages: Path, count: int) -> list[Page]:
-    """The pictures of the looks, from the smallest size to the largest."""
+    """The heat maps of the views, from the smallest size to the largest."""
     from digitlens.imaging.image import load_image
 
     heat = sorted(stages.glob("2-heat-*.png"), key=lambda path: (len(path.name), path.name))

@@ -56,7 +56,7 @@ Pages = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="What finds digits on pages, likewise; such a one can be given as --model, too.",
+        help="What finds digits on pages; can be given as --model, too.",
     ),
 ]
 
@@ -93,7 +93,7 @@ def read(
 
 
 def _expected(text: str | None) -> Expected | None:
-    from digitlens.reading.expect import Pattern
+    from digitlens.reading.pattern import Pattern
 
     if text is None:
         return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from digitlens.imaging.document import Document
     from digitlens.imaging.image import Page
     from digitlens.reading.batch import Done, ProcessPool
-    from digitlens.reading.expect import Pattern
+    from digitlens.reading.pattern import Pattern
     from digitlens.reading.reader import DigitReader, Examination
     from digitlens.results import Reading
 

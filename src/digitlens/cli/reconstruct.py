@@ -105,7 +105,7 @@ class _Row:
 
 
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
-    """The digits of a picture, drawn again beside what was drawn; rejected ones too."""
+    """The digits of a picture, drawn again next to what was drawn; rejected ones too."""
     from digitlens.imaging.image import load_image
     from digitlens.visualization.sheets import draw_redrawn
     from digitlens.visualization.stages import write_picture

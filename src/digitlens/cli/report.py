@@ -36,7 +36,7 @@ def report(
     """Write one page in HTML that tells everything of a run or model, and needs nothing else.
 
     What was trained and how, scores, what was taken for what with the pictures behind it, errors
-    beside the training digits most alike, calibration, robustness, speed, recipe and provenance.
+    with the training digits most alike, calibration, robustness, speed, recipe and provenance.
     """
     with needs_extra("plots"):
         from digitlens.visualization.report.contents import gather

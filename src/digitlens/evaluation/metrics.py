@@ -123,7 +123,7 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     share, spread = right / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    # The ends are exact at 0 and n; rounding must not leave them a hair beside.
+    # The ends are exact at 0 and n; rounding must not leave them a hair off.
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.calibration import ScalingScore, compare_scalings
 from digitlens.evaluation.metrics import (
@@ -35,7 +35,8 @@ from digitlens.evaluation.metrics import (
 from digitlens.evaluation.report import rounded
 from digitlens.outputs import Outputs, OutputsOf
 
-KEPT = 0.95  # share of digits that are accepted where the share of strangers is quoted
+_COMPARED = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
+KEPT = 0.95  # share of digits that are accepted where the share of negatives is quoted
 NEIGHBOURS = (1, 10, 50)
 
 Scores = npt.NDArray[np.float64]
@@ -47,12 +48,12 @@ TileScore = Callable[[Tiles], Scores]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How well a score tells digits from one set of strangers.
+    """How well a score tells digits from one set of negatives.
 
     Attributes:
-        n: Strangers.
+        n: Negatives.
         auroc: Probability that a digit has the higher score; 0.5 is chance, 1 perfect.
-        fpr95: Share of the strangers accepted at the threshold that accepts 95 % of the digits.
+        fpr95: Share of the negatives accepted at the threshold that accepts 95 % of the digits.
     """
 
     n: int
@@ -77,33 +78,33 @@ class Scored(NamedTuple):
 
 
 Table = Mapping[str, Mapping[str, Detection]]
-"""By score, then by set of strangers."""
+"""By score, then by set of negatives."""
 
 
-def auroc(digits: Floats, strangers: Floats) -> float:
+def auroc(digits: Floats, negatives: Floats) -> float:
     """Area under the ROC curve: how often a digit scores higher, a tie counting half.
 
     Args:
         digits: float[N], N >= 1.
-        strangers: float[M], M >= 1.
+        negatives: float[M], M >= 1.
     """
-    _check_scores(digits, strangers)
-    rising = np.sort(strangers)
+    _check_scores(digits, negatives)
+    rising = np.sort(negatives)
     below = np.searchsorted(rising, digits, "left").sum(dtype=np.float64)
     upto = np.searchsorted(rising, digits, "right").sum(dtype=np.float64)
-    return float((below + upto) / 2 / (len(digits) * len(strangers)))
+    return float((below + upto) / 2 / (len(digits) * len(negatives)))
 
 
-def false_positive_rate(digits: Floats, strangers: Floats, kept: float = KEPT) -> float:
-    """Share of strangers accepted by the strictest threshold that accepts so many digits.
+def false_positive_rate(digits: Floats, negatives: Floats, kept: float = KEPT) -> float:
+    """Share of negatives accepted by the strictest threshold that accepts so many digits.
 
     Args:
         digits: float[N], N >= 1.
-        strangers: float[M], M >= 1.
+        negatives: float[M], M >= 1.
         kept: Share of the digits, above 0 and at most 1; what scores the threshold is accepted.
     """
-    _check_scores(digits, strangers)
-    return float(np.mean(strangers >= threshold_for(digits, kept)))
+    _check_scores(digits, negatives)
+    return float(np.mean(negatives >= threshold_for(digits, kept)))
 
 
 def threshold_for(digits: Floats, kept: float = KEPT) -> float:
@@ -111,10 +112,10 @@ def threshold_for(digits: Floats, kept: float = KEPT) -> float:
     return float(-np.sort(-digits)[int(np.ceil(kept * len(digits) - 1e-9)) - 1])
 
 
-def detect(digits: Floats, strangers: Floats) -> Detection:
-    """Both measures of one score on digits float[N] and strangers float[M]."""
+def detect(digits: Floats, negatives: Floats) -> Detection:
+    """Both measures of one score on digits float[N] and negatives float[M]."""
     return Detection(
-        len(strangers), auroc(digits, strangers), false_positive_rate(digits, strangers)
+        len(negatives), auroc(digits, negatives), false_positive_rate(digits, negatives)
     )
 
 
@@ -149,26 +150,26 @@ def measure_scores(
     scores: Mapping[str, Score],
     outputs_of: OutputsOf,
     digits: Tiles,
-    strangers: Mapping[str, Tiles],
-    beside: Mapping[str, TileScore] | None = None,
+    negatives: Mapping[str, Tiles],
+    others: Mapping[str, TileScore] | None = None,
 ) -> tuple[Table, dict[str, Scored]]:
-    """Every score on every set of strangers.
+    """Every score on every set of negatives.
 
     Args:
         scores: See ``scores_for``.
         outputs_of: The classifier.
         digits: uint8[N, 28, 28], N >= 1.
-        strangers: By name uint8[M, 28, 28], M >= 1.
-        beside: By name further scores, which look at the tiles themselves: uint8[N, 28, 28] to
+        negatives: By name uint8[M, 28, 28], M >= 1.
+        others: By name further scores, which look at the tiles themselves: uint8[N, 28, 28] to
             float64[N], higher for what looks more like a digit.
 
     Returns:
         The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
     """
-    others = beside or {}
+    others = others or {}
     found = {
         name: _scored(scores, outputs_of(tiles), {key: one(tiles) for key, one in others.items()})
-        for name, tiles in {"digits": digits, **strangers}.items()
+        for name, tiles in {"digits": digits, **negatives}.items()
     }
     return {name: _detections(name, found) for name in [*scores, *others]}, found
 
@@ -182,9 +183,9 @@ def recommended(table: Table) -> str:
     return max(means, key=lambda name: float(means[name]))
 
 
-def _scored(scores: Mapping[str, Score], outputs: Outputs, beside: Mapping[str, Scores]) -> Scored:
+def _scored(scores: Mapping[str, Score], outputs: Outputs, others: Mapping[str, Scores]) -> Scored:
     own = {name: one(outputs) for name, one in scores.items()}
-    return Scored(outputs.probabilities, {**own, **beside})
+    return Scored(outputs.probabilities, {**own, **others})
 
 
 def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]:
@@ -200,12 +201,13 @@ def _digit_and_value(outputs: Outputs) -> Scores:
 def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
     means = fit_class_means(features, labels)
     scores: dict[str, Score] = {"Mahalanobis": lambda outputs: -means(_given(outputs.features))}
-    for k in NEIGHBOURS:
-        if k <= len(features):
-            near = fit_neighbours(features, k)
-            # Bound now, since all of them are called after the loop.
-            scores[f"neighbour {k}"] = lambda outputs, near=near: -near(_given(outputs.features))
-    return scores
+
+    def neighbour(k: int) -> Score:
+        return lambda outputs: (
+            -find_nearest(_given(outputs.features), features, k).distances[:, -1].astype(np.float64)
+        )
+
+    return scores | {f"neighbour {k}": neighbour(k) for k in NEIGHBOURS if k <= len(features)}
 
 
 def _given(column: Floats | None) -> Scores:
@@ -220,7 +222,6 @@ def _check_scores(*columns: Floats) -> None:
             raise ValueError(f"expected scores of shape [N] with N >= 1, found {column.shape}")
 
 
-_CHUNK = 1000  # tiles compared at once
 _SHRINKAGE = 1e-3  # of the covariance towards a ball: features that never vary have no inverse
 
 
@@ -241,29 +242,6 @@ class ClassMeans:
         _check_width(features, self.means.shape[1])
         white = features.astype(np.float64) @ self.whitening
         return np.sqrt(_squares(white, self.means).min(axis=1))
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Euclidean distance to the k-th nearest of known features, all scaled to length 1.
-
-    Attributes:
-        known: float32[M, D]; each row of length 1.
-        k: 1 to M.
-    """
-
-    known: npt.NDArray[np.float32]
-    k: int
-
-    def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
-        """float64[N]: the distance of each row of features, float[N, D]."""
-        _check_width(features, self.known.shape[1])
-        parts = np.split(unit_rows(features), range(_CHUNK, len(features), _CHUNK))
-        return np.concatenate([self._distances(part) for part in parts])
-
-    def _distances(self, unit: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        squares = np.partition(2 - 2 * (unit @ self.known.T), self.k - 1, axis=1)[:, self.k - 1]
-        return np.sqrt(np.maximum(squares, 0), dtype=np.float64)
 
 
 def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
@@ -287,19 +265,53 @@ def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
     return ClassMeans(whitening, means @ whitening)
 
 
-def fit_neighbours(features: Floats, k: int) -> Neighbours:
-    """Keeps the features of known digits.
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The nearest known digits of N tiles, nearest first.
+
+    Attributes:
+        indices: int64[N, k]; of the known digits.
+        distances: float32[N, k]; Euclidean, between features of length 1: from 0 to 2.
+    """
+
+    indices: npt.NDArray[np.int64]
+    distances: npt.NDArray[np.float32]
+
+
+def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
+    """The k known digits whose features are nearest.
 
     Args:
-        features: float[M, D].
-        k: Which neighbour, 1 to M.
+        features: float[N, D]; what the last dense layer is given.
+        known: float[M, D], of the known digits.
+        k: How many, 1 to M.
 
     Raises:
-        ValueError: There are fewer than k.
+        ValueError: The widths differ, or there are fewer than k known.
     """
-    if not 1 <= k <= len(features):
-        raise ValueError(f"expected k from 1 to {len(features)}, found {k}")
-    return Neighbours(unit_rows(features), k)
+    if features.ndim != 2 or known.ndim != 2 or features.shape[1] != known.shape[1]:
+        raise ValueError(
+            "expected features of [N, D] and known ones of [M, D], found "
+            f"{list(features.shape)} and {list(known.shape)}"
+        )
+    if not 1 <= k <= len(known):
+        raise ValueError(f"expected k from 1 to {len(known)}, found {k}")
+    wanted, against = unit_rows(features), np.asarray(known, np.float32)
+    # Scaled as products, not as rows: those of 54,000 digits are 190 MB.
+    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
+    indices = np.empty((len(features), k), np.int64)
+    distances = np.empty((len(features), k), np.float32)
+    for start in range(0, len(features), _COMPARED):
+        rows = slice(start, start + _COMPARED)
+        likeness = wanted[rows] @ against.T / lengths
+        first = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
+        first.sort(axis=1)  # of equals, the first
+        found = np.take_along_axis(likeness, first, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        indices[rows] = np.take_along_axis(first, order, axis=1)
+        likest = np.take_along_axis(found, order, axis=1)
+        distances[rows] = np.sqrt(np.maximum(2 - 2 * likest, 0))
+    return Nearest(indices, distances)
 
 
 def unit_rows(features: Floats) -> npt.NDArray[np.float32]:
@@ -340,12 +352,12 @@ class Choice:
     Attributes:
         known: Digits like those trained with, for distances of features.
         digits: uint8[N, 28, 28]; digits that were not trained with.
-        strangers: By name uint8[M, 28, 28].
+        negatives: By name uint8[M, 28, 28].
     """
 
     known: Split
     digits: Tiles
-    strangers: Mapping[str, Tiles]
+    negatives: Mapping[str, Tiles]
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,11 +367,11 @@ class Rejection:
     Attributes:
         uncertainty: By ``clean`` and ``corrupted``, the mean over the fifteen corruptions.
         answers: By the same names how sure each answer is, and whether it is right.
-        scores: How well each score tells digits from each set of strangers.
+        scores: How well each score tells digits from each set of negatives.
         recommended: The score that does it best on tiles to choose by.
         chosen_by: How well each score does on those; empty where there is one score alone.
         scaling: Ways to calibrate, compared on the tiles; empty unless asked for.
-        strangers: By name the tiles.
+        negatives: By name the tiles.
         found: By set (``digits`` among them) what its tiles are read as, and their scores.
     """
 
@@ -369,7 +381,7 @@ class Rejection:
     recommended: str
     chosen_by: Table
     scaling: Mapping[str, ScalingScore]
-    strangers: Mapping[str, Tiles] = field(repr=False)
+    negatives: Mapping[str, Tiles] = field(repr=False)
     found: Mapping[str, Scored] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -386,20 +398,20 @@ class Rejection:
 def measure_rejection(
     outputs_of: OutputsOf,
     split: Split,
-    strangers: Mapping[str, Tiles],
+    negatives: Mapping[str, Tiles],
     choice: Callable[[], Choice],
     *,
-    beside: Mapping[str, TileScore] | None = None,
+    others: Mapping[str, TileScore] | None = None,
     scaling: bool = False,
 ) -> Rejection:
-    """Measures uncertainty on digits and what tells them from strangers.
+    """Measures uncertainty on digits and what tells them from negatives.
 
     Args:
         outputs_of: The classifier.
         split: Digits, N >= 1.
-        strangers: By name uint8[M, 28, 28], M >= 1; held out of training and of every choice.
+        negatives: By name uint8[M, 28, 28], M >= 1; held out of training and of every choice.
         choice: Gives tiles to choose by; called only when the classifier has more than one score.
-        beside: Scores of others, see ``measure_scores``; measured beside those of the classifier,
+        others: Scores of others, see ``measure_scores``; measured along with its own,
             and never recommended, since it does not have them.
         scaling: Also compare ways to calibrate; for a validation split only.
     """
@@ -409,9 +421,9 @@ def measure_rejection(
     if not (first.energy is None and first.digit is None and first.features is None):
         given = choice()
         scores = scores_for(outputs_of(given.known.tiles), given.known.labels)
-        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.strangers, beside)
+        chosen_by, _ = measure_scores(scores, outputs_of, given.digits, given.negatives, others)
     own = {name: chosen_by[name] for name in scores if name in chosen_by}
-    table, found = measure_scores(scores, outputs_of, split.tiles, strangers, beside)
+    table, found = measure_scores(scores, outputs_of, split.tiles, negatives, others)
     probabilities = found["digits"].probabilities
     uncertainty, sure = _uncertainties(outputs_of, split, probabilities)
     return Rejection(
@@ -421,13 +433,13 @@ def measure_rejection(
         recommended=recommended(own) if own else next(iter(scores)),
         chosen_by=chosen_by,
         scaling=compare_scalings(split.labels, probabilities) if scaling else {},
-        strangers=strangers,
+        negatives=negatives,
         found=found,
     )
 
 
 def taken_for_digits(found: Rejection, name: str, most: int) -> npt.NDArray[np.int64]:
-    """The strangers of a set that look most like a digit by the recommended score, worst first."""
+    """The negatives of a set that look most like a digit by the recommended score, worst first."""
     return np.argsort(-found.found[name].scores[found.recommended], kind="stable")[:most]
 
 

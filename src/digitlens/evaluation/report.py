@@ -95,7 +95,7 @@ class Report:
         confused_pairs: The most frequent mistakes, most frequent first.
         calibration: The expected calibration error and its bins.
         labels: uint8[N]; the truth, kept for pictures and not written to JSON.
-        probabilities: float32[N, 10]; the answers, likewise.
+        probabilities: float32[N, 10]; the answers, not written to JSON either.
     """
 
     model: ModelInfo
@@ -215,7 +215,7 @@ def evaluate(
         predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1; a torch network, a
             bundle or somebody else's model.
         split: Tiles and labels.
-        model: Who answers, for the record.
+        model: The model, for the record.
         data_name: What the split is called, for the record.
         on_progress: Called after every chunk with its number of tiles.
 
@@ -382,7 +382,7 @@ def measure_transfer(
     Args:
         predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1.
         data: The tiles.
-        model: Who answers, for the record.
+        model: The model, for the record.
         on_progress: Called after every chunk with its number of tiles; two times N in the end.
 
     Raises:

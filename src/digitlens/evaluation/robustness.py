@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.corruptions import CORRUPTIONS, corrupt, overlapping
+from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt, overlapping
 from digitlens.datasets.corruptions.sweeps import SWEEPS, sweep
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Floats, Uncertainty, measure_uncertainty
@@ -154,13 +154,12 @@ def measure_robustness(
         return evaluate(predict_proba, changed, on_progress=on_progress)
 
     known = None if recipe is None else overlapping(recipe)
-    chosen = _evenly(len(split), curve_tiles)
     return Robustness(
         model=clean.model,
         data=clean.data,
         clean=_condition("clean", clean, None),
         corruptions=_under_corruptions(ask, split, known),
-        curves=_along_sweeps(ask, Split(split.tiles[chosen], split.labels[chosen])),
+        curves=_along_sweeps(ask, split.evenly(curve_tiles)),
     )
 
 
@@ -194,14 +193,6 @@ def _along_sweeps(ask: Callable[[Split], Report], split: Split) -> tuple[Curve, 
 def _condition(name: str, report: Report, overlaps: bool | None) -> Condition:
     uncertainty = measure_uncertainty(report.labels, report.probabilities)
     return Condition(name, report.score, uncertainty, overlaps, report.probabilities)
-
-
-def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
-    """At most so many of n indices, ascending.
-
-    Not the first ones: MNIST's test set has census staff in one half and students in the other.
-    """
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def _mean_accuracy(rows: Iterable[Condition]) -> float:

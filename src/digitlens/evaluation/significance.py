@@ -151,7 +151,7 @@ DECIMALS = 6  # in JSON, but for p values, which keep their leading digits
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model beside its answers.
+    """What is known of a model apart from its answers.
 
     Attributes:
         parameters: Numbers that were learned; None if unknown.
@@ -200,7 +200,7 @@ class Comparison:
     Attributes:
         data: Name of the tiles.
         reports: By the name of each model, at least two.
-        facts: Likewise.
+        facts: By the name of each model.
         pairs: Each two of them, in their order.
     """
 
@@ -278,7 +278,7 @@ def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]
     Args:
         data: Name of the tiles.
         reports: By the name of each model, at least two, all on the same tiles in the same order.
-        facts: Likewise.
+        facts: By the name of each model.
 
     Raises:
         ValueError: There are fewer than two, or they are on different tiles.
@@ -352,7 +352,7 @@ class SeriesErrors:
 
     Attributes:
         series: Its number in NIST's Special Database 19.
-        name: Who wrote it.
+        name: Of its writers.
         writers: How many people.
         n: Tiles.
         errors: Wrong predictions.
@@ -439,7 +439,7 @@ def errors_by_writer(
     Args:
         labels: int[N], N >= 1; the truth.
         predicted: int[N].
-        writers: int[N], who wrote each; a writer belongs to one series.
+        writers: int[N], the writer of each; a writer belongs to one series.
         series: int[N], the series of forms it is from.
         most: At most so many writers are listed, none without an error.
         seed: Of the bootstrap.

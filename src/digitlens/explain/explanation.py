@@ -112,7 +112,7 @@ class Attributions:
     Attributes:
         ink: float32[28, 28], in nats; how far the log-odds of the answer against the runner-up fall
             when what is around a pixel is blanked.
-        paper: float32[28, 28]; likewise when it is filled with ink.
+        paper: float32[28, 28]; the same when it is filled with ink.
         counterfactuals: The least changes found that make the classifier answer otherwise.
     """
 
@@ -190,9 +190,9 @@ class Explanation:
         page: uint8[H, W] or uint8[H, W, 3].
         reading: The answer.
         turn: Quarter turns, counter-clockwise, after which it was read.
-        looks: Width and height of each look of the digit detector.
+        views: Width and height of each view of the digit detector.
         lines: What was read on each line.
-        strongest: The highest score of any cell of any look.
+        strongest: The highest score of any cell of any view.
         least: Score from which a place is looked into.
         threshold: Confidence from which a digit is given as sure.
         digits: Those explained.
@@ -205,7 +205,7 @@ class Explanation:
     page: Page
     reading: Reading
     turn: int
-    looks: tuple[tuple[int, int], ...]
+    views: tuple[tuple[int, int], ...]
     lines: tuple[str, ...]
     strongest: float
     least: float
@@ -226,7 +226,7 @@ class Explanation:
             "width": reading.width,
             "height": reading.height,
             "turn": self.turn,
-            "looks": [list(size) for size in self.looks],
+            "looks": [list(size) for size in self.views],
             "lines": list(self.lines),
             "strongest": round(self.strongest, 6),
             "least": self.least,
@@ -315,7 +315,7 @@ def _choose(digits: list[DigitExplanation], number: int | None) -> list[DigitExp
 
 
 def _likeliest(rejected: list[DigitExplanation], number: int | None) -> list[DigitExplanation]:
-    """The most digit-like ones, in reading order; none beside a single digit."""
+    """The most digit-like ones, in reading order; none if a single digit is asked for."""
     ranked = sorted(rejected, key=lambda one: -one.digit.confidence)[: MOST // 2]
     return [] if number is not None else sorted(ranked, key=lambda one: one.number)
 

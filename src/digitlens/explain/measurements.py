@@ -172,7 +172,7 @@ def measure_ood(
         split,
         _negatives(_parse_files(negatives)),
         lambda: _choice(classifier, data_dir),
-        beside={"reconstruction": _reconstruction_score()},
+        others={"reconstruction": _reconstruction_score()},
         scaling=is_validation,
     )
 
@@ -234,7 +234,7 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
     Args:
         models: Names of shipped models, run or model folders, or ``.onnx`` files.
         pixels: For ``.onnx`` files, see ``ForeignClassifier``; None for the default.
-        outputs: Likewise.
+        outputs: For ``.onnx`` files; see ``ForeignClassifier``.
 
     Raises:
         ModelError: One is missing or damaged, or given twice.

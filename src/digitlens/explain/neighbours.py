@@ -8,7 +8,6 @@ in the cache folder, in a file named by the hashes of the model and of the tiles
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,61 +18,10 @@ from digitlens import files
 from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, needs_extra
 from digitlens.evaluation.metrics import Floats
-from digitlens.evaluation.ood import unit_rows
+from digitlens.evaluation.ood import Nearest, find_nearest
 from digitlens.files import cache_folder
 from digitlens.models.classifier import Classifier
 from digitlens.progress import note, work_bar
-
-_COMPARED = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
-
-
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """The nearest known digits of N tiles, nearest first.
-
-    Attributes:
-        indices: int64[N, k]; of the known digits.
-        distances: float32[N, k]; Euclidean, between features of length 1: from 0 to 2.
-    """
-
-    indices: npt.NDArray[np.int64]
-    distances: npt.NDArray[np.float32]
-
-
-def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
-    """The k known digits whose features are nearest.
-
-    Args:
-        features: float[N, D]; what the last dense layer is given.
-        known: float[M, D], likewise.
-        k: How many, 1 to M.
-
-    Raises:
-        ValueError: The widths differ, or there are fewer than k known.
-    """
-    if features.ndim != 2 or known.ndim != 2 or features.shape[1] != known.shape[1]:
-        raise ValueError(
-            "expected features of [N, D] and known ones of [M, D], found "
-            f"{list(features.shape)} and {list(known.shape)}"
-        )
-    if not 1 <= k <= len(known):
-        raise ValueError(f"expected k from 1 to {len(known)}, found {k}")
-    wanted, against = unit_rows(features), np.asarray(known, np.float32)
-    # Scaled as products, not as rows: those of 54,000 digits are 190 MB.
-    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
-    indices = np.empty((len(features), k), np.int64)
-    distances = np.empty((len(features), k), np.float32)
-    for start in range(0, len(features), _COMPARED):
-        rows = slice(start, start + _COMPARED)
-        likeness = wanted[rows] @ against.T / lengths
-        first = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
-        first.sort(axis=1)  # of equals, the first
-        found = np.take_along_axis(likeness, first, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        indices[rows] = np.take_along_axis(first, order, axis=1)
-        likest = np.take_along_axis(found, order, axis=1)
-        distances[rows] = np.sqrt(np.maximum(2 - 2 * likest, 0))
-    return Nearest(indices, distances)
 
 
 def find_nearest_of(

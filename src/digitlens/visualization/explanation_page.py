@@ -233,7 +233,7 @@ def _draw_changes(sheet: _Sheet, explained: DigitExplanation) -> None:
 
 
 _OVERVIEW = 1400  # pixels: longest side of the page's copy; JPEG, since it may be a photo
-_LOOK_SIDE, _LOOKS = 640, 6  # likewise of a look, and how many are shown
+_VIEW_SIDE, _VIEWS = 640, 6  # the same of a view, and how many are shown
 _QUALITY = 85
 
 
@@ -247,7 +247,7 @@ def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
 
     Args:
         explanation: What is said.
-        heat: Pictures of what the digit detector thinks of each place, one a look; the first six
+        heat: Pictures of what the digit detector thinks of each place, one a view; the first six
             are shown.
     """
     style = resources("digitlens.visualization").joinpath("explanation.css").read_text("utf-8")
@@ -294,8 +294,8 @@ def _heat(pictures: Sequence[Page]) -> str:
     if not pictures:
         return ""
     shown = "".join(
-        f'<img alt="Look {number}" src="{_photo(picture, _LOOK_SIDE)}">'
-        for number, picture in enumerate(pictures[:_LOOKS], 1)
+        f'<img alt="View {number}" src="{_photo(picture, _VIEW_SIDE)}">'
+        for number, picture in enumerate(pictures[:_VIEWS], 1)
     )
     return f"""<section><h3>Where the digit detector sees digits, the brighter the surer</h3>
 <div class="heat">{shown}</div></section>"""

@@ -114,7 +114,7 @@ class Mark:
         kind: ``digit``: a solid line; ``unsure``: thick and dashed, with a filled label;
             ``rejected``: thin and crossed out; ``candidate``: thin.
         text: What the label says; without it there is no label.
-        small: What stands beside it in smaller letters; of a ``digit`` left out where there is
+        small: What stands next to it in smaller letters; of a ``digit`` left out where there is
             little room.
     """
 
@@ -337,8 +337,8 @@ def place_labels(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Places labels one after the other where they cover neither boxes nor other labels.
 
-    Above its box is liked most, then below and beside it, then further above or below. Where there
-    is no room, a place is taken that covers little.
+    Above its box is liked most, then below and at its sides, then further above or below. Where
+    there is no room, a place is taken that covers little.
 
     Args:
         boxes: float64[N, 4]; x0, y0, x1, y1 of what each label belongs to.
@@ -347,7 +347,7 @@ def place_labels(
         area: Width and height of the drawing; labels stay inside of it.
 
     Returns:
-        float64[N, 4]; x0, y0, x1, y1 of each label; and bool[N], whether it is beside its box and
+        float64[N, 4]; x0, y0, x1, y1 of each label; and bool[N], whether it is next to its box and
         covers nothing.
     """
     placed = np.zeros((len(boxes), 4))

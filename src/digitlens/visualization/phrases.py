@@ -40,7 +40,7 @@ def headline(explanation: Explanation) -> str:
 
 def how(explanation: Explanation) -> list[str]:
     """How the page was read, and where nothing was, why."""
-    said = [_looks(explanation), _lines(explanation)]
+    said = [_views(explanation), _lines(explanation)]
     if explanation.turn:
         said.append(
             f"It reads best turned by {90 * explanation.turn}° anticlockwise, and was read so."
@@ -55,8 +55,8 @@ def how(explanation: Explanation) -> list[str]:
     return [*said, explanation.note] if explanation.note else said
 
 
-def _looks(explanation: Explanation) -> str:
-    count, widest = len(explanation.looks), max(max(size) for size in explanation.looks)
+def _views(explanation: Explanation) -> str:
+    count, widest = len(explanation.views), max(max(size) for size in explanation.views)
     times = {1: "once", 2: "twice"}.get(count, f"{count} times")
     return f"The digit detector looked at the picture {times}, at up to {widest:,} pixels a side."
 

@@ -35,7 +35,7 @@ _FIRST, _OTHER = (0, 92, 184), (120, 124, 132)
 def draw_tiles(
     tiles: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32], titles: Sequence[str]
 ) -> Page:
-    """Draws tiles in rows, each with a title above and bars from 0 to 9 beside it.
+    """Draws tiles in rows, each with a title above and bars from 0 to 9 next to it.
 
     Args:
         tiles: uint8[N, 28, 28]; ink bright on dark.

@@ -108,7 +108,7 @@ def drawn(n, sharpness, seed):
 
 
 def rejection(score, sets):
-    """A made-up result for a score of that name and so many sets of strangers."""
+    """A made-up result for a score of that name and so many sets of negatives."""
     samples = {"clean": drawn(500, 4, 0), "corrupted": drawn(300, 1, 1)}
     names = ["digits", *(f"set {k}" for k in range(sets))]
     scored = {
@@ -126,7 +126,7 @@ def rejection(score, sets):
         recommended=score,
         chosen_by={},
         scaling={},
-        strangers={name: tiles[: len(scored[name].probabilities)] for name in names[1:]},
+        negatives={name: tiles[: len(scored[name].probabilities)] for name in names[1:]},
         found=scored,
     )
 

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from digitlens.datasets.corruptions.corruptions import CHUNK, corrupt
+from digitlens.datasets.corruptions.mnist_c import CHUNK, corrupt
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins, wilson_interval
 from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
@@ -27,7 +27,7 @@ from digitlens.visualization.theme import (
     theme,
 )
 
-WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read beside it, and room around
+WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
 FRAME = 60  # of 255, from ground to ink: a tile may be as blank as the ground
 
 
@@ -198,7 +198,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-RISK, RELIABILITY, SCORES, STRANGERS, TAKEN = (
+RISK, RELIABILITY, SCORES, NEGATIVES, TAKEN = (
     f"rejection-{name}.png" for name in ("risk", "reliability", "scores", "strangers", "taken")
 )
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
@@ -223,7 +223,7 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
     draws = {
         RELIABILITY: draw_reliability,
         SCORES: draw_scores,
-        STRANGERS: draw_strangers,
+        NEGATIVES: draw_negatives,
         TAKEN: draw_taken,
     }
     draw_coverage(found.answers, folder / RISK)
@@ -259,8 +259,8 @@ def draw_reliability(found: Rejection, path: Path) -> None:
 
 
 def draw_scores(found: Rejection, path: Path) -> None:
-    """How well each score tells digits from each set of strangers, the best of each set in bold."""
-    names, sets = list(found.scores), list(found.strangers)
+    """How well each score tells digits from each set of negatives, the best of each set in bold."""
+    names, sets = list(found.scores), list(found.negatives)
     area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
     colours = theme()
     shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
@@ -283,9 +283,9 @@ def draw_scores(found: Rejection, path: Path) -> None:
         )
 
 
-def draw_strangers(found: Rejection, path: Path) -> None:
-    """The recommended score of digits against that of each set of strangers."""
-    names = list(found.strangers)
+def draw_negatives(found: Rejection, path: Path) -> None:
+    """The recommended score of digits against that of each set of negatives."""
+    names = list(found.negatives)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     digits = _shown(found, "digits")
@@ -316,8 +316,8 @@ def draw_strangers(found: Rejection, path: Path) -> None:
 
 
 def draw_taken(found: Rejection, path: Path) -> None:
-    """The strangers of each set that look most like a digit, and what they are read as."""
-    names = list(found.strangers)
+    """The negatives of each set that look most like a digit, and what they are read as."""
+    names = list(found.negatives)
     sheet = np.zeros((_HIGH * len(names), _WIDE * _WORST), np.uint8)
     with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
         axes = figure.add_subplot()
@@ -327,7 +327,7 @@ def draw_taken(found: Rejection, path: Path) -> None:
                 x, y = _WIDE * column + 1, _HIGH * row + 1
                 # A frame, since a blank tile may be as empty as the ground.
                 sheet[y - 1 : y + 29, x - 1 : x + 29] = _FRAME
-                sheet[y : y + 28, x : x + 28] = found.strangers[name][number]
+                sheet[y : y + 28, x : x + 28] = found.negatives[name][number]
                 text = _read_as(found.found[name].probabilities[number])
                 axes.text(
                     x + 14, y + 30, text, ha="center", va="top", fontsize=8, color=theme().soft
@@ -382,9 +382,9 @@ def _draw_histogram(
     axes: Axes,
     edges: npt.NDArray[np.float64],
     digits: npt.NDArray[np.float64],
-    strangers: npt.NDArray[np.float64],
+    negatives: npt.NDArray[np.float64],
 ) -> None:
-    for scores, colour in ((digits, theme().blue), (strangers, theme().red)):
+    for scores, colour in ((digits, theme().blue), (negatives, theme().red)):
         inside = np.clip(scores, edges[0], edges[-1])
         share = np.histogram(inside, edges)[0] / len(scores)
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)

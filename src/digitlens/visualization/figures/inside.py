@@ -198,7 +198,7 @@ def _is_scores(layer: Layer) -> bool:
 
 
 def _name(axes: Axes, row: _Row) -> None:
-    """Name and size of a layer, beside a rule in its hue."""
+    """Name and size of a layer, next to a rule in its hue."""
     middle = row.top + row.height / 2
     axes.plot(
         [-_NAMES + 0.06] * 2,

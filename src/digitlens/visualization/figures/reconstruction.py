@@ -162,7 +162,7 @@ def _inked(tiles: Tiles) -> Paint:
 
 
 def _blue(tiles: Tiles) -> Paint:
-    """Tiles that were drawn from a code, likewise."""
+    """Tiles that were drawn from a code, painted the same way."""
     ground = theme().tiles(0)
     return LinearSegmentedColormap.from_list("drawn", [ground, theme().blue])(tiles)[..., :3]
 

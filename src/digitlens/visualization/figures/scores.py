@@ -288,7 +288,7 @@ _TOP, _LINE = 33, 7  # pixels above the first line of text under a tile, and bet
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Each accuracy with its interval, and beside them each difference with its own.
+    """Each accuracy with its interval, and next to them each difference with its own.
 
     Dots, not bars: the axes do not start at 0. A difference whose interval leaves 0 out is orange.
 
@@ -436,7 +436,7 @@ class ModelPoint:
 
 
 def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> None:
-    """Error rates with intervals against parameters and, beside it, against time for a tile.
+    """Error rates with intervals against parameters and, next to it, against time for a tile.
 
     Args:
         points: The models.
@@ -500,7 +500,7 @@ def _name(
     along: Sequence[float],
     words: Callable[[ModelPoint], str],
 ) -> None:
-    """Names beside the dots, on the side with room, moved up where they would touch."""
+    """Names next to the dots, on the side with room, moved up where they would touch."""
     errors = [1 - point.accuracy for point in points]
     data = axes.transData.transform(np.column_stack([along, errors]))
     places = axes.transAxes.inverted().transform(data)

@@ -56,7 +56,7 @@ def linear(
         values: Any number; those outside 0 to 1 widen an axis that has no ends given.
         write: How a tick is written.
         low: Where it starts; None chooses a tick below all values.
-        high: Where it ends; likewise.
+        high: Where it ends; None chooses a tick above all values.
         whole: Whether only whole numbers may be ticks.
     """
     held = list(values) or [0.0, 1.0]
@@ -136,7 +136,7 @@ class Chart:
     Attributes:
         name: Its anchor, unique in the page.
         title: What it shows.
-        description: What is to be seen in it, for who cannot see it.
+        description: What is to be seen in it, for screen readers.
         x: To the right.
         y: Upwards.
         series: Drawn one over the other.

@@ -36,7 +36,7 @@ class Neighbours:
     Attributes:
         tiles: uint8[K, k, 28, 28].
         labels: uint8[K, k].
-        distances: float32[K, k]; 0 to 2, see ``evaluation.neighbours``.
+        distances: float32[K, k]; 0 to 2, see ``find_nearest``.
         known: How many training digits were compared.
     """
 
@@ -59,8 +59,8 @@ class Contents:
         machine: Where it was measured, in words.
         trained_on: Tiles that it was trained with; None if that is not known.
         history: One row an epoch; empty of a model without its run.
-        provenance: What ``run.json`` says; likewise.
-        neighbours: Of the errors of ``mistakes.shown_errors``; None where ``alone`` says why.
+        provenance: What ``run.json`` says; empty of a model without its run.
+        neighbours: Of the errors of ``shown_errors``; None where ``alone`` says why.
         alone: Why there are no neighbours.
         robustness: On some of the tiles; None leaves its section out.
         worse: The tiles of ``robustness``, before they were made worse.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from digitlens import __version__
-from digitlens.datasets.corruptions.corruptions import corrupt
+from digitlens.datasets.corruptions.mnist_c import corrupt
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Bin, measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import Report, Score
