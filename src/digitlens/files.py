@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """Gives a temporary path beside ``path`` that takes its place when the block succeeds.
+    """Gives a temporary path next to ``path`` that takes its place when the block succeeds.
 
     A crash, an error or a second process at the same time leaves either the old file or a whole
     new one, never a half. The temporary name keeps the suffix, which libraries look at.

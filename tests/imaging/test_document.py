@@ -10,7 +10,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 from digitlens.errors import ImageError
 from digitlens.imaging import document as module
 from digitlens.imaging import photo
-from digitlens.imaging.document import load_pages, open_document
+from digitlens.imaging.document import open_document
 from digitlens.imaging.image import load_image
 
 VALUES = (10, 100, 200)
@@ -34,6 +34,12 @@ def tiff(pages, **tags):
             Image.fromarray(page).save(writer, "TIFF", tiffinfo=own)
             writer.newFrame()
     return stream.getvalue()
+
+
+def load_pages(source):
+    with open_document(source) as document:
+        for number in range(1, document.count + 1):
+            yield document.page(number)
 
 
 TIFF, PDF = several("TIFF"), several("PDF")

@@ -12,13 +12,13 @@ import hashlib
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from digitlens.datasets.external.parsing import DAMAGED
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.errors import DataError, ImageError
 from digitlens.files import sha256
@@ -33,14 +33,6 @@ _TILE_BYTES = 65_536  # of one PNG file: 28 x 28 pixels take less than a kilobyt
 _TOLD = 5  # problems in a message
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # a packing method of other programs
-    RuntimeError,  # encrypted
-    OSError,
-)
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ def _fetch(source: _Source, name: str, most: int) -> bytes | str:
         content = source.fetch(name, most + 1)
     except KeyError:
         return f"no {name} in it" if name == LABELS else "is missing"
-    except _DAMAGED as error:
+    except DAMAGED as error:
         return f"cannot be read ({error})"
     return content if len(content) <= most else f"is larger than {most:,} bytes"
 

@@ -364,7 +364,7 @@ class _Meter:
         self._received = 0
 
     def close(self) -> None:
-        """Nothing to close: the bar is closed by who opened it."""
+        """Nothing to close: the caller owns the bar."""
 
 
 def _first_cause(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Splits training tiles into some to train with and some to validate with, the same for one seed.
 
-A random split puts tiles of the same writer on both sides, so that validation rewards knowing a
-hand; a split by writer measures what matters, people never seen before.
+A random split puts tiles of the same writer on both sides, so that validation rewards knowing their
+handwriting; a split by writer measures what matters, people never seen before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Indexed(NamedTuple):
 
 
 class Writers(NamedTuple):
-    """Who wrote each tile, in the order of the MNIST files.
+    """The writer of each tile, in the order of the MNIST files.
 
     From the label tables of QMNIST (C. Yadav and L. Bottou, "Cold Case: The Lost MNIST Digits",
     NeurIPS 2019; BSD licence), which traced MNIST back to the NIST forms. The 297 writers of the
@@ -101,7 +101,7 @@ def writer_split(
     """A random split by writer that takes the same share of each series of forms.
 
     Args:
-        writers: [N], who wrote each tile.
+        writers: [N], the writer of each tile.
         series: [N], which series of forms it is from; a writer belongs to one.
         fraction: Share of tiles to validate with, above 0 and below 1. Writers are whole, so that
             each series misses it by at most half a writer.

@@ -5,7 +5,7 @@ Knows how many pages there are before the first is decoded, and holds none of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -62,36 +62,16 @@ class Document:
         return self._load(number - 1, page_name(self.name, number, self.count))
 
 
-def load_pages(source: Source) -> Iterator[Page]:
-    """Decodes every page of a PDF or a TIFF, and the one page of any other picture, when asked.
-
-    Of a GIF and of an animated WebP, PNG or AVIF this is the first frame, and of a HEIC with
-    several pictures the main one. Pages of a PDF are rendered, see ``photo.PDF_SIDE``. Smaller
-    copies of a page that a TIFF may hold are left out.
-
-    Args:
-        source: See ``load_image``.
-
-    Yields:
-        uint8[H, W] or uint8[H, W, 3]; only one is in memory at a time unless the caller keeps it.
-
-    Raises:
-        ImageError: As in ``load_image``; also for a page, after which none follows, and for more
-            than ``photo.MAX_PAGES`` pages.
-        MissingExtraError: A HEIC photo or a PDF, and the extra ``photo`` is not installed.
-        TypeError, ValueError: As in ``load_image``.
-    """
-    with open_document(source) as document:
-        for number in range(1, document.count + 1):
-            yield document.page(number)
-
-
 @contextmanager
 def open_document(source: Source) -> Generator[Document]:
     """Opens a file for as long as the block lasts; decodes no page yet.
 
     Of formats that have but one page, no more than the first bytes are read: what is wrong with
     such a picture is found when the page is asked for.
+
+    Of a GIF and of an animated WebP, PNG or AVIF the first frame is the page, and of a HEIC with
+    several pictures the main one. Pages of a PDF are rendered, see ``photo.PDF_SIDE``. Smaller
+    copies of a page that a TIFF may hold are left out.
 
     Args:
         source: See ``load_image``.

@@ -97,7 +97,7 @@ def load_image(source: Source, *, copy: bool = True) -> Page:
             the scale: uint8 is 0..255, uint16 is 0..65535, bool is black and white, and floats
             are 0..1.
         copy: Whether an array is copied also where it is a page already. If not, the page may share
-            its memory: for those who do not change either.
+            its memory: change neither then.
 
     Returns:
         uint8[H, W] for a gray picture, uint8[H, W, 3] for one in colour.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from digitlens.datasets.corruptions.corruptions import (
+from digitlens.datasets.corruptions.mnist_c import (
     Planes,
     Tiles,
     moved,

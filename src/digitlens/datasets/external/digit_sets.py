@@ -207,7 +207,7 @@ def load_emnist(path: Path) -> Pictures:
     """The 40,000 test digits of EMNIST, or of another part the file of pictures of which is named.
 
     Args:
-        path: ``emnist-digits-test-images-idx3-ubyte.gz``, its labels beside it; their folder; or
+        path: ``emnist-digits-test-images-idx3-ubyte.gz``, its labels next to it; their folder; or
             ``gzip.zip`` with both.
 
     Raises:
@@ -268,10 +268,10 @@ def load_svhn(path: Path) -> Pictures:
 
 
 def load_ardis(path: Path) -> Pictures:
-    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and its labels beside it.
+    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and its labels next to it.
 
     Args:
-        path: The file of pixels, beside which lies ``ARDIS_test_labels.csv``, or their folder.
+        path: The file of pixels, next to which lies ``ARDIS_test_labels.csv``, or their folder.
 
     Raises:
         DataError: One of them is missing, damaged, or something else, or they do not match.

@@ -21,7 +21,7 @@ from digitlens.errors import DataError, needs_extra
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _GZIP, _BZIP2, _ZIP = b"\x1f\x8b", b"BZh", b"PK\x03\x04"
-_DAMAGED = (
+DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -78,7 +78,7 @@ def read_file(path: Path, budget: int) -> bytes:
         with path.open("rb") as file:
             content = _within(file, budget, path.name)
         return _unpacked(content, budget, path.name)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{path} cannot be read, it may be cut short: {error}") from error
 
 
@@ -100,7 +100,7 @@ def read_member(path: Path, name: str, budget: int) -> bytes:
                 raise DataError(f"{path}: expected {name} in it, found none of that name")
             with archive.open(inside[0]) as stream:
                 return _unpacked(_within(stream, budget, name), budget, name)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{path} cannot be read, it may be cut short: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """Makes tiles of no digit for training: letters, signs, shapes, scribbles, pieces, spoiled digits.
 
-A network that learns digits alone is sure of a digit whatever it sees; one that learns what is none
-beside them can say so. Training with outliers: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep
+A network that learns digits alone is sure of a digit whatever it sees; one that learns as well what
+is none can say so. Training with outliers: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep
 anomaly detection with outlier exposure", ICLR 2019.
 """
 

@@ -168,7 +168,7 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
     """The tiles of an IDX file, plain or gzipped.
 
     EMNIST's files, known by a name of set or file with ``emnist`` in it, are stored with rows and
-    columns exchanged and are turned upright. Letters whose labels lie beside them (``labels-idx1``
+    columns exchanged and are turned upright. Letters whose labels lie next to them (``labels-idx1``
     for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits.
 
     Args:
@@ -196,7 +196,7 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
 
 
 def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
-    """Of EMNIST-letters, 1 to 26 for A to Z; None where they are not beside the images."""
+    """Of EMNIST-letters, 1 to 26 for A to Z; None where they are not next to the images."""
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     if "letters" not in path.name or beside == path or not beside.is_file():
         return None

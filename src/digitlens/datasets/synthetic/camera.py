@@ -126,7 +126,7 @@ class View(NamedTuple):
 
     Attributes:
         width: Of the canvas that is drawn on, in pixels.
-        height: Likewise.
+        height: In pixels.
         matrix: float64[3, 3]; from digit heights in the paper's plane to pixels of the canvas.
         window: The part of the plane that is seen, about.
         digit: Height of a digit, in pixels of the canvas.

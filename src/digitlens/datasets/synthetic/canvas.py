@@ -20,7 +20,7 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
 IGNORED = -1  # value of a mark that is neither asked for nor counted as wrong
-_SEEN = 0.55  # share of a digit's ink that must be on the sheet; less is ignored
+_SEEN = 0.55  # share of a digit's ink that must be on the canvas; less is ignored
 _SOME = 0.08  # less than this is not even worth ignoring
 _FAINT = 70  # ink below this level does not count for a box
 
@@ -32,10 +32,10 @@ class Canvas:
     Attributes:
         width: In pixels.
         height: In pixels.
-        view: float64[3, 3]; the homography from the plane of the paper to the sheet.
+        view: float64[3, 3]; the homography from the plane of the paper to the canvas.
         ink: uint8[height, width]; 255 where there is ink.
-        boxes: x0, y0, x1, y1 of the ink of each mark that is on the sheet, in pixels, half-open.
-        values: 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the sheet.
+        boxes: x0, y0, x1, y1 of the ink of each mark that is on the canvas, in pixels, half-open.
+        values: 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the canvas.
     """
 
     width: int
@@ -51,9 +51,9 @@ class Canvas:
         self._is_plain = bool((self.view == np.eye(3)).all())
 
     def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
-        """Puts the ink of one character on the sheet, and marks where it is if it has a value.
+        """Puts the ink of one character on the canvas, and marks where it is if it has a value.
 
-        Of a digit partly off the sheet the part on it is marked: as the digit when that is most of
+        Of a digit partly off the canvas the part on it is marked: as the digit when that is most of
         its ink, else as ``IGNORED``, and not at all when next to nothing is left.
 
         Args:
@@ -85,7 +85,7 @@ class Canvas:
         cv2.line(self.ink, fixed[:2], fixed[2:], level, width, cv2.LINE_AA, 4)
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:
-        """Where a point of the paper's plane is on the sheet."""
+        """Where a point of the paper's plane is on the canvas."""
         x, y, w = self.view @ (point[0], point[1], 1.0)
         return float(x / w), float(y / w)
 
@@ -204,7 +204,7 @@ class Baseline:
 
     Attributes:
         x: Of its left end.
-        y: Likewise, downwards.
+        y: Of its left end, downwards.
         height: Of a digit, in pixels.
         angle: In radians, clockwise.
         curve: Change of the angle per digit height along the line.
@@ -273,7 +273,7 @@ class _Spot(NamedTuple):
 def _put(
     canvas: Canvas, glyph: Glyph, style: Style, spot: _Spot, rng: np.random.Generator
 ) -> float:
-    """Puts one character on the sheet; returns how far the next is along the line."""
+    """Puts one character on the canvas; returns how far the next is along the line."""
     height = spot.height
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))

@@ -48,7 +48,7 @@ class Segments(NamedTuple):
 
     Attributes:
         width: Of a digit, in its heights, from outer edge to outer edge.
-        thick: Of a segment, likewise.
+        thick: Of a segment, in digit heights.
         gap: Between segments.
         ends: ``pointed``, ``mitred``, ``round`` or ``square``.
         slant: Shift to the right per height.
@@ -125,7 +125,7 @@ def dot_matrix(text: str, rng: np.random.Generator) -> Panel:
     wide = step * float(rng.uniform(0.8, 1.1))
     size = step * float(rng.uniform(0.55, 1.05))
     round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
-    # Beside letters a plain zero would be an O.
+    # Next to letters a plain zero would be an O.
     slashed = rng.random() < 0.3 or any(char.isalpha() for char in text)
     slant = 0.0 if rng.random() < 0.8 else float(rng.uniform(0.05, 0.2))
     for char in text:
@@ -353,7 +353,7 @@ def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plan
 
 
 def _shadow(lit: Ink, view: View, rng: np.random.Generator) -> Ink:
-    """The segments a little beside themselves and softer."""
+    """The segments moved a little and softer."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
     moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
     return np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit)), np.uint8)
@@ -489,7 +489,7 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> P
     plane = np.pad(ink, ((above, below), (left, right))).astype(np.float32) / np.float32(255)
     if kind < 0.8:
         return np.repeat(plane[:, :, None], 3, axis=2)
-    # Colours beside each other on the screen: each sees the text shifted by a third of a pixel.
+    # Colours stand side by side on the screen: each sees the text shifted by a third of a pixel.
     shifted = [np.roll(plane, by, axis=1) for by in (-1, 0, 1)]
     mixed = [(moved + 2 * plane) / 3 for moved in shifted]
     return np.stack(mixed, axis=2).astype(np.float32)

@@ -55,7 +55,7 @@ class Glyph:
     Attributes:
         char: The character.
         ink: uint8[h, w], 255 where there is ink, cropped to it.
-        height: Of the ink, in heights of a digit of this hand.
+        height: Of the ink, in heights of a digit of this source.
         bottom: Where the ink ends below the baseline, in the same unit; negative when above.
         advance: Width that the character takes on a line, in the same unit.
     """
@@ -71,7 +71,7 @@ class GlyphSource(Protocol):
     """Writes characters in one style."""
 
     def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
-        """The ink of a character, or None when this hand does not write it."""
+        """The ink of a character, or None when this source lacks it."""
         ...
 
     @property
@@ -205,7 +205,7 @@ class MixedGlyphs:
 
 @dataclass(frozen=True)
 class Habits:
-    """How a quick hand writes digits.
+    """How quick handwriting forms digits.
 
     Attributes:
         forms: For each digit the strokes of its usual form.
@@ -232,7 +232,7 @@ class QuickGlyphs(PenGlyphs):
     """Draws digits in the forms of everyday writing, marks and letters as any pen."""
 
     def __init__(self, pen: Pen, habits: Habits) -> None:
-        """Takes the pen and what this hand is used to."""
+        """Takes the pen and its habits."""
         super().__init__(pen, marks=True)
         self.habits = habits
 

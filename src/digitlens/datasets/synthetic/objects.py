@@ -496,7 +496,7 @@ def _edged(plane: Plane, windows: Ink, view: View, rng: np.random.Generator) -> 
 
 
 def _raised(plane: Plane, ink: Ink, view: View, rng: np.random.Generator) -> Plane:
-    """A shadow beside the characters, as if they stood out."""
+    """A shadow next to the characters, as if they stood out."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
     shadow = cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.03 * view.digit))

@@ -210,7 +210,7 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> 
 
 
 def draw_scatter(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
-    """Digits, letters and marks of different hands and sizes, where there is room."""
+    """Digits, letters and marks of different styles and sizes, where there is room."""
     largest = float(np.exp(rng.uniform(np.log(16), np.log(90))))
     share = float(rng.uniform(0.3, 1))
     for _ in range(int(rng.integers(3, 30))):

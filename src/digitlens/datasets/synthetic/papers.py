@@ -1,4 +1,4 @@
-"""What ink stands on, and what colours and other drawings stand beside it."""
+"""Papers, pairs of colours, ink on paper, rules and scribbles."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def draw_table(
     Args:
         canvas: What is drawn on.
         start: x and y of the table's corner, in the plane of the paper.
-        cell: Width and height of a cell, likewise.
+        cell: Width and height of a cell, in the same plane.
         count: Columns and rows.
         rng: Decides width and darkness.
     """

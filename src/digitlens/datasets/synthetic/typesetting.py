@@ -333,7 +333,7 @@ class PrintedPage:
         Args:
             matrix: float64[3, 3]; the homography from the page to the picture.
             width: Of the picture, in pixels.
-            height: Likewise.
+            height: In pixels.
         """
         boxes, values, lines = list[Points](), list[int](), list[TextRow]()
         frame = np.array([width, height, width, height], float)

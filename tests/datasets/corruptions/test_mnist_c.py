@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from digitlens.datasets.corruptions import corruptions
-from digitlens.datasets.corruptions.corruptions import (
+from digitlens.datasets.corruptions.mnist_c import (
     CORRUPTIONS,
     OVERLAPS,
     corrupt,
@@ -304,7 +303,7 @@ def test_each_tile_draws_its_own(tiles, name):
 
 @names
 def test_tiles_of_the_first_chunk_are_the_same_however_many_follow(tiles, name, monkeypatch):
-    monkeypatch.setattr(corruptions, "CHUNK", 8)
+    monkeypatch.setattr(mnist_c, "CHUNK", 8)
     assert np.array_equal(corrupt(tiles, name)[:8], corrupt(tiles[:8], name))
 
 

@@ -350,7 +350,7 @@ def zigzag(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def _corners(length: _Numbers) -> list[tuple[_Numbers, _Numbers]]:
-    """Places along and beside lines of these lengths, each float64[N]: the corners of a zigzag."""
+    """Places along and across lines of these lengths, each float64[N]: the corners of a zigzag."""
     along = [np.zeros_like(length)]
     beside = [np.zeros_like(length)]
     teeth = int((length.min(initial=END - START) - STEP) // (2 * STEP)) + 1

@@ -1,0 +1,230 @@
+"""Takes the ink of digits out of a page, given their boxes, and frames it as tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.imaging.image import Page, shrink
+from digitlens.imaging.quantile import median, quantile
+from digitlens.imaging.tiles import to_tiles
+
+_MARGIN = 0.12  # of the longer side: paper seen around the box
+_LONGEST = 64  # pixels; more than twice what a tile shows of it
+_ENOUGH = 512  # pixels of the rim to know the paper by
+_FAINT = 0.25  # of full ink: less is paper
+_FOREIGN = 0.5  # share of a stroke's pixels outside the box: more, and it is a neighbour's
+
+Ink = npt.NDArray[np.uint8]
+_Plane = npt.NDArray[np.float32]
+
+
+def ink_in(page: Page, box: npt.NDArray[np.floating]) -> Ink:
+    """The ink of what stands in a box, bright on dark.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        box: float[4]; x0, y0, x1, y1 in page pixels; may reach over the page's edge.
+
+    Returns:
+        uint8[h, w] at no more than 64 pixels a side, 0 where there is paper; all 0 when nothing
+        in the box differs from what is around it.
+    """
+    crop, inner = _cropped(page, box)
+    planes = np.moveaxis(np.atleast_3d(crop), 2, 0).astype(np.float32)
+    strength = _along_ink(planes - _paper(planes, inner), inner)
+    full = _full(strength[inner])
+    if full < 4:
+        return np.zeros(crop.shape[:2], np.uint8)
+    level = np.clip((strength / full - _FAINT) / (0.85 - _FAINT), 0, 1)
+    level[_foreign(level > 0.3, inner)] = 0
+    return np.rint(level * 255).astype(np.uint8)
+
+
+def _cropped(page: Page, box: npt.NDArray[np.floating]) -> tuple[Page, npt.NDArray[np.bool_]]:
+    height, width = page.shape[:2]
+    x0, y0, x1, y1 = (float(v) for v in box)
+    margin = max(1.0, _MARGIN * max(x1 - x0, y1 - y0))
+    left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
+    right = min(width, max(left + 1, int(np.ceil(x1 + margin))))
+    bottom = min(height, max(top + 1, int(np.ceil(y1 + margin))))
+    left, top = min(left, right - 1), min(top, bottom - 1)
+    # Two pixels for each that is wanted are enough to average, and quick to fetch.
+    step = max(1, max(bottom - top, right - left) // (2 * _LONGEST))
+    crop = shrink(np.ascontiguousarray(page[top:bottom:step, left:right:step]), _LONGEST)
+    scale_x, scale_y = crop.shape[1] / (right - left), crop.shape[0] / (bottom - top)
+    x = (np.arange(crop.shape[1]) + 0.5) / scale_x + left
+    y = (np.arange(crop.shape[0]) + 0.5) / scale_y + top
+    inner = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))[None, :]
+    return crop, inner
+
+
+def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
+    """The paper's colour, from the rim around the box, as a plane that may slope.
+
+    Neighbours' strokes in the rim do not count: what is far from its median is left out.
+    """
+    y, x = np.nonzero(~inner) if (~inner).sum() > 16 else np.nonzero(np.ones_like(inner))
+    step = max(1, len(x) // _ENOUGH)
+    y, x = y[::step], x[::step]
+    rim = planes[:, y, x]
+    middle = median(rim)[:, None]
+    away = np.abs(rim - middle).max(axis=0)
+    near = away <= max(6.0, float(quantile(away, 0.6)))
+    height, width = inner.shape
+    grid = np.stack([np.ones(len(x)), x / width - 0.5, y / height - 0.5])[:, near]
+    fit = np.linalg.solve(
+        grid @ grid.T + np.diag([1e-6, 0.05 * len(x), 0.05 * len(x)]), grid @ rim[:, near].T
+    )
+    across = (np.arange(width) / width - 0.5).astype(np.float32)
+    down = (np.arange(height) / height - 0.5).astype(np.float32)[:, None]
+    level, right, below = (row[:, None, None] for row in fit.astype(np.float32))
+    return level + right * across + below * down
+
+
+def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
+    """One plane from three: along the direction in which the box differs most from its paper."""
+    inside = contrast[:, inner]
+    if not inside.size:
+        return np.zeros(inner.shape, np.float32)
+    size = np.abs(inside).max(axis=0)
+    strong = inside[:, size >= 0.5 * size.max()]
+    direction = strong.mean(axis=1)
+    length = max(float(np.linalg.norm(direction)), 1e-6)
+    return np.tensordot((direction / length).astype(np.float32), contrast, 1)
+
+
+def _full(strength: _Plane) -> float:
+    """What counts as full ink, of float32[N] in a box."""
+    if not strength.size:
+        return 0.0
+    # A thin pen covers less than 7 % of a large box: what is paper to 93 % is not all of it.
+    usual, strongest = (quantile(strength, np.float64(share)) for share in (0.93, 0.995))
+    return float(max(usual, 0.6 * strongest))
+
+
+def _foreign(mask: npt.NDArray[np.bool_], inner: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Strokes that lie mostly outside the box."""
+    components = connected_components(mask)
+    labels = components.labels
+    count = len(components.areas) + 1
+    outside = np.bincount(labels[~inner], minlength=count)
+    whole = np.maximum(1, np.bincount(labels.ravel(), minlength=count))
+    foreign = outside > _FOREIGN * whole
+    foreign[0] = False
+    return foreign[labels]
+
+
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Components:
+    """The connected parts of a mask, in the order of their first pixel.
+
+    Attributes:
+        labels: int32[H, W]; 0 outside, 1..N in the parts.
+        boxes: int[N, 4]; x0, y0, x1, y1 of each part, half-open.
+        areas: int[N]; pixels of each part.
+    """
+
+    labels: npt.NDArray[np.int32]
+    boxes: Ints
+    areas: Ints
+
+
+def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
+    """Finds the 8-connected parts of a mask by joining its horizontal runs.
+
+    Runs are joined row by row as in the two-pass algorithm of Rosenfeld and Pfaltz (1966); the
+    union-find works on all runs at once, which makes it a few dozen array operations a page.
+
+    Args:
+        mask: bool[H, W].
+    """
+    starts, ends = runs(mask)
+    width = mask.shape[1] + 1
+    above, below = _touching_runs(starts, ends, width)
+    part = join(len(starts), above, below)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = np.repeat(part + 1, ends - starts)
+    return Components(labels, *_measure(starts, ends, width, part))
+
+
+def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Where the horizontal runs of a mask start and end, row by row.
+
+    Args:
+        mask: bool[H, W].
+
+    Returns:
+        Two int[R]: first pixel and the one after the last, counted along rows of W + 1 pixels, of
+        which the last one is empty and keeps runs from going round the edge.
+    """
+    height, width = mask.shape
+    flat = np.zeros(1 + height * (width + 1), np.bool_)
+    flat[1:].reshape(height, width + 1)[:, :-1] = mask
+    steps = np.flatnonzero(flat[1:] != flat[:-1])  # the last pixel is empty: each run has an end
+    return steps[::2], steps[1::2]
+
+
+def join(count: int, first: Ints, second: Ints) -> Ints:
+    """Groups things of which pairs are known to belong together: union-find on all pairs at once.
+
+    Args:
+        count: Number of things.
+        first: int[P]; one of each pair, 0..count-1.
+        second: int[P]; the other one.
+
+    Returns:
+        int[count]; the group of each, numbered from 0 in the order of their first members.
+    """
+    parent = np.arange(count)
+    while True:
+        roots_first, roots_second = parent[first], parent[second]
+        if (roots_first == roots_second).all():
+            break
+        lower = np.minimum(roots_first, roots_second)
+        np.minimum.at(parent, roots_first, lower)
+        np.minimum.at(parent, roots_second, lower)
+        while not (parent == (shorter := parent[parent])).all():
+            parent = shorter
+    roots = parent == np.arange(count)  # each the first of its group
+    return (np.cumsum(roots) - 1)[parent].astype(np.intp, copy=False)
+
+
+def _touching_runs(starts: Ints, ends: Ints, width: int) -> tuple[Ints, Ints]:
+    first = np.searchsorted(ends, starts + width, side="left")
+    last = np.searchsorted(starts, ends + width, side="right")
+    counts = np.maximum(last - first, 0)
+    above = np.repeat(np.arange(len(starts)), counts)
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return above, first[above] + offset
+
+
+def _measure(starts: Ints, ends: Ints, width: int, part: Ints) -> tuple[Ints, Ints]:
+    count = int(part.max()) + 1 if len(part) else 0
+    boxes = np.zeros((count, 4), np.intp)
+    boxes[:, :2] = np.iinfo(np.intp).max
+    rows = starts // width
+    np.minimum.at(boxes[:, 0], part, starts - rows * width)
+    np.minimum.at(boxes[:, 1], part, rows)
+    np.maximum.at(boxes[:, 2], part, ends - rows * width)
+    np.maximum.at(boxes[:, 3], part, rows + 1)
+    return boxes, np.bincount(part, ends - starts, minlength=count).astype(np.intp)
+
+
+Tiles = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+def tiles_of(page: Page, boxes: Floats) -> Tiles:
+    """uint8[N, 28, 28]: what stands in boxes, framed for the classifier.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3].
+        boxes: float32[N, 4].
+    """
+    return to_tiles([ink_in(page, box) for box in boxes])
