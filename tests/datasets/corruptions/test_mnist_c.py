@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
+from digitlens.datasets.corruptions import mnist_c
 from digitlens.datasets.corruptions.mnist_c import (
     CORRUPTIONS,
     OVERLAPS,
