@@ -136,12 +136,12 @@ def _view_of(boxes, score, chances, views=()):
         chances: [N, 10]; which digit.
         views: Copies of the page.
     """
-    from digitlens.reading.nms import Candidates  # noqa: PLC0415
     from digitlens.reading.fusion import Scores  # noqa: PLC0415  (few tests need a reader)
+    from digitlens.reading.layout import View  # noqa: PLC0415
     from digitlens.reading.multiscale import Detections  # noqa: PLC0415
+    from digitlens.reading.nms import Candidates  # noqa: PLC0415
     from digitlens.reading.places import DIGIT, Places  # noqa: PLC0415
     from digitlens.reading.reading_order import lines_of  # noqa: PLC0415
-    from digitlens.reading.view import View  # noqa: PLC0415
 
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     score, chances = np.array(score, np.float32), np.array(chances, np.float32).reshape(-1, 10)

@@ -22,8 +22,8 @@ from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.explain.trained_model import TrainedModel
+from digitlens.imaging.ink import ink_in
 from digitlens.imaging.tiles import FRAME, SIDE, to_tile
-from digitlens.reading.crops import ink_in
 from digitlens.reading.reader import Examination
 from digitlens.visualization.figures.registry import draw_evaluation
 from digitlens.visualization.figures.reliability import draw_risk_coverage

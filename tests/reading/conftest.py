@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from digitlens.imaging.ink import connected_components
 from digitlens.models.detector import DigitPredictions
-from digitlens.reading.components import connected_components
 
 
 class Rectangles:

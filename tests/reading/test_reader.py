@@ -24,7 +24,7 @@ from digitlens.models.line_bundle import (
 )
 from digitlens.reading import reader as module
 from digitlens.reading.batch import ProcessPool
-from digitlens.reading.expect import Pattern
+from digitlens.reading.pattern import Pattern
 from digitlens.reading.reader import DigitReader, read
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digitlens.models.reconstructor import Reconstructor
-from digitlens.reading.expect import Pattern
+from digitlens.reading.pattern import Pattern
 from digitlens.server.limits import TILES
 
 RAW = {"Content-Type": "image/png"}

@@ -4,13 +4,12 @@ const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.
 const load = (name) => import(new URL(name, READER));
 
 const [
-  components, crops, decoding, expecting, framing, fusing, images, layout, multiscale, numbers,
-  order, placing, recognizing, resizing, results, textLines, tiles,
+  decoding, framing, fusing, images, inks, layout, multiscale, numbers, order, patterns, placing,
+  recognizing, resizing, results, textLines, tiles,
 ] = await Promise.all(
   [
-    'components', 'crops', 'decode', 'expect', 'framing', 'fusion', 'images', 'layout',
-    'multiscale', 'numbers', 'reading_order', 'places', 'recognize', 'resize', 'results',
-    'text_lines', 'tiles',
+    'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'numbers',
+    'reading_order', 'pattern', 'places', 'recognize', 'resize', 'results', 'text_lines', 'tiles',
   ].map((name) => load(`${name}.js`)),
 );
 
@@ -62,7 +61,7 @@ const functions = {
     const shown = turn % 2 ? [size[1], size[0]] : size;
     let { lines, characters } = layout.arrange(view, shown, THRESHOLDS);
     if (expect) {
-      lines = expecting.fitted(lines, expecting.parsePattern(expect), THRESHOLDS);
+      lines = patterns.fitted(lines, patterns.parsePattern(expect), THRESHOLDS);
       characters = [];
     }
     const back = (digit) => ({ ...digit, box: images.boxBack(digit.box, turn, ...size) });
@@ -72,14 +71,14 @@ const functions = {
   components({ mask }) {
     const width = mask[0].length;
     const flat = [...mask.join('')].map((sign) => sign === '#');
-    const { runs, boxes, areas } = components.connectedComponents(flat, width, mask.length);
+    const { runs, boxes, areas } = inks.connectedComponents(flat, width, mask.length);
     const labels = new Int32Array(flat.length);
     for (const { row, start, end, part } of runs) {
       labels.fill(part + 1, row * width + start, row * width + end);
     }
     return { labels: rowsOf({ data: labels, width, height: mask.length }), boxes, areas };
   },
-  ink_in: async ({ box, ...given }) => packed(crops.inkIn(await pictureOf(given), floats(box))),
+  ink_in: async ({ box, ...given }) => packed(inks.inkIn(await pictureOf(given), floats(box))),
   to_tile(given) {
     const data = tiles.toTile({ ...given, data: bytesOf(given.bytes) });
     return packed({ data, width: tiles.SIDE, height: tiles.SIDE, channels: 1 });
@@ -100,7 +99,7 @@ const functions = {
   numbers: ({ boxes }) => order.numbersOf(boxes),
   pattern({ text }) {
     try {
-      return expecting.parsePattern(text);
+      return patterns.parsePattern(text);
     } catch {
       return null;
     }

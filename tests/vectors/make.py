@@ -20,28 +20,24 @@ import numpy as np
 from PIL import Image
 
 from digitlens.alphabet import CLASSES
-from digitlens.imaging import image, tiles
+from digitlens.imaging import image, ink, tiles
 from digitlens.imaging.framing import crop_line
 from digitlens.models.detector import LEAST, DigitPredictions, padded
 from digitlens.outputs import Outputs
 from digitlens.reading import (
-    components,
-    compose,
-    crops,
-    expect,
     fusion,
+    layout,
     multiscale,
     nms,
     numbers,
+    orientation,
+    pattern,
     places,
     reading_order,
     text_lines,
-    turns,
 )
-from digitlens.reading import layout as arranging
 from digitlens.reading.decode import decode
 from digitlens.reading.recognize import RecognizedLine, line_proposals
-from digitlens.reading.view import View
 from digitlens.results import Reading
 
 FOLDER = Path(__file__).parent
@@ -201,20 +197,20 @@ def run_layout(given: Value) -> Value:
     says = fusion.Fusion.from_dict(given["card"])
     framed = np.zeros((len(scores), 28, 28), np.uint8)
     detected: Any = None  # says nothing about the layout
-    view = View(detected, read, scores, framed, *says.fuse(scores))
+    view = layout.View(detected, read, scores, framed, *says.fuse(scores))
     size = (height, width) if turn % 2 else (width, height)
-    found = arranging.arrange(view, size, THRESHOLDS)
+    found = layout.arrange(view, size, THRESHOLDS)
     lines, characters = found.lines, found.characters
     if given["expect"]:
-        pattern = expect.Pattern.parse(given["expect"])
-        lines, characters = compose.fitted(lines, pattern, THRESHOLDS), ()
-    lines = turns.turned_back(lines, turn, width, height)
+        expected = pattern.Pattern.parse(given["expect"])
+        lines, characters = pattern.fitted(lines, expected, THRESHOLDS), ()
+    lines = orientation.turned_back(lines, turn, width, height)
     return Reading(lines, width, height, "vectors", "", characters).as_dict()
 
 
 def run_components(given: Value) -> Value:
     mask = np.array([[sign == "#" for sign in row] for row in given["mask"]])
-    found = components.connected_components(mask)
+    found = ink.connected_components(mask)
     return {"labels": found.labels.tolist(), "boxes": found.boxes.tolist(),
             "areas": found.areas.tolist()}  # fmt: skip
 
@@ -253,7 +249,7 @@ def run_lines(given: Value) -> list[list[int]]:
 
 def run_pattern(given: Value) -> Any:
     try:
-        return [list(place) for place in expect.Pattern.parse(given["text"]).places]
+        return [list(place) for place in pattern.Pattern.parse(given["text"]).places]
     except ValueError:
         return None
 
@@ -274,7 +270,7 @@ def functions() -> dict[str, Function]:
         "fusion": Function(1e-4, run_fusion, inputs.fusion),
         "layout": Function(1e-4, run_layout, inputs.layout),
         "components": Function(0, run_components, inputs.components),
-        "ink_in": Function(1, lambda v: packed(crops.ink_in(page_of(v), floats(v["box"]))),
+        "ink_in": Function(1, lambda v: packed(ink.ink_in(page_of(v), floats(v["box"]))),
                            inputs.ink_in),
         "to_tile": Function(1, lambda v: packed(tiles.to_tile(unpacked(v))), inputs.to_tile),
         "scales": Function(1e-4, run_scales, inputs.scales),

@@ -1,4 +1,4 @@
-"""Layout: judged digits in lines, and the numbers on each line with their marks."""
+"""Layout: digits judged and put in lines, and the numbers on each line with their marks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.reading.fusion import Scores
-from digitlens.reading.judge import judge, page_box
+from digitlens.reading.multiscale import Detections
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
 from digitlens.reading.reading_order import lines_of, numbers_of
-from digitlens.reading.view import View
-from digitlens.results import Character, Digit
+from digitlens.reading.recognize import RecognizedLine
+from digitlens.results import Box, Character, Digit
+
+
+@dataclass(frozen=True)
+class View:
+    """What was found on a page and read there, before it is judged.
+
+    Attributes:
+        detections: Text lines and digits.
+        lines: The lines that were read.
+        scores: Of the N places that may hold a digit.
+        tiles: uint8[N, 28, 28]; each place as the classifier saw it.
+        probabilities: float32[N, 10]; which digit, by all networks.
+        confidence: float32[N]; that there is this digit, calibrated.
+        existence: float32[N]; that there is a digit at all.
+    """
+
+    detections: Detections
+    lines: list[RecognizedLine]
+    scores: Scores
+    tiles: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    existence: npt.NDArray[np.float32]
+
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
@@ -175,3 +200,57 @@ def _insert(
     above = sum(min(digits[i].box.y0 for i in row) <= box.y0 for row in rows)
     rows.insert(above, [index])
     written.insert(above, [])
+
+
+Floats = npt.NDArray[np.float32]
+
+
+def judge(
+    existence: float,
+    probabilities: Floats,
+    confidence: float,
+    box: Box,
+    thresholds: dict[str, float],
+) -> Digit:
+    """Makes an answer of one candidate.
+
+    Args:
+        existence: That a digit is there, 0..1.
+        probabilities: float32[10]; which one.
+        confidence: Calibrated probability that there is this digit.
+        box: Where it stands.
+        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+    """
+    second, first = (int(index) for index in np.argsort(probabilities)[-2:])
+    chances = tuple(float(p) for p in probabilities)
+    if confidence >= thresholds["digit"]:
+        return Digit(first, confidence, chances, box)
+    if confidence >= thresholds["reject"]:
+        reason = _doubt(existence, chances, second, confidence)
+        return Digit(first, confidence, chances, box, "unsure", reason)
+    reason = f"hardly a digit, closest to {first} ({100 * confidence:.0f} %)"
+    return Digit(first, confidence, chances, box, "rejected", reason)
+
+
+def page_box(box: Floats, width: int, height: int) -> Box:
+    """A box in whole pixels that lies on the page.
+
+    Args:
+        box: float32[4]; x0, y0, x1, y1.
+        width: Of the page.
+        height: Of the page.
+    """
+    left, top, right, bottom = (round(side) for side in box.tolist())
+    x0, y0 = _within(left, 0, width - 1), _within(top, 0, height - 1)
+    return Box(x0, y0, _within(right, x0 + 1, width), _within(bottom, y0 + 1, height))
+
+
+def _within(place: int, least: int, most: int) -> int:
+    return min(max(place, least), most)
+
+
+def _doubt(existence: float, chances: tuple[float, ...], second: int, confidence: float) -> str:
+    sure = f"{100 * confidence:.0f} % sure"
+    if 1 - existence > chances[second]:
+        return f"{sure}, may be no digit"
+    return f"{sure}, could be {second} ({100 * chances[second]:.0f} %)"

@@ -102,8 +102,8 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
         detector: Finds digits on one copy.
 
     Returns:
-        Candidates without doubles, the copies they come from, and whether the first one shows
-        nothing but digits.
+        Candidates without doubles, the copies they come from, and whether the first one, reduced,
+        shows nothing but digits.
     """
     height, width = page.shape[:2]
     longest = max(height, width)
@@ -113,7 +113,7 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
             break
         copy = _resized(reduced, size / longest, (width, height))
         found = detector.predict(copy)
-        explained = not views and explains_ink(copy, found)
+        explained = not views and size <= longest and explains_ink(copy, found)
         views.append(ScaleView(found, (width, height)))
     return fuse_boxes(together([view.candidates() for view in views])), views, explained
 

@@ -1,4 +1,4 @@
-"""Orientation: which way up a page is, by which way its lines read best."""
+"""Orientation: which way up a page is, by which way its lines read best; quarter turns of boxes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from digitlens.imaging.image import Page
 from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine
+from digitlens.results import Box, Digit
 
 _FLUENT = 0.97  # mean confidence of characters from which a page is upright
 _BETTER = 1.3  # times the evidence of the page as it is
@@ -104,3 +105,37 @@ def _as_found(line: TextLine) -> TextLine:
 def _turned(line: TextLine, turn: int) -> TextLine:
     """The same part of the page, its text going as it will after quarter turns of the page."""
     return replace(line, quad=np.roll(line.quad, -turn, axis=0))
+
+
+Lines = tuple[tuple[Digit, ...], ...]
+
+
+def turned_page(page: Page, turn: int) -> Page:
+    """A page after quarter turns, counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(page, turn))
+
+
+def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
+    """The boxes of a turned page on the page as it was.
+
+    Args:
+        lines: Digits on the turned page.
+        turn: Its quarter turns, counter-clockwise.
+        width: Of the page as it was.
+        height: Likewise.
+    """
+    if not turn:
+        return lines
+    return tuple(
+        tuple(replace(digit, box=box_back(digit.box, turn, width, height)) for digit in line)
+        for line in lines
+    )
+
+
+def box_back(box: Box, turn: int, width: int, height: int) -> Box:
+    """A box of a turned page on the page as it was; see ``turned_back``."""
+    if turn == 1:
+        return Box(width - box.y1, box.x0, width - box.y0, box.x1)
+    if turn == 2:
+        return Box(width - box.x1, height - box.y1, width - box.x0, height - box.y0)
+    return Box(box.y0, height - box.x1, box.y1, height - box.x0)

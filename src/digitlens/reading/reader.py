@@ -13,6 +13,7 @@ from typing import overload
 
 from digitlens.errors import DigitlensError, ModelError
 from digitlens.imaging.image import Page, Source, load_image
+from digitlens.imaging.ink import tiles_of
 from digitlens.models.bundle import DEFAULT
 from digitlens.models.classifier import Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector
@@ -21,17 +22,13 @@ from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
-from digitlens.reading.compose import fitted
-from digitlens.reading.expect import Pattern
 from digitlens.reading.fusion import Fusion, Scores
-from digitlens.reading.layout import arrange
+from digitlens.reading.layout import View, arrange
 from digitlens.reading.multiscale import Detections, detect
-from digitlens.reading.orientation import best_turn
+from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
+from digitlens.reading.pattern import Pattern, fitted
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
-from digitlens.reading.turns import box_back, turned_back, turned_page
-from digitlens.reading.view import View
-from digitlens.reading.voters import tiles_of
 from digitlens.results import Character, Reading
 
 

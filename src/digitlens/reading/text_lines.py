@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.reading.components import connected_components, runs
+from digitlens.imaging.ink import connected_components, runs
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -22,7 +22,7 @@ from digitlens import __version__
 from digitlens.imaging.document import Document, open_document
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
-from digitlens.reading.expect import Pattern
+from digitlens.reading.pattern import Pattern
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
 from digitlens.server.bodies import (

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import models_json_schema
 
 from digitlens.evaluation.risk import parse_target
-from digitlens.reading.expect import Pattern
+from digitlens.reading.pattern import Pattern
 from digitlens.server.limits import PICTURES, TILES
 from digitlens.server.problems import Problem
 

@@ -41,8 +41,8 @@ export async function detect(page, graphs) {
  * the first one shows nothing but digits.
  *
  * @param graph The digit detector.
- * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the first copy
- *   shows nothing but digits.
+ * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the first copy,
+ *   reduced, shows nothing but digits.
  */
 export async function findDigits(page, graph) {
   const longest = Math.max(page.width, page.height);
@@ -56,7 +56,7 @@ export async function findDigits(page, graph) {
       Math.max(1, rint((side * size) / longest)));
     const copy = resize(reduced, width, height, width > reduced.width ? BICUBIC : BOX);
     const digits = await findDigitsAt(graph, copy);
-    explained = !found.length && explainsInk(copy, digits);
+    explained = !found.length && size <= longest && explainsInk(copy, digits);
     found.push(candidatesOf(digits, page, width, height));
   }
   return { digits: fuseBoxes(found.flat()), explained };

@@ -1,7 +1,7 @@
 // The reader: detects lines and digits, recognises, fuses and puts in order.
 
-import { inkIn } from './crops.js';
-import { fitted, parsePattern } from './expect.js';
+import { inkIn } from './ink.js';
+import { fitted, parsePattern } from './pattern.js';
 import { Fusion } from './fusion.js';
 import { boxBack, pageOf, turned } from './images.js';
 import { arrange } from './layout.js';

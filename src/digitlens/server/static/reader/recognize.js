@@ -6,7 +6,7 @@
 // the crop a pixel of the page is.
 
 import { argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range } from './arrays.js';
-import { runsOf } from './components.js';
+import { runsOf } from './ink.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
 import { readLines } from './models.js';

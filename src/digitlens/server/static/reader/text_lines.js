@@ -4,7 +4,7 @@
 // rectangle is {centre, axis, size}, its axis a unit vector along the width that points right.
 
 import { above, argsortDown, clip, range } from './arrays.js';
-import { connectedComponents } from './components.js';
+import { connectedComponents } from './ink.js';
 
 const { fround, hypot } = Math;
 

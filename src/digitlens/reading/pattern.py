@@ -1,16 +1,15 @@
-"""Fits what was found to what is known of a number: how many digits, and which ones where.
-
-Knows probabilities in reading order; neither boxes nor pictures.
-"""
+"""Fits what was found to what is known of a number: how many digits, and which ones where."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from digitlens.results import Digit
 
 ANY = tuple(range(10))
 ALLOWED = (
@@ -247,3 +246,50 @@ def _best_path(gains: _Floats, following: _Bools) -> list[tuple[int, int]]:
             path.append((last - 1, place))
         last = previous
     return path[::-1]
+
+
+Lines = tuple[tuple[Digit, ...], ...]
+
+
+def fitted(lines: Lines, pattern: Pattern, thresholds: dict[str, float]) -> Lines:
+    """Chooses among candidates and their alternatives those that a known pattern asks for.
+
+    Args:
+        lines: A reading's, rejected digits among them.
+        pattern: What the number looks like.
+        thresholds: See ``judge``.
+
+    Returns:
+        The same digits; those that do not fit are rejected, and a digit that had another value or
+        was rejected says so.
+    """
+    digits = [digit for line in lines for digit in line]
+    if not digits:
+        return lines
+    probabilities = np.array([digit.probabilities for digit in digits], np.float32)
+    # Confidence is that there is a digit and that it has this value.
+    existence = np.array([d.confidence / max(*d.probabilities, 1e-06) for d in digits])
+    choice = fit(pattern, probabilities, np.clip(existence, 0, 1), list(range(len(digits))))
+    chosen = dict(
+        zip(choice.kept, zip(choice.values, choice.confidences, strict=True), strict=True)
+    )
+    answers = iter(
+        _expected(digit, chosen.get(i), float(min(1, existence[i])), thresholds)
+        for i, digit in enumerate(digits)
+    )
+    return tuple(tuple(next(answers) for _ in line) for line in lines)
+
+
+def _expected(
+    digit: Digit, chosen: tuple[int, float] | None, existence: float, thresholds: dict[str, float]
+) -> Digit:
+    if chosen is None:
+        if digit.status == "rejected":
+            return digit
+        return replace(digit, status="rejected", reason="more than the digits that were expected")
+    value, chance = chosen
+    confidence = existence * chance
+    if confidence >= thresholds["digit"]:
+        return replace(digit, value=value, confidence=confidence, status="digit", reason="")
+    reason = f"{100 * confidence:.0f} % sure, also from what was expected"
+    return replace(digit, value=value, confidence=confidence, status="unsure", reason=reason)

@@ -1,11 +1,12 @@
-"""Patterns as users write them, and the best fit of candidates to a pattern."""
-
+import dataclasses
 from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
-from digitlens.reading.expect import ANY, Pattern, fit
+from digitlens.reading.layout import judge
+from digitlens.reading.pattern import ANY, Pattern, fit, fitted
+from digitlens.results import Box
 
 
 def scores(*texts):
@@ -21,7 +22,7 @@ def scores(*texts):
     return (probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32), existence
 
 
-def fitted(pattern, *texts, **options):
+def fitting(pattern, *texts, **options):
     return fit(Pattern.parse(pattern), *scores(*texts), range(len(texts)), **options)
 
 
@@ -89,7 +90,7 @@ def test_values_are_written_as_printed():
 
 
 def test_what_fits_is_taken_as_it_is():
-    choice = fitted("##-##", "4", "0", "7", "5")
+    choice = fitting("##-##", "4", "0", "7", "5")
     assert choice.text == "40-75"
     assert (choice.kept, choice.values, choice.places) == ((0, 1, 2, 3), (4, 0, 7, 5), (0, 1, 2, 3))
     assert choice.fulfilled
@@ -97,23 +98,23 @@ def test_what_fits_is_taken_as_it_is():
 
 
 def test_the_least_likely_candidate_is_left_out():
-    choice = fitted("3", "4", "8~", "0", "7")
+    choice = fitting("3", "4", "8~", "0", "7")
     assert (choice.kept, choice.text) == ((0, 2, 3), "407")
 
 
 def test_a_doubtful_candidate_is_kept_if_it_is_needed():
-    choice = fitted("4", "4", "8~", "0", "7")
+    choice = fitting("4", "4", "8~", "0", "7")
     assert (choice.text, choice.fulfilled) == ("4807", True)
 
 
 def test_allowed_digits_decide_what_is_read():
-    assert fitted("2", "17", "83").values == (1, 8)
-    assert fitted("[7-9][0-3]", "17", "83").values == (7, 3)
-    assert fitted("20##", "3", "0", "2", "4").values == (2, 0, 2, 4)
+    assert fitting("2", "17", "83").values == (1, 8)
+    assert fitting("[7-9][0-3]", "17", "83").values == (7, 3)
+    assert fitting("20##", "3", "0", "2", "4").values == (2, 0, 2, 4)
 
 
 def test_known_digits_decide_what_is_left_out():
-    choice = fitted("20#", "7", "2", "0", "5", "9")
+    choice = fitting("20#", "7", "2", "0", "5", "9")
     assert choice.text in {"205", "209"}
     assert choice.kept[:2] == (1, 2)
 
@@ -128,20 +129,20 @@ def test_confidence_is_renormalised_over_what_is_allowed():
 
 
 def test_too_few_candidates_leave_places_empty_at_the_end():
-    choice = fitted("####-##", "4", "0", "7~")
+    choice = fitting("####-##", "4", "0", "7~")
     assert choice.text == "407?-??"
     assert not choice.fulfilled
     assert choice.missing == (3, 4, 5)
 
 
 def test_too_few_candidates_leave_the_place_empty_that_fits_least():
-    choice = fitted("20#[5-9]", "0", "3", "8")
+    choice = fitting("20#[5-9]", "0", "3", "8")
     assert choice.text == "?038"
     assert (choice.kept, choice.places) == ((0, 1, 2), (1, 2, 3))
 
 
 def test_no_candidates():
-    choice = fitted("##:##")
+    choice = fitting("##:##")
     assert choice.text == "??:??"
     assert choice.kept == choice.values == choice.confidences == ()
 
@@ -155,9 +156,9 @@ def test_the_reading_order_is_that_given():
 def test_of_candidates_that_exclude_each_other_one_is_kept():
     # 1 is 2 and 3 taken as one digit.
     excluding = [(1, 2), (3, 1)]
-    assert fitted("2", "4", "8", "1", "3", excluding=excluding).kept == (0, 1)
-    assert fitted("3", "4", "8", "1", "3", excluding=excluding).kept == (0, 2, 3)
-    too_many = fitted("4", "4", "8", "1", "3", excluding=excluding)
+    assert fitting("2", "4", "8", "1", "3", excluding=excluding).kept == (0, 1)
+    assert fitting("3", "4", "8", "1", "3", excluding=excluding).kept == (0, 2, 3)
+    too_many = fitting("4", "4", "8", "1", "3", excluding=excluding)
     assert (too_many.kept, too_many.text) == ((0, 2, 3), "413?")
 
 
@@ -234,3 +235,102 @@ def test_a_page_full_of_candidates():
     choice = fit(Pattern.parse("4"), probabilities, existence, range(300))
     assert choice.kept == tuple(digits)
     assert choice.values == tuple(probabilities[digits].argmax(1))
+
+
+THRESHOLDS = {"digit": 0.8, "reject": 0.4}
+
+
+def chances(value, second=None):
+    """91 % for one value; or 52 % for it and 40 % for the second one."""
+    row = np.full(10, 0.01, np.float32)
+    row[value] = 0.91 if second is None else 0.52
+    if second is not None:
+        row[second] = 0.4
+    return row
+
+
+def composed(*rows):
+    """Lines from rows of value (or value and second), x, y, confidence; those of one y are one."""
+    lines = {}
+    for value, x, y, confidence in rows:
+        named, box = chances(*np.atleast_1d(value)), Box(x, y, x + 20, y + 40)
+        digit = judge(min(1, confidence / 0.9), named, confidence, box, THRESHOLDS)
+        lines.setdefault(y, []).append(dataclasses.replace(digit, starts_number=x > 100))
+    return tuple(tuple(line) for line in lines.values())
+
+
+def values(lines):
+    return ["".join(str(digit.value) for digit in line) for line in lines]
+
+
+def statuses(lines):
+    return ["".join(digit.status[0] for digit in line) for line in lines]
+
+
+def expected(pattern, *rows):
+    [line] = fitted(composed(*rows), Pattern.parse(pattern), THRESHOLDS)
+    return line
+
+
+def test_a_pattern_revives_what_was_rejected():
+    line = expected("3", (1, 0, 10, 0.9), (2, 30, 10, 0.2), (3, 60, 10, 0.9))
+    assert [digit.value for digit in line] == [1, 2, 3]
+    assert [digit.status for digit in line] == ["digit", "unsure", "digit"]
+    assert "also from what was expected" in line[1].reason
+
+
+def test_a_pattern_drops_the_least_sure_of_too_many():
+    line = expected("2", (1, 0, 10, 0.9), (2, 30, 10, 0.5), (3, 60, 10, 0.9))
+    assert [digit.status for digit in line] == ["digit", "rejected", "digit"]
+    assert line[1].reason == "more than the digits that were expected"
+    assert line[1].value == 2
+
+
+def test_what_is_rejected_and_not_needed_keeps_its_reason():
+    line = expected("2", (1, 0, 10, 0.9), (9, 30, 10, 0.1), (3, 60, 10, 0.9))
+    assert [digit.status for digit in line] == ["digit", "rejected", "digit"]
+    assert "hardly a digit" in line[1].reason
+
+
+def test_a_pattern_chooses_another_value():
+    line = expected("[49]", ((7, 4), 0, 10, 0.51))
+    assert line[0].value == 4
+    assert line[0].status == "digit"  # of the two that are allowed, 9 is out of question
+    assert line[0].reason == ""
+    assert line[0].confidence > 0.8
+
+
+def test_a_value_that_is_given_leaves_only_whether_there_is_a_digit():
+    line = expected("7#", ((1, 7), 0, 10, 0.5), (3, 40, 10, 0.9))
+    assert [digit.value for digit in line] == [7, 3]
+    assert line[0].confidence == pytest.approx(0.5 / 0.52, abs=0.01)
+
+
+def test_what_is_unsure_because_of_two_values_stays_so_if_both_are_allowed():
+    line = expected("1", ((7, 4), 0, 10, 0.5))
+    assert (line[0].value, line[0].status) == (7, "unsure")
+    assert line[0].reason == "50 % sure, also from what was expected"
+
+
+def test_a_pattern_goes_over_lines_and_keeps_them():
+    lines = composed((1, 0, 10, 0.9), (2, 0, 100, 0.9), (3, 30, 100, 0.3))
+    fit = fitted(lines, Pattern.parse("#\u00b7##"), THRESHOLDS)
+    assert values(fit) == ["1", "23"]
+    assert statuses(fit) == ["d", "du"]
+
+
+def test_too_few_digits_are_all_kept():
+    line = expected("5", (1, 0, 10, 0.9), (2, 30, 10, 0.9))
+    assert [digit.status for digit in line] == ["digit", "digit"]
+
+
+def test_nothing_fits_no_pattern():
+    assert fitted((), Pattern.parse("3"), THRESHOLDS) == ()
+
+
+def test_boxes_numbers_and_probabilities_are_left_as_they_were():
+    rows = ((1, 0, 10, 0.9), (2, 30, 10, 0.3), (3, 120, 10, 0.9))
+    [before], after = composed(*rows), expected("3", *rows)
+    for one, other in zip(before, after, strict=True):
+        assert (one.box, one.probabilities) == (other.box, other.probabilities)
+        assert one.starts_number == other.starts_number

@@ -3,7 +3,7 @@
 // Knows probabilities in reading order; neither boxes nor pictures.
 
 import { argmax, clip, max, range, sum } from './arrays.js';
-import { percent } from './judge.js';
+import { percent } from './layout.js';
 
 export const ANY = range(10);
 export const ALLOWED =

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.turns import turned_back, turned_page
+from digitlens.reading.orientation import turned_back, turned_page
 from digitlens.results import Box, Digit
 
 

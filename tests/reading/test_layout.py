@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.judge import judge, page_box
+from digitlens.reading.layout import judge, page_box
 from digitlens.results import Box
 
 THRESHOLDS = {"digit": 0.8, "reject": 0.4}
