@@ -10,7 +10,6 @@ from digitlens.errors import DataError
 from digitlens.models.session import open_session
 from digitlens.training.nets.line_network import LineNetwork
 from digitlens.training.pretrained import (
-    PooledNetwork,
     PublishedRecogniser,
     adapted,
     class_of,
@@ -102,19 +101,6 @@ def lines():
 )
 def test_characters_that_look_and_mean_the_same_share_a_class(character, expected):
     assert class_of(character) == expected
-
-
-def test_pooled_posteriors_are_sums_over_characters(vocabulary, lines):
-    with torch.inference_mode():
-        posteriors = torch.softmax(vocabulary.network(lines), dim=2)
-        pooled = PooledNetwork(vocabulary)(lines)
-    assert pooled.shape == (2, 8, CLASSES)
-    torch.testing.assert_close(pooled.sum(2), torch.ones(2, 8))
-    torch.testing.assert_close(pooled[..., OTHER], posteriors[..., 1] + posteriors[..., 2])
-    eight = vocabulary.characters.index("8")
-    torch.testing.assert_close(
-        pooled[..., CLASS_OF["8"]], posteriors[..., 3] + posteriors[..., eight]
-    )
 
 
 def test_the_new_head_keeps_the_scores_of_the_alphabet(vocabulary, lines):

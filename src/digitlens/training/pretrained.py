@@ -197,29 +197,6 @@ def class_of(character: str) -> int:
     return CLASS_OF.get(character, _alternatives().get(character, OTHER))
 
 
-class PooledNetwork(nn.Module):
-    """The published recogniser as it is, the posteriors of its characters added up by class."""
-
-    groups: Tensor
-    chosen: Tensor
-
-    def __init__(self, published: PublishedRecogniser) -> None:
-        super().__init__()
-        self.network = published.network
-        classes = torch.tensor([class_of(each) for each in published.characters])
-        chosen = torch.nonzero(classes != OTHER).squeeze(1)
-        self.register_buffer("chosen", chosen)
-        groups = nn.functional.one_hot(classes[chosen], CLASSES).float()
-        self.register_buffer("groups", groups)
-
-    def forward(self, lines: Tensor) -> Tensor:
-        """Posteriors float32[N, W / 8, classes] of lines uint8[N, 48, W, 3]."""
-        posteriors = torch.softmax(self.network(lines), dim=2)
-        pooled = torch.matmul(posteriors.index_select(2, self.chosen), self.groups)
-        other = (1 - pooled.sum(2, keepdim=True)).clamp(min=0)
-        return torch.cat([pooled[:, :, :OTHER], other], dim=2)
-
-
 def adapted(published: PublishedRecogniser) -> LineNetwork:
     """The published recogniser with a head for the alphabet, to train from.
 
