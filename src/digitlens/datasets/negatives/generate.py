@@ -136,7 +136,7 @@ def make_negatives(
 
 
 def source_of(faces: Sequence[Face], digits: Tiles | None) -> Source:
-    """What tiles are made of, see ``make_not_digits``."""
+    """What tiles are made of, see ``make_negatives``."""
     some = faces[:: max(1, len(faces) // _COMPARED)]
     alike = np.concatenate([face.digits for face in some])
     return Source(faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike)
