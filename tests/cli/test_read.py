@@ -35,6 +35,8 @@ app = typer.Typer()
 app.command()(read)
 app.command("predict")(read)
 
+REMOVED = "read --explain will be removed: use digitlens explain, which also says why\n"
+
 
 def run(*arguments, **options):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
@@ -484,7 +486,7 @@ def test_explanations_are_not_read_the_next_time(note, tmp_path):
     seen, marked = tmp_path / "seen", tmp_path / "marked"
     for _ in range(2):
         result = run("read", tmp_path, "--explain", seen, "--annotate", marked)
-        assert (result.exit_code, result.stderr) == (0, "")
+        assert (result.exit_code, result.stderr) == (0, REMOVED)
         assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
     assert [path.name for path in (*seen.iterdir(), *marked.iterdir())] == ["note", "note.png"]
 

@@ -31,7 +31,7 @@ Annotate = Annotated[
 Explain = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", file_okay=False, help="Folder for folders that show how each page was read."
+        metavar="DIR", file_okay=False, hidden=True, help="Folder for folders that show how each page was read."
     ),
 ]
 Expect = Annotated[
@@ -84,7 +84,7 @@ def read(
     if not pictures:
         raise typer.BadParameter("expected one path or more", param_hint="PATHS")
     if explain:
-        note("read --explain will go: digitlens explain says why each digit was read, and more")
+        note("read --explain will be removed: use digitlens explain, which also says why")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     options = ReadOptions(model, pages, _expected(expect), _share(target_error), annotate, explain)
