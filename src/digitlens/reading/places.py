@@ -152,7 +152,7 @@ def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDAr
     """
     partner = np.full(len(spans), -1, np.intp)
     free = np.ones(len(read.symbols), bool)
-    if not len(free):
+    if not len(free) or not len(here):
         return partner
     first, last = read.spans.T
     values = read.symbols.posteriors[:, DIGIT_CLASSES]

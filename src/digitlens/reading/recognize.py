@@ -290,6 +290,7 @@ def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:
     """bool[48, W]: where a line differs from its paper."""
     pixels = crop.astype(np.float32)
     paper = median(np.ascontiguousarray(pixels.reshape(-1, 3).T))
-    away = np.abs(pixels - paper).max(axis=2)
+    red, green, blue = np.abs(pixels - paper).transpose(2, 0, 1)
+    away = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
     strongest = float(quantile(away, 0.98))
     return away > max(12.0, _INK * strongest)
