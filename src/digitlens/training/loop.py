@@ -50,6 +50,18 @@ class Task(ABC, Generic[R, N, B]):
     def __init__(self, recipe: R, schedule: Schedule) -> None:
         self.recipe, self.schedule = recipe, schedule
 
+    @property
+    def first_seed(self) -> int:
+        """Of the first weights."""
+        return int(self.recipe.as_dict()["seed"])
+
+    def seed(self, step: int) -> int | None:
+        """Of what is drawn from a step on, such as dropout; None goes on with what was seeded.
+
+        There is one at least after each validation, so that a stop changes nothing.
+        """
+        return (self.first_seed << 24) + step
+
     @abstractmethod
     def network(self) -> N:
         """A network with freshly drawn weights."""
@@ -138,7 +150,7 @@ class Trained(Generic[N]):
     steps: list[Row] = field(default_factory=list[Row])
 
 
-def fit(  # noqa: PLR0913  (one loop, meant to be read in one piece)
+def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     task: Task[Any, N, B],
     folder: Path,
     device: Device,
@@ -167,8 +179,8 @@ def fit(  # noqa: PLR0913  (one loop, meant to be read in one piece)
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe.
     """
-    schedule, seed = task.schedule, int(task.recipe.as_dict()["seed"])
-    torch.manual_seed(seed)
+    schedule = task.schedule
+    torch.manual_seed(task.first_seed)
     # First, because it takes one number of torch's: the first weights are those that follow it.
     held_out = task.held_out()
     network = device.placed(task.network())
@@ -187,14 +199,15 @@ def fit(  # noqa: PLR0913  (one loop, meant to be read in one piece)
         shown = bar.add_task("training", total=schedule.steps, completed=run.step, state="")
         network.train()
         for drawn in task.batches(run.step) if not run.over(task.patience) else ():
-            torch.manual_seed((seed << 24) + run.step)  # dropout is the same after a stop
+            if (seed := task.seed(run.step)) is not None:
+                torch.manual_seed(seed)
             rate = schedule.learning_rate(run.place)
             set_learning_rate(optimizer, rate)
             losses = task.losses(network, moved(drawn, device), device)
             _descend(network, optimizer, next(iter(losses.values())), schedule.clip)
             run.note(len(drawn[0]), losses, rate)
             if schedule.average:
-                update_average(averaged, network, schedule.average, run.step)
+                update_average(averaged, network, schedule.average, run.step - 1)
             if on_step:
                 on_step(run.info(averaged))
             if run.step % 10 == 0:

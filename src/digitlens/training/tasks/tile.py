@@ -131,6 +131,11 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         self.patience = recipe.patience
         super().__init__(recipe, recipe.plan(len(self._data)))
 
+    def seed(self, step: int) -> int | None:
+        """One for each epoch."""
+        epoch, within = divmod(step, self.schedule.check_every)
+        return None if within else epoch_seed(self.recipe.seed, epoch)
+
     def network(self) -> DigitNetwork:
         network = one_network(self.recipe)
         whiten(network, self._training.tiles)
