@@ -29,7 +29,7 @@ from digitlens.visualization.figures.registry import draw_evaluation
 from digitlens.visualization.figures.reliability import draw_risk_coverage
 from digitlens.visualization.overlay import draw_reading
 from digitlens.visualization.sheets import draw_pages, draw_samples
-from digitlens.visualization.stages import write_explanation
+from digitlens.visualization.stages import write_stages
 from digitlens.visualization.theme import canvas, headline, theme
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def draw_stages(reader: DigitReader) -> None:
     """The stages of one reading, as ``digitlens read --explain`` writes them."""
     with tempfile.TemporaryDirectory() as folder:
         seen = reader.examine(EXAMPLES / "note.jpg")
-        write_explanation(Path(folder), seen, reader.thresholds)
+        write_stages(Path(folder), seen, reader.thresholds)
         looks = [opened(path) for path in sorted(Path(folder).glob("2-heat-*.png"), key=_size)]
         shape = seen.page.shape[0] / seen.page.shape[1]
         looks = [look[: round(look.shape[1] * shape)] for look in looks]  # without their scale
@@ -73,7 +73,7 @@ def draw_stages(reader: DigitReader) -> None:
         save_flat(opened(Path(folder, "5-tiles.png")), "tiles.png")
         save_flat(crops_of(reader.examine(EXAMPLES / "ruled.jpg")), "crops.png")
         drawing = DigitReader(sys.argv[1]).examine(EXAMPLES / "drawing.png")
-        write_explanation(Path(folder), drawing, reader.thresholds)
+        write_stages(Path(folder), drawing, reader.thresholds)
         save_flat(opened(Path(folder, "5-tiles.png")), "drawing-tiles.png")
 
 

@@ -14,11 +14,11 @@ from digitlens.visualization.explanation_page import (
     AGAINST,
     FOR,
     blended,
-    draw_why,
+    draw_digit_explanation,
     marked,
     page,
+    write_digit_explanation,
     write_page,
-    write_why,
 )
 
 TILE = np.zeros((28, 28), np.uint8)
@@ -26,13 +26,13 @@ TILE[4:24, 12:16] = 255
 
 
 def test_a_picture_is_written(tmp_path, account):
-    write_why(tmp_path / "sub" / "1.png", account())
+    write_digit_explanation(tmp_path / "sub" / "1.png", account())
     with Image.open(tmp_path / "sub" / "1.png") as picture:
-        assert (np.asarray(picture) == draw_why(account())).all()
+        assert (np.asarray(picture) == draw_digit_explanation(account())).all()
 
 
 def test_a_picture_holds_tile_evidence_neighbours_and_changes(account):
-    full, bare = draw_why(account()), draw_why(account(1, "rejected"))
+    full, bare = draw_digit_explanation(account()), draw_digit_explanation(account(1, "rejected"))
     assert full.shape[1] == bare.shape[1] == 1200
     assert full.shape[0] > bare.shape[0] + 150  # what would change the answer
     white = [(picture == 255).all(axis=2).sum() for picture in (full, bare)]

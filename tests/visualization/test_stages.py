@@ -13,7 +13,7 @@ from digitlens.reading.reader import Examination
 from digitlens.results import Reading
 from digitlens.visualization import stages
 from digitlens.visualization.overlay import draw_reading
-from digitlens.visualization.stages import draw_heat, write_explanation
+from digitlens.visualization.stages import draw_heat, write_stages
 
 THRESHOLDS = {"digit": 0.6, "reject": 0.3}
 BLUE = (0, 92, 184)
@@ -59,7 +59,7 @@ def examined(view_of):
 
 
 def written(folder, examination):
-    write_explanation(folder, examination, THRESHOLDS)
+    write_stages(folder, examination, THRESHOLDS)
     return json.loads((folder / "explain.json").read_text(encoding="utf-8"))
 
 

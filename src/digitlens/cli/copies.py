@@ -46,10 +46,10 @@ class Copies:
             target = self._free(self._annotate, answer, ".png")
             write_reading(target, examination.page, answer.reading)
         if self._explain:
-            from digitlens.visualization.stages import write_explanation
+            from digitlens.visualization.stages import write_stages
 
             target = self._free(self._explain, answer, "")
-            write_explanation(target, examination, thresholds)
+            write_stages(target, examination, thresholds)
 
     def _free(self, folder: Path, answer: Answer, suffix: str) -> Path:
         stem = "stdin" if answer.path == STDIN else Path(answer.path).stem

@@ -110,9 +110,9 @@ def _write(
     folder: Path, explanation: Explanation, seen: Examination, thresholds: dict[str, float]
 ) -> None:
     from digitlens import files
-    from digitlens.visualization.explanation_page import write_page, write_why
+    from digitlens.visualization.explanation_page import write_digit_explanation, write_page
     from digitlens.visualization.overlay import write_reading
-    from digitlens.visualization.stages import write_explanation
+    from digitlens.visualization.stages import write_stages
 
     try:
         files.write_json(folder / REPORT, explanation.as_dict())
@@ -120,9 +120,9 @@ def _write(
         drawn = {f"digit-{one.number}.png": one for one in explanation.digits}
         drawn |= {f"rejected-{one.number}.png": one for one in explanation.rejected}
         for name, explained in drawn.items():
-            write_why(folder / name, explained)
+            write_digit_explanation(folder / name, explained)
         _tidy(folder, set(drawn))
-        write_explanation(folder / STAGES, seen, thresholds)
+        write_stages(folder / STAGES, seen, thresholds)
         heat = _load_heat(folder / STAGES, len(seen.view.detections.views))
         write_page(folder / PAGE, explanation, heat)
     except OSError as error:

@@ -33,12 +33,12 @@ _LINE = 1.45  # of the type's size
 _GROUND = np.float32(0.75)  # as bright as ink is beneath its evidence
 
 
-def write_why(path: Path, explained: DigitExplanation) -> None:
+def write_digit_explanation(path: Path, explained: DigitExplanation) -> None:
     """Writes the picture of one digit as PNG, whole or not at all."""
-    write_picture(path, draw_why(explained))
+    write_picture(path, draw_digit_explanation(explained))
 
 
-def draw_why(explained: DigitExplanation) -> Page:
+def draw_digit_explanation(explained: DigitExplanation) -> Page:
     """Draws all that is known of one digit.
 
     Args:
@@ -354,7 +354,7 @@ def _alike(explained: DigitExplanation) -> str:
 
 
 def _row(ones: Sequence[Neighbour]) -> str:
-    shown = (_tile(one.tile, escape(phrases.neighbour(one)), f"A {one.label}") for one in ones)
+    shown = (_tile(one.tile, escape(phrases.neighbour(one)), f"Digit {one.label}") for one in ones)
     return f'<div class="row">{"".join(shown)}</div>'
 
 

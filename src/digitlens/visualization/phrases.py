@@ -91,7 +91,7 @@ def found(explained: DigitExplanation) -> str:
     if digit.status == "rejected":
         return f"Not a digit: {where}; {digit.reason}."
     sure = f"{digit.percent} % sure" if digit.status == "digit" else f"doubtful: {digit.reason}"
-    return f"A {digit.value}, {sure}; {where}."
+    return f"{'An' if digit.value == 8 else 'A'} {digit.value}, {sure}; {where}."
 
 
 def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:

@@ -37,9 +37,7 @@ _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # places with a label, the first: more would hide the picture
 
 
-def write_explanation(
-    folder: Path, examination: Examination, thresholds: Mapping[str, float]
-) -> None:
+def write_stages(folder: Path, examination: Examination, thresholds: Mapping[str, float]) -> None:
     """Writes how a page was read; each file whole or not at all.
 
     ``1-page.png`` is the page, ``2-heat-<size>.png`` each look for digits, ``3-lines.png`` the
