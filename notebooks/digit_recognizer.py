@@ -416,7 +416,6 @@ for step in range(5):
 # end, when only small corrections are left to make:
 
 # %%
-
 steps = recipe.epochs * -(-len(training) // recipe.batch_size)
 with inline(7.5, 2.8) as figure:
     axes = figure.add_subplot()

@@ -30,9 +30,7 @@ Annotate = Annotated[
 ]
 Explain = Annotated[
     Path | None,
-    typer.Option(
-        metavar="DIR", file_okay=False, hidden=True, help="Folder for folders that show how each page was read."
-    ),
+    typer.Option(metavar="DIR", file_okay=False, hidden=True, help="See ``digitlens explain``."),
 ]
 Expect = Annotated[
     str | None,
