@@ -94,15 +94,15 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
 def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[ScaleView], bool]:
     """Finds what may be digits on a page, on copies of several sizes.
 
-    Copies that are mostly enlargement are left out, except the first, and so are all others where
-    the first one shows nothing but digits.
+    Copies that are mostly enlargement are left out, except the first, and so are those after one
+    that shows nothing but digits.
 
     Args:
         page: uint8[H, W] or uint8[H, W, 3].
         detector: Finds digits on one copy.
 
     Returns:
-        Candidates without doubles, the copies they come from, and whether the first one, reduced,
+        Candidates without doubles, the copies they come from, and whether the last one, reduced,
         shows nothing but digits.
     """
     height, width = page.shape[:2]
@@ -113,7 +113,7 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
             break
         copy = _resized(reduced, size / longest, (width, height))
         found = detector.predict(copy)
-        explained = not views and size <= longest and explains_ink(copy, found)
+        explained = size <= longest and explains_ink(copy, found)
         views.append(ScaleView(found, (width, height)))
     return fuse_boxes(together([view.candidates() for view in views])), views, explained
 

@@ -37,11 +37,11 @@ export async function detect(page, graphs) {
 /**
  * Finds what may be digits on a page, on copies of several sizes.
  *
- * Copies that are mostly enlargement are left out, except the first, and so are all others where
- * the first one shows nothing but digits.
+ * Copies that are mostly enlargement are left out, except the first, and so are those after one
+ * that shows nothing but digits.
  *
  * @param graph The digit detector.
- * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the first copy,
+ * @returns {digits, explained}: candidates without doubles, see nms.js, and whether the last copy,
  *   reduced, shows nothing but digits.
  */
 export async function findDigits(page, graph) {
@@ -56,7 +56,7 @@ export async function findDigits(page, graph) {
       Math.max(1, rint((side * size) / longest)));
     const copy = resize(reduced, width, height, width > reduced.width ? BICUBIC : BOX);
     const digits = await findDigitsAt(graph, copy);
-    explained = !found.length && size <= longest && explainsInk(copy, digits);
+    explained = size <= longest && explainsInk(copy, digits);
     found.push(candidatesOf(digits, page, width, height));
   }
   return { digits: fuseBoxes(found.flat()), explained };
