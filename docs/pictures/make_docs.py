@@ -24,7 +24,7 @@ from digitlens.evaluation.risk import RiskCoverage
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.ink import ink_in
 from digitlens.imaging.tiles import FRAME, SIDE, to_tile
-from digitlens.reading.reader import Examination
+from digitlens.reading.reader import ReadResult
 from digitlens.visualization.figures.registry import draw_evaluation
 from digitlens.visualization.figures.reliability import draw_risk_coverage
 from digitlens.visualization.overlay import draw_reading
@@ -86,7 +86,7 @@ def draw_cut(reader: DigitReader) -> None:
     save_flat(sheet([enlarged(tile, 3) for tile in tiles], 10), "cut.png")
 
 
-def draw_framing(seen: Examination) -> None:
+def draw_framing(seen: ReadResult) -> None:
     """From a digit on a page to its tile."""
     digit = seen.reading.digits[0]
     box = np.array(digit.box.as_list(), np.float32)
@@ -148,7 +148,7 @@ def draw_risk(reader: DigitReader) -> None:
     save_flat(opened(OUT / "risk.png"), "risk.png", 1200)
 
 
-def crops_of(seen: Examination) -> Bytes:
+def crops_of(seen: ReadResult) -> Bytes:
     """The line crops of a page, as the recogniser saw them."""
     crops = [line.crop for line in seen.view.lines]
     widest = max(crop.shape[1] for crop in crops)

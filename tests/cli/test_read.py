@@ -25,7 +25,7 @@ from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
 from digitlens.reading.layout import arrange
 from digitlens.reading.pattern import fitted
-from digitlens.reading.reader import Examination
+from digitlens.reading.reader import ReadResult
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
@@ -68,7 +68,7 @@ class BarReader:
             lines, characters = fitted(lines, expect, self.thresholds), ()
         size = page.shape[1::-1]
         reading = Reading(lines, *size, "bars", "0" * 64, characters)
-        return Examination(page, 0, view, reading, layout.places)
+        return ReadResult(page, 0, view, reading, layout.places)
 
 
 def found_bars(gray):

@@ -79,7 +79,7 @@ def test_most_digits_of_clear_examples_are_read_without_doubt(reader, examples):
 
 def test_nothing_is_found_beyond_the_edge_of_the_page(reader, page):
     cut = page[:56, 16:130]  # through three digits
-    boxes = reader.look(cut).scores.boxes
+    boxes = reader.analyze(cut).scores.boxes
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     assert len(boxes)
     assert (middle >= 0).all()

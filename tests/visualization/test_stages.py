@@ -9,7 +9,7 @@ from digitlens.models.detector import DigitPredictions
 from digitlens.reading.layout import arrange
 from digitlens.reading.multiscale import ScaleView
 from digitlens.reading.orientation import turned_back
-from digitlens.reading.reader import Examination
+from digitlens.reading.reader import ReadResult
 from digitlens.results import Reading
 from digitlens.visualization import stages
 from digitlens.visualization.overlay import draw_reading
@@ -53,7 +53,7 @@ def examined(view_of):
         layout = arrange(view, (width, height), THRESHOLDS)
         back = turned_back(layout.lines, turn, page.shape[1], page.shape[0])
         reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
-        return Examination(page, turn, view, reading, layout.places)
+        return ReadResult(page, turn, view, reading, layout.places)
 
     return examined
 

@@ -12,7 +12,7 @@ from digitlens.cli.answers import Answer
 from digitlens.cli.pictures import STDIN
 
 if TYPE_CHECKING:
-    from digitlens.reading.reader import Examination
+    from digitlens.reading.reader import ReadResult
 
 
 class Copies:
@@ -31,7 +31,7 @@ class Copies:
         self._taken = {_key(Path(path)) for path in files} if annotate or explain else set[str]()
 
     def write(
-        self, answer: Answer, examination: Examination, thresholds: Mapping[str, float]
+        self, answer: Answer, examination: ReadResult, thresholds: Mapping[str, float]
     ) -> None:
         """Writes what was asked for of one page.
 

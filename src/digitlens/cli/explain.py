@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from digitlens.explain.explanation import DigitExplanation, Explanation
     from digitlens.imaging.image import Page
-    from digitlens.reading.reader import Examination
+    from digitlens.reading.reader import ReadResult
 
 REPORT, PAGE, OVERVIEW, STAGES = (
     *("explanation.json", "explanation.html", "overview.png"),
@@ -107,7 +107,7 @@ def _stem(picture: str, name: str) -> str:
 
 
 def _write(
-    folder: Path, explanation: Explanation, seen: Examination, thresholds: dict[str, float]
+    folder: Path, explanation: Explanation, seen: ReadResult, thresholds: dict[str, float]
 ) -> None:
     from digitlens import files
     from digitlens.visualization.explanation_page import write_digit_explanation, write_page

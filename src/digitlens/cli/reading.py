@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from digitlens.imaging.image import Page
     from digitlens.reading.batch import Done, ProcessPool
     from digitlens.reading.pattern import Pattern
-    from digitlens.reading.reader import DigitReader, Examination
+    from digitlens.reading.reader import DigitReader, ReadResult
     from digitlens.results import Reading
 
 # Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
 _WORTH = 2.0  # seconds of reading still to do
 _TELLING = 8  # pages that tell how long the others take
 
-_Found: TypeAlias = "tuple[Reading, Examination | None]"
+_Found: TypeAlias = "tuple[Reading, ReadResult | None]"
 
 
 @dataclass(frozen=True)

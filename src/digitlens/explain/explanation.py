@@ -30,7 +30,7 @@ from digitlens.imaging.image import Page
 from digitlens.models.classifier import Classifier
 from digitlens.progress import work_bar
 from digitlens.reading.places import UNSEEN
-from digitlens.reading.reader import DigitReader, Examination
+from digitlens.reading.reader import DigitReader, ReadResult
 from digitlens.reading.recognize import LIKELY
 from digitlens.results import Digit, Reading
 
@@ -260,7 +260,7 @@ class ExplainOptions:
 
 
 def explain(
-    name: str, reader: DigitReader, seen: Examination, options: ExplainOptions
+    name: str, reader: DigitReader, seen: ReadResult, options: ExplainOptions
 ) -> Explanation:
     """Everything that is to be said of a page.
 
@@ -320,7 +320,7 @@ def _likeliest(rejected: list[DigitExplanation], number: int | None) -> list[Dig
     return [] if number is not None else sorted(ranked, key=lambda one: one.number)
 
 
-def _collect(seen: Examination) -> list[DigitExplanation]:
+def _collect(seen: ReadResult) -> list[DigitExplanation]:
     """What is known of each digit and rejected thing without asking more, in reading order."""
     counts: Counter[bool] = Counter()
     explanations: list[DigitExplanation] = []
@@ -331,7 +331,7 @@ def _collect(seen: Examination) -> list[DigitExplanation]:
     return explanations
 
 
-def _describe(number: int, digit: Digit, seen: Examination, place: int) -> DigitExplanation:
+def _describe(number: int, digit: Digit, seen: ReadResult, place: int) -> DigitExplanation:
     """What is known of a place, with its tile and what each network says of it."""
     view, scores = seen.view, seen.view.scores
     found = scores.places

@@ -33,7 +33,7 @@ from digitlens.results import Character, Reading
 
 
 @dataclass(frozen=True)
-class Examination:
+class ReadResult:
     """A reading and all that led to it.
 
     Attributes:
@@ -188,7 +188,7 @@ class DigitReader:
         done = ordered_map(pool, images, workers)
         return _readings(pool, done, processes and pool.size > 1, on_error)
 
-    def examine(self, image: Source, *, expect: str | Pattern | None = None) -> Examination:
+    def examine(self, image: Source, *, expect: str | Pattern | None = None) -> ReadResult:
         """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
         page = load_image(image, copy=False)
@@ -207,12 +207,12 @@ class DigitReader:
             self.classifier.sha256,
             _characters_back(characters, turn, width, height),
         )
-        return Examination(page, turn, view, reading, layout.places)
+        return ReadResult(page, turn, view, reading, layout.places)
 
     def _upright(self, page: Page) -> tuple[View, int]:
-        view = self.look(page)
+        view = self.analyze(page)
         turn = best_turn(view.lines, page, self.recognizer)
-        return (self.look(turned_page(page, turn)), turn) if turn else (view, 0)
+        return (self.analyze(turned_page(page, turn)), turn) if turn else (view, 0)
 
     def _detect(self, page: Page) -> Detections:
         """Finds digits and lines; the first time, another thread opens the recogniser meanwhile."""
@@ -225,7 +225,7 @@ class DigitReader:
         finally:
             opening.join()
 
-    def look(self, page: Page) -> View:
+    def analyze(self, page: Page) -> View:
         """Finds and reads what is on a page as it lies, without judging.
 
         Args:

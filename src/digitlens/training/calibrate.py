@@ -99,7 +99,7 @@ def find(reader: DigitReader, examples: Iterable[Example]) -> Finds:
     truths: list[Values] = []
     digits: list[int] = []
     for example in examples:
-        view = reader.look(example.pixels)
+        view = reader.analyze(example.pixels)
         truth, counts = truth_of(view, example)
         scores.append(view.scores[counts])
         truths.append(truth[counts])

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from digitlens.reading.multiscale import ScaleView
-    from digitlens.reading.reader import Examination
+    from digitlens.reading.reader import ReadResult
     from digitlens.reading.recognize import RecognizedLine
 
 _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # places with a label, the first: more would hide the picture
 
 
-def write_stages(folder: Path, examination: Examination, thresholds: Mapping[str, float]) -> None:
+def write_stages(folder: Path, examination: ReadResult, thresholds: Mapping[str, float]) -> None:
     """Writes how a page was read; each file whole or not at all.
 
     ``1-page.png`` is the page, ``2-heat-<size>.png`` each look for digits, ``3-lines.png`` the
@@ -79,7 +79,7 @@ def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> list[str]
     return names
 
 
-def _draw_lines(turned: Page, examination: Examination) -> Page:
+def _draw_lines(turned: Page, examination: ReadResult) -> Page:
     lines = examination.view.lines
     marks = [
         Mark(_frame(line), "candidate", line.symbols.text or "-", f"#{k}")
@@ -94,7 +94,7 @@ def _frame(line: RecognizedLine) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
-def _draw_places(turned: Page, examination: Examination) -> Page:
+def _draw_places(turned: Page, examination: ReadResult) -> Page:
     scores = examination.view.scores
     marks = [
         Mark((x0, y0, x1, y1), "candidate", *((f"{score:.2f}", f"#{k}") if k <= _LABELLED else ()))
@@ -107,7 +107,7 @@ def _draw_places(turned: Page, examination: Examination) -> Page:
     return draw_marks(turned, marks[::-1], [words])
 
 
-def _draw_found_tiles(examination: Examination) -> Page:
+def _draw_found_tiles(examination: ReadResult) -> Page:
     view, digits = examination.view, answers(examination)
     titles = [
         f"#{k}  {_said(digit)}, score {score:.2f}"
@@ -122,7 +122,7 @@ def _said(digit: Digit) -> str:
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
 
 
-def answers(examination: Examination) -> list[Digit]:
+def answers(examination: ReadResult) -> list[Digit]:
     """What became of each place: every one is a digit of the reading, if only a rejected one."""
     numbers = [place for line in examination.places for place in line]
     digits = [digit for line in examination.reading.lines for digit in line]
@@ -131,7 +131,7 @@ def answers(examination: Examination) -> list[Digit]:
 
 
 def _as_dict(
-    examination: Examination, heat: list[str], thresholds: Mapping[str, float]
+    examination: ReadResult, heat: list[str], thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
     reading, view = examination.reading, examination.view
     return {
@@ -173,7 +173,7 @@ def _line(line: RecognizedLine) -> dict[str, Any]:
     }
 
 
-def _place_dicts(examination: Examination) -> list[dict[str, Any]]:
+def _place_dicts(examination: ReadResult) -> list[dict[str, Any]]:
     view = examination.view
     places = view.scores.places
     return [

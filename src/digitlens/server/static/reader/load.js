@@ -41,7 +41,7 @@ export async function warmUp(reader) {
   const page = emptyPicture(160, 160, 3);
   page.data.fill(255);
   for (let y = 30; y < 130; y++) page.data.fill(0, (y * 160 + 74) * 3, (y * 160 + 86) * 3);
-  for (let k = 0; k < WARM; k++) await reader.look(page);
+  for (let k = 0; k < WARM; k++) await reader.analyze(page);
 }
 
 /** One thread, unless the host isolates its pages: else browsers share no memory. */

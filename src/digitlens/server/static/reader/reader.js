@@ -47,13 +47,13 @@ export class DigitReader {
   }
 
   async upright(page) {
-    const view = await this.look(page);
+    const view = await this.analyze(page);
     const turn = await bestTurn(view.lines, page, this.graphs.recognizer);
-    return { view: turn ? await this.look(turned(page, turn)) : view, turn };
+    return { view: turn ? await this.analyze(turned(page, turn)) : view, turn };
   }
 
   /** Finds and reads what is on a page as it lies, without judging. */
-  async look(page) {
+  async analyze(page) {
     const found = await detect(page, this.graphs);
     const lines = await recognize(page, lineProposals(found), this.graphs.recognizer);
     const places = gather(found.digits, lines);
