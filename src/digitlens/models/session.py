@@ -31,7 +31,7 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     """Opens an ONNX graph for inference on the CPU.
 
     Args:
-        graph: The graph, or its file; a file may keep its weights in another one beside it.
+        graph: The graph, or its file; a file may keep its weights in another one next to it.
         name: What the error calls it.
         threads: Threads for one batch; 0 takes one per core.
 
@@ -65,7 +65,7 @@ class Lazy(Generic[Made]):
         """Remembers how to make it.
 
         Args:
-            make: Makes it; if it raises, the next who asks tries again.
+            make: Makes it; if it raises, the next call tries again.
         """
         self._make: Callable[[], Made] | None = make
         self._made: list[Made] = []
@@ -86,10 +86,10 @@ class Lazy(Generic[Made]):
 
 
 class Team:
-    """Threads that help whoever has work for several; safe to use from several threads.
+    """Threads that share pieces of work; safe to use from several threads.
 
     Attributes:
-        size: How many work at once, the one who asks included.
+        size: How many work at once, the calling one included.
     """
 
     def __init__(self, size: int) -> None:
@@ -103,7 +103,7 @@ class Team:
         self._process = 0  # that the threads belong to: a forked one does not inherit them
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        """Works on each piece once, in any order; whoever asks works too and waits for nobody idle.
+        """Works on each piece once, in any order; the calling thread works too and waits for no idle one.
 
         Args:
             work: Called from several threads at once.

@@ -61,8 +61,8 @@ def ordered_map(
         workers: Threads; None takes one for each core.
 
     Yields:
-        Each thing with what came of it. Whoever closes the generator, or interrupts it, ends the
-        work: what has not been begun never is, and what has been is not waited for.
+        Each thing with what came of it. Closing or interrupting the generator ends the work: what
+        has not been begun never is, and what has been is not waited for.
 
     Raises:
         ValueError: ``workers`` is less than one.
@@ -123,14 +123,14 @@ class WorkerError(DigitlensError):
 
 
 class ProcessPool(Generic[Thing, Result]):
-    """Works on things in processes beside this one, as soon as they are there.
+    """Works on things in other processes, as soon as they are ready.
 
     Until a process is ready, and for what cannot be sent to one, the work is done here. Things and
     results are pickled on their way; nothing is written to files. Safe to use from several threads,
     of which each keeps one process busy.
 
     Attributes:
-        size: Processes beside this one.
+        size: Number of other processes.
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class ProcessPool(Generic[Thing, Result]):
 
         Args:
             work: What is done with each thing in this process.
-            prepare: Called once in each process beside it, gives what is done with each thing
-                there; can be pickled.
-            size: Processes beside this one.
+            prepare: Called once in each other process, gives what is done with each thing there;
+                can be pickled.
+            size: Number of other processes.
         """
         self._work = work
         self._prepare = prepare
@@ -262,7 +262,9 @@ class _Worker:
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
     import signal  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it is interrupted, and ends it
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the process that started it is interrupted, and ends it
     with suppress(EOFError, OSError):  # nobody is there any more
         prepared = _attempt(prepare)
         _tell(connection, Done(error=prepared.error))

@@ -122,7 +122,7 @@ def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
         lines: Digits on the turned page.
         turn: Its quarter turns, counter-clockwise.
         width: Of the page as it was.
-        height: Likewise.
+        height: Of the page as it was.
     """
     if not turn:
         return lines

@@ -73,7 +73,7 @@ class DigitReader:
         Args:
             model: The classifier of tiles: name of a shipped model, a model folder, or a run
                 folder.
-            pages: The digit detector, likewise.
+            pages: The digit detector, by its name or folder too.
             lines: Folder of the line reader: line detector, recogniser, fusion weights.
             target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and
                 below 1; decides from which confidence on they have it. None takes the shipped
@@ -240,7 +240,7 @@ class DigitReader:
 
 
 def _quietly(work: Callable[[], None]) -> None:
-    with suppress(ModelError):  # whoever needs the graph meets it again
+    with suppress(ModelError):  # the next use of the graph raises it again
         work()
 
 
