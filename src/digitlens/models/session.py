@@ -103,7 +103,7 @@ class Team:
         self._process = 0  # that the threads belong to: a forked one does not inherit them
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        """Works on each piece once, in any order; the calling thread works too and waits for no idle one.
+        """Works on each piece once, in any order; the calling thread works too.
 
         Args:
             work: Called from several threads at once.

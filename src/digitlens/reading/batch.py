@@ -264,7 +264,7 @@ def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]
 
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
-    )  # the process that started it is interrupted, and ends it
+    )  # its parent is interrupted, and ends it
     with suppress(EOFError, OSError):  # nobody is there any more
         prepared = _attempt(prepare)
         _tell(connection, Done(error=prepared.error))
