@@ -510,8 +510,9 @@ variants = {
 results = {}
 for number, (name, variant) in enumerate(variants.items()):
     results[name] = [
-        train_classifier(replace(variant, seed=seed), some, checked, FOLDER / f"variant-{number}-{seed}")
-        .scores["val_accuracy"]
+        train_classifier(
+            replace(variant, seed=seed), some, checked, FOLDER / f"variant-{number}-{seed}"
+        ).scores["val_accuracy"]
         for seed in range(3)
     ]  # fmt: skip
 
