@@ -152,8 +152,7 @@ def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_without_optuna_one_line_names_the_extra(tmp_path, monkeypatch):
-    for name in ("tune", "study"):
-        monkeypatch.delitem(sys.modules, f"digitlens.training.{name}", raising=False)
+    monkeypatch.delitem(sys.modules, "digitlens.training.tune", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
     done = run(*SMALL, *SEARCH, "--out", tmp_path / "study")
     assert isinstance(done.exception, MissingExtraError)
