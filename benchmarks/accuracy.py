@@ -10,57 +10,60 @@ the corruptions of MNIST-C, other data sets, calibration and rejection, errors b
 picture of every error. ``--card`` writes the numbers into the model's ``model.json``.
 """
 
-import argparse
 import dataclasses
 import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from accuracy_runs import assembled, recipes_table, scored, summary, teacher, trained
-from accuracy_tables import model_tables
-from digitlens import files
+from digitlens import __version__, files
 from digitlens.datasets.mnist import Mnist, load_mnist
+from digitlens.datasets.mnist_sources import data_hashes
 from digitlens.datasets.splits import load_writers
+from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import ModelInfo, Report, evaluate
 from digitlens.evaluation.significance import errors_by_writer
 from digitlens.explain.measurements import measure_corrupted, measure_external, measure_ood
-from digitlens.models.bundle import CARD, load_bundle
+from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
+from digitlens.training.checkpoint import STATE
+from digitlens.training.device import choose_device
+from digitlens.training.export import export_classifier, load_network
+from digitlens.training.nets.tile_network import Ensemble, count_parameters
 from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe
-from digitlens.training.run import MODEL
+from digitlens.training.recipes import load_recipe, recipe_from
+from digitlens.training.run import MODEL, RECIPE, run_name, start_run
+from digitlens.training.tasks.tile import train_classifier
 from digitlens.visualization.figures.distribution_shift import draw_rejection, draw_robustness
 from digitlens.visualization.figures.scores import draw_wrong
-from provenance import processor, provenance
+from harness import RECORDS, Row, interval, parser, percent, provenance, table
 
-RECORDS = Path(__file__).parent / "records"
 RUNS = ("best:5", "standard:5", "small-200k:5", "small-20k:5", "small-8k:5")
 COMMITTEE_OF = "best"
 DISTILLED = "small-"
 TEMPERATURE = 1.1  # what a run of `best` with validation tiles fitted; no answer depends on it
-Found = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", action="append", help="recipe:seeds; nothing for none")
-    parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="kept runs")
-    parser.add_argument("--model", default="default", help="model that is looked at closely")
-    parser.add_argument("--strange", action="append", default=[], help="NAME=FILE, no digits")
-    parser.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
-    parser.add_argument("--card", action="store_true", help="write numbers into the model's card")
-    parser.add_argument("--out", type=Path, help="folder of the record")
-    parser.add_argument("--only", choices=("recipes", "model"), help="keep the record's other part")
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--run", action="append", help="recipe:seeds; nothing for none")
+    made.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="kept runs")
+    made.add_argument("--model", default="default", help="model that is looked at closely")
+    made.add_argument("--strange", action="append", default=[], help="NAME=FILE, no digits")
+    made.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
+    made.add_argument("--card", action="store_true", help="write numbers into the model's card")
+    made.add_argument("--only", choices=("recipes", "model"), help="keep the record's other part")
+    options = made.parse_args()
     folder = options.out or RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_accuracy"
     mnist = load_mnist()
     record = _record(folder) | provenance()
     if options.only != "model":
         record["recipes"] = measure_recipes(options.run or list(RUNS), options.runs, mnist)
-        head = f"Recipes on {record['date']}, {processor()}, one thread for each run."
-        table = recipes_table(record["recipes"], head)
-        files.write_bytes(folder / "recipes.md", table.encode())
+        head = f"Recipes on {record['date']}, {record['processor']}, one thread for each run."
+        text = recipes_table(record["recipes"], head)
+        files.write_bytes(folder / "recipes.md", text.encode())
     if options.only != "recipes":
         others = ["digits", *options.on]
         found = look_closely(options.model, mnist, folder, options.strange, others)
@@ -72,14 +75,14 @@ def main() -> None:
     files.write_json(folder / "accuracy.json", record)
 
 
-def _record(folder: Path) -> Found:
+def _record(folder: Path) -> Row:
     path = folder / "accuracy.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Found:
+def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Row:
     """Rows and summaries by recipe; the members of ``best`` make the committee."""
-    results: Found = {}
+    results: Row = {}
     for run in wanted:
         name, _, seeds = run.partition(":")
         recipes = [published(name, seed, runs, mnist) for seed in range(int(seeds or 1))]
@@ -110,7 +113,7 @@ def published(name: str, seed: int, runs: Path, mnist: Mnist) -> Recipe:
 
 def look_closely(
     model: str, mnist: Mnist, folder: Path, strange: list[str], others: list[str]
-) -> Found:
+) -> Row:
     """Everything about one model, as JSON-ready values; writes the pictures."""
     classifier = Classifier(model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
@@ -136,7 +139,7 @@ def _by_writer(report: Report):
     )
 
 
-def write_card(model: str, found: Found) -> None:
+def write_card(model: str, found: Row) -> None:
     """Puts the measured numbers into the model's card; the graph stays as it is."""
     path = load_bundle(model).folder / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
@@ -151,6 +154,211 @@ def write_card(model: str, found: Found) -> None:
         **{one["name"]: one["framed"]["accuracy"] for one in found["transfer"]},
     }
     files.write_json(path, card)
+
+
+def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
+    """The model folder of a run, which is trained, or trained on, where it is not finished."""
+    if (folder / MODEL / "model.json").is_file():
+        return folder / MODEL
+    device = choose_device(recipe.precision)
+    if not (folder / RECIPE).is_file():
+        start_run(folder, name, recipe, data_hashes(), device.reason)
+    training, validation = recipe.split(mnist.train)
+    begun = (folder / STATE).is_file()
+    done = train_classifier(recipe, training, validation, folder, resume=begun, device=device)
+    results = {"training_seconds": done.seconds, "epochs": len(done.history), **done.scores}
+    card = Card(run_name(folder), __version__, "", recipe=recipe.as_dict(), results=results)
+    export_classifier(
+        done.network, card, validation if len(validation) else training, folder / MODEL
+    )
+    return folder / MODEL
+
+
+def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
+    """A committee of networks that are trained already: what its recipe would train anew."""
+    if not (to / "model.json").is_file():
+        recipe = dataclasses.replace(recipe, members=len(members))
+        networks = [load_network(member) for member in members]
+        single = [one for n in networks for one in (n.members if isinstance(n, Ensemble) else [n])]
+        seconds = sum(Classifier(member).card.results["training_seconds"] for member in members)
+        card = Card(
+            name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
+        )
+        export_classifier(Ensemble(single, recipe.views).eval(), card, mnist.train, to)
+    return to
+
+
+def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
+    """The network of a run, which sees each tile once: five times as quick as with five views."""
+    if not (to / "model.json").is_file():
+        network = load_network(member)
+        recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), views=1)
+        single = network.members[0] if isinstance(network, Ensemble) else network
+        card = Card("teacher", __version__, "", recipe=recipe.as_dict())
+        export_classifier(single.eval(), card, mnist.train, to)
+    return to
+
+
+def scored(model: Path, mnist: Mnist, seed: int) -> tuple[Row, Report]:
+    """What a model scores on the test set."""
+    classifier = Classifier(model)
+    report = evaluate(classifier.predict_proba, mnist.test)
+    uncertainty = measure_uncertainty(mnist.test.labels, report.probabilities)
+    network = load_network(model)
+    row = {
+        "seed": seed,
+        "test_accuracy": report.accuracy,
+        "test_errors": report.score.errors,
+        "test_accuracy_without_label_errors": (
+            report.without_label_errors or report.score
+        ).accuracy,
+        "test_loss": report.loss,
+        "test_ece": report.ece,
+        "coverage_at_zero_errors": uncertainty.coverage_at_zero,
+        "parameters": count_parameters(network),
+        "seconds": classifier.card.results["training_seconds"],
+    }
+    print(model.parent.name, json.dumps(row), file=sys.stderr, flush=True)
+    return row, report
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """Mean and standard deviation over the seeds, and the interval of all their answers."""
+    keys = ("test_accuracy", "test_accuracy_without_label_errors", "test_loss", "seconds")
+    found: Row = {
+        key: {
+            "mean": statistics.mean(row[key] for row in rows),
+            "sd": statistics.stdev(row[key] for row in rows) if len(rows) > 1 else None,
+        }
+        for key in keys
+    }
+    # Tiles are the same for all seeds: the interval is that of one test set at the mean accuracy.
+    right = round(10_000 * found["test_accuracy"]["mean"])
+    return found | {"interval": wilson_interval(right, 10_000), "rows": list(rows)}
+
+
+def recipes_table(results: Mapping[str, Row], head: str) -> str:
+    """The recipes as a table in Markdown."""
+    rows = [
+        (
+            f"`{name}`",
+            len(result["rows"]),
+            f"{result['rows'][0]['parameters']:,}",
+            _share(result["test_accuracy"]),
+            interval(result["interval"]),
+            _share(result["test_accuracy_without_label_errors"]),
+            f"{result['seconds']['mean']:.0f}",
+        )
+        for name, result in results.items()
+    ]
+    columns = ("recipe", "seeds", "parameters", "test", "95 % interval")
+    return f"{head}\n\n" + table((*columns, "without label errors", "seconds"), rows)
+
+
+def _share(value: Mapping[str, float | None]) -> str:
+    sd = f" ± {100 * value['sd']:.3f}" if value["sd"] is not None else ""
+    return f"{100 * (value['mean'] or 0):.3f}{sd} %"
+
+
+def model_tables(found: Row) -> dict[str, str]:
+    """The tables by file name."""
+    return {
+        "robustness": _robustness(found["robustness"]),
+        "rejection": _strangers(found["rejection"]),
+        "uncertainty": _uncertainty(found["rejection"]["uncertainty"]),
+        "transfer": _transfer(found["transfer"]),
+        "writers": _writers(found["by_writer"]),
+    }
+
+
+def _robustness(found: Row) -> str:
+    rows = [
+        [
+            row["name"].replace("_", " "),
+            "yes" if row["overlaps_training"] else "",
+            percent(row["accuracy"]),
+            interval(row["interval"]),
+            percent(row["uncertainty"]["ece"]),
+        ]
+        for row in found["corruptions"]
+    ]
+    rows.append(["**mean of all**", "", percent(found["mean_accuracy"]), "", ""])
+    if (apart := found["mean_accuracy_without_overlap"]) is not None:
+        rows.append(["**mean of those that were not trained with**", "", percent(apart), "", ""])
+    head = ["MNIST-C", "like what was trained with", "accuracy", "95 % interval", "ECE"]
+    return table(head, rows)
+
+
+def _strangers(found: Row) -> str:
+    scores = found["scores"]
+    sets = next(iter(scores.values()))
+    rows = [
+        [
+            name,
+            f"{sets[name]['n']:,}",
+            *(f"{scores[score][name]['auroc']:.4f}" for score in scores),
+            percent(scores[found["recommended"]][name]["fpr95"]),
+        ]
+        for name in sets
+    ]
+    marked = [f"**{name}**" if name == found["recommended"] else name for name in scores]
+    return table(["AUROC by score", "n", *marked, "FPR at 95 %"], rows)
+
+
+def _uncertainty(found: Row) -> str:
+    rows = [
+        [
+            name,
+            percent(one["error"], 2),
+            f"{one['nll']:.4f}",
+            f"{one['brier']:.4f}",
+            percent(one["ece"], 2),
+            percent(one["adaptive_ece"], 2),
+            f"{one['aurc']:.5f}",
+            percent(one["error_at_99"], 2),
+            percent(one["coverage_at_zero"]),
+        ]
+        for name, one in found.items()
+    ]
+    head = ["digits", "error", "NLL", "Brier", "ECE", "adaptive ECE", "AURC"]
+    return table([*head, "error of the surest 99 %", "coverage at zero errors"], rows)
+
+
+def _transfer(found: Sequence[Row]) -> str:
+    rows = [
+        [
+            one["title"],
+            f"{one['n']:,}",
+            percent(one["framed"]["accuracy"], 2),
+            interval(one["framed"]["interval"]),
+            percent(one["unframed"]["accuracy"], 2),
+        ]
+        for one in found
+    ]
+    return table(["not trained on", "n", "framed", "95 % interval", "unframed"], rows)
+
+
+def _writers(found: Row) -> str:
+    rows = [
+        [
+            row["name"],
+            row["writers"],
+            f"{row['n']:,}",
+            row["errors"],
+            percent(row["rate"], 2),
+            interval(row["interval"]),
+        ]
+        for row in found["series"]
+    ]
+    whole = f"{1 - found['accuracy']:.2%}".replace("%", " %")
+    rows.append(["all", found["writers"], f"{found['n']:,}", found["errors"], whole, ""])
+    head = ["written by", "writers", "digits", "errors", "error rate", "95 % interval"]
+    low, high = found["clustered"]
+    note = (
+        f"\n{found['flawless']:.1%} of the writers are read without an error; the accuracy's "
+        f"interval is {100 * low:.2f} to {100 * high:.2f} % when writers are drawn, not digits.\n"
+    )
+    return table(head, rows) + note.replace("% of", " % of", 1)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from speed_record import Figure, Record, RecordError, load_record
+from harness import Figure, RecordError, Row, load_record
+from harness import table as as_table
 
 STANDARD_ERRORS = 3.0
 LEAST, LEAST_ALONE = 0.05, 0.2  # of the old value
@@ -72,12 +73,12 @@ def main() -> int:
     parser.add_argument("--anyway", action="store_true", help="though the machines differ")
     options = parser.parse_args()
     try:
-        old, new = load_record(options.old), load_record(options.new)
+        (about, old), (now, new) = load_record(options.old), load_record(options.new)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
-    differ = differences(old, new)
-    for line in [*differ, *warnings(old, new)]:
+    differ = differences(about, now, MACHINE)
+    for line in [*differ, *warnings(about, now)]:
         print(line, file=sys.stderr)
     if differ and not options.anyway:
         print("not compared: measure both on one machine, or add --anyway", file=sys.stderr)
@@ -87,34 +88,30 @@ def main() -> int:
     return int(any(change.counts for change in changes))
 
 
-def differences(old: Record, new: Record) -> list[str]:
-    """Why times of the two records say nothing beside each other."""
+def differences(old: Row, new: Row, keys: Iterable[str]) -> list[str]:
+    """What is not the same in both."""
     return [
-        f"{key}: {old.about.get(key)!r} in the old record, {new.about.get(key)!r} in the new one"
-        for key in MACHINE
-        if old.about.get(key) != new.about.get(key)
+        f"{key}: {old.get(key)} in the old record, {new.get(key)} in the new one"
+        for key in keys
+        if old.get(key) != new.get(key)
     ]
 
 
-def warnings(old: Record, new: Record) -> list[str]:
+def warnings(old: Row, new: Row) -> list[str]:
     """What else to keep in mind: a machine that was not idle, other versions of libraries."""
     found = [
-        f"the machine was busy before the {name} record: load {record.about['load']}"
-        for name, record in (("old", old), ("new", new))
-        if record.about.get("load", 0) > BUSY
+        f"the machine was busy before the {name} record: load {about['load']}"
+        for name, about in (("old", old), ("new", new))
+        if about.get("load", 0) > BUSY
     ]
-    versions = [record.about.get("versions", {}) for record in (old, new)]
-    return found + [
-        f"{name}: {versions[0].get(name)} in the old record, {versions[1].get(name)} in the new one"
-        for name in sorted({*versions[0], *versions[1]})
-        if versions[0].get(name) != versions[1].get(name)
-    ]
+    versions = [about.get("versions", {}) for about in (old, new)]
+    return found + differences(*versions, sorted({*versions[0], *versions[1]}))
 
 
-def compare(old: Record, new: Record) -> list[Change]:
+def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Change]:
     """Each figure of either record, in the order of the old; in another unit it is another."""
-    befores = {(name, figure.unit): figure for name, figure in old.figures.items()}
-    afters = {(name, figure.unit): figure for name, figure in new.figures.items()}
+    befores = {(name, figure.unit): figure for name, figure in old.items()}
+    afters = {(name, figure.unit): figure for name, figure in new.items()}
     keys = [*befores, *(key for key in afters if key not in befores)]
     return [judge(befores.get(key), afters.get(key)) for key in keys]
 
@@ -158,27 +155,25 @@ def table(changes: Sequence[Change]) -> str:
     order = [WORSE, GONE, BETTER, NEW]
     shown = [change for change in changes if change.verdict != SAME]
     shown.sort(key=lambda change: (change.peer, order.index(change.verdict), -_size(change)))
-    lines = ["| figure | old | new | change | noise | verdict |", "|---|---|---|---|---|---|"]
-    lines += [_line(change) for change in shown]
-    same = len(changes) - len(shown)
+    head = ("figure", "old", "new", "change", "noise", "verdict")
+    found = as_table(head, map(_line, shown)) + "\n" if shown else ""
     counted = sum(change.counts for change in changes)
-    return "\n".join([*(lines if shown else []), "", f"{same} figures are the same; "]).lstrip() + (
-        f"{counted} got worse or are gone\n"
-    )
+    same = len(changes) - len(shown)
+    return f"{found}{same} figures are the same; {counted} got worse or are gone\n"
 
 
 def _size(change: Change) -> float:
     return abs(change.share or 0.0)
 
 
-def _line(change: Change) -> str:
+def _line(change: Change) -> tuple[str, ...]:
     old, new = (
         "" if value is None else f"{value:,.4g} {change.unit}" for value in (change.old, change.new)
     )
     share = "" if change.share is None else f"{100 * change.share:+.1f} %"
     noise = "" if change.noise is None else f"{100 * change.noise:.1f} %"
     whose = " (peer)" if change.peer else ""
-    return f"| {change.name} | {old} | {new} | {share} | {noise} | {change.verdict}{whose} |"
+    return change.name, old, new, share, noise, change.verdict + whose
 
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 
     python benchmarks/classifying.py [--model NAME=FOLDER] [--rounds N] [--out FOLDER]
 
-In one run, in turns, each in a process of its own, on tiles of the MNIST test set:
+In one run, in turns, each in a process of its own (``worker.py``), on tiles of the MNIST test set:
 
 - digitlens: its shipped classifiers and those of ``--model``, with all cores and with one.
-- torch: the same networks in PyTorch, as they are and compiled (``torch.compile``, compiled before
-  anything is timed; the seconds are given).
-- Keras: its documentation's network for MNIST, by ``predict``, ``predict_on_batch`` and as a
-  function. Not trained, which is as fast. What it needs is installed below ``build/`` by the
-  first run.
+- torch: the same networks in PyTorch.
+- Keras: its documentation's network for MNIST, by ``predict``. Not trained, which is as fast. What
+  it needs is installed below ``build/`` by the first run.
 - scikit-learn: ``SVC`` with its defaults, trained on 10,000 tiles, timed on 1,000.
 
 digitlens and torch are handed uint8; Keras and scikit-learn numbers that were scaled beforehand,
@@ -20,32 +18,39 @@ nothing else to do: networks in PyTorch, whose threads wait for each other, suff
 """
 
 import argparse
-import json
-import os
-import subprocess
 import tempfile
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from classifying_tables import KINDS, figures, report
+from cost_reading import graph_work
 from digitlens.datasets.mnist import load_mnist
-from digitlens.models.bundle import WEIGHTS, find_bundle
+from digitlens.models.bundle import WEIGHTS, find_bundle, load_bundle
 from digitlens.models.roles import shipped_classifiers
 from digitlens.models.session import cores
 from digitlens.progress import note
-from peer_process import UnavailableError, environment
-from provenance import provenance
-from publish import publish
+from harness import (
+    KERAS,
+    Figure,
+    Row,
+    UnavailableError,
+    Worker,
+    parser,
+    percent,
+    place,
+    provenance,
+    publish,
+    start_worker,
+    table,
+)
 
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
-KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
-WORKER = Path(__file__).with_name("classifying_worker.py")
+# Peers by kind of worker, which is their name in figures too.
+KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
 
 
 class Entry(NamedTuple):
@@ -62,62 +67,43 @@ class Timed:
     """Who is timed, and what came of it.
 
     Attributes:
-        process: Answers questions, one a line.
-        errors: What it says when it ends early.
-        kind: A name among the worker's contenders.
-        model: Of digitlens; empty for others.
+        worker: Answers questions.
+        entry: Whom it stands for.
         about: What the worker says of itself.
         one: Seconds of each call with one tile.
         many: Tiles a second of each call with many.
     """
 
-    process: subprocess.Popen[str]
-    errors: IO[str]
-    kind: str
-    model: str
-    cores: int
-    about: dict[str, Any] = field(default_factory=dict[str, Any])
+    worker: Worker
+    entry: Entry
+    about: Row = field(default_factory=dict[str, Any])
     one: list[float] = field(default_factory=list[float])
     many: list[float] = field(default_factory=list[float])
 
     def get_ready(self) -> None:
         """Waits for what it says of itself; raises UnavailableError if it ends instead."""
-        try:
-            self.about = _line(self.process)
-        except UnavailableError:
-            self.errors.seek(0)
-            said = self.errors.read().strip().splitlines()
-            raise UnavailableError((said or ["it ended without a word"])[-1]) from None
+        self.about = self.worker.reply()
 
     def ask(self, tiles: int, calls: int) -> list[float]:
         """Seconds of each call."""
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps({"tiles": tiles, "calls": calls}) + "\n")
-        self.process.stdin.flush()
-        return _line(self.process)["seconds"]
+        return self.worker.ask({"tiles": tiles, "calls": calls})["seconds"]
 
 
 def main() -> None:
-    options = _options()
-    made = provenance() | {"rounds": options.rounds}
+    made = parser(__doc__, environments=True)
+    made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
+    made.add_argument("--model", action="append", default=[], help="NAME=FOLDER of one more")
+    made.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each")
+    options = made.parse_args()
+    about = provenance() | {"rounds": options.rounds}
     models = _models(options.model)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         contenders, missing = start_all(models, options, folder, stack)
         measure(contenders, options.rounds)
         results = {name: summary(timed) for name, timed in contenders.items()}
-    record = made | {"missing": missing, "results": results, "figures": figures(results)}
-    publish(options.out, "classifying", record, report(record))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    parser.add_argument("--model", action="append", default=[], help="NAME=FOLDER of one more")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each")
-    parser.add_argument("--out", type=Path, help="folder for classifying.json and classifying.md")
-    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
-    return parser.parse_args()
+    record = about | {"missing": missing, "results": results}
+    publish(options.out, "classifying", record, report(record), figures(results))
 
 
 def _models(more: list[str]) -> dict[str, str]:
@@ -129,41 +115,29 @@ def _models(more: list[str]) -> dict[str, str]:
 def start_all(
     models: dict[str, str], options: argparse.Namespace, folder: Path, stack: ExitStack
 ) -> tuple[dict[str, Timed], dict[str, str]]:
-    """Who can be timed, and by name why others cannot.
-
-    All start at once but those that compile, which follow: how long that takes is recorded.
-    """
-    tiles = _material(options.data_dir, folder)
-    entries = _entries(models)
-    compiled = [name for name, entry in entries.items() if entry.kind == "compiled"]
-    others = [name for name in entries if name not in compiled]
+    """Who can be timed, and by name why others cannot; all start at once."""
+    tiles, entries = _material(options.data_dir, folder), _entries(models)
     begun: dict[str, Timed] = {}
     missing: dict[str, str] = {}
-    for together in (others, compiled):
-        note(f"starting {'; '.join(together)}")
-        for name in together:
-            with _noted(missing, name):
-                begun[name] = _start(entries[name], tiles, options.environments, stack)
-        for name in filter(begun.get, together):
-            with _noted(missing, name):
-                begun[name].get_ready()
-    return {name: begun[name] for name in entries if name not in missing}, missing
+    note(f"starting {'; '.join(entries)}")
+    for act in (lambda name: _start(entries[name], tiles, options, stack), None):
+        for name in [name for name in entries if name not in missing]:
+            try:
+                if act:
+                    begun[name] = act(name)
+                else:
+                    begun[name].get_ready()
+            except UnavailableError as reason:
+                missing[name] = str(reason)
+    return {name: timed for name, timed in begun.items() if name not in missing}, missing
 
 
-@contextmanager
-def _noted(missing: dict[str, str], name: str) -> Generator[None]:
-    """Writes down why somebody is not available."""
-    try:
-        yield
-    except UnavailableError as reason:
-        missing[name] = str(reason)
-
-
-def _start(entry: Entry, tiles: str, environments: Path, stack: ExitStack) -> Timed:
-    python = environment(
-        KERAS if KINDS.get(entry.kind, "").startswith("Keras") else (), environments
-    )
-    return start(python, entry, tiles, stack)
+def _start(entry: Entry, tiles: str, options: argparse.Namespace, stack: ExitStack) -> Timed:
+    """A worker that starts; ``get_ready`` waits until it has."""
+    packages = KERAS if entry.kind == "keras" else ()
+    arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
+    worker = start_worker(packages, arguments, options, stack)
+    return Timed(worker, entry)
 
 
 def _material(data_dir: Path | None, folder: Path) -> str:
@@ -186,36 +160,8 @@ def _entries(models: dict[str, str]) -> dict[str, Entry]:
             title = f"digitlens, {name}, {count} core{'s' * (count > 1)}"
             entries[title] = Entry("digitlens", name, model, count)
         if (find_bundle(model) / WEIGHTS).exists():
-            for kind in ("torch", "compiled"):
-                entries[f"{KINDS[kind]}, {name}"] = Entry(kind, name, model, cores())
-    for kind in ("predict", "on_batch", "call", "svc"):
-        entries[KINDS[kind]] = Entry(kind, "", "", cores())
-    return entries
-
-
-def start(python: str, entry: Entry, tiles: str, stack: ExitStack) -> Timed:
-    """A worker that starts; ``get_ready`` waits until it has."""
-    errors = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
-    cache = stack.enter_context(tempfile.TemporaryDirectory())  # so that compiling is not recalled
-    process = subprocess.Popen(
-        [python, str(WORKER), entry.kind, entry.folder, str(entry.cores), tiles],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache},
-    )
-    stack.enter_context(process)
-    stack.callback(process.kill)
-    return Timed(process, errors, entry.kind, entry.model, entry.cores)
-
-
-def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
-    assert process.stdout
-    line = process.stdout.readline()
-    if not line:
-        raise UnavailableError("it ended before it answered")
-    return json.loads(line)
+            entries[f"torch, {name}"] = Entry("torch", name, model, cores())
+    return entries | {KINDS[kind]: Entry(kind, "", "", cores()) for kind in ("keras", "svc")}
 
 
 def measure(contenders: dict[str, Timed], rounds: int) -> None:
@@ -229,24 +175,97 @@ def measure(contenders: dict[str, Timed], rounds: int) -> None:
             timed.many += [count / seconds for seconds in timed.ask(count, 1)]
 
 
-def summary(timed: Timed) -> dict[str, Any]:
+def summary(timed: Timed) -> Row:
     """JSON-ready: microseconds of one tile, tiles a second of many."""
-    return timed.about | {
-        "kind": timed.kind,
-        "model": timed.model,
-        "cores": timed.cores,
+    entry, about = timed.entry, dict(timed.about)
+    if entry.kind == "digitlens":
+        tile = {"tiles": np.zeros((1, 28, 28), np.uint8)}
+        work = graph_work(load_bundle(entry.folder).graph, tile, ["probabilities"])
+        about["multiply_adds"] = int(work.flops / 2)
+    middle, high = (1e6 * float(value) for value in np.quantile(timed.one, (0.5, 0.9)))
+    return about | {
+        "kind": entry.kind,
+        "model": entry.model,
+        "cores": entry.cores,
         "one": timed.one,
         "many": timed.many,
-        "one_us": {
-            "median": float(np.median(timed.one)) * 1e6,
-            "p90": float(np.quantile(timed.one, 0.9)) * 1e6,
-        },
+        "one_us": {"median": middle, "p90": high},
         "per_second": {
             "median": float(np.median(timed.many)),
             "least": min(timed.many),
             "most": max(timed.many),
         },
     }
+
+
+def figures(results: Mapping[str, Row]) -> list[Figure]:
+    """What two records are compared by.
+
+    Of each classifier of digitlens the times with all cores and with one, and how many times as
+    long the peers take; those of networks in PyTorch are beside the same network. Then the times of
+    the peers.
+    """
+    rows = list(results.values())
+    most = max(row["cores"] for row in rows)
+    peers = [row for row in rows if row["kind"] in KINDS]
+    found: list[Figure] = []
+    for row in rows:
+        if row["kind"] == "digitlens":
+            name = f"classifying.{row['model']}"
+            found += _times(name if row["cores"] == most else f"{name}.one_core", row)
+            if row["cores"] == most:
+                found += [each for peer in peers for each in _ratios(name, row, peer)]
+    for peer in peers:
+        model = f".{peer['model']}" if peer["model"] else ""
+        found += _times(f"classifying.{peer['kind']}{model}", peer, peer=True)
+    return found
+
+
+def _times(name: str, row: Row, *, peer: bool = False) -> list[Figure]:
+    one = [1e6 * seconds for seconds in row["one"]]
+    return [
+        Figure.median(f"{name}.one_tile", one, "µs", peer=peer),
+        Figure.median(f"{name}.many_tiles", row["many"], "tiles/s", "higher", peer=peer),
+    ]
+
+
+def _ratios(name: str, ours: Row, peer: Row) -> Iterator[Figure]:
+    if peer["model"] in ("", ours["model"]):
+        one = peer["one_us"]["median"] / ours["one_us"]["median"]
+        many = ours["per_second"]["median"] / peer["per_second"]["median"]
+        yield Figure.ratio(f"{name}.one_tile.{peer['kind']}", one)
+        yield Figure.ratio(f"{name}.many_tiles.{peer['kind']}", many)
+
+
+def report(record: dict[str, Any]) -> str:
+    results = record["results"]
+    head = ["", "one tile, µs", "p90", "tiles a second", "range", "multiply-adds a tile", "right"]
+    rows = [_row(name, row, results.get(KINDS["keras"])) for name, row in results.items()]
+    notes = [
+        "; ".join(sorted({row["versions"] for row in results.values()})),
+        "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",
+        *(f"{name}: not available, {reason}" for name, reason in record["missing"].items()),
+    ]
+    return (
+        f"Tiles classified on {place(record)}, {record['rounds']} rounds.\n\n"
+        + table([*head, f"one, beside {KINDS['keras']}", "many"], rows)
+        + "".join(["\n", *(f"- {note}\n" for note in notes)])
+    )
+
+
+def _row(name: str, row: Row, base: Row | None) -> list[str]:
+    one, many = row["one_us"], row["per_second"]
+    return [
+        name,
+        f"{one['median']:,.0f}",
+        f"{one['p90']:,.0f}",
+        f"{many['median']:,.0f}",
+        f"{many['least']:,.0f} to {many['most']:,.0f}",
+        f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as above",
+        percent(row["accuracy"], 2),
+        f"{base['one_us']['median'] / one['median']:,.1f} x" if base else "",
+        f"{many['median'] / base['per_second']['median']:,.1f} x" if base else "",
+    ]
 
 
 if __name__ == "__main__":

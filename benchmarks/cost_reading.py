@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
@@ -18,9 +18,6 @@ import onnx
 import onnxruntime as ort
 from PIL import Image
 
-import drawing
-from cold_start import CORE, EXAMPLES, cost
-from cost_model import Stage, Work
 from digitlens import DigitReader
 from digitlens.datasets.mnist import load_mnist
 from digitlens.imaging.image import load_image
@@ -29,8 +26,12 @@ from digitlens.models.classifier import BATCH, Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector
 from digitlens.models.line_bundle import load_line_bundle
 from digitlens.models.line_recognizer import HEIGHT, LineRecognizer
+from digitlens.models.roles import shipped_classifiers
 from digitlens.models.session import cores
 from digitlens.reading import multiscale
+from harness import timed
+from reading import CORE, EXAMPLES, cost, photo
+from roofline import Stage, Work
 
 MANY = 2048  # tiles of a batch
 LINES, WIDTH = 4, 256  # lines of a page, and pixels of each
@@ -104,128 +105,73 @@ def _multiply_adds(node: Mapping[str, Any]) -> int:
     return prod(out) * each
 
 
-def classifying_stages(models: list[str]) -> list[Stage]:
-    """One tile, and many in one call, of each classifier."""
+def _stage(
+    key: str, name: str, work: Work, call: Callable[[], object], times: int, threads: int = 0
+) -> Stage:
+    """One that is timed; what does not run a graph costs as much as an operator of PyTorch."""
+    what = "node" if work.runs else "torch"
+    return Stage(key, name, work, timed(call, times), threads or cores(), what)
+
+
+def reading_stages() -> list[Stage]:
+    """Classifying, the networks that read a page, what happens to pixels before, and a start."""
     tiles = load_mnist().test.tiles[:MANY]
-    return [stage for model in models for stage in _classifying(model, tiles)]
+    stages = [each for model in shipped_classifiers() for each in _classifying(model, tiles)]
+    return [*stages, *_page_stages(), *_picture_stages(), _start_stage()]
 
 
 def _classifying(model: str, tiles: npt.NDArray[np.uint8]) -> list[Stage]:
+    """One tile, and many in one call."""
     classifier, graph = Classifier(model), load_bundle(model).graph
     one, part = (
         graph_work(graph, {"tiles": tiles[:count]}, ["probabilities"]) for count in (1, BATCH)
     )
+    answer, key, count = classifier.predict_proba, f"classifying.{model}", f"{len(tiles):,} tiles"
+    many = part * (len(tiles) / BATCH)
     return [
-        Stage(
-            f"classifying.{model}.one_tile",
-            f"one tile, `{model}`",
-            one,
-            timed(lambda: classifier.predict_proba(tiles[:1]), 200),
-            1,
-            "node",
-            "One core does all of it, and each operator waits for the one before it. A smaller "
-            "network with fewer operators would help.",
-        ),
-        Stage(
-            f"classifying.{model}.many_tiles",
-            f"{len(tiles):,} tiles, `{model}`",
-            part * (len(tiles) / BATCH),
-            timed(lambda: classifier.predict_proba(tiles), 4),
-            cores(),
-            "node",
-            "Maps of a part of the batch stay in the cache and weights are read once for all its "
-            "tiles, so arithmetic is what is left. A smaller network, or numbers of fewer bits "
-            "where the processor multiplies them faster, would help.",
-        ),
+        _stage(f"{key}.one_tile", f"one tile, `{model}`", one, lambda: answer(tiles[:1]), 200, 1),
+        _stage(f"{key}.many_tiles", f"{count}, `{model}`", many, lambda: answer(tiles), 4),
     ]
 
 
-def page_stages() -> list[Stage]:
+def _page_stages() -> list[Stage]:
     """One look of the digit detector, one of the line detector, and the lines of a page read."""
-    page = drawing.photo(640, 480, "402867\n193548")
-    lines = np.zeros((LINES, HEIGHT, WIDTH, 3), np.uint8)
+    page, lines = photo(640, 480), np.zeros((LINES, HEIGHT, WIDTH, 3), np.uint8)
     bundle = load_line_bundle()
     digits, text = DigitDetector(), LineDetector(bundle.detector)
     recognizer = LineRecognizer(bundle.recognizer)
+    size, batch = "640 x 480", f"{LINES} lines of {HEIGHT} x {WIDTH}"
+    rows = (
+        ("look", f"a look of the digit detector, {size}", load_bundle(PAGES).graph,
+         {"page": page}, lambda: digits.predict(page)),
+        ("lines", f"a look of the line detector, {size}", bundle.detector,
+         {"page": page}, lambda: text.text_map(page)),
+        ("recognize", f"the line recogniser, {batch}", bundle.recognizer,
+         {"lines": lines}, lambda: recognizer.posteriors(lines)),
+    )  # fmt: skip
     return [
-        Stage(
-            "page.look",
-            "a look of the digit detector, 640 x 480",
-            graph_work(load_bundle(PAGES).graph, {"page": page}),
-            timed(lambda: digits.predict(page), 12),
-            cores(),
-            "node",
-            "Most of the work is in the first layers, whose maps are large. Fewer or smaller looks "
-            "would help.",
-        ),
-        Stage(
-            "page.lines",
-            "a look of the line detector, 640 x 480",
-            graph_work(bundle.detector, {"page": page}),
-            timed(lambda: text.text_map(page), 12),
-            cores(),
-            "node",
-            "Its maps have half the sides of the page, so large copies cost most. A larger copy is "
-            "looked at only where the lines that were found are small.",
-        ),
-        Stage(
-            "page.recognize",
-            f"the line recogniser, {LINES} lines of {HEIGHT} x {WIDTH}",
-            graph_work(bundle.recognizer, {"lines": lines}),
-            timed(lambda: recognizer.posteriors(lines), 12),
-            cores(),
-            "node",
-            "Lines of like widths share a batch, whose padding is read as well.",
-        ),
+        _stage(f"page.{key}", name, graph_work(graph, feed), call, 12)
+        for key, name, graph, feed, call in rows
     ]
 
 
-def picture_stages() -> list[Stage]:
-    """What happens to pixels before a network sees them."""
-    page = drawing.photo(4000, 3000, "402867\n193548")
-    written = io.BytesIO()
+def _picture_stages() -> list[Stage]:
+    """A large photo decoded and shrunk, and a drawing of one digit, which all networks see."""
+    page, written = photo(4000, 3000), io.BytesIO()
     Image.fromarray(page).save(written, "JPEG", quality=90)
-    file = written.getvalue()
+    file, reader = written.getvalue(), DigitReader()
     small = max(1, max(page.shape[:2]) // multiscale.LARGEST)
+    drawn = load_image(EXAMPLES / "drawing.png")
+    name = "a drawing of {} x {}, decoded".format(*drawn.shape[1::-1])
+    work = Work(0, len(file) + page.nbytes, 1), Work(0, page.nbytes + page.nbytes / small**2, 1)
+    shrink = lambda: multiscale._reduced(page)  # noqa: E731
     return [
-        Stage(
-            "picture.decode",
-            "decoding a JPEG of 12 megapixels",
-            Work(0, len(file) + page.nbytes, 1),
-            timed(lambda: load_image(file), 5),
-            1,
-            "torch",
-            "The bits of a JPEG can only be read one after the other, on one core, which no count "
-            "of bytes shows; transforms and colours follow. Decoding at half the size, or another "
-            "picture meanwhile on the other core, helps.",
-        ),
-        Stage(
-            "picture.shrink",
-            "shrinking 12 megapixels",
-            Work(0, page.nbytes + page.nbytes / small**2, 1),
-            timed(lambda: multiscale._reduced(page), 10),
-            1,
-            "torch",
-            "Each byte is read once and added to a sum, on one core. Wider instructions would "
-            "help, or decoding at that size.",
-        ),
-    ]
-
-
-def drawing_stage() -> Stage:
-    """A drawing of one digit, which all four networks see."""
-    page = load_image(EXAMPLES / "drawing.png")
-    reader = DigitReader()
-    return Stage(
-        "picture.drawing",
-        "a drawing of {} x {}, decoded".format(*page.shape[1::-1]),
-        reading_work(page) + Work(bytes=page.nbytes),
-        timed(lambda: reader.read(page), 40),
-        cores(),
-        "node",
-        "All four networks see it, several of them on copies of several sizes. NumPy finds lines "
-        "and frames the tile in many small steps; they are not counted here.",
-    )
+        _stage("picture.decode", "decoding a JPEG of 12 megapixels", work[0],
+               lambda: load_image(file), 5, 1),
+        _stage("picture.shrink", "shrinking 12 megapixels", work[1], shrink, 10, 1),
+        _stage("picture.drawing", name, reading_work(drawn) + Work(bytes=drawn.nbytes),
+               lambda: reader.read(drawn), 40),
+    ]  # fmt: skip
 
 
 def reading_work(page: npt.NDArray[np.uint8]) -> Work:
@@ -266,38 +212,14 @@ class _Recorder:
         return self._session.run(names, feed, *options)
 
 
-def start_stage(python: Path) -> Stage:
+def _start_stage() -> Stage:
     """``digitlens read`` of a drawing, from the start of its process to its end."""
-    page = load_image(EXAMPLES / "drawing.png")
-    picture = ["read", str(EXAMPLES / "drawing.png")]
-    command = [str(python), "-c", START, *picture]
+    file = EXAMPLES / "drawing.png"
+    python = str(CORE if CORE.exists() else sys.executable)
+    command = [python, "-c", START, "read", str(file)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    runs = [cost([str(python), "-m", "digitlens", *picture]) for _ in range(STARTS + 1)]
-    return Stage(
-        "start",
-        "`digitlens read one.png`, a cold start",
-        Work(reading_work(page).flops, found["bytes"], found["modules"]),
-        [run["wall"] / 1000 for run in runs[1:]],
-        1,
-        "import",
-        "Modules are imported one after the other, and what they run when they are imported costs "
-        "more than to find them; libraries are linked and graphs are prepared. Fewer modules, and "
-        "graphs that are stored as they are run, would help.",
-    )
-
-
-def core_python(other: str) -> Path:
-    """The interpreter of a core install, if there is one."""
-    return CORE if CORE.exists() else Path(other)
-
-
-def timed(call: Callable[[], object], times: int) -> list[float]:
-    """Seconds of each call; two come first that are not counted."""
-    found: list[float] = []
-    for number in range(times + 2):
-        start = time.perf_counter()
-        call()
-        if number > 1:
-            found.append(time.perf_counter() - start)
-    return found
+    runs = [cost([python, "-m", "digitlens", "read", str(file)]) for _ in range(STARTS + 1)]
+    work = Work(reading_work(load_image(file)).flops, found["bytes"], found["modules"])
+    seconds = [run["wall"] / 1000 for run in runs[1:]]
+    return Stage("start", "`digitlens read one.png`, a cold start", work, seconds, 1, "import")

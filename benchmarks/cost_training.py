@@ -21,16 +21,27 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from cost_model import Stage, Work
-from cost_parts import PARTS
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.training.nets.tile_network import DigitNetwork
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
 from digitlens.training.tasks import tile
+from roofline import Stage, Work
 
 TILES = {"fast": 7_680, "standard": 1_024}  # to train with; of those for validation as many less
 ROUNDS = 3
+PARTS = {
+    "first_convolution": "first convolution",
+    "convolutions": "other convolutions, forward",
+    "convolutions_backward": "convolutions, backward",
+    "normalisation": "batch normalisation and ReLU, both ways",
+    "dense": "dense layer and all else in the network",
+    "loss": "loss",
+    "optimiser": "optimiser",
+    "augmentation": "augmentation",
+    "validation": "validation",
+    "rest": "choosing tiles, averages and sums",
+}
 
 _PART_OF = {
     "batch_norm": "normalisation",
@@ -222,36 +233,16 @@ def _train(recipe: Recipe, training: Split, validation: Split) -> float:
 
 
 def _stage(key: str, part: str, tallies: list[Tally], steps: int, threads: int) -> Stage:
-    name, advice = PARTS[part]
     seconds = [tally.seconds[part] / steps for tally in tallies]
-    return Stage(key, name, tallies[0].work[part] * (1 / steps), seconds, threads, "torch", advice)
+    return Stage(key, PARTS[part], tallies[0].work[part] * (1 / steps), seconds, threads, "torch")
 
 
 def _wholes(name: str, parts: list[Stage], wholes: list[float], threads: int) -> list[Stage]:
     within = sum(part.median for part in parts)
-    whole = Stage(
-        f"{name}.step",
-        "a step, all of it",
-        sum((part.work for part in parts), Work()),
-        wholes,
-        threads,
-        "torch",
-        "The limit is the sum of those of its parts.",
-        parts,
-    )
+    work = sum((part.work for part in parts), Work())
+    whole = Stage(f"{name}.step", "a step, all of it", work, wholes, threads, "torch", parts)
     between = [seconds - within for seconds in wholes]
     if min(between) <= 0:  # less than timing the operators costs
         return [whole]
-    return [
-        Stage(
-            f"{name}.between",
-            "between the operators",
-            Work(),
-            between,
-            threads,
-            "torch",
-            "Python runs the loop and PyTorch records what has to be differentiated; there is no "
-            "limit to compare with. Compiling the step, or fewer and larger steps, would help.",
-        ),
-        whole,
-    ]
+    key, words = f"{name}.between", "between the operators"
+    return [Stage(key, words, Work(), between, threads, "torch"), whole]

@@ -11,7 +11,6 @@ page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``re
 - ms: median time of reading a decoded picture.
 """
 
-import argparse
 import random
 import statistics
 from collections import Counter, defaultdict
@@ -25,10 +24,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens import files
 from digitlens.datasets.synthetic.fonts import font_files, load_families
 from digitlens.progress import work_bar
-from provenance import provenance
+from harness import parser, percent, provenance, publish
+from harness import table as as_table
 from readers import (
     MODES,
     OURS,
@@ -76,14 +75,13 @@ class Drawing:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
-    parser.add_argument("--out", type=Path, help="folder for drawn.json and drawn.md")
-    parser.add_argument("--keep", type=Path, help="folder for the pictures")
-    parser.add_argument("--seed", type=int, default=0)
-    add_options(parser)
-    options = parser.parse_args()
-    made = provenance() | {"threads": options.threads, "seed": options.seed}
+    made = parser(__doc__, environments=True)
+    made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
+    made.add_argument("--keep", type=Path, help="folder for the pictures")
+    made.add_argument("--seed", type=int, default=0)
+    add_options(made)
+    options = made.parse_args()
+    about = provenance() | {"threads": options.threads, "seed": options.seed}
     chosen = [d for d in drawings(options.seed) if any(word in d.group for word in options.groups)]
     with ExitStack() as stack:
         readers = Readers(stack, options)
@@ -91,15 +89,12 @@ def main() -> None:
             tracked = bar.track(chosen, description="reading")
             said = [readers.read(drawing.page) for drawing in tracked]
     scores = summaries(chosen, said)
-    text = f"{table(scores)}\n{origin(made, readers.versions)}"
-    print(text, end="")
+    about |= {"readers": readers.versions, "groups": scores, "pictures": _read(chosen, said)}
+    text = f"{table(scores)}\n{origin(about, readers.versions)}"
+    publish(options.out, "drawn", about, text)
     for i, drawing in enumerate(chosen) if options.keep else ():
         options.keep.mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawing.page).save(options.keep / f"{i:03} {drawing.group}.png")
-    if options.out:
-        about = {"readers": readers.versions, "groups": scores, "pictures": _read(chosen, said)}
-        files.write_json(options.out / "drawn.json", made | about)
-        files.write_bytes(options.out / "drawn.md", text.encode())
 
 
 def summaries(
@@ -143,17 +138,21 @@ def table(scores: dict[str, dict[str, Any]]) -> str:
     columns = ["drawn", "numbers", "right", "digits", "not there", "ms"]
     if any(len(readers) > 1 for readers in scores.values()):
         columns += ["RapidOCR right", "digits", "not there", "ms", "its mode"]
-    lines = [columns, ["---"] * len(columns)]
+    lines: list[list[str]] = []
     for group, readers in scores.items():
         ours, best = readers[OURS], best_mode(readers, "right", "exact")
         theirs = [*_cells(readers[best]), MODES[best]] if best else []
         lines.append([group, str(ours["numbers"]), *_cells(ours), *theirs])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return as_table(columns, lines)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    shares = ["" if row[k] is None else f"{100 * row[k]:.1f} %" for k in ("right", "digits")]
-    return [*shares, str(row["not_there"]), f"{row['milliseconds']:.0f}"]
+    return [
+        percent(row["right"]),
+        percent(row["digits"]),
+        str(row["not_there"]),
+        f"{row['milliseconds']:.0f}",
+    ]
 
 
 def _read(chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]) -> list[dict[str, Any]]:

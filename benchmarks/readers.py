@@ -9,21 +9,18 @@ import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens import DigitReader
-from peer_process import Reader, Worker, environment
+from harness import Worker, start_worker
 
 Page = npt.NDArray[np.uint8]
 PACKAGES = ("rapidocr==3.10.0", "onnxruntime==1.31.1", "opencv-python-headless==5.0.0.93")
-WORKER = Path(__file__).with_name("rapid_worker.py")
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "peers-venv"
 OURS = "digitlens"
-MODES = {  # of RapidOCR, as rapid_worker.py names them
+MODES = {  # of RapidOCR, as worker.py names them
     "default": "default",
     "line": "recogniser alone",
     "digits": "recogniser alone, ten digits",
@@ -86,10 +83,8 @@ class Readers:
         self.names = (OURS, *(MODES if options.peers else ()))
         self._worker: Worker | None = None
         if options.peers:
-            python = environment(PACKAGES, options.environments)
-            peer = Reader("rapidocr", tuple(MODES), PACKAGES)
-            self._worker = Worker(peer, python, options.threads, stack, WORKER)
-            self.versions["peer"] = self._worker.versions
+            self._worker = start_worker(PACKAGES, ("rapidocr", options.threads), options, stack)
+            self.versions["peer"] = self._worker.reply()["versions"]
         self.read(np.full((64, 256, 3), 255, np.uint8))  # warms up
 
     def read(self, page: Page) -> dict[str, Said]:
@@ -113,7 +108,7 @@ class Readers:
 
 def _theirs(worker: Worker | None, mode: str, page: Page) -> Said:
     assert worker is not None
-    reply = worker.ask(mode, page)
+    reply = worker.ask({"kind": mode, "shape": page.shape}, page.tobytes())
     if "error" in reply:
         return replace(FAILED, milliseconds=reply["milliseconds"])
     return Said(reply["text"], digits_only(reply["text"]), reply["milliseconds"])
@@ -124,7 +119,6 @@ def add_options(parser: Any) -> None:
     parser.add_argument("--model", default="default", help="shipped name, run or model folder")
     parser.add_argument("--peers", action="store_true", help="RapidOCR reads as well")
     parser.add_argument("--threads", type=int, default=THREADS, help="for each reader")
-    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
 
 
 def best_mode(scores: dict[str, Any], *by: str) -> str | None:

@@ -1,114 +1,127 @@
-"""How quickly are pictures read, and with how much memory? Draws its pictures itself.
+"""How quickly are pictures read, from one in memory to a folder of them, and with how much memory?
 
-    python benchmarks/reading.py [--rounds N] [--out FOLDER]
-    python benchmarks/reading.py --mnist280 [DATA_DIR] [--enlarge nearest] [--limit N]
-                                 [--out FOLDER]
+    python benchmarks/reading.py [--only pages|starts|folder ...] [--rounds N] [--count N]
+                                 [--python PYTHON] [--out FOLDER]
 
-- ms: median and 90th percentile of reading a picture that is decoded already, with two threads,
-  the pictures taking turns. The machine should have nothing else to do.
-- memory: the most that a fresh process held in memory while it read the largest picture from a
-  JPEG file, decoding, Python and the libraries included.
+It draws its pictures itself, and what is compared takes turns. The machine should have nothing else
+to do.
 
-``--mnist280`` measures no time: it enlarges the tiles of the MNIST test set to 280 x 280 pixels,
-has them read as pictures, once bright on dark and once dark on bright, and counts how many answers
-are the label and nothing else.
+- pages: milliseconds of reading a picture that is decoded already, with two threads; the most that
+  a fresh process held in memory while it read the largest picture from a JPEG file.
+- starts: milliseconds of a program from its start to its end, and how long its threads were busy;
+  the most that it held. ``--python`` is an interpreter with digitlens: that of a core install,
+  ``.venv-core/bin/python``, where ``make test`` put it, unless told otherwise.
+- folder: of each hundred pictures 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of 12
+  megapixels, read by ``digitlens read`` on one core and on more. ``busy`` is the share of the
+  cores' time that was used; the memory is that of all processes, what they share counted once
+  (PSS, looked at every 0.4 seconds).
 """
 
-import argparse
+import io
 import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-import drawing
 from digitlens import DigitReader
-from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
-from figures import median_of, once
-from provenance import provenance
-from publish import publish
+from harness import ROOT, Figure, Row, parser, percent, place, provenance, publish, table, timed
 
 Page = npt.NDArray[np.uint8]
+CORE = ROOT / ".venv-core" / "bin" / "python"
+EXAMPLES = ROOT / "examples"
+NOTE = "2048"  # what the note says
 THREADS = 2
-ROUNDS = 30
+ROUNDS = {"pages": 30, "starts": 11, "folder": 1}
 WARM_UPS = 3
-BATCH = 100
-SIDE = 280
-MEGABYTES = 600  # at most, for the largest picture
-ENLARGE = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+WHOLE = ("cpu_milliseconds", "megabytes")
+COUNT = 1000
+DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
+EACH = 0.4  # seconds between looks at the memory, of which one takes 5 ms a process
 
-# What the process itself has held. `getrusage` also counts what its parent held when it forked,
-# so that is for systems without /proc only; there it counts bytes.
-PEAK = f"""
-import json, resource, sys
-from pathlib import Path
-from digitlens import DigitReader
-text = DigitReader(threads={THREADS}).read(sys.argv[1]).text
-status = Path("/proc/self/status")
-lines = status.read_text().splitlines() if status.exists() else []
-own = [1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-peak = own[0] if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps(dict(text=text, megabytes=peak / 1e6)))
+# Runs a program and prints what it cost. A process of its own: the peak that is known of children
+# is that of the largest so far, and counts what the parent held when it forked, which is little.
+MEASURE = """
+import json, os, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+wall = time.perf_counter() - start
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit = 1 if sys.platform == "darwin" else 1024
+print(json.dumps(dict(
+    wall=1000 * wall, cpu=1000 * (used.ru_utime + used.ru_stime),
+    megabytes=unit * used.ru_maxrss / 1e6, said=done.stdout.decode(), failed=done.returncode,
+)))
 """
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="parts")
+    made.add_argument("--rounds", type=int, help="of each part")
+    made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
+    python = CORE if CORE.exists() else Path(sys.executable)
+    made.add_argument("--python", type=Path, default=python, help="with digitlens; see above")
+    options = made.parse_args()
+    rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
+    record = provenance() | {"rounds": rounds}
+    if "pages" in options.only:
+        record["pages"] = measure_pages(cases(), rounds["pages"])
+    with tempfile.TemporaryDirectory() as folder:
+        if "starts" in options.only:
+            started = programs(Path(folder))
+            record["starts"] = measure_starts(started, options.python, rounds["starts"])
+        if "folder" in options.only:
+            record["folder"] = measure_folder(Path(folder), options.count, rounds["folder"])
+    publish(options.out, "reading", record, report(record), figures(record))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture to read, named in records by ``figure``; ``target``: milliseconds at most."""
+    """A picture to read, named in records by ``figure``."""
 
     name: str
     figure: str
     page: Page
     text: str
-    target: float | None = None
-
-
-def main() -> None:
-    options = _options()
-    made = provenance() | {"threads": THREADS}
-    if options.mnist280 is not None:
-        split = load_mnist(options.mnist280 or None).test
-        result = made | enlarged(split, options.enlarge, options.limit)
-        name, text = "mnist280", enlarged_table(result)
-    else:
-        result = made | speed(cases(), options.rounds)
-        result["figures"] = figures(result)
-        name, text = "reading", table(result)
-    publish(options.out, name, result, text)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="readings of each picture")
-    parser.add_argument("--mnist280", nargs="?", const="", metavar="DATA_DIR", help="see above")
-    parser.add_argument("--enlarge", choices=ENLARGE, default="bicubic", help="of MNIST tiles")
-    parser.add_argument("--limit", type=int, help="at most so many MNIST tiles")
-    parser.add_argument("--out", type=Path, help="folder of the record")
-    return parser.parse_args()
 
 
 def cases() -> list[Case]:
-    text = "402867\n193548"
     return [
-        Case("tile, 28 x 28", "tile", drawing.tile("3"), "3"),
-        Case("page, 640 x 480", "page_640x480", drawing.photo(640, 480, text), text, 25),
-        Case("photo, 12 megapixels", "photo_12mp", drawing.photo(4000, 3000, text), text, 150),
-        Case("photo, 24 megapixels", "photo_24mp", drawing.photo(6000, 4000, text), text),
+        Case("tile, 28 x 28", "drawn_tile", tile("3"), "3"),
+        Case("note, 640 x 480", "note_640x480", photo(640, 480), NOTE),
+        Case("note, 12 megapixels", "note_12mp", photo(4000, 3000), NOTE),
+        Case("note, 24 megapixels", "note_24mp", photo(6000, 4000), NOTE),
     ]
 
 
-def speed(pictures: list[Case], rounds: int) -> dict[str, Any]:
+def photo(width: int, height: int) -> Page:
+    """uint8[height, width, 3]: the photo of a note among the examples, at another size."""
+    with Image.open(EXAMPLES / "note.jpg") as picture:
+        return np.asarray(picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+
+
+def tile(digit: str) -> Page:
+    """uint8[28, 28]: one digit, bright on dark, in the middle."""
+    picture = Image.new("L", (28, 28))
+    ImageDraw.Draw(picture).text((14, 14), digit, 255, ImageFont.load_default(24), anchor="mm")
+    return np.asarray(picture)
+
+
+def measure_pages(pictures: list[Case], rounds: int) -> list[Row]:
     """Times of each picture, and the memory for the last."""
     memory = peak(pictures[-1].page)
     reader = DigitReader(threads=THREADS)
@@ -117,116 +130,278 @@ def speed(pictures: list[Case], rounds: int) -> dict[str, Any]:
     with work_bar() as bar:
         for _ in bar.track(range(rounds), description="reading"):
             for case, taken in zip(pictures, times, strict=True):
-                start = time.perf_counter()
-                reader.read(case.page)
-                taken.append(1000 * (time.perf_counter() - start))
-    return {
-        "rounds": rounds,
-        "pictures": [
-            {
-                "name": case.name,
-                "figure": case.figure,
-                "right": text == case.text,
-                "text": text,
-                "all_milliseconds": taken,
-                "milliseconds": statistics.median(taken),
-                "milliseconds_90": float(np.percentile(taken, 90)),
-                "target": case.target,
-            }
-            for case, text, taken in zip(pictures, said, times, strict=True)
-        ],
-        "memory": {"name": pictures[-1].name, **memory, "target": MEGABYTES},
-    }
+                taken.extend(timed(lambda page=case.page: reader.read(page), 1, warm=0))
+    rows = [
+        {
+            "name": case.name,
+            "figure": case.figure,
+            "right": text == case.text,
+            "text": text,
+            "milliseconds": [1000 * seconds for seconds in taken],
+        }
+        for case, text, taken in zip(pictures, said, times, strict=True)
+    ]
+    rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
+    return rows
 
 
-def peak(page: Page) -> dict[str, Any]:
-    """Megabytes that a fresh process needs to read a picture from a file, and what it reads."""
+def peak(page: Page) -> Row:
+    """What a fresh process needs to read a picture from a file, and what it reads."""
+    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={THREADS}).read"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "picture.jpg"
         Image.fromarray(page).save(file, quality=90)
-        command = [sys.executable, "-c", PEAK, str(file)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return cost([sys.executable, "-c", f"{code}(sys.argv[1]).text)", str(file)])
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is started; ``said`` is the end of what it prints, ``figure`` its name in records."""
+
+    name: str
+    arguments: tuple[str, ...]
+    said: str = ""
+    figure: str = ""
+
+
+def programs(folder: Path) -> list[Program]:
+    """Floors that nothing in Python can go below, and readings of three kinds of pictures."""
+    drawn, note = folder / "tile.png", folder / "note.jpg"
+    Image.fromarray(tile("3")).save(drawn)
+    Image.fromarray(photo(640, 480)).save(note, quality=90)
+    read = ("-m", "digitlens", "read")
+    return [
+        Program("Python alone", ("-c", "pass")),
+        Program("import numpy", ("-c", "import numpy")),
+        Program("import onnxruntime", ("-c", "import onnxruntime")),
+        Program("read a drawing", (*read, str(EXAMPLES / "drawing.png")), "\t7\n", "cold_start"),
+        Program("read a tile, 28 x 28", (*read, str(drawn)), "\t3\n", "cold_start.tile"),
+        Program("read a note, 640 x 480", (*read, str(note)), f"\t{NOTE}\n", "cold_start.note"),
+        Program("digitlens --version", ("-m", "digitlens", "--version")),
+    ]
+
+
+def measure_starts(started: list[Program], python: Path, rounds: int) -> list[Row]:
+    """What each program costs; a first round is not counted."""
+    runs: list[list[Row]] = [[] for _ in started]
+    with work_bar() as bar:
+        for number in bar.track(range(rounds + 1), description="starting"):
+            for program, known in zip(started, runs, strict=True):
+                run = cost([str(python), *program.arguments])
+                if run["failed"] or not run["said"].endswith(program.said):
+                    sys.exit(f"{program.name}: expected {program.said!r}, found {run}")
+                if number:
+                    known.append(run)
+    return [
+        {
+            "name": program.name,
+            "figure": program.figure,
+            "milliseconds": [run["wall"] for run in known],
+            "cpu_milliseconds": statistics.median(run["cpu"] for run in known),
+            "megabytes": max(run["megabytes"] for run in known),
+        }
+        for program, known in zip(started, runs, strict=True)
+    ]
+
+
+def cost(command: list[str]) -> dict[str, Any]:
+    """Milliseconds, megabytes and output of one start."""
+    measure = [sys.executable, "-S", "-E", "-c", MEASURE, *command]
+    # Where modules may not be kept compiled, those that no installer compiled are at each start.
+    known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
     return json.loads(done.stdout)
 
 
-def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """What two records are compared by."""
-    found = [
-        median_of(f"reading.{row['figure']}", row["all_milliseconds"], "ms")
-        for row in result["pictures"]
-    ]
-    return [*found, once("reading.memory", result["memory"]["megabytes"], "MB")]
-
-
-def table(result: dict[str, Any]) -> str:
-    lines = [
-        title(result),
-        "| picture | ms | ms, 90 % | target | read right |",
-        "|---|---|---|---|---|",
-    ]
-    for row in result["pictures"]:
-        target = f"at most {row['target']:.0f} ms" if row["target"] else ""
-        times = f"{row['milliseconds']:.1f} | {row['milliseconds_90']:.1f}"
-        lines.append(f"| {row['name']} | {times} | {target} | {'yes' if row['right'] else 'no'} |")
-    memory = result["memory"]
-    held = f"{memory['megabytes']:.0f} MB in memory (target: less than {memory['target']} MB)"
-    lines += ["", f"Reading {memory['name']}, from a JPEG file in a fresh process: {held}."]
-    return "\n".join(lines) + "\n"
-
-
-def title(result: dict[str, Any]) -> str:
-    where = f"{result['processor'] or result['machine']}, {result['threads']} threads"
-    return f"Reading on {result['date']}, {where}, load before {result['load']}.\n"
-
-
-def enlarged(split: Split, method: str, limit: int | None) -> dict[str, Any]:
-    """How MNIST tiles are read as pictures; with a limit, tiles spread over all of them."""
-    n = len(split) if limit is None else min(limit, len(split))
-    chosen = split.take(np.arange(n) * len(split) // n)
-    reader = DigitReader(threads=THREADS)
-    polarities = {"white on black": 0, "black on white": 255}
-    rows = {name: _read_tiles(reader, chosen, method, flip) for name, flip in polarities.items()}
-    return {"enlarged": method, "side": SIDE, "n": n, "polarities": rows}
-
-
-def _read_tiles(reader: DigitReader, split: Split, method: str, flip: int) -> dict[str, Any]:
-    lengths: Counter[int] = Counter()
-    exact = 0
+def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
+    """What reading costs with each number of cores, doubling up to all there are."""
+    if not hasattr(os, "sched_setaffinity"):
+        sys.exit("this system cannot limit a process to some of the cores")
+    pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
+    cores = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
+    runs: dict[int, list[Row]] = {number: [] for number in cores}
     with work_bar() as bar:
-        for start in bar.track(range(0, len(split), BATCH), description="reading"):
-            some = split.take(np.arange(start, min(start + BATCH, len(split))))
-            pages = [enlarge(tile, method) ^ np.uint8(flip) for tile in some.tiles]
-            texts = [reading.text for reading in reader.read_many(pages)]
-            exact += sum(text == str(label) for text, label in zip(texts, some.labels, strict=True))
-            lengths.update(len(text.replace("\n", "")) for text in texts)
+        for _ in bar.track(range(rounds), description="reading"):
+            for number, known in runs.items():
+                known.append(read(pictures, number))
+    return [
+        {
+            "pictures": len(pictures),
+            "cores": number,
+            "seconds": [run["seconds"] for run in known],
+            "busy": statistics.median(run["busy"] for run in known),
+            "megabytes": max(run["megabytes"] for run in known),
+            "right": known[0]["right"],
+        }
+        for number, known in runs.items()
+    ]
+
+
+def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
+    """Pictures with what is on them, the kinds mixed as in every hundred of them."""
+    folder.mkdir()
+    kinds = np.random.default_rng(0).permutation(np.arange(count) % 100)
+    drawn: list[tuple[Path, str]] = []
+    for number, kind in enumerate(kinds):
+        if kind < DRAWINGS:
+            path, text = folder / f"{number:04}.png", str(number % 10)
+            path.write_bytes(_drawing(text))
+        else:
+            path, text = folder / f"{number:04}.jpg", NOTE
+            path.write_bytes(_photo((640, 480) if kind < DRAWINGS + PHOTOS else (4000, 3000)))
+        drawn.append((path, text))
+    return drawn
+
+
+@cache
+def _drawing(text: str) -> bytes:
+    large = Image.fromarray(255 - tile(text)).resize((280, 280), Image.Resampling.BICUBIC)
+    return _file(large, "PNG")
+
+
+@cache
+def _photo(size: tuple[int, int]) -> bytes:
+    return _file(Image.fromarray(photo(*size)), "JPEG")
+
+
+def _file(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, quality=90)
+    return file.getvalue()
+
+
+def read(pictures: list[tuple[Path, str]], cores: int) -> Row:
+    """Seconds and megabytes of reading their folder, how busy cores are, the share read right."""
+    command = [sys.executable, "-m", "digitlens", "read", str(pictures[0][0].parent)]
+    with tempfile.TemporaryFile("w+") as said:
+        run = _watched(command, said, cores)
+        said.seek(0)
+        texts = [line.rstrip("\n").partition("\t")[2] for line in said]
+    right = [found == text for found, (_, text) in zip(texts, pictures, strict=True)]
+    return run | {"right": sum(right) / len(right)}
+
+
+def _watched(command: list[str], said: IO[str], cores: int) -> dict[str, float]:
+    """Runs a program on so many cores, and looks at its memory until it ends."""
+    everywhere = os.sched_getaffinity(0)
+    before, start, most = _used(), time.perf_counter(), 0.0
+    os.sched_setaffinity(0, sorted(everywhere)[:cores])  # which the program inherits
+    try:
+        program = subprocess.Popen(command, stdout=said)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    while True:
+        most = max(most, held_by(program.pid))
+        with suppress(subprocess.TimeoutExpired):
+            if program.wait(EACH):
+                raise subprocess.CalledProcessError(program.returncode, command)
+            break
+    seconds = time.perf_counter() - start
     return {
-        "right": exact,
-        "exact": exact / len(split),
-        "interval": wilson_interval(exact, len(split)),
-        "nothing_read": lengths[0],
-        "one_digit_wrong": lengths[1] - exact,
-        "several_read": len(split) - lengths[0] - lengths[1],
+        "seconds": seconds,
+        "busy": (_used() - before) / seconds / cores,
+        "megabytes": most,
     }
 
 
-def enlarge(tile: Page, method: str) -> Page:
-    """uint8[28, 28] -> uint8[280, 280]."""
-    return np.asarray(Image.fromarray(tile).resize((SIDE, SIDE), ENLARGE[method]))
+def _used() -> float:
+    """Seconds of the processor that programs which have ended used, with theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
-def enlarged_table(result: dict[str, Any]) -> str:
-    how = f"MNIST test tiles, {SIDE} x {SIDE}, {result['enlarged']}"
-    lines = [
-        title(result),
-        f"| {how} | n | exact | 95 % interval | nothing read | wrong digit | several digits |",
-        "|---|---|---|---|---|---|---|",
+def held_by(process: int) -> float:
+    """Megabytes that a process and all that it started hold together; 0 where it has ended."""
+    here, own, others = Path(f"/proc/{process}"), 0.0, []
+    with suppress(OSError):
+        lines = (here / "smaps_rollup").read_text().splitlines()
+        own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
+        tasks = [task / "children" for task in (here / "task").iterdir()]
+        others = [int(child) for task in tasks for child in task.read_text().split()]
+    return own + sum(map(held_by, others))
+
+
+def figures(record: Row) -> list[Figure]:
+    """What two records are compared by."""
+    found: list[Figure] = []
+    for row in record.get("pages", ()):
+        found.append(Figure.median(f"reading.{row['figure']}", row["milliseconds"], "ms"))
+        if "megabytes" in row:
+            found.append(Figure.median("reading.memory", [row["megabytes"]], "MB"))
+    for row in record.get("starts", ()):
+        if row["figure"]:
+            seconds = [milliseconds / 1000 for milliseconds in row["milliseconds"]]
+            found.append(Figure.median(f"{row['figure']}.seconds", seconds, "s"))
+            found.append(Figure.median(f"{row['figure']}.memory", [row["megabytes"]], "MB"))
+    rows = record.get("folder")
+    return found + (_folder_figures(rows) if rows else [])
+
+
+def _folder_figures(rows: list[Row]) -> list[Figure]:
+    """All cores, and one beside it."""
+    one, every = rows[0], rows[-1]
+    alone, speeds = _speeds(one), _speeds(every)
+    found = [
+        Figure.median("reading.folder.pictures_per_second", speeds, "pictures/s", "higher"),
+        Figure.median("reading.folder.busy", [100 * every["busy"]], "%", "higher"),
+        Figure.median("reading.folder.memory", [every["megabytes"]], "MB"),
     ]
-    for name, row in result["polarities"].items():
-        low, high = (f"{100 * end:.2f}" for end in row["interval"])
-        wrong = f"{row['nothing_read']} | {row['one_digit_wrong']} | {row['several_read']}"
-        share = f"{100 * row['exact']:.2f} % | {low} to {high}"
-        lines.append(f"| {name} | {result['n']} | {share} | {wrong} |")
-    return "\n".join(lines) + "\n"
+    if every is not one:
+        gain = statistics.median(speeds) / statistics.median(alone)
+        found += [
+            Figure.median(
+                "reading.folder.one_core.pictures_per_second", alone, "pictures/s", "higher"
+            ),
+            Figure.median("reading.folder.scaling", [gain], "times one core", "higher"),
+        ]
+    return found
+
+
+def _speeds(row: Row) -> list[float]:
+    return [row["pictures"] / seconds for seconds in row["seconds"]]
+
+
+def report(record: Row) -> str:
+    blocks = [f"Reading on {place(record)}.\n"]
+    if rows := record.get("pages"):
+        head = ["picture", "ms", "ms, 90 %", "read right"]
+        lines = [
+            [row["name"], *_quantiles(row, 50, 90, digits=1), "yes" if row["right"] else "no"]
+            for row in rows
+        ]
+        blocks.append(table(head, lines))
+        blocks.append(
+            f"Reading {rows[-1]['name']}, from a JPEG file in a fresh process: "
+            f"{rows[-1]['megabytes']:.0f} MB in memory.\n"
+        )
+    if rows := record.get("starts"):
+        lines = [
+            [row["name"], *_quantiles(row, 50, 25, 75), *(f"{row[key]:.0f}" for key in WHOLE)]
+            for row in rows
+        ]
+        head = ["program", "wall, ms", "25 %", "75 %", "CPU, ms", "memory, MB"]
+        blocks.append(table(head, lines))
+    if rows := record.get("folder"):
+        alone = statistics.median(_speeds(rows[0]))
+        lines = [
+            [
+                f"{row['pictures']:,}",
+                row["cores"],
+                f"{statistics.median(_speeds(row)):.1f}",
+                f"{statistics.median(_speeds(row)) / alone:.2f}",
+                percent(row["busy"], 0),
+                f"{row['megabytes']:.0f}",
+                percent(row["right"]),
+            ]
+            for row in rows
+        ]
+        head = ["pictures", "cores", "pictures/s", "speed-up", "busy", "memory, MB", "read right"]
+        blocks.append(table(head, lines))
+    return "\n".join(blocks)
+
+
+def _quantiles(row: Row, *which: float, digits: int = 0) -> list[str]:
+    return [f"{value:.{digits}f}" for value in np.percentile(row["milliseconds"], which)]
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ line of its picture. A note with ``crop=`` says where its picture was cut from; 
 - ms: median time of decoding and reading a picture, one at a time.
 
 With ``--peers`` RapidOCR reads the same pictures in turn with digitlens, in the three modes of
-``rapid_worker.py``; the one that is best on a kind stands beside digitlens.
+``worker.py``; the one that is best on a kind stands beside digitlens.
 """
 
-import argparse
 import csv
 import re
 import statistics
@@ -29,13 +28,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from digitlens import DigitReader, files
+from digitlens import DigitReader
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.imaging.image import load_image
 from digitlens.progress import work_bar
-from provenance import provenance
+from harness import interval, parser, percent, provenance, publish
+from harness import table as as_table
 from readers import (
     FAILED,
     MODES,
@@ -99,26 +99,23 @@ class Result:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder with labels.csv")
-    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
-    parser.add_argument("--out", type=Path, help="folder for realworld.json and realworld.md")
-    parser.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
-    add_options(parser)
-    options = parser.parse_args()
-    made = provenance() | {"threads": options.threads}
+    made = parser(__doc__, environments=True)
+    made.add_argument("folder", type=Path, help="folder with labels.csv")
+    made.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
+    made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
+    add_options(made)
+    options = made.parse_args()
+    about = provenance() | {"threads": options.threads}
     with ExitStack() as stack:
         readers = Readers(stack, options)
         results = list(read_folder(options.folder, readers, options.kinds))
     thresholds = promised_thresholds()
     kept = promises(results, thresholds)
-    text = f"{table(results)}\n{stated(results)}\n{kept}\n{origin(made, readers.versions)}"
-    print(text, end="")
-    if options.wrong:
-        print_wrong(results)
-    if options.out:
-        files.write_json(options.out / "realworld.json", made | record(results, readers.versions))
-        files.write_bytes(options.out / "realworld.md", text.encode())
+    text = f"{table(results)}\n{stated(results)}\n{kept}\n{origin(about, readers.versions)}"
+    publish(options.out, "realworld", about | record(results, readers.versions), text)
+    for result in results if options.wrong else ():
+        if result.reader == OURS and not result.exact:
+            print(f"{result.file}: {result.label!r} read as {result.text!r}")
 
 
 def read_folder(
@@ -247,36 +244,29 @@ def table(results: Sequence[Result]) -> str:
         columns += ["RapidOCR exact", "digits right", "ms", "its mode"]
     rows = [[NAMES.get(kind, kind), *_cells(scores)] for kind, scores in kinds.items()]
     marked = "; ".join(
-        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {_percent(row['marks'])}"
+        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {percent(row['marks'])}"
         for name, row in kinds.get("amount", {}).items()
     )
-    lines = [columns, ["---"] * len(columns), *rows]
     note = f"\n{NAMES['amount']}, exact with their marks: {marked}\n" if marked else ""
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + note
+    return as_table(columns, rows) + note
 
 
 def _cells(scores: dict[str, Any]) -> list[str]:
     ours, best = scores[OURS], best_mode(scores, "exact", "digits")
-    low, high = (f"{100 * end:.1f}" for end in ours["interval"])
-    exact, digits, time = _shown(ours)
-    cells = [str(ours["n"]), exact, f"{low} to {high}", digits, time]
+    exact, *others = _shown(ours)
+    cells = [str(ours["n"]), exact, interval(ours["interval"], 1), *others]
     return [*cells, *_shown(scores[best]), MODES[best]] if best else cells
 
 
 def _shown(row: dict[str, Any]) -> list[str]:
-    return [_percent(row["exact"]), _percent(row["digits"]), f"{row['milliseconds']:.0f}"]
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
+    return [percent(row["exact"]), percent(row["digits"]), f"{row['milliseconds']:.0f}"]
 
 
 def stated(results: Sequence[Result]) -> str:
     number, right = sure(results)
-    low, high = wilson_interval(right, number) if number else (0.0, 1.0)
-    share = f"{100 * right / max(1, number):.2f} % of them right"
-    interval = f"({100 * low:.1f} to {100 * high:.1f})"
-    return f"stated with at least 99 % confidence: {number} digits, {share} {interval}\n"
+    ends = interval(wilson_interval(right, number) if number else (0.0, 1.0), 1)
+    share = f"{percent(right / max(1, number), 2)} of them right ({ends})"
+    return f"stated with at least 99 % confidence: {number} digits, {share}\n"
 
 
 def promised_thresholds() -> dict[float, float | None]:
@@ -294,22 +284,15 @@ def _threshold(risk: RiskCoverage | None, target: float) -> float | None:
 
 def promises(results: Sequence[Result], thresholds: Mapping[float, float | None]) -> str:
     """A row for each target error: how many digits are stated, and how many of them are wrong."""
-    lines = [["target_error", "digits stated", "wrong", "95 % interval"], ["---"] * 4]
+    lines: list[list[str]] = []
     for target, threshold in thresholds.items():
         cells = ["0", "", ""]
         if threshold is not None:
             number, right = sure(results, threshold)
-            low, high = wilson_interval(number - right, number) if number else (0.0, 1.0)
-            share = (number - right) / max(1, number)
-            cells = [str(number), f"{100 * share:.2f} %", f"{100 * low:.2f} to {100 * high:.2f}"]
+            ends = wilson_interval(number - right, number) if number else (0.0, 1.0)
+            cells = [str(number), percent((number - right) / max(1, number), 2), interval(ends)]
         lines.append([f"{target:g}", *cells])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def print_wrong(results: Sequence[Result]) -> None:
-    for result in results:
-        if result.reader == OURS and not result.exact:
-            print(f"{result.file}: {result.label!r} read as {result.text!r}")
+    return as_table(("target_error", "digits stated", "wrong", "95 % interval"), lines)
 
 
 def record(results: Sequence[Result], versions: dict[str, str]) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 
 32 clients on this machine send drawings of 280 x 280 pixels as PNG: tiles of the MNIST test set
 enlarged, half of them white on black and half black on white. In the same run, in turns, so are
-asked the endpoints that tutorials write around Keras and torch (``tutorial_server.py``; what
-Keras needs is installed below ``build/`` by the first run).
+asked the endpoints that tutorials write around Keras and torch (``worker.py serve``; what Keras
+needs is installed below ``build/`` by the first run).
 
 - a second: requests answered as they must be. p50 and p99: of pictures, in milliseconds, from
   sending to the whole answer.
@@ -19,7 +19,6 @@ Keras needs is installed below ``build/`` by the first run).
 Servers and clients share the machine's cores.
 """
 
-import argparse
 import base64
 import io
 import json
@@ -30,12 +29,18 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -43,20 +48,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import load
-from digitlens import files
 from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
-from load import Outcome, Shot
-from peer_process import UnavailableError, environment
-from provenance import provenance
+from harness import (
+    KERAS,
+    WORKER,
+    Row,
+    UnavailableError,
+    environment,
+    parser,
+    place,
+    provenance,
+    publish,
+    table,
+)
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
+PATIENCE = 60.0  # seconds for one answer
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "serving-venv"
-KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
-TUTORIAL = Path(__file__).with_name("tutorial_server.py")
 ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 NAMES = {
     "digitlens": "`digitlens serve`",
@@ -65,6 +75,118 @@ NAMES = {
     "keras": "tutorial, Keras",
     "torch": "tutorial, torch",
 }
+
+
+class Shot(NamedTuple):
+    """A request: what is asked, the same name for the same picture; whether it must be refused."""
+
+    name: str
+    path: str
+    body: bytes
+    kind: str
+    bad: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of many requests.
+
+    Attributes:
+        seconds: How long they took, those that must be answered with 200.
+        elapsed: How long the load lasted.
+        errors: Answers other than they must be, by what they were.
+        refused: How many bad requests were refused as they must be.
+        bodies: The last answer to each, by name.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    elapsed: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, shot: Shot, status: int, body: bytes, seconds: float) -> None:
+        if shot.bad and 400 <= status < 500:
+            self.refused += 1
+        elif not shot.bad and status == 200:
+            self.seconds.append(seconds)
+            self.bodies[shot.name] = body
+        else:
+            self.errors[f"{shot.name if shot.bad else 'picture'}: {status}"] += 1
+
+    def merged(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            self.seconds + other.seconds,
+            self.elapsed + other.elapsed,
+            self.errors + other.errors,
+            self.refused + other.refused,
+            self.bodies | other.bodies,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready; requests a second are all that were answered as they must be."""
+        times = 1000 * np.array(self.seconds or [np.nan])
+        return {
+            "answered": len(self.seconds),
+            "refused": self.refused,
+            "per_second": round((len(self.seconds) + self.refused) / self.elapsed, 1),
+            "p50_ms": round(float(np.percentile(times, 50)), 1),
+            "p99_ms": round(float(np.percentile(times, 99)), 1),
+            "errors": dict(self.errors),
+        }
+
+
+def load(
+    port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
+) -> Outcome:
+    """So many clients, each asking again as soon as it is answered.
+
+    With a rate, requests are due evenly instead, so many a second, whether earlier ones are
+    answered or not; time counts from when a request was due, so that a server cannot slow down its
+    clients.
+    """
+    outcome, start, turns = Outcome(), time.perf_counter(), count()
+    lock = threading.Lock()
+
+    def due_times() -> Iterator[tuple[int, float]]:
+        while True:
+            with lock:
+                turn = next(turns)
+            due = start + turn / rate if rate else time.perf_counter()
+            if due >= start + seconds:
+                return
+            time.sleep(max(0.0, due - time.perf_counter()))
+            yield turn, due
+
+    def client() -> None:
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        for turn, due in due_times():
+            shot = shots[turn % len(shots)]
+            try:
+                connection.request("POST", shot.path, shot.body, {"Content-Type": shot.kind})
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, HTTPException) as error:
+                connection.close()
+                with lock:
+                    outcome.errors[type(error).__name__] += 1
+                continue
+            with lock:
+                outcome.add(shot, answer.status, body, time.perf_counter() - due)
+        connection.close()
+
+    with ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(client) for _ in range(clients)]:
+            done.result()
+    outcome.elapsed = time.perf_counter() - start
+    return outcome
+
+
+def multipart(name: str, picture: bytes) -> Shot:
+    """A form with one file."""
+    start = '--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+    body = f"{start}Content-Type: image/png\r\n\r\n".encode() + picture + b"\r\n--frontier--\r\n"
+    return Shot(name, "/predict", body, "multipart/form-data; boundary=frontier")
 
 
 @dataclass
@@ -86,31 +208,21 @@ class Server:
 
 
 def main() -> None:
-    options = _options()
-    made = provenance() | {"clients": CLIENTS}
+    made = parser(__doc__, environments=True)
+    made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
+    made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
+    options = made.parse_args()
+    about = provenance() | {"clients": CLIENTS}
     pictures, labels = drawings(options.data_dir)
     with ExitStack() as stack:
         servers, missing = start_all(options.environments, stack)
         results, right = measure(servers, pictures, labels, options.seconds)
-        about = {
+        about["servers"] = {
             name: {"versions": server.versions, "memory_mb": server.memory}
             for name, server in servers.items()
         }
-    record = made | {"servers": about, "missing": missing, "right": right, "results": results}
-    text = report(record)
-    print(text, end="")
-    if options.out:
-        files.write_json(options.out / "serving.json", record)
-        files.write_bytes(options.out / "serving.md", text.encode())
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
-    parser.add_argument("--out", type=Path, help="folder for serving.json and serving.md")
-    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
-    return parser.parse_args()
+    about |= {"missing": missing, "right": right, "results": results}
+    publish(options.out, "serving", about, report(about))
 
 
 def drawings(data_dir: Path | None) -> tuple[list[bytes], list[str]]:
@@ -131,14 +243,18 @@ def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
 
 def bad_shots(picture: bytes) -> list[Shot]:
     """Requests that must be refused."""
-    path, raw = "/v1/read", "application/octet-stream"
+    no_base64 = {"image": {"data": base64.b64encode(b"x" * 100).decode() + "!"}}
+    raw, plain = "application/octet-stream", "application/json"
     return [
-        Shot("empty", load.request(path, b"", raw), bad=True),
-        Shot("cut off", load.request(path, picture[: len(picture) // 2], raw), bad=True),
-        Shot("no picture", load.request(path, b"not a picture" * 100, raw), bad=True),
-        Shot("bomb", load.request(path, bomb(), raw), bad=True),
-        Shot("bad JSON", load.request(path, b'{"image": {', "application/json"), bad=True),
-        Shot("bad base64", load.request(path, _bad_base64(), "application/json"), bad=True),
+        Shot(name, "/v1/read", body, kind, bad=True)
+        for name, body, kind in (
+            ("empty", b"", raw),
+            ("cut off", picture[: len(picture) // 2], raw),
+            ("no picture", b"not a picture" * 100, raw),
+            ("bomb", bomb(), raw),
+            ("bad JSON", b'{"image": {', plain),
+            ("bad base64", json.dumps(no_base64).encode(), plain),
+        )
     ]
 
 
@@ -150,10 +266,6 @@ def bomb() -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _bad_base64() -> bytes:
-    return json.dumps({"image": {"data": base64.b64encode(b"x" * 100).decode() + "!"}}).encode()
 
 
 def start_all(environments: Path, stack: ExitStack) -> tuple[dict[str, Server], dict[str, str]]:
@@ -179,7 +291,7 @@ def start_digitlens(stack: ExitStack) -> Server:
 def start_tutorial(name: str, python: str, stack: ExitStack) -> Server:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process, errors = _start([python, str(TUTORIAL), name, str(port)], stack)
+    process, errors = _start([python, str(WORKER), "serve", name, str(port)], stack)
     end = time.monotonic() + START_TIME
     while True:
         try:
@@ -207,49 +319,35 @@ def _wait(process: subprocess.Popen[bytes], errors: IO[bytes], end: float) -> No
 
 def measure(
     servers: dict[str, Server], pictures: list[bytes], labels: list[str], seconds: float
-) -> tuple[dict[str, Any], str]:
+) -> tuple[Row, str]:
     """What came of each load, and how many drawings were read as they are labelled."""
     shots = _shots(pictures)
-    for server in servers.values():
-        load.closed(server.port, shots[_path_of(servers, server)], 2, 1.0)
+    for name, server in servers.items():
+        load(server.port, shots["" if name == "digitlens" else "tutorial"], 2, 1.0)
         server.weigh()
     outcomes = {name: Outcome() for name in NAMES if name.partition(",")[0] in servers}
     for number in range(ROUNDS):
         note(f"round {number + 1} of {ROUNDS}")
         for name, before in outcomes.items():
-            server = servers[name.partition(",")[0]]
-            outcome = _load(name, server, shots, outcomes["digitlens"], seconds)
-            outcomes[name] = before.merged(outcome)
+            who, _, how = name.partition(", ")
+            kind = how if how in shots else "tutorial" if who != "digitlens" else ""
+            rate = outcomes[who].summary()["per_second"] / 2 if how == "half load" else 0
+            clients = 2 * CLIENTS if rate else CLIENTS
+            found = load(servers[who].port, shots[kind], clients, seconds, rate)
+            outcomes[name] = before.merged(found)
     for server in servers.values():
         server.weigh()
     right = _right(outcomes["digitlens"], labels)
     return {name: outcome.summary() for name, outcome in outcomes.items()}, right
 
 
-def _path_of(servers: dict[str, Server], server: Server) -> str:
-    return "digitlens" if server is servers["digitlens"] else "tutorial"
-
-
 def _shots(pictures: list[bytes]) -> dict[str, list[Shot]]:
-    ours = [
-        Shot(str(k), load.request("/v1/read", one, "image/png")) for k, one in enumerate(pictures)
-    ]
+    """By load; without a name the drawings alone."""
+    ours = [Shot(str(k), "/v1/read", one, "image/png") for k, one in enumerate(pictures)]
     bad = bad_shots(pictures[0])
     mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
-    theirs = [Shot(str(k), load.multipart("/predict", one)) for k, one in enumerate(pictures)]
-    return {"digitlens": ours, "mixed": mixed, "tutorial": theirs}
-
-
-def _load(
-    name: str, server: Server, shots: dict[str, list[Shot]], full: Outcome, seconds: float
-) -> Outcome:
-    if name.endswith("half load"):
-        rate = full.summary()["per_second"] / 2
-        return load.open_loop(server.port, shots["digitlens"], rate, seconds)
-    if name.endswith("bad"):
-        return load.closed(server.port, shots["mixed"], CLIENTS, seconds)
-    kind = "digitlens" if name == "digitlens" else "tutorial"
-    return load.closed(server.port, shots[kind], CLIENTS, seconds)
+    theirs = [multipart(str(k), one) for k, one in enumerate(pictures)]
+    return {"": ours, "a third bad": mixed, "tutorial": theirs}
 
 
 def _right(outcome: Outcome, labels: list[str]) -> str:
@@ -257,31 +355,27 @@ def _right(outcome: Outcome, labels: list[str]) -> str:
     return f"{sum(text == labels[int(name)] for name, text in texts.items())} of {len(texts)}"
 
 
-def report(record: dict[str, Any]) -> str:
-    where = f"{record['processor'] or record['machine']}, {record['cores']} cores"
-    lines = [
-        f"{record['clients']} clients on {record['date']}, {where} shared with the clients, "
-        f"load before {record['load']}.\n",
-        "| server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB |",
-        "|---|---|---|---|---|---|---|",
+def report(record: Row) -> str:
+    where = place(record).replace(" cores,", " cores shared with the clients,")
+    servers, head = record["servers"], ("server", "requests a second", "p50, ms", "p99, ms")
+    rows = [
+        (
+            NAMES[name],
+            *(f"{row[key]:.0f}" for key in ("per_second", "p50_ms", "p99_ms")),
+            row["refused"],
+            sum(row["errors"].values()),
+            " → ".join(f"{size:.0f}" for size in servers.get(name, {}).get("memory_mb", ())),
+        )
+        for name, row in record["results"].items()
     ]
-    lines += [_line(name, row, record["servers"]) for name, row in record["results"].items()]
-    lines += ["", f"- Drawings read right by digitlens: {record['right']}"]
-    lines += [f"- {name}: {facts['versions']}" for name, facts in _versions(record)]
-    lines += [f"- {name}: not available, {reason}" for name, reason in record["missing"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def _versions(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(name, facts) for name, facts in record["servers"].items() if facts["versions"]]
-
-
-def _line(name: str, row: dict[str, Any], servers: dict[str, Any]) -> str:
-    errors = sum(row["errors"].values())
-    facts = servers.get(name, {"memory_mb": []})
-    memory = " → ".join(f"{size:.0f}" for size in facts["memory_mb"])
-    numbers = f"{row['per_second']:.0f} | {row['p50_ms']:.0f} | {row['p99_ms']:.0f}"
-    return f"| {NAMES[name]} | {numbers} | {row['refused']} | {errors} | {memory} |"
+    notes = [f"Drawings read right by digitlens: {record['right']}"]
+    notes += [f"{name}: {one['versions']}" for name, one in servers.items() if one["versions"]]
+    notes += [f"{name}: not available, {reason}" for name, reason in record["missing"].items()]
+    return (
+        f"{record['clients']} clients on {where}.\n\n"
+        + table((*head, "refused", "errors", "memory, MB"), rows)
+        + "".join(["\n", *(f"- {note}\n" for note in notes)])
+    )
 
 
 if __name__ == "__main__":

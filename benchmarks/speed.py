@@ -3,60 +3,98 @@
     python benchmarks/speed.py [--only NAME ...] [--with 'NAME OPTIONS' ...] [--out FOLDER]
 
 The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
-speed.json, which ``check.py`` compares, tables in speed.md, the table of docs/results.md in
-summary.md, and the ratios to peers as a picture. A benchmark that is missing, fails or gives no
-figures is named there, and makes the exit code 1. With the default folder, docs/results.md gets
-the new record's table. The machine should have nothing else to do; under 15 minutes on two cores.
+speed.json, which ``check.py`` compares, the table of docs/results.md in summary.md, and the ratios
+to peers as a picture. A benchmark that is missing, fails or gives no figures is named there, and
+makes the exit code 1. With the default folder, docs/results.md gets the new record's table. The
+machine should have nothing else to do; under 15 minutes on two cores.
 """
 
-import argparse
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import FuncFormatter
+
 from digitlens import files
-from provenance import provenance
-from speed_record import RECORD, Figure, RecordError, as_mapping, gather
-from speed_tables import draw_ratios, everything, summary
+from digitlens.visualization.theme import canvas, headline, theme
+from harness import (
+    RECORD,
+    RECORDS,
+    ROOT,
+    Figure,
+    RecordError,
+    gather,
+    parser,
+    place,
+    provenance,
+    table,
+)
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "docs" / "results.md"
-BENCHMARKS = ("training", "classifying", "reading", "cold_start", "folder", "cost")
+RESULTS = ROOT / "docs" / "results.md"
+BENCHMARKS = ("training", "classifying", "reading", "cost")
 PATIENCE = 1800.0  # seconds for one of them
 TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
 )
+SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
+NOTE = "digitlens is 1; same machine, same run; logarithmic"
+# What the table shows: what it is called, the figure, and beside it ratios to peers.
+SUMMARY: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (
+        "training, recipe `fast`",
+        "training.seconds",
+        {"PyTorch's example": "training.pytorch.ratio", "Keras's": "training.keras.ratio"},
+    ),
+    ("its accuracy on the test set", "training.accuracy", {}),
+    *(
+        (
+            f"classifier `{model}`, {what}",
+            f"classifying.{model}.{key}",
+            {
+                who: f"classifying.{model}.{key}.{peer}.ratio"
+                for who, peer in (
+                    ("Keras `predict`", "keras"),
+                    ("PyTorch", "torch"),
+                    ("scikit-learn's SVC", "svc"),
+                )
+            },
+        )
+        for model in ("swift", "default")
+        for what, key in (("one tile", "one_tile"), ("10,000 tiles", "many_tiles"))
+    ),
+    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}),
+    ("photo of 12 megapixels", "reading.note_12mp", {}),
+    ("folder of 1,000 pictures", "reading.folder.pictures_per_second", {}),
+)
 
 
 def main() -> int:
-    options = _options()
+    made = parser(__doc__)
+    made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
+    made.add_argument(
+        "--with", action="append", dest="extra", default=[], help="'NAME OPTIONS' for one of them"
+    )
+    options = made.parse_args()
     about = provenance() | {"threads": os.cpu_count()}
     about["versions"]["torch"] = version("torch")
-    folder = options.out or HERE / "records" / f"{datetime.now(UTC):%Y-%m-%d}_speed"
+    folder = options.out or RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
     extra = {words[0]: words[1:] for words in map(shlex.split, options.extra)}
     about, figures = run_all(options.only or BENCHMARKS, folder, extra, about)
     write(folder, about, figures)
     if not options.out and not options.only:
         update_results(RESULTS, folder)
     return int(bool(about["failed"]))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
-    parser.add_argument(
-        "--with", action="append", dest="extra", default=[], help="'NAME OPTIONS' for one of them"
-    )
-    parser.add_argument("--out", type=Path, help="folder of the record")
-    return parser.parse_args()
 
 
 def run_all(
@@ -99,15 +137,23 @@ def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
 
 
 def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
-    """speed.json, speed.md, summary.md and, where there are ratios, ratios.png."""
-    files.write_json(folder / RECORD, {**about, "figures": as_mapping(figures)})
-    files.write_bytes(folder / "speed.md", everything(about, figures).encode())
+    """speed.json, summary.md and, where there are ratios, ratios.png.
+
+    Raises:
+        RecordError: Two figures have the same name.
+    """
+    twice = [name for name, n in Counter(each.name for each in figures).items() if n > 1]
+    if twice:
+        raise RecordError(f"two figures have the same name: {', '.join(sorted(twice))}")
+    rows = {row.pop("name"): row for row in map(asdict, figures)}
+    files.write_json(folder / RECORD, {**about, "figures": rows})
     text = summary(about, figures)
     files.write_bytes(folder / "summary.md", text.encode())
     ratios = [figure for figure in figures if figure.is_ratio]
     if ratios:
         draw_ratios(ratios, folder / "ratios.png")
-    print(f"\n{text}\nwritten to {folder}")
+    failed = "".join(f"{name} failed: {reason}\n" for name, reason in about["failed"].items())
+    print(f"\n{text}\n{failed}written to {folder}")
 
 
 def update_results(readme: Path, folder: Path) -> None:
@@ -118,6 +164,59 @@ def update_results(readme: Path, folder: Path) -> None:
     after = TABLE.sub(lambda _: f"<!-- table: {path} -->\n{table}<!-- end -->", before)
     if after != before:
         files.write_bytes(readme, after.encode())
+
+
+def summary(about: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The table of docs/results.md; what was not measured says so."""
+    named = {figure.name: figure for figure in figures}
+    rows = [
+        (
+            what,
+            measured(named[name]) if name in named else "not measured",
+            ", ".join(
+                f"{peer} {number(named[ratio].value)}"
+                for peer, ratio in peers.items()
+                if ratio in named
+            ),
+        )
+        for what, name, peers in SUMMARY
+    ]
+    head = f"Speed on {place(about, 'threads')}."
+    return f"{head}\n\n{table(('what', 'digitlens', 'times as long'), rows)}\n{SPREAD}\n"
+
+
+def measured(figure: Figure) -> str:
+    """Value, spread and unit."""
+    unit = "" if figure.is_ratio else f" {figure.unit}"
+    if figure.unit == "%":
+        spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
+        return f"{figure.value:.2f}{spread}{unit}"
+    spread = "" if figure.spread is None else f" ± {number(figure.spread, 2)}"
+    return f"{number(figure.value)}{spread}{unit}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """The digits that count, whole thousands with commas."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
+
+
+def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
+    """Bars from 1, which is digitlens, on a logarithmic axis; the longest on top."""
+    ordered = sorted(ratios, key=lambda figure: figure.value)
+    names = [figure.name.replace(".ratio", "").replace(".", " · ") for figure in ordered]
+    values = [ratio.value for ratio in ordered]
+    colours = [theme().blue if value >= 1 else theme().orange for value in values]
+    with canvas(path, 9, 1.8 + 0.42 * len(ordered)) as figure:
+        axes = figure.subplots()
+        bars = axes.barh(names, [value - 1 for value in values], 0.7, left=1, color=colours)
+        axes.bar_label(bars, [number(value) for value in values], padding=6, color=theme().ink)
+        axes.set_xscale("log")
+        axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axes.axvline(1, color=theme().soft, linewidth=1)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        headline(axes, "How many times as long others take", NOTE)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,15 @@
 """The accuracy benchmark: kept runs are not trained again, and tables say what was found."""
 
 import dataclasses
-import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import accuracy
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-accuracy_runs = import_module("accuracy_runs")
-model_tables = import_module("accuracy_tables").model_tables
 
 RECIPE = Recipe(
     architecture="fast",
@@ -39,36 +34,34 @@ def mnist() -> Mnist:
 def runs(mnist, tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     recipes = [dataclasses.replace(RECIPE, seed=seed) for seed in (0, 1)]
-    return [
-        accuracy_runs.trained("best", one, mnist, folder / f"best-{one.seed}") for one in recipes
-    ]
+    return [accuracy.trained("best", one, mnist, folder / f"best-{one.seed}") for one in recipes]
 
 
 def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
-    monkeypatch.setattr(accuracy_runs, "train_classifier", None)
-    assert accuracy_runs.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
+    monkeypatch.setattr(accuracy, "train_classifier", None)
+    assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 
 def test_the_committee_is_the_mean_of_its_members(mnist, runs, tmp_path):
-    model = accuracy_runs.assembled("committee", runs, RECIPE, mnist, tmp_path / "committee")
+    model = accuracy.assembled("committee", runs, RECIPE, mnist, tmp_path / "committee")
     tiles = mnist.test.tiles[:40]
     mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
     np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)
 
 
 def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
-    one = Classifier(accuracy_runs.teacher(runs[0], mnist, tmp_path / "teacher"))
+    one = Classifier(accuracy.teacher(runs[0], mnist, tmp_path / "teacher"))
     assert one.card.recipe["views"] == 1
     assert one.predict_proba(mnist.test.tiles[:3]).shape == (3, 10)
 
 
 def test_seeds_are_summed_up(mnist, runs):
-    rows = [accuracy_runs.scored(model, mnist, seed)[0] for seed, model in enumerate(runs)]
-    found = accuracy_runs.summary(rows)
+    rows = [accuracy.scored(model, mnist, seed)[0] for seed, model in enumerate(runs)]
+    found = accuracy.summary(rows)
     mean = (rows[0]["test_accuracy"] + rows[1]["test_accuracy"]) / 2
     assert found["test_accuracy"]["mean"] == pytest.approx(mean)
     assert found["interval"][0] < mean < found["interval"][1]
-    table = accuracy_runs.recipes_table({"best": found}, "Recipes.")
+    table = accuracy.recipes_table({"best": found}, "Recipes.")
     assert f"| `best` | 2 | {rows[0]['parameters']:,} | {100 * mean:.3f} ± " in table
 
 
@@ -81,7 +74,7 @@ def test_tables_of_a_model_say_what_was_found():
     corruption = {"name": "shot_noise", "overlaps_training": True, **score}
     letters = {"letters": {"n": 1000, "auroc": 0.98, "fpr95": 0.1}}
     series = {"name": "students", "writers": 3, "n": 30, "errors": 3, "rate": 0.1}
-    tables = model_tables(
+    tables = accuracy.model_tables(
         {
             "robustness": {
                 "corruptions": [corruption | {"uncertainty": uncertainty}],

@@ -2,15 +2,13 @@
 
 import json
 import sys
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-check, speed_record = import_module("check"), import_module("speed_record")
+import check
+import harness
 
 MACHINE = {"processor": "P", "cores": 2, "threads": 2, "load": 0.1, "versions": {"numpy": "2"}}
 
@@ -39,7 +37,7 @@ def run(tmp_path, monkeypatch):
 
 
 def verdict(old, new):
-    figures = [speed_record.Figure.of({"name": "a", **row}) for row in (old, new)]
+    figures = [harness.as_figure({"name": "a", **row}) for row in (old, new)]
     return check.judge(*figures).verdict
 
 

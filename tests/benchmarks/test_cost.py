@@ -1,31 +1,22 @@
-import importlib
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+import cost
+import cost_reading
+import cost_training
+import roofline
 from digitlens.training.recipes import load_recipe
 from digitlens.training.tasks.tile import one_network
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-DOCS = BENCHMARKS.parent / "docs" / "cost.md"
-
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(BENCHMARKS)
-    model = importlib.import_module("cost_model")
-    machines = importlib.import_module("cost_machine")
-    training = importlib.import_module("cost_training")
-    reading = importlib.import_module("cost_reading")
-    tables = importlib.import_module("cost_tables")
-    flops = importlib.import_module("flops")
-
-Work, Stage = model.Work, model.Stage
-MACHINE = model.Machine(
+Work, Stage = roofline.Work, roofline.Stage
+MACHINE = roofline.Machine(
     {1: 100.0, 2: 200.0},
     {1: {10: 50.0, 1000: 5.0}, 2: {10: 60.0, 1000: 70.0}},
     {"torch": 0.5, "node": 0.1, "run": 2.0, "import": 1.0},
@@ -33,11 +24,11 @@ MACHINE = model.Machine(
 
 
 def stage(key="a", work=None, seconds=(4.0,), threads=1, parts=()):
-    return Stage(key, f"stage {key}", work or Work(), seconds, threads, "torch", "Advice.", parts)
+    return Stage(key, f"stage {key}", work or Work(), seconds, threads, "torch", parts)
 
 
 def tally_of(function):
-    tally = training.Tally()
+    tally = cost_training.Tally()
     with tally:
         function()
     return sum(tally.work.values(), Work())
@@ -66,7 +57,7 @@ def test_a_convolution_of_a_network_costs_what_it_costs_by_hand():
 def test_back_through_a_convolution_are_two_more():
     layer = nn.Conv2d(3, 4, 3, bias=False)
     tiles = torch.zeros(2, 3, 8, 8, requires_grad=True)
-    tally = training.Tally()
+    tally = cost_training.Tally()
     with tally:
         with tally.during("forward"):
             out = layer(tiles)
@@ -96,7 +87,7 @@ def test_a_graph_costs_what_it_costs_by_hand():
         ("out", ["N", 2]),
         {"weights": np.zeros((3, 2), np.float32)},
     )
-    work = reading.graph_work(product, {"in": np.zeros((5, 3), np.float32)})
+    work = cost_reading.graph_work(product, {"in": np.zeros((5, 3), np.float32)})
     assert work == Work(2 * 5 * 3 * 2, 4 * (5 * 3 + 3 * 2 + 5 * 2), 1, 1)
 
 
@@ -104,7 +95,7 @@ def test_a_graph_is_counted_for_the_size_that_it_is_given():
     node = helper.make_node("Conv", ["in", "weights"], ["out"])
     weights = {"weights": np.zeros((4, 3, 3, 3), np.float32)}
     free = graph([node], ("in", [1, 3, "H", "W"]), ("out", [1, 4, "h", "w"]), weights)
-    work = reading.graph_work(free, {"in": np.zeros((1, 3, 10, 20), np.float32)})
+    work = cost_reading.graph_work(free, {"in": np.zeros((1, 3, 10, 20), np.float32)})
     assert work.flops == 2 * 4 * 8 * 18 * 27
     assert work.runs == 1
 
@@ -112,15 +103,17 @@ def test_a_graph_is_counted_for_the_size_that_it_is_given():
 def test_a_step_of_a_recipe_is_the_sum_of_its_parts(small_split, monkeypatch):
     recipe = load_recipe("fast")
     some = small_split.take(np.arange(64) % len(small_split))
-    monkeypatch.setattr(training, "_tiles", lambda *_: (some, some))
-    monkeypatch.setattr(training, "ROUNDS", 1)
-    stages = training.training_stages("fast", torch.get_num_threads(), 64)
+    monkeypatch.setattr(cost_training, "_tiles", lambda *_: (some, some))
+    monkeypatch.setattr(cost_training, "ROUNDS", 1)
+    stages = cost_training.training_stages("fast", torch.get_num_threads(), 64)
     by_key = {stage.key.removeprefix("fast."): stage for stage in stages}
     step = by_key["step"]
     assert step.parts == [stage for key, stage in by_key.items() if key not in ("step", "between")]
     assert step.work.calls == sum(part.work.calls for part in step.parts)
     network = one_network(recipe)
-    forward = 2 * flops.multiply_adds(network, torch.from_numpy(some.tiles))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.from_numpy(some.tiles))
+    forward = counter.get_total_flops()
     known = by_key["first_convolution"].work.flops + by_key["convolutions"].work.flops
     assert by_key["validation"].work.flops == forward
     dense = 2 * 64 * network.body[-1].weight.numel()
@@ -147,54 +140,57 @@ def test_small_arrays_are_as_fast_as_their_cache():
 
 
 def test_the_better_of_two_peaks_counts(monkeypatch):
-    monkeypatch.setattr(machines, "peak_flops", lambda _, count: {1: 90.0, 2: 250.0}[count])
-    again = machines.measured_again(MACHINE, torch.float32)
+    monkeypatch.setattr(roofline, "peak_flops", lambda _, count: {1: 90.0, 2: 250.0}[count])
+    again = roofline.measured_again(MACHINE, torch.float32)
     assert again.peaks == {1: 100.0, 2: 250.0}
     assert again.calls == MACHINE.calls
 
 
 def test_calls_that_do_nothing_take_time(monkeypatch):
-    monkeypatch.setattr(machines, "CALLS", 3)
-    monkeypatch.setattr(machines, "MODULES", 2)
-    assert machines.torch_call() > 0
-    assert machines.import_call(sys.executable) > 0
-    found = machines.graph_calls()
+    monkeypatch.setattr(roofline, "REPEATS", 3)
+    monkeypatch.setattr(roofline, "MODULES", 2)
+    assert roofline.torch_call() > 0
+    assert roofline.import_call(sys.executable) > 0
+    found = roofline.graph_calls()
     assert found.keys() == {"node", "run"}
     assert min(found.values()) >= 0
-    session = machines._chain(4)
+    session = roofline._chain(4)
     assert session.run(None, {"in": np.array([2], np.float32)})[0] == [2]
 
 
 ABOUT = {"date": "2030-01-01", "processor": "P", "cores": 2, "load": 0.1, "commit": "c" * 40}
 
 
-def test_the_page_has_a_table_of_stages_and_advice_for_each():
+def test_a_row_for_each_stage_and_a_block_for_each_table():
     near = stage("near", Work(300, 10, 1), (4.0, 5.0, 6.0))
-    far = stage("far", Work(0, 4000, 200), (1000.0,))
-    nothing = stage("nothing")
+    far, nothing = stage("far", Work(0, 4000, 200), (1000.0,)), stage("nothing")
     groups = {"reading": [near, far, nothing]}
-    text = tables.page(ABOUT, MACHINE, groups)
-    rows = list(map(cells, tables.stage_table(groups["reading"], MACHINE)))
+    blocks = cost.tables(ABOUT, MACHINE, groups)
+    assert "on 2030-01-01, P, 2 cores, load before 0.1, commit cccccccccccc." in blocks["head"]
+    rows = list(map(cells, blocks["reading"].splitlines()))
     assert {len(row) for row in rows} == {11}
     assert rows[2] == ["stage near", "300", "10", "1", "1", "3 s", "200 ms", "500 ms", "5 s",
                        "60.0 %", "arithmetic"]  # fmt: skip
     assert rows[4][5:] == ["", "", "", "4 s", "", ""]
-    assert "- **stage far**: Far from all limits, of which the highest is calls. Advice." in text
-    assert "- **stage nothing**: Advice." in text
-    assert tables.as_rows(MACHINE, groups)[0]["limit"] == 3.0
-    shares = {row["name"]: row for row in tables.figures(MACHINE, groups)}
+    page = "a\n<!-- cost: head -->\nold\n<!-- end -->\nb\n"
+    new = cost.filled(page, blocks)
+    assert new == f"a\n<!-- cost: head -->\n{blocks['head']}<!-- end -->\nb\n"
+    assert cost.as_rows(MACHINE, groups)[0]["limit"] == 3.0
+    shares = {figure.name: figure for figure in cost.figures(MACHINE, groups)}
     assert shares.keys() == {"cost.near.share_of_limit", "cost.far.share_of_limit"}
-    assert shares["cost.near.share_of_limit"]["value"] == 60
-    assert shares["cost.near.share_of_limit"]["n"] == 3
+    assert shares["cost.near.share_of_limit"].value == 60
+    assert shares["cost.near.share_of_limit"].n == 3
 
 
 def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_page_in_docs_parses():
-    tables_of_docs = re.findall(r"(?:^\|.*\|\n)+", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    found = [[cells(line) for line in table.splitlines()] for table in tables_of_docs]
+def test_the_page_in_docs_has_all_blocks_and_parses():
+    names = [name for _, name, _ in cost.BLOCK.findall(cost.DOCS.read_text(encoding="utf-8"))]
+    assert names == ["head", "machine", "fast", "standard", "reading"]
+    tables = re.findall(r"(?:^\|.*\|\n)+", cost.DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    found = [[cells(line) for line in table.splitlines()] for table in tables]
     assert len(found) == 4
     assert all(len({len(row) for row in table}) == 1 for table in found)
     assert {"a step, all of it", "first convolution"} <= {row[0] for row in found[1]}
@@ -207,11 +203,27 @@ def test_the_page_in_docs_parses():
     ("value", "text"), [(0, "0 "), (999, "999 "), (61_234, "61.2 k"), (7.67e9, "7.67 G")]
 )
 def test_numbers_have_prefixes(value, text):
-    assert tables.scaled(value) == text
+    assert cost.scaled(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(2.5, "2.5 s"), (0.0183, "18.3 ms"), (3e-5, "30 µs"), (5.57e-7, "557 ns")]
 )
 def test_times_have_units(value, text):
-    assert tables.duration(value) == text
+    assert cost.duration(value) == text
+
+
+def test_limits_are_measured_with_the_threads_that_were_asked_for(monkeypatch):
+    monkeypatch.setattr(roofline, "SIDE", 64)
+    threads, used = torch.get_num_threads(), []
+
+    def watched(work, times):
+        work()
+        used.append(torch.get_num_threads())
+        return [1.0] * times
+
+    monkeypatch.setattr(roofline, "timed", watched)
+    assert roofline.peak_flops(torch.float32, 2) == 2 * 64**3
+    assert roofline.bandwidth(1, 1 << 12) == 2 << 12
+    assert used == [2, 1]
+    assert torch.get_num_threads() == threads

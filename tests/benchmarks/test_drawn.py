@@ -1,23 +1,13 @@
-import importlib
 import json
 import random
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        return importlib.import_module(name)
-
-
-drawn, readers = load("drawn"), load("readers")
+import drawn
+import readers
 
 
 @pytest.fixture(autouse=True)

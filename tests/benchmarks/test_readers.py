@@ -1,20 +1,10 @@
-import importlib
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        return importlib.import_module(name)
-
-
-readers, worker = load("readers"), load("rapid_worker")
+import readers
+import worker
 
 
 @pytest.mark.parametrize(
@@ -56,8 +46,8 @@ def test_readers_with_and_without_marks(reading, text, digits):
 @pytest.mark.parametrize(("reply", "text", "digits"), [("No. 7", "No. 7", "7"), (None, "?", "?")])
 def test_an_error_of_the_peer_is_never_right(reply, text, digits):
     answer = {"error": "too small"} if reply is None else {"text": reply}
-    peer = SimpleNamespace(ask=lambda _mode, _page: answer | {"milliseconds": 1.0})
-    said = readers._theirs(peer, "line", None)
+    peer = SimpleNamespace(ask=lambda _question, _page: answer | {"milliseconds": 1.0})
+    said = readers._theirs(peer, "line", np.zeros((2, 3), np.uint8))
     assert (said.text, said.digits) == (text, digits)
 
 

@@ -1,130 +1,133 @@
-import importlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from digitlens.datasets.mnist import Split
+import reading
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        return importlib.import_module(name)
-
-
-reading, drawing, provenance = load("reading"), load("drawing"), load("provenance")
+MADE = {"date": "2030-01-01", "processor": "", "machine": "m", "cores": 2, "load": 0.1}
+FOLDER = {"pictures": 100, "cores": 1, "seconds": [10.0], "busy": 0.99, "megabytes": 200.6,
+          "right": 1.0}  # fmt: skip
+PAGE = {"name": "page", "figure": "page", "milliseconds": [10.0, 10.04, 12.0], "right": True}
+START = {"name": "drawing", "figure": "cold_start", "milliseconds": [200, 300, 220, 210, 250],
+         "cpu_milliseconds": 195.0, "megabytes": 86.5}  # fmt: skip
+needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="cannot look at a process")
 
 
-def test_photos_are_dark_ink_on_uneven_paper():
-    photo = drawing.photo(320, 200, "12\n34")
-    assert (photo.shape, photo.dtype) == ((200, 320, 3), np.uint8)
-    assert np.array_equal(photo, drawing.photo(320, 200, "12\n34"))
-    first, last = photo[:40, :40].mean(), photo[-40:, -40:].mean()
-    assert first - last > 20
-    share = (photo.mean(axis=2) < 90).mean()
-    assert 0.01 < share < 0.2
-    assert (drawing.photo(320, 200, "12").mean(axis=2) < 90).any(axis=1).sum() < 150
+def test_pictures_have_the_size_that_is_asked_for():
+    assert reading.photo(64, 48).shape == (48, 64, 3)
+    tile = reading.tile("3")
+    assert (tile.shape, tile.dtype) == ((28, 28), np.uint8)
+    assert tile.max() > 200
+    assert not tile[:3].any()
 
 
-def test_each_digit_has_strokes_in_its_box():
-    tiles = [drawing.tile(digit) for digit in "0123456789"]
-    assert all((tile.shape, tile.dtype) == ((28, 28), np.uint8) for tile in tiles)
-    assert all(tile.max() == 255 and not tile[:3].any() and not tile[-3:].any() for tile in tiles)
-    assert len({tile.tobytes() for tile in tiles}) == 10
-
-
-def test_a_tile_grows_tenfold():
-    tile = drawing.tile("5")
-    nearest = reading.enlarge(tile, "nearest")
-    assert np.array_equal(nearest, np.kron(tile, np.ones((10, 10), np.uint8)))
-    smooth = reading.enlarge(tile, "bicubic")
-    assert smooth.shape == (280, 280)
-    assert len(np.unique(smooth)) > len(np.unique(nearest))
-
-
-def test_times_and_memory_are_recorded(monkeypatch, tmp_path, capsys):
-    page = drawing.photo(320, 200, "402")
+def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
     small = [
-        reading.Case("a tile", "tile", drawing.tile("3"), "3"),
-        reading.Case("a page", "page", page, "402", 9),
+        reading.Case("a tile", "tile", reading.tile("3"), "3"),
+        reading.Case("a note", "note", reading.photo(600, 350), reading.NOTE),
     ]
     monkeypatch.setattr(reading, "cases", lambda: small)
-    monkeypatch.setattr(sys, "argv", ["reading", "--rounds", "2", "--out", str(tmp_path)])
+    arguments = ["reading", "--only", "pages", "--rounds", "2", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
     reading.main()
     assert capsys.readouterr().out == (tmp_path / "reading.md").read_text(encoding="utf-8")
     record = json.loads((tmp_path / "reading.json").read_text(encoding="utf-8"))
-    assert [row["text"] for row in record["pictures"]] == ["3", "402"]
-    assert all(0 < row["milliseconds"] <= row["milliseconds_90"] for row in record["pictures"])
-    assert record["memory"]["text"] == "402"
-    assert 20 < record["memory"]["megabytes"] < 2000
+    assert [row["text"] for row in record["pages"]] == ["3", "2048"]
+    assert record["pages"][1]["text_of_file"] == "2048"
+    assert all(row["right"] and min(row["milliseconds"]) > 0 for row in record["pages"])
+    assert 20 < record["pages"][1]["megabytes"] < 2000
     figures = {row["name"]: row for row in record["figures"]}
-    assert list(figures) == ["reading.tile", "reading.page", "reading.memory"]
-    assert figures["reading.page"]["value"] == record["pictures"][1]["milliseconds"]
-    assert figures["reading.page"]["n"] == 2
+    assert list(figures) == ["reading.tile", "reading.note", "reading.memory"]
+    assert figures["reading.note"]["n"] == 2
 
 
-def test_the_table_names_targets_and_what_was_read_wrong():
-    row = {"name": "page", "milliseconds": 10.04, "milliseconds_90": 12, "target": 25}
-    wrong = {**row, "name": "photo", "target": None, "right": False}
-    memory = {"name": "photo", "megabytes": 321.4, "target": 600}
-    made = {"date": "2030-01-01", "processor": "", "machine": "m", "threads": 2, "load": 0.1}
-    pictures = [{**row, "right": True}, wrong]
-    text = reading.table({**made, "pictures": pictures, "memory": memory})
-    assert "| page | 10.0 | 12.0 | at most 25 ms | yes |" in text
-    assert "| photo | 10.0 | 12.0 |  | no |" in text
-    assert "321 MB in memory (target: less than 600 MB)" in text
-
-
-class OneWrong:
-    """Says what the label is that the corner pixel tells, except of 1, 2 and 3."""
-
-    def __init__(self, **_):
-        pass
-
-    def read_many(self, pages):
-        said = {1: "", 2: "7", 3: "3\n3"}
-        values = [min(int(page[0, 0]), 255 - int(page[0, 0])) for page in pages]
-        return [SimpleNamespace(text=said.get(value, str(value))) for value in values]
-
-
-@pytest.fixture
-def split():
-    labels = np.arange(8, dtype=np.uint8)
-    return Split(np.broadcast_to(labels[:, None, None], (8, 28, 28)).copy(), labels)
-
-
-def test_enlarged_tiles_are_counted_in_both_polarities(split, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(reading, "DigitReader", OneWrong)
-    monkeypatch.setattr(reading, "BATCH", 3)
-    monkeypatch.setattr(reading, "load_mnist", lambda _: SimpleNamespace(test=split))
-    monkeypatch.setattr(sys, "argv", ["reading", "--mnist280", "--out", str(tmp_path)])
-    reading.main()
-    record = json.loads((tmp_path / "mnist280.json").read_text(encoding="utf-8"))
-    assert list(record["polarities"]) == ["white on black", "black on white"]
-    for row in record["polarities"].values():
-        assert (row["right"], row["exact"]) == (5, 5 / 8)
-        assert (row["nothing_read"], row["one_digit_wrong"], row["several_read"]) == (1, 1, 1)
-        assert row["interval"] == pytest.approx([0.306, 0.863], abs=0.001)
-    assert (
-        "| black on white | 8 | 62.50 % | 30.57 to 86.32 | 1 | 1 | 1 |" in capsys.readouterr().out
+def test_each_program_costs_something():
+    said = reading.Program("hello", ("-c", "print('hello')"), "hello\n")
+    first, second = reading.measure_starts(
+        [said, reading.Program("pass", ("-c", "pass"))], Path(sys.executable), 2
     )
+    assert first["name"] == "hello"
+    for row in (first, second):
+        assert len(row["milliseconds"]) == 2
+        assert min(row["milliseconds"]) > 0
+        assert 1 < row["megabytes"] < 500
+        assert row["cpu_milliseconds"] > 0
 
 
-def test_a_limit_takes_tiles_from_the_whole_split(split, monkeypatch):
-    monkeypatch.setattr(reading, "DigitReader", OneWrong)
-    result = reading.enlarged(split, "nearest", 2)
-    assert (result["n"], result["polarities"]["white on black"]["right"]) == (2, 2)  # 0 and 4
+@pytest.mark.parametrize("program", ["print('other')", "raise SystemExit(3)"])
+def test_a_wrong_answer_is_not_timed(program):
+    wrong = reading.Program("wrong", ("-c", program), "hello\n")
+    with pytest.raises(SystemExit, match="wrong: expected 'hello"):
+        reading.measure_starts([wrong], Path(sys.executable), 1)
 
 
-def test_the_processor_has_a_name(tmp_path):
-    (tmp_path / "cpuinfo").write_text(
-        "processor\t: 0\nmodel name\t: Fast 3\nmodel name\t: Fast 3\n"
-    )
-    assert provenance.processor(tmp_path / "cpuinfo") == "Fast 3"
-    assert isinstance(provenance.processor(tmp_path / "nothing"), str)
+def test_what_is_read_is_there(tmp_path):
+    started = reading.programs(tmp_path)
+    assert "cold_start" in {program.figure for program in started}
+    files = [part for program in started for part in program.arguments if "/" in part]
+    assert files
+    assert all(Path(file).is_file() for file in files)
+
+
+def test_the_kinds_of_a_folder_are_mixed_and_labelled(tmp_path):
+    drawn = reading.draw(tmp_path / "all", 4)
+    assert [path.exists() for path, _ in drawn] == [True] * 4
+    texts = {".png": {"0", "1", "2", "3"}, ".jpg": {reading.NOTE}}
+    assert all(text in texts[path.suffix] for path, text in drawn)
+
+
+@needs_proc
+def test_a_run_says_how_long_it_took_and_what_is_right(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(reading, "EACH", 0.02)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes((reading.EXAMPLES / "drawing.png").read_bytes())
+    run = reading.read([(tmp_path / "a.png", "7"), (tmp_path / "b.png", "8")], 1)
+    assert run["right"] == 0.5
+    assert run["seconds"] > 0
+    assert 0 < run["busy"] < 1.5
+    assert 20 < run["megabytes"] < 2000
+
+
+@needs_proc
+def test_memory_is_that_of_all_processes():
+    hold = "import sys; held = b'x' * 50_000_000; print(1, flush=True); sys.stdin.read()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {hold!r}]);"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        assert 50 < reading.held_by(process.pid) < 100
+        process.stdin.close()
+    assert reading.held_by(process.pid) == 0
+
+
+def test_without_affinity_no_folder_is_measured(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    with pytest.raises(SystemExit, match="cannot limit a process"):
+        reading.measure_folder(tmp_path, 2, 1)
+
+
+def test_tables_and_figures_have_all_parts():
+    two = {**FOLDER, "cores": 2, "seconds": [5.0, 10.0, 6.25], "busy": 0.9, "right": 0.995}
+    wrong = {**PAGE, "name": "photo", "figure": "photo", "right": False, "megabytes": 321.4}
+    record = {**MADE, "pages": [PAGE, wrong], "starts": [START], "folder": [FOLDER, two]}
+    text = reading.report(record)
+    assert "| page | 10.0 | 11.6 | yes |" in text
+    assert "| photo | 10.0 | 11.6 | no |" in text
+    assert "Reading photo, from a JPEG file in a fresh process: 321 MB in memory." in text
+    assert "| drawing | 220 | 210 | 250 | 195 | 86 |" in text
+    assert "| 100 | 1 | 10.0 | 1.00 | 99 % | 201 | 100.0 % |" in text
+    assert "| 100 | 2 | 16.0 | 1.60 | 90 % | 201 | 99.5 % |" in text
+    values = {row.name: (row.value, row.n) for row in reading.figures(record)}
+    assert values["reading.page"] == (10.04, 3)
+    assert values["reading.memory"] == (321.4, 1)
+    assert values["cold_start.seconds"] == (0.22, 5)
+    assert values["reading.folder.pictures_per_second"] == (16.0, 3)
+    assert values["reading.folder.one_core.pictures_per_second"] == (10.0, 1)
+    assert values["reading.folder.scaling"] == (1.6, 1)

@@ -1,5 +1,4 @@
 import csv
-import importlib
 import json
 import shutil
 import sys
@@ -7,14 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import realworld
+
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def realworld():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        return importlib.import_module("realworld")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +22,7 @@ def realworld():
         ("12", "21", 2),
     ],
 )
-def test_edit_distance(realworld, a, b, edits):
+def test_edit_distance(a, b, edits):
     assert realworld.edit_distance(a, b) == realworld.edit_distance(b, a) == edits
 
 
@@ -42,11 +36,11 @@ def test_edit_distance(realworld, a, b, edits):
         ("", "7", [False]),
     ],
 )
-def test_alignment_tells_which_digits_are_right(realworld, label, text, right):
+def test_alignment_tells_which_digits_are_right(label, text, right):
     assert realworld.aligned(label, text) == right
 
 
-def test_promises_say_how_many_stated_digits_are_wrong(realworld):
+def test_promises_say_how_many_stated_digits_are_wrong():
     rows = [
         realworld.Result("a.png", "multi", "drawn", "12", "12", 1.0, confidences=(0.9, 0.99)),
         realworld.Result("b.png", "multi", "drawn", "3", "8", 1.0, confidences=(0.95,)),
@@ -61,7 +55,7 @@ def test_promises_say_how_many_stated_digits_are_wrong(realworld):
     ]
 
 
-def test_sure_counts_the_digits_stated_with_high_confidence(realworld):
+def test_sure_counts_the_digits_stated_with_high_confidence():
     rows = [
         realworld.Result("a", "multi", "source", "12", "13", 1.0, confidences=(0.995, 0.992)),
         realworld.Result("b", "multi", "source", "5", "5", 1.0, confidences=(0.9,)),
@@ -69,25 +63,25 @@ def test_sure_counts_the_digits_stated_with_high_confidence(realworld):
     assert realworld.sure(rows) == (2, 1)
 
 
-def test_only_digits_are_compared(realworld):
+def test_only_digits_are_compared():
     assert realworld.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
 
 
-def result(realworld, label, text):
+def result(label, text):
     return realworld.Result("file", "multi", "source", label, text, 5.0)
 
 
-def test_exact_needs_the_lines_and_digits_do_not(realworld):
-    found = result(realworld, "12\n34", "1234")
+def test_exact_needs_the_lines_and_digits_do_not():
+    found = result("12\n34", "1234")
     assert not found.exact
     assert found.edits == 0
 
 
-def test_summary(realworld):
-    rows = [result(realworld, "12", "12"), result(realworld, "34", "3"), result(realworld, "", "")]
+def test_summary():
+    rows = [result("12", "12"), result("34", "3"), result("", "")]
     summary = realworld.summary(rows)
     assert (summary["n"], summary["exact"], summary["digits"]) == (3, pytest.approx(2 / 3), 0.75)
-    assert realworld.summary([result(realworld, "", "5")])["digits"] is None
+    assert realworld.summary([result("", "5")])["digits"] is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +92,7 @@ def test_summary(realworld):
         ("sudoku; crop=1,2,3,4", False),
     ],
 )
-def test_the_full_text_of_a_note_ends_before_its_crop(realworld, note, full):
+def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
     found = "MFG 06.10.2015 / EXP 06.10.2016" if full else None
     assert realworld.full_text(note) == found
 
@@ -112,16 +106,16 @@ def test_the_full_text_of_a_note_ends_before_its_crop(realworld, note, full):
         ("06102013", "06.10.2013", False),
     ],
 )
-def test_marks_count_where_they_are_known(realworld, text, full_text, marks):
+def test_marks_count_where_they_are_known(text, full_text, marks):
     label = "Mfg. 06.10.2015"
     known = realworld.Result(
         "f", "amount", "s", "06102015", text, 1.0, full_label=label, full_text=full_text
     )
     assert known.marks is marks
-    assert result(realworld, "1", "1").marks is None
+    assert result("1", "1").marks is None
 
 
-def test_the_best_mode_of_the_peer_stands_beside_the_reader(realworld):
+def test_the_best_mode_of_the_peer_stands_beside_the_reader():
     readers = [("digitlens", "13"), ("default", ""), ("line", "12"), ("digits", "12")]
     rows = [
         realworld.Result("f", "meter", "s", "12", text, ms, reader=name)
@@ -131,7 +125,7 @@ def test_the_best_mode_of_the_peer_stands_beside_the_reader(realworld):
     assert f"| counter wheels | 1 {row}\n" in realworld.table(rows)
 
 
-def test_a_folder_is_read_and_recorded(realworld, tmp_path, monkeypatch, capsys):
+def test_a_folder_is_read_and_recorded(tmp_path, monkeypatch, capsys):
     rows = [("note.jpg", "multi", "2048", "pen"), ("corner.png", "single", "4", "pen")]
     rows += [("labels.csv", "reject", "", "no picture")]
     with (tmp_path / "labels.csv").open("w", newline="") as stream:

@@ -1,29 +1,17 @@
-import importlib
 import io
 import json
 import sys
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import serving
 from digitlens.errors import ImageError
 from digitlens.imaging.image import load_image
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load_module(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        return importlib.import_module(name)
-
-
-load, serving = load_module("load"), load_module("serving")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,11 +46,11 @@ def port():
 
 
 def shot(body, *, bad=False, name="a"):
-    return load.Shot(name, load.request("/", body, "text/plain"), bad)
+    return serving.Shot(name, "/", body, "text/plain", bad)
 
 
 def test_clients_ask_again_as_soon_as_they_are_answered(port):
-    outcome = load.closed(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
+    outcome = serving.load(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
     summary = outcome.summary()
     assert summary["answered"] > 0
     assert summary["refused"] > 0
@@ -73,21 +61,21 @@ def test_clients_ask_again_as_soon_as_they_are_answered(port):
 
 def test_whatever_is_answered_otherwise_is_an_error(port):
     shots = [shot(b"500"), shot(b"200", bad=True, name="bomb"), shot(b"500", bad=True, name="bomb")]
-    outcome = load.closed(port, [*shots, shot(b"")], 4, 0.2)
+    outcome = serving.load(port, [*shots, shot(b"")], 4, 0.2)
     assert set(outcome.errors) == {
-        *("picture: 500", "bomb: 200", "bomb: 500", "IncompleteReadError"),
+        *("picture: 500", "bomb: 200", "bomb: 500", "RemoteDisconnected"),
     }
     assert outcome.summary()["answered"] == 0
 
 
-def test_an_open_loop_asks_at_its_own_pace(port):
-    outcome = load.open_loop(port, [shot(b"200")], 100, 0.3)
+def test_a_rate_asks_at_its_own_pace(port):
+    outcome = serving.load(port, [shot(b"200")], 4, 0.3, rate=100)
     assert len(outcome.seconds) == 30
     assert outcome.elapsed >= 0.29
 
 
 def test_outcomes_of_rounds_are_put_together():
-    one, two = load.Outcome([0.1], 1.0, refused=1), load.Outcome([0.3], 1.0)
+    one, two = serving.Outcome([0.1], 1.0, refused=1), serving.Outcome([0.3], 1.0)
     two.errors["x"] += 1
     assert one.merged(two).summary() == {
         "answered": 2,
@@ -120,7 +108,7 @@ def test_bad_requests_are_bad_in_different_ways():
     Image.new("L", (9, 9)).save(out, "PNG")
     shots = serving.bad_shots(out.getvalue())
     assert all(one.bad for one in shots)
-    assert len({one.name for one in shots}) == len({one.wire for one in shots}) == 6
+    assert len({one.name for one in shots}) == len({one.body for one in shots}) == 6
 
 
 def test_a_report_has_a_line_for_each_load():
@@ -149,6 +137,6 @@ def test_a_report_has_a_line_for_each_load():
 def test_a_server_that_does_not_start_gives_the_reason(tmp_path, monkeypatch):
     script = tmp_path / "fail.py"
     script.write_text("import sys; sys.exit('no such port')")
-    monkeypatch.setattr(serving, "TUTORIAL", script)
+    monkeypatch.setattr(serving, "WORKER", script)
     with ExitStack() as stack, pytest.raises(serving.UnavailableError, match="no such port"):
         serving.start_tutorial("keras", sys.executable, stack)

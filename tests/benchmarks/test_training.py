@@ -1,28 +1,15 @@
 """The benchmark of training: its processes on small data, and what is made of what they say."""
 
-import importlib
-import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def load_module(name):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        return importlib.import_module(name)
-
-
-training, tables = load_module("training"), load_module("training_tables")
-peer, digitlens_training = load_module("peer_pytorch"), load_module("digitlens_training")
-peak_memory = load_module("memory").peak_memory
+import harness
+import training
+import worker
 
 
 @pytest.fixture
@@ -51,13 +38,11 @@ def record(**changes):
         for epoch, accuracy in ((1, 0.98), (2, 0.991))
     ]
     keras += [{"versions": "keras 3", "parameters": 34826, "planned_epochs": 15}]
-    speeds = {"recipe": "best", "images_per_second": 1000.0, "multiply_adds": 2_000_000}
-    speeds |= {"flops": 12e9, "peak_flops": 24e9, "share_of_peak": 0.5, "dtype": "float32"}
     found = {"date": "2026-11-21", "processor": "P", "threads": 2, "load": 0.1, "recipe": "fast"}
-    found |= {"aim": 0.99, "missing": {}, "changes": [], "recipes": [speeds, {"memory_mb": 1.0}]}
+    found |= {"aim": 0.99, "missing": {}, "changes": []}
     found |= {"parts": [[*seeds[:2], *said], [seeds[2], *said]]}
     found |= {"peers": {"keras": [*keras, {"memory_mb": 800.0}]}} | changes
-    found["summary"] = tables.summary(found)
+    found["summary"] = training.summary(found)
     return found
 
 
@@ -80,116 +65,91 @@ def test_a_peer_that_does_not_get_there_has_a_bound_and_no_ratio():
     said = [{"epoch": 1, "seconds": 10.0, "test_accuracy": 0.98}]
     said += [{"versions": "k", "parameters": 1, "planned_epochs": 15}, {"memory_mb": 1.0}]
     found = record(peers={"keras": said})
-    names = [row["name"] for row in tables.figures(found)]
+    names = [figure.name for figure in training.figures(found["summary"])]
     assert "training.keras.memory" in names
     assert not {"training.keras.ratio", "training.keras.seconds"} & set(names)
-    assert "| not in 10.0 | 1 | 98.00 % | 150 | 1 | > 5.0 |" in tables.report(found)
+    assert "| not in 10.0 | 1 | 98.00 % | 150 | 1 | > 5.0 |" in training.report(found)
 
 
 def test_who_does_not_get_there_on_average_has_no_ratio():
     found = record(aim=0.995, changes=["epochs=1"])
     assert found["summary"]["peers"]["keras"]["ratio_at_least"] is None
-    lines = tables.report(found).splitlines()
+    lines = training.report(found).splitlines()
     assert lines[0].endswith("load before 0.1, epochs=1.")
     assert any("| not in 2.00 ± 1.00 |" in line and line.endswith("|  |") for line in lines)
     assert any("| not in 20.0 |" in line and line.endswith("|  |") for line in lines)
 
 
 def test_figures_are_those_of_a_record():
-    figure_of = load_module("speed_record").Figure.of
-    named = {row["name"]: figure_of(row) for row in tables.figures(record())}
+    named = {figure.name: figure for figure in training.figures(record()["summary"])}
     assert named["training.seconds"].spread == 1.0
     assert named["training.accuracy"].value == pytest.approx(99.0333, abs=1e-3)
     assert named["training.accuracy"].better == "higher"
     assert named["training.keras.seconds"].peer
     assert named["training.keras.ratio"].is_ratio
     assert not named["training.keras.ratio"].peer
-    assert named["training.best.share_of_peak"].value == 50.0
 
 
 def test_the_report_says_what_was_found_and_what_was_not():
-    lines = tables.report(record(missing={"pytorch": "no torch"})).splitlines()
+    lines = training.report(record(missing={"pytorch": "no torch"})).splitlines()
     assert (
         "| digitlens, `fast`, 3 seeds | 2.00 ± 1.00 |  | 99.033 ± 0.252 % | 2.00 | 400 | 1 |"
         in lines
     )
     assert "| Keras `mnist_convnet` | 20.0 | 2 | 99.10 % | 150 | 800 | 10 |" in lines
-    assert "| `best` | 1,000 | 2.00 | 0.012 | 50.0 % of 0.024 | float32 |" in lines
     assert lines[-1] == "- pytorch: not measured, no torch"
 
 
 def test_without_any_result_there_is_still_a_report():
-    found = record(parts=[[]], peers={"keras": []}, recipes=[], missing={"digitlens": "why"})
-    assert tables.figures(found) == []
-    assert tables.report(found).splitlines()[-1] == "- digitlens: not measured, why"
+    found = record(parts=[[]], peers={"keras": []}, missing={"digitlens": "why"})
+    assert training.figures(found["summary"]) == []
+    assert training.report(found).splitlines()[-1] == "- digitlens: not measured, why"
 
 
 def test_transforms_are_what_the_documentation_describes():
     picture = Image.fromarray(np.array([[0, 255, 51]], np.uint8))
-    pixels = peer.to_tensor(picture)
+    pixels = worker.to_tensor(picture)
     assert pixels.dtype == torch.float32
     assert torch.allclose(pixels, torch.tensor([[[0, 1, 0.2]]]))
-    assert torch.allclose(peer.normalise(pixels), (pixels - 0.1307) / 0.3081)
+    assert torch.allclose(worker.normalise(pixels), (pixels - 0.1307) / 0.3081)
 
 
 def test_the_network_has_as_many_parameters_as_the_example():
-    assert sum(each.numel() for each in peer.network().parameters()) == 1_199_882
+    assert sum(each.numel() for each in worker.torch_network().parameters()) == 1_199_882
 
 
-def test_a_peer_stops_at_the_accuracy_that_is_asked_for(data):
+@pytest.mark.parametrize(("epochs", "until"), [(9, 0.2), (1, 1.1)])
+def test_a_peer_stops_at_the_accuracy_that_is_asked_for_or_after_its_epochs(data, epochs, until):
     threads = torch.get_num_threads()
-    rows = list(peer.train(data, 9, 0.2, threads))
-    epochs = [row for row in rows if "epoch" in row]
-    assert epochs[-1]["test_accuracy"] >= 0.2
-    assert all(row["test_accuracy"] < 0.2 for row in epochs[:-1])
-    assert rows[-1]["planned_epochs"] == 14
-
-
-def test_a_peer_stops_after_its_epochs(data):
-    rows = list(peer.train(data, 1, 1.1, torch.get_num_threads()))
-    assert [row.get("epoch") for row in rows] == [1, None]
+    *rows, about, memory = worker.train("pytorch", threads, data, epochs, until)
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) == epochs or rows[-1]["test_accuracy"] >= until
+    assert all(row["test_accuracy"] < until for row in rows[:-1])
+    assert about["planned_epochs"] == 14
+    assert memory.keys() == {"memory_mb"}
 
 
 def test_a_process_that_fails_gives_its_reason(monkeypatch, tmp_path):
-    worker = tmp_path / "worker.py"
-    worker.write_text("import sys; sys.exit('no such thing')")
-    monkeypatch.setattr(training, "WORKER", worker)
+    failing = tmp_path / "worker.py"
+    failing.write_text("import sys; sys.exit('no such thing')")
+    monkeypatch.setattr(harness, "WORKER", failing)
     monkeypatch.setattr(sys, "argv", ["training.py"])
+    monkeypatch.setattr(training, "PACKAGES", {})
     missing = {}
-    assert training._attempt("fast", ["recipes"], training._options(), missing) == []
-    assert missing == {"fast": "no such thing"}
+    assert training._attempt("keras", [], training._options(), missing) == []
+    assert missing == {"keras": "no such thing"}
 
 
 def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
     asked = []
 
     def attempt(who, wanted, _options, _missing):
-        asked.append((who, wanted[wanted.index("--seeds") + 1] if who == "digitlens" else ""))
+        asked.append((who, wanted[1] if who == "digitlens" else ""))
         return []
 
     monkeypatch.setattr(training, "_attempt", attempt)
     monkeypatch.setattr(training, "_write_arrays", lambda _: None)
-    monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7", "--recipes"])
+    monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7"])
     training.measure(training._options())
     ours = [("digitlens", part) for part in ("0:3", "3:5", "5:7")]
     assert asked == [ours[0], ("pytorch", ""), ours[1], ("keras", ""), ours[2]]
-
-
-def test_a_worker_speaks_json_alone_and_tells_its_memory():
-    code = """
-import training_worker as worker
-worker.WORK["keras"] = lambda options: (print("a library") or {"epoch": options.epochs},)
-worker.main()
-"""
-    command = [sys.executable, "-c", code, "keras", "--epochs", "3"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(BENCHMARKS)}
-    )
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert rows[0] == {"epoch": 3}
-    assert rows[1]["memory_mb"] > 1
-    assert done.stderr == "a library\n"
-
-
-def test_memory_is_that_of_this_process():
-    assert peak_memory() is None or 50 < peak_memory() < 100_000

@@ -1,0 +1,332 @@
+"""What all benchmarks share: provenance, figures, records, tables, and processes that are timed."""
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from digitlens import __version__, files
+from digitlens.evaluation.speed import processor
+from digitlens.progress import note
+from digitlens.training.run import source_commit
+
+Row = dict[str, Any]
+ROOT = Path(__file__).parents[1]
+RECORDS = Path(__file__).parent / "records"
+WORKER = Path(__file__).with_name("worker.py")
+ENVIRONMENTS = ROOT / "build" / "peers-venv"
+KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+RECORD = "speed.json"
+
+
+def provenance() -> dict[str, Any]:
+    """JSON-ready; ``load`` is the mean number of busy processes of the last minute."""
+    packages = ("numpy", "onnxruntime", "pillow")
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": source_commit(),
+        "machine": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "versions": {"python": platform.python_version(), "digitlens": __version__}
+        | {package: version(package) for package in packages},
+    }
+
+
+def place(record: Mapping[str, Any], cores: str = "cores") -> str:
+    """Date, machine and load of a record, for the line above its tables."""
+    where = record["processor"] or record["machine"]
+    return f"{record['date']}, {where}, {record[cores]} {cores}, load before {record['load']}"
+
+
+def parser(doc: str | None, *, environments: bool = False) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark; ``environments`` is for those with peers."""
+    made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    made.add_argument("--out", type=Path, help="folder of the record")
+    if environments:
+        made.add_argument("--environments", type=Path, default=ENVIRONMENTS, help="of the peers")
+    return made
+
+
+def publish(
+    folder: Path | None,
+    name: str,
+    record: Mapping[str, Any],
+    text: str,
+    figures: Sequence["Figure"] = (),
+) -> None:
+    """Prints the text, and writes ``NAME.json`` and ``NAME.md`` if there is a folder for them."""
+    print(text, end="")
+    if folder:
+        rows = {"figures": [asdict(figure) for figure in figures]} if figures else {}
+        files.write_json(folder / f"{name}.json", {**record, **rows})
+        files.write_bytes(folder / f"{name}.md", text.encode())
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Nothing for None."""
+    return "" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def interval(ends: Sequence[float], digits: int = 2) -> str:
+    """The ends of an interval of shares, in percent."""
+    return " to ".join(f"{100 * end:.{digits}f}" for end in ends)
+
+
+def timed(call: Callable[[], object], times: int, warm: int = 2) -> list[float]:
+    """Seconds of each call; some that are not counted come first."""
+    found: list[float] = []
+    for _ in range(times + warm):
+        start = perf_counter()
+        call()
+        found.append(perf_counter() - start)
+    return found[warm:]
+
+
+class RecordError(Exception):
+    """A file is no record, or has figures that cannot be understood; the message says which."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a record.
+
+    Attributes:
+        name: Words from the general to the special, such as ``training.keras.ratio``.
+        value: A mean or a median.
+        spread: Standard deviation beside a mean, interquartile range beside a median; None if it
+            was measured once.
+        n: How many measurements the value is of.
+        unit: ``x`` marks how many times as long a peer takes.
+        better: ``lower`` or ``higher``.
+        peer: Whether it is that of a peer, whose changes are none of ours.
+    """
+
+    name: str
+    value: float
+    spread: float | None
+    n: int
+    unit: str
+    better: str
+    peer: bool = False
+
+    def __post_init__(self) -> None:
+        for wrong, expected, found in (
+            (not _is_number(self.value), "a number as value", self.value),
+            (
+                self.spread is not None and not (_is_number(self.spread) and self.spread >= 0),
+                "a spread of 0 or more, or none",
+                self.spread,
+            ),
+            (self.better not in {"lower", "higher"}, "lower or higher as better", self.better),
+            (self.n < 1, "n of 1 or more", self.n),
+        ):
+            if wrong:
+                raise RecordError(f"figure {self.name!r}: expected {expected}, found {found!r}")
+
+    @classmethod
+    def median(
+        cls,
+        name: str,
+        values: Sequence[float],
+        unit: str,
+        better: str = "lower",
+        *,
+        peer: bool = False,
+    ) -> "Figure":
+        """The median of some measurements and, if there are several, their interquartile range."""
+        low, middle, high = (float(value) for value in np.percentile(values, (25, 50, 75)))
+        spread = high - low if len(values) > 1 else None
+        return cls(name, middle, spread, len(values), unit, better, peer)
+
+    @classmethod
+    def ratio(cls, name: str, value: float) -> "Figure":
+        """How many times as long a peer takes."""
+        return cls(f"{name}.ratio", value, None, 1, "x", "higher")
+
+    @property
+    def standard_error(self) -> float | None:
+        """How far the value may be off by chance; None if it was measured once."""
+        if self.spread is None or self.n < 2:
+            return None
+        return self.spread / math.sqrt(self.n)
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it says how many times as long a peer takes."""
+        return self.unit == "x"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def as_figure(row: Mapping[str, Any]) -> Figure:
+    """A figure from plain values; others, such as notes, are passed over.
+
+    Raises:
+        RecordError: One is missing or impossible.
+    """
+    needed = {field.name for field in fields(Figure)}
+    if missing := needed - row.keys() - {"peer"}:
+        raise RecordError(f"figure {row.get('name')!r} lacks {', '.join(sorted(missing))}")
+    return Figure(**{key: row[key] for key in needed & row.keys()})
+
+
+def gather(folder: Path, benchmark: str) -> list[Figure]:
+    """The figures that a benchmark wrote, in its order.
+
+    Raises:
+        RecordError: It wrote no file or no figures, or one that cannot be understood.
+    """
+    found = _read(folder / f"{benchmark}.json").get("figures")
+    if not found:
+        raise RecordError(f"{benchmark}.json has no figures")
+    return [as_figure(row) for row in found]
+
+
+def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
+    """What is known of a run, and its figures by name, from the record's folder or file.
+
+    Raises:
+        RecordError: It is none.
+    """
+    about = _read(path / RECORD if path.is_dir() else path)
+    found = about.pop("figures", None)
+    if not isinstance(found, dict):
+        raise RecordError(f"{path} is no record of speed: expected figures by name")
+    return about, {name: as_figure({"name": name, **row}) for name, row in found.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise RecordError(f"{path.name}: expected a mapping")
+    return found
+
+
+class UnavailableError(Exception):
+    """A peer cannot be installed, started or asked any more; the message is the reason."""
+
+
+def environment(packages: Sequence[str], folder: Path) -> str:
+    """The Python with these packages below ``folder``, installed now if they are not there."""
+    if not packages:
+        return sys.executable
+    place = folder / "-".join(packages)
+    python, stamp = place / "bin" / "python", place / ".installed"
+    if not stamp.exists():
+        note(f"installing {' '.join(packages)} into {place}")
+        _run(sys.executable, "-m", "venv", "--clear", str(place))
+        _run(str(python), *PIP, *packages)
+        files.write_bytes(stamp, b"")
+    return str(python)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(_last_line(done.stderr or done.stdout))
+
+
+class Worker:
+    """A process that answers in lines of JSON, see ``worker.py``."""
+
+    def __init__(self, command: Sequence[str], stack: ExitStack, **variables: str) -> None:
+        """Starts it; it is stopped when ``stack`` is closed."""
+        self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, **variables},
+        )
+        stack.callback(self._stop)
+
+    def reply(self) -> Row:
+        """Its next line; raises UnavailableError if it ends instead."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise UnavailableError(self._last_words())
+        return json.loads(line)
+
+    def ask(self, question: Mapping[str, Any], content: bytes = b"") -> Row:
+        """What it answers to a line of JSON with some bytes after it."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(question).encode() + b"\n" + content)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise UnavailableError(self._last_words()) from None
+        return self.reply()
+
+    def rows(self, patience: float) -> list[Row]:
+        """All of its lines, once it has ended; raises UnavailableError if it fails."""
+        try:
+            said, _ = self._process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            raise UnavailableError(f"took longer than {patience:.0f} s") from None
+        if self._process.returncode:
+            raise UnavailableError(self._last_words())
+        return [json.loads(line) for line in said.splitlines()]
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace")
+        return _last_line(said) or f"ended with exit code {code}"
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdout, self._process.stdin):
+            try:
+                stream and stream.close()
+            except BrokenPipeError:  # it ended with a question still in the pipe
+                continue
+
+
+def start_worker(
+    packages: Sequence[str],
+    arguments: Sequence[object],
+    options: Any,
+    stack: ExitStack,
+    **more: str,
+) -> Worker:
+    """``worker.py`` in an environment with these packages, and with ``options.threads`` threads."""
+    python = environment(packages, options.environments)
+    threads = getattr(options, "threads", None)
+    variables = dict.fromkeys(THREADS, str(threads)) if threads else {}
+    return Worker([python, str(WORKER), *map(str, arguments)], stack, **variables, **more)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]

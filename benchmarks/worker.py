@@ -1,0 +1,512 @@
+"""A peer, or digitlens beside it, in a process and an environment of its own.
+
+    python worker.py rapidocr THREADS
+    python worker.py classify NAME MODEL CORES TILES.npz
+    python worker.py train digitlens|pytorch|keras THREADS ARGUMENTS
+    python worker.py serve keras|torch PORT
+
+It may use NumPy and the peer's library; what else there is depends on the environment, so libraries
+are imported where they are used. It answers in lines of JSON: first what it is, then one for each
+question (a line of JSON, of pictures with their pixels after it); ``train`` says what it knows and
+ends. Loading, decoding and bringing pictures into the form that a peer takes are not timed.
+"""
+
+# ruff: noqa: PLC0415
+
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+Row = dict[str, Any]
+Page = npt.NDArray[np.uint8]
+Arrays = list[npt.NDArray[Any]]
+Material = Mapping[str, npt.NDArray[Any]]
+RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
+DIGITS = "0123456789"
+BATCH = 512  # tiles a call, for those that leave it to their user
+PATIENCE = 2.0  # seconds, after which no further call begins
+SEED = 1  # of the peers that are trained
+MEAN, SD = 0.1307, 0.3081  # of MNIST, in PyTorch's example
+
+
+def main() -> None:
+    stdout = _own_stdout()
+    task, *arguments = sys.argv[1:]
+    for row in TASKS[task](*arguments):
+        stdout.write(json.dumps(row).encode() + b"\n")
+        stdout.flush()
+
+
+def _own_stdout() -> BinaryIO:
+    """Standard output for the answers alone: what libraries print there goes to standard error."""
+    kept = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return kept
+
+
+def peak_memory() -> float | None:
+    """Megabytes that this process has held at most; None where the system does not tell.
+
+    ``getrusage`` also counts what the parent held when it forked.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    peaks = [int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")]
+    return peaks[0] if peaks else None
+
+
+def rapidocr(threads: str) -> Iterator[Row]:
+    """RapidOCR 3 (PP-OCRv6 small) in three modes, which are the ``kind`` of a picture.
+
+    ``default`` finds lines, turns and reads them, as RapidOCR comes. ``line`` has its recogniser
+    read the whole picture as one line; ``digits`` is the same, decoded over the blank and the ten
+    digits only.
+    """
+    import cv2
+    from rapidocr import RapidOCR
+
+    cv2.setNumThreads(int(threads))
+    runtime = "EngineConfig.onnxruntime."
+    engine = RapidOCR(
+        params={
+            "Global.log_level": "error",
+            f"{runtime}intra_op_num_threads": int(threads),
+            f"{runtime}inter_op_num_threads": 1,
+        }
+    )
+    recognizer = engine._load_rec_model()
+
+    def read(page: Page, mode: str) -> str:
+        if mode == "default":
+            found = engine(page)
+            boxes = () if found.boxes is None else found.boxes.tolist()
+            pairs = sorted(zip(boxes, found.txts or (), strict=True), key=_top)
+            return "\n".join(boxes_to_lines(pairs))
+        ratio = max(320 / 48, page.shape[1] / page.shape[0])  # as RapidOCR pads
+        posteriors = recognizer.session(recognizer.resize_norm_img(page, ratio)[None])[0]
+        return decode(posteriors, recognizer.postprocess_op.character, mode == "digits")
+
+    yield {"versions": ", ".join(f"{name} {version(name)}" for name in RAPIDOCR)}
+    for mode, page in pages(sys.stdin.buffer):
+        yield answer(read, to_bgr(page), mode)
+
+
+def answer(read: Callable[[Page, str], str], page: Page, mode: str) -> Row:
+    """``milliseconds`` with ``text``, or with ``error``."""
+    start = time.perf_counter()
+    try:
+        said = {"text": read(page, mode)}
+    except Exception as error:  # whatever a peer raises on a picture is its answer to it
+        said = {"error": f"{type(error).__name__}: {error}"}
+    return {**said, "milliseconds": 1000 * (time.perf_counter() - start)}
+
+
+def pages(stream: BinaryIO) -> Iterator[tuple[str, Page]]:
+    """Kinds and pixels, uint8, gray or RGB."""
+    while line := stream.readline():
+        header = json.loads(line)
+        shape = header["shape"]
+        content = bytearray(stream.read(int(np.prod(shape))))
+        yield header["kind"], np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _top(found: tuple[list[list[float]], str]) -> float:
+    return min(y for _, y in found[0])
+
+
+def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
+    """Joins texts whose boxes, four corners each and top first, stand on one line."""
+    lines: list[tuple[float, list[tuple[float, str]]]] = []
+    for corners, text in found:
+        xs, ys = zip(*corners, strict=True)
+        if not lines or (min(ys) + max(ys)) / 2 > lines[-1][0]:
+            lines.append((max(ys), []))
+        lines[-1][1].append((min(xs), text))
+    return [" ".join(text for _, text in sorted(line)) for _, line in lines]
+
+
+def decode(posteriors: npt.NDArray[np.float32], characters: list[str], digits: bool) -> str:
+    """Greedy CTC decoding.
+
+    Args:
+        posteriors: float32[T, C], class 0 is the blank.
+        characters: Of each class.
+        digits: Whether only the blank and the ten digits are there to choose from.
+    """
+    kept = [0, *map(characters.index, DIGITS)] if digits else list(range(len(characters)))
+    best = posteriors[:, kept].argmax(axis=1)
+    changes = np.flatnonzero(np.diff(best, prepend=0))
+    return "".join(characters[kept[i]] for i in best[changes] if i)
+
+
+def to_bgr(page: Page) -> Page:
+    """uint8[H, W, 3] as OpenCV has colours."""
+    colour = np.stack([page] * 3, axis=-1) if page.ndim == 2 else page[:, :, ::-1]
+    return np.ascontiguousarray(colour)
+
+
+@dataclass
+class Contender:
+    """Who classifies.
+
+    Attributes:
+        answer: From tiles, prepared, to scores [N, 10].
+        prepare: What is done to uint8 tiles beforehand, which is not timed.
+        trained: Whether the answers mean anything.
+        about: What else is to be recorded.
+    """
+
+    answer: Callable[[Any], Any]
+    prepare: Callable[[Page], Any]
+    trained: bool = True
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
+    """Says how good it is; then, for each line ``{"tiles": T, "calls": C}``, seconds of C calls.
+
+    TILES.npz has ``tiles`` uint8[N, 28, 28] and ``labels`` to classify, ``train_tiles`` and
+    ``train_labels`` to learn from.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        usable = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, usable[: int(cores)])
+    with np.load(path, allow_pickle=False) as content:
+        material = dict(content)
+    contender = CONTENDERS[name](model, material)
+    prepared = contender.prepare(material["tiles"])
+    yield contender.about | _accuracy(contender, prepared, material["labels"])
+    for line in sys.stdin:
+        asked = json.loads(line)
+        yield {"seconds": _timed(contender, prepared, asked["tiles"], asked["calls"])}
+
+
+def _accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> dict[str, Any]:
+    """Share of the tiles classified right, of those that know; warms up both ways to ask."""
+    contender.answer(prepared[:1])
+    count = min(len(labels), contender.about.get("most", len(labels)))
+    scores = np.asarray(contender.answer(prepared[:count]))
+    if not contender.trained:
+        return {"accuracy": None}
+    return {"accuracy": float(np.mean(scores.argmax(axis=1) == labels[:count])), "tiles": count}
+
+
+def _timed(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[float]:
+    seconds: list[float] = []
+    for call in range(calls):
+        if sum(seconds) > PATIENCE:
+            break
+        start = call * tiles % (len(prepared) - tiles + 1)
+        part = prepared[start : start + tiles]
+        before = time.perf_counter()
+        contender.answer(part)
+        seconds.append(time.perf_counter() - before)
+    return seconds
+
+
+def digitlens(model: str, _: Material) -> Contender:
+    """The classifier as users have it, which finds out for itself how many cores there are."""
+    from digitlens.models.classifier import Classifier
+
+    about = {"versions": f"onnxruntime {version('onnxruntime')}"}
+    return Contender(Classifier(model).predict_proba, np.asarray, about=about)
+
+
+def torch(model: str, _: Material) -> Contender:
+    """The same network where it was trained."""
+    import torch as library
+
+    from digitlens.training.export import load_network
+
+    network = load_network(model)
+
+    @library.inference_mode()
+    def answer(tiles: library.Tensor) -> npt.NDArray[np.float32]:
+        parts = [network(part)[:, :10] for part in tiles.split(BATCH)]
+        return library.cat([library.softmax(part, dim=1) for part in parts]).numpy()
+
+    about = {"versions": f"torch {library.__version__}", "most": 4 * BATCH}
+    return Contender(answer, library.from_numpy, about=about)
+
+
+def keras(_: str, __: Material) -> Contender:
+    """Keras's example for MNIST, asked as its documentation asks it; not trained."""
+    model = keras_network()
+    about = {
+        "versions": f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}",
+        "multiply_adds": 32 * 26**2 * 9 + 64 * 11**2 * 32 * 9 + 64 * 5**2 * 10,
+    }
+    answer = lambda tiles: model.predict(tiles, batch_size=BATCH, verbose=0)  # noqa: E731
+    return Contender(answer, _scaled, trained=False, about=about)
+
+
+def _scaled(tiles: Page) -> npt.NDArray[np.float32]:
+    return tiles[..., None].astype(np.float32) / 255
+
+
+def svc(_: str, material: Material) -> Contender:
+    """scikit-learn's support vector machine with its defaults: radial basis functions."""
+    from sklearn.svm import SVC
+
+    unit = lambda tiles: tiles.reshape(-1, 784) / 255  # noqa: E731
+    learned = SVC().fit(unit(material["train_tiles"]), material["train_labels"])
+    about = {
+        "versions": f"scikit-learn {version('scikit-learn')}",
+        "multiply_adds": learned.support_vectors_.size,
+        "most": 1000,
+    }
+    return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about=about)
+
+
+CONTENDERS: dict[str, Callable[[str, Material], Contender]] = {
+    "digitlens": digitlens,
+    "torch": torch,
+    "keras": keras,
+    "svc": svc,
+}
+
+
+def keras_network() -> Any:
+    """That of Keras's example ``mnist_convnet``, as its documentation describes it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def torch_network() -> Any:
+    """That of PyTorch's basic MNIST example, as its documentation describes it."""
+    from torch import nn
+
+    return nn.Sequential(
+        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Dropout(0.25), nn.Flatten(), nn.Linear(64 * 12 * 12, 128), nn.ReLU()),
+        *(nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(dim=1)),
+    )
+
+
+def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
+    """Rows of a training; of a peer the last one has the most memory that the process held."""
+    if who in PEERS:
+        data, epochs, until = arguments
+        arrays = [
+            np.load(Path(data) / f"{part}.npy", allow_pickle=False)
+            for part in ("train_tiles", "train_labels", "test_tiles", "test_labels")
+        ]
+        yield from PEERS[who](arrays, int(epochs), float(until), int(threads))
+        yield {"memory_mb": peak_memory()}
+        return
+    sys.path.insert(0, str(Path(__file__).parent))
+    from digitlens.cli.options import use_patient_threads
+
+    use_patient_threads()  # as the command does
+    import training
+
+    recipe, seeds, *changes = arguments
+    first, beyond = map(int, seeds.split(":"))
+    yield from training.train_seeds(recipe, changes, range(first, beyond), int(threads))
+
+
+def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
+    """PyTorch's basic MNIST example, written anew; a row after each epoch, tests not timed.
+
+    Adadelta with learning rate 1.0, which an epoch multiplies by 0.7; batches of 64 from a
+    DataLoader without processes that transforms one picture after the other. torchvision cannot be
+    installed beside a CPU build of torch everywhere, so its transforms are written out here.
+    """
+    import torch
+    from torch.nn import functional
+    from torch.utils.data import DataLoader
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(SEED)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training, test = (
+        [(tile, int(label)) for tile, label in zip(*arrays[at : at + 2], strict=True)]
+        for at in (0, 2)
+    )
+    model = torch_network().to(device)
+    optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    loader = DataLoader(training, 64, shuffle=True, collate_fn=_transformed)
+    seconds = 0.0
+    for epoch in range(1, epochs + 1):
+        start = time.perf_counter()
+        model.train()
+        for pictures, labels in loader:
+            optimizer.zero_grad()
+            functional.nll_loss(model(pictures.to(device)), labels.to(device)).backward()
+            optimizer.step()
+        schedule.step()
+        seconds += time.perf_counter() - start
+        model.eval()
+        with torch.inference_mode():
+            right = sum(
+                int((model(pictures.to(device)).argmax(1).cpu() == labels).sum())
+                for pictures, labels in DataLoader(test, 1000, collate_fn=_transformed)
+            )
+        yield {"epoch": epoch, "seconds": seconds, "test_accuracy": right / len(test)}
+        if right / len(test) >= until:
+            break
+    yield {
+        "versions": f"torch {torch.__version__}",
+        "parameters": sum(each.numel() for each in model.parameters()),
+        "planned_epochs": 14,
+    }
+
+
+def _transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
+    """A batch of pictures, each made one of Pillow, then a tensor from 0 to 1, then normalised."""
+    import torch
+    from PIL import Image
+
+    pictures = [normalise(to_tensor(Image.fromarray(tile))) for tile, _ in items]
+    return torch.stack(pictures), torch.tensor([label for _, label in items])
+
+
+def to_tensor(picture: Any) -> Any:
+    """A gray picture as float32[1, H, W] from 0 to 1."""
+    import torch
+
+    pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
+    return pixels.unsqueeze(2).permute(2, 0, 1).contiguous().to(torch.float32).div(255)
+
+
+def normalise(pixels: Any) -> Any:
+    import torch
+
+    mean, sd = torch.tensor([MEAN]).view(-1, 1, 1), torch.tensor([SD]).view(-1, 1, 1)
+    return pixels.clone().sub_(mean).div_(sd)
+
+
+def train_keras(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
+    """Keras's example, written anew: Adam, batches of 128, a tenth for validation, with ``fit``.
+
+    A row for each epoch; building the graph is in the seconds, the test set is not.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras as library
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    library.utils.set_random_seed(SEED)
+    rows: list[Row] = []
+    pixels, wanted = _scaled(arrays[2]), arrays[3]
+
+    class Clock(library.callbacks.Callback):
+        """Tests after each epoch, with the clock stopped; ends it when that suffices."""
+
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            self.start, self.tested = time.perf_counter(), 0.0
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+            stopped = time.perf_counter()
+            answers = self.model.predict(pixels, batch_size=1000, verbose=0)
+            accuracy = float((answers.argmax(1) == wanted).mean())
+            seconds = stopped - self.start - self.tested
+            rows.append({"epoch": epoch + 1, "seconds": seconds, "test_accuracy": accuracy})
+            self.model.stop_training = accuracy >= until
+            self.tested += time.perf_counter() - stopped
+
+    model = keras_network()
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        _scaled(arrays[0]),
+        library.utils.to_categorical(arrays[1], 10),
+        batch_size=128,
+        epochs=epochs,
+        validation_split=0.1,
+        verbose=0,
+        callbacks=[Clock()],
+    )
+    yield from rows
+    yield {
+        "versions": f"keras {library.__version__}, tensorflow {tf.__version__}",
+        "parameters": model.count_params(),
+        "planned_epochs": 15,
+    }
+
+
+PEERS = {"pytorch": train_pytorch, "keras": train_keras}
+
+
+def serve(kind: str, port: str) -> Iterator[Row]:
+    """The endpoint that tutorials write around ``predict``; the network is not trained.
+
+    The picture is shrunk to 28 x 28 and classified inside the handler, one at a time.
+    """
+    import uvicorn
+    from fastapi import FastAPI, File, UploadFile
+    from PIL import Image
+
+    app, predict = FastAPI(), {"keras": _keras_predict, "torch": _torch_predict}[kind]()
+
+    @app.get("/versions")
+    async def versions() -> str:
+        package = {"keras": "tensorflow-cpu"}.get(kind, kind)
+        return f"{package} {version(package)}"
+
+    @app.post("/predict")
+    async def classified(file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+        picture = Image.open(io.BytesIO(await file.read())).convert("L").resize((28, 28))
+        probabilities = predict(_scaled(np.array(picture)[None]))[0]
+        return {"digit": int(np.argmax(probabilities)), "confidence": float(np.max(probabilities))}
+
+    uvicorn.run(app, port=int(port), access_log=False, log_level="warning")
+    yield from ()
+
+
+def _keras_predict() -> Callable[[Any], Any]:
+    return keras_network().predict
+
+
+def _torch_predict() -> Callable[[Any], Any]:
+    """A network of the same layers as that of Keras."""
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10), nn.Softmax(1)),
+    ).eval()
+
+    @torch.no_grad()
+    def predict(pixels: Any) -> Any:
+        return model(torch.from_numpy(pixels.reshape(1, 1, 28, 28))).numpy()
+
+    return predict
+
+
+TASKS: dict[str, Callable[..., Iterator[Row]]] = {
+    "rapidocr": rapidocr,
+    "classify": classify,
+    "train": train,
+    "serve": serve,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Processes that answer in lines of JSON, and what peers do in them."""
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import harness
+import worker
+
+FAKE = """
+import json, sys
+print(json.dumps({"versions": f"{sys.argv[1]} 1.0 with {sys.argv[2]} threads"}), flush=True)
+while line := sys.stdin.buffer.readline():
+    header = json.loads(line)
+    height, width, *_ = header["shape"]
+    pixels = sys.stdin.buffer.read(height * width)
+    if not any(pixels):
+        sys.exit("a black picture\\nis too much")
+    answer = {"text": header["kind"] + str(sum(pixels)), "milliseconds": 1.0}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def gray(value):
+    return np.full((2, 3), value, np.uint8)
+
+
+@pytest.fixture
+def fake(tmp_path):
+    (tmp_path / "fake.py").write_text(FAKE)
+    with ExitStack() as stack:
+        yield harness.Worker([sys.executable, str(tmp_path / "fake.py"), "fake", "2"], stack)
+
+
+def ask(worker, kind, page):
+    return worker.ask({"kind": kind, "shape": page.shape}, page.tobytes())
+
+
+def test_a_worker_is_given_pictures_and_answers(fake):
+    assert fake.reply()["versions"] == "fake 1.0 with 2 threads"
+    assert ask(fake, "single", gray(1))["text"] == "single6"
+    assert ask(fake, "check", gray(2))["text"] == "check12"
+
+
+def test_a_worker_that_ends_says_why(fake):
+    fake.reply()
+    for _ in range(2):
+        with pytest.raises(harness.UnavailableError, match=r"^is too much$"):
+            ask(fake, "single", gray(0))
+
+
+def test_an_environment_is_made_once_and_only_for_packages(tmp_path):
+    assert harness.environment((), tmp_path) == sys.executable
+    (tmp_path / "thing==1").mkdir()
+    (tmp_path / "thing==1" / ".installed").touch()
+    python = harness.environment(("thing==1",), tmp_path)
+    assert Path(python).parent.parent == tmp_path / "thing==1"
+
+
+def test_what_cannot_be_installed_gives_the_reason(tmp_path, monkeypatch):
+    code = "import sys; print('no such package', file=sys.stderr); sys.exit(1)"
+    run = harness._run
+    monkeypatch.setattr(harness, "_run", lambda *_: run(sys.executable, "-c", code))
+    with pytest.raises(harness.UnavailableError, match="no such package"):
+        harness.environment(("thing==1",), tmp_path)
+    assert not (tmp_path / "thing==1" / ".installed").exists()
+
+
+def test_boxes_side_by_side_are_one_line():
+    def box(x, y):
+        return [[x, y], [x + 9, y], [x + 9, y + 10], [x, y + 10]]
+
+    found = [(box(30, 0), "34"), (box(0, 3), "12"), (box(0, 14), "5")]
+    assert worker.boxes_to_lines(found) == ["12 34", "5"]
+    assert worker.boxes_to_lines([]) == []
+
+
+def test_pages_come_whole_through_a_pipe():
+    sent = io.BytesIO()
+    for shape in ((1, 3), (2, 1, 3)):
+        sent.write(json.dumps({"kind": "multi", "shape": shape}).encode() + b"\n")
+        sent.write(bytes(range(10, 10 + int(np.prod(shape)))))
+    sent.seek(0)
+    (_, first), (kind, second) = worker.pages(sent)
+    assert kind == "multi"
+    assert first.tolist() == [[10, 11, 12]]
+    assert second.tolist() == [[[10, 11, 12]], [[13, 14, 15]]]
+
+
+def test_what_a_peer_raises_is_its_answer():
+    def read(page, kind):
+        raise ValueError(f"{kind} of {page.size} pixels")
+
+    answer = worker.answer(read, gray(0), "check")
+    assert answer["error"] == "ValueError: check of 6 pixels"
+    assert answer["milliseconds"] >= 0
+
+
+def test_all_rows_of_a_worker_or_the_reason():
+    with ExitStack() as stack:
+        said = "print(1); print(2)"
+        assert harness.Worker([sys.executable, "-c", said], stack).rows(60) == [1, 2]
+        failing = harness.Worker([sys.executable, "-c", "exit('no such thing')"], stack)
+        with pytest.raises(harness.UnavailableError, match="no such thing"):
+            failing.rows(60)
+        slow = harness.Worker([sys.executable, "-c", "import time; time.sleep(60)"], stack)
+        with pytest.raises(harness.UnavailableError, match="took longer"):
+            slow.rows(0.05)
+
+
+def test_a_worker_speaks_json_alone():
+    code = """
+import worker
+worker.TASKS["epochs"] = lambda count: (print("a library") or {"epoch": int(count)},)
+worker.main()
+"""
+    paths = {"PYTHONPATH": str(Path(harness.__file__).parent)}
+    command = [sys.executable, "-c", code, "epochs", "3"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=paths,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows == [{"epoch": 3}]
+    assert done.stderr == "a library\n"
+
+
+def test_a_worker_says_how_good_it_is_and_times_as_many_calls_as_asked(monkeypatch):
+    tiles = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
+    asked = []
+
+    def answer(part):
+        asked.append(part[:, 0, 0].tolist())
+        return np.eye(10)[part[:, 0, 0]]
+
+    contender = worker.Contender(answer, np.asarray, about={"most": 3})
+    labels = np.array([0, 1, 9, 9])
+    assert worker._accuracy(contender, tiles, labels) == {
+        "accuracy": pytest.approx(2 / 3),
+        "tiles": 3,
+    }
+    asked.clear()
+    assert len(worker._timed(contender, tiles, 2, 4)) == 4
+    assert asked == [[0, 1], [2, 3], [1, 2], [0, 1]]
+    monkeypatch.setattr(worker, "PATIENCE", -1.0)
+    assert worker._timed(contender, tiles, 1, 5) == []
+    contender.trained = False
+    assert worker._accuracy(contender, tiles, labels) == {"accuracy": None}
+
+
+def test_memory_is_that_of_this_process():
+    assert worker.peak_memory() is None or 50 < worker.peak_memory() < 100_000
