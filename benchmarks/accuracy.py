@@ -261,18 +261,9 @@ def _share(value: Mapping[str, float | None]) -> str:
 
 
 def model_tables(found: Row) -> dict[str, str]:
-    """The tables by file name."""
-    return {
-        "robustness": _robustness(found["robustness"]),
-        "rejection": _strangers(found["rejection"]),
-        "uncertainty": _uncertainty(found["rejection"]["uncertainty"]),
-        "transfer": _transfer(found["transfer"]),
-        "writers": _writers(found["by_writer"]),
-    }
-
-
-def _robustness(found: Row) -> str:
-    rows = [
+    """What was found about one model, as tables in Markdown by file name."""
+    robust, rejected, writers = found["robustness"], found["rejection"], found["by_writer"]
+    rows: list[list[object]] = [
         [
             row["name"].replace("_", " "),
             "yes" if row["overlaps_training"] else "",
@@ -280,52 +271,17 @@ def _robustness(found: Row) -> str:
             interval(row["interval"]),
             percent(row["uncertainty"]["ece"]),
         ]
-        for row in found["corruptions"]
+        for row in robust["corruptions"]
     ]
-    rows.append(["**mean of all**", "", percent(found["mean_accuracy"]), "", ""])
-    if (apart := found["mean_accuracy_without_overlap"]) is not None:
-        rows.append(["**mean of those that were not trained with**", "", percent(apart), "", ""])
+    means = {"of all": "mean_accuracy"}
+    means["of those that were not trained with"] = "mean_accuracy_without_overlap"
+    rows += [
+        [f"**mean {what}**", "", percent(robust[key]), "", ""]
+        for what, key in means.items()
+        if robust[key] is not None
+    ]
     head = ["MNIST-C", "like what was trained with", "accuracy", "95 % interval", "ECE"]
-    return table(head, rows)
-
-
-def _strangers(found: Row) -> str:
-    scores = found["scores"]
-    sets = next(iter(scores.values()))
-    rows = [
-        [
-            name,
-            f"{sets[name]['n']:,}",
-            *(f"{scores[score][name]['auroc']:.4f}" for score in scores),
-            percent(scores[found["recommended"]][name]["fpr95"]),
-        ]
-        for name in sets
-    ]
-    marked = [f"**{name}**" if name == found["recommended"] else name for name in scores]
-    return table(["AUROC by score", "n", *marked, "FPR at 95 %"], rows)
-
-
-def _uncertainty(found: Row) -> str:
-    rows = [
-        [
-            name,
-            percent(one["error"], 2),
-            f"{one['nll']:.4f}",
-            f"{one['brier']:.4f}",
-            percent(one["ece"], 2),
-            percent(one["adaptive_ece"], 2),
-            f"{one['aurc']:.5f}",
-            percent(one["error_at_99"], 2),
-            percent(one["coverage_at_zero"]),
-        ]
-        for name, one in found.items()
-    ]
-    head = ["digits", "error", "NLL", "Brier", "ECE", "adaptive ECE", "AURC"]
-    return table([*head, "error of the surest 99 %", "coverage at zero errors"], rows)
-
-
-def _transfer(found: Sequence[Row]) -> str:
-    rows = [
+    transfer = [
         [
             one["title"],
             f"{one['n']:,}",
@@ -333,32 +289,64 @@ def _transfer(found: Sequence[Row]) -> str:
             interval(one["framed"]["interval"]),
             percent(one["unframed"]["accuracy"], 2),
         ]
-        for one in found
+        for one in found["transfer"]
     ]
-    return table(["not trained on", "n", "framed", "95 % interval", "unframed"], rows)
+    heads = ["not trained on", "n", "framed", "95 % interval", "unframed"]
+    return {
+        "robustness": table(head, rows),
+        "rejection": _strangers(rejected["scores"], rejected["recommended"]),
+        "uncertainty": _uncertainty(rejected["uncertainty"]),
+        "transfer": table(heads, transfer),
+        "writers": _writers(writers),
+    }
+
+
+def _strangers(scores: Row, best: str) -> str:
+    sets = next(iter(scores.values()))
+    rows = [
+        [
+            name,
+            f"{sets[name]['n']:,}",
+            *(f"{score[name]['auroc']:.4f}" for score in scores.values()),
+            percent(scores[best][name]["fpr95"]),
+        ]
+        for name in sets
+    ]
+    marked = [f"**{name}**" if name == best else name for name in scores]
+    return table(["AUROC by score", "n", *marked, "FPR at 95 %"], rows)
+
+
+def _uncertainty(found: Row) -> str:
+    columns = {
+        "error": ("error", "{:.2%}"),
+        "NLL": ("nll", "{:.4f}"),
+        "Brier": ("brier", "{:.4f}"),
+        "ECE": ("ece", "{:.2%}"),
+        "adaptive ECE": ("adaptive_ece", "{:.2%}"),
+        "AURC": ("aurc", "{:.5f}"),
+        "error of the surest 99 %": ("error_at_99", "{:.2%}"),
+        "coverage at zero errors": ("coverage_at_zero", "{:.1%}"),
+    }
+    rows = [
+        [name, *(form.format(one[key]).replace("%", " %") for key, form in columns.values())]
+        for name, one in found.items()
+    ]
+    return table(["digits", *columns], rows)
 
 
 def _writers(found: Row) -> str:
-    rows = [
-        [
-            row["name"],
-            row["writers"],
-            f"{row['n']:,}",
-            row["errors"],
-            percent(row["rate"], 2),
-            interval(row["interval"]),
-        ]
-        for row in found["series"]
-    ]
-    whole = f"{1 - found['accuracy']:.2%}".replace("%", " %")
-    rows.append(["all", found["writers"], f"{found['n']:,}", found["errors"], whole, ""])
+    keys = ("name", "writers", "n", "errors", "rate", "interval")
+    whole = dict(found, name="all", rate=1 - found["accuracy"], interval=None)
+    rows: list[list[object]] = []
+    for row in (*found["series"], whole):
+        name, writers, n, errors, rate, ends = (row[key] for key in keys)
+        shown = interval(ends) if ends else ""
+        rows.append([name, writers, f"{n:,}", errors, percent(rate, 2), shown])
     head = ["written by", "writers", "digits", "errors", "error rate", "95 % interval"]
-    low, high = found["clustered"]
-    note = (
-        f"\n{found['flawless']:.1%} of the writers are read without an error; the accuracy's "
-        f"interval is {100 * low:.2f} to {100 * high:.2f} % when writers are drawn, not digits.\n"
+    return table(head, rows) + (
+        f"\n{percent(found['flawless'])} of the writers are read without an error; the accuracy's "
+        f"interval is {interval(found['clustered'])} % when writers are drawn, not digits.\n"
     )
-    return table(head, rows) + note.replace("% of", " % of", 1)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ import re
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -40,7 +39,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -67,7 +66,7 @@ CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
 PATIENCE = 60.0  # seconds for one answer
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
-ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+VERSIONS = {"digitlens": "/v1/models", "keras": "/versions", "torch": "/versions"}
 NAMES = {
     "digitlens": "`digitlens serve`",
     "digitlens, a third bad": "the same, a third bad",
@@ -270,51 +269,40 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def start_all(environments: Path, stack: ExitStack) -> tuple[dict[str, Server], dict[str, str]]:
     """The servers that run, and by name why the others do not."""
-    servers = {"digitlens": start_digitlens(stack)}
+    servers: dict[str, Server] = {}
     missing: dict[str, str] = {}
-    for name, packages in (("keras", KERAS), ("torch", ())):
+    for name, packages in (("digitlens", ()), ("keras", KERAS), ("torch", ())):
         try:
-            servers[name] = start_tutorial(name, environment(packages, environments), stack)
+            servers[name] = start(name, environment(packages, environments), stack)
         except UnavailableError as reason:
             missing[name] = str(reason)
     return servers, missing
 
 
-def start_digitlens(stack: ExitStack) -> Server:
-    process, errors = _start([sys.executable, "-m", "digitlens", "serve", "--port", "0"], stack)
-    end = time.monotonic() + START_TIME
-    while not (found := ADDRESS.search(Path(errors.name).read_bytes())):
-        _wait(process, errors, end)
-    return Server(int(found[1]), process.pid)
-
-
-def start_tutorial(name: str, python: str, stack: ExitStack) -> Server:
+def start(name: str, python: str, stack: ExitStack) -> Server:
+    """A server that answers; it ends when ``stack`` is closed."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process, errors = _start([python, str(WORKER), "serve", name, str(port)], stack)
-    end = time.monotonic() + START_TIME
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/versions", timeout=5) as answer:
-                return Server(port, process.pid, json.load(answer))
-        except URLError:
-            _wait(process, errors, end)
-
-
-def _start(command: list[str], stack: ExitStack) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    errors = stack.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115
+        port = str(free.getsockname()[1])
+    command = [python, str(WORKER), "serve", name, port]
+    if name == "digitlens":
+        command = [python, "-m", "digitlens", "serve", "--port", port]
+    errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     alone = {**os.environ, "DIGITLENS_TOKEN": ""}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=alone)
     stack.callback(process.wait)
     stack.callback(process.terminate)
-    return process, errors
-
-
-def _wait(process: subprocess.Popen[bytes], errors: IO[bytes], end: float) -> None:
-    if process.poll() is not None or time.monotonic() > end:
-        said = Path(errors.name).read_text(errors="replace").strip().splitlines()
-        raise UnavailableError((said or ["did not start in time"])[-1])
-    time.sleep(0.1)
+    end = time.monotonic() + START_TIME
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}{VERSIONS[name]}", timeout=5) as answer:
+                said = json.load(answer)
+        except URLError:
+            time.sleep(0.1)
+        else:
+            return Server(int(port), process.pid, said if isinstance(said, str) else "")
+    errors.seek(0)
+    said = errors.read().decode(errors="replace").strip().splitlines()
+    raise UnavailableError((said or ["did not start in time"])[-1])
 
 
 def measure(

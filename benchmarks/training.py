@@ -159,10 +159,8 @@ def _one(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row
     return {
         "seconds": seconds - compiling,
         "compile_seconds": compiling,
-        "loop_seconds": done.seconds,
         "epochs": len(done.history),
         "parameters": count_parameters(done.network),
-        "validation_accuracy": done.scores.get("val_accuracy"),
         "test_accuracy": float((answers == test.labels).mean()),
     }
 
@@ -180,21 +178,24 @@ def summary(record: Mapping[str, Any]) -> Row:
 
 
 def _ours(record: Mapping[str, Any], rows: Sequence[Row]) -> Row:
-    firsts = [part[0]["seconds"] for part in record["parts"] if part]
-    keys = ("test_accuracy", "seconds", "compile_seconds", "loop_seconds")
+    keys = ("test_accuracy", "seconds", "compile_seconds")
     found = {key: spread([row[key] for row in rows]) for key in keys}
     reached = found["test_accuracy"]["mean"] >= record["aim"]
-    return found | {
-        # Who does not get there on average has no time in which others could be measured.
-        "seconds_to_aim": found["seconds"]["mean"] if reached else None,
-        "seeds": len(rows),
-        "seeds_at_aim": sum(row["test_accuracy"] >= record["aim"] for row in rows),
-        "first_seconds": statistics.mean(firsts),
-        "parameters": rows[0]["parameters"],
-        "memory_mb": _said(record["parts"], "memory_mb"),
-        "versions": _said(record["parts"], "versions"),
-        "device": _said(record["parts"], "device"),
-    }
+    said = {key: _said(record["parts"], key) for key in ("memory_mb", "versions", "device")}
+    return (
+        found
+        | said
+        | {
+            # Who does not get there on average has no time in which others could be measured.
+            "seconds_to_aim": found["seconds"]["mean"] if reached else None,
+            "seeds": len(rows),
+            "seeds_at_aim": sum(row["test_accuracy"] >= record["aim"] for row in rows),
+            "first_seconds": statistics.mean(
+                part[0]["seconds"] for part in record["parts"] if part
+            ),
+            "parameters": rows[0]["parameters"],
+        }
+    )
 
 
 def spread(values: Sequence[float]) -> Row:
@@ -212,23 +213,19 @@ def _said(parts: Sequence[Sequence[Row]], key: str) -> Any:
 
 
 def _peer(said: Sequence[Row], aim: float, ours: float | None) -> Row:
-    epochs = [row for row in said if "epoch" in row]
-    last = epochs[-1]
+    last = [row for row in said if "epoch" in row][-1]
     reached = last["seconds"] if last["test_accuracy"] >= aim else None
-    planned = _said([said], "planned_epochs")
-    return {
+    keys = ("planned_epochs", "parameters", "memory_mb", "versions")
+    about = {key: _said([said], key) for key in keys}
+    return about | {
         "epochs": last["epoch"],
         "test_accuracy": last["test_accuracy"],
         "seconds": last["seconds"],
         "seconds_to_aim": reached,
-        "planned_epochs": planned,
-        "planned_seconds": planned * last["seconds"] / last["epoch"],
+        "planned_seconds": about["planned_epochs"] * last["seconds"] / last["epoch"],
         "ratio": reached / ours if reached and ours else None,
         # If it was stopped before it got there, it is slower by more than this.
         "ratio_at_least": last["seconds"] / ours if ours else None,
-        "parameters": _said([said], "parameters"),
-        "memory_mb": _said([said], "memory_mb"),
-        "versions": _said([said], "versions"),
     }
 
 

@@ -139,4 +139,4 @@ def test_a_server_that_does_not_start_gives_the_reason(tmp_path, monkeypatch):
     script.write_text("import sys; sys.exit('no such port')")
     monkeypatch.setattr(serving, "WORKER", script)
     with ExitStack() as stack, pytest.raises(serving.UnavailableError, match="no such port"):
-        serving.start_tutorial("keras", sys.executable, stack)
+        serving.start("keras", sys.executable, stack)
