@@ -117,19 +117,21 @@ def start_all(
 ) -> tuple[dict[str, Timed], dict[str, str]]:
     """Who can be timed, and by name why others cannot; all start at once."""
     tiles, entries = _material(options.data_dir, folder), _entries(models)
-    begun: dict[str, Timed] = {}
+    contenders: dict[str, Timed] = {}
     missing: dict[str, str] = {}
     note(f"starting {'; '.join(entries)}")
-    for act in (lambda name: _start(entries[name], tiles, options, stack), None):
-        for name in [name for name in entries if name not in missing]:
-            try:
-                if act:
-                    begun[name] = act(name)
-                else:
-                    begun[name].get_ready()
-            except UnavailableError as reason:
-                missing[name] = str(reason)
-    return {name: timed for name, timed in begun.items() if name not in missing}, missing
+    for name, entry in entries.items():
+        try:
+            contenders[name] = _start(entry, tiles, options, stack)
+        except UnavailableError as reason:
+            missing[name] = str(reason)
+    for name, timed in list(contenders.items()):
+        try:
+            timed.get_ready()
+        except UnavailableError as reason:
+            missing[name] = str(reason)
+            del contenders[name]
+    return contenders, missing
 
 
 def _start(entry: Entry, tiles: str, options: argparse.Namespace, stack: ExitStack) -> Timed:

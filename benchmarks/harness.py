@@ -21,10 +21,11 @@ import numpy as np
 
 from digitlens import __version__, files
 from digitlens.evaluation.speed import processor
-from digitlens.progress import note
+from digitlens.progress import note, work_bar
 from digitlens.training.run import source_commit
 
 Row = dict[str, Any]
+Results = dict[str, list[Any]]
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).parent / "records"
 WORKER = Path(__file__).with_name("worker.py")
@@ -104,6 +105,18 @@ def timed(call: Callable[[], object], times: int, warm: int = 2) -> list[float]:
         call()
         found.append(perf_counter() - start)
     return found[warm:]
+
+
+def take_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 0) -> Results:
+    """What each job gives in each round, the jobs taking turns; warm rounds are not kept."""
+    found: Results = {name: [] for name in jobs}
+    with work_bar() as bar:
+        for number in bar.track(range(rounds + warm), description="measuring"):
+            for name, job in jobs.items():
+                result = job()
+                if number >= warm:
+                    found[name].append(result)
+    return found
 
 
 class RecordError(Exception):

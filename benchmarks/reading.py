@@ -26,9 +26,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,10 +37,22 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens import DigitReader
-from digitlens.progress import work_bar
-from harness import ROOT, Figure, Row, parser, percent, place, provenance, publish, table, timed
+from harness import (
+    ROOT,
+    Figure,
+    Row,
+    parser,
+    percent,
+    place,
+    provenance,
+    publish,
+    table,
+    take_turns,
+    timed,
+)
 
 Page = npt.NDArray[np.uint8]
+Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
 CORE = ROOT / ".venv-core" / "bin" / "python"
 EXAMPLES = ROOT / "examples"
 NOTE = "2048"  # what the note says
@@ -89,23 +101,14 @@ def main() -> None:
     publish(options.out, "reading", record, report(record), figures(record))
 
 
-@dataclass(frozen=True)
-class Case:
-    """A picture to read, named in records by ``figure``."""
-
-    name: str
-    figure: str
-    page: Page
-    text: str
-
-
-def cases() -> list[Case]:
-    return [
-        Case("tile, 28 x 28", "drawn_tile", tile("3"), "3"),
-        Case("note, 640 x 480", "note_640x480", photo(640, 480), NOTE),
-        Case("note, 12 megapixels", "note_12mp", photo(4000, 3000), NOTE),
-        Case("note, 24 megapixels", "note_24mp", photo(6000, 4000), NOTE),
-    ]
+def cases() -> dict[str, tuple[str, Page, str]]:
+    """By name in figures: the name in tables, the picture, and the text on it."""
+    return {
+        "drawn_tile": ("tile, 28 x 28", tile("3"), "3"),
+        "note_640x480": ("note, 640 x 480", photo(640, 480), NOTE),
+        "note_12mp": ("note, 12 megapixels", photo(4000, 3000), NOTE),
+        "note_24mp": ("note, 24 megapixels", photo(6000, 4000), NOTE),
+    }
 
 
 def photo(width: int, height: int) -> Page:
@@ -121,25 +124,26 @@ def tile(digit: str) -> Page:
     return np.asarray(picture)
 
 
-def measure_pages(pictures: list[Case], rounds: int) -> list[Row]:
+def measure_pages(pictures: Mapping[str, tuple[str, Page, str]], rounds: int) -> list[Row]:
     """Times of each picture, and the memory for the last."""
-    memory = peak(pictures[-1].page)
+    *_, (_, largest, _) = pictures.values()
+    memory = peak(largest)
     reader = DigitReader(threads=THREADS)
-    said = [reader.read(case.page).text for case in pictures for _ in range(WARM_UPS)][::WARM_UPS]
-    times: list[list[float]] = [[] for _ in pictures]
-    with work_bar() as bar:
-        for _ in bar.track(range(rounds), description="reading"):
-            for case, taken in zip(pictures, times, strict=True):
-                taken.extend(timed(lambda page=case.page: reader.read(page), 1, warm=0))
-    rows = [
+    said = {figure: reader.read(page).text for figure, (_, page, _) in pictures.items()}
+    jobs = {
+        figure: lambda page=page: timed(lambda: reader.read(page), 1, warm=0)[0]
+        for figure, (_, page, _) in pictures.items()
+    }
+    times = take_turns(jobs, rounds, WARM_UPS)
+    rows: list[Row] = [
         {
-            "name": case.name,
-            "figure": case.figure,
-            "right": text == case.text,
-            "text": text,
-            "milliseconds": [1000 * seconds for seconds in taken],
+            "name": name,
+            "figure": figure,
+            "right": said[figure] == text,
+            "text": said[figure],
+            "milliseconds": [1000 * seconds for seconds in times[figure]],
         }
-        for case, text, taken in zip(pictures, said, times, strict=True)
+        for figure, (name, _, text) in pictures.items()
     ]
     rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
     return rows
@@ -154,53 +158,43 @@ def peak(page: Page) -> Row:
         return cost([sys.executable, "-c", f"{code}(sys.argv[1]).text)", str(file)])
 
 
-@dataclass(frozen=True)
-class Program:
-    """What is started; ``said`` is the end of what it prints, ``figure`` its name in records."""
-
-    name: str
-    arguments: tuple[str, ...]
-    said: str = ""
-    figure: str = ""
-
-
-def programs(folder: Path) -> list[Program]:
+def programs(folder: Path) -> dict[str, Program]:
     """Floors that nothing in Python can go below, and readings of three kinds of pictures."""
     drawn, note = folder / "tile.png", folder / "note.jpg"
     Image.fromarray(tile("3")).save(drawn)
     Image.fromarray(photo(640, 480)).save(note, quality=90)
-    read = ("-m", "digitlens", "read")
-    return [
-        Program("Python alone", ("-c", "pass")),
-        Program("import numpy", ("-c", "import numpy")),
-        Program("import onnxruntime", ("-c", "import onnxruntime")),
-        Program("read a drawing", (*read, str(EXAMPLES / "drawing.png")), "\t7\n", "cold_start"),
-        Program("read a tile, 28 x 28", (*read, str(drawn)), "\t3\n", "cold_start.tile"),
-        Program("read a note, 640 x 480", (*read, str(note)), f"\t{NOTE}\n", "cold_start.note"),
-        Program("digitlens --version", ("-m", "digitlens", "--version")),
-    ]
+    read, drawing = ("-m", "digitlens", "read"), EXAMPLES / "drawing.png"
+    return {
+        "Python alone": (("-c", "pass"), "", ""),
+        "import numpy": (("-c", "import numpy"), "", ""),
+        "import onnxruntime": (("-c", "import onnxruntime"), "", ""),
+        "read a drawing": ((*read, str(drawing)), "\t7\n", "cold_start"),
+        "read a tile, 28 x 28": ((*read, str(drawn)), "\t3\n", "cold_start.tile"),
+        "read a note, 640 x 480": ((*read, str(note)), f"\t{NOTE}\n", "cold_start.note"),
+        "digitlens --version": (("-m", "digitlens", "--version"), "", ""),
+    }
 
 
-def measure_starts(started: list[Program], python: Path, rounds: int) -> list[Row]:
+def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) -> list[Row]:
     """What each program costs; a first round is not counted."""
-    runs: list[list[Row]] = [[] for _ in started]
-    with work_bar() as bar:
-        for number in bar.track(range(rounds + 1), description="starting"):
-            for program, known in zip(started, runs, strict=True):
-                run = cost([str(python), *program.arguments])
-                if run["failed"] or not run["said"].endswith(program.said):
-                    sys.exit(f"{program.name}: expected {program.said!r}, found {run}")
-                if number:
-                    known.append(run)
+
+    def start(name: str) -> Row:
+        arguments, said, _ = started[name]
+        run = cost([str(python), *arguments])
+        if run["failed"] or not run["said"].endswith(said):
+            sys.exit(f"{name}: expected {said!r}, found {run}")
+        return run
+
+    runs = take_turns({name: partial(start, name) for name in started}, rounds, 1)
     return [
         {
-            "name": program.name,
-            "figure": program.figure,
+            "name": name,
+            "figure": started[name][2],
             "milliseconds": [run["wall"] for run in known],
             "cpu_milliseconds": statistics.median(run["cpu"] for run in known),
             "megabytes": max(run["megabytes"] for run in known),
         }
-        for program, known in zip(started, runs, strict=True)
+        for name, known in runs.items()
     ]
 
 
@@ -219,15 +213,11 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
         sys.exit("this system cannot limit a process to some of the cores")
     pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
     cores = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
-    runs: dict[int, list[Row]] = {number: [] for number in cores}
-    with work_bar() as bar:
-        for _ in bar.track(range(rounds), description="reading"):
-            for number, known in runs.items():
-                known.append(read(pictures, number))
+    runs = take_turns({str(number): partial(read, pictures, number) for number in cores}, rounds)
     return [
         {
             "pictures": len(pictures),
-            "cores": number,
+            "cores": int(number),
             "seconds": [run["seconds"] for run in known],
             "busy": statistics.median(run["busy"] for run in known),
             "megabytes": max(run["megabytes"] for run in known),
@@ -240,28 +230,20 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Pictures with what is on them, the kinds mixed as in every hundred of them."""
     folder.mkdir()
-    kinds = np.random.default_rng(0).permutation(np.arange(count) % 100)
+    notes = [_file(Image.fromarray(photo(*size)), "JPEG") for size in ((640, 480), (4000, 3000))]
+    drawings = [
+        _file(Image.fromarray(255 - tile(digit)).resize((280, 280)), "PNG")
+        for digit in "0123456789"
+    ]
     drawn: list[tuple[Path, str]] = []
-    for number, kind in enumerate(kinds):
+    for number, kind in enumerate(np.random.default_rng(0).permutation(np.arange(count) % 100)):
         if kind < DRAWINGS:
-            path, text = folder / f"{number:04}.png", str(number % 10)
-            path.write_bytes(_drawing(text))
+            path, text, content = f"{number:04}.png", str(number % 10), drawings[number % 10]
         else:
-            path, text = folder / f"{number:04}.jpg", NOTE
-            path.write_bytes(_photo((640, 480) if kind < DRAWINGS + PHOTOS else (4000, 3000)))
-        drawn.append((path, text))
+            path, text, content = f"{number:04}.jpg", NOTE, notes[kind >= DRAWINGS + PHOTOS]
+        (folder / path).write_bytes(content)
+        drawn.append((folder / path, text))
     return drawn
-
-
-@cache
-def _drawing(text: str) -> bytes:
-    large = Image.fromarray(255 - tile(text)).resize((280, 280), Image.Resampling.BICUBIC)
-    return _file(large, "PNG")
-
-
-@cache
-def _photo(size: tuple[int, int]) -> bytes:
-    return _file(Image.fromarray(photo(*size)), "JPEG")
 
 
 def _file(picture: Image.Image, kind: str) -> bytes:
@@ -297,11 +279,7 @@ def _watched(command: list[str], said: IO[str], cores: int) -> dict[str, float]:
                 raise subprocess.CalledProcessError(program.returncode, command)
             break
     seconds = time.perf_counter() - start
-    return {
-        "seconds": seconds,
-        "busy": (_used() - before) / seconds / cores,
-        "megabytes": most,
-    }
+    return {"seconds": seconds, "busy": (_used() - before) / seconds / cores, "megabytes": most}
 
 
 def _used() -> float:

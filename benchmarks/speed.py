@@ -3,10 +3,10 @@
     python benchmarks/speed.py [--only NAME ...] [--with 'NAME OPTIONS' ...] [--out FOLDER]
 
 The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
-speed.json, which ``check.py`` compares, the table of docs/results.md in summary.md, and the ratios
-to peers as a picture. A benchmark that is missing, fails or gives no figures is named there, and
-makes the exit code 1. With the default folder, docs/results.md gets the new record's table. The
-machine should have nothing else to do; under 15 minutes on two cores.
+speed.json, which ``check.py`` compares, and the table of docs/results.md in summary.md. A benchmark
+that is missing, fails or gives no figures is named there, and makes the exit code 1. With the
+default folder, docs/results.md gets the new record's table. The machine should have nothing else to
+do; under 15 minutes on two cores.
 """
 
 import os
@@ -23,10 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import FuncFormatter
-
 from digitlens import files
-from digitlens.visualization.theme import canvas, headline, theme
 from harness import (
     RECORD,
     RECORDS,
@@ -48,7 +45,6 @@ TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
 )
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
-NOTE = "digitlens is 1; same machine, same run; logarithmic"
 # What the table shows: what it is called, the figure, and beside it ratios to peers.
 SUMMARY: tuple[tuple[str, str, dict[str, str]], ...] = (
     (
@@ -137,7 +133,7 @@ def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
 
 
 def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
-    """speed.json, summary.md and, where there are ratios, ratios.png.
+    """speed.json and summary.md.
 
     Raises:
         RecordError: Two figures have the same name.
@@ -149,9 +145,6 @@ def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
     files.write_json(folder / RECORD, {**about, "figures": rows})
     text = summary(about, figures)
     files.write_bytes(folder / "summary.md", text.encode())
-    ratios = [figure for figure in figures if figure.is_ratio]
-    if ratios:
-        draw_ratios(ratios, folder / "ratios.png")
     failed = "".join(f"{name} failed: {reason}\n" for name, reason in about["failed"].items())
     print(f"\n{text}\n{failed}written to {folder}")
 
@@ -198,25 +191,6 @@ def measured(figure: Figure) -> str:
 def number(value: float, digits: int = 3) -> str:
     """The digits that count, whole thousands with commas."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
-
-
-def draw_ratios(ratios: Sequence[Figure], path: Path) -> None:
-    """Bars from 1, which is digitlens, on a logarithmic axis; the longest on top."""
-    ordered = sorted(ratios, key=lambda figure: figure.value)
-    names = [figure.name.replace(".ratio", "").replace(".", " · ") for figure in ordered]
-    values = [ratio.value for ratio in ordered]
-    colours = [theme().blue if value >= 1 else theme().orange for value in values]
-    with canvas(path, 9, 1.8 + 0.42 * len(ordered)) as figure:
-        axes = figure.subplots()
-        bars = axes.barh(names, [value - 1 for value in values], 0.7, left=1, color=colours)
-        axes.bar_label(bars, [number(value) for value in values], padding=6, color=theme().ink)
-        axes.set_xscale("log")
-        axes.set_xlim(min(0.9, 0.8 * min(values)), 2.5 * max(*values, 2))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        axes.axvline(1, color=theme().soft, linewidth=1)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-        headline(axes, "How many times as long others take", NOTE)
 
 
 if __name__ == "__main__":

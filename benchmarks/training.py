@@ -302,7 +302,7 @@ def _notes(ours: Row, peers: Mapping[str, Row], aim: str) -> list[str]:
             f"{ours['seeds_at_aim']} of {ours['seeds']} seeds end at {aim} or more. First training "
             f"of a process {ours['first_seconds']:.2f} s; compiling, not counted, "
             f"{ours['compile_seconds']['mean']:.2f} s; {ours['parameters']:,} parameters; "
-            f"{ours['versions']}, {ours['device']}",
+            f"{ours['versions']}, {ours['device']}"
         ]
     for name, peer in peers.items():
         lines.append(

@@ -12,13 +12,7 @@ from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
 
 RECIPE = Recipe(
-    architecture="fast",
-    widths=(4,),
-    dense=0,
-    epochs=1,
-    views=5,
-    validation="none",
-    temperature=1.0,
+    architecture="fast", widths=(4,), dense=0, epochs=1, views=5, validation="none", temperature=1.0
 )
 
 

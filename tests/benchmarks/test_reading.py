@@ -27,10 +27,8 @@ def test_pictures_have_the_size_that_is_asked_for():
 
 
 def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
-    small = [
-        reading.Case("a tile", "tile", reading.tile("3"), "3"),
-        reading.Case("a note", "note", reading.photo(600, 350), reading.NOTE),
-    ]
+    note = reading.photo(600, 350)
+    small = {"tile": ("a tile", reading.tile("3"), "3"), "note": ("a note", note, reading.NOTE)}
     monkeypatch.setattr(reading, "cases", lambda: small)
     arguments = ["reading", "--only", "pages", "--rounds", "2", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
@@ -47,10 +45,9 @@ def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
 
 
 def test_each_program_costs_something():
-    said = reading.Program("hello", ("-c", "print('hello')"), "hello\n")
-    first, second = reading.measure_starts(
-        [said, reading.Program("pass", ("-c", "pass"))], Path(sys.executable), 2
-    )
+    hello = (("-c", "print('hello')"), "hello\n", "")
+    started = {"hello": hello, "pass": (("-c", "pass"), "", "")}
+    first, second = reading.measure_starts(started, Path(sys.executable), 2)
     assert first["name"] == "hello"
     for row in (first, second):
         assert len(row["milliseconds"]) == 2
@@ -61,15 +58,15 @@ def test_each_program_costs_something():
 
 @pytest.mark.parametrize("program", ["print('other')", "raise SystemExit(3)"])
 def test_a_wrong_answer_is_not_timed(program):
-    wrong = reading.Program("wrong", ("-c", program), "hello\n")
+    wrong = (("-c", program), "hello\n", "")
     with pytest.raises(SystemExit, match="wrong: expected 'hello"):
-        reading.measure_starts([wrong], Path(sys.executable), 1)
+        reading.measure_starts({"wrong": wrong}, Path(sys.executable), 1)
 
 
 def test_what_is_read_is_there(tmp_path):
-    started = reading.programs(tmp_path)
-    assert "cold_start" in {program.figure for program in started}
-    files = [part for program in started for part in program.arguments if "/" in part]
+    started = reading.programs(tmp_path).values()
+    assert "cold_start" in {figure for *_, figure in started}
+    files = [part for arguments, *_ in started for part in arguments if "/" in part]
     assert files
     assert all(Path(file).is_file() for file in files)
 

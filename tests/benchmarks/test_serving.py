@@ -63,7 +63,7 @@ def test_whatever_is_answered_otherwise_is_an_error(port):
     shots = [shot(b"500"), shot(b"200", bad=True, name="bomb"), shot(b"500", bad=True, name="bomb")]
     outcome = serving.load(port, [*shots, shot(b"")], 4, 0.2)
     assert set(outcome.errors) == {
-        *("picture: 500", "bomb: 200", "bomb: 500", "RemoteDisconnected"),
+        *("picture: 500", "bomb: 200", "bomb: 500", "RemoteDisconnected")
     }
     assert outcome.summary()["answered"] == 0
 

@@ -4,7 +4,6 @@ import json
 import sys
 
 import pytest
-from PIL import Image
 
 import harness
 import speed
@@ -106,14 +105,6 @@ def test_numbers_have_three_digits_or_whole_thousands(value, text):
 def test_shares_have_two_decimals():
     share = harness.Figure("a", 99.1534, 0.0778, 30, "%", "higher")
     assert speed.measured(share) == "99.15 ± 0.08 %"
-
-
-def test_ratios_are_drawn(tmp_path):
-    path = tmp_path / "ratios.png"
-    speed.draw_ratios([ratio("a.keras.ratio", 300.0), ratio("b.ratio", 0.8)], path)
-    with Image.open(path) as picture:
-        assert picture.width > 1000
-        assert len(set(picture.convert("L").tobytes())) > 10
 
 
 def test_the_results_get_the_table_of_the_newest_record(tmp_path):

@@ -122,13 +122,7 @@ worker.main()
 """
     paths = {"PYTHONPATH": str(Path(harness.__file__).parent)}
     command = [sys.executable, "-c", code, "epochs", "3"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=paths,
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=paths)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows == [{"epoch": 3}]
     assert done.stderr == "a library\n"
