@@ -32,7 +32,7 @@ WORKER = Path(__file__).with_name("worker.py")
 ENVIRONMENTS = ROOT / "build" / "peers-venv"
 KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pillow")
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RECORD = "speed.json"
 
 

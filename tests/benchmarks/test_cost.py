@@ -217,7 +217,7 @@ def test_limits_are_measured_with_the_threads_that_were_asked_for(monkeypatch):
     monkeypatch.setattr(roofline, "SIDE", 64)
     threads, used = torch.get_num_threads(), []
 
-    def watched(work, times):
+    def watched(work, times, **_):
         work()
         used.append(torch.get_num_threads())
         return [1.0] * times
