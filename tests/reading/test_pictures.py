@@ -24,7 +24,7 @@ WRITTEN = {
     "DE89 3704 0044 0532 0130 00": "89 3704 0044 0532 0130 00",
     "hello world": "",
     "BOISZ": "",
-    "lI|O": "",
+    "SILO": "",
 }
 
 # Which segments each digit lights: top, upper right, lower right, bottom, lower left, upper left,

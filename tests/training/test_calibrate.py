@@ -24,6 +24,14 @@ def test_each_place_is_the_digit_that_stands_there(view_of):
     assert counts.all()
 
 
+def test_what_overlaps_a_digit_is_it_though_its_line_was_found_higher(view_of):
+    view, example = drawn(view_of, [1, 2, 3], [1, 2, 3])
+    low = example._replace(boxes=example.boxes + np.array([0, 10, 0, 10], np.float32))
+    far = example._replace(boxes=example.boxes + np.array([0, 15, 0, 15], np.float32))
+    assert truth_of(view, low)[0].tolist() == [1, 2, 3]
+    assert truth_of(view, far)[0].tolist() == [-1, -1, -1]
+
+
 def test_what_stands_beside_all_digits_is_none(view_of):
     view, example = drawn(view_of, [1, 2], [1, 2, 7])
     assert truth_of(view, example)[0].tolist() == [1, 2, -1]

@@ -137,7 +137,7 @@ def test_trials_are_trained_for_real_and_leave_recipe_and_history(begin, tmp_pat
     assert all(0 < trial.accuracy <= 1 for trial in result.trials)
     assert all(trial.seconds > 0 for trial in result.trials)
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("seed-5/*")}
-    kept = ("recipe.toml", "history.jsonl")
+    kept = ("recipe.toml", "history.jsonl", "steps.jsonl")
     assert names == {f"trials/000{n}/seed-5/{name}" for n in (1, 2) for name in kept}
 
 

@@ -262,9 +262,7 @@ class _Worker:
 def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], object]]) -> None:
     import signal  # noqa: PLC0415
 
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # its parent is interrupted, and ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent is interrupted, and ends it
     with suppress(EOFError, OSError):  # nobody is there any more
         prepared = _attempt(prepare)
         _tell(connection, Done(error=prepared.error))

@@ -25,6 +25,7 @@ from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
+from digitlens.evaluation.overlap import overlaps
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.line_bundle import load_line_card, write_line_card
@@ -44,6 +45,7 @@ _ENOUGH = 20  # places of a group that are right, and that are wrong
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines, in turn
 _RIDGE = 1.0  # networks that nearly always agree leave their weights open
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
+_OVERLAP = 0.3  # IoU: a place and a digit on another line are the same
 _SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
 
 Floats = npt.NDArray[np.float32]
@@ -115,7 +117,8 @@ def truth_of(view: View, example: Example) -> tuple[Values, npt.NDArray[np.bool_
         middles = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
         pairs = _aligned(found, np.argsort(middles, kind="stable"), example.values, None)
     else:
-        pairs = _paired(view, example.values, example.boxes)
+        pairs = list(_paired(view, example.values, example.boxes))
+        pairs += _overlapping(found.boxes, example.boxes, pairs)
     for place, digit in pairs:
         truth[place] = example.values[digit]
         counts[place] = example.values[digit] != IGNORED
@@ -144,6 +147,23 @@ def _paired(view: View, values: Values, boxes: Floats) -> Iterator[tuple[int, in
         apart = np.abs(columns[order][:, None] - spots[number][digits, 0]) / HEIGHT
         for place, digit in _aligned(view.scores, places[order], values[digits], apart):
             yield place, int(digits[digit])
+
+
+def _overlapping(
+    places: Floats, digits: Floats, pairs: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Pairs of what is left that overlaps: a digit may stand on two lines that were found."""
+    if not len(places) or not len(digits):
+        return []
+    free = np.stack([overlaps(box, digits)[0] for box in places])
+    free[[place for place, _ in pairs]] = 0
+    free[:, [digit for _, digit in pairs]] = 0
+    found: list[tuple[int, int]] = []
+    while free.max() >= _OVERLAP:
+        place, digit = np.unravel_index(int(free.argmax()), free.shape)
+        found.append((int(place), int(digit)))
+        free[place], free[:, digit] = 0, 0
+    return found
 
 
 def _beside(line: RecognizedLine, spots: Floats) -> Floats:

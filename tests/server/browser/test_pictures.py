@@ -68,7 +68,7 @@ def printed(text):
 
 
 def test_marks_stand_with_their_digits(page, reads):
-    choose(page, content=printed("-12.50 7"))
+    choose(page, content=printed("-12.50  7"))
     reads(page, "12507")
     numbers = page.locator("#strip .number").all_text_contents()
     assert [number.replace("\N{MULTIPLICATION SIGN}", "") for number in numbers] == ["-12.50", "7"]
