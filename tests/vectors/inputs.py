@@ -224,6 +224,12 @@ def proposals() -> Iterator[Value]:
         }
     stroke = {"quad": [[50, 40], [70, 40], [70, 50], [50, 50]], "score": 0.7}
     yield {"lines": [stroke], "digits": candidates_at(random, [[40, 10, 90, 90]], [0.9])}
+    rows = [
+        {"quad": [[50, y], [70, y], [70, y + 10], [50, y + 10]], "score": 0.7}
+        for y in (15, 35, 55, 75)
+    ]
+    for lines in (rows[:3], rows):  # strokes of one digit, and a column of numbers
+        yield {"lines": lines, "digits": candidates_at(random, [[40, 10, 90, 90]], [0.9])}
 
 
 def places() -> Iterator[Value]:

@@ -26,6 +26,7 @@ _BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above
 _NARROW = 0.7  # heights: width that a line has at least ...
 _GROWN = 1.25  # ... after a narrower one was grown by this factor
 _SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
+_STROKES = 3  # most lines that may be found in one digit and be its strokes
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -114,8 +115,9 @@ def recognize(
 def line_proposals(found: Detections) -> list[TextLine]:
     """The lines to read: detected ones, and one for each group of digits that is on none."""
     digits = found.digits[found.digits.score > LIKELY]
+    digits = digits[_held(digits.boxes, found.lines) <= _STROKES]
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
-    left = digits[~_covered(digits.boxes, lines) & ~_between(digits.boxes, lines)]
+    left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) < 2)]
     lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
     return [_with_paper(line) for line in lines]
 
@@ -133,11 +135,11 @@ def _with_paper(line: TextLine) -> TextLine:
     return TextLine(grown, line.score, line.quad)
 
 
-def _between(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.bool_]:
-    """bool[N]: which boxes hold the middles of two or more lines: the paper between is no digit."""
+def _held(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.intp]:
+    """int[N]: of how many lines each box holds the middle; the paper between two is no digit."""
     middles = np.array([line.quad.mean(axis=0) for line in lines]).reshape(-1, 2)
     inside = (middles > boxes[:, None, :2]) & (middles < boxes[:, None, 2:])
-    return np.count_nonzero(inside[:, :, 0] & inside[:, :, 1], axis=1) > 1
+    return np.asarray(np.count_nonzero(inside[:, :, 0] & inside[:, :, 1], axis=1), np.intp)
 
 
 def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:

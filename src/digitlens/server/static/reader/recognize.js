@@ -24,6 +24,7 @@ const BAND = [6, 42]; // rows that hold a line's own ink, not that of lines abov
 const NARROW = 0.7; // heights: width that a line has at least ...
 const GROWN = 1.25; // ... after a narrower one was grown by this factor
 const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
+const STROKES = 3; // most lines that may be found in one digit and be its strokes
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
 /** Reads lines. */
@@ -47,11 +48,11 @@ export async function recognize(page, lines, graph) {
 
 /** The lines to read: detected ones, and one for each group of digits that is on none. */
 export function lineProposals({ lines: found, digits: all }) {
-  const digits = all.filter(({ score }) => score > LIKELY);
+  const digits = all.filter(({ score, box }) => score > LIKELY && held(box, found) <= STROKES);
   const sure = digits.filter(({ score }) => score > 0.5).map(({ box }) => box);
   const lines = found.filter((line) => !isPartOfDigit(line, sure));
   const boxes = digits.map(({ box }) => box);
-  const left = boxes.filter((box) => !isBetween(box, lines)
+  const left = boxes.filter((box) => held(box, lines) < 2
     && !lines.some((line) => sharedWith(line, box) > SHARED));
   return [...lines, ...groups(left).map(lineOf)].map(withPaper);
 }
@@ -69,13 +70,12 @@ function withPaper(line) {
   return { quad, score: line.score, found: line.quad };
 }
 
-/** Whether a box holds the middles of two or more lines: the paper between them is no digit. */
-function isBetween([x0, y0, x1, y1], lines) {
-  const held = lines.filter(({ quad }) => {
+/** Of how many lines a box holds the middle; the paper between two is no digit. */
+function held([x0, y0, x1, y1], lines) {
+  return lines.filter(({ quad }) => {
     const [x, y] = [0, 1].map((k) => mean(quad.map((point) => point[k])));
     return x > x0 && x < x1 && y > y0 && y < y1;
-  });
-  return held.length > 1;
+  }).length;
 }
 
 /** How much of a box is on a line; what it shows is read there. */
