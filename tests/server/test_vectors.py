@@ -46,7 +46,8 @@ def make():
 
 def test_there_are_vectors_for_every_function(make):
     assert sorted(make.functions()) == NAMES
-    assert sum(path.stat().st_size for path in VECTORS.rglob("*") if path.is_file()) < 500_000
+    kept = [path for path in VECTORS.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in kept) < 500_000
 
 
 @pytest.mark.parametrize("name", NAMES)
