@@ -51,10 +51,10 @@ def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
 
 
 def test_a_number_is_read_digit_by_digit(page, reads):
-    page.hand.write("2048")
-    reads(page, "2048")
+    page.hand.write("2471")
+    reads(page, "2471")
     assert page.locator("#marks .box").count() == 4
-    assert [label.inner_text() for label in page.locator("#marks .label b").all()] == [*"2048"]
+    assert [label.inner_text() for label in page.locator("#marks .label b").all()] == [*"2471"]
     assert re.search("4 digits|of 4", page.inner_text("#verdict"))  # sure of all, or not of one
     page.locator("#marks .label").first.click()
     assert page.inner_text("#details-title") == "Digit 1 of 4"
