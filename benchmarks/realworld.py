@@ -28,12 +28,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from digitlens import DigitReader
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.imaging.image import load_image
+from digitlens.models.line_bundle import load_line_card
 from digitlens.progress import work_bar
+from digitlens.reading.fusion import Fusion
 from harness import interval, parser, percent, provenance, publish
 from harness import table as as_table
 from readers import (
@@ -264,14 +265,19 @@ def _shown(row: dict[str, Any]) -> list[str]:
 
 def stated(results: Sequence[Result]) -> str:
     number, right = sure(results)
-    ends = interval(wilson_interval(right, number) if number else (0.0, 1.0), 1)
+    ends = interval(_wilson(right, number), 1)
     share = f"{percent(right / max(1, number), 2)} of them right ({ends})"
     return f"stated with at least 99 % confidence: {number} digits, {share}\n"
 
 
+def _wilson(hits: int, number: int) -> tuple[float, float]:
+    """The 95 % interval of a share; all of it is open where nothing was counted."""
+    return wilson_interval(hits, number) if number else (0.0, 1.0)
+
+
 def promised_thresholds() -> dict[float, float | None]:
     """For each target error the confidence from which digits are stated; None if none is safe."""
-    risk = DigitReader().fusion.risk
+    risk = Fusion.from_dict(load_line_card().fusion).risk
     return {target: _threshold(risk, target) for target in TARGETS}
 
 
@@ -289,8 +295,8 @@ def promises(results: Sequence[Result], thresholds: Mapping[float, float | None]
         cells = ["0", "", ""]
         if threshold is not None:
             number, right = sure(results, threshold)
-            ends = wilson_interval(number - right, number) if number else (0.0, 1.0)
-            cells = [str(number), percent((number - right) / max(1, number), 2), interval(ends)]
+            ends = interval(_wilson(number - right, number))
+            cells = [str(number), percent((number - right) / max(1, number), 2), ends]
         lines.append([f"{target:g}", *cells])
     return as_table(("target_error", "digits stated", "wrong", "95 % interval"), lines)
 

@@ -81,7 +81,7 @@ def test_the_history_has_scores_of_each_kind(whole):
     for row in learned.history:
         assert 0 <= row["exact"] <= 1
         assert row["exact/drawn"] == row["exact"]
-        assert min(row["numeric_errors"], row["errors"]) >= 0
+        assert row["numeric_exact"] >= row["exact"]
 
 
 def test_the_averaged_weights_are_there_before_the_end(whole):
