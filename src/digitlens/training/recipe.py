@@ -358,6 +358,10 @@ class LineRecipe(_Stepped, Settings):
     """The head, whose classes are new, learns so many times faster."""
     weight_decay: float = 0.01
     """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
+    distil: float = 1.0
+    """Weight of the loss that keeps what the published network reads right; 0 for none."""
+    anchor: float = 3.0
+    """Decay of weights towards the published ones, decoupled as AdamW's; 0 for none."""
     clip: float = 50.0
     """Largest norm of the gradient; longer ones are shortened to it."""
     average: float = 0.998
@@ -385,6 +389,8 @@ class LineRecipe(_Stepped, Settings):
         **_STEPPED,
         "pool": (1, 4096),
         "head_factor": (1e-3, 1e3),
+        "distil": (0, 1e3),
+        "anchor": (0, 1e3),
         "validation_lines": (1, 1_000_000),
         "invert": (0, 1),
         "recolour": (0, 1),

@@ -50,14 +50,29 @@ def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
 
 
 def test_a_number_is_read_digit_by_digit(page, reads):
-    page.hand.write("2471")
-    reads(page, "2471")
+    page.hand.write("2047")
+    reads(page, "2047")
     assert page.locator("#marks .box").count() == 4
-    assert [label.inner_text() for label in page.locator("#marks .label b").all()] == [*"2471"]
+    assert [label.inner_text() for label in page.locator("#marks .label b").all()] == [*"2047"]
     assert "4 digits" in page.inner_text("#verdict")
     page.locator("#marks .label").first.click()
     assert page.inner_text("#details-title") == "Digit 1 of 4"
     assert page.locator("#bars .first b").inner_text() == "2"
+
+
+def test_a_stroke_may_begin_on_a_label(page, reads):
+    page.hand.draw("7")
+    reads(page, "7")
+    label = page.locator("#marks .label").bounding_box()
+    paper = page.locator("#paper").bounding_box()
+    x, y = (label[a] + label[b] / 2 - paper[a] for a, b in (("x", "width"), ("y", "height")))
+    page.hand.stroke([(x, y), (x + 150, y + 10), (x + 150, y + 200)])
+    page.wait_for_function("() => document.querySelectorAll('#marks .box').length !== 1")
+    page.locator("#undo").click()
+    page.wait_for_function("() => document.querySelectorAll('#marks .box').length === 1")
+    page.locator("#marks .label").click()  # and one that is only pressed is no stroke
+    page.locator("#undo").click()
+    page.wait_for_function("() => !document.querySelector('#marks .box')")
 
 
 def test_the_answer_comes_while_the_pen_still_moves(page, reads):

@@ -8,13 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from digitlens.alphabet import OTHER_SIGN, encode
+from digitlens.alphabet import BLANK, CLASSES, OTHER_SIGN, encode
 from digitlens.training import loop
+from digitlens.training.optim import new_adamw, set_learning_rate
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import LineBatch
 from digitlens.training.tasks.line import (
+    anchor_weights,
     best_path,
     ctc_loss,
+    distillation_loss,
     edit_distance,
     line_network,
     line_scores,
@@ -128,6 +131,49 @@ def test_a_line_with_more_characters_than_steps_does_not_count():
     assert torch.isfinite(loss)
     assert logits.grad is not None
     assert (logits.grad[1] == 0).all()
+
+
+def _logits(*paths):
+    """Scores of paths of characters; an underscore is the blank."""
+    logits = torch.zeros(len(paths), len(paths[0]), CLASSES)
+    for line, path in enumerate(paths):
+        for step, char in enumerate(path):
+            logits[line, step, BLANK if char == "_" else encode(char)[0]] = 8.0
+    return logits
+
+
+def test_what_the_teacher_reads_right_is_kept_and_what_it_reads_wrong_is_not():
+    targets = torch.tensor([encode("12"), encode("17")])
+    pictures = torch.zeros(2, 3, 48, 32, dtype=torch.uint8)
+    batch = LineBatch(pictures, targets, torch.tensor([2, 2]), torch.zeros(2, dtype=torch.int64))
+    taught = _logits("1_2_", "1_1_")
+    assert distillation_loss(taught, taught, batch).item() == pytest.approx(0, abs=1e-6)
+    assert distillation_loss(_logits("1_2_", "1_7_"), taught, batch).item() < 1e-6
+    assert distillation_loss(_logits("1_3_", "1_7_"), taught, batch).item() > 1
+
+
+def test_a_mark_that_the_teacher_sees_does_not_count_where_there_is_none():
+    targets = torch.tensor([encode("12")])
+    pictures = torch.zeros(1, 3, 48, 32, dtype=torch.uint8)
+    batch = LineBatch(pictures, targets, torch.tensor([2]), torch.tensor([0]))
+    taught = _logits("1_2_")
+    taught[0, [0, 3], encode("/")[0]] = 99.0  # what is most likely in two places
+    assert distillation_loss(_logits("1_2_"), taught, batch).item() < 1e-6
+    assert distillation_loss(_logits("3_2_"), taught, batch).item() > 1
+
+
+def test_weights_without_a_gradient_return_to_the_published_ones():
+    network, published = (line_network(RECIPE) for _ in range(2))
+    weight, anchor = (each.body[0].depthwise.weight.detach() for each in (network, published))
+    head, far = network.head.weight.clone(), (weight - anchor).norm()
+    optimizer = new_adamw(network, 0.1, 0.0)
+    anchor_weights(optimizer, network, published, strength=5.0)
+    set_learning_rate(optimizer, 0.1)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert (weight - anchor).norm() == pytest.approx(far.item() / 2)
+    assert torch.equal(network.head.weight, head)
 
 
 def test_a_random_start_has_the_alphabet_as_its_classes():

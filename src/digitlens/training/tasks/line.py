@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from digitlens.alphabet import BLANK, CHARACTERS, CLASSES, DIGITS, MARKS
+from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, CLASSES, DIGITS, MARKS
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
@@ -44,6 +44,7 @@ KEPT = 0.5  # share of the published weights in the graph, see ``eased``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
+_CLOSED = -1e4  # score of a class that is left out of a comparison
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
 
 
@@ -91,12 +92,47 @@ def line_network(recipe: LineRecipe) -> LineNetwork:
     if recipe.start == "random":
         return network
     if recipe.start == "pp-ocr":
-        network = adapted(load_pp_ocr(fetch_pp_ocr()))
+        network = published_network()
     else:
         read_snapshot(network, Path(recipe.start))
     # The stem stays as published: nothing has to go back through its large maps.
     network.stem.requires_grad_(False)
     return network
+
+
+def published_network() -> LineNetwork:
+    """The published recogniser with this package's alphabet, in evaluation mode."""
+    return adapted(load_pp_ocr(fetch_pp_ocr())).eval()
+
+
+def anchor_weights(
+    optimizer: torch.optim.Optimizer, network: LineNetwork, published: LineNetwork, strength: float
+) -> None:
+    """Has each step of an optimiser draw weights towards the published ones, the head's left out.
+
+    X. Li et al., "Explicit inductive bias for transfer learning with convolutional networks", ICML
+    2018; decoupled from the gradient as AdamW's decay.
+
+    Args:
+        optimizer: Whose learning rate counts.
+        network: That it trains.
+        published: Where the weights are drawn to.
+        strength: Share of the way, for each unit of the learning rate.
+    """
+    anchors = dict(published.named_parameters())
+    pairs = [
+        (weight, anchors[name])
+        for name, weight in network.named_parameters()
+        if weight.requires_grad and not name.startswith("head.")
+    ]
+
+    def draw(*_: object) -> None:
+        share = strength * optimizer.param_groups[0]["lr"]
+        with torch.no_grad():
+            for weight, anchor in pairs:
+                weight.lerp_(anchor.to(weight.device), share)
+
+    optimizer.register_step_post_hook(draw)
 
 
 def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
@@ -109,7 +145,7 @@ def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
         network: Trained from the published weights.
         share: Of the published weights.
     """
-    first, last = adapted(load_pp_ocr(fetch_pp_ocr())).state_dict(), network.state_dict()
+    first, last = published_network().state_dict(), network.state_dict()
     mean = LineNetwork(CLASSES)
     mean.load_state_dict({name: share * first[name] + (1 - share) * last[name] for name in last})
     return mean.eval()
@@ -147,6 +183,37 @@ def ctc_loss(logits: Tensor, batch: LineBatch) -> Tensor:
     )
 
 
+def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tensor:
+    """How far the scores are from the teacher's on the lines that the teacher reads right.
+
+    What a network learned before is kept by what it said: Z. Li and D. Hoiem, "Learning without
+    forgetting", ECCV 2016. Of each line the blank, the digits and its own characters are compared,
+    since its teacher knows marks and letters otherwise; it is right if the best path through these
+    classes is the text.
+
+    Args:
+        logits: float[B, T, classes], to learn with.
+        taught: float[B, T, classes], of the teacher.
+        batch: Lines.
+
+    Returns:
+        The mean over all lines of the Kullback-Leibler divergence for each character, in float32.
+    """
+    known = [BLANK, *(CLASS_OF[digit] for digit in DIGITS)]
+    closed = torch.ones(logits.shape[0], logits.shape[2], dtype=torch.bool, device=logits.device)
+    closed[:, known] = False
+    closed.scatter_(1, batch.targets, value=False)
+    ours, said = (
+        torch.log_softmax(scores.float().masked_fill(closed[:, None], _CLOSED), dim=2)
+        for scores in (logits, taught)
+    )
+    paths = said.argmax(dim=2).tolist()
+    right = [best_path(path) == text for path, text in zip(paths, _texts(batch), strict=True)]
+    apart = functional.kl_div(ours, said, reduction="none", log_target=True).sum((1, 2))
+    counted = torch.tensor(right, device=logits.device) * batch.lengths.clamp(min=1) ** -1.0
+    return (counted * apart).mean()
+
+
 def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[str]) -> Row:
     """Scores of a network, which is left in evaluation mode.
 
@@ -165,37 +232,35 @@ def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[s
         for batch in batches:
             logits = network.read(normalised(batch.pictures))
             losses.append(ctc_loss(logits, batch) * len(batch.lengths))
-            truths = [
-                best_path(_apart(codes[:length]))
-                for codes, length in zip(
-                    batch.targets.tolist(), batch.lengths.tolist(), strict=True
-                )
-            ]
             texts = [best_path(path) for path in logits.argmax(dim=2).tolist()]
             names = [kinds[kind] for kind in batch.kinds.tolist()]
-            read += zip(truths, texts, names, strict=True)
+            read += zip(_texts(batch), texts, names, strict=True)
     return {"val_loss": torch.stack(losses).sum().item() / len(read), **line_scores(read)}
 
 
-def _apart(codes: list[int]) -> list[int]:
-    """Classes with a blank between them, so that doubled characters stay two."""
-    return [each for code in codes for each in (code, BLANK)]
+def _texts(batch: LineBatch) -> list[str]:
+    """The text of each line."""
+    return ["".join(CHARACTERS[each] for each in codes if each) for codes in batch.targets.tolist()]
 
 
 class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
-    """To recognise the characters of lines."""
+    """To recognise the characters of lines, and to forget nothing of the published network."""
 
     def __init__(self, recipe: LineRecipe, training: LineStream, validation: Maker) -> None:
         super().__init__(recipe, recipe.plan())
         self._training, self._validation = training, validation
         self._kinds: list[str] = []
+        self._teacher = None if recipe.start == "random" else published_network()
 
     def network(self) -> LineNetwork:
         return line_network(self.recipe)
 
     def optimizer(self, network: LineNetwork) -> torch.optim.Optimizer:
         recipe, factors = self.recipe, {"head.": self.recipe.head_factor}
-        return new_adamw(network, recipe.learning_rate, recipe.weight_decay, factors)
+        optimizer = new_adamw(network, recipe.learning_rate, recipe.weight_decay, factors)
+        if self._teacher and recipe.anchor:
+            anchor_weights(optimizer, network, self._teacher, recipe.anchor)
+        return optimizer
 
     def batches(self, step: int) -> Iterator[LineBatch]:
         """The batches from ``step`` on."""
@@ -209,8 +274,16 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
 
     def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
         with device.reduced():
-            logits = network.read(normalised(batch.pictures))
-        return {"train_loss": ctc_loss(logits, batch)}
+            maps = network.stem(normalised(batch.pictures))
+            logits = network.read_maps(maps)
+        loss = ctc_loss(logits, batch)
+        if not (self._teacher and self.recipe.distil):
+            return {"train_loss": loss}
+        teacher = self._teacher.to(maps.device)
+        with torch.no_grad(), device.reduced():
+            taught = teacher.read_maps(maps)  # the stem is the same
+        kept = distillation_loss(logits, taught, batch)
+        return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
 
     def score(self, network: LineNetwork, batches: Iterable[LineBatch]) -> Row:
         return line_score(network, batches, self._kinds)

@@ -4,15 +4,17 @@ import { paintStroke } from "./strokes.js";
 
 const PALM = 600; // ms after a stylus in which fingers are taken for the hand that holds it
 const STEP = 8; // pixels that an arrow key moves the pen
+const SLIP = 4; // pixels that a pointer moves on a label before it draws
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Paper {
   /**
    * @param {HTMLCanvasElement} canvas
+   * @param {HTMLElement} labels What lies over the canvas and can be pressed; a stroke may begin there.
    * @param {import("./strokes.js").Drawing} drawing
    * @param {{moved: () => void, lifted: () => void}} heard
    */
-  constructor(canvas, drawing, heard) {
+  constructor(canvas, labels, drawing, heard) {
     this.canvas = canvas;
     this.drawing = drawing;
     this.heard = heard;
@@ -23,9 +25,10 @@ export class Paper {
     this.context = canvas.getContext("2d");
     this.stroke = null;
     this.pointer = null;
+    this.pressed = null; // on a label, not moved so far
     this.penSeen = -Infinity;
     this.cursor = null; // where the keyboard holds the pen, in the drawing
-    this.#listen();
+    this.#listen(labels);
     new ResizeObserver(() => this.resize()).observe(canvas);
   }
 
@@ -57,8 +60,12 @@ export class Paper {
     this.ink = getComputedStyle(this.canvas).color;
   }
 
-  #listen() {
+  #listen(labels) {
     const { canvas } = this;
+    labels.addEventListener("pointerdown", (event) => (this.pressed = canvas.hidden ? null : event));
+    window.addEventListener("pointermove", (event) => this.#slip(event));
+    window.addEventListener("pointerup", () => (this.pressed = null));
+    window.addEventListener("pointercancel", () => (this.pressed = null));
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -81,6 +88,16 @@ export class Paper {
     this.canvas.classList.add("touched"); // a pointer needs no ring to show where the keys go
     const rubs = this.tool === "eraser" || (event.buttons & 32) > 0; // 32: the end of a stylus
     this.#begin(rubs ? "eraser" : "pen", this.#point(event));
+  }
+
+  /** A label that is pressed is chosen; a pointer that moves on from there draws. */
+  #slip(event) {
+    const from = this.pressed;
+    if (event.pointerId !== from?.pointerId) return;
+    if (Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY) < SLIP) return;
+    this.pressed = null;
+    this.#down(from);
+    this.#move(event);
   }
 
   #move(event) {

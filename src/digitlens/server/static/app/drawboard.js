@@ -23,7 +23,7 @@ export class DrawBoard {
     this.entry = 0;
     this.drawing = new Drawing();
     const heard = { moved: () => this.#moved(), lifted: () => this.#lifted() };
-    this.paper = new Paper(byId("paper"), this.drawing, heard);
+    this.paper = new Paper(byId("paper"), byId("marks"), this.drawing, heard);
     this.paper.onView = () => this.page.refresh();
     this.live = new Live(
       (options) => this.#read(options),
