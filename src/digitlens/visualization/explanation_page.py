@@ -19,7 +19,7 @@ from digitlens.explain.explanation import DigitExplanation, Evidence, Explanatio
 from digitlens.imaging.image import Page, shrink
 from digitlens.results import Digit
 from digitlens.visualization import phrases
-from digitlens.visualization.html import content_policy, data_uri
+from digitlens.visualization.html import data_uri, render_page
 from digitlens.visualization.overlay import draw_reading, font, write_picture
 
 _WIDTH, _PAD, _GAP = 1200, 40, 16  # pixels
@@ -257,20 +257,7 @@ def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
         *(_article(one) for one in (*explanation.digits, *explanation.rejected)),
         _foot(explanation),
     ])  # fmt: skip
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{content_policy(style)}">
-<title>{escape(explanation.name)}: {escape(phrases.headline(explanation))}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+    return render_page(f"{explanation.name}: {phrases.headline(explanation)}", body, style)
 
 
 def _page_head(explanation: Explanation) -> str:

@@ -1,14 +1,52 @@
-"""What self-contained pages have in common: pictures inside, and a strict policy."""
+"""What self-contained pages have in common: their frame, pictures inside, and a strict policy."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha256
+from html import escape
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+
+def render_page(title: str, body: str, style: str, script: str = "") -> str:
+    """A whole page, which fetches nothing and runs nothing but this style and script.
+
+    Both are known to it by their hashes: "Content Security Policy Level 3", W3C.
+
+    Args:
+        title: Text.
+        body: HTML, in which everything is escaped.
+        style: CSS.
+        script: JavaScript, if there is any.
+    """
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'"
+    )
+    if script:
+        policy += f"; script-src '{_hash(script)}'"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+{body}
+{f"<script>{script}</script>" if script else ""}
+</body>
+</html>
+"""
 
 
 def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) -> str:
@@ -22,18 +60,6 @@ def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) 
     stream = BytesIO()
     Image.fromarray(picture).save(stream, kind, optimize=True, **options)
     return f"data:image/{kind.lower()};base64,{b64encode(stream.getvalue()).decode()}"
-
-
-def content_policy(style: str, script: str = "") -> str:
-    """Lets a page fetch nothing, and have this style, this script and pictures inside it.
-
-    Style and script are known by their hashes: "Content Security Policy Level 3", W3C.
-    """
-    scripts = f"; script-src '{_hash(script)}'" if script else ""
-    return (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'{scripts}"
-    )
 
 
 def _hash(text: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import cycle, product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 from cycler import cycler
@@ -17,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike
 
 from digitlens.files import atomic_path
 
@@ -175,6 +178,90 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=DPI, metadata=metadata)
+
+
+_hints: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("hints", default=None)
+
+
+def add_hints(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> None:
+    """In a page, says a text where a point is pointed at; adds nothing to a figure in a file."""
+    hints = _hints.get()
+    if hints is not None:
+        name = f"hints-{len(hints)}"
+        hints[name] = texts
+        axes.scatter(x, y, 200, alpha=0, zorder=9, gid=name)
+
+
+def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
+    """A figure as an element of a page, in the page's own colours.
+
+    Colours of ``LIGHT`` become the variables of ``css_variables``; styles become attributes, which
+    a strict policy allows; points of ``add_hints`` have titles.
+
+    Args:
+        draw: Draws the figure to a file.
+        name: Unique in the page; begins all its anchors.
+        title: For screen readers.
+    """
+    found: dict[str, Sequence[str]] = {}
+    before = _hints.set(found)
+    try:
+        with TemporaryDirectory() as folder, themed("light"):
+            path = Path(folder) / "figure.svg"
+            draw(path)
+            root = ElementTree.parse(path).getroot()
+    finally:
+        _hints.reset(before)
+    for group in root.iter():
+        for point, text in zip(_points(group), found.get(group.get("id", ""), ()), strict=False):
+            point.set("class", "hit")
+            ElementTree.SubElement(point, "title").text = text
+    for parent in list(root.iter()):
+        for child in [each for each in parent if each.tag.endswith(("}metadata", "}style"))]:
+            parent.remove(child)
+        _embed(parent, f"{name}-")
+    root.attrib = {"viewBox": root.get("viewBox", ""), "class": "plot", "role": "img"}
+    root.set("aria-label", title)
+    text = ElementTree.tostring(root, encoding="unicode")
+    for variable, colour in _named_colours(LIGHT).items():
+        text = text.replace(f'"{colour.lower()}"', f'"var(--{variable})"')
+    return text
+
+
+def _points(group: ElementTree.Element) -> list[ElementTree.Element]:
+    return [each for each in group.iter() if each.tag.endswith("}use")]
+
+
+def _embed(element: ElementTree.Element, prefix: str) -> None:
+    """Without name spaces and styles, which pages lack, and with anchors of its own."""
+    element.tag = element.tag.rpartition("}")[2]
+    attributes = {key.rpartition("}")[2]: text for key, text in element.attrib.items()}
+    style = [rule.partition(":") for rule in attributes.pop("style", "").split(";") if rule]
+    attributes |= {key.strip(): text.strip() for key, _, text in style}
+    for key, text in attributes.items():
+        if key == "id":
+            attributes[key] = prefix + text
+        else:
+            attributes[key] = text.replace("url(#", f"url(#{prefix}")
+            if key == "href":
+                attributes[key] = f"#{prefix}{text[1:]}"
+    element.attrib = attributes
+
+
+def css_variables() -> str:
+    """The colours of all figures as variables: for light screens and paper, for dark screens."""
+    light, dark = (
+        " ".join(f"--{name}: {colour};" for name, colour in _named_colours(each).items())
+        for each in (LIGHT, DARK)
+    )
+    return (
+        f":root {{ {light} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    )
+
+
+def _named_colours(theme: Theme) -> dict[str, str]:
+    return {name: colour for name, colour in asdict(theme).items() if isinstance(colour, str)}
 
 
 def headline(axes: Axes, title: str, note: str) -> None:

@@ -10,7 +10,7 @@ from digitlens.visualization.report.history import parameters, stages
 
 CASES = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, Recipe)} | {
     "swift, deep": dataclasses.replace(RECIPES["swift"], convs=2, widths=(4, 6, 8), margin=0),
-    "residual, none": dataclasses.replace(RECIPES["default"], convs=2, margin=3, none=0.1),
+    "residual, none": dataclasses.replace(RECIPES["default"], convs=2, margin=3, negatives=0.1),
     "classic, strided": dataclasses.replace(RECIPES["classic"], pool="stride", convs=2),
 }
 

@@ -16,6 +16,7 @@ from digitlens.training.search_space import Choice, Dimension, Range, StudyResul
 from digitlens.visualization.figures.reconstruction import draw_learning
 from digitlens.visualization.theme import (
     MOST_LOOKS,
+    add_hints,
     canvas,
     headline,
     percent,
@@ -253,6 +254,10 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
             label=look.name,
         )
         drawn.set(marker=marker, markersize=6 if len(history) <= _SPARSE else 4)
+        what = key.partition("_")[2].replace("_", " ")
+        of = f" in {look.name}" if key != "learning_rate" else ""
+        hints = [f"{along} {row[along]}: {what} {row[key]:.4g}{of}" for row in rows]
+        add_hints(axes, *drawn.get_data(), hints)
     axes.grid(axis="y")
     if len(history) == 1:  # a point alone spans no axis
         axes.set_xlim(history[0][along] - 1, history[0][along] + 1)

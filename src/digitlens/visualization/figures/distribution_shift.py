@@ -19,6 +19,7 @@ from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
 from digitlens.evaluation.robustness import SEED, Condition, Curve, Robustness
 from digitlens.visualization.figures.reliability import draw_coverage
 from digitlens.visualization.theme import (
+    add_hints,
     canvas,
     headline,
     percent,
@@ -163,6 +164,11 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     axes.plot(
         curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4, clip_on=False
     )
+    texts = [
+        f"{curve.axis} {x:g}: {percent(y)} correct"
+        for x, y in zip(curve.values, shares, strict=True)
+    ]
+    add_hints(axes, curve.values, shares, texts)
     axes.set_xlabel(curve.axis)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))

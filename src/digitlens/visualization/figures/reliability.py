@@ -26,6 +26,7 @@ from digitlens.evaluation.ood import Answers
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.visualization.theme import (
+    add_hints,
     canvas,
     headline,
     percent,
@@ -76,6 +77,12 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
         capsize=3,
         label="share of the tiles in a bin",
     )
+    hints = [
+        f"{row.count:,} answers that were {percent(row.confidence)} sure: "
+        f"{percent(row.accuracy)} correct"
+        for row in bins
+    ]
+    add_hints(axes, confidence, accuracy, hints)
     axes.set_xlim(0, 1.01)
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("share that is right")
@@ -210,6 +217,11 @@ def _draw_risk(
     from_here = np.where(curve.risk > 0, curve.risk, lowest)
     axes.plot(curve.coverage, measured, line, color=colour, linewidth=2, label=name)
     axes.fill_between(curve.coverage, from_here, curve.upper, color=colour, alpha=0.15, linewidth=0)
+    hints = [
+        f"at least {percent(sure, 2)} sure: {percent(share)} of them, {percent(wrong, 2)} wrong"
+        for sure, share, wrong in zip(curve.threshold, curve.coverage, curve.risk, strict=True)
+    ]
+    add_hints(axes, curve.coverage, from_here, hints)
     marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)
     if len(marked):
         last = marked[-1]

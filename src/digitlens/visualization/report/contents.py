@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import floor, log10
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import Report, evaluate
@@ -19,6 +21,8 @@ from digitlens.explain.measurements import measure_corrupted, time_answers
 from digitlens.explain.neighbours import find_nearest
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card
+from digitlens.training.recipes import recipe_from
+from digitlens.visualization.theme import svg_element
 
 NEAREST = 5
 WORSE = 1000  # tiles under each corruption: an accuracy of 90 % is then known to two per cent
@@ -155,13 +159,18 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
 
 def _why_alone(model: TrainedModel) -> str:
     """Why a model has no features to compare by."""
-    recipe = model.card.recipe
-    if recipe.get("members", 1) > 1 or recipe.get("views", 1) > 1:
+    recipe = recipe_from(model.card.recipe)
+    if recipe.models > 1 or recipe.tta_views > 1:
         return (
             "This model averages several answers, which have no features in common: it cannot "
             "say which training digits look alike to it."
         )
     return "The graph of this model gives no features by which training digits could be compared."
+
+
+def figure(name: str, title: str, draw: Callable[[Path], object]) -> Markup:
+    """A figure as a part of the page; its anchors begin with ``chart-`` and the name."""
+    return Markup(svg_element(draw, f"chart-{name}", title))
 
 
 THIN = "\u202f"  # a narrow space that does not break, before a unit

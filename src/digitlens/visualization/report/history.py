@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import recipe_from
-from digitlens.visualization.report.charts import Axis, Chart, Series, linear, logarithmic
+from digitlens.visualization.figures.curves import draw_history
 from digitlens.visualization.report.contents import (
     TIMES,
     Contents,
     Section,
     count,
     duration,
+    figure,
     percent,
     plural,
     short,
-    tick,
 )
 
-RATIO = 8  # of the highest to the lowest loss, from which on the axis is logarithmic
 _WAYS = {
     "classic": "A textbook convolutional network",
     "fast": "A convolutional network whose first layer already halves the picture",
@@ -46,33 +45,28 @@ def trained(contents: Contents) -> Section:
 def curves(contents: Contents) -> Section:
     """Loss, accuracy and learning rate by epoch."""
     history = contents.history
-    charts = [_loss(contents), _accuracy(contents), _rate(contents)] if history else []
-    headings = [name for name in _COLUMNS if history and name in history[0]]
-    rows = [[_COLUMNS[name][1](row[name]) for name in headings] for row in history]
-    is_validated = bool(history) and "val_loss" in history[0]
-    return Section(
-        "training",
-        "How the training went",
-        {
-            "charts": charts,
-            "headings": [_COLUMNS[name][0] for name in headings],
-            "rows": rows,
-            "is_validated": is_validated,
-        },
-    )
+    title = "Loss, accuracy and learning rate by epoch"
+    names = [name for name in _COLUMNS if history and name in history[0]]
+    values = {
+        "figure": history and figure("curves", title, lambda path: draw_history(history, path)),
+        "headings": [_COLUMNS[name][0] for name in names],
+        "rows": [[_COLUMNS[name][1](row[name]) for name in names] for row in history],
+        "is_validated": bool(history) and "val_loss" in history[0],
+    }
+    return Section("training", "How the training went", values)
 
 
 def _words(recipe: Recipe) -> str:
     """The network in a sentence or two."""
     text = f"{_WAYS[recipe.architecture]}, with {count(parameters(recipe))} numbers to learn."
-    if recipe.members > 1:
-        each = parameters(recipe) // recipe.members
+    if recipe.models > 1:
+        each = parameters(recipe) // recipe.models
         text += (
-            f" It is {recipe.members} such networks of {count(each)}, whose answers are averaged."
+            f" It is {recipe.models} such networks of {count(each)}, whose answers are averaged."
         )
-    if recipe.views > 1:
-        text += f" Each looks at {recipe.views} versions of a tile, moved by one pixel."
-    if recipe.none:
+    if recipe.tta_views > 1:
+        text += f" Each looks at {recipe.tta_views} versions of a tile, moved by one pixel."
+    if recipe.negatives:
         text += " An eleventh answer stands for what is no digit."
     if recipe.teacher:
         text += " It learned from the answers of another model, its teacher."
@@ -109,53 +103,6 @@ _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "learning_rate": ("learning rate", short),
     "seconds": ("time", duration),
 }
-
-
-def _loss(contents: Contents) -> Chart:
-    series = _pair(contents, "loss", short)
-    values = [y for each in series for _, y in each.points]
-    is_log = min(values) > 0 and max(values) / min(values) > RATIO
-    y = logarithmic("loss", values, short) if is_log else linear("loss", values, short)
-    title = "Loss, the lower the better" + (", logarithmic" if is_log else "")
-    return _chart(contents, "loss", title, y, series)
-
-
-def _accuracy(contents: Contents) -> Chart:
-    series = _pair(contents, "accuracy", percent)
-    values = [y for each in series for _, y in each.points]
-    y = linear("accuracy", values, tick, high=1.0 if max(values) > 0.9 else None)
-    return _chart(contents, "accuracy", "Accuracy, the higher the better", y, series)
-
-
-def _rate(contents: Contents) -> Chart:
-    points = [(row["epoch"], row["learning_rate"]) for row in contents.history]
-    hints = [f"epoch {x:.0f}: learning rate {short(y)}" for x, y in points]
-    y = linear("learning rate", [y for _, y in points], short, low=0)
-    series = [Series("", "green", points, hints)]
-    return _chart(contents, "rate", "Learning rate at the end of each epoch", y, series)
-
-
-def _chart(contents: Contents, name: str, title: str, y: Axis, series: Sequence[Series]) -> Chart:
-    epochs = [row["epoch"] for row in contents.history]
-    room = 0.5 if len(epochs) == 1 else 0  # a single point stands in the middle
-    x = linear("epoch", epochs, count, low=epochs[0] - room, high=epochs[-1] + room, whole=True)
-    best = _number(contents.card.results, "best_epoch")
-    is_marked = best is not None and len(epochs) > 2 and best in epochs and name != "rate"
-    mark = (best, "kept") if is_marked and best is not None else None
-    said = "; ".join(each.hints[-1] for each in series)
-    return Chart(f"chart-{name}", title, f"At the end, {said}.", x, y, series, mark)
-
-
-def _pair(contents: Contents, what: str, write: Callable[[float], str]) -> list[Series]:
-    """Training dashed, validation drawn through."""
-    found: list[Series] = []
-    for key, name, colour in (("train", "training", "blue"), ("val", "validation", "orange")):
-        rows = [row for row in contents.history if f"{key}_{what}" in row]
-        points = [(row["epoch"], row[f"{key}_{what}"]) for row in rows]
-        hints = [f"epoch {x:.0f}: {what} {write(y)} in {name}" for x, y in points]
-        if points:
-            found.append(Series(name, colour, points, hints, is_dashed=key == "train"))
-    return found
 
 
 def size(stage: Stage) -> str:
@@ -213,7 +160,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
 
 def parameters(recipe: Recipe) -> int:
     """Numbers that training can change, of all networks of a recipe."""
-    return recipe.members * sum(stage.parameters for stage in stages(recipe))
+    return recipe.models * sum(stage.parameters for stage in stages(recipe))
 
 
 def _head(recipe: Recipe, features: int) -> list[Stage]:
@@ -221,7 +168,7 @@ def _head(recipe: Recipe, features: int) -> list[Stage]:
     if recipe.dense:
         weights = (features + 1) * recipe.dense
         hidden, features = [Stage("dense layer", recipe.dense, 0, weights)], recipe.dense
-    answers = CLASSES + (recipe.none > 0)
+    answers = CLASSES + (recipe.negatives > 0)
     does = "dense layer, softmax"
     return [*hidden, Stage(does, answers, 0, (features + 1) * answers)]
 

@@ -66,14 +66,11 @@ document.querySelector(".matrix").addEventListener("keydown", (event) => {
   }
 });
 
-// Titles of marks become one that appears at once; those of whole charts are for screen readers.
+// Titles of marks become one that appears at once.
 for (const title of document.querySelectorAll("svg title")) {
-  const mark = title.parentElement;
-  if (mark.matches(".hit")) mark.dataset.tip = title.textContent;
-  else mark.setAttribute("aria-label", title.textContent);
+  title.parentElement.dataset.tip = title.textContent;
   title.remove();
 }
-for (const plot of document.querySelectorAll(".plot")) plot.removeAttribute("aria-labelledby");
 
 document.addEventListener("pointerover", (event) => {
   const text = event.target.dataset && event.target.dataset.tip;
