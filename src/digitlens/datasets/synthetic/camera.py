@@ -7,19 +7,28 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Extent, Matrix, Pixels, Plane
+from digitlens.datasets.synthetic.arrays import (
+    Extent,
+    Matrix,
+    Pixels,
+    Plane,
+    Rng,
+    about,
+    blur,
+    fill,
+    log_uniform,
+    project,
+    rectangle,
+    rotation,
+)
+from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.papers import noise_field
 
 
-def light(page: Plane, rng: np.random.Generator) -> Plane:
-    """Uneven light: gradients, shadows with soft or hard edges, glare and folds.
+def light(page: Plane, rng: Rng) -> Plane:
+    """Uneven light: gradients, shadows with soft or hard edges, glare and folds, or none of them.
 
-    Args:
-        page: float32[h, w, 3].
-        rng: Decides which of them, if any.
-
-    Returns:
-        float32[h, w, 3], not clipped.
+    Takes and gives float32[h, w, 3], not clipped.
     """
     height, width = page.shape[:2]
     factor = np.ones((height, width), np.float32)
@@ -38,26 +47,20 @@ def light(page: Plane, rng: np.random.Generator) -> Plane:
     return page
 
 
-def expose(page: Plane, rng: np.random.Generator) -> Pixels:
+def expose(page: Plane, rng: Rng) -> Pixels:
     """Takes the picture: blurs, loses resolution, adds noise and compresses, each now and then.
 
-    Args:
-        page: float32[h, w, 3].
-        rng: Decides which of them, and how much.
-
-    Returns:
-        uint8[h, w, 3].
+    Takes float32[h, w, 3] and gives uint8[h, w, 3].
     """
     if rng.random() < 0.35:
-        blurred = cv2.GaussianBlur(page, (0, 0), float(rng.gamma(1.5, 0.6)) + 0.2)
-        page = np.asarray(blurred, np.float32)
+        page = blur(page, float(rng.gamma(1.5, 0.6)) + 0.2)
     if rng.random() < 0.06:
         length = int(rng.integers(3, 10)) | 1
         page = _smeared(page, length, float(rng.uniform(0, np.pi)))
     if rng.random() < 0.15:
         page = _coarse(page, rng)
     if rng.random() < 0.5:
-        page = page + _sensor_noise(page.shape[0], page.shape[1], rng)
+        page = _noisy(page, float(rng.gamma(1.2, 3.5)), rng)
     pixels = np.clip(page, 0, 255).astype(np.uint8)
     return compress(pixels, int(rng.integers(12, 96))) if rng.random() < 0.35 else pixels
 
@@ -68,16 +71,16 @@ def compress(pixels: Pixels, quality: int) -> Pixels:
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _shadow(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _shadow(width: int, height: int, rng: Rng) -> Plane:
     corners = rng.uniform(-0.3, 1.3, (int(rng.integers(3, 6)), 2)) * (width, height)
     mask = np.zeros((height, width), np.float32)
-    cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0, cv2.LINE_AA)
-    soft = float(np.exp(rng.uniform(np.log(0.5), np.log(25))))
-    shade = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft), np.float32)
+    fill(mask, corners, 1.0)
+    soft = log_uniform(rng, 0.5, 25)
+    shade = blur(mask, soft)
     return 1 - float(rng.uniform(0.1, 0.6)) * shade
 
 
-def _fold(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _fold(width: int, height: int, rng: Rng) -> Plane:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     along_x = (x - rng.uniform(0, width)) * np.cos(angle)
@@ -96,24 +99,21 @@ def _smeared(plane: Plane, length: int, angle: float) -> Plane:
     return np.asarray(cv2.filter2D(plane, -1, kernel / kernel.sum()), np.float32)
 
 
-def _coarse(page: Plane, rng: np.random.Generator) -> Plane:
+def _coarse(page: Plane, rng: Rng) -> Plane:
     height, width = page.shape[:2]
     factor = float(rng.uniform(1.2, 2.5))
-    small = cv2.resize(
-        page,
-        (max(1, round(width / factor)), max(1, round(height / factor))),
-        interpolation=cv2.INTER_AREA,
-    )
+    size = max(1, round(width / factor)), max(1, round(height / factor))
+    small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
     method = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
     return np.asarray(cv2.resize(small, (width, height), interpolation=method), np.float32)
 
 
-def _sensor_noise(height: int, width: int, rng: np.random.Generator) -> Plane:
-    level = float(rng.gamma(1.2, 3.5))
-    noise = rng.standard_normal((height, width, 1), np.float32) * level
+def _noisy(plane: Plane, level: float, rng: Rng) -> Plane:
+    """Noise of a sensor, gray and in some of each colour; the level is a standard deviation."""
+    noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * level
     if rng.random() < 0.4:
-        noise = noise + rng.standard_normal((height, width, 3), np.float32) * (level / 2)
-    return np.asarray(noise, np.float32)
+        noise = noise + rng.standard_normal(plane.shape, np.float32) * (level / 2)
+    return np.asarray(plane + noise, np.float32)
 
 
 HEIGHT = 48  # of a line crop, in pixels
@@ -137,6 +137,10 @@ class View(NamedTuple):
     matrix: Matrix
     window: Extent
     digit: float
+
+    def canvas(self) -> Canvas:
+        """A canvas without ink."""
+        return Canvas(self.width, self.height, self.matrix)
 
     def finer(self, factor: int) -> View:
         """The same view with so many times the pixels along each side."""
@@ -165,7 +169,7 @@ class Framing(NamedTuple):
     cut: float = 0.0
 
 
-def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | None = None) -> View:
+def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> View:
     """Frames a text: tight or loose, a little off the middle, tilted, with many pixels or few.
 
     Args:
@@ -196,7 +200,7 @@ def choose_view(extent: Extent, rng: np.random.Generator, framing: Framing | Non
     return View(*size, place @ bend, window, scale)
 
 
-def finish(plane: Plane | Pixels, rng: np.random.Generator) -> Pixels:
+def finish(plane: Plane | Pixels, rng: Rng) -> Pixels:
     """Scales a picture of a line to the height of a crop; uint8[48, W, 3]."""
     height, width = plane.shape[:2]
     wanted = STEP * round(width * HEIGHT / height / STEP)
@@ -213,37 +217,30 @@ def finish(plane: Plane | Pixels, rng: np.random.Generator) -> Pixels:
     return np.clip(resized, 0, 255).astype(np.uint8)
 
 
-def photograph(plane: Plane, digit: float, rng: np.random.Generator) -> Pixels:
+def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
     """Blurs, adds noise and compresses, each now and then, and never so much that digits vanish.
 
     Args:
         plane: float32[h, w, 3].
         digit: Height of a digit on it, in pixels.
         rng: Decides which of them, and how much.
-
-    Returns:
-        uint8[h, w, 3].
     """
     if rng.random() < 0.4:
-        blur = float(rng.uniform(0.015, 0.075)) * digit
-        if blur > 0.25:
-            plane = np.asarray(cv2.GaussianBlur(plane, (0, 0), blur), np.float32)
+        sigma = float(rng.uniform(0.015, 0.075)) * digit
+        if sigma > 0.25:
+            plane = blur(plane, sigma)
     if rng.random() < 0.05:
         length = max(2, round(digit * float(rng.uniform(0.06, 0.14)))) | 1
         plane = _smeared(plane, length, float(rng.uniform(0, np.pi)))
     if rng.random() < 0.45:
-        level = float(rng.gamma(1.3, 3.0)) * min(1.0, digit / 18)
-        noise = rng.standard_normal((*plane.shape[:2], 1), np.float32) * np.float32(level)
-        if rng.random() < 0.4:
-            noise = noise + rng.standard_normal(plane.shape, np.float32) * np.float32(level / 2)
-        plane = np.asarray(plane + noise, np.float32)
+        plane = _noisy(plane, float(rng.gamma(1.3, 3.0)) * min(1.0, digit / 18), rng)
     pixels = np.clip(plane, 0, 255).astype(np.uint8)
     if rng.random() < 0.35:
         pixels = compress(pixels, int(rng.integers(15 if digit > 16 else 45, 96)))
     return pixels
 
 
-def _share(rng: np.random.Generator, tight: float) -> float:
+def _share(rng: Rng, tight: float) -> float:
     """Share of the crop's height that the text takes; above 1 a little is cut off."""
     kind = rng.random()
     if kind < 0.72:
@@ -251,24 +248,21 @@ def _share(rng: np.random.Generator, tight: float) -> float:
     return float(rng.uniform(0.45, tight) if kind < 0.9 else rng.uniform(0.96, 1.07))
 
 
-def _lines(tall: float, rng: np.random.Generator, framing: Framing) -> int:
+def _lines(tall: float, rng: Rng, framing: Framing) -> int:
     """Rows of pixels that the window is drawn with."""
     if rng.random() >= framing.small:
         return round(HEIGHT * float(rng.choice([1.0, 1.0, 1.33])))
-    low, high = np.log(framing.smallest), np.log(26.0)
-    digit = float(np.exp(rng.uniform(low, high)))
+    digit = log_uniform(rng, framing.smallest, 26.0)
     return int(np.clip(np.ceil(digit * tall), 8, HEIGHT))
 
 
-def _bend(extent: Extent, rng: np.random.Generator) -> Matrix:
+def _bend(extent: Extent, rng: Rng) -> Matrix:
     """A turn about the middle, with a shear or a perspective in some."""
     x, y = (extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2
     wide, tall = extent[2] - extent[0], extent[3] - extent[1]
     most = min(0.105, 0.5 * tall / wide)
     angle = float(np.clip(rng.normal(0, 0.045), -most, most))
-    turn = np.array(
-        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
-    )
+    turn = rotation(angle)
     if rng.random() < 0.3:
         shear = np.eye(3)
         shear[0, 1] = float(rng.normal(0, 0.12))
@@ -278,13 +272,9 @@ def _bend(extent: Extent, rng: np.random.Generator) -> Matrix:
         tilt[2, 0] = float(rng.uniform(-0.25, 0.25)) / max(wide, 1.0)
         tilt[2, 1] = float(rng.uniform(-0.12, 0.12))
         turn = tilt @ turn
-    there = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
-    back = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-    return back @ turn @ there
+    return about(turn, x, y)
 
 
 def _bounds(matrix: Matrix, extent: Extent) -> Extent:
-    x0, y0, x1, y1 = extent
-    corners = matrix @ np.array([[x0, x1, x1, x0], [y0, y0, y1, y1], [1, 1, 1, 1]])
-    x, y = corners[:2] / corners[2]
+    x, y = project(matrix, rectangle(*extent)).T
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -9,7 +9,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Extent, Ink, Matrix, Points
+from digitlens.datasets.synthetic.arrays import (
+    Extent,
+    Ink,
+    Matrix,
+    Points,
+    Rng,
+    rectangle,
+    rotation,
+)
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
     LIKE_DIGITS,
@@ -30,8 +38,6 @@ class Canvas:
     """Ink, and what it means.
 
     Attributes:
-        width: In pixels.
-        height: In pixels.
         view: float64[3, 3]; the homography from the plane of the paper to the canvas.
         ink: uint8[height, width]; 255 where there is ink.
         boxes: x0, y0, x1, y1 of the ink of each mark that is on the canvas, in pixels, half-open.
@@ -119,11 +125,16 @@ class Canvas:
 
 def _span(ink: Ink, matrix: Matrix) -> tuple[int, int, int, int]:
     """What the mapped ink covers, in whole pixels: left, top, right, bottom."""
-    height, width = ink.shape
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-    x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
-    left, top = int(np.floor(x.min())) - 1, int(np.floor(y.min())) - 1
-    return left, top, int(np.ceil(x.max())) + 2, int(np.ceil(y.max())) + 2
+    low, high = _ends(ink, matrix)
+    left, top = np.floor(low).astype(int).tolist()
+    right, bottom = np.ceil(high).astype(int).tolist()
+    return left - 1, top - 1, right + 2, bottom + 2
+
+
+def _ends(ink: Ink, matrix: Matrix) -> tuple[Points, Points]:
+    """The least and the largest x and y of the mapped ink."""
+    corners = rectangle(0, 0, *ink.shape[::-1]) @ matrix[:, :2].T + matrix[:, 2]
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
@@ -176,7 +187,7 @@ class Style:
     bend: float = 0.0
 
 
-def draw_style(source: GlyphSource, rng: np.random.Generator, *, by_hand: bool) -> Style:
+def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
     """Chooses a style; print is steadier than handwriting."""
     weight = int(rng.choice([-2, -1, 0, 1, 2, 4, 6], p=[0.08, 0.12, 0.42, 0.14, 0.1, 0.08, 0.06]))
     tight = float(rng.choice([0.0, -0.12, 0.12, 0.5], p=[0.5, 0.22, 0.2, 0.08]))
@@ -217,17 +228,8 @@ class Baseline:
     curve: float = 0.0
 
 
-def write(
-    canvas: Canvas, text: str, style: Style, line: Baseline, rng: np.random.Generator
-) -> float:
-    """Writes a text.
-
-    Args:
-        canvas: What is written on.
-        text: Spaces separate words; characters that the source lacks are left out.
-        style: How.
-        line: Where.
-        rng: Decides the rest.
+def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> float:
+    """Writes a text; characters that the source lacks are left out.
 
     Returns:
         Where the text ends, in pixels along the line.
@@ -241,7 +243,10 @@ def write(
             glyph = style.source.glyph(char, rng)
             if glyph is None:
                 continue
-            step = _put(canvas, glyph, style, _Spot(place, angle, line.height, lone), rng)
+            placed = _place(glyph, style, _Spot(place, angle, line.height), rng)
+            value = int(char) if char in DIGITS else (IGNORED if lone else None)
+            canvas.put(placed.ink, placed.matrix, value)
+            step = placed.advance
             angle += line.curve * step / line.height
             place = place + step * _ahead(angle)
             along += step
@@ -252,7 +257,7 @@ def write(
     return along
 
 
-def text_width(text: str, style: Style, rng: np.random.Generator) -> float:
+def text_width(text: str, style: Style, rng: Rng) -> float:
     """Width of a text in digit heights, about."""
     width = 0.0
     for char in text:
@@ -267,42 +272,34 @@ class _Spot(NamedTuple):
     place: Points
     angle: float
     height: float  # of a digit
-    lone: bool  # it is all of its word, and looks like a digit
 
 
-def _put(
-    canvas: Canvas, glyph: Glyph, style: Style, spot: _Spot, rng: np.random.Generator
-) -> float:
-    """Puts one character on the canvas; returns how far the next is along the line."""
+class _Placed(NamedTuple):
+    """The ink of a character, its matrix to the paper's plane, and how far the next one is."""
+
+    ink: Ink
+    matrix: Matrix
+    advance: float
+
+
+def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> _Placed:
     height = spot.height
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))
-    tall = max(tall, 0.3 * height * glyph.height)
+    scale = max(tall, 0.3 * height * glyph.height) / ink.shape[0]
     turn = spot.angle + style.turn * float(rng.standard_normal())
     lift = height * style.drift * float(rng.standard_normal())
     advance = height * (glyph.advance * style.stretch + style.gap)
-    linear = _linear(tall / ink.shape[0], style, turn)
-    # The middle of the glyph's bottom edge stands at the middle of its advance.
-    foot = linear @ (ink.shape[1] / 2, ink.shape[0])
-    matrix = np.empty((2, 3))
-    matrix[:, :2] = linear
-    matrix[:, 2] = _offset(spot, advance / 2, lift + height * glyph.bottom) - foot
-    value = int(glyph.char) if glyph.char in DIGITS else (IGNORED if spot.lone else None)
-    canvas.put(ink, matrix, value)
-    return max(advance, 0.08 * height)
-
-
-def _linear(scale: float, style: Style, turn: float) -> Matrix:
-    """Scales, slants and turns, in this order: float64[2, 2]."""
-    cos, sin = np.cos(turn), np.sin(turn)
     shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
-    return np.array([[cos, -sin], [sin, cos]]) @ shape
-
-
-def _offset(spot: _Spot, along: float, down: float) -> Points:
-    """The point so far along the line and below it."""
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = rotation(turn)[:2, :2] @ shape
+    # The middle of the glyph's bottom edge stands at the middle of its advance.
+    foot = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0])
+    along, down = advance / 2, lift + height * glyph.bottom
     cos, sin = np.cos(spot.angle), np.sin(spot.angle)
-    return spot.place + np.array([along * cos - down * sin, along * sin + down * cos])
+    off = np.array([along * cos - down * sin, along * sin + down * cos])
+    matrix[:, 2] = spot.place + off - foot
+    return _Placed(ink, matrix, max(advance, 0.08 * height))
 
 
 def _ahead(angle: float) -> Points:
@@ -315,20 +312,14 @@ def _weighted(ink: Ink, weight: int) -> Ink:
     size = 2 * abs(weight) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     if weight > 0:
-        return np.asarray(cv2.dilate(_framed(ink, weight), kernel), np.uint8)
+        return np.asarray(cv2.dilate(np.pad(ink, weight), kernel), np.uint8)
     thin = np.asarray(cv2.erode(ink, kernel), np.uint8)
     # Hairlines would vanish: then the stroke stays as it was.
     kept = int(np.count_nonzero(thin > 128)) > 0.25 * int(np.count_nonzero(ink > 128))
     return thin if kept else ink
 
 
-def _framed(ink: Ink, by: int) -> Ink:
-    framed = np.zeros((ink.shape[0] + 2 * by, ink.shape[1] + 2 * by), np.uint8)
-    framed[by:-by, by:-by] = ink
-    return framed
-
-
-def _bent(ink: Ink, bend: float, rng: np.random.Generator) -> Ink:
+def _bent(ink: Ink, bend: float, rng: Rng) -> Ink:
     height, width = ink.shape
     if not bend or min(ink.shape) < 12:
         return ink
@@ -382,12 +373,12 @@ def cased(text: str, source: GlyphSource) -> str:
     return text.upper() if isinstance(source, FontGlyphs) and source.capitals_only else text
 
 
-def lay_out(text: str, style: Style, rng: np.random.Generator, *, pitch: float = 0.0) -> Written:
+def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written:
     """Places the characters of a text on one line.
 
     Args:
         text: What is written; characters that the source lacks are left out.
-        style: How.
+        style: How it is written.
         rng: Decides the rest.
         pitch: Width that every character takes, in digit heights, as in the boxes of a form; 0 for
             their own.
@@ -418,28 +409,12 @@ def as_label(text: str) -> str:
     return " ".join(plain.split())
 
 
-class _Recorder(Canvas):
-    """Keeps what is put on it instead of drawing it."""
-
-    last: tuple[Ink, Matrix] | None = None
-
-    def put(self, ink: Ink, matrix: Matrix, value: int | None) -> None:
-        del value
-        self.last = ink, matrix
-
-    def taken(self) -> tuple[Ink, Matrix] | None:
-        """What was put since the last time."""
-        taken, self.last = self.last, None
-        return taken
-
-
 class _Line:
     """A line on its way; places are in digit heights, the first baseline at 0."""
 
-    def __init__(self, style: Style, rng: np.random.Generator, pitch: float) -> None:
+    def __init__(self, style: Style, rng: Rng, pitch: float) -> None:
         self._style, self._rng, self._pitch = style, rng, pitch
         self._marks, self._raised = list[Mark](), list[tuple[float, float]]()
-        self._pen = _Recorder(1, 1, np.eye(3))
         self._x, self._y, self._angle, self._size, self._start = 0.0, 0.0, 0.0, 1.0, 0.0
         self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
         self._small = float(rng.uniform(0.48, 0.7))
@@ -478,15 +453,14 @@ class _Line:
         self._size = changed
 
     def _write(self, char: str) -> None:
-        place = Baseline(self._x, self._y, self._size, self._angle)
-        step = write(self._pen, char, self._style, place, self._rng)
-        taken = self._pen.taken()
-        if taken is None:
+        glyph = self._style.source.glyph(char, self._rng)
+        if glyph is None:
             return
-        ink, matrix = taken
-        if self._pitch:
-            middle = self._pitch * (len(self._marks) + 0.5)
-            matrix, step = _shifted(matrix, middle - self._x - step / 2), self._pitch
+        spot = _Spot(np.array([self._x, self._y]), self._angle, self._size)
+        ink, matrix, step = _place(glyph, self._style, spot, self._rng)
+        if self._pitch:  # the character stands in the middle of its box
+            matrix[0, 2] += self._pitch * (len(self._marks) + 0.5) - self._x - step / 2
+            step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
         self._marks.append(_marked(char, ink, matrix))
         self._angle += self._curve * step
@@ -506,14 +480,6 @@ def _crossed(char: str, ink: Ink) -> Ink:
     return ink
 
 
-def _shifted(matrix: Matrix, by: float) -> Matrix:
-    moved = matrix.copy()
-    moved[0, 2] += by
-    return moved
-
-
 def _marked(char: str, ink: Ink, matrix: Matrix) -> Mark:
-    height, width = ink.shape
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-    x, y = matrix[:, :2] @ corners.T + matrix[:, 2:]
-    return Mark(char, ink, matrix, (float(x.min()), float(y.min()), float(x.max()), float(y.max())))
+    (x0, y0), (x1, y1) = _ends(ink, matrix)
+    return Mark(char, ink, matrix, (float(x0), float(y0), float(x1), float(y1)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -10,16 +12,41 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points
+from digitlens.datasets.synthetic.arrays import (
+    Colour,
+    Extent,
+    Ink,
+    Plane,
+    Points,
+    Rng,
+    blur,
+    fill,
+    log_uniform,
+)
 from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, View, light
 from digitlens.datasets.synthetic.canvas import as_label, cased
 from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGlyphs
-from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN, SEVEN
 from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
 _FINE = 6  # fractional bits of cv2's coordinates
+
+
+def _load_table(display: str) -> dict[str, str]:
+    """What is lit for each character, from ``displays.csv``."""
+    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        return {row["char"]: row["lit"] for row in rows if row["display"] == display}
+
+
+# Segments: a is the top bar, b to f follow clockwise, g is the middle bar.
+SEVEN = _load_table("seven")
+# Segments: a to f as above; G and g the halves of the middle bar; h, i, j from the top left, top
+# and top right to the middle; k, l, m from the middle to the bottom left, bottom and right.
+FOURTEEN = _load_table("fourteen")
+# Five columns of a character, from the left, in hexadecimal; the lowest bit is the top row.
+DOTS = {char: bytes.fromhex(lit) for char, lit in _load_table("dots").items()}
 
 
 class Shape(NamedTuple):
@@ -65,7 +92,7 @@ class Segments(NamedTuple):
     tails: tuple[bool, bool, bool]
 
 
-def draw_segments(rng: np.random.Generator) -> Segments:
+def draw_segments(rng: Rng) -> Segments:
     """Chooses how the segments of a display are made."""
     width = float(rng.uniform(0.45, 0.66))
     thick = float(rng.uniform(0.075, 0.2))
@@ -80,7 +107,7 @@ def draw_segments(rng: np.random.Generator) -> Segments:
     )
 
 
-def seven_segments(text: str, how: Segments, rng: np.random.Generator) -> Panel:
+def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
     """Lays out a text on a display of seven segments; points and colons stand between digits."""
     shapes, x = list[Shape](), 0.0
     tight = rng.random() < 0.5
@@ -118,7 +145,7 @@ def fourteen_segments(text: str, how: Segments) -> Panel:
     return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
 
 
-def dot_matrix(text: str, rng: np.random.Generator) -> Panel:
+def dot_matrix(text: str, rng: Rng) -> Panel:
     """Lays out a text of dots, five by seven a character."""
     shapes, x = list[Shape](), 0.0
     step = 1 / 7
@@ -142,7 +169,7 @@ def dot_matrix(text: str, rng: np.random.Generator) -> Panel:
     return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
 
 
-def show(panel: Panel, view: View, rng: np.random.Generator, *, printed: bool = False) -> Plane:
+def show(panel: Panel, view: View, rng: Rng, *, printed: bool = False) -> Plane:
     """Draws a display as it is photographed; float32[h, w, 3].
 
     Args:
@@ -319,7 +346,7 @@ def _mixed(below: Plane, colour: Colour, cover: Ink, strength: float = 1.0) -> P
     return np.asarray(below + share * (colour - below), np.float32)
 
 
-def _flat(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _flat(lit: Ink, view: View, rng: Rng) -> Plane:
     """Drawn in one colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
     plane = plane if rng.random() < 0.6 else paper
@@ -327,7 +354,7 @@ def _flat(lit: Ink, view: View, rng: np.random.Generator) -> Plane:
     return _mixed(below, ink, lit)
 
 
-def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _crystal(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
     """Dark on a gray or green ground with a shadow, or bright on blue or black."""
     kind = rng.random()
     base = float(rng.uniform(95, 225)) if rng.random() < 0.8 else float(rng.uniform(45, 95))
@@ -352,7 +379,7 @@ def _crystal(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plan
     return _mixed(below, dark, lit, float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0)
 
 
-def _shadow(lit: Ink, view: View, rng: np.random.Generator) -> Ink:
+def _shadow(lit: Ink, view: View, rng: Rng) -> Ink:
     """The segments moved a little and softer."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
     moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
@@ -371,7 +398,7 @@ _LIGHTS: tuple[tuple[float, float, float], ...] = (
 )
 
 
-def _unlit_colour(ground: Points, colour: Points, rng: np.random.Generator) -> Colour:
+def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
     """Of segments that do not shine: grey, a dim shade of those that do, or white plastic."""
     kind = rng.random()
     if kind < 0.5:
@@ -383,7 +410,7 @@ def _unlit_colour(ground: Points, colour: Points, rng: np.random.Generator) -> C
     return np.asarray(off, np.float32)
 
 
-def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _diodes(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
     """Bright on dark with a glow; overexposed in some, so that the light turns white."""
     colour = np.array(_LIGHTS[int(rng.integers(len(_LIGHTS)))]) * rng.uniform(0.8, 1.0, 3)
     ground = float(rng.uniform(0, 55)) + rng.normal(0, 5, 3)
@@ -400,7 +427,7 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane
     plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)
     if rng.random() < 0.6:
         wide = float(rng.uniform(0.04, 0.3)) * view.digit
-        glow = np.asarray(cv2.GaussianBlur(lit, (0, 0), max(0.4, wide)), np.float32)
+        glow = blur(lit, max(0.4, wide))
         part = float(rng.uniform(0.1, 0.65)) / 255
         plane = np.asarray(
             plane + (glow * part)[:, :, None] * colour.astype(np.float32), np.float32
@@ -408,7 +435,7 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: np.random.Generator) -> Plane
     return plane
 
 
-def _bezel(plane: Plane, extent: Extent, view: View, rng: np.random.Generator) -> Plane:
+def _bezel(plane: Plane, extent: Extent, view: View, rng: Rng) -> Plane:
     """A frame around the display that shows at the edges of the crop."""
     pads = rng.uniform(0.08, 0.5, 4)
     x0, y0, x1, y1 = extent
@@ -427,30 +454,28 @@ def _bezel(plane: Plane, extent: Extent, view: View, rng: np.random.Generator) -
     return _mixed(plane, frame.astype(np.float32), outside)
 
 
-def _reflection(plane: Plane, rng: np.random.Generator) -> Plane:
+def _reflection(plane: Plane, rng: Rng) -> Plane:
     """A bright band or spot on the glass."""
     height, width = plane.shape[:2]
     mask = np.zeros((height, width), np.float32)
     x, lean = float(rng.uniform(-0.1, 1.0)) * width, float(rng.normal(0, 1.0)) * height
     wide = float(rng.uniform(0.1, 1.2)) * height
     points = np.array([[x, 0], [x + wide, 0], [x + wide + lean, height], [x + lean, height]])
-    cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0, cv2.LINE_AA)
-    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.5, 6))), np.float32)
+    fill(mask, points, 1.0)
+    soft = blur(mask, float(rng.uniform(0.5, 6)))
     return np.asarray(plane + (soft * float(rng.uniform(8, 60)))[:, :, None], np.float32)
 
 
 _SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels
 
 
-def draw_screen_text(
-    text: str, source: FontGlyphs, rng: np.random.Generator
-) -> tuple[Plane, str, float]:
+def draw_screen_text(text: str, source: FontGlyphs, rng: Rng) -> tuple[Plane, str, float]:
     """Draws a text at its final size on flat colour.
 
     Returns:
         float32[h, w, 3], what can be read, and the height of a digit in pixels.
     """
-    size = round(float(np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST)))))
+    size = round(log_uniform(rng, _SMALLEST, _LARGEST))
     font = source.font(size)
     text = _fitting(_known(text, source), font, size)
     lit = _set(text, font, rng)
@@ -477,7 +502,7 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, size: int) -> str:
     return text
 
 
-def _set(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> Plane:
+def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     """The text with margins; float32[h, w, 3], 0..1, the same for all colours or shifted."""
     kind = rng.random()
     ink = _drawn(text, font, "1" if kind < 0.12 else "L")

@@ -13,7 +13,16 @@ import cv2
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, document_layouts, texts
-from digitlens.datasets.synthetic.arrays import Boxes, Colour, Matrix, Pixels, Plane, Points, Values
+from digitlens.datasets.synthetic.arrays import (
+    Boxes,
+    Colour,
+    Matrix,
+    Pixels,
+    Plane,
+    Points,
+    Rng,
+    Values,
+)
 from digitlens.datasets.synthetic.camera import View, compress, light, photograph
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.document_layouts import Desk, Layout
@@ -30,8 +39,6 @@ from digitlens.datasets.synthetic.texts import pick
 from digitlens.datasets.synthetic.typesetting import Dots, Face, PrintedPage, TextRow, through
 
 _WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
-_MONTHS = "January Februar March April May Juni July August September Oktober novembre December"
-_FIELDS = "S/N Model Type Nr. IP V Hz kW kg Max. Serie Rev. CE Date Lot P/N Art. Input Output Year"
 
 
 def draw_price(desk: Desk) -> None:
@@ -74,7 +81,7 @@ def draw_label(desk: Desk) -> None:
     rng = desk.rng
     face, pitch = desk.type(desk.size(8, 36)), float(rng.uniform(1.6, 2.6))
     pitch *= face.digit
-    names, rows = _FIELDS.split(), round(desk.size(2, 10))
+    names, rows = texts.WORDS["fields"], round(desk.size(2, 10))
     margin, columns = 1.5 * face.digit, int(rng.integers(1, 3))
     wide = face.digit * float(rng.uniform(11, 16))
     canvas = desk.open(columns * wide + 2 * margin, (rows + 0.6) * pitch + 2 * margin)
@@ -216,7 +223,7 @@ def draw_calendar(desk: Desk) -> None:
     for place in range(columns * rows):
         x = cell[0] / 2 + place % columns * wide
         y = cell[1] / 2 + place // columns * high
-        name = _MONTHS.split()[(first + place) % 12]
+        name = texts.WORDS["calendar_months"][(first + place) % 12]
         canvas.put(title.run(f"{name} {year}" if rng.random() < 0.7 else name), x, y + face.digit)
         _month(desk, face, (x, y + cell[1]), cell, week, looks)
 
@@ -277,7 +284,7 @@ def draw_clutter(desk: Desk) -> None:
         canvas.layer("ink")[:] = drawn.ink
 
 
-def _outdoors(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _outdoors(width: int, height: int, rng: Rng) -> Plane:
     """Light that changes slowly, noise at all scales as in photographs, rows of windows or bars."""
     angle = float(rng.uniform(0, 2 * np.pi))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -295,7 +302,7 @@ def _outdoors(width: int, height: int, rng: np.random.Generator) -> Plane:
     return np.asarray(plane, np.float32)
 
 
-def _windows(plane: Plane, rng: np.random.Generator) -> None:
+def _windows(plane: Plane, rng: Rng) -> None:
     """Rows of rectangles, as windows, bricks, fences and shelves have them."""
     height, width = plane.shape[:2]
     pitch = np.exp(rng.uniform(np.log(8), np.log(120), 2))

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.arrays import Ink, Points
+from digitlens.datasets.synthetic.arrays import Ink, Points, Rng, blur
 from digitlens.datasets.synthetic.fonts import Script
 from digitlens.datasets.synthetic.strokes import (
     FORMS,
@@ -70,7 +70,7 @@ class Glyph:
 class GlyphSource(Protocol):
     """Writes characters in one style."""
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """The ink of a character, or None when this source lacks it."""
         ...
 
@@ -113,7 +113,7 @@ class FontGlyphs:
         """The characters other than digits that it writes."""
         return "".join(char for char in self.glyphs if char not in DIGITS)
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """The ink of a character, always the same."""
         del rng
         return self.glyphs.get(char) or (self._more.get(char) if char in MORE else None)
@@ -148,7 +148,7 @@ class MnistGlyphs:
         """
         self.digits = digits
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """One of the writer's digits, enlarged four times with smooth edges."""
         if char not in DIGITS:
             return None
@@ -171,7 +171,7 @@ class PenGlyphs:
         self._marks = MARK_FORMS if marks else {}
         self.letters = "".join(dict.fromkeys([*LETTERS, *self._marks]))
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """A digit, letter or mark, drawn anew."""
         if char in DIGITS:
             ink = _cropped(draw_digit(int(char), self.pen, rng))
@@ -198,7 +198,7 @@ class MixedGlyphs:
         self.letters = pen.letters
         self._digits, self._pen = digits, pen
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """The writer's digit, or what the pen draws."""
         return self._digits.glyph(char, rng) or self._pen.glyph(char, rng)
 
@@ -218,7 +218,7 @@ class Habits:
     tail: float
 
 
-def draw_habits(rng: np.random.Generator) -> Habits:
+def draw_habits(rng: Rng) -> Habits:
     """Chooses habits; each second form is one of ``pens``."""
     forms: list[Sequence[Points]] = []
     for value in range(10):
@@ -236,7 +236,7 @@ class QuickGlyphs(PenGlyphs):
         super().__init__(pen, marks=True)
         self.habits = habits
 
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph | None:
+    def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """A character, drawn anew."""
         if char not in DIGITS:
             return super().glyph(char, rng)
@@ -313,13 +313,11 @@ def _enlarged(ink: Ink) -> Ink:
     framed = np.pad(ink, 1)
     size = (framed.shape[1] * 4, framed.shape[0] * 4)
     large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
-    soft = np.asarray(cv2.GaussianBlur(large, (0, 0), 1.2), np.float32)
+    soft = blur(large, 1.2)
     return _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
 
 
-def _with_tail(
-    form: Sequence[Points], height: float, rng: np.random.Generator
-) -> tuple[Points, ...]:
+def _with_tail(form: Sequence[Points], height: float, rng: Rng) -> tuple[Points, ...]:
     """The strokes, the last one going on to the right."""
     last = form[-1]
     start = max(1.0, float(last[-1, 0]))
@@ -327,7 +325,7 @@ def _with_tail(
     return (*form[:-1], np.vstack([last, end]))
 
 
-def _cut_out(char: str, drawn: Ink, rng: np.random.Generator) -> Glyph | None:
+def _cut_out(char: str, drawn: Ink, rng: Rng) -> Glyph | None:
     """The glyph of a digit: what goes below the frame hangs below the baseline."""
     rows = np.flatnonzero((drawn > _DARK).any(axis=1))
     if not len(rows):

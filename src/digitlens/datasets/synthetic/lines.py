@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, objects, texts
-from digitlens.datasets.synthetic.arrays import Pixels, Plane
+from digitlens.datasets.synthetic.arrays import Pixels, Plane, Rng, fill
 from digitlens.datasets.synthetic.camera import (
     HEIGHT,
     STEP,
@@ -22,14 +21,13 @@ from digitlens.datasets.synthetic.camera import (
     photograph,
 )
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
-from digitlens.datasets.synthetic.displays import draw_screen_text
-from digitlens.datasets.synthetic.glyph_tables import DOTS, FOURTEEN
+from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, draw_scribbles, inked
 from digitlens.datasets.synthetic.styles import Maker, Styles
 
 
-def draw_nothing(rng: np.random.Generator) -> tuple[Plane, float]:
+def draw_nothing(rng: Rng) -> tuple[Plane, float]:
     """Draws a crop of something that is no text.
 
     Returns:
@@ -42,15 +40,15 @@ def draw_nothing(rng: np.random.Generator) -> tuple[Plane, float]:
     return light(draw(width, height, rng), rng), height * 0.7
 
 
-def _surface(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _surface(width: int, height: int, rng: Rng) -> Plane:
     return draw_paper(width, height, draw_colours(rng)[0], rng, patterned=rng.random() < 0.3)
 
 
-def _scene(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _scene(width: int, height: int, rng: Rng) -> Plane:
     return draw_paper(width, height, np.zeros(3, np.float32), rng, wild=True)
 
 
-def _edges(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _edges(width: int, height: int, rng: Rng) -> Plane:
     """Two or three surfaces that meet in straight edges, or a gradient."""
     plane = _surface(width, height, rng)
     if rng.random() < 0.3:
@@ -64,14 +62,14 @@ def _edges(width: int, height: int, rng: np.random.Generator) -> Plane:
         across = np.array([-along[1], along[0]])
         corners = np.array([middle - along, middle + along, middle + along + across])
         corners = np.vstack([corners, middle - along + across])
-        cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1.0, cv2.LINE_AA)
+        fill(mask, corners, 1.0)
         plane = np.asarray(
             plane + mask[:, :, None] * (_surface(width, height, rng) - plane), np.float32
         )
     return plane
 
 
-def _rules(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _rules(width: int, height: int, rng: Rng) -> Plane:
     """Underlines, ruled or squared paper, corners of boxes."""
     paper, ink = draw_colours(rng)
     canvas = Canvas(width, height, np.eye(3))
@@ -90,7 +88,7 @@ def _rules(width: int, height: int, rng: np.random.Generator) -> Plane:
     return inked(draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
 
 
-def _scribbles(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _scribbles(width: int, height: int, rng: Rng) -> Plane:
     """Scribbles larger than the crop, so that none stands there like a character."""
     paper, ink = draw_colours(rng)
     canvas = Canvas(max(width, 150), 150, np.eye(3))
@@ -100,7 +98,7 @@ def _scribbles(width: int, height: int, rng: np.random.Generator) -> Plane:
     return inked(draw_paper(width, height, paper, rng), drawn, ink, rng)
 
 
-_DRAWINGS: tuple[Callable[[int, int, np.random.Generator], Plane], ...] = (
+_DRAWINGS: tuple[Callable[[int, int, Rng], Plane], ...] = (
     _surface,
     _scene,
     _edges,
@@ -108,9 +106,6 @@ _DRAWINGS: tuple[Callable[[int, int, np.random.Generator], Plane], ...] = (
     _scribbles,
 )
 _SHARES = (0.2, 0.3, 0.15, 0.2, 0.15)
-
-
-Rng = np.random.Generator
 
 
 class Line(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points
+from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points, Rng, blur
 from digitlens.datasets.synthetic.camera import View, light
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out, put_marks
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
@@ -42,9 +42,7 @@ class Looks:
     scanned: float = 0.0
 
 
-def put_on_paper(
-    written: Written, view: View, rng: np.random.Generator, looks: Looks
-) -> tuple[Plane, str]:
+def put_on_paper(written: Written, view: View, rng: Rng, looks: Looks) -> tuple[Plane, str]:
     """Draws a line on paper.
 
     Returns:
@@ -62,7 +60,7 @@ def _decorate(
     printed: Canvas,
     written: Written,
     view: View,
-    rng: np.random.Generator,
+    rng: Rng,
     looks: Looks,
 ) -> None:
     """Rules, boxes, separators and the edges of other lines."""
@@ -79,9 +77,7 @@ def _decorate(
         _neighbours(canvas, written, view, rng)
 
 
-def _underline(
-    canvas: Canvas, written: Written, view: View, rng: np.random.Generator, thin: int
-) -> None:
+def _underline(canvas: Canvas, written: Written, view: View, rng: Rng, thin: int) -> None:
     x0, _, x1, y1 = written.extent
     y = max(y1, 0.0) + float(rng.uniform(0.02, 0.3)) if rng.random() < 0.7 else 0.03
     ends = (x0 - 0.3, x1 + 0.3) if rng.random() < 0.4 else (view.window[0] - 1, view.window[2] + 1)
@@ -93,7 +89,7 @@ def _underline(
         canvas.line((ends[0], high), (ends[1], high), thin)
 
 
-def _box(canvas: Canvas, written: Written, rng: np.random.Generator, thin: int) -> None:
+def _box(canvas: Canvas, written: Written, rng: Rng, thin: int) -> None:
     x0, y0, x1, y1 = written.extent
     left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
     x0, y0, x1, y1 = x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom
@@ -102,7 +98,7 @@ def _box(canvas: Canvas, written: Written, rng: np.random.Generator, thin: int) 
         canvas.line(a, b, thin)
 
 
-def _neighbours(canvas: Canvas, written: Written, view: View, rng: np.random.Generator) -> None:
+def _neighbours(canvas: Canvas, written: Written, view: View, rng: Rng) -> None:
     """Feet of the line above and heads of the line below: at most a third of their height."""
     digits = [mark for mark in written.marks if mark.ink is not None and mark.char.isalnum()]
     if not digits:
@@ -127,16 +123,14 @@ def _neighbours(canvas: Canvas, written: Written, view: View, rng: np.random.Gen
             x += mark.extent[2] - mark.extent[0] + float(rng.uniform(0.05, 0.3))
 
 
-def draw_ground(view: View, rng: np.random.Generator) -> tuple[Plane, Colour, Colour]:
+def draw_ground(view: View, rng: Rng) -> tuple[Plane, Colour, Colour]:
     """Paper that hides no writing, with its colour and one for the ink."""
     paper, ink = readable_colours(rng)
     plane = draw_paper(view.width, view.height, paper, rng)
     return calmer(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
 
 
-def _coloured(
-    writing: Ink, printed: Ink, view: View, rng: np.random.Generator, looks: Looks
-) -> Plane:
+def _coloured(writing: Ink, printed: Ink, view: View, rng: Rng, looks: Looks) -> Plane:
     scanned = rng.random() < looks.scanned
     paper_colour, ink_colour = _scanned_colours(rng) if scanned else readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
@@ -160,7 +154,7 @@ def _coloured(
     return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
 
-def readable_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
     """Paper and ink: in every third case clearly dark on light, else any pair far enough apart."""
     if rng.random() > 0.35:
         least = 30 if rng.random() < 0.15 else 55
@@ -173,7 +167,7 @@ def readable_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
 
 
-def _scanned_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+def _scanned_colours(rng: Rng) -> tuple[Colour, Colour]:
     """Light paper and dark ink, both grey."""
     paper, ink = rng.uniform(150, 245), rng.uniform(20, 95)
     return np.full(3, paper, np.float32), np.full(3, ink, np.float32)
@@ -193,12 +187,12 @@ def calmer(paper: Plane, colour: Colour, most: float) -> Plane:
     return paper if level <= most else np.asarray(colour + texture * (most / level), np.float32)
 
 
-def _calmed(scene: Plane, colour: Colour, rng: np.random.Generator) -> Plane:
+def _calmed(scene: Plane, colour: Colour, rng: Rng) -> Plane:
     """A scene with little contrast about one colour, so that writing on it can be read."""
     return np.asarray(colour + (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35)))
 
 
-def _uneven(ink: Ink, rng: np.random.Generator) -> Ink:
+def _uneven(ink: Ink, rng: Rng) -> Ink:
     """Ink of a stamp: missing in spots."""
     height, width = ink.shape
     small = rng.standard_normal((max(2, height // 4), max(2, width // 4)), np.float32)
@@ -207,12 +201,12 @@ def _uneven(ink: Ink, rng: np.random.Generator) -> Ink:
     return (ink * cover).astype(np.uint8)
 
 
-def _relief(ink: Ink, colour: Colour, view: View, rng: np.random.Generator) -> Plane:
+def _relief(ink: Ink, colour: Colour, view: View, rng: Rng) -> Plane:
     """Embossed or engraved in a surface of one colour: lit edges on one side, dark on the other."""
     height, width = ink.shape
     colour = np.clip(colour, 50, 205).astype(np.float32)
     surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
-    soft = np.asarray(cv2.GaussianBlur(ink, (0, 0), max(0.4, 0.03 * view.digit)), np.float32)
+    soft = blur(ink, max(0.4, 0.03 * view.digit))
     angle = float(rng.uniform(0, 2 * np.pi))
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)
     slope = slope + cv2.Sobel(soft, cv2.CV_32F, 0, 1) * np.sin(angle)
@@ -265,7 +259,7 @@ class Counter(NamedTuple):
         return "".join(str(wheel.value) for wheel in self.wheels)
 
 
-def draw_counter(source: FontGlyphs, rng: np.random.Generator) -> Counter:
+def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     """Chooses what a counter shows: one wheel or three to eight, the last ones on their way."""
     count = 1 if rng.random() < 0.35 else int(rng.integers(3, 9))
     text = digits(rng, count)
@@ -290,7 +284,7 @@ def draw_counter(source: FontGlyphs, rng: np.random.Generator) -> Counter:
     return Counter(tuple(wheels), pitch, turn, window, joined, min(reds, count - 1), extent)
 
 
-def show_counter(counter: Counter, view: View, rng: np.random.Generator) -> Plane:
+def show_counter(counter: Counter, view: View, rng: Rng) -> Plane:
     """Draws a counter: housing, wheels, digits and the edges of the windows."""
     housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
     plane = draw_paper(view.width, view.height, _colour(housing), rng)
@@ -312,7 +306,7 @@ def show_counter(counter: Counter, view: View, rng: np.random.Generator) -> Plan
     return light(_edged(plane, whole, view, rng), rng)
 
 
-def show_sign(written: Written, view: View, rng: np.random.Generator) -> tuple[Plane, str]:
+def show_sign(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     """Draws a plate with a margin on a wall, flat or in relief, its rim or screws now and then."""
     canvas = Canvas(view.width, view.height, view.matrix)
     text = put_marks(canvas, written.marks)
@@ -338,7 +332,7 @@ def show_sign(written: Written, view: View, rng: np.random.Generator) -> tuple[P
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_cell(written: Written, view: View, rng: np.random.Generator) -> tuple[Plane, str]:
+def show_cell(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     """Draws a digit in a cell of a grid whose rules show at some of the edges."""
     canvas, rules = (Canvas(view.width, view.height, view.matrix) for _ in range(2))
     text = put_marks(canvas, written.marks)
@@ -361,9 +355,7 @@ def show_cell(written: Written, view: View, rng: np.random.Generator) -> tuple[P
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_comb(
-    written: Written, view: View, pitch: float, rng: np.random.Generator
-) -> tuple[Plane, str]:
+def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Plane, str]:
     """Draws characters in the boxes of a form, or on a comb with strokes between them."""
     canvas, rules = (Canvas(view.width, view.height, view.matrix) for _ in range(2))
     text = put_marks(canvas, written.marks)
@@ -392,7 +384,7 @@ def show_comb(
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def _wheel(value: int, roll: float, turn: float, style: Style, rng: np.random.Generator) -> Wheel:
+def _wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
     marks: list[Written] = []
     for step in (0, 1, -1):
         written = lay_out(str((value + step) % 10), style, rng)
@@ -445,7 +437,7 @@ def _colour(levels: object) -> Colour:
     return np.clip(np.asarray(levels, np.float32), 0, 255).astype(np.float32)
 
 
-def _wheel_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+def _wheel_colours(rng: Rng) -> tuple[Colour, Colour]:
     dark, bright = (
         rng.uniform(5, 55) + rng.normal(0, 4, 3),
         rng.uniform(150, 250) + rng.normal(0, 6, 3),
@@ -457,7 +449,7 @@ def _wheel_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     )
 
 
-def _sign_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
     kind = rng.random()
     white, dark = (
         rng.uniform(200, 255) + rng.normal(0, 5, 3),
@@ -473,7 +465,7 @@ def _sign_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     return readable_colours(rng)
 
 
-def _rounded(counter: Counter, view: View, rng: np.random.Generator) -> Plane:
+def _rounded(counter: Counter, view: View, rng: Rng) -> Plane:
     """The shading of a cylinder: darker above and below; float32[h, w, 1]."""
     middle = float(view.matrix[1] @ (counter.extent[2] / 2, -0.5, 1)) / float(
         view.matrix[2] @ (counter.extent[2] / 2, -0.5, 1)
@@ -485,7 +477,7 @@ def _rounded(counter: Counter, view: View, rng: np.random.Generator) -> Plane:
     return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
 
 
-def _edged(plane: Plane, windows: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _edged(plane: Plane, windows: Ink, view: View, rng: Rng) -> Plane:
     """A shadow or a bright rim along the edges of the windows."""
     if rng.random() < 0.35:
         return plane
@@ -495,7 +487,7 @@ def _edged(plane: Plane, windows: Ink, view: View, rng: np.random.Generator) -> 
     return _covered(plane, _colour(np.full(3, rng.uniform(0, 255))), np.asarray(edge, np.uint8))
 
 
-def _raised(plane: Plane, ink: Ink, view: View, rng: np.random.Generator) -> Plane:
+def _raised(plane: Plane, ink: Ink, view: View, rng: Rng) -> Plane:
     """A shadow next to the characters, as if they stood out."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))

@@ -9,7 +9,18 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Pixels, Plane, Values
+from digitlens.datasets.synthetic.arrays import (
+    Boxes,
+    Colour,
+    Ink,
+    Matrix,
+    Pixels,
+    Plane,
+    Rng,
+    Values,
+    blur,
+    log_uniform,
+)
 from digitlens.datasets.synthetic.camera import expose, light
 from digitlens.datasets.synthetic.canvas import Baseline, Canvas, Style, text_width, write
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, LATIN, MARKS, GlyphSource
@@ -28,19 +39,19 @@ _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0
 _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
 
 
-def _digit(rng: np.random.Generator) -> str:
+def _digit(rng: Rng) -> str:
     """One digit."""
     return DIGITS[int(rng.integers(10))]
 
 
-def _digits(rng: np.random.Generator, length: int) -> str:
+def _digits(rng: Rng, length: int) -> str:
     """So many digits and nothing else."""
     if rng.random() < 0.12:  # runs as in 1000 or 777
         return (_digit(rng) * length)[:length]
     return "".join(_digit(rng) for _ in range(length))
 
 
-def _number(rng: np.random.Generator) -> str:
+def _number(rng: Rng) -> str:
     """One to eleven digits, some with a mark or a space before, after or among them."""
     length = int(rng.choice(_LENGTHS[0], p=_LENGTHS[1]))
     text = _digits(rng, length)
@@ -49,7 +60,7 @@ def _number(rng: np.random.Generator) -> str:
     return _marked(text, rng)
 
 
-def _amount(rng: np.random.Generator) -> str:
+def _amount(rng: Rng) -> str:
     """Three to seven digits, as written in the field of a check."""
     length = int(rng.choice(_AMOUNTS[0], p=_AMOUNTS[1]))
     text = _digits(rng, length)
@@ -65,12 +76,12 @@ def _amount(rng: np.random.Generator) -> str:
     return text
 
 
-def _letters(source: GlyphSource, length: int, rng: np.random.Generator) -> str:
+def _letters(source: GlyphSource, length: int, rng: Rng) -> str:
     """So many characters that the source has and that are no digits."""
     return _some(source.letters or LATIN, length, rng)
 
 
-def _word(source: GlyphSource, rng: np.random.Generator) -> str:
+def _word(source: GlyphSource, rng: Rng) -> str:
     """Up to eight letters of one script, and a mark behind them now and then."""
     length = int(rng.integers(1, 9))
     foreign = "".join(c for c in source.letters if c not in LATIN + MARKS)
@@ -84,7 +95,7 @@ def _word(source: GlyphSource, rng: np.random.Generator) -> str:
     return word
 
 
-def _marked(text: str, rng: np.random.Generator) -> str:
+def _marked(text: str, rng: Rng) -> str:
     kind, length = rng.random(), len(text)
     if kind < 0.55 or length < 3:
         return text
@@ -98,16 +109,16 @@ def _marked(text: str, rng: np.random.Generator) -> str:
     return text + str(rng.choice([".-", "-", ".", "=", "%", "€", ",-"]))
 
 
-def _some(characters: str, length: int, rng: np.random.Generator) -> str:
+def _some(characters: str, length: int, rng: Rng) -> str:
     return "".join(characters[int(rng.integers(len(characters)))] for _ in range(length))
 
 
 SMALLEST = 8.0  # height of a digit, in pixels
 
-Layout = Callable[[Canvas, Styles, np.random.Generator], None]
+Layout = Callable[[Canvas, Styles, Rng], None]
 
 
-def draw_single(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One digit, from a fifth of the frame to all of it."""
     style = styles.digit_style(rng)
     char = _digit(rng)
@@ -123,14 +134,14 @@ def draw_single(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> Non
     write(canvas, char, style, Baseline(x, y, max(height, 0.2 * side)), rng)
 
 
-def draw_tile(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_tile(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One tile of MNIST as it is, enlarged until it fills the frame."""
     tile, value = styles.tile(rng)
     scale = np.diag((canvas.width / tile.shape[1], canvas.height / tile.shape[0]))
     canvas.put(tile, np.column_stack([scale, np.zeros(2)]), value)
 
 
-def draw_numbers(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_numbers(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One to five lines of numbers in one style, as large as they fit or smaller."""
     style = styles.digit_style(rng)
     lines = int(rng.choice([1, 2, 3, 4, 5], p=[0.5, 0.2, 0.15, 0.1, 0.05]))
@@ -151,7 +162,7 @@ def draw_numbers(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> No
         write(canvas, text, style, Baseline(x, y, height, angle, curve), rng)
 
 
-def draw_amount(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One number that fills its field, tightly written, with dots, dashes and an underline."""
     style = styles.digit_style(rng)
     if rng.random() < 0.5:
@@ -171,7 +182,7 @@ def draw_amount(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> Non
         )
 
 
-def draw_grid(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """A table: rules or none, a digit or a short number in many of its cells."""
     sources = [styles.digit_style(rng) for _ in range(2)]
     rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
@@ -191,10 +202,10 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
             _fill(canvas, place, size, style, rng)
 
 
-def draw_paragraph(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Lines of words, marks and numbers, small to middling."""
     style = styles.word_style(rng)
-    height = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(40))))
+    height = log_uniform(rng, SMALLEST, 40)
     pitch = height * float(rng.uniform(1.4, 2.4))
     angle = float(rng.normal(0, 0.03))
     share = float(rng.choice([0.1, 0.35, 0.7]))
@@ -209,9 +220,9 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> 
         y += pitch
 
 
-def draw_scatter(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Digits, letters and marks of different styles and sizes, where there is room."""
-    largest = float(np.exp(rng.uniform(np.log(16), np.log(90))))
+    largest = log_uniform(rng, 16, 90)
     share = float(rng.uniform(0.3, 1))
     for _ in range(int(rng.integers(3, 30))):
         height = max(SMALLEST, largest * float(rng.uniform(0.4, 1)))
@@ -227,7 +238,7 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> No
             write(canvas, text, style, Baseline(x, y, height, float(rng.normal(0, 0.12))), rng)
 
 
-def draw_words(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Letters, words, foreign letters and marks, large or small; no digit."""
     style = styles.word_style(rng)
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
@@ -248,7 +259,7 @@ def draw_words(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None
         y += 1.6 * height
 
 
-def draw_drawing(canvas: Canvas, styles: Styles, rng: np.random.Generator) -> None:
+def draw_drawing(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Scribbles alone; nothing is written."""
     del styles
     draw_scribbles(canvas, rng)
@@ -263,7 +274,7 @@ class _Cell(NamedTuple):
     aspect: float  # width over height
 
 
-def _fill(canvas: Canvas, cell: _Cell, size: float, style: Style, rng: np.random.Generator) -> None:
+def _fill(canvas: Canvas, cell: _Cell, size: float, style: Style, rng: Rng) -> None:
     """Writes into a cell: a digit, in a wide cell up to three."""
     wide = cell.height * cell.aspect
     is_narrow = cell.aspect < 1.4
@@ -286,7 +297,7 @@ def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool
     return not canvas.ink[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2].any()
 
 
-def _middling(rng: np.random.Generator) -> float:
+def _middling(rng: Rng) -> float:
     return float(rng.beta(2.5, 2.5))
 
 
@@ -386,7 +397,7 @@ class PageMaker(Maker):
         below = ((0, side - height), (0, 0), (0, 0))
         return page._replace(pixels=np.pad(page.pixels, below, mode="edge"))
 
-    def _drawn(self, width: int, height: int, kind: Kind, rng: np.random.Generator) -> Page:
+    def _drawn(self, width: int, height: int, kind: Kind, rng: Rng) -> Page:
         view = _view(width, height, rng)
         writing, printed = Canvas(width, height, view), Canvas(width, height, view)
         if kind.layout:
@@ -403,9 +414,7 @@ class PageMaker(Maker):
         pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
 
-    def _coloured(
-        self, writing: Ink, printed: Ink, boxes: Boxes, kind: Kind, rng: np.random.Generator
-    ) -> Plane:
+    def _coloured(self, writing: Ink, printed: Ink, boxes: Boxes, kind: Kind, rng: Rng) -> Plane:
         paper_colour, ink_colour = draw_colours(rng)
         height, width = writing.shape
         scene = rng.random() < kind.scene
@@ -423,17 +432,17 @@ class PageMaker(Maker):
         strength = 1.0 if rng.random() < 0.6 else float(rng.uniform(faintest, 1))
         return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
-    def _shown_through(self, paper: Plane, ink: Colour, rng: np.random.Generator) -> Plane:
+    def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
         """The paper with writing of its other side."""
         back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
         draw_paragraph(back, self._styles, rng)
         mirrored = back.ink[:, ::-1].astype(np.float32) / 255
-        ghost = np.asarray(cv2.GaussianBlur(mirrored, (0, 0), 1.5), np.float32)
+        ghost = blur(mirrored, 1.5)
         cover = float(rng.uniform(0.03, 0.12)) * ghost
         return np.asarray(paper + cover[:, :, None] * (ink - paper), np.float32)
 
 
-def _plain_page(writing: Canvas, rng: np.random.Generator) -> Page:
+def _plain_page(writing: Canvas, rng: Rng) -> Page:
     """Writing in one ink on flat paper."""
     paper, ink = draw_colours(rng)
     cover = writing.ink[:, :, None].astype(np.float32) / 255
@@ -446,7 +455,7 @@ def _mixed(paper: Colour, ink: Colour, share: float) -> Colour:
     return np.asarray(paper + share * (ink - paper), np.float32)
 
 
-def _view(width: int, height: int, rng: np.random.Generator) -> Matrix:
+def _view(width: int, height: int, rng: Rng) -> Matrix:
     """A homography: none, a turn, or a modest perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
@@ -462,7 +471,7 @@ def _view(width: int, height: int, rng: np.random.Generator) -> Matrix:
     return np.linalg.inv(middle) @ turn @ middle
 
 
-def _enlarged(page: Page, width: int, height: int, rng: np.random.Generator) -> Page:
+def _enlarged(page: Page, width: int, height: int, rng: Rng) -> Page:
     methods = [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]
     method = int(rng.choice(methods, p=[0.15, 0.35, 0.5]))
     pixels = cv2.resize(page.pixels, (width, height), interpolation=method)

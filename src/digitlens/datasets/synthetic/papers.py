@@ -6,7 +6,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Plane, Points
+from digitlens.datasets.synthetic.arrays import (
+    Boxes,
+    Colour,
+    Ink,
+    Plane,
+    Points,
+    Rng,
+    as_colour,
+    blend,
+    blur,
+    fill,
+    log_uniform,
+)
 from digitlens.datasets.synthetic.canvas import Canvas
 
 
@@ -14,12 +26,12 @@ def draw_paper(
     width: int,
     height: int,
     colour: Colour,
-    rng: np.random.Generator,
+    rng: Rng,
     *,
     wild: bool = False,
     patterned: bool = False,
 ) -> Plane:
-    """Draws a paper.
+    """Draws a paper; float32[height, width, 3] in gray levels, not clipped.
 
     Args:
         width: In pixels.
@@ -28,9 +40,6 @@ def draw_paper(
         rng: Decides everything else.
         wild: A scene instead of a paper: what a photograph without any digit may show.
         patterned: Most often with fine lines, as a check.
-
-    Returns:
-        float32[height, width, 3] in gray levels, not clipped.
     """
     if wild:
         return _scene(width, height, rng)
@@ -51,7 +60,7 @@ def draw_paper(
     return np.asarray(paper + texture[:, :, None] * tint, np.float32)
 
 
-def noise_field(width: int, height: int, cells: float, rng: np.random.Generator) -> Plane:
+def noise_field(width: int, height: int, cells: float, rng: Rng) -> Plane:
     """Smooth noise with so many cells along the longest side; float32, standard deviation 1."""
     step = max(width, height) / cells
     size = max(2, round(height / step) + 1), max(2, round(width / step) + 1)
@@ -59,15 +68,15 @@ def noise_field(width: int, height: int, cells: float, rng: np.random.Generator)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _clouds(width: int, height: int, rng: np.random.Generator) -> Plane:
-    cells = float(np.exp(rng.uniform(np.log(2), np.log(max(width, height) / 1.5))))
+def _clouds(width: int, height: int, rng: Rng) -> Plane:
+    cells = log_uniform(rng, 2, max(width, height) / 1.5)
     field = noise_field(width, height, cells, rng)
     if rng.random() < 0.5:
         field = field * 0.6 + 0.6 * noise_field(width, height, cells / 3 + 2, rng)
     return np.asarray(field, np.float32)
 
 
-def _grain(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _grain(width: int, height: int, rng: Rng) -> Plane:
     """Wood or brushed metal: noise drawn out along one direction."""
     noise = rng.standard_normal((height, width), np.float32)
     blur = (int(rng.integers(12, 60)) | 1, int(rng.integers(1, 4)) | 1)
@@ -76,7 +85,7 @@ def _grain(width: int, height: int, rng: np.random.Generator) -> Plane:
     return field / max(1e-6, float(field.std()))
 
 
-def _guilloche(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _guilloche(width: int, height: int, rng: Rng) -> Plane:
     """Fine wavy lines in one to three directions, as checks and banknotes have them."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     out = np.zeros((height, width), np.float32)
@@ -92,29 +101,28 @@ def _guilloche(width: int, height: int, rng: np.random.Generator) -> Plane:
     return out / max(1e-6, float(out.std()))
 
 
-def _blotches(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _blotches(width: int, height: int, rng: Rng) -> Plane:
     field = noise_field(width, height, float(rng.uniform(3, 20)), rng)
     return np.tanh(6 * (field - float(rng.uniform(0, 1.5)))).astype(np.float32)
 
 
-def _scene(width: int, height: int, rng: np.random.Generator) -> Plane:
+def _scene(width: int, height: int, rng: Rng) -> Plane:
     """Overlapping shapes of any colour and focus, over noise at many scales."""
     colour = rng.uniform(0, 255, 3).astype(np.float32)
     scene: Plane = np.broadcast_to(colour, (height, width, 3)).copy()
     for _ in range(int(rng.integers(2, 25))):
         _shape(scene, rng)
         if rng.random() < 0.15:
-            blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 6)))
-            scene = np.asarray(blurred, np.float32)
+            scene = blur(scene, float(rng.uniform(0.5, 6)))
     for cells in (4, 16, 64):
         strength = float(rng.exponential(7))
         scene += strength * noise_field(width, height, cells, rng)[:, :, None]
     return scene
 
 
-def _shape(scene: Plane, rng: np.random.Generator) -> None:
+def _shape(scene: Plane, rng: Rng) -> None:
     height, width = scene.shape[:2]
-    size = max(width, height) * float(np.exp(rng.uniform(np.log(0.03), np.log(0.6))))
+    size = max(width, height) * log_uniform(rng, 0.03, 0.6)
     centre = rng.uniform(-0.1, 1.1, 2) * (width, height)
     colour = tuple(float(v) for v in rng.uniform(0, 255, 3))
     kind = rng.random()
@@ -123,7 +131,7 @@ def _shape(scene: Plane, rng: np.random.Generator) -> None:
         turn = np.sort(rng.uniform(0, 2 * np.pi, count))
         reach = size * rng.uniform(0.4, 1, count) / 1.5
         points = centre + np.stack([np.cos(turn), np.sin(turn)], 1) * reach[:, None]
-        cv2.fillPoly(scene, [np.rint(points).astype(np.int32)], colour, cv2.LINE_AA)
+        fill(scene, points, colour)
     elif kind < 0.75:
         axes = max(1, round(size / 2)), max(1, round(size * float(rng.uniform(0.1, 1)) / 2))
         thick = -1 if rng.random() < 0.6 else int(rng.integers(1, 8))
@@ -137,7 +145,7 @@ def _shape(scene: Plane, rng: np.random.Generator) -> None:
         cv2.polylines(scene, [fixed], bool(rng.random() < 0.3), colour, thick, cv2.LINE_AA)
 
 
-def draw_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
+def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
     """Paper and ink: usually dark on light, any other pair that can be told apart as well.
 
     Returns:
@@ -158,23 +166,17 @@ def draw_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     least = float(rng.choice([28, 50, 80]))
     if abs(weights @ (ink - paper)) < least and np.abs(ink - paper).max() < 1.8 * least:
         ink = np.where(weights @ paper > 128, paper - 1.6 * least, paper + 1.6 * least)
-    return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
+    return as_colour(paper), as_colour(ink)
 
 
-def inked(
-    paper: Plane,
-    ink: Ink,
-    colour: Colour,
-    rng: np.random.Generator,
-    strength: float = 1.0,
-) -> Plane:
-    """Puts ink on paper; returns float32[h, w, 3].
+def inked(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.0) -> Plane:
+    """Puts ink on paper, with gaps as of a dry pen in some; returns float32[h, w, 3].
 
     Args:
         paper: float32[h, w, 3].
         ink: uint8[h, w].
         colour: float32[3]; of the ink.
-        rng: Decides whether the pen leaves gaps.
+        rng: Decides on the gaps.
         strength: How much of the colour full ink brings, 0..1.
     """
     if not ink.any():
@@ -182,21 +184,12 @@ def inked(
     cover = ink.astype(np.float32) * np.float32(strength / 255)
     if rng.random() < 0.25:  # pencil and dry pens leave gaps
         grain = rng.standard_normal(cover.shape, np.float32) * np.float32(rng.uniform(0.05, 0.35))
-        cover *= np.clip(1 - np.abs(cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.5), 0.15, 1)
-    return _blend(paper, colour, cover)
+        cover *= np.clip(1 - np.abs(blur(grain, 0.7) * 1.5), 0.15, 1)
+    return blend(paper, colour, cover)
 
 
-def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: np.random.Generator) -> Plane:
-    """Paints a sign of one colour under the writing, as house numbers have it.
-
-    Returns float32[h, w, 3]; the paper itself where nothing is written.
-
-    Args:
-        paper: float32[h, w, 3].
-        colour: float32[3]; of the sign.
-        boxes: float[N, 4]; what the sign is under.
-        rng: Decides its margin and texture.
-    """
+def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
+    """Paints a sign of one colour under the boxes of the writing, as house numbers have it."""
     if not len(boxes):
         return paper
     pad = float(rng.uniform(0.1, 0.6)) * float(np.median(boxes[:, 3] - boxes[:, 1]))
@@ -204,21 +197,16 @@ def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: np.random.Genera
     x1, y1 = boxes[:, 2:].max(axis=0) + pad
     mask = np.zeros(paper.shape[:2], np.float32)
     cv2.rectangle(mask, (int(x0), int(y0)), (int(x1), int(y1)), 1.0, -1)
-    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)
-    return _blend(paper, draw_paper(paper.shape[1], paper.shape[0], colour, rng), soft)
+    soft = blur(mask, 0.7)
+    return blend(paper, draw_paper(paper.shape[1], paper.shape[0], colour, rng), soft)
 
 
-def _blend(below: Plane, above: Plane | Colour, cover: Plane) -> Plane:
-    """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
-    return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
-
-
-def draw_scribbles(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_scribbles(canvas: Canvas, rng: Rng) -> None:
     """Curves, zigzags, arcs and frames, drawn with any pen."""
     for _ in range(int(rng.choice([1, 2, 5, 10]))):
-        size = float(np.exp(rng.uniform(np.log(10), np.log(0.9 * canvas.width))))
+        size = log_uniform(rng, 10, 0.9 * canvas.width)
         centre = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
-        thick = max(1, round(size * float(np.exp(rng.uniform(np.log(0.01), np.log(0.15))))))
+        thick = max(1, round(size * log_uniform(rng, 0.01, 0.15)))
         kind = rng.random()
         if kind < 0.5:
             cv2.polylines(canvas.ink, *_path(centre, size, kind, rng), 255, thick, cv2.LINE_AA)
@@ -228,7 +216,7 @@ def draw_scribbles(canvas: Canvas, rng: np.random.Generator) -> None:
             _frame(canvas, centre, size, thick, rng)
 
 
-def draw_ruling(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_ruling(canvas: Canvas, rng: Rng) -> None:
     """An underline, or ruled or squared paper."""
     kind = rng.random()
     if kind < 0.35:
@@ -236,7 +224,7 @@ def draw_ruling(canvas: Canvas, rng: np.random.Generator) -> None:
         x = sorted(float(v) for v in rng.uniform(-0.1, 1.1, 2) * canvas.width)
         canvas.line((x[0], y), (x[1], y + float(rng.normal(0, 2))), int(rng.integers(1, 4)))
         return
-    pitch = float(np.exp(rng.uniform(np.log(7), np.log(70))))
+    pitch = log_uniform(rng, 7, 70)
     start = -float(rng.uniform(0, pitch))
     for k in range(int(max(canvas.width, canvas.height) / pitch) + 2):
         at = start + k * pitch
@@ -250,7 +238,7 @@ def draw_table(
     start: tuple[float, float],
     cell: tuple[float, float],
     count: tuple[int, int],
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> None:
     """The rules of a table, each third stronger in some.
 
@@ -272,7 +260,7 @@ def draw_table(
 
 
 def _path(
-    centre: Points, size: float, kind: float, rng: np.random.Generator
+    centre: Points, size: float, kind: float, rng: Rng
 ) -> tuple[list[npt.NDArray[np.int32]], bool]:
     """A walk below 0.25, else jumps about the centre; with corners from 0.4; and if it closes."""
     steps = rng.normal(0, 0.45, (int(rng.integers(2, 9)), 2)) * size
@@ -281,7 +269,7 @@ def _path(
     return [fixed], bool(rng.random() < 0.2)
 
 
-def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: np.random.Generator) -> None:
+def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: Rng) -> None:
     wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
     start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
     place = (int(centre[0]), int(centre[1]))
@@ -289,9 +277,7 @@ def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: np.random
     cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
 
 
-def _frame(
-    canvas: Canvas, centre: Points, size: float, thick: int, rng: np.random.Generator
-) -> None:
+def _frame(canvas: Canvas, centre: Points, size: float, thick: int, rng: Rng) -> None:
     a = (centre - size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
     b = (centre + size * rng.uniform(0.1, 0.5, 2)).astype(int).tolist()
     cv2.rectangle(canvas.ink, a, b, 255, -1 if rng.random() < 0.2 else thick)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.arrays import Ink, Rng, log_uniform
 from digitlens.datasets.synthetic.canvas import Style, draw_style
 from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
 from digitlens.datasets.synthetic.glyph_sources import (
@@ -55,7 +55,7 @@ class Styles:
         self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
         self.fonts = fonts
 
-    def digit_style(self, rng: np.random.Generator) -> Style:
+    def digit_style(self, rng: Rng) -> Style:
         """A style for numbers."""
         kind = rng.random()
         if kind < _MNIST:
@@ -64,7 +64,7 @@ class Styles:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
         return self.word_style(rng)
 
-    def word_style(self, rng: np.random.Generator) -> Style:
+    def word_style(self, rng: Rng) -> Style:
         """A style for text with letters."""
         if rng.random() < _PENNED:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
@@ -72,7 +72,7 @@ class Styles:
         source = _one(self.fonts.handwritten if by_hand else self.fonts.printed, rng)
         return draw_style(source, rng, by_hand=by_hand)
 
-    def by_hand(self, rng: np.random.Generator, *, letters: bool = False) -> Style:
+    def by_hand(self, rng: Rng, *, letters: bool = False) -> Style:
         """A style of lines by hand: a writer of MNIST, a pen, a quick hand or a font."""
         kind = rng.random()
         if kind < (0.1 if letters else 0.36):
@@ -86,35 +86,35 @@ class Styles:
             return self.quick(rng)
         return draw_style(_one(self.fonts.handwritten, rng), rng, by_hand=True)
 
-    def quick(self, rng: np.random.Generator) -> Style:
+    def quick(self, rng: Rng) -> Style:
         """A style of everyday handwriting: small forms, joined or close to each other."""
-        pen = replace(draw_pen(rng), width=float(np.exp(rng.uniform(np.log(3), np.log(12)))))
+        pen = replace(draw_pen(rng), width=log_uniform(rng, 3, 12))
         style = draw_style(QuickGlyphs(pen, draw_habits(rng)), rng, by_hand=True)
         return replace(style, slant=float(rng.normal(0.12, 0.2)), gap=min(style.gap, 0.25))
 
-    def lettered(self, rng: np.random.Generator) -> Style:
+    def lettered(self, rng: Rng) -> Style:
         """A style of a pen that writes Latin and Greek letters."""
-        pen = replace(draw_pen(rng), width=float(np.exp(rng.uniform(np.log(2), np.log(14)))))
+        pen = replace(draw_pen(rng), width=log_uniform(rng, 2, 14))
         return draw_style(PenGlyphs(pen, marks=True), rng, by_hand=True)
 
-    def printed(self, rng: np.random.Generator) -> Style:
+    def printed(self, rng: Rng) -> Style:
         """A style of print: as the font is in most, else stretched, slanted, heavier."""
         source = self.print_font(rng)
         if rng.random() < 0.5:
             return Style(source, gap=max(-0.02, float(rng.normal(0, 0.02))))
         return draw_style(source, rng, by_hand=False)
 
-    def tile(self, rng: np.random.Generator) -> tuple[Ink, int]:
+    def tile(self, rng: Rng) -> tuple[Ink, int]:
         """A digit as it is in MNIST, uint8[28, 28], and its value."""
         value = int(rng.integers(10))
         tiles = self._digits[value]
         return tiles[int(rng.integers(len(tiles)))], value
 
-    def print_font(self, rng: np.random.Generator) -> FontGlyphs:
+    def print_font(self, rng: Rng) -> FontGlyphs:
         """A print font."""
         return _one(self.fonts.printed, rng)
 
-    def _writer(self, rng: np.random.Generator) -> MnistGlyphs:
+    def _writer(self, rng: Rng) -> MnistGlyphs:
         return MnistGlyphs([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
 
 
@@ -134,7 +134,7 @@ class Maker:
 
     def _begin(
         self, number: int, kind: str | None, shares: Mapping[str, float], *key: int
-    ) -> tuple[str, np.random.Generator]:
+    ) -> tuple[str, Rng]:
         """The kind asked for, or one drawn by its share, and what decides everything else.
 
         Raises:
@@ -163,5 +163,5 @@ def load_fonts(role: Role) -> Fonts:
     return Fonts(tuple(sources["hand"]), tuple(sources["print"]))
 
 
-def _one(sources: Sequence[FontGlyphs], rng: np.random.Generator) -> FontGlyphs:
+def _one(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:
     return sources[int(rng.integers(len(sources)))]

@@ -6,58 +6,28 @@ space, as between the columns of a table, and ``RAISE`` starts and ends what sta
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-Rng = np.random.Generator
+from digitlens.datasets.synthetic.arrays import Rng
+
 Grammar = Callable[[Rng], str]
 
 GAP = "\t"
 RAISE = "\v"
 
 
-def _listed(words: str) -> tuple[str, ...]:
-    return tuple(words.split())
+_TABLES = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+WORDS: dict[str, tuple[str, ...]] = {kind: tuple(text.split()) for kind, text in _TABLES.items()}
 
 
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOWER = UPPER.lower()
 _CURRENCIES = "$€£¥"
 _CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
-_UNITS = _listed("""
-    kg g mg t m cm mm km l ml cl dl h min s ms V W kW kWh A mA Hz MHz GB MB px pt rpm bar Pa hPa
-    m3 mi ft in lb oz dB ppm pH x Stk pcs
-""")
-_MONTHS = _listed("""
-    Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July
-    August September October November December Januar Februar März Mai Juni Juli Oktober
-    Dezember janvier mars avril juin août octobre
-""")
-_WORDS = _listed("""
-    the of and to in is for on that with as by at from total sum amount price tax net gross due
-    paid change cash card credit debit balance account invoice receipt order item items quantity
-    page chapter section figure table room floor suite box gate platform track bus line seat row
-    class level zone area street road avenue north south east west open closed exit push pull
-    stop start date time day week month year hour minute monday friday sunday phone fax mobile
-    code number serial model version size weight height width length speed limit max min average
-    mean test result score points goals team home guest bread milk cheese coffee tea water apple
-    banana orange juice sugar salt butter eggs rice fish meat wine beer pizza salad soup cake
-    sale off free new best before use keep hello world name first last customer client thank you
-    please visit again store shop market bank check pay transfer reference subject copy original
-    Summe Betrag Rechnung Datum Seite Nummer Menge Preis Steuer Kunde Zimmer Etage Haus Platz
-    Bahnhof Gleis Abfahrt Ankunft Bitte Danke Brot Milch Wasser Kaffee Käse Brötchen Größe
-    Gewicht Straße für über prix montant facture quantité café rue numéro fecha precio cantidad
-    oil soil soil boil bolz zigzag lol sos ill bill silo isis boss zoo ooze iglo obs bliss
-    sizzle
-""")
-_LABELS = _listed("""
-    Total TOTAL Sum SUM Subtotal Tax VAT MwSt. Summe Betrag Amount Price Preis Qty No. Nr. Room
-    Page Seite Order Invoice Table Item Pos. Gate Bus Line Flat Apt. Unit Lot Ref. Date Datum
-    Tel. Fax ID Art. Kd.-Nr. Size Gr. Temp. Level Score Points Year Vol. Ch. Fig. Tab. Model
-    Balance Saldo Paid Change Cash Visa Weight Max. Min. Ø Limit Speed Floor Class Kl. EXP LOT
-    MHD Platz Zimmer Gleis Chapter Step Day Tag Week KW pH Code PIN
-""")
 _SHAPES = "OIlSZBgqoisz"
 
 
@@ -171,7 +141,7 @@ def date(rng: Rng) -> str:
     if kind < 0.18:
         return f"{year}-{month:02d}-{day:02d}"
     if kind < 0.3:
-        name = pick(rng, _MONTHS)
+        name = pick(rng, WORDS["months"])
         forms = (f"{day} {name} {year}", f"{name} {day}, {year}", f"{day}. {name} {year}", name)
         forms += (f"{name} {year}", f"{day:02d} {name.upper()} {year % 100:02d}")
         return pick(rng, forms)
@@ -231,7 +201,7 @@ def dimension(rng: Rng) -> str:
     sign = pick(rng, ["x", " x ", "×", " × ", "*", "X"])  # noqa: RUF001
     count = 2 if rng.random() < 0.75 else 3
     text = sign.join(natural(rng, 1, 4) for _ in range(count))
-    return text + (" " + pick(rng, _UNITS) if rng.random() < 0.25 else "")
+    return text + (" " + pick(rng, WORDS["units"]) if rng.random() < 0.25 else "")
 
 
 def span(rng: Rng) -> str:
@@ -295,7 +265,7 @@ def equation(rng: Rng) -> str:
 
 def measured(rng: Rng) -> str:
     """A number with its unit."""
-    return plain(rng) + pick(rng, ["", " ", " "]) + pick(rng, _UNITS)
+    return plain(rng) + pick(rng, ["", " ", " "]) + pick(rng, WORDS["units"])
 
 
 def table_row(rng: Rng) -> str:
@@ -317,13 +287,13 @@ def receipt(rng: Rng) -> str:
         return f"{words}{GAP}{price}{pick(rng, ['', ' €', ' A', ' B', ' EUR', '-', ' *'])}"
     if kind < 0.7:
         return f"{natural(rng, 1, 2)} x {price}{GAP}{price}"
-    return f"{pick(rng, _LABELS)}{pick(rng, [':', '', ''])}{GAP}{money(rng)}"
+    return f"{pick(rng, WORDS['labels'])}{pick(rng, [':', '', ''])}{GAP}{money(rng)}"
 
 
 def labelled(rng: Rng) -> str:
     """A word that says what the number behind it is."""
     value = _one_of(rng, (integer, plain, money, serial, date, integer))(rng)
-    return pick(rng, _LABELS) + pick(rng, [" ", " ", ": ", ":"]) + value
+    return pick(rng, WORDS["labels"]) + pick(rng, [" ", " ", ": ", ":"]) + value
 
 
 def phrase(rng: Rng) -> str:
@@ -337,7 +307,7 @@ def word(rng: Rng) -> str:
     """A word: a common one, or letters; small, capital, or with a capital first."""
     kind = rng.random()
     if kind < 0.7:
-        text = pick(rng, _WORDS)
+        text = pick(rng, WORDS["words"])
     elif kind < 0.88:
         text = "".join(
             pick(rng, "bcdfghjklmnprstvwz")

@@ -13,7 +13,16 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Matrix, Plane, Points, Values
+from digitlens.datasets.synthetic.arrays import (
+    Boxes,
+    Colour,
+    Ink,
+    Matrix,
+    Plane,
+    Points,
+    Rng,
+    Values,
+)
 from digitlens.datasets.synthetic.canvas import (
     IGNORED,
     Canvas,
@@ -22,8 +31,8 @@ from digitlens.datasets.synthetic.canvas import (
     cased,
     lay_out,
 )
+from digitlens.datasets.synthetic.displays import DOTS
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
-from digitlens.datasets.synthetic.glyph_tables import DOTS
 from digitlens.datasets.synthetic.texts import RAISE
 
 SCAN = 3  # places in a pixel where a character of a scan can start
@@ -169,7 +178,7 @@ _NO_CHOICE = np.random.default_rng(0)  # a font draws a character always the sam
 class Dots:
     """Characters of five by seven dots, as printed on packages."""
 
-    def __init__(self, digit: float, rng: np.random.Generator) -> None:
+    def __init__(self, digit: float, rng: Rng) -> None:
         """Chooses size and distance of the dots; a digit is so many pixels high."""
         self.digit, self._dot = digit, float(rng.uniform(0.32, 0.55))
         self._aspect, self._stray = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 0.06))
@@ -204,7 +213,7 @@ class Dots:
 class Writing:
     """Handwriting in one style."""
 
-    def __init__(self, style: Style, digit: float, rng: np.random.Generator) -> None:
+    def __init__(self, style: Style, digit: float, rng: Rng) -> None:
         """Takes the style; a digit is so many pixels high."""
         self.digit, self._style, self._rng = digit, style, rng
 
