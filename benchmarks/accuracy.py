@@ -177,14 +177,14 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
 def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
     """A committee of networks that are trained already: what its recipe would train anew."""
     if not (to / "model.json").is_file():
-        recipe = dataclasses.replace(recipe, members=len(members))
+        recipe = dataclasses.replace(recipe, models=len(members))
         networks = [load_network(member) for member in members]
         single = [one for n in networks for one in (n.members if isinstance(n, Ensemble) else [n])]
         seconds = sum(Classifier(member).card.results["training_seconds"] for member in members)
         card = Card(
             name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
         )
-        export_classifier(Ensemble(single, recipe.views).eval(), card, mnist.train, to)
+        export_classifier(Ensemble(single, recipe.tta_views).eval(), card, mnist.train, to)
     return to
 
 
@@ -192,7 +192,7 @@ def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
     """The network of a run, which sees each tile once: five times as quick as with five views."""
     if not (to / "model.json").is_file():
         network = load_network(member)
-        recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), views=1)
+        recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), tta_views=1)
         single = network.members[0] if isinstance(network, Ensemble) else network
         card = Card("teacher", __version__, "", recipe=recipe.as_dict())
         export_classifier(single.eval(), card, mnist.train, to)

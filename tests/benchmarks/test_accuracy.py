@@ -12,7 +12,13 @@ from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
 
 RECIPE = Recipe(
-    architecture="fast", widths=(4,), dense=0, epochs=1, views=5, validation="none", temperature=1.0
+    architecture="fast",
+    widths=(4,),
+    dense=0,
+    epochs=1,
+    tta_views=5,
+    validation="none",
+    temperature=1.0,
 )
 
 
@@ -45,7 +51,7 @@ def test_the_committee_is_the_mean_of_its_members(mnist, runs, tmp_path):
 
 def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
     one = Classifier(accuracy.teacher(runs[0], mnist, tmp_path / "teacher"))
-    assert one.card.recipe["views"] == 1
+    assert one.card.recipe["tta_views"] == 1
     assert one.predict_proba(mnist.test.tiles[:3]).shape == (3, 10)
 
 

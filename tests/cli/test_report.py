@@ -94,8 +94,8 @@ def test_a_model_without_run_and_features_says_what_is_missing(here, bundle):
     assert '<section id="speed"' not in page
 
 
-def test_a_committee_says_why_it_has_no_neighbours(here, bundle):
-    done = run(bundle(recipe=replace(RECIPE, members=3).as_dict()), "--quick", "--out", "page.html")
+def test_an_ensemble_says_why_it_has_no_neighbours(here, bundle):
+    done = run(bundle(recipe=replace(RECIPE, models=3).as_dict()), "--quick", "--out", "page.html")
     assert done.exit_code == 0, done.output
     assert "averages several answers" in (here / "page.html").read_text(encoding="utf-8")
 

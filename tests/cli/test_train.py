@@ -123,7 +123,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("few_tiles")
 def test_an_ensemble_is_refitted_with_all_tiles(tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
-    members = ["--set", "members=2"]
+    members = ["--set", "models=2"]
     assert _run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
     result = _run("--refit", first, "--set", "seed=3", "--out", again, "--json")
     assert result.exit_code == 0, result.output
@@ -131,7 +131,7 @@ def test_an_ensemble_is_refitted_with_all_tiles(tmp_path):
     was, now = Classifier(first).card, Classifier(again).card
     assert (now.name, now.temperature) == (was.name, was.temperature)
     assert now.recipe["validation"] == "none"
-    assert (now.recipe["members"], now.recipe["seed"]) == (2, 3)
+    assert (now.recipe["models"], now.recipe["seed"]) == (2, 3)
     assert _run("--refit", first, "--recipe", "fast").exit_code == 2
 
 

@@ -48,7 +48,7 @@ def tiny() -> Recipe:
         batch_size=64,
         epochs=4,
         patience=0,
-        average=0.9,
+        ema_decay=0.9,
         shift=1.0,
         rotate=5.0,
         elastic=0.2,

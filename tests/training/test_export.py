@@ -77,7 +77,7 @@ def test_the_graph_says_more_than_probabilities(network, folder, more_bars):
 
 
 def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, none=0.5, temperature=2.0)
+    recipe = dataclasses.replace(tiny, negatives=0.5, temperature=2.0)
     torch.manual_seed(0)
     network = new_network(recipe).eval()
     card = Card(name="none", version="0", sha256="", recipe=recipe.as_dict())
@@ -88,9 +88,9 @@ def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, t
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(("members", "views"), [(2, 1), (2, 5)])
-def test_an_ensemble_is_one_graph(members, views, tiny, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, members=members, views=views, temperature=1.0)
+@pytest.mark.parametrize(("models", "views"), [(2, 1), (2, 5)])
+def test_an_ensemble_is_one_graph(models, views, tiny, more_bars, tmp_path):
+    recipe = dataclasses.replace(tiny, models=models, tta_views=views, temperature=1.0)
     torch.manual_seed(0)
     ensemble = new_network(recipe).eval()
     card = Card(name="many", version="0", sha256="", recipe=recipe.as_dict())

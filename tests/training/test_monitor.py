@@ -173,9 +173,9 @@ def test_nobody_is_answered_before_the_first_step(more_bars):
     watcher.on_epoch({})  # of a member that had been trained before: nothing to look at
 
 
-def test_members_of_a_committee_are_told_apart(two, bars, more_bars, tmp_path):
+def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
     told = []
-    recipe = dataclasses.replace(two, epochs=1, members=2)
+    recipe = dataclasses.replace(two, epochs=1, models=2)
     clock = Clock()
     watcher = Watcher(sample_of(more_bars, 20), told.append, clock=clock)
 

@@ -4,7 +4,7 @@ import pytest
 
 from digitlens.errors import RecipeError
 from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.recipes import RECIPES, load_recipe, page_recipe_from, recipe_from
+from digitlens.training.recipes import RECIPES, load_recipe, recipe_from
 
 
 def test_changes_take_the_type_of_their_field():
@@ -85,16 +85,27 @@ def test_the_architecture_tells_a_page_recipe_from_one_for_tiles(tmp_path):
 
 
 def test_each_kind_of_recipe_knows_its_own_fields_only():
-    with pytest.raises(RecipeError, match="epochs: no such field; known fields: architecture, wid"):
+    with pytest.raises(RecipeError, match="epochs: no such field; known fields: architecture, bat"):
         load_recipe("pages", ["epochs=3"])
     with pytest.raises(RecipeError, match="side: no such field"):
         load_recipe("fast", ["side=96"])
     with pytest.raises(RecipeError, match="expected classic or fast or residual or swift, found"):
         recipe_from({"architecture": "pages"})
     with pytest.raises(RecipeError, match="architecture: expected pages, found 'fast'"):
-        page_recipe_from({"architecture": "fast"})
+        recipe_from({"architecture": "fast"}, DetectorRecipe)
 
 
 def test_cards_of_digit_detectors_that_had_a_second_network_are_understood():
     values = {"architecture": "pages", "steps": 50, "crop_widths": [16, 32], "crop_steps": 9}
-    assert page_recipe_from(values) == DetectorRecipe(steps=50)
+    assert recipe_from(values, DetectorRecipe) == DetectorRecipe(steps=50)
+
+
+def test_names_of_version_0_1_are_understood(tmp_path):
+    path = tmp_path / "old.toml"
+    path.write_text("members = 2\nviews = 5\nnone = 0.1\nsoften = 2.0\n", encoding="utf-8")
+    expected = Recipe(models=2, tta_views=5, negatives=0.1, distillation_temperature=2.0)
+    assert load_recipe(str(path)) == expected
+    changes = ["average=0.5", "depth_drop=0.1"]
+    assert load_recipe("classic", changes) == Recipe(ema_decay=0.5, stochastic_depth=0.1)
+    assert recipe_from({"average": 0.9}, DetectorRecipe) == DetectorRecipe(ema_decay=0.9)
+    assert load_recipe("committee") == load_recipe("ensemble")

@@ -109,7 +109,7 @@ def test_a_run_that_was_begun_without_gets_all_its_epochs(tiny, bars, more_bars,
 
 
 def test_members_are_runs_of_their_own(tiny, bars, more_bars, tmp_path, board):
-    recipe = dataclasses.replace(tiny, epochs=1, members=2)
+    recipe = dataclasses.replace(tiny, epochs=1, models=2)
     follow(board(tmp_path / "logs"), recipe, (bars, more_bars), tmp_path / "run")
     for member in (1, 2):
         history = (tmp_path / "run" / f"member-{member}" / "history.jsonl").read_text()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ from digitlens.training.nets.detector_network import STRIDE as CELL
 from digitlens.training.nets.detector_network import DetectorNetwork
 from digitlens.training.nets.line_network import HEIGHT, STRIDE, LineNetwork
 from digitlens.training.nets.tile_network import CLASSES, DigitNetwork, Ensemble, predict_logits
-from digitlens.training.recipes import autoencoder_recipe_from, page_recipe_from, recipe_from
+from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe, TrainingRecipe
+from digitlens.training.recipes import recipe_from
 from digitlens.training.tasks.autoencoder import new_autoencoder
 from digitlens.training.tasks.detector import detector_network
 from digitlens.training.tasks.tile import TileNetwork, new_network
@@ -61,6 +62,8 @@ DRAWN = ("reconstruction", "error", "code")
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+N = TypeVar("N", bound=nn.Module)
+T = TypeVar("T", bound=TrainingRecipe)
 
 
 class TileGraph(nn.Module):
@@ -426,35 +429,24 @@ def load_network(model: str | Path) -> TileNetwork:
 
     Raises:
         ModelError: The folder has no weights, or not those that its card names.
+        RecipeError: The folder is that of another kind of model.
     """
-    bundle = load_bundle(model)
-    network = new_network(recipe_from(bundle.card.recipe))
-    load_weights(network, bundle)
-    return network.eval()
+    return _load(model, Recipe, new_network)
 
 
 def load_detector(model: str | Path) -> DetectorNetwork:
-    """The PyTorch network of a digit detector's folder, to train further or to look inside.
-
-    Raises:
-        ModelError: The folder has no weights, or not those that its card names.
-        RecipeError: The folder is no digit detector.
-    """
-    bundle = load_bundle(model)
-    network = detector_network(page_recipe_from(bundle.card.recipe))
-    load_weights(network, bundle)
-    return network.eval()
+    """``load_network`` of a digit detector."""
+    return _load(model, DetectorRecipe, detector_network)
 
 
 def load_autoencoder(model: str | Path) -> Autoencoder:
-    """The PyTorch network of an autoencoder's folder, to train further or to look inside.
+    """``load_network`` of an autoencoder."""
+    return _load(model, AutoencoderRecipe, new_autoencoder)
 
-    Raises:
-        ModelError: The folder has no weights, or not those that its card names.
-        RecipeError: The folder is no autoencoder.
-    """
+
+def _load(model: str | Path, kind: type[T], build: Callable[[T], N]) -> N:
     bundle = load_bundle(model)
-    network = new_autoencoder(autoencoder_recipe_from(bundle.card.recipe))
+    network = build(recipe_from(bundle.card.recipe, kind))
     load_weights(network, bundle)
     return network.eval()
 

@@ -184,9 +184,9 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
     # First, because it takes one number of torch's: the first weights are those that follow it.
     held_out = task.held_out()
     network = device.placed(task.network())
-    averaged = copy.deepcopy(network) if schedule.average else network
+    averaged = copy.deepcopy(network) if schedule.ema_decay else network
     modules: dict[str, nn.Module] = {"network": network}
-    modules |= {"averaged": averaged} if schedule.average else {}
+    modules |= {"averaged": averaged} if schedule.ema_decay else {}
     optimizer = task.optimizer(network)
     progress = Progress(task.recipe.as_toml())
     if resume:
@@ -206,8 +206,8 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
             losses = task.losses(network, moved(drawn, device), device)
             _descend(network, optimizer, next(iter(losses.values())), schedule.clip)
             run.note(len(drawn[0]), losses, rate)
-            if schedule.average:
-                update_average(averaged, network, schedule.average, run.step - 1)
+            if schedule.ema_decay:
+                update_ema(averaged, network, schedule.ema_decay, run.step - 1)
             if on_step:
                 on_step(run.info(averaged))
             if run.step % 10 == 0:
@@ -370,7 +370,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 @torch.no_grad()
-def update_average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def update_ema(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Moves the average towards the network, faster in the first steps; takes its statistics."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
     for old, new in zip(averaged.parameters(), network.parameters(), strict=True):

@@ -178,7 +178,7 @@ def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[d
     also = {}
     if recipe.teacher:
         also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
-    job = job.begun(recipe, also | (page_data() if recipe.none else {}))
+    job = job.begun(recipe, also | (page_data() if recipe.negatives else {}))
     followers.begin(recipe, job.folder, job.splits)
     trained = train_classifier(
         recipe,

@@ -5,36 +5,61 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.splits import split_validation
-from digitlens.training.settings import Schedule, Settings, shown
+from digitlens.training.settings import FLOOR, Schedule, Settings, shown
 
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
 Validation = Literal["writer", "random"]
-PRECISIONS = ("auto", "bfloat16", "float32")
-VALIDATIONS = ("writer", "random")
 
-_STEPPED: Mapping[str, tuple[float, float]] = {
-    "batch_size": (1, 4096),
-    "steps": (1, 10_000_000),
-    "warmup_steps": (1, 10_000_000),
-    "learning_rate": (1e-9, 100),
-    "weight_decay": (0, 10),
-    "clip": (1e-6, 1e6),
-    "average": (0, 0.99999),
-    "check_every": (1, 10_000_000),
-    "seed": (0, 2**31 - 1),
-}
+Limits = Mapping[str, tuple[float, float]]
+Choices = Mapping[str, tuple[str, ...]]
+Renamed = Mapping[str, str]
 
 
-class _Split:
-    """Adds the split that a recipe's fields describe."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecipe(Settings):
+    """What the recipes of all kinds of networks have in common."""
 
-    validation: Any  # one of the names that its kind allows
-    validation_share: float
-    seed: int
+    architecture: str = ""
+    """Network."""
+    batch_size: int = 32
+    """What is shown in a step: so many tiles, pages or lines."""
+    learning_rate: float = 0.001
+    """Highest learning rate."""
+    weight_decay: float = 0.0
+    """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    precision: str = "auto"
+    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
+    seed: int = 0
+    """Decides everything that is drawn at random: first weights, order, augmentation, split."""
+
+    limits: ClassVar[Limits] = {
+        "batch_size": (1, 60000),
+        "learning_rate": (1e-9, 100),
+        "weight_decay": (0, 10),
+        "ema_decay": (0, 0.99999),
+        "seed": (0, 2**31 - 1),
+    }
+    choices: ClassVar[Choices] = {"precision": ("auto", "bfloat16", "float32")}
+    renamed: ClassVar[Renamed] = {"average": "ema_decay"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SplitRecipe(TrainingRecipe):
+    """Of a kind that learns from some of MNIST's training tiles and is validated with others."""
+
+    validation: str = "writer"
+    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
+    validation_share: float = 0.1
+    """Share of the 60,000 training tiles that is kept for validation."""
+
+    limits: ClassVar[Limits] = {"validation_share": (0.01, 0.9)}
+    choices: ClassVar[Choices] = {"validation": ("writer", "random")}
 
     def split(self, train: Split) -> tuple[Split, Split]:
         """The training tiles as (tiles to train with, tiles to validate with).
@@ -48,15 +73,44 @@ class _Split:
         return split_validation(train, validation, fraction=self.validation_share, seed=self.seed)
 
 
-class _Stepped:
-    """Adds the schedule of a recipe that counts steps: its generated pictures have no epochs."""
+@dataclass(frozen=True, kw_only=True)
+class _EpochRecipe(TrainingRecipe):
+    """Of a kind that goes through the same tiles again and again."""
 
-    steps: int
-    warmup_steps: int
-    learning_rate: float
-    clip: float
-    average: float
-    check_every: int
+    epochs: int = 10
+    """Passes over the training tiles, at most."""
+    warmup: float = 0.1
+    """Share of all steps in which the learning rate rises from zero."""
+
+    limits: ClassVar[Limits] = {"epochs": (1, 10000), "warmup": (0, 0.9)}
+
+    def _plan(self, tiles: int, shape: str, floor: float, clip: float) -> Schedule:
+        epoch = math.ceil(tiles / self.batch_size)
+        steps, warmup = self.epochs * epoch, self.warmup * self.epochs * epoch
+        peak, ema_decay = self.learning_rate, self.ema_decay
+        return Schedule(steps, epoch, peak, warmup, shape, floor, clip, ema_decay, self.epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StepRecipe(TrainingRecipe):
+    """Of a kind that learns from what is drawn as it goes, which has no end and so no epochs."""
+
+    steps: int = 1000
+    """Steps of the whole run; what is generated has no epochs."""
+    warmup_steps: int = 100
+    """Steps in which the learning rate rises from zero; then it falls along a cosine."""
+    clip: float = 5.0
+    """Largest norm of the gradient; longer ones are shortened to it."""
+    check_every: int = 100
+    """Steps between two validations, each with a checkpoint to go on from."""
+
+    limits: ClassVar[Limits] = {
+        "batch_size": (1, 4096),
+        "steps": (1, 10_000_000),
+        "warmup_steps": (1, 10_000_000),
+        "clip": (1e-6, 1e6),
+        "check_every": (1, 10_000_000),
+    }
 
     def plan(self) -> Schedule:
         """The steps in which the network learns."""
@@ -66,12 +120,12 @@ class _Stepped:
             self.learning_rate,
             self.warmup_steps,
             clip=self.clip,
-            average=self.average,
+            ema_decay=self.ema_decay,
         )
 
 
-@dataclass(frozen=True)
-class Recipe(_Split, Settings):
+@dataclass(frozen=True, kw_only=True)
+class Recipe(_EpochRecipe, _SplitRecipe):
     """How a network that classifies tiles is trained."""
 
     architecture: str = "classic"
@@ -95,28 +149,19 @@ class Recipe(_Split, Settings):
     """Units of the hidden dense layer; 0 for none."""
     dropout: float = 0.5
     """Share of units dropped before each dense layer while training."""
-    depth_drop: float = 0.0
+    stochastic_depth: float = 0.0
     """Share of the residual pairs left out of each training step, of the last; less before it."""
     optimizer: str = "adam"
     """adam, adamw, sgd (with Nesterov momentum 0.9) or muon (and adam where it does not apply)."""
-    learning_rate: float = 0.001
-    """Highest learning rate."""
     weight_decay: float = 0.0
     """Weight decay as the optimiser defines it."""
     schedule: str = "cosine"
     """Learning rate after the warm-up: constant, cosine or linear (both down to zero)."""
-    warmup: float = 0.1
-    """Share of all steps in which the learning rate rises from zero."""
     batch_size: int = 128
-    """Tiles in a step."""
-    epochs: int = 10
-    """Passes over the training tiles, at most."""
     patience: int = 5
     """Epochs without a better validation loss after which training stops; 0 never stops early."""
     label_smoothing: float = 0.0
     """Probability spread over all classes in the target."""
-    average: float = 0.0
-    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
     shift: float = 0.0
     """Augmentation: largest shift, in pixels, in each direction."""
     rotate: float = 0.0
@@ -143,78 +188,65 @@ class Recipe(_Split, Settings):
     """Augmentation: share of tiles that a thin line crosses, with a kink or without."""
     mixup: float = 0.0
     """Parameter of the beta distribution by which pairs of tiles are blended; 0 for none."""
-    none: float = 0.0
+    negatives: float = 0.0
     """Tiles of no digit in an epoch, as a share of its digits; above 0 there is a class for them.
     They show letters, shapes and scribbles, drawn with fonts that are fetched once."""
     teacher: str = ""
     """Model whose answers are learned instead of the labels: its name or folder."""
-    soften: float = 1.0
+    distillation_temperature: float = 1.0
     """Temperature by which a teacher's answers are made less sure."""
     repeat: int = 1
     """Epochs that see the same augmented tiles, for small networks that learn faster than they are
     drawn."""
-    validation: Validation | Literal["none"] = "writer"
+    validation: str = "writer"
     """How validation tiles are split off: writer (none on both sides), random (stratified), or
     none: all tiles are trained with, and the last epoch is kept."""
-    validation_share: float = 0.1
-    """Share of the 60,000 training tiles that is kept for validation."""
     temperature: float = 0.0
     """Softmax temperature of the exported model; 0 fits it to the validation tiles."""
-    members: int = 1
+    models: int = 1
     """Networks that are trained, one after another from seeds of their own, and averaged."""
-    views: int = 1
-    """Versions of each tile whose answers the exported model averages: 1, or 5 with the tile moved
-    by one pixel each way."""
-    precision: str = "auto"
-    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
-    seed: int = 0
-    """Decides first weights, order, dropout, augmentation and split."""
+    tta_views: int = 1
+    """Test-time augmentation: versions of each tile whose answers the exported model averages, 1,
+    or 5 with the tile moved by one pixel each way."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+    limits: ClassVar[Limits] = {
         "margin": (0, 4),
         "widths": (1, 4096),
         "kernels": (1, 27),
         "convs": (1, 8),
         "dense": (0, 65536),
         "dropout": (0, 0.95),
-        "learning_rate": (1e-9, 100),
-        "weight_decay": (0, 10),
-        "warmup": (0, 0.9),
-        "batch_size": (1, 60000),
-        "epochs": (1, 10000),
+        "stochastic_depth": (0, 0.9),
         "patience": (0, 10000),
         "label_smoothing": (0, 0.9),
-        "average": (0, 0.99999),
         "shift": (0, 14),
         "rotate": (0, 180),
         "scale": (0, 0.9),
         "shear": (0, 60),
         "elastic": (0, 14),
-        "thickness": (0, 1),
-        "depth_drop": (0, 0.9),
         "erase": (0, 28),
-        "blur": (0, 1),
-        "contrast": (0, 1),
-        "noise": (0, 1),
-        "filters": (0, 1),
-        "lines": (0, 1),
+        **dict.fromkeys(("thickness", "blur", "contrast", "noise", "filters", "lines"), (0, 1)),
         "mixup": (0, 10),
-        "none": (0, 2),
-        "soften": (0.1, 100),
+        "negatives": (0, 2),
+        "distillation_temperature": (0.1, 100),
         "repeat": (1, 1000),
         "temperature": (0, 100),
-        "members": (1, 100),
-        "views": (1, 5),
-        "validation_share": (0.01, 0.9),
-        "seed": (0, 2**31 - 1),
+        "models": (1, 100),
+        "tta_views": (1, 5),
     }
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    choices: ClassVar[Choices] = {
         "architecture": ("classic", "fast", "residual", "swift"),
         "pool": ("max", "stride"),
         "optimizer": ("adam", "adamw", "sgd", "muon"),
         "schedule": ("constant", "cosine", "linear"),
-        "validation": (*VALIDATIONS, "none"),
-        "precision": PRECISIONS,
+        "validation": ("writer", "random", "none"),
+    }
+    renamed: ClassVar[Renamed] = {
+        "depth_drop": "stochastic_depth",
+        "none": "negatives",
+        "soften": "distillation_temperature",
+        "members": "models",
+        "views": "tta_views",
     }
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
@@ -234,12 +266,12 @@ class Recipe(_Split, Settings):
             )
         if any(kernel % 2 == 0 for kernel in self.kernels):
             found.append(f"kernels: expected odd sizes, found {shown(self.kernels)}")
-        if self.views not in {1, 5}:
-            found.append(f"views: expected 1 or 5, found {self.views}")
+        if self.tta_views not in {1, 5}:
+            found.append(f"tta_views: expected 1 or 5, found {self.tta_views}")
         if self.validation == "none" and not self.temperature:
             found.append("temperature: expected one above 0, since validation=none can fit none")
-        if self.mixup and (self.none or self.teacher):
-            found.append("mixup: expected 0 together with none or teacher")
+        if self.mixup and (self.negatives or self.teacher):
+            found.append("mixup: expected 0 together with negatives or teacher")
         return found
 
     def block_kernels(self) -> tuple[int, ...]:
@@ -248,25 +280,14 @@ class Recipe(_Split, Settings):
 
     def plan(self, tiles: int) -> Schedule:
         """The steps in which it learns from so many tiles; validated after each epoch."""
-        epoch = math.ceil(tiles / self.batch_size)
-        steps = self.epochs * epoch
-        return Schedule(
-            steps,
-            epoch,
-            self.learning_rate,
-            self.warmup * steps,
-            self.schedule,
-            floor=0.0,
-            average=self.average,
-            epochs=self.epochs,
-        )
+        return self._plan(tiles, self.schedule, floor=0.0, clip=0.0)
 
 
 _STAGES = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one for each stage
 
 
-@dataclass(frozen=True)
-class DetectorRecipe(_Split, _Stepped, Settings):
+@dataclass(frozen=True, kw_only=True)
+class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """How a digit detector is trained."""
 
     architecture: str = PAGES
@@ -280,49 +301,26 @@ class DetectorRecipe(_Split, _Stepped, Settings):
     side: int = 192
     """Width and height of the generated pages, in pixels."""
     batch_size: int = 32
-    """Pages in a step."""
     views: int = 2
     """Steps that use the same pages, each cut and coloured anew."""
     steps: int = 15000
-    """Steps of the whole run; generated pages have no epochs."""
     warmup_steps: int = 300
-    """Steps in which the learning rate rises from zero."""
     learning_rate: float = 0.002
-    """Highest learning rate; after the warm-up it falls along a cosine to a hundredth."""
     weight_decay: float = 0.02
-    """Weight decay of AdamW, on the weights of convolutions alone."""
-    clip: float = 5.0
-    """Largest norm of the gradient; longer ones are shortened to it."""
-    average: float = 0.998
-    """Decay of the moving average of weights and statistics that is validated and kept."""
+    ema_decay: float = 0.998
     check_every: int = 500
-    """Steps between two validations, each with a checkpoint to go on from."""
     validation_pages: int = 768
     """Generated pages to validate with, of writers and fonts that are not trained with."""
-    validation: Validation = "writer"
-    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
-    validation_share: float = 0.1
-    """Share of the 60,000 training tiles that is kept for validation."""
-    precision: str = "auto"
-    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
-    seed: int = 0
-    """Decides first weights, pages and split."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **_STEPPED,
+    limits: ClassVar[Limits] = {
         "widths": (1, 4096),
         "blocks": (0, 64),
         "paths": (1, 4096),
         "side": (64, 1024),
         "views": (1, 64),
         "validation_pages": (1, 1_000_000),
-        "validation_share": (0.01, 0.9),
     }
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "architecture": (PAGES,),
-        "validation": VALIDATIONS,
-        "precision": PRECISIONS,
-    }
+    choices: ClassVar[Choices] = {"architecture": (PAGES,)}
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """Stages that the network does not have, and pages that it cannot halve five times."""
@@ -336,8 +334,8 @@ class DetectorRecipe(_Split, _Stepped, Settings):
         return sorted(found)
 
 
-@dataclass(frozen=True)
-class LineRecipe(_Stepped, Settings):
+@dataclass(frozen=True, kw_only=True)
+class LineRecipe(_StepRecipe):
     """How a line recogniser is trained."""
 
     architecture: str = LINES
@@ -345,29 +343,22 @@ class LineRecipe(_Stepped, Settings):
     start: str = "pp-ocr"
     """First weights: pp-ocr (those of PP-OCRv6 small), random, or a snapshot of another run."""
     batch_size: int = 32
-    """Lines in a step, of similar width."""
     pool: int = 12
     """Batches that are drawn at once and sorted by width, so that little is padded."""
     steps: int = 2500
-    """Steps of the whole run; generated lines have no epochs."""
     warmup_steps: int = 200
-    """Steps in which the learning rate rises from zero."""
     learning_rate: float = 1.5e-4
-    """Highest learning rate of the body; after the warm-up it falls along a cosine."""
+    """Highest learning rate of the body."""
     head_factor: float = 5.0
     """The head, whose classes are new, learns so many times faster."""
     weight_decay: float = 0.01
-    """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
     distil: float = 1.0
     """Weight of the loss that keeps what the published network reads right; 0 for none."""
     anchor: float = 3.0
     """Decay of weights towards the published ones, decoupled as AdamW's; 0 for none."""
     clip: float = 50.0
-    """Largest norm of the gradient; longer ones are shortened to it."""
-    average: float = 0.998
-    """Decay of the moving average of weights that is validated and kept."""
+    ema_decay: float = 0.998
     check_every: int = 150
-    """Steps between two validations, each with a checkpoint to go on from."""
     validation_lines: int = 600
     """Generated lines to validate with, of writers and fonts that are not trained with."""
     invert: float = 0.15
@@ -380,28 +371,16 @@ class LineRecipe(_Stepped, Settings):
     """Share of lines of which a small patch is painted over."""
     stretch: float = 0.15
     """Largest share by which a line becomes wider or narrower."""
-    precision: str = "auto"
-    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
-    seed: int = 0
-    """Decides lines and what is done to them."""
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **_STEPPED,
+    limits: ClassVar[Limits] = {
         "pool": (1, 4096),
+        **dict.fromkeys(("distil", "anchor"), (0, 1e3)),
         "head_factor": (1e-3, 1e3),
-        "distil": (0, 1e3),
-        "anchor": (0, 1e3),
         "validation_lines": (1, 1_000_000),
-        "invert": (0, 1),
-        "recolour": (0, 1),
-        "grey": (0, 1),
-        "cutout": (0, 1),
+        **dict.fromkeys(("invert", "recolour", "grey", "cutout"), (0, 1)),
         "stretch": (0, 0.5),
     }
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "architecture": (LINES,),
-        "precision": PRECISIONS,
-    }
+    choices: ClassVar[Choices] = {"architecture": (LINES,)}
 
     @property
     def validation(self) -> str:
@@ -413,8 +392,8 @@ class LineRecipe(_Stepped, Settings):
         return split_validation(train, "writer", fraction=0.1, seed=0)
 
 
-@dataclass(frozen=True)
-class AutoencoderRecipe(_Split, Settings):
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
     """How an autoencoder of digits is trained."""
 
     architecture: str = AUTOENCODER
@@ -429,48 +408,21 @@ class AutoencoderRecipe(_Split, Settings):
     """Standard deviation of the noise added to what the network is shown, as a share of full ink;
     what it should draw has none of it."""
     batch_size: int = 128
-    """Tiles in a step."""
     epochs: int = 3
-    """Passes over the training tiles."""
     warmup: float = 0.05
-    """Share of all steps in which the learning rate rises from zero."""
     learning_rate: float = 0.01
-    """Highest learning rate of Adam; after the warm-up it falls along a cosine to a hundredth."""
-    weight_decay: float = 0.0
-    """Weight decay of AdamW, which without any is Adam."""
     clip: float = 5.0
     """Largest norm of the gradient; longer ones are shortened to it."""
-    average: float = 0.99
-    """Decay of the moving average of the weights that is validated and kept."""
-    validation: Validation = "writer"
-    """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
-    validation_share: float = 0.1
-    """Share of the 60,000 training tiles that is kept for validation."""
-    precision: str = "auto"
-    """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
-    seed: int = 0
-    """Decides first weights, order, noise and split."""
+    ema_decay: float = 0.99
 
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+    limits: ClassVar[Limits] = {
         "widths": (1, 1024),
         "code": (1, 784),
         "noise": (0, 1),
-        "batch_size": (1, 60000),
-        "epochs": (1, 10000),
-        "warmup": (0, 0.9),
         "learning_rate": (1e-9, 1),
-        "weight_decay": (0, 10),
         "clip": (0.01, 1000),
-        "average": (0, 0.99999),
-        "validation_share": (0.01, 0.9),
-        "seed": (0, 2**31 - 1),
     }
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "architecture": (AUTOENCODER,),
-        "loss": ("binary", "squared"),
-        "validation": VALIDATIONS,
-        "precision": PRECISIONS,
-    }
+    choices: ClassVar[Choices] = {"architecture": (AUTOENCODER,), "loss": ("binary", "squared")}
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """As many widths as the network has stages."""
@@ -480,14 +432,4 @@ class AutoencoderRecipe(_Split, Settings):
 
     def plan(self, tiles: int) -> Schedule:
         """The steps in which it learns from so many tiles; validated after each epoch."""
-        epoch = math.ceil(tiles / self.batch_size)
-        steps = self.epochs * epoch
-        return Schedule(
-            steps,
-            epoch,
-            self.learning_rate,
-            self.warmup * steps,
-            clip=self.clip,
-            average=self.average,
-            epochs=self.epochs,
-        )
+        return self._plan(tiles, "cosine", FLOOR, self.clip)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from digitlens.errors import RecipeError
 from digitlens.training.recipe import (
@@ -13,6 +14,7 @@ from digitlens.training.recipe import (
     DetectorRecipe,
     LineRecipe,
     Recipe,
+    TrainingRecipe,
 )
 from digitlens.training.settings import built, changed
 
@@ -29,7 +31,7 @@ _RESIDUAL = Recipe(
     learning_rate=0.004,
     epochs=8,
     patience=0,
-    average=0.998,
+    ema_decay=0.998,
     shift=2.0,
     rotate=10.0,
     scale=0.1,
@@ -43,12 +45,14 @@ _STANDARD = dataclasses.replace(
     widths=(32, 64, 128),
     dropout=0.0,
     epochs=13,
-    average=0.995,
+    ema_decay=0.995,
     patience=5,
 )
-_BEST = dataclasses.replace(_RESIDUAL, widths=(32, 64, 128), epochs=10, views=5)
+_BEST = dataclasses.replace(_RESIDUAL, widths=(32, 64, 128), epochs=10, tta_views=5)
 # Their teacher is named with --set teacher=RUN; without one they learn the labels.
-_SMALL = dataclasses.replace(_RESIDUAL, dropout=0.0, epochs=10, soften=3.0, repeat=2)
+_SMALL = dataclasses.replace(
+    _RESIDUAL, dropout=0.0, epochs=10, distillation_temperature=3.0, repeat=2
+)
 _SMALLER = dataclasses.replace(
     _SMALL, architecture="fast", kernels=(3,), convs=2, learning_rate=0.01, epochs=12
 )
@@ -61,7 +65,7 @@ RECIPES: dict[str, AnyRecipe] = {
         _RESIDUAL,
         widths=(32, 64, 96),
         epochs=16,
-        none=0.2,
+        negatives=0.2,
         filters=0.15,
         blur=0.12,
         contrast=0.2,
@@ -71,7 +75,7 @@ RECIPES: dict[str, AnyRecipe] = {
     ),
     # The most accurate on MNIST: one network, and several averaged.
     "best": _BEST,
-    "committee": dataclasses.replace(_BEST, members=5),
+    "ensemble": dataclasses.replace(_BEST, models=5),
     # Distilled: --set teacher=RUN
     "small-200k": _SMALL,
     "small-20k": dataclasses.replace(_SMALLER, widths=(12, 20, 24)),
@@ -119,10 +123,12 @@ RECIPES: dict[str, AnyRecipe] = {
     # Digits through a short code and back: seconds.
     "autoencoder": AutoencoderRecipe(),
 }
+_RENAMED = {"committee": "ensemble"}  # recipes of version 0.1
 # Kinds of recipe that are no classifier's, by the architecture that tells them.
 _KINDS: dict[str, type[DetectorRecipe | LineRecipe | AutoencoderRecipe]] = {
     one.architecture: one for one in (DetectorRecipe, LineRecipe, AutoencoderRecipe)
 }
+T = TypeVar("T", bound=TrainingRecipe)
 
 
 def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
@@ -137,16 +143,29 @@ def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:
     Raises:
         RecipeError: The recipe is unknown, or fields are unknown or impossible; lists all of them.
     """
-    values = _named_values(recipe)
-    architecture = values.get("architecture")
-    if isinstance(architecture, str) and architecture in _KINDS:
-        return changed(_KINDS[architecture], values, changes or [])
-    return changed(Recipe, values, changes or [])
+    values = _named_values(_RENAMED.get(recipe, recipe))
+    kind = _KINDS.get(str(values.get("architecture")), Recipe)
+    return changed(kind, values, changes or [])
 
 
 def changed_recipe(recipe: Recipe, changes: list[str]) -> Recipe:
     """A recipe with some fields changed, as in ``load_recipe``."""
     return changed(Recipe, recipe.as_dict(), changes)
+
+
+def recipe_from(values: Mapping[str, Any], kind: type[T] = Recipe) -> T:
+    """A recipe from plain values, such as those in a model's card.
+
+    Args:
+        values: By field name; missing ones take their defaults, lists stand for tuples, whole
+            numbers for numbers. Those of a second network, which digit detectors of version 0.1
+            had, are left out.
+        kind: Of the recipe.
+
+    Raises:
+        RecipeError: Fields are unknown or impossible; lists all of them.
+    """
+    return built(kind, {k: v for k, v in values.items() if not k.startswith("crop_")}, [])
 
 
 def _named_values(recipe: str) -> dict[str, Any]:
@@ -162,29 +181,3 @@ def _named_values(recipe: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError(f"{path} cannot be read as a recipe: {error}") from error
-
-
-def recipe_from(values: dict[str, Any]) -> Recipe:
-    """A recipe for tiles from plain values, missing ones taking their defaults.
-
-    Args:
-        values: By field name; lists stand for tuples, whole numbers for numbers.
-
-    Raises:
-        RecipeError: Fields are unknown or impossible; lists all of them.
-    """
-    return built(Recipe, values, [])
-
-
-def page_recipe_from(values: dict[str, Any]) -> DetectorRecipe:
-    """A recipe for pages from plain values, see ``recipe_from``.
-
-    Cards of earlier versions also describe a second network, which no longer exists.
-    """
-    known = {name: value for name, value in values.items() if not name.startswith("crop_")}
-    return built(DetectorRecipe, known, [])
-
-
-def autoencoder_recipe_from(values: dict[str, Any]) -> AutoencoderRecipe:
-    """A recipe for an autoencoder from plain values, see ``recipe_from``."""
-    return built(AutoencoderRecipe, values, [])

@@ -25,7 +25,7 @@ _AFTERWARDS = "it is for what comes after the training that is searched"
 FIXED = {
     "seed": "ask for more seeds a trial with --seeds",
     **dict.fromkeys(("validation", "validation_share"), _SAME_TILES),
-    **dict.fromkeys(("members", "views", "temperature"), _AFTERWARDS),
+    **dict.fromkeys(("models", "tta_views", "temperature"), _AFTERWARDS),
 }
 MOST = 2000  # combinations of choices that are tried out before the first trial
 
@@ -176,7 +176,7 @@ def parse_space(recipe: str, changes: Sequence[str], searches: Sequence[str]) ->
 def _dimension(text: str, problems: list[str]) -> Dimension | None:
     """One dimension; None, with the problem added to those known, if it is none."""
     name, sign, values = (part.strip() for part in text.partition("="))
-    known = defaults(Recipe)
+    name, known = Recipe.renamed.get(name, name), defaults(Recipe)
     if not sign or not ("|" in values or ".." in values):
         problems.append(
             f"{text!r}: expected FIELD=LOW..HIGH, FIELD=LOW..HIGH:log, FIELD=LOW..HIGH:STEP "

@@ -33,7 +33,7 @@ class Schedule:
         shape: How it falls afterwards: ``constant``, ``cosine`` or ``linear``.
         floor: Share of the peak at which it ends.
         clip: Largest norm of the gradient; 0 for any.
-        average: Decay of the moving average of the weights; 0 for none.
+        ema_decay: Decay of the moving average of the weights; 0 for none.
         epochs: Passes over what is learned from; 0 where that has no end.
     """
 
@@ -44,7 +44,7 @@ class Schedule:
     shape: str = "cosine"
     floor: float = FLOOR
     clip: float = 0.0
-    average: float = 0.0
+    ema_decay: float = 0.0
     epochs: int = 0
 
     def learning_rate(self, step: int) -> float:
@@ -61,14 +61,23 @@ class Settings:
     """A frozen dataclass whose fields are numbers, names, switches or whole numbers in a tuple.
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
+    What it says of its fields adds to what the classes say that it is made of.
 
     Attributes:
         limits: By field, the least and the highest number allowed.
         choices: By field, the names allowed.
+        renamed: By the name that a field had in version 0.1, its name.
     """
 
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Adds limits, choices and renamed fields to those of the classes it is made of."""
+        for name in ("limits", "choices", "renamed"):
+            tables = [vars(base).get(name, {}) for base in reversed(cls.__mro__)]
+            setattr(cls, name, {key: value for table in tables for key, value in table.items()})
 
     def __post_init__(self) -> None:
         """Refuses impossible values with RecipeError, which lists all of them."""
@@ -89,10 +98,7 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
     def as_toml(self) -> str:
         """The recipe as TOML, each field under its explanation; ``load_recipe`` reads it back."""
@@ -108,17 +114,17 @@ class Settings:
 @cache
 def field_docs(recipe: type[Settings]) -> dict[str, str]:
     """The explanation under each field of a kind of recipe, read from its source."""
-    tree = ast.parse(inspect.getsource(recipe))
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    return {
-        field.target.id: " ".join(text.value.value.split())
-        for field, text in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
+    found: dict[str, str] = {}
+    for base in (base for base in reversed(recipe.__mro__) if issubclass(base, Settings)):
+        tree = ast.parse(inspect.getsource(base))
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for field, text in pairwise(body):
+            match field, text:
+                case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(words))):
+                    found[name] = " ".join(words.split())
+                case _:
+                    continue
+    return {name: found[name] for name in defaults(recipe) if name in found}
 
 
 @cache
@@ -175,24 +181,26 @@ def _range_problems(recipe: Settings, mistyped: set[str]) -> list[str]:
 
 def same_recipe(text: str, recipe: Settings) -> bool:
     """Whether TOML describes a recipe; fields that it lacks have their defaults."""
-    known = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in defaults(type(recipe)).items()
-    }
-    return {**known, **tomllib.loads(text)} == recipe.as_dict()
+    known = {name: _plain(value) for name, value in defaults(type(recipe)).items()}
+    return {**known, **_current(type(recipe), tomllib.loads(text))} == recipe.as_dict()
 
 
 def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
     """A recipe from plain values, with changes such as ``"epochs=3"``; see ``built``."""
     problems: list[str] = []
+    values, known = _current(recipe, values), defaults(recipe)
     for change in changes:
-        name, sign, text = change.partition("=")
+        name, sign, text = (part.strip() for part in change.partition("="))
+        name = recipe.renamed.get(name, name)
         if not sign:
             problems.append(f"{change!r}: expected FIELD=VALUE, for example seed=3")
-        elif name.strip() not in defaults(recipe):
-            problems.append(_unknown(recipe, name.strip()))
+        elif name not in known:
+            problems.append(_unknown(recipe, name))
         else:
-            _set(values, name.strip(), text.strip(), defaults(recipe)[name.strip()], problems)
+            try:
+                values[name] = _parse(text, known[name])
+            except ValueError:
+                problems.append(f"{name}: expected {kind(known[name])}, found {text!r}")
     return built(recipe, values, problems)
 
 
@@ -207,6 +215,7 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
     Raises:
         RecipeError: Fields are unknown or impossible; lists all of them.
     """
+    values = _current(recipe, values)
     known = {name: value for name, value in values.items() if name in defaults(recipe)}
     problems += [_unknown(recipe, name) for name in values if name not in known]
     for name, value in known.items():
@@ -224,18 +233,20 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
     return built
 
 
-def _set(values: dict[str, Any], name: str, text: str, default: Any, problems: list[str]) -> None:
-    try:
-        values[name] = _parse(text, default)
-    except ValueError:
-        problems.append(f"{name}: expected {kind(default)}, found {text!r}")
+def _current(recipe: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+    """The values by the names that their fields have now."""
+    return {recipe.renamed.get(name, name): value for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a field as JSON and TOML have it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _parse(text: str, default: Any) -> Any:
     if isinstance(default, bool):
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            text.lower(), text
-        )
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        return words.get(text.lower(), text)
     if isinstance(default, tuple):
         return tuple(int(part) for part in text.split(","))
     return type(default)(text)

@@ -146,7 +146,7 @@ class _Objective:
         folder = self._folder / TRIALS / f"{self.number:04d}" / f"seed-{recipe.seed}"
         files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
         try:
-            alone = dataclasses.replace(recipe, members=1, views=1)
+            alone = dataclasses.replace(recipe, models=1, tta_views=1)
             trained = train_classifier(alone, *self._splits, folder, on_epoch=watch)
         finally:
             (folder / STATE).unlink(missing_ok=True)  # weights of no use, and many megabytes
@@ -328,12 +328,12 @@ def _join(options: Mapping[str, Any], name: str, shown: str) -> Study:
 
 def _check_same(study: Study, plan: Mapping[str, Any]) -> None:
     begun = study.user_attrs[PLAN]
-    ignored = {one.partition("=")[0] for one in plan["search"]}
+    ignored = {one.name for one in space_from(plan).dimensions}
     there, here = (
         {
             "search": " ".join(sorted(each["search"])),
             "seeds": each["seeds"],
-            **{k: v for k, v in each["recipe"].items() if k not in ignored},
+            **{k: v for k, v in space_from(each).base.as_dict().items() if k not in ignored},
         }
         for each in (begun, plan)
     )
@@ -354,7 +354,7 @@ def _trial(one: optuna.trial.FrozenTrial) -> Trial:
     return Trial(
         number=one.number + 1,
         state=_STATES.get(one.state.name, "running"),
-        chosen=one.params,
+        chosen={Recipe.renamed.get(name, name): value for name, value in one.params.items()},
         accuracy=one.value if one.state.name == "COMPLETE" else None,
         accuracies=tuple(facts.get("accuracies", ())),
         losses=tuple(facts.get("losses", ())),

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.train
 
 
 TINY = AutoencoderRecipe(
-    widths=(8, 4), code=8, epochs=3, batch_size=32, learning_rate=0.02, noise=0.1, average=0.5
+    widths=(8, 4), code=8, epochs=3, batch_size=32, learning_rate=0.02, noise=0.1, ema_decay=0.5
 )
 
 
@@ -79,8 +79,8 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
             raise KeyboardInterrupt
         update(*args)
 
-    update = loop.update_average
-    monkeypatch.setattr(loop, "update_average", interrupted)
+    update = loop.update_ema
+    monkeypatch.setattr(loop, "update_ema", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_autoencoder(TINY, *splits, tmp_path)
     monkeypatch.undo()

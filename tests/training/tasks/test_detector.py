@@ -45,7 +45,7 @@ def whole(run, tiny_pages, tmp_path_factory):
 
 def test_it_learns(maker, tiny_pages, tmp_path):
     """The same few pages, over and over: so small a network learns little else."""
-    recipe = dataclasses.replace(tiny_pages, steps=20, check_every=10, views=20, average=0.5)
+    recipe = dataclasses.replace(tiny_pages, steps=20, check_every=10, views=20, ema_decay=0.5)
     first, last = train_detector(recipe, maker(0), maker(0), tmp_path, workers=0).history
     assert last["train_loss"] < 0.8 * first["train_loss"]
     assert last["val_loss"] < first["val_loss"]
@@ -83,8 +83,8 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
             raise KeyboardInterrupt
         update(*args)
 
-    update = loop.update_average
-    monkeypatch.setattr(loop, "update_average", interrupted)
+    update = loop.update_ema
+    monkeypatch.setattr(loop, "update_ema", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tiny_pages, tmp_path)
     monkeypatch.undo()
@@ -107,7 +107,7 @@ def test_resuming_with_another_recipe_is_refused(run, tiny_pages, tmp_path):
 
 
 def test_the_moving_average_is_kept_and_not_the_last_weights(run, tiny_pages, whole, tmp_path):
-    other = run(dataclasses.replace(tiny_pages, average=0.0), tmp_path)
+    other = run(dataclasses.replace(tiny_pages, ema_decay=0.0), tmp_path)
     assert not _same(whole.network, other.network)
     assert not whole.network.training
     assert all(tensor.device.type == "cpu" for tensor in whole.network.state_dict().values())

@@ -37,7 +37,7 @@ RECIPE = LineRecipe(
     warmup_steps=1,
     validation_lines=3,
     precision="float32",
-    average=0.5,
+    ema_decay=0.5,
 )
 
 

@@ -156,7 +156,7 @@ def test_epochs_can_be_repeated(tiny, bars):
 
 @pytest.mark.usefixtures("few_faces")
 def test_tiles_of_no_digit_are_the_eleventh_class(tiny, bars):
-    data = EpochData(dataclasses.replace(tiny, none=0.1), bars, "cpu")
+    data = EpochData(dataclasses.replace(tiny, negatives=0.1), bars, "cpu")
     tiles, targets = data.epoch(0)
     assert len(data) == len(tiles) == 660
     assert targets.shape == (660, 11)
@@ -166,7 +166,7 @@ def test_tiles_of_no_digit_are_the_eleventh_class(tiny, bars):
 
 @pytest.mark.usefixtures("few_faces")
 def test_a_network_learns_what_is_none(tiny, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, none=0.3, epochs=8)
+    recipe = dataclasses.replace(tiny, negatives=0.3, epochs=8)
     network = train_classifier(recipe, bars, more_bars, tmp_path).network
     data = EpochData(dataclasses.replace(recipe, seed=5), bars, "cpu")
     with torch.inference_mode():
@@ -178,7 +178,8 @@ def test_a_network_learns_what_is_none(tiny, bars, more_bars, tmp_path):
 def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
     taught = dataclasses.replace(tiny, teacher=teacher)
     _, sure = EpochData(taught, bars, "cpu").epoch(0)
-    _, soft = EpochData(dataclasses.replace(taught, soften=5.0), bars, "cpu").epoch(0)
+    softer = dataclasses.replace(taught, distillation_temperature=5.0)
+    _, soft = EpochData(softer, bars, "cpu").epoch(0)
     np.testing.assert_allclose(sure.sum(1), 1, atol=1e-5)
     assert (sure.argmax(1).numpy() != bars.labels).mean() > 0.5
     assert torch.equal(sure.argmax(1), soft.argmax(1))
@@ -187,7 +188,7 @@ def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
 
 @pytest.mark.usefixtures("few_faces")
 def test_a_teacher_that_does_not_know_none_is_refused(tiny, bars, teacher):
-    data = EpochData(dataclasses.replace(tiny, teacher=teacher, none=0.1), bars, "cpu")
+    data = EpochData(dataclasses.replace(tiny, teacher=teacher, negatives=0.1), bars, "cpu")
     with pytest.raises(ModelError, match="does not know tiles of no digit"):
         data.epoch(0)
 
@@ -210,20 +211,20 @@ def test_the_order_follows_from_seed_and_epoch():
     assert sorted(shuffled(1, 2, 50).tolist()) == list(range(50))
 
 
-def test_members_have_seeds_of_their_own(tiny):
-    pairs = [dataclasses.replace(tiny, members=3, seed=seed) for seed in (0, 1)]
-    seeds = [member.seed for pair in pairs for member in models_of(pair)]
+def test_models_have_seeds_of_their_own(tiny):
+    pairs = [dataclasses.replace(tiny, models=3, seed=seed) for seed in (0, 1)]
+    seeds = [model.seed for pair in pairs for model in models_of(pair)]
     assert seeds == [0, 1, 2, 3, 4, 5]
-    assert all(member.members == 1 for member in models_of(pairs[0]))
+    assert all(model.models == 1 for model in models_of(pairs[0]))
 
 
 def test_a_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, members=2, epochs=2)
+    recipe = dataclasses.replace(tiny, models=2, epochs=2)
     done = train_classifier(recipe, bars, more_bars, tmp_path / "both")
     tiles = torch.from_numpy(more_bars.tiles[:100])
     alone = [
-        train_classifier(member, bars, more_bars, tmp_path / f"{member.seed}").network
-        for member in models_of(recipe)
+        train_classifier(model, bars, more_bars, tmp_path / f"{model.seed}").network
+        for model in models_of(recipe)
     ]
     mean = torch.stack([torch.softmax(predict_logits(one, tiles), 1) for one in alone]).mean(0)
     assert isinstance(done.network, Ensemble)
@@ -241,7 +242,7 @@ def test_a_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
 
 
 def test_a_stopped_ensemble_goes_on(tiny, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, members=2, epochs=2)
+    recipe = dataclasses.replace(tiny, models=2, epochs=2)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network.state_dict()
 
     def stop(info: StepInfo) -> None:
@@ -264,7 +265,7 @@ def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, b
 
 
 def test_views_are_averaged_without_more_training(tiny, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, views=5, epochs=1)
+    recipe = dataclasses.replace(tiny, tta_views=5, epochs=1)
     done = train_classifier(recipe, bars, more_bars, tmp_path)
     assert isinstance(done.network, Ensemble)
     assert (len(done.network.members), done.network.views) == (1, 5)
@@ -349,7 +350,7 @@ def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, mo
 
 
 def test_swift_learns_from_few_tiles(swift, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(swift, epochs=3, learning_rate=0.05, average=0.0)
+    recipe = dataclasses.replace(swift, epochs=3, learning_rate=0.05, ema_decay=0.0)
     half = Split(bars.tiles[:400], bars.labels[:400])
     history = train_classifier(recipe, half, more_bars, tmp_path).history
     assert history[-1]["val_loss"] < 0.8 * history[0]["val_loss"]

@@ -32,7 +32,7 @@ class Shape:
         dropout: Share of units dropped before each dense layer.
         pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
             stride of two in the block's first convolution.
-        depth_drop: Share of training steps from which the last residual pair is left out.
+        stochastic_depth: Share of training steps from which the last residual pair is left out.
         none: Whether there is an eleventh class, of tiles that show no digit.
         margin: Pixels on each side of a tile that the network does not look at.
     """
@@ -44,7 +44,7 @@ class Shape:
     dense: int
     dropout: float
     pool: str = "max"
-    depth_drop: float = 0.0
+    stochastic_depth: float = 0.0
     none: bool = False
     margin: int = 0
 
@@ -173,7 +173,7 @@ def residual(shape: Shape) -> nn.Sequential:
         layers += [*_convolution(channels, width, kernel, 1 if number else 2), nn.ReLU()]
         for place in range(number * shape.convs, (number + 1) * shape.convs):
             # Only the first kernel is large: it sees pixels, the others maps.
-            layers.append(Residual(width, 3, shape.depth_drop * (place + 1) / pairs))
+            layers.append(Residual(width, 3, shape.stochastic_depth * (place + 1) / pairs))
         channels = width
     side = (_side(shape) + 1) // 2 // 2 ** (len(shape.widths) - 1)
     return nn.Sequential(*layers, *_head(channels * side * side, shape))

@@ -101,15 +101,15 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
         if on_epoch:
             on_epoch(row)
 
-    if recipe.members == 1:
+    if recipe.models == 1:
         alone = learn(recipe, folder, on_step, go_on=resume)
         return _averaged(recipe, [alone], validation)
     models: list[Trained[DigitNetwork]] = []
     for number, model in enumerate(models_of(recipe), 1):
-        note(f"model {number} of {recipe.members}")
+        note(f"model {number} of {recipe.models}")
         place = folder / f"member-{number}"
         begun = resume and (place / STATE).is_file()
-        told = _told(on_step, number, recipe.members)
+        told = _told(on_step, number, recipe.models)
         models.append(learn(model, place, told, go_on=begun))
     done = _averaged(recipe, models, validation)
     write_history(folder, done.history)
@@ -203,9 +203,9 @@ def _scores(logits: Tensor, labels: Tensor, smoothing: float) -> Row:
 
 def new_network(recipe: Recipe) -> TileNetwork:
     """What a recipe describes, a network or several averaged, with freshly drawn weights."""
-    if recipe.members == recipe.views == 1:
+    if recipe.models == recipe.tta_views == 1:
         return one_network(recipe)
-    return Ensemble([one_network(recipe) for _ in range(recipe.members)], recipe.views)
+    return Ensemble([one_network(recipe) for _ in range(recipe.models)], recipe.tta_views)
 
 
 def one_network(recipe: Recipe) -> DigitNetwork:
@@ -218,8 +218,8 @@ def one_network(recipe: Recipe) -> DigitNetwork:
         recipe.dense,
         recipe.dropout,
         recipe.pool,
-        recipe.depth_drop,
-        recipe.none > 0,
+        recipe.stochastic_depth,
+        recipe.negatives > 0,
         recipe.margin,
     )
     return build_network(recipe.architecture, shape)
@@ -227,10 +227,10 @@ def one_network(recipe: Recipe) -> DigitNetwork:
 
 def models_of(recipe: Recipe) -> list[Recipe]:
     """The recipes of an ensemble's models: no two ensembles of one size share a seed."""
-    first = recipe.seed * recipe.members
+    first = recipe.seed * recipe.models
     return [
-        dataclasses.replace(recipe, members=1, seed=first + number)
-        for number in range(recipe.members)
+        dataclasses.replace(recipe, models=1, seed=first + number)
+        for number in range(recipe.models)
     ]
 
 
@@ -244,9 +244,9 @@ def _told(on_step: OnStep | None, model: int, models: int) -> OnStep | None:
 def _averaged(
     recipe: Recipe, models: list[Trained[DigitNetwork]], validation: Split
 ) -> Trained[TileNetwork]:
-    if recipe.members == recipe.views == 1:
+    if recipe.models == recipe.tta_views == 1:
         return cast(Trained[TileNetwork], models[0])
-    ensemble = Ensemble([model.network for model in models], recipe.views).eval()
+    ensemble = Ensemble([model.network for model in models], recipe.tta_views).eval()
     return Trained(
         ensemble,
         _mean_history([model.history for model in models]),
@@ -284,8 +284,8 @@ class EpochData:
         self._recipe = recipe
         self._device = device
         tiles, labels = torch.from_numpy(training.tiles), torch.from_numpy(training.labels).long()
-        if recipe.none:
-            more = _without_digit(round(recipe.none * len(tiles)), training.tiles)
+        if recipe.negatives:
+            more = _without_digit(round(recipe.negatives * len(tiles)), training.tiles)
             tiles = torch.cat([tiles, more])
             labels = torch.cat([labels, torch.full((len(more),), NONE)])
         self.tiles, self.labels = tiles.to(device), labels.to(device)
@@ -315,7 +315,7 @@ class EpochData:
     def _targets(self, tiles: Tensor) -> Tensor:
         if self._teacher:
             return _taught(self._teacher, tiles, self._recipe).to(self._device)
-        return functional.one_hot(self.labels, CLASSES + (self._recipe.none > 0)).float()
+        return functional.one_hot(self.labels, CLASSES + (self._recipe.negatives > 0)).float()
 
 
 def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
@@ -325,15 +325,15 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
     """
     outputs = teacher.outputs(tiles.cpu().numpy())
     answers = torch.from_numpy(outputs.probabilities)
-    if recipe.none:
+    if recipe.negatives:
         if outputs.digit is None:
             raise ModelError(
                 f"the teacher {recipe.teacher} does not know tiles of no digit: name one that was "
-                "trained with them, or set none=0"
+                "trained with them, or set negatives=0"
             )
         digit = torch.from_numpy(outputs.digit).unsqueeze(1)
         answers = torch.cat([answers * digit, 1 - digit], dim=1)
-    return torch.softmax(answers.clamp(min=1e-9).log() / recipe.soften, dim=1)
+    return torch.softmax(answers.clamp(min=1e-9).log() / recipe.distillation_temperature, dim=1)
 
 
 def _without_digit(count: int, digits: Tiles) -> Tensor:
