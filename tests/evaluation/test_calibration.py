@@ -96,7 +96,7 @@ def test_pooling_is_isotonic_regression():
     confidence, right, _ = overconfident(500)
     confidence = np.round(confidence, 2)  # with ties
     logits = calibration._logit(confidence)
-    blocks = calibration._pool_adjacent(calibration._tied(logits, right), by_shrunk=False)
+    blocks = calibration._pool_adjacent(calibration._tied(logits, right), lambda block: block.share)
     theirs = IsotonicRegression().fit_transform(logits, right)
     assert [b.share for b in blocks] == pytest.approx(np.unique(theirs.round(12)).tolist())
     assert sum(b.n for b in blocks) == 500

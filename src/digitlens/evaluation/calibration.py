@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ _SAME = 1.92
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +71,26 @@ class Calibration:
         _check_column("probability", self.probability)
 
     def apply(self, confidence: Floats) -> npt.NDArray[np.float32]:
-        """Probabilities of being right, by straight lines between the logits of the table.
+        """Probabilities float32[N] of being right, on lines between the logits of the table.
 
-        The order of confidences is never reversed; different ones become equal only where float32
-        has no number between them, or below 3e-8.
-
-        Args:
-            confidence: float[N], each 0 to 1.
-
-        Returns:
-            float32[N], above 0 and below 1.
-
-        Raises:
-            ValueError: Not one axis, or a confidence that is not within 0 to 1.
+        The order of confidences float[N] is never reversed; different ones become equal only where
+        float32 has no number between them, or below 3e-8. Raises ValueError unless all are 0 to 1.
         """
         check_confidence(confidence)
         logits = np.interp(_logit(confidence), _logit(self.confidence), _logit(self.probability))
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
     def as_dict(self) -> dict[str, list[float]]:
-        """The table as JSON-ready values, not rounded, so that it comes back as it was."""
+        """The table as JSON-ready values, not rounded."""
         return {"confidence": list(self.confidence), "probability": list(self.probability)}
 
     @classmethod
     def from_dict(cls, values: Any) -> Calibration:
-        """The table that :meth:`as_dict` gave.
-
-        Raises:
-            ValueError: Something else; the message says what was found.
-        """
+        """The table that ``as_dict`` gave; raises ValueError for something else."""
         columns = ("confidence", "probability")
         if not isinstance(values, dict) or set(values) != set(columns):
             raise ValueError(f"expected a calibration with {' and '.join(columns)}, found {values}")
-        return cls(*(_column(name, values[name]) for name in columns))
+        return cls(*(parse_column(name, values[name], float) for name in columns))
 
 
 class _Block(NamedTuple):
@@ -140,22 +128,19 @@ def fit_calibration(confidence: Floats, right: Flags, knots: int = KNOTS) -> Cal
         knots: At most this many points in the table; 3 or more.
 
     Raises:
-        ValueError: An argument is something else; the message says what was found.
+        ValueError: An argument is something else.
     """
     check_answers(confidence, right)
     if knots < LEAST_KNOTS:
         raise ValueError(f"expected {LEAST_KNOTS} knots or more, found {knots}")
-    blocks = _pool_adjacent(_tied(_logit(confidence.astype(np.float32)), right), by_shrunk=False)
-    blocks = _pool_adjacent(_joined(blocks, knots - 2), by_shrunk=True)
+    blocks = _tied(_logit(confidence.astype(np.float32)), right)
+    blocks = _pool_adjacent(blocks, lambda block: block.share)
+    blocks = _pool_adjacent(_joined(blocks, knots - 2), lambda block: block.shrunk)
     return _table(blocks)
 
 
 def check_confidence(confidence: Floats) -> None:
-    """Makes sure of float[N], each 0 to 1.
-
-    Raises:
-        ValueError: Something else; the message says what was found.
-    """
+    """Raises ValueError unless it is float[N], each 0 to 1."""
     if confidence.ndim != 1 or not np.issubdtype(confidence.dtype, np.floating):
         raise ValueError(
             "expected confidences as floating point of shape [N], "
@@ -167,11 +152,7 @@ def check_confidence(confidence: Floats) -> None:
 
 
 def check_answers(confidence: Floats, right: Flags) -> None:
-    """Makes sure of float[N], each 0 to 1, and bool[N], with N >= 1.
-
-    Raises:
-        ValueError: Something else; the message says what was found.
-    """
+    """Raises ValueError unless these are float[N], each 0 to 1, and bool[N], with N >= 1."""
     check_confidence(confidence)
     if right.dtype != np.bool_ or right.shape != confidence.shape:
         raise ValueError(
@@ -195,19 +176,15 @@ def _tied(logits: npt.NDArray[np.float64], right: Flags) -> list[_Block]:
     return [_Block(*row) for row in rows]
 
 
-def _pool_adjacent(blocks: Sequence[_Block], *, by_shrunk: bool) -> list[_Block]:
+def _pool_adjacent(blocks: Sequence[_Block], share: Callable[[_Block], float]) -> list[_Block]:
     """Pool adjacent violators: joins neighbours until the shares rise strictly."""
     pooled: list[_Block] = []
     for block in blocks:
         last = block
-        while pooled and _value(pooled[-1], by_shrunk) >= _value(last, by_shrunk):
+        while pooled and share(pooled[-1]) >= share(last):
             last = pooled.pop().join(last)
         pooled.append(last)
     return pooled
-
-
-def _value(block: _Block, by_shrunk: bool) -> float:
-    return block.shrunk if by_shrunk else block.share
 
 
 def _joined(blocks: Sequence[_Block], most: int) -> list[_Block]:
@@ -253,13 +230,15 @@ def _check_column(name: str, column: tuple[float, ...]) -> None:
             raise ValueError(f"expected each {name} above the one before, found {low}, {high}")
 
 
-def _column(name: str, values: Any) -> tuple[float, ...]:
+def parse_column(name: str, values: Any, kind: type[N]) -> tuple[N, ...]:
+    """Numbers from JSON; raises ValueError where they are none, or not whole but should be."""
     if not isinstance(values, list | tuple):
         raise ValueError(f"expected {name} as a list of numbers, found {values!r}")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"expected {name} as a list of numbers, found {value!r} in it")
-    return tuple(float(value) for value in values)
+        if isinstance(value, bool) or not isinstance(value, int | kind):
+            what = f"whole numbers in {name}" if kind is int else f"{name} as a list of numbers"
+            raise ValueError(f"expected {what}, found {value!r} in it")
+    return tuple(map(kind, values))
 
 
 _STEPS = 200
@@ -294,14 +273,11 @@ _LOGISTIC_RIDGE = 1e-3
 
 
 def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, ...]:
-    """The weights with the highest likelihood, by Newton's method.
+    """The weights with the highest likelihood: the constant, then one for each feature.
 
     Args:
         features: float[N, D].
         right: bool[N].
-
-    Returns:
-        The constant, then a weight for each feature.
 
     Raises:
         ValueError: The shapes do not go together, or all answers are right or all wrong.
@@ -322,12 +298,7 @@ def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float,
 
 
 def logistic(weights: Floats | tuple[float, ...], features: Floats) -> npt.NDArray[np.float64]:
-    """float64[N]: the probability that each is right.
-
-    Args:
-        weights: The constant, then D weights.
-        features: float[N, D].
-    """
+    """float64[N]: the chance that each is right, from 1 + D weights and features float[N, D]."""
     constant, *slopes = weights
     logits = constant + features.astype(np.float64) @ np.asarray(slopes, np.float64)
     return 1 / (1 + np.exp(-np.clip(logits, -40, 40)))
@@ -342,9 +313,9 @@ def fit_pool(
     """The weights with the highest likelihood, by Newton's method.
 
     Args:
-        logs: float[N, K, D]; what each of D voters says of each of K values, as a logarithm.
+        logs: float[N, K, D]; what each of D networks says of each of K values, as a logarithm.
         truth: int[N]; the value that is right, 0 to K - 1.
-        ridge: Pulls the weights to 0, against voters that nearly always agree.
+        ridge: Pulls the weights to 0, against networks that nearly always agree.
 
     Raises:
         ValueError: The shapes do not go together, or there is nothing to fit to.
@@ -366,12 +337,7 @@ def fit_pool(
 
 
 def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:
-    """float64[N, K]: probabilities of all voters; rows sum to 1.
-
-    Args:
-        weights: D of them.
-        logs: float[N, K, D]; see ``fit_pool``.
-    """
+    """float64[N, K]: probabilities of all networks, from D weights and logs float[N, K, D]."""
     sums = logs.astype(np.float64) @ np.asarray(weights, np.float64)
     chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
     return chances / chances.sum(axis=1, keepdims=True)
@@ -459,11 +425,8 @@ def compare_scalings(
     Args:
         labels: int[N], 0 to 9, N >= ``folds``.
         probabilities: float[N, 10], rows sum to 1.
-        folds: 2 or more.
+        folds: 2 or more; ValueError if there are fewer tiles.
         seed: Of the folds.
-
-    Raises:
-        ValueError: There are fewer tiles than folds, or the arguments are something else.
     """
     if not 2 <= folds <= len(labels):
         raise ValueError(f"expected 2 to {len(labels)} folds, found {folds}")

@@ -92,29 +92,21 @@ class CalibrationError:
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
-    """Share of the predictions that are right.
-
-    Args:
-        truth: int[N], N >= 1.
-        predicted: int[N].
-    """
+    """Share of the predictions int[N], N >= 1, that are right."""
     _check_labels(truth, predicted)
     return float(np.mean(truth == predicted))
 
 
 def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Confidence interval of a share, sound near 0 and 1 and for small n.
+    """Confidence interval of a share, 0 to 1, sound near 0 and 1 and for small n.
 
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    Journal of the American Statistical Association 22 (1927), 209-212.
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22 (1927), 209-212.
 
     Args:
         right: Successes.
         n: Trials; without any the share may be anything, so the interval is 0 to 1.
         z: Normal quantile; the default gives 95 %.
-
-    Returns:
-        Lower and upper end, 0 to 1.
     """
     if not 0 <= right <= n:
         raise ValueError(f"expected 0 <= right <= n, found right = {right}, n = {n}")
@@ -128,14 +120,10 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
 
 
 def log_loss(truth: Labels, probabilities: Floats) -> float:
-    """Mean negative log-likelihood of the truth, in nats.
+    """Mean negative log-likelihood of the truth int[N], N >= 1, in nats.
 
     A probability of 0 is counted as the machine epsilon of its type, as in scikit-learn, so that a
-    single sure mistake does not make the mean infinite.
-
-    Args:
-        truth: int[N], N >= 1.
-        probabilities: float[N, 10], rows sum to 1.
+    single sure mistake does not make the mean infinite. Rows of probabilities [N, 10] sum to 1.
     """
     _check_probabilities(truth, probabilities)
     chosen = probabilities[np.arange(len(truth)), truth]
@@ -144,26 +132,14 @@ def log_loss(truth: Labels, probabilities: Floats) -> float:
 
 
 def confusion_matrix(truth: Labels, predicted: Labels) -> Counts:
-    """Counts of each truth and prediction.
-
-    Args:
-        truth: int[N], N >= 1.
-        predicted: int[N].
-
-    Returns:
-        int64[10, 10]; the row is the truth, the column the prediction.
-    """
+    """Counts int64[10, 10], a row for each truth, a column for each prediction; int[N], N >= 1."""
     _check_labels(truth, predicted)
     cells = truth.astype(np.int64) * CLASSES + predicted.astype(np.int64)
     return np.bincount(cells, minlength=CLASSES**2).astype(np.int64).reshape(CLASSES, CLASSES)
 
 
 def class_scores(confusion: Counts) -> tuple[ClassScore, ...]:
-    """Precision, recall, F1 and support of each digit.
-
-    Args:
-        confusion: int64[10, 10] from :func:`confusion_matrix`.
-    """
+    """Precision, recall, F1 and support of each digit, from a confusion matrix."""
     hits, support, read_as = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     columns = _ratio(hits, read_as), _ratio(hits, support), _ratio(2 * hits, support + read_as)
     return tuple(
@@ -183,12 +159,7 @@ def weighted_average(scores: Sequence[ClassScore]) -> Average:
 
 
 def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...]:
-    """The pairs with the most mistakes, most first, ties in the order of the digits.
-
-    Args:
-        confusion: int64[10, 10] from :func:`confusion_matrix`.
-        most: At most this many pairs; pairs without a mistake are left out.
-    """
+    """At most so many pairs with mistakes, most first, ties in the order of the digits."""
     mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
@@ -199,8 +170,8 @@ def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...
 def calibration(truth: Labels, probabilities: Floats, bins: int = BINS) -> CalibrationError:
     """Expected calibration error: how far the confidence is from the share that is right.
 
-    The gap between mean confidence and accuracy of each bin is averaged by its count. Source:
-    C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+    The gap between mean confidence and accuracy of each bin is averaged by its count (C. Guo et
+    al., "On calibration of modern neural networks", ICML 2017).
 
     Args:
         truth: int[N], N >= 1.
@@ -213,13 +184,7 @@ def calibration(truth: Labels, probabilities: Floats, bins: int = BINS) -> Calib
 
 
 def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
-    """Bins that cut the range of confidence, 0 to 1, into equal parts.
-
-    Args:
-        confidence: float[N], N >= 1.
-        right: bool[N].
-        bins: Number of bins.
-    """
+    """Bins that cut 0 to 1 into equal parts, of confidence float[N], N >= 1, and right bool[N]."""
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
     sure = _ratio(np.bincount(place, weights=confidence, minlength=bins), count)
@@ -297,11 +262,8 @@ def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
     """All scores of some probabilities.
 
     Args:
-        labels: int[N], 0 to 9, N >= 1.
+        labels: int[N], 0 to 9, N >= 1; ValueError if they are something else.
         probabilities: float[N, 10], rows sum to 1.
-
-    Raises:
-        ValueError: The shapes or labels are something else.
     """
     nll = log_loss(labels, probabilities)  # checks the arguments
     confidence, right = answers(labels, probabilities)
@@ -320,11 +282,7 @@ def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
 
 
 def mean_uncertainty(scores: Sequence[Uncertainty]) -> Uncertainty:
-    """The mean of each score over several sets of tiles, each counted the same; ``n`` is the sum.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """The mean of each score over sets of tiles, each counted the same; ``n`` is the sum."""
     if not scores:
         raise ValueError("expected scores of one set of tiles or more, found none")
     means = {
@@ -343,25 +301,16 @@ def answers(labels: Labels, probabilities: Floats) -> tuple[Curve, Flags]:
 
 
 def brier_score(labels: Labels, probabilities: Floats) -> float:
-    """Mean over tiles of the sum over digits of squared differences to 1 or 0.
-
-    Args:
-        labels: int[N], 0 to 9, N >= 1.
-        probabilities: float[N, 10].
-    """
+    """Mean over tiles of the sum over digits of squared differences to 1 or 0."""
     apart = probabilities.astype(np.float64)
     apart[np.arange(len(labels)), labels] -= 1
     return float((apart**2).sum(axis=1).mean())
 
 
 def risk_curve(confidence: Floats, right: Flags) -> Curve:
-    """Share that is wrong among the surest 1, 2, ..., N answers: float64[N].
+    """Share that is wrong among the surest 1, 2, ..., N answers: float64[N], N >= 1.
 
     Among answers that are equally sure the order is any, so each counts as wrong as their mean.
-
-    Args:
-        confidence: float[N], N >= 1.
-        right: bool[N].
     """
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum(1 - _tied(confidence, right)[order])
@@ -378,10 +327,7 @@ def coverage_at_zero(confidence: Floats, right: Flags) -> float:
 def equal_mass_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
     """Bins with as many answers each, but for one; fewer bins where there are fewer answers.
 
-    Args:
-        confidence: float[N], N >= 1.
-        right: bool[N]; of answers that are equally sure each counts as their mean.
-        bins: Number of bins.
+    Of answers that are equally sure each counts as their mean.
     """
     order = np.argsort(confidence, kind="stable")
     sure, correct = confidence[order], _tied(confidence, right)[order]

@@ -82,12 +82,7 @@ Table = Mapping[str, Mapping[str, Detection]]
 
 
 def auroc(digits: Floats, negatives: Floats) -> float:
-    """Area under the ROC curve: how often a digit scores higher, a tie counting half.
-
-    Args:
-        digits: float[N], N >= 1.
-        negatives: float[M], M >= 1.
-    """
+    """Area under the ROC curve: how often a digit scores higher, a tie counting half."""
     _check_scores(digits, negatives)
     rising = np.sort(negatives)
     below = np.searchsorted(rising, digits, "left").sum(dtype=np.float64)
@@ -130,10 +125,7 @@ def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
 
     Args:
         known: What it says of digits it was trained with, or of others like them.
-        labels: int[N] of these.
-
-    Raises:
-        ValueError: There are features, but not of all ten digits.
+        labels: int[N] of these; ValueError where there are features, but not of all ten digits.
     """
     scores: dict[str, Score] = {"maximum probability": maximum_probability}
     if known.energy is not None:
@@ -247,12 +239,7 @@ class ClassMeans:
 def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
     """Means of each digit and the covariance that all share.
 
-    Args:
-        features: float[N, D] of known digits.
-        labels: int[N], each of 0 to 9 among them.
-
-    Raises:
-        ValueError: A digit is missing, or there are not as many of both.
+    Raises ValueError unless there are as many features float[N, D] as labels int[N], of all digits.
     """
     _check_labels(features, labels)
     x = features.astype(np.float64)
@@ -284,10 +271,7 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
     Args:
         features: float[N, D]; what the last dense layer is given.
         known: float[M, D], of the known digits.
-        k: How many, 1 to M.
-
-    Raises:
-        ValueError: The widths differ, or there are fewer than k known.
+        k: How many, 1 to M; ValueError if there are fewer.
     """
     if features.ndim != 2 or known.ndim != 2 or features.shape[1] != known.shape[1]:
         raise ValueError(

@@ -240,11 +240,7 @@ def data_sha256(split: Split) -> str:
 
 
 def check_probabilities(answer: npt.NDArray[np.float32], n: int) -> None:
-    """Makes sure of float[n, 10], finite, within 0 to 1, rows summing to 1.
-
-    Raises:
-        ModelError: Something else; the message says what was found.
-    """
+    """Raises ModelError unless it is float[n, 10], finite, within 0 to 1, rows summing to 1."""
     if answer.shape != (n, metrics.CLASSES):
         raise ModelError(
             f"expected probabilities of shape [{n}, 10] for {n} tiles, found {list(answer.shape)}"
@@ -324,13 +320,9 @@ MNIST_TEST = (
 
 
 def known_label_errors(data_sha256: str) -> npt.NDArray[np.int64]:
-    """Indices of the wrong labels of a data set, which is known by its content and not its name.
+    """int64[K]: wrong labels of a data set, which is known by the hash of its content.
 
-    Args:
-        data_sha256: Hash of tiles and labels.
-
-    Returns:
-        int64[K], ascending; empty for every data set but the MNIST test set in its own order.
+    None of every data set but the MNIST test set in its own order.
     """
     known = MNIST_TEST if data_sha256 == MNIST_TEST_SHA256 else ()
     return np.array(known, np.int64)
@@ -379,15 +371,7 @@ def measure_transfer(
 ) -> Transfer:
     """Runs a model over the digits of another data set, framed and unframed.
 
-    Args:
-        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1.
-        data: The tiles.
-        model: The model, for the record.
-        on_progress: Called after every chunk with its number of tiles; two times N in the end.
-
-    Raises:
-        DataError: The data set is empty.
-        ModelError: The answers are not probabilities of ten digits for every tile.
+    ``on_progress`` is told of two times N tiles in all; the rest is as in ``evaluate``.
     """
     framed, unframed = (
         evaluate(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.calibration import Flags, Floats, check_answers
+from digitlens.evaluation.calibration import Flags, Floats, check_answers, parse_column
 
 POINTS = 50
 
@@ -124,7 +124,7 @@ class RiskCoverage:
         return 1 - np.exp(np.log(0.05) / np.array(self.stated))
 
     def as_dict(self) -> dict[str, Any]:
-        """The curve as JSON-ready values; thresholds are not rounded, so that they stay exact."""
+        """The curve as JSON-ready values; thresholds are not rounded."""
         return {
             "total": self.total,
             "threshold": list(self.threshold),
@@ -134,29 +134,20 @@ class RiskCoverage:
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
-        """The curve that :meth:`as_dict` gave.
-
-        Raises:
-            ValueError: Something else; the message says what was found.
-        """
+        """The curve that ``as_dict`` gave; raises ValueError for something else."""
         names = {"total", "threshold", "stated", "wrong"}
         if not isinstance(values, dict) or set(values) != names:
             raise ValueError(f"expected a curve with {', '.join(sorted(names))}, found {values}")
-        threshold = tuple(
-            float(_number("threshold", one)) for one in _list("threshold", values["threshold"])
-        )
-        stated, wrong = (
-            tuple(_count(name, one) for one in _list(name, values[name]))
-            for name in ("stated", "wrong")
-        )
-        return cls(threshold, stated, wrong, _count("total", values["total"]))
+        threshold = parse_column("threshold", values["threshold"], float)
+        stated, wrong = (parse_column(name, values[name], int) for name in ("stated", "wrong"))
+        return cls(threshold, stated, wrong, *parse_column("total", [values["total"]], int))
 
 
 def binomial_bound(wrong: int, stated: int, level: float = 0.05) -> float:
-    """The largest rate of mistakes that so few of them do not rule out.
+    """The largest rate of mistakes that so few of them do not rule out, one-sided.
 
-    Of C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the
-    case of the binomial", 1934; one-sided.
+    C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
+    of the binomial", 1934.
 
     Args:
         wrong: Mistakes.
@@ -193,7 +184,7 @@ def risk_coverage(
         points: About how many thresholds to keep; all of them when there are fewer.
 
     Raises:
-        ValueError: An argument is something else; the message says what was found.
+        ValueError: An argument is something else.
     """
     check_answers(confidence, right)
     if points < 2:
@@ -212,11 +203,7 @@ def risk_coverage(
 
 
 def parse_target(text: str) -> float:
-    """The share that ``0.1%``, ``0.1 %`` or ``0.001`` stands for.
-
-    Raises:
-        ValueError: Not a number, or not a share above 0 and below 1.
-    """
+    """The share that ``0.1%``, ``0.1 %`` or ``0.001`` stands for; else raises ValueError."""
     from decimal import Decimal  # noqa: PLC0415  (slow to load)
 
     number = text.strip()
@@ -233,11 +220,7 @@ def parse_target(text: str) -> float:
 
 
 def check_target(target: float) -> float:
-    """Makes sure of a share above 0 and below 1, and gives it back.
-
-    Raises:
-        ValueError: Another number.
-    """
+    """Gives back a share above 0 and below 1; raises ValueError for another number."""
     if not 0 < target < 1:
         raise ValueError(f"expected a share above 0 and below 1 (100 %), found {target:g}")
     return target
@@ -284,21 +267,3 @@ def _check_counts(stated: tuple[int, ...], wrong: tuple[int, ...], total: int) -
             f"expected a total of one or more that holds the {right[-1]} digits read right, "
             f"found {total}"
         )
-
-
-def _list(name: str, found: Any) -> list[Any]:
-    if not isinstance(found, list | tuple):
-        raise ValueError(f"expected {name} as a list of numbers, found {found!r}")
-    return list(found)
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected {name} as a list of numbers, found {value!r} in it")
-    return value
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"expected whole numbers in {name}, found {value!r}")
-    return value

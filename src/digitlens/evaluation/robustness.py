@@ -138,16 +138,13 @@ def measure_robustness(
     Everything random is drawn from ``SEED``, so that all models are shown the same tiles.
 
     Args:
-        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1.
+        predict_proba: uint8[N, 28, 28] to float32[N, 10] whose rows sum to 1; else ModelError.
         split: Tiles and labels.
         clean: What ``evaluate`` found on this split.
         recipe: What the model was trained with, which tells the corruptions it knows; None if that
             is not known.
         curve_tiles: Most tiles at each point of a sweep, taken evenly from all.
         on_progress: Called with numbers of tiles answered, ``tiles_asked`` in all.
-
-    Raises:
-        ModelError: The answers are not probabilities of ten digits for every tile.
     """
 
     def ask(changed: Split) -> Report:

@@ -24,22 +24,15 @@ STEPS = 60  # of a bisection: beyond the precision of a float
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p value that both classifiers are equally good.
+    """Exact two-sided p value that both classifiers are equally good, 1 where they never differ.
 
     If they are, each tile on which only one is right is a coin toss, so the count of the first is
-    binomial of share 1/2. Source: Q. McNemar, "Note on the sampling error of the difference between
-    correlated proportions or percentages", Psychometrika 12 (1947), 153-157; as the exact binomial
-    test.
+    binomial of share 1/2 (Q. McNemar, "Note on the sampling error of the difference between
+    correlated proportions or percentages", Psychometrika 12, 1947; as the exact test).
 
     Args:
-        only_first: Tiles that only the first reads right.
+        only_first: Tiles that only the first reads right; ValueError below 0.
         only_second: Tiles that only the second reads right.
-
-    Returns:
-        0 to 1; 1 where there are no such tiles.
-
-    Raises:
-        ValueError: A count is negative.
     """
     _check(only_first, only_second)
     n, fewer = only_first + only_second, min(only_first, only_second)
@@ -51,17 +44,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values adjusted for being several, in their order.
+    """P values, each 0 to 1, adjusted for being several, in their order and at most 1.
 
-    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal
-    of Statistics 6 (1979), 65-70.
-
-    Args:
-        p_values: Each 0 to 1.
-
-    Returns:
-        Each at least as large as before and at most 1; below a level, none of them is wrongly so
-        more often than that level.
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6 (1979), 65-70.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, highest = [0.0] * len(p_values), 0.0
@@ -74,21 +60,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def difference_interval(
     only_first: int, only_second: int, n: int, z: float = Z95
 ) -> tuple[float, float]:
-    """Confidence interval of the first accuracy less the second, on the same tiles.
+    """Confidence interval of the first accuracy less the second, on the same tiles, -1 to 1.
 
     The score interval: all differences that a score test at the same level would not reject. It
-    holds its level also where there are few or no tiles on which they differ. Source: T. Tango,
+    holds its level also where there are few or no tiles on which they differ (T. Tango,
     "Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design", Statistics in Medicine 17 (1998), 891-908.
+    paired-sample design", Statistics in Medicine 17, 1998, 891-908).
 
     Args:
         only_first: Tiles that only the first reads right.
         only_second: Tiles that only the second reads right.
         n: All tiles, at least 1.
         z: Normal quantile; the default gives 95 %.
-
-    Returns:
-        Lower and upper end, -1 to 1.
 
     Raises:
         ValueError: A count is negative, or there are fewer tiles than they differ on.
@@ -109,14 +92,7 @@ def difference_interval(
 def tango_score(only_first: int, only_second: int, n: int, difference: float) -> float:
     """Tango's score statistic of a difference, standard normal if it is the true one.
 
-    Args:
-        only_first: Tiles that only the first reads right.
-        only_second: Tiles that only the second reads right.
-        n: All tiles.
-        difference: Above -1 and below 1.
-
-    Returns:
-        Above 0 where more was found than ``difference``.
+    Above 0 where more was found than ``difference``, which lies between -1 and 1; counts as above.
     """
     found = only_first - only_second - n * difference
     if not found:
@@ -277,11 +253,9 @@ def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]
 
     Args:
         data: Name of the tiles.
-        reports: By the name of each model, at least two, all on the same tiles in the same order.
+        reports: By the name of each model, at least two, all on the same tiles in the same order;
+            else ValueError.
         facts: By the name of each model.
-
-    Raises:
-        ValueError: There are fewer than two, or they are on different tiles.
     """
     hashes = {report.data.sha256 for report in reports.values()}
     if len(reports) < 2 or len(hashes) > 1:
@@ -432,9 +406,8 @@ def errors_by_writer(
     """Counts errors by writer and by series, with an interval that knows of writers.
 
     The interval is of a bootstrap of whole writers: in each draw, each series has as many writers
-    as it has, chosen with replacement; the interval holds the middle 95 % of 10,000 accuracies.
-    Source: A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", 1997,
-    chapter 3 (several samples, hierarchical data).
+    as it has, chosen with replacement; the interval holds the middle 95 % of 10,000 accuracies
+    (A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", 1997, chapter 3).
 
     Args:
         labels: int[N], N >= 1; the truth.

@@ -76,13 +76,10 @@ def measure_speed(
 
     Args:
         predict_proba: uint8[N, 28, 28] to float32[N, 10].
-        tiles: uint8[N, 28, 28]; the first ``BATCH`` of them are a batch.
+        tiles: uint8[N, 28, 28], N >= 1; the first ``BATCH`` of them are a batch.
         calls: With one tile, 2 or more.
         rounds: With a batch.
         on_progress: Called after every call with its number of tiles, ``tiles_timed`` in all.
-
-    Raises:
-        ValueError: There is no tile.
     """
     if not len(tiles):
         raise ValueError("expected one tile or more to be timed with, found none")
@@ -123,11 +120,7 @@ def describe_machine(cpuinfo: Path = CPUINFO) -> str:
 
 
 def processor(cpuinfo: Path = CPUINFO) -> str:
-    """Name of the processor; perhaps empty.
-
-    Args:
-        cpuinfo: Where Linux names it, which ``platform.processor`` does not.
-    """
+    """Name of the processor, perhaps empty, from where Linux names it or as Python knows it."""
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
