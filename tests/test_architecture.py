@@ -70,7 +70,6 @@ HOMES = {
     "pypdfium2": ("imaging.photo",),
     "pillow_heif": ("imaging.photo",),
     "matplotlib": ("visualization.figures.", "visualization.notebook", "visualization.theme"),
-    "seaborn": ("visualization.figures.scores",),
     "jinja2": ("visualization.report.",),
     "markupsafe": ("visualization.report.",),
     "IPython": ("visualization.notebook",),

@@ -119,7 +119,7 @@ def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreig
 def test_without_the_plots_extra_the_numbers_still_come(here, bundle, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "seaborn", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50%" in done.stdout

@@ -27,7 +27,7 @@ from digitlens.models.line_bundle import load_line_bundle
 from digitlens.training import loop, pipeline
 from digitlens.training.export import load_detector
 from digitlens.training.tasks import detector, line
-from digitlens.visualization.figures.curves import draw_history
+from digitlens.visualization.figures.curves import draw_curves
 
 SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
 CHANGES = [part for change in SMALL for part in ("--set", change)]
@@ -307,7 +307,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(exported, tmp_path, monk
     results = exported["card"].results
     assert len(results["error_quantiles"]) == 101
     assert len(exported["tiles"]) == 40
-    draw_history(
+    draw_curves(
         [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()],
         tmp_path / "again.png",
     )

@@ -160,9 +160,9 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
 
     try:
         with needs_extra("plots"):
-            from digitlens.visualization.figures.curves import draw_history
+            from digitlens.visualization.figures.curves import draw_curves
 
-            draw_history(trained.history, folder / CURVES, trained.steps)
+            draw_curves(trained.history, folder / CURVES, trained.steps)
     except MissingExtraError as error:
         note(f"no {CURVES}: {error}")
 

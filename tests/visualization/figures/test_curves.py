@@ -4,7 +4,6 @@ from PIL import Image
 from digitlens.training.search_space import StudyResult, Trial, parse_space
 from digitlens.visualization.figures.curves import (
     draw_curves,
-    draw_page_curves,
     draw_runs,
     draw_tuning,
 )
@@ -46,7 +45,7 @@ def test_curves_of_a_digit_detector_show_losses_and_shares(tmp_path, drawn):
         {"step": step, "train_loss": 4.0, "val_loss": loss, "found": 0.5, "right": 0.9}
         for step, loss in ((500, 3.0), (1000, 2.0))
     ]
-    draw_page_curves(history, tmp_path / "curves.png")
+    draw_curves(history, tmp_path / "curves.png")
     loss, shares = drawn[0].axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in loss.lines}
     assert lines["training"] == [[500, 4], [1000, 4]]
@@ -54,10 +53,20 @@ def test_curves_of_a_digit_detector_show_losses_and_shares(tmp_path, drawn):
     assert [line.get_ydata()[0] for line in shares.lines] == [0.5, 0.9]
 
 
-@pytest.mark.parametrize("draw", [draw_curves, draw_page_curves])
-def test_curves_of_nothing_are_refused(draw, tmp_path):
+def test_curves_of_an_autoencoder_show_losses_and_errors(tmp_path, drawn):
+    rows = [
+        {"step": 10.0 * k, "train_loss": 1 / k, "val_loss": 1.1 / k, "val_error": 0.1 / k}
+        for k in (1, 2, 3)
+    ]
+    draw_curves(rows, tmp_path / "curves.svg")
+    loss, error = drawn[0].axes
+    assert len(loss.lines) == 2
+    assert list(error.lines[0].get_ydata()) == [row["val_error"] for row in rows]
+
+
+def test_curves_of_nothing_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
-        draw([], tmp_path / "curves.png")
+        draw_curves([], tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -77,7 +86,7 @@ def test_a_failure_leaves_the_old_picture(tmp_path):
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
     with pytest.raises(KeyError):
-        draw_curves([{"epoch": 1, "val_loss": 0.5}], path)
+        draw_curves([{"train_loss": 0.5}], path)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
 
 

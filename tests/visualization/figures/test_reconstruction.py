@@ -5,7 +5,6 @@ from PIL import Image
 from digitlens.visualization.figures.reconstruction import (
     Redrawn,
     draw_interpolations,
-    draw_learning,
     draw_reconstructions,
 )
 from digitlens.visualization.theme import LIGHT, themed
@@ -49,14 +48,3 @@ def test_ways_and_field_are_drawn_on_dark_too(tmp_path):
     pixels = _pixels(tmp_path / "ways.png")
     assert _share(pixels, ground) > 0.4
     assert _share(pixels, BLUE) < 0.01
-
-
-def test_learning_is_drawn_and_needs_a_history(tmp_path):
-    rows = [
-        {"step": 10.0 * k, "train_loss": 1 / k, "val_loss": 1.1 / k, "val_error": 0.1 / k}
-        for k in (1, 2, 3)
-    ]
-    draw_learning(rows, tmp_path / "curves.svg")
-    assert (tmp_path / "curves.svg").stat().st_size > 5000
-    with pytest.raises(ValueError, match="at least one"):
-        draw_learning([], tmp_path / "none.png")

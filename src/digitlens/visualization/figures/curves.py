@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from digitlens.training.search_space import Choice, Dimension, Range, StudyResult, Trial
-from digitlens.visualization.figures.reconstruction import draw_learning
+from digitlens.visualization.figures.parts import plain, round_ticks, show_logarithms
 from digitlens.visualization.theme import (
     MOST_LOOKS,
     add_hints,
@@ -21,6 +20,7 @@ from digitlens.visualization.theme import (
     headline,
     percent,
     series_looks,
+    share_tick,
     share_ticks,
     theme,
 )
@@ -38,14 +38,16 @@ class _Look(NamedTuple):
 
 
 def draw_curves(history: History, path: Path, steps: History = ()) -> None:
-    """Loss and accuracy of training and validation over the epochs, and the learning rate.
+    """Loss and quality over the epochs or steps, and the learning rate, of whatever was trained.
 
-    A run of one epoch is drawn over its steps, where they are known.
+    A run of one epoch is drawn over its steps, where they are known. Of classifiers, the epoch with
+    the lowest validation loss is marked.
 
     Args:
-        history: One row an epoch, with ``epoch``, ``train_loss`` and, where there is any,
-            ``val_loss``, ``train_accuracy``, ``val_accuracy`` and ``learning_rate``. Without
-            ``val_loss`` all tiles were trained with.
+        history: One row a validation, with ``epoch`` or ``step``, ``train_loss`` and what else is
+            known: ``val_loss``, ``learning_rate``; accuracies of a classifier, ``found`` and
+            ``right`` of a detector, ``exact`` and ``numeric_exact`` of a line recogniser,
+            ``val_error`` of an autoencoder.
         path: The ``.png`` or ``.svg`` file to write.
         steps: Rows of some steps, with ``step`` and what training measured.
 
@@ -53,47 +55,81 @@ def draw_curves(history: History, path: Path, steps: History = ()) -> None:
         ValueError: The history is empty.
     """
     if not history:
-        raise ValueError("expected a history of at least one epoch, found none")
-    along = "epoch"
-    if len(history) == 1 and len(steps) > 1:
+        raise ValueError("expected a history of at least one validation, found none")
+    along = "epoch" if "epoch" in history[0] else "step"
+    validated = [row for row in history if along == "epoch" and "val_loss" in row]
+    if along == "epoch" and len(history) == 1 and len(steps) > 1:
         along, history = "step", [*steps[:-1], {**history[0], **steps[-1]}]
-    validated = [row for row in history if "val_loss" in row]
+        validated = history[-1:] if validated else []
     best = min(validated, key=lambda row: row["val_loss"]) if validated else None
-    panels = [what for what in ("loss", "accuracy") if what == "loss" or _has(history, what)]
-    rates = _has(history, "learning_rate")
-    with canvas(path, 4.9 * (len(panels) + 0.75 * rates) + 0.6, 4.7) as figure:
-        widths = [1.0] * len(panels) + [0.75] * rates
-        plots = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-        for axes, what in zip(plots, panels, strict=False):
-            _draw_sides(axes, history, what, best, along)
-            axes.set_title(what.capitalize(), pad=12)
-        _make_logarithmic(plots[0])
-        plots[0].set_ylabel("loss, logarithmic axis")
-        for axes in plots[1 : len(panels)]:
-            axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-            axes.yaxis.set_major_formatter(share_ticks())
-        if rates:
-            _draw_rate(plots[-1], history, along)
-        for axes in plots:
+    panels = _panels(history)
+    widths = [0.75 if "learning_rate" in series else 1.0 for series in panels.values()]
+    with canvas(path, 4.9 * sum(widths) + 0.6, 4.7) as figure:
+        plots = figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)[0]
+        for axes, (title, series) in zip(plots, panels.items(), strict=True):
+            _draw_series(axes, history, along, series)
+            axes.set_title(title, pad=12)
             axes.set_xlabel(along)
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+            _scale(axes, title)
+            if best:
+                _mark_lowest(axes, best, along, series)
+        named = {
+            label: handle
+            for axes in plots
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+            if label != "learning rate"
+        }
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4)
 
 
-def draw_history(history: History, path: Path, steps: History = ()) -> None:
-    """Draws the curves of whatever was trained.
+def _panels(history: History) -> dict[str, dict[str, _Look]]:
+    """What is drawn, by title: the series that were measured, by their keys in the rows."""
+    blue, green, orange = theme().blue, theme().green, theme().orange
+    ink = theme().ink
+    training, validation = _Look("training", blue, "--"), _Look("validation", orange, "-")
+    panels = {
+        "Loss": {"train_loss": training, "val_loss": validation},
+        "Accuracy": {"train_accuracy": training, "val_accuracy": validation},
+        "Squared error of a pixel from 0 to 1": {"val_error": validation},
+        "Validation pages": {
+            "found": _Look("digits found", green, "-"),
+            "right": _Look("read right", ink, "--"),
+        },
+        "Validation lines": {
+            "exact": _Look("lines right", green, "-"),
+            "numeric_exact": _Look("digits and marks right", ink, "--"),
+        },
+        "Learning rate": {"learning_rate": _Look("learning rate", green, "-")},
+    }
+    known = {key for row in history for key in row}
+    found = {
+        title: {key: look for key, look in series.items() if key in known}
+        for title, series in panels.items()
+    }
+    return {title: series for title, series in found.items() if series}
 
-    Args:
-        history: One row for each validation; by what its rows say, the kinds of networks are told
-            apart.
-        path: The ``.png`` or ``.svg`` file to write.
-        steps: What is known by steps; drawn where there was one validation only.
-    """
-    if "val_error" in history[0]:
-        draw_learning(history, path)
-    elif "epoch" in history[0]:
-        draw_curves(history, path, steps)
+
+def _scale(axes: Axes, title: str) -> None:
+    if title == "Loss":
+        _make_logarithmic(axes)
+        axes.set_ylabel("loss, logarithmic axis")
+    elif title == "Learning rate" or title.startswith("Squared"):
+        axes.set_ylim(0, 1.08 * max(axes.dataLim.y1, 0) or 1)
+        axes.yaxis.set_major_locator(round_ticks(5))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     else:
-        draw_page_curves(history, path)
+        axes.yaxis.set_major_locator(round_ticks())
+        axes.yaxis.set_major_formatter(share_ticks())
+
+
+def _mark_lowest(
+    axes: Axes, best: Mapping[str, Any], along: str, series: Mapping[str, _Look]
+) -> None:
+    """Where the validation loss was lowest."""
+    if key := next((key for key in series if key.startswith("val_") and key in best), ""):
+        axes.axvline(best[along], color=theme().soft, linestyle=":", linewidth=1.5, zorder=0)
+        name = f"lowest validation loss, {best['val_loss']:.4f}, {along} {best[along]}"
+        axes.scatter(best[along], best[key], 90, color=theme().red, zorder=4, label=name)
 
 
 def draw_runs(histories: Mapping[str, History], path: Path) -> None:
@@ -120,88 +156,19 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
         loss, accuracy = figure.subplots(1, 2)
         for (name, history), (line, colour) in zip(histories.items(), series_looks(), strict=False):
             _draw_run(loss, accuracy, history, side, _Look(name, colour, line))
-        what = "Validation" if validated else "Training"
-        headline(loss, f"{what} loss", _why(validated))
+        what, why = "Validation", "as each recipe has it, smoothing included"
+        if not validated:
+            what, why = "Training", "not every run kept tiles back to validate with"
+        headline(loss, f"{what} loss", why)
         headline(accuracy, f"{what} accuracy", "a dot: the epoch of the lowest loss")
         _make_logarithmic(loss)
         loss.set_ylabel("loss, logarithmic axis")
         accuracy.yaxis.set_major_formatter(share_ticks())
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(_whole())
+            axes.xaxis.set_major_locator(round_ticks(whole=True))
             axes.autoscale(axis="x")
         figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-
-
-def draw_page_curves(history: History, path: Path) -> None:
-    """Loss of training and validation over the steps, and the share that is found and right.
-
-    Args:
-        history: One row a validation, with ``step``, ``train_loss``, ``val_loss``, ``found``,
-            ``right`` and, where it was kept, ``learning_rate``.
-        path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: The history is empty.
-    """
-    if not history:
-        raise ValueError("expected a history of at least one validation, found none")
-    rates = _has(history, "learning_rate")
-    with canvas(path, 14 if rates else 11, 4.7) as figure:
-        widths = [1.0, 1.0] + [0.75] * rates
-        left, right, *rest = figure.subplots(1, len(widths), width_ratios=widths)
-        colours = theme()
-        names = {"found": "digits found", "right": "read right"}
-        if lines := "exact" in history[0]:
-            names = {"exact": "lines right", "numeric_exact": "digits and marks right"}
-        looks = ((colours.green, "-"), (colours.blue, "--"))
-        shares = {
-            key: _Look(name, *look) for (key, name), look in zip(names.items(), looks, strict=True)
-        }
-        _draw_series(left, history, "step", _sides("loss"))
-        _draw_series(right, history, "step", shares)
-        left.set_title("Loss", pad=12)
-        left.set_ylabel("loss, logarithmic axis")
-        _make_logarithmic(left)
-        right.set_title("Validation lines" if lines else "Validation pages", pad=12)
-        right.yaxis.set_major_formatter(share_ticks())
-        for axes in rest:
-            _draw_rate(axes, history, "step")
-        for axes in (left, right, *rest):
-            axes.set_xlabel("step")
-        for axes in (left, right):
-            axes.legend()
-
-
-def _has(history: History, what: str) -> bool:
-    return any(key.endswith(what) for row in history for key in row)
-
-
-def _why(validated: bool) -> str:
-    if not validated:
-        return "not every run kept tiles back to validate with"
-    return "as each recipe has it, smoothing included"
-
-
-def _sides(what: str) -> dict[str, _Look]:
-    colours = theme()
-    return {
-        f"train_{what}": _Look("training", colours.blue, "--"),
-        f"val_{what}": _Look("validation", colours.orange, "-"),
-    }
-
-
-def _draw_sides(
-    axes: Axes, history: History, what: str, best: Mapping[str, Any] | None, along: str
-) -> None:
-    """Training and validation of one quantity, and where the validation loss was lowest."""
-    sides = _sides(what) if best else dict(list(_sides(what).items())[:1])
-    _draw_series(axes, history, along, sides)
-    if best:
-        axes.axvline(best[along], color=theme().soft, linestyle=":", linewidth=1.5, zorder=0)
-        name = f"lowest validation loss, {best['val_loss']:.4f}, {along} {best[along]}"
-        place = best[along], best[f"val_{what}"]
-        axes.scatter(*place, 90, color=theme().red, zorder=4, label=name)
 
 
 def _draw_run(loss: Axes, accuracy: Axes, history: History, side: str, look: _Look) -> None:
@@ -216,35 +183,19 @@ def _draw_run(loss: Axes, accuracy: Axes, history: History, side: str, look: _Lo
             axes.plot(best["epoch"], best[key], "o", color=look.colour, markersize=9)
 
 
-def _draw_rate(axes: Axes, history: History, along: str) -> None:
-    look = {"learning_rate": _Look("learning rate", theme().green, "-")}
-    _draw_series(axes, history, along, look)
-    axes.set_title("Learning rate", pad=12)
-    axes.set_ylim(0, 1.08 * max(row.get("learning_rate", 0.0) for row in history) or 1)
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-
-
-def _whole() -> MaxNLocator:
-    """Ticks at whole numbers of epochs or steps."""
-    return MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
-
-
 def _make_logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    show_logarithms(axes.yaxis, write=plain)
     low, high = axes.get_ylim()
     if high / low < 5:  # hardly a number with a tick inside: give the plain ones
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(round_ticks())
 
 
 def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, _Look]) -> None:
     """One line for each series, by its key in the rows; rows without it are passed over."""
     marker = "o" if len(history) <= _MARKED else ""
     for key, look in series.items():
-        rows = [row for row in history if key in row] or history
+        rows = [row for row in history if key in row]
         (drawn,) = axes.plot(
             [row[along] for row in rows],
             [row[key] for row in rows],
@@ -254,16 +205,17 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
             label=look.name,
         )
         drawn.set(marker=marker, markersize=6 if len(history) <= _SPARSE else 4)
-        what = key.partition("_")[2].replace("_", " ")
-        of = f" in {look.name}" if key != "learning_rate" else ""
-        hints = [f"{along} {row[along]}: {what} {row[key]:.4g}{of}" for row in rows]
+        what = key.removeprefix("train_").removeprefix("val_")
+        side = f" in {look.name}" if what != key else ""
+        words = what.replace("_", " ")
+        hints = [f"{along} {row[along]}: {words} {row[key]:.4g}{side}" for row in rows]
         add_hints(axes, *drawn.get_data(), hints)
     axes.grid(axis="y")
     if len(history) == 1:  # a point alone spans no axis
         axes.set_xlim(history[0][along] - 1, history[0][along] + 1)
         axes.set_xticks([history[0][along]])
     else:
-        axes.xaxis.set_major_locator(_whole())
+        axes.xaxis.set_major_locator(round_ticks(whole=True))
 
 
 COLUMNS = 3  # slices in a row
@@ -299,7 +251,7 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
             _draw_slice(below, result, one)
             below.tick_params(labelleft=column == 0)
         _finish(axes, result)
-        _legend(figure, axes)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 
 def _by_importance(result: StudyResult) -> list[Dimension]:
@@ -351,7 +303,7 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
         )
         axes.set_xlim(-0.5, len(labels) - 0.5)
     else:
-        _scale(axes, one)
+        _scale_field(axes, one)
     share = result.importance.get(one.name)
     axes.set_title(one.name, fontsize=12, pad=20)
     if share is not None:
@@ -376,7 +328,7 @@ def _places(trials: Sequence[Trial], one: Dimension) -> list[float]:
     return [float(value) for value in chosen]
 
 
-def _scale(axes: Axes, one: Range) -> None:
+def _scale_field(axes: Axes, one: Range) -> None:
     if one.log:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(_round_numbers(one.low, one.high)))
@@ -385,9 +337,7 @@ def _scale(axes: Axes, one: Range) -> None:
     else:
         room = (one.high - one.low) * 0.06
         axes.set_xlim(one.low - room, one.high + room)
-        axes.xaxis.set_major_locator(
-            MaxNLocator(4, steps=[1, 2, 5, 10], integer=isinstance(one.low, int))
-        )
+        axes.xaxis.set_major_locator(round_ticks(4, whole=isinstance(one.low, int)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
@@ -412,14 +362,8 @@ def _finish(axes: Axes, result: StudyResult) -> None:
     errors = [_wrong(trial, result) for trial in shown if trial.state in {"complete", "pruned"}]
     axes.set_ylim(min(errors) / 1.3, max(errors) * 1.3)  # one trial alone spans no axis
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(share_ticks())
+    show_logarithms(axes.yaxis, write=share_tick)
     axes.grid(axis="y")
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 
 def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:

@@ -10,13 +10,21 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from digitlens.datasets.corruptions.mnist_c import CHUNK, corrupt
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins, wilson_interval
-from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
+from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins
+from digitlens.evaluation.ood import Rejection, taken_for_digits
 from digitlens.evaluation.robustness import SEED, Condition, Curve, Robustness
+from digitlens.visualization.figures.parts import (
+    Caption,
+    TileCell,
+    draw_bins,
+    draw_tile_grid,
+    interval_bars,
+    show_shares,
+)
 from digitlens.visualization.figures.reliability import draw_coverage
 from digitlens.visualization.theme import (
     add_hints,
@@ -29,7 +37,6 @@ from digitlens.visualization.theme import (
 )
 
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
-FRAME = 60  # of 255, from ground to ink: a tile may be as blank as the ground
 
 
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
@@ -71,7 +78,7 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
         axes.invert_yaxis()
         axes.set_xlim(0, 1.1)
         axes.set_xticks(np.arange(6) / 5)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        show_shares(axes.xaxis)
         axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
         handles = [Patch(color=colour, label=name) for colour, name in kinds]
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
@@ -112,31 +119,30 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
         path: The ``.png`` or ``.svg`` file to write.
     """
     first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
-    chosen = _first_of_each(split.labels[:CHUNK])
+    chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
     conditions = (found.clean, *found.corruptions)
     with canvas(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as figure:
         axes = figure.add_subplot()
-        mosaic = np.zeros((len(conditions) * HIGH, len(chosen) * WIDE), np.uint8)
+        cells: dict[tuple[int, int], TileCell] = {}
         for row, condition in enumerate(conditions):
             changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
-            for column, tile in enumerate(changed[chosen]):
-                top, left = row * HIGH, column * WIDE
-                mosaic[top : top + 30, left : left + 30] = np.pad(tile, 1, constant_values=FRAME)
-            _name_row(axes, row, condition)
+            cells |= {(row, k): TileCell(tile) for k, tile in enumerate(changed[chosen])}
             _write_answers(axes, row, condition, chosen, split.labels[chosen])
-        axes.imshow(mosaic, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
+        names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
+        grid = (len(conditions), len(chosen))
+        draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
         headline(axes, "What was read under each corruption", "wrong answers in red")
-        axes.set_axis_off()
 
 
 def _bar(axes: Axes, place: int, row: Condition) -> None:
-    colours, (low, high) = theme(), row.score.interval
-    share = row.score.accuracy
+    colours, share = theme(), row.score.accuracy
     axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
-    spread = [[max(share - low, 0)], [max(high - share, 0)]]
+    spread = interval_bars([share], [row.score.interval])
     axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
     behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
-    axes.text(high + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind)
+    axes.text(
+        row.score.interval[1] + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind
+    )
 
 
 def _look(overlaps: bool | None) -> tuple[str, str]:
@@ -171,18 +177,8 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     add_hints(axes, curve.values, shares, texts)
     axes.set_xlabel(curve.axis)
     axes.set_ylim(0, 1)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    show_shares(axes.yaxis)
     axes.grid(color=theme().faint)
-
-
-def _first_of_each(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Index of the first tile of each digit that there is, ascending by digit."""
-    return np.unique(labels, return_index=True)[1]
-
-
-def _name_row(axes: Axes, row: int, condition: Condition) -> None:
-    text = f"{_words(condition.name)}\n{percent(condition.score.accuracy)}"
-    axes.text(-3, row * HIGH + 15, text, ha="right", va="center", color=theme().ink, fontsize=10)
 
 
 def _write_answers(
@@ -211,7 +207,6 @@ _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _ENDS = (0.1, 0.999995)  # of an axis of logits
 _WORST = 14  # tiles of each set on the sheet
 _WIDE, _HIGH = 34, 42  # pixels of a tile on it with its text and the room around
-_FRAME = 60  # of 255, from ground to ink
 _FAR = 7.0  # of a logarithm of odds; float32 knows no probability nearer to 1
 _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
@@ -246,7 +241,19 @@ def draw_reliability(found: Rejection, path: Path) -> None:
             _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
         )
         for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
-            _draw_bins(axes, sample, colour=colour, name=name)
+            bins = equal_mass_bins(*sample)
+            error = percent(calibration_error(bins), 2)
+            draw_bins(
+                axes,
+                bins,
+                _ENDS,
+                label=f"{name}, adaptive calibration error {error}",
+                fmt="o-",
+                color=colour,
+                linewidth=1.3,
+                markersize=6,
+                clip_on=False,
+            )
         headline(
             axes,
             "Confidence against what is right",
@@ -324,46 +331,23 @@ def draw_negatives(found: Rejection, path: Path) -> None:
 def draw_taken(found: Rejection, path: Path) -> None:
     """The negatives of each set that look most like a digit, and what they are read as."""
     names = list(found.negatives)
-    sheet = np.zeros((_HIGH * len(names), _WIDE * _WORST), np.uint8)
+    cells = {
+        (row, column): TileCell(
+            found.negatives[name][number],
+            [Caption(_read_as(found.found[name].probabilities[number]), theme().soft, size=8)],
+        )
+        for row, name in enumerate(names)
+        for column, number in enumerate(taken_for_digits(found, name, _WORST))
+    }
     with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
         axes = figure.add_subplot()
-        for row, name in enumerate(names):
-            axes.text(-6, _HIGH * row + 14, name, ha="right", va="center", fontsize=11)
-            for column, number in enumerate(taken_for_digits(found, name, _WORST)):
-                x, y = _WIDE * column + 1, _HIGH * row + 1
-                # A frame, since a blank tile may be as empty as the ground.
-                sheet[y - 1 : y + 29, x - 1 : x + 29] = _FRAME
-                sheet[y : y + 28, x : x + 28] = found.negatives[name][number]
-                text = _read_as(found.found[name].probabilities[number])
-                axes.text(
-                    x + 14, y + 30, text, ha="center", va="top", fontsize=8, color=theme().soft
-                )
+        grid = (len(names), _WORST)
+        draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
         headline(
             axes,
             "What is no digit and looks most like one",
             f"by {found.recommended}; below each tile what it is read as, and the probability",
         )
-        axes.imshow(sheet, cmap=theme().tiles, vmin=0, vmax=255, interpolation="nearest")
-        axes.set_axis_off()
-
-
-def _draw_bins(axes: Axes, sample: Answers, *, colour: str, name: str) -> None:
-    bins = equal_mass_bins(*sample)
-    ends = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
-    low, high = np.clip(np.array(ends), *_ENDS).T
-    share = np.clip([row.accuracy for row in bins], *_ENDS)
-    axes.errorbar(
-        np.clip([row.confidence for row in bins], *_ENDS),
-        share,
-        np.clip([share - low, high - share], 0, None),
-        fmt="o-",
-        color=colour,
-        linewidth=1.3,
-        markersize=6,
-        capsize=3,
-        clip_on=False,
-        label=f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}",
-    )
 
 
 def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:

@@ -5,7 +5,7 @@ What was written is in ink, what is drawn from a code in blue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,31 +44,6 @@ class Redrawn:
     tiles: Tiles
     again: Tiles
     error: Floats
-
-
-def draw_learning(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Loss of training and validation, and the error of a pixel, over the steps.
-
-    Args:
-        history: One row a validation, with ``step``, ``train_loss``, ``val_loss``, ``val_error``.
-        path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: The history is empty.
-    """
-    if not history:
-        raise ValueError("expected a history of at least one validation, found none")
-    colours = theme()
-    validation = ("validation", colours.orange, "-")
-    with canvas(path, 11, 4.6) as figure:
-        left, right = figure.subplots(1, 2, gridspec_kw={"wspace": 0.08})
-        _draw_series(left, history, "train_loss", ("training", colours.blue, "--"))
-        _draw_series(left, history, "val_loss", validation)
-        _draw_series(right, history, "val_error", validation)
-        left.set_title("Loss", pad=12)
-        right.set_title("Squared error of a pixel from 0 to 1", pad=12)
-        right.set_ylim(0, 1.08 * max(row["val_error"] for row in history))
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def draw_reconstructions(
@@ -122,16 +97,6 @@ def draw_interpolations(
         _show(left, rows)
         headline(right, "Between four digits", "nobody ever wrote what is blue")
         _show(right, square)
-
-
-def _draw_series(
-    axes: Axes, history: Sequence[Mapping[str, Any]], key: str, look: tuple[str, str, str]
-) -> None:
-    label, colour, line = look
-    steps, values = [row["step"] for row in history], [row[key] for row in history]
-    axes.plot(steps, values, line, color=colour, linewidth=2, marker="o", label=label)
-    axes.set_xlabel("step")
-    axes.grid(True, axis="y")
 
 
 def _pair(one: Redrawn) -> Paint:

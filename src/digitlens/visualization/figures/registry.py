@@ -22,7 +22,7 @@ from digitlens.explain.occlusion import occlude
 from digitlens.explain.trained_model import TrainedModel, evaluate_model
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
-from digitlens.visualization.figures.curves import draw_history, draw_runs
+from digitlens.visualization.figures.curves import draw_curves, draw_runs
 from digitlens.visualization.figures.distribution_shift import draw_corruptions, draw_sweeps
 from digitlens.visualization.figures.inside import (
     draw_embedding,
@@ -101,7 +101,7 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
             "writes"
         )
     if len(known) == 1:
-        draw_history(known[0].history, path)
+        draw_curves(known[0].history, path)
         return
     if any("epoch" not in one.history[0] for one in known):
         raise ModelError("a digit detector learns by steps and not epochs: draw its curves alone")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from digitlens.evaluation.metrics import (
     COVERAGE,
@@ -20,17 +20,18 @@ from digitlens.evaluation.metrics import (
     Curve,
     coverage_at_zero,
     risk_curve,
-    wilson_interval,
 )
 from digitlens.evaluation.ood import Answers
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.risk import RiskCoverage
+from digitlens.visualization.figures.parts import draw_bins, show_logarithms, show_shares
 from digitlens.visualization.theme import (
     add_hints,
     canvas,
     headline,
     percent,
     series_looks,
+    share_tick,
     share_ticks,
     theme,
 )
@@ -61,32 +62,20 @@ def draw_calibration(report: Report, path: Path) -> None:
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
-    confidence = np.array([row.confidence for row in bins])
-    accuracy = np.array([row.accuracy for row in bins])
-    ends = [wilson_interval(round(row.accuracy * row.count), row.count) for row in bins]
-    low, high = np.array(ends).T
     colours = theme()
     axes.plot([0, 1], [0, 1], "--", color=colours.soft, linewidth=1.3, label="perfect calibration")
-    axes.errorbar(
-        confidence,
-        accuracy,
-        np.clip([accuracy - low, high - accuracy], 0, None),
-        fmt="o",
-        color=colours.blue,
-        markersize=8,
-        capsize=3,
-        label="share of the tiles in a bin",
-    )
+    look = {"fmt": "o", "color": colours.blue, "markersize": 8}
+    draw_bins(axes, bins, (0, 1), label="share of the tiles in a bin", **look)
     hints = [
         f"{row.count:,} answers that were {percent(row.confidence)} sure: "
         f"{percent(row.accuracy)} correct"
         for row in bins
     ]
-    add_hints(axes, confidence, accuracy, hints)
+    add_hints(axes, [row.confidence for row in bins], [row.accuracy for row in bins], hints)
     axes.set_xlim(0, 1.01)
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("share that is right")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    show_shares(axes.yaxis)
     axes.grid()
     axes.legend(loc="lower right")
 
@@ -107,7 +96,7 @@ def _draw_counts(axes: Axes, bins: Sequence[Bin], width: float) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("tiles")
     axes.set_xlabel("confidence of the model")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    show_shares(axes.xaxis)
     axes.grid(axis="y")
 
 
@@ -131,10 +120,7 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
             _draw_curve(axes, risk_curve(*sample), line=line, colour=colour, name=name)
         _make_logarithmic(axes)
         axes.axvline(1 - COVERAGE, color=theme().soft, linewidth=1, linestyle="--")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(share_ticks())
+        show_logarithms(axes.xaxis, axes.yaxis, write=share_tick)
         risk = risk_curve(*first)
         at_99 = float(risk[int(np.ceil(COVERAGE * len(risk))) - 1])
         headline(
@@ -182,7 +168,8 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
     Raises:
         ValueError: No curve.
     """
-    _check_some(curves)
+    if not curves:
+        raise ValueError("expected something to draw by name, found nothing")
     lowest = _lowest(curves.values())
     with canvas(path, 8.6, 6.2) as figure:
         axes = figure.add_subplot()
@@ -197,11 +184,6 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
             "each point states what is at least as sure; shaded up to the bound of 95 %",
         )
         _finish_risk(axes, lowest)
-
-
-def _check_some(named: Mapping[str, object]) -> None:
-    if not named:
-        raise ValueError("expected something to draw by name, found nothing")
 
 
 def _lowest(curves: Iterable[RiskCoverage]) -> float:
@@ -236,7 +218,7 @@ def _finish_risk(axes: Axes, lowest: float) -> None:
     axes.set_xlim(0, 1.01)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(share_ticks())
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    show_shares(axes.xaxis)
     axes.set_xlabel("share of all digits that is read, and right")
     axes.set_ylabel("share of the stated digits that is wrong")
     axes.grid()

@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from digitlens.evaluation.metrics import Counts
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.significance import Comparison, Pair
-from digitlens.visualization.theme import canvas, headline, percent, readable_on, share_ticks, theme
+from digitlens.visualization.figures.parts import (
+    Caption,
+    TileCell,
+    draw_tile_grid,
+    round_ticks,
+    rounded_share,
+    show_logarithms,
+    written,
+)
+from digitlens.visualization.theme import (
+    canvas,
+    headline,
+    percent,
+    readable_on,
+    share_tick,
+    share_ticks,
+    theme,
+)
 
 _TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -39,9 +55,20 @@ def draw_confusion(report: Report, path: Path) -> None:
     highest = max(int(mistakes.max()), 2)
     with canvas(path, 8.8, 8.6) as figure:
         axes = figure.add_subplot(facecolor=theme().pale)
-        _colour(axes, mistakes, highest)
+        drawn = axes.pcolormesh(
+            np.ma.masked_equal(mistakes, 0),
+            cmap=theme().heat,
+            norm=LogNorm(1, highest),
+            edgecolors=theme().ground,
+            linewidth=1.5,
+        )
+        label = "mistakes, on a logarithmic scale"
+        bar = figure.colorbar(drawn, shrink=0.72, pad=0.03, label=label)
+        bar.set_ticks([tick for tick in _TICKS if tick <= highest], minor=False)
+        bar.minorticks_off()
+        bar.ax.yaxis.set_major_formatter(written(_short))
+        bar.outline.set_visible(False)
         _write_counts(axes, report.confusion, LogNorm(1, highest))
-        _number_colorbar(figure.axes[-1], highest)
         headline(
             axes,
             f"{report.score.errors:,} mistakes in {report.n:,} tiles",
@@ -49,26 +76,13 @@ def draw_confusion(report: Report, path: Path) -> None:
             f"{percent(report.interval[0], 2)} to {percent(report.interval[1], 2)};  "
             "small: share of the row",
         )
+        axes.set_xticks(np.arange(10) + 0.5, list("0123456789"))
+        axes.set_yticks(np.arange(10) + 0.5, list("0123456789"))
+        axes.set(aspect="equal", ylim=(10, 0))
         axes.set_xlabel("read as", fontsize=14)
         axes.set_ylabel("truth", fontsize=14)
-        axes.tick_params(length=0, labelsize=14, rotation=0)
-
-
-def _colour(axes: Axes, mistakes: Counts, highest: int) -> None:
-    """A coloured square for each kind of mistake that was made, and a pale one for the rest."""
-    sns.heatmap(
-        mistakes,
-        mask=mistakes == 0,
-        cmap=theme().heat,
-        norm=LogNorm(1, highest),
-        vmin=1,  # read by seaborn even when there is no mistake to take it from
-        vmax=highest,
-        square=True,
-        linewidths=1.5,
-        linecolor=theme().ground,
-        cbar_kws={"label": "mistakes, on a logarithmic scale", "shrink": 0.72, "pad": 0.03},
-        ax=axes,
-    )
+        axes.tick_params(length=0, labelsize=14)
+        axes.spines[:].set_visible(False)
 
 
 def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
@@ -88,12 +102,6 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
         middle = read + 0.5
         axes.text(middle, truth + 0.4, f"{count:,}", ha="center", va="center", color=ink, size=size)
         axes.text(middle, truth + 0.76, rate, ha="center", va="center", color=ink, size=8)
-
-
-def _number_colorbar(axes: Axes, highest: int) -> None:
-    ticks = [tick for tick in _TICKS if tick <= highest]
-    axes.set_yticks(ticks, [str(tick) for tick in ticks])
-    axes.set_yticks([], minor=True)
 
 
 # Where an axis of scores may start: the highest that leaves the lowest bar a quarter of the axis,
@@ -129,7 +137,7 @@ def draw_classes(report: Report, path: Path) -> None:
         axes.set_ylim(start, 1)
         axes.set_xlim(-0.6, 9.6)
         axes.set_ylabel("score")
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(round_ticks())
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=" %"))
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
@@ -157,13 +165,7 @@ Cells = dict[tuple[int, int], int]  # row and column to the index of a tile
 COLUMNS = 10
 QUARTERS = ("surest", "", "middle", "", "least sure")
 WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two lines of text, and room around
-
-
-class _Sheet(NamedTuple):
-    cells: Cells
-    title: str
-    note: str
-    row_names: Sequence[str] = ()
+_MISLABELLED = ";  * the label is known to be wrong"
 
 
 def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
@@ -175,17 +177,16 @@ def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> N
         path: The ``.png`` or ``.svg`` file to write.
         most: At most this many tiles.
     """
-    order = np.argsort(-report.confidence[report.wrong], kind="stable")
-    chosen = report.wrong[order][:most]
+    chosen = _surest(report, report.wrong)[:most]
     total = len(report.wrong)
     title = f"{total:,} wrong of {report.n:,}"
     if total > len(chosen):
         title += f", the {len(chosen)} surest of them"
     note = "truth → read as, and the confidence" if total else "nothing to show"
     if set(chosen.tolist()) & set(report.data.label_errors):
-        note += ";  * the label is known to be wrong"
+        note += _MISLABELLED
     cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
-    _draw(_Sheet(cells, title, note), report, tiles, path)
+    _draw_read_tiles(report, tiles, cells, path, (title, note))
 
 
 def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
@@ -196,16 +197,16 @@ def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
         tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    right = np.flatnonzero(report.predicted == report.labels)
+    right = _surest(report, np.flatnonzero(report.predicted == report.labels))
     cells: Cells = {}
     for digit in range(COLUMNS):
         ranked = right[report.labels[right] == digit]
-        ranked = ranked[np.argsort(-report.confidence[ranked], kind="stable")]
-        for row, index in enumerate(_spread(ranked, len(QUARTERS))):
-            cells[row, digit] = int(index)
+        places = np.linspace(0, len(ranked) - 1, min(len(ranked), len(QUARTERS))).round()
+        for row, place in enumerate(places.astype(int)):
+            cells[row, digit] = int(ranked[place])
     title = f"{len(right):,} right of {report.n:,}, from the surest to the least sure"
     note = "truth → read as, and the confidence; rows are quartiles of each digit"
-    _draw(_Sheet(cells, title, note, QUARTERS), report, tiles, path)
+    _draw_read_tiles(report, tiles, cells, path, (title, note), QUARTERS)
 
 
 def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -> None:
@@ -219,10 +220,9 @@ def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -
         path: The ``.png`` or ``.svg`` file to write.
         most: At most this many tiles of each kind.
     """
-    sure = report.confidence
     right = np.flatnonzero(report.predicted == report.labels)
-    wrong = report.wrong[np.argsort(-sure[report.wrong], kind="stable")][:most]
-    doubtful = right[np.argsort(sure[right], kind="stable")][:most]
+    wrong = _surest(report, report.wrong)[:most]
+    doubtful = right[np.argsort(report.confidence[right], kind="stable")][:most]
     first = max(1, -(-len(wrong) // COLUMNS))  # rows of mistakes, empty where there is none
     last = max(1, -(-len(doubtful) // COLUMNS))
     cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(wrong)}
@@ -232,59 +232,46 @@ def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -
     title = f"The {len(wrong)} surest mistakes and the {len(doubtful)} least sure hits"
     note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and the confidence"
     if set(wrong.tolist()) & set(report.data.label_errors):
-        note += ";  * the label is known to be wrong"
-    _draw(_Sheet(cells, title, note, names), report, tiles, path)
+        note += _MISLABELLED
+    _draw_read_tiles(report, tiles, cells, path, (title, note), names)
 
 
-def _spread(ranked: Indices, number: int) -> Indices:
-    if len(ranked) <= number:
-        return ranked
-    return ranked[np.linspace(0, len(ranked) - 1, number).round().astype(np.int64)]
+def _surest(report: Report, indices: Indices) -> Indices:
+    """The same tiles, those read with the highest confidence first."""
+    return indices[np.argsort(-report.confidence[indices], kind="stable")]
 
 
-def _draw(sheet: _Sheet, report: Report, tiles: Tiles, path: Path) -> None:
-    rows = len(sheet.row_names) or 1 + max((row for row, _ in sheet.cells), default=0)
-    row_height = 1.32 if sheet.row_names else 1.42  # names take some width, so tiles are smaller
+def _draw_read_tiles(
+    report: Report,
+    tiles: Tiles,
+    cells: Cells,
+    path: Path,
+    words: tuple[str, str],
+    row_names: Sequence[str] = (),
+) -> None:
+    rows = len(row_names) or 1 + max((row for row, _ in cells), default=0)
+    row_height = 1.32 if row_names else 1.42  # names take some width, so tiles are smaller
+    found = {at: TileCell(tiles[i], _read_as(report, i)) for at, i in cells.items()}
     with canvas(path, 11, 1.1 + rows * row_height) as figure:
         axes = figure.add_subplot()
-        axes.imshow(_mosaic(tiles, sheet.cells, rows), cmap=theme().tiles, interpolation="nearest")
-        for (row, column), index in sheet.cells.items():
-            _caption(axes, report, index, column * WIDE + WIDE / 2, row * HIGH + 30)
-        for row, name in enumerate(sheet.row_names[:rows]):
-            axes.text(
-                -2, row * HIGH + 16, name, ha="right", va="center", color=theme().soft, fontsize=11
-            )
-        headline(axes, sheet.title, sheet.note)
-        axes.set_axis_off()
+        draw_tile_grid(axes, found, (rows, COLUMNS), (WIDE, HIGH), row_names=row_names)
+        headline(axes, *words)
 
 
-def _mosaic(tiles: Tiles, cells: Cells, rows: int) -> Tiles:
-    mosaic = np.zeros((rows * HIGH, COLUMNS * WIDE), np.uint8)
-    left = (WIDE - 28) // 2
-    for (row, column), index in cells.items():
-        top, start = row * HIGH + 2, column * WIDE + left
-        mosaic[top : top + 28, start : start + 28] = tiles[index]
-    return mosaic
-
-
-def _caption(axes: Axes, report: Report, index: int, x: float, y: float) -> None:
+def _read_as(report: Report, index: int) -> list[Caption]:
     truth, predicted = int(report.labels[index]), int(report.predicted[index])
     star = " *" if index in report.data.label_errors else ""
     colour = theme().ink if truth == predicted else theme().red
-    axes.text(
-        x, y + 1, f"{truth} → {predicted}{star}", color=colour, ha="center", va="top", weight="bold"
-    )
-    confidence = float(report.confidence[index])
-    # Rounding must not turn nearly sure into certain.
-    sure = percent(confidence) if confidence < 0.9995 else "> 99.9 %"
-    axes.text(x, y + 8, sure, color=theme().soft, ha="center", va="top", fontsize=9)
+    sure = rounded_share(float(report.confidence[index]))
+    return [
+        Caption(f"{truth} → {predicted}{star}", colour, "bold"),
+        Caption(sure, theme().soft, size=9),
+    ]
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit
 MOST = 50  # tiles on a sheet
 PAIRS = 30  # pairs in a picture: those of the first models
-_WIDE = 34  # pixels of a cell
-_TOP, _LINE = 33, 7  # pixels above the first line of text under a tile, and between two
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
@@ -306,7 +293,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         headline(left, f"Accuracy on {comparison.n:,} tiles", note)
         headline(right, "Difference on the same tiles", "intervals of 95 % (Tango); McNemar's p")
         for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_locator(round_ticks(5))
             axes.grid(axis="x")
             axes.tick_params(axis="y", length=0)
 
@@ -320,28 +307,34 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
         path: The ``.png`` or ``.svg`` file to write.
     """
     every = comparison.disagreements()
-    chosen = every[:MOST]
-    high = _TOP + _LINE * (1 + len(comparison.names)) + 4
+    chosen = every[:MOST].tolist()
+    high = HIGH + 7 * (len(comparison.names) - 1)
     rows = max(1, -(-len(chosen) // COLUMNS))
-    with canvas(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * _WIDE)) as figure:
+    cells = {
+        divmod(place, COLUMNS): TileCell(tiles[index], _read_by_each(comparison, index))
+        for place, index in enumerate(chosen)
+    }
+    with canvas(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * WIDE)) as figure:
         axes = figure.add_subplot()
-        axes.imshow(
-            _disagreement_mosaic(tiles, chosen, rows, high),
-            cmap=theme().tiles,
-            interpolation="nearest",
-        )
-        for place, index in enumerate(chosen):
-            row, column = divmod(place, COLUMNS)
-            _caption_disagreement(
-                axes, comparison, int(index), column * _WIDE + _WIDE / 2, row * high + _TOP
-            )
+        draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, high))
         title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
         if len(every) > len(chosen):
             title += f"; the {len(chosen)} on which all are surest"
         key = zip(LETTERS, comparison.names, strict=False)
         note = ",  ".join(f"{letter} = {name}" for letter, name in key)
         headline(axes, title, f"the label, and what each reads:  {note}")
-        axes.set_axis_off()
+
+
+def _read_by_each(comparison: Comparison, index: int) -> list[Caption]:
+    """The label, and what each model says."""
+    truth = int(comparison.labels[index])
+    lines = [Caption(f"label {truth}", theme().soft)]
+    for letter, report in zip(LETTERS, comparison.reports.values(), strict=False):
+        read, sure = int(report.predicted[index]), float(report.confidence[index])
+        look = (theme().ink, "normal") if read == truth else (theme().red, "bold")
+        share = percent(min(sure, 0.9994), 0 if sure < 0.995 else 1)
+        lines.append(Caption(f"{letter} {read}  {share}", *look))
+    return lines
 
 
 def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
@@ -364,7 +357,7 @@ def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
     axes.axvline(0, color=theme().soft, linestyle="--", linewidth=1.3, zorder=0)
     names = [f"{pair.first} less {pair.second}\np = {pair.p_holm:.2g}" for pair in pairs]
     axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(FuncFormatter(_points))
+    axes.xaxis.set_major_formatter(written(_points))
     axes.set_xlabel("percentage points")
 
 
@@ -380,33 +373,7 @@ def _dots(
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
-def _disagreement_mosaic(
-    tiles: npt.NDArray[np.uint8], chosen: npt.NDArray[np.int64], rows: int, high: int
-) -> npt.NDArray[np.uint8]:
-    mosaic = np.zeros((rows * high, COLUMNS * _WIDE), np.uint8)
-    for place, index in enumerate(chosen):
-        row, column = divmod(place, COLUMNS)
-        top, left = row * high + 2, column * _WIDE + (_WIDE - 28) // 2
-        mosaic[top : top + 28, left : left + 28] = tiles[index]
-    return mosaic
-
-
-def _caption_disagreement(
-    axes: Axes, comparison: Comparison, index: int, x: float, y: float
-) -> None:
-    truth = int(comparison.labels[index])
-    text: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 10}
-    axes.text(x, y, f"label {truth}", color=theme().soft, **text)
-    reports = comparison.reports.values()
-    for place, (letter, report) in enumerate(zip(LETTERS, reports, strict=False), 1):
-        read, sure = int(report.predicted[index]), float(report.confidence[index])
-        colour = theme().ink if read == truth else theme().red
-        line = f"{letter} {read}  {percent(min(sure, 0.9994), 0 if sure < 0.995 else 1)}"
-        weight = "normal" if read == truth else "bold"
-        axes.text(x, y + place * _LINE, line, color=colour, weight=weight, **text)
-
-
-def _points(value: float, _: int) -> str:
+def _points(value: float) -> str:
     return f"{100 * value:+.3g}" if abs(value) > 1e-9 else "0"
 
 
@@ -474,9 +441,7 @@ def _draw_points(
         axes.plot([place] * 2, [low, high], color=theme().blue, linewidth=2, alpha=0.45)
         axes.plot(place, 1 - point.accuracy, "o", color=theme().blue, markersize=9)
     _name(axes, points, along, words)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(_short))
+    show_logarithms(axes.xaxis, write=_short)
     axes.grid()
 
 
@@ -487,11 +452,10 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
     if min(lows) > 0 and all(point.accuracy < 1 for point in points):
         axes.set_yscale("log")
         axes.set_ylim(min(lows) / 1.2, max(highs) * 1.2)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
-        axes.yaxis.set_minor_locator(NullLocator())
+        show_logarithms(axes.yaxis, write=share_tick, steps=(1, 2, 3, 5, 7))
     else:
         axes.set_ylim(-0.04 * max(highs), max(highs) * 1.1)
-    axes.yaxis.set_major_formatter(share_ticks())
+        axes.yaxis.set_major_formatter(share_ticks())
 
 
 def _name(
@@ -533,7 +497,7 @@ def _time(point: ModelPoint) -> str:
     return f"{percent(1 - point.accuracy, 2)} wrong · {point.microseconds:,.3g} µs"
 
 
-def _short(value: float, _: int) -> str:
+def _short(value: float) -> str:
     """A number of an axis: thousands and millions by their letters."""
     for unit, letter in ((1e6, " M"), (1e3, " k")):
         if value >= unit:

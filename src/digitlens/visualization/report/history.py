@@ -9,7 +9,7 @@ from typing import Any
 
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import recipe_from
-from digitlens.visualization.figures.curves import draw_history
+from digitlens.visualization.figures.curves import draw_curves
 from digitlens.visualization.report.contents import (
     TIMES,
     Contents,
@@ -48,7 +48,7 @@ def curves(contents: Contents) -> Section:
     title = "Loss, accuracy and learning rate by epoch"
     names = [name for name in _COLUMNS if history and name in history[0]]
     values = {
-        "figure": history and figure("curves", title, lambda path: draw_history(history, path)),
+        "figure": history and figure("curves", title, lambda path: draw_curves(history, path)),
         "headings": [_COLUMNS[name][0] for name in names],
         "rows": [[_COLUMNS[name][1](row[name]) for name in names] for row in history],
         "is_validated": bool(history) and "val_loss" in history[0],
