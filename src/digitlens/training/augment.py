@@ -24,15 +24,12 @@ _KNOTS = 7  # elastic: displacements are drawn on 7 x 7 points, a stroke's width
 
 
 def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """New versions of all tiles.
+    """New versions uint8[N, 28, 28] of all tiles; the same object if the recipe asks for none.
 
     Args:
         tiles: uint8[N, 28, 28], on any device.
-        recipe: Its fields from shift to filters say how far to go.
+        recipe: Its fields from shift to lines say how far to go.
         generator: Source of randomness, on the CPU.
-
-    Returns:
-        uint8[N, 28, 28]; the same object if the recipe asks for no augmentation.
     """
     if not augments(recipe):
         return tiles
@@ -119,15 +116,9 @@ def changes_light(recipe: Recipe) -> bool:
 
 
 def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """New versions of all images.
+    """New versions of all images, float[N, 1, 28, 28] from 0 to 255 each.
 
-    Args:
-        images: float[N, 1, 28, 28], 0 to 255.
-        recipe: Its fields erase, blur, contrast, noise, filters and lines say to how many.
-        generator: Source of randomness, on the CPU.
-
-    Returns:
-        float[N, 1, 28, 28], 0 to 255.
+    The recipe's fields erase, blur, contrast, noise, filters and lines say to how many.
     """
     changes = (
         (recipe.filters, _filtered),

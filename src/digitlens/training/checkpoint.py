@@ -81,8 +81,7 @@ def load_state(
 ) -> Progress:
     """Puts modules and optimiser back where ``save_state`` found them.
 
-    Raises:
-        DataError: The file is missing or damaged, or belongs to another recipe.
+    Raises DataError where the file is missing or damaged, or belongs to another recipe.
     """
     path = folder / STATE
     try:

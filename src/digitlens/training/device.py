@@ -36,11 +36,7 @@ class Device:
 
 
 def choose_device(precision: str = "auto") -> Device:
-    """The best device there is, with bfloat16 where the hardware multiplies it.
-
-    Args:
-        precision: ``auto``, ``bfloat16`` or ``float32``, as in a recipe.
-    """
+    """The best device, with bfloat16 where the hardware multiplies it and ``precision`` allows."""
     if torch.cuda.is_available():
         name, what, has_bfloat16 = (
             "cuda",

@@ -104,10 +104,7 @@ class DetectorGraph(nn.Module):
         self.network = network
 
     def forward(self, page: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Finds the digits of one page.
-
-        Args:
-            page: uint8[H, W, 3]; H and W multiples of 32, each at least 128.
+        """Finds the digits of one page uint8[H, W, 3]; H and W multiples of 32, each at least 128.
 
         Returns:
             float32[1000], scores from high to low; float32[1000, 10], probabilities;
@@ -180,17 +177,9 @@ def export_classifier(network: TileNetwork, card: Card, validation: Split, folde
 
 
 def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: Path) -> Card:
-    """Writes the folder of a digit detector, if its graph sees what it sees and is not too large.
+    """Writes the folder of a digit detector, see ``export_classifier``.
 
-    Args:
-        network: On the CPU, float32.
-        card: What is known of the model; hashes are filled in here.
-        page: uint8[H, W, 3] to compare graph and network on; H and W multiples of 32, each at
-            least 128.
-        folder: Where ``model.onnx``, ``model.json`` and ``weights.safetensors`` go.
-
-    Returns:
-        The card as written.
+    Graph and network are compared on a page uint8[H, W, 3]; H and W multiples of 32, at least 128.
 
     Raises:
         ModelError: Scores differ by 0.02 or more, or the graph has more than 5 MB; nothing is
@@ -209,11 +198,7 @@ def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: 
 
 
 def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
-    """A line recogniser as a graph, if the graph reads lines as the network does.
-
-    Args:
-        network: On the CPU, float32.
-        lines: uint8[48, W, 3] each, to compare graph and network on.
+    """A line recogniser as a graph, compared with the network on lines uint8[48, W, 3].
 
     Raises:
         ModelError: Posteriors differ by more than ``LINE_AGREEMENT``.
@@ -225,17 +210,9 @@ def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
 
 
 def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: Path) -> Card:
-    """Writes the folder of an autoencoder, if the graphs draw what the network draws.
+    """Writes the folder of an autoencoder, see ``export_classifier``, and its ``decoder.onnx``.
 
-    Args:
-        network: On the CPU, float32.
-        card: What is known of the model; hashes are filled in here.
-        tiles: uint8[N, 28, 28] to compare graphs and network on, N >= 1.
-        folder: Where ``model.onnx``, ``decoder.onnx``, ``model.json`` and ``weights.safetensors``
-            go.
-
-    Returns:
-        The card as written.
+    Graphs and network are compared on tiles uint8[N, 28, 28], N >= 1.
 
     Raises:
         ModelError: They differ by 0.02 or more; nothing is written.
@@ -266,11 +243,7 @@ def detector_graph(network: DetectorNetwork) -> bytes:
 
 
 def line_graph(model: nn.Module) -> onnx.ModelProto:
-    """A graph for any number of lines of any width, with float32 weights.
-
-    Args:
-        model: Gives posteriors for lines.
-    """
+    """A graph, with float32 weights, of what gives posteriors for lines of any number and width."""
     example = torch.zeros(2, HEIGHT, 12 * STRIDE, 3, dtype=torch.uint8)
     sides = {0: torch.export.Dim("n"), 2: STRIDE * torch.export.Dim("t", min=2)}
     graph = trace(model.eval(), example, "lines", ["posteriors"], sides)
@@ -291,11 +264,11 @@ def autoencoder_graphs(network: Autoencoder) -> tuple[bytes, bytes]:
 def trace(
     model: nn.Module, example: Tensor, name: str, outputs: list[str], sides: dict[int, Any]
 ) -> onnx.ModelProto:
-    """The graph of a model, without the exporter's notes.
+    """The graph of a model of one tensor, without the exporter's notes.
 
     Args:
-        model: Takes one tensor.
-        example: Such a tensor.
+        model: The model.
+        example: What it takes.
         name: Of the graph's input.
         outputs: Names of its outputs.
         sides: The free dimensions of the input, by their number.
@@ -342,13 +315,7 @@ def check_graph(
 
 
 def check_lines(model: nn.Module, graph: bytes, lines: Sequence[Pixels]) -> None:
-    """Raises ModelError unless a graph reads lines as its network does.
-
-    Args:
-        model: Gives posteriors for lines.
-        graph: See ``line_graph``.
-        lines: uint8[48, W, 3] each.
-    """
+    """Raises ModelError unless a graph reads lines uint8[48, W, 3] as its network does."""
     session = open_session(graph, name="the exported graph")
     differences: list[Floats] = []
     for line in lines:
@@ -361,14 +328,7 @@ def check_lines(model: nn.Module, graph: bytes, lines: Sequence[Pixels]) -> None
 
 
 def check_autoencoder(network: Autoencoder, graph: bytes, decoder: bytes, tiles: Pixels) -> None:
-    """Raises ModelError unless both graphs say what the network says, for its size where large.
-
-    Args:
-        network: On the CPU, float32.
-        graph: From tiles, see ``autoencoder_graphs``.
-        decoder: From codes.
-        tiles: uint8[N, 28, 28], N >= 1.
-    """
+    """Raises ModelError unless both graphs say what the network says of tiles uint8[N, 28, 28]."""
     model = AutoencoderGraph(network.eval())
     check_graph(model, graph, tiles, DRAWN, AUTOENCODER_AGREEMENT)
     with torch.inference_mode():
@@ -454,8 +414,7 @@ def _load(model: str | Path, kind: type[T], build: Callable[[T], N]) -> N:
 def load_weights(network: nn.Module, bundle: Bundle) -> None:
     """Gives a network the weights of a model folder.
 
-    Raises:
-        ModelError: The folder has no weights, or not those that its card names, or they do not fit.
+    Raises ModelError where there are none, or not those that its card names, or they do not fit.
     """
     path = bundle.folder / WEIGHTS
     try:

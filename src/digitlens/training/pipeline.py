@@ -141,10 +141,7 @@ class Outcome:
 def train_run(recipe: AnyRecipe, job: Job, followers: Followers) -> Outcome:
     """Trains what a recipe describes, draws the curves and exports the model.
 
-    Args:
-        recipe: What to train.
-        job: From what and where to.
-        followers: Told of each step of a classifier's training.
+    Followers are told of each step of a classifier's training.
     """
     if isinstance(recipe, DetectorRecipe):
         results, found = _train_detector(recipe, job)

@@ -32,14 +32,11 @@ def start_run(
     """Makes the folder and writes down what is about to be trained, from what and where.
 
     Args:
-        folder: Must not exist or be empty.
+        folder: Must not exist or be empty; else DataError, and nothing is touched.
         name: The model's name.
         recipe: What is trained.
         data: SHA-256 of the data files, by name.
         device: The line that says where it is trained.
-
-    Raises:
-        DataError: The folder holds something already; nothing is touched.
     """
     try:
         occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
@@ -58,11 +55,7 @@ def start_run(
 
 
 def resume_run(folder: Path) -> AnyRecipe:
-    """The recipe of a run that was stopped.
-
-    Raises:
-        DataError: The folder is not a run.
-    """
+    """The recipe of a run that was stopped; raises DataError where the folder is none."""
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder} is not a run: expected a folder that has {RECIPE} in it")
     return load_recipe(str(folder / RECIPE))
@@ -71,10 +64,8 @@ def resume_run(folder: Path) -> AnyRecipe:
 def refit_recipe(folder: Path) -> Recipe:
     """The recipe of a finished run, to train anew with all tiles and what validation had chosen.
 
-    Its epochs are those up to the best, and its temperature is that of its model.
-
-    Raises:
-        DataError: The folder is not a run, is not finished, or trained no classifier.
+    Its epochs are those up to the best, and its temperature is that of its model. Raises DataError
+    where the folder is no run, is not finished, or trained no classifier.
     """
     recipe = resume_run(folder)
     if not isinstance(recipe, Recipe):
@@ -90,11 +81,7 @@ def refit_recipe(folder: Path) -> Recipe:
 
 
 def run_name(folder: Path) -> str:
-    """The name that the run's model gets, from ``run.json``.
-
-    Raises:
-        DataError: The file is missing or damaged.
-    """
+    """The name that the run's model gets; raises DataError where ``run.json`` is damaged."""
     try:
         return str(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:

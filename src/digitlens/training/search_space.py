@@ -116,11 +116,7 @@ class SearchSpace:
     start: Chosen = field(default_factory=dict[str, Value])
 
     def recipe(self, chosen: Chosen) -> Recipe:
-        """The recipe with the values that a trial chose.
-
-        Raises:
-            RecipeError: They do not fit each other.
-        """
+        """The recipe with the values of a trial; RecipeError where they do not fit each other."""
         changes = {name: shown(value) for name, value in self.base.as_dict().items()} | {
             name: str(value) for name, value in chosen.items()
         }

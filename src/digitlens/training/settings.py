@@ -90,8 +90,7 @@ class Settings:
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """What is wrong between fields, or with one beyond its type, limits and choices.
 
-        Args:
-            mistyped: Fields that do not have their type, and are reported already.
+        Fields that are ``mistyped`` are reported already.
         """
         del mistyped
         return []
@@ -205,15 +204,10 @@ def changed(recipe: type[S], values: dict[str, Any], changes: list[str]) -> S:
 
 
 def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
-    """A recipe from plain values, missing ones taking their defaults.
+    """A recipe from plain values by field name, missing ones taking their defaults.
 
-    Args:
-        recipe: Its kind.
-        values: By field name; lists stand for tuples, whole numbers for numbers.
-        problems: Those already known.
-
-    Raises:
-        RecipeError: Fields are unknown or impossible; lists all of them.
+    Lists stand for tuples, whole numbers for numbers. Raises RecipeError, with the problems
+    already known, where fields are unknown or impossible.
     """
     values = _current(recipe, values)
     known = {name: value for name, value in values.items() if name in defaults(recipe)}

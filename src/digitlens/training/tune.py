@@ -43,10 +43,7 @@ from digitlens.training.tasks.tile import train_classifier
 
 DATABASE = "study.db"
 PLAN = "digitlens"  # the study's attribute that says what is searched
-ALIVE, DEAD = (
-    30,
-    180,
-)  # seconds between signs of life of a trial, and without any until it is given up
+ALIVE, DEAD = 30, 180  # seconds between signs of life of a trial, and until it is given up
 WAIT = 60  # seconds for a lock, since SQLite lets one process write at a time
 ATTEMPTS, PAUSE = 5, 0.3  # of opening what another process is just making; seconds in between
 TIME_ENOUGH = 10  # complete trials before it is told which field matters
@@ -83,16 +80,21 @@ def search(
     Raises:
         DataError: The first trials all failed.
     """
-    begun = time.monotonic()
     objective = _Objective(study, splits, folder, on_trial)
-    while timeout is None or time.monotonic() - begun < timeout:
+
+    def has_enough() -> bool:
         give_up_dead(study)
-        if sum(trial.counts for trial in trials_of(study)) >= trials:
-            break
-        study.optimize(objective, n_trials=1, catch=(Exception,))
+        return sum(trial.counts for trial in trials_of(study)) >= trials
+
+    def after(study: Study, trial: optuna.trial.FrozenTrial) -> None:
         if on_trial:
-            on_trial(next(one for one in trials_of(study) if one.number == objective.number))
+            on_trial(_trial(trial))
         _check_hope(study)
+        if has_enough():
+            study.stop()
+
+    if not has_enough():
+        study.optimize(objective, timeout=timeout, catch=(Exception,), callbacks=[after])
 
 
 class _Objective:
@@ -238,13 +240,7 @@ def open_study(
 
 
 def plan_of(space: SearchSpace, seeds: int, tiles: int) -> dict[str, Any]:
-    """What a study remembers of itself.
-
-    Args:
-        space: What is searched.
-        seeds: Trainings a trial.
-        tiles: Validation tiles.
-    """
+    """What a study remembers of itself: what is searched, trainings a trial, validation tiles."""
     return {**space.as_dict(), "seeds": seeds, "tiles": tiles}
 
 

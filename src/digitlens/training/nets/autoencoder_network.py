@@ -25,12 +25,7 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(self, widths: tuple[int, int], code: int) -> None:
-        """Draws the weights; the draw follows ``torch.manual_seed``.
-
-        Args:
-            widths: Channels next to the pixels, and next to the code.
-            code: Numbers in the code.
-        """
+        """Draws the weights; ``widths`` are channels next to the pixels, and next to the code."""
         super().__init__()
         self.code = code
         outer, inner = widths
@@ -84,11 +79,8 @@ def reconstruction_error(pixels: Tensor, drawn: Tensor) -> Tensor:
     """How far each drawing is from its tile: squared error for each unit of ink, float[N].
 
     Bold digits have more edges to miss, so that the bare error would call them strange; a blank
-    tile has next to none whatever is drawn, so that the little that is weighs more.
-
-    Args:
-        pixels: float[N, 28, 28] from 0 to 1.
-        drawn: float[N, 28, 28] from 0 to 1.
+    tile has next to none whatever is drawn, so that the little that is weighs more. Pixels are
+    float[N, 28, 28] from 0 to 1.
     """
     squares = (pixels - drawn).square().mean(dim=(1, 2))
     return squares / (pixels.mean(dim=(1, 2)) + LEAST_INK)

@@ -73,11 +73,7 @@ class DetectorNetwork(nn.Module):
             bias[0] = -4.6  # one cell in a hundred holds a centre
 
     def forward(self, pages: Tensor) -> Cells:
-        """Looks at pages.
-
-        Args:
-            pages: uint8 or float[B, 3, H, W] in gray levels; H and W multiples of 32.
-        """
+        """Looks at pages float or uint8[B, 3, H, W] in gray levels; H and W multiples of 32."""
         x = self.stem((pages.float() - MEAN) / SPREAD)
         seen: list[Tensor] = []
         for stage in self.stages:

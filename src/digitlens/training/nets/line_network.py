@@ -35,13 +35,7 @@ class Block(nn.Module):
     """A depthwise convolution mixes places, two pointwise ones mix channels."""
 
     def __init__(self, channels: int, outputs: int, *, excite: bool = False) -> None:
-        """With more outputs than channels it also halves the height.
-
-        Args:
-            channels: Of the input.
-            outputs: Of the output; the same number makes the block residual.
-            excite: Weigh channels after the first convolution.
-        """
+        """With more outputs than channels it also halves the height; else it is residual."""
         super().__init__()
         stride = (1, 1) if channels == outputs else (2, 1)
         self.residual = channels == outputs
@@ -129,11 +123,7 @@ class LineNetwork(nn.Module):
     """Reads line crops: scores of classes for every eight pixels of width, for CTC decoding."""
 
     def __init__(self, classes: int) -> None:
-        """Random weights.
-
-        Args:
-            classes: Number of classes; class 0 is the CTC blank.
-        """
+        """Random weights; class 0 is the CTC blank."""
         super().__init__()
         self.stem = Stem()
         self.body = nn.Sequential(

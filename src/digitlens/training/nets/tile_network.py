@@ -58,13 +58,9 @@ class DigitNetwork(nn.Module):
         self.margin = margin
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logits of the ten digits, and of none if the network was trained to know it.
+        """Logits before softmax of tiles uint8[N, 28, 28], ink bright on dark: float[N, 10], or 11.
 
-        Args:
-            tiles: uint8[N, 28, 28], ink bright on dark.
-
-        Returns:
-            float[N, 10] or float[N, 11], before softmax.
+        The eleventh is that of no digit, if the network was trained to know it.
         """
         return self.logits(self.features(tiles))
 
@@ -283,11 +279,7 @@ class Ensemble(nn.Module):
         return cast(DigitNetwork, self.members[0]).knows_none
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Logarithms of the mean probabilities, float[N, 10] or [N, 11]: logits like a network's.
-
-        Args:
-            tiles: uint8[N, 28, 28].
-        """
+        """Logarithms of mean probabilities, float[N, 10] or [N, 11]: logits like a network's."""
         return self.examine(tiles)[0]
 
     def examine(self, tiles: Tensor) -> tuple[Tensor, Tensor]:

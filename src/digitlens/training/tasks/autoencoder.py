@@ -26,11 +26,7 @@ _CHUNK = 1000  # validation tiles at once
 
 
 class Batch(NamedTuple):
-    """What is shown in a step.
-
-    Attributes:
-        tiles: uint8[B, 1, 28, 28].
-    """
+    """What is shown in a step: tiles uint8[B, 1, 28, 28]."""
 
     tiles: Tensor
 
@@ -53,9 +49,6 @@ def train_autoencoder(
         folder: Run folder; receives the state and ``history.jsonl``.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
-
-    Raises:
-        DataError: There is nothing to resume, or it belongs to another recipe.
     """
     task = _AutoencoderTask(recipe, training, validation)
     return fit(task, folder, device or choose_device(recipe.precision), resume=resume)
@@ -111,13 +104,7 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
 
 
 def pixel_loss(logits: Tensor, pixels: Tensor, loss: str) -> Tensor:
-    """How far what is drawn is from what should be, float[].
-
-    Args:
-        logits: float[N, 28, 28]; a sigmoid makes pixels of them.
-        pixels: float[N, 28, 28] from 0 to 1.
-        loss: ``binary`` or ``squared``, see the recipe.
-    """
+    """How far logits are from pixels from 0 to 1, float[N, 28, 28] each: float[]."""
     if loss == "binary":
         return functional.binary_cross_entropy_with_logits(logits, pixels)
     return functional.mse_loss(torch.sigmoid(logits), pixels)
@@ -125,13 +112,7 @@ def pixel_loss(logits: Tensor, pixels: Tensor, loss: str) -> Tensor:
 
 @torch.no_grad()
 def autoencoder_score(network: Autoencoder, parts: Iterable[Tensor], loss: str) -> Row:
-    """The loss on tiles, and the mean squared error of their pixels from 0 to 1.
-
-    Args:
-        network: Left in evaluation mode.
-        parts: uint8[N, 28, 28] each.
-        loss: Of the recipe.
-    """
+    """The loss of a recipe and the mean squared error of pixels from 0 to 1, in evaluation mode."""
     network.eval()
     sums, count = torch.zeros(2, dtype=torch.float64), 0
     for tiles in parts:

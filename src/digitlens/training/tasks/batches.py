@@ -92,9 +92,6 @@ def _give_way(worker: int) -> None:
 
     Training threads wait for each other: one held up by a worker holds up all. Workers have the
     machine when the trainer has run out of pages.
-
-    Args:
-        worker: Its number.
     """
     del worker
     if hasattr(os, "nice"):
@@ -123,11 +120,7 @@ class Targets(NamedTuple):
 
 
 def targets_of(page: Page) -> Targets:
-    """The targets of a page.
-
-    Args:
-        page: Its sides are multiples of four.
-    """
+    """The targets of a page, whose sides are multiples of four."""
     height, width = page.pixels.shape[0] // CELL, page.pixels.shape[1] // CELL
     centre = np.zeros((height, width), np.float32)
     weight = np.ones((height, width), np.uint8)
@@ -184,13 +177,7 @@ class _Views(Dataset[list[tuple[npt.NDArray[np.uint8], Targets]]]):
 
 
 def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
-    """Cuts a square out of a page, and now and then inverts it or swaps its colours.
-
-    Args:
-        page: At least so large.
-        side: Of the square, in pixels.
-        rng: Decides.
-    """
+    """Cuts a square out of a page, and now and then inverts it or swaps its colours."""
     x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
     pixels = page.pixels[y : y + side, x : x + side]
     if rng.random() < 0.25:
@@ -218,17 +205,7 @@ def page_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
     views: int = 1,
     skip: int = 0,
 ) -> Iterator[PageBatch]:
-    """Batches of pages 0, 1, ... in order, whatever the number of workers.
-
-    Args:
-        maker: Draws the pages.
-        count: Batches; each set of ``batch_size`` pages gives ``views`` of them.
-        batch_size: Pages in a batch.
-        side: Of the pages, in pixels, a multiple of 32.
-        workers: Processes; 0 draws here.
-        views: How often each page is used.
-        skip: Batches at the start that are not wanted.
-    """
+    """Batches of pages 0, 1, ... in order, see ``view_batches``; sides are multiples of 32."""
     drawn = _Views(maker, side, views)
     return view_batches(
         drawn, _stacked, count, size=batch_size, views=views, skip=skip, workers=workers
@@ -367,7 +344,7 @@ def _only(items: list[LineBatch]) -> LineBatch:
 
 
 def changed(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:
-    """A line in other colours, a little wider or narrower, or with a patch painted over.
+    """A line uint8[48, W, 3] in other colours, a little wider or narrower, or with a patch over it.
 
     Args:
         pixels: uint8[48, W, 3].

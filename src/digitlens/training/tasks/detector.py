@@ -46,9 +46,6 @@ def train_detector(  # noqa: PLR0913  (what to train, with what, where)
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
         workers: Processes that draw pages, 0 for none but this; the result does not depend on it.
-
-    Raises:
-        DataError: There is nothing to resume, or it belongs to another recipe.
     """
     device = device or choose_device(recipe.precision)
     workers = worker_count(device.name) if workers is None else workers
@@ -116,13 +113,9 @@ class _DetectorTask(Task[DetectorRecipe, DetectorNetwork, PageBatch]):
 
 
 class Losses(NamedTuple):
-    """What is made small, and what it consists of; each a number.
+    """What is made small, ``total``, which carries the gradient, and its parts; each a number.
 
-    Attributes:
-        total: Carries the gradient.
-        centre: The part for centres.
-        value: The part for values; 0 where there are no digits.
-        box: The part for boxes; 0 where there are no digits.
+    Those for values and boxes are 0 where there are no digits.
     """
 
     total: Tensor
@@ -134,17 +127,10 @@ class Losses(NamedTuple):
 def page_losses(
     cells: Cells, centre: Tensor, weight: Tensor, value: Tensor, reach: Tensor
 ) -> Losses:
-    """The loss of a batch and its parts.
+    """The loss of a batch and its parts; see ``Cells`` and ``Targets``.
 
     A page with n digits counts as much as the square root of n pages with one: else pages full of
     small digits would leave no say to those with one large digit or none.
-
-    Args:
-        cells: What the network says.
-        centre: float[B, h, w]; see ``Targets``, as are the others.
-        weight: [B, h, w].
-        value: [B, h, w].
-        reach: float[B, 4, h, w].
     """
     peaks = (centre > 0.999) & (weight > 0)
     count = peaks.sum(dim=(1, 2)).clamp(min=1).float()
@@ -175,11 +161,7 @@ def _focal(logit: Tensor, centre: Tensor, weight: Tensor, peaks: Tensor) -> Tens
 
 
 def page_score(network: DetectorNetwork, pages: Iterable[PageBatch]) -> dict[str, float]:
-    """Scores of a network, which is left in evaluation mode.
-
-    Args:
-        network: Runs where the pages are.
-        pages: At least one batch.
+    """Scores of a network, which is left in evaluation mode, on at least one batch.
 
     Returns:
         ``val_loss``, the mean loss of the batches; ``found``, the share of digits whose cell has a

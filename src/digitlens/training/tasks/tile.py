@@ -120,12 +120,7 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
     """To say which digit a tile shows."""
 
     def __init__(self, recipe: Recipe, training: Split, validation: Split, device: str) -> None:
-        """Takes what the recipe needs in addition to the tiles: its teacher, and tiles of no digit.
-
-        Raises:
-            ModelError: There is no such teacher.
-            DataError: The fonts for tiles of no digit could not be fetched.
-        """
+        """Raises ModelError where there is no such teacher, DataError where fonts are missing."""
         self._training, self._validation = training, validation
         self._data = EpochData(recipe, training, device)
         self.patience = recipe.patience
@@ -297,13 +292,9 @@ class EpochData:
         return len(self.tiles)
 
     def epoch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Tiles and targets of an epoch, in the order of the data.
+        """Tiles uint8[N, 28, 28] and targets float[N, C] of an epoch, in the order of the data.
 
-        Args:
-            number: From 0; the same number gives the same tiles.
-
-        Returns:
-            uint8[N, 28, 28], and float[N, C]: what the network should say, rows sum to 1.
+        The same number, from 0, gives the same tiles. Rows of targets sum to 1.
         """
         number //= self._recipe.repeat
         if self._drawn is None or self._drawn[0] != number:
@@ -347,12 +338,8 @@ def _without_digit(count: int, digits: Tiles) -> Tensor:
 def mixed(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Each tile blended with the one before it, in a proportion that all share, and so its target.
 
-    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
-
-    Args:
-        tiles: uint8[N, 28, 28].
-        targets: float[N, C].
-        alpha: Of the beta distribution; 0 blends nothing.
+    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018. ``alpha`` is that of
+    the beta distribution; 0 blends nothing.
     """
     if not alpha:
         return tiles, targets
