@@ -9,9 +9,6 @@ from sklearn.datasets import load_digits
 from digitlens.datasets.external.digit_sets import (
     DATA_SETS,
     Pictures,
-    images_from,
-    labels_from,
-    labels_from_one_hot,
     load_ardis,
     load_emnist,
     load_external,
@@ -22,40 +19,6 @@ from digitlens.datasets.external.digit_sets import (
 )
 from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.errors import DataError, MissingExtraError
-
-
-def test_the_scale_is_known_and_not_taken_from_the_values():
-    images = images_from(np.array([[-1, 0, 0.5, 0.9]]), -1, 1, 2, "file")
-    assert images.tolist() == [[[0, 128], [191, 242]]]
-    assert images.dtype == np.uint8
-
-
-@pytest.mark.parametrize("value", [-1.1, 2, np.nan, np.inf])
-def test_pixels_outside_of_the_scale_are_refused(value):
-    with pytest.raises(DataError, match="file: expected pixels from -1 to 1, found"):
-        images_from(np.array([[0, 0, 0, value]]), -1, 1, 2, "file")
-
-
-def test_labels_begin_where_the_data_set_begins():
-    assert labels_from(np.array([1, 10]), 1, "file").tolist() == [0, 9]
-    assert labels_from(np.array([0, 9]), 0, "file").tolist() == [0, 9]
-
-
-@pytest.mark.parametrize("label", [0, 11, 1.5, np.nan])
-def test_other_labels_are_refused_with_their_place(label):
-    with pytest.raises(DataError, match=r"expected labels from 1 to 10, found .* for picture 2"):
-        labels_from(np.array([1, label]), 1, "file")
-
-
-def test_one_hot_rows_name_the_digit_of_their_column():
-    assert labels_from_one_hot(np.eye(10)[[3, 0, 9]], "file").tolist() == [3, 0, 9]
-
-
-@pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
-def test_rows_that_name_no_digit_or_two_are_refused(row):
-    rows = np.stack([np.eye(10)[0], row])
-    with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
-        labels_from_one_hot(rows, "file")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +35,10 @@ def test_pictures_check_themselves(images, labels, error):
         Pictures(images, labels)
 
 
-@pytest.fixture
-def semeion_file(random, labels, table, write, tmp_path):
+def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_path):
     ink = random.integers(0, 2, (4, 256))
-    return write(tmp_path / "semeion.data", table(ink, np.eye(10)[labels]))
-
-
-def test_a_data_set_comes_framed_and_unframed(semeion_file, labels):
-    data = load_external(f"semeion={semeion_file}")
+    file = write(tmp_path / "semeion.data", table(ink, np.eye(10)[labels]))
+    data = load_external(f"semeion={file}")
     assert (data.name, data.title) == ("semeion", "Semeion (semeion.data)")
     for split in (data.framed, data.unframed):
         assert split.tiles.shape == (4, 28, 28)
@@ -142,6 +101,13 @@ def test_pixels_are_black_or_white_and_a_column_names_the_digit(
     assert (pictures.labels == labels).all()
 
 
+@pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
+def test_rows_that_name_no_digit_or_two_are_refused(row, table, write, tmp_path):
+    content = table(np.zeros((2, 256)), np.stack([np.eye(10)[0], row]))
+    with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
+        load_semeion(write(tmp_path / "semeion.data", content))
+
+
 def test_rows_without_labels_are_refused(random, table, write, tmp_path):
     path = write(tmp_path / "semeion.data", table(random.integers(0, 2, (4, 256))))
     with pytest.raises(DataError, match=r"semeion\.data: expected rows of 266 numbers, found 256"):
@@ -193,9 +159,20 @@ def test_hdf5_is_refused_with_what_is_expected(write, tmp_path):
         load_usps(path)
 
 
-def test_another_scale_is_refused(images16, labels, table, write, tmp_path):
-    path = write(tmp_path / "zip.test.gz", table(labels[:, None], values(images16) + 1))
-    with pytest.raises(DataError, match="expected pixels from -1 to 1"):
+@pytest.mark.parametrize("wrong", [-1.1, 2, np.nan, np.inf])
+def test_pixels_of_another_scale_are_refused(wrong, images16, labels, table, write, tmp_path):
+    pixels = values(images16)
+    pixels[3, 200] = wrong
+    path = write(tmp_path / "zip.test.gz", table(labels[:, None], pixels))
+    with pytest.raises(DataError, match=r"zip.test.gz: expected pixels from -1 to 1, found"):
+        load_usps(path)
+
+
+@pytest.mark.parametrize("wrong", [-1, 10, 1.5, np.nan])
+def test_other_labels_are_refused_with_their_place(wrong, images16, table, write, tmp_path):
+    content = table(np.array([[3], [wrong], [0], [1]]), values(images16))
+    path = write(tmp_path / "zip.test", content)
+    with pytest.raises(DataError, match=r"expected labels from 0 to 9, found .* for picture 2"):
         load_usps(path)
 
 
@@ -238,17 +215,17 @@ def test_the_zip_file_of_all_subsets_is_read_where_it_lies(
         assert (pictures.labels == labels).all()
 
 
-def test_labels_that_do_not_match_are_refused(contents, write, tmp_path):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([0, 0, 0], r"found \[4, 28, 28\] and \[3\]"),
+        ([0, 1, 2, 10], "expected labels from 0 to 9, found 10 for picture 4"),
+    ],
+)
+def test_labels_that_do_not_match_are_refused(wrong, said, contents, write, tmp_path):
     write(tmp_path / IMAGES, contents[IMAGES])
-    write(tmp_path / LABELS, encode_idx(np.zeros(3, np.uint8)))
-    with pytest.raises(DataError, match=r"found \[4, 28, 28\] and \[3\]"):
-        load_emnist(tmp_path)
-
-
-def test_labels_that_are_no_digits_are_refused(contents, write, tmp_path):
-    write(tmp_path / IMAGES, contents[IMAGES])
-    write(tmp_path / LABELS, encode_idx(np.array([0, 1, 2, 10], np.uint8)))
-    with pytest.raises(DataError, match="expected labels from 0 to 9, found 10 for picture 4"):
+    write(tmp_path / LABELS, encode_idx(np.array(wrong, np.uint8)))
+    with pytest.raises(DataError, match=said):
         load_emnist(tmp_path)
 
 
@@ -275,17 +252,17 @@ def test_ten_is_zero_and_pictures_come_first(random, tmp_path):
     assert (pictures.images == photos).all()
 
 
-def test_other_shapes_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((3, 32, 32, 3), r"found X of uint8 \[3, 32, 32, 3\] and 3 labels"),
+        ((32, 32, 3, 0), "0 labels"),
+    ],
+)
+def test_other_shapes_and_no_photographs_are_refused(shape, said, tmp_path):
     path = tmp_path / "test_32x32.mat"
-    savemat(path, {"X": np.zeros((3, 32, 32, 3), np.uint8), "y": np.ones((3, 1), np.uint8)})
-    with pytest.raises(DataError, match=r"found X of uint8 \[3, 32, 32, 3\] and 3 labels"):
-        load_svhn(path)
-
-
-def test_no_photographs_are_refused(tmp_path):
-    path = tmp_path / "test_32x32.mat"
-    savemat(path, {"X": np.zeros((32, 32, 3, 0), np.uint8), "y": np.zeros((0, 1), np.uint8)})
-    with pytest.raises(DataError, match="0 labels"):
+    savemat(path, {"X": np.zeros(shape, np.uint8), "y": np.ones((shape[3], 1), np.uint8)})
+    with pytest.raises(DataError, match=said):
         load_svhn(path)
 
 

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.external.matlab import read_matlab
 from digitlens.datasets.external.normalize import framed, unframed
 from digitlens.datasets.external.parsing import (
     HDF5,
@@ -32,6 +31,7 @@ from digitlens.datasets.external.parsing import (
     find_file,
     is_zip,
     read_file,
+    read_matlab,
     read_member,
     read_svmlight,
     read_table,
@@ -125,7 +125,8 @@ def load_external(text: str) -> ExternalDigits:
     name, _, file = text.partition("=")
     data_set = DATA_SETS.get(name)
     if data_set is None:
-        raise DataError(f"no data set is called {name!r}: expected {_known()}")
+        known = [f"{known}=FILE" if one.expects else known for known, one in DATA_SETS.items()]
+        raise DataError(f"no data set is called {name!r}: expected {', '.join(known)}")
     if bool(file) != bool(data_set.expects):
         raise DataError(
             f"{text}: {data_set.title} come without a file: expected {name}"
@@ -135,12 +136,8 @@ def load_external(text: str) -> ExternalDigits:
     path = Path(file).expanduser()
     pictures = data_set.load(path)
     title = f"{data_set.title} ({path.name})" if file else data_set.title
-    return ExternalDigits(
-        name,
-        title,
-        Split(framed(pictures.images), pictures.labels),
-        Split(unframed(pictures.images), pictures.labels),
-    )
+    tiles = framed(pictures.images), unframed(pictures.images)
+    return ExternalDigits(name, title, *(Split(each, pictures.labels) for each in tiles))
 
 
 def load_scikit() -> Pictures:
@@ -152,23 +149,16 @@ def load_scikit() -> Pictures:
     with needs_extra("offline"):
         from sklearn.datasets import load_digits  # noqa: PLC0415  (an extra)
     digits: Any = load_digits()
-    values = np.asarray(digits.data, np.float64)
-    labels = np.asarray(digits.target, np.float64)
-    images = images_from(values, 0, 16, 8, "scikit-learn")
-    return Pictures(images, labels_from(labels, 0, "scikit-learn"))
+    images = _images(np.asarray(digits.data, np.float64), 0, 16, 8, "scikit-learn")
+    return Pictures(images, _labels(np.asarray(digits.target, np.float64), 0, "scikit-learn"))
+
+
+# The others take a file or a folder with it, and raise DataError where it is missing, damaged or
+# something else.
 
 
 def load_usps(path: Path) -> Pictures:
-    """USPS from LIBSVM's ``usps.t.bz2``, or from ``zip.test.gz``; either unpacked as well.
-
-    In LIBSVM's form the digits 0 to 9 have the labels 1 to 10, in the other their own.
-
-    Args:
-        path: The file, or a folder with it.
-
-    Raises:
-        DataError: It is missing, damaged, or something else.
-    """
+    """USPS from LIBSVM's ``usps.t.bz2``, or from ``zip.test.gz``; either unpacked as well."""
     file = find_file(path, _USPS)
     content = read_file(file, _BUDGET)
     if content.startswith(HDF5):
@@ -176,31 +166,22 @@ def load_usps(path: Path) -> Pictures:
             f"{file} is an HDF5 file, which is not read: "
             f"expected USPS as it is published, {' or '.join(_USPS[:2])}"
         )
-    if b":" in content[:1000]:
+    if b":" in content[:1000]:  # in LIBSVM's form the digits 0 to 9 have the labels 1 to 10
         labels, values = read_svmlight(content, 16**2, file.name)
-        return _usps(labels, values, 1, file.name)
-    table = read_table(content, 1 + 16**2, file.name)
-    return _usps(table[:, 0], table[:, 1:], 0, file.name)
-
-
-def _usps(labels: Values, values: Values, first: int, name: str) -> Pictures:
-    images = images_from(values, -1, 1, 16, name)
-    return Pictures(images, labels_from(labels, first, name))
+        first = 1
+    else:
+        table = read_table(content, 1 + 16**2, file.name)
+        labels, values, first = table[:, 0], table[:, 1:], 0
+    images = _images(values, -1, 1, 16, file.name)
+    return Pictures(images, _labels(labels, first, file.name))
 
 
 def load_semeion(path: Path) -> Pictures:
-    """Semeion from ``semeion.data``: 256 pixels, 0 or 1, then ten numbers that name the digit.
-
-    Args:
-        path: The file, or a folder with it.
-
-    Raises:
-        DataError: It is missing, damaged, or something else.
-    """
+    """Semeion from ``semeion.data``: 256 pixels, 0 or 1, then ten numbers that name the digit."""
     file = find_file(path, ("semeion.data",))
     table = read_table(read_file(file, _BUDGET), 16**2 + 10, file.name)
-    images = images_from(table[:, : 16**2], 0, 1, 16, file.name)
-    return Pictures(images, labels_from_one_hot(table[:, 16**2 :], file.name))
+    images = _images(table[:, : 16**2], 0, 1, 16, file.name)
+    return Pictures(images, _labels_from_one_hot(table[:, 16**2 :], file.name))
 
 
 def load_emnist(path: Path) -> Pictures:
@@ -209,13 +190,16 @@ def load_emnist(path: Path) -> Pictures:
     Args:
         path: ``emnist-digits-test-images-idx3-ubyte.gz``, its labels next to it; their folder; or
             ``gzip.zip`` with both.
-
-    Raises:
-        DataError: One of them is missing, damaged, or something else, or they do not match.
     """
     name = f"emnist-digits-test-{_IMAGES}-ubyte"
     file = find_file(path, (f"{name}.gz", name, "gzip.zip"))
-    images, labels = _from_zip(file, name) if is_zip(file) else _from_files(file)
+    if is_zip(file):
+        names = name, name.replace(_IMAGES, _LABELS)
+        images, labels = (decode_idx(read_member(file, f"{n}.gz", _BUDGET)) for n in names)
+    else:
+        if _IMAGES not in file.name:
+            raise DataError(f"{file}: expected a name with {_IMAGES} in it, to find its labels by")
+        images, labels = (_decoded(each) for each in (file, _beside(file, _IMAGES, _LABELS)))
     if images.shape != (len(labels), 28, 28) or not len(labels):
         raise DataError(
             f"{file}: expected tiles of 28 x 28 pixels and as many labels, "
@@ -223,20 +207,7 @@ def load_emnist(path: Path) -> Pictures:
         )
     # Rows and columns are exchanged in these files, for the sake of MATLAB.
     upright = np.ascontiguousarray(images.swapaxes(1, 2))
-    return Pictures(upright, labels_from(labels.astype(np.float64), 0, str(path)))
-
-
-def _from_zip(file: Path, name: str) -> tuple[Images, Labels]:
-    images = decode_idx(read_member(file, f"{name}.gz", _BUDGET))
-    return images, decode_idx(read_member(file, f"{name.replace(_IMAGES, _LABELS)}.gz", _BUDGET))
-
-
-def _from_files(file: Path) -> tuple[Images, Labels]:
-    if _IMAGES not in file.name:
-        raise DataError(f"{file}: expected a name with {_IMAGES} in it, to find its labels by")
-    beside = file.with_name(file.name.replace(_IMAGES, _LABELS))
-    beside = find_file(beside, (beside.name,))
-    return _decoded(file), _decoded(beside)
+    return Pictures(upright, _labels(labels.astype(np.float64), 0, str(path)))
 
 
 def _decoded(file: Path) -> Images:
@@ -246,15 +217,13 @@ def _decoded(file: Path) -> Images:
         raise DataError(f"{file.name}: {error}") from error
 
 
+def _beside(file: Path, part: str, other: str) -> Path:
+    beside = file.with_name(file.name.replace(part, other))
+    return find_file(beside, (beside.name,))
+
+
 def load_svhn(path: Path) -> Pictures:
-    """SVHN from ``test_32x32.mat``, its second form, in which the digit 0 has the label 10.
-
-    Args:
-        path: The file, or a folder with it.
-
-    Raises:
-        DataError: It is missing, damaged, or something else.
-    """
+    """SVHN from ``test_32x32.mat``, its second form, in which the digit 0 has the label 10."""
     file = find_file(path, ("test_32x32.mat", "train_32x32.mat"))
     arrays = read_matlab(read_file(file, _BUDGET), ("X", "y"), _BUDGET, file.name)
     pixels, labels = arrays["X"], arrays["y"].ravel().astype(np.float64)
@@ -263,28 +232,18 @@ def load_svhn(path: Path) -> Pictures:
             f"{file.name}: expected X of 32 x 32 x 3 x N bytes and y of N labels, "
             f"found X of {pixels.dtype} {list(pixels.shape)} and {len(labels):,} labels"
         )
-    digits = labels_from(labels, 1, file.name)  # 1 to 10 → 0 to 9
+    digits = _labels(labels, 1, file.name)  # 1 to 10 → 0 to 9
     return Pictures(np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), (digits + np.uint8(1)) % 10)
 
 
 def load_ardis(path: Path) -> Pictures:
-    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and its labels next to it.
-
-    Args:
-        path: The file of pixels, next to which lies ``ARDIS_test_labels.csv``, or their folder.
-
-    Raises:
-        DataError: One of them is missing, damaged, or something else, or they do not match.
-    """
+    """ARDIS from ``ARDIS_test_2828.csv``, pixels from 0 to 255, and its labels next to it."""
     file = find_file(path, ("ARDIS_test_2828.csv", "ARDIS_train_2828.csv"))
-    beside = find_file(
-        file.with_name(file.name.replace("2828", "labels")), ("ARDIS_test_labels.csv",)
-    )
+    beside = _beside(file, "2828", "labels")
     table = read_table(read_file(file, _BUDGET), 28**2, file.name)
-    images = images_from(table, 0, 255, 28, file.name)
-    labels = labels_from_one_hot(
-        read_table(read_file(beside, _BUDGET), 10, beside.name), beside.name
-    )
+    images = _images(table, 0, 255, 28, file.name)
+    rows = read_table(read_file(beside, _BUDGET), 10, beside.name)
+    labels = _labels_from_one_hot(rows, beside.name)
     if len(labels) != len(images):
         raise DataError(
             f"{file} has {len(images):,} rows and {beside.name} {len(labels):,}: "
@@ -309,19 +268,8 @@ DATA_SETS = {
 }
 
 
-def images_from(values: Values, low: float, high: float, side: int, name: str) -> Images:
-    """Square gray pictures from rows of numbers whose scale is known.
-
-    Args:
-        values: float64[N, side * side].
-        low: What stands for paper, 0.
-        high: What stands for full ink, 255.
-        side: Of a picture, in pixels.
-        name: What to call the file in errors.
-
-    Raises:
-        DataError: There are none, or some are outside of low to high.
-    """
+def _images(values: Values, low: float, high: float, side: int, name: str) -> Images:
+    """Square gray pictures from float64[N, side * side], low for paper and high for full ink."""
     if not values.size:
         raise DataError(f"{name}: expected pictures, found none")
     found_low, found_high = float(values.min()), float(values.max())
@@ -334,17 +282,8 @@ def images_from(values: Values, low: float, high: float, side: int, name: str) -
     return scaled.astype(np.uint8).reshape(-1, side, side)
 
 
-def labels_from(values: Values, first: int, name: str) -> Labels:
-    """Labels from the numbers that a data set gives the digits 0 to 9 in their order.
-
-    Args:
-        values: float64[N].
-        first: The number of the digit 0; the digit 9 has ``first + 9``.
-        name: What to call the file in errors.
-
-    Raises:
-        DataError: One is no whole number from ``first`` to ``first + 9``.
-    """
+def _labels(values: Values, first: int, name: str) -> Labels:
+    """Labels from the numbers that a data set gives the digits in their order, that of 0 first."""
     digits = values - first
     wrong = np.flatnonzero(~((digits >= 0) & (digits <= 9) & (digits == np.round(digits))))
     if len(wrong):
@@ -355,16 +294,8 @@ def labels_from(values: Values, first: int, name: str) -> Labels:
     return digits.astype(np.uint8)
 
 
-def labels_from_one_hot(values: Values, name: str) -> Labels:
-    """Labels from ten columns, of which the one of the digit is 1 and the others 0.
-
-    Args:
-        values: float64[N, 10].
-        name: What to call the file in errors.
-
-    Raises:
-        DataError: A row is something else.
-    """
+def _labels_from_one_hot(values: Values, name: str) -> Labels:
+    """Labels from ten columns, of which the one of the digit is 1 and the others 0."""
     right = ((values == 0) | (values == 1)).all(axis=1) & (values.sum(axis=1) == 1)
     if not right.all():
         row = int(np.flatnonzero(~right)[0])
@@ -373,7 +304,3 @@ def labels_from_one_hot(values: Values, name: str) -> Labels:
             f"found {' '.join(f'{value:g}' for value in values[row])} in row {row + 1}"
         )
     return values.argmax(axis=1).astype(np.uint8)
-
-
-def _known() -> str:
-    return ", ".join(f"{name}=FILE" if one.expects else name for name, one in DATA_SETS.items())

@@ -1,6 +1,11 @@
 """Files that data sets are published in, packed or not, to bytes and arrays of numbers.
 
 Each is read within a budget of bytes. What the numbers mean is not known here.
+
+MATLAB files are those of level 5, which is versions 5 to 7; format: MathWorks, "MAT-File Format".
+Text, structures, cells and objects are passed over, so that nothing in a file can be called. SciPy
+reads more and is not used: a single wrong byte can make its ``loadmat`` take the process down (seen
+with SciPy 1.17).
 """
 
 from __future__ import annotations
@@ -8,11 +13,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import math
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +28,7 @@ import numpy.typing as npt
 from digitlens.errors import DataError, needs_extra
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-_GZIP, _BZIP2, _ZIP = b"\x1f\x8b", b"BZh", b"PK\x03\x04"
+_ZIP = b"PK\x03\x04"
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -40,15 +48,7 @@ class _Readable(Protocol):
 
 
 def find_file(path: Path, names: Sequence[str]) -> Path:
-    """A file itself, or the first of some names that is in a folder.
-
-    Args:
-        path: A file or a folder.
-        names: What to look for in a folder, the most wanted first.
-
-    Raises:
-        DataError: There is no such file or folder, or nothing of these names in the folder.
-    """
+    """A file itself, or in a folder the first of some names; DataError where there is none."""
     try:
         if path.is_file():
             return path
@@ -67,39 +67,32 @@ def read_file(path: Path, budget: int) -> bytes:
 
     How it is packed is told by its first bytes, since browsers unpack files and keep their names.
 
-    Args:
-        path: The file.
-        budget: The most bytes to accept, packed or not.
-
     Raises:
-        DataError: It cannot be read, is damaged, or holds more.
+        DataError: It cannot be read, is damaged, or holds more than the budget, packed or not.
     """
-    try:
-        with path.open("rb") as file:
-            content = _within(file, budget, path.name)
-        return _unpacked(content, budget, path.name)
-    except DAMAGED as error:
-        raise DataError(f"{path} cannot be read, it may be cut short: {error}") from error
+    with _damage_in(path), path.open("rb") as file:
+        return _unpacked(file, budget, path.name)
 
 
 def read_member(path: Path, name: str, budget: int) -> bytes:
     """A file inside a zip file, in whatever folder there, itself unpacked.
 
-    Args:
-        path: The zip file.
-        name: Name of the file, without folders.
-        budget: The most bytes to accept of it.
-
     Raises:
-        DataError: It is no zip file, damaged, has no such file, or the file is larger.
+        DataError: It is no zip file, damaged, has no such file, or the file is larger than the
+            budget.
     """
+    with _damage_in(path), zipfile.ZipFile(path) as archive:
+        inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
+        if not inside:
+            raise DataError(f"{path}: expected {name} in it, found none of that name")
+        with archive.open(inside[0]) as stream:
+            return _unpacked(stream, budget, name)
+
+
+@contextmanager
+def _damage_in(path: Path) -> Generator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
-            if not inside:
-                raise DataError(f"{path}: expected {name} in it, found none of that name")
-            with archive.open(inside[0]) as stream:
-                return _unpacked(_within(stream, budget, name), budget, name)
+        yield
     except DAMAGED as error:
         raise DataError(f"{path} cannot be read, it may be cut short: {error}") from error
 
@@ -114,20 +107,16 @@ def is_zip(path: Path) -> bool:
 
 
 def read_table(content: bytes, columns: int, name: str) -> Values:
-    """The numbers of a text file with spaces or commas between them.
-
-    Args:
-        content: The bytes of the file.
-        columns: How many numbers each row must have.
-        name: What to call the file in errors.
-
-    Returns:
-        float64[N, columns].
+    """The numbers of a text file with spaces or commas between them; float64[N, columns].
 
     Raises:
         DataError: It is no text, has no rows, or rows of other or too few or many numbers.
     """
-    text = _as_text(content, name).replace(",", " ")
+    try:
+        text = content.decode("ascii").replace(",", " ")
+    except UnicodeDecodeError as error:
+        start = content[:8].hex(" ")
+        raise DataError(f"{name}: expected a text file of numbers, it begins {start}") from error
     if not text.strip():
         raise DataError(f"{name}: expected rows of {columns} numbers, it is empty")
     try:
@@ -140,18 +129,10 @@ def read_table(content: bytes, columns: int, name: str) -> Values:
 
 
 def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Values]:
-    """The labels and features of a file in the format of SVMlight and LIBSVM.
+    """The labels float64[N] and features float64[N, features] of a file of SVMlight or LIBSVM.
 
     Each row is ``label index:value index:value ...`` with indices from 1; a feature that is left
     out is 0.
-
-    Args:
-        content: The bytes of the file.
-        features: How many features there are.
-        name: What to call the file in errors.
-
-    Returns:
-        float64[N] and float64[N, features].
 
     Raises:
         DataError: It has no rows, or a row is not of this form.
@@ -171,26 +152,12 @@ def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Val
     return labels, values.toarray()
 
 
-def _as_text(content: bytes, name: str) -> str:
-    """The text of a file of numbers.
-
-    Raises:
-        DataError: It is something else than plain text.
-    """
-    try:
-        return content.decode("ascii")
-    except UnicodeDecodeError as error:
-        start = content[:8].hex(" ")
-        raise DataError(f"{name}: expected a text file of numbers, it begins {start}") from error
-
-
-def _unpacked(content: bytes, budget: int, name: str) -> bytes:
-    if content.startswith(_GZIP):
-        with gzip.open(io.BytesIO(content)) as stream:
-            return _within(stream, budget, name)
-    if content.startswith(_BZIP2):
-        with bz2.open(io.BytesIO(content)) as stream:
-            return _within(stream, budget, name)
+def _unpacked(packed: _Readable, budget: int, name: str) -> bytes:
+    content = _within(packed, budget, name)
+    for start, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open)):
+        if content.startswith(start):
+            with opened(io.BytesIO(content)) as stream:
+                return _within(stream, budget, name)
     return content
 
 
@@ -199,3 +166,87 @@ def _within(stream: _Readable, budget: int, name: str) -> bytes:
     if len(content) > budget:
         raise DataError(f"{name} holds more than the {budget:,} bytes expected of this data set")
     return content
+
+
+_HEADER = 128  # bytes before the first element; the last two tell the order of bytes
+_MATRIX, _COMPRESSED = 14, 15
+_NUMERIC = range(6, 16)  # classes of arrays: double, single and eight kinds of whole numbers
+_COMPLEX = 0x0800
+# What numbers are stored as, whatever the class of their array.
+_STORED = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
+_DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8")
+
+
+class _Element(NamedTuple):
+    kind: int
+    content: memoryview
+
+
+def read_matlab(content: bytes, names: Sequence[str], budget: int, name: str) -> Arrays:
+    """Some arrays of a MATLAB file by their names, in the type in which it stores them.
+
+    Raises:
+        DataError: It is another kind of file, damaged, lacks one of them, or an element unpacks to
+            more bytes than the budget.
+    """
+    if content.startswith(HDF5) or b"MATLAB 7.3" in content[:_HEADER]:
+        raise DataError(f"{name}: expected a MATLAB file of version 5 to 7, found version 7.3")
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER])
+    if order is None:
+        raise DataError(f"{name}: expected a MATLAB file of version 5 to 7, found another kind")
+    try:
+        found = _arrays(memoryview(content)[_HEADER:], order, budget)
+    except (struct.error, zlib.error, ValueError, StopIteration) as error:
+        raise DataError(f"{name} is damaged or cut short ({error})") from error
+    missing = [wanted for wanted in names if wanted not in found]
+    if missing:
+        there = ", ".join(found) or "none"
+        raise DataError(f"{name}: expected the arrays {', '.join(names)}, found {there}")
+    return {wanted: found[wanted] for wanted in names}
+
+
+def _arrays(view: memoryview, order: str, budget: int) -> Arrays:
+    found: Arrays = {}
+    for element in _elements(view, order):
+        one = _decompressed(element, order, budget) if element.kind == _COMPRESSED else element
+        if one.kind == _MATRIX:
+            found |= _matrix(one.content, order)
+    return found
+
+
+def _elements(view: memoryview, order: str) -> Generator[_Element]:
+    at = 0
+    while at < len(view):
+        kind, size = struct.unpack_from(f"{order}II", view, at)
+        start, after = at + 8, at + 8 + size
+        if kind >> 16:  # up to four bytes lie in the tag itself, whose first word has kind and size
+            kind, size = kind & 0xFFFF, kind >> 16
+            start, after = at + 4, at + 8
+        elif kind != _COMPRESSED:
+            after += -size % 8  # everything else begins at a multiple of eight bytes
+        if start + size > len(view):
+            raise ValueError(f"an element claims {size:,} bytes, {len(view) - start:,} are left")
+        yield _Element(kind, view[start : start + size])
+        at = after
+
+
+def _decompressed(element: _Element, order: str, budget: int) -> _Element:
+    unpacked = zlib.decompressobj().decompress(element.content, budget + 8)
+    if len(unpacked) > budget:
+        raise ValueError(f"an element unpacks to more than {budget:,} bytes")
+    return next(_elements(memoryview(unpacked), order))
+
+
+def _matrix(view: memoryview, order: str) -> Arrays:
+    """One array by its name; nothing when it is not of real numbers."""
+    elements = _elements(view, order)
+    flags = struct.unpack_from(f"{order}I", next(elements).content)[0]
+    if flags & 0xFF not in _NUMERIC or flags & _COMPLEX:
+        return {}
+    shape = np.frombuffer(next(elements).content, f"{order}i4").tolist()
+    name = bytes(next(elements).content).decode("ascii")
+    values = next(elements)
+    array = np.frombuffer(values.content, order + _DTYPES[_STORED.index(values.kind)])
+    if min(shape) < 0 or math.prod(shape) != array.size:
+        raise ValueError(f"{name} claims the shape {shape} and has {array.size:,} numbers")
+    return {name: array.reshape(shape, order="F")}

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.datasets.synthetic.arrays import (
@@ -19,9 +18,12 @@ from digitlens.datasets.synthetic.arrays import (
     Plane,
     Points,
     Rng,
+    blend,
     blur,
     fill,
     log_uniform,
+    project,
+    rectangle,
 )
 from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, View, light
 from digitlens.datasets.synthetic.canvas import as_label, cased
@@ -29,8 +31,6 @@ from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGly
 from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.texts import GAP, RAISE
-
-_FINE = 6  # fractional bits of cv2's coordinates
 
 
 def _load_table(display: str) -> dict[str, str]:
@@ -50,9 +50,9 @@ DOTS = {char: bytes.fromhex(lit) for char, lit in _load_table("dots").items()}
 
 
 class Shape(NamedTuple):
-    """Outlines in digit heights, baseline at 0, and whether they are lit."""
+    """An outline, float64[n, 2] in digit heights, baseline at 0, and whether it is lit."""
 
-    outline: Points  # float64[n, 2]
+    outline: Points
     lit: bool
 
 
@@ -125,8 +125,7 @@ def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
         for name, outline in _outlines(how).items():
             shapes.append(Shape(outline + np.array([x, 0.0]), name in lit))
         x += how.pitch
-    slanted = tuple(Shape(_slanted(shape.outline, how.slant), shape.lit) for shape in shapes)
-    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+    return _panel(text, shapes, how.slant)
 
 
 def fourteen_segments(text: str, how: Segments) -> Panel:
@@ -141,8 +140,7 @@ def fourteen_segments(text: str, how: Segments) -> Panel:
         if char in ".,":
             shapes.append(Shape(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True))
         x += how.pitch
-    slanted = tuple(Shape(_slanted(shape.outline, how.slant), shape.lit) for shape in shapes)
-    return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
+    return _panel(text, shapes, how.slant)
 
 
 def dot_matrix(text: str, rng: Rng) -> Panel:
@@ -165,7 +163,12 @@ def dot_matrix(text: str, rng: Rng) -> Panel:
                     centre = x + (column + 0.5) * wide, (row + 0.5) * step - 1
                     shapes.append(Shape(_dot(*centre, size, round_dots), lit))
         x += wide * (4 if narrow else 6)
-    slanted = tuple(Shape(_slanted(shape.outline, slant), shape.lit) for shape in shapes)
+    return _panel(text, shapes, slant)
+
+
+def _panel(text: str, shapes: Sequence[Shape], slant: float) -> Panel:
+    lean = np.array([slant, 0.0])
+    slanted = tuple(Shape(outline - outline[:, 1:] * lean, lit) for outline, lit in shapes)
     return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
 
 
@@ -196,23 +199,17 @@ def show(panel: Panel, view: View, rng: Rng, *, printed: bool = False) -> Plane:
 def cover(shapes: Sequence[Shape], view: View) -> tuple[Ink, Ink]:
     """How much of each pixel is covered by lit shapes and by unlit ones; uint8[h, w] each."""
     factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
-    fine = view.finer(factor)
-    planes = [np.zeros((fine.height, fine.width), np.uint8) for _ in range(2)]
-    for lit, plane in zip((True, False), planes, strict=True):
-        outlines = [_projected(shape.outline, fine) for shape in shapes if shape.lit is lit]
-        for outline in outlines:
-            cv2.fillPoly(plane, [outline], 255, cv2.LINE_AA, _FINE)
-    if factor == 1:
-        return planes[0], planes[1]
-    size = view.width, view.height
-    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
-    return np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8)
+    fine, size = view.finer(factor), (view.width, view.height)
+    lit, unlit = (np.zeros((fine.height, fine.width), np.uint8) for _ in range(2))
+    for shape in shapes:
+        _fill_seen(lit if shape.lit else unlit, shape.outline, fine)
+    if factor > 1:
+        lit, unlit = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (lit, unlit))
+    return np.asarray(lit, np.uint8), np.asarray(unlit, np.uint8)
 
 
-def _projected(outline: Points, view: View) -> npt.NDArray[np.int32]:
-    x, y, w = view.matrix @ np.column_stack([outline, np.ones(len(outline))]).T
-    pixels = np.stack([x / w, y / w], axis=1) - 0.5
-    return np.rint(np.clip(pixels, -999, 9999) * (1 << _FINE)).astype(np.int32)
+def _fill_seen(mask: Ink, outline: Points, view: View) -> None:
+    fill(mask, np.clip(project(view.matrix, outline) - 0.5, -999, 9999), 255, bits=6)
 
 
 def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
@@ -237,27 +234,21 @@ def _outlines(how: Segments) -> dict[str, Points]:
     """The seven segments of a digit whose left bottom corner is the origin."""
     t, w = how.thick, how.width
     left, right, top, middle, bottom = t / 2, w - t / 2, -1 + t / 2, -0.5, -t / 2
-    ends = {
-        "a": ((left, top), (right, top)),
-        "b": ((right, top), (right, middle)),
-        "c": ((right, middle), (right, bottom)),
-        "d": ((left, bottom), (right, bottom)),
-        "e": ((left, middle), (left, bottom)),
-        "f": ((left, top), (left, middle)),
-        "g": ((left, middle), (right, middle)),
+    # Both ends, and the direction to the inside of the digit where there is one.
+    segments = {
+        "a": ((left, top), (right, top), (0.0, 1.0)),
+        "b": ((right, top), (right, middle), (-1.0, 0.0)),
+        "c": ((right, middle), (right, bottom), (-1.0, 0.0)),
+        "d": ((left, bottom), (right, bottom), (0.0, -1.0)),
+        "e": ((left, middle), (left, bottom), (1.0, 0.0)),
+        "f": ((left, top), (left, middle), (1.0, 0.0)),
+        "g": ((left, middle), (right, middle), None),
     }
+    mitred = how.ends == "mitred"
     return {
-        name: _bar(np.array(p), np.array(q), how, _inside(name, how.ends))
-        for name, (p, q) in ends.items()
+        name: _bar(np.array(p), np.array(q), how, np.array(inside) if inside and mitred else None)
+        for name, (p, q, inside) in segments.items()
     }
-
-
-def _inside(name: str, ends: str) -> Points | None:
-    """The direction to the inside of the digit, for segments whose outer edge is longer."""
-    if ends != "mitred" or name == "g":
-        return None
-    x, y = {"a": (0, 1), "d": (0, -1), "b": (-1, 0), "c": (-1, 0), "e": (1, 0), "f": (1, 0)}[name]
-    return np.array([x, y], np.float64)
 
 
 def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
@@ -271,24 +262,19 @@ def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
         first = half - gap if not upright or _outer(p) else -gap
         last = half - gap if not upright or _outer(q) else -gap
         a, b = p + out * half - along * first, q + out * half + along * last
-        return np.array(
-            [a, b, q - out * half - along * (half + gap), p - out * half + along * (half + gap)]
-        )
+        inner = along * (half + gap)
+        return np.array([a, b, q - out * half - inner, p - out * half + inner])
+    aside, inner = across * half, along * (half + gap)
     if how.ends == "round":
-        start, end = p + along * (half + gap), q - along * (half + gap)
         turn = np.linspace(-np.pi / 2, np.pi / 2, 7)
-        cap = np.outer(np.cos(turn), along) + np.outer(np.sin(turn), across)
-        return np.concatenate([end + cap * half, start - cap * half])
+        cap = (np.outer(np.cos(turn), along) + np.outer(np.sin(turn), across)) * half
+        return np.concatenate([q - inner + cap, p + inner - cap])
     if how.ends == "square":
-        start, end = p + along * (half + gap), q - along * (half + gap)
-        return np.array(
-            [start + across * half, end + across * half, end - across * half, start - across * half]
-        )
+        start, end = p + inner, q - inner
+        return np.array([start + aside, end + aside, end - aside, start - aside])
     a, b = p + along * gap, q - along * gap
     s, e = a + along * half, b - along * half
-    return np.array(
-        [a, s + across * half, e + across * half, b, e - across * half, s - across * half]
-    )
+    return np.array([a, s + aside, e + aside, b, e - aside, s - aside])
 
 
 def _outer(corner: Points) -> bool:
@@ -299,59 +285,49 @@ def _outer(corner: Points) -> bool:
 def _fourteen(how: Segments) -> dict[str, Points]:
     seven = _outlines(how)
     t, w = how.thick, how.width
-    left, right, centre = t / 2, w - t / 2, w / 2
-    top, middle, bottom = -1 + t / 2, -0.5, -t / 2
+    left, right, top, bottom = t / 2, w - t / 2, -1 + t / 2, -t / 2
+    centre = np.array([w / 2, -0.5])
     thin = how._replace(thick=t * 0.8, ends="square" if how.ends == "mitred" else how.ends)
-    inner = 0.62
+
+    def inner(x: float, y: float) -> Points:
+        """The point on the way from the centre to a corner where a diagonal ends."""
+        return centre + (np.array([x, y]) - centre) * (0.62 + 0.2)
+
     ends = {
-        "G": ((left, middle), (centre, middle)),
-        "g": ((centre, middle), (right, middle)),
-        "i": ((centre, top + t / 2), (centre, middle)),
-        "l": ((centre, middle), (centre, bottom - t / 2)),
-        "h": (_toward((left, top), (centre, middle), inner), (centre, middle)),
-        "j": (_toward((right, top), (centre, middle), inner), (centre, middle)),
-        "k": ((centre, middle), _toward((left, bottom), (centre, middle), inner)),
-        "m": ((centre, middle), _toward((right, bottom), (centre, middle), inner)),
+        "G": (np.array([left, -0.5]), centre),
+        "g": (centre, np.array([right, -0.5])),
+        "i": (np.array([w / 2, top + t / 2]), centre),
+        "l": (centre, np.array([w / 2, bottom - t / 2])),
+        "h": (inner(left, top), centre),
+        "j": (inner(right, top), centre),
+        "k": (centre, inner(left, bottom)),
+        "m": (centre, inner(right, bottom)),
     }
-    bars = {name: _bar(np.array(p), np.array(q), thin, None) for name, (p, q) in ends.items()}
-    return {**{name: seven[name] for name in "abcdef"}, **bars}
-
-
-def _toward(
-    start: tuple[float, float], end: tuple[float, float], share: float
-) -> tuple[float, float]:
-    """The point that leaves so large a share of the way to the end."""
-    return end[0] + (start[0] - end[0]) * (share + 0.2), end[1] + (start[1] - end[1]) * (
-        share + 0.2
-    )
+    bars = {name: _bar(p, q, thin, None) for name, (p, q) in ends.items()}
+    return {name: seven[name] for name in "abcdef"} | bars
 
 
 def _dot(x: float, y: float, size: float, round_dot: bool) -> Points:
     if not round_dot:
         half = size / 2
-        return np.array(
-            [[x - half, y - half], [x + half, y - half], [x + half, y + half], [x - half, y + half]]
-        )
+        return rectangle(x - half, y - half, x + half, y + half)
     turn = np.linspace(0, 2 * np.pi, 9)[:-1]
     return np.stack([x + size / 2 * np.cos(turn), y + size / 2 * np.sin(turn)], axis=1)
 
 
-def _slanted(outline: Points, slant: float) -> Points:
-    return outline - np.column_stack([slant * outline[:, 1], np.zeros(len(outline))])
-
-
 def _mixed(below: Plane, colour: Colour, cover: Ink, strength: float = 1.0) -> Plane:
     """What is seen where a colour covers a picture, so far as its strength lets it."""
-    share = cover[:, :, None].astype(np.float32) * np.float32(strength / 255)
-    return np.asarray(below + share * (colour - below), np.float32)
+    return blend(below, colour, cover.astype(np.float32) * np.float32(strength / 255))
+
+
+def _flat_plane(colour: object, view: View) -> Plane:
+    return np.broadcast_to(np.asarray(colour), (view.height, view.width, 3)).astype(np.float32)
 
 
 def _flat(lit: Ink, view: View, rng: Rng) -> Plane:
     """Drawn in one colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
-    plane = plane if rng.random() < 0.6 else paper
-    below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
-    return _mixed(below, ink, lit)
+    return _mixed(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
 
 
 def _crystal(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
@@ -370,8 +346,10 @@ def _crystal(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
         if rng.random() < 0.5:
             blue = np.array([0, 10, 90], np.float32) * np.float32(rng.uniform(0.3, 1.2))
             ground = (ground + blue).astype(np.float32)
-    plane = draw_paper(view.width, view.height, ground, rng) if rng.random() < 0.3 else ground
-    below = np.broadcast_to(plane, (view.height, view.width, 3)).astype(np.float32)
+    textured = rng.random() < 0.3
+    below = (
+        draw_paper(view.width, view.height, ground, rng) if textured else _flat_plane(ground, view)
+    )
     if rng.random() < 0.45:
         below = _mixed(below, dark, unlit, float(rng.uniform(0.02, 0.13)))
     if rng.random() < 0.45:
@@ -416,9 +394,7 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
     ground = float(rng.uniform(0, 55)) + rng.normal(0, 5, 3)
     if rng.random() < 0.3:
         ground = ground + colour * float(rng.uniform(0.03, 0.2))
-    below = np.broadcast_to(np.clip(ground, 0, 255), (view.height, view.width, 3)).astype(
-        np.float32
-    )
+    below = _flat_plane(np.clip(ground, 0, 255), view)
     if rng.random() < 0.5:
         off = _unlit_colour(ground, colour, rng)
         below = _mixed(below, off, unlit, float(rng.uniform(0.15, 0.8)))
@@ -429,26 +405,16 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
         wide = float(rng.uniform(0.04, 0.3)) * view.digit
         glow = blur(lit, max(0.4, wide))
         part = float(rng.uniform(0.1, 0.65)) / 255
-        plane = np.asarray(
-            plane + (glow * part)[:, :, None] * colour.astype(np.float32), np.float32
-        )
+        shine = (glow * part)[:, :, None] * colour.astype(np.float32)
+        plane = np.asarray(plane + shine, np.float32)
     return plane
 
 
 def _bezel(plane: Plane, extent: Extent, view: View, rng: Rng) -> Plane:
     """A frame around the display that shows at the edges of the crop."""
-    pads = rng.uniform(0.08, 0.5, 4)
-    x0, y0, x1, y1 = extent
-    corners = np.array(
-        [
-            [x0 - pads[0], y0 - pads[1]],
-            [x1 + pads[2], y0 - pads[1]],
-            [x1 + pads[2], y1 + pads[3]],
-            [x0 - pads[0], y1 + pads[3]],
-        ]
-    )
+    x0, y0, x1, y1 = np.array(extent) + rng.uniform(0.08, 0.5, 4) * (-1, -1, 1, 1)
     mask = np.zeros((view.height, view.width), np.uint8)
-    cv2.fillPoly(mask, [_projected(corners, view)], 255, cv2.LINE_AA, _FINE)
+    _fill_seen(mask, rectangle(x0, y0, x1, y1), view)
     outside = np.asarray(255 - mask, np.uint8)
     frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
     return _mixed(plane, frame.astype(np.float32), outside)
@@ -506,9 +472,8 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     """The text with margins; float32[h, w, 3], 0..1, the same for all colours or shifted."""
     kind = rng.random()
     ink = _drawn(text, font, "1" if kind < 0.12 else "L")
-    above, below, left, right = (
-        int(v + 0.4) for v in rng.exponential(0.13 * ink.shape[0] + 0.5, 4)
-    )
+    margins = (rng.exponential(0.13 * ink.shape[0] + 0.5, 4) + 0.4).astype(int)
+    above, below, left, right = margins.tolist()
     height = ink.shape[0] + above + below
     right += max(0, -(-4 * STEP * height // HEIGHT) - ink.shape[1] - left - right)
     plane = np.pad(ink, ((above, below), (left, right))).astype(np.float32) / np.float32(255)
@@ -524,13 +489,15 @@ def _drawn(text: str, font: ImageFont.FreeTypeFont, mode: str) -> Ink:
     """The ink of a text, as high as it and a zero are; uint8[h, w]."""
     pad = 4
     x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))
-    picture = Image.new(mode, (x1 - x0 + 2 * pad, y1 - y0 + 2 * pad))
-    draw = ImageDraw.Draw(picture)
-    draw.text((pad - x0, pad - y0), text + "0", 255 if mode == "L" else 1, font=font)
-    rows = np.flatnonzero((np.asarray(picture.convert("L"), np.uint8) > 60).any(axis=1))
-    draw.rectangle((0, 0, *picture.size), fill=0)
-    draw.text((pad - x0, pad - y0), text, 255 if mode == "L" else 1, font=font)
-    ink = np.asarray(picture.convert("L"), np.uint8)
+
+    def inked(chars: str) -> Ink:
+        picture = Image.new(mode, (x1 - x0 + 2 * pad, y1 - y0 + 2 * pad))
+        lit = 255 if mode == "L" else 1
+        ImageDraw.Draw(picture).text((pad - x0, pad - y0), chars, lit, font=font)
+        return np.asarray(picture.convert("L"), np.uint8)
+
+    rows = np.flatnonzero((inked(text + "0") > 60).any(axis=1))
+    ink = inked(text)
     columns = np.flatnonzero((ink > 60).any(axis=0))
     if not len(rows) or not len(columns):
         return ink

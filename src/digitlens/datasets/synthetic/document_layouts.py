@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.datasets.synthetic import texts
-from digitlens.datasets.synthetic.arrays import Colour, Plane
+from digitlens.datasets.synthetic.arrays import Colour, Plane, log_uniform
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.styles import Styles
+from digitlens.datasets.synthetic.styles import Styles, choose
 from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
 from digitlens.datasets.synthetic.typesetting import SCAN, Face, PrintedPage, Run, Type, Writing
 
@@ -52,15 +52,15 @@ class Desk:
 
     def size(self, low: float, high: float) -> float:
         """A length between two, small ones as likely as large ones."""
-        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+        return log_uniform(self.rng, low, high)
 
     def type(self, digit: float, *, handwritten: bool = False) -> Type:
         """A font that has letters, with digits so many pixels high."""
         fonts = self.styles.fonts.handwritten if handwritten else self.styles.fonts.printed
-        font = fonts[int(self.rng.integers(len(fonts)))]
+        font = choose(fonts, self.rng)
         for _ in range(9):
             if "a" not in font.letters:
-                font = fonts[int(self.rng.integers(len(fonts)))]
+                font = choose(fonts, self.rng)
         fine = 1 if self.look == "screen" else SCAN
         return Type(font, digit, fine, mode=self._mode)
 
@@ -75,12 +75,11 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
         level = 255.0 if look == "screen" and rng.random() < 0.7 else float(rng.uniform(205, 255))
         paper = np.clip(level + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
         ink = np.clip(rng.uniform(0, 70) + rng.normal(0, 10, 3), 0, 255).astype(np.float32)
-    part = np.float32(rng.uniform(0.15, 1))
-    pen = (
-        ink
-        if rng.random() < 0.3
-        else _toward(ink, rng.uniform(0, 150, 3).astype(np.float32), paper)
-    )
+    part, pen = np.float32(rng.uniform(0.15, 1)), ink
+    if rng.random() >= 0.3:
+        other = rng.uniform(0, 150, 3).astype(np.float32)
+        if float(np.abs(other - paper).mean()) > 90:  # it can be told from the paper
+            pen = other
     return {
         "paper": paper,
         "ink": ink,
@@ -89,11 +88,6 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
         "light": paper,
         "shade": np.asarray(paper + np.float32(0.12) * (ink - paper), np.float32),
     }
-
-
-def _toward(ink: Colour, other: Colour, paper: Colour) -> Colour:
-    """The other colour if it can be told from the paper, else the ink's."""
-    return other if float(np.abs(other - paper).mean()) > 90 else ink
 
 
 def _column(rng: Rng) -> tuple[Grammar, float]:
@@ -187,17 +181,15 @@ def draw_receipt(desk: Desk) -> None:
 
     def item() -> tuple[str, str]:
         name = " ".join(texts.word(rng) for _ in range(int(rng.integers(1, 3))))
-        start = pick(
-            rng, ["", "", f"{texts.natural(rng, 1, 1)} x ", f"{texts.natural(rng, 1, 2)} "]
-        )
+        count, more = texts.natural(rng, 1, 1), texts.natural(rng, 1, 2)
+        start = pick(rng, ["", "", f"{count} x ", f"{more} "])
         if rng.random() < 0.15:
             return f"{texts.natural(rng, 1, 2)} x {price()}", price()
         return start + (name.upper() if upper else name), price()
 
     center = [texts.words(rng), texts.word(rng) + " " + texts.natural(rng, 1, 3)]
-    center += [texts.grouped(rng)] * (rng.random() < 0.4) + [texts.phone(rng)] * (
-        rng.random() < 0.5
-    )
+    center += [texts.grouped(rng)] * (rng.random() < 0.4)
+    center += [texts.phone(rng)] * (rng.random() < 0.5)
     rows: list[tuple[str, str]] = [("", text) for text in center]
     rows += [(texts.date(rng), texts.time(rng))] * (rng.random() < 0.8) + [("-", "")]
     rows += [item() for _ in range(round(desk.size(2, 18)))] + [("-", "")]
@@ -219,8 +211,7 @@ def draw_receipt(desk: Desk) -> None:
             canvas.put(face.run(right), canvas.width / 2, y, align=0.5)
         else:
             font = large if left in ("Total", "Summe") else face
-            end = font.run(right)
-            start = font.run(left)
+            end, start = font.run(right), font.run(left)
             canvas.put(end, margin + wide, y, align=1)
             if start.width + end.width + face.digit < wide:
                 canvas.put(start, margin, y)
@@ -378,13 +369,8 @@ def draw_form(desk: Desk) -> None:
 
 
 _FIELDS: tuple[Grammar, ...] = (
-    texts.hand_number,
-    texts.date,
-    texts.comb,
-    texts.amount,
-    texts.phone,
-    texts.plain,
-    texts.serial,
+    *(texts.hand_number, texts.date, texts.comb, texts.amount),
+    *(texts.phone, texts.plain, texts.serial),
 )
 
 
@@ -408,9 +394,8 @@ def _field(
             canvas.rule(x, high, x + count * cell, high)
         text = texts.comb(rng)[:count]
         if filled:
-            canvas.put(
-                face.run(text, cell), x + int(rng.integers(count - len(text) + 1)) * cell, y, layer
-            )
+            run = face.run(text, cell)
+            canvas.put(run, x + int(rng.integers(count - len(text) + 1)) * cell, y, layer)
         return
     if style == 1:
         canvas.frame(x, high, end, low, int(rng.choice([1, 1, 2])))

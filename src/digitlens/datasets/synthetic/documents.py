@@ -22,6 +22,13 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
+    about,
+    blend,
+    blur,
+    fill,
+    project,
+    rectangle,
+    rotation,
 )
 from digitlens.datasets.synthetic.camera import View, compress, light, photograph
 from digitlens.datasets.synthetic.canvas import Canvas
@@ -36,7 +43,7 @@ from digitlens.datasets.synthetic.papers import (
 )
 from digitlens.datasets.synthetic.styles import Maker
 from digitlens.datasets.synthetic.texts import pick
-from digitlens.datasets.synthetic.typesetting import Dots, Face, PrintedPage, TextRow, through
+from digitlens.datasets.synthetic.typesetting import Dots, Face, PrintedPage, TextRow
 
 _WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
 
@@ -163,9 +170,9 @@ def _panel(
     """Paints one display with its top left corner at a place; takes down what it shows."""
     rng, (x, y, digit) = desk.rng, place
     panel = displays.seven_segments(text, how, rng)
-    low, high = panel.extent[:2], panel.extent[2:]
+    low, high = np.array(panel.extent).reshape(2, 2)
     edge = rng.uniform(0.12, 0.5, 2)
-    size = np.ceil((np.array(high) - low + 2 * edge) * digit).astype(int)
+    size = np.ceil((high - low + 2 * edge) * digit).astype(int)
     left, top = round(x), round(y)
     width = min(int(size[0]), desk.canvas.width - left)
     height = min(int(size[1]), desk.canvas.height - top)
@@ -294,7 +301,7 @@ def _outdoors(width: int, height: int, rng: Rng) -> Plane:
     if rng.random() < 0.55:
         _windows(plane, rng)
     if rng.random() < 0.5:
-        plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.5, 4)))
+        plane = blur(plane, float(rng.uniform(0.5, 4)))
     level, fall = float(rng.uniform(5, 40)), float(rng.uniform(0.4, 1))
     for cells in (2, 4, 8, 16, 32, 64, 128):
         tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
@@ -403,7 +410,6 @@ def _pictured(desk: Desk, kind: str) -> Document:
 
 
 def _coloured(desk: Desk) -> Plane:
-    """Puts all inks on the ground; float32[h, w, 3]."""
     plane, rng = desk.canvas.ground, desk.rng
     fringes = desk.look == "screen" and rng.random() < 0.12
     for name, cover in desk.canvas.layers.items():
@@ -424,26 +430,20 @@ def _coloured(desk: Desk) -> Plane:
 def _view(desk: Desk) -> Matrix:
     """From the page to the picture: as it is, turned a little, in perspective, or cut."""
     rng, width, height = desk.rng, desk.canvas.width, desk.canvas.height
-    middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
     view = np.eye(3)
     if desk.look == "scan" and rng.random() < 0.5:
-        view = _turn(float(rng.normal(0, 0.012)))
+        view = rotation(float(rng.normal(0, 0.012)))
     elif desk.look == "photo":
         scale = float(rng.uniform(0.86, 1.0))
         tilt = np.diag([scale, scale, 1.0])
         tilt[2, :2] = rng.uniform(-0.22, 0.22, 2) / (width, height)
-        view = tilt @ _turn(float(np.clip(rng.normal(0, 0.05), -0.15, 0.15)))
+        view = tilt @ rotation(float(np.clip(rng.normal(0, 0.05), -0.15, 0.15)))
     if rng.random() < _CUT:
         view = view.copy()
         view[:2, 2] += rng.uniform(-0.1, 0.1, 2) * (width, height)
     if np.array_equal(view, np.eye(3)):
         return view
-    return np.linalg.inv(middle) @ view @ middle
-
-
-def _turn(angle: float) -> Matrix:
-    cos, sin = float(np.cos(angle)), float(np.sin(angle))
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return about(view, width / 2, height / 2)
 
 
 def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
@@ -451,16 +451,15 @@ def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
     height, width = plane.shape[:2]
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2 counts from centres of pixels
     centred = np.linalg.inv(half) @ matrix @ half
-    seen = cv2.warpPerspective(
-        plane, centred, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    size, border = (width, height), cv2.BORDER_REPLICATE
+    seen = cv2.warpPerspective(plane, centred, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    seen = np.asarray(seen, np.float32)
     if desk.filled:
-        return np.asarray(seen, np.float32)
-    corners = through(matrix, np.array([[0, 0], [width, 0], [width, height], [0, height]], float))
+        return seen
     mask = np.zeros((height, width), np.float32)
-    cv2.fillPoly(mask, [np.rint(corners * 16 - 8).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    fill(mask, project(matrix, rectangle(0, 0, width, height)) - 0.5, 1.0, bits=4)
     wild = desk.look == "photo" and desk.rng.random() < 0.4
     table = draw_paper(width, height, draw_colours(desk.rng)[0], desk.rng, wild=wild)
     if desk.look == "scan":
         table = np.full(3, desk.rng.choice([0, 255, 230]), np.float32)
-    return np.asarray(table + mask[:, :, None] * (seen - table), np.float32)
+    return blend(table, seen, mask)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, cast
+from typing import Any, Literal
 
 from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError
@@ -57,7 +57,8 @@ class Family:
 def load_families() -> list[Family]:
     """All families that pages are set in."""
     with TABLE.open(encoding="utf-8", newline="") as stream:
-        return [_family(row) for row in csv.DictReader(stream)]
+        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
+    return [Family(**row) for row in rows]
 
 
 def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
@@ -73,11 +74,6 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
     if missing:
         _fetch_all(missing)
     return {family: list(_weights(family)) for family in families}
-
-
-def _family(row: dict[str, str]) -> Family:
-    look, role = cast("Look", row["kind"]), cast("Role", row["role"])
-    return Family(row["family"], row["version"], look, role, row["sha256"])
 
 
 def _weights(family: Family) -> Iterator[dict[Script, Path]]:
@@ -98,21 +94,17 @@ def _folder(family: Family) -> Path:
 
 
 def _fetch_all(families: Sequence[Family]) -> None:
+    what = "the fonts that pages are set in come"
     with work_bar() as bar:
         task = bar.add_task("fonts", total=len(families))
         for start in range(0, len(families), BATCH):
             batch = families[start : start + BATCH]
-            _fetch(batch)
+            packages = [family.package for family in batch]
+            with TemporaryDirectory(prefix="digitlens-") as folder:
+                archives = npm_archives(packages, Path(folder), what, TIME_LIMIT)
+                for family, archive in zip(batch, archives, strict=True):
+                    _unpack(family, archive)
             bar.advance(task, len(batch))
-
-
-def _fetch(families: Sequence[Family]) -> None:
-    packages = [family.package for family in families]
-    what = "the fonts that pages are set in come"
-    with TemporaryDirectory(prefix="digitlens-") as folder:
-        archives = npm_archives(packages, Path(folder), what, TIME_LIMIT)
-        for family, archive in zip(families, archives, strict=True):
-            _unpack(family, archive)
 
 
 def _unpack(family: Family, archive: Path) -> None:

@@ -93,9 +93,7 @@ class FontGlyphs:
             digits_only: For fonts whose letters look like digits.
         """
         # A file, not a font, since that cannot be sent to every process.
-        self._sources: dict[Script, str | bytes] = {
-            script: _source(font) for script, font in fonts.items()
-        }
+        self._sources: dict[Script, str | bytes] = {s: _source(font) for s, font in fonts.items()}
         self._digits_only = digits_only
 
     @cached_property
@@ -135,18 +133,17 @@ class FontGlyphs:
         return dict(_glyphs(font, "" if self._digits_only else MORE, _digit_height(font)))
 
 
+@dataclass(frozen=True, eq=False)
 class MnistGlyphs:
-    """Writes digits as one writer of MNIST did."""
+    """Writes digits as one writer of MNIST did.
 
-    letters = ""
+    Attributes:
+        digits: For each value the tiles uint8[n, 28, 28] to choose from, n at least 1.
+        letters: None.
+    """
 
-    def __init__(self, digits: Sequence[Ink]) -> None:
-        """Takes the writer's tiles.
-
-        Args:
-            digits: For each value the tiles uint8[n, 28, 28] to choose from, n at least 1.
-        """
-        self.digits = digits
+    digits: Sequence[Ink]
+    letters: str = ""
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """One of the writer's digits, enlarged four times with smooth edges."""
@@ -154,19 +151,18 @@ class MnistGlyphs:
             return None
         tiles = self.digits[int(char)]
         tile = tiles[int(rng.integers(len(tiles)))]
-        return _glyph(char, _enlarged(_cropped(tile)), float(rng.uniform(0.88, 1.1)))
+        framed = np.pad(_cropped(tile), 1)
+        size = framed.shape[1] * 4, framed.shape[0] * 4
+        soft = blur(cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC), 1.2)
+        ink = _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
+        return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
 
 
 class PenGlyphs:
     """Draws digits in forms that MNIST's writers seldom use, and letters, stroke by stroke."""
 
     def __init__(self, pen: Pen, *, marks: bool = False) -> None:
-        """Takes the pen; the form of each character stays the same.
-
-        Args:
-            pen: What draws.
-            marks: Whether it draws the marks of numbers, too, and letters that look like digits.
-        """
+        """Takes the pen; with marks it draws those of numbers and letters like digits, too."""
         self.pen = pen
         self._marks = MARK_FORMS if marks else {}
         self.letters = "".join(dict.fromkeys([*LETTERS, *self._marks]))
@@ -190,17 +186,21 @@ class PenGlyphs:
         return Glyph(char, ink, height, bottom, width + 0.12)
 
 
+@dataclass(frozen=True)
 class MixedGlyphs:
     """Digits of a writer of MNIST; marks and letters of a pen as broad as theirs."""
 
-    def __init__(self, digits: MnistGlyphs, pen: PenGlyphs) -> None:
-        """Takes both."""
-        self.letters = pen.letters
-        self._digits, self._pen = digits, pen
+    digits: MnistGlyphs
+    pen: PenGlyphs
+
+    @property
+    def letters(self) -> str:
+        """The characters other than digits that it writes."""
+        return self.pen.letters
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """The writer's digit, or what the pen draws."""
-        return self._digits.glyph(char, rng) or self._pen.glyph(char, rng)
+        return self.digits.glyph(char, rng) or self.pen.glyph(char, rng)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,6 @@ class QuickGlyphs(PenGlyphs):
     """Draws digits in the forms of everyday writing, marks and letters as any pen."""
 
     def __init__(self, pen: Pen, habits: Habits) -> None:
-        """Takes the pen and its habits."""
         super().__init__(pen, marks=True)
         self.habits = habits
 
@@ -242,8 +241,19 @@ class QuickGlyphs(PenGlyphs):
             return super().glyph(char, rng)
         form = self.habits.forms[int(char)]
         if int(char) in _NECKS and rng.random() < self.habits.joined:
-            form = _with_tail(form, self.habits.tail, rng)
-        return _cut_out(char, draw_form(form, self.pen, rng), rng)
+            last = form[-1]  # goes on to the right
+            x = max(1.0, float(last[-1, 0])) + float(rng.uniform(0.15, _TAIL))
+            end = x, self.habits.tail + float(rng.normal(0, 0.06))
+            form = (*form[:-1], np.vstack([last, end]))
+        drawn = draw_form(form, self.pen, rng)
+        rows = np.flatnonzero((drawn > _DARK).any(axis=1))
+        if not len(rows):
+            return None
+        ink, scale = _cropped(drawn), float(rng.uniform(0.88, 1.1)) / FRAME
+        height, width = (float(side) * scale for side in ink.shape)
+        # What goes below the frame hangs below the baseline.
+        below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
+        return Glyph(char, ink, height, below * scale, width + 0.1)
 
 
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:
@@ -300,38 +310,7 @@ def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
 
 
 def _cropped(ink: Ink) -> Ink:
-    rows, columns = (
-        np.flatnonzero((ink > _DARK).any(axis=1)),
-        np.flatnonzero((ink > _DARK).any(axis=0)),
-    )
+    rows, columns = (np.flatnonzero((ink > _DARK).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return np.full((1, 1), 255, np.uint8)
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-
-
-def _enlarged(ink: Ink) -> Ink:
-    framed = np.pad(ink, 1)
-    size = (framed.shape[1] * 4, framed.shape[0] * 4)
-    large = cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC)
-    soft = blur(large, 1.2)
-    return _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
-
-
-def _with_tail(form: Sequence[Points], height: float, rng: Rng) -> tuple[Points, ...]:
-    """The strokes, the last one going on to the right."""
-    last = form[-1]
-    start = max(1.0, float(last[-1, 0]))
-    end = start + float(rng.uniform(0.15, _TAIL)), height + float(rng.normal(0, 0.06))
-    return (*form[:-1], np.vstack([last, end]))
-
-
-def _cut_out(char: str, drawn: Ink, rng: Rng) -> Glyph | None:
-    """The glyph of a digit: what goes below the frame hangs below the baseline."""
-    rows = np.flatnonzero((drawn > _DARK).any(axis=1))
-    if not len(rows):
-        return None
-    ink = _cropped(drawn)
-    scale = float(rng.uniform(0.88, 1.1)) / FRAME
-    height, width = (float(side) * scale for side in ink.shape)
-    below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
-    return Glyph(char, ink, height, below * scale, width + 0.1)

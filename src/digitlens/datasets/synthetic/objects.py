@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points, Rng, blur
+from digitlens.datasets.synthetic.arrays import (
+    Colour,
+    Extent,
+    Ink,
+    Plane,
+    Points,
+    Rng,
+    as_colour,
+    blend,
+    blur,
+    fill,
+    project,
+    rectangle,
+)
 from digitlens.datasets.synthetic.camera import View, light
-from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out, put_marks
+from digitlens.datasets.synthetic.canvas import (
+    Canvas,
+    Mark,
+    Style,
+    Written,
+    lay_out,
+    put_marks,
+)
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, inked
 from digitlens.datasets.synthetic.texts import digits
@@ -43,14 +63,9 @@ class Looks:
 
 
 def put_on_paper(written: Written, view: View, rng: Rng, looks: Looks) -> tuple[Plane, str]:
-    """Draws a line on paper.
-
-    Returns:
-        float32[h, w, 3], and the text that can be read on it.
-    """
-    canvas = Canvas(view.width, view.height, view.matrix)
+    """Draws a line on paper: float32[h, w, 3], and the text that can be read on it."""
+    canvas, printed = view.canvas(), view.canvas()
     text = put_marks(canvas, written.marks)
-    printed = Canvas(view.width, view.height, view.matrix)
     _decorate(canvas, printed, written, view, rng, looks)
     return _coloured(canvas.ink, printed.ink, view, rng, looks), text
 
@@ -92,10 +107,8 @@ def _underline(canvas: Canvas, written: Written, view: View, rng: Rng, thin: int
 def _box(canvas: Canvas, written: Written, rng: Rng, thin: int) -> None:
     x0, y0, x1, y1 = written.extent
     left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
-    x0, y0, x1, y1 = x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom
-    corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
-    for a, b in pairwise(corners):
-        canvas.line(a, b, thin)
+    corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
+    _outline(canvas, corners, thin)
 
 
 def _neighbours(canvas: Canvas, written: Written, view: View, rng: Rng) -> None:
@@ -132,13 +145,20 @@ def draw_ground(view: View, rng: Rng) -> tuple[Plane, Colour, Colour]:
 
 def _coloured(writing: Ink, printed: Ink, view: View, rng: Rng, looks: Looks) -> Plane:
     scanned = rng.random() < looks.scanned
-    paper_colour, ink_colour = _scanned_colours(rng) if scanned else readable_colours(rng)
+    if scanned:  # light paper and dark ink, both grey
+        paper_colour = np.full(3, rng.uniform(150, 245), np.float32)
+        ink_colour = np.full(3, rng.uniform(20, 95), np.float32)
+    else:
+        paper_colour, ink_colour = readable_colours(rng)
     if looks.relief and rng.random() < looks.relief:
         return light(_relief(writing, paper_colour, view, rng), rng)
     height, width = writing.shape
     paper = draw_paper(width, height, paper_colour, rng, patterned=looks.checks)
     if rng.random() < looks.scene:
-        paper = _calmed(draw_paper(width, height, paper_colour, rng, wild=True), paper_colour, rng)
+        # A scene with little contrast about one colour, so that writing on it can be read.
+        scene = draw_paper(width, height, paper_colour, rng, wild=True)
+        texture = (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35))
+        paper = np.asarray(paper_colour + texture)
     contrast = _contrast(paper_colour, ink_colour)
     calm = float(rng.uniform(0.04, 0.18)) if scanned else 0.22 if looks.checks else 0.28
     paper = calmer(paper, paper_colour, calm * contrast)
@@ -164,13 +184,7 @@ def readable_colours(rng: Rng) -> tuple[Colour, Colour]:
                 return paper, ink
     paper = rng.uniform(165, 255) + rng.normal(0, 7, 3)
     ink = rng.uniform(0, 80) + rng.uniform(0, 90, 3) * (rng.random(3) < 0.3)
-    return np.clip(paper, 0, 255).astype(np.float32), np.clip(ink, 0, 255).astype(np.float32)
-
-
-def _scanned_colours(rng: Rng) -> tuple[Colour, Colour]:
-    """Light paper and dark ink, both grey."""
-    paper, ink = rng.uniform(150, 245), rng.uniform(20, 95)
-    return np.full(3, paper, np.float32), np.full(3, ink, np.float32)
+    return as_colour(paper), as_colour(ink)
 
 
 def _contrast(paper: Colour, ink: Colour) -> float:
@@ -187,17 +201,12 @@ def calmer(paper: Plane, colour: Colour, most: float) -> Plane:
     return paper if level <= most else np.asarray(colour + texture * (most / level), np.float32)
 
 
-def _calmed(scene: Plane, colour: Colour, rng: Rng) -> Plane:
-    """A scene with little contrast about one colour, so that writing on it can be read."""
-    return np.asarray(colour + (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35)))
-
-
 def _uneven(ink: Ink, rng: Rng) -> Ink:
     """Ink of a stamp: missing in spots."""
     height, width = ink.shape
     small = rng.standard_normal((max(2, height // 4), max(2, width // 4)), np.float32)
-    field = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    cover = np.clip(float(rng.uniform(0.6, 1.1)) + 0.35 * np.asarray(field, np.float32), 0.15, 1)
+    field = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
+    cover = np.clip(float(rng.uniform(0.6, 1.1)) + 0.35 * field, 0.15, 1)
     return (ink * cover).astype(np.uint8)
 
 
@@ -215,20 +224,17 @@ def _relief(ink: Ink, colour: Colour, view: View, rng: Rng) -> Plane:
     return np.asarray(surface + (slope + tone)[:, :, None], np.float32)
 
 
-_FINE = 4  # fractional bits of cv2's coordinates
-
-
 class Wheel(NamedTuple):
     """One wheel of a counter.
 
     Attributes:
         value: The digit that shows more.
-        marks: It, and the one that comes or goes above or below it.
+        marks: It, and those above and below it.
         roll: How far it stands from the middle, in digit heights.
     """
 
     value: int
-    marks: tuple[Written, ...]
+    marks: list[Mark]
     roll: float
 
 
@@ -266,9 +272,8 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     if count > 3 and rng.random() < 0.5:
         zeros = int(rng.integers(1, count - 1))
         text = "0" * zeros + text[zeros:]
-    style = Style(
-        source, stretch=float(rng.uniform(0.85, 1.15)), weight=int(rng.choice([-1, 0, 0, 1]))
-    )
+    stretch, weight = float(rng.uniform(0.85, 1.15)), int(rng.choice([-1, 0, 0, 1]))
+    style = Style(source, stretch=stretch, weight=weight)
     pitch = float(rng.uniform(0.85, 1.5))
     window = float(rng.uniform(0.72, 0.94)) * pitch, float(rng.uniform(1.08, 1.7))
     turn = float(rng.uniform(1.15, 1.6))
@@ -285,46 +290,41 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
 
 
 def show_counter(counter: Counter, view: View, rng: Rng) -> Plane:
-    """Draws a counter: housing, wheels, digits and the edges of the windows."""
+    """Draws housing, wheels, digits and the edges of the windows."""
     housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
-    plane = draw_paper(view.width, view.height, _colour(housing), rng)
+    plane = draw_paper(view.width, view.height, as_colour(housing), rng)
     face, ink = _wheel_colours(rng)
-    red = (200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15))
+    red = as_colour([200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15)])
     whole = np.zeros((view.height, view.width), np.uint8)
     for place, wheel in enumerate(counter.wheels):
         mask = _filled(_window(counter, place), view)
         whole = np.maximum(whole, mask)
-        is_red = place >= len(counter.wheels) - counter.reds
-        ground, drawn = (face, _colour(red)) if is_red and face.mean() > 110 else (face, ink)
-        if is_red and face.mean() <= 110:
-            ground = _colour(red)
+        ground, drawn = face, ink
+        if place >= len(counter.wheels) - counter.reds:
+            ground, drawn = (face, red) if face.mean() > 110 else (red, ink)
         plane = _covered(plane, ground * _rounded(counter, view, rng), mask)
-        canvas = Canvas(view.width, view.height, view.matrix)
-        for written in wheel.marks:
-            put_marks(canvas, _moved(written, (place + 0.5) * counter.pitch, 0.0).marks)
+        canvas = view.canvas()
+        put_marks(canvas, _moved(wheel.marks, (place + 0.5) * counter.pitch, 0.0))
         plane = _covered(plane, drawn, np.minimum(canvas.ink, mask))
     return light(_edged(plane, whole, view, rng), rng)
 
 
 def show_sign(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     """Draws a plate with a margin on a wall, flat or in relief, its rim or screws now and then."""
-    canvas = Canvas(view.width, view.height, view.matrix)
+    canvas = view.canvas()
     text = put_marks(canvas, written.marks)
     plate, ink = _sign_colours(rng)
-    wall = draw_paper(
-        view.width, view.height, _colour(rng.uniform(0, 255, 3)), rng, wild=rng.random() < 0.4
-    )
+    colour = as_colour(rng.uniform(0, 255, 3))
+    wall = draw_paper(view.width, view.height, colour, rng, wild=rng.random() < 0.4)
     x0, y0, x1, y1 = written.extent
     left, top, right, bottom = rng.uniform(0.12, 0.6, 4)
-    corners = _corners((x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom))
+    corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
     mask = _filled(corners, view)
     surface = calmer(draw_paper(view.width, view.height, plate, rng), plate, 14)
     plane = _covered(wall, surface, mask)
     if rng.random() < 0.4:
-        rim = Canvas(view.width, view.height, view.matrix)
-        inner = (corners - corners.mean(axis=0)) * (
-            1 - 0.1 / np.ptp(corners, axis=0)
-        ) + corners.mean(axis=0)
+        rim, middle = view.canvas(), corners.mean(axis=0)
+        inner = (corners - middle) * (1 - 0.1 / np.ptp(corners, axis=0)) + middle
         _outline(rim, inner, max(1, round(view.digit * float(rng.uniform(0.02, 0.07)))))
         plane = inked(plane, rim.ink, ink, rng)
     if rng.random() < 0.3:
@@ -334,30 +334,27 @@ def show_sign(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
 
 def show_cell(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     """Draws a digit in a cell of a grid whose rules show at some of the edges."""
-    canvas, rules = (Canvas(view.width, view.height, view.matrix) for _ in range(2))
+    canvas, rules = view.canvas(), view.canvas()
     text = put_marks(canvas, written.marks)
     x0, y0, x1, y1 = written.extent
     middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + float(rng.uniform(0.08, 0.5))
-    top, bottom = (
-        min(y0, -1) - float(rng.uniform(0.06, 0.4)),
-        max(y1, 0) + float(rng.uniform(0.06, 0.4)),
-    )
-    ends = ((middle - half, None), (middle + half, None), (None, top), (None, bottom))
-    for x, y in ends:
+    top = min(y0, -1) - float(rng.uniform(0.06, 0.4))
+    bottom = max(y1, 0) + float(rng.uniform(0.06, 0.4))
+    upright = [((x, -50.0), (x, 50.0)) for x in (middle - half, middle + half)]
+    level = [((-50.0, y), (50.0, y)) for y in (top, bottom)]
+    for start, end in upright + level:
         thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.11))))
         if rng.random() < 0.75:
-            a = (x if x is not None else -50.0, y if y is not None else -50.0)
-            b = (x if x is not None else 50.0, y if y is not None else 50.0)
-            rules.line(a, b, thin)
+            rules.line(start, end, thin)
     ground, paper, ink = draw_ground(view, rng)
-    second = ink if rng.random() < 0.5 else _colour(paper + rng.uniform(0.3, 1) * (ink - paper))
+    second = ink if rng.random() < 0.5 else as_colour(paper + rng.uniform(0.3, 1) * (ink - paper))
     plane = inked(ground, rules.ink, second, rng)
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
 def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Plane, str]:
     """Draws characters in the boxes of a form, or on a comb with strokes between them."""
-    canvas, rules = (Canvas(view.width, view.height, view.matrix) for _ in range(2))
+    canvas, rules = view.canvas(), view.canvas()
     text = put_marks(canvas, written.marks)
     count = len(written.marks)
     top, bottom = -1 - float(rng.uniform(0.1, 0.35)), float(rng.uniform(0.1, 0.3))
@@ -371,47 +368,38 @@ def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Pla
         elif kind < 0.7:
             rules.line((x, bottom - float(rng.uniform(0.2, 0.25))), (x, bottom), thin)
         elif place < count:
-            _outline(rules, _corners((x + inset, top, x + pitch - inset, bottom)), thin)
+            _outline(rules, rectangle(x + inset, top, x + pitch - inset, bottom), thin)
     if kind < 0.7:
         rules.line((0, bottom), (count * pitch, bottom), thin)
     if kind < 0.4:
         rules.line((0, top), (count * pitch, top), thin)
     ground, paper, ink = draw_ground(view, rng)
-    second = _colour(paper + rng.uniform(0.25, 1) * (ink - paper))
+    second = as_colour(paper + rng.uniform(0.25, 1) * (ink - paper))
     if rng.random() < 0.3:
-        second = _colour(rng.uniform(0, 255, 3))
+        second = as_colour(rng.uniform(0, 255, 3))
     plane = inked(ground, rules.ink, second, rng)
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
 def _wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
-    marks: list[Written] = []
+    marks: list[Mark] = []
     for step in (0, 1, -1):
         written = lay_out(str((value + step) % 10), style, rng)
         middle = (written.extent[0] + written.extent[2]) / 2
-        marks.append(_moved(written, -middle, roll + step * turn))
-    return Wheel(value, tuple(marks), roll)
+        marks += _moved(written.marks, -middle, roll + step * turn)
+    return Wheel(value, marks, roll)
 
 
-def _moved(written: Written, x: float, y: float) -> Written:
-    marks = list(written.marks)
-    for index, mark in enumerate(marks):
-        matrix = mark.matrix.copy()
-        matrix[:, 2] += (x, y)
-        marks[index] = mark._replace(matrix=matrix)
-    return Written(tuple(marks), written.extent)
+def _moved(marks: Iterable[Mark], x: float, y: float) -> list[Mark]:
+    off = np.array([[0, 0, x], [0, 0, y]])
+    return [mark._replace(matrix=mark.matrix + off) for mark in marks]
 
 
 def _window(counter: Counter, place: int) -> Points:
     middle = (place + 0.5) * counter.pitch
     half = counter.pitch / 2 + 0.01 if counter.joined else counter.window[0] / 2
     high = counter.window[1] / 2
-    return _corners((middle - half, -0.5 - high, middle + half, -0.5 + high))
-
-
-def _corners(extent: Extent) -> Points:
-    x0, y0, x1, y1 = extent
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    return rectangle(middle - half, -0.5 - high, middle + half, -0.5 + high)
 
 
 def _outline(canvas: Canvas, corners: Points, thin: int) -> None:
@@ -421,58 +409,41 @@ def _outline(canvas: Canvas, corners: Points, thin: int) -> None:
 
 
 def _filled(corners: Points, view: View) -> Ink:
-    x, y, w = view.matrix @ np.column_stack([corners, np.ones(len(corners))]).T
-    pixels = np.clip(np.stack([x / w, y / w], axis=1) - 0.5, -999, 9999) * (1 << _FINE)
     mask = np.zeros((view.height, view.width), np.uint8)
-    cv2.fillPoly(mask, [np.rint(pixels).astype(np.int32)], 255, cv2.LINE_AA, _FINE)
+    fill(mask, np.clip(project(view.matrix, corners) - 0.5, -999, 9999), 255, bits=4)
     return mask
 
 
 def _covered(below: Plane, above: Plane | Colour, mask: Ink) -> Plane:
-    cover = mask[:, :, None].astype(np.float32) / np.float32(255)
-    return np.asarray(below + cover * (above - below), np.float32)
-
-
-def _colour(levels: object) -> Colour:
-    return np.clip(np.asarray(levels, np.float32), 0, 255).astype(np.float32)
+    return blend(below, above, mask.astype(np.float32) / np.float32(255))
 
 
 def _wheel_colours(rng: Rng) -> tuple[Colour, Colour]:
-    dark, bright = (
-        rng.uniform(5, 55) + rng.normal(0, 4, 3),
-        rng.uniform(150, 250) + rng.normal(0, 6, 3),
-    )
-    return (
-        (_colour(dark), _colour(bright))
-        if rng.random() < 0.65
-        else (_colour(bright), _colour(dark))
-    )
+    dark = as_colour(rng.uniform(5, 55) + rng.normal(0, 4, 3))
+    bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
+    return (dark, bright) if rng.random() < 0.65 else (bright, dark)
 
 
 def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
     kind = rng.random()
-    white, dark = (
-        rng.uniform(200, 255) + rng.normal(0, 5, 3),
-        rng.uniform(0, 50) + rng.normal(0, 5, 3),
-    )
+    white = as_colour(rng.uniform(200, 255) + rng.normal(0, 5, 3))
+    dark = as_colour(rng.uniform(0, 50) + rng.normal(0, 5, 3))
     if kind < 0.3:
-        return _colour(white), _colour(dark)
+        return white, dark
     if kind < 0.55:  # enamel: white on blue, green or red
         strong = np.array([[20, 50, 140], [15, 90, 50], [170, 25, 30], [30, 30, 35]])
-        return _colour(strong[int(rng.integers(4))] + rng.normal(0, 15, 3)), _colour(white)
+        return as_colour(strong[int(rng.integers(4))] + rng.normal(0, 15, 3)), white
     if kind < 0.65:  # yellow plates
-        return _colour(np.array([245, 200, 40]) + rng.normal(0, 10, 3)), _colour(dark)
+        return as_colour(np.array([245, 200, 40]) + rng.normal(0, 10, 3)), dark
     return readable_colours(rng)
 
 
 def _rounded(counter: Counter, view: View, rng: Rng) -> Plane:
     """The shading of a cylinder: darker above and below; float32[h, w, 1]."""
-    middle = float(view.matrix[1] @ (counter.extent[2] / 2, -0.5, 1)) / float(
-        view.matrix[2] @ (counter.extent[2] / 2, -0.5, 1)
-    )
-    y = (np.arange(view.height, dtype=np.float32) - middle) / np.float32(
-        view.digit * counter.window[1] / 2
-    )
+    middle = (counter.extent[2] / 2, -0.5, 1)
+    at = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
+    half = np.float32(view.digit * counter.window[1] / 2)
+    y = (np.arange(view.height, dtype=np.float32) - at) / half
     shade = 1 - float(rng.uniform(0, 0.6)) * np.clip(np.abs(y), 0, 1.2) ** 2
     return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
 
@@ -484,13 +455,14 @@ def _edged(plane: Plane, windows: Ink, view: View, rng: Rng) -> Plane:
     size = max(1, round(view.digit * float(rng.uniform(0.03, 0.1))))
     kernel = np.ones((2 * size + 1, 2 * size + 1), np.uint8)
     edge = cv2.subtract(cv2.dilate(windows, kernel), windows)
-    return _covered(plane, _colour(np.full(3, rng.uniform(0, 255))), np.asarray(edge, np.uint8))
+    colour = as_colour(np.full(3, rng.uniform(0, 255)))
+    return _covered(plane, colour, np.asarray(edge, np.uint8))
 
 
 def _raised(plane: Plane, ink: Ink, view: View, rng: Rng) -> Plane:
     """A shadow next to the characters, as if they stood out."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
-    shadow = cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.03 * view.digit))
-    cover = np.asarray(shadow, np.float32)[:, :, None] * (float(rng.uniform(0.2, 0.6)) / 255)
+    shadow = blur(moved, max(0.3, 0.03 * view.digit))
+    cover = shadow[:, :, None] * (float(rng.uniform(0.2, 0.6)) / 255)
     return np.asarray(plane * (1 - cover), np.float32)

@@ -18,12 +18,15 @@ from digitlens.datasets.synthetic.arrays import (
     Plane,
     Rng,
     Values,
+    about,
+    blend,
     blur,
     log_uniform,
+    rotation,
 )
 from digitlens.datasets.synthetic.camera import expose, light
-from digitlens.datasets.synthetic.canvas import Baseline, Canvas, Style, text_width, write
-from digitlens.datasets.synthetic.glyph_sources import DIGITS, LATIN, MARKS, GlyphSource
+from digitlens.datasets.synthetic.canvas import Baseline, Canvas, text_width, write
+from digitlens.datasets.synthetic.glyph_sources import LATIN, MARKS, GlyphSource
 from digitlens.datasets.synthetic.papers import (
     draw_colours,
     draw_paper,
@@ -34,21 +37,18 @@ from digitlens.datasets.synthetic.papers import (
     with_plate,
 )
 from digitlens.datasets.synthetic.styles import Maker, Styles
+from digitlens.datasets.synthetic.texts import digit, pick
 
 _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
 _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
-
-
-def _digit(rng: Rng) -> str:
-    """One digit."""
-    return DIGITS[int(rng.integers(10))]
+SMALLEST = 8.0  # height of a digit, in pixels
 
 
 def _digits(rng: Rng, length: int) -> str:
     """So many digits and nothing else."""
-    if rng.random() < 0.12:  # runs as in 1000 or 777
-        return (_digit(rng) * length)[:length]
-    return "".join(_digit(rng) for _ in range(length))
+    if rng.random() < 0.12:  # runs as in 777
+        return digit(rng) * length
+    return "".join(digit(rng) for _ in range(length))
 
 
 def _number(rng: Rng) -> str:
@@ -76,22 +76,17 @@ def _amount(rng: Rng) -> str:
     return text
 
 
-def _letters(source: GlyphSource, length: int, rng: Rng) -> str:
-    """So many characters that the source has and that are no digits."""
-    return _some(source.letters or LATIN, length, rng)
-
-
 def _word(source: GlyphSource, rng: Rng) -> str:
     """Up to eight letters of one script, and a mark behind them now and then."""
     length = int(rng.integers(1, 9))
     foreign = "".join(c for c in source.letters if c not in LATIN + MARKS)
     if foreign and rng.random() < 0.3:
         return _some(foreign, length, rng)
-    word = "".join(LATIN[26 + int(rng.integers(26))] for _ in range(length))
+    word = _some(LATIN[26:], length, rng)
     kind = rng.random()
     word = word.upper() if kind < 0.3 else word.capitalize() if kind < 0.5 else word
     if rng.random() < 0.2:
-        word += MARKS[int(rng.integers(len(MARKS)))]
+        word += pick(rng, MARKS)
     return word
 
 
@@ -110,10 +105,8 @@ def _marked(text: str, rng: Rng) -> str:
 
 
 def _some(characters: str, length: int, rng: Rng) -> str:
-    return "".join(characters[int(rng.integers(len(characters)))] for _ in range(length))
+    return "".join(pick(rng, characters) for _ in range(length))
 
-
-SMALLEST = 8.0  # height of a digit, in pixels
 
 Layout = Callable[[Canvas, Styles, Rng], None]
 
@@ -121,7 +114,7 @@ Layout = Callable[[Canvas, Styles, Rng], None]
 def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One digit, from a fifth of the frame to all of it."""
     style = styles.digit_style(rng)
-    char = _digit(rng)
+    char = digit(rng)
     glyph = style.source.glyph(char, rng)
     if glyph is None:
         return
@@ -177,29 +170,35 @@ def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     write(canvas, text, style, Baseline(x, y, max(SMALLEST, height), angle, curve), rng)
     if rng.random() < 0.3:
         low = min(canvas.height - 1.0, y + height * float(rng.uniform(0, 0.3)))
-        canvas.line(
-            (0, low), (canvas.width, low + float(rng.normal(0, 2))), int(rng.integers(1, 4))
-        )
+        end = canvas.width, low + float(rng.normal(0, 2))
+        canvas.line((0, low), end, int(rng.integers(1, 4)))
 
 
 def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """A table: rules or none, a digit or a short number in many of its cells."""
-    sources = [styles.digit_style(rng) for _ in range(2)]
+    two_styles = [styles.digit_style(rng) for _ in range(2)]
     rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
     cell = min(canvas.width / columns, canvas.height / rows) * float(rng.uniform(0.75, 1.35))
     cell = max(cell, SMALLEST * 1.4)
     aspect = float(rng.uniform(0.9, 2.4)) if rng.random() < 0.4 else 1.0
+    wide = cell * aspect
     x0, y0 = (float(rng.uniform(-0.3, 0.3)) * cell for _ in range(2))
     if rng.random() < 0.75:
-        draw_table(canvas, (x0, y0), (cell * aspect, cell), (columns, rows), rng)
+        draw_table(canvas, (x0, y0), (wide, cell), (columns, rows), rng)
     share, size = float(rng.uniform(0.35, 1)), float(rng.uniform(0.4, 0.85))
     for row in range(rows):
         for column in range(columns):
             if rng.random() > share:
                 continue
-            style = sources[int(rng.random() < 0.3)]
-            place = _Cell(x0 + column * cell * aspect, y0 + (row + 1) * cell, cell, aspect)
-            _fill(canvas, place, size, style, rng)
+            style = two_styles[int(rng.random() < 0.3)]
+            text = digit(rng) if aspect < 1.4 else _digits(rng, int(rng.integers(1, 4)))
+            height = max(SMALLEST, cell * size)
+            width = text_width(text, style, rng) * height
+            height *= min(1.0, wide / max(width, 1))
+            x = x0 + column * wide + (wide - min(width, wide)) / 2
+            y = y0 + (row + 1) * cell - (cell - height) / 2
+            off_x, off_y = rng.normal(0, 0.05, 2) * cell
+            write(canvas, text, style, Baseline(x + float(off_x), y + float(off_y), height), rng)
 
 
 def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
@@ -230,7 +229,7 @@ def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
         text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
         if not is_digit:
-            text = _letters(style.source, int(rng.integers(1, 3)), rng)
+            text = _some(style.source.letters or LATIN, int(rng.integers(1, 3)), rng)
         width = max(0.3, text_width(text, style, rng)) * height
         x = -0.2 * width + float(rng.random()) * max(0.0, canvas.width - 0.6 * width)
         y = float(rng.uniform(0.8 * height, canvas.height + 0.2 * height))
@@ -244,7 +243,7 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     lines = int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))
     words = [_word(style.source, rng) for _ in range(lines)]
     if rng.random() < 0.25:
-        words = [_letters(style.source, 1, rng)]
+        words = [_some(style.source.letters or LATIN, 1, rng)]
     if rng.random() < 0.3:
         words = [" ".join(word) for word in words]
     widest = max(0.5, *(text_width(word, style, rng) for word in words))
@@ -263,30 +262,6 @@ def draw_drawing(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Scribbles alone; nothing is written."""
     del styles
     draw_scribbles(canvas, rng)
-
-
-class _Cell(NamedTuple):
-    """A cell of a table, in the plane of the paper."""
-
-    left: float
-    bottom: float
-    height: float
-    aspect: float  # width over height
-
-
-def _fill(canvas: Canvas, cell: _Cell, size: float, style: Style, rng: Rng) -> None:
-    """Writes into a cell: a digit, in a wide cell up to three."""
-    wide = cell.height * cell.aspect
-    is_narrow = cell.aspect < 1.4
-    text = _digit(rng) if is_narrow else _digits(rng, int(rng.integers(1, 4)))
-    height = max(SMALLEST, cell.height * size)
-    width = text_width(text, style, rng) * height
-    height *= min(1.0, wide / max(width, 1))
-    x = cell.left + (wide - min(width, wide)) / 2
-    y = cell.bottom - (cell.height - height) / 2
-    jitter = rng.normal(0, 0.05, 2) * cell.height
-    place = Baseline(x + float(jitter[0]), y + float(jitter[1]), height)
-    write(canvas, text, style, place, rng)
 
 
 def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:
@@ -425,7 +400,8 @@ class PageMaker(Maker):
             paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
-            second = _mixed(paper_colour, ink_colour, float(rng.uniform(0.15, 1.2)))
+            share = float(rng.uniform(0.15, 1.2))
+            second = np.asarray(paper_colour + share * (ink_colour - paper_colour), np.float32)
         paper = inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
@@ -436,39 +412,30 @@ class PageMaker(Maker):
         """The paper with writing of its other side."""
         back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
         draw_paragraph(back, self._styles, rng)
-        mirrored = back.ink[:, ::-1].astype(np.float32) / 255
-        ghost = blur(mirrored, 1.5)
-        cover = float(rng.uniform(0.03, 0.12)) * ghost
-        return np.asarray(paper + cover[:, :, None] * (ink - paper), np.float32)
+        ghost = blur(back.ink[:, ::-1].astype(np.float32) / 255, 1.5)
+        return blend(paper, ink, float(rng.uniform(0.03, 0.12)) * ghost)
 
 
 def _plain_page(writing: Canvas, rng: Rng) -> Page:
     """Writing in one ink on flat paper."""
     paper, ink = draw_colours(rng)
-    cover = writing.ink[:, :, None].astype(np.float32) / 255
-    pixels = np.rint(paper + cover * (ink - paper)).astype(np.uint8)
+    cover = writing.ink.astype(np.float32) / np.float32(255)
+    pixels = np.rint(blend(paper, ink, cover)).astype(np.uint8)
     boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
     return Page(pixels, boxes, np.array(writing.values, np.int8))
-
-
-def _mixed(paper: Colour, ink: Colour, share: float) -> Colour:
-    return np.asarray(paper + share * (ink - paper), np.float32)
 
 
 def _view(width: int, height: int, rng: Rng) -> Matrix:
     """A homography: none, a turn, or a modest perspective."""
     if rng.random() < 0.55:
         return np.eye(3)
-    middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
     angle = float(np.clip(rng.normal(0, 0.12), -0.45, 0.45)) * min(1.0, 1.5 * height / width)
-    turn = np.array(
-        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
-    )
+    turn = rotation(angle)
     if rng.random() < 0.5:
         tilt = np.eye(3)
         tilt[2, :2] = rng.uniform(-0.35, 0.35, 2) / width
         turn = tilt @ turn
-    return np.linalg.inv(middle) @ turn @ middle
+    return about(turn, width / 2, height / 2)
 
 
 def _enlarged(page: Page, width: int, height: int, rng: Rng) -> Page:

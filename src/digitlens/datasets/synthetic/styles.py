@@ -43,15 +43,9 @@ class Fonts:
 
 
 class Styles:
-    """Draws styles, and what else there is to write with."""
+    """Draws styles, and what else there is to write with: see ``Maker``."""
 
     def __init__(self, tiles: Split, fonts: Fonts) -> None:
-        """Takes what there is to write with.
-
-        Args:
-            tiles: Digits of MNIST, each of the ten among them.
-            fonts: For everything.
-        """
         self._digits = [tiles.tiles[tiles.labels == value] for value in range(10)]
         self.fonts = fonts
 
@@ -69,7 +63,7 @@ class Styles:
         if rng.random() < _PENNED:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
         by_hand = rng.random() < _SCRIPT
-        source = _one(self.fonts.handwritten if by_hand else self.fonts.printed, rng)
+        source = choose(self.fonts.handwritten if by_hand else self.fonts.printed, rng)
         return draw_style(source, rng, by_hand=by_hand)
 
     def by_hand(self, rng: Rng, *, letters: bool = False) -> Style:
@@ -77,14 +71,13 @@ class Styles:
         kind = rng.random()
         if kind < (0.1 if letters else 0.36):
             pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
-            return draw_style(
-                MixedGlyphs(self._writer(rng), PenGlyphs(pen, marks=True)), rng, by_hand=True
-            )
+            mixed = MixedGlyphs(self._writer(rng), PenGlyphs(pen, marks=True))
+            return draw_style(mixed, rng, by_hand=True)
         if kind < (0.25 if letters else 0.52):
             return draw_style(PenGlyphs(draw_pen(rng), marks=True), rng, by_hand=True)
         if kind < (0.4 if letters else 0.82):
             return self.quick(rng)
-        return draw_style(_one(self.fonts.handwritten, rng), rng, by_hand=True)
+        return draw_style(choose(self.fonts.handwritten, rng), rng, by_hand=True)
 
     def quick(self, rng: Rng) -> Style:
         """A style of everyday handwriting: small forms, joined or close to each other."""
@@ -112,7 +105,7 @@ class Styles:
 
     def print_font(self, rng: Rng) -> FontGlyphs:
         """A print font."""
-        return _one(self.fonts.printed, rng)
+        return choose(self.fonts.printed, rng)
 
     def _writer(self, rng: Rng) -> MnistGlyphs:
         return MnistGlyphs([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
@@ -163,5 +156,6 @@ def load_fonts(role: Role) -> Fonts:
     return Fonts(tuple(sources["hand"]), tuple(sources["print"]))
 
 
-def _one(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:
+def choose(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:
+    """One of some fonts, each as likely."""
     return sources[int(rng.integers(len(sources)))]

@@ -22,6 +22,7 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
+    project,
 )
 from digitlens.datasets.synthetic.canvas import (
     IGNORED,
@@ -46,7 +47,7 @@ class Stamp(NamedTuple):
     """One character of a run.
 
     Attributes:
-        char: The character.
+        char: What it is.
         mask: uint8[h, w] of its ink; None for a space.
         x: Of the mask's left edge, in pixels from the start of the run.
         y: Of its top edge, from the baseline, downwards.
@@ -179,7 +180,6 @@ class Dots:
     """Characters of five by seven dots, as printed on packages."""
 
     def __init__(self, digit: float, rng: Rng) -> None:
-        """Chooses size and distance of the dots; a digit is so many pixels high."""
         self.digit, self._dot = digit, float(rng.uniform(0.32, 0.55))
         self._aspect, self._stray = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 0.06))
         self._rng = rng
@@ -214,7 +214,6 @@ class Writing:
     """Handwriting in one style."""
 
     def __init__(self, style: Style, digit: float, rng: Rng) -> None:
-        """Takes the style; a digit is so many pixels high."""
         self.digit, self._style, self._rng = digit, style, rng
 
     def run(self, text: str, pitch: float = 0.0) -> Run:
@@ -272,7 +271,6 @@ class PrintedPage:
     """
 
     def __init__(self, ground: Plane) -> None:
-        """Starts with paper: float32[h, w, 3]."""
         self.ground = ground
         self.height, self.width = ground.shape[:2]
         self.layers: dict[str, Ink] = {}
@@ -286,7 +284,7 @@ class PrintedPage:
         return self.layers[name]
 
     def put(self, run: Run, x: float, y: float, layer: str = "ink", align: float = 0.0) -> bool:
-        """Puts a text on the page if there is room for all of it.
+        """Puts a text on the page if there is room for all of it, and says whether there was.
 
         Args:
             run: The text.
@@ -294,9 +292,6 @@ class PrintedPage:
             y: Of its baseline.
             layer: The colour's name.
             align: Share of the text that is left of x: 0, 0.5 or 1.
-
-        Returns:
-            Whether there was room.
         """
         left, base = round(x - align * run.width), round(y)
         spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
@@ -313,8 +308,7 @@ class PrintedPage:
     def note(self, chars: Sequence[tuple[str, Points]]) -> None:
         """Takes down a line that is painted on the ground: characters with outlines of their ink.
 
-        Args:
-            chars: Each with float64[n, 2], in pixels of the page; a space has no points.
+        An outline is float64[n, 2], in pixels of the page; a space has no points.
         """
         row = [_Char(c, p, int(c) if c in DIGITS else None) if len(p) else None for c, p in chars]
         sides = np.concatenate([p for _, p in chars])
@@ -323,8 +317,7 @@ class PrintedPage:
 
     def rule(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
         """Draws a straight rule between two points, in pixels."""
-        a, b = (round(x0), round(y0)), (round(x1), round(y1))
-        cv2.line(self.layer("rule"), a, b, 255, thick)
+        cv2.line(self.layer("rule"), (round(x0), round(y0)), (round(x1), round(y1)), 255, thick)
 
     def frame(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
         """Draws the outline of a rectangle."""
@@ -337,19 +330,13 @@ class PrintedPage:
         self.ground[b : max(0, round(y1)), a : max(0, round(x1))] = colour
 
     def labels(self, matrix: Matrix, width: int, height: int) -> Labels:
-        """What is seen of the page in a picture of so many pixels.
-
-        Args:
-            matrix: float64[3, 3]; the homography from the page to the picture.
-            width: Of the picture, in pixels.
-            height: In pixels.
-        """
+        """What is seen of the page in a picture of so many pixels, through a homography."""
         boxes, values, lines = list[Points](), list[int](), list[TextRow]()
         frame = np.array([width, height, width, height], float)
         for row in self._rows:
             text, seen = "", list[Points]()
             for char in row:
-                whole = None if char is None else _bounds(through(matrix, char.outline))
+                whole = None if char is None else _bounds(project(matrix, char.outline))
                 box = None if whole is None else np.clip(whole, 0, frame)
                 if char is None or whole is None or box is None:
                     text += " "
@@ -364,7 +351,7 @@ class PrintedPage:
                     seen.append(char.outline)
             if seen:
                 x0, y0, x1, y1 = _bounds(np.concatenate(seen))
-                quad = through(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+                quad = project(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
                 lines.append(TextRow(as_label(text), quad.astype(np.float32)))
         found = np.array(boxes, np.float32).reshape(-1, 4)
         return Labels(found, np.array(values, np.int8), tuple(lines))
@@ -373,12 +360,6 @@ class PrintedPage:
         return (
             min(x, y) >= 0 and y + mask.shape[0] <= self.height and x + mask.shape[1] <= self.width
         )
-
-
-def through(matrix: Matrix, points: Points) -> Points:
-    """Points seen through a homography; float64[n, 2]."""
-    x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
-    return np.stack([x / w, y / w], axis=1)
 
 
 def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
