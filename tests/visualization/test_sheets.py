@@ -3,7 +3,6 @@ import pytest
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.visualization import sheets
 from digitlens.visualization.sheets import (
     CELL,
     DIGIT,
@@ -11,6 +10,7 @@ from digitlens.visualization.sheets import (
     MARGIN,
     MAYBE,
     MOST,
+    MOST_REDRAWN,
     SAMPLE_GAP,
     SAMPLE_PAPER,
     draw_counts,
@@ -234,12 +234,12 @@ def test_tiles_are_white_and_drawings_blue_side_by_side():
     assert left.min() < right.min()
 
 
-def test_a_page_without_digits_and_one_with_too_many_say_so(monkeypatch):
+def test_a_page_without_digits_and_one_with_too_many_say_so():
     empty = draw_redrawn(TILES[:0], TILES[:0], [], [])
     assert empty.std() > 5
-    monkeypatch.setattr(sheets, "MOST_REDRAWN", 3)
-    picture = draw_redrawn(TILES, TILES, [""] * 5, [""] * 5)
-    assert _counts(picture)[0] == 3 * 112**2
+    many = np.repeat(TILES[:1], MOST_REDRAWN + 5, axis=0)
+    picture = draw_redrawn(many, many, [""] * len(many), [""] * len(many))
+    assert _counts(picture)[0] == MOST_REDRAWN * 112**2
     assert (picture[-24:] < 100).any()
 
 

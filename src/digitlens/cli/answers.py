@@ -25,14 +25,7 @@ COLOURS = {"digit": "", "unsure": "bold yellow"}
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read on one page.
-
-    Attributes:
-        path: The file, as the user knows it.
-        page: Which page of it, from 1.
-        count: How many pages it has.
-        reading: What was read.
-    """
+    """What was read on one page of a file, counted from 1."""
 
     path: str
     page: int
@@ -50,11 +43,8 @@ class Answer:
 def print_answers(answers: Iterable[Answer], form: Form, out: TextIO) -> None:
     """Prints answers, each as soon as it is there; only a table waits for the last.
 
-    Args:
-        answers: One for each page.
-        form: ``table`` for people, ``text`` for a line a page, ``json`` for an object a page in a
-            line, ``csv`` for a row a digit, rejected ones included.
-        out: Where to; what it cannot encode is written as an escape.
+    A line of text or JSON is a page; a row of CSV is a digit, also a rejected one. What ``out``
+    cannot encode is written as an escape.
     """
     if form == "table":
         _print_table(list(answers))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.evaluate import OutputKind, PixelScale
-from digitlens.cli.options import DataDir, SplitName
-from digitlens.cli.tables import write_part
+from digitlens.cli.options import AsJson, DataDir, Labelled, Outputs, Pixels, SplitName
+from digitlens.cli.tables import print_comparison, print_json, write_part
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
-    from digitlens.explain.measurements import ComparedModel
+    from digitlens.explain.trained_model import ComparedModel
 
 REPORT, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements.png"
 
@@ -30,34 +28,24 @@ def compare(
     ],
     split: Annotated[
         SplitName, typer.Option(help="validation: the tiles that all of their recipes kept back.")
-    ] = SplitName.VALIDATION,
+    ] = "validation",
     data_dir: DataDir = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER|ZIP", help="Labelled tiles of your own instead of MNIST."),
-    ] = None,
+    data: Labelled = None,
     out: Annotated[Path, typer.Option(help="Folder for report and pictures.")] = Path("comparison"),
-    pixels: Annotated[
-        PixelScale | None, typer.Option(help="For .onnx files, as for `digitlens evaluate`.")
-    ] = None,
-    outputs: Annotated[
-        OutputKind | None, typer.Option(help="For .onnx files, as for `digitlens evaluate`.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    pixels: Pixels = None,
+    outputs: Outputs = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare runs on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
-    if data and (data_dir or split is not SplitName.VALIDATION):
+    if data and (data_dir or split != "validation"):
         raise typer.BadParameter(
             "--data takes the place of MNIST: leave --data-dir and --split out"
         )
-    from digitlens.cli.evaluation_tables import print_comparison
-    from digitlens.explain.measurements import compare_models, open_compared
+    from digitlens.explain.trained_model import compare_models, open_compared
 
-    models = open_compared(
-        runs, pixels.value if pixels else None, outputs.value if outputs else None
-    )
+    models = open_compared(runs, pixels, outputs)
     tiles, name = _load(models, split, data_dir, data)
     comparison = compare_models(models, tiles, name)
 
@@ -73,7 +61,7 @@ def compare(
         note(f"written to {out}: {', '.join(names)}")
     finally:
         if as_json:
-            typer.echo(json.dumps(comparison.as_dict(), indent=2))
+            print_json(comparison.as_dict())
         else:
             print_comparison(comparison)
 
@@ -83,10 +71,10 @@ def _load(
 ) -> tuple[Split, str]:
     from digitlens.datasets.labelled import load_labelled
     from digitlens.datasets.mnist import load_mnist
-    from digitlens.explain.measurements import common_validation
+    from digitlens.explain.trained_model import common_validation
 
     if data:
         return load_labelled(data), data.name
-    if split is SplitName.TEST:
+    if split == "test":
         return load_mnist(data_dir).test, "MNIST test"
     return common_validation(models, load_mnist(data_dir).train), "MNIST validation"

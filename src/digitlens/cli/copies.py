@@ -33,13 +33,7 @@ class Copies:
     def write(
         self, answer: Answer, examination: ReadResult, thresholds: Mapping[str, float]
     ) -> None:
-        """Writes what was asked for of one page.
-
-        Args:
-            answer: The page's.
-            examination: What led to it.
-            thresholds: As the reader judged by.
-        """
+        """Writes what was asked for of one page."""
         if self._annotate:
             from digitlens.visualization.overlay import write_reading
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from digitlens.cli.options import AsJson
+from digitlens.cli.tables import print_json
 from digitlens.errors import DataError, needs_extra
 from digitlens.progress import work_bar
 
@@ -43,7 +44,7 @@ def data(
     out: Annotated[
         Path | None, typer.Option(help="The picture.", show_default="samples.png or pages.png")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show which files of MNIST are here and verified; fetch them, draw samples or pages."""
     from digitlens.datasets.mnist import inventory
@@ -60,7 +61,7 @@ def data(
     elif fetch:
         _load(data_dir)
     if as_json:
-        typer.echo(json.dumps({**_as_dict(inventory(data_dir)), **pictures}, indent=2))
+        print_json({**_as_dict(inventory(data_dir)), **pictures})
     elif pictures:
         typer.echo("\n".join(pictures.values()))
     else:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.options import DataDir, SplitName, SplitOf
-from digitlens.cli.tables import Part, safe_name, write_part
+from digitlens.cli.options import (
+    AsJson,
+    DataDir,
+    Labelled,
+    OutputKind,
+    Outputs,
+    Pixels,
+    PixelScale,
+    SplitOf,
+)
+from digitlens.cli.tables import (
+    Part,
+    external_tables,
+    most_confused,
+    ood_tables,
+    print_json,
+    report_tables,
+    robustness_tables,
+    safe_name,
+    write_part,
+)
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -21,7 +38,7 @@ if TYPE_CHECKING:
     from digitlens.evaluation.ood import Rejection
     from digitlens.evaluation.report import Report
     from digitlens.evaluation.robustness import Robustness
-    from digitlens.explain.measurements import ExternalScores
+    from digitlens.explain.trained_model import ExternalScores
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
 
@@ -68,71 +85,42 @@ Strange = Annotated[
 ]
 
 
-class PixelScale(StrEnum):
-    """How pixels are scaled for somebody else's model."""
-
-    UNIT = "unit"
-    BYTE = "byte"
-    MNIST = "mnist"
-
-
-class OutputKind(StrEnum):
-    """What somebody else's model gives."""
-
-    PROBABILITIES = "probabilities"
-    LOGITS = "logits"
-
-
 def evaluate(
     model: Annotated[
         str, typer.Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
     ] = "default",
     data_dir: DataDir = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER|ZIP",
-            help="Labelled tiles instead of MNIST, such as corrections downloaded from the page of "
-            "`digitlens serve`.",
-        ),
-    ] = None,
-    split: SplitOf = SplitName.TEST,
+    data: Labelled = None,
+    split: SplitOf = "test",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),
     ] = None,
-    pixels: Annotated[
-        PixelScale | None,
-        typer.Option(
-            help="For an .onnx file, what it expects: 0 to 1, 0 to 255, or 0 to 1 less the mean "
-            "and divided by the deviation of MNIST.",
-            show_default="byte if it takes uint8, else unit",
-        ),
-    ] = None,
-    outputs: Annotated[
-        OutputKind | None,
-        typer.Option(help="For an .onnx file, what it gives.", show_default="probabilities"),
-    ] = None,
+    pixels: Pixels = None,
+    outputs: Outputs = None,
     robustness: Robustly = False,
     on: On = None,
     rejection: Rejecting = False,
     strange: Strange = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
-    if data and (data_dir or split is not SplitName.TEST):
+    if data and (data_dir or split != "test"):
         raise typer.BadParameter(
             "--data takes the place of MNIST: leave --data-dir and --split out"
         )
     if strange and not rejection:
         raise typer.BadParameter("--strange belongs to --rejection: give that too")
-    from digitlens.explain.measurements import measure_corrupted, measure_external, measure_ood
-    from digitlens.explain.trained_model import evaluate_model, evaluated_tiles
+    from digitlens.explain.trained_model import (
+        evaluate_model,
+        evaluated_tiles,
+        measure_corrupted,
+        measure_external,
+        measure_ood,
+    )
 
     classifier = _open(model, pixels, outputs)
-    tiles, name = (
-        _load_labelled(data) if data else evaluated_tiles(classifier, split.value, data_dir)
-    )
+    tiles, name = _load_labelled(data) if data else evaluated_tiles(classifier, split, data_dir)
     report = evaluate_model(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
@@ -143,7 +131,7 @@ def evaluate(
             tiles,
             negatives=strange or (),
             data_dir=data_dir,
-            is_validation=split is SplitName.VALIDATION,
+            is_validation=split == "validation",
         )
         parts.append(ood_part(found))
     if robustness:
@@ -164,8 +152,7 @@ def _open(
     if Path(model).suffix.lower() == ".onnx":
         from digitlens.models.onnx_external import ForeignClassifier
 
-        kind = outputs.value if outputs else "probabilities"
-        foreign = ForeignClassifier(model, pixels.value if pixels else None, kind)
+        foreign = ForeignClassifier(model, pixels, outputs or "probabilities")
         given = "; ".join(f"{topic} {text}" for topic, text in foreign.given.items())
         note(f"{model}: {given}")
         return foreign
@@ -186,21 +173,18 @@ def _load_labelled(path: Path) -> tuple[Split, str]:
 
 
 def _report_part(report: Report, tiles: Split) -> Part:
-    from digitlens.cli.evaluation_tables import most_confused, report_tables
-
     def draw(folder: Path) -> list[Path]:
         from digitlens.visualization.figures.registry import draw_evaluation
 
         return draw_evaluation(report, tiles.tiles, folder)
 
     values = report.as_dict()
-    shown = [*report_tables(report), most_confused(report)]
+    shown = [*report_tables(report), f"most confused: {most_confused(report) or 'none'}"]
     return Part(values, shown, partial(write_part, REPORT, values, draw))
 
 
 def external_part(found: Sequence[ExternalScores]) -> Part:
     """What a model makes of other data sets; draws what was read wrongly of each."""
-    from digitlens.cli.evaluation_tables import external_tables
 
     def draw(folder: Path) -> list[Path]:
         from digitlens.visualization.figures.scores import draw_wrong
@@ -226,7 +210,6 @@ def _picture_names(data_sets: Sequence[str]) -> list[str]:
 
 def ood_part(found: Rejection) -> Part:
     """Uncertainty, and digits told from what is none."""
-    from digitlens.cli.evaluation_tables import ood_tables
 
     def draw(folder: Path) -> list[Path]:
         from digitlens.visualization.figures.distribution_shift import draw_rejection
@@ -240,7 +223,6 @@ def ood_part(found: Rejection) -> Part:
 
 def robustness_part(found: Robustness, split: Split) -> Part:
     """Scores on worse tiles; ``split`` as it was measured."""
-    from digitlens.cli.evaluation_tables import robustness_tables
 
     def draw(folder: Path) -> list[Path]:
         from digitlens.visualization.figures.distribution_shift import draw_robustness
@@ -254,8 +236,7 @@ def robustness_part(found: Robustness, split: Split) -> Part:
 
 def _print(parts: Sequence[Part], as_json: bool) -> None:
     if as_json:
-        values = {name: value for part in parts for name, value in part.values.items()}
-        typer.echo(json.dumps(values, indent=2))
+        print_json({name: value for part in parts for name, value in part.values.items()})
         return
     from rich.console import Console
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlens.cli.options import AsJson, Model, Pages
 from digitlens.cli.pictures import STDIN
-from digitlens.cli.tables import cannot_write, plain_table, wide_console
+from digitlens.cli.tables import cannot_write, table_of, wide_console
 from digitlens.errors import ImageError
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from digitlens.explain.explanation import DigitExplanation, Explanation
     from digitlens.imaging.image import Page
@@ -43,13 +43,9 @@ def explain(
             metavar="DIR", file_okay=False, help="Folder to write to; explanation-NAME if not said."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    model: Annotated[
-        str, typer.Option(help="What classifies digits: a shipped name, a run or model folder.")
-    ] = "default",
-    pages: Annotated[
-        str, typer.Option(metavar="MODEL", help="What finds digits on pages.")
-    ] = "pages",
+    as_json: AsJson = False,
+    model: Model = "default",
+    pages: Pages = "pages",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the MNIST files, for digits that look alike.")
     ] = None,
@@ -76,14 +72,10 @@ def explain(
         _write(folder, explanation, seen, reader.thresholds)
         note(f"written to {folder}: open {folder / PAGE}")
     finally:
-        _print(explanation, as_json)
-
-
-def _print(explanation: Explanation, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(explanation.as_dict()))
-        return
-    _print_explanation(explanation)
+        if as_json:
+            typer.echo(json.dumps(explanation.as_dict()))
+        else:
+            _print_explanation(explanation)
 
 
 def _load(picture: str, number: int) -> tuple[str, Page]:
@@ -166,28 +158,15 @@ def _print_digit(console: Console, explained: DigitExplanation) -> None:
         f"{'rejected' if rejected else 'digit'} {explained.number}: {phrases.found(explained)}",
         style="bold yellow" if explained.digit.status == "unsure" else "bold",
     )
-    console.print(_opinions(explained))
+    opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(explained)]
+    console.print(table_of(("  network", "looks at", "says"), opinions, left=3))
     for line in (*phrases.why(explained), *phrases.similar_digits(explained)):
         console.print(f"  {line}")
     if explained.attributions and explained.attributions.counterfactuals:
-        console.print(_counterfactuals(explained))
+        changes = [
+            (f"  {phrases.counterfactual(one)}", phrases.outcome(one))
+            for one in explained.attributions.counterfactuals
+        ]
+        console.print(table_of(("  what would change the answer", "into"), changes, left=2))
     for line in phrases.counterfactuals(explained):
         console.print(f"  {line}")
-
-
-def _opinions(explained: DigitExplanation) -> Table:
-    from digitlens.visualization import phrases
-
-    table = plain_table("  network", "looks at", "says", left=3)
-    for name, sees, said in phrases.opinions(explained):
-        table.add_row(f"  {name}", sees, said)
-    return table
-
-
-def _counterfactuals(explained: DigitExplanation) -> Table:
-    from digitlens.visualization import phrases
-
-    table = plain_table("  what would change the answer", "into", left=2)
-    for change in explained.attributions.counterfactuals if explained.attributions else ():
-        table.add_row(f"  {phrases.counterfactual(change)}", phrases.outcome(change))
-    return table

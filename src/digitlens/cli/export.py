@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digitlens.cli.read import Model, Pages
+from digitlens.cli.options import Model, Pages
 from digitlens.progress import note
 
 

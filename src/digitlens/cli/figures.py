@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from digitlens.cli.options import DataDir, SplitName, SplitOf, Themed, ThemeName
-from digitlens.cli.tables import cannot_write, safe_name
+from digitlens.cli.options import AsJson, DataDir, SplitOf, Themed
+from digitlens.cli.tables import cannot_write, print_json, safe_name
 from digitlens.errors import DataError, DigitlensError, needs_extra
 from digitlens.progress import note
 
@@ -20,19 +18,8 @@ if TYPE_CHECKING:
     from digitlens.explain.trained_model import TrainedModel
 
 
-class Format(StrEnum):
-    """The files of figures."""
-
-    PNG = "png"
-    SVG = "svg"
-
-
-class MapName(StrEnum):
-    """How features are brought to two dimensions."""
-
-    PCA = "pca"
-    TSNE = "tsne"
-    UMAP = "umap"
+Format: TypeAlias = Literal["png", "svg"]
+MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # how features are brought to two dimensions
 
 
 def figures(
@@ -52,9 +39,9 @@ def figures(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures.", show_default="figures-MODEL")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = Format.PNG,
-    theme: Themed = ThemeName.LIGHT,
-    split: SplitOf = SplitName.TEST,
+    form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = "png",
+    theme: Themed = "light",
+    split: SplitOf = "test",
     data_dir: DataDir = None,
     digit: Annotated[
         int,
@@ -63,10 +50,8 @@ def figures(
     chart: Annotated[
         MapName,
         typer.Option("--map", help="How `features` are mapped; tsne and umap: extra maps."),
-    ] = MapName.PCA,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the files as a list in JSON.")
-    ] = False,
+    ] = "pca",
+    as_json: AsJson = False,
 ) -> None:
     """Draw how a model learned, what it does and what it sees.
 
@@ -79,22 +64,20 @@ def figures(
     from digitlens.explain.trained_model import TrainedModel
 
     chosen = _chosen(only)
-    trained = [
-        TrainedModel(model, on=split.value, data_dir=data_dir) for model in models or ["default"]
-    ]
+    trained = [TrainedModel(model, on=split, data_dir=data_dir) for model in models or ["default"]]
     if len(trained) > 1:
         note(f"{' and '.join(SEVERAL)} show all models, the other figures {trained[0].label}")
     _check_digit(trained[0], digit)
     folder = out or Path(f"figures-{safe_name(trained[0].label)}")
-    shown, made = Shown(digit, chart.value), list[Path]()
-    with themed(theme.value):
-        for path in (folder / f"{name}.{form.value}" for name in chosen):
+    shown, made = Shown(digit, chart), list[Path]()
+    with themed(theme):
+        for path in (folder / f"{name}.{form}" for name in chosen):
             if _is_drawn(partial(FIGURES[path.stem], trained, path, shown), path):
                 made.append(path)
                 if not as_json:
                     typer.echo(str(path))
     if as_json:
-        typer.echo(json.dumps([str(path) for path in made]))
+        print_json([str(path) for path in made])
     if only and len(made) < len(chosen):
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from digitlens.cli.options import Model, Pages
 from digitlens.cli.reading import Expected, ReadOptions, form_of, read_paths
 from digitlens.progress import note
 
@@ -44,17 +45,6 @@ TargetError = Annotated[
     typer.Option(
         help="Share of the digits given as sure that may be wrong, as in 0.1% or 0.001; the less, "
         "the more are doubtful."
-    ),
-]
-Model = Annotated[
-    str,
-    typer.Option(help="What classifies digits: a shipped model's name, or a run or model folder."),
-]
-Pages = Annotated[
-    str,
-    typer.Option(
-        metavar="MODEL",
-        help="What finds digits on pages; can be given as --model, too.",
     ),
 ]
 

@@ -69,9 +69,6 @@ class ReadOptions:
     def reader(self, threads: int) -> DigitReader:
         """The reader that is asked for.
 
-        Args:
-            threads: See ``DigitReader``.
-
         Raises:
             ModelError: A model is missing or damaged, or cannot promise so few errors.
         """
@@ -104,15 +101,7 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
 
 
 def read_paths(paths: Sequence[str], form: Form, options: ReadOptions) -> bool:
-    """Prints what is on the pictures that paths mean.
-
-    Args:
-        paths: See ``find_pictures``.
-        form: See ``print_answers``.
-        options: What else is asked for.
-
-    Returns:
-        Whether all could be read.
+    """Prints what is on the pictures that paths mean; gives whether all could be read.
 
     Raises:
         ModelError: See ``ReadOptions.reader``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import DataDir, Themed, ThemeName
+from digitlens.cli.options import AsJson, DataDir, Themed
 from digitlens.cli.pictures import find_pictures
-from digitlens.cli.tables import plain_table, wide_console
+from digitlens.cli.tables import print_json, table_of, wide_console
 from digitlens.errors import ImageError, needs_extra
 from digitlens.progress import note
 
@@ -39,9 +38,9 @@ def reconstruct(
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the pictures.")
     ] = Path("reconstructions"),
-    theme: Themed = ThemeName.LIGHT,
+    theme: Themed = "light",
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw digits again from the few numbers of an autoencoder's code.
 
@@ -56,7 +55,7 @@ def reconstruct(
             from digitlens.visualization.theme import themed
         from digitlens.visualization.figures.reconstruction import draw_mnist_digits
 
-        with themed(theme.value):
+        with themed(theme):
             names, values = draw_mnist_digits(reconstructor, out, data_dir)
         note(f"written to {out}: {', '.join(names)}")
         _print_mnist(values, as_json)
@@ -77,14 +76,7 @@ def reconstruct(
 
 @dataclass(frozen=True)
 class _Row:
-    """What is told of one digit of a picture.
-
-    Attributes:
-        picture: Its name.
-        digit: As it was read.
-        error: Of its reconstruction.
-        usual: Share of digits, kept back from training, that are drawn with a smaller error.
-    """
+    """What is told of one digit of a picture; ``usual`` is the share of digits drawn better."""
 
     picture: str
     digit: Digit
@@ -149,20 +141,17 @@ def _note(row: _Row) -> str:
 
 def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([row.as_dict() for row in rows], indent=2))
+        print_json([row.as_dict() for row in rows])
         return
-    table = plain_table("picture", "read as", "error", "of MNIST drawn better", left=2)
-    for row in rows:
-        table.add_row(row.picture, _title(row), f"{row.error:.4f}", f"{row.usual:.0%}")
-    wide_console().print(table)
+    headings = ("picture", "read as", "error", "of MNIST drawn better")
+    cells = [(row.picture, _title(row), f"{row.error:.4f}", f"{row.usual:.0%}") for row in rows]
+    wide_console().print(table_of(headings, cells, left=2))
 
 
 def _print_mnist(values: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(values, indent=2))
+        print_json(values)
         return
-    table = plain_table("digit", "mean error")
-    for value, error in enumerate(values["by_digit"]):
-        table.add_row(str(value), f"{error:.4f}")
-    table.add_row(f"all {values['digits']:,}", f"{values['error']:.4f}")
-    wide_console().print(table)
+    rows = [(str(value), f"{error:.4f}") for value, error in enumerate(values["by_digit"])]
+    rows.append((f"all {values['digits']:,}", f"{values['error']:.4f}"))
+    wide_console().print(table_of(("digit", "mean error"), rows))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import DataDir, SplitName, SplitOf
-from digitlens.cli.tables import cannot_write, safe_name
+from digitlens.cli.options import AsJson, DataDir, SplitOf
+from digitlens.cli.tables import cannot_write, print_json, safe_name
 from digitlens.errors import ModelError, needs_extra
 
 if TYPE_CHECKING:
@@ -28,10 +27,10 @@ def report(
         Path | None,
         typer.Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
     ] = None,
-    split: SplitOf = SplitName.TEST,
+    split: SplitOf = "test",
     data_dir: DataDir = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave robustness and speed out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write one page in HTML that tells everything of a run or model, and needs nothing else.
 
@@ -44,13 +43,15 @@ def report(
     from digitlens.explain.trained_model import TrainedModel
 
     _check(model)
-    trained = TrainedModel(model, on=split.value, data_dir=data_dir)
+    trained = TrainedModel(model, on=split, data_dir=data_dir)
     contents = gather(trained, quick=quick)
     path = out or _default(trained)
     page = render(contents).encode()
     _write(path, page)
-    result = {"page": str(path), "bytes": len(page)}
-    typer.echo(json.dumps(result | _values(contents), indent=2) if as_json else path)
+    if as_json:
+        print_json({"page": str(path), "bytes": len(page), **_values(contents)})
+    else:
+        typer.echo(path)
 
 
 def _check(model: str) -> None:

@@ -1,11 +1,15 @@
-"""How results look on standard output and in a folder."""
+"""How results look: as JSON, as tables on standard output, as files of a folder."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
 
 from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.progress import note
@@ -13,23 +17,38 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from digitlens.evaluation.ood import Rejection
+    from digitlens.evaluation.report import Report, Score
+    from digitlens.evaluation.robustness import Condition, Robustness
+    from digitlens.evaluation.significance import Comparison, Pair
+    from digitlens.explain.trained_model import ExternalScores
 
 WIDE = 1000  # columns where nobody looks at a screen: a row stays a line, however long its names
+WORST = 5  # confusions in the table
 
 
-def plain_table(*headings: str, left: int = 1) -> Table:
-    """An empty table.
+def print_json(values: Any) -> None:
+    """Prints what was found for programs."""
+    typer.echo(json.dumps(values, indent=2))
 
-    Args:
-        headings: Of its columns; without any it has no head, and columns are added by the caller.
-        left: So many of the first columns are set to the left, the others to the right.
+
+def table_of(
+    headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, left: int = 1
+) -> Table:
+    """A table without lines, and without a head where all headings are empty.
+
+    The first ``left`` columns are set to the left, the others to the right.
     """
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(headings))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headings))
     for place, heading in enumerate(headings):
         side = "left" if place < left else "right"
         table.add_column(heading, justify=side, header_style="dim")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -44,13 +63,7 @@ def wide_console() -> Console:
 
 
 class Part(NamedTuple):
-    """What was found of one kind.
-
-    Attributes:
-        values: JSON-ready, by name.
-        shown: Tables and lines for the terminal.
-        write: Writes its files into a folder and gives their names.
-    """
+    """What was found of one kind: JSON-ready, for the terminal, and what writes its files."""
 
     values: dict[str, Any]
     shown: Sequence[Table | str]
@@ -65,16 +78,7 @@ def safe_name(name: str) -> str:
 def write_part(
     name: str, values: Any, draw: Callable[[Path], Sequence[Path]], folder: Path
 ) -> list[str]:
-    """Writes values as JSON, and pictures where the packages that draw them are installed.
-
-    Args:
-        name: Of the JSON file.
-        values: JSON-ready.
-        draw: Draws into a folder and gives the files; imports what draws itself.
-        folder: Made where it is missing.
-
-    Returns:
-        The names of the files.
+    """Writes values as JSON, and pictures where what ``draw`` imports is there; gives the names.
 
     Raises:
         DataError: The folder cannot be written.
@@ -100,3 +104,232 @@ def _drawn(draw: Callable[[Path], Sequence[Path]], folder: Path) -> Sequence[Pat
     except MissingExtraError as error:
         note(f"no pictures: {error}")
         return []
+
+
+def report_tables(report: Report) -> list[Table]:
+    """Scores, scores by digit, and what was read as what."""
+    from rich.text import Text
+
+    facts = [
+        ("model", f"{report.model.name} ({report.model.sha256[:12]})"),
+        ("data", f"{report.data.name}, {report.n:,} tiles"),
+        ("accuracy", _score_text(report.score)),
+    ]
+    if report.without_label_errors:
+        left_out = len(report.data.label_errors)
+        facts.append(("", f"without {left_out} known label errors:"))
+        facts.append(("", _score_text(report.without_label_errors)))
+    facts.append(("loss", f"{report.loss:.4f}"))
+    facts.append(("calibration", f"expected error {report.ece:.2%}"))
+    classes: list[tuple[Any, Any, int]] = [(row.digit, row, row.support) for row in report.classes]
+    classes += [("macro", report.macro, report.n), ("weighted", report.weighted, report.n)]
+    scores = [
+        (str(name), *(f"{share:.2%}" for share in (row.precision, row.recall, row.f1)), f"{n:,}")
+        for name, row, n in classes
+    ]
+    confusions = [
+        (
+            str(truth),
+            *(
+                Text(str(n) if n else ".", "dim" if truth == read or not n else "red")
+                for read, n in enumerate(row)
+            ),
+        )
+        for truth, row in enumerate(report.confusion.tolist())
+    ]
+    return [
+        table_of(("", ""), [(name, Text(text, "bold")) for name, text in facts], left=2),
+        table_of(("digit", "precision", "recall", "F1", "tiles"), scores, left=0),
+        table_of(("truth \\ read as", *"0123456789"), confusions, left=0),
+    ]
+
+
+def _score_text(score: Score) -> str:
+    return f"{score.accuracy:.2%} (95 % interval {_span(score.interval)}), {score.errors:,} wrong"
+
+
+def _span(interval: tuple[float, float], form: str = ".2%") -> str:
+    return f"{interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def most_confused(report: Report, most: int | None = None) -> str:
+    """The most frequent mistakes in a line."""
+    return ", ".join(
+        f"{pair.truth} as {pair.predicted} ({pair.count})" for pair in report.confused_pairs[:most]
+    )
+
+
+def robustness_tables(found: Robustness) -> list[Table]:
+    """Accuracy and calibration under each corruption, and accuracy along each sweep."""
+    headings = ("corruption", "accuracy", "95 % interval", "loss", "calib. error", "trained")
+    rows = [_condition_cells(row) for row in (found.clean, *found.corruptions)]
+    rows.append(_mean_cells("mean", found.corruptions))
+    if found.apart:
+        rows.append(_mean_cells("mean of not trained", found.apart))
+    sweeps = [
+        table_of(
+            (curve.axis, "accuracy", "95 % interval"),
+            [
+                (f"{value:g}", f"{score.accuracy:.1%}", _span(score.interval, ".1%"))
+                for value, score in zip(curve.values, curve.scores, strict=True)
+            ],
+        )
+        for curve in found.curves
+    ]
+    return [table_of(headings, rows), *sweeps]
+
+
+def _mean_cells(name: str, rows: Sequence[Condition]) -> tuple[str, ...]:
+    accuracy = fmean(row.score.accuracy for row in rows)
+    loss = fmean(row.uncertainty.nll for row in rows)
+    error = fmean(row.uncertainty.ece for row in rows)
+    return name, f"{accuracy:.2%}", "", f"{loss:.3f}", f"{error:.2%}", ""
+
+
+def _condition_cells(row: Condition) -> tuple[str, ...]:
+    known = {None: "?", True: "yes", False: "no"}[row.overlaps] if row.name != "clean" else ""
+    return (
+        row.name.replace("_", " "),
+        *_share_cells(row.score.accuracy, row.score.interval),
+        f"{row.uncertainty.nll:.3f}",
+        f"{row.uncertainty.ece:.2%}",
+        known,
+    )
+
+
+def _share_cells(accuracy: float, interval: tuple[float, float]) -> tuple[str, str]:
+    return f"{accuracy:.2%}", _span(interval)
+
+
+def external_tables(measured: Sequence[ExternalScores]) -> list[Table]:
+    """The accuracies by data set, and the share of each digit that is read rightly."""
+    scores: list[tuple[str, ...]] = []
+    recalls: list[tuple[str, ...]] = []
+    for transfer in (one.transfer for one in measured):
+        framed, unframed = transfer.framed, transfer.unframed
+        cells = _share_cells(framed.accuracy, framed.interval)
+        more = _share_cells(unframed.accuracy, unframed.interval)
+        scores.append(
+            (transfer.title, f"{framed.n:,}", *cells, *more, most_confused(framed, WORST))
+        )
+        shares = (f"{row.recall:.1%}" if row.support else "-" for row in framed.classes)
+        recalls.append((transfer.title, *shares))
+    headings = ("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
+    table = table_of((*headings, "most confused"), scores)
+    table.columns[-1].justify = "left"
+    return [table, table_of(("recall, framed", *"0123456789"), recalls)]
+
+
+_UNCERTAINTY = {
+    "tiles": ("n", ",d"),
+    "wrong": ("error", ".3%"),
+    "wrong among the surest 99 %": ("error_at_99", ".3%"),
+    "answered without a mistake": ("coverage_at_zero", ".2%"),
+    "area of risk and coverage": ("aurc", ".2e"),
+    "loss": ("nll", ".4f"),
+    "Brier score": ("brier", ".5f"),
+    "calibration error": ("ece", ".3%"),
+    "adaptive calibration error": ("adaptive_ece", ".3%"),
+}
+
+
+def ood_tables(found: Rejection) -> list[Table]:
+    """Uncertainty, negatives by score, and, on validation tiles, ways to calibrate.
+
+    Negatives by AUROC, and in brackets the share taken for digits where 95 % of the digits are.
+    """
+    uncertainty = [
+        (name, *(format(getattr(one, key), form) for one in found.uncertainty.values()))
+        for name, (key, form) in _UNCERTAINTY.items()
+    ]
+    marked = (f"{name} *" if name == found.recommended else name for name in found.scores)
+    told_apart = [
+        (
+            f"{name}, {first.n:,}",
+            *(f"{sets[name].auroc:.4f} ({sets[name].fpr95:.1%})" for sets in found.scores.values()),
+        )
+        for name, first in next(iter(found.scores.values())).items()
+    ]
+    tables = [
+        table_of(("uncertainty", *found.uncertainty), uncertainty),
+        table_of(("AUROC (taken for digits)", *marked), told_apart),
+    ]
+    if found.scaling:
+        rows = [
+            (name, f"{score.nll:.5f}", f"{score.gain:+.5f}", f"{score.error:.5f}")
+            for name, score in found.scaling.items()
+        ]
+        tables.append(
+            table_of(("calibration, cross-fitted", "loss", "gain", "standard error"), rows)
+        )
+    return tables
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Prints the models side by side, how their recipes differ, each pair and a verdict."""
+    console = wide_console()
+    console.print(f"{comparison.data}, {comparison.n:,} tiles")
+    console.print()
+    console.print(_runs(comparison))
+    if differences := comparison.recipe_differences():
+        console.print()
+        console.print(_recipes(comparison, differences))
+    console.print()
+    console.print(_pairs(comparison))
+    console.print()
+    for pair in comparison.pairs:
+        console.print(_verdict(pair), soft_wrap=True)
+
+
+def _runs(comparison: Comparison) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for name, report in comparison.reports.items():
+        facts = comparison.facts[name]
+        row = (
+            name,
+            *_share_cells(report.accuracy, report.interval),
+            f"{report.score.errors:,}",
+            f"{report.loss:.4f}",
+            f"{report.ece:.2%}",
+            "-" if facts.parameters is None else f"{facts.parameters:,}",
+            f"{facts.size / 1000:,.0f}",
+            "-" if facts.training_seconds is None else f"{facts.training_seconds:,.1f}",
+        )
+        rows.append(row)
+    headings = ("run", "accuracy", "95 % interval", "wrong", "loss", "calibration error")
+    return table_of((*headings, "parameters", "KB", "training s"), rows)
+
+
+def _recipes(comparison: Comparison, differences: dict[str, list[object]]) -> Table:
+    from digitlens.training.settings import shown
+
+    rows = [
+        (name, *("-" if value is None else shown(value) for value in values))
+        for name, values in differences.items()
+    ]
+    return table_of(("recipe", *comparison.names), rows)
+
+
+def _pairs(comparison: Comparison) -> Table:
+    several = len(comparison.pairs) > 1
+    rows = [
+        (
+            f"{pair.first} - {pair.second}",
+            *(f"{count:,}" for count in (pair.only_first, pair.only_second, pair.both_wrong)),
+            f"{pair.difference:+.2%}",
+            _span(pair.interval, "+.2%"),
+            f"{pair.p:.2g}",
+            *((f"{pair.p_holm:.2g}",) if several else ()),
+        )
+        for pair in comparison.pairs
+    ]
+    headings = ("pair", "only first right", "only second right", "both wrong", "difference")
+    more = ("p by Holm",) if several else ()
+    return table_of((*headings, "95 % interval", "McNemar p", *more), rows)
+
+
+def _verdict(pair: Pair) -> str:
+    better, worse = (pair.first, pair.second) if pair.difference > 0 else (pair.second, pair.first)
+    if pair.p_holm < 0.05:
+        return f"{better} is better than {worse} (p = {pair.p_holm:.2g})"
+    return f"{pair.first} and {pair.second} cannot be told apart on these tiles"

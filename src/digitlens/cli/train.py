@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import INTERRUPTED, DataDir, use_patient_threads
+from digitlens.cli.options import (
+    INTERRUPTED,
+    AsJson,
+    DataDir,
+    RecipeName,
+    use_patient_threads,
+)
 from digitlens.cli.watch import (
     Board,
     BoardFolder,
@@ -31,9 +37,7 @@ EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's d
 
 
 def train(
-    recipe: Annotated[
-        str, typer.Option(help="Name of a recipe, or path of a .toml file.")
-    ] = "standard",
+    recipe: RecipeName = "standard",
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
@@ -64,7 +68,7 @@ def train(
     fields: Annotated[
         bool, typer.Option("--fields", help="Show what a recipe is made of, and stop.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
     watch: Watch = False,
     watch_port: WatchPort = 0,
     open_page: OpenPage = True,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.options import INTERRUPTED, DataDir, use_patient_threads
-from digitlens.cli.tables import plain_table, wide_console
+from digitlens.cli.options import (
+    INTERRUPTED,
+    AsJson,
+    DataDir,
+    RecipeName,
+    use_patient_threads,
+)
+from digitlens.cli.tables import print_json, table_of, wide_console
 from digitlens.errors import DataError, MissingExtraError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
 
@@ -29,9 +34,7 @@ DATABASE = "study.db"  # in the folder, where no other storage is named
 
 
 def tune(
-    recipe: Annotated[
-        str, typer.Option(help="Name of a recipe, or path of a .toml file.")
-    ] = "standard",
+    recipe: RecipeName = "standard",
     searches: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +77,7 @@ def tune(
         typer.Option(help="The study's name in the database.", show_default="the folder's name"),
     ] = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the study as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search fields of a recipe for the highest accuracy on the validation tiles.
 
@@ -98,7 +101,11 @@ def tune(
     try:
         _search(study, splits, folder, trials, timeout)
     except KeyboardInterrupt:
-        again = f"--storage {_shown(address)} --name {name}" if storage else f"--resume {folder}"
+        from digitlens.training.tune import shown_address
+
+        again = (
+            f"--storage {shown_address(address)} --name {name}" if storage else f"--resume {folder}"
+        )
         note(f"stopped; go on with  digitlens tune {again}")
         _tell(study, folder, as_json=as_json)
         raise typer.Exit(INTERRUPTED) from None
@@ -172,7 +179,7 @@ def _search(
     study: Study, splits: tuple[Split, Split], folder: Path, trials: int, timeout: float | None
 ) -> None:
     from digitlens.training.device import choose_device
-    from digitlens.training.tune import search, space_of
+    from digitlens.training.tune import result_of, search, space_of
 
     if trials:
         note(f"device: {choose_device(space_of(study).base.precision).reason}")
@@ -182,7 +189,7 @@ def _search(
     def on_trial(trial: Trial) -> None:
         _announce(trial, trials)
         if trial.state != "running":
-            _write(_result(study), folder)
+            _write(result_of(study), folder)
 
     search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
 
@@ -198,12 +205,6 @@ def _announce(trial: Trial, trials: int) -> None:
     note(f"  {trial.state}: {outcome}, {trial.seconds:.1f} s")
 
 
-def _result(study: Study) -> StudyResult:
-    from digitlens.training.tune import result_of
-
-    return result_of(study)
-
-
 def _write(result: StudyResult, folder: Path) -> None:
     from digitlens import files
 
@@ -213,12 +214,14 @@ def _write(result: StudyResult, folder: Path) -> None:
 
 
 def _tell(study: Study, folder: Path, *, as_json: bool) -> None:
-    result = _result(study)
+    from digitlens.training.tune import result_of
+
+    result = result_of(study)
     _write(result, folder)
     written = [TABLE, *([BEST] if result.best else []), *_draw(result, folder)]
     note(f"written to {folder}: {', '.join(written)}")
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), **result.as_dict()}, indent=2))
+        print_json({"folder": str(folder), **result.as_dict()})
     else:
         _print_study(result, folder / BEST)
 
@@ -236,19 +239,8 @@ def _draw(result: StudyResult, folder: Path) -> list[str]:
     return [PICTURE]
 
 
-def _shown(address: str) -> str:
-    from digitlens.training.tune import shown_address
-
-    return shown_address(address)
-
-
 def _print_study(result: StudyResult, best: Path) -> None:
-    """Prints the best trials, how many there are, and how to train the best.
-
-    Args:
-        result: What was found.
-        best: The file with the best recipe.
-    """
+    """Prints the best trials, how many there are, and how to train the best, from its file."""
     console = wide_console()
     if result.ranked:
         console.print(_table(result))
@@ -291,17 +283,17 @@ def _best(best: Trial, result: StudyResult) -> str:
 
 def _table(result: StudyResult) -> Table:
     names = [one.name for one in result.space.dimensions]
-    table = plain_table("trial", "accuracy", "loss", "seconds", *names, left=0)
-    for trial in result.ranked[:SHOWN]:
-        loss = sum(trial.losses) / max(1, len(trial.losses))
-        table.add_row(
+    rows = [
+        (
             str(trial.number),
             f"{trial.accuracy or 0.0:.2%}",
-            f"{loss:.4f}",
+            f"{sum(trial.losses) / max(1, len(trial.losses)):.4f}",
             f"{trial.seconds:.1f}",
             *(_short(trial.chosen[name]) for name in names),
         )
-    return table
+        for trial in result.ranked[:SHOWN]
+    ]
+    return table_of(("trial", "accuracy", "loss", "seconds", *names), rows, left=0)
 
 
 def _chosen_text(trial: Trial) -> str:

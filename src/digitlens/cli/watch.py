@@ -51,15 +51,7 @@ _RELOAD = 3.0  # seconds in which a page that went may come back
 
 @dataclass(frozen=True)
 class FollowOptions:
-    """How a training is followed.
-
-    Attributes:
-        watch: A page in the browser.
-        port: Its port; 0 takes a free one.
-        open_page: Whether a browser is opened, where there is one.
-        tensorboard: Files for TensorBoard, in the run's folder.
-        events: The same, in this one.
-    """
+    """How a training is followed; each as the option of that name."""
 
     watch: bool = False
     port: int = 0
@@ -116,13 +108,7 @@ class Followers:
         self._stack.close()
 
     def begin(self, recipe: Recipe, folder: Path, splits: tuple[Split, Split]) -> None:
-        """Begins to follow: the page is there, and the browser opens it.
-
-        Args:
-            recipe: What is trained.
-            folder: The run folder.
-            splits: Tiles to train and to validate with.
-        """
+        """Begins to follow: the page is there, and the browser opens it."""
         if not self._options:
             return
         from digitlens.training.monitor import sample_of

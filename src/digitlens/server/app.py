@@ -60,9 +60,7 @@ _TYPES = {
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Loads the models, listens, and answers until SIGINT or SIGTERM; then finishes what runs.
 
-    Args:
-        settings: Where to listen, and the limits.
-        ready: Called with the address once requests are answered.
+    ``ready`` is called with the address once requests are answered.
 
     Raises:
         ModelError: A model is missing, damaged or of a newer format.
@@ -119,11 +117,7 @@ def _address(listener: socket.socket) -> str:
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of one server.
-
-    Args:
-        service: Settings, models, pool and counters; the pool is closed when the server stops.
-    """
+    """The application of one server; the pool of its service is closed when it stops."""
     app = FastAPI(
         title="digitlens",
         version=__version__,

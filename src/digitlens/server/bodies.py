@@ -41,12 +41,7 @@ _EXPECTED = f"expected {MULTIPART}, {JSON} or one of {', '.join(RAW)}"
 
 
 class PictureFile(io.BytesIO):
-    """The bytes of a file, with what to call it in errors.
-
-    Attributes:
-        given: The name that the client gave it, or None.
-        name: That, or a stand-in.
-    """
+    """The bytes of a file, with the name that the client gave it, if any, and one for errors."""
 
     def __init__(self, data: bytes, given: str | None = None) -> None:
         super().__init__(data)
@@ -64,10 +59,6 @@ class Upload:
 
 async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[], Upload]:
     """Receives a body; what is left to decode is done when the result is called.
-
-    Args:
-        request: Any request with pictures.
-        options: What the query says; the body may say more.
 
     Raises:
         Refusal: The body is empty, of another type, damaged, or of too many pictures.

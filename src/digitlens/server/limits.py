@@ -350,11 +350,7 @@ class Pool:
     async def run(
         self, work: Callable[[Job[T]], T], gone: Callable[[], Coroutine[Any, Any, None]]
     ) -> T:
-        """Does work in a thread and waits for it.
-
-        Args:
-            work: What to do; calls ``check`` of the job it is given between steps.
-            gone: Waits until the client is gone.
+        """Does work in a thread; it calls ``check`` of the job it is given between steps.
 
         Raises:
             Refusal: The queue is full, the time over, the client gone or the pool closed.

@@ -28,12 +28,7 @@ _SHOWN = 3  # faults of one request
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of refusal.
-
-    Attributes:
-        status: The HTTP status.
-        title: What is the matter, the same each time.
-    """
+    """A kind of refusal: the HTTP status, and what is the matter, the same each time."""
 
     status: int
     title: str
@@ -61,13 +56,7 @@ _OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
 class Refusal(Exception):  # noqa: N818  (not an error of the server's)
-    """A request is not answered.
-
-    Attributes:
-        kind: A key of ``KINDS``.
-        detail: What was wrong with this request, for a person.
-        headers: Of the response.
-    """
+    """A request is not answered: a key of ``KINDS``, and what was wrong, for a person."""
 
     def __init__(self, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)

@@ -47,12 +47,7 @@ _SERVED, _ALONE = (
 
 @dataclass(frozen=True)
 class Runtime:
-    """What runs graphs in a browser.
-
-    Attributes:
-        package: That carries it.
-        files: Those that a page needs: in the archive, in the site, and their SHA-256.
-    """
+    """What runs graphs in a browser: a package, and of its files name, name here, and SHA-256."""
 
     package: NpmPackage
     files: tuple[tuple[str, str, str], ...]
@@ -86,11 +81,6 @@ class SiteError(DigitlensError):
 
 def write_site(folder: Path, model: str | Path, pages: str | Path) -> None:
     """Writes the site, whole or not at all; replaces one that was written before.
-
-    Args:
-        folder: Where to; missing, empty, or a site that digitlens wrote and nobody added to.
-        model: The classifier: name of a shipped model, a model folder, or a run folder.
-        pages: The digit detector, in the same way.
 
     Raises:
         SiteError: There is something else in the folder, or it cannot be written.

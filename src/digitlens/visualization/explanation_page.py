@@ -39,14 +39,7 @@ def write_digit_explanation(path: Path, explained: DigitExplanation) -> None:
 
 
 def draw_digit_explanation(explained: DigitExplanation) -> Page:
-    """Draws all that is known of one digit.
-
-    Args:
-        explained: Of a digit or of something rejected.
-
-    Returns:
-        uint8[H, 1200, 3].
-    """
+    """Draws all that is known of one digit, or of something rejected: uint8[H, 1200, 3]."""
     sheet = _Sheet(Image.new("RGB", (_WIDTH, 4000), _PAPER))
     sheet.text(_title(explained), _TITLE)
     sheet.text(phrases.found(explained), _BODY, _SOFT)
@@ -60,14 +53,9 @@ def draw_digit_explanation(explained: DigitExplanation) -> Page:
 
 
 def blended(tile: Tile, evidence: Evidence) -> Page:
-    """A tile with what speaks for the answer in blue, and what speaks for the runner-up in orange.
+    """uint8[28, 28, 3]; a tile with what speaks for the answer in blue, against it in orange.
 
-    Args:
-        tile: uint8[28, 28].
-        evidence: float32[28, 28].
-
-    Returns:
-        uint8[28, 28, 3]; the strongest evidence is full colour.
+    The strongest of the evidence, float32[28, 28], is full colour.
     """
     strength = np.abs(evidence) / max(float(np.abs(evidence).max()), 1e-6)
     colours = np.where(evidence[..., None] > 0, _FOR, _AGAINST)
@@ -243,13 +231,7 @@ def write_page(path: Path, explanation: Explanation, heat: Sequence[Page] = ()) 
 
 
 def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
-    """The HTML of an explanation.
-
-    Args:
-        explanation: What is said.
-        heat: Pictures of what the digit detector thinks of each place, one a view; the first six
-            are shown.
-    """
+    """The HTML of an explanation; of what the digit detector sees, six views are shown."""
     style = resources("digitlens.visualization").joinpath("explanation.css").read_text("utf-8")
     body = "\n".join([
         _page_head(explanation),

@@ -15,13 +15,8 @@ from PIL import Image
 def render_page(title: str, body: str, style: str, script: str = "") -> str:
     """A whole page, which fetches nothing and runs nothing but this style and script.
 
-    Both are known to it by their hashes: "Content Security Policy Level 3", W3C.
-
-    Args:
-        title: Text.
-        body: HTML, in which everything is escaped.
-        style: CSS.
-        script: JavaScript, if there is any.
+    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. The title is text;
+    in the body, which is HTML, everything is escaped.
     """
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -50,12 +45,9 @@ def render_page(title: str, body: str, style: str, script: str = "") -> str:
 
 
 def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) -> str:
-    """A picture as the address that holds it.
+    """A picture, uint8[H, W] or uint8[H, W, 3], as the address that holds it.
 
-    Args:
-        picture: uint8[H, W] or uint8[H, W, 3].
-        kind: ``PNG``, which keeps every pixel, or ``JPEG``.
-        **options: As for ``Image.save``.
+    ``PNG`` keeps every pixel, ``JPEG`` does not; options are those of ``Image.save``.
     """
     stream = BytesIO()
     Image.fromarray(picture).save(stream, kind, optimize=True, **options)

@@ -27,24 +27,13 @@ QUALITY = 85  # of JPEG
 
 
 def show(draw: Callable[..., object], *what: Any, **options: Any) -> None:
-    """Shows what a figure function draws, as in ``show(draw_wrong, report, tiles, most=20)``.
-
-    Args:
-        draw: Takes ``what``, then the path of the file to write, then ``options``.
-        *what: Its arguments before the path.
-        **options: Its further arguments, by name.
-    """
+    """Shows what a figure function draws, as in ``show(draw_wrong, report, tiles, most=20)``."""
     display(_drawn(lambda path: draw(*what, path, **options)))
 
 
 @contextmanager
 def inline(width: float, height: float) -> Generator[Figure]:
-    """Gives an empty figure in the house style, and shows it when the block succeeds.
-
-    Args:
-        width: In inches; 11 fill a notebook.
-        height: In inches.
-    """
+    """Gives an empty figure of so many inches, and shows it when the block succeeds."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "figure.png"
         with canvas(path, width, height) as figure:
@@ -93,12 +82,7 @@ def show_tiles(
 
 
 def show_page(page: npt.NDArray[np.uint8], *, width: int = 640) -> None:
-    """Shows a picture.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        width: Pixels on the page of the notebook; a narrower picture keeps its own.
-    """
+    """Shows a picture, uint8[H, W] or uint8[H, W, 3]; one that is narrower keeps its width."""
     picture = Pillow.fromarray(page)
     picture.thumbnail((2 * width, 2 * width))
     file = io.BytesIO()

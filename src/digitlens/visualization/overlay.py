@@ -152,12 +152,7 @@ class _Placed:
 
 
 def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page:
-    """Draws boxes and their labels, and lines of text below.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        marks: What is drawn; the last ones are drawn over the others.
-        footer: Lines; what is too long for the page's width is cut.
+    """Draws boxes and their labels, the last over the others, and lines of text below.
 
     Returns:
         uint8[H', W', 3]; the page, enlarged if it or what is marked on it is small, with a margin
@@ -182,12 +177,7 @@ def draw_marks(page: Page, marks: Sequence[Mark], footer: Sequence[str]) -> Page
 
 
 def write_picture(path: Path, picture: Page) -> None:
-    """Writes a PNG file, whole or not at all.
-
-    Args:
-        path: The file; missing folders are made.
-        picture: uint8[H, W] or uint8[H, W, 3].
-    """
+    """Writes uint8[H, W] or uint8[H, W, 3] as a PNG file, whole or not at all."""
     with files.atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
 

@@ -7,7 +7,8 @@ figures of a finished one are plots. Knows no data set.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,20 +22,51 @@ from digitlens.visualization.overlay import font
 if TYPE_CHECKING:
     from digitlens.datasets.synthetic.pages import Page as GeneratedPage
 
+Tiles = npt.NDArray[np.uint8]
+
+_PAPER, _TEXT, _FAINT, _SOFT = (250, 250, 247), (20, 22, 26), (206, 206, 202), (100, 104, 112)
+_NOTE = 24  # pixels of a line of text
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Cells in rows, of which only the first are shown."""
+
+    most: int
+    columns: int
+    width: int
+    height: int
+    pad: int
+    nothing: str
+
+    def draw(self, count: int, draw_cell: Callable[[Image.Image, int, int, int], None]) -> Page:
+        """Draws the cells, each by its number and the place of its upper left corner.
+
+        A line below says how many are not shown if there are too many.
+        """
+        shown = min(count, self.most)
+        columns, rows = max(1, min(shown, self.columns)), -(-shown // self.columns)
+        note = f"and {count - self.most} more" if count > self.most else ""
+        note = note if count else self.nothing
+        below = self.pad + (_NOTE if note else 0)
+        sheet = Image.new("RGB", (columns * self.width, rows * self.height + below), _PAPER)
+        for number in range(shown):
+            row, column = divmod(number, self.columns)
+            left, top = column * self.width + self.pad, row * self.height + self.pad
+            draw_cell(sheet, number, left, top)
+        place = (self.pad, rows * self.height + self.pad / 2)
+        ImageDraw.Draw(sheet).text(place, note, _TEXT, font(14))
+        return np.asarray(sheet)
+
+
 MOST = 200  # tiles on a sheet: the ones given first
-_COLUMNS = 5
 _TILE = 84  # pixels: three times its size
 _BAR, _BARS = 12, 66  # pixels: width of a bar with the gap to the next, height of a full one
-_PAD, _TITLE = 14, 22
-_WIDTH = 2 * _PAD + _TILE + 10 + 10 * _BAR
-_HEIGHT = _PAD + _TITLE + _TILE
-_PAPER, _TEXT, _FAINT = (250, 250, 247), (20, 22, 26), (206, 206, 202)
 _FIRST, _OTHER = (0, 92, 184), (120, 124, 132)
+_TILES = _Grid(MOST, 5, 38 + _TILE + 10 * _BAR, 36 + _TILE, 14, "no candidates")
 
 
-def draw_tiles(
-    tiles: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32], titles: Sequence[str]
-) -> Page:
+def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Sequence[str]) -> Page:
     """Draws tiles in rows, each with a title above and bars from 0 to 9 next to it.
 
     Args:
@@ -43,7 +75,7 @@ def draw_tiles(
         titles: N short texts.
 
     Returns:
-        uint8[H, W, 3]; a line below says how many tiles are not shown if there are too many.
+        uint8[H, W, 3]; at most ``MOST`` tiles.
 
     Raises:
         ValueError: There are not as many of each.
@@ -51,21 +83,14 @@ def draw_tiles(
     if not len(tiles) == len(probabilities) == len(titles):
         found = f"{len(tiles)} tiles, {len(probabilities)} probabilities, {len(titles)} titles"
         raise ValueError(f"expected as many of each, found {found}")
-    shown = min(len(tiles), MOST)
-    columns, rows = max(1, min(shown, _COLUMNS)), -(-shown // _COLUMNS)
-    note = _note(len(tiles))
-    bottom = _PAD + (_TITLE if note else 0)
-    sheet = Image.new("RGB", (columns * _WIDTH, rows * _HEIGHT + bottom), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number in range(shown):
-        left = number % _COLUMNS * _WIDTH + _PAD
-        top = number // _COLUMNS * _HEIGHT + _PAD
+
+    def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
+        draw = ImageDraw.Draw(sheet)
         draw.text((left, top), titles[number], _TEXT, font(14))
-        tile = Image.fromarray(tiles[number]).resize((_TILE, _TILE), Image.Resampling.NEAREST)
-        sheet.paste(tile, (left, top + _TITLE))
-        _draw_bars(draw, left + _TILE + 10, top + _TITLE, probabilities[number])
-    draw.text((_PAD, rows * _HEIGHT + _PAD / 2), note, _TEXT, font(14))
-    return np.asarray(sheet)
+        sheet.paste(_enlarged(tiles[number], _TILE), (left, top + 22))
+        _draw_bars(draw, left + _TILE + 10, top + 22, probabilities[number])
+
+    return _TILES.draw(len(tiles), draw_cell)
 
 
 def _draw_bars(
@@ -83,10 +108,45 @@ def _draw_bars(
         draw.text((x + _BAR / 2, floor + 3), str(value), colour, font(12), anchor="ma")
 
 
-def _note(count: int) -> str:
-    if not count:
-        return "no candidates"
-    return f"and {count - MOST} more" if count > MOST else ""
+def _enlarged(tile: Tiles, side: int, ink: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
+    """The tile on black, its ink in a colour."""
+    painted = np.rint(tile[..., None] / 255 * np.array(ink)).astype(np.uint8)
+    return Image.fromarray(painted).resize((side, side), Image.Resampling.NEAREST)
+
+
+MOST_REDRAWN = 60  # tiles on a sheet: the ones given first
+_LARGE = 112  # pixels: four times its size
+_BLUE = (86, 180, 233)
+_REDRAWN = _Grid(MOST_REDRAWN, 4, 2 * _LARGE + 42, _LARGE + 64, 18, "no digits")
+
+
+def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
+    """Draws each tile with its reconstruction, in blue, to the right of it.
+
+    Args:
+        tiles: uint8[N, 28, 28]; ink bright on dark.
+        again: uint8[N, 28, 28]; the reconstructions.
+        titles: N short texts, above.
+        notes: N short texts, below.
+
+    Returns:
+        uint8[H, W, 3]; at most ``MOST_REDRAWN`` tiles.
+
+    Raises:
+        ValueError: There are not as many of each.
+    """
+    counts = [len(tiles), len(again), len(titles), len(notes)]
+    if len(set(counts)) > 1:
+        raise ValueError(f"expected as many of each, found {counts}")
+
+    def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
+        draw = ImageDraw.Draw(sheet)
+        draw.text((left, top), titles[number], _TEXT, font(16))
+        sheet.paste(_enlarged(tiles[number], _LARGE), (left, top + 24))
+        sheet.paste(_enlarged(again[number], _LARGE, _BLUE), (left + _LARGE + 6, top + 24))
+        draw.text((left, top + _LARGE + 28), notes[number], _SOFT, font(13))
+
+    return _REDRAWN.draw(len(tiles), draw_cell)
 
 
 SCALE = 2
@@ -103,15 +163,7 @@ MAYBE = (255, 70, 70)  # frame of what may be read or not
 
 
 def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.Image:
-    """A picture with one row for each digit: the digit, some of its tiles, and how many there are.
-
-    Tiles are shown as ink on paper, twice their size.
-
-    Args:
-        split: The tiles to choose from; a digit with fewer leaves places empty.
-        per_digit: Tiles in a row.
-        seed: For the choice.
-    """
+    """A row for each digit: the digit, some of its tiles on paper, and how many there are."""
     width = 2 * MARGIN + LABEL_WIDTH + per_digit * (CELL + SAMPLE_GAP) - SAMPLE_GAP + COUNT_WIDTH
     height = 2 * MARGIN + 10 * (CELL + SAMPLE_GAP) - SAMPLE_GAP
     sheet = Image.new("RGB", (width, height), SAMPLE_PAPER)
@@ -126,13 +178,9 @@ def draw_samples(split: Split, *, per_digit: int = 12, seed: int = 0) -> Image.I
 def draw_pages(
     pages: Sequence[GeneratedPage], *, columns: int = 8, marked: bool = True
 ) -> Image.Image:
-    """A picture with generated pages of one size side by side.
+    """Generated pages of one size side by side, at least one.
 
-    Args:
-        pages: At least one; row by row.
-        columns: Pages in a row.
-        marked: Frame each digit and tell its value; frame in red, without one, what may be read or
-            not.
+    ``marked`` frames each digit and tells its value; what may be read or not is framed in red.
     """
     height, width = pages[0].pixels.shape[:2]
     rows = -(-len(pages) // columns)
@@ -188,14 +236,7 @@ _PIXEL, _FILTER_GAP = 12, 6  # pixels: a weight of a filter, and between two fil
 
 
 def draw_counts(confusion: npt.NDArray[np.int64]) -> Page:
-    """Draws a confusion matrix with its counts; hits are quiet, errors the darker the more.
-
-    Args:
-        confusion: int64[10, 10]; the row is the truth, the column the answer.
-
-    Returns:
-        uint8[H, W, 3].
-    """
+    """uint8[H, W, 3]; a confusion matrix, int64[10, 10], its errors the darker the more."""
     size = len(confusion)
     side = _EDGE + size * _CELL
     picture = Image.new("RGB", (side + 8, side + 8), _PAPER)
@@ -216,31 +257,15 @@ def draw_counts(confusion: npt.NDArray[np.int64]) -> Page:
 
 
 def draw_kernels(kernels: npt.NDArray[np.float32]) -> Page:
-    """Draws the kernels of a first convolution: blue where ink speaks for, orange against.
-
-    Args:
-        kernels: float32[C, k, k]; each is scaled by its largest weight.
-
-    Returns:
-        uint8[H, W, 3].
-    """
+    """uint8[H, W, 3]; kernels float32[C, k, k]: blue where ink speaks for, orange against."""
     columns = math.ceil(math.sqrt(2 * len(kernels)))
     rows = -(-len(kernels) // columns)
-    side = kernels.shape[1] * _PIXEL
-    sheet = np.full(
-        (
-            rows * (side + _FILTER_GAP) + _FILTER_GAP,
-            columns * (side + _FILTER_GAP) + _FILTER_GAP,
-            3,
-        ),
-        250,
-        np.uint8,
-    )
+    step = kernels.shape[1] * _PIXEL + _FILTER_GAP
+    sheet = np.full((rows * step + _FILTER_GAP, columns * step + _FILTER_GAP, 3), 250, np.uint8)
     for number, kernel in enumerate(kernels):
-        row, column = divmod(number, columns)
-        top, left = (_FILTER_GAP + place * (side + _FILTER_GAP) for place in (row, column))
+        top, left = (_FILTER_GAP + place * step for place in divmod(number, columns))
         drawn = _coloured(kernel).repeat(_PIXEL, axis=0).repeat(_PIXEL, axis=1)
-        sheet[top : top + side, left : left + side] = drawn
+        sheet[top : top + len(drawn), left : left + len(drawn)] = drawn
     return sheet
 
 
@@ -268,75 +293,3 @@ def _coloured(kernel: npt.NDArray[np.float32]) -> Page:
     strength = (kernel / max(float(np.abs(kernel).max()), 1e-9))[..., None]
     end = np.where(strength < 0, _NEGATIVE, _POSITIVE)
     return np.rint(_ZERO + np.abs(strength) * (end - _ZERO)).astype(np.uint8)
-
-
-MOST_REDRAWN = 60  # tiles on a sheet: the ones given first
-_REDRAWN_COLUMNS = 4
-_REDRAWN_TILE = 112  # pixels: four times its size
-_REDRAWN_GAP, _REDRAWN_PAD = 6, 18
-_REDRAWN_TITLE, _NOTE = 24, 22
-_REDRAWN_WIDTH = 2 * _REDRAWN_TILE + _REDRAWN_GAP + 2 * _REDRAWN_PAD
-_REDRAWN_HEIGHT = _REDRAWN_TITLE + _REDRAWN_TILE + _NOTE + _REDRAWN_PAD
-_REDRAWN_SOFT = (100, 104, 112)
-_BLUE = (86, 180, 233)
-
-Tiles = npt.NDArray[np.uint8]
-
-
-def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Sequence[str]) -> Page:
-    """Draws each tile with its reconstruction, in blue, to the right of it.
-
-    Args:
-        tiles: uint8[N, 28, 28]; ink bright on dark.
-        again: uint8[N, 28, 28]; the reconstructions.
-        titles: N short texts, above.
-        notes: N short texts, below.
-
-    Returns:
-        uint8[H, W, 3]; a line below says how many are not shown if there are too many.
-
-    Raises:
-        ValueError: There are not as many of each.
-    """
-    counts = [len(tiles), len(again), len(titles), len(notes)]
-    if len(set(counts)) > 1:
-        raise ValueError(f"expected as many of each, found {counts}")
-    shown = min(len(tiles), MOST_REDRAWN)
-    columns, rows = max(1, min(shown, _REDRAWN_COLUMNS)), -(-shown // _REDRAWN_COLUMNS)
-    bottom = _REDRAWN_PAD if 0 < len(tiles) <= MOST_REDRAWN else _REDRAWN_PAD + _REDRAWN_TITLE
-    sheet = Image.new(
-        "RGB",
-        (columns * _REDRAWN_WIDTH, _REDRAWN_PAD + rows * _REDRAWN_HEIGHT + bottom - _REDRAWN_PAD),
-        _PAPER,
-    )
-    draw = ImageDraw.Draw(sheet)
-    for number in range(shown):
-        left = number % _REDRAWN_COLUMNS * _REDRAWN_WIDTH + _REDRAWN_PAD
-        top = number // _REDRAWN_COLUMNS * _REDRAWN_HEIGHT + _REDRAWN_PAD
-        draw.text((left, top), titles[number], _TEXT, font(16))
-        sheet.paste(_enlarged(tiles[number], (255, 255, 255)), (left, top + _REDRAWN_TITLE))
-        right = left + _REDRAWN_TILE + _REDRAWN_GAP
-        sheet.paste(_enlarged(again[number], _BLUE), (right, top + _REDRAWN_TITLE))
-        draw.text(
-            (left, top + _REDRAWN_TITLE + _REDRAWN_TILE + 4), notes[number], _REDRAWN_SOFT, font(13)
-        )
-    draw.text(
-        (_REDRAWN_PAD, rows * _REDRAWN_HEIGHT + _REDRAWN_PAD),
-        _rest(len(tiles)),
-        _TEXT,
-        font(14),
-    )
-    return np.asarray(sheet)
-
-
-def _enlarged(tile: npt.NDArray[np.uint8], ink: tuple[int, int, int]) -> Image.Image:
-    """The tile on black, its ink in a colour."""
-    painted = tile[..., None] / 255 * np.array(ink)
-    picture = Image.fromarray(np.rint(painted).astype(np.uint8))
-    return picture.resize((_REDRAWN_TILE, _REDRAWN_TILE), Image.Resampling.NEAREST)
-
-
-def _rest(count: int) -> str:
-    if not count:
-        return "no digits"
-    return f"and {count - MOST_REDRAWN} more" if count > MOST_REDRAWN else ""

@@ -225,17 +225,14 @@ Heat = npt.NDArray[np.float32]
 
 
 def draw_heat(part: Page, size: tuple[int, int], heat: Heat, title: str) -> Page:
-    """Draws what one look saw and where it took something for a digit.
+    """Draws what one copy of a page shows, and where something on it was taken for a digit.
 
     Args:
-        part: uint8[H, W] or uint8[H, W, 3]; the part of the page that the look showed.
-        size: Width and height that it was shown at, in pixels.
-        heat: float32[h, w]; score of each cell of 4 x 4 of these pixels, 0 to 1; the last cells
-            may reach over the edge.
+        part: uint8[H, W] or uint8[H, W, 3].
+        size: Width and height of the copy.
+        heat: float32[h, w]; score of each cell of 4 x 4 of its pixels, 0 to 1; the last cells may
+            reach over the edge.
         title: Stands below, with what the colours mean.
-
-    Returns:
-        uint8[H', W', 3]; the look at the size that it had, or enlarged, and the scale below.
     """
     width, height = size
     grown = max(1, round(_LEAST / max(size)))

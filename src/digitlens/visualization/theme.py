@@ -157,15 +157,10 @@ def _look() -> dict[Any, Any]:
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
-    """Gives an empty figure and saves it, whole or not at all, when the block succeeds.
-
-    Args:
-        path: The ``.png`` or ``.svg`` file to write.
-        width: In inches; 7 fill a page.
-        height: In inches.
+    """Gives an empty figure of so many inches; saves it, whole or not at all, after the block.
 
     Raises:
-        ValueError: Another suffix.
+        ValueError: The file ends in neither ``.png`` nor ``.svg``.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"expected a file ending in .png or .svg, found {path.name}")

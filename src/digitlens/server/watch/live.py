@@ -61,14 +61,7 @@ def _short(value: float) -> float:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is trained, for the head of the page.
-
-    Attributes:
-        name: Of the run.
-        recipe: Its fields.
-        sample: What the network is scored on, in words.
-        count: Tiles of the sample.
-    """
+    """What is trained, for the head of the page, and the sample that it is scored on."""
 
     name: str
     recipe: dict[str, Any]
@@ -82,12 +75,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Mark:
-    """How much a reader has been given.
-
-    Attributes:
-        serial: Number of the last news.
-        member: Of the committee whose curves it has.
-    """
+    """How much a reader has been given: the last news, and which network's they were."""
 
     serial: int = 0
     member: int = 0
@@ -141,13 +129,13 @@ class Live:
         with self._lock:
             if mark.serial == self._serial:
                 return None, mark
-            member = self._pulse.member if self._pulse else 0
+            member = self._pulse.model if self._pulse else 0
             whole = not mark.serial or member != mark.member
             after = -1 if whole else mark.serial
             return self._news(whole, after), Mark(self._serial, member)
 
     def _take_pulse(self, pulse: Pulse) -> None:
-        if self._pulse and self._pulse.member != pulse.member:
+        if self._pulse and self._pulse.model != pulse.model:
             self._steps, self._checks = Curve(), Curve()
         self._pulse = pulse
         for point in pulse.points:
@@ -176,8 +164,8 @@ class Live:
 def _progress(pulse: Pulse) -> dict[str, Any]:
     left = None if pulse.seconds_left is None else round(pulse.seconds_left, 1)
     return {
-        "member": pulse.member,
-        "members": pulse.members,
+        "member": pulse.model,
+        "members": pulse.models,
         "epoch": pulse.epoch,
         "epochs": pulse.epochs,
         "step": pulse.step,

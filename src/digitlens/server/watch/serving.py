@@ -50,14 +50,7 @@ router = APIRouter()
 
 @dataclass
 class Show:
-    """What a page is shown.
-
-    Attributes:
-        live: The training so far.
-        tiles: uint8[N, 28, 28]; the sample that it is scored on.
-        answers: What the network says as it stands; None before its first step.
-        closing: Whether the server stops: streams end.
-    """
+    """What a page is shown: the training, its sample uint8[N, 28, 28], and what it answers."""
 
     live: Live
     tiles: npt.NDArray[np.uint8]
@@ -157,12 +150,7 @@ def listen(port: int) -> socket.socket:
 
 @contextmanager
 def serving(show: Show, listener: socket.socket) -> Generator[str]:
-    """Answers from a thread; gives the address, and stops at the end of the block.
-
-    Args:
-        show: What the page is shown.
-        listener: From ``listen``; closed at the end.
-    """
+    """Answers from a thread; gives the address, and stops at the end of the block."""
     server = uvicorn.Server(
         uvicorn.Config(
             create_watch_app(show),

@@ -229,10 +229,6 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
     All axes show the share that is read wrong on a logarithmic axis: accuracies of good recipes
     differ in the third digit, and one bad recipe would press them together.
 
-    Args:
-        result: A study with a complete trial.
-        path: The ``.png`` or ``.svg`` file to write.
-
     Raises:
         ValueError: No trial is complete.
     """

@@ -1,4 +1,7 @@
-"""How a classifier fares on corrupted tiles, and on what is no digit."""
+"""How a classifier fares on corrupted tiles, and on what is no digit.
+
+``split`` are the tiles that it was measured on, unchanged.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,6 @@ WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
     """Every picture of a measurement.
 
-    Args:
-        found: What was measured.
-        split: The tiles that it was measured on, unchanged, and their labels.
-        folder: Where the pictures go.
-
     Returns:
         The files written.
     """
@@ -59,12 +57,7 @@ def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]
 
 
 def draw_corruptions(found: Robustness, path: Path) -> None:
-    """Accuracy under each corruption, best first, with intervals and the means.
-
-    Args:
-        found: What was measured.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """Accuracy under each corruption, best first, with intervals and the means."""
     rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
     with canvas(path, 9.2, 6.6) as figure:
         axes = figure.add_subplot()
@@ -85,12 +78,7 @@ def draw_corruptions(found: Robustness, path: Path) -> None:
 
 
 def draw_sweeps(found: Robustness, path: Path) -> None:
-    """Accuracy while one quantity changes, each in a plot of its own.
-
-    Args:
-        found: What was measured.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """Accuracy while one quantity changes, each in a plot of its own."""
     rows = -(-len(found.curves) // 3)
     with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
         plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
@@ -111,13 +99,7 @@ def draw_sweeps(found: Robustness, path: Path) -> None:
 
 
 def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
-    """One tile of each digit under each corruption, and what was read.
-
-    Args:
-        found: What was measured.
-        split: The tiles that it was measured on, unchanged, and their labels.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """One tile of each digit under each corruption, and what was read."""
     first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
     chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
     conditions = (found.clean, *found.corruptions)
@@ -213,10 +195,6 @@ _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
 def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
     """Every picture of a rejection.
-
-    Args:
-        found: The results.
-        folder: Where the pictures go.
 
     Returns:
         The files written.

@@ -345,8 +345,8 @@ def draw_saliency(
         probabilities: float32[10].
         maps: By name, float32[28, 28]: above 0 what speaks for the value, below 0 against it. Each
             has a scale of its own, since they are measured in different ways.
-        path: The ``.png`` or ``.svg`` file to write.
         truth: The tile's label, if it is known.
+        path: The ``.png`` or ``.svg`` file to write.
 
     Raises:
         ValueError: Another suffix.
@@ -457,8 +457,8 @@ def draw_embedding(
         labels: int[N]; the truth.
         predicted: int[N]; what each was read as.
         tiles: uint8[N, 28, 28], ink bright on dark.
-        path: The ``.png`` or ``.svg`` file to write.
         method: What brought the features to two dimensions.
+        path: The ``.png`` or ``.svg`` file to write.
 
     Raises:
         ValueError: There is no point, or another suffix.

@@ -55,8 +55,8 @@ def draw_reconstructions(
         digits: Of each value as many tiles, in the order of the values.
         best: Those with the smallest error.
         worst: Those with the largest, as many.
-        path: The ``.png`` or ``.svg`` file to write.
         note: A line that says whose digits they are, and what draws them.
+        path: The ``.png`` or ``.svg`` file to write.
     """
     half = (len(digits) + 1) // 2
     blocks = [_pair(one) for one in digits]
@@ -84,8 +84,8 @@ def draw_interpolations(
             included; as many steps each.
         field: uint8[R, R, 28, 28]; between four digits.
         corners: uint8[4, 28, 28]; these: above left and right, below left and right.
-        path: The ``.png`` or ``.svg`` file to write.
         note: A line that says how the steps are made.
+        path: The ``.png`` or ``.svg`` file to write.
     """
     rows = _below([_way(one) for one in ways], _GAP)
     square = _framed(field, corners)

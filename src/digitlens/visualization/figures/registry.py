@@ -16,10 +16,9 @@ from digitlens.errors import DataError, MissingExtraError, ModelError, needs_ext
 from digitlens.evaluation.metrics import answers
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.robustness import Robustness
-from digitlens.explain.measurements import measure_corrupted
+from digitlens.explain.attribution import integrate_gradients, occlude
 from digitlens.explain.neighbours import METHODS, Method, project
-from digitlens.explain.occlusion import occlude
-from digitlens.explain.trained_model import TrainedModel, evaluate_model
+from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
 from digitlens.visualization.figures.curves import draw_curves, draw_runs
@@ -71,11 +70,6 @@ Raises a DigitlensError that says why where the figure cannot be made.
 
 def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
     """The figures of an evaluation as files of a folder.
-
-    Args:
-        report: What was found.
-        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
-        folder: Where the pictures go.
 
     Returns:
         The files written.
@@ -177,7 +171,6 @@ def _gradients(model: TrainedModel, tile: Tiles, value: int) -> dict[str, npt.ND
     """The map by gradients; none, and a line that says why, where the network cannot be opened."""
     try:
         with needs_extra("train"):
-            from digitlens.explain.gradients import integrate_gradients  # noqa: PLC0415  (torch)
             from digitlens.training.export import load_network  # noqa: PLC0415
         network = load_network(model.bundle)
     except (MissingExtraError, ModelError) as error:

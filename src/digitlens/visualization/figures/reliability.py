@@ -42,10 +42,6 @@ def draw_calibration(report: Report, path: Path) -> None:
 
     Source: M. H. DeGroot and S. E. Fienberg, "The comparison and evaluation of forecasters",
     The Statistician 32 (1983).
-
-    Args:
-        report: What was found.
-        path: The ``.png`` or ``.svg`` file to write.
     """
     filled = [row for row in report.calibration.bins if row.count]
     with canvas(path, 7.4, 7.6) as figure:

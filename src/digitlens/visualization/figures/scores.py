@@ -1,4 +1,7 @@
-"""What was read as what, digit by digit and tile by tile; and models side by side."""
+"""What was read as what, digit by digit and tile by tile; and models side by side.
+
+Tiles are those that were evaluated, uint8[N, 28, 28], in their order.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +48,6 @@ def draw_confusion(report: Report, path: Path) -> None:
     Right answers are a thousand times as many as mistakes and would drown them on one scale, so
     only mistakes are coloured, on a logarithmic one. Below each count stands its share of the
     tiles of that digit, on the diagonal therefore the recall.
-
-    Args:
-        report: What was found.
-        path: The ``.png`` or ``.svg`` file to write.
     """
     mistakes = report.confusion.copy()
     np.fill_diagonal(mistakes, 0)
@@ -110,12 +109,7 @@ _STARTS = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 
 
 def draw_classes(report: Report, path: Path) -> None:
-    """Precision, recall and F1 of each digit as bars, on an axis that says where it starts.
-
-    Args:
-        report: What was found.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """Precision, recall and F1 of each digit as bars, on an axis that says where it starts."""
     colours = theme()
     series = {
         "precision": (colours.blue, [row.precision for row in report.classes]),
@@ -169,14 +163,7 @@ _MISLABELLED = ";  * the label is known to be wrong"
 
 
 def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
-    """Wrong predictions, the surest first, since those hurt most.
-
-    Args:
-        report: What was found.
-        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
-        path: The ``.png`` or ``.svg`` file to write.
-        most: At most this many tiles.
-    """
+    """Wrong predictions, the surest first, since those hurt most."""
     chosen = _surest(report, report.wrong)[:most]
     total = len(report.wrong)
     title = f"{total:,} wrong of {report.n:,}"
@@ -190,13 +177,7 @@ def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> N
 
 
 def draw_correct(report: Report, tiles: Tiles, path: Path) -> None:
-    """Right predictions, one column a digit, from the surest through the quartiles to the least.
-
-    Args:
-        report: What was found.
-        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """Right predictions, one column a digit, from the surest through the quartiles to the least."""
     right = _surest(report, np.flatnonzero(report.predicted == report.labels))
     cells: Cells = {}
     for digit in range(COLUMNS):
@@ -213,12 +194,6 @@ def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -
     """The surest mistakes above, and below them the right answers that are the least sure.
 
     The former tell where confidence deceives, the latter what it cannot tell.
-
-    Args:
-        report: What was found.
-        tiles: uint8[N, 28, 28]; the tiles that were evaluated, in their order.
-        path: The ``.png`` or ``.svg`` file to write.
-        most: At most this many tiles of each kind.
     """
     right = np.flatnonzero(report.predicted == report.labels)
     wrong = _surest(report, report.wrong)[:most]
@@ -278,10 +253,6 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     """Each accuracy with its interval, and next to them each difference with its own.
 
     Dots, not bars: the axes do not start at 0. A difference whose interval leaves 0 out is orange.
-
-    Args:
-        comparison: What was found.
-        path: The ``.png`` or ``.svg`` file to write.
     """
     pairs = comparison.pairs[:PAIRS]
     rows = max(len(comparison.names), len(pairs))
@@ -299,13 +270,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], path: Path) -> None:
-    """Tiles that the models read differently, those on which all are sure first.
-
-    Args:
-        comparison: What was found.
-        tiles: uint8[N, 28, 28]; the tiles compared on, in their order.
-        path: The ``.png`` or ``.svg`` file to write.
-    """
+    """Tiles that the models read differently, those on which all are sure first."""
     every = comparison.disagreements()
     chosen = every[:MOST].tolist()
     high = HIGH + 7 * (len(comparison.names) - 1)
@@ -407,8 +372,8 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
 
     Args:
         points: The models.
-        path: The ``.png`` or ``.svg`` file to write.
         note: How the time was measured.
+        path: The ``.png`` or ``.svg`` file to write.
 
     Raises:
         ValueError: There is no model, or another suffix.

@@ -17,9 +17,8 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import Report, evaluate
 from digitlens.evaluation.robustness import Robustness
 from digitlens.evaluation.speed import Speed, describe_machine
-from digitlens.explain.measurements import measure_corrupted, time_answers
 from digitlens.explain.neighbours import find_nearest
-from digitlens.explain.trained_model import TrainedModel
+from digitlens.explain.trained_model import TrainedModel, measure_corrupted, time_answers
 from digitlens.models.bundle import Card
 from digitlens.training.recipes import recipe_from
 from digitlens.visualization.theme import svg_element
@@ -89,13 +88,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
-
-    Attributes:
-        name: Its anchor, and the name of its template.
-        title: Its heading.
-        values: What the template asks for, by name.
-    """
+    """A part of the page: the name of its anchor and template, its heading, what it asks for."""
 
     name: str
     title: str
@@ -103,12 +96,7 @@ class Section:
 
 
 def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
-    """Measures everything that a page tells of a model.
-
-    Args:
-        model: A classifier with its tiles.
-        quick: Leave robustness and speed out.
-    """
+    """Measures all that a page tells of a classifier; ``quick`` leaves out what takes long."""
     found = model.report
     neighbours, alone = _near_errors(model)
     robustness, worse, speed = None, None, None

@@ -119,14 +119,7 @@ CLASSES = 10
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one block of layers does and gives.
-
-    Attributes:
-        does: Its layers, in words.
-        channels: Maps that it gives, or units.
-        side: Pixels of a map; 0 of units.
-        parameters: Numbers that training can change.
-    """
+    """What one block of layers does and gives: maps, or units where ``side`` is 0."""
 
     does: str
     channels: int

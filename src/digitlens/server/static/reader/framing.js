@@ -10,7 +10,7 @@ import { BICUBIC, emptyPicture, reduce, resize, transform } from './resize.js';
 export const HEIGHT = 48; // pixels; of a line crop
 export const STEP = 8; // columns; widths of crops are multiples of it
 const NARROWEST = 16; // columns of a crop
-const WIDEST = 1280;
+export const WIDEST = 1280;
 const GRAY = 127; // what a crop is padded with
 const REACH = 2; // pixels that bicubic interpolation looks at beyond a point
 const SPARE = 4 / 3; // heights of a crop that are left of a line that is reduced

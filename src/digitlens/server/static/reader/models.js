@@ -1,4 +1,4 @@
-// Runs the four graphs: pixels, line crops and tiles in, what the networks say of them out.
+// Runs the graphs: pixels, line crops and tiles in, what the networks say of them out.
 //
 // A graph is a function from {name: [type, data, shape]} to {name: {data, dims}}.
 
@@ -48,6 +48,18 @@ export async function readLines(graph, { data, width, count }) {
   const { posteriors } = await graph({ lines: ['uint8', data, [count, HEIGHT, width, 3]] });
   const [, steps, classes] = posteriors.dims;
   return { data: posteriors.data, steps, classes };
+}
+
+/**
+ * Finds digits on lines, without reading them.
+ *
+ * @param batch See `readLines`.
+ * @returns The same with two numbers a step: that a digit is near, that a space is there.
+ */
+export async function findSpots(graph, { data, width, count }) {
+  const { spots } = await graph({ lines: ['uint8', data, [count, HEIGHT, width, 3]] });
+  const [, steps, classes] = spots.dims;
+  return { data: spots.data, steps, classes };
 }
 
 /** Names tiles: {classifier, isDigit} of each, ten probabilities and that it is a digit at all. */

@@ -38,7 +38,8 @@ export async function bestTurn(read, page, graph) {
   }
   const turned = [];
   for (const turn of turns) {
-    turned.push(await recognize(page, lines.map((line) => turnedLine(line, turn)), graph));
+    const there = lines.map((line) => turnedLine(line, turn));
+    turned.push(await recognize(page, there, { recognizer: graph }));
   }
   const best = argmax(turned.map(evidenceOf));
   const isBetter = turns[best] === 2 ? isUpsideDown : readsBetter;

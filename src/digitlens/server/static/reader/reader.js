@@ -16,7 +16,7 @@ import { toTile } from './tiles.js';
 /** Pictures in, readings out. */
 export class DigitReader {
   /**
-   * @param graphs {finder, detector, recognizer, classifier}, see models.js.
+   * @param graphs {finder, detector, recognizer, spotter, classifier}, see models.js.
    * @param card Of the classifier.
    * @param lines Card of the line reader.
    */
@@ -55,7 +55,7 @@ export class DigitReader {
   /** Finds and reads what is on a page as it lies, without judging. */
   async analyze(page) {
     const found = await detect(page, this.graphs);
-    const lines = await recognize(page, lineProposals(found), this.graphs.recognizer);
+    const lines = await recognize(page, lineProposals(found), this.graphs);
     const places = gather(found.digits, lines);
     const tiles = places.map(({ box }) => toTile(inkIn(page, box)));
     const named = await classify(this.graphs.classifier, tiles);

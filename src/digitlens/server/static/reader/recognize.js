@@ -5,11 +5,12 @@
 // first and last columns of characters there and their boxes on the page; and how many columns of
 // the crop a pixel of the page is.
 
-import { argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range } from './arrays.js';
+import { argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range, sum } from './arrays.js';
 import { runsOf } from './ink.js';
 import { decode } from './decode.js';
-import { HEIGHT, STEP, batchLines, cropLine } from './framing.js';
-import { readLines } from './models.js';
+import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
+import { part } from './images.js';
+import { findSpots, readLines } from './models.js';
 import { LIKELY } from './multiscale.js';
 import { linesOf } from './reading_order.js';
 import { heightOf, stepOf, widthOf } from './text_lines.js';
@@ -25,25 +26,78 @@ const NARROW = 0.7; // heights: width that a line has at least ...
 const GROWN = 1.25; // ... after a narrower one was grown by this factor
 const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
 const STROKES = 3; // most lines that may be found in one digit and be its strokes
+const MUCH = 8192; // columns of all lines, from which on only parts with digits are read
+const WHOLE = 6; // longest lines that are read whole even then
+const SPOTTED = 0.2; // probability of a digit from which its part of a line is read
+const SPACE = 0.3; // probability of a space from which a part may end there
+const CONTEXT = 4; // steps between a digit and such a space, at least
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
-/** Reads lines. */
-export async function recognize(page, lines, graph) {
-  const crops = lines.map(({ quad }) => cropLine(page, quad));
-  const read = [];
-  for (const batch of batchLines(crops)) {
-    const { data, steps, classes } = await readLines(graph, batch);
+/** Reads lines; where there is much text, mostly those parts of it that have digits. */
+export async function recognize(page, lines, { recognizer, spotter = null }) {
+  let found = lines.map((line) => ({ line, crop: cropLine(page, line.quad) }));
+  if (spotter && sum(found.map(({ crop }) => crop.width)) > MUCH) {
+    const spots = await rowsOf(found, (batch) => findSpots(spotter, batch));
+    found = partsWithDigits(found, spots);
+  }
+  const rows = await rowsOf(found, (batch) => readLines(recognizer, batch));
+  return found.map(({ line, crop }, i) => {
+    const scale = HEIGHT / Math.max(heightOf(line), 1e-3);
+    return recognized({ line, crop, posteriors: rows[i], symbols: decode(rows[i]), scale });
+  });
+}
+
+/** What a network says of the steps of each crop: a Float32Array each. */
+async function rowsOf(found, network) {
+  const rows = [];
+  for (const batch of batchLines(found.map(({ crop }) => crop))) {
+    const { data, steps, classes } = await network(batch);
     batch.indices.forEach((index, i) => {
-      const posteriors = range(crops[index].width / STEP).map((step) => {
+      rows[index] = range(found[index].crop.width / STEP).map((step) => {
         const start = (i * steps + step) * classes;
         return data.subarray(start, start + classes);
       });
-      const [line, crop] = [lines[index], crops[index]];
-      const scale = HEIGHT / Math.max(heightOf(line), 1e-3);
-      read[index] = recognized({ line, crop, posteriors, symbols: decode(posteriors), scale });
     });
   }
-  return read;
+  return rows;
+}
+
+/** Cuts lines down to words with digits and those next to them; the longest lines stay whole. */
+export function partsWithDigits(found, spots) {
+  const area = ({ line }) => widthOf(line) * heightOf(line);
+  const order = range(found.length).sort((a, b) => area(found[b]) - area(found[a]));
+  const whole = new Set(order.slice(0, WHOLE));
+  return found.flatMap((one, index) => (whole.has(index) ? [one]
+    : nearDigits(spots[index]).map(([first, last]) => partOf(one, first, last))));
+}
+
+/** A part of a line, from one step to before another. */
+function partOf({ line, crop }, first, last) {
+  const columns = Math.min(WIDEST, (widthOf(line) * HEIGHT) / Math.max(heightOf(line), 1e-3));
+  const [left, right] = [first, last].map((step) => Math.min((STEP * step) / columns, 1));
+  const [topLeft, topRight, bottomRight, bottomLeft] = line.quad;
+  const between = (a, b, share) => [0, 1].map((k) => fround(a[k] + share * fround(b[k] - a[k])));
+  const quad = [
+    between(topLeft, topRight, left), between(topLeft, topRight, right),
+    between(bottomLeft, bottomRight, right), between(bottomLeft, bottomRight, left),
+  ];
+  const cut = part(crop, STEP * first, 0, STEP * last, HEIGHT);
+  return { line: { quad, score: line.score }, crop: cut };
+}
+
+/** Parts of a line with digits, from a space before them to one after them: [first, end]. */
+export function nearDigits(spots) {
+  const steps = range(spots.length);
+  const spaces = steps.filter((step) => spots[step][1] > SPACE);
+  const parts = [];
+  for (const step of steps.filter((each) => spots[each][0] > SPOTTED)) {
+    const first = spaces.findLast((space) => space <= step - CONTEXT) ?? 0;
+    const end = (spaces.find((space) => space >= step + CONTEXT) ?? spots.length - 1) + 1;
+    const last = parts.at(-1);
+    if (last && first < last[1]) last[1] = end;
+    else parts.push([first, end]);
+  }
+  return parts;
 }
 
 /** The lines to read: detected ones, and one for each group of digits that is on none. */
