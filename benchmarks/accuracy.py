@@ -25,7 +25,7 @@ from digitlens.datasets.splits import load_writers
 from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import ModelInfo, Report, evaluate
 from digitlens.evaluation.significance import errors_by_writer
-from digitlens.explain.measurements import measure_corrupted, measure_external, measure_ood
+from digitlens.explain.trained_model import measure_corrupted, measure_external, measure_ood
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.training.checkpoint import STATE
@@ -41,7 +41,7 @@ from digitlens.visualization.figures.scores import draw_wrong
 from harness import RECORDS, Row, interval, parser, percent, provenance, table
 
 RUNS = ("best:5", "standard:5", "small-200k:5", "small-20k:5", "small-8k:5")
-COMMITTEE_OF = "best"
+ENSEMBLE_OF = "best"
 DISTILLED = "small-"
 TEMPERATURE = 1.1  # what a run of `best` with validation tiles fitted; no answer depends on it
 
@@ -81,7 +81,7 @@ def _record(folder: Path) -> Row:
 
 
 def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Row:
-    """Rows and summaries by recipe; the members of ``best`` make the committee."""
+    """Rows and summaries by recipe; the models of ``best`` make the ensemble."""
     results: Row = {}
     for run in wanted:
         name, _, seeds = run.partition(":")
@@ -92,10 +92,10 @@ def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Row:
         ]
         rows = [scored(model, mnist, seed)[0] for seed, model in enumerate(models)]
         results[name] = summary(rows)
-        if name == COMMITTEE_OF and len(models) > 1:
-            to = runs / "committee" / "model"
-            committee = assembled("committee", models, recipes[0], mnist, to)
-            results["committee"] = summary([scored(committee, mnist, 0)[0]])
+        if name == ENSEMBLE_OF and len(models) > 1:
+            to = runs / "ensemble" / "model"
+            ensemble = assembled("ensemble", models, recipes[0], mnist, to)
+            results["ensemble"] = summary([scored(ensemble, mnist, 0)[0]])
     return results
 
 
@@ -106,7 +106,7 @@ def published(name: str, seed: int, runs: Path, mnist: Mnist) -> Recipe:
     if name == "standard":
         return recipe
     if name.startswith(DISTILLED):
-        taught = teacher(runs / f"{COMMITTEE_OF}-0" / MODEL, mnist, runs / "teacher")
+        taught = teacher(runs / f"{ENSEMBLE_OF}-0" / MODEL, mnist, runs / "teacher")
         recipe = dataclasses.replace(recipe, teacher=str(taught))
     return dataclasses.replace(recipe, validation="none", temperature=TEMPERATURE)
 
@@ -174,13 +174,13 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
     return folder / MODEL
 
 
-def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
-    """A committee of networks that are trained already: what its recipe would train anew."""
+def assembled(name: str, models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
+    """An ensemble of networks that are trained already: what its recipe would train anew."""
     if not (to / "model.json").is_file():
-        recipe = dataclasses.replace(recipe, models=len(members))
-        networks = [load_network(member) for member in members]
+        recipe = dataclasses.replace(recipe, models=len(models))
+        networks = [load_network(model) for model in models]
         single = [one for n in networks for one in (n.members if isinstance(n, Ensemble) else [n])]
-        seconds = sum(Classifier(member).card.results["training_seconds"] for member in members)
+        seconds = sum(Classifier(model).card.results["training_seconds"] for model in models)
         card = Card(
             name, __version__, "", recipe=recipe.as_dict(), results={"training_seconds": seconds}
         )
@@ -188,11 +188,11 @@ def assembled(name: str, members: Sequence[Path], recipe: Recipe, mnist: Mnist, 
     return to
 
 
-def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
+def teacher(run: Path, mnist: Mnist, to: Path) -> Path:
     """The network of a run, which sees each tile once: five times as quick as with five views."""
     if not (to / "model.json").is_file():
-        network = load_network(member)
-        recipe = dataclasses.replace(recipe_from(Classifier(member).card.recipe), tta_views=1)
+        network = load_network(run)
+        recipe = dataclasses.replace(recipe_from(Classifier(run).card.recipe), tta_views=1)
         single = network.members[0] if isinstance(network, Ensemble) else network
         card = Card("teacher", __version__, "", recipe=recipe.as_dict())
         export_classifier(single.eval(), card, mnist.train, to)
@@ -200,7 +200,6 @@ def teacher(member: Path, mnist: Mnist, to: Path) -> Path:
 
 
 def scored(model: Path, mnist: Mnist, seed: int) -> tuple[Row, Report]:
-    """What a model scores on the test set."""
     classifier = Classifier(model)
     report = evaluate(classifier.predict_proba, mnist.test)
     uncertainty = measure_uncertainty(mnist.test.labels, report.probabilities)
@@ -238,7 +237,6 @@ def summary(rows: Sequence[Row]) -> Row:
 
 
 def recipes_table(results: Mapping[str, Row], head: str) -> str:
-    """The recipes as a table in Markdown."""
     rows = [
         (
             f"`{name}`",
@@ -261,7 +259,6 @@ def _share(value: Mapping[str, float | None]) -> str:
 
 
 def model_tables(found: Row) -> dict[str, str]:
-    """What was found about one model, as tables in Markdown by file name."""
     robust, rejected, writers = found["robustness"], found["rejection"], found["by_writer"]
     rows: list[list[object]] = [
         [

@@ -89,7 +89,6 @@ def main() -> int:
 
 
 def differences(old: Row, new: Row, keys: Iterable[str]) -> list[str]:
-    """What is not the same in both."""
     return [
         f"{key}: {old.get(key)} in the old record, {new.get(key)} in the new one"
         for key in keys

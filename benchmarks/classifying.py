@@ -85,7 +85,6 @@ class Timed:
         self.about = self.worker.reply()
 
     def ask(self, tiles: int, calls: int) -> list[float]:
-        """Seconds of each call."""
         return self.worker.ask({"tiles": tiles, "calls": calls})["seconds"]
 
 
@@ -107,7 +106,6 @@ def main() -> None:
 
 
 def _models(more: list[str]) -> dict[str, str]:
-    """Names and folders of the classifiers: those shipped, and others."""
     shipped = {name: name for name in shipped_classifiers()}
     return shipped | {name: path for name, _, path in (entry.partition("=") for entry in more)}
 
@@ -135,7 +133,6 @@ def start_all(
 
 
 def _start(entry: Entry, tiles: str, options: argparse.Namespace, stack: ExitStack) -> Timed:
-    """A worker that starts; ``get_ready`` waits until it has."""
     packages = KERAS if entry.kind == "keras" else ()
     arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
     worker = start_worker(packages, arguments, options, stack)
@@ -155,7 +152,6 @@ def _material(data_dir: Path | None, folder: Path) -> str:
 
 
 def _entries(models: dict[str, str]) -> dict[str, Entry]:
-    """Whom to ask, by name."""
     entries: dict[str, Entry] = {}
     for name, model in models.items():
         for count in sorted({1, cores()}, reverse=True):

@@ -74,7 +74,6 @@ def filled(page: str, blocks: Mapping[str, str]) -> str:
 
 
 def machine_table(machine: Machine) -> str:
-    """What it can do at most."""
     rows = [
         (f"matrix product, {_threads(threads)}", f"{scaled(peak)}FLOP/s")
         for threads, peak in machine.peaks.items()
@@ -116,7 +115,6 @@ def figures(machine: Machine, groups: Mapping[str, Sequence[Stage]]) -> list[Fig
 
 
 def as_rows(machine: Machine, groups: Mapping[str, Sequence[Stage]]) -> list[Row]:
-    """All that was counted and measured, JSON-ready."""
     return [
         {
             "key": stage.key,
@@ -137,7 +135,6 @@ def as_rows(machine: Machine, groups: Mapping[str, Sequence[Stage]]) -> list[Row
 
 
 def scaled(value: float) -> str:
-    """Three digits and a prefix: 12.3 M."""
     for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{_three(value / size)} {prefix}"
@@ -145,7 +142,6 @@ def scaled(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Three digits in s, ms, µs or ns."""
     for size, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= size:
             return f"{_three(seconds / size)} {unit}"

@@ -74,7 +74,6 @@ def graph_work(graph: bytes, feed: Feed, outputs: list[str] | None = None) -> Wo
 
 
 def _nodes(graph: bytes, feed: Feed, outputs: list[str] | None, level: Any) -> list[dict[str, Any]]:
-    """What onnxruntime says of each operator that it ran."""
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = level
@@ -121,7 +120,6 @@ def reading_stages() -> list[Stage]:
 
 
 def _classifying(model: str, tiles: npt.NDArray[np.uint8]) -> list[Stage]:
-    """One tile, and many in one call."""
     classifier, graph = Classifier(model), load_bundle(model).graph
     one, part = (
         graph_work(graph, {"tiles": tiles[:count]}, ["probabilities"]) for count in (1, BATCH)
@@ -175,11 +173,7 @@ def _picture_stages() -> list[Stage]:
 
 
 def reading_work(page: npt.NDArray[np.uint8]) -> Work:
-    """The work of all runs of graphs in one reading.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-    """
+    """The work of all runs of graphs in one reading of a page."""
     reader, bundle = DigitReader(), load_line_bundle()
     runs: list[tuple[bytes, list[str] | None, Feed]] = []
     reader.read(page)  # which opens the graphs that are opened lazily

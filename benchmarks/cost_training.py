@@ -185,17 +185,7 @@ def tallied() -> Generator[Tally]:
 
 
 def training_stages(name: str, threads: int, tiles: int | None = None) -> list[Stage]:
-    """The parts of a training step, and the whole with what lies between the operators.
-
-    Args:
-        name: Of a recipe for tiles; a part of its first epoch is trained.
-        threads: Of PyTorch, which are set.
-        tiles: To train with, instead of ``TILES``.
-
-    Returns:
-        A stage for each part, in a mean step; and two more, the time that the operators do not take
-        and the whole step.
-    """
+    """The parts of a mean step of a recipe, the time between the operators, and the whole."""
     torch.set_num_threads(threads)
     recipe = load_recipe(name, ["epochs=1", "patience=0"])
     assert isinstance(recipe, Recipe)
@@ -217,7 +207,6 @@ def training_stages(name: str, threads: int, tiles: int | None = None) -> list[S
 
 
 def _tiles(recipe: Recipe, most: int) -> tuple[Split, Split]:
-    """The first tiles to train with, and the same share of those for validation."""
     training, validation = recipe.split(load_mnist().train)
     checked = len(validation) * most // len(training)
     return (
@@ -227,7 +216,6 @@ def _tiles(recipe: Recipe, most: int) -> tuple[Split, Split]:
 
 
 def _train(recipe: Recipe, training: Split, validation: Split) -> float:
-    """Seconds of the epochs, validation included."""
     with tempfile.TemporaryDirectory() as folder:
         return tile.train_classifier(recipe, training, validation, Path(folder)).seconds
 

@@ -100,7 +100,6 @@ def main() -> None:
 def summaries(
     chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]
 ) -> dict[str, dict[str, Any]]:
-    """By group, then by reader."""
     pairs: dict[str, dict[str, list[tuple[str, Said]]]] = defaultdict(lambda: defaultdict(list))
     for drawing, answers in zip(chosen, said, strict=True):
         for name, answer in answers.items():
@@ -194,7 +193,6 @@ def _file(family: str) -> str:
 
 
 def _font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTypeFont:
-    """By the height of its digits or by its size, pixels."""
     if not size:
         _, top, _, bottom = ImageFont.truetype(_file(family), 1000).getbbox("0")
         size = 1000 * height / (bottom - top)
@@ -206,7 +204,6 @@ def _number(rng: random.Random, least: int = 1, most: int = 6) -> str:
 
 
 def _line(text: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
-    """One line with a margin as wide as a digit is high."""
     left, top, right, bottom = font.getbbox(text)
     margin = round(font.size * 0.7)
     size = round(right - left) + 2 * margin, round(bottom - top) + 2 * margin

@@ -82,7 +82,6 @@ def publish(
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
@@ -93,7 +92,6 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def interval(ends: Sequence[float], digits: int = 2) -> str:
-    """The ends of an interval of shares, in percent."""
     return " to ".join(f"{100 * end:.{digits}f}" for end in ends)
 
 

@@ -199,7 +199,6 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
 
 
 def cost(command: list[str]) -> dict[str, Any]:
-    """Milliseconds, megabytes and output of one start."""
     measure = [sys.executable, "-S", "-E", "-c", MEASURE, *command]
     # Where modules may not be kept compiled, those that no installer compiled are at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -300,7 +299,6 @@ def held_by(process: int) -> float:
 
 
 def figures(record: Row) -> list[Figure]:
-    """What two records are compared by."""
     found: list[Figure] = []
     for row in record.get("pages", ()):
         found.append(Figure.median(f"reading.{row['figure']}", row["milliseconds"], "ms"))
@@ -316,7 +314,6 @@ def figures(record: Row) -> list[Figure]:
 
 
 def _folder_figures(rows: list[Row]) -> list[Figure]:
-    """All cores, and one beside it."""
     one, every = rows[0], rows[-1]
     alone, speeds = _speeds(one), _speeds(every)
     found = [

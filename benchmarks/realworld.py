@@ -229,7 +229,6 @@ def groups(results: Sequence[Result], by: str) -> dict[str, list[Result]]:
 
 
 def summaries(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
-    """By kind, then by reader."""
     of_kinds = groups(results, "kind")
     return {
         kind: {name: summary(rows) for name, rows in groups(of_kinds[kind], "reader").items()}
@@ -265,14 +264,9 @@ def _shown(row: dict[str, Any]) -> list[str]:
 
 def stated(results: Sequence[Result]) -> str:
     number, right = sure(results)
-    ends = interval(_wilson(right, number), 1)
+    ends = interval(wilson_interval(right, number), 1)
     share = f"{percent(right / max(1, number), 2)} of them right ({ends})"
     return f"stated with at least 99 % confidence: {number} digits, {share}\n"
-
-
-def _wilson(hits: int, number: int) -> tuple[float, float]:
-    """The 95 % interval of a share; all of it is open where nothing was counted."""
-    return wilson_interval(hits, number) if number else (0.0, 1.0)
 
 
 def promised_thresholds() -> dict[float, float | None]:
@@ -295,7 +289,7 @@ def promises(results: Sequence[Result], thresholds: Mapping[float, float | None]
         cells = ["0", "", ""]
         if threshold is not None:
             number, right = sure(results, threshold)
-            ends = interval(_wilson(number - right, number))
+            ends = interval(wilson_interval(number - right, number))
             cells = [str(number), percent((number - right) / max(1, number), 2), ends]
         lines.append([f"{target:g}", *cells])
     return as_table(("target_error", "digits stated", "wrong", "95 % interval"), lines)
@@ -311,7 +305,6 @@ def record(results: Sequence[Result], versions: dict[str, str]) -> dict[str, Any
 
 
 def _picture(results: Sequence[Result]) -> dict[str, Any]:
-    """What stands on one picture and what each reader says."""
     first = results[0]
     said = {
         result.reader: {"text": result.text, "milliseconds": round(result.milliseconds, 1)}

@@ -92,13 +92,7 @@ class Machine:
         return max(speed for other, speed in found.items() if other >= size)
 
     def limits(self, work: Work, threads: int, what: str) -> dict[str, float]:
-        """Seconds that work takes at least, by what it is limited by.
-
-        Args:
-            work: What has to be done.
-            threads: That do it.
-            what: Is called, a key of ``calls``.
-        """
+        """Seconds that work takes at least with so many threads, by what it is limited by."""
         traffic = work.bytes / max(1.0, work.calls)
         return {
             ARITHMETIC: work.flops / self.peaks[threads],
@@ -131,7 +125,6 @@ class Stage:
 
     @property
     def median(self) -> float:
-        """Seconds."""
         return statistics.median(self.seconds)
 
     def limit(self, machine: Machine) -> tuple[str, float]:
@@ -194,7 +187,6 @@ def _threads(count: int) -> Generator[None]:
 
 
 def torch_call() -> float:
-    """Seconds of an operator of PyTorch on one number."""
     number, out = torch.ones(1), torch.empty(1)
     return _call(lambda: torch.neg(number, out=out))
 
@@ -224,7 +216,6 @@ def _chain(nodes: int) -> Any:
 
 
 def import_call(python: str = sys.executable) -> float:
-    """Seconds of importing an empty module."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(MODULES):
             Path(folder, f"empty_{number}.py").write_text("")
@@ -234,5 +225,4 @@ def import_call(python: str = sys.executable) -> float:
 
 
 def _call(call: Callable[[], object]) -> float:
-    """Seconds of a call, the mean of many, the fastest of ten times."""
     return min(timed(lambda: [call() for _ in range(REPEATS)], 10, warm=0)) / REPEATS

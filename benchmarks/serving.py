@@ -182,7 +182,6 @@ def load(
 
 
 def multipart(name: str, picture: bytes) -> Shot:
-    """A form with one file."""
     start = '--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
     body = f"{start}Content-Type: image/png\r\n\r\n".encode() + picture + b"\r\n--frontier--\r\n"
     return Shot(name, "/predict", body, "multipart/form-data; boundary=frontier")
@@ -225,7 +224,6 @@ def main() -> None:
 
 
 def drawings(data_dir: Path | None) -> tuple[list[bytes], list[str]]:
-    """PNG files and what is on them, spread over the test set."""
     test = load_mnist(data_dir).test
     chosen = np.linspace(0, len(test.tiles) - 1, PICTURES).astype(int)
     pictures = [png(test.tiles[i], dark=bool(k % 2)) for k, i in enumerate(chosen)]
@@ -233,7 +231,6 @@ def drawings(data_dir: Path | None) -> tuple[list[bytes], list[str]]:
 
 
 def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
-    """A tile as a drawing, white on black or the other way round."""
     picture = Image.fromarray(255 - tile if dark else tile)
     out = io.BytesIO()
     picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(out, "PNG")
@@ -241,7 +238,6 @@ def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
 
 
 def bad_shots(picture: bytes) -> list[Shot]:
-    """Requests that must be refused."""
     no_base64 = {"image": {"data": base64.b64encode(b"x" * 100).decode() + "!"}}
     raw, plain = "application/octet-stream", "application/json"
     return [
@@ -268,7 +264,6 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def start_all(environments: Path, stack: ExitStack) -> tuple[dict[str, Server], dict[str, str]]:
-    """The servers that run, and by name why the others do not."""
     servers: dict[str, Server] = {}
     missing: dict[str, str] = {}
     for name, packages in (("digitlens", ()), ("keras", KERAS), ("torch", ())):

@@ -179,7 +179,6 @@ def summary(about: Mapping[str, Any], figures: Sequence[Figure]) -> str:
 
 
 def measured(figure: Figure) -> str:
-    """Value, spread and unit."""
     unit = "" if figure.is_ratio else f" {figure.unit}"
     if figure.unit == "%":
         spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
@@ -189,7 +188,6 @@ def measured(figure: Figure) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """The digits that count, whole thousands with commas."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
 
 

@@ -104,7 +104,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write_arrays(folder: Path) -> None:
-    """MNIST as arrays, for processes that have no digitlens."""
     mnist = load_mnist()
     for part, split in (("train", mnist.train), ("test", mnist.test)):
         np.save(folder / f"{part}_tiles.npy", split.tiles)
@@ -199,7 +198,6 @@ def _ours(record: Mapping[str, Any], rows: Sequence[Row]) -> Row:
 
 
 def spread(values: Sequence[float]) -> Row:
-    """Mean, standard deviation (None of one value) and median."""
     return {
         "mean": statistics.mean(values),
         "sd": statistics.stdev(values) if len(values) > 1 else None,
@@ -208,7 +206,6 @@ def spread(values: Sequence[float]) -> Row:
 
 
 def _said(parts: Sequence[Sequence[Row]], key: str) -> Any:
-    """What the first of the processes said that said it."""
     return next((row[key] for part in parts for row in part if key in row), None)
 
 
@@ -250,7 +247,6 @@ def figures(found: Row) -> list[Figure]:
 
 
 def report(record: Mapping[str, Any]) -> str:
-    """The table in Markdown, with what it means."""
     ours, peers = record["summary"]["digitlens"], record["summary"]["peers"]
     aim = f"{100 * record['aim']:.1f} %"
     head = ["network", f"s until {aim}", "epochs", "test accuracy", "planned, s", "memory, MB"]

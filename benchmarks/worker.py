@@ -136,13 +136,7 @@ def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
 
 
 def decode(posteriors: npt.NDArray[np.float32], characters: list[str], digits: bool) -> str:
-    """Greedy CTC decoding.
-
-    Args:
-        posteriors: float32[T, C], class 0 is the blank.
-        characters: Of each class.
-        digits: Whether only the blank and the ten digits are there to choose from.
-    """
+    """Greedy CTC decoding of posteriors float32[T, C], the blank first, perhaps of digits alone."""
     kept = [0, *map(characters.index, DIGITS)] if digits else list(range(len(characters)))
     best = posteriors[:, kept].argmax(axis=1)
     changes = np.flatnonzero(np.diff(best, prepend=0))
@@ -223,7 +217,6 @@ def digitlens(model: str, _: Material) -> Contender:
 
 
 def torch(model: str, _: Material) -> Contender:
-    """The same network where it was trained."""
     import torch as library
 
     from digitlens.training.export import load_network

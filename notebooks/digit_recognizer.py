@@ -794,8 +794,7 @@ show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.
 # against it.
 
 # %%
-from digitlens.explain.gradients import integrate_gradients
-from digitlens.explain.occlusion import occlude
+from digitlens.explain.attribution import integrate_gradients, occlude
 from digitlens.visualization.figures.inside import draw_saliency
 
 by_network = classifier.predict_proba(validation.tiles)

@@ -31,7 +31,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
     "torch": (
-        "explain.gradients",
+        "explain.attribution",
         "training.",
     ),
     "onnx": (

@@ -42,8 +42,8 @@ def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
     assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 
-def test_the_committee_is_the_mean_of_its_members(mnist, runs, tmp_path):
-    model = accuracy.assembled("committee", runs, RECIPE, mnist, tmp_path / "committee")
+def test_the_ensemble_is_the_mean_of_its_members(mnist, runs, tmp_path):
+    model = accuracy.assembled("ensemble", runs, RECIPE, mnist, tmp_path / "ensemble")
     tiles = mnist.test.tiles[:40]
     mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
     np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)

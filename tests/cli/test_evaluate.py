@@ -15,7 +15,7 @@ from digitlens.cli import evaluate as module
 from digitlens.cli.evaluate import evaluate
 from digitlens.cli.tables import Part
 from digitlens.errors import DataError, ModelError
-from digitlens.explain import measurements
+from digitlens.explain import trained_model
 from digitlens.visualization.figures import registry
 
 pytestmark = pytest.mark.usefixtures("unsaved")
@@ -260,7 +260,7 @@ def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
     def measure(classifier, tiles, **options):
         asked.update(options, n=len(tiles), name=classifier.name)
 
-    monkeypatch.setattr(measurements, "measure_ood", measure)
+    monkeypatch.setattr(trained_model, "measure_ood", measure)
     part = Part({"rejection": "values"}, ["tables"], lambda _: ["rejection.json"])
     monkeypatch.setattr(module, "ood_part", lambda _: part)
     done = run("--model", bundle(), "--rejection", "--strange", "coats=coats.idx", "--json")

@@ -13,8 +13,8 @@ from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.datasets.negatives.faces import EM, Face
 from digitlens.errors import DataError
-from digitlens.explain import measurements
-from digitlens.explain.measurements import ExternalScores, measure_external, measure_ood
+from digitlens.explain import trained_model
+from digitlens.explain.trained_model import ExternalScores, measure_external, measure_ood
 from digitlens.models.classifier import Classifier
 from digitlens.outputs import Outputs
 
@@ -109,7 +109,7 @@ def _small(monkeypatch, small_split):
     monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 5)
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 30)
     for name in ("KNOWN", "CHOOSING", "CHOSEN_NEGATIVES", "DRAWN"):
-        monkeypatch.setattr(measurements, name, 20)
+        monkeypatch.setattr(trained_model, name, 20)
 
 
 @pytest.fixture
@@ -157,8 +157,8 @@ def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
 @pytest.mark.parametrize("given", [["a"], ["=b"], ["a="], ["a=b", "a=c"]])
 def test_strange_files_have_a_name_each(given):
     with pytest.raises(DataError, match="expected NAME=FILE"):
-        measurements._parse_files(given)
-    assert str(measurements._parse_files(["a=b=c"])["a"]) == "b=c"
+        trained_model._parse_files(given)
+    assert str(trained_model._parse_files(["a=b=c"])["a"]) == "b=c"
 
 
 def test_a_name_that_is_taken_and_a_folder_that_is_none_are_errors(few, tmp_path):

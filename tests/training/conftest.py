@@ -1,15 +1,18 @@
 """Tasks small enough to be learned in a second, and recipes for them."""
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 import pytest
+import torch
 from PIL import ImageFont
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import Fonts
+from digitlens.training import loop
 from digitlens.training.recipe import DetectorRecipe, Recipe
 
 
@@ -78,3 +81,42 @@ def maker(small_split) -> Callable[[int], PageMaker]:
     """Draws pages with the type that comes with Pillow, from a seed."""
     hand = FontGlyphs({"latin": ImageFont.load_default(96)})
     return lambda seed: PageMaker(small_split, Fonts((hand,), (hand,)), seed)
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[torch.nn.Module, torch.nn.Module], bool]:
+    """Whether two networks have the same weights, bit for bit."""
+
+    def compare(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+        pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+        return all(torch.equal(x, y) for x, y in pairs)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def without_times() -> Callable[[list[dict[str, float]]], list[dict[str, float]]]:
+    """A history without what differs from run to run."""
+    return lambda history: [
+        {name: value for name, value in row.items() if "second" not in name} for row in history
+    ]
+
+
+@pytest.fixture
+def stopped(monkeypatch) -> Callable[[int, Callable[[], object]], None]:
+    """Stops a training in a step, counted from 1, before its weights are averaged."""
+
+    def stop(step: int, train: Callable[[], object]) -> None:
+        steps, update = count(1), loop.update_ema
+
+        def interrupted(*args: object) -> None:
+            if next(steps) == step:
+                raise KeyboardInterrupt
+            update(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "update_ema", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train()
+
+    return stop

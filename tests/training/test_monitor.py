@@ -187,7 +187,7 @@ def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
     train_classifier(recipe, bars, more_bars, tmp_path, on_step=on_step, on_epoch=rows.append)
     assert len(rows) == 2
     pulses = [news for news in told if isinstance(news, Pulse)]
-    assert {(pulse.member, pulse.members) for pulse in pulses} == {(1, 2), (2, 2)}
+    assert {(pulse.model, pulse.models) for pulse in pulses} == {(1, 2), (2, 2)}
 
 
 @pytest.mark.parametrize(("takes", "pause"), [(0.01, 1.0), (1.0, 9.0)])

@@ -80,13 +80,10 @@ def find_counterfactuals(predict_proba: Predict, tile: Tile) -> list[Counterfact
 
     Args:
         predict_proba: uint8[N, 28, 28] to float[N, 10]; rows sum to 1.
-        tile: uint8[28, 28], ink bright on dark.
+        tile: uint8[28, 28], ink bright on dark; else ValueError.
 
     Returns:
         At most one of each kind, in the order of ``KINDS``; none for a tile without ink.
-
-    Raises:
-        ValueError: It is no tile.
     """
     if tile.shape != (28, 28) or tile.dtype != np.uint8:
         raise ValueError(f"expected uint8[28, 28], found {tile.dtype}{list(tile.shape)}")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import DataError, ModelError
+from digitlens.explain.attribution import occlude
 from digitlens.explain.counterfactual import Counterfactual, find_counterfactuals
 from digitlens.explain.neighbours import (
     KnownDigits,
@@ -24,7 +25,6 @@ from digitlens.explain.neighbours import (
     measure_usual_distances,
     share_nearer,
 )
-from digitlens.explain.occlusion import occlude
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.image import Page
 from digitlens.models.classifier import Classifier
@@ -268,11 +268,7 @@ def explain(
         name: What the page is called.
         reader: What read it.
         seen: What led to the answer.
-        options: What is to be explained.
-
-    Raises:
-        ModelError: The classifier is damaged.
-        ValueError: There is no such digit; says how many there are.
+        options: What is to be explained; ValueError where there is no such digit.
     """
     explanations = _collect(seen)
     digits = [one for one in explanations if one.digit.status != "rejected"]

@@ -27,19 +27,9 @@ from digitlens.progress import note, work_bar
 def find_nearest_of(
     features: Floats, known: Floats, chosen: npt.NDArray[np.bool_], k: int
 ) -> Nearest:
-    """The nearest of some of the known digits, such as those of one value.
+    """The nearest of some of the known digits, such as those of one value, by indices among all.
 
-    Args:
-        features: float[N, D].
-        known: float[M, D].
-        chosen: bool[M]; which of the known ones are compared.
-        k: How many, as far as there are so many.
-
-    Returns:
-        Of all known digits the indices; fewer than k columns where fewer are chosen.
-
-    Raises:
-        ValueError: As ``nearest``; also where none is chosen.
+    At most k columns, and fewer where fewer are ``chosen``, bool[M]; ValueError where none is.
     """
     places = np.flatnonzero(chosen)
     found = find_nearest(features, known[places], min(k, max(1, len(places))))
@@ -47,14 +37,9 @@ def find_nearest_of(
 
 
 def share_nearer(distances: Floats, usual: Floats) -> npt.NDArray[np.float64]:
-    """Which share of usual distances is smaller than each of some others.
+    """Share of usual distances float[V], ascending, that is below each of others: float64[N].
 
-    Args:
-        distances: float[N].
-        usual: float[V], ascending; at least one.
-
-    Returns:
-        float64[N]; 0.99 where a tile is farther from all known digits than 99 % of usual ones.
+    0.99 where a tile is farther from all known digits than 99 % of usual ones. V is at least 1.
     """
     if not len(usual):
         raise ValueError("expected at least one usual distance, found none")
@@ -82,14 +67,9 @@ class KnownDigits(NamedTuple):
 
 
 def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
-    """A model's features of tiles: those kept from an earlier time, or asked for now.
+    """A model's features of the tiles it was trained with: those kept in the cache, or new ones.
 
-    Args:
-        classifier: The model.
-        training: The tiles it was trained with.
-
-    Raises:
-        ModelError: Its graph gives no features.
+    Raises ModelError where its graph gives no features.
     """
     width = _width(classifier, training.tiles)
     path = _cache_path("features", classifier, training.tiles)
@@ -104,18 +84,10 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
 def measure_usual_distances(
     classifier: Classifier, known: KnownDigits, others: Split
 ) -> npt.NDArray[np.float32]:
-    """How far digits that a model was not trained with are from the nearest known one.
+    """How far digits that a model was not trained with are from the nearest known one, ascending.
 
-    Args:
-        classifier: The model.
-        known: The digits it was trained with.
-        others: Digits that it was not trained with; 1,000 of them, evenly spread, are compared.
-
-    Returns:
-        float32[at most 1,000], ascending; see ``evaluation.neighbours``.
-
-    Raises:
-        ModelError: Its graph gives no features.
+    1,000 of them, evenly spread, are compared: float32[at most 1,000]. Raises ModelError where the
+    model's graph gives no features.
     """
 
     count = min(_SAMPLE, len(others))
@@ -190,19 +162,15 @@ Points = npt.NDArray[np.float32]
 
 
 def project(features: Floats, method: Method = "pca") -> Points:
-    """The same points in two dimensions; the same each time.
+    """The same points float[N, D] in two dimensions, float32[N, 2]; the same each time.
 
     Args:
-        features: float[N, D].
+        features: float[N, D], N >= 3, D >= 2; else ValueError.
         method: ``pca``, the plane in which they spread the most. ``tsne`` and ``umap`` keep
             neighbours together instead, and say nothing of distances between groups.
 
-    Returns:
-        float32[N, 2].
-
     Raises:
         MissingExtraError: The package of the method is not installed.
-        ValueError: There are fewer than three points or two dimensions, or no such method.
     """
     if features.ndim != 2 or len(features) < 3 or features.shape[1] < 2:
         raise ValueError(
@@ -217,16 +185,11 @@ def project(features: Floats, method: Method = "pca") -> Points:
 
 
 def pca(features: Floats) -> Points:
-    """Coordinates in the plane of the two principal components, about the mean.
+    """Coordinates float32[N, 2] in the plane of the two principal components, about the mean.
 
     H. Hotelling, "Analysis of a complex of statistical variables into principal components", 1933.
-
-    Args:
-        features: float[N, D].
-
-    Returns:
-        float32[N, 2]; of each axis, the feature that weighs most points up, since a singular
-        vector may as well be turned round.
+    Of each axis, the feature that weighs most points up, since a singular vector may as well be
+    turned round.
     """
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     # Right singular vectors, by way of the covariance: for 2,000 x 864 a tenth of the time.

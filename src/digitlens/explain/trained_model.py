@@ -1,24 +1,60 @@
-"""A trained model with its run and its tiles; what is measured of it is measured once."""
+"""A trained model with its run and its tiles, and what is measured of it, alone and among others.
+
+Each measurement shows its progress on a terminal; the numbers are those of ``evaluation``.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from digitlens.datasets import mnist
+from digitlens.datasets.external.digit_sets import ExternalDigits, load_external
 from digitlens.datasets.mnist import Split
-from digitlens.errors import DataError, ModelError
-from digitlens.evaluation.report import ModelInfo, Report, evaluate
+from digitlens.errors import DataError, ModelError, needs_extra
+from digitlens.evaluation.ood import Choice, Rejection, TileScore, measure_rejection
+from digitlens.evaluation.report import (
+    ModelInfo,
+    PredictProba,
+    Report,
+    Transfer,
+    data_sha256,
+    evaluate,
+    measure_transfer,
+)
+from digitlens.evaluation.robustness import (
+    CURVE_TILES,
+    Robustness,
+    measure_robustness,
+    tiles_asked,
+)
+from digitlens.evaluation.significance import Comparison, Facts, compare
+from digitlens.evaluation.speed import Speed, measure_speed, tiles_timed
 from digitlens.explain.neighbours import KnownDigits, embed_known_digits
-from digitlens.models.bundle import Card, find_bundle
+from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.models.onnx_external import ForeignClassifier
+from digitlens.models.reconstructor import Reconstructor
+from digitlens.outputs import Outputs, OutputsOf
 from digitlens.progress import work_bar
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import recipe_from
 from digitlens.training.run import PROVENANCE, RECIPE
+
+SEED = 0  # of the tiles without a digit
+CHOOSING_SEED = 60_001  # of tiles to choose a score by; no training draws with it
+KNOWN = CHOOSING = 5000  # digits that distances of features are fitted to, and to choose by
+DRAWN = 1000  # tiles in each set without digits that is drawn at random
+CHOSEN_NEGATIVES = 2000
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # counted, not learned
 
 AnyClassifier: TypeAlias = Classifier | ForeignClassifier
 
@@ -118,11 +154,7 @@ class TrainedModel:
 
 
 def recipe_of(classifier: AnyClassifier) -> Recipe:
-    """The recipe in a model's card.
-
-    Raises:
-        ModelError: It has none.
-    """
+    """The recipe in a model's card; raises ModelError where it has none."""
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
     if not recipe:
         raise ModelError(
@@ -137,11 +169,9 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
 
     Args:
         classifier: The model.
-        on: ``test``, or ``validation``: the tiles that the model's recipe kept back.
+        on: ``test``, or ``validation``: the tiles that the model's recipe kept back; ModelError
+            where nobody knows them.
         data_dir: Folder with the MNIST files.
-
-    Raises:
-        ModelError: Nobody knows which tiles the model was not trained on.
     """
     if on == "test":
         return mnist.load_mnist(data_dir).test, "MNIST test"
@@ -157,16 +187,19 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a bar on a terminal."""
-    info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     with work_bar() as bar:
         task = bar.add_task("evaluating", total=len(tiles))
         return evaluate(
             classifier.predict_proba,
             tiles,
-            model=info,
+            model=_info(classifier),
             data_name=data_name,
             on_progress=lambda n: bar.advance(task, n),
         )
+
+
+def _info(classifier: AnyClassifier) -> ModelInfo:
+    return ModelInfo(classifier.name, classifier.sha256, classifier.given)
 
 
 def _load_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
@@ -178,3 +211,263 @@ def _load_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
         return [json.loads(part) for part in ([text] if whole else text.splitlines())]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): train the run anew") from error
+
+
+class ExternalScores(NamedTuple):
+    """What a model makes of another data set, and its tiles."""
+
+    transfer: Transfer
+    data: ExternalDigits
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """A model of a comparison.
+
+    Attributes:
+        name: What tells it from the others.
+        predict_proba: Tiles uint8[N, 28, 28] to probabilities float32[N, 10].
+        info: Its name and hash, for the record.
+        facts: What is known of it apart from its answers.
+        recipe: What it was trained from; None if unknown.
+    """
+
+    name: str
+    predict_proba: PredictProba
+    info: ModelInfo
+    facts: Facts
+    recipe: Recipe | None
+
+
+def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[ExternalScores]:
+    """Scores a model on other data sets, in the order of their names.
+
+    Args:
+        classifier: The model; ModelError where its answers are no probabilities.
+        texts: ``NAME`` or ``NAME=FILE`` each; DataError where one is unknown, missing or damaged,
+            MissingExtraError where its package is not installed.
+    """
+    return [_score_external(classifier, load_external(text)) for text in texts]
+
+
+def _score_external(classifier: AnyClassifier, data: ExternalDigits) -> ExternalScores:
+    with work_bar() as bar:
+        task = bar.add_task(data.title, total=2 * len(data.framed))
+        found = measure_transfer(
+            classifier.predict_proba,
+            data,
+            model=_info(classifier),
+            on_progress=lambda n: bar.advance(task, n),
+        )
+    return ExternalScores(found, data)
+
+
+def measure_corrupted(
+    classifier: AnyClassifier, split: Split, report: Report, curve_tiles: int = CURVE_TILES
+) -> Robustness:
+    """Measures a model on tiles that are made worse.
+
+    Args:
+        classifier: The model; ModelError where its answers are no probabilities.
+        split: The tiles, unchanged, and their labels.
+        report: What was found on them.
+        curve_tiles: Most tiles at each point of a sweep.
+    """
+    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    with work_bar() as bar:
+        task = bar.add_task("corrupting", total=tiles_asked(len(split), curve_tiles))
+        return measure_robustness(
+            classifier.predict_proba,
+            split,
+            report,
+            recipe=recipe or None,
+            curve_tiles=curve_tiles,
+            on_progress=lambda n: bar.advance(task, n),
+        )
+
+
+def time_answers(classifier: AnyClassifier, tiles: npt.NDArray[np.uint8]) -> Speed:
+    """How fast a model answers on this machine, now."""
+    with work_bar() as bar:
+        task = bar.add_task("timing", total=tiles_timed(len(tiles)))
+        return measure_speed(
+            classifier.predict_proba, tiles, on_progress=lambda n: bar.advance(task, n)
+        )
+
+
+def measure_ood(
+    classifier: AnyClassifier,
+    split: Split,
+    *,
+    negatives: Sequence[str] = (),
+    data_dir: Path | None = None,
+    is_validation: bool = False,
+) -> Rejection:
+    """Measures when a model should not answer, and whether it knows what is no digit.
+
+    Args:
+        classifier: The model.
+        split: Digits and their labels.
+        negatives: ``NAME=FILE`` of more sets of no digit.
+        data_dir: Folder with the MNIST files, needed when the model's graph gives features.
+        is_validation: Whether the digits are those of validation; then ways to calibrate are
+            compared too.
+
+    Raises:
+        DataError: Fonts or a file cannot be had, or a name is taken.
+        MissingExtraError: OpenCV, which draws negatives, is not installed.
+    """
+    return measure_rejection(
+        _outputs_of(classifier),
+        split,
+        _negatives(_parse_files(negatives)),
+        lambda: _choice(classifier, data_dir),
+        others={"reconstruction": _reconstruction_score()},
+        scaling=is_validation,
+    )
+
+
+def _parse_files(texts: Sequence[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or name in files:
+            raise DataError(f"--strange: expected NAME=FILE, each name once, found {text!r}")
+        files[name] = Path(path)
+    return files
+
+
+def _negatives(given: dict[str, Path]) -> dict[str, npt.NDArray[np.uint8]]:
+    with needs_extra("train"):
+        from digitlens.datasets.negatives import held_out  # noqa: PLC0415
+        from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415
+
+    # Files first: a wrong name is found before fonts are fetched.
+    more = [held_out.load_negatives(name, path) for name, path in given.items()]
+    sets = held_out.negative_sets(load_faces("validation"), SEED, DRAWN)
+    for one in more:
+        if both := sets.keys() & one.keys():
+            raise DataError(f"--strange: {', '.join(both)} is the name of another set")
+        sets |= one
+    return sets
+
+
+def _outputs_of(classifier: AnyClassifier) -> OutputsOf:
+    if isinstance(classifier, Classifier):
+        return classifier.outputs
+    return lambda tiles: Outputs(classifier.predict_proba(tiles))
+
+
+def _reconstruction_score() -> TileScore:
+    """How well the shipped autoencoder draws tiles again: minus its error, float64[N]."""
+    reconstructor = Reconstructor()
+    return lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)
+
+
+def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
+    """Digits of the training set and negatives like those trained with, to choose a score by."""
+    from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415  (OpenCV)
+    from digitlens.datasets.negatives.generate import make_negatives  # noqa: PLC0415
+
+    train = mnist.load_mnist(data_dir).train
+    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    known, held = recipe_from(recipe).split(train) if recipe else (train, None)
+    if not held:  # somebody else's model, or one refitted with all of them
+        known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
+    made = make_negatives(CHOSEN_NEGATIVES, load_faces("training"), CHOOSING_SEED, known.tiles)
+    return Choice(known.evenly(KNOWN), held.evenly(CHOOSING).tiles, {"as in training": made})
+
+
+def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[ComparedModel]:
+    """Opens all models of a comparison.
+
+    Args:
+        models: Names of shipped models, run or model folders, or ``.onnx`` files; ModelError where
+            one is missing or damaged, or given twice.
+        pixels: For ``.onnx`` files, see ``ForeignClassifier``; None for the default.
+        outputs: For ``.onnx`` files; see ``ForeignClassifier``.
+    """
+    for one in models:
+        if models.count(one) > 1:
+            raise ModelError(f"{one} is given twice: expected different models to compare")
+    # The last part of each path where that tells them apart, else the whole of it.
+    short = [Path(model).name or model for model in models]
+    names = short if len(set(short)) == len(short) else models
+    return [
+        _open_external(model, name, pixels, outputs)
+        if Path(model).suffix.lower() == ".onnx"
+        else _open_own(model, name)
+        for model, name in zip(models, names, strict=True)
+    ]
+
+
+def _open_own(model: str, name: str) -> ComparedModel:
+    classifier, folder = Classifier(model), find_bundle(model)
+    card = classifier.card
+    recipe = recipe_from(card.recipe) if card.recipe else None
+    facts = Facts(
+        _count_parameters(folder / WEIGHTS),
+        (folder / GRAPH).stat().st_size,
+        card.results.get("training_seconds"),
+        recipe.as_dict() if recipe else {},  # with fields that are younger than the model
+    )
+    return ComparedModel(name, classifier.predict_proba, _info(classifier), facts, recipe)
+
+
+def _open_external(model: str, name: str, pixels: Any, outputs: Any) -> ComparedModel:
+    external = ForeignClassifier(model, pixels, outputs or "probabilities")
+    weights = Path(f"{model}.data")  # a large graph keeps them in a file of their own
+    size = Path(model).stat().st_size + (weights.stat().st_size if weights.is_file() else 0)
+    return ComparedModel(name, external.predict_proba, _info(external), Facts(size=size), None)
+
+
+def _count_parameters(weights: Path) -> int | None:
+    """Numbers learned, from the head of a safetensors file: its length, then the shapes as JSON."""
+    try:
+        with weights.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            head = json.loads(stream.read(min(length, 10**7)))
+        return sum(
+            math.prod(entry["shape"])
+            for name, entry in head.items()
+            if name != "__metadata__" and not name.endswith(STATISTICS)
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # a wheel comes without weights
+
+
+def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
+    """The tiles that no model has learned from; ModelError if they kept different ones."""
+    # Somebody else's model may have learned from any of them.
+    kept = [one.recipe.split(train)[1] if one.recipe else None for one in models]
+    hashes = [data_sha256(tiles) if tiles else "" for tiles in kept]
+    if kept[0] and hashes[0] and len(set(hashes)) == 1:
+        return kept[0]
+    held = "; ".join(f"{one.name}: {_held_back(one.recipe)}" for one in models)
+    raise ModelError(
+        f"the models did not keep back the same tiles ({held}), so that some have learned what "
+        "others have not: compare on tiles that none of them knows, with --split test or "
+        "--data FOLDER"
+    )
+
+
+def _held_back(recipe: Recipe | None) -> str:
+    if recipe is None:
+        return "no recipe"
+    if recipe.validation not in {"writer", "random"}:
+        return "none"
+    return f"{recipe.validation_share:.0%} by {recipe.validation}, seed {recipe.seed}"
+
+
+def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str) -> Comparison:
+    """Evaluates all models on the same tiles and compares each two."""
+    with work_bar() as bar:
+        task = bar.add_task("comparing", total=len(tiles) * len(models))
+        advance: Callable[[int], object] = lambda n: bar.advance(task, n)  # noqa: E731
+        reports = {
+            one.name: evaluate(
+                one.predict_proba, tiles, model=one.info, data_name=data_name, on_progress=advance
+            )
+            for one in models
+        }
+    return compare(data_name, reports, {one.name: one.facts for one in models})

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.overlap import overlaps
-
 Floats = npt.NDArray[np.float32]
 
 _SAME = 0.4  # overlap of two boxes, over their union: the same digit seen twice
@@ -96,3 +94,21 @@ def _agreed(probabilities: Floats, weight: Floats) -> Floats:
     logs = (weight[:, None] * np.log(np.maximum(probabilities, 1e-6))).sum(axis=0)
     chances = np.exp((logs - logs.max()) / max(float(weight.sum()), 1e-6))
     return (chances / chances.sum()).astype(np.float32)
+
+
+def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
+    """Of one box with each of several: intersection over union, and over the smaller of both.
+
+    Args:
+        box: float32[4].
+        boxes: float32[N, 4].
+
+    Returns:
+        float32[N] and float32[N].
+    """
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    area = float((box[2:] - box[:2]).prod())
+    union = np.maximum(areas + area - common, 1e-6)  # boxes may be empty
+    return common / union, common / np.maximum(np.minimum(areas, area), 1e-6)

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
-from digitlens.evaluation.overlap import overlaps
 from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, DigitEvidence, digit_evidence
-from digitlens.reading.nms import Candidates
+from digitlens.reading.nms import Candidates, overlaps
 from digitlens.reading.recognize import RecognizedLine, on_line
 
 NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place

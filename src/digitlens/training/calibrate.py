@@ -25,7 +25,6 @@ from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
-from digitlens.evaluation.overlap import overlaps
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.line_bundle import load_line_card, write_line_card
@@ -33,6 +32,7 @@ from digitlens.progress import work_bar
 from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
 from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
+from digitlens.reading.nms import overlaps
 from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine

@@ -128,7 +128,7 @@ class Pulse:
     """How far a training is, and the steps since the last pulse.
 
     Attributes:
-        member: Of an ensemble, from 1, and ``members`` how many there are.
+        model: Of an ensemble, from 1, and ``models`` how many there are.
         epoch: Under way, from 1.
         step: Steps done.
         seconds_left: Of this model, if no epoch takes longer and none is spared; None at first.
@@ -136,8 +136,8 @@ class Pulse:
         points: The steps since the last pulse.
     """
 
-    member: int
-    members: int
+    model: int
+    models: int
     epoch: int
     epochs: int
     step: int

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from torch import nn
 
 from digitlens import __version__, files
 from digitlens.datasets.mnist import Split
@@ -47,6 +49,8 @@ from digitlens.training.tasks.line import (
 from digitlens.training.tasks.tile import OnEpoch, train_classifier
 
 Draw = Callable[[Trained[Any], Path], object]
+N = TypeVar("N", bound=nn.Module)
+Pair = tuple[Any, Any]
 
 
 class Followers(Protocol):
@@ -113,6 +117,15 @@ class Job:
             start_run(job.folder, job.name, recipe, job.data, job.device.reason)
         return job
 
+    def fit(
+        self, train: Callable[..., Trained[N]], recipe: AnyRecipe, sources: Pair, **hooks: Any
+    ) -> Trained[N]:
+        """Trains from and validates with two sources, by a function of ``training.tasks``."""
+        where = {"resume": self.resume, "device": self.device}
+        trained = train(recipe, *sources, self.folder, **where, **hooks)
+        self.draw(trained, self.folder)
+        return trained
+
     def card(self, recipe: AnyRecipe, results: dict[str, Any]) -> Card:
         """The card of the model that came out, for an export to fill in its hashes."""
         return Card(
@@ -177,17 +190,9 @@ def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[d
         also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
     job = job.begun(recipe, also | (page_data() if recipe.negatives else {}))
     followers.begin(recipe, job.folder, job.splits)
-    trained = train_classifier(
-        recipe,
-        *job.splits,
-        job.folder,
-        resume=job.resume,
-        device=job.device,
-        on_step=followers.on_step,
-        on_epoch=followers.on_epoch,
-    )
+    hooks = {"on_step": followers.on_step, "on_epoch": followers.on_epoch}
+    trained = job.fit(train_classifier, recipe, job.splits, **hooks)
     followers.end(trained)
-    job.draw(trained, job.folder)
     training, validation = job.splits
     # Without validation tiles graph and network are compared on others; the temperature is given.
     compared = validation if len(validation) else training
@@ -212,8 +217,7 @@ def _train_detector(recipe: DetectorRecipe, job: Job) -> tuple[dict[str, Any], s
     makers = page_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
-    trained = train_detector(recipe, *makers, job.folder, resume=job.resume, device=job.device)
-    job.draw(trained, job.folder)
+    trained = job.fit(train_detector, recipe, makers)
     results = _last(trained, "found", "right", "false_finds")
     pixels = makers[1].page(0).pixels
     export_detector(trained.network, job.card(recipe, results), pixels, job.model)
@@ -229,8 +233,7 @@ def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
     makers = line_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
     note(f"lines: drawing {recipe.validation_lines:,} to validate, then training to read them")
-    trained = train_lines(recipe, *makers, job.folder, resume=job.resume, device=job.device)
-    job.draw(trained, job.folder)
+    trained = job.fit(train_lines, recipe, makers)
     results = _last(trained, "exact", "errors", "numeric_exact", "numeric_errors")
     graph = line_graph_of(trained.network, recipe, makers[1], job.folder)
     _write_line_reader(job, recipe, graph, results)
@@ -259,10 +262,7 @@ def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict
 
 def _train_autoencoder(recipe: AutoencoderRecipe, job: Job) -> tuple[dict[str, Any], str]:
     job = job.begun(recipe)
-    trained = train_autoencoder(
-        recipe, *job.splits, job.folder, resume=job.resume, device=job.device
-    )
-    job.draw(trained, job.folder)
+    trained = job.fit(train_autoencoder, recipe, job.splits)
     tiles, last = job.splits[1].tiles, _last(trained)
     results = {
         "epochs": recipe.epochs,

@@ -9,8 +9,6 @@ import torch
 from torch import nn
 
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.errors import DataError
-from digitlens.training import loop
 from digitlens.training.loop import Trained
 from digitlens.training.nets.detector_network import Cells, DetectorNetwork
 from digitlens.training.tasks import detector as module
@@ -18,15 +16,6 @@ from digitlens.training.tasks.batches import PageBatch, targets_of
 from digitlens.training.tasks.detector import page_losses, page_score, train_detector
 
 pytestmark = pytest.mark.train
-
-
-def _same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
-
-
-def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +40,11 @@ def test_it_learns(maker, tiny_pages, tmp_path):
     assert last["val_loss"] < first["val_loss"]
 
 
-def test_the_history_says_what_was_promised(run, tiny_pages, whole, tmp_path):
+def test_the_history_says_what_was_promised(run, tiny_pages, whole, tmp_path, without_times):
     run(tiny_pages, tmp_path)
     lines = (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    assert _without_times(rows) == _without_times(whole.history)
+    assert without_times(rows) == without_times(whole.history)
     assert [row["step"] for row in rows] == [3, 6, 7]
     for row in rows:
         parts = row["centre_loss"] + row["value_loss"] + row["box_loss"]
@@ -66,49 +55,21 @@ def test_the_history_says_what_was_promised(run, tiny_pages, whole, tmp_path):
         assert row["seconds"] > 0
 
 
-def test_another_seed_gives_other_weights(run, tiny_pages, whole, tmp_path):
-    assert not _same(whole.network, run(dataclasses.replace(tiny_pages, seed=3), tmp_path).network)
-
-
 @pytest.mark.parametrize("step", [1, 4, 7])
 def test_a_run_stopped_anywhere_ends_with_the_same_weights(
-    step, run, tiny_pages, whole, tmp_path, monkeypatch
+    step, run, tiny_pages, whole, tmp_path, same, without_times, stopped
 ):
-    calls = 0
-
-    def interrupted(*args: object) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == step:
-            raise KeyboardInterrupt
-        update(*args)
-
-    update = loop.update_ema
-    monkeypatch.setattr(loop, "update_ema", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny_pages, tmp_path)
-    monkeypatch.undo()
+    stopped(step, lambda: run(tiny_pages, tmp_path))
     resumed = run(tiny_pages, tmp_path, resume=True)
-    assert _same(whole.network, resumed.network)
-    assert _without_times(resumed.history) == _without_times(whole.history)
+    assert same(whole.network, resumed.network)
+    assert without_times(resumed.history) == without_times(whole.history)
 
 
-def test_a_finished_run_resumes_to_itself(run, tiny_pages, whole, tmp_path):
-    run(tiny_pages, tmp_path)
-    again = run(tiny_pages, tmp_path, resume=True)
-    assert _same(whole.network, again.network)
-    assert _without_times(again.history) == _without_times(whole.history)
-
-
-def test_resuming_with_another_recipe_is_refused(run, tiny_pages, tmp_path):
-    run(dataclasses.replace(tiny_pages, steps=1), tmp_path)
-    with pytest.raises(DataError, match="belongs to another recipe"):
-        run(tiny_pages, tmp_path, resume=True)
-
-
-def test_the_moving_average_is_kept_and_not_the_last_weights(run, tiny_pages, whole, tmp_path):
+def test_the_moving_average_is_kept_and_not_the_last_weights(
+    run, tiny_pages, whole, tmp_path, same
+):
     other = run(dataclasses.replace(tiny_pages, ema_decay=0.0), tmp_path)
-    assert not _same(whole.network, other.network)
+    assert not same(whole.network, other.network)
     assert not whole.network.training
     assert all(tensor.device.type == "cpu" for tensor in whole.network.state_dict().values())
 

@@ -32,11 +32,6 @@ from digitlens.training.tasks.tile import (
 pytestmark = pytest.mark.train
 
 
-def _same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
-
-
 @pytest.fixture(scope="module")
 def whole(tiny, bars, more_bars, tmp_path_factory):
     """The tiny recipe, trained without interruption."""
@@ -48,19 +43,19 @@ def test_it_learns(tiny, bars, more_bars, tmp_path):
     assert train_classifier(recipe, bars, more_bars, tmp_path).history[-1]["val_accuracy"] > 0.95
 
 
-def test_the_same_seed_gives_the_same_weights(whole, tiny, bars, more_bars, tmp_path):
-    assert _same(whole.network, train_classifier(tiny, bars, more_bars, tmp_path).network)
+def test_the_same_seed_gives_the_same_weights(whole, tiny, bars, more_bars, tmp_path, same):
+    assert same(whole.network, train_classifier(tiny, bars, more_bars, tmp_path).network)
 
 
-def test_another_seed_gives_others(whole, tiny, bars, more_bars, tmp_path):
+def test_another_seed_gives_others(whole, tiny, bars, more_bars, tmp_path, same):
     recipe = dataclasses.replace(tiny, seed=1)
-    assert not _same(whole.network, train_classifier(recipe, bars, more_bars, tmp_path).network)
+    assert not same(whole.network, train_classifier(recipe, bars, more_bars, tmp_path).network)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("step", [3, 23])
 def test_a_run_stopped_anywhere_ends_with_the_same_weights(
-    step, optimizer, tiny, bars, more_bars, tmp_path
+    step, optimizer, tiny, bars, more_bars, tmp_path, same, without_times
 ):
     recipe = dataclasses.replace(tiny, optimizer=optimizer)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
@@ -73,13 +68,9 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         train_classifier(recipe, bars, more_bars, stopped, on_step=stop)
     resumed = train_classifier(recipe, bars, more_bars, stopped, resume=True)
-    assert _same(whole.network, resumed.network)
-    assert _without_times(resumed.history) == _without_times(whole.history)
+    assert same(whole.network, resumed.network)
+    assert without_times(resumed.history) == without_times(whole.history)
     assert resumed.steps == whole.steps
-
-
-def _without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
 
 
 def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, tmp_path):
@@ -93,17 +84,17 @@ def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, 
     assert len(losses) == trained.best_epoch + 2
 
 
-def test_the_history_is_json_lines(whole, tiny, bars, more_bars, tmp_path):
+def test_the_history_is_json_lines(whole, tiny, bars, more_bars, tmp_path, without_times):
     train_classifier(tiny, bars, more_bars, tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    assert _without_times(rows) == _without_times(whole.history)
+    assert without_times(rows) == without_times(whole.history)
 
 
-def test_a_finished_run_resumes_to_itself(whole, tiny, bars, more_bars, tmp_path):
+def test_a_finished_run_resumes_to_itself(whole, tiny, bars, more_bars, tmp_path, same):
     train_classifier(tiny, bars, more_bars, tmp_path)
     again = train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
-    assert _same(whole.network, again.network)
+    assert same(whole.network, again.network)
 
 
 def test_resuming_with_another_recipe_is_refused(tiny, bars, more_bars, tmp_path):
@@ -218,7 +209,7 @@ def test_models_have_seeds_of_their_own(tiny):
     assert all(model.models == 1 for model in models_of(pairs[0]))
 
 
-def test_a_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
+def test_an_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, models=2, epochs=2)
     done = train_classifier(recipe, bars, more_bars, tmp_path / "both")
     tiles = torch.from_numpy(more_bars.tiles[:100])
