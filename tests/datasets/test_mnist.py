@@ -43,10 +43,6 @@ def test_a_split_says_what_it_expected(tiles, labels, error, message) -> None:
         Split(tiles, labels)
 
 
-def test_an_empty_split_is_one() -> None:
-    assert len(Split(TILES[:0], LABELS[:0])) == 0
-
-
 def test_rows_are_taken_by_index_or_mask_and_copied() -> None:
     split = Split(TILES.copy(), LABELS)
 
@@ -58,6 +54,7 @@ def test_rows_are_taken_by_index_or_mask_and_copied() -> None:
     assert by_mask.labels.tolist() == [2, 9]
     assert len(by_mask) == 2
     assert split.tiles.max() == 0
+    assert len(split.take([False] * 3)) == 0
 
 
 @pytest.mark.usefixtures("offline")

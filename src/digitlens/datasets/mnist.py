@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -110,7 +110,7 @@ def local_sources(data_dir: Path | str | None = None) -> list[Source]:
     named = data_dir or os.environ.get("DIGITLENS_DATA")
     theirs = named_folder_sources(Path(named).expanduser(), FILES) if named else []
     cache = mnist_folder()
-    empty = Source(f"cache {cache}", FILES, fetch=_nothing, on_disk=True)
+    empty = Source(f"cache {cache}", FILES, fetch=lambda _: (), on_disk=True)
     return [*theirs, *folder_sources(cache, FILES), empty]
 
 
@@ -135,11 +135,7 @@ class FileState:
 
 
 def inventory(data_dir: Path | str | None = None) -> list[FileState]:
-    """The state of the four files, found as ``load_mnist`` would find them, but fetching nothing.
-
-    Args:
-        data_dir: Folder with MNIST; without it, ``DIGITLENS_DATA`` may name one.
-    """
+    """The state of the four files, found as ``load_mnist`` would, but nothing is fetched."""
     # Nothing is stored: all these sources are on disk.
     gathered = gather(local_sources(data_dir), keep=_store)
     return [_state(file, gathered) for file in FILES]
@@ -163,27 +159,18 @@ def _store(file: MnistFile, content: bytes) -> None:
 
 def _state(file: MnistFile, gathered: Gathered) -> FileState:
     bad = [each.source.name for each in gathered.problems if each.source.provides == (file,)]
-    if file in gathered.origins:
-        return FileState(file.name, "verified", gathered.origins[file], file.size, file.sha256)
-    if bad:
-        return FileState(file.name, "damaged", bad[0], file.size, file.sha256)
-    return FileState(file.name, "missing", "", file.size, file.sha256)
-
-
-def _nothing(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
-    return ()
+    status = "verified" if file in gathered.origins else "damaged" if bad else "missing"
+    where = gathered.origins.get(file, bad[0] if bad else "")
+    return FileState(file.name, status, where, file.size, file.sha256)
 
 
 def _explain(gathered: Gathered) -> str:
-    tried = [f"  {problem.source.name}: {problem.reason}" for problem in gathered.problems]
-    return "\n".join(
-        [
-            f"MNIST lacks {', '.join(file.name for file in gathered.missing(FILES))}. Tried:",
-            *tried,
-            f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
-            f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
-            "with --data-dir or DIGITLENS_DATA.",
-        ]
+    tried = "".join(f"\n  {each.source.name}: {each.reason}" for each in gathered.problems)
+    return (
+        f"MNIST lacks {', '.join(file.name for file in gathered.missing(FILES))}. Tried:{tried}\n"
+        f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
+        f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
+        "with --data-dir or DIGITLENS_DATA."
     )
 
 

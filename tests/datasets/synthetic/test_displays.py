@@ -3,9 +3,8 @@ import pytest
 
 from digitlens.datasets.synthetic import displays
 from digitlens.datasets.synthetic.camera import choose_view
-from digitlens.datasets.synthetic.displays import draw_screen_text
+from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, SEVEN, draw_screen_text
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
-from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, SEVEN
 from digitlens.datasets.synthetic.texts import GAP
 
 PLAIN = displays.Segments(0.55, 0.12, 0.01, "pointed", 0.0, 0.75, (True, True, False))

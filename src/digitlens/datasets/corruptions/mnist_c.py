@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 SIDE = 28
 CENTRE = (SIDE - 1) / 2  # of a tile, in pixel centres
+CHUNK = 1000  # tiles changed at once
 
 Planes = npt.NDArray[np.float32]
 Tiles = npt.NDArray[np.uint8]
@@ -32,6 +33,15 @@ def to_planes(tiles: Tiles) -> Planes:
 def to_tiles(planes: Planes) -> Tiles:
     """float32[N, 28, 28] to uint8[N, 28, 28]; what is below 0 or above 1 is cut off."""
     return np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8)
+
+
+def change_in_chunks(tiles: Tiles, change: Callable[[Planes], Planes]) -> Tiles:
+    """Changes tiles a thousand at once, to stay within the cache and a few megabytes."""
+    parts = [
+        to_tiles(change(to_planes(tiles[start : start + CHUNK])))
+        for start in range(0, len(tiles), CHUNK)
+    ]
+    return np.concatenate(parts) if parts else tiles.copy()
 
 
 def signs(rng: np.random.Generator, *shape: int) -> Planes:
@@ -73,7 +83,10 @@ def _fetched(planes: Planes, matrix: Planes, shift: Planes) -> Planes:
 
 
 def smooth(
-    planes: Planes, sigma: float, axes: tuple[int, ...] = (1, 2), edge: str = "edge"
+    planes: Planes,
+    sigma: float,
+    axes: tuple[int, ...] = (1, 2),
+    edge: Literal["edge", "constant"] = "edge",
 ) -> Planes:
     """Gaussian blur.
 
@@ -81,25 +94,19 @@ def smooth(
         planes: float32[N, H, W].
         sigma: Standard deviation, in pixels; the kernel ends at four of them.
         axes: Along which to blur: 1 for columns, 2 for rows.
-        edge: What lies outside: edge (the nearest pixel) or constant (0).
+        edge: What lies outside: the nearest pixel, or 0.
     """
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in axes:
-        planes = _convolve(planes, weights, axis, edge)
+        pads = [(reach, reach) if side == axis else (0, 0) for side in range(3)]
+        padded, length = np.pad(planes, pads, edge), planes.shape[axis]
+        total = np.zeros_like(planes)
+        for step, weight in enumerate(weights):
+            total += weight * np.take(padded, range(step, step + length), axis)
+        planes = total
     return planes
-
-
-def _convolve(planes: Planes, weights: Planes, axis: int, edge: str) -> Planes:
-    reach, length = len(weights) // 2, planes.shape[axis]
-    pads = [(reach, reach) if side == axis else (0, 0) for side in range(3)]
-    padded = np.pad(planes, pads, "constant" if edge == "constant" else "edge")
-    total = np.zeros_like(planes)
-    for step, weight in enumerate(weights):
-        part = padded[:, step : step + length] if axis == 1 else padded[..., step : step + length]
-        total += weight * part
-    return total
 
 
 PHOTONS = 3  # that a full pixel receives on average
@@ -136,9 +143,7 @@ def glass_blur(planes: Planes, rng: np.random.Generator) -> Planes:
 def _swap_neighbours(pixels: Planes, rng: np.random.Generator) -> None:
     """From the last pixel on, every second one changes places with one above or left of it.
 
-    Args:
-        pixels: float32[784, N], changed in place; one pixel of all tiles after another.
-        rng: Decides which, for each tile.
+    Changes float32[784, N], one pixel of all tiles after another, in place.
     """
     everyone = np.arange(pixels.shape[1])
     for row in range(SIDE - 1, 1, -1):
@@ -163,10 +168,7 @@ def motion_blur(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def _moved(step: int, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Which pixel stands this many steps on, for each of 784 and each of N angles; int64[N, 784].
-
-    Beyond the edge it is the one at the edge.
-    """
+    """Which pixel, or which at the edge, stands so many steps on at each angle; int64[N, 784]."""
     row, column = (
         np.clip(np.arange(SIDE) + np.rint(step * part).astype(np.int64), 0, SIDE - 1)
         for part in (np.sin(angles), np.cos(angles))
@@ -203,34 +205,19 @@ def translate(planes: Planes, rng: np.random.Generator) -> Planes:
 
 
 def scaled(planes: Planes, factor: float) -> Planes:
-    """Enlarged by a factor around the middle of the tile.
-
-    Args:
-        planes: float32[N, 28, 28].
-        factor: Above 1 enlarges; what leaves the tile is lost.
-    """
+    """Enlarged around the middle by a factor, shrunk where it is below 1."""
     smaller = np.eye(2, dtype=np.float32) / np.float32(factor)
     return warp(planes, np.tile(smaller, (len(planes), 1, 1)))
 
 
 def turned(planes: Planes, angles: npt.NDArray[np.float32]) -> Planes:
-    """Turned around the middle of the tile.
-
-    Args:
-        planes: float32[N, 28, 28].
-        angles: float32[N], in radians; positive is anticlockwise.
-    """
+    """Turned around the middle by float32[N] radians; positive is anticlockwise."""
     sine, cosine = np.sin(angles), np.cos(angles)
     return warp(planes, _matrices(cosine, sine, -sine, cosine))
 
 
 def moved(planes: Planes, shifts: npt.NDArray[np.float32]) -> Planes:
-    """Moved; what leaves the tile is lost.
-
-    Args:
-        planes: float32[N, 28, 28].
-        shifts: float32[N, 2], pixels to the bottom and to the right.
-    """
+    """Moved by float32[N, 2] pixels to the bottom and to the right; what leaves is lost."""
     return warp(planes, np.tile(np.eye(2, dtype=np.float32), (len(planes), 1, 1)), -shifts)
 
 
@@ -288,13 +275,7 @@ def plasma(n: int, rng: np.random.Generator) -> Planes:
 
 
 def _refined(heights: Planes, spread: float, rng: np.random.Generator) -> Planes:
-    """Twice the points: middles of four old ones, then what lies between them, each jittered.
-
-    Args:
-        heights: float32[N, S, S], going on at the other side.
-        spread: Largest jitter.
-        rng: Where the jitter comes from.
-    """
+    """Twice the points: middles of four old ones, then what lies between them, each jittered."""
 
     def jittered(total: Planes) -> Planes:
         jitter = 2 * rng.random(total.shape, np.float32) - 1
@@ -364,11 +345,7 @@ def _corners(length: _Numbers) -> list[tuple[_Numbers, _Numbers]]:
 def _segment(x0: _Numbers, y0: _Rows, x1: _Numbers, y1: _Rows) -> Planes:
     """Ink of one line for each tile, brightest on it and fading over two pixels up and down.
 
-    Args:
-        x0: float64[N], column where it starts; it is drawn in whole columns.
-        y0: Row where it starts.
-        x1: Column where it ends.
-        y1: Row where it ends.
+    It runs in whole columns between the points (x0, y0) and (x1, y1), each [N].
     """
     columns = np.arange(SIDE, dtype=np.float64)
     rows = y0[:, None] + ((y1 - y0) / (x1 - x0))[:, None] * (columns - x0[:, None])
@@ -441,27 +418,12 @@ def _connected(weak: npt.NDArray[np.bool_], strong: npt.NDArray[np.bool_]) -> np
         strong = grown
 
 
-CHUNK = 1000  # tiles corrupted at once, to stay within the cache and a few megabytes
-
-CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
-    {
-        "shot_noise": shot_noise,
-        "impulse_noise": impulse_noise,
-        "glass_blur": glass_blur,
-        "motion_blur": motion_blur,
-        "shear": shear,
-        "scale": scale,
-        "rotate": rotate,
-        "brightness": brightness,
-        "translate": translate,
-        "stripe": stripe,
-        "fog": fog,
-        "spatter": spatter,
-        "dotted_line": dotted_line,
-        "zigzag": zigzag,
-        "canny_edges": canny_edges,
-    }
+# In the order of the paper.
+_ALL: tuple[Corruption, ...] = (
+    *(shot_noise, impulse_noise, glass_blur, motion_blur, shear, scale, rotate, brightness),
+    *(translate, stripe, fog, spatter, dotted_line, zigzag, canny_edges),
 )
+CORRUPTIONS: Mapping[str, Corruption] = {change.__name__: change for change in _ALL}
 
 
 def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
@@ -481,29 +443,23 @@ def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
     if name not in CORRUPTIONS:
         raise ValueError(f"expected one of {', '.join(CORRUPTIONS)}, found {name!r}")
     rng = np.random.default_rng([seed, list(CORRUPTIONS).index(name)])
-    parts = [
-        to_tiles(CORRUPTIONS[name](to_planes(tiles[start : start + CHUNK]), rng))
-        for start in range(0, len(tiles), CHUNK)
-    ]
-    return np.concatenate(parts) if parts else tiles.copy()
+    return change_in_chunks(tiles, lambda planes: CORRUPTIONS[name](planes, rng))
 
 
 # In doubt a corruption counts as seen: outlines come out of a random filter as they do of Canny's,
 # and a ground made brighter is both brightness and fog. None of the fifteen bends or thickens.
-OVERLAPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "shift": ("translate",),
-        "rotate": ("rotate",),
-        "scale": ("scale",),
-        "shear": ("shear",),
-        "noise": ("shot_noise", "impulse_noise"),
-        "blur": ("glass_blur", "motion_blur"),
-        "contrast": ("brightness", "fog"),
-        "erase": ("spatter",),
-        "filters": ("canny_edges",),
-        "lines": ("dotted_line", "zigzag"),
-    }
-)
+OVERLAPS: Mapping[str, tuple[str, ...]] = {
+    "shift": ("translate",),
+    "rotate": ("rotate",),
+    "scale": ("scale",),
+    "shear": ("shear",),
+    "noise": ("shot_noise", "impulse_noise"),
+    "blur": ("glass_blur", "motion_blur"),
+    "contrast": ("brightness", "fog"),
+    "erase": ("spatter",),
+    "filters": ("canny_edges",),
+    "lines": ("dotted_line", "zigzag"),
+}
 """Fields of a recipe, and the corruptions of the same kind."""
 
 
@@ -513,9 +469,10 @@ def overlapping(recipe: Mapping[str, object]) -> tuple[str, ...]:
     Args:
         recipe: The recipe from the model's card; fields that are missing are taken for 0.
     """
-    seen = {name for field, names in OVERLAPS.items() if _used(recipe.get(field)) for name in names}
+
+    def used(field: str) -> bool:
+        value = recipe.get(field)
+        return isinstance(value, int | float) and value > 0
+
+    seen = {name for field, names in OVERLAPS.items() if used(field) for name in names}
     return tuple(name for name in CORRUPTIONS if name in seen)
-
-
-def _used(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin
-from types import MappingProxyType
 
 import numpy as np
 
 from digitlens.datasets.corruptions.mnist_c import (
     Planes,
     Tiles,
+    change_in_chunks,
     moved,
     scaled,
     signs,
-    to_planes,
-    to_tiles,
     turned,
 )
 
-CHUNK = 1000  # tiles changed at once, to stay within the cache
 DIRECTIONS = 12  # in which a stroke is thickened
 
 
@@ -59,11 +56,7 @@ def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
     if name not in SWEEPS:
         raise ValueError(f"expected one of {', '.join(SWEEPS)}, found {name!r}")
     rng = np.random.default_rng(seed)
-    parts = [
-        to_tiles(SWEEPS[name].change(to_planes(tiles[start : start + CHUNK]), value, rng))
-        for start in range(0, len(tiles), CHUNK)
-    ]
-    return np.concatenate(parts) if parts else tiles.copy()
+    return change_in_chunks(tiles, lambda planes: SWEEPS[name].change(planes, value, rng))
 
 
 def shift(planes: Planes, pixels: float, rng: np.random.Generator) -> Planes:
@@ -127,17 +120,13 @@ def _steps(start: float, end: float, step: float) -> tuple[float, ...]:
     return tuple(round(start + step * place, 3) for place in range(number + 1))
 
 
-SWEEPS: Mapping[str, Sweep] = MappingProxyType(
-    {
-        "shift": Sweep("shift, pixels", 0, _steps(0, 8, 1), shift),
-        "rotation": Sweep("rotation, degrees anticlockwise", 0, _steps(-60, 60, 10), rotation),
-        "scale": Sweep("size, times the usual", 1, _steps(0.4, 1.4, 0.1), size),
-        "thickness": Sweep(
-            "change of stroke width, pixels", 0, (*_steps(-2, 3, 0.5), 4, 5), thickness
-        ),
-        "contrast": Sweep(
-            "brightness of the ink, share", 1, (0.05, 0.1, 0.15, *_steps(0.2, 1, 0.1)), contrast
-        ),
-        "polarity": Sweep("inversion, share", 0, _steps(0, 1, 0.1), polarity),
-    }
-)
+_SHARES = (0.05, 0.1, 0.15, *_steps(0.2, 1, 0.1))
+_WIDTHS = (*_steps(-2, 3, 0.5), 4, 5)
+SWEEPS: Mapping[str, Sweep] = {
+    "shift": Sweep("shift, pixels", 0, _steps(0, 8, 1), shift),
+    "rotation": Sweep("rotation, degrees anticlockwise", 0, _steps(-60, 60, 10), rotation),
+    "scale": Sweep("size, times the usual", 1, _steps(0.4, 1.4, 0.1), size),
+    "thickness": Sweep("change of stroke width, pixels", 0, _WIDTHS, thickness),
+    "contrast": Sweep("brightness of the ink, share", 1, _SHARES, contrast),
+    "polarity": Sweep("inversion, share", 0, _steps(0, 1, 0.1), polarity),
+}

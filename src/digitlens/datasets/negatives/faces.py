@@ -17,8 +17,8 @@ import numpy.typing as npt
 from PIL import ImageFont
 
 from digitlens.datasets.negatives.shapes import FAINT, crop
-from digitlens.datasets.synthetic.arrays import Ink
-from digitlens.datasets.synthetic.fonts import Family, Role, Script, font_files, load_families
+from digitlens.datasets.synthetic.arrays import Ink, blur
+from digitlens.datasets.synthetic.fonts import Role, Script, font_files, load_families
 from digitlens.datasets.synthetic.glyph_sources import CYRILLIC, DIGITS, GREEK, LATIN, MARKS
 from digitlens.datasets.synthetic.strokes import LETTERS
 
@@ -32,21 +32,15 @@ class Face:
     """One font in one weight."""
 
     def __init__(self, fonts: Mapping[Script, ImageFont.FreeTypeFont]) -> None:
-        """Takes the opened fonts; draws nothing yet.
-
-        Args:
-            fonts: Of each script that the face has.
-        """
+        """Takes the opened font of each script that the face has; draws nothing yet."""
         self._fonts = fonts
         self._inks: dict[str, Ink | None] = {}
 
     def ink(self, char: str) -> Ink | None:
         """uint8[h, w], cropped, 255 where there is ink; None when the face lacks the character."""
         if char not in self._inks:
-            self._inks[char] = next(
-                (ink for font in self._fonts.values() if (ink := _drawn(font, char)) is not None),
-                None,
-            )
+            drawn = (_drawn(font, char) for font in self._fonts.values())
+            self._inks[char] = next((ink for ink in drawn if ink is not None), None)
         return self._inks[char]
 
     def is_like_a_digit(self, char: str) -> bool:
@@ -67,7 +61,7 @@ def load_faces(role: Role) -> tuple[Face, ...]:
     Raises:
         DataError: They cannot be had.
     """
-    families = [family for family in load_families() if _has_letters(family, role)]
+    families = [f for f in load_families() if f.role == role and f.family not in _SEGMENTS]
     return tuple(
         Face({script: ImageFont.truetype(str(path), EM) for script, path in scripts.items()})
         for weights in font_files(families).values()
@@ -76,17 +70,8 @@ def load_faces(role: Role) -> tuple[Face, ...]:
 
 
 def likeness(ink: Ink, digits: npt.NDArray[np.float32]) -> float:
-    """How much ink looks like the most similar of some digits: a cosine, 0 to 1.
-
-    Args:
-        ink: uint8[h, w], cropped.
-        digits: float32[N, D], see ``Face.digits``.
-    """
+    """How much cropped ink looks like the most similar of ``Face.digits``: a cosine, 0 to 1."""
     return float((digits @ _blurred(ink)).max())
-
-
-def _has_letters(family: Family, role: Role) -> bool:
-    return family.role == role and family.family not in _SEGMENTS
 
 
 def _drawn(font: ImageFont.FreeTypeFont, char: str) -> Ink | None:
@@ -106,7 +91,7 @@ def _blurred(ink: Ink) -> npt.NDArray[np.float32]:
     top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
     small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
     square[top : top + height, left : left + width] = small
-    soft = np.asarray(cv2.GaussianBlur(square, (0, 0), 1.0), np.float32).ravel()
+    soft = blur(square, 1.0).ravel()
     return soft / max(float(np.linalg.norm(soft)), 1e-6)
 
 
@@ -131,11 +116,7 @@ _LYING = 0.35  # sine of the angle below which a stroke lies too flat for a 1
 
 
 def is_one_stroke(ink: Ink) -> bool:
-    """Whether ink is one upright or slanted stroke, which is a 1 whatever it was drawn as.
-
-    Args:
-        ink: uint8[h, w].
-    """
+    """Whether ink is one upright or slanted stroke, which is a 1 whatever it was drawn as."""
     moments = cv2.moments((ink > FAINT).view(np.uint8), binaryImage=True)
     xx, xy, yy = (moments[name] for name in ("mu20", "mu11", "mu02"))
     wide = hypot(xx - yy, 2 * xy)

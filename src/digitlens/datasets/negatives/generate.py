@@ -24,33 +24,33 @@ from digitlens.datasets.negatives.faces import (
     likeness,
 )
 from digitlens.datasets.negatives.shapes import crop, draw_scribble, draw_shape, scaled, spoil, vary
-from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.arrays import Ink, Rng
 from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.imaging.tiles import SIDE, Tile, to_tile
 
 
-def draw_surface(rng: np.random.Generator) -> Tile:
+def draw_surface(rng: Rng) -> Tile:
     """One tile uint8[28, 28] of a kind that is drawn at random."""
-    return _SURFACES_[int(rng.integers(len(_SURFACES_)))](rng)
+    return _SURFACES[int(rng.integers(len(_SURFACES)))](rng)
 
 
-def _empty(rng: np.random.Generator) -> Tile:
+def _empty(rng: Rng) -> Tile:
     """One grey, often black."""
     level = 0 if rng.random() < 0.4 else int(rng.integers(256))
     return np.full((SIDE, SIDE), level, np.uint8)
 
 
-def _uniform(rng: np.random.Generator) -> Tile:
+def _uniform(rng: Rng) -> Tile:
     """Each pixel any grey up to some level."""
     return rng.integers(0, int(rng.integers(8, 257)), (SIDE, SIDE), dtype=np.uint8)
 
 
-def _specks(rng: np.random.Generator) -> Tile:
+def _specks(rng: Rng) -> Tile:
     """White pixels on black."""
     return np.where(rng.random((SIDE, SIDE)) < rng.uniform(0.01, 0.5), 255, 0).astype(np.uint8)
 
 
-def _stripes(rng: np.random.Generator) -> Tile:
+def _stripes(rng: Rng) -> Tile:
     """A wave in any direction."""
     angle, period = rng.uniform(0, np.pi), rng.uniform(3, 14)
     y, x = np.mgrid[:SIDE, :SIDE]
@@ -58,14 +58,14 @@ def _stripes(rng: np.random.Generator) -> Tile:
     return np.rint((wave * 0.5 + 0.5) * rng.uniform(60, 255)).astype(np.uint8)
 
 
-def _checks(rng: np.random.Generator) -> Tile:
+def _checks(rng: Rng) -> Tile:
     """A checkerboard."""
     size, (dx, dy) = int(rng.integers(2, 8)), rng.integers(0, 8, 2)
     y, x = np.mgrid[:SIDE, :SIDE]
     return (((x + dx) // size + (y + dy) // size) % 2 * 255).astype(np.uint8)
 
 
-def _slope(rng: np.random.Generator) -> Tile:
+def _slope(rng: Rng) -> Tile:
     """Light that falls off to one side."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) - 0.5
@@ -73,22 +73,12 @@ def _slope(rng: np.random.Generator) -> Tile:
     return np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
 
 
-def _blocks(rng: np.random.Generator) -> Tile:
+def _blocks(rng: Rng) -> Tile:
     """Squares of four by four pixels, each any grey."""
     return np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8)
 
 
-_SURFACES_: tuple[Callable[[np.random.Generator], Tile], ...] = (
-    _empty,
-    _uniform,
-    _specks,
-    _stripes,
-    _checks,
-    _slope,
-    _blocks,
-)
-
-
+_SURFACES = (_empty, _uniform, _specks, _stripes, _checks, _slope, _blocks)
 _TRIES = 20  # until something is no look-alike; then a tile stays without drawing
 _COMPARED = 16  # faces whose digits nothing drawn may look like
 
@@ -142,11 +132,11 @@ def source_of(faces: Sequence[Face], digits: Tiles | None) -> Source:
     return Source(faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike)
 
 
-def _tile(source: Source, rng: np.random.Generator) -> Tile:
-    if rng.random() < _SURFACES:
+def _tile(source: Source, rng: Rng) -> Tile:
+    if rng.random() < _PLAIN:
         return draw_surface(rng)
     for _ in range(_TRIES):
-        draw = _DRAWN[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
+        _, draw = _KINDS[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
         ink = draw(source, rng)
         if ink is None or likeness(crop(ink), source.alike) >= ALIKE:
             continue
@@ -156,36 +146,27 @@ def _tile(source: Source, rng: np.random.Generator) -> Tile:
     return draw_surface(rng)
 
 
-def face_ink(faces: Sequence[Face], characters: str, rng: np.random.Generator) -> Ink | None:
+def face_ink(faces: Sequence[Face], characters: str, rng: Rng) -> Ink | None:
     """A character in a face, or None where the face lacks it or makes it look like a digit."""
     face = faces[int(rng.integers(len(faces)))]
     char = characters[int(rng.integers(len(characters)))]
     return None if face.is_like_a_digit(char) else face.ink(char)
 
 
-def _letter(source: Source, rng: np.random.Generator) -> Ink | None:
+def _letter(source: Source, rng: Rng) -> Ink | None:
     return face_ink(source.faces, LETTERS_OF_NO_DIGIT, rng)
 
 
-def _foreign(source: Source, rng: np.random.Generator) -> Ink | None:
-    return face_ink(source.faces, FOREIGN_OF_NO_DIGIT, rng)
-
-
-def _sign(source: Source, rng: np.random.Generator) -> Ink | None:
-    return face_ink(source.faces, SIGNS_OF_NO_DIGIT, rng)
-
-
-def _penned(source: Source, rng: np.random.Generator) -> Ink:
-    del source
+def _penned(_: Source, rng: Rng) -> Ink:
     char = PENNED_OF_NO_DIGIT[int(rng.integers(len(PENNED_OF_NO_DIGIT)))]
     return draw_form(LETTERS[char], draw_pen(rng), rng)
 
 
-def _character(source: Source, rng: np.random.Generator) -> Ink | None:
+def _character(source: Source, rng: Rng) -> Ink | None:
     return (_letter, _penned)[int(rng.integers(2))](source, rng)
 
 
-def _neighbours(source: Source, rng: np.random.Generator) -> Ink | None:
+def _neighbours(source: Source, rng: Rng) -> Ink | None:
     """The end of one letter and the beginning of the next, or both whole."""
     pair = [_character(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
@@ -198,7 +179,7 @@ def _neighbours(source: Source, rng: np.random.Generator) -> Ink | None:
     return _inked(np.hstack([left, gap, right]))
 
 
-def _cut(source: Source, rng: np.random.Generator) -> Ink | None:
+def _cut(source: Source, rng: Rng) -> Ink | None:
     """A letter of which a side is cut off."""
     ink = _character(source, rng)
     if ink is None:
@@ -209,20 +190,6 @@ def _cut(source: Source, rng: np.random.Generator) -> Ink | None:
     return _inked(np.rot90(kept, -side))
 
 
-def _shape(source: Source, rng: np.random.Generator) -> Ink:
-    del source
-    return draw_shape(rng)
-
-
-def _scribble(source: Source, rng: np.random.Generator) -> Ink:
-    del source
-    return draw_scribble(rng)
-
-
-def _spoiled(source: Source, rng: np.random.Generator) -> Ink | None:
-    return spoil(source.digits, rng) if len(source.digits) else None
-
-
 def _as_high(ink: Ink) -> Ink:
     return scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
 
@@ -231,18 +198,18 @@ def _inked(ink: Ink) -> Ink | None:
     return np.ascontiguousarray(ink) if int(ink.max(initial=0)) > 127 else None
 
 
-_Draw = Callable[[Source, np.random.Generator], Ink | None]
-_SURFACES = 0.07  # share of tiles without any drawing
+_Draw = Callable[[Source, Rng], Ink | None]
+_PLAIN = 0.07  # share of tiles without any drawing
 # Shares of the others. Letters are most often next to digits, and hardest to tell from them.
-_SHARES: dict[_Draw, float] = {
-    _letter: 0.36,
-    _foreign: 0.07,
-    _sign: 0.1,
-    _penned: 0.13,
-    _neighbours: 0.08,
-    _cut: 0.03,
-    _shape: 0.09,
-    _scribble: 0.08,
-    _spoiled: 0.06,
-}
-_DRAWN, _UPTO = tuple(_SHARES), np.cumsum(list(_SHARES.values()))
+_KINDS: tuple[tuple[float, _Draw], ...] = (
+    (0.36, _letter),
+    (0.07, lambda source, rng: face_ink(source.faces, FOREIGN_OF_NO_DIGIT, rng)),
+    (0.1, lambda source, rng: face_ink(source.faces, SIGNS_OF_NO_DIGIT, rng)),
+    (0.13, _penned),
+    (0.08, _neighbours),
+    (0.03, _cut),
+    (0.09, lambda _, rng: draw_shape(rng)),
+    (0.08, lambda _, rng: draw_scribble(rng)),
+    (0.06, lambda source, rng: spoil(source.digits, rng) if len(source.digits) else None),
+)
+_UPTO = np.cumsum([share for share, _ in _KINDS])

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.synthetic.arrays import Ink, Points
+from digitlens.datasets.synthetic.arrays import Ink, Points, Rng, rotation
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
 
@@ -24,16 +24,8 @@ _WIDTH, _SPREAD = 2.7, 0.28
 _SCANNED = 0.5  # share that is scanned coarsely in black and white, as MNIST's forms were
 
 
-def vary(ink: Ink, rng: np.random.Generator) -> Ink:
-    """One way that the same form could have been drawn.
-
-    Args:
-        ink: uint8[h, w], 255 where there is ink, with some ink.
-        rng: Decides.
-
-    Returns:
-        uint8[H, W], cropped, the longer side about ``FINE``.
-    """
+def vary(ink: Ink, rng: Rng) -> Ink:
+    """One way that the same form could have been drawn; cropped, the longer side about ``FINE``."""
     turned = crop(_warped(crop(ink), rng))
     width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
     drawn = with_strokes(scaled(turned, FINE), width * _STEP)
@@ -74,8 +66,7 @@ def with_strokes(ink: Ink, width: float) -> Ink:
 def _parts(ink: Ink) -> tuple[int, int]:
     """How many pieces of ink there are, and how many holes and other pieces of paper."""
     mask = (ink > 127).view(np.uint8)
-    pieces, paper = cv2.connectedComponents(mask)[0], cv2.connectedComponents(1 - mask)[0]
-    return pieces, paper
+    return cv2.connectedComponents(mask)[0], cv2.connectedComponents(1 - mask)[0]
 
 
 def _stroke_width(ink: Ink) -> float:
@@ -89,12 +80,11 @@ def _framed(ink: Ink, by: int) -> Ink:
     return np.asarray(cv2.copyMakeBorder(ink, by, by, by, by, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def _warped(ink: Ink, rng: np.random.Generator) -> Ink:
+def _warped(ink: Ink, rng: Rng) -> Ink:
     """Turned, slanted and stretched a little, about the middle."""
     turn, slant = rng.normal(0, 0.1), rng.normal(0.03, 0.16)
     stretch = float(np.exp(rng.normal(0, 0.15)))
-    cos, sin = np.cos(turn), np.sin(turn)
-    linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[stretch, -slant], [0, 1]])
+    linear = rotation(turn)[:2, :2] @ np.array([[stretch, -slant], [0, 1]])
     linear *= FINE / max(ink.shape)
     side = 2 * FINE
     matrix = np.empty((2, 3))
@@ -103,7 +93,7 @@ def _warped(ink: Ink, rng: np.random.Generator) -> Ink:
     return np.asarray(cv2.warpAffine(ink, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def _scanned(ink: Ink, rng: np.random.Generator) -> Ink:
+def _scanned(ink: Ink, rng: Rng) -> Ink:
     small = scaled(ink, int(rng.integers(28, 50)))
     return np.where(small > rng.integers(90, 166), 255, 0).astype(np.uint8)
 
@@ -112,15 +102,15 @@ DRAWN_SIDE = 128  # of the square that is drawn in, in pixels
 _SHIFT = 4  # fractional bits of cv2's coordinates
 _MIDDLE = (DRAWN_SIDE // 2, DRAWN_SIDE // 2)
 
-Draw = Callable[[Ink, int, np.random.Generator], None]
+Draw = Callable[[Ink, int, Rng], None]
 
 
-def draw_shape(rng: np.random.Generator) -> Ink:
+def draw_shape(rng: Rng) -> Ink:
     """One figure: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 where there is ink."""
     return _drawn(_FIGURES[int(rng.integers(len(_FIGURES)))], rng)
 
 
-def draw_scribble(rng: np.random.Generator) -> Ink:
+def draw_scribble(rng: Rng) -> Ink:
     """Some strokes of a pen that mean nothing; uint8[DRAWN_SIDE, DRAWN_SIDE]."""
     return _drawn(_SCRIBBLES[int(rng.integers(len(_SCRIBBLES)))], rng)
 
@@ -131,7 +121,7 @@ def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> Non
     cv2.polylines(ink, [fixed], closed, 255, width, cv2.LINE_AA, _SHIFT)
 
 
-def _drawn(draw: Draw, rng: np.random.Generator) -> Ink:
+def _drawn(draw: Draw, rng: Rng) -> Ink:
     ink = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.uint8)
     draw(ink, int(rng.integers(4, 14)), rng)
     return ink
@@ -144,7 +134,12 @@ def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]
     )
 
 
-def _box(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _around(count: int, radius: float, turn: float = 0.0) -> Points:
+    """The corners of a regular polygon."""
+    return _at(np.arange(count) * 2 * np.pi / count + turn, radius)
+
+
+def _box(ink: Ink, width: int, rng: Rng) -> None:
     """A box as wide as high or wider: a high one is a 0 of seven segments."""
     half = rng.uniform(28, 46, 2)
     half[0] = max(half)
@@ -155,36 +150,34 @@ def _box(ink: Ink, width: int, rng: np.random.Generator) -> None:
         stroke(ink, corners[[1, 3]], width)
 
 
-def _filled(ink: Ink, width: int, rng: np.random.Generator) -> None:
-    del width
-    count = int(rng.integers(3, 9))
-    points = _at(np.arange(count) * 2 * np.pi / count + rng.uniform(0, 6), 45.0)
+def _filled(ink: Ink, _: int, rng: Rng) -> None:
+    points = _around(int(rng.integers(3, 9)), 45.0, rng.uniform(0, 6))
     cv2.fillPoly(ink, [np.rint(points + rng.normal(0, 6, points.shape)).astype(np.int32)], 255)
 
 
-def _polygon(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _polygon(ink: Ink, width: int, rng: Rng) -> None:
     count = int(rng.integers(3, 6))
-    points = _at(np.arange(count) * 2 * np.pi / count + rng.uniform(0, 6), 46.0)
+    points = _around(count, 46.0, rng.uniform(0, 6))
     stroke(ink, points + rng.normal(0, 3, points.shape), width, closed=True)
     if rng.random() < 0.4:
-        stroke(ink, _at(np.arange(count) * 2 * np.pi / count, 18.0), width, closed=True)
+        stroke(ink, _around(count, 18.0), width, closed=True)
 
 
-def _star(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _star(ink: Ink, width: int, rng: Rng) -> None:
     count = int(rng.integers(4, 8))
     angles = np.arange(2 * count) * np.pi / count + rng.uniform(0, 6)
     radii = np.where(np.arange(2 * count) % 2, rng.uniform(12, 26), 48.0)
     stroke(ink, _at(angles, radii), width, closed=True)
 
 
-def _rays(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _rays(ink: Ink, width: int, rng: Rng) -> None:
     """Lines that cross in the middle: a plus, a cross, an asterisk."""
     count = int(rng.integers(2, 6))
     for angle in np.arange(count) * np.pi / count + rng.uniform(0, 3):
         stroke(ink, _at(np.array([angle, angle + np.pi]), rng.uniform(34, 50, 2)), width)
 
 
-def _ring(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _ring(ink: Ink, width: int, rng: Rng) -> None:
     """A circle with a cross, another circle or a face in it; an empty one is a 0."""
     cv2.circle(ink, _MIDDLE, 46, 255, width, cv2.LINE_AA)
     kind = int(rng.integers(4))
@@ -199,17 +192,17 @@ def _ring(ink: Ink, width: int, rng: np.random.Generator) -> None:
             cv2.circle(ink, (x, 50), width // 2 + 2, 255, -1, cv2.LINE_AA)
         cv2.ellipse(ink, (64, 72), (22, 14), 0, 20, 160, 255, max(2, width // 2), cv2.LINE_AA)
     else:
-        stroke(ink, _at(np.arange(3) * 2 * np.pi / 3 + rng.uniform(0, 6), 30.0), width, closed=True)
+        stroke(ink, _around(3, 30.0, rng.uniform(0, 6)), width, closed=True)
 
 
-def _spiral(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _spiral(ink: Ink, width: int, rng: Rng) -> None:
     turns = float(rng.uniform(2.2, 4)) * 2 * np.pi
     angles = np.linspace(0, turns, 90)
     mirror = 1 if rng.random() < 0.5 else -1
     stroke(ink, _at(mirror * angles + rng.uniform(0, 6), 4 + 46 * angles / turns), min(width, 6))
 
 
-def _hatching(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _hatching(ink: Ink, width: int, rng: Rng) -> None:
     count, slope = int(rng.integers(3, 7)), float(rng.uniform(-40, 40))
     places = np.linspace(16, DRAWN_SIDE - 16, count)
     lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in places]
@@ -221,7 +214,7 @@ def _hatching(ink: Ink, width: int, rng: np.random.Generator) -> None:
         stroke(ink, line + rng.normal(0, 2, (2, 2)), min(width, 8))
 
 
-def _arrow(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _arrow(ink: Ink, width: int, rng: Rng) -> None:
     angle = float(rng.uniform(0, 2 * np.pi))
     ends = _at(np.array([angle, angle + np.pi]), 48.0)
     stroke(ink, ends, width)
@@ -231,19 +224,19 @@ def _arrow(ink: Ink, width: int, rng: np.random.Generator) -> None:
         stroke(ink, np.stack([ends[0], tip]), width)
 
 
-def _tick(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _tick(ink: Ink, width: int, rng: Rng) -> None:
     points = np.array([[20.0, 70], [48, 104], [112, 22]]) + rng.normal(0, 5, (3, 2))
     stroke(ink, points, width)
 
 
-def _wave(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _wave(ink: Ink, width: int, rng: Rng) -> None:
     x = np.linspace(8, DRAWN_SIDE - 8, 80)
     high, waves = rng.uniform(12, 28), rng.uniform(1.5, 4)
     y = DRAWN_SIDE / 2 + high * np.sin(x / DRAWN_SIDE * 2 * np.pi * waves + rng.uniform(0, 6))
     stroke(ink, np.stack([x, y], axis=1), width)
 
 
-def _heart(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _heart(ink: Ink, width: int, rng: Rng) -> None:
     t = np.linspace(0, 2 * np.pi, 60)
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
@@ -251,7 +244,7 @@ def _heart(ink: Ink, width: int, rng: np.random.Generator) -> None:
     stroke(ink, heart, width, closed=True)
 
 
-def _bracket(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _bracket(ink: Ink, width: int, rng: Rng) -> None:
     """A square bracket, or one brace above another's point."""
     points = np.array([[84.0, 14], [44, 14], [44, 114], [84, 114]])
     if rng.random() < 0.5:
@@ -261,18 +254,18 @@ def _bracket(ink: Ink, width: int, rng: np.random.Generator) -> None:
     stroke(ink, points if rng.random() < 0.5 else DRAWN_SIDE - points, min(width, 10))
 
 
-def _dots(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _dots(ink: Ink, width: int, rng: Rng) -> None:
     for x, y in rng.integers(14, DRAWN_SIDE - 14, (int(rng.integers(3, 12)), 2)):
         cv2.circle(ink, (int(x), int(y)), width // 2 + 2, 255, -1, cv2.LINE_AA)
 
 
-def _walk(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _walk(ink: Ink, width: int, rng: Rng) -> None:
     """One curve with so many bends that it is no digit."""
     points = rng.uniform(14, DRAWN_SIDE - 14, (int(rng.integers(8, 18)), 2))
     stroke(ink, smooth(points) if rng.random() < 0.7 else points, min(width, 8))
 
 
-def _strokes(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _strokes(ink: Ink, width: int, rng: Rng) -> None:
     """Short strokes that do not belong together."""
     for _ in range(int(rng.integers(3, 8))):
         start = rng.uniform(16, DRAWN_SIDE - 16, 2)
@@ -280,7 +273,7 @@ def _strokes(ink: Ink, width: int, rng: np.random.Generator) -> None:
         stroke(ink, smooth(points) if len(points) > 2 else points, min(width, 9))
 
 
-def _zigzag(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _zigzag(ink: Ink, width: int, rng: Rng) -> None:
     """Struck out: a line to and fro."""
     count = int(rng.integers(6, 14))
     x = np.linspace(14, DRAWN_SIDE - 14, count) + rng.normal(0, 4, count)
@@ -289,7 +282,7 @@ def _zigzag(ink: Ink, width: int, rng: np.random.Generator) -> None:
     stroke(ink, points if rng.random() < 0.5 else points[:, ::-1], min(width, 8))
 
 
-def _tangle(ink: Ink, width: int, rng: np.random.Generator) -> None:
+def _tangle(ink: Ink, width: int, rng: Rng) -> None:
     """Loop upon loop."""
     t = np.linspace(0, 2 * np.pi * rng.uniform(2, 5), 160)
     a, b = rng.permutation([1, 2, 3])[:2] + rng.normal(0, 0.1, 2)  # the same twice is a 0
@@ -298,20 +291,8 @@ def _tangle(ink: Ink, width: int, rng: np.random.Generator) -> None:
 
 
 _FIGURES: tuple[Draw, ...] = (
-    _box,
-    _filled,
-    _polygon,
-    _star,
-    _rays,
-    _ring,
-    _spiral,
-    _hatching,
-    _arrow,
-    _tick,
-    _wave,
-    _heart,
-    _bracket,
-    _dots,
+    *(_box, _filled, _polygon, _star, _rays, _ring, _spiral),
+    *(_hatching, _arrow, _tick, _wave, _heart, _bracket, _dots),
 )
 _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
 
@@ -319,44 +300,36 @@ _SCRIBBLES: tuple[Draw, ...] = (_walk, _strokes, _strokes, _zigzag, _tangle)
 Tiles = npt.NDArray[np.uint8]
 
 
-def spoil(digits: Tiles, rng: np.random.Generator) -> Ink:
-    """Spoils digits that are chosen at random.
-
-    Args:
-        digits: uint8[N, 28, 28], N at least 1.
-        rng: Decides.
-
-    Returns:
-        uint8[H, W], with ink.
-    """
+def spoil(digits: Tiles, rng: Rng) -> Ink:
+    """Spoils some of uint8[N, 28, 28] digits, at least one; uint8[H, W], with ink."""
     return _KINDS[int(rng.integers(len(_KINDS)))](digits, rng)
 
 
-def _some(digits: Tiles, count: int, rng: np.random.Generator) -> Tiles:
+def _some(digits: Tiles, count: int, rng: Rng) -> Tiles:
     return digits[rng.integers(len(digits), size=count)]
 
 
-def _heap(digits: Tiles, rng: np.random.Generator) -> Ink:
+def _heap(digits: Tiles, rng: Rng) -> Ink:
     """Three digits on top of each other: two may still read as an 8."""
     moved = [np.roll(tile, rng.integers(-4, 5, 2), (0, 1)) for tile in _some(digits, 3, rng)]
     return np.maximum.reduce(moved)
 
 
-def _pair(digits: Tiles, rng: np.random.Generator) -> Ink:
+def _pair(digits: Tiles, rng: Rng) -> Ink:
     """Two whole digits side by side."""
     left, right = _some(digits, 2, rng)
     near = int(rng.integers(4, 10))
     return np.hstack([left[:, : SIDE - near], right[:, near:]])
 
 
-def _gap(digits: Tiles, rng: np.random.Generator) -> Ink:
+def _gap(digits: Tiles, rng: Rng) -> Ink:
     """The place between two digits: the right half of one, the left half of the other."""
     left, right = _some(digits, 2, rng)
     cut = int(rng.integers(10, 15))
     return np.hstack([left[:, cut:], right[:, : SIDE - cut]])
 
 
-def _shuffled(digits: Tiles, rng: np.random.Generator) -> Ink:
+def _shuffled(digits: Tiles, rng: Rng) -> Ink:
     """The quarters of a digit, each in another's place and some of them mirrored."""
     tile = _some(digits, 1, rng)[0]
     half = SIDE // 2
@@ -365,4 +338,4 @@ def _shuffled(digits: Tiles, rng: np.random.Generator) -> Ink:
     return np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
 
 
-_KINDS: tuple[Callable[[Tiles, np.random.Generator], Ink], ...] = (_heap, _pair, _gap, _shuffled)
+_KINDS = (_heap, _pair, _gap, _shuffled)
