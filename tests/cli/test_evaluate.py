@@ -272,7 +272,7 @@ def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
 
 
 @pytest.mark.usefixtures("here")
-def test_strangers_without_rejection_are_refused(bundle):
-    done = run("--model", bundle(), "--strange", "coats=coats.idx")
+def test_negatives_without_rejection_are_refused(bundle):
+    done = run("--model", bundle(), "--negatives", "coats=coats.idx")
     assert done.exit_code == 2
-    assert "--strange belongs to --rejection" in " ".join(done.stderr.replace("│", " ").split())
+    assert "--negatives belongs to --rejection" in " ".join(done.stderr.replace("│", " ").split())

@@ -74,10 +74,11 @@ Rejecting = Annotated[
     ),
 ]
 
-Strange = Annotated[
+Negatives = Annotated[
     list[str] | None,
     typer.Option(
-        "--strange",
+        "--negatives",
+        "--strange",  # the name of version 0.1
         metavar="NAME=FILE",
         help="With --rejection, tiles of no digit as an IDX file, such as Fashion-MNIST, "
         "Kuzushiji-MNIST or the letters of EMNIST; may be repeated.",
@@ -101,7 +102,7 @@ def evaluate(
     robustness: Robustly = False,
     on: On = None,
     rejection: Rejecting = False,
-    strange: Strange = None,
+    negatives: Negatives = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
@@ -109,8 +110,8 @@ def evaluate(
         raise typer.BadParameter(
             "--data takes the place of MNIST: leave --data-dir and --split out"
         )
-    if strange and not rejection:
-        raise typer.BadParameter("--strange belongs to --rejection: give that too")
+    if negatives and not rejection:
+        raise typer.BadParameter("--negatives belongs to --rejection: give that too")
     from digitlens.explain.trained_model import (
         evaluate_model,
         evaluated_tiles,
@@ -129,7 +130,7 @@ def evaluate(
         found = measure_ood(
             classifier,
             tiles,
-            negatives=strange or (),
+            negatives=negatives or (),
             data_dir=data_dir,
             is_validation=split == "validation",
         )

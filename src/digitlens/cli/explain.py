@@ -60,8 +60,8 @@ def explain(
     from digitlens.reading.reader import DigitReader
 
     name, pixels = _load(picture, page)
-    classifier, finder = roles(model, pages)
-    reader = DigitReader(classifier, pages=finder)
+    classifier, detector = roles(model, pages)
+    reader = DigitReader(classifier, pages=detector)
     seen = reader.examine(pixels)
     try:
         explanation = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))

@@ -6,17 +6,18 @@ with nothing but paths comes here without it, see ``digitlens.__main__``.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from digitlens.cli.answers import Answer, Form, print_answers
-from digitlens.cli.copies import Copies
 from digitlens.cli.pictures import STDIN, find_pictures
 from digitlens.errors import DigitlensError, ImageError, MissingExtraError, ModelError
 from digitlens.progress import work_bar
@@ -188,10 +189,10 @@ class _Run:
 
         for task, done in answers:
             try:
-                reading, examination = done.result()
+                reading, result = done.result()
                 answer = Answer(task.path, task.number, task.count, reading)
-                if examination:
-                    copies.write(answer, examination, thresholds)
+                if result:
+                    copies.write(answer, result, thresholds)
                 if self._options.expected and (words := self._options.expected.missing(answer)):
                     self._bar.say(f"digitlens: {words}")
                 yield answer
@@ -219,8 +220,8 @@ def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
 def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
     pattern = options.expected.pattern if options.expected else None
-    examination = reader.examine(task.load(), expect=pattern)
-    return examination.reading, examination if options.annotate or options.explain else None
+    result = reader.examine(task.load(), expect=pattern)
+    return result.reading, result if options.annotate or options.explain else None
 
 
 def _loaded(document: Document, number: int) -> Callable[[], Page]:
@@ -238,6 +239,48 @@ def _held(page: Page) -> Page:
 
 def _refuse(error: DigitlensError) -> NoReturn:
     raise error
+
+
+class Copies:
+    """Writes annotated copies and explanations, and replaces no file that is to be read."""
+
+    def __init__(self, annotate: Path | None, explain: Path | None, files: Sequence[str]) -> None:
+        """Remembers the folders.
+
+        Args:
+            annotate: For annotated copies; None writes none.
+            explain: For folders that explain; None writes none.
+            files: What is read.
+        """
+        self._annotate = annotate
+        self._explain = explain
+        self._taken = {_key(Path(path)) for path in files} if annotate or explain else set[str]()
+
+    def write(self, answer: Answer, result: ReadResult, thresholds: Mapping[str, float]) -> None:
+        """Writes what was asked for of one page."""
+        if self._annotate:
+            from digitlens.visualization.overlay import write_reading
+
+            target = self._free(self._annotate, answer, ".png")
+            write_reading(target, result.page, answer.reading)
+        if self._explain:
+            from digitlens.visualization.stages import write_stages
+
+            target = self._free(self._explain, answer, "")
+            write_stages(target, result, thresholds)
+
+    def _free(self, folder: Path, answer: Answer, suffix: str) -> Path:
+        stem = "stdin" if answer.path == STDIN else Path(answer.path).stem
+        stem = stem if answer.count == 1 else f"{stem}-page-{answer.page}"
+        names = (f"{stem}{suffix}" if n == 1 else f"{stem}-{n}{suffix}" for n in count(1))
+        targets = (folder / name for name in names)
+        target = next(target for target in targets if _key(target) not in self._taken)
+        self._taken.add(_key(target))
+        return target
+
+
+def _key(path: Path) -> str:
+    return os.path.realpath(path).casefold()  # some file systems hold A.png and a.png for the same
 
 
 class PageBar:

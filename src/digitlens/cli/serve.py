@@ -60,13 +60,13 @@ def serve(
     from digitlens.models.roles import roles
     from digitlens.server.limits import Settings, cores
 
-    classifier, finder = roles(model, pages)
+    classifier, detector = roles(model, pages)
     try:
         settings = Settings(
             host,
             port,
             classifier,
-            finder,
+            detector,
             workers=workers or cores(),
             queue=queue,
             time_limit=time_limit,

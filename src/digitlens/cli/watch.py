@@ -169,11 +169,11 @@ class Followers:
         note(f"to look at it:  tensorboard --logdir {folder}")
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
-        from digitlens.server.watch.live import Live, Subject
+        from digitlens.server.watch.live import Live, TrainingInfo
         from digitlens.server.watch.serving import Show, serving
         from digitlens.training.monitor import Watcher
 
-        self._live = Live(Subject(name, recipe.as_dict(), said, len(sample)))
+        self._live = Live(TrainingInfo(name, recipe.as_dict(), said, len(sample)))
         self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
         show = Show(self._live, sample.tiles, self._watcher.answers)
         self.address = self._stack.enter_context(serving(show, self._listener))

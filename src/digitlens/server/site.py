@@ -138,13 +138,13 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
 
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
-    classifier, finder = (load_bundle(name) for name in roles(model, pages))
+    classifier, detector = (load_bundle(name) for name in roles(model, pages))
     lines = load_line_bundle()
     return {
         f"models/tiles/{CARD}": (classifier.folder / CARD).read_bytes(),
         f"models/tiles/{GRAPH}": classifier.graph,
-        f"models/pages/{CARD}": (finder.folder / CARD).read_bytes(),
-        f"models/pages/{GRAPH}": finder.graph,
+        f"models/pages/{CARD}": (detector.folder / CARD).read_bytes(),
+        f"models/pages/{GRAPH}": detector.graph,
         f"models/lines/{CARD}": (LINES / CARD).read_bytes(),
         f"models/lines/{DETECTOR}": lines.detector,
         f"models/lines/{RECOGNIZER}": lines.recognizer,

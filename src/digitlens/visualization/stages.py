@@ -37,28 +37,23 @@ _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # places with a label, the first: more would hide the picture
 
 
-def write_stages(folder: Path, examination: ReadResult, thresholds: Mapping[str, float]) -> None:
+def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, float]) -> None:
     """Writes how a page was read; each file whole or not at all.
 
-    ``1-page.png`` is the page, ``2-heat-<size>.png`` each look for digits, ``3-lines.png`` the
-    lines with what was read on each, ``4-places.png`` all places before judging, ``5-tiles.png``
-    the ink of each as a tile, ``6-answer.png`` the answer, and ``explain.json`` the same in
-    numbers. Where the page was turned, 2 to 5 are of the turned page. Heat maps that were written
-    to the folder before and are not of this page are removed; nothing else is.
-
-    Args:
-        folder: Where to; made if it is missing.
-        examination: What led to the answer.
-        thresholds: ``digit`` and ``reject``, as the reader judged by.
+    ``1-page.png`` is the page, ``2-heat-<size>.png`` what the digit detector sees on each copy of
+    it, ``3-lines.png`` the lines with what was read on each, ``4-places.png`` all places before
+    any is rejected, ``5-tiles.png`` the ink of each as a tile, ``6-answer.png`` the answer, and
+    ``explain.json`` the same in numbers. Where the page was turned, 2 to 5 are of the turned page.
+    Heat maps of another page in the folder are removed; nothing else is.
     """
-    turned = examination.turned
-    write_picture(folder / "1-page.png", shrink(examination.page, _LARGEST))
-    names = _write_heat(folder, turned, examination.view.detections.views)
-    write_picture(folder / "3-lines.png", _draw_lines(turned, examination))
-    write_picture(folder / "4-places.png", _draw_places(turned, examination))
-    write_picture(folder / "5-tiles.png", _draw_found_tiles(examination))
-    write_picture(folder / "6-answer.png", draw_reading(examination.page, examination.reading))
-    files.write_json(folder / "explain.json", _as_dict(examination, names, thresholds))
+    turned = result.turned
+    write_picture(folder / "1-page.png", shrink(result.page, _LARGEST))
+    names = _write_heat(folder, turned, result.view.detections.views)
+    write_picture(folder / "3-lines.png", _draw_lines(turned, result))
+    write_picture(folder / "4-places.png", _draw_places(turned, result))
+    write_picture(folder / "5-tiles.png", _draw_found_tiles(result))
+    write_picture(folder / "6-answer.png", draw_reading(result.page, result.reading))
+    files.write_json(folder / "explain.json", _as_dict(result, names, thresholds))
 
 
 def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> list[str]:
@@ -79,8 +74,8 @@ def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> list[str]
     return names
 
 
-def _draw_lines(turned: Page, examination: ReadResult) -> Page:
-    lines = examination.view.lines
+def _draw_lines(turned: Page, result: ReadResult) -> Page:
+    lines = result.view.lines
     marks = [
         Mark(_frame(line), "candidate", line.symbols.text or "-", f"#{k}")
         for k, line in enumerate(lines, 1)
@@ -94,8 +89,8 @@ def _frame(line: RecognizedLine) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
-def _draw_places(turned: Page, examination: ReadResult) -> Page:
-    scores = examination.view.scores
+def _draw_places(turned: Page, result: ReadResult) -> Page:
+    scores = result.view.scores
     marks = [
         Mark((x0, y0, x1, y1), "candidate", *((f"{score:.2f}", f"#{k}") if k <= _LABELLED else ()))
         for k, ((x0, y0, x1, y1), score) in enumerate(
@@ -107,8 +102,8 @@ def _draw_places(turned: Page, examination: ReadResult) -> Page:
     return draw_marks(turned, marks[::-1], [words])
 
 
-def _draw_found_tiles(examination: ReadResult) -> Page:
-    view, digits = examination.view, answers(examination)
+def _draw_found_tiles(result: ReadResult) -> Page:
+    view, digits = result.view, answers(result)
     titles = [
         f"#{k}  {_said(digit)}, score {score:.2f}"
         for k, (digit, score) in enumerate(zip(digits, view.scores.strength, strict=True), 1)
@@ -122,45 +117,46 @@ def _said(digit: Digit) -> str:
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
 
 
-def answers(examination: ReadResult) -> list[Digit]:
+def answers(result: ReadResult) -> list[Digit]:
     """What became of each place: every one is a digit of the reading, if only a rejected one."""
-    numbers = [place for line in examination.places for place in line]
-    digits = [digit for line in examination.reading.lines for digit in line]
+    numbers = [place for line in result.places for place in line]
+    digits = [digit for line in result.reading.lines for digit in line]
     known = dict(zip(numbers, digits, strict=True))
     return [known[place] for place in range(len(known))]
 
 
 def _as_dict(
-    examination: ReadResult, heat: list[str], thresholds: Mapping[str, float]
+    result: ReadResult, heat: list[str], thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
-    reading, view = examination.reading, examination.view
+    reading, view = result.reading, result.view
     return {
         "width": reading.width,
         "height": reading.height,
-        "turn": examination.turn,
+        "turn": result.turn,
         "model": reading.model,
         "model_sha256": reading.model_sha256,
         "thresholds": dict(thresholds),
-        "looks": [
-            _copy(each, name) for each, name in zip(view.detections.views, heat, strict=True)
-        ],
+        "views": (views := _views(view.detections.views, heat)),
+        "looks": views,  # the name of version 0.1
         "lines": [_line(line) for line in view.lines],
-        "places": _place_dicts(examination),
+        "places": _place_dicts(result),
         "text": reading.text,
         "digits_only": reading.digits_only,
         "numbers": list(reading.numbers),
     }
 
 
-def _copy(view: ScaleView, name: str) -> dict[str, Any]:
-    height, width = view.predictions.size
-    return {
-        "file": name,
-        "region": [0, 0, *view.page],
-        "width": width,
-        "height": height,
-        "found": len(view.predictions.score),
-    }
+def _views(views: list[ScaleView], heat: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": name,
+            "region": [0, 0, *view.page],
+            "width": view.predictions.size[1],
+            "height": view.predictions.size[0],
+            "found": len(view.predictions.score),
+        }
+        for view, name in zip(views, heat, strict=True)
+    ]
 
 
 def _line(line: RecognizedLine) -> dict[str, Any]:
@@ -173,8 +169,8 @@ def _line(line: RecognizedLine) -> dict[str, Any]:
     }
 
 
-def _place_dicts(examination: ReadResult) -> list[dict[str, Any]]:
-    view = examination.view
+def _place_dicts(result: ReadResult) -> list[dict[str, Any]]:
+    view = result.view
     places = view.scores.places
     return [
         {
@@ -195,7 +191,7 @@ def _place_dicts(examination: ReadResult) -> list[dict[str, Any]]:
             "confidence": _rounded(view.confidence[k]),
             "answer": _answer(digit),
         }
-        for k, digit in enumerate(answers(examination))
+        for k, digit in enumerate(answers(result))
     ]
 
 
@@ -208,8 +204,8 @@ def _rounded(values: Any) -> Any:
     return np.round(np.asarray(values, np.float64), 6).tolist()
 
 
-CELL = 4  # pixels of a look, a side, that share one score
-_LEAST = 700  # longest side of the drawing: smaller looks are enlarged
+CELL = 4  # pixels of a copy, a side, that share one score
+_LEAST = 700  # longest side of the drawing: smaller copies are enlarged
 _NARROWEST = 240  # pixels: so that the scale has room
 _DIM = 0.45  # brightness of the picture below the map
 _CLEAR = 0.25  # score up to which the picture shows through

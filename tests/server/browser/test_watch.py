@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.outputs import Outputs
-from digitlens.server.watch.live import Live, Subject
+from digitlens.server.watch.live import Live, TrainingInfo
 from digitlens.server.watch.serving import Show, listen, serving
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
@@ -19,7 +19,7 @@ class Training:
     def __init__(self):
         tiles = np.zeros((50, 28, 28), np.uint8)
         tiles[:, 4:24, 12:16] = 255
-        self.live = Live(Subject("fast-1", {"epochs": 3, "seed": 5}, "50 held-out digits", 50))
+        self.live = Live(TrainingInfo("fast-1", {"epochs": 3, "seed": 5}, "50 held-out digits", 50))
         self.show = Show(self.live, tiles, self.answers)
         self.steps, self.value = 0, 3
 

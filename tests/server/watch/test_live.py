@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.server.watch.live import Curve, Live, Mark, Subject
+from digitlens.server.watch.live import Curve, Live, Mark, TrainingInfo
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 
 @pytest.fixture
 def live():
-    return Live(Subject("fast-1", {"epochs": 3}, "9 digits", 9))
+    return Live(TrainingInfo("fast-1", {"epochs": 3}, "9 digits", 9))
 
 
 def pulse(*steps, member=1, rows=()):

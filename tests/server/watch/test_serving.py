@@ -16,7 +16,7 @@ from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
 from digitlens.outputs import Outputs
 from digitlens.server.watch import serving as module
-from digitlens.server.watch.live import Live, Subject
+from digitlens.server.watch.live import Live, TrainingInfo
 from digitlens.server.watch.serving import Show, create_watch_app, listen, serving, stream
 from digitlens.training.monitor import Point, Pulse
 
@@ -43,7 +43,7 @@ def show(asked):
         return Outputs(rows, digit=np.full(len(tiles), 0.75, np.float32))
 
     tiles = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-    return Show(Live(Subject("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers)
+    return Show(Live(TrainingInfo("fast-1", {"epochs": 3}, "2 digits", 2)), tiles, answers)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def _short(value: float) -> float:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainingInfo:
     """What is trained, for the head of the page, and the sample that it is scored on."""
 
     name: str
@@ -84,13 +84,13 @@ class Mark:
 class Live:
     """The curves and scores of a training, and how it stands."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
+    def __init__(self, info: TrainingInfo) -> None:
+        self.info = info
         self._lock = threading.Lock()
         self._serial = 1  # a mark of 0 has been given nothing
         self._pulse: Pulse | None = None
         self._steps, self._checks = Curve(), Curve()
-        self._glance: tuple[int, SampleScore] | None = None
+        self._score: tuple[int, SampleScore] | None = None
         self._ended = ""
         self._readers = 0
 
@@ -143,9 +143,9 @@ class Live:
             self._steps.add(self._serial, values)
 
     def _take_check(self, check: Check) -> None:
-        glance = check.score
-        self._checks.add(self._serial, (check.step, glance.loss, glance.accuracy))
-        self._glance = self._serial, glance
+        score = check.score
+        self._checks.add(self._serial, (check.step, score.loss, score.accuracy))
+        self._score = self._serial, score
 
     def _news(self, whole: bool, after: int) -> dict[str, Any]:
         news: dict[str, Any] = {
@@ -156,8 +156,8 @@ class Live:
         }
         if self._pulse:
             news["progress"] = _progress(self._pulse)
-        if self._glance and self._glance[0] > after:
-            news |= _glance(self._glance[1])
+        if self._score and self._score[0] > after:
+            news |= _score_dict(self._score[1])
         return news
 
 
@@ -176,6 +176,6 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
     }
 
 
-def _glance(glance: SampleScore) -> dict[str, Any]:
-    mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in glance.mistakes]
-    return {"confusion": glance.confusion.tolist(), "mistakes": mistakes}
+def _score_dict(score: SampleScore) -> dict[str, Any]:
+    mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in score.mistakes]
+    return {"confusion": score.confusion.tolist(), "mistakes": mistakes}

@@ -61,7 +61,7 @@ class Show:
 @router.get("/subject")
 async def subject(request: Request) -> dict[str, Any]:
     """What is trained, and what it is scored on."""
-    return _show(request).live.subject.as_dict()
+    return _show(request).live.info.as_dict()
 
 
 @router.get("/tiles")
