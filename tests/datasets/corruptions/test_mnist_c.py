@@ -288,16 +288,13 @@ def test_changes_tiles_and_leaves_those_given_alone(tiles, name):
     assert corrupted.shape == tiles.shape
     assert np.array_equal(tiles, before)
     assert (corrupted != tiles).any(axis=(1, 2)).all()
+    assert corrupt(tiles[:0], name).shape == (0, 28, 28)
 
 
 @names
-def test_the_same_for_the_same_seed_and_another_for_another(tiles, name):
+def test_the_seed_decides_and_each_tile_draws_its_own(tiles, name):
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 3))
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 4)) == (name in FIXED)
-
-
-@names
-def test_each_tile_draws_its_own(tiles, name):
     corrupted = corrupt(np.repeat(tiles[:1], 12, axis=0), name)
     assert (len(np.unique(corrupted, axis=0)) == 1) == (name in FIXED)
 
@@ -306,11 +303,6 @@ def test_each_tile_draws_its_own(tiles, name):
 def test_tiles_of_the_first_chunk_are_the_same_however_many_follow(tiles, name, monkeypatch):
     monkeypatch.setattr(mnist_c, "CHUNK", 8)
     assert np.array_equal(corrupt(tiles, name)[:8], corrupt(tiles[:8], name))
-
-
-@names
-def test_no_tiles_are_none(name):
-    assert corrupt(np.zeros((0, 28, 28), np.uint8), name).shape == (0, 28, 28)
 
 
 @settings(max_examples=30)
@@ -324,23 +316,22 @@ def test_another_name_is_refused_with_those_there_are(tiles):
         corrupt(tiles, "snow")
 
 
-def test_every_corruption_named_exists():
+def test_overlaps_name_corruptions_and_fields_of_a_recipe():
     assert {name for names in OVERLAPS.values() for name in names} <= set(CORRUPTIONS)
-
-
-def test_every_field_named_is_one_of_a_recipe():
     assert set(OVERLAPS) <= {field.name for field in fields(Recipe)}
 
 
-def test_a_plain_recipe_overlaps_with_nothing():
-    assert overlapping(asdict(Recipe())) == ()
-    assert overlapping({}) == ()
-
-
-def test_what_was_moved_in_training_is_no_surprise():
-    recipe = asdict(Recipe(shift=2.0, rotate=10.0, thickness=0.3, elastic=0.5))
-    assert overlapping(recipe) == ("rotate", "translate")
-
-
-def test_a_field_that_is_no_number_says_nothing():
-    assert overlapping({"noise": "much", "blur": None, "shear": 0.1}) == ("shear",)
+@pytest.mark.parametrize(
+    ("recipe", "seen"),
+    [
+        (asdict(Recipe()), ()),
+        ({}, ()),
+        (
+            asdict(Recipe(shift=2.0, rotate=10.0, thickness=0.3, elastic=0.5)),
+            ("rotate", "translate"),
+        ),
+        ({"noise": "much", "blur": None, "shear": 0.1}, ("shear",)),  # no number says nothing
+    ],
+)
+def test_what_was_trained_with_is_no_surprise(recipe, seen):
+    assert overlapping(recipe) == seen

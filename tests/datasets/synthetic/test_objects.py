@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -15,25 +17,31 @@ from digitlens.datasets.synthetic.objects import (
 
 
 @pytest.mark.parametrize(
-    "looks",
+    ("show", "pitch"),
     [
-        Looks(),
-        Looks(checks=True, rules=1.0, boxed=1.0, neighbours=1.0),
-        Looks(scene=1.0, stamped=1.0),
-        Looks(relief=1.0),
+        (partial(put_on_paper, looks=Looks()), 0),
+        (
+            partial(put_on_paper, looks=Looks(checks=True, rules=1.0, boxed=1.0, neighbours=1.0)),
+            0,
+        ),
+        (partial(put_on_paper, looks=Looks(scene=1.0, stamped=1.0)), 0),
+        (partial(put_on_paper, looks=Looks(relief=1.0)), 0),
+        (objects.show_sign, 0),
+        (objects.show_cell, 0),
+        (lambda *what: objects.show_comb(*what[:2], 1.1, what[2]), 1.1),
     ],
 )
-def test_every_look_gives_a_picture_and_the_text(font_glyphs: FontGlyphs, looks: Looks):
-    rng = np.random.default_rng(2)
-    written = lay_out("12.50", Style(font_glyphs), rng)
-    texts = []
-    for _ in range(15):
+def test_every_ground_gives_a_picture_and_the_text(font_glyphs: FontGlyphs, show, pitch: float):
+    rng = np.random.default_rng(4)
+    written = lay_out("12.50", Style(font_glyphs), rng, pitch=pitch)
+    seen = []
+    for _ in range(20):
         view = choose_view(written.extent, rng)
-        plane, text = put_on_paper(written, view, rng, looks)
-        texts.append(text)
+        plane, text = show(written, view, rng)
+        seen.append(text)
 
         assert plane.shape == (view.height, view.width, 3)
-    assert texts.count("12.50") > 10
+    assert seen.count("12.50") > 13
 
 
 def test_ink_can_be_told_from_paper(rng: np.random.Generator):
@@ -78,30 +86,3 @@ def test_a_counter_is_drawn_in_all_of_its_view(font_glyphs: FontGlyphs, rng):
 
         assert plane.shape == (view.height, view.width, 3)
         assert plane.std() > 3
-
-
-@pytest.mark.parametrize("show", [objects.show_sign, objects.show_cell])
-def test_signs_and_cells_show_their_text(font_glyphs: FontGlyphs, show):
-    rng = np.random.default_rng(4)
-    written = lay_out("42", Style(font_glyphs), rng)
-    seen = []
-    for _ in range(20):
-        view = choose_view(written.extent, rng)
-        plane, text = show(written, view, rng)
-        seen.append(text)
-
-        assert plane.shape == (view.height, view.width, 3)
-    assert seen.count("42") > 14
-
-
-def test_forms_show_a_character_a_box(font_glyphs: FontGlyphs):
-    rng = np.random.default_rng(4)
-    written = lay_out("1357", Style(font_glyphs), rng, pitch=1.1)
-    texts = []
-    for _ in range(20):
-        view = choose_view(written.extent, rng)
-        plane, text = objects.show_comb(written, view, 1.1, rng)
-        texts.append(text)
-
-        assert plane.shape == (view.height, view.width, 3)
-    assert texts.count("1357") > 14

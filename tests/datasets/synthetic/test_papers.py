@@ -36,22 +36,14 @@ def test_a_paper_has_its_colour_on_average():
     assert 0.2 < np.mean(plain) < 0.6
 
 
-def test_a_patterned_paper_is_rarely_plain():
-    papers = [
-        draw_paper(64, 64, COLOUR, np.random.default_rng(seed), patterned=True)
-        for seed in range(60)
-    ]
+def test_a_patterned_paper_is_rarely_plain_and_a_scene_has_nothing_of_the_paper():
+    patterned, wild = (
+        [draw_paper(64, 64, COLOUR, np.random.default_rng(seed), **way) for seed in range(60)]
+        for way in ({"patterned": True}, {"wild": True})
+    )
 
-    assert np.mean([np.ptp(paper) > 60 for paper in papers]) > 0.75
-
-
-def test_a_scene_has_nothing_of_the_paper():
-    means = [
-        draw_paper(64, 64, COLOUR, np.random.default_rng(seed), wild=True).mean(axis=(0, 1))
-        for seed in range(30)
-    ]
-
-    assert np.std(means, axis=0).min() > 15
+    assert np.mean([np.ptp(paper) > 60 for paper in patterned]) > 0.75
+    assert np.std([scene.mean(axis=(0, 1)) for scene in wild], axis=0).min() > 15
 
 
 def test_noise_is_smooth_at_its_scale():
@@ -82,8 +74,9 @@ def test_paper_and_ink_can_be_told_apart():
     assert 0.55 < np.mean(darker) < 0.8
 
 
-def test_without_ink_the_paper_stays(rng):
+def test_without_ink_or_writing_the_paper_stays(rng):
     assert (inked(PAPER, np.zeros((60, 80), np.uint8), RED, rng) == PAPER).all()
+    assert with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])
@@ -113,10 +106,6 @@ def test_a_sign_lies_under_all_the_writing(rng):
     assert page[22:40, 22:43].mean(axis=(0, 1)) == pytest.approx(RED, abs=40)
     assert page[:2, :2] == pytest.approx(200)
     assert (PAPER == 200).all()
-
-
-def test_without_writing_there_is_no_sign(rng):
-    assert with_plate(PAPER, RED, np.zeros((0, 4), np.float32), rng) is PAPER
 
 
 def sheets(draw, count: int = 40) -> list[Canvas]:
