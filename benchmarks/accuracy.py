@@ -1,7 +1,7 @@
 """How accurate are the recipes, and how does the shipped model fare where MNIST ends?
 
     python benchmarks/accuracy.py [--run best:5] [--runs FOLDER] [--model default] [--out FOLDER]
-                                  [--strange NAME=FILE] [--on NAME=FILE] [--only recipes|model]
+                                  [--negatives NAME=FILE] [--on NAME=FILE] [--only recipes|model]
 
 Each recipe was chosen on validation tiles by writer. ``best`` and the distilled networks are then
 trained with all 60,000 tiles, ``standard`` keeps its validation tiles; each seed sees the test set
@@ -51,7 +51,7 @@ def main() -> None:
     made.add_argument("--run", action="append", help="recipe:seeds; nothing for none")
     made.add_argument("--runs", type=Path, default=Path("runs/accuracy"), help="kept runs")
     made.add_argument("--model", default="default", help="model that is looked at closely")
-    made.add_argument("--strange", action="append", default=[], help="NAME=FILE, no digits")
+    made.add_argument("--negatives", action="append", default=[], help="NAME=FILE, no digits")
     made.add_argument("--on", action="append", default=[], help="NAME=FILE, other digits")
     made.add_argument("--card", action="store_true", help="write numbers into the model's card")
     made.add_argument("--only", choices=("recipes", "model"), help="keep the record's other part")
@@ -66,7 +66,7 @@ def main() -> None:
         files.write_bytes(folder / "recipes.md", text.encode())
     if options.only != "recipes":
         others = ["digits", *options.on]
-        found = look_closely(options.model, mnist, folder, options.strange, others)
+        found = look_closely(options.model, mnist, folder, options.negatives, others)
         record["model"] = found
         for name, text in model_tables(found).items():
             files.write_bytes(folder / f"{name}.md", text.encode())
@@ -112,14 +112,14 @@ def published(name: str, seed: int, runs: Path, mnist: Mnist) -> Recipe:
 
 
 def look_closely(
-    model: str, mnist: Mnist, folder: Path, strange: list[str], others: list[str]
+    model: str, mnist: Mnist, folder: Path, negatives: list[str], others: list[str]
 ) -> Row:
     """Everything about one model, as JSON-ready values; writes the pictures."""
     classifier = Classifier(model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
     robust = measure_corrupted(classifier, mnist.test, report)
-    rejected = measure_ood(classifier, mnist.test, negatives=strange)
+    rejected = measure_ood(classifier, mnist.test, negatives=negatives)
     draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
     draw_robustness(robust, mnist.test, folder)
     draw_rejection(rejected, folder)
@@ -291,14 +291,14 @@ def model_tables(found: Row) -> dict[str, str]:
     heads = ["not trained on", "n", "framed", "95 % interval", "unframed"]
     return {
         "robustness": table(head, rows),
-        "rejection": _strangers(rejected["scores"], rejected["recommended"]),
+        "rejection": _negatives(rejected["scores"], rejected["recommended"]),
         "uncertainty": _uncertainty(rejected["uncertainty"]),
         "transfer": table(heads, transfer),
         "writers": _writers(writers),
     }
 
 
-def _strangers(scores: Row, best: str) -> str:
+def _negatives(scores: Row, best: str) -> str:
     sets = next(iter(scores.values()))
     rows = [
         [

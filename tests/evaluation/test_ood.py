@@ -226,7 +226,7 @@ def test_ways_to_calibrate_are_compared_when_asked_for(small_split):
     assert "temperature" in found.scaling
 
 
-def test_worst_strangers_come_first_and_the_numbers_are_json(small_split):
+def test_worst_negatives_come_first_and_the_numbers_are_json(small_split):
     found = measure_rejection(plain, small_split, NEGATIVES, never)
     worst = taken_for_digits(found, "noise", 5)
     scores = found.found["noise"].scores["maximum probability"]

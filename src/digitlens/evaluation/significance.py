@@ -9,7 +9,7 @@ of tiles, says how sure an accuracy is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from math import sqrt
 from typing import Any
@@ -122,9 +122,6 @@ def _check(only_first: int, only_second: int) -> None:
         raise ValueError(f"expected counts of at least 0, found {only_first} and {only_second}")
 
 
-DECIMALS = 6  # in JSON, but for p values, which keep their leading digits
-
-
 @dataclass(frozen=True)
 class Facts:
     """What is known of a model apart from its answers.
@@ -167,6 +164,11 @@ class Pair:
     interval: tuple[float, float]
     p: float
     p_holm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values; p values keep four leading digits."""
+        ps = {name: float(f"{getattr(self, name):.4g}") for name in ("p", "p_holm")}
+        return rounded(asdict(self)) | ps
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,13 +226,13 @@ class Comparison:
             "n": self.n,
             "runs": [self._run(name) for name in self.names],
             "recipe_differences": self.recipe_differences(),
-            "pairs": [_rounded(asdict(pair)) for pair in self.pairs],
+            "pairs": [pair.as_dict() for pair in self.pairs],
             "disagreements": [self._read(int(index)) for index in self.disagreements()],
         }
 
     def _run(self, name: str) -> dict[str, Any]:
         report, facts = self.reports[name], self.facts[name]
-        return _rounded(
+        return rounded(
             {
                 "name": name,
                 "sha256": report.model.sha256,
@@ -268,56 +270,24 @@ def compare(data: str, reports: Mapping[str, Report], facts: Mapping[str, Facts]
 
 def _pairs(reports: Mapping[str, Report]) -> tuple[Pair, ...]:
     right = {name: report.predicted == report.labels for name, report in reports.items()}
-    names = list(combinations(reports, 2))
-    counts = [_discordant(right[first], right[second]) for first, second in names]
-    ps = [mcnemar(*count) for count in counts]
-    return tuple(
-        _pair(two, count, right, p, p_holm)
-        for two, count, p, p_holm in zip(names, counts, ps, holm(ps), strict=True)
-    )
-
-
-def _pair(
-    names: tuple[str, str],
-    count: tuple[int, int],
-    right: Mapping[str, npt.NDArray[np.bool_]],
-    p: float,
-    p_holm: float,
-) -> Pair:
-    first, second = (right[name] for name in names)
-    n = len(first)
-    return Pair(
-        *names,
-        *count,
-        both_wrong=int((~first & ~second).sum()),
-        difference=(count[0] - count[1]) / n,
-        interval=difference_interval(*count, n),
-        p=p,
-        p_holm=p_holm,
-    )
-
-
-def _discordant(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    return int((first & ~second).sum()), int((~first & second).sum())
-
-
-def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _round(name, value) for name, value in values.items()}
-
-
-def _round(name: str, value: Any) -> Any:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_round(name, one) for one in value]
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.4g}") if name.startswith("p") else round(value, DECIMALS)
+    found: list[Pair] = []
+    for first, second in combinations(reports, 2):
+        one, other = right[first], right[second]
+        n, neither = len(one), int((~one & ~other).sum())
+        only = int((one & ~other).sum()), int((~one & other).sum())
+        interval = difference_interval(*only, n)
+        difference, p = (only[0] - only[1]) / n, mcnemar(*only)
+        found.append(Pair(first, second, *only, neither, difference, interval, p, p))
+    adjusted = holm([pair.p for pair in found])
+    return tuple(replace(pair, p_holm=p) for pair, p in zip(found, adjusted, strict=True))
 
 
 SERIES = {0: "census staff", 4: "high-school students"}  # of NIST's forms that MNIST is from
 DRAWS = 10_000  # of the bootstrap
 TAILS = (0.025, 0.975)  # of an interval of 95 %
 
-_Counts = npt.NDArray[np.int64]
+_Table = npt.NDArray[np.int64]
+"""[W, 4]: the number of a writer, the series, tiles, and errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,16 +354,6 @@ class ErrorsByWriter:
         return rounded(asdict(self))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _WriterTable:
-    """One row a writer: int64[W] each."""
-
-    writer: _Counts
-    series: _Counts
-    n: _Counts
-    errors: _Counts
-
-
 def errors_by_writer(
     labels: Labels,
     predicted: Labels,
@@ -423,56 +383,37 @@ def errors_by_writer(
     shapes = {array.shape for array in (labels, predicted, writers, series)}
     if shapes != {(len(labels),)} or not len(labels):
         raise ValueError(f"expected four arrays of one shape [N] with N >= 1, found {shapes}")
-    table = _tabulate(labels != predicted, writers, series)
-    n, errors = len(labels), int(table.errors.sum())
+    pairs = np.stack([writers, series], axis=1).astype(np.int64)
+    people, rows, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    wrong = np.bincount(rows.ravel(), labels != predicted, len(people)).astype(np.int64)
+    table: _Table = np.column_stack([people, counts, wrong])
+    by_series = [table[table[:, 1] == one] for one in np.unique(table[:, 1])]
+    worst = table[np.argsort(-wrong, kind="stable")[:most]].tolist()
+    n, errors = len(labels), int(wrong.sum())
     return ErrorsByWriter(
         n=n,
         errors=errors,
         accuracy=1 - errors / n,
         wilson=wilson_interval(n - errors, n),
-        clustered=_clustered(table, seed),
-        writers=len(table.writer),
-        flawless=float((table.errors == 0).mean()),
-        series=tuple(_series(table, one) for one in np.unique(table.series).tolist()),
-        worst=_worst(table, most),
+        clustered=_clustered(by_series, seed),
+        writers=len(table),
+        flawless=float((wrong == 0).mean()),
+        series=tuple(map(_series_errors, by_series)),
+        worst=tuple(WriterErrors(*row) for row in worst if row[3]),
     )
 
 
-def _tabulate(wrong: npt.NDArray[np.bool_], writers: Labels, series: Labels) -> _WriterTable:
-    pairs = np.stack([writers, series], axis=1).astype(np.int64)
-    names, rows, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    errors = np.bincount(rows.ravel(), weights=wrong, minlength=len(names)).astype(np.int64)
-    return _WriterTable(names[:, 0], names[:, 1], counts.astype(np.int64), errors)
+def _series_errors(table: _Table) -> SeriesErrors:
+    one, (n, errors) = int(table[0, 1]), table[:, 2:].sum(axis=0).tolist()
+    name, interval = SERIES.get(one, f"series {one}"), wilson_interval(errors, n)
+    return SeriesErrors(one, name, len(table), n, errors, errors / n, interval)
 
 
-def _series(table: _WriterTable, one: int) -> SeriesErrors:
-    chosen = table.series == one
-    n, errors = int(table.n[chosen].sum()), int(table.errors[chosen].sum())
-    return SeriesErrors(
-        one,
-        SERIES.get(one, f"series {one}"),
-        int(chosen.sum()),
-        n,
-        errors,
-        errors / n,
-        wilson_interval(errors, n),
-    )
-
-
-def _worst(table: _WriterTable, most: int) -> tuple[WriterErrors, ...]:
-    order = np.argsort(-table.errors, kind="stable")[:most]
-    rows = np.stack([table.writer, table.series, table.n, table.errors], axis=1)[order]
-    return tuple(WriterErrors(*row) for row in rows.tolist() if row[3])
-
-
-def _clustered(table: _WriterTable, seed: int) -> tuple[float, float]:
-    random = np.random.default_rng(seed)
-    tiles, errors = np.zeros(DRAWS), np.zeros(DRAWS)
-    for one in np.unique(table.series):
-        chosen = table.series == one
-        size = int(chosen.sum())
+def _clustered(by_series: Sequence[_Table], seed: int) -> tuple[float, float]:
+    random, sums = np.random.default_rng(seed), np.zeros((DRAWS, 2))
+    for table in by_series:
+        size = len(table)
         times = random.multinomial(size, np.full(size, 1 / size), DRAWS)  # each writer was drawn
-        tiles += times @ table.n[chosen]
-        errors += times @ table.errors[chosen]
-    low, high = np.quantile(1 - errors / tiles, TAILS)
+        sums += times @ table[:, 2:]
+    low, high = np.quantile(1 - sums[:, 1] / sums[:, 0], TAILS)
     return float(low), float(high)
