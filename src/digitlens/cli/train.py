@@ -15,25 +15,36 @@ from digitlens.cli.options import (
     RecipeName,
     use_patient_threads,
 )
-from digitlens.cli.watch import (
-    Board,
-    BoardFolder,
-    Followers,
-    FollowOptions,
-    OpenPage,
-    Watch,
-    WatchPort,
-)
 from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
+    from digitlens.server.watch.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
     from digitlens.training.recipes import AnyRecipe
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
+
+
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Show the training while it goes on, as a page in the browser."),
+]
+WatchPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
+]
+OpenPage = Annotated[
+    bool, typer.Option("--open/--no-open", help="Whether --watch opens the browser.")
+]
+Board = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
+]
+BoardFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The same, into a folder of your choice.")
+]
 
 
 def train(
@@ -82,6 +93,7 @@ def train(
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
+    from digitlens.server.watch.followers import Followers, FollowOptions
     from digitlens.training.recipe import Recipe
     from digitlens.training.recipes import changed_recipe, load_recipe
     from digitlens.training.run import (
@@ -114,6 +126,8 @@ def train(
         raise typer.BadParameter("--watch and --tensorboard follow networks that name digits")
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
+    if follow:
+        use_patient_threads()
     with Followers(follow) as followers:
         try:
             outcome = _train(

@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
+from digitlens.visualization.figures.parts import rounded_share
 from digitlens.visualization.theme import (
     canvas,
     diverging,
     headline,
     luminance,
-    percent,
     rising,
     theme,
 )
@@ -114,14 +114,7 @@ _TOLD: dict[Kind, str] = {
 
 @dataclass
 class _Row:
-    """A layer on the poster.
-
-    Attributes:
-        layer: What is shown.
-        hue: Its colour.
-        top: Distance from the top of the poster.
-        height: How high it is.
-    """
+    """A layer on the poster, by the distance of its top edge and its height."""
 
     layer: Layer
     hue: str
@@ -302,7 +295,7 @@ def _draw_bars(axes: Axes, row: _Row) -> None:
 def _label(axes: Axes, row: _Row, digit: int, x: float, *, first: bool) -> None:
     """The digit under its bar, and above the row the value."""
     value = float(row.layer.maps[digit])
-    text = _share(value) if row.layer.kind == "probabilities" else f"{value:+.1f}"
+    text = rounded_share(value) if row.layer.kind == "probabilities" else f"{value:+.1f}"
     weight = "bold" if first else "normal"
     colour = theme().blue if first else theme().soft
     axes.text(x, row.top + 0.2, text, ha="center", color=colour, fontsize=8.5, weight=weight)
@@ -310,13 +303,6 @@ def _label(axes: Axes, row: _Row, digit: int, x: float, *, first: bool) -> None:
     below = row.top + row.height - _UNDER + 0.1
     ink = theme().blue if first else theme().ink
     axes.text(x, below, name, ha="center", va="top", color=ink, fontsize=12, weight=weight)
-
-
-def _share(value: float) -> str:
-    """A probability, which rounding must not turn into certainty or into nothing."""
-    if value > 0.9995:
-        return "> 99.9 %"
-    return percent(value) if value >= 0.0005 else "< 0.1 %"
 
 
 def _edge(axes: Axes, x: float, y: float, width: float, height: float) -> None:
@@ -351,34 +337,24 @@ def draw_saliency(
     Raises:
         ValueError: Another suffix.
     """
+    question = f"Why a {value}?"
+    if truth not in {None, value}:
+        question = f"Why a {value}, and not the {truth} that it is?"
     with canvas(path, _SIDE * (len(maps) + 2), _SIDE + 1.3) as figure:
         first, *others, last = figure.subplots(1, len(maps) + 2)
-        _draw_asked_tile(first, tile)
+        first.imshow(tile, theme().tiles, vmin=0, vmax=255, interpolation="nearest")
+        _frame_map(first, "the tile")
         for axes, (name, found) in zip(others, maps.items(), strict=True):
             _draw_map(axes, tile, found, name)
         _draw_probabilities(last, value, probabilities)
-        title = _title(value, _sure(float(probabilities[value])), truth)
+        title = f"{question}  {rounded_share(float(probabilities[value]))} sure"
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
         if maps:
-            _explain_colours(figure)
-
-
-def _title(value: int, sure: str, truth: int | None) -> str:
-    if truth is None or truth == value:
-        return f"Why a {value}?  {sure} sure"
-    return f"Why a {value}, and not the {truth} that it is?  {sure} sure"
-
-
-def _explain_colours(figure: Figure) -> None:
-    note = (
-        "blue speaks for it, red against it; the line is the edge of the ink; a scale for each map"
-    )
-    figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
-
-
-def _draw_asked_tile(axes: Axes, tile: Tile) -> None:
-    axes.imshow(tile, theme().tiles, vmin=0, vmax=255, interpolation="nearest")
-    _frame_map(axes, "the tile")
+            note = (
+                "blue speaks for it, red against it; the line is the edge of the ink; a scale for "
+                "each map"
+            )
+            figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
 
 
 def _draw_map(axes: Axes, tile: Tile, found: npt.NDArray[np.float32], name: str) -> None:
@@ -391,11 +367,9 @@ def _draw_map(axes: Axes, tile: Tile, found: npt.NDArray[np.float32], name: str)
 
 def _frame_map(axes: Axes, name: str) -> None:
     """A name, no ticks, and a quiet edge, since the ground may be the picture's own."""
-    _entitle(axes, name)
+    axes.set_title(name, fontsize=11, weight="normal", pad=8)
     axes.set_axis_off()
-    axes.add_patch(
-        Rectangle((-0.5, -0.5), 28, 28, fill=False, edgecolor=theme().faint, linewidth=1.2)
-    )
+    _edge(axes, -0.5, -0.5, 28, 28)
 
 
 def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.float32]) -> None:
@@ -405,7 +379,9 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
     axes.barh(range(10), probabilities[order], 0.72, color=colours)
     for place, digit in enumerate(order):
         share = float(probabilities[digit])
-        axes.text(share + 0.03, place, _sure(share), va="center", fontsize=9, color=theme().soft)
+        axes.text(
+            share + 0.03, place, rounded_share(share), va="center", fontsize=9, color=theme().soft
+        )
     axes.set_yticks(range(10), [str(digit) for digit in order])
     axes.set_ylim(9.6, -0.6)
     axes.set_xlim(0, 1.4)
@@ -413,18 +389,7 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_box_aspect(1)
-    _entitle(axes, "probability")
-
-
-def _entitle(axes: Axes, name: str) -> None:
-    axes.set_title(name, fontsize=11, weight="normal", pad=8)
-
-
-def _sure(share: float) -> str:
-    """A probability, which rounding must not turn into certainty or into nothing."""
-    if share > 0.9995:
-        return "> 99.9 %"
-    return percent(share) if share >= 0.0005 else "< 0.1 %"
+    axes.set_title("probability", fontsize=11, weight="normal", pad=8)
 
 
 Points = npt.NDArray[np.float32]
@@ -478,16 +443,13 @@ def draw_embedding(
             _draw_name(axes, int(digit), places[labels == digit])
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_axis_off()
-        headline(axes, *_words(len(points), len(shown), len(wrong), method))
-
-
-def _words(count: int, shown: int, wrong: int, method: str) -> tuple[str, str]:
-    note = f"features in two dimensions by {method}"
-    if shown < count:
-        note += f"; {shown:,} of {count:,} tiles, so that none lies over another"
-    if wrong:
-        note += "; ringed: read wrong"
-    return "What looks alike to the network lies together", note
+        note = f"features in two dimensions by {method}"
+        if len(shown) < len(points):
+            count = f"{len(shown):,} of {len(points):,} tiles"
+            note += f"; {count}, so that none lies over another"
+        if len(wrong):
+            note += "; ringed: read wrong"
+        headline(axes, "What looks alike to the network lies together", note)
 
 
 def _fitted(points: Points) -> Points:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from digitlens.cli import watch as module
 from digitlens.cli.main import app
-from digitlens.cli.watch import Followers, FollowOptions
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
+from digitlens.server.watch import followers as module
+from digitlens.server.watch.followers import Followers, FollowOptions
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import train_classifier

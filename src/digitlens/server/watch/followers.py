@@ -9,13 +9,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from digitlens.cli.options import use_patient_threads
 from digitlens.errors import needs_extra
 from digitlens.progress import note
+from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
@@ -26,24 +24,6 @@ if TYPE_CHECKING:
     from digitlens.training.recipe import Recipe
     from digitlens.training.tasks.tile import OnEpoch
     from digitlens.training.tensorboard import TensorBoard
-
-Watch = Annotated[
-    bool,
-    typer.Option("--watch", help="Show the training while it goes on, as a page in the browser."),
-]
-WatchPort = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
-]
-OpenPage = Annotated[
-    bool, typer.Option("--open/--no-open", help="Whether --watch opens the browser.")
-]
-Board = Annotated[
-    bool,
-    typer.Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
-]
-BoardFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The same, into a folder of your choice.")
-]
 
 EVENTS = "tensorboard"  # the folder in a run's
 _RELOAD = 3.0  # seconds in which a page that went may come back
@@ -91,7 +71,6 @@ class Followers:
             DigitlensError: The port cannot be listened on.
         """
         if self._options:
-            use_patient_threads()
             with needs_extra("train"):
                 import_module("digitlens.training.monitor")
         if self._options.wants_events:
@@ -99,7 +78,7 @@ class Followers:
                 import_module("digitlens.training.tensorboard")
         if self._options.watch:
             with needs_extra("serve"):
-                from digitlens.server.watch.serving import listen
+                from digitlens.server.watch.serving import listen  # noqa: PLC0415
             self._listener = self._stack.enter_context(listen(self._options.port))
         return self
 
@@ -111,7 +90,7 @@ class Followers:
         """Begins to follow: the page is there, and the browser opens it."""
         if not self._options:
             return
-        from digitlens.training.monitor import sample_of
+        from digitlens.training.monitor import sample_of  # noqa: PLC0415
 
         held_out = len(splits[1]) > 0
         sample = sample_of(splits[1] if held_out else splits[0])
@@ -159,8 +138,7 @@ class Followers:
                 follower.on_epoch(row)
 
     def _begin_board(self, recipe: Recipe, folder: Path, sample: Split) -> None:
-        from digitlens.training.tensorboard import Drawers, TensorBoard
-        from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
+        from digitlens.training.tensorboard import Drawers, TensorBoard  # noqa: PLC0415
 
         drawers = Drawers(draw_counts, draw_tiles, draw_kernels)
         smoothing = recipe.label_smoothing
@@ -169,9 +147,9 @@ class Followers:
         note(f"to look at it:  tensorboard --logdir {folder}")
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
-        from digitlens.server.watch.live import Live, TrainingInfo
-        from digitlens.server.watch.serving import Show, serving
-        from digitlens.training.monitor import Watcher
+        from digitlens.server.watch.live import Live, TrainingInfo  # noqa: PLC0415
+        from digitlens.server.watch.serving import Show, serving  # noqa: PLC0415
+        from digitlens.training.monitor import Watcher  # noqa: PLC0415
 
         self._live = Live(TrainingInfo(name, recipe.as_dict(), said, len(sample)))
         self._watcher = Watcher(sample, self._live.tell, smoothing=recipe.label_smoothing)
@@ -179,7 +157,7 @@ class Followers:
         self.address = self._stack.enter_context(serving(show, self._listener))
         note(f"watch it at {self.address}")
         if self._options.open_page and sys.stderr.isatty() and _has_display():
-            import webbrowser
+            import webbrowser  # noqa: PLC0415
 
             webbrowser.open(self.address)
 
