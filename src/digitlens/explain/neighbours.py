@@ -8,6 +8,7 @@ in the cache folder, in a file named by the hashes of the model and of the tiles
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -73,10 +74,7 @@ def embed_known_digits(classifier: Classifier, training: Split) -> KnownDigits:
     """
     width = _width(classifier, training.tiles)
     path = _cache_path("features", classifier, training.tiles)
-    kept = _load_cache(path, (len(training), width))
-    if kept is None:
-        kept = _embed(classifier, training.tiles, width)
-        _write_cache(path, kept)
+    kept = _cached(path, (len(training), width), lambda: _embed(classifier, training.tiles, width))
     kept.flags.writeable = False
     return KnownDigits(training.tiles, training.labels, kept)
 
@@ -89,16 +87,15 @@ def measure_usual_distances(
     1,000 of them, evenly spread, are compared: float32[at most 1,000]. Raises ModelError where the
     model's graph gives no features.
     """
-
     count = min(_SAMPLE, len(others))
     chosen = others.tiles[np.arange(count) * len(others) // max(count, 1)]
-    path = _cache_path("distances", classifier, known.tiles, chosen)
-    kept = _load_cache(path, (count,))
-    if kept is None:
+
+    def measure() -> npt.NDArray[np.float32]:
         features = _embed(classifier, chosen, known.features.shape[1])
-        kept = np.sort(find_nearest(features, known.features, 1).distances[:, 0])
-        _write_cache(path, kept)
-    return kept
+        return np.sort(find_nearest(features, known.features, 1).distances[:, 0])
+
+    path = _cache_path("distances", classifier, known.tiles, chosen)
+    return _cached(path, (count,), measure)
 
 
 def _width(classifier: Classifier, tiles: Tiles) -> int:
@@ -112,8 +109,6 @@ def _width(classifier: Classifier, tiles: Tiles) -> int:
 
 
 def _embed(classifier: Classifier, tiles: Tiles, width: int) -> npt.NDArray[np.float32]:
-    """float32[N, width]."""
-
     found = np.empty((len(tiles), width), np.float32)
     with work_bar() as bar:
         task = bar.add_task("known digits", total=len(tiles))
@@ -125,35 +120,32 @@ def _embed(classifier: Classifier, tiles: Tiles, width: int) -> npt.NDArray[np.f
 
 
 def _cache_path(what: str, classifier: Classifier, *tiles: Tiles) -> Path:
-    """The file in the cache folder."""
-
     hashes = (files.sha256(np.ascontiguousarray(part).data) for part in tiles)
     name = "-".join([what, *(text[:_HASH] for text in (classifier.sha256, *hashes))])
     return cache_folder("known") / f"{name}.npy"
 
 
-def _load_cache(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
-    """The float32 numbers in a file; None where there is none, or it is damaged.
+def _cached(
+    path: Path, shape: tuple[int, ...], compute: Callable[[], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """The numbers in a file, or, where there is none or it is damaged, new ones, which are kept.
 
     They stay in the file until they are asked for: of ``default`` they are 190 MB.
     """
-
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        kept: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        return None
-    fits = isinstance(found, np.ndarray) and found.shape == shape and found.dtype == np.float32
-    return found if fits and np.isfinite(found.sum()) else None
-
-
-def _write_cache(path: Path, values: npt.NDArray[np.float32]) -> None:
-    """Writes an array; a cache that cannot be written costs time the next time, nothing now."""
-
+        kept = None
+    fits = isinstance(kept, np.ndarray) and kept.shape == shape and kept.dtype == np.float32
+    if fits and np.isfinite(kept.sum()):
+        return kept
+    found = compute()
     try:
         with files.atomic_path(path) as temporary:
-            np.save(temporary, values, allow_pickle=False)
-    except OSError as error:
+            np.save(temporary, found, allow_pickle=False)
+    except OSError as error:  # costs time the next time, nothing now
         note(f"what is known of the training digits cannot be kept for the next time: {error}")
+    return found
 
 
 Method = Literal["pca", "tsne", "umap"]

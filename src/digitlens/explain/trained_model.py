@@ -332,7 +332,7 @@ def _parse_files(texts: Sequence[str]) -> dict[str, Path]:
     for text in texts:
         name, equals, path = text.partition("=")
         if not (name and equals and path) or name in files:
-            raise DataError(f"--strange: expected NAME=FILE, each name once, found {text!r}")
+            raise DataError(f"--negatives: expected NAME=FILE, each name once, found {text!r}")
         files[name] = Path(path)
     return files
 
@@ -347,7 +347,7 @@ def _negatives(given: dict[str, Path]) -> dict[str, npt.NDArray[np.uint8]]:
     sets = held_out.negative_sets(load_faces("validation"), SEED, DRAWN)
     for one in more:
         if both := sets.keys() & one.keys():
-            raise DataError(f"--strange: {', '.join(both)} is the name of another set")
+            raise DataError(f"--negatives: {', '.join(both)} is the name of another set")
         sets |= one
     return sets
 

@@ -96,7 +96,7 @@ def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
 
 def test_an_eleventh_class_is_none():
     for none in (False, True):
-        network = build_network("fast", dataclasses.replace(SHAPE, none=none))
+        network = build_network("fast", dataclasses.replace(SHAPE, negatives=none))
         assert network.knows_none is none
         assert network(_tiles()).shape == (6, 10 + none)
 

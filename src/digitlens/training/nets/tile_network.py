@@ -33,7 +33,7 @@ class Shape:
         pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
             stride of two in the block's first convolution.
         stochastic_depth: Share of training steps from which the last residual pair is left out.
-        none: Whether there is an eleventh class, of tiles that show no digit.
+        negatives: Whether there is an eleventh class, of tiles that show no digit.
         margin: Pixels on each side of a tile that the network does not look at.
     """
 
@@ -45,7 +45,7 @@ class Shape:
     dropout: float
     pool: str = "max"
     stochastic_depth: float = 0.0
-    none: bool = False
+    negatives: bool = False
     margin: int = 0
 
 
@@ -255,7 +255,7 @@ def _head(features: int, shape: Shape) -> list[nn.Module]:
     if shape.dense:
         layers += [nn.Linear(features, shape.dense), nn.ReLU(), nn.Dropout(shape.dropout)]
         features = shape.dense
-    return [*layers, nn.Linear(features, CLASSES + shape.none)]
+    return [*layers, nn.Linear(features, CLASSES + shape.negatives)]
 
 
 VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # pixels down and across

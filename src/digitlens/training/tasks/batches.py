@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from digitlens.alphabet import encode
 from digitlens.datasets.synthetic.canvas import IGNORED
+from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import Page, PageMaker
 from digitlens.training.nets.detector_network import STRIDE as CELL
 from digitlens.training.nets.line_network import STRIDE
@@ -217,33 +218,6 @@ def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> PageBatch:
     return PageBatch(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
-class Line(Protocol):
-    """A line crop with its truth."""
-
-    @property
-    def pixels(self) -> Pixels:
-        """uint8[48, W, 3], RGB, W a multiple of 8."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """What it says."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """What kind of line it is."""
-        ...
-
-
-class Maker(Protocol):
-    """Draws lines; what a line shows follows from its number."""
-
-    def line(self, number: int, *, kind: str | None = None) -> Line:
-        """One line."""
-        ...
-
-
 class LineBatch(NamedTuple):
     """Lines of similar width.
 
@@ -303,7 +277,7 @@ class LineStream:
         workers: Processes that draw; 0 draws here.
     """
 
-    maker: Maker
+    maker: LineMaker
     recipe: LineRecipe
     workers: int
 
@@ -323,7 +297,7 @@ class LineStream:
 class _Pools(Dataset[list[LineBatch]]):
     """By number: lines for some batches, sorted by width; the batches are in any order."""
 
-    def __init__(self, maker: Maker, recipe: LineRecipe) -> None:
+    def __init__(self, maker: LineMaker, recipe: LineRecipe) -> None:
         self.maker, self.recipe = maker, recipe
 
     def __getitem__(self, number: int) -> list[LineBatch]:

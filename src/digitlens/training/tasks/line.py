@@ -34,7 +34,6 @@ from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     LineBatch,
     LineStream,
-    Maker,
     Sample,
     batches_by_width,
 )
@@ -50,8 +49,8 @@ VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so tha
 
 def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     recipe: LineRecipe,
-    maker: Maker,
-    validation_maker: Maker,
+    maker: LineMaker,
+    validation_maker: LineMaker,
     folder: Path,
     *,
     resume: bool = False,
@@ -246,7 +245,7 @@ def _texts(batch: LineBatch) -> list[str]:
 class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
     """To recognise the characters of lines, and to forget nothing of the published network."""
 
-    def __init__(self, recipe: LineRecipe, training: LineStream, validation: Maker) -> None:
+    def __init__(self, recipe: LineRecipe, training: LineStream, validation: LineMaker) -> None:
         super().__init__(recipe, recipe.plan())
         self._training, self._validation = training, validation
         self._kinds: list[str] = []
@@ -348,7 +347,9 @@ def _errors(pairs: Sequence[tuple[str, str]]) -> float:
     return sum(edit_distance(truth, read) for truth, read in pairs) / max(1, characters)
 
 
-def line_makers(recipe: LineRecipe, training: Split, validation: Split) -> tuple[Maker, Maker]:
+def line_makers(
+    recipe: LineRecipe, training: Split, validation: Split
+) -> tuple[LineMaker, LineMaker]:
     """What draws the lines to train and to validate with; fetches fonts if need be.
 
     Args:
@@ -363,7 +364,7 @@ def line_makers(recipe: LineRecipe, training: Split, validation: Split) -> tuple
 
 
 def line_graph_of(
-    network: LineNetwork, recipe: LineRecipe, validation_maker: Maker, folder: Path
+    network: LineNetwork, recipe: LineRecipe, validation_maker: LineMaker, folder: Path
 ) -> bytes:
     """Writes a trained network as a snapshot and gives its graph, see ``eased``.
 

@@ -88,31 +88,24 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe.
     """
-
-    chosen = device or choose_device(recipe.precision)
-
-    def learn(
-        model: Recipe, to: Path, told: OnStep | None, *, go_on: bool
-    ) -> Trained[DigitNetwork]:
-        task = _TileTask(model, training, validation, chosen.name)
-        return fit(task, to, chosen, resume=go_on, on_step=told, on_check=on_check)
+    chosen, alone = device or choose_device(recipe.precision), recipe.models == 1
 
     def on_check(row: Row, _: nn.Module) -> None:
         if on_epoch:
             on_epoch(row)
 
-    if recipe.models == 1:
-        alone = learn(recipe, folder, on_step, go_on=resume)
-        return _averaged(recipe, [alone], validation)
     models: list[Trained[DigitNetwork]] = []
     for number, model in enumerate(models_of(recipe), 1):
-        note(f"model {number} of {recipe.models}")
-        place = folder / f"member-{number}"
-        begun = resume and (place / STATE).is_file()
+        if not alone:
+            note(f"model {number} of {recipe.models}")
+        place = folder if alone else folder / f"member-{number}"
+        begun = resume and (alone or (place / STATE).is_file())
         told = _told(on_step, number, recipe.models)
-        models.append(learn(model, place, told, go_on=begun))
+        task = _TileTask(model, training, validation, chosen.name)
+        models.append(fit(task, place, chosen, resume=begun, on_step=told, on_check=on_check))
     done = _averaged(recipe, models, validation)
-    write_history(folder, done.history)
+    if not alone:
+        write_history(folder, done.history)
     return done
 
 
