@@ -80,20 +80,27 @@ def test_lists_of_spreadsheets_and_gray_tiles_saved_in_colour_are_read(members, 
     assert (split.tiles == tiles).all()
 
 
-def test_what_is_no_data_set_says_what_was_found(members, tmp_path):
-    _, files = members
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.png": b"", "b.txt": b""}, "no labels.csv in it: expected labels.csv"),
+        ({}, "found nothing"),
+        ({"b.txt": b""}, "found b.txt"),
+        ({"labels.csv": b"file,label\n"}, "lists no tiles"),
+        ({"labels.csv": b"name,digit\n"}, "its header is 'name,digit'"),
+        ({"labels.csv": b"\xff\xfe"}, "labels.csv is damaged"),
+    ],
+)
+def test_what_is_no_data_set_says_what_was_found(files, said, tmp_path):
+    refused(write_zip(tmp_path / "a.zip", files), said)
+    (tmp_path / "folder").mkdir()
+    refused(write_folder(tmp_path / "folder", files), said)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
     refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
     (tmp_path / "text.zip").write_text("text")
     refused(tmp_path / "text.zip", "is no zip file")
-    write_folder(tmp_path / "folder", {"a.png": b"", "b.txt": b""})
-    refused(tmp_path / "folder", "no labels.csv", "found a.png, b.txt")
-    refused(write_zip(tmp_path / "empty.zip", {}), "no labels.csv", "found nothing")
-    only = {"labels.csv": b"file,label\n"}
-    refused(write_zip(tmp_path / "only.zip", only), "lists no tiles")
-    other = files | {"labels.csv": b"name,digit\n"}
-    refused(write_zip(tmp_path / "other.zip", other), "its header is 'name,digit'")
-    binary = files | {"labels.csv": b"\xff\xfe"}
-    refused(write_zip(tmp_path / "binary.zip", binary), "labels.csv is damaged")
 
 
 def test_all_rows_that_are_wrong_are_listed(members, tmp_path):

@@ -13,8 +13,8 @@ import io
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,27 +35,16 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where files are read from.
-
-    Attributes:
-        name: What to call it in errors.
-        fetch: Name of a file and how many bytes to read of it at most → its content; raises
-            KeyError when there is no such file.
-        found: Names of a few files that are there, for errors.
-    """
+class _Source(NamedTuple):
+    """Where files are read from: what to call it in errors, and a few names of what is there."""
 
     name: str
-    fetch: Callable[[str, int], bytes]
+    fetch: Callable[[str, int], bytes]  # name, bytes at most → content; KeyError without the file
     found: list[str]
 
 
 def load_labelled(path: str | os.PathLike[str]) -> Split:
-    """Reads labelled tiles.
-
-    Args:
-        path: A folder with ``labels.csv``, or a zip file of one.
+    """Reads labelled tiles from a folder with ``labels.csv``, or a zip file of one.
 
     Raises:
         DataError: There is nothing like it, or some of it is not as expected; the message lists
@@ -65,11 +54,7 @@ def load_labelled(path: str | os.PathLike[str]) -> Split:
 
 
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
-    """Reads labelled tiles, with a hash: of the zip file, or of all files of a folder in order.
-
-    Raises:
-        DataError: As for ``load_labelled``.
-    """
+    """Labelled tiles with a hash: of the zip file, or of all files of a folder in order."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -78,9 +63,8 @@ def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
             raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split it, or unpack it")
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror or error}): {_EXPECTED}"
-        ) from error
+        reason = error.strerror or error
+        raise DataError(f"{path} cannot be read ({reason}): {_EXPECTED}") from error
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             split, _ = _read(_archive(path, archive))
@@ -133,7 +117,11 @@ def _read(source: _Source) -> tuple[Split, str]:
         else:
             tiles.append(tile)
             labels.append(int(label))
-    _complain(source, problems)
+    if problems:
+        told = [f"\n  {problem}" for problem in problems[:_TOLD]]
+        if len(problems) > _TOLD:
+            told.append(f"\n  and {len(problems) - _TOLD:,} more")
+        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{''.join(told)}")
     if not tiles:
         raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
     return Split(np.stack(tiles), np.array(labels, np.uint8)), digest.hexdigest()
@@ -185,12 +173,3 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
     if page.ndim == 3 and (page == page[:, :, :1]).all():  # gray, saved as colour
         page = page[:, :, 0]
     return page if page.ndim == 2 else "expected gray pixels, found colours"
-
-
-def _complain(source: _Source, problems: list[str]) -> None:
-    if problems:
-        told = problems[:_TOLD]
-        if len(problems) > _TOLD:
-            told.append(f"and {len(problems) - _TOLD:,} more")
-        lines = "".join(f"\n  {problem}" for problem in told)
-        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{lines}")

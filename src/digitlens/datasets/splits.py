@@ -79,20 +79,14 @@ def split_validation(
 
 
 def stratified_split(labels: npt.NDArray[Any], fraction: float, seed: int) -> Indexed:
-    """A random split that takes the same share of each label.
-
-    Args:
-        labels: [N], of any integer type.
-        fraction: Share to validate with, above 0 and below 1; rounded label by label.
-        seed: For the choice.
-    """
+    """A random split that takes the same share, above 0 and below 1, of each of [N] labels."""
     _check_fraction(fraction)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
         chosen[rows[: round(fraction * len(rows))]] = True
-    return _indexed(chosen)
+    return Indexed(np.flatnonzero(~chosen), np.flatnonzero(chosen))
 
 
 def writer_split(
@@ -105,7 +99,7 @@ def writer_split(
         series: [N], which series of forms it is from; a writer belongs to one.
         fraction: Share of tiles to validate with, above 0 and below 1. Writers are whole, so that
             each series misses it by at most half a writer.
-        seed: For the choice.
+        seed: Another one gives another split.
     """
     _check_fraction(fraction)
     random = np.random.default_rng(seed)
@@ -117,7 +111,7 @@ def writer_split(
         totals = np.concatenate([[0], counts[order].cumsum()])
         some = np.abs(totals - fraction * totals[-1]).argmin()
         chosen |= (series == one) & np.isin(writers, names[order[:some]])
-    return _indexed(chosen)
+    return Indexed(np.flatnonzero(~chosen), np.flatnonzero(chosen))
 
 
 @cache
@@ -125,10 +119,6 @@ def load_writers() -> Writers:
     """The table of writers that comes with digitlens."""
     with np.load(WRITERS, allow_pickle=False) as table:
         return Writers(**{name: table[name] for name in Writers._fields})
-
-
-def _indexed(chosen: npt.NDArray[np.bool_]) -> Indexed:
-    return Indexed(np.flatnonzero(~chosen), np.flatnonzero(chosen))
 
 
 def _check_fraction(fraction: float) -> None:

@@ -50,16 +50,11 @@ def test_an_amount_fills_its_field(styles: Styles):
     sheets = drawn(pages.draw_amount, styles, (160, 50))
 
     assert all(2 <= len(canvas.values) <= 7 for canvas in sheets)
-    spans = [
-        max(box[2] for box in canvas.boxes) - min(box[0] for box in canvas.boxes)
-        for canvas in sheets
-    ]
-    full = [span > 80 or tall > 25 for span, tall in zip(spans, map(tallest, sheets), strict=True)]
+    boxes = [np.array(canvas.boxes) for canvas in sheets]
+    spans = [box[:, 2].max() - box[:, 0].min() for box in boxes]
+    tallest = [(box[:, 3] - box[:, 1]).max() for box in boxes]
+    full = [span > 80 or tall > 25 for span, tall in zip(spans, tallest, strict=True)]
     assert np.mean(full) > 0.9
-
-
-def tallest(canvas: Canvas) -> float:
-    return max(y1 - y0 for _, y0, _, y1 in canvas.boxes)
 
 
 def test_a_grid_has_digits_in_rows_and_columns(styles: Styles):
@@ -243,9 +238,8 @@ def test_plain_kinds_are_one_ink_on_flat_paper(page_maker: PageMaker, kind: str)
 
 
 def test_pages_are_of_any_brightness_and_of_any_colour(page_maker: PageMaker):
-    means = np.array(
-        [page_maker.page(number, side=64).pixels.mean(axis=(0, 1)) for number in range(80)]
-    )
+    drawn = [page_maker.page(number, side=64) for number in range(80)]
+    means = np.array([page.pixels.mean(axis=(0, 1)) for page in drawn])
 
     assert means.mean(axis=0) == pytest.approx(135, abs=30)
     assert means.std(axis=0).min() > 35

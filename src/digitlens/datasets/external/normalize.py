@@ -25,19 +25,16 @@ STROKE = 0.3  # of full ink: less does not join two strokes
 Images = npt.NDArray[np.uint8]
 Photos = npt.NDArray[np.uint8]
 Tiles = npt.NDArray[np.uint8]
-_Plane = npt.NDArray[np.float32]
 _Planes = npt.NDArray[np.float32]
 _Masks = npt.NDArray[np.bool_]
 
 
 def unframed(images: Images) -> Tiles:
-    """Pictures resized to tiles and nothing else; 28 x 28 pixels stay what they are.
+    """Pictures resized to uint8[N, 28, 28] and nothing else; 28 x 28 pixels stay what they are.
 
     Args:
-        images: uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs.
-
-    Returns:
-        uint8[N, 28, 28]; of photographs in gray, the digit the brighter part.
+        images: uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs, which come
+            in gray, the digit the brighter part.
     """
     gray = photos_in_gray(images) if images.ndim == 4 else images
     if gray.shape[1:] == (SIDE, SIDE):
@@ -65,11 +62,7 @@ def framed(images: Images) -> Tiles:
 def photos_in_gray(photos: Photos) -> npt.NDArray[np.uint8]:
     """Photographs in gray, turned to negatives where the digit is darker than its background.
 
-    Args:
-        photos: uint8[N, h, w, 3] in RGB.
-
-    Returns:
-        uint8[N, h, w].
+    Takes uint8[N, h, w, 3] in RGB and gives uint8[N, h, w].
     """
     gray = _gray(photos)
     dark = _polarity(gray - _background(gray)) < 0
@@ -82,11 +75,7 @@ def ink_of_photos(photos: Photos) -> npt.NDArray[np.uint8]:
     The background is the median of the picture's rim; the digit is what is farthest from it in the
     middle, brighter or darker; strokes that do not reach into the middle are neighbours'.
 
-    Args:
-        photos: uint8[N, h, w, 3] in RGB, N >= 1.
-
-    Returns:
-        uint8[N, h, w], 0 where there is no ink of the digit and 255 where there is full ink.
+    Takes uint8[N, h, w, 3] in RGB, N >= 1, and gives uint8[N, h, w], 255 for full ink.
     """
     chunks = (photos[start : start + CHUNK] for start in range(0, len(photos), CHUNK))
     return np.concatenate([_ink(chunk) for chunk in chunks])
@@ -95,18 +84,14 @@ def ink_of_photos(photos: Photos) -> npt.NDArray[np.uint8]:
 def _fine_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """A picture enlarged, full ink 255 and paper 0."""
     full = float(image.max()) or 1.0
-    plane = _enlarged(np.pad(image.astype(np.float32) / full, 1))  # ink at the edge ends there
+    plane = np.pad(image.astype(np.float32) / full, 1)  # ink at the edge ends there
+    scale = _FINE / max(plane.shape)
+    if scale > 1:
+        size = [max(1, round(side * scale)) for side in plane.shape[::-1]]
+        bicubic = Image.Resampling.BICUBIC
+        plane = np.asarray(Image.fromarray(plane).resize((size[0], size[1]), bicubic))
     level = np.clip((plane - _PAPER) / (1 - _PAPER), 0, 1)
     return np.rint(level * 255).astype(np.uint8)
-
-
-def _enlarged(plane: _Plane) -> _Plane:
-    height, width = plane.shape
-    scale = _FINE / max(height, width)
-    if scale <= 1:
-        return plane
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
 
 
 def _ink(photos: Photos) -> npt.NDArray[np.uint8]:

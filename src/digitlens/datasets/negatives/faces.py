@@ -17,7 +17,8 @@ import numpy.typing as npt
 from PIL import ImageFont
 
 from digitlens.datasets.negatives.shapes import FAINT, crop
-from digitlens.datasets.synthetic.arrays import Ink, blur
+from digitlens.datasets.synthetic.arrays import Ink
+from digitlens.datasets.synthetic.drawing import blur
 from digitlens.datasets.synthetic.fonts import Role, Script, font_files, load_families
 from digitlens.datasets.synthetic.glyph_sources import CYRILLIC, DIGITS, GREEK, LATIN, MARKS
 from digitlens.datasets.synthetic.strokes import LETTERS

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.synthetic.arrays import Ink, Points, Rng, rotation
+from digitlens.datasets.synthetic.arrays import Ink, Points, Rng
+from digitlens.datasets.synthetic.drawing import rotation
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
 

@@ -1,10 +1,7 @@
-"""Names for the arrays that pages are made of, and the few operations that all drawing shares."""
+"""Names for the arrays that pages are made of: what each holds, its type and its shape."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,53 +15,3 @@ Values = npt.NDArray[np.int8]  # [N]; the digit in each box, or -1 for what may 
 Points = npt.NDArray[np.float64]  # [n, 2] or [2]; x to the right, y down
 Matrix = npt.NDArray[np.float64]  # [2, 3] affine or [3, 3] homography, for columns (x, y, 1)
 Extent = tuple[float, float, float, float]  # x0, y0, x1, y1 in digit heights, baseline at 0
-
-
-def log_uniform(rng: Rng, low: float, high: float) -> float:
-    """A number between two, small ones as likely as large ones."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def rotation(angle: float) -> Matrix:
-    """A turn about the origin, clockwise on a picture; float64[3, 3]."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-
-
-def about(matrix: Matrix, x: float, y: float) -> Matrix:
-    """A homography about a point instead of the origin."""
-    there = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
-    back = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
-    return back @ matrix @ there
-
-
-def project(matrix: Matrix, points: Points) -> Points:
-    """Points seen through a homography; float64[n, 2]."""
-    x, y, w = matrix @ np.column_stack([points, np.ones(len(points))]).T
-    return np.stack([x / w, y / w], axis=1)
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> Points:
-    """The corners of a rectangle, clockwise from the top left; float64[4, 2]."""
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
-
-
-def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0) -> None:
-    """Fills a polygon with a value for each channel; corners have so many fractional bits."""
-    corners = np.rint(outline * (1 << bits)).astype(np.int32)
-    cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
-
-
-def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:
-    """Gaussian blur, in the precision of what comes in; float32."""
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
-
-
-def blend(below: Plane | Colour, above: Plane | Colour, cover: Plane) -> Plane:
-    """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
-    return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
-
-
-def as_colour(levels: object) -> Colour:
-    """Gray levels, cut to 0..255; float32[3]."""
-    return np.clip(np.asarray(levels, np.float32), 0, 255).astype(np.float32)

@@ -7,12 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import (
-    Extent,
-    Matrix,
-    Pixels,
-    Plane,
-    Rng,
+from digitlens.datasets.synthetic.arrays import Extent, Matrix, Pixels, Plane, Rng
+from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.drawing import (
     about,
     blur,
     fill,
@@ -21,7 +18,6 @@ from digitlens.datasets.synthetic.arrays import (
     rectangle,
     rotation,
 )
-from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.papers import noise_field
 
 

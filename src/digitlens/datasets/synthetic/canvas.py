@@ -9,15 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import (
-    Extent,
-    Ink,
-    Matrix,
-    Points,
-    Rng,
-    rectangle,
-    rotation,
-)
+from digitlens.datasets.synthetic.arrays import Extent, Ink, Matrix, Points, Rng
+from digitlens.datasets.synthetic.drawing import rectangle, rotation
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
     LIKE_DIGITS,

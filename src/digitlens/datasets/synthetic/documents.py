@@ -22,6 +22,11 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
+)
+from digitlens.datasets.synthetic.camera import View, compress, light, photograph
+from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.document_layouts import Desk, Layout
+from digitlens.datasets.synthetic.drawing import (
     about,
     blend,
     blur,
@@ -30,9 +35,6 @@ from digitlens.datasets.synthetic.arrays import (
     rectangle,
     rotation,
 )
-from digitlens.datasets.synthetic.camera import View, compress, light, photograph
-from digitlens.datasets.synthetic.canvas import Canvas
-from digitlens.datasets.synthetic.document_layouts import Desk, Layout
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import (
     draw_colours,
@@ -377,15 +379,7 @@ class DocumentMaker(Maker):
     """Draws documents; the same seed, number and kind give the same document."""
 
     def document(self, number: int, *, kind: str | None = None) -> Document:
-        """Draws one document.
-
-        Args:
-            number: Which one.
-            kind: A name in ``KINDS``; None draws one.
-
-        Raises:
-            ValueError: There is no such kind.
-        """
+        """Draws one document, of a kind in ``KINDS`` or any; ValueError for other kinds."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         desk = Desk(self._styles, rng)
         _LAYOUTS[kind][1](desk)

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.arrays import Ink, Points, Rng, blur
+from digitlens.datasets.synthetic.arrays import Ink, Points, Rng
+from digitlens.datasets.synthetic.drawing import blur
 from digitlens.datasets.synthetic.fonts import Script
 from digitlens.datasets.synthetic.strokes import (
     FORMS,

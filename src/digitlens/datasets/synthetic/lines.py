@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, objects, texts
-from digitlens.datasets.synthetic.arrays import Extent, Pixels, Plane, Rng, blend, fill
+from digitlens.datasets.synthetic.arrays import Extent, Pixels, Plane, Rng
 from digitlens.datasets.synthetic.camera import (
     HEIGHT,
     STEP,
@@ -24,6 +24,7 @@ from digitlens.datasets.synthetic.camera import (
 )
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
+from digitlens.datasets.synthetic.drawing import blend, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, draw_scribbles, inked
 from digitlens.datasets.synthetic.styles import Maker, Styles
@@ -56,15 +57,7 @@ class LineMaker(Maker):
     """Draws lines; the same seed, number and kind give the same line."""
 
     def line(self, number: int, *, kind: str | None = None) -> Line:
-        """Draws one line.
-
-        Args:
-            number: Which one.
-            kind: A name in ``KINDS``; None draws one.
-
-        Raises:
-            ValueError: There is no such kind.
-        """
+        """Draws one line, of a kind in ``KINDS`` or any; ValueError for other kinds."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         drawing = _KINDS[kind][1](self._styles, rng)
         pixels = finish(photograph(drawing.plane, drawing.digit, rng), rng)

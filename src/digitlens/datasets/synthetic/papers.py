@@ -6,20 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.synthetic.arrays import (
-    Boxes,
-    Colour,
-    Ink,
-    Plane,
-    Points,
-    Rng,
-    as_colour,
-    blend,
-    blur,
-    fill,
-    log_uniform,
-)
+from digitlens.datasets.synthetic.arrays import Boxes, Colour, Ink, Plane, Points, Rng
 from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.drawing import as_colour, blend, blur, fill, log_uniform
 
 
 def draw_paper(

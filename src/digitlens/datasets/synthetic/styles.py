@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.arrays import Ink, Rng, log_uniform
+from digitlens.datasets.synthetic.arrays import Ink, Rng
 from digitlens.datasets.synthetic.canvas import Style, draw_style
+from digitlens.datasets.synthetic.drawing import log_uniform
 from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
 from digitlens.datasets.synthetic.glyph_sources import (
     FontGlyphs,

@@ -22,7 +22,6 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
-    project,
 )
 from digitlens.datasets.synthetic.canvas import (
     IGNORED,
@@ -33,6 +32,7 @@ from digitlens.datasets.synthetic.canvas import (
     lay_out,
 )
 from digitlens.datasets.synthetic.displays import DOTS
+from digitlens.datasets.synthetic.drawing import project
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
 from digitlens.datasets.synthetic.texts import RAISE
 
