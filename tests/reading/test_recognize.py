@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.nms import Candidates
-from digitlens.reading.recognize import line_proposals
+from digitlens.reading.recognize import line_proposals, near_digits, recognize
 from digitlens.reading.text_lines import TextLine
 
 
@@ -40,3 +41,60 @@ def test_digits_on_no_line_make_up_one():
 
     assert made.quad[:, 0].min() < 10
     assert made.quad[:, 0].max() > 34
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("no digit at all", []),
+        ("7", ["7"]),
+        ("total 12.50", ["total 12.50"]),
+        ("of all that is written 12 is the only number here", [" written 12 is "]),
+        ("12 begins a line and 34 ends it", ["12 begins ", " and 34 ends "]),
+        ("near 1 far 2 too", ["near 1 far 2 too"]),
+    ],
+)
+def test_a_part_reaches_from_one_space_to_another(text, parts):
+    spots = np.array([[char.isdigit(), char == " "] for char in text], np.float32) * 0.9
+    assert [text[first:last] for first, last in near_digits(spots)] == parts
+
+
+class Network:
+    """A recogniser and a spotter to which white columns are a 7, black ones a space."""
+
+    def __init__(self):
+        self.columns = 0
+
+    def posteriors(self, lines):
+        self.columns += lines.shape[0] * lines.shape[2]
+        steps = self.spots(lines)
+        chances = np.full((*steps.shape[:2], CLASSES), 1e-4, np.float32)
+        chances[..., 0] = 1 - steps[..., 0]
+        chances[..., CLASS_OF["7"]] = steps[..., 0]
+        return chances
+
+    def spots(self, lines):
+        gray = lines[:, 24, 4::8, 0]
+        return np.stack([gray == 255, gray == 0], axis=2).astype(np.float32)
+
+
+def test_of_much_text_only_what_is_near_digits_is_read():
+    page = np.full((20 * 48, 1200, 3), 127, np.uint8)
+    for row in range(20):
+        page[row * 48 : row * 48 + 48, 400:408] = page[row * 48 : row * 48 + 48, 600:608] = 0
+        page[row * 48 : row * 48 + 48, 500:508] = 255
+    lines = [line(48 * row, 48, 0, 1200) for row in range(20)]
+    everything, network = Network(), Network()
+
+    whole = recognize(page, lines, everything)
+    read = recognize(page, lines, network, network)
+
+    assert (
+        [each.symbols.text for each in read] == [each.symbols.text for each in whole] == 20 * ["7"]
+    )
+    boxes = [np.concatenate([each.boxes for each in some]) for some in (read, whole)]
+    assert boxes[0] == pytest.approx(boxes[1], abs=1)
+    assert network.columns < everything.columns / 2
+    assert sum(each.line.width > 1000 for each in read) == 6  # they tell which way is up
+    few = recognize(page, lines[:3], network, network)
+    assert [each.line.width for each in few] == [1200] * 3

@@ -45,6 +45,13 @@ const functions = {
     };
   },
   number_spans: ({ text }) => numbers.numberSpans(text),
+  digit_parts: ({ lines }) => recognizing.partsWithDigits(
+    lines.map(({ quad, score, spots }) => ({
+      line: { quad: quad.map(floats), score },
+      crop: resizing.emptyPicture(8 * spots.length, 48, 3),
+    })),
+    lines.map(({ spots }) => spots.map(floats)),
+  ).map(({ line, crop }) => ({ ...line, width: crop.width })),
   proposals: ({ lines, digits }) => recognizing.lineProposals({
     lines: lines.map(({ quad, score }) => ({ quad: quad.map(floats), score })),
     digits: digits.map(candidateOf),
@@ -138,7 +145,7 @@ async function placesOf({ lines: given, digits, ...rest }) {
       return { posteriors: { data, dims: [1, width / framing.STEP, CLASSES] } };
     };
     const line = { quad: quad.map(floats), score };
-    const [read] = await recognizing.recognize(page, [line], graph);
+    const [read] = await recognizing.recognize(page, [line], { recognizer: graph });
     const symbols = decoding.decode(rows);
     lines.push(recognizing.recognized({ ...read, posteriors: rows, symbols }));
   }

@@ -208,6 +208,22 @@ def candidates_at(random: np.random.Generator, boxes: list[Any], scores: list[fl
     ]
 
 
+def digit_parts() -> Iterator[Value]:
+    """Lines with numbers alone, near each other, at the ends; without; and a slanted one."""
+    texts = ["tot 12.50 and then some more words", "12 34", "no digit in all of this line", "7",
+             "the first 1 and far from it the last 2", "end 99", "99 begins", "a b 1 c d e f g h"]
+    lines: list[Value] = []
+    for number, text in enumerate(texts):
+        spots = [[float(char.isdigit()) * 0.9, float(char == " ") * 0.8] for char in text]
+        x, y, width = 10, 40 * number, 5 * len(text)
+        quad = [[x, y], [x + width, y + number], [x + width, y + number + 30], [x, y + 30]]
+        lines.append({"quad": quad, "score": 0.9, "spots": spots})
+    longest = {"quad": [[0, 400], [900, 400], [900, 440], [0, 440]], "score": 0.8}
+    whole = [{**longest, "spots": [[0.1, 0.0]] * 20} for _ in range(6)]
+    yield {"lines": [*lines, *whole]}
+    yield {"lines": lines[:3]}  # all of them are among the longest
+
+
 def proposals() -> Iterator[Value]:
     """Digits on lines and off them, to some part on one, over several, and of which one is part."""
     random = np.random.default_rng(10)

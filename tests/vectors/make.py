@@ -37,7 +37,7 @@ from digitlens.reading import (
     text_lines,
 )
 from digitlens.reading.decode import decode
-from digitlens.reading.recognize import RecognizedLine, line_proposals
+from digitlens.reading.recognize import RecognizedLine, line_proposals, parts_with_digits
 from digitlens.results import Reading
 
 FOLDER = Path(__file__).parent
@@ -172,6 +172,17 @@ def run_number_spans(given: Value) -> list[list[int]]:
     return [list(span) for span in numbers.number_spans(given["text"])]
 
 
+def run_digit_parts(given: Value) -> list[Value]:
+    found = [
+        text_lines.TextLine(floats(line["quad"], 2), line["score"]) for line in given["lines"]
+    ]
+    spots = [floats(line["spots"], 2) for line in given["lines"]]
+    crops = [np.zeros((48, 8 * len(each), 3), np.uint8) for each in spots]
+    parts = zip(*parts_with_digits(found, crops, spots), strict=True)
+    return [{"quad": plain_numbers(line.quad), "score": line.score, "width": crop.shape[1]}
+            for line, crop in parts]  # fmt: skip
+
+
 def run_proposals(given: Value) -> list[Value]:
     lines = [text_lines.TextLine(floats(row["quad"], 2), row["score"]) for row in given["lines"]]
     found = multiscale.Detections(lines, candidates_of(given["digits"]), [])
@@ -265,6 +276,7 @@ def functions() -> dict[str, Function]:
         "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
         "decode": Function(1e-5, run_decode, inputs.decode),
         "number_spans": Function(0, run_number_spans, inputs.number_spans),
+        "digit_parts": Function(1e-3, run_digit_parts, inputs.digit_parts),
         "proposals": Function(1e-3, run_proposals, inputs.proposals),
         "places": Function(1e-3, run_places, inputs.places),
         "fusion": Function(1e-4, run_fusion, inputs.fusion),

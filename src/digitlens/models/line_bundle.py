@@ -11,7 +11,8 @@ from digitlens import files
 from digitlens.errors import ModelError
 
 FORMAT = 1
-DETECTOR, RECOGNIZER, CARD = "detector.onnx", "recognizer.onnx", "model.json"
+DETECTOR, RECOGNIZER, SPOTTER = "detector.onnx", "recognizer.onnx", "spotter.onnx"
+CARD = "model.json"
 PRETRAINED = Path(__file__).parent / "pretrained" / "lines"
 
 
@@ -24,6 +25,7 @@ class LineCard:
         version: Of digitlens, that wrote it.
         detector_sha256: Hash of ``detector.onnx``.
         recognizer_sha256: Hash of ``recognizer.onnx``.
+        spotter_sha256: Hash of ``spotter.onnx``; empty if there is none.
         thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
         fusion: See ``reading.fusion.Fusion``; empty before it is fitted.
         recipe: Of the recogniser.
@@ -36,6 +38,7 @@ class LineCard:
     version: str
     detector_sha256: str
     recognizer_sha256: str
+    spotter_sha256: str = ""
     thresholds: dict[str, float] = field(default_factory=dict[str, float])
     fusion: dict[str, Any] = field(default_factory=dict[str, Any])
     recipe: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -46,15 +49,16 @@ class LineCard:
 
 @dataclass(frozen=True)
 class LineBundle:
-    """A folder that was read and found whole: its card and both graphs."""
+    """A folder that was read and found whole: its card and graphs, the spotter's if it has one."""
 
     card: LineCard
     detector: bytes
     recognizer: bytes
+    spotter: bytes | None = None
 
 
 def load_line_bundle(folder: Path = PRETRAINED) -> LineBundle:
-    """Reads the card and checks both graphs against it.
+    """Reads the card and checks the graphs against it.
 
     Args:
         folder: Of the line reader.
@@ -64,7 +68,11 @@ def load_line_bundle(folder: Path = PRETRAINED) -> LineBundle:
     """
     card = load_line_card(folder)
     detector = _checked(folder / DETECTOR, card.detector_sha256)
-    return LineBundle(card, detector, _checked(folder / RECOGNIZER, card.recognizer_sha256))
+    recognizer = _checked(folder / RECOGNIZER, card.recognizer_sha256)
+    hashed = card.spotter_sha256
+    return LineBundle(
+        card, detector, recognizer, _checked(folder / SPOTTER, hashed) if hashed else None
+    )
 
 
 def _checked(path: Path, expected: str) -> bytes:

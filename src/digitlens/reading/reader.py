@@ -18,7 +18,7 @@ from digitlens.models.bundle import DEFAULT
 from digitlens.models.classifier import Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector
 from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
-from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
@@ -93,6 +93,8 @@ class DigitReader:
         self.card = bundle.card
         self.detector = LineDetector(bundle.detector, threads)
         self.recognizer = LineRecognizer(bundle.recognizer, threads=threads)
+        spotter = bundle.spotter
+        self.spotter = DigitSpotter(spotter, threads=threads) if spotter else None
         self.fusion = Fusion.from_dict(self.card.fusion)
         self.thresholds = dict(self.card.thresholds)
         if target_error is not None:
@@ -232,7 +234,7 @@ class DigitReader:
             page: uint8[H, W] or uint8[H, W, 3].
         """
         found = self._detect(page)
-        lines = recognize(page, line_proposals(found), self.recognizer)
+        lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.imaging.framing import HEIGHT, STEP, batch_lines, crop_line
+from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
-from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
 from digitlens.reading.decode import Symbols, decode
 from digitlens.reading.multiscale import LIKELY, Detections
 from digitlens.reading.nms import Candidates
@@ -27,6 +27,11 @@ _NARROW = 0.7  # heights: width that a line has at least ...
 _GROWN = 1.25  # ... after a narrower one was grown by this factor
 _SHARED = 0.3  # of a digit's box on a line, from which no line of its own is read for it
 _STROKES = 3  # most lines that may be found in one digit and be its strokes
+_MUCH = 8192  # columns of all lines, from which on only parts with digits are read
+_WHOLE = 6  # longest lines that are read whole even then
+_SPOTTED = 0.2  # probability of a digit from which its part of a line is read
+_SPACE = 0.3  # probability of a space from which a part may end there
+_CONTEXT = 4  # steps between a digit and such a space, at least
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -91,25 +96,89 @@ class RecognizedLine:
 
 
 def recognize(
-    page: Page, lines: Sequence[TextLine], recognizer: LineRecognizer
+    page: Page,
+    lines: Sequence[TextLine],
+    recognizer: LineRecognizer,
+    spotter: DigitSpotter | None = None,
 ) -> list[RecognizedLine]:
-    """Reads lines.
+    """Reads lines; where there is much text, mostly those parts of it that have digits.
 
     Args:
         page: uint8[H, W] or uint8[H, W, 3].
         lines: Where they stand.
         recognizer: Reads line crops.
+        spotter: Finds parts with digits; without one everything is read.
     """
     crops = [crop_line(page, line.quad) for line in lines]
-    posteriors: dict[int, Floats] = {}
-    for indices, batch in batch_lines(crops):
-        rows = recognizer.posteriors(batch)
-        for index, row in zip(indices, rows, strict=True):
-            posteriors[index] = row[: crops[index].shape[1] // STEP]
+    if spotter and sum(crop.shape[1] for crop in crops) > _MUCH:
+        spots = _rows_of(crops, spotter.spots)
+        lines, crops = parts_with_digits(lines, crops, spots)
+    posteriors = _rows_of(crops, recognizer.posteriors)
     return [
-        RecognizedLine(line, crop, posteriors[index], decode(posteriors[index]))
-        for index, (line, crop) in enumerate(zip(lines, crops, strict=True))
+        RecognizedLine(line, crop, rows, decode(rows))
+        for line, crop, rows in zip(lines, crops, posteriors, strict=True)
     ]
+
+
+def _rows_of(crops: Sequence[Pixels], network: Callable[[Pixels], Floats]) -> list[Floats]:
+    """What a network says of the steps of each crop, float32[W / 8, C] each."""
+    rows: dict[int, Floats] = {}
+    for indices, batch in batch_lines(crops):
+        for index, said in zip(indices, network(batch), strict=True):
+            rows[index] = said[: crops[index].shape[1] // STEP]
+    return [rows[index] for index in range(len(crops))]
+
+
+def parts_with_digits(
+    lines: Sequence[TextLine], crops: Sequence[Pixels], spots: Sequence[Floats]
+) -> tuple[list[TextLine], list[Pixels]]:
+    """Cuts lines down to words with digits and those next to them.
+
+    The longest lines stay whole: they tell which way up the page is.
+
+    Args:
+        lines: Where they stand.
+        crops: uint8[48, W, 3] each.
+        spots: float32[W / 8, 2] each; see ``DigitSpotter.spots``.
+
+    Returns:
+        The parts and their crops.
+    """
+    whole = sorted(range(len(lines)), key=lambda index: -lines[index].width * lines[index].height)
+    parts: list[tuple[TextLine, Pixels]] = []
+    for index, (line, crop) in enumerate(zip(lines, crops, strict=True)):
+        if index in whole[:_WHOLE]:
+            parts.append((line, crop))
+            continue
+        columns = min(WIDEST, line.width * HEIGHT / max(line.height, 1e-3))
+        for first, last in near_digits(spots[index]):
+            ends = np.minimum([STEP * first / columns, STEP * last / columns], 1)[:, None]
+            left, right = line.quad[[0, 3]], line.quad[[1, 2]]
+            (top_left, bottom_left), (top_right, bottom_right) = (
+                left + end * (right - left) for end in ends
+            )
+            quad = np.array([top_left, top_right, bottom_right, bottom_left], np.float32)
+            parts.append((TextLine(quad, line.score), crop[:, STEP * first : STEP * last]))
+    return [line for line, _ in parts], [crop for _, crop in parts]
+
+
+def near_digits(spots: Floats) -> list[tuple[int, int]]:
+    """Parts of a line with digits, from a space before them to one after them.
+
+    Args:
+        spots: float32[T, 2]; see ``DigitSpotter.spots``.
+
+    Returns:
+        First step of each part and the one after its last.
+    """
+    digits, spaces = np.flatnonzero(spots[:, 0] > _SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
+    before = np.searchsorted(spaces, digits - _CONTEXT, "right")
+    after = np.searchsorted(spaces, digits + _CONTEXT, "left")
+    starts, ends = np.r_[0, spaces][before], np.r_[spaces + 1, len(spots)][after]
+    new = np.flatnonzero(starts[1:] >= ends[:-1]) + 1
+    if not len(digits):
+        return []
+    return list(zip(starts[np.r_[0, new]].tolist(), ends[np.r_[new - 1, -1]].tolist(), strict=True))
 
 
 def line_proposals(found: Detections) -> list[TextLine]:

@@ -40,7 +40,7 @@ from digitlens.training.nets.autoencoder_network import (
 )
 from digitlens.training.nets.detector_network import STRIDE as CELL
 from digitlens.training.nets.detector_network import DetectorNetwork
-from digitlens.training.nets.line_network import HEIGHT, STRIDE, LineNetwork
+from digitlens.training.nets.line_network import HEIGHT, STRIDE, LineNetwork, SpotterNetwork
 from digitlens.training.nets.tile_network import CLASSES, DigitNetwork, Ensemble, predict_logits
 from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, Recipe, TrainingRecipe
 from digitlens.training.recipes import recipe_from
@@ -55,6 +55,7 @@ DETECTOR_AGREEMENT = 0.02  # largest difference between scores of cells
 AUTOENCODER_AGREEMENT = 0.02  # of full ink, or of the largest number
 LINE_AGREEMENT = 3e-4
 """Largest mean, over the steps of all lines, of how far the posterior of any class may be off."""
+SPOTTER_AGREEMENT = 2e-3  # the same of the digit spotter
 LARGEST_DETECTOR = 5_000_000  # bytes of a graph; what ships with a package must stay small
 MOST = 1000  # digits that a digit detector can find on one page
 FARTHEST = 9.0  # logarithm of cells: no box is larger, whatever the network says
@@ -209,6 +210,18 @@ def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
     return graph
 
 
+def export_spotter(network: SpotterNetwork, lines: Sequence[Pixels]) -> bytes:
+    """A digit spotter as a graph with float16 weights, compared on lines uint8[48, W, 3].
+
+    Raises:
+        ModelError: Probabilities differ by more than ``SPOTTER_AGREEMENT``.
+    """
+    model = nn.Sequential(copy.deepcopy(network).eval().float(), nn.Sigmoid())
+    graph = store_float16(line_graph(model, "spots")).SerializeToString()
+    check_lines(model, graph, lines, SPOTTER_AGREEMENT)
+    return graph
+
+
 def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: Path) -> Card:
     """Writes the folder of an autoencoder, see ``export_classifier``, and its ``decoder.onnx``.
 
@@ -242,11 +255,11 @@ def detector_graph(network: DetectorNetwork) -> bytes:
     return store_float16(model).SerializeToString()
 
 
-def line_graph(model: nn.Module) -> onnx.ModelProto:
-    """A graph, with float32 weights, of what gives posteriors for lines of any number and width."""
+def line_graph(model: nn.Module, output: str = "posteriors") -> onnx.ModelProto:
+    """A graph, with float32 weights, of what a model says of lines of any number and width."""
     example = torch.zeros(2, HEIGHT, 12 * STRIDE, 3, dtype=torch.uint8)
     sides = {0: torch.export.Dim("n"), 2: STRIDE * torch.export.Dim("t", min=2)}
-    graph = trace(model.eval(), example, "lines", ["posteriors"], sides)
+    graph = trace(model.eval(), example, "lines", [output], sides)
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "t"
     return graph
 
@@ -314,17 +327,19 @@ def check_graph(
             _check_close(ours.numpy(), theirs, limit, f"in {name}")
 
 
-def check_lines(model: nn.Module, graph: bytes, lines: Sequence[Pixels]) -> None:
-    """Raises ModelError unless a graph reads lines uint8[48, W, 3] as its network does."""
+def check_lines(
+    model: nn.Module, graph: bytes, lines: Sequence[Pixels], limit: float = LINE_AGREEMENT
+) -> None:
+    """Raises ModelError unless a graph says of lines uint8[48, W, 3] what its network says."""
     session = open_session(graph, name="the exported graph")
     differences: list[Floats] = []
     for line in lines:
         with torch.inference_mode():
             expected: Floats = model(torch.from_numpy(line[None])).numpy()
-        found: Floats = session.run(["posteriors"], {"lines": line[None]})[0]
+        found: Floats = session.run(None, {"lines": line[None]})[0]
         differences.append(np.abs(expected - found).max(axis=2).ravel())
     difference = float(np.concatenate(differences).mean())
-    _check_difference(difference, LINE_AGREEMENT, "on average")
+    _check_difference(difference, limit, "on average")
 
 
 def check_autoencoder(network: Autoencoder, graph: bytes, decoder: bytes, tiles: Pixels) -> None:

@@ -152,3 +152,55 @@ class LineNetwork(nn.Module):
 def normalised(pictures: Tensor) -> Tensor:
     """Pixels from 0 to 255 as float32 from -1 to 1."""
     return pictures.float() / 127.5 - 1
+
+
+class SpotterNetwork(nn.Module):
+    """Tells where digits and spaces are on line crops, at half their size and without colour."""
+
+    def __init__(self, channels: tuple[int, int, int] = (24, 48, 64), width: int = 96) -> None:
+        """Random weights.
+
+        Args:
+            channels: Of the first three convolutions.
+            width: Numbers that describe one step of eight columns.
+        """
+        super().__init__()
+        first, second, third = channels
+        self.body = nn.Sequential(
+            _normalised_conv(1, first, 3, stride=2),
+            _normalised_conv(first, second, 3),
+            _normalised_conv(second, third, 3, stride=2),
+            _normalised_conv(third, third, 3, groups=third),
+            _normalised_conv(third, width, 1),
+            _normalised_conv(width, width, (HEIGHT // STRIDE, 1), padding=0, groups=width),
+            _normalised_conv(width, width, 1),
+        )
+        self.along = nn.ModuleList(_normalised_conv(width, width, (1, 5)) for _ in range(3))
+        self.head = nn.Conv2d(width, 2, 1)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        """Logits float[N, W / 8, 2] of lines uint8[N, 48, W, 3]: a digit is near, a space is there.
+
+        Args:
+            lines: RGB, W a multiple of 8.
+        """
+        gray = functional.avg_pool2d(lines.float().mean(3)[:, None], 2)
+        steps = self.body((gray - gray.mean((2, 3), keepdim=True)) / 64)
+        for layer in self.along:
+            steps = steps + layer(steps)
+        return self.head(steps).squeeze(2).transpose(1, 2)
+
+
+def _normalised_conv(
+    inputs: int,
+    outputs: int,
+    kernel: int | tuple[int, int],
+    *,
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+) -> nn.Sequential:
+    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+    around = (sides[0] // 2, sides[1] // 2) if padding is None else (padding, padding)
+    convolution = nn.Conv2d(inputs, outputs, sides, stride, around, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())

@@ -1,0 +1,175 @@
+"""Trains the digit spotter of a line reader to say where its recogniser sees digits and spaces.
+
+``python -m digitlens.training.spotter --lines FOLDER`` writes ``spotter.onnx`` and its hash there.
+The recogniser says what is there (distillation), so that no line needs boxes, and what it takes for
+a digit is not missed, right or wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digitlens import files
+from digitlens.alphabet import CLASS_OF, DIGITS
+from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.imaging.framing import GRAY
+from digitlens.models.line_bundle import SPOTTER, load_line_bundle, load_line_card, write_line_card
+from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.progress import note, work_bar
+from digitlens.training.export import export_spotter
+from digitlens.training.nets.line_network import HEIGHT, STRIDE, SpotterNetwork
+from digitlens.training.recipe import LineRecipe
+from digitlens.training.tasks.line import line_makers
+
+# Share of each kind of lines: text, for the most part, since only pages of text are spotted on.
+KINDS = {
+    "print words": 0.3,
+    "words": 0.2,
+    "screen": 0.15,
+    "print number": 0.12,
+    "hand words": 0.08,
+    "nothing": 0.05,
+    "hand number": 0.03,
+    "stamp": 0.03,
+    "amount": 0.02,
+    "sign": 0.02,
+}
+CHECKED = 100  # lines on which graph and network are compared
+_BATCH = 48
+_RATE = 4e-3  # highest learning rate of AdamW
+_WARMUP = 100  # steps, at most
+_SEEN = 0.3  # probability from which a step counts ...
+_WEIGHT = 4.0  # ... so many times
+_INVERTED = 0.3  # share of batches whose brightness is inverted
+_COUNTED = [CLASS_OF[digit] for digit in DIGITS]
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+class Spotted(NamedTuple):
+    """A line uint8[48, W, 3] and what is on its steps, float32[W / 8, 2]: a digit, a space."""
+
+    pixels: Pixels
+    steps: Floats
+
+
+def spotted_lines(
+    maker: LineMaker, recognizer: LineRecognizer, count: int, seed: int
+) -> Iterator[Spotted]:
+    """Draws lines and has a recogniser say what is on them."""
+    rng = np.random.default_rng(seed)
+    names, shares = list(KINDS), list(KINDS.values())
+    for number in range(count):
+        pixels = maker.line(seed * 1_000_000 + number, kind=str(rng.choice(names, p=shares))).pixels
+        said = recognizer.posteriors(pixels[None])[0]
+        digit, space = said[:, _COUNTED].max(axis=1), said[:, CLASS_OF[" "]]
+        yield Spotted(pixels, np.stack([digit, space], axis=1))
+
+
+def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> SpotterNetwork:
+    """Trains on lines of like widths at a time, with AdamW along a cosine."""
+    torch.manual_seed(seed)
+    rng, network = np.random.default_rng(seed), SpotterNetwork()
+    order = sorted(lines, key=lambda line: line.pixels.shape[1])
+    optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=1e-4)
+    warmup = min(_WARMUP, 1 + steps // 10)
+    rates = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min(1, (step + 1) / warmup) * (1 + np.cos(np.pi * step / steps)) / 2,
+    )
+    with work_bar() as bar:
+        for _ in bar.track(range(steps), description="spotter"):
+            first = int(rng.integers(0, max(1, len(order) - _BATCH)))
+            pixels, wanted, counts = _batch(order[first : first + _BATCH])
+            shown = 255 - pixels if rng.random() < _INVERTED else pixels
+            loss = _loss(network(shown), wanted, counts)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            rates.step()
+    return network.eval()
+
+
+def _batch(lines: Sequence[Spotted]) -> tuple[Tensor, Tensor, Tensor]:
+    """uint8[N, 48, W, 3], what is wanted float32[N, W / 8, 2], and which steps count."""
+    widest = max(line.pixels.shape[1] for line in lines)
+    pixels = np.full((len(lines), HEIGHT, widest, 3), GRAY, np.uint8)
+    wanted = np.zeros((len(lines), widest // STRIDE, 2), np.float32)
+    counts = np.zeros(wanted.shape[:2], np.float32)
+    for row, line in enumerate(lines):
+        pixels[row, :, : line.pixels.shape[1]] = line.pixels
+        wanted[row, : len(line.steps)], counts[row, : len(line.steps)] = line.steps, 1
+    near = functional.max_pool1d(torch.from_numpy(wanted[:, :, 0])[:, None], 3, 1, 1)[:, 0]
+    both = torch.stack([near, torch.from_numpy(wanted[:, :, 1])], dim=2)
+    return torch.from_numpy(pixels), both, torch.from_numpy(counts)
+
+
+def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+    """Binary cross-entropy; steps with something on them weigh more, padding nothing."""
+    losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    weights = counts[:, :, None] * (1 + (_WEIGHT - 1) * (wanted > _SEEN))
+    return (losses * weights).sum() / weights.sum()
+
+
+def write_spotter(folder: Path, network: SpotterNetwork, lines: Sequence[Pixels]) -> None:
+    """Exports a spotter into the folder of a line reader."""
+    graph = export_spotter(network, lines)
+    files.write_bytes(folder / SPOTTER, graph)
+    card = replace(load_line_card(folder), spotter_sha256=files.sha256(graph))
+    write_line_card(folder, card)
+
+
+def main() -> None:
+    """Trains the spotter of a line reader and writes it beside the recogniser."""
+    parser = argparse.ArgumentParser(description="Train the digit spotter of a line reader.")
+    parser.add_argument("--lines", type=Path, required=True, help="folder of the line reader")
+    parser.add_argument("--count", type=int, default=38_000, help="lines to learn from")
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--seed", type=int, default=21)
+    chosen = parser.parse_args()
+    recipe = LineRecipe()
+    maker, validation = line_makers(recipe, *recipe.split(load_mnist().train))
+    recognizer = LineRecognizer(load_line_bundle(chosen.lines).recognizer)
+    drawn = spotted_lines(maker, recognizer, chosen.count, chosen.seed)
+    with work_bar() as bar:
+        lines = list(bar.track(drawn, chosen.count, description="drawing"))
+    network = train_spotter(lines, chosen.steps, chosen.seed)
+    held_out = list(spotted_lines(validation, recognizer, 10 * CHECKED, chosen.seed))
+    write_spotter(chosen.lines, network, [line.pixels for line in held_out[:CHECKED]])
+    for name, share in spotting_scores(network, held_out).items():
+        note(f"{name}: {share:.2%}")
+
+
+@torch.no_grad()
+def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[str, float]:
+    """How often digits are seen, and how often one is seen where there is none.
+
+    Returns:
+        ``found``, the share of the steps with a digit where one is seen with a probability of at
+        least 0.2; ``wrong``, the same of all steps without.
+    """
+    found: list[npt.NDArray[np.bool_]] = []
+    there: list[Floats] = []
+    for line in lines:
+        logits = network(torch.from_numpy(line.pixels[None]))[0, :, 0]
+        found.append((torch.sigmoid(logits) > 0.2).numpy())
+        there.append(line.steps[:, 0])
+    seen, digits = np.concatenate(found), np.concatenate(there)
+    return {"found": float(seen[digits > 0.5].mean()), "wrong": float(seen[digits < 0.05].mean())}
+
+
+if __name__ == "__main__":
+    main()
