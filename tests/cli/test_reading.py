@@ -1,5 +1,6 @@
-"""Processes that read beside this one give what this one gives."""
+"""Processes that read too give what this one gives, and a bar says how far they are."""
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from digitlens.cli import reading
-from digitlens.cli.reading import ReadOptions, read_paths
+from digitlens.cli.reading import PageBar, ReadOptions, read_paths
 from digitlens.reading.batch import ProcessPool, WorkerError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -117,3 +118,41 @@ def test_an_interruption_ends_all_processes(tmp_path):
     assert process.returncode == 130
     assert words == b""
     assert time.monotonic() - start < 5
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def barred(monkeypatch):
+    """A function from pages and where to show them to what is shown."""
+
+    def barred(pages, stderr, **options):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with PageBar(**options) as bar:
+            for count in pages:
+                bar.expect(count)
+                bar.say("one [is] empty")
+                bar.advance()
+        return stderr.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm")
+    return barred
+
+
+def test_several_pages_have_a_bar(barred):
+    shown = barred([2, 3], Terminal(), wanted=True)
+    assert "reading" in shown
+    assert "/5" in shown
+    assert "one [is] empty\n" in shown
+
+
+@pytest.mark.parametrize(("pages", "wanted"), [([1], True), ([2, 3], False), ([], True)])
+def test_one_page_or_nobody_who_looks_has_none(barred, pages, wanted):
+    assert barred(pages, Terminal(), wanted=wanted) == "one [is] empty\n" * len(pages)
+
+
+def test_a_pipe_has_none(barred):
+    assert barred([2, 3], io.StringIO(), wanted=True) == "one [is] empty\n" * 2

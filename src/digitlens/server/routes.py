@@ -117,6 +117,10 @@ def seconds_since(start: float) -> float:
     return round(time.perf_counter() - start, 4)
 
 
+def _encoded_json(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
 def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
     reader = service.reader_at(upload.options.target_error)
     pages = list(_read_pages(reader, upload, job))
@@ -129,7 +133,7 @@ def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
         "seconds": seconds_since(job.started),
         "readings": [page.as_dict() for page in pages],
     }
-    return json.dumps(answer, separators=(",", ":")).encode()
+    return _encoded_json(answer)
 
 
 def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterator[_PageResult]:
@@ -202,7 +206,7 @@ def _classify_answer(service: Service, tiles: Tiles, job: Job[bytes]) -> bytes:
         "seconds": seconds_since(job.started),
         "predictions": [_prediction(row) for row in rows.tolist()],
     }
-    return json.dumps(answer, separators=(",", ":")).encode()
+    return _encoded_json(answer)
 
 
 def _prediction(row: list[float]) -> dict[str, Any]:
@@ -264,7 +268,7 @@ def _reconstruct_answer(service: Service, tiles: Tiles, job: Job[bytes]) -> byte
         "seconds": seconds_since(job.started),
         "reconstructions": [_redrawn(tile, error, share) for tile, error, share in rows],
     }
-    return json.dumps(answer, separators=(",", ":")).encode()
+    return _encoded_json(answer)
 
 
 def _redrawn(tile: Tiles, error: float, share: float) -> dict[str, Any]:
@@ -385,7 +389,7 @@ def _infer_answer(
         **({"id": asked.id} if asked.id is not None else {}),
         "outputs": [_tensor(found)],
     }
-    return json.dumps(answer, separators=(",", ":")).encode()
+    return _encoded_json(answer)
 
 
 def _tensor(found: npt.NDArray[np.float32]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Theme:
     The hues are near those of M. Okabe and K. Ito ("Color universal design", 2008), but each has a
     contrast of 3 to 1 to its ground or more, and ink and soft one of 4.5 to 1 (W3C, "Web content
     accessibility guidelines" 2.2, 1.4.3 and 1.4.11). Without red or green cones, any two of them
-    are still 20 apart in CIELAB, where 2 can just be seen; ``tests/visualization/test_style.py``
+    are still 20 apart in CIELAB, where 2 can just be seen; ``tests/visualization/test_theme.py``
     holds this.
 
     Attributes:

@@ -27,8 +27,8 @@ from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
 from digitlens.outputs import Outputs
 from digitlens.server import problems
-from digitlens.server.app import Assets, Guard
-from digitlens.server.limits import Gate, Settings, http_protocol
+from digitlens.server.app import Assets, Guard, quiet_config
+from digitlens.server.limits import Gate, Settings
 from digitlens.server.problems import Refusal
 from digitlens.server.service import Metrics
 from digitlens.server.site import STATIC
@@ -151,18 +151,10 @@ def listen(port: int) -> socket.socket:
 @contextmanager
 def serving(show: Show, listener: socket.socket) -> Generator[str]:
     """Answers from a thread; gives the address, and stops at the end of the block."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_watch_app(show),
-            http=http_protocol(_IDLE),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
+    config = quiet_config(
+        create_watch_app(show), _IDLE, lifespan="off", timeout_graceful_shutdown=1
     )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:

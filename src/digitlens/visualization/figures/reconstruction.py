@@ -60,8 +60,8 @@ def draw_reconstructions(
     """
     half = (len(digits) + 1) // 2
     blocks = [_pair(one) for one in digits]
-    every = _beside(_below(blocks[:half]), _below(blocks[half:]))
-    ends = _beside(_pair(best), _pair(worst))
+    every = _join([_join(blocks[:half], axis=0), _join(blocks[half:], axis=0)], axis=1)
+    ends = _join([_pair(best), _pair(worst)], axis=1)
     width = max(every.shape[1], ends.shape[1]) * _INCH
     shares = [every.shape[0], ends.shape[0]]
     with canvas(path, width + 0.5, sum(shares) * _INCH + 2 * _HEAD) as figure:
@@ -87,7 +87,7 @@ def draw_interpolations(
         note: A line that says how the steps are made.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    rows = _below([_way(one) for one in ways], _GAP)
+    rows = _join([_way(one) for one in ways], axis=0, room=_GAP)
     square = _framed(field, corners)
     shares = [rows.shape[1], square.shape[1]]
     width, height = sum(shares) + 2 * _ROOM, rows.shape[0]
@@ -101,24 +101,22 @@ def draw_interpolations(
 
 def _pair(one: Redrawn) -> Paint:
     """Tiles in ink over reconstructions in blue."""
-    return _below([_row(_inked(one.tiles)), _row(_blue(one.again))], _GAP)
+    return _grid(np.stack([_inked(one.tiles), _blue(one.again)]))
 
 
 def _way(one: Redrawn) -> Paint:
     """The first tile, all that is drawn, the last tile."""
-    ends = _inked(one.tiles)
-    room = _empty(28, _ROOM // 2)
-    return np.concatenate([ends[0], room, _row(_blue(one.again)), room, ends[1]], axis=1)
+    first, last = _inked(one.tiles)
+    return _join([first, _grid(_blue(one.again)[None]), last], axis=1, room=_ROOM // 2)
 
 
 def _framed(field: Tiles, corners: Tiles) -> Paint:
     """The field, with its four digits outside of its corners."""
-    inside = _below([_row(_blue(row)) for row in field], _GAP)
-    ends = _inked(corners)
-    blank = _empty(inside.shape[0] - 2 * 28, 28)
-    sides = [np.concatenate([ends[above], blank, ends[above + 2]], axis=0) for above in (0, 1)]
-    room = _empty(inside.shape[0], _ROOM // 2)
-    return np.concatenate([sides[0], room, inside, room, sides[1]], axis=1)
+    inside, ends = _grid(_blue(field)), _inked(corners)
+    left, right = (
+        _join([ends[k], ends[k + 2]], axis=0, room=inside.shape[0] - 2 * 28) for k in (0, 1)
+    )
+    return _join([left, inside, right], axis=1, room=_ROOM // 2)
 
 
 def _inked(tiles: Tiles) -> Paint:
@@ -132,26 +130,24 @@ def _blue(tiles: Tiles) -> Paint:
     return LinearSegmentedColormap.from_list("drawn", [ground, theme().blue])(tiles)[..., :3]
 
 
-def _row(painted: Paint) -> Paint:
-    """Tiles side by side."""
-    wide = np.concatenate([painted, np.stack([_empty(28, _GAP)] * len(painted))], axis=2)
-    return np.concatenate(list(wide), axis=1)[:, :-_GAP]
+def _grid(painted: Paint) -> Paint:
+    """Painted tiles, float64[R, C, 28, 28, 3], in rows and columns."""
+    rows, columns = painted.shape[:2]
+    cells = np.tile(_empty(_CELL, _CELL), (rows, columns, 1, 1, 1))
+    cells[:, :, :28, :28] = painted
+    whole = cells.transpose(0, 2, 1, 3, 4).reshape(rows * _CELL, columns * _CELL, 3)
+    return whole[:-_GAP, :-_GAP]
 
 
-def _below(pictures: Sequence[Paint], room: int = _ROOM) -> Paint:
-    """Pictures of one width one below the other."""
-    width = pictures[0].shape[1]
-    parts = [part for one in pictures for part in (one, _empty(room, width))]
-    return np.concatenate(parts[:-1], axis=0)
-
-
-def _beside(left: Paint, right: Paint) -> Paint:
-    """Two pictures side by side, from the top."""
-    height = max(left.shape[0], right.shape[0])
-    whole = [
-        np.concatenate([one, _empty(height - one.shape[0], one.shape[1])]) for one in (left, right)
-    ]
-    return np.concatenate([whole[0], _empty(height, _ROOM), whole[1]], axis=1)
+def _join(pictures: Sequence[Paint], axis: int, room: int = _ROOM) -> Paint:
+    """Pictures one below the other (axis 0) or side by side (axis 1), from the top left."""
+    most = max(one.shape[1 - axis] for one in pictures)
+    parts: list[Paint] = []
+    for one in pictures:
+        for length in (one.shape[axis], room):
+            parts.append(_empty(*((length, most) if axis == 0 else (most, length))))
+        parts[-2][: one.shape[0], : one.shape[1]] = one
+    return np.concatenate(parts[:-1], axis=axis)
 
 
 def _empty(height: int, width: int) -> Paint:
