@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -274,9 +273,8 @@ def explain(
     digits = [one for one in explanations if one.digit.status != "rejected"]
     rejected = [one for one in explanations if one.digit.status == "rejected"]
     chosen, hopeful = _choose(digits, options.digit), _likeliest(rejected, options.digit)
-    neighbours = _SimilarDigits(options)
     shown = chosen + hopeful
-    alike, note = neighbours.of(shown)
+    alike, note = _find_similar(shown, options)
     with work_bar() as bar:
         task = bar.add_task("explaining", total=len(chosen))
         for place, one in enumerate(chosen):
@@ -297,7 +295,7 @@ def explain(
         tuple(shown[: len(chosen)]),
         tuple(shown[len(chosen) :]),
         (len(digits) - len(chosen), len(rejected) - len(hopeful)),
-        note if shown else "",
+        note,
     )
 
 
@@ -361,55 +359,39 @@ def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanatio
     )
 
 
-class _SimilarDigits:
-    """The training digits that look like a tile; where there are none, why."""
-
-    def __init__(self, options: ExplainOptions) -> None:
-        self._options = options
-
-    @cached_property
-    def _model(self) -> TrainedModel:
-        return TrainedModel(self._options.model, on="validation", data_dir=self._options.data_dir)
-
-    def of(self, explanations: list[DigitExplanation]) -> tuple[list[SimilarDigits | None], str]:
-        """For each explanation what is alike, and a note where that cannot be said."""
-        nothing: list[SimilarDigits | None] = [None] * len(explanations)
-        if not explanations:
-            return nothing, ""
-        try:
-            known = self._model.known
-        except DataError:
-            return nothing, f"MNIST is not on this machine; {_GET}."
-        except ModelError as error:
-            return nothing, f"There are no training digits to compare with: {error}."
-        return list(self._alike(explanations, known)), ""
-
-    def _usual(self, known: KnownDigits) -> Floats:
-        try:
-            return measure_usual_distances(self._model.classifier, known, self._model.split)
-        except ModelError:  # its recipe kept none back
-            return np.zeros(0, np.float32)
-
-    def _alike(
-        self, explanations: list[DigitExplanation], known: KnownDigits
-    ) -> list[SimilarDigits]:
-        tiles = np.stack([one.tile for one in explanations])
-        features = self._model.classifier.outputs(tiles).features
-        if features is None:
-            raise AssertionError("a model that gave features gives them again")
-        usual = self._usual(known)
-        found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
-        near = share_nearer(found.distances[:, 0], usual) if len(usual) else None
-        return [
-            SimilarDigits(
-                _neighbours(found, known, row),
-                _labelled(features[row : row + 1], known, one.digit.value),
-                _labelled(features[row : row + 1], known, one.other),
-                None if near is None else float(near[row]),
-                len(usual),
-            )
-            for row, one in enumerate(explanations)
-        ]
+def _find_similar(
+    shown: list[DigitExplanation], options: ExplainOptions
+) -> tuple[list[SimilarDigits | None], str]:
+    """For each explanation the training digits that look like it, and a note where none can."""
+    nothing: list[SimilarDigits | None] = [None] * len(shown)
+    if not shown:
+        return nothing, ""
+    try:
+        model = TrainedModel(options.model, on="validation", data_dir=options.data_dir)
+        known = model.known
+    except DataError:
+        return nothing, f"MNIST is not on this machine; {_GET}."
+    except ModelError as error:
+        return nothing, f"There are no training digits to compare with: {error}."
+    features = model.classifier.outputs(np.stack([one.tile for one in shown])).features
+    if features is None:
+        raise AssertionError("a model that gave features gives them again")
+    try:
+        usual = measure_usual_distances(model.classifier, known, model.split)
+    except ModelError:  # its recipe kept none back
+        usual = np.zeros(0, np.float32)
+    found = find_nearest(features, known.features, min(NEAREST, len(known.features)))
+    near = share_nearer(found.distances[:, 0], usual) if len(usual) else None
+    return [
+        SimilarDigits(
+            _neighbours(found, known, row),
+            _labelled(features[row : row + 1], known, one.digit.value),
+            _labelled(features[row : row + 1], known, one.other),
+            None if near is None else float(near[row]),
+            len(usual),
+        )
+        for row, one in enumerate(shown)
+    ], ""
 
 
 def _labelled(features: Floats, known: KnownDigits, value: int) -> tuple[Neighbour, ...]:
