@@ -27,28 +27,17 @@ with contextlib.suppress(ImportError, AttributeError):
 
     ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
 
-# Seven-segment digits on a 28 x 28 tile: (rows, columns) of each segment, and who lights which.
+# Seven-segment digits on a 28 x 28 tile: rows and columns of each segment, and who lights which.
 SEGMENTS = {
-    "top": (slice(4, 7), slice(9, 19)),
-    "middle": (slice(13, 16), slice(9, 19)),
-    "bottom": (slice(21, 24), slice(9, 19)),
-    "upper left": (slice(4, 15), slice(8, 11)),
-    "upper right": (slice(4, 15), slice(17, 20)),
-    "lower left": (slice(13, 24), slice(8, 11)),
-    "lower right": (slice(13, 24), slice(17, 20)),
+    "a": (slice(4, 7), slice(9, 19)),
+    "g": (slice(13, 16), slice(9, 19)),
+    "d": (slice(21, 24), slice(9, 19)),
+    "f": (slice(4, 15), slice(8, 11)),
+    "b": (slice(4, 15), slice(17, 20)),
+    "e": (slice(13, 24), slice(8, 11)),
+    "c": (slice(13, 24), slice(17, 20)),
 }
-UNLIT = {
-    0: ["middle"],
-    1: ["top", "middle", "bottom", "upper left", "lower left"],
-    2: ["upper left", "lower right"],
-    3: ["upper left", "lower left"],
-    4: ["top", "bottom", "lower left"],
-    5: ["upper right", "lower left"],
-    6: ["upper right"],
-    7: ["middle", "bottom", "upper left", "lower left"],
-    8: [],
-    9: ["lower left"],
-}
+LIT = ["abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg"]
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +57,7 @@ def small_split() -> Split:
 def _draw(value: int, random: np.random.Generator) -> np.ndarray:
     tile = np.zeros((28, 28), np.uint8)
     for name, place in SEGMENTS.items():
-        if name not in UNLIT[value]:
+        if name in LIT[value]:
             tile[place] = random.integers(170, 220)
     shifted = np.roll(tile, random.integers(-2, 3, 2), axis=(0, 1))
     return shifted + random.integers(0, 30, (28, 28), dtype=np.uint8)

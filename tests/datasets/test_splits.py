@@ -4,12 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.datasets.mnist import Mnist, Split
-from digitlens.datasets.splits import (
-    load_writers,
-    split_validation,
-    stratified_split,
-    writer_split,
-)
+from digitlens.datasets.splits import load_writers, split_validation, stratified_split, writer_split
 
 fractions = st.floats(0.01, 0.99)
 seeds = st.integers(0, 1000)

@@ -288,9 +288,7 @@ def mirror_sources(
     mirrors: Sequence[str] = MIRRORS,
     timeout: tuple[float, float] = TIMEOUT,
 ) -> list[Source]:
-    """One source for each mirror, which has the files as ``<mirror><name>.gz``; the next one is
-    the retry.
-    """
+    """One source for each mirror, with files ``<mirror><name>.gz``; the next one is the retry."""
 
     def fetch(mirror: str, wanted: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
         for file in wanted:

@@ -20,10 +20,7 @@ from digitlens.datasets.synthetic.objects import (
     ("show", "pitch"),
     [
         (partial(put_on_paper, looks=Looks()), 0),
-        (
-            partial(put_on_paper, looks=Looks(checks=True, rules=1.0, boxed=1.0, neighbours=1.0)),
-            0,
-        ),
+        (partial(put_on_paper, looks=Looks(checks=True, rules=1.0, boxed=1.0, neighbours=1.0)), 0),
         (partial(put_on_paper, looks=Looks(scene=1.0, stamped=1.0)), 0),
         (partial(put_on_paper, looks=Looks(relief=1.0)), 0),
         (objects.show_sign, 0),

@@ -144,26 +144,25 @@ _CELL = Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
 
 
 def _text(
+    share: float,
     grammar: Grammar,
     style: Callable[[Styles, Rng], Style],
     framing: Framing,
-    show: Callable[[Written, View, Rng], tuple[Plane, str]],
+    ground: Looks | Callable[[Written, View, Rng], tuple[Plane, str]],
     *,
     style_first: bool = False,
-) -> _Draw:
-    """Draws a kind of line that is written in a style; what is chosen first is part of a seed."""
+) -> tuple[float, _Draw]:
+    """A kind of line that is written in a style, on paper or on another ground."""
+    show = partial(put_on_paper, looks=ground) if isinstance(ground, Looks) else ground
 
     def draw(styles: Styles, rng: Rng) -> Drawing:
-        if style_first:
-            chosen = style(styles, rng)
-            text = grammar(rng)
-        else:
-            text = grammar(rng)
-            chosen = style(styles, rng)
-        written = lay_out(text, chosen, rng)
+        # Which of the two is drawn first belongs to what a seed stands for.
+        early = style(styles, rng) if style_first else None
+        text = grammar(rng)
+        written = lay_out(text, early or style(styles, rng), rng)
         return _seen(written.extent, framing, rng, lambda view: show(written, view, rng))
 
-    return draw
+    return share, draw
 
 
 def _seen(
@@ -171,10 +170,6 @@ def _seen(
 ) -> Drawing:
     view = choose_view(extent, rng, framing)
     return Drawing(*show(view), view.digit)
-
-
-def _paper(looks: Looks) -> Callable[[Written, View, Rng], tuple[Plane, str]]:
-    return partial(put_on_paper, looks=looks)
 
 
 def _either(share: float, first: Grammar, second: Grammar) -> Grammar:
@@ -208,10 +203,11 @@ def _only_words(styles: Styles, rng: Rng) -> Drawing:
     by_hand = rng.random() < 0.35
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
-    framing = _HAND if by_hand else _PRINTED
-    return _seen(
-        written.extent, framing, rng, lambda view: put_on_paper(written, view, rng, Looks())
-    )
+
+    def show(view: View) -> tuple[Plane, str]:
+        return put_on_paper(written, view, rng, Looks())
+
+    return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
 
 
 def _screen(styles: Styles, rng: Rng) -> Drawing:
@@ -271,58 +267,35 @@ def _comb(styles: Styles, rng: Rng) -> Drawing:
 
 _AMOUNT = Looks(checks=True, rules=0.4, boxed=0.1, scanned=0.55)
 _STAMP = Looks(stamped=1.0, boxed=0.15, rules=0.3)
+_RELIEF = Looks(relief=1.0, rules=0.0)
+_ALONE = Looks(neighbours=0.08, boxed=0.12)
+_STAMP_TEXT = _either(0.6, texts.date, texts.grouped)
 _RELIEF_TEXT = _either(0.4, texts.plate, texts.print_number)
 _CELL_TEXT = _either(0.85, texts.digit, lambda rng: texts.digits(rng, 2))
-_LETTERS_BY_HAND = partial(Styles.by_hand, letters=True)
+_CELL_STYLE = _by_hand_or_printed(0.35)
+_LETTERED = partial(Styles.by_hand, letters=True)
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": (
-        0.08,
-        _text(texts.digit, Styles.by_hand, _SINGLE, _paper(Looks(neighbours=0.08))),
-    ),
+    "hand digit": _text(0.08, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
     "tile": (0.01, _tile),
-    "hand number": (
-        0.1,
-        _text(texts.hand_number, Styles.by_hand, _HAND, _paper(Looks(scanned=0.25))),
-    ),
-    "amount": (
-        0.16,
-        _text(texts.amount, _amount_style, _HAND, _paper(_AMOUNT), style_first=True),
-    ),
-    "hand words": (
-        0.03,
-        _text(texts.hand_words, _LETTERS_BY_HAND, _HAND, _paper(Looks()), style_first=True),
-    ),
-    "letter": (
-        0.03,
-        _text(texts.lone_letters, Styles.lettered, _SINGLE, _paper(Looks(scanned=0.15))),
-    ),
-    "print digit": (
-        0.05,
-        _text(texts.digit, Styles.printed, _SINGLE, _paper(Looks(neighbours=0.08, boxed=0.12))),
-    ),
-    "print number": (0.08, _text(texts.print_number, Styles.printed, _PRINTED, _paper(Looks()))),
-    "print words": (0.06, _text(texts.print_words, Styles.printed, _PRINTED, _paper(Looks()))),
+    "hand number": _text(0.1, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
+    "amount": _text(0.16, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
+    "hand words": _text(0.03, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
+    "letter": _text(0.03, texts.lone_letters, Styles.lettered, _SINGLE, Looks(scanned=0.15)),
+    "print digit": _text(0.05, texts.digit, Styles.printed, _SINGLE, _ALONE),
+    "print number": _text(0.08, texts.print_number, Styles.printed, _PRINTED, Looks()),
+    "print words": _text(0.06, texts.print_words, Styles.printed, _PRINTED, Looks()),
     "words": (0.04, _only_words),
     "screen": (0.05, _screen),
     "seven segments": (0.06, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
     "dot matrix": (0.025, _dot_matrix),
     "counter": (0.03, _counter),
-    "sign": (0.025, _text(texts.plate, Styles.printed, _SIGN, objects.show_sign)),
-    "relief": (
-        0.01,
-        _text(_RELIEF_TEXT, Styles.printed, _SIGN, _paper(Looks(relief=1.0, rules=0.0))),
-    ),
-    "stamp": (
-        0.01,
-        _text(_either(0.6, texts.date, texts.grouped), Styles.printed, _PRINTED, _paper(_STAMP)),
-    ),
-    "cell": (
-        0.03,
-        _text(_CELL_TEXT, _by_hand_or_printed(0.35), _CELL, objects.show_cell, style_first=True),
-    ),
+    "sign": _text(0.025, texts.plate, Styles.printed, _SIGN, objects.show_sign),
+    "relief": _text(0.01, _RELIEF_TEXT, Styles.printed, _SIGN, _RELIEF),
+    "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
+    "cell": _text(0.03, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
     "comb": (0.02, _comb),
     "nothing": (0.09, lambda _, rng: draw_nothing(rng)),
 }

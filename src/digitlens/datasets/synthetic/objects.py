@@ -11,14 +11,7 @@ import numpy as np
 
 from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points, Rng
 from digitlens.datasets.synthetic.camera import View, light
-from digitlens.datasets.synthetic.canvas import (
-    Canvas,
-    Mark,
-    Style,
-    Written,
-    lay_out,
-    put_marks,
-)
+from digitlens.datasets.synthetic.canvas import Canvas, Mark, Style, Written, lay_out, put_marks
 from digitlens.datasets.synthetic.drawing import as_colour, blend, blur, fill, project, rectangle
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, inked
@@ -59,12 +52,7 @@ def put_on_paper(written: Written, view: View, rng: Rng, looks: Looks) -> tuple[
 
 
 def _decorate(
-    canvas: Canvas,
-    printed: Canvas,
-    written: Written,
-    view: View,
-    rng: Rng,
-    looks: Looks,
+    canvas: Canvas, printed: Canvas, written: Written, view: View, rng: Rng, looks: Looks
 ) -> None:
     """Rules, boxes, separators and the edges of other lines."""
     thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.07))))

@@ -23,14 +23,7 @@ from digitlens.datasets.synthetic.arrays import (
     Rng,
     Values,
 )
-from digitlens.datasets.synthetic.canvas import (
-    IGNORED,
-    Canvas,
-    Style,
-    as_label,
-    cased,
-    lay_out,
-)
+from digitlens.datasets.synthetic.canvas import IGNORED, Canvas, Style, as_label, cased, lay_out
 from digitlens.datasets.synthetic.displays import DOTS
 from digitlens.datasets.synthetic.drawing import project
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
