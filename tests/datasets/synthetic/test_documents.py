@@ -109,24 +109,19 @@ def test_a_text_without_room_is_left_out(font_glyphs: FontGlyphs):
     assert page.labels(np.eye(3), 300, 80).lines == ()
 
 
-def test_a_digit_cut_by_the_edge_need_not_be_read(font_glyphs: FontGlyphs):
-    page = canvas()
-    page.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
-    x0, _, x1, _ = page.labels(np.eye(3), 300, 80).boxes[1]
+def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs: FontGlyphs):
+    cut, lettered = canvas(), canvas()
+    cut.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
+    lettered.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
+    x0, _, x1, _ = cut.labels(np.eye(3), 300, 80).boxes[1]
 
-    found = page.labels(np.eye(3), round(x0 + 0.3 * (x1 - x0)), 80)
+    found = cut.labels(np.eye(3), round(x0 + 0.3 * (x1 - x0)), 80)
+    letters = lettered.labels(np.eye(3), 300, 80)
 
     assert found.values.tolist() == [1, -1]
     assert [line.text for line in found.lines] == ["1"]
-
-
-def test_a_lone_letter_that_looks_like_a_digit_need_not_be_read(font_glyphs: FontGlyphs):
-    page = canvas()
-    page.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
-    found = page.labels(np.eye(3), 300, 80)
-
-    assert found.values.tolist() == [-1, 5]
-    assert found.lines[0].text == "O 5 Ol"
+    assert letters.values.tolist() == [-1, 5]
+    assert letters.lines[0].text == "O 5 Ol"
 
 
 def test_boxes_turn_with_the_page(font_glyphs: FontGlyphs):
