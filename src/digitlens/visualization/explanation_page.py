@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,7 +19,7 @@ from digitlens.imaging.image import Page, shrink
 from digitlens.results import Digit
 from digitlens.visualization import phrases
 from digitlens.visualization.html import data_uri, render_page
-from digitlens.visualization.overlay import draw_reading, font, write_picture
+from digitlens.visualization.overlay import draw_reading, font, wrap, write_picture
 
 _WIDTH, _PAD, _GAP = 1200, 40, 16  # pixels
 _PAPER, _TEXT, _SOFT, _FAINT = (250, 250, 247), (20, 22, 26), (98, 102, 110), (214, 214, 209)
@@ -116,7 +115,7 @@ class _Sheet:
     ) -> float:
         """Text between two sides from a height on; gives where it ends."""
         left, top, right = place
-        for line in _wrapped(text, size, right - left):
+        for line in wrap(text, size, right - left):
             self.draw.text((left, top), line, colour, font(size))
             top += _LINE * size
         return top
@@ -138,12 +137,6 @@ def _title(explained: DigitExplanation) -> str:
     if explained.digit.status == "rejected":
         return f"Rejected: not a {explained.digit.value}"
     return f"{explained.digit.value}, rather than {explained.other}"
-
-
-def _wrapped(text: str, size: int, width: float) -> list[str]:
-    letters = max(10, int(width / (font(size).getlength("abcdefghij klmno") / 16)))
-    lines = textwrap.wrap(text.replace(" %", "\0%"), letters)  # kept together
-    return [line.replace("\0", " ") for line in lines]
 
 
 def _enlarged(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:

@@ -195,6 +195,18 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return loaded
 
 
+def wrap(text: str, size: int, width: float) -> list[str]:
+    """Lines of type of a size that are no wider; a number stays with its per cent."""
+    lines = [""]
+    for word in text.replace(" %", "\0%").split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font(size).getlength(longer.replace("\0", " ")) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [line.replace("\0", " ") for line in lines]
+
+
 def _scale(page: Page, marks: Sequence[Mark]) -> float:
     longest = max(page.shape[:2])
     side = min(max(longest, _SMALLEST), _LARGEST)

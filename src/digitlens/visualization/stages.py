@@ -22,6 +22,7 @@ from digitlens.visualization.overlay import (
     draw_marks,
     draw_reading,
     font,
+    wrap,
     write_picture,
 )
 from digitlens.visualization.sheets import draw_tiles
@@ -264,7 +265,8 @@ def _colours(heat: Heat) -> npt.NDArray[np.float32]:
 
 def _legend(width: int, title: str) -> Page:
     """The scale, blended as the map is, with what it means in as many lines as that takes."""
-    lines = _wrapped(f"{title}. Colour: score that the middle of a digit is here, 0 to 1", width)
+    words = f"{title}. Colour: score that the middle of a digit is here, 0 to 1"
+    lines = wrap(words, 13, width - 24)
     legend = Image.new("RGB", (width, _LEGEND_BAR + _LEGEND_LINE * (len(lines) + 1) + 12), _PAPER)
     steps = np.repeat(np.linspace(0, 1, width - 24, dtype=np.float32)[None], _LEGEND_BAR, 0)
     gray = np.full((*steps.shape, 1), 0.8, np.float32)
@@ -276,14 +278,3 @@ def _legend(width: int, title: str) -> Page:
     for number, line in enumerate(lines, 1):
         draw.text((12, _LEGEND_BAR + 8 + number * _LEGEND_LINE), line, WHITE, font(13))
     return np.asarray(legend)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font(13).getlength(longer) > width - 24:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

@@ -10,7 +10,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export class Paper {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {HTMLElement} labels What lies over the canvas and can be pressed; a stroke may begin there.
+   * @param {HTMLElement|null} labels What lies over the canvas and can be pressed; a stroke may begin there.
    * @param {import("./strokes.js").Drawing} drawing
    * @param {{moved: () => void, lifted: () => void}} heard
    */
@@ -62,7 +62,7 @@ export class Paper {
 
   #listen(labels) {
     const { canvas } = this;
-    labels.addEventListener("pointerdown", (event) => (this.pressed = canvas.hidden ? null : event));
+    labels?.addEventListener("pointerdown", (event) => (this.pressed = canvas.hidden ? null : event));
     window.addEventListener("pointermove", (event) => this.#slip(event));
     window.addEventListener("pointerup", () => (this.pressed = null));
     window.addEventListener("pointercancel", () => (this.pressed = null));

@@ -16,7 +16,7 @@ export class Board {
     this.step = 0;
     this.trail = [];
     const heard = { moved: () => this.#moved(), lifted: () => this.#lifted() };
-    this.paper = new Paper(byId("paper"), this.drawing, heard);
+    this.paper = new Paper(byId("paper"), null, this.drawing, heard);
     this.paper.width = 18;
     this.live = new Live(
       (options) => this.#ask(options),

@@ -1,6 +1,7 @@
 // The confusion matrix and the mistakes behind it: a cell chooses which of them are shown.
 // @ts-check
 import { byId, make, onClick } from "./app/dom.js";
+import { tilePixels } from "./app/raster.js";
 
 const SHOWN = 20;
 const SIDE = 28;
@@ -68,10 +69,7 @@ export class Errors {
 
 /** Paints ink, bright on dark. */
 export function paintTile(canvas, tile) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(SIDE, SIDE);
-  tile.forEach((ink, i) => image.data.set([ink, ink, ink, 255], 4 * i));
-  context.putImageData(image, 0, 0);
+  canvas.getContext("2d").putImageData(tilePixels(tile), 0, 0);
 }
 
 function note(chosen, count) {
