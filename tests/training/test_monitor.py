@@ -143,7 +143,7 @@ def test_epochs_come_with_their_rows(watched):
     trained, _, told = watched
     last = [news for news in told if isinstance(news, Pulse)][-1]
     assert list(last.rows) == trained.history
-    assert (last.epoch, last.epochs, last.step, last.member) == (2, 2, last.steps, 1)
+    assert (last.epoch, last.epochs, last.step, last.model) == (2, 2, last.steps, 1)
     assert last.seconds_left == 0
 
 
