@@ -16,9 +16,7 @@ from digitlens.models import bundle
 from digitlens.models.bundle import load_bundle, write_bundle
 from digitlens.models.detector import PAGES
 from digitlens.models.line_bundle import (
-    DETECTOR,
     PRETRAINED,
-    RECOGNIZER,
     load_line_card,
     write_line_card,
 )
@@ -53,8 +51,8 @@ def lines_with(tmp_path):
     """A copy of the shipped line reader whose card says something else."""
 
     def lines_with(**changes):
-        for name in (DETECTOR, RECOGNIZER):
-            shutil.copy(PRETRAINED / name, tmp_path / name)
+        for graph in PRETRAINED.glob("*.onnx"):
+            shutil.copy(graph, tmp_path)
         write_line_card(tmp_path, replace(load_line_card(), **changes))
         return tmp_path
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
@@ -23,6 +23,7 @@ from digitlens.server.site import write_site
 EXAMPLES = Path(__file__).parents[2] / "examples"
 VECTORS = Path(__file__).parents[1] / "vectors"
 CLOSE = 0.02  # confidences may differ by so much
+TEXT = "of all the pages that were found there only some could be read again by hand"
 ALL = "DIGITLENS_ALL"  # set, all pictures are read, which takes some minutes; else every sixth
 
 # Loads the reader of the site once, then reads pictures one after the other.
@@ -134,6 +135,24 @@ def test_tiles_and_patterns_are_those_of_python(page, root, python):
             tiles = [base64.b64decode(digit["tile"]) for line in reading["lines"] for digit in line]
             shown = np.frombuffer(b"".join(tiles), np.uint8).reshape(-1, 28, 28).astype(int)
             assert np.abs(shown - known).max() <= 1
+
+
+def test_of_much_text_the_same_parts_are_read(page, root, python):
+    """Lines of words, in two of three of which stands a number."""
+    sheet = Image.new("RGB", (620, 480), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    words = TEXT.split()
+    for row in range(16):
+        line = [words[(row * 5 + k) % len(words)] for k in range(12)]
+        line[row % 7 + 2] = f"{1234.5 * (row + 1):.2f}" if row % 3 else "numbers"
+        pen.text((16, 12 + 28 * row), " ".join(line), "black", font)
+    here = python.examine(np.asarray(sheet))
+    assert sum(line.crop.shape[1] for line in here.view.lines) < 0.8 * 16 * 1280
+    (there,) = read_there(page, root, [np.asarray(sheet)])
+    assert answers(there) == answers(here.reading.as_dict())
+    assert here.reading.text == "\n".join(
+        f"{1234.5 * (row + 1):.2f}" for row in range(16) if row % 3
+    )
 
 
 @pytest.mark.parametrize("ink", ["white", "yellow", "gray", "black"])

@@ -84,7 +84,7 @@ def test_the_networks_are_those_of_python(tmp_path):
         assert "model.json" in [path.name for path in found]
         for path in found:
             assert path.read_bytes() == (ours / path.name).read_bytes()
-    assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 4
+    assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 5
 
 
 @pytest.mark.usefixtures("npm")

@@ -210,8 +210,16 @@ def candidates_at(random: np.random.Generator, boxes: list[Any], scores: list[fl
 
 def digit_parts() -> Iterator[Value]:
     """Lines with numbers alone, near each other, at the ends; without; and a slanted one."""
-    texts = ["tot 12.50 and then some more words", "12 34", "no digit in all of this line", "7",
-             "the first 1 and far from it the last 2", "end 99", "99 begins", "a b 1 c d e f g h"]
+    texts = [
+        "tot 12.50 and then some more words",
+        "12 34",
+        "no digit in all of this line",
+        "7",
+        "the first 1 and far from it the last 2",
+        "end 99",
+        "99 begins",
+        "a b 1 c d e f g h",
+    ]
     lines: list[Value] = []
     for number, text in enumerate(texts):
         spots = [[float(char.isdigit()) * 0.9, float(char == " ") * 0.8] for char in text]

@@ -173,9 +173,7 @@ def run_number_spans(given: Value) -> list[list[int]]:
 
 
 def run_digit_parts(given: Value) -> list[Value]:
-    found = [
-        text_lines.TextLine(floats(line["quad"], 2), line["score"]) for line in given["lines"]
-    ]
+    found = [text_lines.TextLine(floats(line["quad"], 2), line["score"]) for line in given["lines"]]
     spots = [floats(line["spots"], 2) for line in given["lines"]]
     crops = [np.zeros((48, 8 * len(each), 3), np.uint8) for each in spots]
     parts = zip(*parts_with_digits(found, crops, spots), strict=True)

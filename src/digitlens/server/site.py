@@ -20,7 +20,7 @@ from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
 from digitlens.models.bundle import CARD, GRAPH, load_bundle
-from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, load_line_bundle
+from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, SPOTTER, load_line_bundle
 from digitlens.models.line_bundle import PRETRAINED as LINES
 from digitlens.models.roles import roles
 from digitlens.progress import work_bar
@@ -148,6 +148,7 @@ def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
         f"models/lines/{CARD}": (LINES / CARD).read_bytes(),
         f"models/lines/{DETECTOR}": lines.detector,
         f"models/lines/{RECOGNIZER}": lines.recognizer,
+        **({f"models/lines/{SPOTTER}": lines.spotter} if lines.spotter else {}),
     }
 
 
@@ -221,6 +222,7 @@ def _licences() -> dict[str, bytes]:
 
 def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
     """What the site is made of; the reader in the browser looks here first."""
+    spotter = f"models/lines/{SPOTTER}"
     module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
     return {
         "format": FORMAT,
@@ -232,6 +234,7 @@ def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
             "card": f"models/lines/{CARD}",
             "detector": f"models/lines/{DETECTOR}",
             "recognizer": f"models/lines/{RECOGNIZER}",
+            "spotter": spotter if spotter in parts else None,
         },
         "files": {
             name: {"size": len(content), "sha256": files.sha256(content)}

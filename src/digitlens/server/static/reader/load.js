@@ -17,7 +17,7 @@ export async function loadReader(base, onProgress = () => {}) {
   const site = await (await fetched(new URL(LISTING, base), { cache: 'no-cache' })).json();
   const { runtime, classifier, pages, lines } = site;
   const graphs = { finder: pages.graph, detector: lines.detector, recognizer: lines.recognizer,
-    spotter: lines.spotter, classifier: classifier.graph };
+    classifier: classifier.graph, ...(lines.spotter && { spotter: lines.spotter }) };
   const wanted = [runtime.wasm, ...Object.values(graphs)];
   const total = wanted.reduce((sum, name) => sum + site.files[name].size, 0);
   let loaded = 0;
