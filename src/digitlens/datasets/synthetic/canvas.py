@@ -412,8 +412,7 @@ class _Line:
         self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
         self._small = float(rng.uniform(0.48, 0.7))
         by_hand = not isinstance(style.source, FontGlyphs)
-        narrow = 0.33 if by_hand or rng.random() < 0.5 else 0.2
-        self._space = float(rng.uniform(narrow, 0.95 if by_hand else 0.6)) + max(0.0, style.gap)
+        self._space = float(rng.uniform(0.33, 0.95 if by_hand else 0.6)) + max(0.0, style.gap)
         self._gap = float(rng.uniform(1.3, 4.0))
         self._crossed = "0" * (by_hand and rng.random() < 0.06)
         self._crossed += "7" * (by_hand and rng.random() < 0.15)
