@@ -5,7 +5,9 @@
 // first and last columns of characters there and their boxes on the page; and how many columns of
 // the crop a pixel of the page is.
 
-import { argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range, sum } from './arrays.js';
+import {
+  argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range, sum,
+} from './arrays.js';
 import { runsOf } from './ink.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
@@ -27,7 +29,7 @@ const GROWN = 1.25; // ... after a narrower one was grown by this factor
 const SHARED = 0.3; // of a digit's box on a line, from which no line of its own is read for it
 const STROKES = 3; // most lines that may be found in one digit and be its strokes
 const MUCH = 8192; // columns of all lines, from which on only parts with digits are read
-const WHOLE = 6; // longest lines that are read whole even then
+const WHOLE = 3; // longest lines that are read whole even then
 const SPOTTED = 0.1; // probability of a digit from which its part of a line is read
 const SPACE = 0.3; // probability of a space from which a part may end there
 const CONTEXT = 4; // steps between a digit and such a space, at least
@@ -88,9 +90,9 @@ function partOf({ line, crop }, first, last) {
 /** Parts of a line with digits, from a space before them to one after them: [first, end]. */
 export function nearDigits(spots) {
   const steps = range(spots.length);
-  const spaces = steps.filter((step) => spots[step][1] > SPACE);
+  const spaces = steps.filter((step) => spots[step][1] > fround(SPACE));
   const parts = [];
-  for (const step of steps.filter((each) => spots[each][0] > SPOTTED)) {
+  for (const step of steps.filter((each) => spots[each][0] > fround(SPOTTED))) {
     const first = spaces.findLast((space) => space <= step - CONTEXT) ?? 0;
     const end = (spaces.find((space) => space >= step + CONTEXT) ?? spots.length - 1) + 1;
     const last = parts.at(-1);
