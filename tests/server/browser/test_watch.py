@@ -1,7 +1,5 @@
 """The page of a training in a real browser: it moves, answers, and has all that was before."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -64,17 +62,19 @@ def expect_text(page, where, text):
     page.wait_for_function(script, arg=[where, text])
 
 
-def points(page, chart, look):
-    """How many points a curve has."""
-    path = page.locator(f"#{chart} path.{look}").get_attribute("d")
-    return len(re.findall("[ML]", path))
+def expect_points(page, chart, look, count):
+    """Waits until a curve has so many points."""
+    script = """([where, count]) => {
+        const path = document.querySelector(where)?.getAttribute('d') ?? '';
+        return (path.match(/[ML]/g) ?? []).length === count; }"""
+    page.wait_for_function(script, arg=[f"#{chart} path.{look}", count])
 
 
 def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, training):
     training.go_on()
     page = open_page(width=1280)
     expect_text(page, "n-step", "20 of 60")
-    assert points(page, "loss", "raw") == 20
+    expect_points(page, "loss", "raw", 20)
     assert page.inner_text("#n-left") == "1 min 15 s"
     page.hand.draw("7", x=120, y=50, height=150)
     expect_text(page, "verdict", "3, 64 % sure")
@@ -84,15 +84,15 @@ def test_it_moves_while_it_learns_and_the_drawing_is_answered_anew(open_page, tr
     # Lifting the pen begins the trail anew: its first answer may come before that or after.
     assert page.locator("#trail li").all_inner_texts() in (["3", "7"], ["7"])
     assert page.locator("#bars .first").get_attribute("aria-label") == "7: 64 %"
-    assert points(page, "loss", "raw") == 40
-    assert points(page, "accuracy", "valid") == 2
+    expect_points(page, "loss", "raw", 40)
+    expect_points(page, "accuracy", "valid", 2)
     assert page.locator("#accuracy .dot").count() == 2
     page.click("#clear")
     expect_text(page, "verdict", "")
 
     page.reload()
     expect_text(page, "n-step", "40 of 60")
-    assert points(page, "rate", "train") == 40
+    expect_points(page, "rate", "train", 40)
     assert page.inner_text("#mistakes-title") == "Current mistakes: 4 of 50"
     assert page.locator("#mistakes li").count() == 4
     page.get_by_role("button", name="8 taken for 9: 1").click()
