@@ -29,7 +29,7 @@ _SHARED = 0.3  # of a digit's box on a line, from which no line of its own is re
 _STROKES = 3  # most lines that may be found in one digit and be its strokes
 _MUCH = 8192  # columns of all lines, from which on only parts with digits are read
 _WHOLE = 3  # longest lines that are read whole even then
-_SPOTTED = 0.1  # probability of a digit from which its part of a line is read
+SPOTTED = 0.1  # probability of a digit from which its part of a line is read
 _SPACE = 0.3  # probability of a space from which a part may end there
 _CONTEXT = 4  # steps between a digit and such a space, at least
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
@@ -171,7 +171,7 @@ def near_digits(spots: Floats) -> list[tuple[int, int]]:
     Returns:
         First step of each part and the one after its last.
     """
-    digits, spaces = np.flatnonzero(spots[:, 0] > _SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
+    digits, spaces = np.flatnonzero(spots[:, 0] > SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
     before = np.searchsorted(spaces, digits - _CONTEXT, "right")
     after = np.searchsorted(spaces, digits + _CONTEXT, "left")
     starts, ends = np.r_[0, spaces][before], np.r_[spaces + 1, len(spots)][after]

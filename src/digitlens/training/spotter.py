@@ -27,9 +27,12 @@ from digitlens.imaging.framing import GRAY
 from digitlens.models.line_bundle import SPOTTER, load_line_bundle, load_line_card, write_line_card
 from digitlens.models.line_recognizer import LineRecognizer
 from digitlens.progress import note, work_bar
+from digitlens.reading.recognize import SPOTTED
 from digitlens.training.export import export_spotter
 from digitlens.training.nets.line_network import HEIGHT, STRIDE, SpotterNetwork
+from digitlens.training.optim import set_learning_rate
 from digitlens.training.recipe import LineRecipe
+from digitlens.training.settings import Schedule
 from digitlens.training.tasks.line import line_makers
 
 # Share of each kind of lines: text, for the most part, since only pages of text are spotted on.
@@ -84,13 +87,10 @@ def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> Spotte
     rng, network = np.random.default_rng(seed), SpotterNetwork()
     order = sorted(lines, key=lambda line: line.pixels.shape[1])
     optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=1e-4)
-    warmup = min(_WARMUP, 1 + steps // 10)
-    rates = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min(1, (step + 1) / warmup) * (1 + np.cos(np.pi * step / steps)) / 2,
-    )
+    schedule = Schedule(steps, steps, _RATE, min(_WARMUP, steps // 10), floor=0.0)
     with work_bar() as bar:
-        for _ in bar.track(range(steps), description="spotter"):
+        for step in bar.track(range(steps), description="spotter"):
+            set_learning_rate(optimizer, schedule.learning_rate(step))
             first = int(rng.integers(0, max(1, len(order) - _BATCH)))
             pixels, wanted, counts = _batch(order[first : first + _BATCH])
             shown = 255 - pixels if rng.random() < _INVERTED else pixels
@@ -99,7 +99,6 @@ def train_spotter(lines: Sequence[Spotted], steps: int, seed: int = 0) -> Spotte
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-            rates.step()
     return network.eval()
 
 
@@ -158,14 +157,14 @@ def spotting_scores(network: SpotterNetwork, lines: Sequence[Spotted]) -> dict[s
     """How often digits are seen, and how often one is seen where there is none.
 
     Returns:
-        ``found``, the share of the steps with a digit where one is seen with a probability of at
-        least 0.2; ``wrong``, the same of all steps without.
+        ``found``, the share of the steps with a digit where reading takes one to be; ``wrong``, the
+        same of all steps without.
     """
     found: list[npt.NDArray[np.bool_]] = []
     there: list[Floats] = []
     for line in lines:
         logits = network(torch.from_numpy(line.pixels[None]))[0, :, 0]
-        found.append((torch.sigmoid(logits) > 0.2).numpy())
+        found.append((torch.sigmoid(logits) > SPOTTED).numpy())
         there.append(line.steps[:, 0])
     seen, digits = np.concatenate(found), np.concatenate(there)
     return {"found": float(seen[digits > 0.5].mean()), "wrong": float(seen[digits < 0.05].mean())}

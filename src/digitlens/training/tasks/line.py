@@ -115,7 +115,7 @@ def anchor_weights(
     Args:
         optimizer: Whose learning rate counts.
         network: That it trains.
-        published: Where the weights are drawn to.
+        published: Where the weights are drawn to; on the same device.
         strength: Share of the way, for each unit of the learning rate.
     """
     anchors = dict(published.named_parameters())
@@ -129,7 +129,7 @@ def anchor_weights(
         share = strength * optimizer.param_groups[0]["lr"]
         with torch.no_grad():
             for weight, anchor in pairs:
-                weight.lerp_(anchor.to(weight.device), share)
+                weight.lerp_(anchor, share)
 
     optimizer.register_step_post_hook(draw)
 
@@ -249,7 +249,8 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         super().__init__(recipe, recipe.plan())
         self._training, self._validation = training, validation
         self._kinds: list[str] = []
-        self._teacher = None if recipe.start == "random" else published_network()
+        kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
+        self._teacher = published_network() if kept else None
 
     def network(self) -> LineNetwork:
         return line_network(self.recipe)
@@ -257,6 +258,8 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
     def optimizer(self, network: LineNetwork) -> torch.optim.Optimizer:
         recipe, factors = self.recipe, {"head.": self.recipe.head_factor}
         optimizer = new_adamw(network, recipe.learning_rate, recipe.weight_decay, factors)
+        if self._teacher:
+            self._teacher.to(network.head.weight.device)
         if self._teacher and recipe.anchor:
             anchor_weights(optimizer, network, self._teacher, recipe.anchor)
         return optimizer
@@ -278,9 +281,8 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         loss = ctc_loss(logits, batch)
         if not (self._teacher and self.recipe.distil):
             return {"train_loss": loss}
-        teacher = self._teacher.to(maps.device)
         with torch.no_grad(), device.reduced():
-            taught = teacher.read_maps(maps)  # the stem is the same
+            taught = self._teacher.read_maps(maps)  # the stem is the same
         kept = distillation_loss(logits, taught, batch)
         return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
 
