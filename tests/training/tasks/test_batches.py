@@ -185,7 +185,7 @@ class Maker:
         pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
         for bar in range(digit):
             pixels[8:40, 8 + 8 * bar : 12 + 8 * bar] = 20
-        return DrawnLine(pixels, str(digit), kind or ("odd" if digit % 2 else "even"))
+        return DrawnLine(pixels, str(digit), kind or ("tile" if digit % 2 else "letter"))
 
 
 def _sample(width: int, text: str = "1") -> Sample:

@@ -57,7 +57,7 @@ class Maker:
         pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
         one = number % 2 == 0
         pixels[8:40, 4:12] = 20 if one else 210
-        return DrawnLine(pixels, "1" if one else "22", kind or "drawn")
+        return DrawnLine(pixels, "1" if one else "22", kind or "tile")
 
 
 def _train(folder, recipe=RECIPE, *, resume=False):
@@ -83,7 +83,7 @@ def test_the_history_has_scores_of_each_kind(whole):
     assert [row["step"] for row in learned.history] == [2, 3]
     for row in learned.history:
         assert 0 <= row["exact"] <= 1
-        assert row["exact/drawn"] == row["exact"]
+        assert row["exact/tile"] == row["exact"]
         assert row["numeric_exact"] >= row["exact"]
 
 

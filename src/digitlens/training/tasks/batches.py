@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from digitlens.alphabet import encode
 from digitlens.datasets.synthetic.canvas import IGNORED
-from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.lines import KINDS, LineMaker
 from digitlens.datasets.synthetic.pages import Page, PageMaker
 from digitlens.training.nets.detector_network import STRIDE as CELL
 from digitlens.training.nets.line_network import STRIDE
@@ -218,6 +218,9 @@ def _stacked(items: list[tuple[npt.NDArray[np.uint8], Targets]]) -> PageBatch:
     return PageBatch(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
+ORDER = tuple(KINDS)
+
+
 class LineBatch(NamedTuple):
     """Lines of similar width.
 
@@ -225,7 +228,7 @@ class LineBatch(NamedTuple):
         pictures: uint8[B, 3, 48, W], RGB, padded on the right.
         targets: int64[B, S], the classes of their characters, then zeros.
         lengths: int64[B], how many classes are a line's.
-        kinds: int64[B], index of a line's kind, where it is known.
+        kinds: int64[B], index of a line's kind, in ``ORDER`` for lines to learn from.
     """
 
     pictures: Tensor
@@ -310,7 +313,7 @@ class _Pools(Dataset[list[LineBatch]]):
     def _sample(self, number: int) -> Sample:
         line = self.maker.line(number)
         rng = np.random.default_rng([self.recipe.seed, number, 2])
-        return Sample(changed(line.pixels, self.recipe, rng), line.text, 0)
+        return Sample(changed(line.pixels, self.recipe, rng), line.text, ORDER.index(line.kind))
 
 
 def _only(items: list[LineBatch]) -> LineBatch:

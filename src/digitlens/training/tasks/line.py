@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, CLASSES, DIGITS, MARKS
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.datasets.synthetic.lines import LineMaker
+from digitlens.datasets.synthetic.lines import TYPESET, LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
@@ -32,6 +32,7 @@ from digitlens.training.optim import new_adamw
 from digitlens.training.pretrained import adapted, fetch_pp_ocr, load_pp_ocr
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
+    ORDER,
     LineBatch,
     LineStream,
     Sample,
@@ -188,7 +189,8 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
     What a network learned before is kept by what it said: Z. Li and D. Hoiem, "Learning without
     forgetting", ECCV 2016. Of each line the blank, the digits and its own characters are compared,
     since its teacher knows marks and letters otherwise; it is right if the best path through these
-    classes is the text.
+    classes is the text. Typeset lines do not count: generated ones are like real ones, and the
+    teacher confuses their marks and spaces.
 
     Args:
         logits: float[B, T, classes], to learn with.
@@ -207,7 +209,10 @@ def distillation_loss(logits: Tensor, taught: Tensor, batch: LineBatch) -> Tenso
         for scores in (logits, taught)
     )
     paths = said.argmax(dim=2).tolist()
-    right = [best_path(path) == text for path, text in zip(paths, _texts(batch), strict=True)]
+    right = [
+        ORDER[kind] not in TYPESET and best_path(path) == text
+        for path, text, kind in zip(paths, _texts(batch), batch.kinds.tolist(), strict=True)
+    ]
     apart = functional.kl_div(ours, said, reduction="none", log_target=True).sum((1, 2))
     counted = torch.tensor(right, device=logits.device) * batch.lengths.clamp(min=1) ** -1.0
     return (counted * apart).mean()
