@@ -335,7 +335,7 @@ class FewLines:
         pixels = np.full((48, 32, 3), 210, np.uint8)
         one = number % 2 == 0
         pixels[8:40, 4 if one else 20 :][:, :8] = 20
-        return DrawnLine(pixels, "1" if one else "2", kind or "drawn")
+        return DrawnLine(pixels, "1" if one else "2", kind or "tile")
 
 
 @pytest.mark.train
@@ -355,7 +355,8 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(tmp_path, 
     names = {path.name for path in run.rglob("*") if path.is_file()}
     assert names == {
         *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
-        *("latest.safetensors", "curves.png", "detector.onnx", "recognizer.onnx", "model.json"),
+        *("latest.safetensors", "curves.png", "model.json"),
+        *("detector.onnx", "recognizer.onnx", "spotter.onnx"),
     }
     bundle = load_line_bundle(run / "model")
     assert (bundle.card.name, bundle.card.recipe["steps"]) == ("lines", 2)

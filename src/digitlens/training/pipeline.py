@@ -20,6 +20,7 @@ from digitlens.models.line_bundle import (
     DETECTOR,
     PRETRAINED,
     RECOGNIZER,
+    SPOTTER,
     LineCard,
     load_line_bundle,
     write_line_card,
@@ -248,11 +249,14 @@ def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict
     shipped = load_line_bundle(PRETRAINED)
     files.write_bytes(job.model / DETECTOR, shipped.detector)
     files.write_bytes(job.model / RECOGNIZER, graph)
+    if shipped.spotter:  # it saw the same kinds of lines; ``training.spotter`` trains another
+        files.write_bytes(job.model / SPOTTER, shipped.spotter)
     card = LineCard(
         name=run_name(job.folder),
         version=__version__,
         detector_sha256=shipped.card.detector_sha256,
         recognizer_sha256=files.sha256(graph),
+        spotter_sha256=shipped.card.spotter_sha256,
         recipe=recipe.as_dict(),
         sources=shipped.card.sources,
         results={"validation": results},
