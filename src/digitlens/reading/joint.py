@@ -1,0 +1,270 @@
+"""Decides the cells of a grid together: by the rules of Sudoku, or by a column and its total.
+
+Both take what was seen of each cell as probabilities and return the most probable whole that keeps
+the rule; neither knows pictures. The signatures of ``solve_sudoku`` and ``fit_total`` are stable:
+tables call them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+
+import numpy as np
+import numpy.typing as npt
+
+_LEAST = 1e-6  # no cell is surer than this of what it is not
+_BREAKS = 1e-3  # of what is seen, so much breaks the rule: a page is not what it was said to be
+_SEVERAL = 1e-3  # of the puzzles, so many have several solutions
+_NODES = 3000  # grids looked into, after which a puzzle is given up
+_STEPS = 20_000  # of the solver for one grid
+_SUMS = 5000  # partial sums of a column that are followed
+
+Values = npt.NDArray[np.int64]
+Domains = tuple[int, ...]  # for each of 81 cells a bit for each value that it may have
+
+_UNITS = [(cell // 9, 9 + cell % 9, 18 + cell // 27 * 3 + cell % 9 // 3) for cell in range(81)]
+_ALL = (1 << 10) - 1
+
+
+@dataclass(frozen=True)
+class Sudoku:
+    """The cells of a Sudoku that can be true together.
+
+    Attributes:
+        cells: int64[9, 9]; 0 is an empty cell.
+        confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
+        changed: Cells, row and column, whose value is not the one that is most probable by itself:
+            the rules decided.
+        satisfied: Whether the cells keep the rules; if not, each has the value that is most
+            probable by itself.
+        solution: int64[9, 9]; the completed grid if there is exactly one, else None.
+    """
+
+    cells: Values
+    confidence: npt.NDArray[np.float64]
+    changed: tuple[tuple[int, int], ...]
+    satisfied: bool
+    solution: Values | None
+
+
+def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku:
+    """Reads all cells at once: no digit twice in a row, column or box, and there is a solution.
+
+    Best-first branch and bound over what the cells may be, exact: the first grid that keeps the
+    rules is the most probable one. A grid with several solutions is possible but unlikely, as
+    puzzles are made to have one.
+
+    Args:
+        probabilities: float[9, 9, 10]; of each cell, index 0 that it is empty, then of 1 to 9.
+
+    Raises:
+        ValueError: The shape is another one, or a number is no probability.
+    """
+    seen = np.asarray(probabilities, np.float64)
+    if seen.shape != (9, 9, 10) or not np.isfinite(seen).all() or (seen < 0).any():
+        raise ValueError(f"expected probabilities float[9, 9, 10], found shape {seen.shape}")
+    shares = np.clip(seen / np.maximum(seen.sum(axis=2, keepdims=True), _LEAST), _LEAST, None)
+    shares = (shares / shares.sum(axis=2, keepdims=True)).reshape(81, 10)
+    alone = shares.argmax(axis=1)
+    found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)))
+    if found is None:
+        sure = shares.max(axis=1).reshape(9, 9)
+        return Sudoku(alone.reshape(9, 9), sure, (), False, None)
+    cells, cost, solution = found
+    held = 1 / (1 + _BREAKS * math.exp(min(cost, 100)))  # the rules hold at all
+    sure = np.array([_given_others(cells, cell, shares[cell]) for cell in range(81)])
+    changed = tuple((int(cell) // 9, int(cell) % 9) for cell in np.flatnonzero(cells != alone))
+    return Sudoku(cells.reshape(9, 9), held * sure.reshape(9, 9), changed, True, solution)
+
+
+def _best_grid(costs: npt.NDArray[np.float64]) -> tuple[Values, float, Values | None] | None:
+    """The cheapest grid that keeps the rules, its cost, and its solution if it has only one."""
+    ranked = [sorted(range(10), key=row.__getitem__) for row in costs.tolist()]
+    number = count()  # of equal costs, the grid that was found first
+    start: Domains = (_ALL,) * 81
+    heap: list[tuple[float, int, Domains, Values | None]] = [(0.0, next(number), start, None)]
+    for _ in range(_NODES):
+        if not heap:
+            return None
+        cost, _, domains, known = heapq.heappop(heap)
+        cells = [next(v for v in ranked[i] if d >> v & 1) for i, d in enumerate(domains)]
+        if known is not None:
+            return np.array(cells), cost, None
+        conflict = _conflict(cells)
+        solutions = [] if conflict else _solutions(cells)
+        if len(solutions) == 1:
+            return np.array(cells), cost, np.array(solutions[0]).reshape(9, 9)
+        if solutions:  # possible, and so are others that have only one
+            costly = cost - math.log(_SEVERAL)
+            heapq.heappush(heap, (costly, next(number), domains, np.array(cells)))
+        for part in _others(domains, cells, conflict or range(81)):
+            total = sum(
+                float(costs[i, next(v for v in ranked[i] if d >> v & 1)])
+                for i, d in enumerate(part)
+            )
+            heapq.heappush(heap, (total, next(number), part, None))
+    return None
+
+
+def _others(domains: Domains, cells: Sequence[int], among: Iterable[int]) -> Iterable[Domains]:
+    """Splits all other grids in which one of some cells changes into parts without overlap."""
+    fixed = list(domains)
+    for cell in among:
+        left = fixed[cell] & ~(1 << cells[cell])
+        if left:
+            yield (*fixed[:cell], left, *fixed[cell + 1 :])
+        fixed[cell] = 1 << cells[cell]
+
+
+def _conflict(cells: Sequence[int]) -> tuple[int, int] | None:
+    """Two cells of a unit that hold the same digit."""
+    seen: dict[tuple[int, int], int] = {}
+    for cell, value in enumerate(cells):
+        for unit in _UNITS[cell] if value else ():
+            if (unit, value) in seen:
+                return seen[unit, value], cell
+            seen[unit, value] = cell
+    return None
+
+
+def _solutions(cells: Sequence[int]) -> list[list[int]]:
+    """Up to two ways to fill the empty cells of a grid without conflicts."""
+    used = [1] * 27  # for each unit a bit for each digit that it has; 0 is none
+    for cell, value in enumerate(cells):
+        for unit in _UNITS[cell] if value else ():
+            used[unit] |= 1 << value
+    found: list[list[int]] = []
+    _fill(list(cells), used, {i for i, value in enumerate(cells) if not value}, found, [_STEPS])
+    return found
+
+
+def _fill(
+    cells: list[int], used: list[int], empty: set[int], found: list[list[int]], steps: list[int]
+) -> None:
+    """Tries the cell with the fewest choices first; adds to ``found`` until there are two."""
+    steps[0] -= 1
+    if not empty:
+        found.append(list(cells))
+        return
+    open_, cell, units = _ALL, -1, (0, 0, 0)
+    for each in empty:
+        a, b, c = _UNITS[each]
+        choices = _ALL & ~(used[a] | used[b] | used[c])
+        if cell < 0 or choices.bit_count() < open_.bit_count():
+            open_, cell, units = choices, each, (a, b, c)
+            if choices.bit_count() < 2:
+                break
+    empty.remove(cell)
+    for value in range(1, 10):
+        if open_ >> value & 1 and len(found) < 2 and steps[0] > 0:
+            cells[cell] = value
+            for unit in units:
+                used[unit] ^= 1 << value
+            _fill(cells, used, empty, found, steps)
+            for unit in units:
+                used[unit] ^= 1 << value
+    cells[cell] = 0
+    empty.add(cell)
+
+
+def _given_others(cells: Values, cell: int, shares: npt.NDArray[np.float64]) -> float:
+    """How probable a cell is if all others are right, among the values that keep the rules."""
+    kept = float(shares[cells[cell]])
+    total = kept
+    for value in np.flatnonzero(shares > _SEVERAL):
+        if value != cells[cell]:
+            other = cells.copy()
+            other[cell] = value
+            grid = other.tolist()
+            solutions = 0 if _conflict(grid) else len(_solutions(grid))
+            total += float(shares[value]) * (0, 1, _SEVERAL)[solutions]
+    return kept / total
+
+
+@dataclass(frozen=True)
+class Total:
+    """Numbers of a column that add up to its total.
+
+    Attributes:
+        values: The number of each cell.
+        total: Their sum.
+        choices: Which candidate of each cell it is, and last of the total; 0 is the first.
+        confidence: Probability of the whole, given that it adds up and what was seen.
+        changed: Cells that are not what is most probable by itself; the total is the last.
+        satisfied: Whether they add up; if not, each has its most probable value.
+    """
+
+    values: tuple[Decimal, ...]
+    total: Decimal
+    choices: tuple[int, ...]
+    confidence: float
+    changed: tuple[int, ...]
+    satisfied: bool
+
+
+Candidates = Sequence[tuple[Decimal, float]]  # what a cell may be, and how probable that is
+
+
+def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
+    """Chooses among what each cell and the total may be so that the column adds up.
+
+    Dynamic programming over partial sums, exact as long as there are at most some thousand; beyond,
+    the most probable ones are followed.
+
+    Args:
+        cells: For each cell its n-best values with their probabilities, in any order.
+        total: The same for the total.
+
+    Raises:
+        ValueError: A cell has no candidate, or a probability is not from 0 to 1.
+    """
+    columns = [*cells, total]
+    if not all(columns) or any(not 0 <= p <= 1 for column in columns for _, p in column):
+        raise ValueError("expected candidates with probabilities from 0 to 1 for each cell")
+    sums: dict[Decimal, tuple[float, float, tuple[int, ...]]] = {Decimal(0): (1.0, 1.0, ())}
+    for column in cells:
+        sums = _added(sums, column)
+    best, mass, chosen = -1.0, 0.0, tuple[int, ...]()
+    for place, (value, chance) in enumerate(total):
+        if value in sums:
+            top, shared, path = sums[value]
+            likely = max(chance, _LEAST)
+            mass += shared * likely
+            if top * likely > best:
+                best, chosen = top * likely, (*path, place)
+    alone = tuple(max(range(len(c)), key=lambda i, c=c: c[i][1]) for c in columns)
+    if not chosen:
+        sure = math.prod(column[i][1] for column, i in zip(columns, alone, strict=True))
+        return Total(*_values(columns, alone), alone, sure, (), False)
+    changed = tuple(i for i, (a, b) in enumerate(zip(chosen, alone, strict=True)) if a != b)
+    broken = _BREAKS * max(chance for _, chance in total)  # the best partial sum counts as 1
+    return Total(*_values(columns, chosen), chosen, best / (mass + broken), changed, True)
+
+
+def _added(
+    sums: dict[Decimal, tuple[float, float, tuple[int, ...]]], column: Candidates
+) -> dict[Decimal, tuple[float, float, tuple[int, ...]]]:
+    """Adds one of a cell's candidates to each partial sum: the best way to it, and all ways."""
+    added: dict[Decimal, tuple[float, float, tuple[int, ...]]] = {}
+    for partial, (top, mass, path) in sums.items():
+        for place, (value, chance) in enumerate(column):
+            likely, key = max(chance, _LEAST), partial + value
+            best, shared, way = added.get(key, (-1.0, 0.0, path))
+            if top * likely > best:
+                best, way = top * likely, (*path, place)
+            added[key] = best, shared + mass * likely, way
+    largest = max(best for best, _, _ in added.values())
+    ranked = sorted(added.items(), key=lambda entry: -entry[1][0])[:_SUMS]
+    return {key: (b / largest, m / largest, way) for key, (b, m, way) in ranked}
+
+
+def _values(
+    columns: Sequence[Candidates], chosen: Sequence[int]
+) -> tuple[tuple[Decimal, ...], Decimal]:
+    values = tuple(column[i][0] for column, i in zip(columns, chosen, strict=True))
+    return values[:-1], values[-1]

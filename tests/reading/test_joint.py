@@ -1,0 +1,123 @@
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from digitlens.reading.joint import fit_total, solve_sudoku
+
+PUZZLE = [
+    "53..7....",
+    "6..195...",
+    ".98....6.",
+    "8...6...3",
+    "4..8.3..1",
+    "7...2...6",
+    ".6....28.",
+    "...419..5",
+    "....8..79",
+]
+SOLVED = [
+    "534678912",
+    "672195348",
+    "198342567",
+    "859761423",
+    "426853791",
+    "713924856",
+    "961537284",
+    "287419635",
+    "345286179",
+]
+
+
+def grid(rows):
+    return np.array([[int(sign.replace(".", "0")) for sign in row] for row in rows])
+
+
+def seen(cells, doubts=()):
+    """Each cell surely what it is, except doubts: row, column, what it looks like, how much so."""
+    probabilities = np.full((9, 9, 10), 1e-4)
+    np.put_along_axis(probabilities, cells[:, :, None], 1.0, axis=2)
+    for row, column, value, share in doubts:
+        probabilities[row, column, cells[row, column]] = 1 - share
+        probabilities[row, column, value] = share
+    return probabilities
+
+
+@pytest.mark.parametrize(
+    "doubts",
+    [
+        [],
+        [(0, 0, 3, 0.9)],  # twice in its row
+        [(2, 2, 0, 0.9)],  # an empty cell more: several solutions
+        [(0, 2, 9, 0.9)],  # a spot taken for a digit: no solution
+        [(0, 0, 6, 0.8), (4, 0, 9, 0.7), (8, 8, 7, 0.9)],
+    ],
+)
+def test_the_rules_of_sudoku_decide_what_a_cell_is(doubts):
+    cells = grid(PUZZLE)
+    found = solve_sudoku(seen(cells, doubts))
+    assert found.satisfied
+    assert np.array_equal(found.cells, cells)
+    assert np.array_equal(found.solution, grid(SOLVED))
+    assert set(found.changed) == {(row, column) for row, column, *_ in doubts}
+    assert (found.confidence > 0.9).all()
+
+
+def test_a_sudoku_with_several_solutions_is_read_as_it_stands():
+    cells = np.zeros((9, 9), int)
+    cells[0, :3] = 1, 2, 3
+    found = solve_sudoku(seen(cells, [(0, 2, 2, 0.6)]))
+    assert np.array_equal(found.cells, cells)
+    assert found.satisfied
+    assert found.solution is None
+    assert found.changed == ((0, 2),)
+    filled = solve_sudoku(seen(grid(SOLVED), [(3, 3, 1, 0.7)]))
+    assert np.array_equal(filled.cells, grid(SOLVED))
+
+
+def test_what_looks_alike_both_ways_stays_doubtful():
+    assert 0.4 < solve_sudoku(seen(np.zeros((9, 9), int), [(4, 4, 5, 0.4)])).confidence[4, 4] < 0.8
+
+
+def test_a_grid_that_breaks_the_rules_for_sure_keeps_what_was_read():
+    cells = np.tile(np.arange(1, 10), (9, 1))
+    sure = np.zeros((9, 9, 10))
+    np.put_along_axis(sure, cells[:, :, None], 1.0, axis=2)
+    found = solve_sudoku(sure)
+    assert not found.satisfied
+    assert np.array_equal(found.cells, cells)
+    for wrong in (np.ones((9, 9)), np.full((9, 9, 10), np.nan), -np.ones((9, 9, 10))):
+        with pytest.raises(ValueError, match="expected probabilities"):
+            solve_sudoku(wrong)
+
+
+def candidates(*texts):
+    """``7.50:0.6 1.50:0.4`` is one cell."""
+    return [[(Decimal(v), float(p)) for v, p in (e.split(":") for e in t.split())] for t in texts]
+
+
+@pytest.mark.parametrize(
+    ("cells", "total", "values", "changed"),
+    [
+        (["2:0.9 3:0.1", "5:1"], "7:1", "2 5 7", ()),
+        (["2:0.9 3:0.1", "5:1"], "8:1", "3 5 8", (0,)),
+        (["1.50:0.6 7.50:0.4", "0.25:1"], "1.75:0.5 7.75:0.5", "1.50 0.25 1.75", ()),
+        (["1:0.9 7:0.1", "2:1"], "9:0.6 3:0.4", "1 2 3", (2,)),
+        (["4:1"] * 30 + ["1:0.8 7:0.2"], "127:1", " ".join(["4"] * 30 + ["7", "127"]), (30,)),
+    ],
+)
+def test_a_column_adds_up_to_its_total(cells, total, values, changed):
+    found = fit_total(candidates(*cells), candidates(total)[0])
+    assert [*found.values, found.total] == [Decimal(value) for value in values.split()]
+    assert found.satisfied
+    assert found.changed == changed
+    assert 0 < found.confidence <= 1
+
+
+def test_a_column_that_cannot_add_up_keeps_its_most_probable_values():
+    found = fit_total(candidates("2:0.9 3:0.1", "5:1"), candidates("11:1")[0])
+    assert not found.satisfied
+    assert found.values == (Decimal(2), Decimal(5))
+    for bad in ([[]], [[(Decimal(1), 1.5)]]):
+        with pytest.raises(ValueError, match="expected candidates"):
+            fit_total(bad, [(Decimal(1), 1.0)])
