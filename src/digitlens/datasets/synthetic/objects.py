@@ -259,7 +259,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
         last = place >= count - 2
         rolled = rolling and (last or rng.random() < 0.1)
         roll = float(rng.uniform(-0.4, 0.4)) if rolled else float(rng.normal(0, 0.02))
-        wheels.append(_wheel(int(char), roll * turn, turn, style, rng))
+        wheels.append(draw_wheel(int(char), roll * turn, turn, style, rng))
     joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
     extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2
     return Counter(tuple(wheels), pitch, turn, window, joined, min(reds, count - 1), extent)
@@ -357,7 +357,8 @@ def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Pla
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def _wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
+def draw_wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
+    """A wheel that shows a digit so far from the middle, and those next to it; see ``Counter``."""
     marks: list[Mark] = []
     for step in (0, 1, -1):
         written = lay_out(str((value + step) % 10), style, rng)
