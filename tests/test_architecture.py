@@ -52,6 +52,7 @@ HOMES = {
         "datasets.synthetic.",
         "imaging.photo",
         "imaging.framing",
+        "imaging.ruling",
         "reading.multiscale",
         "visualization.explanation_page",
         "visualization.html",

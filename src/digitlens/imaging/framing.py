@@ -150,6 +150,20 @@ def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, 
     if np.abs(corners[0] + corners[2] - corners[1] - corners[3]).max() < 2 * _LEVEL:
         (x, y), (a, d), (b, e) = corners[0], right, down
         return Image.Transform.AFFINE, [float(value) for value in (a, b, x, d, e, y)]
+    return Image.Transform.PERSPECTIVE, perspective(corners, size).tolist()
+
+
+def perspective(corners: Doubles, size: tuple[int, int]) -> Doubles:
+    """The homography that finds each point of a rectangle on a quad, as Pillow takes it.
+
+    Args:
+        corners: float64[4, 2]; x, y of the quad, clockwise from its top left.
+        size: Columns and rows of the rectangle.
+
+    Returns:
+        float64[8]; a to h of x = (a u + b v + c) / (g u + h v + 1), y = (d u + e v + f) / (same).
+    """
+    columns, rows = size
     # Eight equations: x (g u + h v + 1) = a u + b v + c, and y alike.
     target = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float64)
     matrix = np.zeros((8, 8))
@@ -157,4 +171,4 @@ def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, 
     matrix[::2, 2] = matrix[1::2, 5] = 1
     matrix[::2, 6:] = -target * corners[:, :1]
     matrix[1::2, 6:] = -target * corners[:, 1:]
-    return Image.Transform.PERSPECTIVE, np.linalg.solve(matrix, corners.ravel()).tolist()
+    return np.asarray(np.linalg.solve(matrix, corners.ravel()), np.float64)
