@@ -5,32 +5,12 @@ import pytest
 
 from digitlens.reading.joint import fit_total, solve_sudoku
 
-PUZZLE = [
-    "53..7....",
-    "6..195...",
-    ".98....6.",
-    "8...6...3",
-    "4..8.3..1",
-    "7...2...6",
-    ".6....28.",
-    "...419..5",
-    "....8..79",
-]
-SOLVED = [
-    "534678912",
-    "672195348",
-    "198342567",
-    "859761423",
-    "426853791",
-    "713924856",
-    "961537284",
-    "287419635",
-    "345286179",
-]
+PUZZLE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
+SOLVED = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 
 
-def grid(rows):
-    return np.array([[int(sign.replace(".", "0")) for sign in row] for row in rows])
+def grid(signs):
+    return np.array([int(sign) for sign in signs.replace(".", "0")]).reshape(9, 9)
 
 
 def seen(cells, doubts=()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,15 @@ class Pattern:
     Attributes:
         places: For each place the digits that are allowed there, ascending.
         printed: What stands before the first place, between places and after the last one.
+        text: As a user wrote it.
     """
 
     places: tuple[tuple[int, ...], ...]
     printed: tuple[str, ...]
+    text: str = field(default="a pattern", compare=False)
+
+    marks = ""  # this and what follows: see ``constraints.Constraint``
+    start = 0
 
     def __post_init__(self) -> None:
         if len(self.printed) != len(self.places) + 1:
@@ -73,7 +78,16 @@ class Pattern:
                 printed[-1] += sign
         if not 1 <= len(places) <= _MOST:
             raise _refused(text, f"it has {len(places)} places for digits")
-        return cls(tuple(places), tuple(printed))
+        return cls(tuple(places), tuple(printed), text)
+
+    def step(self, state: int, char: str) -> int | None:
+        """The number of places filled after one more digit; None if it may not stand there."""
+        fits = state < len(self.places) and int(char) in self.places[state]
+        return state + 1 if fits else None
+
+    def accepts(self, state: int) -> bool:
+        """Whether all places are filled."""
+        return state == len(self.places)
 
     def format(self, values: Sequence[int | None]) -> str:
         """Writes a number as it is printed, ``4075-12``; a digit that is missing becomes a ``?``.
@@ -174,7 +188,7 @@ def _digits(text: str) -> Pattern:
     if text[0] == "0" or len(text) > 2:
         raise _refused(text, "it is no number of digits")
     count = int(text)
-    return Pattern((ANY,) * count, ("",) * (count + 1))
+    return Pattern((ANY,) * count, ("",) * (count + 1), text)
 
 
 def _pieces(text: str) -> Iterable[tuple[tuple[int, ...], str]]:

@@ -1,0 +1,430 @@
+"""What is known of a number before it is read, as automata over its characters.
+
+A constraint takes a number character by character and says at each whether one that begins so can
+still be right; decoding leaves out what cannot, see ``decode.search``. Each constraint has an
+alphabet, the ten digits and its own letters and marks, and does not see other characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+from digitlens.alphabet import DIGITS, SPACE
+from digitlens.alphabet import MARKS as ALL_MARKS
+from digitlens.reading import check_digits
+from digitlens.reading.check_digits import LETTERS, LONGEST
+from digitlens.reading.pattern import Pattern
+
+ALLOWED = (
+    "expected a constraint: range 0..500, >= 7, <= 9.5, after 1234.5, after 1234.5 by 20, "
+    "one of 12, 15, 18, luhn, ean, isbn, iban, mod 11-2, mod 37-2, mod 97-10, or a number of "
+    "digits or pattern"
+)
+
+_INFINITE = Decimal("Infinity")
+_LOOKED = 20_000  # states after which constraints are taken not to contradict each other
+State = Hashable
+
+
+class Constraint(Protocol):
+    """An automaton over the characters of a number.
+
+    Attributes:
+        text: The constraint as a user writes it.
+        marks: The letters and marks of its alphabet; digits belong to each.
+        start: The state before the first character.
+    """
+
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def marks(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> State: ...  # noqa: D102
+
+    def step(self, state: Any, char: str) -> State | None:
+        """The state after one more character; None if no number goes on so."""
+        ...
+
+    def accepts(self, state: Any) -> bool:
+        """Whether a number may end here."""
+        ...
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Everything that is known of a number: constraints that all hold.
+
+    Attributes:
+        constraints: At least one.
+
+    Raises:
+        ValueError: No number can keep all of them.
+    """
+
+    constraints: tuple[Constraint, ...]
+
+    def __post_init__(self) -> None:
+        """Looks for a number that keeps all constraints."""
+        if not self.constraints:
+            raise ValueError(f"{ALLOWED}; found nothing")
+        if not _is_possible(self):
+            raise ValueError(
+                f"no number can keep {self.text}: expected constraints that do not contradict "
+                "each other; leave one out"
+            )
+
+    @classmethod
+    def of(cls, expect: Expect) -> Expectation | None:
+        """What is meant by the option ``expect``, one constraint or several; None for none.
+
+        Raises:
+            ValueError: A text is no constraint, or they contradict each other.
+        """
+        if expect is None or isinstance(expect, Expectation):
+            return expect
+        several = (
+            [expect] if isinstance(expect, str) or not isinstance(expect, Sequence) else expect
+        )
+        parts = (parse_all(each) if isinstance(each, str) else (each,) for each in several)
+        return cls(tuple(constraint for part in parts for constraint in part))
+
+    @property
+    def text(self) -> str:
+        """The constraints as a user writes them."""
+        return "; ".join(each.text for each in self.constraints)
+
+    @cached_property
+    def marks(self) -> str:
+        """Letters and marks that any constraint knows."""
+        return "".join(sorted({mark for each in self.constraints for mark in each.marks}))
+
+    @property
+    def spells(self) -> bool:
+        """Whether it knows how the number is written, not only its digits."""
+        return any(each.marks or isinstance(each, OneOf) for each in self.constraints)
+
+    @cached_property
+    def start(self) -> tuple[State, ...]:
+        """The state before the first character."""
+        return tuple(each.start for each in self.constraints)
+
+    def step(self, state: tuple[State, ...], char: str) -> tuple[State, ...] | None:
+        """The state after one more character; None if no number goes on so."""
+        states: list[State] = []
+        for each, here in zip(self.constraints, state, strict=True):
+            after = each.step(here, char) if char in DIGITS or char in each.marks else here
+            if after is None:
+                return None
+            states.append(after)
+        return tuple(states)
+
+    def accepts(self, state: tuple[State, ...]) -> bool:
+        """Whether a number may end here."""
+        return all(map(lambda each, here: each.accepts(here), self.constraints, state))
+
+    def broken(self, text: str) -> tuple[Constraint, ...]:
+        """The constraints that a number does not keep."""
+        return tuple(each for each in self.constraints if not keeps(each, text))
+
+    def written(self, text: str) -> str:
+        """A number as a list of allowed values writes it, else as it is."""
+        lists = (each for each in self.constraints if isinstance(each, OneOf))
+        return next((each.written(text) for each in lists), text)
+
+
+Expect = str | Constraint | Expectation | Sequence[str | Constraint] | None
+
+
+def keeps(constraint: Constraint, text: str) -> bool:
+    """Whether a number, as it is written, keeps a constraint."""
+    state: State | None = constraint.start
+    for char in text:
+        if char in DIGITS or char in constraint.marks:
+            state = constraint.step(state, char)
+            if state is None:
+                return False
+    return constraint.accepts(state)
+
+
+def _is_possible(automaton: Expectation) -> bool:
+    """Whether any number is accepted, as far as can be seen in a moment."""
+    stack: list[tuple[State, ...]] = [automaton.start]
+    seen = set(stack)
+    alphabet = (automaton.marks + DIGITS)[::-1]
+    while stack and len(seen) < _LOOKED:
+        state = stack.pop()
+        if automaton.accepts(state):
+            return True
+        for char in alphabet:
+            after = automaton.step(state, char)
+            if after is not None and after not in seen:
+                seen.add(after)
+                stack.append(after)
+    return bool(stack)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number with a value from one bound to another, with or without decimals.
+
+    Either of ``.`` and ``,`` may be the decimal mark, and the other one group digits by three; what
+    can be read both ways keeps the range if one of both values does.
+
+    Attributes:
+        low: The least value; None for no bound.
+        high: The largest one.
+        text: See ``Constraint``.
+    """
+
+    low: Decimal | None
+    high: Decimal | None
+    text: str
+
+    def __post_init__(self) -> None:
+        """Checks the order of the bounds."""
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"{self.text!r}: expected bounds in ascending order")
+
+    marks = ".,-"
+
+    @property
+    def start(self) -> State:
+        """See ``Constraint``."""
+        return tuple(_Amount(mark) for mark in ".,")
+
+    def step(self, state: tuple[_Amount, ...], char: str) -> State | None:
+        """See ``Constraint``."""
+        after = (amount.step(char) for amount in state)
+        return tuple(each for each in after if each and self._may_become(each)) or None
+
+    def accepts(self, state: tuple[_Amount, ...]) -> bool:
+        """See ``Constraint``."""
+        return any(each.is_whole and self._holds(each) for each in state)
+
+    def _bounds(self, amount: _Amount) -> tuple[Decimal, Decimal]:
+        """Between which values a number lies, without its sign."""
+        low = -_INFINITE if self.low is None else self.low
+        high = _INFINITE if self.high is None else self.high
+        return (-high, -low) if amount.negative else (low, high)
+
+    def _holds(self, amount: _Amount) -> bool:
+        low, high = self._bounds(amount)
+        return low <= Decimal(amount.digits).scaleb(-max(0, amount.decimals)) <= high
+
+    def _may_become(self, amount: _Amount) -> bool:
+        """Whether the number can go on to a value in the range."""
+        low, high = self._bounds(amount)
+        more = range(1) if amount.decimals >= 0 else range(LONGEST - amount.length)
+        places = (places - max(0, amount.decimals) for places in more)
+        return any(
+            Decimal(amount.digits).scaleb(place) <= high
+            and Decimal(amount.digits + 1).scaleb(place) > low
+            for place in places
+        )
+
+
+class _Amount(NamedTuple):
+    """A number so far, if one of two marks is the decimal mark."""
+
+    mark: str
+    digits: int = 0  # as one whole number
+    length: int = 0  # digits
+    negative: bool = False
+    decimals: int = -1  # digits after the decimal mark; -1 before it
+    group: int = -1  # digits after the last grouping mark; -1 before the first
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a number may end here."""
+        return self.length > 0 and self.decimals != 0 and self.group in {-1, 3}
+
+    def step(self, char: str) -> _Amount | None:
+        """The number with one more character; None if it is none."""
+        if char in DIGITS:
+            if self.decimals >= 0:
+                more = self._replace(decimals=self.decimals + 1)
+            else:
+                more = self._replace(group=self.group + (self.group >= 0))
+            digits, length = 10 * self.digits + int(char), self.length + 1
+            kept = more.group <= 3 and length < LONGEST
+            return more._replace(digits=digits, length=length) if kept else None
+        if self.decimals >= 0:
+            return None
+        if char == "-":
+            begins = not self.length and not self.negative
+            return self._replace(negative=True) if begins else None
+        if char == self.mark:
+            return self._replace(decimals=0) if self.group in {-1, 3} else None
+        fits = self.group == 3 or (self.group < 0 and 0 < self.length <= 3)
+        return self._replace(group=0) if fits else None
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some values, each as it may be written.
+
+    The marks in them need not be read, unless two values have the same digits and letters.
+
+    Attributes:
+        values: The values, without spaces around them.
+        text: See ``Constraint``.
+    """
+
+    values: tuple[str, ...]
+    text: str
+
+    def __post_init__(self) -> None:
+        """Checks that there are values, and that all of them can be read."""
+        known = DIGITS + LETTERS + ALL_MARKS
+        wrong = {sign for value in self.values for sign in value if sign not in known}
+        if wrong or not self.values or not all(any(map(str.isalnum, v)) for v in self.values):
+            raise ValueError(
+                f"{self.text!r}: expected values of digits, letters A to Z and marks {ALL_MARKS}"
+            )
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """From what has to be read to the value."""
+        bare = {"".join(filter(str.isalnum, value)): value for value in self.values}
+        return bare if len(bare) == len(self.values) else {each: each for each in self.values}
+
+    @cached_property
+    def _beginnings(self) -> frozenset[str]:
+        return frozenset(key[:end] for key in self._keys for end in range(len(key) + 1))
+
+    @cached_property
+    def _others(self) -> str:
+        others = {char for key in self._keys for char in key if char not in DIGITS}
+        marks = set() if all(map(str.isalnum, self._keys)) else {".", ","}
+        return "".join(sorted(others | marks))
+
+    @property
+    def marks(self) -> str:
+        """See ``Constraint``."""
+        return self._others
+
+    start = ""
+
+    def step(self, state: str, char: str) -> State | None:
+        """See ``Constraint``."""
+        return state + char if state + char in self._beginnings else None
+
+    def accepts(self, state: str) -> bool:
+        """See ``Constraint``."""
+        return state in self._keys
+
+    def written(self, text: str) -> str:
+        """The value that was read, as it is in the list."""
+        key = "".join(char for char in text if char in DIGITS or char in self.marks)
+        return self._keys.get(key, text)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """A number that keeps at least one of several constraints.
+
+    Attributes:
+        text: See ``Constraint``.
+        several: The constraints.
+    """
+
+    text: str
+    several: tuple[Constraint, ...]
+
+    @property
+    def marks(self) -> str:
+        """See ``Constraint``."""
+        return "".join(each.marks for each in self.several)
+
+    @property
+    def start(self) -> State:
+        """See ``Constraint``."""
+        return tuple(each.start for each in self.several)
+
+    def step(self, state: tuple[State | None, ...], char: str) -> State | None:
+        """See ``Constraint``."""
+        after = tuple(
+            None if here is None or char not in DIGITS + each.marks else each.step(here, char)
+            for each, here in zip(self.several, state, strict=True)
+        )
+        return None if all(each is None for each in after) else after
+
+    def accepts(self, state: tuple[State | None, ...]) -> bool:
+        """See ``Constraint``."""
+        pairs = zip(self.several, state, strict=True)
+        return any(here is not None and each.accepts(here) for each, here in pairs)
+
+
+_NAMED: dict[str, Constraint] = {
+    **check_digits.SCHEMES,
+    "isbn": AnyOf("isbn", (check_digits.SCHEMES["isbn-10"], check_digits.SCHEMES["isbn-13"])),
+}
+_VALUE = r"([+-]?\d+(?:\.\d+)?)"
+
+
+def _range(text: str, low: str | None, high: str | None) -> Constraint:
+    low_bound, high_bound = (Decimal(each) if each else None for each in (low, high))
+    return Range(low_bound, high_bound, text)
+
+
+def _after(text: str, last: str, most: str | None) -> Constraint:
+    low = Decimal(last)
+    return Range(low, low + Decimal(most) if most else None, text)
+
+
+def _one_of(text: str, values: str) -> Constraint:
+    parts = (part.strip() for part in values.split("|" if "|" in values else ","))
+    return OneOf(tuple(dict.fromkeys(part for part in parts if part)), text)
+
+
+_FORMS: tuple[tuple[str, Callable[..., Constraint]], ...] = (
+    (rf"range +{_VALUE}? *\.\. *{_VALUE}?", _range),
+    (rf">= *{_VALUE}()", _range),
+    (rf"<= *(){_VALUE}", _range),
+    (rf"after +{_VALUE}(?: +by +{_VALUE})?", _after),
+    (r"one of +(.+)", _one_of),
+)
+_WORDS = re.compile(r"(?:range|after|one of|mod|iso ?7064|luhn|ean|isbn|iban|>=|<=)(?![a-z])")
+
+
+def parse(text: str) -> Constraint:
+    """Reads a constraint as a user writes it.
+
+    ``4`` and ``####-##`` are patterns, see ``Pattern.parse``; ``range 0..500``, ``range ..500``,
+    ``>= 7`` and ``<= 9.5`` bound the value, ``after 1234.5`` and ``after 1234.5 by 20`` say what a
+    meter showed last and how far it can have gone, ``one of 12, 15, 18`` lists values (with ``|``
+    between those that have a comma); ``luhn``, ``ean``, ``ean-8``, ``ean-13``, ``isbn``,
+    ``isbn-10``, ``isbn-13``, ``iban``, ``mod 11-2``, ``mod 37-2`` and ``mod 97-10`` (ISO/IEC 7064)
+    are check digits.
+
+    Raises:
+        ValueError: It is none; the message says what is allowed.
+    """
+    text = " ".join(text.split(SPACE)).strip()
+    plain = text.lower().replace("iso 7064", "").replace("iso7064", "").strip()
+    if plain in _NAMED:
+        return _NAMED[plain]
+    if not _WORDS.match(text.lower()):
+        return Pattern.parse(text)
+    for form, make in _FORMS:
+        if found := re.fullmatch(form, text, re.IGNORECASE):
+            return make(text, *found.groups())
+    raise ValueError(f"{ALLOWED}; found {text!r}")
+
+
+def parse_all(text: str) -> tuple[Constraint, ...]:
+    """Reads one constraint, or several with ``;`` between them; a pattern may have one in it.
+
+    Raises:
+        ValueError: See ``parse``.
+    """
+    parts = [part for part in text.split(";") if part.strip()]
+    if len(parts) > 1 and any(_WORDS.match(part.strip().lower()) for part in parts):
+        return tuple(map(parse, parts))
+    return (parse(text),)
