@@ -1,8 +1,9 @@
-"""Tiles that people labelled, as PNG files with a list of labels, from a folder or a zip file.
+"""Tiles and pictures that people labelled, with a list of labels, from a folder or a zip file.
 
 The page of ``digitlens serve`` writes corrected digits so: ``labels.csv`` with the header
-``file,label``, and the files that it names, 28 x 28 gray pixels, ink bright on dark. A zip file is
-read where it lies: nothing is unpacked to disk, and nothing outside of it or the folder is opened.
+``file,label``, and the files that it names, 28 x 28 gray pixels, ink bright on dark. In the same
+way whole pictures have their text as label. A zip file is read where it lies: nothing is unpacked
+to disk, and nothing outside of it or the folder is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -22,7 +25,8 @@ from digitlens.datasets.external.parsing import DAMAGED
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.errors import DataError, ImageError
 from digitlens.files import sha256
-from digitlens.imaging.image import load_image
+from digitlens.imaging.image import Page, load_image
+from digitlens.progress import note
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "label")
@@ -30,7 +34,9 @@ MOST = 200_000  # tiles: three times MNIST
 _ZIP_BYTES = 500_000_000
 _LIST_BYTES = 20_000_000  # of labels.csv
 _TILE_BYTES = 65_536  # of one PNG file: 28 x 28 pixels take less than a kilobyte
+_PICTURE_BYTES = 100_000_000  # of one picture
 _TOLD = 5  # problems in a message
+_NO_DIGIT = "none"  # label of a picture without any digit, as the page has it
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG files it names"
 
@@ -55,22 +61,104 @@ def load_labelled(path: str | os.PathLike[str]) -> Split:
 
 def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
     """Labelled tiles with a hash: of the zip file, or of all files of a folder in order."""
-    path = Path(path)
+    with _opened(Path(path)) as (source, whole):
+        split, digest = _read(source)
+    return split, whole or digest
+
+
+class LabelledPicture(NamedTuple):
+    """A picture whose text is known.
+
+    Attributes:
+        name: Of its file.
+        page: uint8[H, W] or uint8[H, W, 3].
+        label: What is written on it, with a line feed between two lines; empty where no digit is.
+    """
+
+    name: str
+    page: Page
+    label: str
+
+    @property
+    def is_tile(self) -> bool:
+        """Whether it is a tile of one digit, as corrections of the page are."""
+        return self.page.shape == (28, 28) and len(self.label) == 1
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Labelled pictures, decoded one by one.
+
+    Attributes:
+        path: The folder or zip file.
+        rows: File and label of each.
+        sha256: Hash of the list of labels.
+    """
+
+    path: Path
+    rows: tuple[tuple[str, str], ...]
+    sha256: str
+
+    def __len__(self) -> int:
+        """How many are listed."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[LabelledPicture]:
+        """Those that can be decoded; of the others it is told why they cannot."""
+        with _opened(self.path) as (source, _):
+            for name, label in self.rows:
+                content = _fetch(source, name, _PICTURE_BYTES)
+                try:
+                    if isinstance(content, str):
+                        raise ImageError(content)
+                    page = load_image(content)
+                except ImageError as error:
+                    note(f"{self.path}: {name}: left out: {error}")
+                else:
+                    yield LabelledPicture(name, _gray(page), label)
+
+
+def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
+    """Reads the labels of pictures or tiles from a folder with ``labels.csv``, or a zip file of it.
+
+    A label is the text of its picture, ``none`` if no digit is there.
+
+    Raises:
+        DataError: There is nothing like it, or a label is missing.
+    """
+    with _opened(Path(path)) as (source, _):
+        listing, rows = _listed(source)
+    problems = [
+        f"line {row}: {name}: expected the text of the picture, or {_NO_DIGIT}, found {label!r}"
+        for row, (name, label) in enumerate(rows, 2)
+        if not (label == _NO_DIGIT or any(char.isdecimal() for char in label))
+    ]
+    _refuse(source, problems)
+    if not rows:
+        raise DataError(f"{source.name}: {LABELS} lists no pictures: {_EXPECTED}")
+    texts = ((name, "" if label == _NO_DIGIT else label) for name, label in rows)
+    return LabelledPictures(Path(path), tuple(texts), sha256(listing))
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[tuple[_Source, str]]:
+    """Where files are read from, and the hash of a zip file; empty for a folder."""
     try:
-        if path.is_dir():
-            return _read(_folder(path))
-        if path.stat().st_size > _ZIP_BYTES:
+        folder = _folder(path) if path.is_dir() else None
+        if not folder and path.stat().st_size > _ZIP_BYTES:
             raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split it, or unpack it")
-        content = path.read_bytes()
+        content = b"" if folder else path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path} cannot be read ({reason}): {_EXPECTED}") from error
+    if folder:
+        yield folder, ""
+        return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            split, _ = _read(_archive(path, archive))
+            yield _archive(path, archive), sha256(content)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
-    return split, sha256(content)
 
 
 def _folder(path: Path) -> _Source:
@@ -99,16 +187,31 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> _Source:
     return _Source(str(path), fetch, names[:_TOLD])
 
 
-def _read(source: _Source) -> tuple[Split, str]:
+def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
+    """The list of labels, as it is and as rows of file and label."""
     listing = _fetch(source, LABELS, _LIST_BYTES)
     if isinstance(listing, str):
         found = ", ".join(source.found) or "nothing"
         raise DataError(f"{source.name}: {listing}: {_EXPECTED}; found {found}")
+    return listing, _rows(source, listing)
+
+
+def _refuse(source: _Source, problems: list[str]) -> None:
+    """Raises DataError where rows have problems."""
+    if problems:
+        told = [f"\n  {problem}" for problem in problems[:_TOLD]]
+        if len(problems) > _TOLD:
+            told.append(f"\n  and {len(problems) - _TOLD:,} more")
+        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{''.join(told)}")
+
+
+def _read(source: _Source) -> tuple[Split, str]:
+    listing, rows = _listed(source)
     digest = hashlib.sha256(listing)
     tiles: list[Tiles] = []
     labels: list[int] = []
     problems: list[str] = []
-    for row, (name, label) in enumerate(_rows(source, listing), 2):
+    for row, (name, label) in enumerate(rows, 2):
         tile = _tile(source, name, digest.update)
         if isinstance(tile, str):
             problems.append(f"line {row}: {name}: {tile}")
@@ -117,11 +220,7 @@ def _read(source: _Source) -> tuple[Split, str]:
         else:
             tiles.append(tile)
             labels.append(int(label))
-    if problems:
-        told = [f"\n  {problem}" for problem in problems[:_TOLD]]
-        if len(problems) > _TOLD:
-            told.append(f"\n  and {len(problems) - _TOLD:,} more")
-        raise DataError(f"{source.name}: mend or remove these rows of {LABELS}:{''.join(told)}")
+    _refuse(source, problems)
     if not tiles:
         raise DataError(f"{source.name}: {LABELS} lists no tiles: {_EXPECTED}")
     return Split(np.stack(tiles), np.array(labels, np.uint8)), digest.hexdigest()
@@ -170,6 +269,11 @@ def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles 
         page = load_image(content)
     except ImageError as error:
         return str(error).removeprefix("image: ")
-    if page.ndim == 3 and (page == page[:, :, :1]).all():  # gray, saved as colour
-        page = page[:, :, 0]
+    page = _gray(page)
     return page if page.ndim == 2 else "expected gray pixels, found colours"
+
+
+def _gray(page: Page) -> Page:
+    """A page uint8[H, W] where it is gray that was saved as colour, else as it is."""
+    is_gray = page.ndim == 3 and (page == page[:, :, :1]).all()
+    return page[:, :, 0] if is_gray else page

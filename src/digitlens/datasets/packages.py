@@ -70,8 +70,21 @@ def npm_archives(
         yield archive
 
 
-def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) -> Path:
+def pip_wheel(
+    requirement: str,
+    sha256: str,
+    folder: Path,
+    time_limit: float,
+    options: Sequence[str] = (),
+) -> Path:
     """Fetches the wheel of ``name==1.2.3`` that has the hash into a folder, and gives its path.
+
+    Args:
+        requirement: Name and version.
+        sha256: Of the wheel.
+        folder: Where it goes.
+        time_limit: Seconds that pip has.
+        options: Of ``pip download``, for a wheel that is made for another machine.
 
     Raises:
         DataError: pip is missing, fails or takes longer than the seconds it has, or the wheel is
@@ -83,7 +96,7 @@ def pip_wheel(requirement: str, sha256: str, folder: Path, time_limit: float) ->
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     try:
-        run([*pip, "download", *_PIP_OPTIONS, "-r", wanted.name], folder, time_limit)
+        run([*pip, "download", *_PIP_OPTIONS, *options, "-r", wanted.name], folder, time_limit)
     except DataError as error:
         raise DataError(f"pip download {requirement}: {error}") from error
     wheels = list(folder.glob("*.whl"))

@@ -23,6 +23,7 @@ from digitlens.datasets.splits import split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
+from digitlens.datasets.synthetic.photos import cut_photo
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
 from digitlens.evaluation.risk import risk_coverage
@@ -330,6 +331,15 @@ def line_examples(maker: LineMaker, first: int = 0) -> Iterator[Example]:
         yield Example(framed(pixels, margin), values, None)
 
 
+def photo_examples(photos: Sequence[npt.NDArray[np.uint8]], seed: int) -> Iterator[Example]:
+    """Pieces of photographs without any digit, without end."""
+    for number in count():
+        rng = np.random.default_rng([seed, number])
+        width, height = (int(side) for side in rng.integers(96, 640, 2))
+        pixels = cut_photo(photos, width, height, rng).astype(np.uint8)
+        yield Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
+
+
 def document_examples(maker: DocumentMaker, first: int = 0) -> Iterator[Example]:
     """Generated documents, without end."""
     for number in count(first):
@@ -338,10 +348,10 @@ def document_examples(maker: DocumentMaker, first: int = 0) -> Iterator[Example]
 
 
 def calibration_examples(number: int, seed: int) -> Iterator[Example]:
-    """Pictures with writers and fonts that no network learns from: lines, pages, documents.
+    """Pictures that no network learns from: lines, pages, documents, photographs without digits.
 
     Args:
-        number: Of lines; there are half as many pages, and a quarter as many documents.
+        number: Of lines; there are half as many pages, a quarter as many documents and photographs.
         seed: Decides them.
     """
     _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
@@ -349,7 +359,8 @@ def calibration_examples(number: int, seed: int) -> Iterator[Example]:
     lines = islice(line_examples(LineMaker(tiles, fonts, seed)), number)
     pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)
     documents = islice(document_examples(DocumentMaker(tiles, fonts, seed)), number // 4)
-    return chain(lines, pages, documents)
+    photos = islice(photo_examples(fonts.photos, seed), number // 4)
+    return chain(lines, pages, documents, photos)
 
 
 def main() -> None:
@@ -362,7 +373,7 @@ def main() -> None:
     results = calibrate(
         chosen.lines,
         calibration_examples(chosen.count, chosen.seed),
-        chosen.count + chosen.count // 2 + chosen.count // 4,
+        chosen.count + chosen.count // 2 + 2 * (chosen.count // 4),
     )
     sys.stdout.write(json.dumps(results, indent=2) + "\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_te
 from digitlens.datasets.synthetic.drawing import blend, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, draw_scribbles, inked
+from digitlens.datasets.synthetic.photos import cut_photo
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import Grammar
 
@@ -64,11 +65,13 @@ class LineMaker(Maker):
         return Line(pixels, drawing.text, kind)
 
 
-def draw_nothing(rng: Rng) -> Drawing:
-    """Draws a crop of something that is no text."""
+def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
+    """Draws a crop of something that is no text, about half of them cut from photographs."""
     height = HEIGHT if rng.random() < 0.7 else int(rng.integers(12, HEIGHT))
     wide = min(40.0, 4.0 + float(rng.exponential(11)))
     width = max(1, round(STEP * wide * height / HEIGHT))
+    if photos and rng.random() < _PHOTO:
+        return Drawing(cut_photo(photos, width, height, rng), "", height * 0.7)
     draw = _DRAWINGS[int(rng.choice(len(_DRAWINGS), p=_SHARES))]
     return Drawing(light(draw(width, height, rng), rng), "", height * 0.7)
 
@@ -131,6 +134,7 @@ def _scribbles(width: int, height: int, rng: Rng) -> Plane:
 
 _DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles)
 _SHARES = (0.2, 0.3, 0.15, 0.2, 0.15)
+_PHOTO = 0.5  # share of photographs
 
 
 _Draw = Callable[[Styles, Rng], Drawing]
@@ -297,7 +301,7 @@ _KINDS: dict[str, tuple[float, _Draw]] = {
     "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
     "cell": _text(0.02, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
     "comb": (0.015, _comb),
-    "nothing": (0.05, lambda _, rng: draw_nothing(rng)),
+    "nothing": (0.05, lambda styles, rng: draw_nothing(rng, styles.fonts.photos)),
 }
 KINDS = {name: share for name, (share, _) in _KINDS.items()}
 TYPESET = frozenset({"print digit", "print number", "print words", "words", "screen"})

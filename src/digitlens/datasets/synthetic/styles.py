@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.arrays import Ink, Rng
+from digitlens.datasets.synthetic.arrays import Ink, Pixels, Rng
 from digitlens.datasets.synthetic.canvas import Style, draw_style
 from digitlens.datasets.synthetic.drawing import log_uniform
 from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
@@ -20,6 +20,7 @@ from digitlens.datasets.synthetic.glyph_sources import (
     QuickGlyphs,
     draw_habits,
 )
+from digitlens.datasets.synthetic.photos import load_photos
 from digitlens.datasets.synthetic.strokes import draw_pen
 
 _MNIST = 0.4  # share of a page's numbers by a writer of MNIST
@@ -32,15 +33,17 @@ _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats it
 
 @dataclass(frozen=True)
 class Fonts:
-    """Fonts to write in; at least one of each.
+    """Fonts to write in, at least one of each, and photographs where nothing is written.
 
     Attributes:
         handwritten: Those that look so.
         printed: The others.
+        photos: uint8[H, W, 3] each; none are needed.
     """
 
     handwritten: tuple[FontGlyphs, ...]
     printed: tuple[FontGlyphs, ...]
+    photos: tuple[Pixels, ...] = ()
 
 
 class Styles:
@@ -144,7 +147,7 @@ class Maker:
 
 
 def load_fonts(role: Role) -> Fonts:
-    """The fonts to train with or those to validate with; fetches those that the cache lacks.
+    """The fonts and photographs to train with or to validate with; fetches what the cache lacks.
 
     Raises:
         DataError: They cannot be had.
@@ -154,7 +157,7 @@ def load_fonts(role: Role) -> Fonts:
     for family, weights in font_files(families).items():
         for scripts in weights:
             sources[family.kind].append(FontGlyphs(scripts, digits_only=family.family in _SEGMENTS))
-    return Fonts(tuple(sources["hand"]), tuple(sources["print"]))
+    return Fonts(tuple(sources["hand"]), tuple(sources["print"]), load_photos(role))
 
 
 def choose(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:
