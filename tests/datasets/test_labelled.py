@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.datasets.labelled import load_labelled, load_with_hash
+from digitlens.datasets.labelled import load_labelled, load_pictures, load_with_hash
 from digitlens.errors import DataError
 
 
@@ -178,3 +178,55 @@ def test_a_list_that_is_too_long_is_refused(members, tmp_path, monkeypatch):
     refused(write_zip(tmp_path / "a.zip", files), "3 tiles, at most 2 are read")
     monkeypatch.setattr("digitlens.datasets.labelled._ZIP_BYTES", 100)
     refused(tmp_path / "a.zip", "is larger than 100 bytes")
+
+
+@pytest.fixture
+def photos():
+    """A photo of two lines, a page without digits, a file that is no picture, and a tile."""
+    page = np.zeros((40, 60, 3), np.uint8)
+    page[5:9] = (200, 10, 10)
+    rows = '"note.png","12,50\n-7"\nempty.png,none\nbroken.jpg,12\ntile.png,3\n'
+    return {
+        "note.png": png(page, "RGB"),
+        "empty.png": png(page + 9, "RGB"),
+        "broken.jpg": b"nothing",
+        "tile.png": png(page[:28, :28, 1]),
+        "labels.csv": ("file,label\n" + rows).encode(),
+    }
+
+
+def test_pictures_have_their_text_and_those_that_cannot_be_read_are_named(photos, tmp_path, capsys):
+    for path in (write_folder(tmp_path / "folder", photos), write_zip(tmp_path / "a.zip", photos)):
+        pictures = load_pictures(path)
+        assert len(pictures) == 4
+        found = list(pictures)
+        assert [(each.name, each.label) for each in found] == [
+            ("note.png", "12,50\n-7"),
+            ("empty.png", ""),
+            ("tile.png", "3"),
+        ]
+        assert [each.page.shape for each in found] == [(40, 60, 3), (40, 60, 3), (28, 28)]
+        assert [each.is_tile for each in found] == [False, False, True]
+        assert "broken.jpg: left out" in capsys.readouterr().err
+
+
+def test_tiles_as_the_page_writes_them_are_pictures_too(members, tmp_path):
+    tiles, files = members
+    found = list(load_pictures(write_zip(tmp_path / "corrections.zip", files)))
+    assert [each.label for each in found] == ["4", "0", "7"]
+    assert all(each.is_tile for each in found)
+    assert (np.stack([each.page for each in found]) == tiles).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("note.png,\n", "line 2: note.png: expected the text of the picture, or none, found ''"),
+        ("note.png,seven\n", "found 'seven'"),
+        ("", "lists no pictures"),
+    ],
+)
+def test_labels_without_a_digit_are_refused(photos, tmp_path, rows, said):
+    photos["labels.csv"] = f"file,label\n{rows}".encode()
+    with pytest.raises(DataError, match=said):
+        load_pictures(write_folder(tmp_path, photos))

@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss
 
 from digitlens.evaluation import metrics
 from digitlens.evaluation.metrics import (
+    aligned,
     answers,
     brier_score,
     calibration_error,
@@ -267,3 +268,20 @@ def test_the_mean_counts_each_set_the_same():
 def test_probabilities_of_another_shape_are_refused_uncertainty():
     with pytest.raises(ValueError, match=r"\[2, 10\]"):
         measure_uncertainty(np.array([1, 2]), np.ones((2, 9)))
+
+
+@pytest.mark.parametrize(
+    ("truth", "read", "edits", "right"),
+    [
+        ("", "", 0, ""),
+        ("12", "", 2, ""),
+        ("", "12", 2, "00"),
+        ("1234", "1284", 1, "1101"),
+        ("1234", "124", 1, "111"),
+        ("124", "1924", 1, "1011"),
+        ("11", "111", 1, "011"),
+        ("77", "17", 1, "01"),
+    ],
+)
+def test_characters_are_aligned_at_the_fewest_edits(truth, read, edits, right):
+    assert aligned(truth, read) == (edits, [flag == "1" for flag in right])

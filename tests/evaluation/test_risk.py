@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.evaluation.risk import RiskCoverage, binomial_bound, parse_target, risk_coverage
+from digitlens.evaluation.risk import (
+    RiskCoverage,
+    binomial_bound,
+    digits_needed,
+    parse_target,
+    risk_coverage,
+)
 
 ANSWERS = st.lists(
     st.tuples(st.floats(0, 1, width=32, allow_nan=False), st.booleans()), min_size=1, max_size=120
@@ -234,3 +240,11 @@ def test_targets_are_shares_or_percent(text, share):
 def test_other_targets_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong", "needed"), [(0.005, 0, 598), (0.001, 0, 2995), (0.01, 3, 773), (0.5, 0, 5)]
+)
+def test_so_many_digits_promise_a_rate_and_one_less_does_not(target, wrong, needed):
+    assert digits_needed(target, wrong) == needed
+    assert binomial_bound(wrong, needed) <= target < binomial_bound(wrong, needed - 1)

@@ -119,6 +119,27 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
+def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
+    """The edit distance of two texts, and which characters read are right at the fewest edits."""
+    rows = [list(range(len(read) + 1))]
+    for i, wanted in enumerate(truth, 1):
+        above, row = rows[-1], [i]
+        for j, found in enumerate(read, 1):
+            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (wanted != found)))
+        rows.append(row)
+    right, i, j = [False] * len(read), len(truth), len(read)
+    while i and j:
+        same = truth[i - 1] == read[j - 1]
+        if rows[i][j] == rows[i - 1][j - 1] + (not same):
+            right[j - 1] = same
+            i, j = i - 1, j - 1
+        elif rows[i][j] == rows[i][j - 1] + 1:
+            j -= 1
+        else:
+            i -= 1
+    return rows[-1][-1], right
+
+
 def log_loss(truth: Labels, probabilities: Floats) -> float:
     """Mean negative log-likelihood of the truth int[N], N >= 1, in nats.
 

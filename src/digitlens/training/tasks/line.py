@@ -21,6 +21,7 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, CLASSES, DIGITS, MAR
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.lines import TYPESET, LineMaker
 from digitlens.datasets.synthetic.styles import load_fonts
+from digitlens.evaluation.metrics import aligned
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
 from digitlens.training.checkpoint import Row
@@ -310,13 +311,7 @@ def numeric(text: str) -> str:
 
 def edit_distance(first: str, second: str) -> int:
     """How many characters must be put in, left out or replaced, at least."""
-    row = list(range(len(second) + 1))
-    for index, char in enumerate(first, 1):
-        above, row[0] = row[0], index
-        for place, other in enumerate(second, 1):
-            cost = min(row[place] + 1, row[place - 1] + 1, above + (char != other))
-            above, row[place] = row[place], cost
-    return row[-1]
+    return aligned(first, second)[0]
 
 
 def line_scores(found: Iterable[tuple[str, str, str]]) -> dict[str, float]:
