@@ -725,7 +725,8 @@ show_tiles(framed, texts, columns=4, side=2.2)
 from digitlens.visualization.overlay import draw_reading
 
 for path in sorted(EXAMPLES.glob("*.[jp][pn]g")):
-    print(f"{path.name:12} {', '.join(digitlens.read(path).numbers) or 'nothing'}")
+    texts = [number.text for number in digitlens.read(path).numbers]
+    print(f"{path.name:12} {', '.join(texts) or 'nothing'}")
 show_page(draw_reading(pages["note.jpg"], digitlens.read(pages["note.jpg"])), width=620)
 
 # %%

@@ -12,6 +12,7 @@ def test_all_is_exactly_this():
         "Digit",
         "DigitReader",
         "DigitlensError",
+        "Number",
         "Reading",
         "__version__",
         "load_image",

@@ -70,7 +70,7 @@ def test_text_joins_lines_and_leaves_out_what_was_rejected():
 
 def test_without_gaps_a_line_is_one_number():
     reading = _reading((_digit(4), _digit(0)), (_digit(7),))
-    assert reading.numbers == ("40", "7")
+    assert reading.numbers_digits == ("40", "7")
 
 
 def test_a_gap_splits_a_line_into_numbers_with_a_space_between():
@@ -78,7 +78,7 @@ def test_a_gap_splits_a_line_into_numbers_with_a_space_between():
         (_digit(8, starts=True), _digit(7), _digit(5, starts=True)),
         (_digit(1), _digit(6, starts=True), _digit(6)),
     )
-    assert reading.numbers == ("87", "5", "1", "66")
+    assert reading.numbers_digits == ("87", "5", "1", "66")
     assert reading.text == "87 5\n1 66"
     assert reading.digits_only == "875\n166"
 
@@ -90,7 +90,7 @@ def test_numbers_leave_out_what_was_rejected_and_keep_the_gap_before_it():
         (_digit(1, "rejected"),),
         (_digit(4), _digit(9, "rejected"), _digit(4)),
     )
-    assert reading.numbers == ("8", "5", "23", "44")
+    assert reading.numbers_digits == ("8", "5", "23", "44")
 
 
 def test_characters_are_the_text_with_its_marks():
@@ -116,7 +116,7 @@ def test_a_reading_goes_through_json():
     reading = _reading((_digit(4), _digit(8, "rejected"), _digit(2, starts=True)))
     told = json.loads(json.dumps(reading.as_dict()))
     assert (told["text"], told["digits_only"]) == ("4 2", "42")
-    assert told["numbers"] == ["4", "2"]
+    assert told["numbers_digits"] == ["4", "2"]
     assert [digit["starts_number"] for digit in told["lines"][0]] == [False, False, True]
     assert [digit["status"] for digit in told["lines"][0]] == ["digit", "rejected", "digit"]
     assert told["lines"][0][0]["box"] == [0, 0, 5, 9]

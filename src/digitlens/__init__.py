@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from digitlens.imaging.image import load_image
     from digitlens.models.classifier import Classifier
     from digitlens.reading.reader import DigitReader, read
-    from digitlens.results import Box, Digit, Reading
+    from digitlens.results import Box, Digit, Number, Reading
 
 __version__ = "0.1.0"
 
@@ -20,6 +20,7 @@ __all__ = [
     "Digit",
     "DigitReader",
     "DigitlensError",
+    "Number",
     "Reading",
     "__version__",
     "load_image",
@@ -33,6 +34,7 @@ _HOMES = {
     "Digit": "digitlens.results",
     "DigitReader": "digitlens.reading.reader",
     "DigitlensError": "digitlens.errors",
+    "Number": "digitlens.results",
     "Reading": "digitlens.results",
     "load_image": "digitlens.imaging.image",
     "read": "digitlens.reading.reader",

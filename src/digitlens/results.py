@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from datetime import date, time
+    from decimal import Decimal
+
     import numpy as np
     import numpy.typing as npt
 
+    Value: TypeAlias = Decimal | date | time
+
 Status = Literal["digit", "unsure", "rejected"]
+Kind = Literal["integer", "decimal", "percent", "currency", "date", "time", "fraction", "code"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -126,6 +132,106 @@ class Character:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """What else a number may be.
+
+    Attributes:
+        text: As it would be written.
+        value: What it would say; None where that is no value.
+        probability: Of this text with this value, 0 to 1.
+    """
+
+    text: str
+    value: Value | None
+    probability: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The alternative as JSON-ready values."""
+        return {
+            "text": self.text,
+            "value": told(self.value),
+            "probability": round(self.probability, 6),
+        }
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is written, and what it says.
+
+    Attributes:
+        text: As written, with its signs and units.
+        value: ``Decimal``, ``date`` or ``time``; None where the text has no value, as that of
+            most codes. That of ``7.5%`` is 7.5, that of digits alone always a whole number.
+        kind: ``integer``, ``decimal``, ``percent``, ``currency``, ``date``, ``time``, ``fraction``
+            or ``code``: anything else, digits after a leading zero, and ten digits or more.
+        unit: ``$``, ``€``, ``%``, ``°C`` and the like; empty if there is none.
+        box: On the page, around its characters.
+        digits: Its digits, from left to right.
+        confidence: Probability that text and value are right, 0 to 1.
+        alternatives: What else it may be, most probable first; their probabilities and
+            ``confidence`` add up to at most 1.
+        status: ``number`` when sure, ``unsure`` when a digit, a mark or the meaning is doubtful.
+        reason: Why it is unsure, in a few words; empty for a number.
+    """
+
+    text: str
+    value: Value | None
+    kind: Kind
+    unit: str
+    box: Box
+    digits: tuple[Digit, ...]
+    confidence: float
+    alternatives: tuple[Alternative, ...] = ()
+    status: Literal["number", "unsure"] = "number"
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The number as JSON-ready values; a value is a text such as ``-12.50`` or ``2021-04-27``.
+
+        Of the digits it has the values alone: all else is told with the lines of the reading.
+        """
+        return {
+            "text": self.text,
+            "value": told(self.value),
+            "kind": self.kind,
+            "unit": self.unit,
+            "digits": "".join(str(digit.value) for digit in self.digits),
+            "confidence": round(self.confidence, 6),
+            "status": self.status,
+            "reason": self.reason,
+            "box": self.box.as_list(),
+            "alternatives": [each.as_dict() for each in self.alternatives],
+        }
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """What became of what was known of a number.
+
+    Attributes:
+        expected: The constraints as they were given.
+        decided_by: Those that the reading without them does not keep; empty where they changed
+            nothing.
+        unconstrained: The best reading without them, see ``Reading.text``.
+        fulfilled: Whether the reading keeps them; if not, it is the one without them, and unsure.
+    """
+
+    expected: tuple[str, ...]
+    decided_by: tuple[str, ...]
+    unconstrained: str
+    fulfilled: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON-ready values."""
+        return {
+            "expected": list(self.expected),
+            "decided_by": list(self.decided_by),
+            "unconstrained": self.unconstrained,
+            "fulfilled": self.fulfilled,
+        }
+
+
+@dataclass(frozen=True)
 class Reading:
     """The answer for one page; without digits it is empty, which is an answer and not an error.
 
@@ -137,6 +243,7 @@ class Reading:
         model_sha256: Hash of its graph.
         characters: The numbers of each line as they are written, digits and marks, with a space
             between two numbers; empty where only digits are known.
+        numbers: What these say, from top to bottom and left to right.
     """
 
     lines: tuple[tuple[Digit, ...], ...]
@@ -145,6 +252,7 @@ class Reading:
     model: str
     model_sha256: str
     characters: tuple[tuple[Character, ...], ...] = ()
+    numbers: tuple[Number, ...] = ()
 
     @cached_property
     def digits(self) -> tuple[Digit, ...]:
@@ -168,8 +276,8 @@ class Reading:
         return "\n".join(line for line in lines if line)
 
     @cached_property
-    def numbers(self) -> tuple[str, ...]:
-        """The numbers from top to bottom and left to right; rejected digits are left out."""
+    def numbers_digits(self) -> tuple[str, ...]:
+        """The digits of each number in reading order; rejected ones are left out."""
         return tuple(number for line in self.lines for number in _numbers(line))
 
     def as_dict(self) -> dict[str, Any]:
@@ -177,7 +285,8 @@ class Reading:
         return {
             "text": self.text,
             "digits_only": self.digits_only,
-            "numbers": list(self.numbers),
+            "numbers": [number.as_dict() for number in self.numbers],
+            "numbers_digits": list(self.numbers_digits),
             "lines": [[digit.as_dict() for digit in line] for line in self.lines],
             "characters": [[each.as_dict() for each in line] for line in self.characters],
             "width": self.width,
@@ -185,6 +294,13 @@ class Reading:
             "model": self.model,
             "model_sha256": self.model_sha256,
         }
+
+
+def told(value: Value | None) -> str | None:
+    """A value as text that programs read: ``-12.50``, ``2021-04-27``, ``23:59:00``."""
+    from decimal import Decimal  # noqa: PLC0415  (results are imported by what needs none)
+
+    return f"{value:f}" if isinstance(value, Decimal) else value and value.isoformat()
 
 
 def _numbers(line: tuple[Digit, ...]) -> list[str]:

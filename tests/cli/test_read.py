@@ -26,6 +26,7 @@ from digitlens.reading.batch import AHEAD
 from digitlens.reading.layout import arrange
 from digitlens.reading.pattern import fitted
 from digitlens.reading.reader import ReadResult
+from digitlens.reading.values import Notation, numbers_of, spots_of
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
@@ -55,7 +56,7 @@ class BarReader:
         BarReader.made = (model, pages, target_error)
         self.thresholds = dict(THRESHOLDS)
 
-    def examine(self, image, *, expect=None):
+    def examine(self, image, *, expect=None, **notation):
         page = load_image(image)
         gray = page if page.ndim == 2 else page.min(axis=2)
         bars = list(found_bars(gray))
@@ -66,8 +67,9 @@ class BarReader:
         lines, characters = layout.lines, layout.characters
         if expect:
             lines, characters = fitted(lines, expect, self.thresholds), ()
+        numbers = numbers_of(*spots_of(lines), Notation.of(**notation))
         size = page.shape[1::-1]
-        reading = Reading(lines, *size, "bars", "0" * 64, characters)
+        reading = Reading(lines, *size, "bars", "0" * 64, characters, numbers)
         return ReadResult(page, 0, view, reading, layout.places)
 
 
@@ -181,7 +183,7 @@ def test_json_is_an_object_a_line(note, blank):
     [line] = first["lines"]
     assert [digit["value"] for digit in line] == [2, 0, 4, 8]
     assert {"confidence", "status", "reason", "box", "probabilities"} <= line[0].keys()
-    assert (first["digits_only"], first["numbers"]) == ("2048", ["2048"])
+    assert (first["digits_only"], first["numbers_digits"]) == ("2048", ["2048"])
     assert "".join(each["char"] for each in first["characters"][0]) == "2048"
 
 
@@ -200,7 +202,7 @@ def test_csv_has_a_row_a_digit(pictures):
 
 def test_numbers_of_a_line_are_told_apart(pictures):
     gap = pictures["gap"]
-    assert json.loads(run("read", "--json", gap).stdout)["numbers"] == ["20", "48"]
+    assert json.loads(run("read", "--json", gap).stdout)["numbers_digits"] == ["20", "48"]
     rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
     assert [row["starts_number"] for row in rows] == ["0", "0", "1", "0", "0"]
     assert rows[4]["status"] == "rejected"

@@ -98,7 +98,7 @@ def test_each_number_of_a_dense_page_is_read(reader):
         for column, number in enumerate(line):
             draw.text((20 + 115 * column, 12 + 26 * row), number, INK, font)
     reading = reader.read(np.asarray(sheet))
-    assert reading.numbers == tuple(numbers.ravel())
+    assert reading.numbers_digits == tuple(numbers.ravel())
     assert reading.text.splitlines() == [" ".join(line) for line in numbers]
 
 

@@ -131,7 +131,7 @@ def test_characters_are_those_of_the_text(reader, printed):
     reading = reader.read(page)
     [line] = reading.characters
     assert "".join(each.char for each in line) == reading.text == "-4.75"
-    assert (reading.digits_only, reading.numbers) == ("475", ("475",))
+    assert (reading.digits_only, reading.numbers_digits) == ("475", ("475",))
     values = {digit.box: digit.value for digit in reading.digits}
     assert [values.get(each.box) for each in line] == [None, 4, None, 7, 5]
     edges = [each.box.x0 for each in line]

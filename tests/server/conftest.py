@@ -6,6 +6,7 @@ import shutil
 import threading
 import warnings
 from contextlib import contextmanager
+from decimal import Decimal
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -17,7 +18,7 @@ from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
 from digitlens.reading.reader import DigitReader
-from digitlens.results import Box, Character, Digit, Reading
+from digitlens.results import Box, Character, Digit, Number, Reading
 from digitlens.server.app import create_app
 from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
@@ -107,8 +108,9 @@ class FakeReader:
         self.pages = []
         self.tile = None  # that the classifier saw
 
-    def read(self, image, *, expect=None):
+    def read(self, image, *, expect=None, **notation):
         self.pages.append(expect)
+        self.notation = notation
         self.busy.release()
         assert self.open.wait(10)
         page = load_image(image)
@@ -120,7 +122,8 @@ class FakeReader:
             1, 0.1, chances, Box(0, 0, 1, 1), "rejected", "hardly a digit, closest to 1 (10 %)"
         )
         written = Character("-", 0.8, Box(0, 0, 1, 1)), Character("7", 0.9, box)
-        return Reading(((digit, reject),), width, height, "tiles", "x", (written,))
+        number = Number("-7", Decimal(-7), "integer", "", box, (digit,), 0.8)
+        return Reading(((digit, reject),), width, height, "tiles", "x", (written,), (number,))
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_picture_as_the_whole_body_is_read(client, picture):
     assert answer["pages"] == {"name": "pages", "sha256": "pages" * 8}
     assert answer["lines"] == {"name": "lines", "sha256": "lines" * 8}
     (reading,) = answer["readings"]
-    assert (reading["text"], reading["digits_only"], reading["numbers"]) == ("-7", "7", ["7"])
+    assert (reading["text"], reading["digits_only"], reading["numbers_digits"]) == ("-7", "7", ["7"])
     assert [(each["char"], each["box"]) for each in reading["characters"][0]] == [
         ("-", [0, 0, 1, 1]), ("7", [0, 0, 40, 20])
     ]  # fmt: skip

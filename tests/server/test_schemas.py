@@ -35,7 +35,10 @@ def test_every_route_is_described_with_what_it_may_answer(client):
         *("application/pdf", "image/*"),
     }
     assert {"200", "400", "401", "408", "413", "415", "422", "429", "504"} <= set(read["responses"])
-    assert {one["name"] for one in read["parameters"]} == {"expect", "target_error", "tiles"}
+    assert {one["name"] for one in read["parameters"]} == {
+        *("expect", "target_error", "tiles"),
+        *("decimal", "grouping", "locale"),
+    }
 
 
 def test_examples_in_the_document_are_answered(client):

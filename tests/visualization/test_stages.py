@@ -144,7 +144,7 @@ def test_all_places_are_drawn_before_judging(tmp_path, examined):
 
 def test_nothing_found_is_explained_too(tmp_path, examined):
     told = written(tmp_path, examined(count=0))
-    assert told["places"] == told["lines"] == told["numbers"] == []
+    assert told["places"] == told["lines"] == told["numbers"] == told["numbers_digits"] == []
     assert told["text"] == told["digits_only"] == ""
     assert len(list(tmp_path.iterdir())) == 9
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from digitlens.cli.options import Model, Pages
 from digitlens.cli.reading import Expected, ReadOptions, form_of, read_paths
 from digitlens.progress import note
+
+if TYPE_CHECKING:
+    from digitlens.reading.values import NotationOptions
 
 Paths = Annotated[
     list[str] | None,
@@ -48,6 +51,23 @@ TargetError = Annotated[
     ),
 ]
 
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MARK",
+        help="The decimal mark, point or comma; otherwise taken from the page, where its numbers "
+        "agree.",
+    ),
+]
+Grouping = Annotated[
+    str | None,
+    typer.Option(metavar="MARK", help="What groups digits by three: . or , or ' or a space."),
+]
+Locale = Annotated[
+    str | None,
+    typer.Option(help="Whose marks and dates are on the page, as in de_DE or en_US."),
+]
+
 
 def read(
     paths: Paths = None,
@@ -58,6 +78,9 @@ def read(
     explain: Explain = None,
     expect: Expect = None,
     target_error: TargetError = None,
+    decimal: Decimal = None,
+    grouping: Grouping = None,
+    locale: Locale = None,
     model: Model = "default",
     pages: Pages = "pages",
 ) -> None:
@@ -75,7 +98,15 @@ def read(
         note("read --explain will be removed: use digitlens explain, which also says why")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    options = ReadOptions(model, pages, _expected(expect), _share(target_error), annotate, explain)
+    options = ReadOptions(
+        model,
+        pages,
+        _expected(expect),
+        _share(target_error),
+        annotate,
+        explain,
+        _notation(decimal=decimal, grouping=grouping, locale=locale),
+    )
     if not read_paths(pictures, form_of(as_json, as_csv), options):
         raise typer.Exit(1)
 
@@ -89,6 +120,17 @@ def _expected(text: str | None) -> Expected | None:
         return Expected(text.strip(), Pattern.parse(text))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expect") from error
+
+
+def _notation(**notation: Unpack[NotationOptions]) -> NotationOptions:
+    from digitlens.reading.values import Notation
+
+    try:
+        Notation.of(**notation)
+    except ValueError as error:
+        name = str(error).split(":", maxsplit=1)[0].split(",")[0]
+        raise typer.BadParameter(str(error), param_hint=f"--{name}") from error
+    return notation
 
 
 def _share(text: str | None) -> float | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from digitlens.reading.batch import Done, ProcessPool
     from digitlens.reading.pattern import Pattern
     from digitlens.reading.reader import DigitReader, ReadResult
+    from digitlens.reading.values import NotationOptions
     from digitlens.results import Reading
 
 # Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
@@ -66,6 +67,7 @@ class ReadOptions:
     target_error: float | None = None
     annotate: Path | None = None
     explain: Path | None = None
+    notation: NotationOptions | None = None
 
     def reader(self, threads: int) -> DigitReader:
         """The reader that is asked for.
@@ -220,7 +222,7 @@ def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
 def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
     pattern = options.expected.pattern if options.expected else None
-    result = reader.examine(task.load(), expect=pattern)
+    result = reader.examine(task.load(), expect=pattern, **(options.notation or {}))
     return result.reading, result if options.annotate or options.explain else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import OTHER_SIGN
+from digitlens.alphabet import CLASS_OF, MARKS, OTHER_SIGN
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
@@ -41,6 +41,7 @@ class View:
 
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
+_FAINT = 0.001  # probability that a character is another mark, from which that is looked at
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 
 
@@ -52,11 +53,19 @@ class Layout:
         lines: Digits, rejected ones among them.
         characters: The numbers of the same lines as they are written; see ``Reading``.
         places: For each digit of ``lines`` the number of its place.
+        numbers: The numbers of the same lines, each as its characters.
     """
 
     lines: tuple[tuple[Digit, ...], ...]
     characters: tuple[tuple[Character, ...], ...]
     places: tuple[tuple[int, ...], ...]
+    numbers: tuple[tuple[list[Spot], ...], ...] = ()
+
+    @property
+    def digits(self) -> dict[int, Digit]:
+        """All digits by the numbers of their places."""
+        pairs = (zip(*each, strict=True) for each in zip(self.places, self.lines, strict=True))
+        return {place: digit for line in pairs for place, digit in line}
 
 
 def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
@@ -85,7 +94,22 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
         tuple(tuple(digits[i] for i in row) for row in rows),
         tuple(characters_of(line) for line in written),
         tuple(tuple(row) for row in rows),
+        tuple(tuple(line) for line in written),
     )
+
+
+def read_spots(
+    view: View, size: tuple[int, int], thresholds: dict[str, float]
+) -> tuple[list[Digit], list[list[Spot]]]:
+    """All digits of a view as they are judged, and for each of its lines all characters.
+
+    Args:
+        view: What was seen on the page.
+        size: Width and height of the page.
+        thresholds: See ``judge``.
+    """
+    digits = [_judged(view, place, size, thresholds) for place in range(len(view.scores))]
+    return digits, [_spots(number, view, digits, size) for number in range(len(view.lines))]
 
 
 def _judged(view: View, place: int, size: tuple[int, int], thresholds: dict[str, float]) -> Digit:
@@ -134,14 +158,21 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
             found.append((column, _digit_spot(place, digits[place])))
         else:
             shown = OTHER_SIGN if char.isdigit() else char
-            sure = float(read.symbols.posteriors[symbol].max())
-            found.append((column, Spot(shown, sure, page_box(read.boxes[symbol], *size))))
+            chances = read.symbols.posteriors[symbol]
+            box = page_box(read.boxes[symbol], *size)
+            found.append((column, Spot(shown, float(chances.max()), box, -1, _marks(chances))))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
             middle = np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]], np.float32)
             found.append((float(read.place(middle)[0, 0]), _digit_spot(place, digits[place])))
     return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
+
+
+def _marks(chances: Floats) -> tuple[tuple[str, float], ...]:
+    """Marks that a character may be as well, with their probabilities."""
+    likely = (mark for mark in MARKS if _FAINT < chances[CLASS_OF[mark]] < chances.max())
+    return tuple((mark, float(chances[CLASS_OF[mark]])) for mark in likely)
 
 
 def _digit_spot(place: int, digit: Digit) -> Spot:

@@ -30,12 +30,14 @@ class Spot:
         confidence: Of it, 0..1.
         box: On the page.
         place: Number of the place that it is the digit of; -1 for any other character.
+        others: What else a mark may be, each with its probability.
     """
 
     char: str
     confidence: float
     box: Box
     place: int = -1
+    others: tuple[tuple[str, float], ...] = ()
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Thread
-from typing import overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from digitlens.errors import DigitlensError, ModelError
 from digitlens.imaging.image import Page, Source, load_image
@@ -17,19 +17,24 @@ from digitlens.imaging.ink import tiles_of
 from digitlens.models.bundle import DEFAULT
 from digitlens.models.classifier import Classifier
 from digitlens.models.detector import PAGES, DigitDetector, LineDetector
-from digitlens.models.line_bundle import PRETRAINED, load_line_bundle
+from digitlens.models.line_bundle import lines_of, load_line_bundle
 from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import View, arrange
-from digitlens.reading.multiscale import Detections, detect
+from digitlens.reading.multiscale import Detections, detect, find_digits
 from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
 from digitlens.reading.pattern import Pattern, fitted
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
-from digitlens.results import Character, Reading
+from digitlens.reading.text_lines import TextLine
+from digitlens.reading.values import Notation, NotationOptions, numbers_of, spots_of
+from digitlens.results import Character, Number, Reading
+
+if TYPE_CHECKING:
+    from digitlens.tabular import Table
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class DigitReader:
         model: str | Path = DEFAULT,
         *,
         pages: str | Path = PAGES,
-        lines: Path = PRETRAINED,
+        lines: Path | None = None,
         target_error: float | None = None,
         threads: int = 0,
     ) -> None:
@@ -74,7 +79,8 @@ class DigitReader:
             model: The classifier of tiles: name of a shipped model, a model folder, or a run
                 folder.
             pages: The digit detector, by its name or folder too.
-            lines: Folder of the line reader: line detector, recogniser, fusion weights.
+            lines: Folder of the line reader: line detector, recogniser, fusion weights. None takes
+                that of the model if it has one, else the shipped one.
             target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and
                 below 1; decides from which confidence on they have it. None takes the shipped
                 threshold.
@@ -86,10 +92,10 @@ class DigitReader:
         """
         tiles, finder = open_roles(model, pages)
         self._models = (tiles.folder, finder.folder)
-        self._folder = lines
+        self._folder = lines or lines_of(tiles.folder)
         self.classifier = Classifier(tiles, threads=threads)
         self.finder = DigitDetector(finder, threads=threads, lazy=True)
-        bundle = load_line_bundle(lines)
+        bundle = load_line_bundle(self._folder)
         self.card = bundle.card
         self.detector = LineDetector(bundle.detector, threads)
         self.recognizer = LineRecognizer(bundle.recognizer, threads=threads)
@@ -111,13 +117,22 @@ class DigitReader:
             ValueError: It cannot promise so few errors.
         """
         if self.fusion.risk is None:
-            raise ModelError("this line reader was never calibrated: use the shipped one")
+            raise ModelError(
+                "this line reader was never calibrated: fit it with  digitlens calibrate  on "
+                "pictures whose text is known, or use the shipped one"
+            )
         other = copy.copy(self)
         threshold = self.fusion.risk.threshold_for(target_error)
         other.thresholds = {**self.thresholds, "digit": threshold}
         return other
 
-    def read(self, image: Source, *, expect: str | Pattern | None = None) -> Reading:
+    def read(
+        self,
+        image: Source,
+        *,
+        expect: str | Pattern | None = None,
+        **notation: Unpack[NotationOptions],
+    ) -> Reading:
         """Reads one picture.
 
         Args:
@@ -125,12 +140,15 @@ class DigitReader:
                 ``load_image``.
             expect: What is known of the number: how many digits, as in ``"4"``, or a pattern such
                 as ``"####-##"``, see ``Pattern.parse``.
+            notation: How numbers are written, where that is known: ``decimal=","``,
+                ``grouping="."`` or ``locale="de_DE"``, see ``Notation.of``. Otherwise it is taken
+                from the page, and what can be read in two ways is unsure.
 
         Raises:
             ImageError: The picture cannot be decoded.
-            ValueError: ``expect`` is no such pattern.
+            ValueError: ``expect`` is no such pattern, or ``notation`` contradicts itself.
         """
-        return self.examine(image, expect=expect).reading
+        return self.examine(image, expect=expect, **notation).reading
 
     @overload
     def read_many(
@@ -141,6 +159,7 @@ class DigitReader:
         workers: int | None = None,
         processes: bool = False,
         on_error: None = None,
+        **notation: Unpack[NotationOptions],
     ) -> Iterator[Reading]: ...
     @overload
     def read_many(
@@ -151,6 +170,7 @@ class DigitReader:
         workers: int | None = None,
         processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object],
+        **notation: Unpack[NotationOptions],
     ) -> Iterator[Reading | None]: ...
     def read_many(
         self,
@@ -160,6 +180,7 @@ class DigitReader:
         workers: int | None = None,
         processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object] | None = None,
+        **notation: Unpack[NotationOptions],
     ) -> Iterator[Reading | None]:
         """Reads a stream of pictures of any length, several at once and a few ahead, in its order.
 
@@ -175,6 +196,7 @@ class DigitReader:
                 stand below ``if __name__ == "__main__":``, see ``multiprocessing``.
             on_error: Called with a picture that cannot be read, and why, when its turn comes; its
                 reading is None, and the others follow. Without it the error is raised there.
+            notation: As in ``read``.
 
         Yields:
             A reading for each picture.
@@ -182,25 +204,37 @@ class DigitReader:
         Raises:
             ImageError: A picture cannot be decoded; those before it have been read.
             DigitlensError: A process came to an end, for lack of memory say.
-            ValueError: ``expect`` is no such pattern, or ``workers`` is less than one.
+            ValueError: ``expect`` is no such pattern, ``notation`` contradicts itself, or
+                ``workers`` is less than one.
         """
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
-        there = partial(_another, self._models, self._folder, self.thresholds, pattern)
-        pool = ProcessPool(partial(self.read, expect=pattern), there, workers or cores())
+        Notation.of(**notation)
+        there = partial(_another, self._models, self._folder, self.thresholds, pattern, notation)
+        here = partial(self.read, expect=pattern, **notation)
+        pool = ProcessPool(here, there, workers or cores())
         done = ordered_map(pool, images, workers)
         return _readings(pool, done, processes and pool.size > 1, on_error)
 
-    def examine(self, image: Source, *, expect: str | Pattern | None = None) -> ReadResult:
+    def examine(
+        self,
+        image: Source,
+        *,
+        expect: str | Pattern | None = None,
+        **notation: Unpack[NotationOptions],
+    ) -> ReadResult:
         """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
         pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        known = Notation.of(**notation)
         page = load_image(image, copy=False)
-        view, turn = self._upright(page)
+        view, turn = self.upright(page)
         height, width = page.shape[:2]
         size = (height, width) if turn % 2 else (width, height)
         layout = arrange(view, size, self.thresholds)
         lines, characters = layout.lines, layout.characters
+        spots, digits = layout.numbers, layout.digits
         if pattern:
             lines, characters = fitted(lines, pattern, self.thresholds), ()
+            spots, digits = spots_of(lines)
         reading = Reading(
             turned_back(lines, turn, width, height),
             width,
@@ -208,10 +242,40 @@ class DigitReader:
             self.classifier.name,
             self.classifier.sha256,
             _characters_back(characters, turn, width, height),
+            _numbers_back(numbers_of(spots, digits, known), turn, width, height),
         )
         return ReadResult(page, turn, view, reading, layout.places)
 
-    def _upright(self, page: Page) -> tuple[View, int]:
+    def read_table(
+        self,
+        image: Source,
+        *,
+        grid: tuple[int, int] | None = None,
+        columns: int | None = None,
+        expect: Literal["sudoku", "total"] | None = None,
+        **notation: Unpack[NotationOptions],
+    ) -> Table:
+        """Reads the table of a picture cell by cell; of several, the largest.
+
+        Args:
+            image: As for ``read``.
+            grid: Rows and columns, if they are known.
+            columns: How many columns there are, if only that is known.
+            expect: ``sudoku``: the cells are one, 9 by 9, and keep its rules. ``total``: in each
+                column of numbers the last row is the sum of those above.
+            notation: As for ``read``.
+
+        Raises:
+            ImageError: The picture cannot be decoded, or has no such table.
+            ValueError: An argument is out of range, or they contradict each other.
+        """
+        from digitlens.reading.table import TableOptions, read_table  # noqa: PLC0415
+
+        options = TableOptions(grid, columns, expect, Notation.of(**notation))
+        return read_table(self, image, options)
+
+    def upright(self, page: Page) -> tuple[View, int]:
+        """What is seen on a page after the quarter turns after which it reads best."""
         view = self.analyze(page)
         turn = best_turn(view.lines, page, self.recognizer)
         return (self.analyze(turned_page(page, turn)), turn) if turn else (view, 0)
@@ -227,14 +291,19 @@ class DigitReader:
         finally:
             opening.join()
 
-    def analyze(self, page: Page) -> View:
+    def analyze(self, page: Page, where: Sequence[TextLine] | None = None) -> View:
         """Finds and reads what is on a page as it lies, without judging.
 
         Args:
             page: uint8[H, W] or uint8[H, W, 3].
+            where: Its lines, if they are known; all of them are read.
         """
-        found = self._detect(page)
-        lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)
+        if where is None:
+            found = self._detect(page)
+            lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)
+        else:
+            found = Detections(list(where), find_digits(page, self.finder)[0], [])
+            lines = recognize(page, where, self.recognizer)
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
@@ -258,16 +327,30 @@ def _characters_back(
     )
 
 
+def _numbers_back(
+    numbers: tuple[Number, ...], turn: int, width: int, height: int
+) -> tuple[Number, ...]:
+    """The numbers of a turned page on the page as it was; see ``turned_back``."""
+    if not turn:
+        return numbers
+    digits = turned_back(tuple(each.digits for each in numbers), turn, width, height)
+    return tuple(
+        replace(each, box=box_back(each.box, turn, width, height), digits=own)
+        for each, own in zip(numbers, digits, strict=True)
+    )
+
+
 def _another(
     models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],
     pattern: Pattern | None,
+    notation: NotationOptions,
 ) -> Callable[[Source], Reading]:
     """What a reader like this one does in another process."""
     reader = DigitReader(models[0], pages=models[1], lines=lines, threads=1)
     reader.thresholds = thresholds
-    return partial(reader.read, expect=pattern)
+    return partial(reader.read, expect=pattern, **notation)
 
 
 def _readings(
@@ -288,7 +371,11 @@ def _readings(
 
 
 def read(
-    image: Source, *, model: str | Path = DEFAULT, expect: str | Pattern | None = None
+    image: Source,
+    *,
+    model: str | Path = DEFAULT,
+    expect: str | Pattern | None = None,
+    **notation: Unpack[NotationOptions],
 ) -> Reading:
     """Reads the numbers on one picture; loads the models at the first call and keeps them.
 
@@ -296,13 +383,14 @@ def read(
         image: A path, bytes, a binary file object, a Pillow image or an array, see ``load_image``.
         model: Name of a shipped model, a model folder, or a run folder.
         expect: What is known of the number, as in ``"4"`` or ``"####-##"``.
+        notation: How numbers are written, as in ``decimal=","`` or ``locale="de_DE"``.
 
     Raises:
         ImageError: The picture cannot be decoded.
         ModelError: The model is missing, damaged or of a newer format.
-        ValueError: ``expect`` is no such pattern.
+        ValueError: ``expect`` is no such pattern, or ``notation`` contradicts itself.
     """
-    return _reader(str(model)).read(image, expect=expect)
+    return _reader(str(model)).read(image, expect=expect, **notation)
 
 
 @lru_cache(maxsize=2)

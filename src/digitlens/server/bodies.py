@@ -92,7 +92,7 @@ def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
     asked = ReadRequest.model_validate_json(body)
     pictures = [PictureFile(picture.data, picture.name) for picture in asked.pictures]
     said = asked.options.model_dump(include=asked.model_fields_set)
-    return Upload(pictures, options.model_copy(update=said))
+    return Upload(pictures, options.updated(said))
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
     if not pictures:
         raise Refusal("malformed", f"expected a part named {' or '.join(FIELDS)}, found none")
     said = ReadOptions.model_validate(fields)
-    return Upload(pictures, options.model_copy(update=said.model_dump(exclude_unset=True)))
+    return Upload(pictures, options.updated(said.model_dump(exclude_unset=True)))
 
 
 def _picture(field: str, file: UploadFile) -> PictureFile:

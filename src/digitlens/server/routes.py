@@ -154,7 +154,7 @@ def _read_page(
 ) -> _PageResult:
     start = time.perf_counter()
     pattern = Pattern.parse(options.expect) if options.expect else None
-    reading = reader.read(document.page(number), expect=pattern)
+    reading = reader.read(document.page(number), expect=pattern, **options.notation)
     return _PageResult(
         picture, number, document.count, seconds_since(start), reading, options.tiles
     )

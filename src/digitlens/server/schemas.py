@@ -27,6 +27,8 @@ from pydantic.json_schema import models_json_schema
 
 from digitlens.evaluation.risk import parse_target
 from digitlens.reading.pattern import Pattern
+from digitlens.reading.values import LOCALES, Notation, NotationOptions
+from digitlens.results import Kind
 from digitlens.server.limits import PICTURES, TILES
 from digitlens.server.problems import Problem
 
@@ -103,11 +105,38 @@ class ReadOptions(BaseModel):
         "`0.1%`; the less, the more are doubtful.",
         examples=["0.1%"],
     )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Which mark is decimal; otherwise the numbers of a page tell, if they do."
+    )
+    grouping: Literal[".", ",", "'", " "] | None = Field(
+        None, description="Which mark stands between groups of three digits."
+    )
+    locale: str | None = Field(
+        None,
+        max_length=40,
+        description=f"Where the page is from, which gives both marks and the order of dates: a "
+        f"language or one of {', '.join(sorted(LOCALES))}.",
+        examples=["de_DE"],
+    )
     tiles: bool = Field(
         False,
         description="Whether each digit comes with `tile`: base64 of the 784 bytes of its 28 x 28 "
         "pixels, framed for the classifier.",
     )
+
+    @model_validator(mode="after")
+    def _agreed(self) -> Self:
+        Notation.of(**self.notation)
+        return self
+
+    def updated(self, said: dict[str, Any]) -> ReadOptions:
+        """The same with some others; raises if they do not go together."""
+        return ReadOptions.model_validate({**self.model_dump(exclude_unset=True), **said})
+
+    @property
+    def notation(self) -> NotationOptions:
+        """How numbers are written, as options of a reader."""
+        return {"decimal": self.decimal, "grouping": self.grouping, "locale": self.locale}
 
 
 class Picture(BaseModel):
@@ -140,7 +169,7 @@ class ReadRequest(ReadOptions):
     def options(self) -> ReadOptions:
         """How to read them."""
         return ReadOptions.model_construct(
-            expect=self.expect, target_error=self.target_error, tiles=self.tiles
+            **{name: getattr(self, name) for name in ReadOptions.model_fields}
         )
 
 
@@ -199,6 +228,16 @@ Corners = Annotated[
 ]
 
 
+NumberValue = Annotated[
+    str | None,
+    Field(
+        description="As text, so that no digit is lost: `-12.50`, `2021-04-27`, `23:59:00`; null "
+        "where there is none.",
+        examples=["-12.50"],
+    ),
+]
+
+
 class Identity(BaseModel):
     """Which model answered."""
 
@@ -233,6 +272,31 @@ class CharacterAnswer(BaseModel):
     box: Corners
 
 
+class AlternativeAnswer(BaseModel):
+    """What else a number may be."""
+
+    text: str = Field(examples=["12.60"])
+    value: NumberValue
+    probability: Probability
+
+
+class NumberAnswer(BaseModel):
+    """A number as it is written, and what it says."""
+
+    text: str = Field(description="With its signs and units.", examples=["-12.50"])
+    value: NumberValue
+    kind: Kind = Field(description="`code` is whatever has no value that can be reckoned with.")
+    unit: str = Field(description="`$`, `%`, `°C` and the like; may be empty.", examples=["%"])
+    digits: str = Field(description="Its digits alone.", examples=["1250"])
+    confidence: Probability = Field(description="That text and value are right.", examples=[0.998])
+    status: Literal["number", "unsure"] = Field(
+        description="`unsure` when a digit, a mark or the meaning is doubtful."
+    )
+    reason: str = Field(description="Why it is unsure.")
+    box: Corners
+    alternatives: list[AlternativeAnswer] = Field(description="Most probable first.")
+
+
 class PageAnswer(BaseModel):
     """What was read on one page."""
 
@@ -248,8 +312,11 @@ class PageAnswer(BaseModel):
     digits_only: str = Field(
         description="The digits alone, a line of the page a line.", examples=["1250"]
     )
-    numbers: list[str] = Field(
-        description="The digits of each number, without marks.", examples=[["1250"]]
+    numbers: list[NumberAnswer] = Field(description="What each number says.")
+    numbers_digits: list[str] = Field(
+        description="The digits of each number, without marks: `numbers` of version 0.1, "
+        "to be removed.",
+        examples=[["1250"]],
     )
     lines: list[list[DigitAnswer]] = Field(description="All digits, also rejected ones.")
     characters: list[list[CharacterAnswer]] = Field(

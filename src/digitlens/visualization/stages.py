@@ -143,7 +143,8 @@ def _as_dict(
         "places": _place_dicts(result),
         "text": reading.text,
         "digits_only": reading.digits_only,
-        "numbers": list(reading.numbers),
+        "numbers": [number.as_dict() for number in reading.numbers],
+        "numbers_digits": list(reading.numbers_digits),
     }
 
 

@@ -7,7 +7,7 @@
  *   corrected?: number|"none"}} Digit
  * @typedef {{char: string, confidence: number, box: number[]}} Character
  * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
- *   digits_only: string, numbers: string[], lines: Digit[][], characters?: Character[][],
+ *   digits_only: string, numbers_digits: string[], lines: Digit[][], characters?: Character[][],
  *   width: number, height: number, model: string, model_sha256: string}} Reading
  * @typedef {{digit: Digit}|{mark: string}} Piece
  */

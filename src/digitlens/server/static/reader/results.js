@@ -13,7 +13,7 @@ export function asDict(lines, characters, [width, height], card, tiles = false) 
         : lines.map((line) => numbersIn(line).join(' ')),
     ),
     digits_only: textOf(kept.map((line) => line.map(({ value }) => value).join(''))),
-    numbers: lines.flatMap(numbersIn),
+    numbers_digits: lines.flatMap(numbersIn),
     lines: lines.map((line) => line.map((digit) => digitAsDict(digit, tiles))),
     characters: characters.map((line) => line.map(({ char, confidence, box }) => ({
       char, confidence: rounded(confidence), box,
