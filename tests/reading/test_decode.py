@@ -1,10 +1,14 @@
 """From the posteriors of a line to its characters."""
 
+from collections import defaultdict
+from itertools import groupby, product
+
 import numpy as np
 import pytest
 
 from digitlens.alphabet import CLASS_OF, CLASSES
-from digitlens.reading.decode import STRIDE, decode, digit_evidence
+from digitlens.reading.constraints import Expectation
+from digitlens.reading.decode import STRIDE, Step, decode, digit_evidence, search
 
 
 def posteriors(path, sure=0.9):
@@ -55,3 +59,64 @@ def test_where_a_letter_is_read_a_digit_is_likely_only_if_letters_are_ruled_out(
 def test_evidence_beyond_the_line_is_that_of_its_end():
     rows = posteriors("__5", sure=0.8)
     assert digit_evidence(rows, 100 * STRIDE, 120 * STRIDE).values.argmax() == 5
+
+
+def ctc(posteriors, chars):
+    """The probability of each text, summed over all ways along the steps."""
+    found = defaultdict(float)
+    for path in product(range(posteriors.shape[1]), repeat=len(posteriors)):
+        kept = [value for value, _ in groupby(path) if value]
+        chance = np.prod([row[value] for row, value in zip(posteriors, path, strict=True)])
+        found["".join(chars[value - 1] for value in kept)] += chance
+    return found
+
+
+def joined(posteriors, chars):
+    return [
+        Step(tuple(zip(chars, row[1:].tolist(), strict=True)), float(row[0]), float(row[0]), True)
+        for row in posteriors
+    ]
+
+
+@pytest.mark.parametrize("expect", ["2", "3", "1#", "one of 17, 71, 717", "luhn"])
+def test_a_search_finds_the_probabilities_of_ctc_for_what_is_allowed(expect):
+    random = np.random.default_rng(3)
+    allowed = Expectation.of(expect)
+    for _ in range(5):
+        posteriors = random.dirichlet([0.6] * 4, size=5)
+        every = ctc(posteriors, "178")
+        wanted = {text: p for text, p in every.items() if not allowed.broken(text)}
+        found = {each.text: each for each in search(joined(posteriors, "178"), allowed, width=500)}
+        assert found.keys() >= {text for text, chance in wanted.items() if chance > 1e-5}
+        for text, each in found.items():
+            assert each.probability == pytest.approx(wanted[text], abs=1e-5)
+            assert len(each.steps) == len(text)
+            assert list(each.steps) == sorted(set(each.steps))
+
+
+def test_steps_that_are_apart_may_hold_the_same_character_twice():
+    steps = [Step((("7", 0.9),), 0.1, 0.1) for _ in range(3)]
+    [best] = search(steps, Expectation.of("3"))
+    assert (best.text, best.steps) == ("777", (0, 1, 2))
+    assert best.probability == pytest.approx(0.729)
+    assert search(steps, Expectation.of("4")) == []
+
+
+def test_a_check_digit_far_on_decides_what_came_first():
+    """The right first digit is the last of ten, after more than the beam is wide."""
+    chances = [*((digit, 0.1 + 0.001 * int(digit)) for digit in "987654320"), ("1", 0.05)]
+    steps = [Step(tuple(chances), 0.05, 0.05)]
+    steps.append(Step((("8", 0.99),), 0.01, 0.01))
+    found = search(steps, Expectation.of(["2", "luhn"]), width=4)
+    assert found[0].text == "18"
+
+
+def test_letters_around_a_number_cost_nothing_and_within_it_much():
+    def seen(text):
+        return [Step(((c, 0.99),), 0.01, 0.01 if c.isdigit() else 1.0) for c in text]
+
+    account = Expectation.of("iban")
+    best = search(seen("IBANDE89370400440532013000EUR"), account)[0]
+    assert best.text == "DE89370400440532013000"
+    assert best.probability > 0.7
+    assert all(each.probability < 0.01 for each in search(seen("DE89X370400440532013000"), account))

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
+from math import floor
 from typing import Any, NamedTuple, Protocol
 
 from digitlens.alphabet import DIGITS, SPACE
@@ -207,26 +208,31 @@ class Range:
         """See ``Constraint``."""
         return any(each.is_whole and self._holds(each) for each in state)
 
-    def _bounds(self, amount: _Amount) -> tuple[Decimal, Decimal]:
-        """Between which values a number lies, without its sign."""
-        low = -_INFINITE if self.low is None else self.low
-        high = _INFINITE if self.high is None else self.high
-        return (-high, -low) if amount.negative else (low, high)
-
     def _holds(self, amount: _Amount) -> bool:
-        low, high = self._bounds(amount)
+        low, high = _bounds(self.low, self.high, amount.negative)
         return low <= Decimal(amount.digits).scaleb(-max(0, amount.decimals)) <= high
 
     def _may_become(self, amount: _Amount) -> bool:
         """Whether the number can go on to a value in the range."""
-        low, high = self._bounds(amount)
-        more = range(1) if amount.decimals >= 0 else range(LONGEST - amount.length)
-        places = (places - max(0, amount.decimals) for places in more)
-        return any(
-            Decimal(amount.digits).scaleb(place) <= high
-            and Decimal(amount.digits + 1).scaleb(place) > low
-            for place in places
-        )
+        low, high = _bounds(self.low, self.high, amount.negative, max(0, amount.decimals))
+        first, end = amount.digits, amount.digits + 1  # with more digits, from first to before end
+        more = 0 if amount.decimals >= 0 else LONGEST - amount.length
+        while end <= low and more:
+            first, end, more = 10 * first, 10 * end, more - 1
+        return first <= high and end > low
+
+
+@cache
+def _bounds(
+    low: Decimal | None, high: Decimal | None, negative: bool, decimals: int | None = None
+) -> tuple[Any, Any]:
+    """Between which values a number lies, without its sign; whole ones in units of a decimal."""
+    ends = (-_INFINITE if low is None else low, _INFINITE if high is None else high)
+    ends = (-ends[1], -ends[0]) if negative else ends
+    if decimals is None:
+        return ends
+    lower, upper = (floor(end.scaleb(decimals)) if end.is_finite() else float(end) for end in ends)
+    return lower, upper
 
 
 class _Amount(NamedTuple):

@@ -1,12 +1,15 @@
 """Decodes what the line recogniser says of each step along a line into characters.
 
 Best-path decoding of a CTC network (A. Graves et al., "Connectionist temporal classification", ICML
-2006): the most probable class of each step, repetitions joined, blanks dropped.
+2006): the most probable class of each step, repetitions joined, blanks dropped. Where something is
+known of the number, ``search`` looks for the most probable one that agrees.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,8 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
 
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
+WIDTH = 32  # prefixes that a search follows
+_SLIGHT = 1e-7  # probability below which a prefix is not followed
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
 
 Floats = npt.NDArray[np.float32]
@@ -108,3 +113,159 @@ def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidenc
         mass / max(1 - blank - letters, mass, 1e-6),
         values.astype(np.float32),
     )
+
+
+class Automaton(Protocol):
+    """Says of a number, character by character, whether it can still be right."""
+
+    @property
+    def start(self) -> Any:
+        """The state before the first character."""
+        ...
+
+    def step(self, state: Any, char: str) -> Any:
+        """The state after one more character; None if no number goes on so."""
+        ...
+
+    def accepts(self, state: Any) -> bool:
+        """Whether a number may end here."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is seen at one place along a line.
+
+    Attributes:
+        chars: The characters that it may be, with their probabilities.
+        blank: Probability that it is none of the alphabet, inside a number.
+        outside: The same before and after a number: letters and marks there do not count.
+        joined: Whether it goes on with the character of the step before, as CTC has it.
+    """
+
+    chars: tuple[tuple[str, float], ...]
+    blank: float
+    outside: float
+    joined: bool = False
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a line may say.
+
+    Attributes:
+        text: Its characters.
+        probability: Of this text among all that the line may say.
+        steps: For each character the step at which it is seen.
+    """
+
+    text: str
+    probability: float
+    steps: tuple[int, ...]
+
+
+class _Prefix:
+    """A beginning of a number: its state, and how probable it is by how it ends."""
+
+    __slots__ = ("after", "blank", "last", "state", "steps", "top")
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+        self.blank = self.last = self.after = 0.0  # on a blank, on its last character, before both
+        self.steps: tuple[int, ...] = ()
+        self.top = 0.0  # what speaks most for these steps
+
+    @property
+    def mass(self) -> float:
+        return max(self.blank + self.last, self.after)
+
+    def offer(self, chance: float, steps: tuple[int, ...]) -> None:
+        """Takes other steps if more speaks for them."""
+        if chance > self.top:
+            self.top, self.steps = chance, steps
+
+
+def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> list[Hypothesis]:
+    """What a line says, as far as an automaton lets it: CTC prefix beam search.
+
+    The algorithm is that of A. Hannun et al., "First-pass large vocabulary continuous speech
+    recognition using bi-directional recurrent DNNs" (2014), after A. Graves (2006), without the
+    prefixes that cannot become an accepted number. The most probable prefix of each state of the
+    automaton stays in the beam, so that a check digit far on can still be right.
+
+    Args:
+        steps: From left to right.
+        automaton: Which numbers there can be.
+        width: Prefixes that are followed.
+
+    Returns:
+        Accepted numbers, the most probable one first.
+    """
+    first = _Prefix(automaton.start)
+    first.blank = 1.0
+    beam = {"": first}
+    states: dict[str, Any] = {}
+    for place, step in enumerate(steps):
+        beam = _pruned(_extended(beam, step, place, automaton, states), width)
+    found = [
+        Hypothesis(text, prefix.mass, prefix.steps)
+        for text, prefix in beam.items()
+        if text and prefix.mass and automaton.accepts(prefix.state)
+    ]
+    return sorted(found, key=lambda each: -each.probability)
+
+
+def _extended(
+    beam: dict[str, _Prefix],
+    step: Step,
+    place: int,
+    automaton: Automaton,
+    states: dict[str, Any],
+) -> dict[str, _Prefix]:
+    """All beginnings after one step more; ``states`` remembers what the automaton said of them."""
+    found: dict[str, _Prefix] = {}
+    for text, old in beam.items():
+        if not step.joined:
+            old.blank, old.last = old.blank + old.last, 0.0
+        whole = old.blank + old.last
+        kept = found.get(text)
+        if kept is None:
+            kept = found[text] = _Prefix(old.state)
+        kept.blank = whole * (step.blank if text else step.outside)
+        if text and automaton.accepts(old.state):
+            kept.after = max(old.after, whole) * step.outside
+        stays = max(kept.blank, kept.after)
+        for char, chance in step.chars:
+            again = step.joined and text.endswith(char)
+            if again:
+                kept.last += old.last * chance
+                stays += old.last * chance
+            likely = (old.blank if again else whole) * chance
+            if likely < _SLIGHT:
+                continue
+            more = text + char
+            if more not in states:
+                states[more] = automaton.step(old.state, char)
+            if states[more] is not None:
+                longer = found.get(more)
+                if longer is None:
+                    longer = found[more] = _Prefix(states[more])
+                longer.last += likely
+                longer.offer(likely, (*old.steps, place))
+        kept.offer(stays, old.steps)
+    return found
+
+
+def _pruned(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
+    """The most probable beginnings, and of each state of the automaton the most probable one."""
+    if len(beam) <= width:
+        return beam
+    likely = (entry for entry in beam.items() if entry[1].mass >= _SLIGHT)
+    ranked = sorted(likely, key=lambda entry: -entry[1].mass)
+    kept = dict(ranked[:width])
+    states = {prefix.state for prefix in kept.values()}
+    for text, prefix in ranked[width : 4 * width]:
+        if prefix.state not in states:
+            states.add(prefix.state)
+            kept[text] = prefix
+    return kept
