@@ -29,13 +29,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import harness
 from harness import Figure, RecordError, Row, load_record
-from harness import table as as_table
 
 STANDARD_ERRORS = 3.0
 LEAST, LEAST_ALONE = 0.05, 0.2  # of the old value
 BUSY = 0.5  # mean number of processes before the run
 WORSE, BETTER, SAME, GONE, NEW = "worse", "better", "same", "gone", "new"
+COLUMNS = (
+    "figure | old | new | change | noise | verdict",
+    "{name} | {old} | {new} | {share:+.1%} | {noise:.1%} | {verdict}{whose}",
+)
 MACHINE = ("processor", "cores", "threads")
 
 
@@ -142,37 +146,27 @@ def noise_of(old: Figure, new: Figure) -> float:
 
 
 def as_json(changes: Sequence[Change]) -> str:
-    found = {
-        "worse": sum(change.counts for change in changes),
-        "changes": [asdict(change) for change in changes],
-    }
-    return json.dumps(found, indent=2) + "\n"
+    worse = sum(change.counts for change in changes)
+    return json.dumps({"worse": worse, "changes": list(map(asdict, changes))}, indent=2) + "\n"
 
 
 def table(changes: Sequence[Change]) -> str:
     """What changed first, the worst on top; then, in one line, how many did not."""
     order = [WORSE, GONE, BETTER, NEW]
     shown = [change for change in changes if change.verdict != SAME]
-    shown.sort(key=lambda change: (change.peer, order.index(change.verdict), -_size(change)))
-    head = ("figure", "old", "new", "change", "noise", "verdict")
-    found = as_table(head, map(_line, shown)) + "\n" if shown else ""
+    shown.sort(key=lambda c: (c.peer, order.index(c.verdict), -abs(c.share or 0.0)))
+    found = harness.table(COLUMNS, map(_row, shown)) + "\n" if shown else ""
     counted = sum(change.counts for change in changes)
     same = len(changes) - len(shown)
     return f"{found}{same} figures are the same; {counted} got worse or are gone\n"
 
 
-def _size(change: Change) -> float:
-    return abs(change.share or 0.0)
-
-
-def _line(change: Change) -> tuple[str, ...]:
-    old, new = (
-        "" if value is None else f"{value:,.4g} {change.unit}" for value in (change.old, change.new)
-    )
-    share = "" if change.share is None else f"{100 * change.share:+.1f} %"
-    noise = "" if change.noise is None else f"{100 * change.noise:.1f} %"
-    whose = " (peer)" if change.peer else ""
-    return change.name, old, new, share, noise, change.verdict + whose
+def _row(change: Change) -> Row:
+    values = {
+        key: "" if value is None else f"{value:,.4g} {change.unit}"
+        for key, value in (("old", change.old), ("new", change.new))
+    }
+    return asdict(change) | values | {"whose": " (peer)" if change.peer else ""}
 
 
 if __name__ == "__main__":

@@ -17,40 +17,36 @@ choose. Who is slow gets fewer calls: none is begun after two seconds. The machi
 nothing else to do: networks in PyTorch, whose threads wait for each other, suffer most from it.
 """
 
-import argparse
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import harness
 from cost_reading import graph_work
 from digitlens.datasets.mnist import load_mnist
 from digitlens.models.bundle import WEIGHTS, find_bundle, load_bundle
 from digitlens.models.roles import shipped_classifiers
 from digitlens.models.session import cores
 from digitlens.progress import note
-from harness import (
-    KERAS,
-    Figure,
-    Row,
-    UnavailableError,
-    Worker,
-    parser,
-    percent,
-    place,
-    provenance,
-    publish,
-    start_worker,
-    table,
-)
+from harness import Figure, Row
 
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 # Peers by kind of worker, which is their name in figures too.
 KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
+PACKAGES = {"keras": harness.KERAS}
+COLUMNS = (
+    " | one tile, µs | p90 | tiles a second | range | multiply-adds a tile | right"
+    " | one, beside Keras, predict | many",
+    "{name} | {one_us[median]:,.0f} | {one_us[p90]:,.0f} | {per_second[median]:,.0f}"
+    " | {per_second[least]:,.0f} to {per_second[most]:,.0f} | {adds} | {accuracy:.2%}"
+    " | {beside[0]} | {beside[1]}",
+)
 
 
 class Entry(NamedTuple):
@@ -64,123 +60,91 @@ class Entry(NamedTuple):
 
 @dataclass
 class Timed:
-    """Who is timed, and what came of it.
+    """Seconds of each call with one tile, and tiles a second of each call with many."""
 
-    Attributes:
-        worker: Answers questions.
-        entry: Whom it stands for.
-        about: What the worker says of itself.
-        one: Seconds of each call with one tile.
-        many: Tiles a second of each call with many.
-    """
-
-    worker: Worker
-    entry: Entry
-    about: Row = field(default_factory=dict[str, Any])
+    worker: harness.Worker
     one: list[float] = field(default_factory=list[float])
     many: list[float] = field(default_factory=list[float])
+    about: Row = field(default_factory=dict[str, Any])
 
-    def get_ready(self) -> None:
+    def get_ready(self) -> "Timed":
         """Waits for what it says of itself; raises UnavailableError if it ends instead."""
         self.about = self.worker.reply()
+        return self
 
     def ask(self, tiles: int, calls: int) -> list[float]:
         return self.worker.ask({"tiles": tiles, "calls": calls})["seconds"]
 
+    def measure(self) -> None:
+        """One turn; a few calls come first that are not counted."""
+        self.ask(1, WARM)
+        self.one += self.ask(1, CALLS)
+        count = self.about.get("most", MANY)
+        self.many += [count / seconds for seconds in self.ask(count, 1)]
+
 
 def main() -> None:
-    made = parser(__doc__, environments=True)
+    made = harness.parser(__doc__, environments=True)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
     made.add_argument("--model", action="append", default=[], help="NAME=FOLDER of one more")
     made.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each")
     options = made.parse_args()
-    about = provenance() | {"rounds": options.rounds}
-    models = _models(options.model)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        contenders, missing = start_all(models, options, folder, stack)
-        measure(contenders, options.rounds)
-        results = {name: summary(timed) for name, timed in contenders.items()}
-    record = about | {"missing": missing, "results": results}
-    publish(options.out, "classifying", record, report(record), figures(results))
+    record = harness.provenance() | {"rounds": options.rounds, "missing": {}}
+    contenders = entries(options.model)
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        tiles = write_tiles(options.data_dir, Path(folder))
+        jobs = {
+            name: partial(start, entry, tiles, options, stack) for name, entry in contenders.items()
+        }
+        # All start at once: each is waited for after the last has begun.
+        begun = harness.available(jobs, record["missing"])
+        waits = {name: timed.get_ready for name, timed in begun.items()}
+        ready = harness.available(waits, record["missing"])
+        for number in range(options.rounds):
+            note(f"round {number + 1} of {options.rounds}")
+            for timed in ready.values():
+                timed.measure()
+    results = {name: summary(contenders[name], timed) for name, timed in ready.items()}
+    record["results"] = results
+    harness.publish(options.out, "classifying", record, report(record), figures(results))
 
 
-def _models(more: list[str]) -> dict[str, str]:
-    shipped = {name: name for name in shipped_classifiers()}
-    return shipped | {name: path for name, _, path in (entry.partition("=") for entry in more)}
-
-
-def start_all(
-    models: dict[str, str], options: argparse.Namespace, folder: Path, stack: ExitStack
-) -> tuple[dict[str, Timed], dict[str, str]]:
-    """Who can be timed, and by name why others cannot; all start at once."""
-    tiles, entries = _material(options.data_dir, folder), _entries(models)
-    contenders: dict[str, Timed] = {}
-    missing: dict[str, str] = {}
-    note(f"starting {'; '.join(entries)}")
-    for name, entry in entries.items():
-        try:
-            contenders[name] = _start(entry, tiles, options, stack)
-        except UnavailableError as reason:
-            missing[name] = str(reason)
-    for name, timed in list(contenders.items()):
-        try:
-            timed.get_ready()
-        except UnavailableError as reason:
-            missing[name] = str(reason)
-            del contenders[name]
-    return contenders, missing
-
-
-def _start(entry: Entry, tiles: str, options: argparse.Namespace, stack: ExitStack) -> Timed:
-    packages = KERAS if entry.kind == "keras" else ()
-    arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
-    worker = start_worker(packages, arguments, options, stack)
-    return Timed(worker, entry)
-
-
-def _material(data_dir: Path | None, folder: Path) -> str:
-    mnist, path = load_mnist(data_dir), folder / "tiles.npz"
-    np.savez(
-        path,
-        tiles=mnist.test.tiles,
-        labels=mnist.test.labels,
-        train_tiles=mnist.train.tiles[:TRAINING],
-        train_labels=mnist.train.labels[:TRAINING],
-    )
-    return str(path)
-
-
-def _entries(models: dict[str, str]) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
+def entries(more: list[str]) -> dict[str, Entry]:
+    """Contenders by name: shipped classifiers and more (NAME=FOLDER), and peers."""
+    models = {name: name for name in shipped_classifiers()}
+    models |= {name: path for name, _, path in (model.partition("=") for model in more)}
+    found: dict[str, Entry] = {}
     for name, model in models.items():
         for count in sorted({1, cores()}, reverse=True):
             title = f"digitlens, {name}, {count} core{'s' * (count > 1)}"
-            entries[title] = Entry("digitlens", name, model, count)
+            found[title] = Entry("digitlens", name, model, count)
         if (find_bundle(model) / WEIGHTS).exists():
-            entries[f"torch, {name}"] = Entry("torch", name, model, cores())
-    return entries | {KINDS[kind]: Entry(kind, "", "", cores()) for kind in ("keras", "svc")}
+            found[f"torch, {name}"] = Entry("torch", name, model, cores())
+    return found | {KINDS[kind]: Entry(kind, "", "", cores()) for kind in ("keras", "svc")}
 
 
-def measure(contenders: dict[str, Timed], rounds: int) -> None:
-    """Each in turn, as often as there are rounds; a few calls come first that are not counted."""
-    for number in range(rounds):
-        note(f"round {number + 1} of {rounds}")
-        for timed in contenders.values():
-            timed.ask(1, WARM)
-            timed.one += timed.ask(1, CALLS)
-            count = timed.about.get("most", MANY)
-            timed.many += [count / seconds for seconds in timed.ask(count, 1)]
+def write_tiles(data_dir: Path | None, folder: Path) -> Path:
+    mnist, path = load_mnist(data_dir), folder / "tiles.npz"
+    train = {"tiles": mnist.train.tiles[:TRAINING], "labels": mnist.train.labels[:TRAINING]}
+    parts = {f"train_{name}": values for name, values in train.items()}
+    np.savez(path, tiles=mnist.test.tiles, labels=mnist.test.labels, **parts)
+    return path
 
 
-def summary(timed: Timed) -> Row:
+def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> Timed:
+    arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
+    return Timed(harness.start_worker(PACKAGES.get(entry.kind, ()), arguments, options, stack))
+
+
+def summary(entry: Entry, timed: Timed) -> Row:
     """JSON-ready: microseconds of one tile, tiles a second of many."""
-    entry, about = timed.entry, dict(timed.about)
+    about = dict(timed.about)
     if entry.kind == "digitlens":
         tile = {"tiles": np.zeros((1, 28, 28), np.uint8)}
         work = graph_work(load_bundle(entry.folder).graph, tile, ["probabilities"])
         about["multiply_adds"] = int(work.flops / 2)
     middle, high = (1e6 * float(value) for value in np.quantile(timed.one, (0.5, 0.9)))
+    many = {"median": float(np.median(timed.many))}
     return about | {
         "kind": entry.kind,
         "model": entry.model,
@@ -188,11 +152,7 @@ def summary(timed: Timed) -> Row:
         "one": timed.one,
         "many": timed.many,
         "one_us": {"median": middle, "p90": high},
-        "per_second": {
-            "median": float(np.median(timed.many)),
-            "least": min(timed.many),
-            "most": max(timed.many),
-        },
+        "per_second": many | {"least": min(timed.many), "most": max(timed.many)},
     }
 
 
@@ -207,12 +167,11 @@ def figures(results: Mapping[str, Row]) -> list[Figure]:
     most = max(row["cores"] for row in rows)
     peers = [row for row in rows if row["kind"] in KINDS]
     found: list[Figure] = []
-    for row in rows:
-        if row["kind"] == "digitlens":
-            name = f"classifying.{row['model']}"
-            found += _times(name if row["cores"] == most else f"{name}.one_core", row)
-            if row["cores"] == most:
-                found += [each for peer in peers for each in _ratios(name, row, peer)]
+    for row in (row for row in rows if row["kind"] == "digitlens"):
+        name = f"classifying.{row['model']}"
+        found += _times(name if row["cores"] == most else f"{name}.one_core", row)
+        if row["cores"] == most:
+            found += [each for peer in peers for each in _ratios(name, row, peer)]
     for peer in peers:
         model = f".{peer['model']}" if peer["model"] else ""
         found += _times(f"classifying.{peer['kind']}{model}", peer, peer=True)
@@ -229,41 +188,37 @@ def _times(name: str, row: Row, *, peer: bool = False) -> list[Figure]:
 
 def _ratios(name: str, ours: Row, peer: Row) -> Iterator[Figure]:
     if peer["model"] in ("", ours["model"]):
-        one = peer["one_us"]["median"] / ours["one_us"]["median"]
-        many = ours["per_second"]["median"] / peer["per_second"]["median"]
-        yield Figure.ratio(f"{name}.one_tile.{peer['kind']}", one)
-        yield Figure.ratio(f"{name}.many_tiles.{peer['kind']}", many)
+        for key, times in zip(("one_tile", "many_tiles"), _faster(ours, peer), strict=True):
+            yield Figure.ratio(f"{name}.{key}.{peer['kind']}", times)
 
 
-def report(record: dict[str, Any]) -> str:
-    results = record["results"]
-    head = ["", "one tile, µs", "p90", "tiles a second", "range", "multiply-adds a tile", "right"]
-    rows = [_row(name, row, results.get(KINDS["keras"])) for name, row in results.items()]
-    notes = [
-        "; ".join(sorted({row["versions"] for row in results.values()})),
-        "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",
-        *(f"{name}: not available, {reason}" for name, reason in record["missing"].items()),
-    ]
+def _faster(row: Row, base: Row) -> tuple[float, float]:
+    """How many times as fast as another: with one tile, and with many."""
     return (
-        f"Tiles classified on {place(record)}, {record['rounds']} rounds.\n\n"
-        + table([*head, f"one, beside {KINDS['keras']}", "many"], rows)
-        + "".join(["\n", *(f"- {note}\n" for note in notes)])
+        base["one_us"]["median"] / row["one_us"]["median"],
+        row["per_second"]["median"] / base["per_second"]["median"],
     )
 
 
-def _row(name: str, row: Row, base: Row | None) -> list[str]:
-    one, many = row["one_us"], row["per_second"]
-    return [
-        name,
-        f"{one['median']:,.0f}",
-        f"{one['p90']:,.0f}",
-        f"{many['median']:,.0f}",
-        f"{many['least']:,.0f} to {many['most']:,.0f}",
-        f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as above",
-        percent(row["accuracy"], 2),
-        f"{base['one_us']['median'] / one['median']:,.1f} x" if base else "",
-        f"{many['median'] / base['per_second']['median']:,.1f} x" if base else "",
+def report(record: Row) -> str:
+    results = record["results"]
+    base = results.get(KINDS["keras"])
+    rows = [
+        {
+            **row,
+            "name": name,
+            "adds": f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as above",
+            "beside": [f"{times:,.1f} x" for times in _faster(row, base)] if base else ["", ""],
+        }
+        for name, row in results.items()
     ]
+    notes = [
+        "; ".join(sorted({row["versions"] for row in rows})),
+        "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",
+        *(f"{name}: not available, {reason}" for name, reason in record["missing"].items()),
+    ]
+    where = f"Tiles classified on {harness.place(record)}, {record['rounds']} rounds."
+    return harness.document(where, harness.table(COLUMNS, rows), notes=notes)
 
 
 if __name__ == "__main__":

@@ -13,33 +13,22 @@ page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``re
 
 import random
 import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+import harness
+import readers
 from digitlens.datasets.synthetic.fonts import font_files, load_families
 from digitlens.progress import work_bar
-from harness import parser, percent, provenance, publish
-from harness import table as as_table
-from readers import (
-    MODES,
-    OURS,
-    Page,
-    Readers,
-    Said,
-    add_options,
-    best_mode,
-    digits_only,
-    numbers,
-    origin,
-)
+from harness import Row
+from readers import Page, Readers, Said, digits_only, numbers
 
 FONTS = ("ubuntu", "noto-serif", "courier-prime")
 HAND = "kalam"
@@ -65,8 +54,18 @@ PHRASES = (
 )
 
 
-@dataclass(frozen=True)
-class Drawing:
+COLUMNS = (
+    "drawn | numbers | right | digits | not there | ms",
+    "{group} | {numbers} | {right:.1%} | {digits:.1%} | {not_there} | {milliseconds:.0f}",
+)
+BESIDE = (
+    "RapidOCR right | digits | not there | ms | its mode",
+    "{best[right]:.1%} | {best[digits]:.1%} | {best[not_there]} | {best[milliseconds]:.0f}"
+    " | {best[mode]}",
+)
+
+
+class Drawing(NamedTuple):
     """A picture, uint8[H, W, 3], the text on it, and what it is an example of."""
 
     group: str
@@ -75,55 +74,51 @@ class Drawing:
 
 
 def main() -> None:
-    made = parser(__doc__, environments=True)
+    made = harness.parser(__doc__, environments=True)
     made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
     made.add_argument("--keep", type=Path, help="folder for the pictures")
     made.add_argument("--seed", type=int, default=0)
-    add_options(made)
+    readers.add_options(made)
     options = made.parse_args()
-    about = provenance() | {"threads": options.threads, "seed": options.seed}
+    about = harness.provenance() | {"threads": options.threads, "seed": options.seed}
     chosen = [d for d in drawings(options.seed) if any(word in d.group for word in options.groups)]
-    with ExitStack() as stack:
-        readers = Readers(stack, options)
-        with work_bar() as bar:
-            tracked = bar.track(chosen, description="reading")
-            said = [readers.read(drawing.page) for drawing in tracked]
-    scores = summaries(chosen, said)
-    about |= {"readers": readers.versions, "groups": scores, "pictures": _read(chosen, said)}
-    text = f"{table(scores)}\n{origin(about, readers.versions)}"
-    publish(options.out, "drawn", about, text)
+    with ExitStack() as stack, work_bar() as bar:
+        asked = Readers(stack, options)
+        said = [asked.read(each.page) for each in bar.track(chosen, description="reading")]
+    pairs = list(zip(chosen, said, strict=True))
+    rows = [
+        (drawing.group, name, (drawing.text, answer))
+        for drawing, answers in pairs
+        for name, answer in answers.items()
+    ]
+    scores = readers.summaries(rows, summary)
+    pictures = [
+        {"group": d.group, "text": d.text, "read": {name: a.text for name, a in answers.items()}}
+        for d, answers in pairs
+        if len(d.text) < 40  # of pages the scores are enough
+    ]
+    about |= {"readers": asked.versions, "groups": scores, "pictures": pictures}
+    table = readers.table(COLUMNS, BESIDE, scores, "right", "exact")
+    harness.publish(
+        options.out, "drawn", about, f"{table}\n{readers.origin(about, asked.versions)}"
+    )
     for i, drawing in enumerate(chosen) if options.keep else ():
         options.keep.mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawing.page).save(options.keep / f"{i:03} {drawing.group}.png")
 
 
-def summaries(
-    chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]
-) -> dict[str, dict[str, Any]]:
-    pairs: dict[str, dict[str, list[tuple[str, Said]]]] = defaultdict(lambda: defaultdict(list))
-    for drawing, answers in zip(chosen, said, strict=True):
-        for name, answer in answers.items():
-            pairs[drawing.group][name].append((drawing.text, answer))
-    return {
-        group: {name: summary(rows) for name, rows in readers.items()}
-        for group, readers in pairs.items()
-    }
-
-
-def summary(pairs: Sequence[tuple[str, Said]]) -> dict[str, Any]:
+def summary(pairs: Sequence[tuple[str, Said]]) -> Row:
     """Scores of one reader; each pair is the text on a picture and what it says of it."""
-    there = [Counter(numbers(text)) for text, _ in pairs]
-    read = [Counter(numbers(said.text)) for _, said in pairs]
-    n = sum(found.total() for found in there)
-    right = sum((a & b).total() for a, b in zip(there, read, strict=True))
-    plain = [(_without_marks(a), _without_marks(b)) for a, b in zip(there, read, strict=True)]
+    both = [(Counter(numbers(text)), Counter(numbers(said.text))) for text, said in pairs]
+    plain = [(_without_marks(there), _without_marks(read)) for there, read in both]
+    n = sum(there.total() for there, _ in both)
     return {
         "pictures": len(pairs),
         "numbers": n,
-        "right": right / n if n else None,
+        "right": sum((a & b).total() for a, b in both) / n if n else None,
         "digits": sum((a & b).total() for a, b in plain) / n if n else None,
         "not_there": sum((b - a).total() for a, b in plain),
-        "exact": sum(a == b for a, b in zip(there, read, strict=True)) / len(pairs),
+        "exact": sum(a == b for a, b in both) / len(pairs),
         "milliseconds": statistics.median(said.milliseconds for _, said in pairs),
     }
 
@@ -132,52 +127,21 @@ def _without_marks(found: Counter[str]) -> Counter[str]:
     return Counter(digits_only(number) for number in found.elements())
 
 
-def table(scores: dict[str, dict[str, Any]]) -> str:
-    """A row for each group: digitlens, and RapidOCR in the mode that is best on it."""
-    columns = ["drawn", "numbers", "right", "digits", "not there", "ms"]
-    if any(len(readers) > 1 for readers in scores.values()):
-        columns += ["RapidOCR right", "digits", "not there", "ms", "its mode"]
-    lines: list[list[str]] = []
-    for group, readers in scores.items():
-        ours, best = readers[OURS], best_mode(readers, "right", "exact")
-        theirs = [*_cells(readers[best]), MODES[best]] if best else []
-        lines.append([group, str(ours["numbers"]), *_cells(ours), *theirs])
-    return as_table(columns, lines)
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
-        percent(row["right"]),
-        percent(row["digits"]),
-        str(row["not_there"]),
-        f"{row['milliseconds']:.0f}",
-    ]
-
-
-def _read(chosen: Sequence[Drawing], said: Sequence[dict[str, Said]]) -> list[dict[str, Any]]:
-    return [
-        {"group": d.group, "text": d.text, "read": {name: a.text for name, a in answers.items()}}
-        for d, answers in zip(chosen, said, strict=True)
-        if len(d.text) < 40  # of pages the scores are enough
-    ]
-
-
 def drawings(seed: int) -> Iterator[Drawing]:
     """All pictures, group by group; the same for the same seed."""
     for name, draw in (
         ("number alone, 8 to 60 px", _alone),
-        *((f"table, {height} px", _tables(height, False)) for height in HEIGHTS),
-        *((f"ruled table, {height} px", _tables(height, True)) for height in HEIGHTS),
+        *((f"table, {height} px", partial(_tables, height, False)) for height in HEIGHTS),
+        *((f"ruled table, {height} px", partial(_tables, height, True)) for height in HEIGHTS),
         ("30 × 5 numbers, 14-pixel print", _dense),  # noqa: RUF001
-        *((f"A4 page at {dpi} dpi", _pages(dpi, PHRASES)) for dpi in DPI),
-        ("A4 page without numbers", _pages(150, ())),
+        *((f"A4 page at {dpi} dpi", partial(_pages, dpi, PHRASES)) for dpi in DPI),
+        ("A4 page without numbers", partial(_pages, 150, ())),
         ("seven-segment display", _displays),
-        ("number with marks", _marked),
-        ("words without numbers", _words),
+        ("number with marks", partial(_lines, MARKED)),
+        ("words without numbers", partial(_lines, WORDS)),
         ("upside down", _upside_down),
     ):
-        rng = random.Random(f"{seed} {name}")
-        for picture, text in draw(rng):
+        for picture, text in draw(random.Random(f"{seed} {name}")):
             yield Drawing(name, np.asarray(picture), text)
 
 
@@ -218,14 +182,11 @@ def _alone(rng: random.Random) -> Drawn:
             yield _line(_number(rng), _font(family, height=height))
 
 
-def _tables(height: int, ruled: bool) -> Callable[[random.Random], Drawn]:
-    def draw(rng: random.Random) -> Drawn:
-        for family in FONTS:
-            font = _font(family, height=height)
-            cell = round(font.getlength("000000") + 1.6 * height), round(2.4 * height)
-            yield _table(rng, font, (4, 6), cell, ruled)
-
-    return draw
+def _tables(height: int, ruled: bool, rng: random.Random) -> Drawn:
+    for family in FONTS:
+        font = _font(family, height=height)
+        cell = round(font.getlength("000000") + 1.6 * height), round(2.4 * height)
+        yield _table(rng, font, (4, 6), cell, ruled)
 
 
 def _dense(rng: random.Random) -> Drawn:
@@ -253,27 +214,23 @@ def _table(
         for column, number in enumerate(lines[-1]):
             place = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
             pen.text(place, number, INK, font, anchor="rs")
-    for line in range(rows + 1) if ruled else ():
-        y = margin + line * height
-        pen.line((margin, y, margin + columns * width, y), INK)
-    for line in range(columns + 1) if ruled else ():
-        x = margin + line * width
-        pen.line((x, margin, x, margin + rows * height), INK)
+    right, bottom = margin + columns * width, margin + rows * height
+    for y in range(margin, bottom + 1, height) if ruled else ():
+        pen.line((margin, y, right, y), INK)
+    for x in range(margin, right + 1, width) if ruled else ():
+        pen.line((x, margin, x, bottom), INK)
     return picture, "\n".join(" ".join(line) for line in lines)
 
 
-def _pages(dpi: int, phrases: Sequence[str]) -> Callable[[random.Random], Drawn]:
-    def draw(_rng: random.Random) -> Drawn:
-        for family in FONTS[:2]:
-            rng = random.Random(f"{family} {len(phrases)}")  # the same text for each resolution
-            lines = [_sentence(rng, phrases) for _ in range(40)]
-            picture = Image.new("RGB", (round(A4[0] * dpi), round(A4[1] * dpi)), PAPER)
-            font, pen = _font(family, size=10 * dpi / 72), ImageDraw.Draw(picture)
-            for i, line in enumerate(lines):
-                pen.text((dpi, (1.2 + 0.235 * i) * dpi), line, INK, font, anchor="ls")
-            yield picture, "\n".join(lines)
-
-    return draw
+def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
+    for family in FONTS[:2]:
+        rng = random.Random(f"{family} {len(phrases)}")  # the same text for each resolution
+        lines = [_sentence(rng, phrases) for _ in range(40)]
+        picture = Image.new("RGB", (round(A4[0] * dpi), round(A4[1] * dpi)), PAPER)
+        font, pen = _font(family, size=10 * dpi / 72), ImageDraw.Draw(picture)
+        for i, line in enumerate(lines):
+            pen.text((dpi, (1.2 + 0.235 * i) * dpi), line, INK, font, anchor="ls")
+        yield picture, "\n".join(lines)
 
 
 def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
@@ -285,14 +242,8 @@ def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
     return f"{before} {rng.choice(phrases).format(**parts, h=rng.randint(10, 23))} {after}"
 
 
-def _marked(_rng: random.Random) -> Drawn:
-    for text in MARKED:
-        for family in (*FONTS, HAND):
-            yield _line(text, _font(family, height=32))
-
-
-def _words(_rng: random.Random) -> Drawn:
-    for text in WORDS:
+def _lines(texts: Sequence[str], _rng: random.Random) -> Drawn:
+    for text in texts:
         for family in (*FONTS, HAND):
             yield _line(text, _font(family, height=32))
 
@@ -337,7 +288,7 @@ def _display(
     pen, x = ImageDraw.Draw(picture), float(margin)
     for character in text:
         if character == ".":
-            _dot(pen, (x - 0.16 * height, margin + height), 0.07 * height, on)
+            pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
             continue
         for name, ends in SEGMENTS.items():
             colour = on if name in LIT[int(character)] else off
@@ -351,10 +302,10 @@ def _segment(
 ) -> list[tuple[float, float]]:
     """A hexagon along one side of half a digit's box."""
     x0, y0, x1, y1 = ends
-    thick, along = 0.13, 0.04  # of half the height; half a segment's width, the gap at its ends
     dx, dy = x1 - x0, y1 - y0
-    outline = ((along, 0), (along + thick, 1), (1 - along - thick, 1))
-    outline += ((1 - along, 0), (1 - along - thick, -1), (along + thick, -1))
+    thick, gap = 0.13, 0.04  # of half the height: half a segment's width, the gap at its ends
+    inner = gap + thick
+    outline = ((gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1))
     return [
         (
             corner[0] + half * (x0 + t * dx - s * thick * dy + slant * (2 - y0 - t * dy)),
@@ -362,13 +313,6 @@ def _segment(
         )
         for t, s in outline
     ]
-
-
-def _dot(
-    pen: ImageDraw.ImageDraw, place: tuple[float, float], radius: float, colour: tuple[int, ...]
-) -> None:
-    x, y = place
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
 if __name__ == "__main__":

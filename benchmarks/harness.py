@@ -5,6 +5,8 @@ import json
 import math
 import os
 import platform
+import statistics
+import string
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,7 +26,9 @@ from digitlens.evaluation.speed import processor
 from digitlens.progress import note, work_bar
 from digitlens.training.run import source_commit
 
+T = TypeVar("T")
 Row = dict[str, Any]
+Columns = tuple[str, str]  # headings, and templates of cells, see ``show``; both parted by " | "
 Results = dict[str, list[Any]]
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).parent / "records"
@@ -81,18 +85,43 @@ def publish(
         files.write_bytes(folder / f"{name}.md", text.encode())
 
 
-def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+class _Cells(string.Formatter):
+    """Nothing for None, shares with a space before %, an interval of shares in % as ends."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, (list, tuple)):
+            return " to ".join(f"{100 * end:{format_spec}}" for end in value)
+        text = format(value, format_spec)
+        return text.replace("%", " %") if format_spec.endswith("%") else text
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """Nothing for None."""
-    return "" if share is None else f"{100 * share:.{digits}f} %"
+def show(template: str, row: Any) -> str:
+    """A template of ``str.format``, whose names are keys of a mapping and whose 0 is any row."""
+    return _Cells().vformat(template, (row,), row if isinstance(row, Mapping) else {})
 
 
-def interval(ends: Sequence[float], digits: int = 2) -> str:
-    return " to ".join(f"{100 * end:.{digits}f}" for end in ends)
+def table(columns: Columns | Mapping[str, str], rows: Iterable[Any]) -> str:
+    """Markdown of rows, see ``show``; columns may also be templates by their headings."""
+    if isinstance(columns, Mapping):
+        columns = (" | ".join(columns), " | ".join(columns.values()))
+    head, template = columns
+    parted = " | ".join(["---"] * len(head.split(" | ")))
+    lines = (head, parted, *(show(template, row) for row in rows))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def document(head: str, *tables: str, notes: Iterable[str] = ()) -> str:
+    """Markdown: a line on where it was measured, tables, and a list."""
+    listed = "".join(f"- {line}\n" for line in notes)
+    return "\n".join(filter(None, (f"{head}\n", *tables, listed)))
+
+
+def spread(values: Sequence[float]) -> Row:
+    """Mean, standard deviation (None of a single value) and median."""
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "sd": sd, "median": statistics.median(values)}
 
 
 def timed(call: Callable[[], object], times: int, warm: int = 2) -> list[float]:
@@ -103,6 +132,18 @@ def timed(call: Callable[[], object], times: int, warm: int = 2) -> list[float]:
         call()
         found.append(perf_counter() - start)
     return found[warm:]
+
+
+def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> dict[str, T]:
+    """What each job gives; of peers that are unavailable the reason comes into ``missing``."""
+    found: dict[str, T] = {}
+    for name, job in jobs.items():
+        try:
+            found[name] = job()
+        except UnavailableError as reason:
+            missing[name] = str(reason)
+            note(f"{name}: not available, {reason}")
+    return found
 
 
 def take_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 0) -> Results:
@@ -145,17 +186,14 @@ class Figure:
     peer: bool = False
 
     def __post_init__(self) -> None:
-        for wrong, expected, found in (
-            (not _is_number(self.value), "a number as value", self.value),
-            (
-                self.spread is not None and not (_is_number(self.spread) and self.spread >= 0),
-                "a spread of 0 or more, or none",
-                self.spread,
-            ),
-            (self.better not in {"lower", "higher"}, "lower or higher as better", self.better),
-            (self.n < 1, "n of 1 or more", self.n),
+        spread = 0.0 if self.spread is None else self.spread
+        for right, expected, found in (
+            (_is_number(self.value), "a number as value", self.value),
+            (_is_number(spread) and spread >= 0, "a spread of 0 or more, or none", spread),
+            (self.better in {"lower", "higher"}, "lower or higher as better", self.better),
+            (self.n >= 1, "n of 1 or more", self.n),
         ):
-            if wrong:
+            if not right:
                 raise RecordError(f"figure {self.name!r}: expected {expected}, found {found!r}")
 
     @classmethod
@@ -184,11 +222,6 @@ class Figure:
         if self.spread is None or self.n < 2:
             return None
         return self.spread / math.sqrt(self.n)
-
-    @property
-    def is_ratio(self) -> bool:
-        """Whether it says how many times as long a peer takes."""
-        return self.unit == "x"
 
 
 def _is_number(value: Any) -> bool:
@@ -263,7 +296,7 @@ def environment(packages: Sequence[str], folder: Path) -> str:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UnavailableError(_last_line(done.stderr or done.stdout))
+        raise UnavailableError(last_line(done.stderr or done.stdout))
 
 
 class Worker:
@@ -313,7 +346,7 @@ class Worker:
         code = self._process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace")
-        return _last_line(said) or f"ended with exit code {code}"
+        return last_line(said) or f"ended with exit code {code}"
 
     def _stop(self) -> None:
         self._process.kill()
@@ -339,5 +372,5 @@ def start_worker(
     return Worker([python, str(WORKER), *map(str, arguments)], stack, **variables, **more)
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]

@@ -7,16 +7,21 @@ and of what is read.
 import os
 import re
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+import harness
 from digitlens import DigitReader
-from harness import Worker, start_worker
+from harness import Columns, Row
 
+T = TypeVar("T")
+Scores = dict[str, dict[str, Row]]  # by group and reader
 Page = npt.NDArray[np.uint8]
 PACKAGES = ("rapidocr==3.10.0", "onnxruntime==1.31.1", "opencv-python-headless==5.0.0.93")
 OURS = "digitlens"
@@ -40,24 +45,17 @@ def numbers(text: str) -> list[str]:
 def digits_only(text: str) -> str:
     """The digits of a text, line by line; lines without digits are left out."""
     lines = (re.sub(r"[^0-9]", "", line) for line in text.splitlines())
-    return "\n".join(line for line in lines if line)
+    return "\n".join(filter(None, lines))
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a reader says of a picture.
-
-    Attributes:
-        text: With marks, if the reader has any, and spaces between numbers.
-        digits: Only the digits, line by line.
-        milliseconds: Reading the decoded picture.
-        confidences: Of the digits, if the reader states them.
-    """
+    """What a reader says of a picture: text with marks if it has any, and digits line by line."""
 
     text: str
     digits: str
     milliseconds: float
-    confidences: tuple[float, ...] = ()
+    confidences: tuple[float, ...] = ()  # of the digits, if the reader states them
 
 
 FAILED = Said("?", "?", 0.0)  # never right, not even where no digit is
@@ -81,9 +79,9 @@ class Readers:
         blank = self._reader.read(np.full((28, 28), 255, np.uint8))
         self.versions = {"model": blank.model, "model_sha256": blank.model_sha256}
         self.names = (OURS, *(MODES if options.peers else ()))
-        self._worker: Worker | None = None
         if options.peers:
-            self._worker = start_worker(PACKAGES, ("rapidocr", options.threads), options, stack)
+            asked = ("rapidocr", options.threads)
+            self._worker = harness.start_worker(PACKAGES, asked, options, stack)
             self.versions["peer"] = self._worker.reply()["versions"]
         self.read(np.full((64, 256, 3), 255, np.uint8))  # warms up
 
@@ -92,22 +90,19 @@ class Readers:
         said = {OURS: self._ours(page)}
         for mode in self.names[1:]:
             time.sleep(PAUSE)
-            said[mode] = _theirs(self._worker, mode, page)
+            said[mode] = ask(self._worker, mode, page)
         return said
 
     def _ours(self, page: Page) -> Said:
         start = time.perf_counter()
         reading = self._reader.read(page)
         milliseconds = 1000 * (time.perf_counter() - start)
-        has_marks = hasattr(reading, "digits_only")  # readers of version 0.1 give digits alone
-        text = reading.text if has_marks else " ".join(reading.numbers)
-        digits = reading.digits_only if has_marks else reading.text
         sure = tuple(digit.confidence for digit in reading.digits)
-        return Said(text, digits, milliseconds, sure)
+        return Said(reading.text, reading.digits_only, milliseconds, sure)
 
 
-def _theirs(worker: Worker | None, mode: str, page: Page) -> Said:
-    assert worker is not None
+def ask(worker: harness.Worker, mode: str, page: Page) -> Said:
+    """What RapidOCR says; an error is never right."""
     reply = worker.ask({"kind": mode, "shape": page.shape}, page.tobytes())
     if "error" in reply:
         return replace(FAILED, milliseconds=reply["milliseconds"])
@@ -121,13 +116,41 @@ def add_options(parser: Any) -> None:
     parser.add_argument("--threads", type=int, default=THREADS, help="for each reader")
 
 
-def best_mode(scores: dict[str, Any], *by: str) -> str | None:
-    """The mode of RapidOCR that is best in one measure, then the next; None if it did not read."""
-    modes = [mode for mode in MODES if mode in scores]
-    return max(modes, key=lambda mode: [scores[mode][key] or 0 for key in by], default=None)
+def summaries(
+    rows: Iterable[tuple[str, str, T]], summary: Callable[[list[T]], dict[str, Any]]
+) -> Scores:
+    """A summary for each group and reader, of rows of a group, a reader and what it says."""
+    found: dict[str, dict[str, list[T]]] = defaultdict(lambda: defaultdict(list))
+    for group, reader, answer in rows:
+        found[group][reader].append(answer)
+    return {
+        group: {name: summary(answers) for name, answers in readers.items()}
+        for group, readers in found.items()
+    }
 
 
-def origin(made: dict[str, Any], versions: dict[str, str]) -> str:
+def table(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
+    """A row for each group: digitlens, and RapidOCR in its best mode by one measure, then others.
+
+    Args:
+        columns: Of digitlens's scores and ``group``.
+        beside: Of RapidOCR's scores as ``best``, if it read.
+        scores: See ``summaries``.
+        by: Names of measures.
+    """
+    rows: list[Row] = []
+    for group, readers in scores.items():
+        modes = [mode for mode in MODES if mode in readers]
+        rows.append({"group": group, **readers[OURS], "best": None})
+        if modes:
+            best = max(modes, key=lambda mode: [readers[mode][measure] or 0 for measure in by])
+            rows[-1]["best"] = {**readers[best], "mode": MODES[best]}
+    if any(row["best"] for row in rows):
+        columns = (f"{columns[0]} | {beside[0]}", f"{columns[1]} | {beside[1]}")
+    return harness.table(columns, rows)
+
+
+def origin(made: Row, versions: dict[str, str]) -> str:
     """A line on where a table comes from: ``provenance`` and what read."""
     where = f"{made['processor'] or made['machine']}, {made['threads']} threads for each reader"
     model = f"model {versions['model']} {versions['model_sha256'][:12]}"

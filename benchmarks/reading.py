@@ -36,33 +36,34 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+import harness
 from digitlens import DigitReader
-from harness import (
-    ROOT,
-    Figure,
-    Row,
-    parser,
-    percent,
-    place,
-    provenance,
-    publish,
-    table,
-    take_turns,
-    timed,
-)
+from harness import Figure, Row, take_turns, timed
 
 Page = npt.NDArray[np.uint8]
 Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
-CORE = ROOT / ".venv-core" / "bin" / "python"
-EXAMPLES = ROOT / "examples"
+CORE = harness.ROOT / ".venv-core" / "bin" / "python"
+EXAMPLES = harness.ROOT / "examples"
 NOTE = "2048"  # what the note says
 THREADS = 2
 ROUNDS = {"pages": 30, "starts": 11, "folder": 1}
 WARM_UPS = 3
-WHOLE = ("cpu_milliseconds", "megabytes")
 COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
 EACH = 0.4  # seconds between looks at the memory, of which one takes 5 ms a process
+PAGES = (
+    "picture | ms | ms, 90 % | read right",
+    "{name} | {ms[0]:.1f} | {ms[1]:.1f} | {read}",
+)
+STARTS = (
+    "program | wall, ms | 25 % | 75 % | CPU, ms | memory, MB",
+    "{name} | {ms[0]:.0f} | {ms[1]:.0f} | {ms[2]:.0f} | {cpu_milliseconds:.0f} | {megabytes:.0f}",
+)
+FOLDER = (
+    "pictures | cores | pictures/s | speed-up | busy | memory, MB | read right",
+    "{pictures:,} | {cores} | {speed:.1f} | {gain:.2f} | {busy:.0%} | {megabytes:.0f}"
+    " | {right:.1%}",
+)
 
 # Runs a program and prints what it cost. A process of its own: the peak that is known of children
 # is that of the largest so far, and counts what the parent held when it forked, which is little.
@@ -81,7 +82,7 @@ print(json.dumps(dict(
 
 
 def main() -> None:
-    made = parser(__doc__)
+    made = harness.parser(__doc__)
     made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="parts")
     made.add_argument("--rounds", type=int, help="of each part")
     made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
@@ -89,7 +90,7 @@ def main() -> None:
     made.add_argument("--python", type=Path, default=python, help="with digitlens; see above")
     options = made.parse_args()
     rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
-    record = provenance() | {"rounds": rounds}
+    record = harness.provenance() | {"rounds": rounds}
     if "pages" in options.only:
         record["pages"] = measure_pages(cases(), rounds["pages"])
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +99,7 @@ def main() -> None:
             record["starts"] = measure_starts(started, options.python, rounds["starts"])
         if "folder" in options.only:
             record["folder"] = measure_folder(Path(folder), options.count, rounds["folder"])
-    publish(options.out, "reading", record, report(record), figures(record))
+    harness.publish(options.out, "reading", record, report(record), figures(record))
 
 
 def cases() -> dict[str, tuple[str, Page, str]]:
@@ -300,35 +301,27 @@ def held_by(process: int) -> float:
 
 def figures(record: Row) -> list[Figure]:
     found: list[Figure] = []
+
+    def add(name: str, values: list[float], unit: str, better: str = "lower") -> None:
+        found.append(Figure.median(name, values, unit, better))
+
     for row in record.get("pages", ()):
-        found.append(Figure.median(f"reading.{row['figure']}", row["milliseconds"], "ms"))
+        add(f"reading.{row['figure']}", row["milliseconds"], "ms")
         if "megabytes" in row:
-            found.append(Figure.median("reading.memory", [row["megabytes"]], "MB"))
+            add("reading.memory", [row["megabytes"]], "MB")
     for row in record.get("starts", ()):
         if row["figure"]:
-            seconds = [milliseconds / 1000 for milliseconds in row["milliseconds"]]
-            found.append(Figure.median(f"{row['figure']}.seconds", seconds, "s"))
-            found.append(Figure.median(f"{row['figure']}.memory", [row["megabytes"]], "MB"))
-    rows = record.get("folder")
-    return found + (_folder_figures(rows) if rows else [])
-
-
-def _folder_figures(rows: list[Row]) -> list[Figure]:
-    one, every = rows[0], rows[-1]
-    alone, speeds = _speeds(one), _speeds(every)
-    found = [
-        Figure.median("reading.folder.pictures_per_second", speeds, "pictures/s", "higher"),
-        Figure.median("reading.folder.busy", [100 * every["busy"]], "%", "higher"),
-        Figure.median("reading.folder.memory", [every["megabytes"]], "MB"),
-    ]
-    if every is not one:
-        gain = statistics.median(speeds) / statistics.median(alone)
-        found += [
-            Figure.median(
-                "reading.folder.one_core.pictures_per_second", alone, "pictures/s", "higher"
-            ),
-            Figure.median("reading.folder.scaling", [gain], "times one core", "higher"),
-        ]
+            add(f"{row['figure']}.seconds", [ms / 1000 for ms in row["milliseconds"]], "s")
+            add(f"{row['figure']}.memory", [row["megabytes"]], "MB")
+    if rows := record.get("folder"):
+        one, every, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
+        add(f"{name}.pictures_per_second", _speeds(every), unit, "higher")
+        add(f"{name}.busy", [100 * every["busy"]], "%", "higher")
+        add(f"{name}.memory", [every["megabytes"]], "MB")
+        if every is not one:
+            gain = statistics.median(_speeds(every)) / statistics.median(_speeds(one))
+            add(f"{name}.one_core.pictures_per_second", _speeds(one), unit, "higher")
+            add(f"{name}.scaling", [gain], "times one core", "higher")
     return found
 
 
@@ -337,46 +330,30 @@ def _speeds(row: Row) -> list[float]:
 
 
 def report(record: Row) -> str:
-    blocks = [f"Reading on {place(record)}.\n"]
-    if rows := record.get("pages"):
-        head = ["picture", "ms", "ms, 90 %", "read right"]
+    blocks: list[str] = []
+    if pages := record.get("pages"):
         lines = [
-            [row["name"], *_quantiles(row, 50, 90, digits=1), "yes" if row["right"] else "no"]
-            for row in rows
+            row | {"ms": _quantiles(row, 50, 90), "read": "yes" if row["right"] else "no"}
+            for row in pages
         ]
-        blocks.append(table(head, lines))
-        blocks.append(
-            f"Reading {rows[-1]['name']}, from a JPEG file in a fresh process: "
-            f"{rows[-1]['megabytes']:.0f} MB in memory.\n"
-        )
-    if rows := record.get("starts"):
-        lines = [
-            [row["name"], *_quantiles(row, 50, 25, 75), *(f"{row[key]:.0f}" for key in WHOLE)]
-            for row in rows
-        ]
-        head = ["program", "wall, ms", "25 %", "75 %", "CPU, ms", "memory, MB"]
-        blocks.append(table(head, lines))
+        memory = f"{pages[-1]['megabytes']:.0f} MB in memory"
+        file = f"{pages[-1]['name']}, from a JPEG file in a fresh process"
+        blocks += [harness.table(PAGES, lines), f"Reading {file}: {memory}.\n"]
+    if starts := record.get("starts"):
+        lines = [row | {"ms": _quantiles(row, 50, 25, 75)} for row in starts]
+        blocks.append(harness.table(STARTS, lines))
     if rows := record.get("folder"):
-        alone = statistics.median(_speeds(rows[0]))
+        speeds = [statistics.median(_speeds(row)) for row in rows]
         lines = [
-            [
-                f"{row['pictures']:,}",
-                row["cores"],
-                f"{statistics.median(_speeds(row)):.1f}",
-                f"{statistics.median(_speeds(row)) / alone:.2f}",
-                percent(row["busy"], 0),
-                f"{row['megabytes']:.0f}",
-                percent(row["right"]),
-            ]
-            for row in rows
+            row | {"speed": speed, "gain": speed / speeds[0]}
+            for row, speed in zip(rows, speeds, strict=True)
         ]
-        head = ["pictures", "cores", "pictures/s", "speed-up", "busy", "memory, MB", "read right"]
-        blocks.append(table(head, lines))
-    return "\n".join(blocks)
+        blocks.append(harness.table(FOLDER, lines))
+    return harness.document(f"Reading on {harness.place(record)}.", *blocks)
 
 
-def _quantiles(row: Row, *which: float, digits: int = 0) -> list[str]:
-    return [f"{value:.{digits}f}" for value in np.percentile(row["milliseconds"], which)]
+def _quantiles(row: Row, *which: float) -> npt.NDArray[np.float64]:
+    return np.percentile(row["milliseconds"], which)
 
 
 if __name__ == "__main__":

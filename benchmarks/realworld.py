@@ -21,33 +21,21 @@ import csv
 import re
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import harness
+import readers
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import wilson_interval
-from digitlens.evaluation.risk import RiskCoverage
 from digitlens.imaging.image import load_image
 from digitlens.models.line_bundle import load_line_card
 from digitlens.progress import work_bar
 from digitlens.reading.fusion import Fusion
-from harness import interval, parser, percent, provenance, publish
-from harness import table as as_table
-from readers import (
-    FAILED,
-    MODES,
-    OURS,
-    Readers,
-    add_options,
-    best_mode,
-    digits_only,
-    numbers,
-    origin,
-)
+from harness import Row
+from readers import FAILED, MODES, OURS, Readers, Said, digits_only, numbers
 
 TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
@@ -61,96 +49,101 @@ NAMES = {
     "page": "receipts and tables",
     "reject": "no digit at all",
 }
+COLUMNS = (
+    "real pictures | n | exact | 95 % interval | digits right | ms a picture",
+    "{group} | {n} | {exact:.1%} | {interval:.1f} | {digits:.1%} | {milliseconds:.0f}",
+)
+BESIDE = (
+    "RapidOCR exact | digits right | ms | its mode",
+    "{best[exact]:.1%} | {best[digits]:.1%} | {best[milliseconds]:.0f} | {best[mode]}",
+)
+PROMISES = (
+    "target_error | digits stated | wrong | 95 % interval",
+    "{target:g} | {n} | {share:.2%} | {interval:.2f}",
+)
+STATED = "stated with at least 99 % confidence: {n} digits, {right:.2%} of them right ({ends:.1f})"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one reader says of one picture, and what stands there."""
+    """What one reader says of one picture, and the digits that stand there.
+
+    Attributes:
+        full_label: With marks; None if they are not known.
+    """
 
     file: str
     kind: str
-    source: str
+    reader: str
     label: str
-    text: str
-    milliseconds: float
-    confidences: tuple[float, ...] = field(default=(), kw_only=True)  # of the text's digits
-    reader: str = field(default=OURS, kw_only=True)
-    full_label: str | None = field(default=None, kw_only=True)  # with marks, if they are known
-    full_text: str = field(default="", kw_only=True)
+    full_label: str | None
+    said: Said
 
     @property
     def exact(self) -> bool:
-        return self.label == self.text
+        return self.label == self.said.digits
 
     @property
-    def edits(self) -> int:
-        return edit_distance(self.label.replace("\n", ""), self.text.replace("\n", ""))
-
-    @property
-    def digits(self) -> int:
-        return len(self.label.replace("\n", ""))
+    def pair(self) -> tuple[str, str]:
+        """The digits that are there and those that are read, without line breaks."""
+        return self.label.replace("\n", ""), self.said.digits.replace("\n", "")
 
     @property
     def marks(self) -> bool | None:
         """Whether marks are right too; None if they are not known."""
         if self.full_label is None:
             return None
-        there, read = ("".join(numbers(text)) for text in (self.full_label, self.full_text))
+        there, read = ("".join(numbers(text)) for text in (self.full_label, self.said.text))
         return self.exact and there == read
 
 
 def main() -> None:
-    made = parser(__doc__, environments=True)
+    made = harness.parser(__doc__, environments=True)
     made.add_argument("folder", type=Path, help="folder with labels.csv")
     made.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
     made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
-    add_options(made)
+    readers.add_options(made)
     options = made.parse_args()
-    about = provenance() | {"threads": options.threads}
+    about = harness.provenance() | {"threads": options.threads}
     with ExitStack() as stack:
-        readers = Readers(stack, options)
-        results = list(read_folder(options.folder, readers, options.kinds))
-    thresholds = promised_thresholds()
-    kept = promises(results, thresholds)
-    text = f"{table(results)}\n{stated(results)}\n{kept}\n{origin(about, readers.versions)}"
-    publish(options.out, "realworld", about | record(results, readers.versions), text)
-    for result in results if options.wrong else ():
-        if result.reader == OURS and not result.exact:
-            print(f"{result.file}: {result.label!r} read as {result.text!r}")
+        asked = Readers(stack, options)
+        results = list(read_folder(options.folder, asked, options.kinds))
+    ours = [result for result in results if result.reader == OURS]
+    kinds = kind_scores(results)
+    n, right = sure(ours)
+    stated = {"n": n, "right": right / max(1, n), "ends": wilson_interval(right, n)}
+    parts = [table(kinds), f"{harness.show(STATED, stated)}\n", promises(ours, thresholds())]
+    record = about | {
+        "readers": asked.versions,
+        "kinds": kinds,
+        "stated_99": {"digits": n, "right": right},
+        "pictures": list(pictures(results)),
+    }
+    text = "\n".join([*parts, readers.origin(about, asked.versions)])
+    harness.publish(options.out, "realworld", record, text)
+    for result in ours if options.wrong else ():
+        if not result.exact:
+            print(f"{result.file}: {result.label!r} read as {result.said.digits!r}")
 
 
 def read_folder(
-    folder: Path, readers: Readers, kinds: Iterable[str] | None = None
+    folder: Path, asked: Readers, kinds: Iterable[str] | None = None
 ) -> Iterator[Result]:
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
     with work_bar() as bar:
         for row in bar.track(rows, description="reading"):
-            yield from _read(folder, row, readers)
-
-
-def _read(folder: Path, row: dict[str, str], readers: Readers) -> Iterator[Result]:
-    start = time.perf_counter()
-    try:
-        page = load_image(folder / row["file"])
-    except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
-        page = None
-    decoding = 1000 * (time.perf_counter() - start)
-    full = full_text(row.get("note") or "")
-    failed = dict.fromkeys(readers.names, FAILED)
-    for name, said in (failed if page is None else readers.read(page)).items():
-        yield Result(
-            row["file"],
-            row["kind"],
-            row["source"],
-            digits_only(row["label"]),
-            said.digits,
-            decoding + said.milliseconds,
-            confidences=said.confidences,
-            reader=name,
-            full_label=full,
-            full_text=said.text,
-        )
+            start = time.perf_counter()
+            try:
+                page = load_image(folder / row["file"])
+            except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
+                page = None
+            decoding = 1000 * (time.perf_counter() - start)
+            answers = dict.fromkeys(asked.names, FAILED) if page is None else asked.read(page)
+            label, full = digits_only(row["label"]), full_text(row.get("note") or "")
+            for name, said in answers.items():
+                timed = replace(said, milliseconds=decoding + said.milliseconds)
+                yield Result(row["file"], row["kind"], name, label, full, timed)
 
 
 def full_text(note: str) -> str | None:
@@ -159,25 +152,14 @@ def full_text(note: str) -> str | None:
     return found and found[1]
 
 
-def edit_distance(a: str, b: str) -> int:
-    """Fewest insertions, deletions and replacements that turn one text into the other."""
-    return _edits(a, b)[-1][-1]
-
-
-def _edits(a: str, b: str) -> list[list[int]]:
-    """The edit distance of each beginning of one text from each of the other."""
-    rows = [list(range(len(b) + 1))]
-    for i, x in enumerate(a, 1):
+def aligned(label: str, text: str) -> tuple[int, list[bool]]:
+    """The edit distance, and which characters of a text are right at the fewest edits."""
+    rows = [list(range(len(text) + 1))]
+    for i, x in enumerate(label, 1):
         above, row = rows[-1], [i]
-        for j, y in enumerate(b, 1):
+        for j, y in enumerate(text, 1):
             row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (x != y)))
         rows.append(row)
-    return rows
-
-
-def aligned(label: str, text: str) -> list[bool]:
-    """Which characters of a text are right, when it is aligned to its label with fewest edits."""
-    rows = _edits(label, text)
     right, i, j = [False] * len(text), len(label), len(text)
     while i and j:
         same = label[i - 1] == text[j - 1]
@@ -188,7 +170,7 @@ def aligned(label: str, text: str) -> list[bool]:
             j -= 1
         else:
             i -= 1
-    return right
+    return rows[-1][-1], right
 
 
 def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
@@ -196,121 +178,85 @@ def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
     stated = [
         is_right
         for result in results
-        if result.confidences
+        if result.said.confidences
         for is_right, confidence in zip(
-            aligned(result.label.replace("\n", ""), result.text.replace("\n", "")),
-            result.confidences,
-            strict=True,
+            aligned(*result.pair)[1], result.said.confidences, strict=True
         )
         if confidence >= least
     ]
     return len(stated), sum(stated)
 
 
-def summary(results: Sequence[Result]) -> dict[str, Any]:
+def summary(results: Sequence[Result]) -> Row:
     exact, n = sum(result.exact for result in results), len(results)
-    digits = sum(result.digits for result in results)
+    digits = sum(len(result.pair[0]) for result in results)
+    edits = sum(aligned(*result.pair)[0] for result in results)
     marks = [result.marks for result in results if result.marks is not None]
     return {
         "n": n,
         "exact": exact / n,
         "interval": wilson_interval(exact, n),
-        "digits": 1 - sum(result.edits for result in results) / digits if digits else None,
+        "digits": 1 - edits / digits if digits else None,
         "marks": sum(marks) / len(marks) if marks else None,
-        "milliseconds": statistics.median(result.milliseconds for result in results),
+        "milliseconds": statistics.median(result.said.milliseconds for result in results),
     }
 
 
-def groups(results: Sequence[Result], by: str) -> dict[str, list[Result]]:
-    found: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        found[getattr(result, by)].append(result)
-    return dict(found)
+def kind_scores(results: Sequence[Result]) -> readers.Scores:
+    found = readers.summaries([(each.kind, each.reader, each) for each in results], summary)
+    return {kind: found[kind] for kind in sorted(found, key=[*NAMES, *found].index)}
 
 
-def summaries(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
-    of_kinds = groups(results, "kind")
-    return {
-        kind: {name: summary(rows) for name, rows in groups(of_kinds[kind], "reader").items()}
-        for kind in sorted(of_kinds, key=[*NAMES, *of_kinds].index)
-    }
-
-
-def table(results: Sequence[Result]) -> str:
-    """A row for each kind: digitlens, and RapidOCR in the mode that is best on it."""
-    kinds = summaries(results)
-    columns = ["real pictures", "n", "exact", "95 % interval", "digits right", "ms a picture"]
-    if any(len(scores) > 1 for scores in kinds.values()):
-        columns += ["RapidOCR exact", "digits right", "ms", "its mode"]
-    rows = [[NAMES.get(kind, kind), *_cells(scores)] for kind, scores in kinds.items()]
+def table(kinds: readers.Scores) -> str:
+    """A row for each kind, and how often marks are right where they are known."""
+    named = {NAMES.get(kind, kind): scores for kind, scores in kinds.items()}
     marked = "; ".join(
-        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {percent(row['marks'])}"
+        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {row['marks']:.1%}"
         for name, row in kinds.get("amount", {}).items()
-    )
+        if row["marks"] is not None
+    ).replace("%", " %")
     note = f"\n{NAMES['amount']}, exact with their marks: {marked}\n" if marked else ""
-    return as_table(columns, rows) + note
+    return readers.table(COLUMNS, BESIDE, named, "exact", "digits") + note
 
 
-def _cells(scores: dict[str, Any]) -> list[str]:
-    ours, best = scores[OURS], best_mode(scores, "exact", "digits")
-    exact, *others = _shown(ours)
-    cells = [str(ours["n"]), exact, interval(ours["interval"], 1), *others]
-    return [*cells, *_shown(scores[best]), MODES[best]] if best else cells
-
-
-def _shown(row: dict[str, Any]) -> list[str]:
-    return [percent(row["exact"]), percent(row["digits"]), f"{row['milliseconds']:.0f}"]
-
-
-def stated(results: Sequence[Result]) -> str:
-    number, right = sure(results)
-    ends = interval(wilson_interval(right, number), 1)
-    share = f"{percent(right / max(1, number), 2)} of them right ({ends})"
-    return f"stated with at least 99 % confidence: {number} digits, {share}\n"
-
-
-def promised_thresholds() -> dict[float, float | None]:
+def thresholds() -> dict[float, float | None]:
     """For each target error the confidence from which digits are stated; None if none is safe."""
     risk = Fusion.from_dict(load_line_card().fusion).risk
-    return {target: _threshold(risk, target) for target in TARGETS}
+    found: dict[float, float | None] = dict.fromkeys(TARGETS)
+    for target in TARGETS if risk else ():
+        try:
+            found[target] = risk.threshold_for(target)
+        except ValueError:
+            continue
+    return found
 
 
-def _threshold(risk: RiskCoverage | None, target: float) -> float | None:
-    try:
-        return risk.threshold_for(target) if risk else None
-    except ValueError:
-        return None
-
-
-def promises(results: Sequence[Result], thresholds: Mapping[float, float | None]) -> str:
+def promises(results: Sequence[Result], least: Mapping[float, float | None]) -> str:
     """A row for each target error: how many digits are stated, and how many of them are wrong."""
-    lines: list[list[str]] = []
-    for target, threshold in thresholds.items():
-        cells = ["0", "", ""]
+    rows: list[Row] = []
+    for target, threshold in least.items():
+        rows.append({"target": target, "n": 0, "share": None, "interval": None})
         if threshold is not None:
-            number, right = sure(results, threshold)
-            ends = interval(wilson_interval(number - right, number))
-            cells = [str(number), percent((number - right) / max(1, number), 2), ends]
-        lines.append([f"{target:g}", *cells])
-    return as_table(("target_error", "digits stated", "wrong", "95 % interval"), lines)
+            n, right = sure(results, threshold)
+            share = (n - right) / max(1, n)
+            rows[-1] |= {"n": n, "share": share, "interval": wilson_interval(n - right, n)}
+    return harness.table(PROMISES, rows)
 
 
-def record(results: Sequence[Result], versions: dict[str, str]) -> dict[str, Any]:
-    return {
-        "readers": versions,
-        "kinds": summaries(results),
-        "stated_99": dict(zip(("digits", "right"), sure(results), strict=True)),
-        "pictures": [_picture(rows) for rows in groups(results, "file").values()],
-    }
-
-
-def _picture(results: Sequence[Result]) -> dict[str, Any]:
-    first = results[0]
-    said = {
-        result.reader: {"text": result.text, "milliseconds": round(result.milliseconds, 1)}
-        for result in results
-    }
-    return {"file": first.file, "kind": first.kind, "label": first.label, "read": said}
+def pictures(results: Sequence[Result]) -> Iterator[Row]:
+    """What each reader says of each picture, JSON-ready."""
+    by_file: dict[str, list[Result]] = {}
+    for result in results:
+        by_file.setdefault(result.file, []).append(result)
+    for file, answers in by_file.items():
+        read = {
+            each.reader: {
+                "text": each.said.digits,
+                "milliseconds": round(each.said.milliseconds, 1),
+            }
+            for each in answers
+        }
+        yield {"file": file, "kind": answers[0].kind, "label": answers[0].label, "read": read}
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ machine balance", 1995).
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +105,8 @@ class Stage:
     """A part of training or of reading.
 
     Attributes:
-        key: Its name in records.
-        name: Its name for people.
-        work: What it has to do.
-        seconds: Measured, each of them for all of the work.
-        threads: That work on it.
+        key: Its name in records; ``name`` is that for people.
+        seconds: Measured, each of them for all of the work, by so many threads.
         what: Is called, see ``Machine.limits``.
         parts: That follow each other in it, if its limit is the sum of theirs.
     """
@@ -149,7 +145,7 @@ def measure_machine(threads: Collection[int], dtype: torch.dtype) -> Machine:
 def measured_again(machine: Machine, dtype: torch.dtype) -> Machine:
     """With the better of both peaks: what else was running meanwhile is none of its limits."""
     peaks = {count: max(peak, peak_flops(dtype, count)) for count, peak in machine.peaks.items()}
-    return dataclasses.replace(machine, peaks=peaks)
+    return replace(machine, peaks=peaks)
 
 
 def peak_flops(dtype: torch.dtype, threads: int) -> float:

@@ -32,14 +32,15 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -47,33 +48,38 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+import harness
 from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
-from harness import (
-    KERAS,
-    WORKER,
-    Row,
-    UnavailableError,
-    environment,
-    parser,
-    place,
-    provenance,
-    publish,
-    table,
-)
+from harness import WORKER, Row, UnavailableError
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
 PATIENCE = 60.0  # seconds for one answer
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
-VERSIONS = {"digitlens": "/v1/models", "keras": "/versions", "torch": "/versions"}
-NAMES = {
-    "digitlens": "`digitlens serve`",
-    "digitlens, a third bad": "the same, a third bad",
-    "digitlens, half load": "the same, half load",
-    "keras": "tutorial, Keras",
-    "torch": "tutorial, torch",
+OURS = "digitlens"
+PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
+
+
+class Load(NamedTuple):
+    """What a server is asked: its name, which requests, and at what share of its own speed."""
+
+    server: str
+    shots: str
+    rate: float = 0
+
+
+LOADS = {
+    "`digitlens serve`": Load(OURS, "drawings"),
+    "the same, a third bad": Load(OURS, "a third bad"),
+    "the same, half load": Load(OURS, "drawings", 0.5),
+    "tutorial, Keras": Load("keras", "tutorial"),
+    "tutorial, torch": Load("torch", "tutorial"),
 }
+COLUMNS = (
+    "server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB",
+    "{name} | {per_second:.0f} | {p50_ms:.0f} | {p99_ms:.0f} | {refused} | {wrong} | {memory}",
+)
 
 
 class Shot(NamedTuple):
@@ -113,16 +119,7 @@ class Outcome:
         else:
             self.errors[f"{shot.name if shot.bad else 'picture'}: {status}"] += 1
 
-    def merged(self, other: "Outcome") -> "Outcome":
-        return Outcome(
-            self.seconds + other.seconds,
-            self.elapsed + other.elapsed,
-            self.errors + other.errors,
-            self.refused + other.refused,
-            self.bodies | other.bodies,
-        )
-
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Row:
         """JSON-ready; requests a second are all that were answered as they must be."""
         times = 1000 * np.array(self.seconds or [np.nan])
         return {
@@ -136,15 +133,20 @@ class Outcome:
 
 
 def load(
-    port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
-) -> Outcome:
-    """So many clients, each asking again as soon as it is answered.
+    outcome: Outcome,
+    port: int,
+    shots: Sequence[Shot],
+    clients: int,
+    seconds: float,
+    rate: float = 0,
+) -> None:
+    """Adds what comes of so many clients, each asking again as soon as it is answered.
 
     With a rate, requests are due evenly instead, so many a second, whether earlier ones are
     answered or not; time counts from when a request was due, so that a server cannot slow down its
     clients.
     """
-    outcome, start, turns = Outcome(), time.perf_counter(), count()
+    start, turns = time.perf_counter(), count()
     lock = threading.Lock()
 
     def due_times() -> Iterator[tuple[int, float]]:
@@ -177,8 +179,7 @@ def load(
     with ThreadPoolExecutor(clients) as pool:
         for done in [pool.submit(client) for _ in range(clients)]:
             done.result()
-    outcome.elapsed = time.perf_counter() - start
-    return outcome
+    outcome.elapsed += time.perf_counter() - start
 
 
 def multipart(name: str, picture: bytes) -> Shot:
@@ -206,21 +207,23 @@ class Server:
 
 
 def main() -> None:
-    made = parser(__doc__, environments=True)
+    made = harness.parser(__doc__, environments=True)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
     made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
     options = made.parse_args()
-    about = provenance() | {"clients": CLIENTS}
+    record = harness.provenance() | {"clients": CLIENTS, "missing": {}}
     pictures, labels = drawings(options.data_dir)
     with ExitStack() as stack:
-        servers, missing = start_all(options.environments, stack)
-        results, right = measure(servers, pictures, labels, options.seconds)
-        about["servers"] = {
+        starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
+        servers = harness.available(starts, record["missing"])
+        outcomes = measure(servers, requests(pictures), options.seconds)
+        record["servers"] = {
             name: {"versions": server.versions, "memory_mb": server.memory}
             for name, server in servers.items()
         }
-    about |= {"missing": missing, "right": right, "results": results}
-    publish(options.out, "serving", about, report(about))
+    record["right"] = right(outcomes[next(iter(LOADS))], labels)
+    record["results"] = {name: outcome.summary() for name, outcome in outcomes.items()}
+    harness.publish(options.out, "serving", record, report(record))
 
 
 def drawings(data_dir: Path | None) -> tuple[list[bytes], list[str]]:
@@ -263,24 +266,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def start_all(environments: Path, stack: ExitStack) -> tuple[dict[str, Server], dict[str, str]]:
-    servers: dict[str, Server] = {}
-    missing: dict[str, str] = {}
-    for name, packages in (("digitlens", ()), ("keras", KERAS), ("torch", ())):
-        try:
-            servers[name] = start(name, environment(packages, environments), stack)
-        except UnavailableError as reason:
-            missing[name] = str(reason)
-    return servers, missing
-
-
-def start(name: str, python: str, stack: ExitStack) -> Server:
+def start(name: str, environments: Path, stack: ExitStack) -> Server:
     """A server that answers; it ends when ``stack`` is closed."""
+    python = harness.environment(PACKAGES[name], environments)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    command = [python, str(WORKER), "serve", name, port]
-    if name == "digitlens":
-        command = [python, "-m", "digitlens", "serve", "--port", port]
+    command, versions = [python, str(WORKER), "serve", name, port], "/versions"
+    if name == OURS:
+        command, versions = [python, "-m", OURS, "serve", "--port", port], "/v1/models"
     errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     alone = {**os.environ, "DIGITLENS_TOKEN": ""}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=alone)
@@ -289,76 +282,69 @@ def start(name: str, python: str, stack: ExitStack) -> Server:
     end = time.monotonic() + START_TIME
     while process.poll() is None and time.monotonic() < end:
         try:
-            with urlopen(f"http://127.0.0.1:{port}{VERSIONS[name]}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}{versions}", timeout=5) as answer:
                 said = json.load(answer)
         except URLError:
             time.sleep(0.1)
         else:
             return Server(int(port), process.pid, said if isinstance(said, str) else "")
     errors.seek(0)
-    said = errors.read().decode(errors="replace").strip().splitlines()
-    raise UnavailableError((said or ["did not start in time"])[-1])
+    said = harness.last_line(errors.read().decode(errors="replace"))
+    raise UnavailableError(said or "did not start in time")
 
 
 def measure(
-    servers: dict[str, Server], pictures: list[bytes], labels: list[str], seconds: float
-) -> tuple[Row, str]:
-    """What came of each load, and how many drawings were read as they are labelled."""
-    shots = _shots(pictures)
+    servers: Mapping[str, Server], shots: Mapping[str, Sequence[Shot]], seconds: float
+) -> dict[str, Outcome]:
+    """What came of each load."""
     for name, server in servers.items():
-        load(server.port, shots["" if name == "digitlens" else "tutorial"], 2, 1.0)
+        kind = "drawings" if name == OURS else "tutorial"
+        load(Outcome(), server.port, shots[kind], 2, 1.0)
         server.weigh()
-    outcomes = {name: Outcome() for name in NAMES if name.partition(",")[0] in servers}
+    outcomes = {name: Outcome() for name, asked in LOADS.items() if asked.server in servers}
+    alone = {asked.server: name for name, asked in reversed(LOADS.items()) if not asked.rate}
     for number in range(ROUNDS):
         note(f"round {number + 1} of {ROUNDS}")
-        for name, before in outcomes.items():
-            who, _, how = name.partition(", ")
-            kind = how if how in shots else "tutorial" if who != "digitlens" else ""
-            rate = outcomes[who].summary()["per_second"] / 2 if how == "half load" else 0
+        for name, outcome in outcomes.items():
+            who, kind, share = LOADS[name]
+            rate = share * outcomes[alone[who]].summary()["per_second"] if share else 0
             clients = 2 * CLIENTS if rate else CLIENTS
-            found = load(servers[who].port, shots[kind], clients, seconds, rate)
-            outcomes[name] = before.merged(found)
+            load(outcome, servers[who].port, shots[kind], clients, seconds, rate)
     for server in servers.values():
         server.weigh()
-    right = _right(outcomes["digitlens"], labels)
-    return {name: outcome.summary() for name, outcome in outcomes.items()}, right
+    return outcomes
 
 
-def _shots(pictures: list[bytes]) -> dict[str, list[Shot]]:
-    """By load; without a name the drawings alone."""
+def requests(pictures: list[bytes]) -> dict[str, list[Shot]]:
+    """By kind: drawings alone, every third bad, and as the tutorials take them."""
     ours = [Shot(str(k), "/v1/read", one, "image/png") for k, one in enumerate(pictures)]
     bad = bad_shots(pictures[0])
     mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
     theirs = [multipart(str(k), one) for k, one in enumerate(pictures)]
-    return {"": ours, "a third bad": mixed, "tutorial": theirs}
+    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs}
 
 
-def _right(outcome: Outcome, labels: list[str]) -> str:
+def right(outcome: Outcome, labels: list[str]) -> str:
+    """How many drawings were read as they are labelled."""
     texts = {name: json.loads(body)["readings"][0]["text"] for name, body in outcome.bodies.items()}
     return f"{sum(text == labels[int(name)] for name, text in texts.items())} of {len(texts)}"
 
 
 def report(record: Row) -> str:
-    where = place(record).replace(" cores,", " cores shared with the clients,")
-    servers, head = record["servers"], ("server", "requests a second", "p50, ms", "p99, ms")
-    rows = [
-        (
-            NAMES[name],
-            *(f"{row[key]:.0f}" for key in ("per_second", "p50_ms", "p99_ms")),
-            row["refused"],
-            sum(row["errors"].values()),
-            " → ".join(f"{size:.0f}" for size in servers.get(name, {}).get("memory_mb", ())),
-        )
-        for name, row in record["results"].items()
-    ]
+    where = harness.place(record).replace(" cores,", " cores shared with the clients,")
+    servers, firsts = record["servers"], set[str]()
+    rows: list[Row] = []
+    for name, row in record["results"].items():
+        server = LOADS[name].server
+        memory = () if server in firsts else servers[server]["memory_mb"]  # of all its loads
+        firsts.add(server)
+        rows.append(row | {"name": name, "wrong": sum(row["errors"].values())})
+        rows[-1]["memory"] = " → ".join(f"{size:.0f}" for size in memory)
     notes = [f"Drawings read right by digitlens: {record['right']}"]
     notes += [f"{name}: {one['versions']}" for name, one in servers.items() if one["versions"]]
     notes += [f"{name}: not available, {reason}" for name, reason in record["missing"].items()]
-    return (
-        f"{record['clients']} clients on {where}.\n\n"
-        + table((*head, "refused", "errors", "memory, MB"), rows)
-        + "".join(["\n", *(f"- {note}\n" for note in notes)])
-    )
+    head = f"{record['clients']} clients on {where}."
+    return harness.document(head, harness.table(COLUMNS, rows), notes=notes)
 
 
 if __name__ == "__main__":

@@ -21,70 +21,48 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+import harness
 from digitlens import files
-from harness import (
-    RECORD,
-    RECORDS,
-    ROOT,
-    Figure,
-    RecordError,
-    gather,
-    parser,
-    place,
-    provenance,
-    table,
-)
+from harness import Figure, RecordError, Row
 
 HERE = Path(__file__).parent
-RESULTS = ROOT / "docs" / "results.md"
+RESULTS = harness.ROOT / "docs" / "results.md"
 BENCHMARKS = ("training", "classifying", "reading", "cost")
 PATIENCE = 1800.0  # seconds for one of them
 TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
 )
+COLUMNS = ("what | digitlens | times as long", "{0[0]} | {0[1]} | {0[2]}")
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
-# What the table shows: what it is called, the figure, and beside it ratios to peers.
-SUMMARY: tuple[tuple[str, str, dict[str, str]], ...] = (
-    (
-        "training, recipe `fast`",
-        "training.seconds",
-        {"PyTorch's example": "training.pytorch.ratio", "Keras's": "training.keras.ratio"},
-    ),
-    ("its accuracy on the test set", "training.accuracy", {}),
+PEERS = {"Keras `predict`": "keras", "PyTorch": "torch", "scikit-learn's SVC": "svc"}
+EXAMPLES = {"PyTorch's example": "pytorch", "Keras's": "keras"}
+# What the table shows: what it is called, the figure, and peers beside it, whose ratios are at the
+# figure's name or at another.
+SUMMARY: tuple[tuple[str, str, Mapping[str, str], str], ...] = (
+    ("training, recipe `fast`", "training.seconds", EXAMPLES, "training"),
+    ("its accuracy on the test set", "training.accuracy", {}, ""),
     *(
-        (
-            f"classifier `{model}`, {what}",
-            f"classifying.{model}.{key}",
-            {
-                who: f"classifying.{model}.{key}.{peer}.ratio"
-                for who, peer in (
-                    ("Keras `predict`", "keras"),
-                    ("PyTorch", "torch"),
-                    ("scikit-learn's SVC", "svc"),
-                )
-            },
-        )
+        (f"classifier `{model}`, {what}", f"classifying.{model}.{key}", PEERS, "")
         for model in ("swift", "default")
         for what, key in (("one tile", "one_tile"), ("10,000 tiles", "many_tiles"))
     ),
-    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}),
-    ("photo of 12 megapixels", "reading.note_12mp", {}),
-    ("folder of 1,000 pictures", "reading.folder.pictures_per_second", {}),
+    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}, ""),
+    ("photo of 12 megapixels", "reading.note_12mp", {}, ""),
+    ("folder of 1,000 pictures", "reading.folder.pictures_per_second", {}, ""),
 )
 
 
 def main() -> int:
-    made = parser(__doc__)
+    made = harness.parser(__doc__)
     made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
     made.add_argument(
         "--with", action="append", dest="extra", default=[], help="'NAME OPTIONS' for one of them"
     )
     options = made.parse_args()
-    about = provenance() | {"threads": os.cpu_count()}
+    about = harness.provenance() | {"threads": os.cpu_count()}
     about["versions"]["torch"] = version("torch")
-    folder = options.out or RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
+    folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
     extra = {words[0]: words[1:] for words in map(shlex.split, options.extra)}
     about, figures = run_all(options.only or BENCHMARKS, folder, extra, about)
     write(folder, about, figures)
@@ -94,8 +72,8 @@ def main() -> int:
 
 
 def run_all(
-    names: Sequence[str], folder: Path, extra: dict[str, list[str]], about: dict[str, Any]
-) -> tuple[dict[str, Any], list[Figure]]:
+    names: Sequence[str], folder: Path, extra: dict[str, list[str]], about: Row
+) -> tuple[Row, list[Figure]]:
     """Runs the benchmarks; what is known of the run, and the figures of those that succeeded."""
     took: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -129,10 +107,10 @@ def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
         raise RecordError(f"took longer than {PATIENCE:.0f} s") from None
     if done.returncode:
         raise RecordError(f"ended with exit code {done.returncode}")
-    return gather(folder, script.stem)
+    return harness.gather(folder, script.stem)
 
 
-def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
+def write(folder: Path, about: Row, figures: list[Figure]) -> None:
     """speed.json and summary.md.
 
     Raises:
@@ -142,7 +120,7 @@ def write(folder: Path, about: dict[str, Any], figures: list[Figure]) -> None:
     if twice:
         raise RecordError(f"two figures have the same name: {', '.join(sorted(twice))}")
     rows = {row.pop("name"): row for row in map(asdict, figures)}
-    files.write_json(folder / RECORD, {**about, "figures": rows})
+    files.write_json(folder / harness.RECORD, {**about, "figures": rows})
     text = summary(about, figures)
     files.write_bytes(folder / "summary.md", text.encode())
     failed = "".join(f"{name} failed: {reason}\n" for name, reason in about["failed"].items())
@@ -159,32 +137,26 @@ def update_results(readme: Path, folder: Path) -> None:
         files.write_bytes(readme, after.encode())
 
 
-def summary(about: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+def summary(about: Row, figures: Sequence[Figure]) -> str:
     """The table of docs/results.md; what was not measured says so."""
     named = {figure.name: figure for figure in figures}
-    rows = [
-        (
-            what,
-            measured(named[name]) if name in named else "not measured",
-            ", ".join(
-                f"{peer} {number(named[ratio].value)}"
-                for peer, ratio in peers.items()
-                if ratio in named
-            ),
-        )
-        for what, name, peers in SUMMARY
-    ]
-    head = f"Speed on {place(about, 'threads')}."
-    return f"{head}\n\n{table(('what', 'digitlens', 'times as long'), rows)}\n{SPREAD}\n"
+    rows: list[tuple[str, str, str]] = []
+    for what, name, peers, base in SUMMARY:
+        ratios = {who: named.get(f"{base or name}.{peer}.ratio") for who, peer in peers.items()}
+        beside = [f"{who} {number(ratio.value)}" for who, ratio in ratios.items() if ratio]
+        ours = measured(named[name]) if name in named else "not measured"
+        rows.append((what, ours, ", ".join(beside)))
+    table = harness.table(COLUMNS, rows)
+    return f"Speed on {harness.place(about, 'threads')}.\n\n{table}\n{SPREAD}\n"
 
 
 def measured(figure: Figure) -> str:
-    unit = "" if figure.is_ratio else f" {figure.unit}"
-    if figure.unit == "%":
-        spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
-        return f"{figure.value:.2f}{spread}{unit}"
-    spread = "" if figure.spread is None else f" ± {number(figure.spread, 2)}"
-    return f"{number(figure.value)}{spread}{unit}"
+    share = figure.unit == "%"
+    value = f"{figure.value:.2f}" if share else number(figure.value)
+    if figure.spread is None:
+        return f"{value} {figure.unit}"
+    spread = f"{figure.spread:.2f}" if share else number(figure.spread, 2)
+    return f"{value} ± {spread} {figure.unit}"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -28,11 +28,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+import harness
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.progress import note
 from digitlens.training.device import choose_device
@@ -40,38 +41,53 @@ from digitlens.training.nets.tile_network import count_parameters, predict_logit
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe
 from digitlens.training.tasks.tile import train_classifier
-from harness import (
-    KERAS,
-    Figure,
-    Row,
-    UnavailableError,
-    parser,
-    place,
-    provenance,
-    publish,
-    start_worker,
-    table,
-)
+from harness import Figure, Row
 from worker import peak_memory
 
-Rows = list[Row]
 AIM = 0.99  # accuracy on the test set
-EPOCHS = {"pytorch": 14, "keras": 15}  # as their documentation has it
-NAMES = {"pytorch": "basic MNIST example of PyTorch", "keras": "Keras `mnist_convnet`"}
-PACKAGES: dict[str, tuple[str, ...]] = {"pytorch": (), "keras": KERAS}
 PATIENCE = 1800.0  # seconds for one process
 
 
+class Peer(NamedTuple):
+    """What a peer is called, its epochs as its documentation has them, and what it needs."""
+
+    title: str
+    epochs: int
+    packages: tuple[str, ...] = ()
+
+
+PEERS = {
+    "pytorch": Peer("basic MNIST example of PyTorch", 14),
+    "keras": Peer("Keras `mnist_convnet`", 15, harness.KERAS),
+}
+COLUMNS = (
+    "epochs | test accuracy | planned, s | memory, MB | times as long",
+    "{epochs} | {accuracy} | {planned} | {memory_mb:.0f} | {times}",
+)
+OUR_NOTE = (
+    "digitlens: seconds of the whole training, for whose end its schedule is made; {seeds_at_aim} "
+    "of {seeds} seeds end at {aim} or more. First training of a process {first_seconds:.2f} s; "
+    "compiling, not counted, {compile_seconds[mean]:.2f} s; {parameters:,} parameters; {versions}, "
+    "{device}"
+)
+PEER_NOTE = (
+    "{title}: one seed, stopped at the end of the first epoch with {aim} of the {planned_epochs} "
+    "planned; {parameters:,} parameters; {versions}"
+)
+
+
 def main() -> None:
-    options = _options()
-    record = provenance() | {"threads": options.threads, "aim": AIM, "recipe": options.recipe}
-    record |= {"changes": options.changes, "device": options.device} | measure(options)
+    options = parse_options()
+    record = harness.provenance() | {"threads": options.threads, "aim": AIM}
+    record |= {key: getattr(options, key) for key in ("recipe", "changes", "device")}
+    record |= measure(options)
     record["summary"] = summary(record)
-    publish(options.out, "training", record, report(record), figures(record["summary"]))
+    found = figures(record["summary"])
+    harness.publish(options.out, "training", record, report(record), found)
 
 
-def _options() -> argparse.Namespace:
-    made = parser(__doc__, environments=True)
+def parse_options() -> argparse.Namespace:
+    made = harness.parser(__doc__, environments=True)
     made.add_argument("--seeds", type=int, default=30, help="of digitlens")
     made.add_argument("--recipe", default="fast", help="of digitlens")
     made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
@@ -82,49 +98,45 @@ def _options() -> argparse.Namespace:
     return made.parse_args()
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> Row:
     """What the processes said, and why some of them said nothing.
 
     The seeds come in parts before, between and after the peers, so that a machine that gets slower
     does so for all.
     """
-    found: dict[str, Any] = {"parts": [], "peers": {}, "missing": {}}
-    peers = list(EPOCHS) if options.peers else []
+    found: Row = {"parts": [], "peers": {}, "missing": {}}
+    peers = list(PEERS) if options.peers else []
     seeds = np.array_split(np.arange(options.seeds), len(peers) + 1)
     with tempfile.TemporaryDirectory() as folder:
-        _write_arrays(Path(folder))
+        mnist = load_mnist()
+        for part, split in (("train", mnist.train), ("test", mnist.test)):
+            np.save(Path(folder) / f"{part}_tiles.npy", split.tiles)
+            np.save(Path(folder) / f"{part}_labels.npy", split.labels)
         for part, peer in zip_longest(seeds, peers):
             if len(part):
                 wanted = (options.recipe, f"{part[0]}:{part[-1] + 1}", *options.changes)
-                found["parts"].append(_attempt("digitlens", wanted, options, found["missing"]))
+                found["parts"].append(rows_of("digitlens", wanted, options, found["missing"]))
             if peer:
-                wanted = (folder, options.peer_epochs or EPOCHS[peer], AIM)
-                found["peers"][peer] = _attempt(peer, wanted, options, found["missing"])
+                wanted = (folder, options.peer_epochs or PEERS[peer].epochs, AIM)
+                found["peers"][peer] = rows_of(peer, wanted, options, found["missing"])
     return found
 
 
-def _write_arrays(folder: Path) -> None:
-    mnist = load_mnist()
-    for part, split in (("train", mnist.train), ("test", mnist.test)):
-        np.save(folder / f"{part}_tiles.npy", split.tiles)
-        np.save(folder / f"{part}_labels.npy", split.labels)
-
-
-def _attempt(
+def rows_of(
     who: str, wanted: Sequence[Any], options: argparse.Namespace, missing: dict[str, str]
-) -> Rows:
+) -> list[Row]:
     """The rows of a process; none, and the reason in ``missing``, if it fails."""
     note(f"training: {who} {' '.join(map(str, wanted))}")
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
     arguments = ("train", who, options.threads, *wanted)
-    try:
+    packages = PEERS[who].packages if who in PEERS else ()
+
+    def rows() -> list[Row]:
         with ExitStack() as stack:
-            worker = start_worker(PACKAGES.get(who, ()), arguments, options, stack, **hidden)
+            worker = harness.start_worker(packages, arguments, options, stack, **hidden)
             return worker.rows(PATIENCE)
-    except UnavailableError as reason:
-        missing[who] = str(reason)
-        note(f"{who}: {reason}")
-        return []
+
+    return harness.available({who: rows}, missing).get(who, [])
 
 
 def train_seeds(
@@ -142,13 +154,13 @@ def train_seeds(
     for seed in seeds:
         recipe = load_recipe(name, [*changes, f"seed={seed}"])
         assert isinstance(recipe, Recipe)
-        yield {"seed": seed, **_one(recipe, *recipe.split(mnist.train), mnist.test)}
+        yield {"seed": seed, **_train(recipe, *recipe.split(mnist.train), mnist.test)}
         if seed == seeds[0]:
             yield {"memory_mb": peak_memory()}
     yield {"versions": f"torch {torch.__version__}", "device": device.reason}
 
 
-def _one(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row:
+def _train(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         done = train_classifier(recipe, training, validation, Path(folder))
@@ -164,56 +176,37 @@ def _one(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row
     }
 
 
-def summary(record: Mapping[str, Any]) -> Row:
+def summary(record: Row) -> Row:
     """Of digitlens over its seeds, and of each peer beside it; without what is missing."""
-    rows = [row for part in record["parts"] for row in part if "seed" in row]
-    ours = _ours(record, rows) if rows else {}
-    peers = {
-        name: _peer(said, record["aim"], ours.get("seconds_to_aim"))
-        for name, said in record["peers"].items()
-        if said
-    }
-    return {"digitlens": ours, "peers": peers}
-
-
-def _ours(record: Mapping[str, Any], rows: Sequence[Row]) -> Row:
-    keys = ("test_accuracy", "seconds", "compile_seconds")
-    found = {key: spread([row[key] for row in rows]) for key in keys}
-    reached = found["test_accuracy"]["mean"] >= record["aim"]
-    said = {key: _said(record["parts"], key) for key in ("memory_mb", "versions", "device")}
-    return (
-        found
-        | said
-        | {
+    parts, aim = [part for part in record["parts"] if part], record["aim"]
+    rows = [row for part in parts for row in part if "seed" in row]
+    ours: Row = {}
+    if rows:
+        keys = ("test_accuracy", "seconds", "compile_seconds")
+        ours = {key: harness.spread([row[key] for row in rows]) for key in keys}
+        reached = ours["test_accuracy"]["mean"] >= aim
+        ours |= _first(parts[0], "memory_mb", "versions", "device") | {
             # Who does not get there on average has no time in which others could be measured.
-            "seconds_to_aim": found["seconds"]["mean"] if reached else None,
+            "seconds_to_aim": ours["seconds"]["mean"] if reached else None,
             "seeds": len(rows),
-            "seeds_at_aim": sum(row["test_accuracy"] >= record["aim"] for row in rows),
-            "first_seconds": statistics.mean(
-                part[0]["seconds"] for part in record["parts"] if part
-            ),
+            "seeds_at_aim": sum(row["test_accuracy"] >= aim for row in rows),
+            "first_seconds": statistics.mean(part[0]["seconds"] for part in parts),
             "parameters": rows[0]["parameters"],
         }
-    )
+    known = {name: said for name, said in record["peers"].items() if said}
+    until = ours.get("seconds_to_aim")
+    return {"digitlens": ours, "peers": {name: _peer(known[name], aim, until) for name in known}}
 
 
-def spread(values: Sequence[float]) -> Row:
-    return {
-        "mean": statistics.mean(values),
-        "sd": statistics.stdev(values) if len(values) > 1 else None,
-        "median": statistics.median(values),
-    }
-
-
-def _said(parts: Sequence[Sequence[Row]], key: str) -> Any:
-    return next((row[key] for part in parts for row in part if key in row), None)
+def _first(rows: Sequence[Row], *keys: str) -> Row:
+    """Of each key what the first row says that has it."""
+    return {key: next((row[key] for row in rows if key in row), None) for key in keys}
 
 
 def _peer(said: Sequence[Row], aim: float, ours: float | None) -> Row:
     last = [row for row in said if "epoch" in row][-1]
     reached = last["seconds"] if last["test_accuracy"] >= aim else None
-    keys = ("planned_epochs", "parameters", "memory_mb", "versions")
-    about = {key: _said([said], key) for key in keys}
+    about = _first(said, "planned_epochs", "parameters", "memory_mb", "versions")
     return about | {
         "epochs": last["epoch"],
         "test_accuracy": last["test_accuracy"],
@@ -246,82 +239,50 @@ def figures(found: Row) -> list[Figure]:
     return [Figure(f"training.{name}", *row) for name, *row in rows if row[0] is not None]
 
 
-def report(record: Mapping[str, Any]) -> str:
+def report(record: Row) -> str:
     ours, peers = record["summary"]["digitlens"], record["summary"]["peers"]
     aim = f"{100 * record['aim']:.1f} %"
-    head = ["network", f"s until {aim}", "epochs", "test accuracy", "planned, s", "memory, MB"]
     lines = [_our_line(record["recipe"], ours)] if ours else []
-    lines += [_peer_line(NAMES[name], peer) for name, peer in peers.items()]
+    lines += [_peer_line(PEERS[name].title, peer) for name, peer in peers.items()]
+    notes = [harness.show(OUR_NOTE, {**ours, "aim": aim})] if ours else []
+    notes += [
+        harness.show(PEER_NOTE, {**peer, "title": PEERS[name].title, "aim": aim})
+        for name, peer in peers.items()
+    ]
+    notes += [f"{name}: not measured, {reason}" for name, reason in record["missing"].items()]
     changes = "".join(f", {change}" for change in record["changes"])
-    missing = [f"- {name}: not measured, {reason}" for name, reason in record["missing"].items()]
-    blocks = [
-        f"Training on {place(record, 'threads')}{changes}.\n",
-        table([*head, "times as long"], lines),
-        "\n".join([*_notes(ours, peers, aim), ""]),
-        "\n".join([*missing, ""]),
-    ]
-    return "\n".join(block for block in blocks if block.strip())
+    head = f"Training on {harness.place(record, 'threads')}{changes}."
+    columns = (f"network | s until {aim} | {COLUMNS[0]}", f"{{title}} | {{until}} | {COLUMNS[1]}")
+    return harness.document(head, harness.table(columns, lines), notes=notes)
 
 
-def _our_line(recipe: str, ours: Row) -> list[str]:
+def _our_line(recipe: str, ours: Row) -> Row:
     until, reached = _pm(ours["seconds"], 1, 2), ours["seconds_to_aim"]
-    return [
-        f"digitlens, `{recipe}`, {ours['seeds']} seeds",
-        until if reached else f"not in {until}",
-        "",
-        f"{_pm(ours['test_accuracy'], 100, 3)} %",
-        f"{ours['seconds']['mean']:.2f}",
-        _whole(ours["memory_mb"]),
-        "1" if reached else "",
-    ]
+    return ours | {
+        "title": f"digitlens, `{recipe}`, {ours['seeds']} seeds",
+        "until": until if reached else f"not in {until}",
+        "epochs": None,
+        "accuracy": f"{_pm(ours['test_accuracy'], 100, 3)} %",
+        "planned": f"{ours['seconds']['mean']:.2f}",
+        "times": "1" if reached else "",
+    }
 
 
-def _peer_line(name: str, peer: Row) -> list[str]:
+def _peer_line(title: str, peer: Row) -> Row:
     reached, times = peer["seconds_to_aim"], peer["ratio"] or peer["ratio_at_least"]
-    more = "" if peer["ratio"] or not times else "> "
-    return [
-        name,
-        f"{reached:.1f}" if reached else f"not in {peer['seconds']:.1f}",
-        peer["epochs"],
-        f"{100 * peer['test_accuracy']:.2f} %",
-        f"{peer['planned_seconds']:.0f}",
-        _whole(peer["memory_mb"]),
-        f"{more}{_ratio(times)}",
-    ]
-
-
-def _notes(ours: Row, peers: Mapping[str, Row], aim: str) -> list[str]:
-    lines: list[str] = []
-    if ours:
-        lines += [
-            f"- digitlens: seconds of the whole training, for whose end its schedule is made; "
-            f"{ours['seeds_at_aim']} of {ours['seeds']} seeds end at {aim} or more. First training "
-            f"of a process {ours['first_seconds']:.2f} s; compiling, not counted, "
-            f"{ours['compile_seconds']['mean']:.2f} s; {ours['parameters']:,} parameters; "
-            f"{ours['versions']}, {ours['device']}"
-        ]
-    for name, peer in peers.items():
-        lines.append(
-            f"- {NAMES[name]}: one seed, stopped at the end of the first epoch with {aim} of the "
-            f"{peer['planned_epochs']} planned; {peer['parameters']:,} parameters; "
-            f"{peer['versions']}"
-        )
-    return lines
+    more = "" if peer["ratio"] else "> "
+    return peer | {
+        "title": title,
+        "until": f"{reached:.1f}" if reached else f"not in {peer['seconds']:.1f}",
+        "accuracy": f"{100 * peer['test_accuracy']:.2f} %",
+        "planned": f"{peer['planned_seconds']:.0f}",
+        "times": f"{more}{times:.{int(times < 10)}f}" if times else "",
+    }
 
 
 def _pm(value: Mapping[str, Any], factor: float, digits: int) -> str:
     mean = f"{factor * value['mean']:.{digits}f}"
     return mean if value["sd"] is None else f"{mean} ± {factor * value['sd']:.{digits}f}"
-
-
-def _whole(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
-
-
-def _ratio(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 if __name__ == "__main__":

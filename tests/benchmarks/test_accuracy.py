@@ -38,12 +38,12 @@ def runs(mnist, tmp_path_factory) -> list[Path]:
 
 
 def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
-    monkeypatch.setattr(accuracy, "train_classifier", None)
+    monkeypatch.setattr(accuracy, "train_run", None)
     assert accuracy.trained("best", RECIPE, mnist, runs[0].parent) == runs[0]
 
 
 def test_the_ensemble_is_the_mean_of_its_members(mnist, runs, tmp_path):
-    model = accuracy.assembled("ensemble", runs, RECIPE, mnist, tmp_path / "ensemble")
+    model = accuracy.assembled(runs, RECIPE, mnist, tmp_path / "ensemble")
     tiles = mnist.test.tiles[:40]
     mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
     np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)
@@ -56,12 +56,12 @@ def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
 
 
 def test_seeds_are_summed_up(mnist, runs):
-    rows = [accuracy.scored(model, mnist, seed)[0] for seed, model in enumerate(runs)]
+    rows = [accuracy.score(model, mnist, seed) for seed, model in enumerate(runs)]
     found = accuracy.summary(rows)
     mean = (rows[0]["test_accuracy"] + rows[1]["test_accuracy"]) / 2
     assert found["test_accuracy"]["mean"] == pytest.approx(mean)
     assert found["interval"][0] < mean < found["interval"][1]
-    table = accuracy.recipes_table({"best": found}, "Recipes.")
+    table = accuracy.recipes_table({"best": found})
     assert f"| `best` | 2 | {rows[0]['parameters']:,} | {100 * mean:.3f} ± " in table
 
 

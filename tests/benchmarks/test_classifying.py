@@ -1,26 +1,24 @@
 import json
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import classifying
+import harness
 import worker
-from digitlens.models.bundle import DEFAULT, WEIGHTS, find_bundle
+from digitlens.models.bundle import DEFAULT
 from digitlens.models.session import cores
 
 
 def test_who_is_timed():
-    names = classifying._models(["mine=/somewhere"])
-    assert names.keys() >= {"default", "mine"}
-    assert "pages" not in names
-    entries = classifying._entries({"default": "default"})
+    entries = classifying.entries(["mine=default"])
     assert next(iter(entries.values())) == ("digitlens", "default", "default", cores())
     assert {entry.kind for entry in entries.values()} == set(worker.CONTENDERS)
     assert set(classifying.KINDS) == set(worker.CONTENDERS) - {"digitlens"}
-    assert (find_bundle("default") / WEIGHTS).exists()
+    assert {entry.model for entry in entries.values()} >= {"default", "mine"}
+    assert "pages" not in {entry.model for entry in entries.values()}
 
 
 def test_digitlens_is_asked_in_a_process_of_its_own(tmp_path, small_split):
@@ -29,48 +27,17 @@ def test_digitlens_is_asked_in_a_process_of_its_own(tmp_path, small_split):
     entry = classifying.Entry("digitlens", "mine", DEFAULT, 1)
     with ExitStack() as stack:
         timed, wrong = (
-            classifying._start(one, str(path), SimpleNamespace(environments=tmp_path), stack)
+            classifying.start(one, path, SimpleNamespace(environments=tmp_path), stack)
             for one in (entry, entry._replace(folder="no such model"))
         )
         timed.get_ready()
         timed.one, timed.many = timed.ask(1, 3), timed.ask(20, 2)
         assert all(seconds > 0 for seconds in timed.one + timed.many)
-        summary = classifying.summary(timed)
+        summary = classifying.summary(entry, timed)
         assert (summary["kind"], summary["model"], summary["cores"]) == ("digitlens", "mine", 1)
         assert summary["multiply_adds"] > 1e6
-        with pytest.raises(classifying.UnavailableError, match="no model"):
+        with pytest.raises(harness.UnavailableError, match="no model"):
             wrong.get_ready()
-
-
-def test_who_cannot_start_is_named(monkeypatch):
-    entries = {"good": classifying.Entry("digitlens", "good", "", 1),
-               "bad": classifying.Entry("torch", "bad", "", 1),
-               "gone": classifying.Entry("svc", "", "", 1)}  # fmt: skip
-    ready = []
-
-    class Begun:
-        def __init__(self, kind):
-            self.kind = kind
-
-        def get_ready(self):
-            if self.kind == "torch":
-                raise classifying.UnavailableError("does not start")
-            ready.append(self.kind)
-
-    def start(entry, *_):
-        if entry.kind == "svc":
-            raise classifying.UnavailableError("not installed")
-        return Begun(entry.kind)
-
-    monkeypatch.setattr(classifying, "_material", lambda *_: "")
-    monkeypatch.setattr(classifying, "_entries", lambda _: entries)
-    monkeypatch.setattr(classifying, "_start", start)
-    options = SimpleNamespace(data_dir=None, environments=Path())
-    with ExitStack() as stack:
-        contenders, missing = classifying.start_all({}, options, Path(), stack)
-    assert missing == {"bad": "does not start", "gone": "not installed"}
-    assert list(contenders) == ["good"]
-    assert ready == ["digitlens"]
 
 
 def timed(kind, model, cores, one, many):

@@ -175,8 +175,9 @@ def test_a_row_for_each_stage_and_a_block_for_each_table():
     page = "a\n<!-- cost: head -->\nold\n<!-- end -->\nb\n"
     new = cost.filled(page, blocks)
     assert new == f"a\n<!-- cost: head -->\n{blocks['head']}<!-- end -->\nb\n"
-    assert cost.as_rows(MACHINE, groups)[0]["limit"] == 3.0
-    shares = {figure.name: figure for figure in cost.figures(MACHINE, groups)}
+    record = {"stages": [cost.as_row(one, MACHINE) for one in groups["reading"]]}
+    assert record["stages"][0]["limit"] == 3.0
+    shares = {figure.name: figure for figure in cost.figures(record)}
     assert shares.keys() == {"cost.near.share_of_limit", "cost.far.share_of_limit"}
     assert shares["cost.near.share_of_limit"].value == 60
     assert shares["cost.near.share_of_limit"].n == 3

@@ -29,36 +29,23 @@ def test_only_digits_are_kept():
     assert readers.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
 
 
-@pytest.mark.parametrize(
-    ("reading", "text", "digits"),
-    [
-        ({"text": "1250\n37", "numbers": ("12", "50", "37")}, "12 50 37", "1250\n37"),
-        ({"text": "12.50\n-37", "digits_only": "1250\n37"}, "12.50\n-37", "1250\n37"),
-    ],
-)
-def test_readers_with_and_without_marks(reading, text, digits):
-    answer = SimpleNamespace(**reading, digits=[SimpleNamespace(confidence=0.9)])
-    asked = SimpleNamespace(_reader=SimpleNamespace(read=lambda _: answer))
-    said = readers.Readers._ours(asked, None)
-    assert (said.text, said.digits, said.confidences) == (text, digits, (0.9,))
-
-
 @pytest.mark.parametrize(("reply", "text", "digits"), [("No. 7", "No. 7", "7"), (None, "?", "?")])
 def test_an_error_of_the_peer_is_never_right(reply, text, digits):
     answer = {"error": "too small"} if reply is None else {"text": reply}
     peer = SimpleNamespace(ask=lambda _question, _page: answer | {"milliseconds": 1.0})
-    said = readers._theirs(peer, "line", np.zeros((2, 3), np.uint8))
+    said = readers.ask(peer, "line", np.zeros((2, 3), np.uint8))
     assert (said.text, said.digits) == (text, digits)
 
 
-def test_the_best_mode_comes_first_in_the_first_measure():
-    scores = {
-        "default": {"a": 0.5, "b": 1},
-        "line": {"a": 0.5, "b": 2},
-        "digits": {"a": 0.4, "b": 3},
-    }
-    assert readers.best_mode(scores, "a", "b") == "line"
-    assert readers.best_mode({"digitlens": {}}, "a") is None
+def test_the_best_mode_by_the_first_measure_then_the_next_stands_beside_digitlens():
+    ours, columns = {"digitlens": {"a": 1, "b": 0}}, ("group | a", "{group} | {a}")
+    modes = {"default": (0.5, 1), "line": (0.5, 2), "digits": (0.4, 3)}
+    scores = ours | {mode: {"a": a, "b": b} for mode, (a, b) in modes.items()}
+    beside = ("a | mode", "{best[a]} | {best[mode]}")
+    table = readers.table(columns, beside, {"x": scores}, "a", "b")
+    assert table.splitlines()[2] == "| x | 1 | 0.5 | recogniser alone |"
+    alone = readers.table(columns, beside, {"x": ours}, "a", "b")
+    assert alone == "| group | a |\n| --- | --- |\n| x | 1 |\n"
 
 
 @pytest.mark.parametrize(("digits", "text"), [(False, "B11"), (True, "811")])

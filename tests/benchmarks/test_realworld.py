@@ -7,47 +7,35 @@ from pathlib import Path
 import pytest
 
 import realworld
+from readers import Said
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "edits"),
-    [
-        ("", "", 0),
-        ("12", "", 2),
-        ("", "7", 1),
-        ("1234", "1334", 1),
-        ("123", "23", 1),
-        ("12", "21", 2),
-    ],
-)
-def test_edit_distance(a, b, edits):
-    assert realworld.edit_distance(a, b) == realworld.edit_distance(b, a) == edits
+def result(label, text, *confidences, kind="multi", reader="digitlens", full=None, marked="", ms=5):
+    said = Said(marked or text, text, ms, confidences)
+    return realworld.Result("file", kind, reader, label, full, said)
 
 
 @pytest.mark.parametrize(
-    ("label", "text", "right"),
+    ("label", "text", "edits", "right"),
     [
-        ("1234", "1234", [True] * 4),
-        ("1234", "1334", [True, False, True, True]),
-        ("123", "1923", [True, False, True, True]),
-        ("123", "23", [True, True]),
-        ("", "7", [False]),
+        ("1234", "1234", 0, [True] * 4),
+        ("1234", "1334", 1, [True, False, True, True]),
+        ("123", "1923", 1, [True, False, True, True]),
+        ("123", "23", 1, [True, True]),
+        ("12", "", 2, []),
+        ("", "7", 1, [False]),
+        ("12", "21", 2, [False, False]),
     ],
 )
-def test_alignment_tells_which_digits_are_right(label, text, right):
-    assert realworld.aligned(label, text) == right
+def test_alignment_tells_which_digits_are_right(label, text, edits, right):
+    assert realworld.aligned(label, text) == (edits, right)
 
 
 def test_promises_say_how_many_stated_digits_are_wrong():
-    rows = [
-        realworld.Result("a.png", "multi", "drawn", "12", "12", 1.0, confidences=(0.9, 0.99)),
-        realworld.Result("b.png", "multi", "drawn", "3", "8", 1.0, confidences=(0.95,)),
-    ]
-
+    rows = [result("12", "12", 0.9, 0.99), result("3", "8", 0.95)]
     text = realworld.promises(rows, {0.5: 0.9, 0.1: 0.99, 0.001: None})
-
     assert [line.split(" | ")[:3] for line in text.splitlines()[2:]] == [
         ["| 0.5", "3", "33.33 %"],
         ["| 0.1", "1", "0.00 %"],
@@ -56,25 +44,13 @@ def test_promises_say_how_many_stated_digits_are_wrong():
 
 
 def test_sure_counts_the_digits_stated_with_high_confidence():
-    rows = [
-        realworld.Result("a", "multi", "source", "12", "13", 1.0, confidences=(0.995, 0.992)),
-        realworld.Result("b", "multi", "source", "5", "5", 1.0, confidences=(0.9,)),
-    ]
-    assert realworld.sure(rows) == (2, 1)
-
-
-def test_only_digits_are_compared():
-    assert realworld.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
-
-
-def result(label, text):
-    return realworld.Result("file", "multi", "source", label, text, 5.0)
+    assert realworld.sure([result("12", "13", 0.995, 0.992), result("5", "5", 0.9)]) == (2, 1)
 
 
 def test_exact_needs_the_lines_and_digits_do_not():
     found = result("12\n34", "1234")
     assert not found.exact
-    assert found.edits == 0
+    assert realworld.summary([found])["digits"] == 1
 
 
 def test_summary():
@@ -98,7 +74,7 @@ def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
 
 
 @pytest.mark.parametrize(
-    ("text", "full_text", "marks"),
+    ("text", "marked", "marks"),
     [
         ("06102015", "MFG 06.10.2015", True),
         ("06102015", "06.10. 2015", False),
@@ -106,23 +82,19 @@ def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
         ("06102013", "06.10.2013", False),
     ],
 )
-def test_marks_count_where_they_are_known(text, full_text, marks):
-    label = "Mfg. 06.10.2015"
-    known = realworld.Result(
-        "f", "amount", "s", "06102015", text, 1.0, full_label=label, full_text=full_text
-    )
+def test_marks_count_where_they_are_known(text, marked, marks):
+    known = result("06102015", text, full="Mfg. 06.10.2015", marked=marked)
     assert known.marks is marks
     assert result("1", "1").marks is None
 
 
 def test_the_best_mode_of_the_peer_stands_beside_the_reader():
-    readers = [("digitlens", "13"), ("default", ""), ("line", "12"), ("digits", "12")]
+    said = [("digitlens", "13"), ("default", ""), ("line", "12"), ("digits", "12")]
     rows = [
-        realworld.Result("f", "meter", "s", "12", text, ms, reader=name)
-        for ms, (name, text) in enumerate(readers)
+        result("12", text, kind="meter", reader=name, ms=ms) for ms, (name, text) in enumerate(said)
     ]
     row = "| 0.0 % | 0.0 to 79.3 | 50.0 % | 0 | 100.0 % | 100.0 % | 2 | recogniser alone |"
-    assert f"| counter wheels | 1 {row}\n" in realworld.table(rows)
+    assert f"| counter wheels | 1 {row}\n" in realworld.table(realworld.kind_scores(rows))
 
 
 def test_a_folder_is_read_and_recorded(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,5 @@
 import io
 import json
-import sys
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,8 +48,14 @@ def shot(body, *, bad=False, name="a"):
     return serving.Shot(name, "/", body, "text/plain", bad)
 
 
+def load(*arguments, **options):
+    outcome = serving.Outcome()
+    serving.load(outcome, *arguments, **options)
+    return outcome
+
+
 def test_clients_ask_again_as_soon_as_they_are_answered(port):
-    outcome = serving.load(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
+    outcome = load(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
     summary = outcome.summary()
     assert summary["answered"] > 0
     assert summary["refused"] > 0
@@ -61,30 +66,19 @@ def test_clients_ask_again_as_soon_as_they_are_answered(port):
 
 def test_whatever_is_answered_otherwise_is_an_error(port):
     shots = [shot(b"500"), shot(b"200", bad=True, name="bomb"), shot(b"500", bad=True, name="bomb")]
-    outcome = serving.load(port, [*shots, shot(b"")], 4, 0.2)
-    assert set(outcome.errors) == {
-        *("picture: 500", "bomb: 200", "bomb: 500", "RemoteDisconnected")
-    }
+    outcome = load(port, [*shots, shot(b"")], 4, 0.2)
+    errors = {"picture: 500", "bomb: 200", "bomb: 500", "RemoteDisconnected"}
+    assert set(outcome.errors) == errors
     assert outcome.summary()["answered"] == 0
 
 
-def test_a_rate_asks_at_its_own_pace(port):
-    outcome = serving.load(port, [shot(b"200")], 4, 0.3, rate=100)
+def test_a_rate_asks_at_its_own_pace_and_rounds_add_up(port):
+    outcome = load(port, [shot(b"200")], 4, 0.3, rate=100)
     assert len(outcome.seconds) == 30
     assert outcome.elapsed >= 0.29
-
-
-def test_outcomes_of_rounds_are_put_together():
-    one, two = serving.Outcome([0.1], 1.0, refused=1), serving.Outcome([0.3], 1.0)
-    two.errors["x"] += 1
-    assert one.merged(two).summary() == {
-        "answered": 2,
-        "refused": 1,
-        "per_second": 1.5,
-        "p50_ms": 200.0,
-        "p99_ms": 298.0,
-        "errors": {"x": 1},
-    }
+    serving.load(outcome, port, [shot(b"200")], 4, 0.1, rate=100)
+    assert outcome.summary()["answered"] == 40
+    assert outcome.elapsed >= 0.38
 
 
 def test_drawings_are_tiles_enlarged_in_both_polarities():
@@ -121,7 +115,9 @@ def test_a_report_has_a_line_for_each_load():
         },
         "missing": {"torch": "no torch"},
         "right": "99 of 100",
-        "results": {"digitlens": row, "digitlens, a third bad": row, "keras": row},
+        "results": dict.fromkeys(
+            ("`digitlens serve`", "the same, a third bad", "tutorial, Keras"), row
+        ),
     }
     lines = serving.report(json.loads(json.dumps(record))).splitlines()
     assert "| `digitlens serve` | 100 | 3 | 10 | 4 | 2 | 100 → 110 |" in lines
@@ -139,4 +135,4 @@ def test_a_server_that_does_not_start_gives_the_reason(tmp_path, monkeypatch):
     script.write_text("import sys; sys.exit('no such port')")
     monkeypatch.setattr(serving, "WORKER", script)
     with ExitStack() as stack, pytest.raises(serving.UnavailableError, match="no such port"):
-        serving.start("keras", sys.executable, stack)
+        serving.start("torch", tmp_path, stack)

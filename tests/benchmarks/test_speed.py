@@ -81,8 +81,8 @@ def test_a_benchmark_without_figures_is_named(tmp_path):
 
 def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
     rows = (
-        ("training", "training.seconds", {"Keras": "training.keras.ratio", "X": "none"}),
-        ("reading", "reading.time", {}),
+        ("training", "training.seconds", {"Keras": "keras", "X": "none"}, "training"),
+        ("reading", "reading.time", {}, ""),
     )
     monkeypatch.setattr(speed, "SUMMARY", rows)
     figures = [

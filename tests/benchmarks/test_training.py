@@ -86,7 +86,7 @@ def test_figures_are_those_of_a_record():
     assert named["training.accuracy"].value == pytest.approx(99.0333, abs=1e-3)
     assert named["training.accuracy"].better == "higher"
     assert named["training.keras.seconds"].peer
-    assert named["training.keras.ratio"].is_ratio
+    assert named["training.keras.ratio"].unit == "x"
     assert not named["training.keras.ratio"].peer
 
 
@@ -134,9 +134,9 @@ def test_a_process_that_fails_gives_its_reason(monkeypatch, tmp_path):
     failing.write_text("import sys; sys.exit('no such thing')")
     monkeypatch.setattr(harness, "WORKER", failing)
     monkeypatch.setattr(sys, "argv", ["training.py"])
-    monkeypatch.setattr(training, "PACKAGES", {})
+    monkeypatch.setattr(training, "PEERS", {})
     missing = {}
-    assert training._attempt("keras", [], training._options(), missing) == []
+    assert training.rows_of("keras", [], training.parse_options(), missing) == []
     assert missing == {"keras": "no such thing"}
 
 
@@ -147,9 +147,9 @@ def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
         asked.append((who, wanted[1] if who == "digitlens" else ""))
         return []
 
-    monkeypatch.setattr(training, "_attempt", attempt)
-    monkeypatch.setattr(training, "_write_arrays", lambda _: None)
+    monkeypatch.setattr(training, "rows_of", attempt)
+    monkeypatch.setattr(training.np, "save", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7"])
-    training.measure(training._options())
+    training.measure(training.parse_options())
     ours = [("digitlens", part) for part in ("0:3", "3:5", "5:7")]
     assert asked == [ours[0], ("pytorch", ""), ours[1], ("keras", ""), ours[2]]

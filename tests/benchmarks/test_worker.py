@@ -55,6 +55,15 @@ def test_a_worker_that_ends_says_why(fake):
             ask(fake, "single", gray(0))
 
 
+def test_peers_that_are_unavailable_are_named():
+    def fail():
+        raise harness.UnavailableError("not installed")
+
+    missing = {}
+    assert harness.available({"good": lambda: 1, "bad": fail}, missing) == {"good": 1}
+    assert missing == {"bad": "not installed"}
+
+
 def test_an_environment_is_made_once_and_only_for_packages(tmp_path):
     assert harness.environment((), tmp_path) == sys.executable
     (tmp_path / "thing==1").mkdir()
