@@ -22,6 +22,10 @@ class DataError(DigitlensError):
     """A data set is missing or does not have the expected content."""
 
 
+class TemplateError(DigitlensError):
+    """A template is not as expected, or a picture does not show what its reference shows."""
+
+
 class RecipeError(DigitlensError):
     """A recipe has unknown fields or impossible values; the message lists all of them."""
 

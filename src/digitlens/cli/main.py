@@ -18,8 +18,10 @@ from digitlens.cli.read import read
 from digitlens.cli.reconstruct import reconstruct
 from digitlens.cli.report import report
 from digitlens.cli.serve import serve
+from digitlens.cli.template import template
 from digitlens.cli.train import train
 from digitlens.cli.tune import tune
+from digitlens.cli.watch import watch
 from digitlens.errors import DigitlensError
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 app.command()(read)
 app.command("predict", help="The same as read.")(read)
+app.command()(template)
+app.command()(watch)
 app.command()(explain)
 app.command()(train)
 app.command()(tune)

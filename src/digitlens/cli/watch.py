@@ -1,0 +1,120 @@
+"""``digitlens watch``: reads pictures of a form or meter as they come into a folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlens.cli.options import INTERRUPTED, AsJson, Model, Pages
+from digitlens.progress import note
+
+if TYPE_CHECKING:
+    from digitlens.reading.delivery import Delivery
+    from digitlens.reading.ledger import Row
+
+
+def watch(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Where pictures arrive.")
+    ],
+    template: Annotated[
+        Path, typer.Option(metavar="FILE", help="What to read, see `digitlens template`.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Log of readings, .csv or .sqlite; goes on if it is there."
+        ),
+    ] = Path("readings.csv"),
+    mqtt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Broker to post to: mqtt://[user:password@]host/topic."),
+    ] = None,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Address to post each reading to, as JSON."),
+    ] = None,
+    vote: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of regions with a history, a value counts when more than half of the N newest "
+            "pictures agree.",
+        ),
+    ] = 3,
+    once: Annotated[bool, typer.Option("--once", help="Read what is there, and end.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look for pictures.")
+    ] = 2.0,
+    as_json: AsJson = False,
+    model: Model = "default",
+    pages: Pages = "pages",
+) -> None:
+    """Read pictures of a form or meter as they come into a folder; each is read once.
+
+    Each reading is a row of the log and a line here: time, picture, region, value with its unit;
+    where it cannot be trusted it is doubtful or rejected, with the reason, and has no value.
+    """
+    from digitlens.cli.pictures import find_pictures
+    from digitlens.reading.delivery import Deliveries
+    from digitlens.reading.ledger import open_ledger
+    from digitlens.reading.meter import TemplateReader
+    from digitlens.reading.reader import DigitReader
+    from digitlens.reading.template import load_template
+    from digitlens.reading.watching import Watch
+
+    receivers = _receivers(mqtt or [], webhook or [])
+    reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
+    show = _as_json if as_json else _as_text
+    with closing(open_ledger(out)) as ledger:
+        deliveries = Deliveries(out, receivers)
+        watching = Watch(folder, reader, ledger, deliveries, vote)
+        try:
+            while True:
+                for row in watching.look(find_pictures([str(folder)])[0], patient=not once):
+                    typer.echo(show(row))
+                unwritten, undelivered = watching.write(), deliveries.flush()
+                if once:
+                    break
+                time.sleep(every)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+    if unwritten:
+        note(f"digitlens: {out}: {unwritten} pictures are not in it: run this again")
+    if undelivered:
+        note(f"digitlens: {undelivered} readings were not posted: run this again")
+    if unwritten or undelivered:
+        raise typer.Exit(1)
+
+
+def _receivers(mqtt: list[str], webhook: list[str]) -> list[Delivery]:
+    from digitlens.reading import delivery
+
+    made: list[Delivery] = []
+    for option, urls, make in (
+        ("--mqtt", mqtt, delivery.mqtt),
+        ("--webhook", webhook, delivery.webhook),
+    ):
+        for url in urls:
+            try:
+                made.append(make(url))
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint=option) from error
+    return made
+
+
+def _as_json(row: Row) -> str:
+    return json.dumps(asdict(row))
+
+
+def _as_text(row: Row) -> str:
+    said = f"{row.value} {row.unit}".rstrip() if row.status == "value" else row.status
+    parts = [row.time, row.picture, row.region, said]
+    return "\t".join([*parts, row.reason] if row.reason else parts)

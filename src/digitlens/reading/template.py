@@ -1,0 +1,263 @@
+"""Templates: named regions of a reference picture, and what is known of each; TOML files.
+
+Knows what a template says, neither how a picture is read nor what was read before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from digitlens.errors import ImageError, TemplateError
+from digitlens.files import write_bytes
+from digitlens.imaging.image import Page, load_image
+from digitlens.reading.constraints import Expectation
+
+Kind = Literal["counter", "number", "code"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_MOST_DIGITS = 18
+_KEYS = ("picture", "time", "regions")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the reference picture, and what is known of what stands there.
+
+    Attributes:
+        name: Letters, digits, ``-`` and ``_``.
+        box: x0, y0, x1, y1 in pixels of the reference, or fractions of its sides if all are at
+            most 1.
+        kind: ``counter``: wheels or segments that count on, a given number of digits, the last of
+            which may stand between two; ``number``: a number, its value is that of its text;
+            ``code``: digits and marks that have no value.
+        expect: What is known of the text, see ``digitlens read --expect``.
+        digits: How many digits there are; 0 if that is not known.
+        decimals: So many of the digits are decimals, though no mark is printed.
+        unit: Of the value.
+        monotone: Whether a value is never less than one before; as a counter, unless told
+            otherwise.
+        most_per_hour: The most that the value changes in an hour; None if that is not known.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    kind: Kind = "number"
+    expect: str = ""
+    digits: int = 0
+    decimals: int = 0
+    unit: str = ""
+    monotone: bool = False
+    most_per_hour: float | None = None
+
+    @property
+    def has_history(self) -> bool:
+        """Whether earlier values say anything about the next one."""
+        return self.monotone or self.most_per_hour is not None
+
+    def pixels(self, page: Page) -> tuple[float, float, float, float]:
+        """The box in pixels of the reference, uint8[H, W] or uint8[H, W, 3]."""
+        height, width = page.shape[:2]
+        across, down = (width, height) if max(self.box) <= 1 else (1, 1)
+        x0, y0, x1, y1 = self.box
+        return x0 * across, y0 * down, x1 * across, y1 * down
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A reference picture with its regions.
+
+    Attributes:
+        regions: At least one.
+        page: The reference; uint8[H, W] or uint8[H, W, 3].
+        time: How the name of a picture, without suffix, says when it was taken, as ``strptime``
+            has it; empty where the time of the file counts.
+    """
+
+    regions: tuple[Region, ...]
+    page: Page
+    time: str = ""
+
+
+def load_template(path: str | os.PathLike[str]) -> Template:
+    """Reads a template and its picture.
+
+    Raises:
+        TemplateError: It cannot be read, or some of it is not as expected; the message lists all
+            of that, each with its key.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TemplateError(f"{path}: no such file: make one with  digitlens template") from error
+    except OSError as error:
+        raise TemplateError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError
+        raise TemplateError(f"{path}: is no TOML file ({error})") from error
+    return parse_template(content, path)
+
+
+def parse_template(content: Mapping[str, Any], path: Path) -> Template:
+    """Checks what a template's file has; see ``load_template``.
+
+    Args:
+        content: As TOML is parsed.
+        path: Of the file: its picture lies next to it, and errors begin with it.
+    """
+    problems = [f"{key}: is no key; expected {_list(_KEYS)}" for key in content if key not in _KEYS]
+    page = _page(content.get("picture"), path, problems)
+    time = _time(content.get("time", ""), problems)
+    tables = content.get("regions")
+    if not isinstance(tables, Mapping) or not tables:
+        problems.append(f"regions: expected a table [regions.NAME] or more, found {tables!r}")
+        tables = {}
+    regions = [_region(str(name), table, problems) for name, table in tables.items()]
+    for region in filter(None, regions):
+        if page is None:
+            break
+        x1, y1 = region.pixels(page)[2:]
+        if x1 > page.shape[1] or y1 > page.shape[0]:
+            size = f"{page.shape[1]} x {page.shape[0]}"
+            problems.append(
+                f"regions.{region.name}.box: expected to lie on the picture, which has {size} "
+                f"pixels, found {list(region.box)}"
+            )
+    if problems or page is None:
+        raise TemplateError("; ".join(f"{path}: {problem}" for problem in problems))
+    return Template(tuple(each for each in regions if each), page, time)
+
+
+def save_template(path: Path, picture: str, regions: Sequence[Region], time: str = "") -> None:
+    """Writes a template, atomically.
+
+    Args:
+        path: The file.
+        picture: Path of the reference picture, from the folder of the file.
+        regions: Those of the picture.
+        time: See ``Template``.
+
+    Raises:
+        TemplateError: The picture or a region is not as expected.
+    """
+    lines = [f"picture = {_toml(picture)}"]
+    lines += [f"time = {_toml(time)}"] if time else []
+    for region in regions:
+        lines += ["", f"[regions.{region.name}]"]
+        for field in fields(Region)[1:]:
+            value = getattr(region, field.name)
+            if field.default is MISSING or value != field.default:
+                lines.append(f"{field.name} = {_toml(value)}")
+    text = "\n".join(lines) + "\n"
+    parse_template(tomllib.loads(text), path)
+    write_bytes(path, text.encode())
+
+
+def make_region(name: str, values: Mapping[str, Any]) -> Region:
+    """Checks the values of one region, by their names in the file.
+
+    Raises:
+        TemplateError: Some are not as expected.
+    """
+    problems: list[str] = []
+    region = _region(name, values, problems)
+    if region is None:
+        raise TemplateError("; ".join(problems))
+    return region
+
+
+def _page(name: Any, path: Path, problems: list[str]) -> Page | None:
+    if not isinstance(name, str) or not name:
+        problems.append(f"picture: expected the path of the reference picture, found {name!r}")
+        return None
+    try:
+        return load_image(path.parent / name)
+    except ImageError as error:
+        problems.append(f"picture: {error}")
+        return None
+
+
+def _time(text: Any, problems: list[str]) -> str:
+    try:
+        datetime.strptime(datetime.now().strftime(text), text)
+    except (TypeError, ValueError):
+        problems.append(f"time: expected a format such as %Y-%m-%d_%H%M, found {text!r}")
+    return text
+
+
+def _region(name: str, table: Any, problems: list[str]) -> Region | None:
+    """A region, or None where something is wrong, which is added to the problems."""
+    key = f"regions.{name}"
+    if not _NAME.fullmatch(name):
+        problems.append(f"{key}: expected a name of letters, digits, - and _")
+        return None
+    if not isinstance(table, Mapping):
+        problems.append(f"{key}: expected a table, found {table!r}")
+        return None
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Region)[1:]}
+    defaults |= {"box": (), "monotone": table.get("kind") == "counter"}
+    wrong = [
+        f"{each}: is no key; expected {_list([*defaults])}" for each in table.keys() - defaults
+    ]
+    values: dict[str, Any] = {each: table.get(each, default) for each, default in defaults.items()}
+    wrong += _wrong(values)
+    problems += [f"{key}.{text}" for text in wrong]
+    values["box"] = tuple(values["box"])
+    return None if wrong else Region(name, **values)
+
+
+def _wrong(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the values of a region, each text beginning with its key."""
+    digits, most = values["digits"], values["most_per_hour"]
+    least = 1 if values["kind"] == "counter" else 0
+    many = digits if _is_count(digits, 1, _MOST_DIGITS) else _MOST_DIGITS
+    checks = {
+        "box": (_is_box(values["box"]), "x0, y0, x1, y1 with x0 < x1 and y0 < y1"),
+        "kind": (values["kind"] in KINDS, _list(KINDS)),
+        "expect": (isinstance(values["expect"], str), "a text"),
+        "digits": (_is_count(digits, least, _MOST_DIGITS), f"{least} to {_MOST_DIGITS}"),
+        "decimals": (_is_count(values["decimals"], 0, many), f"0 to {many}, of the digits"),
+        "unit": (isinstance(values["unit"], str), "a text"),
+        "monotone": (isinstance(values["monotone"], bool), "true or false"),
+        "most_per_hour": (
+            most is None or (isinstance(most, int | float) and most > 0),
+            "a number above 0",
+        ),
+    }
+    wrong = [
+        f"{key}: expected {expected}, found {values[key]!r}"
+        for key, (right, expected) in checks.items()
+        if not right
+    ]
+    try:
+        Expectation.of(str(values["expect"]) or None)
+    except ValueError as error:
+        wrong.append(f"expect: {error}")
+    return wrong
+
+
+def _is_count(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_box(box: Any) -> bool:
+    if not isinstance(box, Sequence) or len(box) != 4:
+        return False
+    if not all(isinstance(each, int | float) and 0 <= each < 1e6 for each in box):
+        return False
+    return box[0] < box[2] and box[1] < box[3]
+
+
+def _list(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

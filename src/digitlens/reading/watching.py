@@ -1,0 +1,179 @@
+"""Watches a folder: reads each picture once by a template, keeps a log, and posts what is new.
+
+The log is the memory: which pictures were read, and what the last values were, is taken from it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from digitlens.errors import DigitlensError, ImageError, TemplateError
+from digitlens.files import sha256
+from digitlens.progress import note
+from digitlens.reading.delivery import Deliveries
+from digitlens.reading.ledger import Ledger, LockedError, Row
+from digitlens.reading.meter import History, RegionReading, TemplateReader, Verdict
+
+SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
+
+Find = Callable[[], Iterable[str]]
+
+
+class Watch:
+    """Reads the pictures of a folder that are new since the last time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        reader: TemplateReader,
+        ledger: Ledger,
+        deliveries: Deliveries,
+        vote: int = 1,
+    ) -> None:
+        """Takes up where the log ends.
+
+        Args:
+            folder: Where pictures arrive.
+            reader: Reads them.
+            ledger: The log.
+            deliveries: Where else readings go.
+            vote: See ``History``.
+        """
+        self._folder, self._reader, self._ledger = folder, reader, ledger
+        self._deliveries = deliveries
+        self._histories = {region.name: History(vote) for region in reader.template.regions}
+        self._known: set[tuple[str, str]] = set()  # picture with its time, and with its hash
+        self._seen: dict[str, tuple[int, int]] = {}  # time and size, when it was last looked at
+        self._unwritten: deque[list[Row]] = deque()
+        self._is_locked = False
+        last = 0
+        for last, row in ledger.rows():
+            self._known |= {(row.picture, row.modified), (row.picture, row.sha256)}
+            deliveries.begin(last, row)
+            if history := self._histories.get(row.region):
+                when = datetime.fromisoformat(row.time)
+                history.remember(when, _decimal(row.read), _decimal(row.value))
+        deliveries.begun(last)
+
+    def look(self, paths: Iterable[str], *, patient: bool) -> Iterator[Row]:
+        """Reads those of some pictures that are new, the oldest first; writes and posts them.
+
+        Args:
+            paths: Of pictures in the folder.
+            patient: Whether to leave files that may still be written for the next time.
+
+        Yields:
+            What was read.
+        """
+        new = (found for path in paths if (found := self._new(path, patient=patient)))
+        for when, modified, path in sorted(new):
+            rows = self._read(path, when, modified)
+            if rows:
+                self._unwritten.append(rows)
+                self.write()
+                self._deliveries.flush()
+                yield from rows
+
+    def write(self) -> int:
+        """Writes what is not written yet; gives how many pictures still are not."""
+        try:
+            while self._unwritten:
+                last = self._ledger.append(self._unwritten[0])
+                self._deliveries.add(last, self._unwritten.popleft())
+            self._is_locked = False
+        except LockedError as error:
+            if not self._is_locked:
+                note(f"digitlens: {error}: readings wait and are written later")
+            self._is_locked = True
+        return len(self._unwritten)
+
+    def _new(self, path: str, *, patient: bool) -> tuple[datetime, str, str] | None:
+        """When a picture was taken and its file written; None if it is not to be read now."""
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return None  # gone meanwhile
+        stamp = found.st_mtime_ns, found.st_size
+        before, self._seen[path] = self._seen.get(path), stamp
+        written = datetime.fromtimestamp(found.st_mtime_ns // 1000 / 1e6, UTC)
+        modified = written.isoformat(timespec="microseconds")
+        if (self._name(path), modified) in self._known:
+            return None
+        if patient and before != stamp and time.time() - found.st_mtime < SETTLED:
+            return None
+        return self._taken(path, written), modified, path
+
+    def _taken(self, path: str, written: datetime) -> datetime:
+        if self._reader.template.time:
+            with suppress(ValueError):
+                taken = datetime.strptime(Path(path).stem, self._reader.template.time)
+                return taken.astimezone(UTC)
+        return written
+
+    def _name(self, path: str) -> str:
+        return Path(os.path.relpath(path, self._folder)).as_posix()
+
+    def _read(self, path: str, when: datetime, modified: str) -> list[Row]:
+        """The rows of a picture; none where it was read before."""
+        try:
+            content = Path(path).read_bytes()
+        except OSError:
+            return []  # gone, or not to be read: the next time
+        name, digest = self._name(path), sha256(content)
+        known = (name, digest) in self._known
+        self._known |= {(name, modified), (name, digest)}
+        if known:  # only touched
+            return []
+        told = when.isoformat(timespec="seconds"), name, modified, digest
+        try:
+            found = self._reader.read(content)
+        except TemplateError as error:
+            return self._none(told, when, "rejected", str(error))
+        except (DigitlensError, ImageError) as error:
+            return self._none(told, when, "error", str(error).removeprefix("image: "))
+        return [self._row(told, when, each) for each in found.values()]
+
+    def _none(
+        self, told: tuple[str, str, str, str], when: datetime, status: str, reason: str
+    ) -> list[Row]:
+        """The row of a picture on which no region could be read."""
+        for history in self._histories.values():
+            history.remember(when, None, None)
+        return [Row(*told, status=status, reason=reason)]
+
+    def _row(self, told: tuple[str, str, str, str], when: datetime, found: RegionReading) -> Row:
+        history = self._histories[found.region.name]
+        verdict = history.weigh(found, when)
+        read = verdict.read
+        history.remember(when, read.value if read else None, verdict.value)
+        return Row(
+            *told,
+            region=found.region.name,
+            value=_value(verdict),
+            unit=found.region.unit,
+            status=verdict.status,
+            reason=verdict.reason,
+            text=read.text if read else "",
+            read="" if read is None or read.value is None else f"{read.value:f}",
+            confidence=f"{read.probability:.4f}" if read else "",
+        )
+
+
+def _value(verdict: Verdict) -> str:
+    if verdict.status != "value" or verdict.read is None:
+        return ""
+    return verdict.read.text if verdict.value is None else f"{verdict.value:f}"
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        return None
