@@ -27,9 +27,7 @@ def test_calls_of_a_folder_are_counted_in_their_order(trace, tmp_path):
         exec(compile(file.read_text(), str(file), "exec"), space)
         names[place] = space["call"]
     one, two, other = names.values()
-
     files = trace.called_files(lambda: one(two, other, max, 1, 2), tmp_path / "package")
-
     assert [str(file.relative_to(tmp_path / "package")) for file in files] == list(names)
     assert trace.changes_of_folder(files) == 1
     assert sys.getprofile() is None

@@ -44,9 +44,8 @@ def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
     return asked
 
 
-def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded: list) -> None:
+def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded):
     result = run()
-
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert len(lines) == 4
@@ -55,51 +54,45 @@ def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded: list) -> None:
     assert loaded == []
 
 
-def test_json_has_status_size_and_hash(run, tmp_path: Path) -> None:
+def test_json_has_status_size_and_hash(run, tmp_path):
     shown = json.loads(run("--json").stdout)
-
     assert shown["cache"] == str(tmp_path / "cache" / "mnist")
     assert shown["complete"] is False
     assert [file["status"] for file in shown["files"]] == ["missing"] * 4
     assert shown["files"][3]["sha256"].startswith("ff7bcfd416de")
 
 
-def test_a_damaged_file_is_shown(run, tmp_path: Path) -> None:
+def test_a_damaged_file_is_shown(run, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes(10_008))
-
     result = run("--data-dir", str(folder))
-
     assert f"damaged\tt10k-labels-idx1-ubyte\t10008\t{folder}" in result.stdout
 
 
-def test_fetching_asks_for_mnist(run, loaded: list) -> None:
+def test_fetching_asks_for_mnist(run, loaded):
     assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
     assert loaded == [Path("somewhere")]
 
 
 @pytest.mark.usefixtures("loaded")
-def test_samples_are_drawn_and_the_path_printed(run, tmp_path: Path) -> None:
+def test_samples_are_drawn_and_the_path_printed(run, tmp_path):
     result = run("--show")
-
     assert result.stdout == "samples.png\n"
     with Image.open(tmp_path / "samples.png") as sheet:
         assert np.asarray(sheet).std() > 10
 
 
 @pytest.mark.usefixtures("loaded")
-def test_samples_go_where_the_user_says(run, tmp_path: Path) -> None:
+def test_samples_go_where_the_user_says(run, tmp_path):
     shown = json.loads(run("--show", "--out", "new/sheet.jpg", "--json").stdout)
-
     assert shown["samples"] == "new/sheet.jpg"
     assert (tmp_path / "new" / "sheet.jpg").stat().st_size > 1000
 
 
 @pytest.mark.usefixtures("loaded")
-def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path: Path) -> None:
+def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path):
     result = run("--show", "--out", "sheet.xyz")
-
     assert isinstance(result.exception, DataError)
     assert "sheet.xyz" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == []
@@ -121,11 +114,8 @@ def pages(loaded: list, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_generated_pages_are_drawn_and_the_path_printed(
-    run, pages: list[str], loaded: list, tmp_path: Path
-) -> None:
+def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_path):
     result = run("--show-pages", "--data-dir", "somewhere")
-
     assert result.exit_code == 0, result.output
     assert result.stdout == "pages.png\n"
     assert loaded == [Path("somewhere")]
@@ -135,7 +125,7 @@ def test_generated_pages_are_drawn_and_the_path_printed(
         assert np.asarray(sheet).std() > 10
 
 
-def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages: list[str], tmp_path: Path) -> None:
+def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
     options = {
         "first": [],
         "again": ["--seed", "0"],
@@ -144,7 +134,6 @@ def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages: list[str], tmp_p
     }
     for name, more in options.items():
         assert run("--show-pages", "--out", f"{name}.png", *more).exit_code == 0
-
     first, again, other, empty = ((tmp_path / f"{name}.png").read_bytes() for name in options)
     assert len(pages) == 4
     assert first == again
@@ -152,9 +141,8 @@ def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages: list[str], tmp_p
 
 
 @pytest.mark.usefixtures("pages")
-def test_pages_are_told_in_json(run) -> None:
+def test_pages_are_told_in_json(run):
     shown = json.loads(run("--show-pages", "--out", "new/sheet.jpg", "--json").stdout)
-
     assert shown["pages"] == "new/sheet.jpg"
     assert "samples" not in shown
 
@@ -169,39 +157,30 @@ def test_pages_are_told_in_json(run) -> None:
     ],
 )
 @pytest.mark.usefixtures("pages")
-def test_options_that_make_no_sense_are_refused(
-    run, tmp_path: Path, arguments: list[str], told: str
-) -> None:
+def test_options_that_make_no_sense_are_refused(run, tmp_path, arguments, told):
     result = run(*arguments)
-
     assert result.exit_code == 2
     assert told in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("loaded")
-def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(
-    run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(run, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.datasets.synthetic")]:
         monkeypatch.delitem(sys.modules, name)
     if "synthetic" in vars(digitlens.datasets):  # else the package of the failed import stays there
         monkeypatch.setattr(digitlens.datasets, "synthetic", digitlens.datasets.synthetic)
     monkeypatch.setitem(sys.modules, "cv2", None)
-
     assert run("--show").exit_code == 0
     result = run("--show-pages")
-
     assert isinstance(result.exception, MissingExtraError)
     assert "pip install 'digitlens[train]'" in str(result.exception)
 
 
 @pytest.mark.mnist
 @pytest.mark.usefixtures("mnist")
-def test_the_real_files_are_verified() -> None:
+def test_the_real_files_are_verified():
     app = typer.Typer()
     app.command()(data)
-
     shown = json.loads(CliRunner().invoke(app, ["--json"]).stdout)
-
     assert shown["complete"] is True

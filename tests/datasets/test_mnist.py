@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitlens.datasets import mnist as module
-from digitlens.datasets.mnist import Mnist, Split, inventory, load_mnist
+from digitlens.datasets.mnist import Split, inventory, load_mnist
 from digitlens.datasets.mnist_sources import Source
 from digitlens.errors import DataError
 
@@ -38,18 +38,16 @@ def web(tiny_mnist) -> Source:
         (TILES, LABELS + 1, ValueError, "labels from 0 to 9, found 10"),
     ],
 )
-def test_a_split_says_what_it_expected(tiles, labels, error, message) -> None:
+def test_a_split_says_what_it_expected(tiles, labels, error, message):
     with pytest.raises(error, match=message):
         Split(tiles, labels)
 
 
-def test_rows_are_taken_by_index_or_mask_and_copied() -> None:
+def test_rows_are_taken_by_index_or_mask_and_copied():
     split = Split(TILES.copy(), LABELS)
-
     by_index = split.take([2, 0])
     by_mask = split.take(LABELS > 1)
     by_index.tiles[:] = 7
-
     assert by_index.labels.tolist() == [9, 1]
     assert by_mask.labels.tolist() == [2, 9]
     assert len(by_mask) == 2
@@ -58,67 +56,49 @@ def test_rows_are_taken_by_index_or_mask_and_copied() -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_folder_that_the_user_names_comes_first(
-    tiny_mnist, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_the_user_names_comes_first(tiny_mnist, tmp_path, cache, monkeypatch):
     folder = tiny_mnist.write_idx(tmp_path / "mine", compress=True)
     monkeypatch.setenv("DIGITLENS_DATA", str(tmp_path / "another"))
-
     train, test = load_mnist(folder)
-
     np.testing.assert_array_equal(train.tiles, tiny_mnist.arrays["x_train"])
     np.testing.assert_array_equal(test.labels, tiny_mnist.arrays["y_test"])
     assert not cache.exists()  # a folder is used in place
 
 
 @pytest.mark.usefixtures("offline")
-def test_the_environment_may_name_the_folder(
-    tiny_mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_may_name_the_folder(tiny_mnist, tmp_path, monkeypatch):
     monkeypatch.setenv("DIGITLENS_DATA", str(tiny_mnist.write_npz(tmp_path / "k" / "mnist.npz")))
-
     assert len(load_mnist().train) == 30
 
 
-def test_what_was_fetched_is_taken_from_the_cache_the_next_time(tiny_mnist, offline) -> None:
+def test_what_was_fetched_is_taken_from_the_cache_the_next_time(tiny_mnist, offline):
     offline.append(web(tiny_mnist))
     first = load_mnist()
     offline.clear()
-
     second = load_mnist()
-
     np.testing.assert_array_equal(first.train.tiles, second.train.tiles)
     np.testing.assert_array_equal(first.test.labels, second.test.labels)
 
 
-def test_a_damaged_file_in_the_cache_is_refused_and_replaced(
-    tiny_mnist, offline, cache: Path, caplog
-) -> None:
+def test_a_damaged_file_in_the_cache_is_refused_and_replaced(tiny_mnist, offline, cache, caplog):
     tiny_mnist.write_idx(cache)
     path = cache / tiny_mnist.files[2].name
     content = tiny_mnist.contents[tiny_mnist.files[2]]
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     offline.append(web(tiny_mnist))
-
     loaded = load_mnist()
-
     assert path.read_bytes() == content
     assert caplog.messages[0].startswith(f"{path}: t10k-images-idx3-ubyte is damaged")
     np.testing.assert_array_equal(loaded.test.tiles, tiny_mnist.arrays["x_test"])
 
 
-def test_a_bad_folder_of_the_user_does_not_stop_the_rest(
-    tiny_mnist, offline, tmp_path: Path, caplog
-) -> None:
+def test_a_bad_folder_of_the_user_does_not_stop_the_rest(tiny_mnist, offline, tmp_path, caplog):
     offline.append(web(tiny_mnist))
-
     assert len(load_mnist(tmp_path / "empty").train) == 30
     assert caplog.messages[0].startswith(f"{tmp_path / 'empty'}: expected here")
 
 
-def test_the_error_lists_every_source_and_how_to_help_oneself(
-    tiny_mnist, offline, tmp_path: Path, cache: Path
-) -> None:
+def test_the_error_lists_every_source_and_how_to_help_oneself(tiny_mnist, offline, tmp_path, cache):
     def refuse(_wanted):
         raise DataError("no network")
 
@@ -127,10 +107,8 @@ def test_the_error_lists_every_source_and_how_to_help_oneself(
     file = tiny_mnist.files[1]
     cache.mkdir(parents=True)
     (cache / file.name).write_bytes(b"")
-
     with pytest.raises(DataError) as caught:
         load_mnist(tmp_path / "mine")
-
     lines = str(caught.value).splitlines()
     assert [line.split(": ")[0].strip() for line in lines[1:-1]] == [
         str(tmp_path / "mine"),
@@ -143,7 +121,7 @@ def test_the_error_lists_every_source_and_how_to_help_oneself(
     assert all(each in lines[-1] for each in [file.name, str(cache), "--data-dir", "mnist.npz"])
 
 
-def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path: Path, cache: Path) -> None:
+def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path, cache):
     folder = tiny_mnist.write_idx(tmp_path / "from")
     script = tmp_path / "fetch.py"
     script.write_text(
@@ -161,17 +139,14 @@ def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path: Path, cache: Path
         "    again = mnist.load_mnist(sources=mnist.local_sources())\n"
         "    assert (again.train.tiles == train.tiles).all()\n"
     )
-
     both = [subprocess.Popen([sys.executable, "-W", "error", str(script)]) for _ in range(2)]
-
     assert [process.wait(60) for process in both] == [0, 0]
     assert sorted(path.name for path in cache.iterdir()) == sorted(f.name for f in tiny_mnist.files)
 
 
 @pytest.mark.mnist
-def test_the_real_data_are_the_real_data(mnist: Mnist) -> None:
+def test_the_real_data_are_the_real_data(mnist):
     train, test = mnist
-
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(test.labels).tolist() == [
@@ -188,7 +163,6 @@ def test_the_cache_holds_whole_files_or_none(
     offline.append(web(tiny_mnist))
     if damage == "no folder":
         cache.parent.touch()
-
         assert len(load_mnist().train) == 30
         assert "train-images-idx3-ubyte cannot be kept for the next time" in caplog.text
         return
@@ -203,13 +177,11 @@ def test_the_cache_holds_whole_files_or_none(
 
 
 @pytest.mark.usefixtures("offline")
-def test_each_file_is_verified_damaged_or_missing(tiny_mnist, cache: Path) -> None:
+def test_each_file_is_verified_damaged_or_missing(tiny_mnist, cache):
     tiny_mnist.write_idx(cache)
     (cache / "train-labels-idx1-ubyte").write_bytes(b"damaged")
     (cache / "t10k-labels-idx1-ubyte").unlink()
-
     states = inventory()
-
     assert [(Path(state.where).name, state.status) for state in states] == [
         ("train-images-idx3-ubyte", "verified"),
         ("train-labels-idx1-ubyte", "damaged"),
@@ -221,13 +193,12 @@ def test_each_file_is_verified_damaged_or_missing(tiny_mnist, cache: Path) -> No
 
 
 @pytest.mark.usefixtures("offline")
-def test_the_folder_that_the_user_names_is_where_they_are(tiny_mnist, tmp_path: Path) -> None:
+def test_the_folder_that_the_user_names_is_where_they_are(tiny_mnist, tmp_path):
     path = tiny_mnist.write_npz(tmp_path / "mnist.npz")
-
     assert {state.where for state in inventory(tmp_path)} == {str(path)}
 
 
 @pytest.mark.usefixtures("offline")
-def test_looking_writes_nothing(cache: Path) -> None:
+def test_looking_writes_nothing(cache):
     assert {state.status for state in inventory()} == {"missing"}
     assert not cache.exists()

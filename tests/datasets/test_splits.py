@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.splits import load_writers, split_validation, stratified_split, writer_split
 
 fractions = st.floats(0.01, 0.99)
@@ -15,13 +14,9 @@ def assert_each_row_once(parts, count: int) -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=300), fractions, seeds)
-def test_a_random_split_keeps_the_share_of_each_label(
-    labels: list[int], fraction: float, seed: int
-) -> None:
+def test_a_random_split_keeps_the_share_of_each_label(labels, fraction, seed):
     array = np.array(labels, np.uint8)
-
     parts = stratified_split(array, fraction, seed)
-
     assert_each_row_once(parts, len(array))
     for label in set(labels):
         chosen = (array[parts.validation] == label).sum()
@@ -29,12 +24,10 @@ def test_a_random_split_keeps_the_share_of_each_label(
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=300), fractions, seeds)
-def test_no_writer_is_on_both_sides(names: list[int], fraction: float, seed: int) -> None:
+def test_no_writer_is_on_both_sides(names, fraction, seed):
     writers = np.array(names, np.uint16)
     series = np.where(writers % 3 == 0, 4, 0).astype(np.uint8)
-
     parts = writer_split(writers, series, fraction, seed)
-
     assert_each_row_once(parts, len(writers))
     assert not set(writers[parts.train]) & set(writers[parts.validation])
     for one in (0, 4):
@@ -45,7 +38,7 @@ def test_no_writer_is_on_both_sides(names: list[int], fraction: float, seed: int
             assert abs(chosen - fraction * len(theirs)) <= most / 2
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_decides():
     table, labels = load_writers(), np.arange(60_000) % 10
 
     def draw(seed: int) -> list[bytes]:
@@ -58,9 +51,8 @@ def test_the_seed_decides() -> None:
     assert not set(draw(3)) & set(draw(4))
 
 
-def test_the_table_of_writers_is_that_of_mnist() -> None:
+def test_the_table_of_writers_is_that_of_mnist():
     table = load_writers()
-
     assert [len(column) for column in table] == [60_000, 60_000, 10_000, 10_000]
     assert len(np.unique(table.train_writer)) == 539
     assert len(np.unique(table.test_writer)) == 297
@@ -69,9 +61,8 @@ def test_the_table_of_writers_is_that_of_mnist() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2])
-def test_the_share_of_mnist_is_met_and_both_series_are_there(fraction: float) -> None:
+def test_the_share_of_mnist_is_met_and_both_series_are_there(fraction):
     table = load_writers()
-
     for seed in range(5):
         chosen = writer_split(table.train_writer, table.train_series, fraction, seed).validation
         assert len(chosen) == pytest.approx(60_000 * fraction, abs=120)
@@ -79,9 +70,8 @@ def test_the_share_of_mnist_is_met_and_both_series_are_there(fraction: float) ->
         assert students == pytest.approx(29_050 / 60_000, abs=0.02)
 
 
-def test_a_random_split_of_any_tiles(small_split: Split) -> None:
+def test_a_random_split_of_any_tiles(small_split):
     train, validation = split_validation(small_split, "random", fraction=0.25, seed=1)
-
     assert (len(train), len(validation)) == (300, 100)
     assert np.bincount(validation.labels).tolist() == [10] * 10
 
@@ -94,23 +84,21 @@ def test_a_random_split_of_any_tiles(small_split: Split) -> None:
         ("series", 0.1, "expected 'writer' or 'random', found 'series'"),
     ],
 )
-def test_what_cannot_be_split_is_refused(small_split, how, fraction: float, said: str) -> None:
+def test_what_cannot_be_split_is_refused(small_split, how, fraction, said):
     with pytest.raises(ValueError, match=said):
         split_validation(small_split, how, fraction=fraction)
 
 
 @pytest.mark.mnist
-def test_mnist_is_split_by_writer(mnist: Mnist) -> None:
+def test_mnist_is_split_by_writer(mnist):
     train, validation = split_validation(mnist.train, fraction=0.1, seed=0)
-
     assert len(train) + len(validation) == 60_000
     assert len(validation) == pytest.approx(6000, abs=120)
     assert np.bincount(validation.labels).min() > 500
 
 
 @pytest.mark.mnist
-def test_mnist_in_another_order_is_refused(mnist: Mnist) -> None:
+def test_mnist_in_another_order_is_refused(mnist):
     shuffled = mnist.train.take(np.random.default_rng(0).permutation(60_000))
-
     with pytest.raises(ValueError, match="split these at random"):
         split_validation(shuffled)

@@ -132,7 +132,6 @@ def test_data_hash_changes_with_tiles_labels_and_order():
 def test_mnist_test_set_is_known_and_its_label_errors_left_out(mnist):
     test = mnist.test
     assert data_sha256(test) == MNIST_TEST_SHA256
-
     places = iter(np.split(np.eye(10, dtype=np.float32)[test.labels], 10))
 
     def reads_as_labelled(tiles):

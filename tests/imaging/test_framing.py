@@ -39,9 +39,7 @@ def reference(page, quad, columns, over=6):
 @pytest.mark.parametrize("size", [14, 30, 55, 75, 110])
 def test_crop_is_what_averages_of_many_points_are(size, degrees):
     page, quad = written(size, degrees)
-
     crop = crop_line(page, quad)
-
     columns = round(48 * 5 / 1.2)
     assert crop.shape == (48, 200, 3)
     difference = crop[:, :columns] - reference(page, quad, columns).astype(float)
@@ -53,15 +51,12 @@ def test_crop_is_what_averages_of_many_points_are(size, degrees):
 ])  # fmt: skip
 def test_width_keeps_proportions_in_steps_of_8(across, down, columns):
     page = np.full((300, 2200, 3), 200, np.uint8)
-
     crop = crop_line(page, upright(50, 40, 50 + across, 40 + down))
-
     assert crop.shape == (48, columns, 3)
 
 
 def test_missing_columns_are_gray_at_the_right():
     crop = crop_line(np.zeros((100, 100, 3), np.uint8), upright(10, 10, 20, 58))
-
     assert (crop[:, :10] == 0).all()
     assert (crop[:, 10:] == GRAY).all()
     assert crop.shape[1] == 16
@@ -71,9 +66,7 @@ def test_missing_columns_are_gray_at_the_right():
 def test_gray_page_gives_the_crop_of_its_colours(tilt):
     gray = written(40, 0)[0][..., 0]
     quad = upright(250, 220, 550, 280) + np.float32([[0, 0], [0, tilt], [0, tilt], [0, 0]])
-
     crop = crop_line(gray, quad)
-
     assert crop.shape[2] == 3
     np.testing.assert_array_equal(crop, crop_line(np.stack([gray] * 3, axis=2), quad))
 
@@ -84,16 +77,13 @@ def test_beyond_the_page_its_edge_goes_on(corner, tilt):
     page = np.full((80, 120, 3), 90, np.uint8)
     x, y = corner
     quad = upright(x, y, x + 120, y + 48) + np.float32([[0, 0], [0, tilt], [0, tilt], [0, 0]])
-
     assert (crop_line(page, quad) == 90).all()
 
 
 def test_margin_is_in_heights():
     page = np.zeros((200, 400, 3), np.uint8)
     page[50:98, 100:196] = 255
-
     crop = crop_line(page, upright(100, 50, 196, 98), margin=0.5)
-
     assert crop.shape == (48, 72, 3)
     inside = crop[:, :, 0] > 127
     assert inside[13:35, 13:59].all()
@@ -105,9 +95,7 @@ def test_perspective_is_straightened():
     page = np.zeros((200, 400, 3), np.uint8)
     quad = np.array([[50, 50], [350, 20], [350, 180], [50, 150]], np.float32)
     cv2.fillPoly(page, [quad.astype(int)], (255, 255, 255))
-
     crop = crop_line(page, quad)
-
     assert crop[2:-2, 2:90].min() > 200
 
 
@@ -118,7 +106,6 @@ def test_empty_or_turned_quad_gives_a_crop(quad):
 
 def test_only_what_is_near_the_line_is_looked_at():
     page = np.broadcast_to(np.uint8(7), (50_000, 50_000, 3))  # 7.5 GB if it were copied
-
     assert (crop_line(page, upright(4000, 4000, 4096, 4048)) == 7).all()
 
 
@@ -128,9 +115,7 @@ def crops(*widths):
 
 def test_batches_have_each_crop_once_padded_with_gray():
     lines = crops(64, 400, 72, 80, 16, 392)
-
     batches = batch_lines(lines)
-
     assert sorted(index for indices, _ in batches for index in indices) == list(range(6))
     for indices, batch in batches:
         assert batch.shape[0] == len(indices)
@@ -143,7 +128,6 @@ def test_batches_have_each_crop_once_padded_with_gray():
 
 def test_batches_are_bounded():
     batches = batch_lines(crops(*[64] * 40, *[1280] * 7), most=16, columns=4096)
-
     assert [len(indices) for indices, _ in batches] == [3, 3, 1, 16, 16, 8]
     assert all(batch.shape[0] * batch.shape[2] <= 4096 for _, batch in batches)
 

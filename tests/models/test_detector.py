@@ -251,7 +251,6 @@ def text_page(size, *texts):
 @pytest.mark.parametrize("size", [(320, 160), (317, 131), (64, 40)])
 def test_map_has_half_the_size_of_the_page(size):
     text_map = LINES_OF_ALL.text_map(text_page(size))
-
     assert text_map.shape == ((size[1] + 1) // 2, (size[0] + 1) // 2)
     assert text_map.dtype == np.float32
     assert text_map.max() < 0.3
@@ -259,7 +258,6 @@ def test_map_has_half_the_size_of_the_page(size):
 
 def test_text_is_bright_where_it_is():
     text_map = LINES_OF_ALL.text_map(text_page((320, 160), (40, 60, "4711  2024")))
-
     y, x = np.nonzero(text_map > 0.3)
     assert len(y) > 200
     assert 20 <= x.min() <= 30
@@ -269,41 +267,33 @@ def test_text_is_bright_where_it_is():
 def test_text_at_the_edge_is_found_as_on_a_larger_page():
     whole = text_page((384, 160), (200, 60, "815"))
     small = np.ascontiguousarray(whole[:, :247])
-
     found = LINES_OF_ALL.text_map(small)
-
     assert np.abs(found - LINES_OF_ALL.text_map(whole)[:, :124]).mean() < 0.02
 
 
 def test_view_of_a_page_is_taken():
     whole = text_page((320, 192), (40, 60, "4711"))
-
     flipped = LINES_OF_ALL.text_map(whole[::-1][::-1])
-
     np.testing.assert_array_equal(flipped, LINES_OF_ALL.text_map(whole))
 
 
 def test_threads_share_a_detector():
     detector = LineDetector(threads=1)
     pages = [text_page((96, 96), (10, 30, text)) for text in "1234"]
-
     with ThreadPoolExecutor(4) as pool:
         maps = list(pool.map(detector.text_map, pages))
-
     for one, expected in zip(maps, map(detector.text_map, pages), strict=True):
         np.testing.assert_array_equal(one, expected)
 
 
 def test_nothing_is_opened_before_the_first_page(tmp_path):
     detector = LineDetector(tmp_path / "missing.onnx")
-
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
         detector.text_map(text_page((32, 32)))
 
 
 def test_another_graph_is_no_line_detector():
     other = next(PRETRAINED.parent.glob("*/model.onnx"))
-
     with pytest.raises(ModelError, match="is not a line detector"):
         LineDetector(other).text_map(text_page((32, 32)))
 

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from digitlens.errors import RecipeError
 from digitlens.training.nets.tile_network import ARCHITECTURES
 from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.settings import Schedule, Settings, field_docs, same_recipe
+from digitlens.training.settings import Schedule, field_docs, same_recipe
 
 KINDS = [Recipe, DetectorRecipe, LineRecipe, AutoencoderRecipe]
 FREE = {"teacher", "start"}  # the name or folder of any model
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_has_an_explanation_under_it(kind: type[Settings]):
+def test_every_field_has_an_explanation_under_it(kind):
     assert list(field_docs(kind)) == [field.name for field in dataclasses.fields(kind)]
     assert all(text.endswith(".") for text in field_docs(kind).values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_limits_and_choices_are_of_fields(kind: type[Settings]):
+def test_limits_and_choices_are_of_fields(kind):
     ruled = {*kind.limits, *kind.choices}
     numbers = {f.name for f in dataclasses.fields(kind) if not isinstance(f.default, bool)}
     assert ruled == numbers - FREE

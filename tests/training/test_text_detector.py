@@ -62,9 +62,7 @@ def small_detector():
 def test_exported_map_is_the_published_one_at_half_the_size(tmp_path):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
-
     size = export_text_detector(source, target)
-
     page = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     (found,) = open_session(target, name="ours").run(None, {"page": page})
     normalised = (page[..., ::-1] / np.float32(127.5) - 1).transpose(2, 0, 1)[None]
@@ -77,7 +75,6 @@ def test_exported_map_is_the_published_one_at_half_the_size(tmp_path):
 
 def test_graph_is_simplified_and_says_where_it_is_from():
     model = detector_graph(small_detector(), "0123")
-
     kinds = {node.op_type for node in model.graph.node}
     assert "Gelu" in kinds
     assert not kinds & {"Identity", "ReduceMean", "Erf", "ConvTranspose"}
@@ -90,10 +87,8 @@ def test_graph_that_disagrees_is_not_written(tmp_path, monkeypatch):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
     monkeypatch.setattr("digitlens.training.text_detector.fold_biases", drop_biases)
-
     with pytest.raises(ModelError, match="differs from the published one"):
         export_text_detector(source, target)
-
     assert not target.exists()
 
 
@@ -110,7 +105,6 @@ def test_another_network_is_refused(tmp_path):
     del model.graph.node[-3:]
     model.graph.output[0].name = "r"
     source.write_bytes(model.SerializeToString())
-
     with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
         export_text_detector(source, tmp_path / "ours.onnx")
 
@@ -118,12 +112,10 @@ def test_another_network_is_refused(tmp_path):
 def test_file_that_is_no_graph_is_refused(tmp_path):
     source = tmp_path / "text.onnx"
     source.write_bytes(b"no graph at all")
-
     with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
         export_text_detector(source, tmp_path / "ours.onnx")
 
 
 def test_halved_map_is_the_mean_of_logits():
     text_map = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
-
     np.testing.assert_allclose(halved(text_map), [[0.5]], atol=1e-6)

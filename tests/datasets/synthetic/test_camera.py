@@ -15,13 +15,12 @@ PAGE = np.repeat(STRIPES, 3, axis=2).astype(np.float32)
 
 
 @pytest.mark.parametrize("shape", [(50, 160), (7, 9), (33, 101)])
-def test_light_and_exposure_keep_the_size(shape: tuple[int, int]):
+def test_light_and_exposure_keep_the_size(shape):
     page = np.resize(PAGE, (*shape, 3))
     for seed in range(40):
         random = np.random.default_rng(seed)
         lit = light(page, random)
         pixels = expose(lit, random)
-
         assert lit.shape == page.shape
         assert lit.dtype == np.float32
         assert np.isfinite(lit).all()
@@ -32,7 +31,6 @@ def test_light_and_exposure_keep_the_size(shape: tuple[int, int]):
 def test_light_is_uneven_on_some_pages_and_leaves_most_of_it():
     flat = np.full((64, 64, 3), 180, np.float32)
     lit = [light(flat, np.random.default_rng(seed)) for seed in range(100)]
-
     even = [np.ptp(page) == 0 for page in lit]
     assert 0.2 < np.mean(even) < 0.6
     assert np.mean([page.mean() for page in lit]) == pytest.approx(180, abs=25)
@@ -44,14 +42,12 @@ def test_what_was_on_the_page_is_still_there_after_exposure():
     for seed in range(60):
         pixels = expose(PAGE, np.random.default_rng(seed)).astype(float)
         kept.append(pixels[:, 30].mean() - pixels[:, 10].mean())  # in the middle of stripes
-
     assert np.median(kept) == pytest.approx(170, abs=10)
     assert min(kept) > 80
 
 
 def test_too_bright_and_too_dark_are_cut_off_and_do_not_wrap(rng):
     bright, dark = np.full((20, 20, 3), 900, np.float32), np.full((20, 20, 3), -900, np.float32)
-
     assert expose(bright, rng).min() == 255
     assert expose(dark, rng).max() == 0
 
@@ -65,11 +61,10 @@ def corners(view, extent):
     return points[:2] / points[2]
 
 
-def test_a_text_is_in_the_crop_but_for_a_little(rng: np.random.Generator):
+def test_a_text_is_in_the_crop_but_for_a_little(rng):
     for _ in range(200):
         view = choose_view(WORD, rng)
         x, y = corners(view, WORD)
-
         assert x.min() > -0.15 * view.width
         assert x.max() < 1.15 * view.width
         assert y.min() > -0.12 * view.height
@@ -77,44 +72,38 @@ def test_a_text_is_in_the_crop_but_for_a_little(rng: np.random.Generator):
         assert np.ptp(y) > 0.4 * view.height
 
 
-def test_crops_are_as_wide_as_the_recogniser_takes_them(rng: np.random.Generator):
+def test_crops_are_as_wide_as_the_recogniser_takes_them(rng):
     for wide in (0.1, 1.0, 6.0, 40.0):
         for _ in range(30):
             view = choose_view((0.0, -1.0, wide, 0.0), rng)
             pixels = finish(np.zeros((view.height, view.width, 3), np.float32), rng)
-
             assert pixels.shape[0] == 48
             assert pixels.shape[1] % 8 == 0
             assert 32 <= pixels.shape[1] <= 512
 
 
-def test_some_are_drawn_small_but_not_too_small(rng: np.random.Generator):
+def test_some_are_drawn_small_but_not_too_small(rng):
     views = [choose_view(WORD, rng, Framing(small=1.0, smallest=9)) for _ in range(60)]
-
     assert min(view.digit for view in views) > 8
     assert np.mean([view.height < 40 for view in views]) > 0.6
 
 
-def test_a_flat_mark_is_framed_like_a_digit(rng: np.random.Generator):
+def test_a_flat_mark_is_framed_like_a_digit(rng):
     view = choose_view((0.0, -0.5, 0.6, -0.4), rng)
-
     assert view.window[3] - view.window[1] > 0.9
 
 
-def test_twice_as_fine_is_twice_as_large(rng: np.random.Generator):
+def test_twice_as_fine_is_twice_as_large(rng):
     view = choose_view(WORD, rng)
-
     assert view.finer(2).width == 2 * view.width
     np.testing.assert_allclose(corners(view.finer(2), WORD), 2 * corners(view, WORD))
 
 
 @pytest.mark.parametrize("digit", [7.0, 40.0])
-def test_a_camera_leaves_what_is_written(digit: float):
+def test_a_camera_leaves_what_is_written(digit):
     plane = np.full((48, 80, 3), 220, np.float32)
     plane[10:40, 30:42] = 20
-
     for seed in range(30):
         pixels = photograph(plane.copy(), digit, np.random.default_rng(seed)).astype(float)
-
         assert pixels.shape == plane.shape
         assert pixels[12:38, 33:39].mean() + 100 < pixels[:, :20].mean()

@@ -33,9 +33,7 @@ def ink_box(canvas: Canvas, above: int = 70) -> tuple[int, ...]:
 
 def test_ink_that_is_not_changed_gets_its_exact_box():
     canvas = Canvas(100, 80, np.eye(3))
-
     canvas.put(BLOCK, placed(12, 7), 4)
-
     assert canvas.boxes == [(12, 7, 32, 37)]
     assert canvas.values == [4]
     assert (canvas.ink[7:37, 12:32] == 255).all()
@@ -43,34 +41,28 @@ def test_ink_that_is_not_changed_gets_its_exact_box():
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.33, 0.7, 1.5, 2.6])
-def test_the_box_follows_the_scale(scale: float):
+def test_the_box_follows_the_scale(scale):
     canvas = Canvas(100, 100, np.eye(3))
-
     canvas.put(BLOCK, placed(10.3, 11.6, scale), 4)
-
     expected = (10.3, 11.6, 10.3 + 20 * scale, 11.6 + 30 * scale)
     assert np.abs(np.subtract(canvas.boxes[0], expected)).max() <= 0.75
 
 
 @pytest.mark.parametrize("value", range(10))
-def test_the_box_of_a_digit_is_tight_around_its_ink(font_glyphs: FontGlyphs, value: int):
+def test_the_box_of_a_digit_is_tight_around_its_ink(font_glyphs, value):
     canvas = Canvas(120, 120, np.eye(3))
     ink = font_glyphs.glyphs[str(value)].ink
-
     canvas.put(ink, placed(20, 21), value)
-
     right, bottom = 20 + ink.shape[1], 21 + ink.shape[0]
     assert np.abs(np.subtract(canvas.boxes[0], (20, 21, right, bottom))).max() <= 1
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (1.5e-3, 0.0), (-1e-3, 1.2e-3)])
-def test_the_box_follows_turns_and_perspective(font_glyphs: FontGlyphs, tilt: tuple[float, float]):
+def test_the_box_follows_turns_and_perspective(font_glyphs, tilt):
     view = np.array([[0.96, -0.25, 30], [0.25, 0.96, -10], [*tilt, 1]])
     canvas = Canvas(200, 200, view)
     ink = font_glyphs.glyphs["8"].ink
-
     canvas.put(ink, placed(80, 60, 0.8), 8)
-
     assert canvas.boxes[0] == ink_box(canvas)
     rows, columns = np.nonzero(ink > 128)  # where the homography itself takes each pixel
     points = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
@@ -92,22 +84,18 @@ def test_the_box_follows_turns_and_perspective(font_glyphs: FontGlyphs, tilt: tu
         (200, []),
     ],
 )
-def test_a_cut_digit_counts_by_how_much_of_it_is_seen(x: int, expected: list[int]):
+def test_a_cut_digit_counts_by_how_much_of_it_is_seen(x, expected):
     canvas = Canvas(100, 80, np.eye(3))
-
     canvas.put(BLOCK, placed(x, 7), 4)
-
     assert canvas.values == expected
     for box in canvas.boxes:
         assert box == (max(0, x), 7, min(100, x + 20), 37)
 
 
 @pytest.mark.parametrize(("ink", "value"), [(BLOCK, None), (0 * BLOCK, 4)])
-def test_what_is_no_digit_and_what_has_no_ink_gets_no_box(ink: np.ndarray, value: int | None):
+def test_what_is_no_digit_and_what_has_no_ink_gets_no_box(ink, value):
     canvas = Canvas(100, 80, np.eye(3))
-
     canvas.put(ink, placed(12, 7), value)
-
     assert canvas.boxes == []
     assert canvas.values == []
     assert np.count_nonzero(canvas.ink) == np.count_nonzero(ink)
@@ -115,10 +103,8 @@ def test_what_is_no_digit_and_what_has_no_ink_gets_no_box(ink: np.ndarray, value
 
 def test_ink_over_ink_keeps_the_darker():
     canvas = Canvas(100, 80, np.eye(3))
-
     canvas.put(BLOCK, placed(12, 7), 4)
     canvas.put(BLOCK // 2, placed(22, 7), 5)
-
     assert (canvas.ink[7:37, 12:32] == 255).all()
     assert (canvas.ink[7:37, 32:42] == 127).all()
     assert canvas.boxes[1] == (22, 7, 42, 37)
@@ -126,9 +112,7 @@ def test_ink_over_ink_keeps_the_darker():
 
 def test_ink_blown_up_beyond_all_measure_is_left_out():
     canvas = Canvas(100, 80, np.eye(3))
-
     canvas.put(BLOCK, placed(-500, -500, 100), 4)
-
     assert not canvas.ink.any()
     assert canvas.values == []
 
@@ -136,9 +120,7 @@ def test_ink_blown_up_beyond_all_measure_is_left_out():
 def test_a_rule_runs_between_its_points_as_seen():
     turned = np.array([[0, -1, 100], [1, 0, 0], [0, 0, 1]])  # a quarter to the right
     canvas = Canvas(100, 100, turned)
-
     canvas.line((20, 30), (80, 30), 3, level=160)
-
     assert canvas.at((20, 30)) == (70, 20)
     assert np.abs(np.subtract(ink_box(canvas), (69, 20, 72, 81))).max() <= 2
     assert canvas.ink.max() == 160
@@ -161,9 +143,8 @@ def heights(canvas: Canvas) -> list[float]:
     return [y1 - y0 for _, y0, _, y1 in canvas.boxes]
 
 
-def test_digits_stand_on_the_line_from_left_to_right(canvas: Canvas, plain: Style, rng):
+def test_digits_stand_on_the_line_from_left_to_right(canvas, plain, rng):
     end = write(canvas, "27 4", plain, LINE, rng)
-
     assert canvas.values == [2, 7, 4]
     assert sorted(canvas.boxes) == canvas.boxes
     assert all(abs(height - 50) <= 2 for height in heights(canvas))
@@ -172,9 +153,8 @@ def test_digits_stand_on_the_line_from_left_to_right(canvas: Canvas, plain: Styl
     assert canvas.boxes[-1][2] <= 20 + end <= canvas.boxes[-1][2] + 15
 
 
-def test_letters_and_marks_are_ink_without_a_box(canvas: Canvas, plain: Style, rng):
+def test_letters_and_marks_are_ink_without_a_box(canvas, plain, rng):
     write(canvas, "Wo, 1", plain, LINE, rng)
-
     assert canvas.values == [1]
     assert canvas.ink[:, : int(canvas.boxes[0][0]) - 10].any()
 
@@ -186,20 +166,15 @@ def test_letters_and_marks_are_ink_without_a_box(canvas: Canvas, plain: Style, r
         ("1ж2", [1, 2]),  # what the font lacks is left out
     ],
 )
-def test_values_are_those_of_digits_and_of_letters_like_them(
-    canvas: Canvas, plain: Style, rng, text: str, values: list[int]
-):
+def test_values_are_those_of_digits_and_of_letters_like_them(canvas, plain, rng, text, values):
     write(canvas, text, plain, LINE, rng)
-
     assert canvas.values == values
 
 
-def test_a_line_runs_at_its_angle_and_bends(canvas: Canvas, plain: Style, rng):
+def test_a_line_runs_at_its_angle_and_bends(canvas, plain, rng):
     bent = Canvas(300, 120, np.eye(3))
-
     write(canvas, "1111", plain, replace(LINE, y=60, angle=0.2), rng)
     write(bent, "1111", plain, replace(LINE, curve=-0.1), rng)
-
     bottoms = [bottom for *_, bottom in canvas.boxes]
     along = canvas.boxes[-1][0] - canvas.boxes[0][0]
     assert bottoms[-1] - bottoms[0] == pytest.approx(along * np.tan(0.2), abs=3)
@@ -208,26 +183,24 @@ def test_a_line_runs_at_its_angle_and_bends(canvas: Canvas, plain: Style, rng):
     assert steps[-1] < steps[0]
 
 
-def test_slant_leans_to_the_right_and_keeps_the_foot(font_glyphs: FontGlyphs, rng):
+def test_slant_leans_to_the_right_and_keeps_the_foot(font_glyphs, rng):
     def columns(slant: float) -> np.ndarray:
         canvas = Canvas(120, 120, np.eye(3))
         write(canvas, "1", Style(font_glyphs, slant=slant), Baseline(40, 100, 70), rng)
         return np.array([np.nonzero(row)[0].mean() for row in canvas.ink[[35, 98]]])
 
     upright, leaning = columns(0.0), columns(0.4)
-
     assert leaning[0] - upright[0] > 15
     assert abs(leaning[1] - upright[1]) < 4
 
 
-def test_weight_makes_strokes_bolder_and_finer_and_keeps_the_box(font_glyphs: FontGlyphs, rng):
+def test_weight_makes_strokes_bolder_and_finer_and_keeps_the_box(font_glyphs, rng):
     def drawn(weight: int) -> Canvas:
         canvas = Canvas(120, 120, np.eye(3))
         write(canvas, "3", Style(font_glyphs, weight=weight), Baseline(40, 100, 70), rng)
         return canvas
 
     fine, usual, bold = drawn(-1), drawn(0), drawn(4)
-
     assert int(fine.ink.sum()) < int(usual.ink.sum()) < int(bold.ink.sum())
     assert heights(bold)[0] == pytest.approx(heights(usual)[0], abs=2)
 
@@ -244,38 +217,30 @@ class Hairline:
         return Glyph(char, ink, 1.0, 0.0, 0.5)
 
 
-def test_hairlines_are_not_made_finer_until_nothing_is_left(canvas: Canvas, rng):
+def test_hairlines_are_not_made_finer_until_nothing_is_left(canvas, rng):
     write(canvas, "1", Style(Hairline(), weight=-2), LINE, rng)
-
     assert canvas.values == [1]
     assert heights(canvas)[0] == pytest.approx(50, abs=1)
 
 
-def test_unsteady_writing_differs_from_digit_to_digit(canvas: Canvas, font_glyphs: FontGlyphs, rng):
+def test_unsteady_writing_differs_from_digit_to_digit(canvas, font_glyphs, rng):
     style = Style(font_glyphs, drift=0.1, wobble=0.1, turn=0.1, bend=2.0)
-
     write(canvas, "555", style, LINE, rng)
-
     assert len({(x1 - x0, y1 - y0, y0) for x0, y0, x1, y1 in canvas.boxes}) == 3
     assert all(30 < height < 75 for height in heights(canvas))
 
 
 @pytest.mark.parametrize("text", ["1", "07", "3.14"])
-def test_the_width_of_a_text_is_known_before_it_is_written(
-    canvas: Canvas, font_glyphs: FontGlyphs, rng, text: str
-):
+def test_the_width_of_a_text_is_known_before_it_is_written(canvas, font_glyphs, rng, text):
     style = Style(font_glyphs, stretch=1.3, gap=0.1)
-
     told = text_width(text, style, rng) * LINE.height
-
     assert told == pytest.approx(write(canvas, text, style, LINE, rng))
 
 
-def test_print_is_steadier_than_handwriting(font_glyphs: FontGlyphs):
+def test_print_is_steadier_than_handwriting(font_glyphs):
     random = np.random.default_rng(1)
     printed = [draw_style(font_glyphs, random, by_hand=False) for _ in range(50)]
     written = [draw_style(font_glyphs, random, by_hand=True) for _ in range(50)]
-
     assert {(style.drift, style.wobble, style.turn, style.bend) for style in printed} == {(0,) * 4}
     assert min(style.wobble for style in written) > 0
     assert min(style.gap for style in printed) >= -0.03
@@ -287,29 +252,26 @@ def sheet_of(x0: float, x1: float) -> Canvas:
     return Canvas(round(20 * (x1 - x0)), 44, view)
 
 
-def test_characters_stand_side_by_side_on_the_line(font_glyphs: FontGlyphs, rng):
+def test_characters_stand_side_by_side_on_the_line(font_glyphs, rng):
     written = lay_out("0123", Style(font_glyphs), rng)
-
     lefts = [mark.extent[0] for mark in written.marks]
     assert lefts == sorted(lefts)
     assert written.extent[1] == pytest.approx(-1, abs=0.06)
     assert written.extent[3] == pytest.approx(0, abs=0.06)
 
 
-def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs: FontGlyphs, rng):
+def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs, rng):
     written = lay_out("0808", Style(font_glyphs), rng)
     ends = [mark.extent for mark in written.marks]
     nearly_all = ends[3][0] + 0.85 * (ends[3][2] - ends[3][0])
     a_little = ends[3][0] + 0.2 * (ends[3][2] - ends[3][0])
-
     assert put_marks(sheet_of(0, nearly_all), written.marks) == "0808"
     assert put_marks(sheet_of(0, a_little), written.marks) == "080"
     assert put_marks(sheet_of(ends[2][0] - 0.01, 9), written.marks) == "08"
 
 
-def test_what_is_raised_is_small_and_high(font_glyphs: FontGlyphs, rng):
+def test_what_is_raised_is_small_and_high(font_glyphs, rng):
     written = lay_out(f"7{RAISE}77{RAISE}7", Style(font_glyphs), rng)
-
     first, small, _, last = (mark.extent for mark in written.marks)
     assert small[3] - small[1] < 0.75 * (first[3] - first[1])
     assert small[1] == pytest.approx(first[1], abs=0.05)
@@ -318,27 +280,25 @@ def test_what_is_raised_is_small_and_high(font_glyphs: FontGlyphs, rng):
     assert put_marks(sheet_of(-0.2, 4), written.marks) == "7777"
 
 
-def test_gaps_are_wide_and_single_spaces_in_the_label(font_glyphs: FontGlyphs, rng):
+def test_gaps_are_wide_and_single_spaces_in_the_label(font_glyphs, rng):
     close = lay_out("1 1", Style(font_glyphs), rng)
     apart = lay_out(f"1{GAP}1", Style(font_glyphs), rng)
-
     assert apart.extent[2] > close.extent[2] + 0.3
     assert put_marks(sheet_of(-0.2, 8), apart.marks) == "1 1"
 
 
-def test_boxes_of_a_form_are_equally_far_apart(font_glyphs: FontGlyphs, rng):
+def test_boxes_of_a_form_are_equally_far_apart(font_glyphs, rng):
     written = lay_out("1080", Style(font_glyphs), rng, pitch=1.2)
-
     middles = [(mark.extent[0] + mark.extent[2]) / 2 for mark in written.marks]
     assert middles == pytest.approx([0.6, 1.8, 3.0, 4.2], abs=0.08)
 
 
-def test_a_line_ends_where_no_crop_would_hold_it(font_glyphs: FontGlyphs, rng):
+def test_a_line_ends_where_no_crop_would_hold_it(font_glyphs, rng):
     assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21
 
 
 @pytest.mark.parametrize("text", ["ж", ""])
-def test_nothing_written_is_an_empty_line(font_glyphs: FontGlyphs, rng, text: str):
+def test_nothing_written_is_an_empty_line(font_glyphs, rng, text):
     assert lay_out(text, Style(font_glyphs), rng).marks == ()
 
 
@@ -346,5 +306,5 @@ def test_labels_are_plain():
     assert as_label(f" 1{GAP}2  –3{RAISE}00{RAISE} ") == "1 2 -300"  # noqa: RUF001
 
 
-def test_small_letters_stay_small_in_a_font_that_has_them(font_glyphs: FontGlyphs):
+def test_small_letters_stay_small_in_a_font_that_has_them(font_glyphs):
     assert cased("Abc", font_glyphs) == "Abc"

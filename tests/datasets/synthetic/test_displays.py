@@ -4,7 +4,6 @@ import pytest
 from digitlens.datasets.synthetic import displays
 from digitlens.datasets.synthetic.camera import choose_view
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, SEVEN, draw_screen_text
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.texts import GAP
 
 PLAIN = displays.Segments(0.55, 0.12, 0.01, "pointed", 0.0, 0.75, (True, True, False))
@@ -24,15 +23,13 @@ def test_digits_light_the_segments_they_have():
 
 def test_six_and_nine_may_lack_their_tails_and_seven_have_a_hook():
     other = PLAIN._replace(tails=(False, False, True))
-
     assert [lit(char, other) for char in "679"] == [5, 4, 5]
 
 
 @pytest.mark.parametrize("ends", ["pointed", "mitred", "round", "square"])
-def test_segments_stay_within_their_digit(ends: str):
+def test_segments_stay_within_their_digit(ends):
     panel = displays.seven_segments("8", PLAIN._replace(ends=ends), np.random.default_rng(0))
     points = np.concatenate([shape.outline for shape in panel.shapes])
-
     assert points[:, 0].min() >= -0.01
     assert points[:, 0].max() <= 0.56
     assert points[:, 1].min() >= -1.01
@@ -41,16 +38,14 @@ def test_segments_stay_within_their_digit(ends: str):
 
 def test_positions_that_are_off_are_no_part_of_the_label():
     panel = displays.seven_segments("  42", PLAIN, np.random.default_rng(0))
-
     assert panel.text == "42"
     assert panel.extent[0] > 1.4
 
 
-def test_lit_segments_cover_pixels_and_differ(rng: np.random.Generator):
+def test_lit_segments_cover_pixels_and_differ(rng):
     panel = displays.seven_segments("3", PLAIN, rng)
     view = choose_view(panel.extent, rng)
     on, off = displays.cover(panel.shapes, view)
-
     assert on.shape == off.shape == (view.height, view.width)
     assert (on > 128).mean() > 0.05
     assert (off > 128).any()
@@ -63,7 +58,7 @@ def test_no_two_characters_of_a_table_look_the_same():
     assert len({DOTS[char] for char in "0123456789ABCDEFGHIJKLMNPQRSTUVWXYZ"}) == 35
 
 
-def test_every_way_to_show_a_display_gives_a_picture(rng: np.random.Generator):
+def test_every_way_to_show_a_display_gives_a_picture(rng):
     panels = [
         displays.seven_segments("12:30", displays.draw_segments(rng), rng),
         displays.fourteen_segments("A7", displays.draw_segments(rng)),
@@ -73,16 +68,14 @@ def test_every_way_to_show_a_display_gives_a_picture(rng: np.random.Generator):
         view = choose_view(panel.extent, rng)
         for printed in (False, True):
             plane = displays.show(panel, view, rng, printed=printed)
-
             assert plane.shape == (view.height, view.width, 3)
             assert plane.dtype == np.float32
             assert plane.std() > 3
 
 
-def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs: FontGlyphs, rng):
+def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs, rng):
     for _ in range(20):
         plane, text, digit = draw_screen_text(f"12ж{GAP}5", font_glyphs, rng)
-
         assert text == "12 5"
         assert plane.ndim == 3
         assert plane.dtype == np.float32
@@ -90,7 +83,6 @@ def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs: Fon
         assert np.ptp(plane) > 20
 
 
-def test_a_text_too_long_for_a_crop_is_cut(font_glyphs: FontGlyphs, rng):
+def test_a_text_too_long_for_a_crop_is_cut(font_glyphs, rng):
     _, text, _ = draw_screen_text("0123456789" * 9, font_glyphs, rng)
-
     assert 10 < len(text) < 60

@@ -3,7 +3,6 @@ import pytest
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.documents import KINDS, NO_DIGITS, Document, DocumentMaker
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.datasets.synthetic.typesetting import SCAN, Dots, Face, PrintedPage, Type
 
@@ -22,12 +21,9 @@ def canvas() -> PrintedPage:
     return PrintedPage(np.zeros((80, 300, 3), np.float32))
 
 
-def test_seed_number_and_kind_decide_a_document(
-    maker: DocumentMaker, small_split: Split, fonts: Fonts, documents: dict[str, list[Document]]
-):
+def test_seed_number_and_kind_decide_a_document(maker, small_split, fonts, documents):
     again = DocumentMaker(small_split, fonts, seed=3)
     other = DocumentMaker(small_split, fonts, seed=4)
-
     for kind in KINDS:
         first, second = documents[kind][1], again.document(1, kind=kind)
         assert np.array_equal(first.pixels, second.pixels)
@@ -37,15 +33,13 @@ def test_seed_number_and_kind_decide_a_document(
     assert maker.document(0).kind in KINDS
 
 
-def test_an_unknown_kind_is_refused(maker: DocumentMaker):
+def test_an_unknown_kind_is_refused(maker):
     with pytest.raises(ValueError, match="found novel"):
         maker.document(0, kind="novel")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_boxes_and_lines_have_their_types_and_lie_on_the_page(
-    documents: dict[str, list[Document]], kind: str
-):
+def test_boxes_and_lines_have_their_types_and_lie_on_the_page(documents, kind):
     for document in documents[kind]:
         height, width = document.pixels.shape[:2]
         assert document.pixels.dtype == np.uint8
@@ -63,7 +57,7 @@ def test_boxes_and_lines_have_their_types_and_lie_on_the_page(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_lines_hold_the_digits_of_the_boxes(documents: dict[str, list[Document]], kind: str):
+def test_lines_hold_the_digits_of_the_boxes(documents, kind):
     for document in documents[kind]:
         written = [c for line in document.lines for c in line.text if c in "0123456789"]
         assert written == [str(value) for value in document.values if value >= 0]
@@ -72,7 +66,7 @@ def test_lines_hold_the_digits_of_the_boxes(documents: dict[str, list[Document]]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NO_DIGITS])
-def test_there_is_ink_in_every_box(documents: dict[str, list[Document]], kind: str):
+def test_there_is_ink_in_every_box(documents, kind):
     spread = [
         float(np.ptp(document.pixels[int(y0) : int(y1 + 1), int(x0) : int(x1 + 1)].mean(2)))
         for document in documents[kind]
@@ -83,16 +77,14 @@ def test_there_is_ink_in_every_box(documents: dict[str, list[Document]], kind: s
 
 
 @pytest.mark.parametrize("sort", ["screen", "scan", "dots"])
-def test_boxes_hug_the_ink(font_glyphs: FontGlyphs, sort: str):
+def test_boxes_hug_the_ink(font_glyphs, sort):
     face: Face = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
     if sort == "dots":
         face = Dots(20, np.random.default_rng(0))
     page = canvas()
-
     for place, char in enumerate("308"):
         assert page.put(face.run(char), 20.4 + 60 * place, 50)
     boxes = page.labels(np.eye(3), 300, 80).boxes
-
     ink = page.layer("ink") > 70
     for place, (x0, y0, x1, y1) in enumerate(boxes.astype(int)):
         part = ink[:, 60 * place : 60 * place + 60]
@@ -101,34 +93,29 @@ def test_boxes_hug_the_ink(font_glyphs: FontGlyphs, sort: str):
         assert abs(y1 - y0 - 20) <= 3
 
 
-def test_a_text_without_room_is_left_out(font_glyphs: FontGlyphs):
+def test_a_text_without_room_is_left_out(font_glyphs):
     page = canvas()
-
     assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
     assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)
     assert page.labels(np.eye(3), 300, 80).lines == ()
 
 
-def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs: FontGlyphs):
+def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs):
     cut, lettered = canvas(), canvas()
     cut.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
     lettered.put(Type(font_glyphs, 20).run("O 5 Ol"), 10, 50)
     x0, _, x1, _ = cut.labels(np.eye(3), 300, 80).boxes[1]
-
     found = cut.labels(np.eye(3), round(x0 + 0.3 * (x1 - x0)), 80)
     letters = lettered.labels(np.eye(3), 300, 80)
-
     assert found.values.tolist() == [1, -1]
     assert [line.text for line in found.lines] == ["1"]
     assert letters.values.tolist() == [-1, 5]
     assert letters.lines[0].text == "O 5 Ol"
 
 
-def test_boxes_turn_with_the_page(font_glyphs: FontGlyphs):
+def test_boxes_turn_with_the_page(font_glyphs):
     page = canvas()
     page.put(Type(font_glyphs, 20).run("8"), 100, 50)
     turn = np.array([[0, -1, 80], [1, 0, 0], [0, 0, 1]], float)
-
     x0, y0, x1, y1 = page.labels(np.eye(3), 300, 80).boxes[0]
-
     assert page.labels(turn, 80, 300).boxes[0].tolist() == [80 - y1, x0, 80 - y0, x1]

@@ -65,7 +65,6 @@ def npm(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_the_table_has_families_of_both_looks_for_both_roles():
     families = load_families()
-
     assert len({family.family for family in families}) == len(families) > 100
     assert {(family.kind, family.role) for family in families} == {
         (look, role) for look in ("hand", "print") for role in ("training", "validation")
@@ -75,9 +74,8 @@ def test_the_table_has_families_of_both_looks_for_both_roles():
 
 
 @pytest.mark.usefixtures("npm")
-def test_only_the_wanted_files_are_unpacked(cache: Path):
+def test_only_the_wanted_files_are_unpacked(cache):
     found = font_files([FAMILY])
-
     folder = cache / "nice-1.2.3"
     assert {path.name for path in folder.iterdir()} == {Path(name).name for name in WANTED}
     assert set(cache.iterdir()) == {folder}
@@ -93,66 +91,52 @@ def test_only_the_wanted_files_are_unpacked(cache: Path):
     assert found[FAMILY][0]["greek"].read_text() == WANTED[2]
 
 
-def test_npm_runs_no_script_and_only_for_what_is_missing(npm: list[list[str]]):
+def test_npm_runs_no_script_and_only_for_what_is_missing(npm):
     font_files([FAMILY])
     font_files([FAMILY])
-
     assert len(npm) == 1
     assert {"pack", "--ignore-scripts", "@fontsource/nice@1.2.3"} <= set(npm[0])
 
 
-def test_many_packages_are_asked_for_in_batches(npm: list[list[str]]):
+def test_many_packages_are_asked_for_in_batches(npm):
     families = [replace(FAMILY, family=f"nice{number}") for number in range(20)]
-
     found = font_files(families)
-
     assert list(found) == families
     asked = [[word for word in command if word.startswith("@")] for command in npm]
     assert [len(batch) for batch in asked] == [16, 4]
 
 
 @pytest.mark.usefixtures("npm")
-def test_another_archive_than_expected_is_refused(cache: Path):
+def test_another_archive_than_expected_is_refused(cache):
     wrong = replace(FAMILY, sha256="0" * 64)
-
     with pytest.raises(DataError, match=f"@fontsource/nice@1.2.3: .*{'0' * 64}.*{FAMILY.sha256}"):
         font_files([wrong])
-
     assert not cache.exists()
 
 
-def test_an_archive_that_does_not_come_is_an_error(cache: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_archive_that_does_not_come_is_an_error(cache, monkeypatch):
     monkeypatch.setattr(packages, "run", lambda *_: None)
-
     with pytest.raises(DataError, match="found no file"):
         font_files([FAMILY])
-
     assert not cache.exists()
 
 
-def test_without_npm_the_error_says_what_it_is_for(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_without_npm_the_error_says_what_it_is_for(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-
     with pytest.raises(DataError, match=r"fonts .* npm, a part of Node.js: npm cannot be run"):
         font_files([FAMILY])
-
     assert not cache.exists()
 
 
 @pytest.mark.usefixtures("npm")
-def test_a_cache_that_cannot_be_written_is_an_error(cache: Path):
+def test_a_cache_that_cannot_be_written_is_an_error(cache):
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
-
     with pytest.raises(DataError, match="cannot keep fonts in"):
         font_files([FAMILY])
 
 
-def test_another_process_may_be_faster(
-    npm: list[list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_another_process_may_be_faster(npm, cache, monkeypatch):
     first = packages.run
 
     def slow(command: Sequence[str], folder: Path, time_limit: float) -> None:
@@ -161,7 +145,6 @@ def test_another_process_may_be_faster(
             font_files([FAMILY])
 
     monkeypatch.setattr(packages, "run", slow)
-
     assert len(font_files([FAMILY])[FAMILY]) == 2
     assert len(npm) == 2
     assert [path.name for path in cache.iterdir()] == ["nice-1.2.3"]

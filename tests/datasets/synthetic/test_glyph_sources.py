@@ -3,7 +3,6 @@ import pytest
 from PIL import ImageFont
 
 from digitlens.alphabet import ALPHABET
-from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
     EM,
@@ -18,7 +17,7 @@ def is_cropped(ink: np.ndarray) -> bool:
     return all(edge.max() > 40 for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
 
 
-def test_a_font_writes_all_digits_at_one_height(font_glyphs: FontGlyphs, rng):
+def test_a_font_writes_all_digits_at_one_height(font_glyphs, rng):
     for char in DIGITS:
         glyph = font_glyphs.glyph(char, rng)
         assert glyph.char == char
@@ -30,42 +29,37 @@ def test_a_font_writes_all_digits_at_one_height(font_glyphs: FontGlyphs, rng):
     assert len({font_glyphs.glyphs[char].ink.tobytes() for char in DIGITS}) == 10
 
 
-def test_marks_hang_below_the_line_or_above(font_glyphs: FontGlyphs):
+def test_marks_hang_below_the_line_or_above(font_glyphs):
     comma, quote, dash = (font_glyphs.glyphs[char] for char in ",'-")
-
     assert comma.bottom > 0.05
     assert quote.bottom < -0.5
     assert dash.height < 0.3
 
 
-def test_letters_are_all_that_is_no_digit(font_glyphs: FontGlyphs, rng):
+def test_letters_are_all_that_is_no_digit(font_glyphs, rng):
     assert set("aZ$") <= set(font_glyphs.letters)
     assert not set(DIGITS) & set(font_glyphs.letters)
     assert font_glyphs.glyph("ж", rng) is None
 
 
-def test_the_box_that_stands_for_a_missing_character_is_not_written(font_glyphs: FontGlyphs, rng):
+def test_the_box_that_stands_for_a_missing_character_is_not_written(font_glyphs, rng):
     assert bytes(ImageFont.load_default(EM).getmask("€"))  # the font draws a box for it
-
     assert font_glyphs.glyph("€", rng) is None
     assert font_glyphs.glyph("$", rng) is not None
 
 
 def test_a_font_of_digits_alone_has_no_letters(rng):
     source = FontGlyphs({"latin": ImageFont.load_default(EM)}, digits_only=True)
-
     assert source.letters == ""
     assert source.glyph("a", rng) is None
     assert source.glyph("7", rng) is not None
 
 
-def test_a_writer_repeats_the_tiles_of_a_digit(small_split: Split):
+def test_a_writer_repeats_the_tiles_of_a_digit(small_split):
     random = np.random.default_rng(0)
     tiles = [small_split.tiles[small_split.labels == value][:2] for value in range(10)]
     source = MnistGlyphs(tiles)
-
     drawn = [source.glyph("3", random) for _ in range(20)]
-
     assert len({glyph.ink.tobytes() for glyph in drawn if glyph}) == 2
     for glyph in drawn:
         assert is_cropped(glyph.ink)
@@ -74,7 +68,7 @@ def test_a_writer_repeats_the_tiles_of_a_digit(small_split: Split):
         assert 0.88 <= glyph.height <= 1.1
 
 
-def test_writers_write_digits_alone(small_split: Split, rng):
+def test_writers_write_digits_alone(small_split, rng):
     source = MnistGlyphs([small_split.tiles[small_split.labels == value] for value in range(10)])
     assert source.letters == ""
     assert source.glyph("a", rng) is None
@@ -98,31 +92,25 @@ def test_small_letters_stand_on_the_line_and_tails_hang_below_it(rng):
 
 def test_an_empty_tile_is_a_dot_and_no_error(rng):
     glyph = MnistGlyphs([np.zeros((1, 28, 28), np.uint8)] * 10).glyph("0", rng)
-
     assert glyph.ink.any()
 
 
 def test_a_pen_draws_each_digit_anew(rng):
     source = PenGlyphs(draw_pen(rng))
-
     first, second = source.glyph("2", rng), source.glyph("2", rng)
-
     assert is_cropped(first.ink)
     assert first.ink.tobytes() != second.ink.tobytes()
 
 
-def test_a_pen_writes_the_whole_alphabet(rng: np.random.Generator):
+def test_a_pen_writes_the_whole_alphabet(rng):
     pen = PenGlyphs(draw_pen(rng), marks=True)
-
     missing = [char for char in ALPHABET if char != " " and pen.glyph(char, rng) is None]
-
     assert missing == []
 
 
-def test_points_stand_on_the_line_and_commas_below_it(rng: np.random.Generator):
+def test_points_stand_on_the_line_and_commas_below_it(rng):
     pen = PenGlyphs(draw_pen(rng), marks=True)
     point, comma, quote = (pen.glyph(char, rng) for char in ".,'")
-
     assert point.height < 0.45
     assert comma.bottom > point.bottom
     assert quote.bottom < -0.5

@@ -5,14 +5,11 @@ import numpy as np
 import pytest
 
 from digitlens.alphabet import OTHER, encode
-from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.lines import KINDS, Line, LineMaker, draw_nothing
-from digitlens.datasets.synthetic.styles import Fonts
 
 
-def test_crops_of_nothing_vary_and_have_any_shape(rng: np.random.Generator):
+def test_crops_of_nothing_vary_and_have_any_shape(rng):
     planes = [draw_nothing(rng)[0] for _ in range(60)]
-
     assert len({plane.shape for plane in planes}) > 20
     assert all(plane.dtype == np.float32 and plane.shape[2] == 3 for plane in planes)
     assert min(plane.shape[0] for plane in planes) >= 12
@@ -27,9 +24,8 @@ def same(a: Line, b: Line) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_draws_crops_of_the_recogniser(maker: LineMaker, kind: str):
+def test_every_kind_draws_crops_of_the_recogniser(maker, kind):
     lines = [maker.line(number, kind=kind) for number in range(12)]
-
     for line in lines:
         height, width, channels = line.pixels.shape
         assert line.pixels.dtype == np.uint8
@@ -44,53 +40,48 @@ def test_every_kind_draws_crops_of_the_recogniser(maker: LineMaker, kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_most_kinds_are_about_numbers_and_the_others_have_none(maker: LineMaker, kind: str):
+def test_most_kinds_are_about_numbers_and_the_others_have_none(maker, kind):
     texts = [maker.line(number, kind=kind).text for number in range(30)]
-
     assert any(char.isdigit() for char in "".join(texts)) == (kind not in WITHOUT_DIGITS)
 
 
 @pytest.mark.parametrize("kind", ["hand digit", "print digit"])
-def test_a_lone_digit_is_one_or_too_much_of_it_is_cut_off(maker: LineMaker, kind: str):
+def test_a_lone_digit_is_one_or_too_much_of_it_is_cut_off(maker, kind):
     texts = [maker.line(number, kind=kind).text for number in range(40)]
-
     assert all(len(text) <= 1 for text in texts)
     assert sum(text.isdigit() for text in texts) > 36
 
 
-def test_almost_all_characters_are_in_the_alphabet(maker: LineMaker):
+def test_almost_all_characters_are_in_the_alphabet(maker):
     classes = [c for number in range(200) for c in encode(maker.line(number).text)]
-
     assert len(classes) > 800
     assert classes.count(OTHER) < 0.05 * len(classes)
 
 
-def test_one_seed_gives_one_line(maker: LineMaker, small_split: Split, fonts: Fonts):
+def test_one_seed_gives_one_line(maker, small_split, fonts):
     again = LineMaker(small_split, fonts, seed=3)
     other = LineMaker(small_split, fonts, seed=4)
-
     assert all(same(maker.line(number), again.line(number)) for number in range(20))
     assert same(maker.line(5, kind="amount"), again.line(5, kind="amount"))
     assert not same(maker.line(5, kind="amount"), other.line(5, kind="amount"))
     assert not same(maker.line(5, kind="amount"), maker.line(6, kind="amount"))
 
 
-def test_a_maker_sent_to_another_process_draws_the_same(maker: LineMaker):
+def test_a_maker_sent_to_another_process_draws_the_same(maker):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert same(
             pool.submit(maker.line, 7, kind="screen").result(), maker.line(7, kind="screen")
         )
 
 
-def test_kinds_come_by_their_shares(maker: LineMaker):
+def test_kinds_come_by_their_shares(maker):
     kinds = [maker.line(number).kind for number in range(300)]
-
     assert sum(KINDS.values()) == pytest.approx(1)
     assert set(kinds) <= set(KINDS)
     share = kinds.count("hand digit") / len(kinds)
     assert share == pytest.approx(KINDS["hand digit"], abs=0.06)
 
 
-def test_an_unknown_kind_is_refused(maker: LineMaker):
+def test_an_unknown_kind_is_refused(maker):
     with pytest.raises(ValueError, match=r"expected one of hand digit, .*, found poem"):
         maker.line(0, kind="poem")

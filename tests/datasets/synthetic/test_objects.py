@@ -6,7 +6,6 @@ import pytest
 from digitlens.datasets.synthetic import objects
 from digitlens.datasets.synthetic.camera import choose_view
 from digitlens.datasets.synthetic.canvas import Style, lay_out
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.objects import (
     Looks,
     calmer,
@@ -28,7 +27,7 @@ from digitlens.datasets.synthetic.objects import (
         (lambda *what: objects.show_comb(*what[:2], 1.1, what[2]), 1.1),
     ],
 )
-def test_every_ground_gives_a_picture_and_the_text(font_glyphs: FontGlyphs, show, pitch: float):
+def test_every_ground_gives_a_picture_and_the_text(font_glyphs, show, pitch):
     rng = np.random.default_rng(4)
     written = lay_out("12.50", Style(font_glyphs), rng, pitch=pitch)
     seen = []
@@ -36,37 +35,32 @@ def test_every_ground_gives_a_picture_and_the_text(font_glyphs: FontGlyphs, show
         view = choose_view(written.extent, rng)
         plane, text = show(written, view, rng)
         seen.append(text)
-
         assert plane.shape == (view.height, view.width, 3)
     assert seen.count("12.50") > 13
 
 
-def test_ink_can_be_told_from_paper(rng: np.random.Generator):
+def test_ink_can_be_told_from_paper(rng):
     apart = [np.abs(ink - paper).max() for paper, ink in (readable_colours(rng) for _ in range(99))]
-
     assert min(apart) > 25
     assert np.median(apart) > 90
 
 
-def test_a_ground_is_calmer_than_its_ink(font_glyphs: FontGlyphs, rng: np.random.Generator):
+def test_a_ground_is_calmer_than_its_ink(font_glyphs, rng):
     view = choose_view(lay_out("8888", Style(font_glyphs), rng).extent, rng)
     for _ in range(40):
         plane, paper, ink = draw_ground(view, rng)
-
         assert (plane - paper).std() <= 0.31 * np.abs(ink - paper).max()
 
 
 def test_calm_papers_stay_as_they_are():
     colour = np.full(3, 100, np.float32)
     plane = colour + np.random.default_rng(0).normal(0, 10, (20, 30, 3)).astype(np.float32)
-
     assert calmer(plane, colour, 20) is plane
     assert (calmer(plane, colour, 5) - colour).std() == pytest.approx(5, abs=0.1)
 
 
-def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_glyphs: FontGlyphs, rng):
+def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_glyphs, rng):
     counters = [objects.draw_counter(font_glyphs, rng) for _ in range(100)]
-
     for counter in counters:
         assert counter.text.isdigit()
         assert len(counter.text) == len(counter.wheels) <= 8
@@ -75,11 +69,10 @@ def test_wheels_show_more_of_what_is_read_than_of_its_neighbours(font_glyphs: Fo
     assert 10 < sum(len(counter.wheels) == 1 for counter in counters) < 60
 
 
-def test_a_counter_is_drawn_in_all_of_its_view(font_glyphs: FontGlyphs, rng):
+def test_a_counter_is_drawn_in_all_of_its_view(font_glyphs, rng):
     for _ in range(20):
         counter = objects.draw_counter(font_glyphs, rng)
         view = choose_view(counter.extent, rng)
         plane = objects.show_counter(counter, view, rng)
-
         assert plane.shape == (view.height, view.width, 3)
         assert plane.std() > 3

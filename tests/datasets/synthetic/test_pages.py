@@ -3,11 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
-from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import pages
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.pages import KINDS, Kind, Page, PageMaker
-from digitlens.datasets.synthetic.styles import Fonts, Styles
+from digitlens.datasets.synthetic.styles import Styles
 
 SEEDS = range(40)
 
@@ -25,9 +24,8 @@ def heights(sheets: list[Canvas]) -> np.ndarray:
     return np.array([y1 - y0 for canvas in sheets for _, y0, _, y1 in canvas.boxes])
 
 
-def test_a_single_digit_is_large_and_whole(styles: Styles):
+def test_a_single_digit_is_large_and_whole(styles):
     sheets = drawn(pages.draw_single, styles)
-
     assert [len(canvas.values) for canvas in sheets] == [1] * len(SEEDS)
     assert np.mean([canvas.values[0] >= 0 for canvas in sheets]) > 0.95
     assert len({canvas.values[0] for canvas in sheets} - {-1}) >= 8
@@ -36,9 +34,8 @@ def test_a_single_digit_is_large_and_whole(styles: Styles):
     assert np.median(tall) > 0.45 * 96
 
 
-def test_numbers_stand_in_lines_on_the_sheet(styles: Styles):
+def test_numbers_stand_in_lines_on_the_sheet(styles):
     sheets = drawn(pages.draw_numbers, styles)
-
     assert min(len(canvas.values) for canvas in sheets) >= 1
     assert np.mean([len(canvas.values) for canvas in sheets]) > 4
     cut = [value < 0 for canvas in sheets for value in canvas.values]
@@ -46,9 +43,8 @@ def test_numbers_stand_in_lines_on_the_sheet(styles: Styles):
     assert heights(sheets).max() > 60
 
 
-def test_an_amount_fills_its_field(styles: Styles):
+def test_an_amount_fills_its_field(styles):
     sheets = drawn(pages.draw_amount, styles, (160, 50))
-
     assert all(2 <= len(canvas.values) <= 7 for canvas in sheets)
     boxes = [np.array(canvas.boxes) for canvas in sheets]
     spans = [box[:, 2].max() - box[:, 0].min() for box in boxes]
@@ -57,16 +53,14 @@ def test_an_amount_fills_its_field(styles: Styles):
     assert np.mean(full) > 0.9
 
 
-def test_a_grid_has_digits_in_rows_and_columns(styles: Styles):
+def test_a_grid_has_digits_in_rows_and_columns(styles):
     counts = [len(canvas.values) for canvas in drawn(pages.draw_grid, styles)]
-
     assert np.mean(counts) > 8
     assert max(counts) > 30
 
 
-def test_a_paragraph_has_digits_among_letters(styles: Styles):
+def test_a_paragraph_has_digits_among_letters(styles):
     sheets = drawn(pages.draw_paragraph, styles)
-
     assert np.mean([len(canvas.values) > 0 for canvas in sheets]) > 0.6
     outside = 0
     for canvas in sheets:
@@ -76,7 +70,7 @@ def test_a_paragraph_has_digits_among_letters(styles: Styles):
     assert outside > 10_000  # letters
 
 
-def test_scattered_digits_keep_clear_of_each_other(styles: Styles):
+def test_scattered_digits_keep_clear_of_each_other(styles):
     hidden: list[bool] = []
     for canvas in drawn(pages.draw_scatter, styles):
         boxes = np.array(canvas.boxes).reshape(-1, 4)
@@ -86,15 +80,13 @@ def test_scattered_digits_keep_clear_of_each_other(styles: Styles):
             high = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
             shared = (np.clip(wide, 0, None) * np.clip(high, 0, None)).max(initial=0)
             hidden.append(shared > 0.5 * (box[2] - box[0]) * (box[3] - box[1]))
-
     assert len(hidden) > 100
     assert np.mean(hidden) < 0.03
 
 
 @pytest.mark.parametrize("layout", [pages.draw_words, pages.draw_drawing])
-def test_words_and_drawings_have_no_digit(styles: Styles, layout: pages.Layout):
+def test_words_and_drawings_have_no_digit(styles, layout):
     sheets = drawn(layout, styles)
-
     assert all(value < 0 for canvas in sheets for value in canvas.values)
     assert np.mean([canvas.ink.any() for canvas in sheets]) > 0.9
 
@@ -102,7 +94,7 @@ def test_words_and_drawings_have_no_digit(styles: Styles, layout: pages.Layout):
 @pytest.mark.parametrize(
     "layout", [pages.draw_single, pages.draw_numbers, pages.draw_amount, pages.draw_words]
 )
-def test_strips_to_be_enlarged_can_be_tiny(styles: Styles, layout: pages.Layout):
+def test_strips_to_be_enlarged_can_be_tiny(styles, layout):
     for canvas in drawn(layout, styles, (12, 5)):
         assert len(canvas.boxes) == len(canvas.values)
 
@@ -119,29 +111,24 @@ def of_kind(page_maker: PageMaker, kind: str, count: int = 30, side: int = 100) 
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
-def test_seed_and_number_decide_a_page(
-    page_maker: PageMaker, small_split: Split, fonts: Fonts, kind: str | None
-):
+def test_seed_and_number_decide_a_page(page_maker, small_split, fonts, kind):
     again, other = PageMaker(small_split, fonts, seed=5), PageMaker(small_split, fonts, seed=6)
     for number in range(4):
         page = page_maker.page(number, side=96, kind=kind)
-
         assert same(page, again.page(number, side=96, kind=kind))
         assert not same(page, other.page(number, side=96, kind=kind))
         assert not same(page, page_maker.page(number + 1, side=96, kind=kind))
 
 
-def test_a_maker_sent_to_another_process_draws_the_same(page_maker: PageMaker):
+def test_a_maker_sent_to_another_process_draws_the_same(page_maker):
     sent = pickle.loads(pickle.dumps(page_maker))
-
     assert all(same(page_maker.page(number), sent.page(number)) for number in range(6))
 
 
-def test_any_page_has_finite_boxes_that_lie_on_it(page_maker: PageMaker):
+def test_any_page_has_finite_boxes_that_lie_on_it(page_maker):
     for number in range(240):
         side = SIDES[number % 3]
         page = page_maker.page(number, side=side)
-
         assert page.pixels.shape == (side, side, 3)
         assert page.pixels.dtype == np.uint8
         assert page.boxes.shape == (len(page.values), 4)
@@ -155,16 +142,14 @@ def test_any_page_has_finite_boxes_that_lie_on_it(page_maker: PageMaker):
 
 
 @pytest.mark.parametrize("kind", ["words", "scribbles", "empty"])
-def test_pages_without_digits_have_none(page_maker: PageMaker, kind: str):
+def test_pages_without_digits_have_none(page_maker, kind):
     drawn = of_kind(page_maker, kind)
-
     assert all((page.values < 0).all() for page in drawn)
     assert np.mean([np.ptp(page.pixels) > 20 for page in drawn]) > 0.6
 
 
-def test_a_single_digit_is_the_only_one(page_maker: PageMaker):
+def test_a_single_digit_is_the_only_one(page_maker):
     drawn = of_kind(page_maker, "single", 60)
-
     assert {len(page.values) for page in drawn} == {1}
     assert np.mean([page.values[0] >= 0 for page in drawn]) > 0.9
     assert {int(page.values[0]) for page in drawn} >= set(range(10))
@@ -174,15 +159,14 @@ def test_a_single_digit_is_the_only_one(page_maker: PageMaker):
     ("kind", "least"),
     [("numbers", 3), ("amount", 2.5), ("grid", 6), ("paragraph", 4), ("scatter", 2)],
 )
-def test_pages_with_digits_have_several(page_maker: PageMaker, kind: str, least: float):
+def test_pages_with_digits_have_several(page_maker, kind, least):
     counts = [int((page.values >= 0).sum()) for page in of_kind(page_maker, kind)]
-
     assert np.mean(counts) > least
     assert np.mean(np.array(counts) > 0) > 0.55  # small paragraphs may be words alone
 
 
 @pytest.mark.parametrize("kind", ["single", "numbers"])
-def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker: PageMaker, kind: str):
+def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker, kind):
     inside, outside = [], []
     for page in of_kind(page_maker, kind, 60):
         gray = page.pixels.astype(float).mean(axis=2)
@@ -193,23 +177,19 @@ def test_boxes_are_where_the_ink_is_also_on_enlarged_pages(page_maker: PageMaker
         if mask.any() and not mask.all():
             inside.append(edges[mask].mean())
             outside.append(edges[~mask].mean())
-
     assert np.mean(np.array(inside) > np.array(outside)) > 0.8
     assert np.median(inside) > 2.5 * np.median(outside)
 
 
-def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker: PageMaker):
+def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker):
     drawn = of_kind(page_maker, "amount", 60)
     strips = [page for page in drawn if (page.pixels[70:] == page.pixels[-1]).all()]
-
     assert len(strips) / 60 == pytest.approx(KINDS["amount"].strips, abs=0.15)
     assert all(page.boxes[:, 3].max() <= 70 for page in strips)
     assert np.mean([np.ptp(page.pixels[:20]) > 20 for page in strips]) > 0.8
 
 
-def test_kinds_come_as_often_as_their_shares_say(
-    page_maker: PageMaker, monkeypatch: pytest.MonkeyPatch
-):
+def test_kinds_come_as_often_as_their_shares_say(page_maker, monkeypatch):
     drawn: list[Kind] = []
 
     def note(self: PageMaker, width: int, height: int, kind: Kind, rng: np.random.Generator):
@@ -220,7 +200,6 @@ def test_kinds_come_as_often_as_their_shares_say(
     monkeypatch.setattr(PageMaker, "_drawn", note)
     for number in range(1000):
         assert page_maker.page(number, side=64).pixels.shape == (64, 64, 3)
-
     shares = {name: kind.share for name, kind in KINDS.items()}
     assert sum(shares.values()) == pytest.approx(1)
     assert {name: drawn.count(kind) / 1000 for name, kind in KINDS.items()} == pytest.approx(
@@ -229,7 +208,7 @@ def test_kinds_come_as_often_as_their_shares_say(
 
 
 @pytest.mark.parametrize("kind", ["plain tile", "plain single", "plain numbers", "plain words"])
-def test_plain_kinds_are_one_ink_on_flat_paper(page_maker: PageMaker, kind: str):
+def test_plain_kinds_are_one_ink_on_flat_paper(page_maker, kind):
     for page in of_kind(page_maker, kind, 10):
         pixels = page.pixels.reshape(-1, 3) - page.pixels.reshape(-1, 3).mean(axis=0)
         spread = np.linalg.svd(pixels, compute_uv=False) / len(pixels) ** 0.5
@@ -237,16 +216,15 @@ def test_plain_kinds_are_one_ink_on_flat_paper(page_maker: PageMaker, kind: str)
         assert (len(page.values) > 0) == (kind != "plain words") or (page.values == -1).all()
 
 
-def test_pages_are_of_any_brightness_and_of_any_colour(page_maker: PageMaker):
+def test_pages_are_of_any_brightness_and_of_any_colour(page_maker):
     drawn = [page_maker.page(number, side=64) for number in range(80)]
     means = np.array([page.pixels.mean(axis=(0, 1)) for page in drawn])
-
     assert means.mean(axis=0) == pytest.approx(135, abs=30)
     assert means.std(axis=0).min() > 35
     assert np.mean(np.ptp(means, axis=1) > 40) > 0.15
 
 
-def test_what_cannot_be_drawn_is_refused(page_maker: PageMaker):
+def test_what_cannot_be_drawn_is_refused(page_maker):
     with pytest.raises(ValueError, match="at least 64 pixels, found 40"):
         page_maker.page(0, side=40)
     with pytest.raises(ValueError, match=r"one of single, .*empty, .*found letters"):

@@ -41,10 +41,9 @@ def test_each_digit_has_forms_within_its_frame():
 
 @pytest.mark.parametrize("pen", PENS.values(), ids=PENS)
 @pytest.mark.parametrize(("value", "form"), ALL_FORMS)
-def test_each_form_is_drawn_within_the_square(value: int, form: int, pen: Pen):
+def test_each_form_is_drawn_within_the_square(value, form, pen):
     for seed in range(3):
         ink = draw_form(FORMS[value][form], pen, np.random.default_rng(seed))
-
         assert ink.shape == (SIDE, SIDE)
         assert ink.dtype == np.uint8
         rows, columns = np.nonzero(ink > 100)
@@ -58,16 +57,14 @@ def test_each_form_is_drawn_within_the_square(value: int, form: int, pen: Pen):
     ("value", "form", "expected"),
     [(0, 0, 1), (0, 2, 2), (1, 1, 0), (4, 0, 0), (4, 1, 1), (8, 0, 2)],
 )
-def test_rings_close_and_open_forms_stay_open(value: int, form: int, expected: int, rng):
+def test_rings_close_and_open_forms_stay_open(value, form, expected, rng):
     assert holes(draw_form(FORMS[value][form], STEADY, rng)) == expected
 
 
 def test_a_pen_keeps_to_its_form_most_of_the_time(rng):
     pen = replace(STEADY, forms=(0, 4, *(0,) * 8))
     usual = draw_form(FORMS[1][4], pen, rng) > 100
-
     inks = [draw_digit(1, pen, np.random.default_rng(seed)) > 100 for seed in range(40)]
-
     alike = [(ink & usual).sum() / (ink | usual).sum() > 0.8 for ink in inks]
     assert 24 <= sum(alike) < 40
 
@@ -82,23 +79,20 @@ def test_a_broad_pen_leaves_more_ink_and_a_dry_one_less():
 
 def test_the_same_generator_gives_the_same_pen_and_digit():
     first, again = (np.random.default_rng(7) for _ in range(2))
-
     pen = draw_pen(first)
-
     assert pen == draw_pen(again)
     assert (draw_digit(5, pen, first) == draw_digit(5, pen, again)).all()
 
 
 def test_pens_are_of_any_width():
     pens = [draw_pen(np.random.default_rng(seed)) for seed in range(200)]
-
     assert min(pen.width for pen in pens) < 2
     assert max(pen.width for pen in pens) > 17
     assert {pen.forms[7] for pen in pens} == set(range(len(FORMS[7])))
 
 
 @pytest.mark.parametrize("char", LETTERS)
-def test_each_letter_is_drawn_within_the_square(char: str):
+def test_each_letter_is_drawn_within_the_square(char):
     strokes = LETTERS[char]
     points = np.concatenate(strokes)
     assert all(len(stroke) >= 2 for stroke in strokes)

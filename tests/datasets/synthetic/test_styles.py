@@ -1,10 +1,6 @@
-from pathlib import Path
-
 import numpy as np
-import pytest
 from PIL import ImageFont
 
-from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic import styles as module
 from digitlens.datasets.synthetic.fonts import Family
 from digitlens.datasets.synthetic.glyph_sources import (
@@ -17,39 +13,31 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 
 
-def test_digits_are_written_by_tiles_pens_and_fonts(styles: Styles, rng):
+def test_digits_are_written_by_tiles_pens_and_fonts(styles, rng):
     sources = [type(styles.digit_style(rng).source) for _ in range(300)]
-
     shares = [sources.count(kind) / 300 for kind in (MnistGlyphs, PenGlyphs, FontGlyphs)]
     assert np.abs(np.subtract(shares, (0.40, 0.40, 0.20))).max() < 0.08
 
 
-def test_text_is_written_in_fonts_and_with_pens(styles: Styles, rng):
+def test_text_is_written_in_fonts_and_with_pens(styles, rng):
     sources = [type(styles.word_style(rng).source) for _ in range(200)]
     assert set(sources) == {FontGlyphs, PenGlyphs}
     assert 0.3 < sources.count(PenGlyphs) / 200 < 0.5
 
 
-def test_fonts_that_look_handwritten_are_unsteady(
-    small_split: Split, font_glyphs: FontGlyphs, rng: np.random.Generator
-):
+def test_fonts_that_look_handwritten_are_unsteady(small_split, font_glyphs, rng):
     by_hand = FontGlyphs.__new__(FontGlyphs)
     by_hand.glyphs = font_glyphs.glyphs
     styles = Styles(small_split, Fonts(handwritten=(by_hand,), printed=(font_glyphs,)))
-
     drawn = [styles.word_style(rng) for _ in range(300)]
     styles = [style for style in drawn if isinstance(style.source, FontGlyphs)]
-
     assert all((style.source is by_hand) == (style.wobble > 0) for style in styles)
     assert 0.35 < np.mean([style.source is by_hand for style in styles]) < 0.55
 
 
-def test_a_writer_has_three_tiles_of_each_digit_with_its_label(
-    styles: Styles, small_split: Split, rng
-):
+def test_a_writer_has_three_tiles_of_each_digit_with_its_label(styles, small_split, rng):
     drawn = [styles.digit_style(rng).source for _ in range(40)]
     sources = [source for source in drawn if isinstance(source, MnistGlyphs)]
-
     assert len(sources) > 3
     for value, own in enumerate(small_split.tiles[small_split.labels == v] for v in range(10)):
         for tiles in (source.digits[value] for source in sources):
@@ -57,24 +45,22 @@ def test_a_writer_has_three_tiles_of_each_digit_with_its_label(
             assert all((own == tile).all(axis=(1, 2)).any() for tile in tiles)
 
 
-def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(styles: Styles, rng):
+def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(styles, rng):
     sources = [styles.by_hand(rng).source for _ in range(200)]
     lettered = [type(styles.by_hand(rng, letters=True).source) for _ in range(200)]
-
     assert 70 < sum(isinstance(source, MixedGlyphs) for source in sources) < 130
     assert lettered.count(FontGlyphs) > 90
     assert all(source.glyph(char, rng) for source in sources[:20] for char in "0123456789.,-/")
     assert all(isinstance(styles.printed(rng).source, FontGlyphs) for _ in range(20))
 
 
-def test_tiles_come_with_their_values(styles: Styles, small_split: Split, rng):
+def test_tiles_come_with_their_values(styles, small_split, rng):
     tile, value = styles.tile(rng)
-
     of_value = small_split.tiles[small_split.labels == value]
     assert any((tile == other).all() for other in of_value)
 
 
-def test_fonts_come_by_role_look_and_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
     file = tmp_path / "font"
     file.write_bytes(ImageFont.load_default(EM).font_bytes)
     families = [
@@ -92,9 +78,7 @@ def test_fonts_come_by_role_look_and_weight(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(module, "load_families", lambda: families)
     monkeypatch.setattr(module, "font_files", font_files)
-
     fonts = load_fonts("training")
-
     assert asked == families[:3]
     assert len(fonts.handwritten) == 1
     assert len(fonts.printed) == 3 + 1

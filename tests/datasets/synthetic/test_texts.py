@@ -45,16 +45,15 @@ def drawn(grammar: Callable[[np.random.Generator], str], count: int = 60) -> lis
 
 
 @pytest.mark.parametrize("grammar", NUMBERS)
-def test_numbers_have_digits_and_vary(grammar: Callable[[np.random.Generator], str]):
+def test_numbers_have_digits_and_vary(grammar):
     found = drawn(grammar)
-
     assert sum(any(char.isdigit() for char in text) for text in found) > 50
     assert len(set(found)) > 15
     assert not any(text.startswith((" ", texts.GAP)) for text in found)
 
 
 @pytest.mark.parametrize("grammar", LETTERS)
-def test_words_have_none(grammar: Callable[[np.random.Generator], str]):
+def test_words_have_none(grammar):
     assert not any(char.isdigit() for text in drawn(grammar) for char in text)
 
 
@@ -72,8 +71,7 @@ def test_groups_of_thousands_have_three_digits():
     assert all(re.fullmatch(form, text) for text in drawn(texts.thousands))
 
 
-def test_numbers_have_no_leading_zero(rng: np.random.Generator):
+def test_numbers_have_no_leading_zero(rng):
     found = [texts.natural(rng, 1, 3) for _ in range(200)]
-
     assert all(text == "0" or text[0] != "0" for text in found)
     assert {len(text) for text in found} == {1, 2, 3}
