@@ -113,7 +113,10 @@ def read_there(page, root, pictures, **options):
 
 def answers(reading):
     """What is said of a picture, but for confidences."""
-    digit_keys, keys = ("value", "status", "starts_number"), ("text", "digits_only", "numbers_digits")
+    digit_keys, keys = (
+        ("value", "status", "starts_number"),
+        ("text", "digits_only", "numbers_digits"),
+    )
     digits = [[[digit[key] for key in digit_keys] for digit in line] for line in reading["lines"]]
     characters = ["".join(each["char"] for each in line) for line in reading["characters"]]
     return digits, characters, [reading[key] for key in keys]
