@@ -6,7 +6,7 @@ Knows rules and paper only: neither what stands in the cells nor how it is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -28,12 +28,14 @@ _SHARE = 0.02  # of the page: smaller ones are no table
 _SIDE = 1000  # pixels: longer side of a frame that is straightened to find its rules
 _AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
 _RUN, _RUN_PIXELS = 0.06, 20  # of a side, and pixels: shorter strokes belong to no rule
+_ROWS, _WHOLE = 1.1, 0.8  # of a row, and of a frame: as long a stroke is an upright rule
 _THROUGH = 0.6  # of a frame's side that a rule covers at least
 _BENT = (0.003, 0.006, 0.012)  # of a side: so far a rule may be from straight
 _DOUBLE = 0.3  # of the usual distance: nearer ones are one rule, drawn twice
 _MOST = 250  # rows or columns; more are a pattern and no table
 _LARGEST = 2560  # pixels: longer side of a straightened table
 _BETWEEN = 0.15  # of what lies in the middle between rules may be long strokes
+_ENOUGH = 0.4  # of the rules of a known number of cells that are seen at least
 _SNAP = 0.3  # of a cell: how far from even its rules may be where there are too few or too many
 
 Doubles = npt.NDArray[np.float64]
@@ -47,9 +49,11 @@ class Grid:
 
     Attributes:
         nodes: float64[R + 1, C + 1, 2]; x, y in pixels of the page where rules cross.
+        is_light: Whether rules are lighter than what they are drawn on, as on a screen.
     """
 
     nodes: Doubles
+    is_light: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -62,18 +66,9 @@ class Grid:
         corners = [nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, 1:], nodes[1:, :-1]]
         return np.stack(corners, axis=2)
 
-    def turned(self, turn: int, size: tuple[int, int]) -> Grid:
-        """The same cells after quarter turns of the page, counter-clockwise.
-
-        Args:
-            turn: How many.
-            size: Width and height of the page before.
-        """
-        nodes, (width, height) = self.nodes, size
-        for _ in range(turn % 4):
-            nodes = np.rot90(np.stack([nodes[..., 1], width - nodes[..., 0]], axis=-1))
-            width, height = height, width
-        return Grid(np.ascontiguousarray(nodes))
+    def turned(self, turn: int) -> Grid:
+        """The same cells as they are read after quarter turns of the page, counter-clockwise."""
+        return replace(self, nodes=np.rot90(self.nodes, turn))
 
 
 def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
@@ -87,17 +82,21 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
         page: uint8[H, W] or uint8[H, W, 3].
         shape: Rows and columns, if they are known. They decide where rules are too pale.
     """
-    small = shrink(page, _LOOKED_AT)
-    gray = small if small.ndim == 2 else small.mean(axis=2).astype(np.uint8)
+    gray = gray_of(shrink(page, _LOOKED_AT))
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
-    is_light = float(median(gray.astype(np.float32).ravel())) >= _DARK
-    planes = [gray] if is_light else [gray, 255 - gray]  # light rules on a screen
-    for plane in planes:
-        for drawing, corners in _frames(_thick(ink_mask(plane))):
+    is_dark = float(median(gray.astype(np.float32).ravel())) < _DARK
+    for is_light in (False, True) if is_dark else (False,):
+        mask = ink_mask(255 - gray if is_light else gray)
+        for drawing, corners in _frames(_thick(mask)):
             nodes = _nodes(drawing, corners, shape)
             if nodes is not None:
-                return Grid(nodes * scale)
+                return Grid(nodes * scale, is_light)
     return None
+
+
+def gray_of(page: Page) -> npt.NDArray[np.uint8]:
+    """uint8[H, W]: the mean of a page's colours."""
+    return page if page.ndim == 2 else page.mean(axis=2).astype(np.uint8)
 
 
 def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
@@ -134,7 +133,7 @@ def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
     image = Image.fromarray(page).transform(
         size, Image.Transform.MESH, mesh, Image.Resampling.BICUBIC
     )
-    return np.asarray(image), Grid(upright)
+    return np.asarray(image), replace(grid, nodes=upright)
 
 
 def without_rules(page: Page, grid: Grid) -> Page:
@@ -170,8 +169,7 @@ def _paint_over(page: Page, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.
 
 def _thickness(part: Page) -> tuple[int, int]:
     """First row of a rule and the one after its last; a stretch of nothing where there is none."""
-    gray = part if part.ndim == 2 else part.mean(axis=2)
-    level = median(np.ascontiguousarray(gray, np.float32))
+    level = median(np.ascontiguousarray(gray_of(part), np.float32))
     paper = median(np.ascontiguousarray(level[[0, 1, -2, -1]]))
     away = np.abs(level - paper)
     peak = int(away.argmax())
@@ -201,6 +199,9 @@ def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
     """bool[H, W]: what is darker than the mean around it.
 
     Bradley and Roth, "Adaptive thresholding using the integral image", 2007.
+
+    Args:
+        gray: uint8[H, W].
     """
     reach = max(4, round(_WINDOW * max(gray.shape) / 2))
     sums = np.pad(np.cumsum(np.cumsum(gray, 0, np.int64), 1), ((1, 0), (1, 0)))
@@ -248,12 +249,16 @@ def _nodes(mask: Mask, frame: Doubles, shape: Shape | None) -> Doubles | None:
     around = int(_AROUND * max(width, height))
     y, x = np.mgrid[-around : height + around, -around : width + around]
     drawing = _looked_up(mask, _mapped(matrix, x + 0.5, y + 0.5))
-    levels, uprights = _long_runs(drawing), _long_runs(drawing.T)
-    rows, columns = _rules(levels, around), _rules(uprights, around)
+    levels = _long_runs(drawing, _RUN * drawing.shape[1])
+    rows = _rules(levels, around)
+    # Digits have upright strokes, but none that is higher than its row.
+    room = float(median(np.diff(rows))) if len(rows) > 1 else 0.0
+    uprights = _long_runs(drawing.T, max(_RUN * len(drawing), min(_ROWS * room, _WHOLE * height)))
+    columns = _rules(uprights, around)
     if shape:
-        rows, columns = (
-            _fitted(found, cells) for found, cells in zip((rows, columns), shape, strict=True)
-        )
+        if len(rows) < _ENOUGH * (shape[0] + 1) or len(columns) < _ENOUGH * (shape[1] + 1):
+            return None
+        rows, columns = _fitted(rows, shape[0]), _fitted(columns, shape[1])
     if not (_is_ruled(levels, rows) and _is_ruled(uprights, columns)):
         return None
     if len(rows) == len(columns) == 2 and shape != (1, 1):
@@ -276,13 +281,13 @@ def _looked_up(mask: Mask, points: Doubles) -> Mask:
     return mask[np.where(there, y, 0), np.where(there, x, 0)] & there
 
 
-def _long_runs(drawing: Mask) -> Mask:
-    """What is part of a long horizontal stroke, slightly sloping ones among them."""
+def _long_runs(drawing: Mask, least: float) -> Mask:
+    """What is part of a horizontal stroke of a least length, slightly sloping ones among them."""
     thick = drawing.copy()
     thick[1:] |= drawing[:-1]
     thick[:-1] |= drawing[1:]
     starts, ends = runs(thick)
-    long = ends - starts >= max(_RUN_PIXELS, _RUN * drawing.shape[1])
+    long = ends - starts >= max(_RUN_PIXELS, least)
     steps = np.zeros(drawing.shape[0] * (drawing.shape[1] + 1) + 1, np.int8)
     steps[starts[long]], steps[ends[long]] = 1, -1
     filled = np.cumsum(steps[:-1], dtype=np.int8).reshape(len(drawing), -1)[:, :-1]

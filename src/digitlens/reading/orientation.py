@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from digitlens.imaging.image import Page
 from digitlens.models.line_recognizer import LineRecognizer
@@ -108,6 +109,7 @@ def _turned(line: TextLine, turn: int) -> TextLine:
 
 
 Lines = tuple[tuple[Digit, ...], ...]
+Points = npt.NDArray[np.float64]
 
 
 def turned_page(page: Page, turn: int) -> Page:
@@ -139,3 +141,10 @@ def box_back(box: Box, turn: int, width: int, height: int) -> Box:
     if turn == 2:
         return Box(width - box.x1, height - box.y1, width - box.x0, height - box.y0)
     return Box(box.y0, height - box.x1, box.y1, height - box.x0)
+
+
+def points_back(points: Points, turn: int, width: int, height: int) -> Points:
+    """Points, float64[..., 2], of a turned page on the page as it was; see ``turned_back``."""
+    x, y = points[..., 0], points[..., 1]
+    back = [(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turn]
+    return np.stack(back, axis=-1)

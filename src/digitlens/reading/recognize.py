@@ -188,10 +188,10 @@ def line_proposals(found: Detections) -> list[TextLine]:
     lines = [line for line in found.lines if not _is_part_of_digit(line, digits)]
     left = digits[~_covered(digits.boxes, lines) & (_held(digits.boxes, lines) < 2)]
     lines += [_line_of(left.boxes[group]) for group in _groups(left.boxes)]
-    return [_with_paper(line) for line in lines]
+    return [with_paper(line) for line in lines]
 
 
-def _with_paper(line: TextLine) -> TextLine:
+def with_paper(line: TextLine) -> TextLine:
     """A line that is as narrow as a stroke, with paper around it: alone it would be an edge."""
     if line.width > _NARROW * line.height:
         return line

@@ -1,0 +1,354 @@
+"""Reads a table cell by cell: finds its cells by rules or by alignment, and what stands in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.alphabet import OTHER_SIGN
+from digitlens.errors import ImageError
+from digitlens.imaging.image import Page, Source, load_image
+from digitlens.imaging.ink import connected_components
+from digitlens.imaging.quantile import median
+from digitlens.imaging.ruling import (
+    Grid,
+    Shape,
+    find_grid,
+    gray_of,
+    ink_mask,
+    straighten,
+    without_rules,
+)
+from digitlens.reading.alignment import align
+from digitlens.reading.layout import View, read_spots
+from digitlens.reading.numbers import Spot, numbers_on
+from digitlens.reading.orientation import best_turn, points_back
+from digitlens.reading.recognize import RecognizedLine, with_paper
+from digitlens.reading.table_rules import apply_sudoku, apply_total
+from digitlens.reading.text_lines import TextLine
+from digitlens.reading.values import Notation, numbers_of
+from digitlens.results import Digit, Number
+from digitlens.tabular import Cell, Table
+
+if TYPE_CHECKING:
+    from digitlens.reading.reader import DigitReader
+
+MOST = 250  # rows or columns
+_LOW = 0.25  # of the usual height of a cell: one without any higher or wider drawing is empty
+_SPECK = 0.002  # of the square of that height: smaller drawings are dust
+_FLAT, _LONG = 0.15, 0.6  # of a cell: a drawing so flat and so long is what is left of a rule
+_INSIDE = 0.6  # of a drawing: with so much in one cell, all of it belongs there
+_PART = 0.2  # of a drawing that is in several cells: with less, it does not reach into one
+_PAPER = 0.15  # heights of a line: paper around it
+_LOWEST = 0.3  # of the usual height of a cell: a line is taken to be so high at least
+_SEEN = 0.9  # score of a line: as the line detector gives clear ones
+_LEVEL = 0.3  # of the height of a drawing that is level with its line
+_SMALL = 0.5  # of the highest drawing of a cell: a lower one has no line of its own
+_APART = 0.6  # heights: gap between two texts of a table without rules, as is any space
+_BLANK = 0.999  # confidence that a cell without ink is empty
+_MOSTLY = 0.5  # of the cells of a column, from which on it is one of numbers
+_SURE = 0.8  # confidence of each character from which words are not doubtful
+
+_UNKNOWN = Notation()
+
+Doubles = npt.NDArray[np.float64]
+Place = tuple[int, int]  # row and column
+Contents = dict[Place, list[list[Spot]]]  # the lines of each cell with ink
+_NONE = "there is ink, but nothing could be read"
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What is known of a table; see ``DigitReader.read_table``."""
+
+    grid: Shape | None = None
+    columns: int | None = None
+    expect: str | None = None
+    notation: Notation = _UNKNOWN
+
+    def __post_init__(self) -> None:
+        sides = [*(self.grid or ()), *([] if self.columns is None else [self.columns])]
+        if any(not 1 <= side <= MOST for side in sides):
+            found = " by ".join(map(str, sides))
+            raise ValueError(f"expected from 1 to {MOST} rows and columns, found {found}")
+        if self.grid and self.columns not in {None, self.grid[1]}:
+            raise ValueError(f"a grid of {self.grid[1]} columns cannot have {self.columns}")
+        if self.expect not in {None, "sudoku", "total"}:
+            raise ValueError(f"expected the rules 'sudoku' or 'total', found {self.expect!r}")
+        if self.expect == "sudoku" and (self.grid not in {None, (9, 9)} or self.columns):
+            raise ValueError("a Sudoku has 9 rows and 9 columns: leave the grid out")
+
+    @property
+    def shape(self) -> Shape | None:
+        """Rows and columns, if both are known."""
+        return (9, 9) if self.expect == "sudoku" else self.grid
+
+
+@dataclass(frozen=True)
+class _SeenTable:
+    """The cells of a table and what was seen in them, before it is judged.
+
+    Attributes:
+        quads: float64[R, C, 4, 2]; the cells on the page, clockwise from the top left.
+        contents: The characters of the cells with ink, line by line.
+        digits: Those of the view, judged.
+        places: The digits of cells, rejected ones among them, as numbers of ``digits``.
+        view: What was seen on the picture that was read.
+    """
+
+    quads: Doubles
+    contents: Contents
+    digits: list[Digit]
+    places: dict[Place, list[int]]
+    view: View
+
+    @property
+    def shape(self) -> Shape:
+        """Rows and columns."""
+        return self.quads.shape[0], self.quads.shape[1]
+
+
+def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Table:
+    """Reads the table of a picture; see ``DigitReader.read_table``."""
+    page = load_image(image, copy=False)
+    grid = find_grid(page, options.shape)
+    ruled = grid is not None and options.columns in {None, grid.shape[1]}
+    if grid is None or not ruled:
+        grid = _aligned(reader, page, options)
+    seen = _upright(reader, page, grid, ruled=ruled)
+    cells = _cells(seen, options.notation)
+    height, width = page.shape[:2]
+    made = reader.classifier.name, reader.classifier.sha256
+    table = Table(_rows(cells, seen.shape), width, height, *made)
+    if options.expect == "sudoku":
+        return apply_sudoku(table, _chances(seen), reader.thresholds["digit"])
+    if options.expect == "total":
+        return apply_total(table, reader.thresholds["digit"])
+    return table
+
+
+def _rows(cells: Mapping[Place, Cell], shape: tuple[int, ...]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(tuple(cells[r, c] for c in range(shape[1])) for r in range(shape[0]))
+
+
+def _upright(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
+    """What is seen of a table, turned as it reads best."""
+    seen, picture = _see(reader, page, grid, ruled=ruled)
+    turn = best_turn(seen.view.lines, picture, reader.recognizer)
+    return _see(reader, page, grid.turned(turn), ruled=ruled)[0] if turn else seen
+
+
+def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> tuple[_SeenTable, Page]:
+    """Straightens a table, and reads each line of ink of each cell; gives the picture, too."""
+    straight, upright = straighten(page, grid)
+    clean = without_rules(straight, upright) if ruled else straight
+    found, cells = lines_in_cells(clean, upright)
+    view = reader.analyze(clean, found)
+    digits, spots = read_spots(view, (clean.shape[1], clean.shape[0]), reader.thresholds)
+    contents, places = Contents(), dict[Place, list[int]]()
+    for cell, line in zip(cells, spots, strict=True):
+        contents.setdefault(cell, []).append(line)
+    for number, line in enumerate(view.scores.places.line.tolist()):
+        places.setdefault(cells[line], []).append(number)
+    return _SeenTable(grid.quads(), contents, digits, places, view), clean
+
+
+def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]:
+    """The lines of ink in upright cells, each with row and column of its cell.
+
+    Args:
+        page: uint8[H, W] or uint8[H, W, 3]; straightened, without rules.
+        grid: The cells.
+    """
+    gray = gray_of(page)
+    parts = connected_components(ink_mask(255 - gray if grid.is_light else gray))
+    columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
+    usual = float(median(np.diff(rows)))
+    drawings: dict[Place, list[list[float]]] = {}
+    for box in parts.boxes[parts.areas >= _SPECK * usual**2].astype(float).tolist():
+        for r, top, bottom in _shared(box[1], box[3], rows):
+            for c, left, right in _shared(box[0], box[2], columns):
+                high, wide = rows[r + 1] - rows[r], columns[c + 1] - columns[c]
+                flat = bottom - top < _FLAT * high and right - left > _LONG * wide
+                thin = right - left < _FLAT * min(wide, high) and bottom - top > 0.9 * high
+                if not (flat or thin):
+                    drawings.setdefault((r, c), []).append([left, top, right, bottom])
+    found: list[TextLine] = []
+    places: list[Place] = []
+    for place, boxes in sorted(drawings.items()):
+        for line in _lines(np.array(boxes), usual):
+            found.append(with_paper(line))
+            places.append(place)
+    return found, places
+
+
+def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, float, float]]:
+    """The cells that a drawing is in, along one side: number, begin and end there."""
+    spans = [
+        (k, max(first, float(edges[k])), min(last, float(edges[k + 1])))
+        for k in range(len(edges) - 1)
+        if first < edges[k + 1] and last > edges[k]
+    ]
+    length = last - first
+    for k, begin, end in spans:
+        if end - begin >= _INSIDE * length:
+            yield k, first, last
+            return
+    yield from (span for span in spans if span[2] - span[1] >= _PART * length)
+
+
+def _lines(boxes: Doubles, usual: float) -> Iterator[TextLine]:
+    """The lines that drawings of one cell make up, from top to bottom; none of dust alone."""
+    heights, widths = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
+    if max(heights.max(), widths.max()) < _LOW * usual:
+        return
+    lines: list[Doubles] = []
+    for k in np.argsort(-heights):
+        x0, y0, x1, y1 = boxes[k]
+        common = [min(y1, line[3]) - max(y0, line[1]) for line in lines]
+        best = int(np.argmax(common)) if common else -1
+        if best < 0 or (common[best] < _LEVEL * heights[k] and heights[k] > _SMALL * heights.max()):
+            lines.append(boxes[k].copy())
+        else:
+            line = lines[best]
+            line[:2], line[2:] = np.minimum(line[:2], (x0, y0)), np.maximum(line[2:], (x1, y1))
+    for x0, y0, x1, y1 in sorted(lines, key=lambda line: float(line[1])):
+        more = max(0.0, _LOWEST * usual - (y1 - y0)) / 2
+        paper = _PAPER * (y1 - y0 + 2 * more)
+        left, top, right, bottom = x0 - paper, y0 - more - paper, x1 + paper, y1 + more + paper
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        yield TextLine(np.array(corners, np.float32), _SEEN)
+
+
+def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
+    """The cells of a table without rules, by the texts that stand on a page.
+
+    Raises:
+        ImageError: They are not in rows and columns.
+    """
+    view, turn = reader.upright(page)
+    boxes = [box for line in view.lines for box in _texts(line)]
+    rows, columns = options.shape or (None, options.columns)
+    grid = align(np.array(boxes).reshape(-1, 4), rows, columns) if boxes else None
+    if grid is None:
+        raise ImageError(_no_table(options))
+    height, width = page.shape[:2]
+    return replace(grid, nodes=points_back(grid.nodes, turn, width, height))
+
+
+def _no_table(options: TableOptions) -> str:
+    wanted = f" of {options.columns} columns" if options.columns else ""
+    if options.shape:
+        wanted = " of {} by {} cells".format(*options.shape)
+    return (
+        f"expected a table{wanted}, found none: its rules have to be seen from side to side, or "
+        "its numbers to stand in rows and columns; crop the picture, or say --grid or --columns"
+    )
+
+
+def _texts(line: RecognizedLine) -> Iterator[Doubles]:
+    """The boxes, float64[4], of the texts of a line between spaces and wide gaps."""
+    boxes = line.boxes.astype(np.float64)
+    text: Doubles | None = None
+    for char, box in zip(line.symbols.text, boxes, strict=True):
+        if text is not None:
+            high = max(text[3] - text[1], box[3] - box[1])
+            if char == " " or box[0] - text[2] > _APART * high:
+                yield text
+                text = None
+        if char != " ":
+            both = box if text is None else np.stack([text, box])
+            text = both if text is None else np.r_[both[:, :2].min(axis=0), both[:, 2:].max(axis=0)]
+    if text is not None:
+        yield text
+
+
+def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
+    """What each cell says, with the marks that the table uses."""
+    rows = [(place, numbers_on(line)) for place, lines in seen.contents.items() for line in lines]
+    owners = {
+        id(seen.digits[spot.place]): place
+        for place, numbers in rows
+        for number in numbers
+        for spot in number
+        if spot.place >= 0
+    }
+    numbers: dict[Place, list[Number]] = {}
+    found = numbers_of([row for _, row in rows], dict(enumerate(seen.digits)), notation)
+    for number in found:
+        numbers.setdefault(owners[id(number.digits[0])], []).append(number)
+    cells: dict[Place, Cell] = {}
+    for r, c in np.ndindex(*seen.shape):
+        lines, own = seen.contents.get((r, c), []), numbers.get((r, c), [])
+        cells[r, c] = _cell(seen, (r, c), lines, own)
+    return _checked(cells, seen.shape)
+
+
+def _cell(
+    seen: _SeenTable, place: Place, lines: Sequence[Sequence[Spot]], numbers: Sequence[Number]
+) -> Cell:
+    corners = seen.quads[place].tolist()
+    top_left, top_right, bottom_right, bottom_left = ((x, y) for x, y in corners)
+    blank = Cell("", None, None, (top_left, top_right, bottom_right, bottom_left), _BLANK, "empty")
+    if place not in seen.contents:
+        return blank
+    spots = [spot for line in lines for spot in line if spot.char != " "]
+    text = " ".join("".join(spot.char for spot in line).strip() for line in lines).strip()
+    unread = OTHER_SIGN in text
+    if numbers and not any(spot.char.isalpha() for spot in spots):
+        first = numbers[0]
+        doubts = [number.reason for number in numbers if number.status == "unsure"]
+        reason = doubts[0] if doubts else "a character could not be read" if unread else ""
+        return replace(
+            blank,
+            text=" ".join(number.text for number in numbers),
+            value=first.value if len(numbers) == 1 else None,
+            kind=first.kind if len(numbers) == 1 else None,
+            confidence=prod(number.confidence for number in numbers),
+            status="unsure" if reason else "number",
+            reason=reason,
+            alternatives=first.alternatives if len(numbers) == 1 else (),
+        )
+    text = text.replace(OTHER_SIGN, "").strip()
+    if not text:
+        return replace(blank, confidence=0.5, status="unsure", reason=_NONE)
+    sure = prod(spot.confidence for spot in spots)
+    doubtful = unread or min(spot.confidence for spot in spots) < _SURE
+    reason = "these words are doubtful" if doubtful else ""
+    status = "unsure" if doubtful else "words"
+    return replace(blank, text=text, confidence=sure, status=status, reason=reason)
+
+
+def _checked(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Cell]:
+    """Words below the first row of a column of numbers are doubtful: an O may be a 0."""
+    for c in range(shape[1]):
+        full = [(r, c) for r in range(shape[0]) if cells[r, c].text]
+        numeric = sum(cells[place].kind is not None for place in full)
+        if numeric <= _MOSTLY * len(full):
+            continue
+        for place in full:
+            if place[0] and cells[place].status == "words":
+                reason = "words in a column of numbers"
+                cells[place] = replace(cells[place], status="unsure", reason=reason)
+    return cells
+
+
+def _chances(seen: _SeenTable) -> Doubles:
+    """float64[R, C, 10]: of each cell that it is empty, then which digit stands there."""
+    chances = np.full((*seen.shape, 10), (1 - _BLANK) / 9)
+    chances[..., 0] = _BLANK
+    for place in seen.contents:
+        chances[place] = [0.5] + [0.5 / 9] * 9
+    view, best = seen.view, np.zeros(seen.shape)
+    for place, numbers in seen.places.items():
+        for k in numbers:
+            exists = float(view.existence[k])
+            if exists > best[place]:
+                best[place] = exists
+                chances[place] = [1 - exists, *(exists * view.probabilities[k, 1:])]
+    return chances
