@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import CLASS_OF, MARKS, OTHER_SIGN
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, MARKS, OTHER_SIGN, SPACE
+from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.numbers import Spot, characters_of, numbers_on
@@ -42,6 +43,9 @@ class View:
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
 _FAINT = 0.001  # probability that a character is another mark, from which that is looked at
+_MISSABLE = f"{DIGITS}.,'-()"
+_WATCHED = [CLASS_OF[char] for char in _MISSABLE]
+_NONE = ("", 0.0)
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 
 
@@ -151,22 +155,40 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     here = np.flatnonzero(places.line == number)
     known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
     found: list[tuple[float, Spot]] = []
+    missed = _missed(read)
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
         column = float(read.symbols.centres[symbol])
         if place >= 0 and digits[place].status != "rejected":
-            found.append((column, _digit_spot(place, digits[place])))
+            spot = _digit_spot(place, digits[place])
+            found.append((column, replace(spot, missed=missed[symbol])))
         else:
             shown = OTHER_SIGN if char.isdigit() else char
             chances = read.symbols.posteriors[symbol]
             box = page_box(read.boxes[symbol], *size)
-            found.append((column, Spot(shown, float(chances.max()), box, -1, _marks(chances))))
+            more = (-1, _marks(chances), missed[symbol])
+            found.append((column, Spot(shown, float(chances.max()), box, *more)))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
             middle = np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]], np.float32)
             found.append((float(read.place(middle)[0, 0]), _digit_spot(place, digits[place])))
     return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
+
+
+def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
+    """Beside each symbol, the strongest digit or mark where nothing was read, or a space."""
+    best = read.posteriors.argmax(axis=1)
+    quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
+    mass = read.posteriors[:, _WATCHED] * quiet[:, None]
+    steps = (read.symbols.centres / STRIDE).astype(int)
+    before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
+    found: list[tuple[str, float]] = []
+    for k, char in enumerate(read.symbols.text):
+        near = mass[before[k] : behind[k]].max(axis=0)
+        near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
+        found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
+    return found
 
 
 def _marks(chances: Floats) -> tuple[tuple[str, float], ...]:

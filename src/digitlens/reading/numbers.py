@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.results import Box, Character
@@ -31,6 +31,8 @@ class Spot:
         box: On the page.
         place: Number of the place that it is the digit of; -1 for any other character.
         others: What else a mark may be, each with its probability.
+        missed: What may stand beside it and was not taken as part of the number, with its
+            probability; a bracket without partner is.
     """
 
     char: str
@@ -38,6 +40,7 @@ class Spot:
     box: Box
     place: int = -1
     others: tuple[tuple[str, float], ...] = ()
+    missed: tuple[str, float] = ("", 0.0)
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
@@ -61,7 +64,17 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )
-    return [list(spots[begin:end]) for begin, end in number_spans(text)]
+    return [_with_brackets(spots, *span) for span in number_spans(text)]
+
+
+def _with_brackets(spots: Sequence[Spot], begin: int, end: int) -> list[Spot]:
+    """The characters of a number, of which one knows of a bracket beside them."""
+    number = list(spots[begin:end])
+    if begin and spots[begin - 1].char == "(":
+        number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
+    elif end < len(spots) and spots[end].char == ")":
+        number[-1] = replace(number[-1], missed=("(", spots[end].confidence))
+    return number
 
 
 def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:

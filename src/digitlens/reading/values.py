@@ -27,7 +27,9 @@ LONG = 10  # digits: a plain run of so many is a code, as in a phone number or a
 _PIVOT = 69  # two digits of a year: below, 20xx, as POSIX has it
 _ALTERNATIVES = 5
 SURE_MARK = 0.8  # confidence of a mark from which it is taken as read
-_NARROW = 0.8  # heights: gap in which a space may group digits, or cents stand behind a price
+MISSED = 0.25  # probability of a character beside others, from which it may have been missed
+_NARROW = 0.9  # heights: gap between parts that may be one number ...
+_WIDE = 1.5  # ... and behind a currency without cents
 _SMALL = 0.8  # share of the height of a price that its raised cents have at most ...
 _HIGH = 0.2  # ... and by which they end above its foot, and begin near its top
 
@@ -149,6 +151,7 @@ _PARTS = re.compile(
     rf"(?P<lead>[-+({_SIGNS} ]*)(?P<core>[.]?\d.*?)(?P<trail>(?: ?[%{CURRENCIES}]| ?°[CF]?|[-)])*)"
 )
 _DATE = re.compile(r"(\d{4}|\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{1,2})")
+_LIKE_DATE = re.compile(r"(?:\d{4}|\d{1,2})([-/.])\d{1,2}\1\d{2,4}")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _FRACTION = re.compile(r"(0|[1-9]\d{0,2})/([1-9]\d{0,2})")
 _SCIENTIFIC = re.compile(r"(\d+(?:[.,]\d+)?)[eE]([+-]?\d{1,3})")
@@ -280,6 +283,10 @@ def _year(text: str) -> int:
     return year if len(text) == 4 else year + (2000 if year < _PIVOT else 1900)
 
 
+_HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits before a space ...
+_TAIL = re.compile(r"\d{3}(?:\D.*)?")  # ... and behind it
+
+
 @dataclass(frozen=True)
 class _Piece:
     """The characters of one number, and what they may mean.
@@ -288,13 +295,15 @@ class _Piece:
         spots: From left to right.
         text: As written.
         raised: Number of its last digits that are small and raised.
-        joined: What it would be with its neighbour, if a space may group their digits.
+        joined: What it would be with its neighbour, if both may be one number.
+        doubt: Why it may be something else.
     """
 
     spots: tuple[Spot, ...]
     text: str
     raised: int = 0
     joined: str = ""
+    doubt: str = ""
 
     @classmethod
     def of(cls, spots: Sequence[Spot]) -> _Piece:
@@ -323,8 +332,9 @@ def numbers_of(
         notation: What is known of how they are written; the rest is taken from numbers that can be
             read in one way only, if these agree.
     """
-    pieces = [piece for row in rows for piece in _pieces(row, notation)]
-    known = _settled(notation, [piece for piece in pieces if _weakest(piece.spots) >= SURE_MARK])
+    parts = [[_Piece.of(number) for number in row] for row in rows]
+    known = _settled(notation, [piece for row in parts for piece in row])
+    pieces = [piece for row in parts for piece in _joined(row, known)]
     return tuple(_number(piece, digits, known) for piece in pieces)
 
 
@@ -351,7 +361,7 @@ def _settled(notation: Notation, pieces: Sequence[_Piece]) -> Notation:
     orders: set[str] = set()
     for piece in pieces:
         found = [each.notation for each in piece.meanings()]
-        if len(found) == 1:
+        if len(found) == 1 and _weakest(piece.spots) >= SURE_MARK:
             decimals |= {found[0].decimal} - {""}
             orders |= {found[0].order} - {""}
     decimal = notation.decimal or (decimals.pop() if len(decimals) == 1 else "")
@@ -359,37 +369,60 @@ def _settled(notation: Notation, pieces: Sequence[_Piece]) -> Notation:
     return replace(notation, decimal=decimal, order=order)
 
 
-_HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")
-_TAIL = re.compile(r"\d{3}(?:\D.*)?")
+def _joined(row: Sequence[_Piece], known: Notation) -> list[_Piece]:
+    """The numbers of a line, put together where a narrow gap does not part what belongs together.
 
-
-def _pieces(row: Sequence[Sequence[Spot]], notation: Notation) -> list[_Piece]:
-    """The numbers of a line; parts that only a space or their height sets apart are joined."""
+    Those that may belong together know what they would be then.
+    """
     found: list[_Piece] = []
-    for number in row:
-        piece = _Piece.of(number)
-        before = found[-1] if found else None
-        if before is None or _gap(before.spots, number) > _NARROW:
+    for piece in row:
+        if not found:
             found.append(piece)
             continue
-        space = Spot(" ", 1.0, before.spots[-1].box)
-        both = _Piece.of([*before.spots, *number])
-        if both.raised and both.raised == _count(number):
+        left = found[-1]
+        gap = _gap(left.spots, piece.spots)
+        both = _Piece.of((*left.spots, *piece.spots))
+        if gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
+            found.append(piece)
+        elif both.raised and _digit_count(piece.spots) == both.raised:
             found[-1] = both
-            continue
-        grouped = bool(_HEAD.fullmatch(before.text) and _TAIL.fullmatch(piece.text))
-        together = f"{before.text} {piece.text}"
-        if grouped and notation.grouping == " ":
-            found[-1] = _Piece((*before.spots, space, *number), together)
-        elif grouped and not notation.grouping:
-            found[-1] = replace(before, joined=together)
-            found.append(replace(piece, joined=together))
+        elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and not known.grouping:
+            found[-1:] = _perhaps(left, piece, f"{left.text} {piece.text}")
+        elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and known.grouping == " ":
+            space = Spot(" ", 1.0, left.spots[-1].box)
+            found[-1] = _Piece((*left.spots, space, *piece.spots), f"{left.text} {piece.text}")
+        elif _contradict(left, piece, known) and _value(both.text) is not None:
+            found[-1] = replace(both, doubt="written with a gap")
+        elif meanings(both.text)[0].kind in {"date", "time"}:
+            found[-1:] = _perhaps(left, piece, both.text)
+        elif known.decimal and re.fullmatch(r"\d\d", piece.text) and _is_whole(left.text):
+            found[-1:] = _perhaps(left, piece, f"{left.text}{known.decimal}{piece.text}")
         else:
             found.append(piece)
     return found
 
 
-def _count(spots: Sequence[Spot]) -> int:
+def _perhaps(left: _Piece, right: _Piece, text: str) -> list[_Piece]:
+    return [replace(each, joined=text, doubt=f"may be part of {text}") for each in (left, right)]
+
+
+def _value(text: str) -> Value | None:
+    return meanings(text)[0].value
+
+
+def _is_whole(text: str) -> bool:
+    return meanings(text)[0].kind in {"integer", "currency"} and isinstance(_value(text), Decimal)
+
+
+def _contradict(left: _Piece, right: _Piece, known: Notation) -> bool:
+    """Whether one of two has no value, or is not written as is known."""
+    parts = (left.meanings(), right.meanings())
+    fits = all(any(each.value is not None and each.fits(known) for each in part) for part in parts)
+    marks = {part[0].notation.decimal for part in parts} - {""}
+    return not fits or len(marks) > 1
+
+
+def _digit_count(spots: Sequence[Spot]) -> int:
     return sum(spot.place >= 0 for spot in spots)
 
 
@@ -420,18 +453,21 @@ def _weakest(spots: Sequence[Spot]) -> float:
 
 def _number(piece: _Piece, digits: Mapping[int, Digit], known: Notation) -> Number:
     spots = piece.spots
-    found, doubt = _chosen(piece.meanings(), known)
+    found, doubt = _chosen(piece.text, piece.meanings(), known)
     own = tuple(digits[spot.place] for spot in spots if spot.place >= 0)
-    sure = prod(spot.confidence for spot in spots) / (2 if piece.joined else 1)
-    reason = _doubtful_digit(own) or _doubtful_mark(spots) or doubt or _doubtful_space(piece)
+    missed, chance = max((spot.missed for spot in spots), key=lambda each: each[1])
+    unlike = 0.5 if piece.joined else chance
+    read = prod(spot.confidence for spot in spots)
+    sure = read * (1 - unlike)
+    reason = _doubtful_digit(own) or _doubtful_mark(spots) or doubt or piece.doubt
+    if not reason and chance >= MISSED:
+        reason = f"may have {missed} beside it"
     share = sure / len(found)
     others = [Alternative(piece.text, each.value, share) for each in found[1:]]
-    if piece.joined:
-        value = meanings(piece.joined)[0].value
-        others.append(Alternative(piece.joined, value, sure))
-    for text, chance in _rewritten(spots, digits):
-        also, _ = _chosen(piece.meanings(text), known)
-        others += [Alternative(text, each.value, sure * chance / len(also)) for each in also]
+    others += _completed(piece, missed, unlike * read)
+    for text, odds in _rewritten(spots, digits):
+        also, _ = _chosen(text, piece.meanings(text), known)
+        others += [Alternative(text, each.value, sure * odds / len(also)) for each in also]
     best = nlargest(_ALTERNATIVES, others, key=lambda each: each.probability)
     first = found[0]
     status = "unsure" if reason else "number"
@@ -439,7 +475,15 @@ def _number(piece: _Piece, digits: Mapping[int, Digit], known: Notation) -> Numb
     return Number(piece.text, *shown, tuple(best), status, reason)
 
 
-def _chosen(found: tuple[Meaning, ...], known: Notation) -> tuple[tuple[Meaning, ...], str]:
+def _completed(piece: _Piece, missed: str, chance: float) -> list[Alternative]:
+    """What a number is with its neighbour, or in the brackets of which one was seen."""
+    text = piece.joined or (f"({piece.text})" if missed in {"(", ")"} else "")
+    return [Alternative(text, meanings(text)[0].value, chance)] if text else []
+
+
+def _chosen(
+    text: str, found: tuple[Meaning, ...], known: Notation
+) -> tuple[tuple[Meaning, ...], str]:
     """The meanings that go with what is known, and what is doubtful about them."""
     fitting = tuple(each for each in found if each.fits(known))
     if not fitting:
@@ -447,7 +491,8 @@ def _chosen(found: tuple[Meaning, ...], known: Notation) -> tuple[tuple[Meaning,
         return found, f"not written as expected, with {marks or known.order}"
     if len(fitting) > 1:
         return fitting, " or ".join(_say(each) for each in fitting)
-    return fitting, ""
+    no_date = found[0].kind == "code" and _LIKE_DATE.fullmatch(text)
+    return fitting, "no such date" if no_date else ""
 
 
 def _say(meaning: Meaning) -> str:
@@ -462,10 +507,6 @@ def _doubtful_digit(digits: Sequence[Digit]) -> str:
 def _doubtful_mark(spots: Sequence[Spot]) -> str:
     marks = [spot for spot in spots if spot.place < 0 and spot.confidence < SURE_MARK]
     return f"{100 * marks[0].confidence:.0f} % sure of {marks[0].char}" if marks else ""
-
-
-def _doubtful_space(piece: _Piece) -> str:
-    return f"may be part of {piece.joined}" if piece.joined else ""
 
 
 def _rewritten(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> list[tuple[str, float]]:

@@ -1,0 +1,351 @@
+"""What numbers say: values by marks, dates by their order, what is unsure, and how sure all is."""
+
+import math
+from datetime import date, time
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from digitlens.reading.numbers import Spot
+from digitlens.reading.values import LOCALES, Notation, meanings, numbers_of
+from digitlens.results import Box, Digit
+
+WIDE, HIGH = 10, 20  # of a character
+
+
+def page(*rows, gap=40, sure=0.99, **known):
+    """What the numbers of rows say, each a text whose numbers are parted by ``|``."""
+    digits, lines = {}, []
+    for y, row in enumerate(rows):
+        x, numbers = 0, []
+        for text in row.split("|"):
+            numbers.append([])
+            for char in text:
+                box = Box(x, 40 * y, x + WIDE, 40 * y + HIGH)
+                place = -1
+                if char.isdigit():
+                    place = len(digits)
+                    digits[place] = digit(int(char), box, sure)
+                numbers[-1].append(Spot(char, sure, box, place))
+                x += WIDE
+            x += gap
+        lines.append(numbers)
+    return numbers_of(lines, digits, Notation.of(**known))
+
+
+def digit(value, box, sure=0.99, **more):
+    chances = tuple(0.99 if k == value else 0.01 / 9 for k in range(10))
+    return Digit(value, sure, chances, box, **more)
+
+
+def said(text, **known):
+    """Value and whether it is stated as sure, of a number alone on its page."""
+    (number,) = page(text, **known)
+    return number.value, number.status == "number"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kind", "unit"),
+    [
+        ("1864", Decimal(1864), "integer", ""),
+        ("+5", Decimal(5), "integer", ""),
+        ("-12.50", Decimal("-12.50"), "decimal", ""),
+        ("(12.50)", Decimal("-12.50"), "decimal", ""),
+        ("12,50-", Decimal("-12.50"), "decimal", ""),
+        (".5", Decimal("0.5"), "decimal", ""),
+        ("6.022e23", Decimal("6.022e23"), "decimal", ""),
+        ("7.5%", Decimal("7.5"), "percent", "%"),
+        ("-3 %", Decimal(-3), "percent", "%"),
+        ("21,5°C", Decimal("21.5"), "decimal", "°C"),
+        ("30°", Decimal(30), "integer", "°"),
+        ("$5.00", Decimal(5), "currency", "$"),
+        ("-$1,234.50", Decimal("-1234.50"), "currency", "$"),
+        ("($1,234.50)", Decimal("-1234.50"), "currency", "$"),
+        ("1.234,50 €", Decimal("1234.50"), "currency", "€"),
+        ("#12", Decimal(12), "integer", "#"),
+        ("1'234", Decimal(1234), "integer", ""),
+        ("1'234.50", Decimal("1234.50"), "decimal", ""),
+        ("1.234.567", Decimal(1234567), "integer", ""),
+        ("12,34,567", Decimal(1234567), "integer", ""),
+        ("0.125", Decimal("0.125"), "decimal", ""),
+        ("1234.567", Decimal("1234.567"), "decimal", ""),
+        ("1/2", Decimal("0.5"), "fraction", ""),
+        ("23:59", time(23, 59), "time", ""),
+        ("23:59:01", time(23, 59, 1), "time", ""),
+        ("27/04/2021", date(2021, 4, 27), "date", ""),
+        ("04/27/21", date(2021, 4, 27), "date", ""),
+        ("27.04.71", date(1971, 4, 27), "date", ""),
+        ("2021-04-27", date(2021, 4, 27), "date", ""),
+        ("03/03/2021", date(2021, 3, 3), "date", ""),
+        ("0199", Decimal(199), "code", ""),
+        ("1234567890", Decimal(1234567890), "code", ""),
+        ("123-456-7890", None, "code", ""),
+        ("10.0.0.1", None, "code", ""),
+        ("24:10", None, "code", ""),
+        ("3+4=7", None, "code", ""),
+        ("$5€", None, "code", ""),
+        ("5'11", None, "code", ""),
+        ("1412/35", None, "code", ""),
+    ],
+)
+def test_a_number_has_value_kind_and_unit(text, value, kind, unit):
+    (number,) = page(text)
+    assert (number.value, number.kind, number.unit) == (value, kind, unit)
+    assert (number.text, number.status, number.reason) == (text, "number", "")
+
+
+# Wrong by a factor of a hundred or a thousand is the worst error there is.
+AMBIGUOUS = {"1.234": ("1.234", "1234"), "1,234": ("1234", "1.234")}  # by point, by comma
+AMBIGUOUS |= {"12.500": ("12.500", "12500"), "999,000": ("999000", "999.000")}
+ONE_WAY = {"12.50": "12.50", "12,5": "12.5", "0,125": "0.125", "1.234,56": "1234.56"}
+ONE_WAY |= {"1,234.56": "1234.56", "1.234.567": "1234567", "1,234,567": "1234567"}
+
+
+@pytest.mark.parametrize("text", AMBIGUOUS)
+def test_a_locale_settles_what_can_be_read_in_two_ways(text):
+    for locale, (decimal, group, *_) in LOCALES.items():
+        value, sure = said(text, locale=locale)
+        by_point, by_comma = (Decimal(each) for each in AMBIGUOUS[text])
+        assert value == (by_point if decimal == "." else by_comma) or not sure
+        # A mark that is neither of that country is a doubt.
+        assert sure == (("." if "." in text else ",") in {decimal, group})
+
+
+@pytest.mark.parametrize("text", ONE_WAY)
+def test_what_can_be_read_in_one_way_is_never_another(text):
+    assert said(text) == (Decimal(ONE_WAY[text]), True)
+    for locale in LOCALES:
+        assert said(text, locale=locale)[0] == Decimal(ONE_WAY[text])
+
+
+@pytest.mark.parametrize("text", AMBIGUOUS)
+def test_without_a_locale_both_values_are_offered(text):
+    (number,) = page(text)
+    offered = {number.value, number.alternatives[0].value}
+    assert offered == {Decimal(value) for value in AMBIGUOUS[text]}
+    assert number.status == "unsure"
+    assert number.confidence == pytest.approx(number.alternatives[0].probability)
+    assert all(str(value) in number.reason for value in offered)
+
+
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [
+        (("1.234", "1.234,56"), ["1234", "1234.56"]),
+        (("1,234", "1.234,56"), ["1.234", "1234.56"]),
+        (("1.234", "12.50"), ["1.234", "12.50"]),
+        (("1,234", "7.5%", "3.20|4.10"), ["1234", "7.5", "3.20", "4.10"]),
+        (("1.234", "7.654.321"), ["1234", "7654321"]),
+    ],
+)
+def test_other_numbers_of_the_page_settle_it(rows, values):
+    numbers = page(*rows)
+    assert [number.value for number in numbers] == [Decimal(value) for value in values]
+    assert {number.status for number in numbers} == {"number"}
+
+
+@pytest.mark.parametrize("others", [("12.50", "12,50"), ("27.04.2021",), ("1864",), ("1,234",)])
+def test_numbers_that_disagree_or_say_nothing_settle_nothing(others):
+    assert page("1.234", *others)[0].status == "unsure"
+
+
+def test_a_doubtful_mark_settles_nothing():
+    digits = {}
+    clear, faint = page_spots("1.234", digits), page_spots("12.50", digits)
+    faint[2] = Spot(".", 0.5, faint[2].box, others=((",", 0.4),))
+    number, other = numbers_of([[clear], [faint]], digits)
+    assert (number.status, other.status) == ("unsure", "unsure")
+    assert other.reason == "50 % sure of ."
+    assert [each.text for each in other.alternatives[:1]] == ["12,50"]
+
+
+def page_spots(text, digits):
+    spots = []
+    for k, char in enumerate(text):
+        box = Box(10 * k, 0, 10 * k + 9, 20)
+        place = len(digits) if char.isdigit() else -1
+        if place >= 0:
+            digits[place] = digit(int(char), box)
+        spots.append(Spot(char, 0.99, box, place))
+    return spots
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("03/04/2021", [date(2021, 4, 3), date(2021, 3, 4)]),
+        ("03-04-21", [date(2021, 4, 3), date(2021, 3, 4), date(2003, 4, 21)]),
+    ],
+)
+def test_a_date_that_can_be_read_in_two_ways_is_unsure(text, values):
+    (number,) = page(text)
+    assert number.status == "unsure"
+    same = [each.value for each in number.alternatives if each.text == text]
+    assert [number.value, *same] == values
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "value"),
+    [
+        (("03/04/2021",), {"locale": "en_US"}, date(2021, 3, 4)),
+        (("03/04/2021",), {"locale": "en_GB"}, date(2021, 4, 3)),
+        (("03/04/2021", "27/04/2021"), {}, date(2021, 4, 3)),
+        (("03/04/2021", "04/27/2021"), {}, date(2021, 3, 4)),
+    ],
+)
+def test_locale_or_page_settle_a_date(rows, known, value):
+    assert (page(*rows, **known)[0].value, page(*rows, **known)[0].status) == (value, "number")
+
+
+@pytest.mark.parametrize("text", ["31/02/2021", "27.13.2021", "27.02.194"])
+def test_an_impossible_date_has_no_value(text):
+    assert said(text) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("known", "notation"),
+    [
+        ({}, ("", "", "")),
+        ({"decimal": ","}, (",", "", "")),
+        ({"grouping": "."}, (",", ".", "")),
+        ({"grouping": "\u202f", "decimal": ","}, (",", " ", "")),
+        ({"grouping": "\u2019"}, ("", "'", "")),
+        ({"locale": "de-DE.UTF-8"}, (",", ".", "DMY")),
+        ({"locale": "de"}, (",", ".", "DMY")),
+        ({"locale": "fr"}, (",", " ", "DMY")),
+        ({"locale": "en"}, (".", ",", "")),
+        ({"locale": "en_us"}, (".", ",", "MDY")),
+        ({"locale": "en_US", "decimal": ","}, (",", ".", "MDY")),
+        ({"locale": "de_DE", "grouping": ","}, (".", ",", "DMY")),
+        ({"locale": "de_CH", "decimal": ","}, (",", "'", "DMY")),
+    ],
+)
+def test_a_notation_is_made_of_what_is_known(known, notation):
+    made = Notation.of(**known)
+    assert (made.decimal, made.grouping, made.order) == notation
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"decimal": ";"}, "decimal: expected . or , found ';'"),
+        ({"grouping": "x"}, "grouping: expected . or , or ' or a space, found 'x'"),
+        ({"decimal": ",", "grouping": ","}, "expected two marks, found ',' for both"),
+        ({"locale": "tlh_QO"}, "locale: expected a language or one of .*found 'tlh_QO'"),
+    ],
+)
+def test_a_notation_that_is_none_is_refused(known, words):
+    with pytest.raises(ValueError, match=words):
+        Notation.of(**known)
+
+
+def test_what_is_written_otherwise_than_expected_is_unsure():
+    assert said("12.50", decimal=",") == (Decimal("12.50"), False)
+    assert said("1,234.50", locale="de_DE") == (Decimal("1234.50"), False)
+
+
+@pytest.mark.parametrize(
+    ("row", "gap", "known", "texts", "sure"),
+    [
+        ("1|376.50", 8, {"grouping": " "}, ["1 376.50"], True),
+        ("1|376.50", 8, {"locale": "fr_FR", "decimal": "."}, ["1 376.50"], True),
+        ("1|376.50", 8, {}, ["1", "376.50"], False),
+        ("1|376.50", 8, {"grouping": ","}, ["1", "376.50"], True),
+        ("1|376.50", 40, {"grouping": " "}, ["1", "376.50"], True),
+        ("12|345|678", 8, {"grouping": " "}, ["12 345 678"], True),
+        ("555|0199", 8, {}, ["555", "0199"], True),
+        ("83|15", 8, {}, ["83", "15"], True),
+        ("83|15", 8, {"decimal": "."}, ["83", "15"], False),
+        ("37,1|23.01", 8, {}, ["37,123.01"], False),
+        ("27/04/202|1", 8, {}, ["27/04/2021"], False),
+        ("1|6/01/2003", 8, {}, ["1", "6/01/2003"], False),
+    ],
+)
+def test_parts_with_a_narrow_gap_may_be_one_number(row, gap, known, texts, sure):
+    numbers = page(row, gap=gap, **known)
+    assert [number.text for number in numbers] == texts
+    assert {number.status for number in numbers} == {"number" if sure else "unsure"}
+
+
+def test_both_ways_to_read_a_gap_are_offered():
+    one, thousands = page("1|376.50", gap=8)
+    for number in (one, thousands):
+        assert number.alternatives[0].value == Decimal("1376.50")
+        assert number.reason == "may be part of 1 376.50"
+
+
+@pytest.mark.parametrize(
+    ("whole", "cents", "end", "value"),
+    [
+        ("9", "99", "", Decimal("9.99")),
+        ("$9", "99", "", Decimal("9.99")),
+        ("129", "00", " €", Decimal("129.00")),
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_cents_may_be_small_and_high(whole, cents, end, value, apart):
+    digits = {}
+    large = page_spots(whole, digits)
+    x, small = large[-1].box.x1, []
+    for char in cents:
+        place = len(digits)
+        box = Box(x + 1, 0, x + 6, 11)
+        digits[place] = digit(int(char), box)
+        small.append(Spot(char, 0.99, box, place))
+        x += 6
+    small += [Spot(char, 0.99, Box(x, 0, x + 9, 20)) for char in end]
+    row = [large, small] if apart else [large + small]
+    (number,) = numbers_of([row], digits)
+    assert (number.value, number.status) == (value, "number")
+    assert number.text == whole + cents + end
+    assert number.kind == ("currency" if number.unit else "decimal")
+
+
+def test_digits_of_one_size_are_no_cents():
+    assert said("999") == (Decimal(999), True)
+
+
+def test_probabilities_of_all_readings_sum_to_at_most_one():
+    for rows in (("12.50",), ("1.234",), ("03/04/2021",), ("1|376.50",), ("83", "9,5", "83|15")):
+        for number in page(*rows, gap=8, sure=0.7):
+            chances = [each.probability for each in number.alternatives]
+            assert number.confidence + math.fsum(chances) <= 1
+            assert all(one >= other for one, other in pairwise(chances))
+            assert len({(each.text, each.value) for each in number.alternatives}) == len(chances)
+
+
+def test_the_confidence_of_a_number_is_that_of_all_its_characters():
+    (number,) = page("12.50", sure=0.9)
+    assert number.confidence == pytest.approx(0.9**5)
+    assert number.box == Box(0, 0, 50, 20)
+    assert [each.value for each in number.digits] == [1, 2, 5, 0]
+
+
+def test_an_unsure_digit_makes_the_number_unsure():
+    digits = {}
+    spots = page_spots("47", digits)
+    reason = "50 % sure, could be 1 (40 %)"
+    digits[1] = digit(7, digits[1].box, 0.5, status="unsure", reason=reason)
+    (number,) = numbers_of([[spots]], digits)
+    assert (number.text, number.status) == ("47", "unsure")
+    assert number.reason == "digit 2: 50 % sure, could be 1 (40 %)"
+
+
+@pytest.mark.parametrize(
+    ("missed", "sure"), [(("1", 0.1), True), (("1", 0.4), False), (("(", 0.9), False)]
+)
+def test_a_character_that_may_have_been_missed_is_a_doubt(missed, sure):
+    digits = {}
+    spots = page_spots("454.9", digits)
+    spots[0] = Spot("4", 0.99, spots[0].box, 0, missed=missed)
+    (number,) = numbers_of([[spots]], digits)
+    assert (number.status == "number") == sure
+    assert number.confidence == pytest.approx(0.99**5 * (1 - missed[1]))
+    if missed[0] == "(":
+        assert number.alternatives[0].value == Decimal("-454.9")
+
+
+def test_no_text_is_too_odd():
+    for text in ("1..2", "--5", "1/0", "1/2/3", "00:00", "1,2,3", "()1", "1e999", "9" * 99, "%1%"):
+        assert meanings(text)
