@@ -1,4 +1,7 @@
-"""The folder of a line reader: detector, recogniser, and a card with hashes and fusion weights."""
+"""The folder of a line reader: detector, recogniser, and a card with hashes and fusion weights.
+
+One that belongs to a classifier lies in the folder ``lines`` of the classifier's.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from digitlens import files
-from digitlens.errors import ModelError
+from digitlens.errors import DataError, ModelError
+from digitlens.models.bundle import WEIGHTS, Bundle, write_bundle
 
 FORMAT = 1
 DETECTOR, RECOGNIZER, SPOTTER = "detector.onnx", "recognizer.onnx", "spotter.onnx"
 CARD = "model.json"
 PRETRAINED = Path(__file__).parent / "pretrained" / "lines"
+LINES = "lines"  # folder, inside that of a classifier, of its own line reader
 
 
 @dataclass(frozen=True)
@@ -106,3 +111,33 @@ def load_line_card(folder: Path = PRETRAINED) -> LineCard:
 def write_line_card(folder: Path, card: LineCard) -> None:
     """Writes the card, whole or not at all."""
     files.write_json(folder / CARD, asdict(card))
+
+
+def write_line_bundle(folder: Path, bundle: LineBundle) -> None:
+    """Writes a line reader's graphs, then the card that vouches for them; each file atomically."""
+    files.write_bytes(folder / DETECTOR, bundle.detector)
+    files.write_bytes(folder / RECOGNIZER, bundle.recognizer)
+    if bundle.spotter:
+        files.write_bytes(folder / SPOTTER, bundle.spotter)
+    write_line_card(folder, bundle.card)
+
+
+def lines_of(folder: Path) -> Path:
+    """The folder of the line reader of a classifier's folder; the shipped one if it has none."""
+    return folder / LINES if files.is_file(folder / LINES / CARD) else PRETRAINED
+
+
+def check_free(folder: Path, own: Path | None = None) -> None:
+    """Raises DataError where a folder has something in it, and is not a reader's own one."""
+    occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if occupied and not (own and folder.resolve() == own.resolve()):
+        raise DataError(f"{folder} is not empty: name another folder with --out")
+
+
+def write_reader(folder: Path, classifier: Bundle, lines: LineBundle) -> None:
+    """Writes a classifier and its line reader as a model folder, weights for PyTorch included."""
+    write_line_bundle(folder / LINES, lines)
+    weights = classifier.folder / WEIGHTS
+    if classifier.card.weights_sha256 and files.is_file(weights):
+        files.write_bytes(folder / WEIGHTS, weights.read_bytes())
+    write_bundle(folder, classifier.card, classifier.graph)
