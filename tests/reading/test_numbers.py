@@ -16,7 +16,9 @@ LINES = {
     "$ 12.50": ["$ 12.50"],
     "12 €": ["12 €"],
     "5 %": ["5 %"],
-    "20°C": ["20°"],
+    "20°C": ["20°C"],
+    "-3.5 °F below": ["-3.5 °F"],
+    "20°Celsius": ["20°"],
     "(12.50)": ["(12.50)"],
     "(see 12)": ["12"],
     "2) 5": ["2", "5"],
@@ -56,6 +58,15 @@ def spots(text, places):
 def test_a_digit_that_was_rejected_parts_a_number():
     found = numbers_on(spots("1234", (0, 1, -1, 2)))
     assert ["".join(spot.char for spot in number) for number in found] == ["12", "4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "missed"),
+    [("(12", ")"), ("a (12", ")"), ("12)", "("), ("(12)", ""), ("(12 a)", ""), ("(a 12)", "")],
+)
+def test_a_number_knows_of_a_bracket_without_partner(text, missed):
+    (number,) = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
+    assert {spot.missed[0] for spot in number} == {"", missed}
 
 
 def test_numbers_of_a_line_are_parted_by_a_space_between_their_boxes():

@@ -33,6 +33,7 @@ NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"WORTH"},
     "reading/fusion": {"FEATURES"},
+    "reading/layout": {"FAINT"},
 }
 
 

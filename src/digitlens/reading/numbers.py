@@ -17,7 +17,7 @@ _SIGNS = "$€£¥§#"
 _LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{_SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
 # Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
-_TRAIL = r"(?:-(?![\w-])| ?[%°€$£¥]|\))*"
+_TRAIL = r"(?:-(?![\w-])| ?[%€$£¥]| ?°(?:[CF](?![A-Za-z]))?|\))*"
 _NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
 
 
@@ -64,15 +64,15 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )
-    return [_with_brackets(spots, *span) for span in number_spans(text)]
+    return [_with_brackets(spots, text, *span) for span in number_spans(text)]
 
 
-def _with_brackets(spots: Sequence[Spot], begin: int, end: int) -> list[Spot]:
-    """The characters of a number, of which one knows of a bracket beside them."""
+def _with_brackets(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
+    """The characters of a number, of which one knows of a bracket beside them without partner."""
     number = list(spots[begin:end])
-    if begin and spots[begin - 1].char == "(":
+    if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
-    elif end < len(spots) and spots[end].char == ")":
+    elif text[end:].startswith(")") and "(" not in text[:begin]:
         number[-1] = replace(number[-1], missed=("(", spots[end].confidence))
     return number
 

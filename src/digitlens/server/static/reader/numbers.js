@@ -11,7 +11,7 @@ const LEAD = `(?:(?<![^\\s(])[-+(]*(?:[${SIGNS}] ?)?[-+(]*|(?<![^\\s])\\.)?`;
 // Digits, with marks between them; words such as e23 only as the exponent of a number.
 const BODY =
   "\\d+(?:[.,'/:°%=+×÷*()-]{1,2}\\d+| ?[+×÷=] ?\\d+|(?<=\\d)[eE][+-]?\\d+(?![\\dA-Za-z]))*";
-const TRAIL = '(?:-(?![\\w-])| ?[%°€$£¥]|\\))*';
+const TRAIL = '(?:-(?![\\w-])| ?[%€$£¥]| ?°(?:[CF](?![A-Za-z]))?|\\))*';
 const NUMBER = new RegExp(LEAD + BODY + TRAIL, 'g');
 
 /** Half-open spans of the numbers of a text; brackets without a partner are left out of them. */
