@@ -54,6 +54,7 @@ HOMES = {
         "imaging.framing",
         "imaging.ruling",
         "reading.multiscale",
+        "reading.table",
         "visualization.explanation_page",
         "visualization.html",
         "visualization.notebook",
@@ -93,6 +94,7 @@ NO_TORCH = (
     "training.run",
     "training.search_space",
     "training.settings",
+    "training.thresholds",
 )
 
 

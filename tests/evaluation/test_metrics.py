@@ -12,6 +12,7 @@ from sklearn.metrics import brier_score_loss
 from digitlens.evaluation import metrics
 from digitlens.evaluation.metrics import (
     aligned,
+    alignment,
     answers,
     brier_score,
     calibration_error,
@@ -285,3 +286,9 @@ def test_probabilities_of_another_shape_are_refused_uncertainty():
 )
 def test_characters_are_aligned_at_the_fewest_edits(truth, read, edits, right):
     assert aligned(truth, read) == (edits, [flag == "1" for flag in right])
+
+
+def test_what_is_replaced_stands_for_what_was_there():
+    assert alignment("372", "3+2") == [(0, 0), (1, 1), (2, 2)]
+    assert alignment("1234", "134") == [(0, 0), (2, 1), (3, 2)]
+    assert alignment("", "1") == []

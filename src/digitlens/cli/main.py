@@ -14,6 +14,7 @@ from digitlens.cli.evaluate import evaluate
 from digitlens.cli.explain import explain
 from digitlens.cli.export import export
 from digitlens.cli.figures import figures
+from digitlens.cli.own_pictures import adapt, calibrate
 from digitlens.cli.read import read
 from digitlens.cli.reconstruct import reconstruct
 from digitlens.cli.report import report
@@ -37,6 +38,8 @@ app.command()(watch)
 app.command()(explain)
 app.command()(train)
 app.command()(tune)
+app.command()(calibrate)
+app.command()(adapt)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(figures)

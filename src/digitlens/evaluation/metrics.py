@@ -119,25 +119,33 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
-def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
-    """The edit distance of two texts, and which characters read are right at the fewest edits."""
+def alignment(truth: str, read: str) -> list[tuple[int, int]]:
+    """Places in two texts that stand for each other at the fewest edits, the same or replaced."""
     rows = [list(range(len(read) + 1))]
     for i, wanted in enumerate(truth, 1):
         above, row = rows[-1], [i]
         for j, found in enumerate(read, 1):
             row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (wanted != found)))
         rows.append(row)
-    right, i, j = [False] * len(read), len(truth), len(read)
+    pairs: list[tuple[int, int]] = []
+    i, j = len(truth), len(read)
     while i and j:
-        same = truth[i - 1] == read[j - 1]
-        if rows[i][j] == rows[i - 1][j - 1] + (not same):
-            right[j - 1] = same
+        if rows[i][j] == rows[i - 1][j - 1] + (truth[i - 1] != read[j - 1]):
             i, j = i - 1, j - 1
+            pairs.append((i, j))
         elif rows[i][j] == rows[i][j - 1] + 1:
             j -= 1
         else:
             i -= 1
-    return rows[-1][-1], right
+    return pairs[::-1]
+
+
+def aligned(truth: str, read: str) -> tuple[int, list[bool]]:
+    """The edit distance of two texts, and which characters read are right at the fewest edits."""
+    pairs = alignment(truth, read)
+    same = {j for i, j in pairs if truth[i] == read[j]}
+    edits = len(truth) + len(read) - len(pairs) - len(same)
+    return edits, [j in same for j in range(len(read))]
 
 
 def log_loss(truth: Labels, probabilities: Floats) -> float:

@@ -94,6 +94,36 @@ def new_adamw(
     )
 
 
+def anchor_weights(
+    optimizer: torch.optim.Optimizer, network: nn.Module, published: nn.Module, strength: float
+) -> None:
+    """Has each step of an optimiser draw weights towards the published ones, the head's left out.
+
+    X. Li et al., "Explicit inductive bias for transfer learning with convolutional networks", ICML
+    2018; decoupled from the gradient as AdamW's decay.
+
+    Args:
+        optimizer: Whose learning rate counts.
+        network: That it trains.
+        published: Where the weights are drawn to; on the same device.
+        strength: Share of the way, for each unit of the learning rate.
+    """
+    anchors = dict(published.named_parameters())
+    pairs = [
+        (weight, anchors[name])
+        for name, weight in network.named_parameters()
+        if weight.requires_grad and not name.startswith("head.")
+    ]
+
+    def draw(*_: object) -> None:
+        share = strength * optimizer.param_groups[0]["lr"]
+        with torch.no_grad():
+            for weight, anchor in pairs:
+                weight.lerp_(anchor, share)
+
+    optimizer.register_step_post_hook(draw)
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Sets the learning rate, of groups that have a share of it to that."""
     for group in optimizer.param_groups:

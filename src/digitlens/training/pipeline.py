@@ -17,13 +17,10 @@ from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.models.bundle import Card, load_bundle
 from digitlens.models.line_bundle import (
-    DETECTOR,
     PRETRAINED,
-    RECOGNIZER,
-    SPOTTER,
     LineCard,
     load_line_bundle,
-    write_line_card,
+    write_line_bundle,
 )
 from digitlens.models.reconstructor import QUANTILES
 from digitlens.progress import note
@@ -246,11 +243,7 @@ def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
 
 
 def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict[str, Any]) -> None:
-    shipped = load_line_bundle(PRETRAINED)
-    files.write_bytes(job.model / DETECTOR, shipped.detector)
-    files.write_bytes(job.model / RECOGNIZER, graph)
-    if shipped.spotter:  # it saw the same kinds of lines; ``training.spotter`` trains another
-        files.write_bytes(job.model / SPOTTER, shipped.spotter)
+    shipped = load_line_bundle(PRETRAINED)  # with its spotter, which saw the same kinds of lines
     card = LineCard(
         name=run_name(job.folder),
         version=__version__,
@@ -261,7 +254,7 @@ def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict
         sources=shipped.card.sources,
         results={"validation": results},
     )
-    write_line_card(job.model, card)
+    write_line_bundle(job.model, replace(shipped, card=card, recognizer=graph))
 
 
 def _train_autoencoder(recipe: AutoencoderRecipe, job: Job) -> tuple[dict[str, Any], str]:

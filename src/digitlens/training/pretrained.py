@@ -1,4 +1,6 @@
-"""The published weights that the line recogniser starts from: PP-OCRv6 small, Apache-2.0.
+"""Weights that a line recogniser starts from: those published, or those in a graph of ours.
+
+Published are those of PP-OCRv6 small, Apache-2.0.
 
 They come as ONNX graphs in a Python package, of which nothing is installed or run. Of the
 published vocabulary of 18,710 classes the alphabet of this package is kept.
@@ -18,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from digitlens import files
 from digitlens.alphabet import ALPHABET, BLANK, CLASS_OF, CLASSES, OTHER
 from digitlens.datasets.packages import pip_wheel
-from digitlens.errors import DataError
+from digitlens.errors import DataError, ModelError
 from digitlens.files import cache_folder
 from digitlens.progress import work_bar
 from digitlens.training.nets.line_network import WIDTH, LineNetwork
@@ -117,6 +120,38 @@ def load_pp_ocr(path: Path) -> PublishedRecogniser:
     first = network.stem.first.weight
     first.data = first.data.flip(1)  # the graph takes BGR
     return PublishedRecogniser(network.eval(), characters)
+
+
+def network_of(graph: bytes) -> LineNetwork:
+    """The network of a line recogniser that was exported as a graph, to train further.
+
+    Weights are as the graph has them, see ``graphs.store_int16``.
+
+    Raises:
+        ModelError: It is no such graph.
+    """
+    try:
+        network = LineNetwork(CLASSES)
+        _fill(network, _exported(onnx.load_model_from_string(graph)))
+    except (DecodeError, KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(f"the graph of the line recogniser cannot be trained: {error}") from error
+    return network.eval()
+
+
+def _exported(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:
+    """Weight and bias of each layer of an exported graph, as torch's."""
+    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    for name in [name for name in constants if name.endswith(".int16")]:
+        start = name.removesuffix(".int16")
+        scales = constants[f"{start}.scale0"] * constants[f"{start}.scale1"]
+        constants[start] = constants[name].astype(np.float32) * scales
+    followers = {each: node for node in model.graph.node for each in node.input}
+    for node in model.graph.node:
+        if node.op_type in {"Conv", "LayerNormalization"}:
+            yield constants[node.input[1]], constants[node.input[2]]
+        elif node.op_type == "MatMul" and node.input[1] in constants:
+            (bias,) = (each for each in followers[node.output[0]].input if each in constants)
+            yield constants[node.input[1]].T, constants[bias]
 
 
 def _fetch_all(folder: Path) -> None:

@@ -10,11 +10,10 @@ from safetensors.torch import load_file
 
 from digitlens.alphabet import BLANK, CLASSES, OTHER_SIGN, encode
 from digitlens.training import loop
-from digitlens.training.optim import new_adamw, set_learning_rate
+from digitlens.training.optim import anchor_weights, new_adamw, set_learning_rate
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import LineBatch
 from digitlens.training.tasks.line import (
-    anchor_weights,
     best_path,
     ctc_loss,
     distillation_loss,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from digitlens.alphabet import encode
 from digitlens.datasets.synthetic.canvas import IGNORED
-from digitlens.datasets.synthetic.lines import KINDS, LineMaker
+from digitlens.datasets.synthetic.lines import KINDS, Line
 from digitlens.datasets.synthetic.pages import Page, PageMaker
 from digitlens.training.nets.detector_network import STRIDE as CELL
 from digitlens.training.nets.line_network import STRIDE
@@ -270,17 +270,25 @@ def batches_by_width(samples: Sequence[Sample], size: int) -> list[LineBatch]:
     return [line_batch(ordered[at : at + size]) for at in range(0, len(ordered), size)]
 
 
+class LineSource(Protocol):
+    """What gives labelled lines by their number."""
+
+    def line(self, number: int) -> Line:
+        """A line, always the same for the same number."""
+        ...
+
+
 @dataclass(frozen=True)
 class LineStream:
     """Batches of drawn lines to learn from.
 
     Attributes:
-        maker: Draws the lines.
+        maker: Gives the lines.
         recipe: How many at once, and what is done to them.
         workers: Processes that draw; 0 draws here.
     """
 
-    maker: LineMaker
+    maker: LineSource
     recipe: LineRecipe
     workers: int
 
@@ -300,7 +308,7 @@ class LineStream:
 class _Pools(Dataset[list[LineBatch]]):
     """By number: lines for some batches, sorted by width; the batches are in any order."""
 
-    def __init__(self, maker: LineMaker, recipe: LineRecipe) -> None:
+    def __init__(self, maker: LineSource, recipe: LineRecipe) -> None:
         self.maker, self.recipe = maker, recipe
 
     def __getitem__(self, number: int) -> list[LineBatch]:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -29,12 +31,13 @@ from digitlens.training.device import Device, choose_device
 from digitlens.training.export import export_lines
 from digitlens.training.loop import Task, Trained, fit
 from digitlens.training.nets.line_network import LineNetwork, normalised
-from digitlens.training.optim import new_adamw
+from digitlens.training.optim import anchor_weights, new_adamw
 from digitlens.training.pretrained import adapted, fetch_pp_ocr, load_pp_ocr
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     ORDER,
     LineBatch,
+    LineSource,
     LineStream,
     Sample,
     batches_by_width,
@@ -46,39 +49,47 @@ GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
 _CLOSED = -1e4  # score of a class that is left out of a comparison
+N = TypeVar("N", bound=nn.Module)
 VALIDATION_SEED = 1  # of the validation lines: the same for all recipes, so that scores compare
 
 
 def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     recipe: LineRecipe,
-    maker: LineMaker,
-    validation_maker: LineMaker,
+    maker: LineSource,
+    validation_maker: LineSource,
     folder: Path,
     *,
     resume: bool = False,
     device: Device | None = None,
     workers: int = 1,
     time_limit: float | None = None,
+    start: LineNetwork | None = None,
+    patience: int | None = None,
 ) -> Trained[LineNetwork]:
     """Trains until the steps are over; see ``loop.fit``.
 
     Args:
         recipe: What to train.
-        maker: Draws the lines to learn from.
-        validation_maker: Draws the lines to validate with.
+        maker: Gives the lines to learn from.
+        validation_maker: Gives the lines to validate with.
         folder: Run folder; receives the state, ``history.jsonl``, and at each validation the
             averaged weights as float16 in ``latest.safetensors``.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
         workers: Processes that draw lines, 0 for none but this; the result does not depend on it.
         time_limit: Seconds of training, see ``loop.fit``.
+        start: Trained network to go on from, and to forget nothing of; without it the recipe says
+            which, and nothing of the published one is forgotten.
+        patience: See ``loop.Task``.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe; or the weights to
             start from cannot be fetched.
     """
+    task = _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker, start)
+    task.patience = patience
     return fit(
-        _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker),
+        task,
         folder,
         device or choose_device(recipe.precision),
         resume=resume,
@@ -106,34 +117,22 @@ def published_network() -> LineNetwork:
     return adapted(load_pp_ocr(fetch_pp_ocr())).eval()
 
 
-def anchor_weights(
-    optimizer: torch.optim.Optimizer, network: LineNetwork, published: LineNetwork, strength: float
-) -> None:
-    """Has each step of an optimiser draw weights towards the published ones, the head's left out.
-
-    X. Li et al., "Explicit inductive bias for transfer learning with convolutional networks", ICML
-    2018; decoupled from the gradient as AdamW's decay.
+def blended(first: N, last: N, share: float) -> N:
+    """A network whose weights lie between those of two, in evaluation mode.
 
     Args:
-        optimizer: Whose learning rate counts.
-        network: That it trains.
-        published: Where the weights are drawn to; on the same device.
-        strength: Share of the way, for each unit of the learning rate.
+        first: Gives ``1 - share`` of each weight.
+        last: Gives the rest; of the same architecture.
+        share: 0 to 1.
     """
-    anchors = dict(published.named_parameters())
-    pairs = [
-        (weight, anchors[name])
-        for name, weight in network.named_parameters()
-        if weight.requires_grad and not name.startswith("head.")
-    ]
-
-    def draw(*_: object) -> None:
-        share = strength * optimizer.param_groups[0]["lr"]
-        with torch.no_grad():
-            for weight, anchor in pairs:
-                weight.lerp_(anchor, share)
-
-    optimizer.register_step_post_hook(draw)
+    mean, start = copy.deepcopy(last), first.state_dict()
+    mean.load_state_dict(
+        {
+            name: start[name].lerp(weight, share) if weight.is_floating_point() else weight
+            for name, weight in last.state_dict().items()
+        }
+    )
+    return mean.eval()
 
 
 def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
@@ -146,10 +145,7 @@ def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
         network: Trained from the published weights.
         share: Of the published weights.
     """
-    first, last = published_network().state_dict(), network.state_dict()
-    mean = LineNetwork(CLASSES)
-    mean.load_state_dict({name: share * first[name] + (1 - share) * last[name] for name in last})
-    return mean.eval()
+    return blended(published_network(), network, 1 - share)
 
 
 def read_snapshot(network: LineNetwork, path: Path) -> None:
@@ -249,17 +245,27 @@ def _texts(batch: LineBatch) -> list[str]:
 
 
 class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
-    """To recognise the characters of lines, and to forget nothing of the published network."""
+    """To recognise the characters of lines, and to forget nothing of what was known before."""
 
-    def __init__(self, recipe: LineRecipe, training: LineStream, validation: LineMaker) -> None:
+    def __init__(
+        self,
+        recipe: LineRecipe,
+        training: LineStream,
+        validation: LineSource,
+        start: LineNetwork | None = None,
+    ) -> None:
         super().__init__(recipe, recipe.plan())
-        self._training, self._validation = training, validation
+        self._training, self._validation, self._start = training, validation, start
         self._kinds: list[str] = []
         kept = recipe.start != "random" and (recipe.distil or recipe.anchor)
-        self._teacher = published_network() if kept else None
+        self._teacher = (copy.deepcopy(start) if start else published_network()) if kept else None
 
     def network(self) -> LineNetwork:
-        return line_network(self.recipe)
+        if self._start is None:
+            return line_network(self.recipe)
+        network = copy.deepcopy(self._start)
+        network.stem.requires_grad_(False)
+        return network
 
     def optimizer(self, network: LineNetwork) -> torch.optim.Optimizer:
         recipe, factors = self.recipe, {"head.": self.recipe.head_factor}

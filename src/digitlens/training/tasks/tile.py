@@ -5,6 +5,7 @@ The tiles are tensors in memory, augmented a whole epoch at a time; there is no 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ from digitlens.training.nets.tile_network import (
     build_network,
     predict_logits,
 )
-from digitlens.training.optim import new_optimizer
+from digitlens.training.optim import anchor_weights, new_optimizer
 from digitlens.training.recipe import Recipe
 
 NONE = CLASSES  # the label of a tile that shows no digit
@@ -109,12 +110,49 @@ def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and ca
     return done
 
 
+def fine_tune(  # noqa: PLR0913  (what to go on with, from what, where, how)
+    network: DigitNetwork,
+    recipe: Recipe,
+    training: Split,
+    validation: Split,
+    folder: Path,
+    *,
+    anchor: float = 0.0,
+    resume: bool = False,
+    device: Device | None = None,
+) -> Trained[DigitNetwork]:
+    """Trains a trained network further; see ``train_classifier``.
+
+    Args:
+        network: Left as it is.
+        recipe: How; of the same architecture, one model.
+        training: Tiles to learn from.
+        validation: Tiles that choose the epoch.
+        folder: Run folder.
+        anchor: How strongly weights are drawn to those of ``network``, see ``anchor_weights``.
+        resume: Go on from the state in the folder.
+        device: Where to train; chosen by ``choose_device`` if not given.
+    """
+    chosen = device or choose_device(recipe.precision)
+    task = _TileTask(recipe, training, validation, chosen.name, network, anchor)
+    return fit(task, folder, chosen, resume=resume)
+
+
 class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
     """To say which digit a tile shows."""
 
-    def __init__(self, recipe: Recipe, training: Split, validation: Split, device: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        training: Split,
+        validation: Split,
+        device: str,
+        start: DigitNetwork | None = None,
+        anchor: float = 0.0,
+    ) -> None:
         """Raises ModelError where there is no such teacher, DataError where fonts are missing."""
         self._training, self._validation = training, validation
+        self._start, self._anchor = start, anchor
         self._data = EpochData(recipe, training, device)
         self.patience = recipe.patience
         super().__init__(recipe, recipe.plan(len(self._data)))
@@ -125,12 +163,18 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return None if within else epoch_seed(self.recipe.seed, epoch)
 
     def network(self) -> DigitNetwork:
+        if self._start:
+            return copy.deepcopy(self._start)
         network = one_network(self.recipe)
         whiten(network, self._training.tiles)
         return network
 
     def optimizer(self, network: DigitNetwork) -> torch.optim.Optimizer:
-        return new_optimizer(self.recipe, network)
+        optimizer = new_optimizer(self.recipe, network)
+        if self._start and self._anchor:
+            start = copy.deepcopy(self._start).to(next(network.parameters()).device)
+            anchor_weights(optimizer, network, start, self._anchor)
+        return optimizer
 
     def batches(self, step: int) -> Iterator[TileBatch]:
         first, done = divmod(step, self.schedule.check_every)

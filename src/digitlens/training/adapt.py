@@ -1,0 +1,460 @@
+"""Fine-tunes the recogniser and the classifier of a reader on a few dozen pictures of a user's own.
+
+What was known is kept by lines and tiles as they were learned from before (replay), by what the
+networks said of them (distillation) and by weights that are drawn back (L2-SP). A part of the
+pictures is held out: it says when to stop and whether anything was gained; a guard set of generated
+lines and MNIST's validation tiles says whether anything was lost. A network that gains nothing or
+loses more than ``MOST_LOST`` stays as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from digitlens import __version__, files
+from digitlens.datasets.labelled import LabelledPicture, LabelledPictures
+from digitlens.datasets.mnist import Split
+from digitlens.datasets.synthetic.lines import Line, LineMaker
+from digitlens.datasets.synthetic.styles import Fonts, load_fonts
+from digitlens.errors import DataError, ModelError
+from digitlens.evaluation.metrics import aligned
+from digitlens.models.bundle import Bundle, Card, load_bundle
+from digitlens.models.line_bundle import (
+    LineBundle,
+    check_free,
+    lines_of,
+    load_line_bundle,
+    write_reader,
+)
+from digitlens.models.roles import open_roles
+from digitlens.progress import note, work_bar
+from digitlens.reading.reader import DigitReader
+from digitlens.training.checkpoint import STATE
+from digitlens.training.device import Device, choose_device
+from digitlens.training.export import (
+    LineGraph,
+    check_lines,
+    export_classifier,
+    export_lines,
+    load_network,
+)
+from digitlens.training.nets.line_network import LineNetwork
+from digitlens.training.nets.tile_network import CLASSES, DigitNetwork, predict_logits
+from digitlens.training.own_samples import (
+    KIND,
+    ListedLines,
+    MixedLines,
+    OwnMaker,
+    OwnSample,
+    gather_samples,
+    joined,
+    split_samples,
+)
+from digitlens.training.pretrained import network_of
+from digitlens.training.recipe import LineRecipe, Recipe
+from digitlens.training.recipes import recipe_from
+from digitlens.training.tasks.batches import (
+    Sample,
+    batches_by_width,
+    worker_count,
+)
+from digitlens.training.tasks.line import VALIDATION_SEED, blended, line_score, train_lines
+from digitlens.training.tasks.tile import fine_tune
+from digitlens.training.thresholds import digits_of
+
+RUN = "run"  # folder for what is in the making, inside that of the model
+FACTS = "adapt.json"
+FEWEST = 10  # pictures
+MOST_LOST = 0.001  # of the guard set, as a share of what is right
+SHARES = (1.0, 0.7, 0.4)  # of the new weights, the first that keeps the guard set
+GUARD_LINES = 400
+LINES = LineRecipe(
+    batch_size=16,
+    pool=8,
+    steps=200,
+    warmup_steps=20,
+    learning_rate=1e-4,
+    head_factor=2.0,
+    ema_decay=0.97,
+    check_every=40,
+)
+TILES: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 5e-4,
+    "epochs": 4,
+    "repeat": 1,
+    "patience": 2,
+    "ema_decay": 0.95,
+}
+CANDIDATE = "candidate"
+CHECKED = 20  # lines of the guard set on which graph and network are compared
+_REPLAYED = 4000  # tiles of MNIST in an epoch
+_OWN_TILES = 0.3  # share of the user's tiles in an epoch, repeated
+_ANCHOR = 3.0  # of the classifier
+_PATIENCE = 2  # validations without a better loss
+_SUBSTITUTES = 30  # tiles of MNIST for a digit that the user's pictures do not have
+
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of one of the two networks.
+
+    Attributes:
+        name: ``recognizer`` or ``classifier``.
+        kept: Whether the new weights are used.
+        reason: Why not; empty otherwise.
+        share: Of the new weights; the others are the old ones.
+        wrong_before: Of the held-out characters or tiles.
+        wrong_after: The same with the new weights.
+        held_out: How many there are.
+        guard_before: Share of the guard set that is right.
+        guard_after: The same with the new weights.
+    """
+
+    name: str
+    kept: bool = False
+    reason: str = ""
+    share: float = 0.0
+    wrong_before: int = 0
+    wrong_after: int = 0
+    held_out: int = 0
+    guard_before: float = 0.0
+    guard_after: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came of an adaptation.
+
+    Attributes:
+        folder: Of the new model; None where the old one is kept.
+        pictures: That were learned from.
+        held_out: Pictures that were not.
+        parts: Both networks.
+        digits: Digits on the held-out pictures.
+        wrong_before: Of those, wrong or missing as the whole reader reads them.
+        wrong_after: The same with the new networks.
+    """
+
+    folder: Path | None
+    pictures: int
+    held_out: int
+    parts: tuple[Part, ...]
+    digits: int
+    wrong_before: int
+    wrong_after: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """What came of it, as JSON-ready values."""
+        values = asdict(self)
+        return {**values, "folder": self.folder and str(self.folder)}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What was learned from before, and what guards it.
+
+    Attributes:
+        tiles: Of MNIST, to learn from and to guard with.
+        fonts: To write lines with, to learn from and to guard with.
+    """
+
+    tiles: tuple[Split, Split]
+    fonts: tuple[Fonts, Fonts]
+
+    @classmethod
+    def of(cls, mnist: Split) -> Replay:
+        """Takes MNIST's training tiles, and the fonts, which are fetched if need be."""
+        return cls(LineRecipe().split(mnist), (load_fonts("training"), load_fonts("validation")))
+
+
+def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
+    model: str | Path,
+    pictures: LabelledPictures,
+    replay: Replay,
+    folder: Path,
+    *,
+    recipe: LineRecipe = LINES,
+    resume: bool = False,
+    device: Device | None = None,
+    workers: int | None = None,
+) -> Adapted:
+    """Fine-tunes a reader and writes it where it gained something and lost nothing.
+
+    Args:
+        model: Name of a shipped model, a model folder, or a run folder.
+        pictures: Labelled ones.
+        replay: What was learned from before.
+        folder: Receives the model and, in ``run``, the state of both trainings.
+        recipe: Of the recogniser.
+        resume: Go on from the state in the folder.
+        device: Where to train; chosen by ``choose_device`` if not given.
+        workers: Processes that draw lines; None takes as many as the device needs.
+
+    Raises:
+        DataError: There are too few pictures, the folder has something else in it, or there is
+            nothing to resume.
+        ModelError: The model is missing or damaged.
+    """
+    classifier, _ = open_roles(model)
+    lines = load_line_bundle(lines_of(classifier.folder))
+    _begin(folder, pictures, (classifier, lines), resume=resume)
+    reader = DigitReader(model)
+    learned, held_out = split_samples(gather_samples(reader, pictures))
+    texts = [sample.picture for sample in held_out]
+    result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))
+    if not any(sample.wrong for sample in (*learned, *held_out)):
+        return result
+    chosen = device or choose_device(recipe.precision)
+    note(f"device: {chosen.reason}")
+    count = worker_count(chosen.name) if workers is None else workers
+    run = _Run(folder / RUN, replay, recipe, resume, chosen, count)
+    lines, recognizer = run.recognizer(lines, learned, held_out)
+    classifier, named = run.classifier(classifier, learned, held_out)
+    result = replace(result, parts=(recognizer, named))
+    if not any(part.kept for part in result.parts):
+        return result
+    lines = _without_promise(lines)
+    candidate = folder / RUN / CANDIDATE
+    write_reader(candidate, replace(classifier, card=_named(classifier.card, folder)), lines)
+    _, after = _wrong(DigitReader(candidate), texts)
+    result = replace(result, wrong_after=after)
+    if after > result.wrong_before:
+        return result
+    write_reader(folder, load_bundle(candidate), lines)
+    return replace(result, folder=folder)
+
+
+def _begin(
+    folder: Path, pictures: LabelledPictures, model: tuple[Bundle, LineBundle], *, resume: bool
+) -> None:
+    """Writes down what is adapted to what, or raises DataError unless a stopped run has the same.
+
+    Nothing that was written is touched.
+    """
+    if len(pictures) < FEWEST:
+        raise DataError(
+            f"{pictures.path}: expected {FEWEST} labelled pictures or more, found {len(pictures)}"
+        )
+    classifier, lines = model
+    hashes = (pictures.sha256, classifier.card.sha256, lines.card.recognizer_sha256)
+    facts = dict(zip(("labels", "classifier", "recognizer"), hashes, strict=True))
+    path = folder / RUN / FACTS
+    if not resume:
+        check_free(folder)
+        files.write_json(path, facts)
+        return
+    try:
+        begun = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} has nothing to go on with: leave --resume out") from error
+    if begun != facts:
+        raise DataError(f"{folder} was begun with another model or other labels: use the same")
+
+
+def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
+    """How many digits there are, and how many edits bring what is read to them."""
+    truths = [digits_of(picture.label) for picture in pictures]
+    read = reader.read_many(picture.page for picture in pictures)
+    edits = [
+        aligned(truth, "".join(str(digit.value) for digit in reading.digits))[0]
+        for truth, reading in zip(truths, read, strict=True)
+    ]
+    return sum(map(len, truths)), sum(edits)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Both trainings: where they leave their state, and with what and how they go."""
+
+    folder: Path
+    replay: Replay
+    recipe: LineRecipe
+    resume: bool
+    device: Device
+    workers: int
+
+    def recognizer(
+        self, bundle: LineBundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
+    ) -> tuple[LineBundle, Part]:
+        """A line reader with the recogniser adapted, or as it was."""
+        part = Part("recognizer")
+        own, kept_back = (
+            [line for each in some for line in each.lines] for some in (learned, held_out)
+        )
+        if not own or not kept_back:
+            return bundle, replace(part, reason="no line was found that is like its label")
+        start = network_of(bundle.recognizer)
+        check_lines(LineGraph(start), bundle.recognizer, [line.pixels for line in own[:4]])
+        guard = self._guard_lines()
+        note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
+        trained = train_lines(
+            replace(self.recipe, validation_lines=len(kept_back)),
+            self._mixed(own, joined([each.tiles for each in learned])),
+            ListedLines(tuple(kept_back)),
+            self.folder / "lines",
+            **self._where("lines"),
+            workers=self.workers,
+            start=start,
+            patience=_PATIENCE,
+        )
+        network, part = _judge(
+            part,
+            (start, trained.network),
+            (partial(_wrong_characters, kept_back), sum(len(line.text) for line in kept_back)),
+            partial(_right_characters, guard),
+        )
+        if not part.kept:
+            return bundle, part
+        shown = [line.pixels for line in (*kept_back, *guard[:CHECKED])]
+        graph = export_lines(network, shown)
+        card = replace(
+            bundle.card,
+            recognizer_sha256=files.sha256(graph),
+            results={**bundle.card.results, "adapted": asdict(part)},
+        )
+        return replace(bundle, recognizer=graph, card=card), part
+
+    def classifier(
+        self, bundle: Bundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
+    ) -> tuple[Bundle, Part]:
+        """A classifier's folder with its network adapted, or as it was."""
+        part = Part("classifier")
+        own, kept_back = (joined([each.tiles for each in some]) for some in (learned, held_out))
+        if not len(own) or not len(kept_back):
+            return bundle, replace(part, reason="no digit was found that is in its label")
+        try:
+            start = load_network(bundle.folder)
+        except ModelError as error:
+            return bundle, replace(part, reason=str(error))
+        if not isinstance(start, DigitNetwork):
+            return bundle, replace(
+                part, reason="it is an ensemble, of which none is trained further"
+            )
+        recipe = replace(
+            recipe_from(bundle.card.recipe, Recipe), **TILES, seed=self.recipe.seed, teacher=""
+        )
+        note(f"classifier: {len(own)} digits of yours, {recipe.epochs} epochs")
+        trained = fine_tune(
+            start,
+            recipe,
+            self._repeated(own),
+            kept_back,
+            self.folder / "tiles",
+            **self._where("tiles"),
+            anchor=_ANCHOR,
+        )
+        guard = self.replay.tiles[1]
+        network, part = _judge(
+            part,
+            (start, trained.network),
+            (lambda network: _wrong_tiles(network, kept_back), len(kept_back)),
+            lambda network: 1 - _wrong_tiles(network, guard) / len(guard),
+        )
+        if not part.kept:
+            return bundle, part
+        card = replace(
+            bundle.card,
+            version=__version__,
+            results={**bundle.card.results, "adapted": asdict(part)},
+        )
+        export_classifier(network, card, guard, self.folder / "classifier")
+        return load_bundle(self.folder / "classifier"), part
+
+    def _where(self, name: str) -> dict[str, Any]:
+        """Where a training goes on, if it was begun, and on what."""
+        begun = (self.folder / name / STATE).is_file()
+        return {"resume": self.resume and begun, "device": self.device}
+
+    def _guard_lines(self) -> list[Line]:
+        maker = LineMaker(self.replay.tiles[1], self.replay.fonts[1], VALIDATION_SEED)
+        with work_bar() as bar:
+            return [
+                maker.line(number)
+                for number in bar.track(range(GUARD_LINES), description="drawing what guards")
+            ]
+
+    def _mixed(self, own: Sequence[Line], tiles: Split) -> MixedLines:
+        """The user's lines, lines with the user's digits, and lines as before."""
+        known, fonts, seed = self.replay.tiles[0], self.replay.fonts[0], self.recipe.seed
+        missing = [value for value in range(CLASSES) if not (tiles.labels == value).any()]
+        some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
+        others = [Split(known.tiles[at], known.labels[at]) for at in some]
+        written = OwnMaker(joined([tiles, *others]), fonts, seed)
+        return MixedLines(tuple(own), written, LineMaker(known, fonts, seed), seed)
+
+    def _repeated(self, own: Split) -> Split:
+        """The user's tiles, often enough to be seen, among tiles of MNIST."""
+        known, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
+        at = rng.permutation(len(known))[:_REPLAYED]
+        times = max(1, round(len(at) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
+        return joined([Split(known.tiles[at], known.labels[at]), *[own] * times])
+
+
+def _judge(
+    part: Part,
+    networks: tuple[N, N],
+    own: tuple[Callable[[N], int], int],
+    guard: Callable[[N], float],
+) -> tuple[N, Part]:
+    """Decides between old and new weights, or a mean of both that keeps the guard set.
+
+    Args:
+        part: What is judged.
+        networks: The old one and the new one.
+        own: Counts what a network gets wrong of what was held out, and how much that is.
+        guard: Share of the guard set that a network gets right.
+    """
+    old, new = networks
+    wrong, count = own
+    part = replace(part, held_out=count, wrong_before=wrong(old), guard_before=guard(old))
+    for share in SHARES:
+        mean = blended(old, new, share)
+        part = replace(part, share=share, guard_after=guard(mean), wrong_after=wrong(mean))
+        if part.guard_before - part.guard_after > MOST_LOST:
+            part = replace(part, reason="it would lose too much of what it knew")
+        elif part.wrong_after < part.wrong_before:
+            return mean, replace(part, kept=True, reason="")
+        else:
+            return old, replace(part, reason="what was held out does not gain")
+    return old, part
+
+
+def _wrong_characters(lines: Sequence[Line], network: LineNetwork) -> int:
+    count = sum(len(line.text) for line in lines)
+    return round(_line_score(lines, network)["errors"] * count)
+
+
+def _right_characters(lines: Sequence[Line], network: LineNetwork) -> float:
+    return 1 - _line_score(lines, network)["numeric_errors"]
+
+
+def _line_score(lines: Sequence[Line], network: LineNetwork) -> dict[str, float]:
+    samples = [Sample(line.pixels, line.text, 0) for line in lines]
+    return line_score(network, batches_by_width(samples, LINES.batch_size), [KIND])
+
+
+def _wrong_tiles(network: DigitNetwork, split: Split) -> int:
+    logits = predict_logits(network, torch.from_numpy(split.tiles))[:, :CLASSES]
+    return int((logits.argmax(1).cpu().numpy() != split.labels).sum())
+
+
+def _without_promise(bundle: LineBundle) -> LineBundle:
+    """A line reader that promises no share of mistakes: what was measured is of other weights."""
+    fusion = {key: value for key, value in bundle.card.fusion.items() if key != "risk"}
+    return replace(bundle, card=replace(bundle.card, fusion=fusion))
+
+
+def _named(card: Card, folder: Path) -> Card:
+    return replace(card, name=folder.name)
