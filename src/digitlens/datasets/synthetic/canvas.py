@@ -412,7 +412,11 @@ class _Line:
         self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
         self._small = float(rng.uniform(0.48, 0.7))
         by_hand = not isinstance(style.source, FontGlyphs)
-        self._space = float(rng.uniform(0.33, 0.95 if by_hand else 0.6)) + max(0.0, style.gap)
+        if isinstance(style.source, FontGlyphs):  # in a wide font the gap in a number is wide too
+            space = style.source.space * style.stretch * float(rng.uniform(0.9, 1.4))
+        else:
+            space = float(rng.uniform(0.33, 0.95))
+        self._space = space + max(0.0, style.gap)
         self._gap = float(rng.uniform(1.3, 4.0))
         self._crossed = "0" * (by_hand and rng.random() < 0.06)
         self._crossed += "7" * (by_hand and rng.random() < 0.15)

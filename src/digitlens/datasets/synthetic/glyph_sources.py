@@ -123,6 +123,12 @@ class FontGlyphs:
         return ImageFont.truetype(BytesIO(source) if isinstance(source, bytes) else source, size)
 
     @cached_property
+    def space(self) -> float:
+        """Width of a space in digit heights; fonts without one get a usual one."""
+        font = self.font(EM)
+        return min(1.0, max(0.28, font.getlength(" ") / _digit_height(font)))
+
+    @cached_property
     def capitals_only(self) -> bool:
         """Whether small letters have the forms of capitals: three of five or more."""
         pairs = [(self.glyphs.get(char), self.glyphs.get(char.upper())) for char in "aerbg"]
