@@ -1,7 +1,10 @@
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
 from digitlens.cli.answers import Answer, print_answers
-from digitlens.results import Box, Digit, Reading
+from digitlens.results import Box, Digit, Number, Reading
 
 
 def digit(value, status="digit", *, confidence=0.95, starts=False):
@@ -14,8 +17,9 @@ def table(monkeypatch, capsys):
     """What the table says of a page with these lines."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    def show(*lines):
-        reading = Reading(tuple(tuple(line) for line in lines), 9, 9, "model", "0" * 64)
+    def show(*lines, numbers=()):
+        lines = tuple(tuple(line) for line in lines)
+        reading = Reading(lines, 9, 9, "model", "0" * 64, numbers=numbers)
         print_answers([Answer("a.png", 1, 1, reading)], "table", None)
         return capsys.readouterr().out
 
@@ -45,3 +49,18 @@ def test_doubts_are_named_with_their_place(table):
     many = table([digit(3, "unsure")] * 8)
     assert many.count("no. ") == 3
     assert "and 5 more" in many
+
+
+def test_values_are_shown_where_they_are_written_otherwise(table):
+    line = [digit(1), digit(2)]
+    box = line[0].box
+    plain = Number("12", Decimal(12), "integer", "", box, tuple(line), 0.9)
+    assert "values" not in table(line, numbers=(plain,))
+    day = Number("1/2/12", date(2012, 2, 1), "date", "", box, tuple(line), 0.4)
+    doubtful = Number(
+        "1.200", Decimal(1200), "integer", "", box, tuple(line), 0.4, (), "unsure", "?"
+    )
+    shown = table(line, numbers=(plain, day, doubtful))
+    assert "1/2/12 = 2012-02-01" in shown
+    assert "1.200 = 1200" in shown
+    assert "1.200: ?" in shown

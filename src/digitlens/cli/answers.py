@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from digitlens.results import Digit, Reading
+    from digitlens.results import Box, Digit, Reading
 
 Form: TypeAlias = Literal["table", "text", "json", "csv"]
 
 COLUMNS = (
     *("path", "page", "line", "index", "value", "confidence", "status", "x0", "y0", "x1", "y1"),
     *("starts_number", "reason"),
+    *("number", "number_text", "number_value", "number_kind", "number_unit", "number_status"),
 )
-DOUBTS = 3  # a picture, in the table
+MOST = 3  # doubts of a picture in the table, and values
 COLOURS = {"digit": "", "unsure": "bold yellow"}
 
 
@@ -79,11 +80,28 @@ def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
     writer.writerow(COLUMNS)
     for answer in answers:
         place = (_printable(answer.path, out), answer.page)
+        numbers = _number_columns(answer.reading, out)
         for number, line in enumerate(answer.reading.lines):
             for index, digit in enumerate(line):
                 what = (digit.value, f"{digit.confidence:.6f}", digit.status)
                 more = (int(digit.starts_number), digit.reason)
-                writer.writerow((*place, number, index, *what, *digit.box.as_list(), *more))
+                own = digit.status != "rejected" and numbers.get(digit.box)
+                last = own or ("",) * 6
+                writer.writerow((*place, number, index, *what, *digit.box.as_list(), *more, *last))
+
+
+def _number_columns(reading: Reading, out: TextIO) -> dict[Box, tuple[object, ...]]:
+    """What the number of each digit says, by the box of the digit."""
+    from digitlens.results import told
+
+    return {
+        digit.box: (
+            *(k, _printable(each.text, out), told(each.value) or ""),
+            *(each.kind, _printable(each.unit, out), each.status),
+        )
+        for k, each in enumerate(reading.numbers)
+        for digit in each.digits
+    }
 
 
 def _print_table(answers: list[Answer]) -> None:
@@ -92,14 +110,16 @@ def _print_table(answers: list[Answer]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("picture", "numbers", "least sure", "doubts"):
+    values = [_values(answer.reading) for answer in answers]
+    for heading in ("picture", "numbers", *(["values"] * any(values)), "least sure", "doubts"):
         table.add_column(heading, overflow="fold")
-    for answer in answers:
+    for answer, value in zip(answers, values, strict=True):
         reading = answer.reading
         least = min((digit.percent for digit in reading.digits), default=None)
         sure = "" if least is None else f"{least} %"
         name = Text(_printable(answer.name, sys.stdout))
-        table.add_row(name, _numbers(reading), sure, Text(_doubts(reading)))
+        shown = (name, _numbers(reading), *([Text(value)] * any(values)))
+        table.add_row(*shown, sure, Text(_doubts(reading)))
     Console(highlight=False).print(table)
 
 
@@ -118,6 +138,21 @@ def _numbers(reading: Reading) -> Text:
     return Text("\n").join(lines) if lines else Text("no digits", "dim")
 
 
+def _values(reading: Reading) -> str:
+    """What numbers say that are written otherwise: ``1.234,56 = 1234.56``."""
+    from digitlens.results import told
+
+    values = [(number.text, told(number.value)) for number in reading.numbers]
+    return "\n".join(
+        _first([f"{text} = {value}" for text, value in values if value and value != text])
+    )
+
+
+def _first(lines: list[str]) -> list[str]:
+    more = [f"and {len(lines) - MOST} more"] if len(lines) > MOST else []
+    return lines[:MOST] + more
+
+
 def _pieces(line: Sequence[Digit]) -> Iterator[tuple[str, str]]:
     """The digits of a line in their colours, with a space between numbers; no rejected ones."""
     begun = gap = False
@@ -133,9 +168,10 @@ def _pieces(line: Sequence[Digit]) -> Iterator[tuple[str, str]]:
 
 def _doubts(reading: Reading) -> str:
     doubts = [_doubt(k, digit) for k, digit in enumerate(reading.digits, 1) if digit.reason]
-    more = [f"and {len(doubts) - DOUBTS} more"] if len(doubts) > DOUBTS else []
+    numbers = (number for number in reading.numbers if number.reason)
+    doubts += [f"{n.text}: {n.reason}" for n in numbers if not any(d.reason for d in n.digits)]
     rejected = sum(len(line) for line in reading.lines) - len(reading.digits)
-    return "\n".join(doubts[:DOUBTS] + more + ([f"{rejected} rejected"] if rejected else []))
+    return "\n".join(_first(doubts) + ([f"{rejected} rejected"] if rejected else []))
 
 
 def _doubt(place: int, digit: Digit) -> str:
