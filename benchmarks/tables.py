@@ -29,6 +29,7 @@ from digitlens.datasets.synthetic.fonts import font_files, load_families
 from digitlens.errors import DigitlensError
 from digitlens.imaging.framing import perspective
 from digitlens.reading.reader import DigitReader
+from digitlens.training.tasks.line import edit_distance
 from harness import document, parser, place, provenance, publish
 from harness import table as as_table
 
@@ -131,10 +132,11 @@ def photo(
     seconds = perf_counter() - start
     right = sure = 0
     for number, (row, cells) in enumerate(zip(digits, found, strict=True)):
-        same = "".join(cell.text for cell in cells) == row
-        right += 9 if same else 9 - max(len(row), len(cells))
-        sure += 0 if same else sum(cell.status != "unsure" for cell in cells)
-        if wrong and not same:
+        text = "".join(cell.text for cell in cells)
+        wrong_here = edit_distance(row, text)
+        right += max(0, 9 - wrong_here)
+        sure += wrong_here and max(0, wrong_here - sum(cell.status == "unsure" for cell in cells))
+        if wrong and wrong_here:
             print(path.name, number, row, "read as", [cell.text for cell in cells])
     return 81, right, sure, seconds
 

@@ -33,12 +33,15 @@ _THROUGH = 0.6  # of a frame's side that a rule covers at least
 _BENT = (0.003, 0.006, 0.012)  # of a side: so far a rule may be from straight
 _DOUBLE = 0.3  # of the usual distance: nearer ones are one rule, drawn twice
 _MOST = 250  # rows or columns; more are a pattern and no table
+_REACH = 0.2  # of the smallest side of a cell: so far from its place a rule is painted over
+_EDGE = 0.15  # of the contrast of a rule, to which its edges fall
 _LARGEST = 2560  # pixels: longer side of a straightened table
 _BETWEEN = 0.15  # of what lies in the middle between rules may be long strokes
 _ENOUGH = 0.4  # of the rules of a known number of cells that are seen at least
 _SNAP = 0.3  # of a cell: how far from even its rules may be where there are too few or too many
 
 Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 Shape = tuple[int, int]
 
@@ -145,15 +148,15 @@ def without_rules(page: Page, grid: Grid) -> Page:
     """
     clean = page.copy()
     columns, rows = grid.nodes[0, :, 0].astype(int), grid.nodes[:, 0, 1].astype(int)
-    _paint_over(clean, rows, columns)
+    reach = max(3, int(_REACH * min(np.diff(rows).min(), np.diff(columns).min())))
+    _paint_over(clean, rows, columns, reach)
     turned = clean.swapaxes(0, 1)  # a view: painted in place
-    _paint_over(turned, columns, rows)
+    _paint_over(turned, columns, rows, reach)
     return clean
 
 
-def _paint_over(page: Page, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> None:
+def _paint_over(page: Page, rows: Ints, columns: Ints, reach: int) -> None:
     """Paints over horizontal rules between columns, each stretch as thick as it is there."""
-    reach = max(3, min(12, int(0.25 * np.diff(rows).min(initial=48))))
     ends = np.r_[0, columns[1:-1], page.shape[1]]
     for row in rows:
         top, bottom = max(0, row - reach), min(page.shape[0], row + reach + 1)
@@ -163,8 +166,10 @@ def _paint_over(page: Page, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.
             if last > first:
                 share = (np.arange(first, last) - first + 1) / (last - first + 1)
                 share = share.reshape(-1, 1, *[1] * (page.ndim - 2))
-                above, below = part[max(first - 1, 0)], part[min(last, len(part) - 1)]
-                part[first:last] = above + share * (below.astype(np.float64) - above)
+                near = max(1, (last - first) // 4)  # pixels, averaged against noise
+                above = part[max(first - near, 0) : max(first, 1)].mean(axis=0)
+                below = part[min(last, len(part) - 1) : last + near].mean(axis=0)
+                part[first:last] = above + share * (below - above)
 
 
 def _thickness(part: Page) -> tuple[int, int]:
@@ -175,13 +180,14 @@ def _thickness(part: Page) -> tuple[int, int]:
     peak = int(away.argmax())
     if away[peak] < _LEAST:
         return 0, 0
-    inked = np.r_[False, away > 0.2 * away[peak], False]
+    inked = np.r_[False, away > _EDGE * away[peak], False]
     first, last = peak, peak + 1
     while inked[first]:  # shifted by one: the row before
         first -= 1
     while inked[last + 1]:
         last += 1
-    return max(first - 1, 0), min(last + 1, len(level))
+    blur = 1 + (last - first) // 6
+    return max(first - blur, 0), min(last + blur, len(level))
 
 
 def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.errors import ImageError
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 MOST = 250  # rows or columns
 _LOW = 0.25  # of the usual height of a cell: one without any higher or wider drawing is empty
 _SPECK = 0.002  # of the square of that height: smaller drawings are dust
+_FINE = 48  # pixels: height of cells down to which a picture is reduced to find ink
+_AT_EDGE = 0.12  # of a cell: what reaches no further into it is left of a rule, too
 _FLAT, _LONG = 0.15, 0.6  # of a cell: a drawing so flat and so long is what is left of a rule
 _INSIDE = 0.6  # of a drawing: with so much in one cell, all of it belongs there
 _PART = 0.2  # of a drawing that is in several cells: with less, it does not reach into one
@@ -165,18 +168,19 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
         page: uint8[H, W] or uint8[H, W, 3]; straightened, without rules.
         grid: The cells.
     """
-    gray = gray_of(page)
-    parts = connected_components(ink_mask(255 - gray if grid.is_light else gray))
     columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
     usual = float(median(np.diff(rows)))
+    # Reduced, grainy strokes hold together.
+    factor = max(1, int(usual / _FINE))
+    gray = np.asarray(Image.fromarray(gray_of(page)).reduce(factor))
+    parts = connected_components(ink_mask(255 - gray if grid.is_light else gray))
+    large = parts.areas * factor**2 >= _SPECK * usual**2
     drawings: dict[Place, list[list[float]]] = {}
-    for box in parts.boxes[parts.areas >= _SPECK * usual**2].astype(float).tolist():
+    for box in (parts.boxes[large] * float(factor)).tolist():
         for r, top, bottom in _shared(box[1], box[3], rows):
             for c, left, right in _shared(box[0], box[2], columns):
-                high, wide = rows[r + 1] - rows[r], columns[c + 1] - columns[c]
-                flat = bottom - top < _FLAT * high and right - left > _LONG * wide
-                thin = right - left < _FLAT * min(wide, high) and bottom - top > 0.9 * high
-                if not (flat or thin):
+                cell = (columns[c], rows[r], columns[c + 1], rows[r + 1])
+                if not _is_left_over((left, top, right, bottom), cell):
                     drawings.setdefault((r, c), []).append([left, top, right, bottom])
     found: list[TextLine] = []
     places: list[Place] = []
@@ -185,6 +189,18 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
             found.append(with_paper(line))
             places.append(place)
     return found, places
+
+
+def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
+    """Whether a drawing is what is left of a rule: long and thin, or all of it at an edge."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    width, height = cell[2] - cell[0], cell[3] - cell[1]
+    edge = _AT_EDGE * min(width, height)
+    flat = high < _FLAT * height and wide > _LONG * width
+    thin = wide < _FLAT * min(width, height) and high > 0.9 * height
+    inner = (cell[0] + edge, cell[1] + edge, cell[2] - edge, cell[3] - edge)
+    apart = box[2] < inner[0] or box[3] < inner[1] or box[0] > inner[2] or box[1] > inner[3]
+    return flat or thin or apart
 
 
 def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, float, float]]:
