@@ -112,7 +112,7 @@ def adapt(
     ] = False,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Steps in which the recogniser learns.", show_default="200"),
+        typer.Option(min=1, help="Steps in which the recogniser learns.", show_default="120"),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -137,7 +137,12 @@ def adapt(
     recipe = replace(LINES, steps=steps) if steps else LINES
     try:
         found = adapt_model(
-            model, own, Replay.of(load_mnist(data_dir).train), out, recipe=recipe, resume=resume
+            model,
+            own,
+            lambda: Replay.of(load_mnist(data_dir).train),
+            out,
+            recipe=recipe,
+            resume=resume,
         )
     except KeyboardInterrupt:
         note(f"stopped; go on with the same command and  --out {out} --resume")

@@ -73,19 +73,19 @@ from digitlens.training.thresholds import digits_of
 
 RUN = "run"  # folder for what is in the making, inside that of the model
 FACTS = "adapt.json"
-FEWEST = 10  # pictures
+FEWEST = 8  # pictures
 MOST_LOST = 0.001  # of the guard set, as a share of what is right
 SHARES = (1.0, 0.7, 0.4)  # of the new weights, the first that keeps the guard set
 GUARD_LINES = 400
 LINES = LineRecipe(
     batch_size=16,
     pool=8,
-    steps=200,
-    warmup_steps=20,
+    steps=120,
+    warmup_steps=10,
     learning_rate=1e-4,
     head_factor=2.0,
     ema_decay=0.97,
-    check_every=40,
+    check_every=20,
 )
 TILES: dict[str, Any] = {
     "optimizer": "adam",
@@ -100,7 +100,7 @@ CHECKED = 20  # lines of the guard set on which graph and network are compared
 _REPLAYED = 4000  # tiles of MNIST in an epoch
 _OWN_TILES = 0.3  # share of the user's tiles in an epoch, repeated
 _ANCHOR = 3.0  # of the classifier
-_PATIENCE = 2  # validations without a better loss
+_PATIENCE = 3  # validations without a better loss
 _SUBSTITUTES = 30  # tiles of MNIST for a digit that the user's pictures do not have
 
 N = TypeVar("N", bound=nn.Module)
@@ -182,7 +182,7 @@ class Replay:
 def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     model: str | Path,
     pictures: LabelledPictures,
-    replay: Replay,
+    replay: Callable[[], Replay],
     folder: Path,
     *,
     recipe: LineRecipe = LINES,
@@ -195,12 +195,15 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     Args:
         model: Name of a shipped model, a model folder, or a run folder.
         pictures: Labelled ones.
-        replay: What was learned from before.
+        replay: Gives what was learned from before, if it is needed.
         folder: Receives the model and, in ``run``, the state of both trainings.
         recipe: Of the recogniser.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
         workers: Processes that draw lines; None takes as many as the device needs.
+
+    Returns:
+        What came of it; without parts where all pictures are read right already.
 
     Raises:
         DataError: There are too few pictures, the folder has something else in it, or there is
@@ -219,7 +222,7 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     chosen = device or choose_device(recipe.precision)
     note(f"device: {chosen.reason}")
     count = worker_count(chosen.name) if workers is None else workers
-    run = _Run(folder / RUN, replay, recipe, resume, chosen, count)
+    run = _Run(folder / RUN, replay(), recipe, resume, chosen, count)
     lines, recognizer = run.recognizer(lines, learned, held_out)
     classifier, named = run.classifier(classifier, learned, held_out)
     result = replace(result, parts=(recognizer, named))
@@ -309,7 +312,7 @@ class _Run:
             start=start,
             patience=_PATIENCE,
         )
-        network, part = _judge(
+        network, part = judge(
             part,
             (start, trained.network),
             (partial(_wrong_characters, kept_back), sum(len(line.text) for line in kept_back)),
@@ -356,7 +359,7 @@ class _Run:
             anchor=_ANCHOR,
         )
         guard = self.replay.tiles[1]
-        network, part = _judge(
+        network, part = judge(
             part,
             (start, trained.network),
             (lambda network: _wrong_tiles(network, kept_back), len(kept_back)),
@@ -402,7 +405,7 @@ class _Run:
         return joined([Split(known.tiles[at], known.labels[at]), *[own] * times])
 
 
-def _judge(
+def judge(
     part: Part,
     networks: tuple[N, N],
     own: tuple[Callable[[N], int], int],
