@@ -156,6 +156,7 @@ def save_template(path: Path, picture: str, regions: Sequence[Region], time: str
             if field.default is MISSING or value != field.default:
                 lines.append(f"{field.name} = {_toml(value)}")
     text = "\n".join(lines) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)  # the picture may be found from there
     parse_template(tomllib.loads(text), path)
     write_bytes(path, text.encode())
 
@@ -209,8 +210,10 @@ def _region(name: str, table: Any, problems: list[str]) -> Region | None:
     values: dict[str, Any] = {each: table.get(each, default) for each, default in defaults.items()}
     wrong += _wrong(values)
     problems += [f"{key}.{text}" for text in wrong]
+    if wrong:
+        return None
     values["box"] = tuple(values["box"])
-    return None if wrong else Region(name, **values)
+    return Region(name, **values)
 
 
 def _wrong(values: Mapping[str, Any]) -> list[str]:
