@@ -54,15 +54,12 @@ def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded):
     assert loaded == []
 
 
-def test_json_has_status_size_and_hash(run, tmp_path):
+def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path):
     shown = json.loads(run("--json").stdout)
     assert shown["cache"] == str(tmp_path / "cache" / "mnist")
     assert shown["complete"] is False
     assert [file["status"] for file in shown["files"]] == ["missing"] * 4
     assert shown["files"][3]["sha256"].startswith("ff7bcfd416de")
-
-
-def test_a_damaged_file_is_shown(run, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes(10_008))
@@ -76,15 +73,11 @@ def test_fetching_asks_for_mnist(run, loaded):
 
 
 @pytest.mark.usefixtures("loaded")
-def test_samples_are_drawn_and_the_path_printed(run, tmp_path):
+def test_samples_are_drawn_where_the_user_says_and_the_path_printed(run, tmp_path):
     result = run("--show")
     assert result.stdout == "samples.png\n"
     with Image.open(tmp_path / "samples.png") as sheet:
         assert np.asarray(sheet).std() > 10
-
-
-@pytest.mark.usefixtures("loaded")
-def test_samples_go_where_the_user_says(run, tmp_path):
     shown = json.loads(run("--show", "--out", "new/sheet.jpg", "--json").stdout)
     assert shown["samples"] == "new/sheet.jpg"
     assert (tmp_path / "new" / "sheet.jpg").stat().st_size > 1000

@@ -91,11 +91,20 @@ def test_a_foreign_model_of_logits_needs_the_option(here, foreign):
     assert run("--model", foreign("Identity"), "--outputs", "logits").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--pixels", "unit"], "--pixels"),
+        (["--negatives", "coats=coats.idx"], "--negatives belongs to --rejection"),
+        (["--data", "a.zip", "--split", "validation"], "--data takes the place of MNIST"),
+        (["--data", "a.zip", "--data-dir", "."], "--data takes the place of MNIST"),
+    ],
+)
 @pytest.mark.usefixtures("here")
-def test_options_of_foreign_models_are_refused_for_ones_own(bundle):
-    done = run("--model", bundle(), "--pixels", "unit")
+def test_options_that_do_not_go_together_are_refused(bundle, options, words):
+    done = run("--model", bundle(), *options)
     assert done.exit_code == 2
-    assert "--pixels" in done.stderr
+    assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
@@ -116,10 +125,16 @@ def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreig
         assert "use --split test" in str(done.exception)
 
 
-def test_without_the_plots_extra_the_numbers_still_come(here, bundle, monkeypatch):
+@pytest.fixture
+def undrawn(monkeypatch):
+    """As if nothing were installed that draws, which takes seconds."""
     for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_the_plots_extra_the_numbers_still_come(here, bundle):
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50%" in done.stdout
@@ -178,24 +193,6 @@ def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(here
     assert run("--model", bundle(), "--data", "one.zip").exit_code == 0
 
 
-@pytest.mark.usefixtures("here")
-def test_own_tiles_take_the_place_of_mnist(bundle):
-    for more in (["--split", "validation"], ["--data-dir", "."]):
-        done = run("--model", bundle(), "--data", "corrections.zip", *more)
-        assert done.exit_code == 2
-        assert "--data takes the place of MNIST" in " ".join(done.stderr.replace("│", " ").split())
-    done = run("--model", bundle(), "--data", "corrections.zip")
-    assert isinstance(done.exception, DataError)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """As if nothing were installed that draws, which takes seconds."""
-    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
 def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle, monkeypatch):
     monkeypatch.setattr(registry, "draw_evaluation", lambda *_: [])  # seconds, and tested above
     done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
@@ -246,10 +243,13 @@ def test_another_data_set_is_scored_beside_the_tiles(bundle):
     assert "1,797" in done.stdout  # tiles of scikit-learn's digits
 
 
-def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle):
-    done = run("--model", bundle(), "--on", "letters")
+@pytest.mark.parametrize(
+    ("options", "name"), [(["--on", "letters"], "letters"), (["--data", "no.zip"], "no.zip")]
+)
+def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle, options, name):
+    done = run("--model", bundle(), *options)
     assert isinstance(done.exception, DataError)
-    assert "letters" in str(done.exception)
+    assert name in str(done.exception)
     assert not (here / "evaluation-bars").exists()
 
 
@@ -269,10 +269,3 @@ def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
     assert "rejection.json" in done.stderr
     told = {"negatives": ["coats=coats.idx"], "data_dir": None, "is_validation": False}
     assert asked == {**told, "n": 40, "name": "bars"}
-
-
-@pytest.mark.usefixtures("here")
-def test_negatives_without_rejection_are_refused(bundle):
-    done = run("--model", bundle(), "--negatives", "coats=coats.idx")
-    assert done.exit_code == 2
-    assert "--negatives belongs to --rejection" in " ".join(done.stderr.replace("│", " ").split())

@@ -15,16 +15,16 @@ LABELS = np.array([1, 2, 9], np.uint8)
 
 
 @pytest.fixture
-def offline(tiny_mnist, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
+def offline(tiny_mnist, monkeypatch):
     """The tiny data set instead of MNIST, and only these sources off this machine: none yet."""
-    sources: list[Source] = []
+    sources = []
     monkeypatch.setattr(module, "FILES", tiny_mnist.files)
     monkeypatch.setattr(module, "mirror_sources", lambda _files: sources)
     monkeypatch.setattr(module, "package_sources", lambda _files: [])
     return sources
 
 
-def web(tiny_mnist) -> Source:
+def web(tiny_mnist):
     return Source("web", tiny_mnist.files, lambda _wanted: tiny_mnist.contents.items())
 
 
@@ -56,19 +56,19 @@ def test_rows_are_taken_by_index_or_mask_and_copied():
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_folder_that_the_user_names_comes_first(tiny_mnist, tmp_path, cache, monkeypatch):
+def test_a_folder_that_the_user_names_comes_first_then_the_environment(
+    tiny_mnist, tmp_path, cache, monkeypatch
+):
     folder = tiny_mnist.write_idx(tmp_path / "mine", compress=True)
     monkeypatch.setenv("DIGITLENS_DATA", str(tmp_path / "another"))
     train, test = load_mnist(folder)
     np.testing.assert_array_equal(train.tiles, tiny_mnist.arrays["x_train"])
     np.testing.assert_array_equal(test.labels, tiny_mnist.arrays["y_test"])
-    assert not cache.exists()  # a folder is used in place
-
-
-@pytest.mark.usefixtures("offline")
-def test_the_environment_may_name_the_folder(tiny_mnist, tmp_path, monkeypatch):
-    monkeypatch.setenv("DIGITLENS_DATA", str(tiny_mnist.write_npz(tmp_path / "k" / "mnist.npz")))
+    path = tiny_mnist.write_npz(tmp_path / "k" / "mnist.npz")
+    monkeypatch.setenv("DIGITLENS_DATA", str(path))
     assert len(load_mnist().train) == 30
+    assert {state.where for state in inventory(path)} == {str(path)}
+    assert not cache.exists()  # a folder is used in place
 
 
 def test_what_was_fetched_is_taken_from_the_cache_the_next_time(tiny_mnist, offline):
@@ -156,24 +156,22 @@ def test_the_real_data_are_the_real_data(mnist):
     assert round(float(train.tiles.mean()), 4) == 33.3184
 
 
-@pytest.mark.parametrize("damage", ["an interrupted write", "no folder"])
-def test_the_cache_holds_whole_files_or_none(
-    tiny_mnist, offline, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog, damage: str
-) -> None:
+def test_the_cache_holds_whole_files_or_none(tiny_mnist, offline, cache, monkeypatch, caplog):
     offline.append(web(tiny_mnist))
-    if damage == "no folder":
-        cache.parent.touch()
-        assert len(load_mnist().train) == 30
-        assert "train-images-idx3-ubyte cannot be kept for the next time" in caplog.text
-        return
 
-    def interrupt(_descriptor: int) -> None:
+    def interrupt(_descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.files.os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        load_mnist()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(module.files.os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            load_mnist()
     assert list(cache.iterdir()) == []
+    cache.rmdir()
+    cache.parent.rmdir()
+    cache.parent.touch()
+    assert len(load_mnist().train) == 30
+    assert "train-images-idx3-ubyte cannot be kept for the next time" in caplog.text
 
 
 @pytest.mark.usefixtures("offline")
@@ -190,12 +188,6 @@ def test_each_file_is_verified_damaged_or_missing(tiny_mnist, cache):
     ]
     assert [state.name for state in states] == [file.name for file in tiny_mnist.files]
     assert [state.bytes for state in states] == [23_536, 38, 7856, 18]
-
-
-@pytest.mark.usefixtures("offline")
-def test_the_folder_that_the_user_names_is_where_they_are(tiny_mnist, tmp_path):
-    path = tiny_mnist.write_npz(tmp_path / "mnist.npz")
-    assert {state.where for state in inventory(tmp_path)} == {str(path)}
 
 
 @pytest.mark.usefixtures("offline")

@@ -90,15 +90,11 @@ def test_what_cannot_be_split_is_refused(small_split, how, fraction, said):
 
 
 @pytest.mark.mnist
-def test_mnist_is_split_by_writer(mnist):
+def test_mnist_is_split_by_writer_and_refused_in_another_order(mnist):
     train, validation = split_validation(mnist.train, fraction=0.1, seed=0)
     assert len(train) + len(validation) == 60_000
     assert len(validation) == pytest.approx(6000, abs=120)
     assert np.bincount(validation.labels).min() > 500
-
-
-@pytest.mark.mnist
-def test_mnist_in_another_order_is_refused(mnist):
     shuffled = mnist.train.take(np.random.default_rng(0).permutation(60_000))
     with pytest.raises(ValueError, match="split these at random"):
         split_validation(shuffled)

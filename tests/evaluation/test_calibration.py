@@ -102,33 +102,31 @@ def test_pooling_is_isotonic_regression():
     assert sum(b.n for b in blocks) == 500
 
 
-@pytest.mark.parametrize("n", [1, 10, 1000])
-def test_all_right_and_all_wrong_are_not_certain(n):
-    confidence = np.full(n, 0.9, np.float32)
-    sure = fit_calibration(confidence, np.ones(n, bool)).apply(confidence[:1])
-    hopeless = fit_calibration(confidence, np.zeros(n, bool)).apply(confidence[:1])
-    assert sure == pytest.approx((n + 1) / (n + 2), rel=1e-5)
-    assert hopeless == pytest.approx(1 / (n + 2), rel=1e-5)
-
-
 def test_the_end_of_the_axis_adds_next_to_nothing():
     confidence = np.full(998, 0.9, np.float32)
     table = fit_calibration(confidence, np.ones(998, bool))
     assert table.apply(np.ones(1)) == pytest.approx(0.999, abs=0.0002)
 
 
-def test_perfect_separation_gives_two_levels():
-    confidence = np.repeat(np.array([0.3, 0.8], np.float32), 100)
-    table = fit_calibration(confidence, confidence > 0.5)
-    low, high = table.apply(np.array([0.3, 0.8]))
-    assert (low, high) == pytest.approx((1 / 102, 101 / 102), rel=1e-5)
-
-
-def test_a_constant_confidence_gives_the_share_that_is_right():
-    for constant in (0.0, 0.5, 1.0):
-        confidence = np.full(100, constant, np.float32)
-        table = fit_calibration(confidence, np.arange(100) < 70)
-        assert table.apply(confidence[:1]) == pytest.approx(71 / 102, rel=1e-5)
+@pytest.mark.parametrize(
+    ("confidence", "right", "asked", "expected"),
+    [
+        *((np.full(100, c), np.arange(100) < 70, [c], [71 / 102]) for c in (0.0, 0.5, 1.0)),
+        (
+            np.repeat([0.3, 0.8], 100),
+            np.repeat([False, True], 100),
+            [0.3, 0.8],
+            [1 / 102, 101 / 102],
+        ),
+        *((np.full(n, 0.9), np.ones(n, bool), [0.9], [(n + 1) / (n + 2)]) for n in (1, 10, 1000)),
+        *((np.full(n, 0.9), np.zeros(n, bool), [0.9], [1 / (n + 2)]) for n in (1, 10, 1000)),
+    ],
+)
+def test_few_levels_give_the_share_that_is_right_and_are_never_certain(
+    confidence, right, asked, expected
+):
+    table = fit_calibration(confidence.astype(np.float32), right)
+    assert table.apply(np.array(asked, np.float32)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_lucky_run_at_the_top_is_not_taken_for_certainty():
@@ -167,9 +165,6 @@ def test_lines_go_through_the_table():
 def test_wrong_answers_are_refused(confidence, right, message):
     with pytest.raises(ValueError, match=message):
         fit_calibration(confidence, right)
-
-
-def test_too_few_knots_are_refused():
     with pytest.raises(ValueError, match="3 knots or more, found 2"):
         fit_calibration(np.array([0.5]), np.array([True]), knots=2)
 
@@ -196,20 +191,17 @@ def test_a_damaged_table_says_what_is_wrong(values, message):
         Calibration.from_dict(values)
 
 
-def test_the_peak_is_found():
-    def derivatives(weights):  # of a likelihood with its peak at (2, -1)
-        return np.array([2.0, -1.0]) - weights, np.eye(2)
-
-    assert most_likely(derivatives, 2, 0.0) == pytest.approx((2, -1))
-
-
-def test_a_ridge_pulls_to_zero_and_makes_one_peak_of_many():
-    def derivatives(weights):  # knows the sum of both weights alone
-        return np.full(2, 4.0 - weights.sum()), np.ones((2, 2))
-
-    first, second = most_likely(derivatives, 2, 0.01)
-    assert first == pytest.approx(second)
-    assert 1.9 < first < 2
+@pytest.mark.parametrize(
+    ("gradient", "curvature", "ridge", "peak"),
+    [
+        (lambda w: np.array([2.0, -1.0]) - w, np.eye(2), 0.0, (2, -1)),
+        # Knows the sum of both weights alone: the ridge makes one peak of many.
+        (lambda w: np.full(2, 4.0 - w.sum()), np.ones((2, 2)), 0.01, (1.99, 1.99)),
+    ],
+)
+def test_the_peak_is_found_and_a_ridge_pulls_to_zero(gradient, curvature, ridge, peak):
+    found = most_likely(lambda weights: (gradient(weights), curvature), 2, ridge)
+    assert found == pytest.approx(peak, abs=0.01)
 
 
 def test_the_weights_that_drew_the_answers_are_found():
@@ -243,14 +235,13 @@ def drawn(count, weights, seed=0):
     return logs, truth
 
 
-def test_the_weights_that_values_were_drawn_with_are_found():
-    logs, truth = drawn(6000, (0.8, 0.3))
-    assert fit_pool(logs, truth) == pytest.approx((0.8, 0.3), abs=0.05)
-
-
-def test_a_voter_that_knows_nothing_has_no_weight():
-    logs, truth = drawn(4000, (0.9, 0.0), seed=1)
-    assert fit_pool(logs, truth)[1] == pytest.approx(0, abs=0.06)
+@pytest.mark.parametrize(
+    ("count", "weights", "seed"),
+    [(6000, (0.8, 0.3), 0), (4000, (0.9, 0.0), 1)],
+    ids=["both know something", "one knows nothing"],
+)
+def test_the_weights_that_values_were_drawn_with_are_found(count, weights, seed):
+    assert fit_pool(*drawn(count, weights, seed)) == pytest.approx(weights, abs=0.06)
 
 
 def test_voters_that_always_agree_share_the_weight():
@@ -265,9 +256,6 @@ def test_rows_are_probabilities_however_sure_the_voters_are():
     found = pooled((2.0,), logs)
     assert found.sum(axis=1) == pytest.approx(1)
     assert found.argmax(axis=1).tolist() == list(range(10))
-
-
-def test_no_rows_are_no_rows():
     assert pooled((1.0, 2.0), np.zeros((0, 10, 2))).shape == (0, 10)
 
 
@@ -341,13 +329,9 @@ def test_only_what_the_data_asks_for_is_worth_it():
         assert score.gain < 2 * score.error  # nothing to gain where all is well
 
 
-def test_the_same_seed_gives_the_same_scores():
+def test_the_same_seed_gives_the_same_scores_and_too_few_tiles_are_refused():
     labels, probabilities, _ = probabilities_drawn(100)
     scores = [compare_scalings(labels, probabilities, folds=2, seed=s) for s in (1, 1, 2)]
     assert scores[0] == scores[1] != scores[2]
-
-
-def test_fewer_tiles_than_folds_are_refused():
-    labels, probabilities, _ = probabilities_drawn(4)
     with pytest.raises(ValueError, match="2 to 4 folds, found 5"):
-        compare_scalings(labels, probabilities)
+        compare_scalings(labels[:4], probabilities[:4])

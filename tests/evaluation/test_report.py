@@ -89,11 +89,6 @@ def test_long_splits_are_given_in_chunks_with_progress(monkeypatch):
     assert report.predicted.tolist() == labels
 
 
-def test_empty_split_is_refused():
-    with pytest.raises(DataError, match="empty"):
-        evaluate(corner_reader(), split_of([]))
-
-
 def row(**changes):
     answer = np.full((2, 10), 0.1, np.float32)
     for place, value in changes.items():
@@ -118,8 +113,10 @@ def test_answers_that_are_not_probabilities_are_refused(answer, message):
         evaluate(lambda _: answer, split_of([1, 2]))
 
 
-def test_rounded_probabilities_are_accepted():
+def test_rounded_probabilities_are_accepted_and_an_empty_split_refused():
     check_probabilities(row().astype(np.float16), 2)
+    with pytest.raises(DataError, match="empty"):
+        evaluate(corner_reader(), split_of([]))
 
 
 def test_data_hash_changes_with_tiles_labels_and_order():
@@ -169,8 +166,10 @@ def by_first_pixel(tiles):
     return np.eye(10, dtype=np.float32)[read]
 
 
-def test_framed_and_unframed_are_scored_apart(data):
-    found = measure_transfer(by_first_pixel, data)
+def test_framed_and_unframed_are_scored_apart_with_progress(data):
+    seen = []
+    found = measure_transfer(by_first_pixel, data, on_progress=seen.append)
+    assert sum(seen) == 10
     assert (found.name, found.title) == ("usps", "USPS (usps.t)")
     assert (found.framed.n, found.framed.score.errors) == (5, 1)
     assert found.unframed.score.errors == 5
@@ -189,9 +188,3 @@ def test_json_has_both_scores_and_the_mistakes_of_the_framed(data):
     assert content["confused_pairs"] == [{"truth": 8, "predicted": 3, "count": 1}]
     assert [row["recall"] for row in content["classes"]] == [1, 1, 1] + [0] * 7
     assert [row["index"] for row in content["wrong"]] == [4]
-
-
-def test_progress_comes_to_twice_the_tiles(data):
-    seen = []
-    measure_transfer(by_first_pixel, data, on_progress=seen.append)
-    assert sum(seen) == 10

@@ -113,34 +113,28 @@ def test_a_perfect_reader_promises_what_its_number_of_digits_can():
         curve.threshold_for(0.0001)
 
 
-def test_a_constant_confidence_is_one_point():
-    curve = risk_coverage(np.full(100, 0.7, np.float32), np.arange(100) < 90, 120)
-    assert curve.threshold == (float(np.float32(0.7)),)
-    assert (curve.stated, curve.wrong) == ((100,), (10,))
-    assert curve.coverage == pytest.approx([0.75])
-    assert curve.threshold_for(0.2) == curve.threshold[0]
-    with pytest.raises(ValueError, match=r"with 100 digits, is 16\.38%"):
-        curve.threshold_for(0.1)
-
-
-def test_all_wrong_promises_nothing():
-    curve = risk_coverage(np.linspace(0, 1, 50), np.zeros(50, bool), 50)
-    assert not curve.coverage.any()
-    assert (curve.upper == 1).all()
-    with pytest.raises(ValueError, match="is 100%"):
-        curve.threshold_for(0.9)
-
-
-def test_one_answer_is_a_curve():
-    curve = risk_coverage(np.array([0.5]), np.array([True]), 1)
-    assert curve.threshold_for(0.96) == 0.5
-    with pytest.raises(ValueError, match=r"with 1 digits, is 95%"):
-        curve.threshold_for(0.001)
-
-
-def test_specks_do_not_make_up_for_missed_digits():
-    confidence, right = np.full(40, 0.9), np.arange(40) < 10
-    assert risk_coverage(confidence, right, 20).coverage == pytest.approx([0.5])
+@pytest.mark.parametrize(
+    ("confidence", "right", "total", "coverage", "kept", "refused", "message"),
+    [
+        (np.full(100, 0.7, np.float32), np.arange(100) < 90, 120, 0.75, 0.2, 0.1,
+         r"with 100 digits, is 16\.38%"),
+        (np.array([0.5]), np.array([True]), 1, 1, 0.96, 0.001, r"with 1 digits, is 95%"),
+        (np.full(50, 0.5), np.zeros(50, bool), 50, 0, None, 0.9, "is 100%"),
+        (np.full(40, 0.9), np.arange(40) < 10, 20, 0.5, 0.9, 0.8, "with 40 digits"),
+    ],
+    ids=["constant", "one answer", "all wrong", "specks do not make up for missed digits"],
+)  # fmt: skip
+def test_a_constant_confidence_is_one_point(
+    confidence, right, total, coverage, kept, refused, message
+):
+    curve = risk_coverage(confidence, right, total)
+    assert curve.threshold == (float(confidence[0]),)
+    assert (curve.stated, curve.wrong) == ((len(right),), (np.count_nonzero(~right),))
+    assert curve.coverage == pytest.approx([coverage])
+    if kept:
+        assert curve.threshold_for(kept) == curve.threshold[0]
+    with pytest.raises(ValueError, match=message):
+        curve.threshold_for(refused)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +151,6 @@ def test_specks_do_not_make_up_for_missed_digits():
 def test_wrong_answers_are_refused(confidence, right, total, message):
     with pytest.raises(ValueError, match=message):
         risk_coverage(confidence, right, total)
-
-
-def test_too_few_points_are_refused():
     with pytest.raises(ValueError, match="2 points or more, found 1"):
         risk_coverage(np.array([0.5]), np.array([True]), 1, points=1)
 
@@ -195,9 +186,6 @@ def test_impossible_targets_are_refused(target):
 def test_a_damaged_curve_says_what_is_wrong(change, message):
     with pytest.raises(ValueError, match=message):
         RiskCoverage.from_dict(GOOD | change)
-
-
-def test_what_is_no_curve_at_all_is_refused():
     with pytest.raises(ValueError, match=r"expected a curve .* found \[\]"):
         RiskCoverage.from_dict([])
 

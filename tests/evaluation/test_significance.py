@@ -116,9 +116,6 @@ def test_the_interval_covers_as_often_as_it_says():
 def test_impossible_counts_are_refused(counts):
     with pytest.raises(ValueError, match="expected"):
         difference_interval(*counts)
-
-
-def test_impossible_counts_of_a_test_are_refused():
     with pytest.raises(ValueError, match="at least 0"):
         mcnemar(-1, 3)
 
@@ -162,34 +159,26 @@ def test_each_pair_is_counted_and_tested(three):
     assert [pair.p_holm for pair in three.pairs] == holm([first.p, second.p, third.p])
 
 
-def test_disagreements_come_with_the_surest_first():
-    answers = {"one": report([5], 0.6), "two": report([7], 0.99)}
-    both = compare("tiles", answers, {name: Facts() for name in answers})
-    assert both.disagreements().tolist() == [5, 7]
-    sure = compare(
-        "tiles",
-        answers | {"three": report([5, 9], 0.9)},
-        dict.fromkeys(["one", "two", "three"], Facts()),
-    )
-    assert sure.disagreements().tolist() == [5, 7, 9]
+@pytest.mark.parametrize(
+    ("wrong", "indices"),
+    [
+        ([([5], 0.6), ([7], 0.99)], [5, 7]),
+        ([([5], 0.6), ([7], 0.99), ([5, 9], 0.9)], [5, 7, 9]),
+        ([([5], 0.9), ([5], 0.9)], []),
+    ],
+)
+def test_disagreements_come_with_the_surest_first(wrong, indices):
+    answers = {str(number): report(*one) for number, one in enumerate(wrong)}
+    found = compare("tiles", answers, dict.fromkeys(answers, Facts()))
+    assert found.disagreements().tolist() == indices
+    if not indices:
+        (pair,) = found.pairs
+        assert (pair.both_wrong, pair.p, pair.p_holm, pair.difference) == (1, 1.0, 1.0, 0.0)
 
 
-def test_models_that_are_wrong_alike_do_not_disagree():
-    answers = {"one": report([5]), "two": report([5])}
-    both = compare("tiles", answers, {name: Facts() for name in answers})
-    assert not len(both.disagreements())
-    (pair,) = both.pairs
-    assert (pair.both_wrong, pair.p, pair.p_holm, pair.difference) == (1, 1.0, 1.0, 0.0)
-
-
-def test_only_fields_that_differ_are_told(three):
-    assert three.recipe_differences() == {
-        "epochs": [9, 3, None],
-        "widths": [[4, 8], [4, 8], None],
-    }
-
-
-def test_json_has_runs_pairs_and_every_disagreement(three):
+def test_json_has_runs_pairs_every_disagreement_and_fields_that_differ(three):
+    different = {"epochs": [9, 3, None], "widths": [[4, 8], [4, 8], None]}
+    assert three.recipe_differences() == different
     told = json.loads(json.dumps(three.as_dict()))
     assert (told["data"], told["n"]) == ("tiles", 100)
     assert [run["errors"] for run in told["runs"]] == [2, 3, 30]
@@ -221,23 +210,14 @@ def few():
     return measured([1, 1, 0, 1, 0, 0], writers, series)
 
 
-def test_errors_are_counted_by_series(few):
+def test_errors_are_counted_by_series_writer_and_person(few):
     assert few.series == (
         SeriesErrors(0, "census staff", 1, 2, 1, 0.5, wilson_interval(1, 2)),
         SeriesErrors(4, "high-school students", 2, 4, 2, 0.5, wilson_interval(2, 4)),
     )
-
-
-def test_the_writers_with_most_errors_come_first_and_none_without(few):
     assert few.worst == (WriterErrors(7, 4, 3, 2), WriterErrors(8, 0, 2, 1))
-
-
-def test_the_share_of_writers_without_an_error_is_of_people(few):
     assert (few.writers, few.flawless) == (3, pytest.approx(1 / 3))
     assert (few.n, few.errors, few.accuracy) == (6, 3, 0.5)
-
-
-def test_only_so_many_writers_are_listed():
     writers = np.arange(20)
     assert len(measured(np.ones(20), writers, writers * 0, most=3).worst) == 3
 
@@ -299,11 +279,8 @@ def test_tables_add_up(data):
 
 
 @pytest.mark.parametrize("writers", [[1, 2], []])
-def test_arrays_of_other_lengths_are_misuse(writers):
+def test_arrays_of_other_lengths_or_without_tiles_are_misuse(writers):
     with pytest.raises(ValueError, match="four arrays of one shape"):
         measured([0, 1, 0], np.array(writers, np.int64), np.zeros(3))
-
-
-def test_no_tiles_are_misuse():
     with pytest.raises(ValueError, match="N >= 1"):
         measured([], np.zeros(0), np.zeros(0))

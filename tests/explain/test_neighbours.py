@@ -76,12 +76,9 @@ def test_the_share_that_is_nearer_is_counted(usual, distances):
     assert shares.tolist() == counted
 
 
-def test_of_equals_the_first_is_first():
+def test_of_equals_the_first_is_first_and_what_cannot_be_compared_is_said():
     known = np.tile(np.eye(3, dtype=np.float32), (3, 1))
     assert find_nearest(known[1:2], known, 3).indices.tolist() == [[1, 4, 7]]
-
-
-def test_what_cannot_be_compared_is_said():
     known = np.ones((3, 4), np.float32)
     with pytest.raises(ValueError, match=r"found \[2, 5\] and \[3, 4\]"):
         find_nearest(np.ones((2, 5)), known, 1)
@@ -231,15 +228,12 @@ def test_tsne_keeps_two_heaps_apart():
     assert np.array_equal(nearest < 20, np.arange(40) < 20)
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+def test_what_cannot_be_mapped_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtraError, match=r"'umap'.*pip install 'digitlens\[maps\]'"):
         project(np.eye(5), "umap")
-
-
-@pytest.mark.parametrize("features", [np.zeros((2, 5)), np.zeros((5, 1)), np.zeros(5)])
-def test_too_little_for_a_map_is_refused(features):
-    with pytest.raises(ValueError, match="expected features of"):
-        project(features)
+    for features in (np.zeros((2, 5)), np.zeros((5, 1)), np.zeros(5)):
+        with pytest.raises(ValueError, match="expected features of"):
+            project(features)
     with pytest.raises(ValueError, match="found 'lda'"):
         project(np.eye(5), "lda")

@@ -213,13 +213,9 @@ def flooded(mask):
 
 
 @given(MASKS)
-def test_parts_are_those_of_a_flood_fill(mask):
-    assert np.array_equal(connected_components(mask).labels, flooded(mask))
-
-
-@given(MASKS)
-def test_boxes_and_areas_are_those_of_the_labels(mask):
+def test_parts_are_those_of_a_flood_fill_with_their_boxes_and_areas(mask):
     parts = connected_components(mask)
+    assert np.array_equal(parts.labels, flooded(mask))
     assert len(parts.boxes) == len(parts.areas) == parts.labels.max()
     for label, (box, area) in enumerate(zip(parts.boxes, parts.areas, strict=True), 1):
         rows, columns = np.nonzero(parts.labels == label)
@@ -227,14 +223,11 @@ def test_boxes_and_areas_are_those_of_the_labels(mask):
         assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-def test_a_long_snake_is_one_part():
+def test_a_long_snake_is_one_part_and_rows_do_not_touch_around_the_edge():
     snake = np.zeros((101, 80), bool)
     snake[::2] = True
     snake[1::4, -1] = snake[3::4, 0] = True
     assert connected_components(snake).areas.tolist() == [snake.sum()]
-
-
-def test_rows_do_not_touch_around_the_edge():
     mask = np.zeros((3, 5), bool)
     mask[0, 4] = mask[2, 0] = True
     assert len(connected_components(mask).areas) == 2
@@ -266,10 +259,5 @@ def test_what_stands_in_each_box_is_a_tile():
     boxes = np.array([[20, 15, 40, 45], [0, 0, 12, 12]], np.float32)
     tiles = tiles_of(page, boxes)
     assert tiles.shape == (2, 28, 28)
-    assert tiles[0].max() == 255
-    assert tiles[1].max() == 0
-
-
-def test_no_boxes_are_no_tiles():
-    none = np.zeros((0, 4), np.float32)
-    assert tiles_of(np.zeros((9, 9, 3), np.uint8), none).shape == (0, 28, 28)
+    assert [tile.max() for tile in tiles] == [255, 0]
+    assert tiles_of(page, boxes[:0]).shape == (0, 28, 28)

@@ -53,12 +53,9 @@ def test_empty_space_around_the_ink_changes_nothing(ink, before, after):
     assert np.array_equal(to_tile(np.pad(ink, (before, after))), to_tile(ink))
 
 
-def test_no_ink_makes_a_dark_tile():
+def test_no_ink_makes_a_dark_tile_and_tiles_are_stacked_in_order():
     assert not to_tile(np.zeros((5, 8), np.uint8)).any()
     assert to_tiles([]).shape == (0, SIDE, SIDE)
-
-
-def test_tiles_are_stacked_in_order():
     inks = [drawn_four(100, 12), drawn_four(60, 9)]
     stacked = to_tiles(inks)
     assert stacked.dtype == np.uint8
@@ -116,12 +113,9 @@ def test_an_ordinary_pen_is_left_alone(pen, as_drawn):
     assert np.array_equal(to_tile(ink), as_drawn(ink))
 
 
-def test_stroke_width_of_bars():
+def test_stroke_width_of_bars_and_the_edge_that_touches_the_outside():
     bar = np.zeros((40, 200), bool)
     bar[10:16, 5:195] = True
     assert stroke_width(bar) == pytest.approx(6, rel=0.05)
-
-
-def test_edge_is_what_touches_the_outside():
     square = np.ones((3, 3), bool)
     assert edge(square).tolist() == [[True] * 3, [True, False, True], [True] * 3]

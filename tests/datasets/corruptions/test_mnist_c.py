@@ -129,9 +129,12 @@ def test_shear_slants_to_either_side_and_makes_taller(bars):
     assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(1 / np.cos(0.4), rel=0.03)
 
 
-def test_scale_shrinks_to_seven_tenths(bars):
+def test_scale_shrinks_to_seven_tenths_and_translate_moves_three_pixels_each_way(bars):
     tall = moments(corrupt(bars, "scale"))[2]
     assert np.sqrt(tall / moments(bars)[2]) == pytest.approx(0.7, abs=0.02)
+    rows, columns, *_ = moments(corrupt(bars, "translate"))
+    ways = set(zip(rows.round(3), columns.round(3), strict=True))
+    assert ways == {(-3, -3), (-3, 3), (3, -3), (3, 3)}
 
 
 def test_rotate_turns_to_either_side(bars):
@@ -142,28 +145,17 @@ def test_rotate_turns_to_either_side(bars):
     assert np.array_equal(corrupt(bars, "rotate"), np.rint(exact * 255))
 
 
-def test_translate_moves_three_pixels_each_way(bars):
-    rows, columns, *_ = moments(corrupt(bars, "translate"))
-    ways = set(zip(rows.round(3), columns.round(3), strict=True))
-    assert ways == {(-3, -3), (-3, 3), (3, -3), (3, 3)}
-
-
 def test_a_quarter_turn_is_exact_and_anticlockwise():
     planes = np.random.default_rng(0).random((2, 28, 28), np.float32)
     quarter = turned(planes, np.full(2, np.pi / 2, np.float32))
     assert np.allclose(quarter, np.rot90(planes, axes=(1, 2)), atol=1e-4)
 
 
-def test_brightness_adds_half_and_cuts_off(tiles):
+def test_brightness_adds_half_and_stripe_inverts_a_quarter_on_either_side(tiles):
     brighter = corrupt(tiles, "brightness").astype(float)
     assert np.abs(brighter - np.minimum(tiles + 127.5, 255)).max() <= 0.5
-
-
-def test_stripe_inverts_a_quarter_on_either_side(tiles):
-    striped = corrupt(tiles, "stripe")
-    assert np.array_equal(striped[:, :, 7:21], tiles[:, :, 7:21])
-    assert np.array_equal(striped[:, :, :7], 255 - tiles[:, :, :7])
-    assert np.array_equal(striped[:, :, 21:], 255 - tiles[:, :, 21:])
+    sides = np.abs(np.arange(28) - 13.5) > 7
+    assert np.array_equal(corrupt(tiles, "stripe"), np.where(sides, 255 - tiles, tiles))
 
 
 def test_fog_leaves_a_quarter_of_the_ink_above_smooth_clouds():
@@ -276,10 +268,6 @@ FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # nothing random in th
 names = pytest.mark.parametrize("name", PAPER)
 
 
-def test_the_fifteen_in_the_order_of_the_paper():
-    assert list(CORRUPTIONS) == PAPER
-
-
 @names
 def test_changes_tiles_and_leaves_those_given_alone(tiles, name):
     before = tiles.copy()
@@ -292,16 +280,12 @@ def test_changes_tiles_and_leaves_those_given_alone(tiles, name):
 
 
 @names
-def test_the_seed_decides_and_each_tile_draws_its_own(tiles, name):
+def test_the_seed_decides_and_each_tile_draws_its_own(tiles, name, monkeypatch):
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 3))
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 4)) == (name in FIXED)
     corrupted = corrupt(np.repeat(tiles[:1], 12, axis=0), name)
     assert (len(np.unique(corrupted, axis=0)) == 1) == (name in FIXED)
-
-
-@names
-def test_tiles_of_the_first_chunk_are_the_same_however_many_follow(tiles, name, monkeypatch):
-    monkeypatch.setattr(mnist_c, "CHUNK", 8)
+    monkeypatch.setattr(mnist_c, "CHUNK", 8)  # those of the first are the same whatever follows
     assert np.array_equal(corrupt(tiles, name)[:8], corrupt(tiles[:8], name))
 
 
@@ -311,12 +295,10 @@ def test_any_tiles_can_be_corrupted(name, anything, seed):
     assert corrupt(anything, name, seed).shape == anything.shape
 
 
-def test_another_name_is_refused_with_those_there_are(tiles):
+def test_the_fifteen_in_the_order_of_the_paper_are_known_by_name(tiles):
+    assert list(CORRUPTIONS) == PAPER
     with pytest.raises(ValueError, match=r"shot_noise, .*, found 'snow'"):
         corrupt(tiles, "snow")
-
-
-def test_overlaps_name_corruptions_and_fields_of_a_recipe():
     assert {name for names in OVERLAPS.values() for name in names} <= set(CORRUPTIONS)
     assert set(OVERLAPS) <= {field.name for field in fields(Recipe)}
 

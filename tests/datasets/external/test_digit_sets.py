@@ -132,16 +132,12 @@ def libsvm(images, labels):
     return "".join(rows).encode()
 
 
-@pytest.mark.parametrize("name", ["usps.t.bz2", "usps.t"])
-def test_libsvm_counts_labels_from_one(name, images16, labels, write, tmp_path):
-    pictures = load_usps(write(tmp_path / name, libsvm(images16, labels)))
-    assert (pictures.images == images16).all()
-    assert (pictures.labels == labels).all()
-
-
-@pytest.mark.parametrize("name", ["zip.test.gz", "zip.test"])
-def test_the_other_form_has_labels_as_they_are(name, images16, labels, table, write, tmp_path):
-    content = table(labels[:, None], values(images16))
+@pytest.mark.parametrize("name", ["usps.t.bz2", "usps.t", "zip.test.gz", "zip.test"])
+def test_both_forms_of_usps_are_read(name, images16, labels, table, write, tmp_path):
+    if name.startswith("usps"):  # counts labels from one
+        content = libsvm(images16, labels)
+    else:
+        content = table(labels[:, None], values(images16))
     pictures = load_usps(write(tmp_path / name, content))
     assert (pictures.images == images16).all()
     assert (pictures.labels == labels).all()
@@ -229,14 +225,11 @@ def test_labels_that_do_not_match_are_refused(wrong, said, contents, write, tmp_
         load_emnist(tmp_path)
 
 
-def test_a_damaged_file_is_named(contents, write, tmp_path):
+def test_a_damaged_file_and_one_whose_labels_cannot_be_found_are_refused(contents, write, tmp_path):
     write(tmp_path / IMAGES, contents[IMAGES][:-1])
     write(tmp_path / LABELS, contents[LABELS])
     with pytest.raises(DataError, match=f"{IMAGES}: expected 3,136 bytes"):
         load_emnist(tmp_path)
-
-
-def test_a_file_whose_labels_cannot_be_found_is_refused(contents, write, tmp_path):
     path = write(tmp_path / "digits.gz", contents[IMAGES])
     with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
         load_emnist(path)
@@ -280,13 +273,10 @@ def test_pixels_and_labels_come_from_two_files(inside, folder, images, labels):
     assert (pictures.labels == labels).all()
 
 
-def test_labels_that_are_missing_are_named(folder):
-    (folder / "ARDIS_test_labels.csv").unlink()
-    with pytest.raises(DataError, match=r"ARDIS_test_labels\.csv is missing"):
-        load_ardis(folder)
-
-
-def test_files_of_two_parts_are_refused(folder, table, write):
+def test_labels_of_two_parts_or_missing_are_refused(folder, table, write):
     write(folder / "ARDIS_test_labels.csv", table(np.eye(10)))
     with pytest.raises(DataError, match=r"4 rows and ARDIS_test_labels\.csv 10"):
+        load_ardis(folder)
+    (folder / "ARDIS_test_labels.csv").unlink()
+    with pytest.raises(DataError, match=r"ARDIS_test_labels\.csv is missing"):
         load_ardis(folder)

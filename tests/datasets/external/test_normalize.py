@@ -48,8 +48,9 @@ def test_photographs_do_not_depend_on_each_other(photo, monkeypatch):
     assert (ink_of_photos(photos) == alone).all()
 
 
-def test_a_photograph_of_nothing_has_no_ink():
+def test_a_photograph_of_nothing_has_no_ink_and_an_empty_tile():
     assert not ink_of_photos(np.full((1, 32, 32, 3), 77, np.uint8)).any()
+    assert not framed(np.zeros((1, 8, 8), np.uint8)).any()
 
 
 @pytest.mark.parametrize("side", [8, 16, 28, 64])
@@ -92,10 +93,6 @@ def test_photographs_become_tiles():
     assert (framed(photos)[0] == framed(255 - photos)[0]).all()
     assert unframed(photos).shape == (2, 28, 28)
     assert unframed(photos)[0, 14, 14] > 200
-
-
-def test_an_empty_picture_gives_an_empty_tile():
-    assert not framed(np.zeros((1, 8, 8), np.uint8)).any()
 
 
 def test_framing_is_what_makes_digits_of_scikit_learn_readable():

@@ -31,34 +31,31 @@ def test_a_file_is_unpacked_whatever_its_name(pack, tmp_path):
     assert read_file(path, 100) == b"1 2 3"
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-def test_no_more_than_the_budget_is_unpacked(pack, tmp_path):
-    path = tmp_path / "bomb"
-    path.write_bytes(pack(bytes(1_000_000)))
-    with pytest.raises(DataError, match="more than the 20,000 bytes"):
+@pytest.mark.parametrize(
+    ("pack", "content", "message"),
+    [
+        *((pack, bytes(1_000_000), "more than the 20,000 bytes")
+          for pack in (bytes, gzip.compress, bz2.compress)),
+        *((lambda raw, pack=pack: pack(raw)[:-20], bytes(range(256)) * 40,
+           "file cannot be read, it may be cut short") for pack in (gzip.compress, bz2.compress)),
+    ],
+)  # fmt: skip
+def test_bombs_and_files_that_are_cut_short_are_refused(pack, content, message, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(pack(content))
+    with pytest.raises(DataError, match=message):
         read_file(path, 20_000)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_a_file_that_is_cut_short_is_said_to_be(pack, tmp_path):
-    path = tmp_path / "half"
-    path.write_bytes(pack(bytes(range(256)) * 40)[:-20])
-    with pytest.raises(DataError, match="half cannot be read, it may be cut short"):
-        read_file(path, 20_000)
-
-
-def test_the_first_name_in_a_folder_is_taken(tmp_path):
+def test_the_first_name_in_a_folder_is_taken_and_none_is_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"expected a or b in this folder, found none"):
+        find_file(tmp_path, ("a", "b"))
     for name in ("b", "c"):
         (tmp_path / name).touch()
     assert find_file(tmp_path, ("a", "b", "c")) == tmp_path / "b"
     assert find_file(tmp_path / "c", ("a", "b")) == tmp_path / "c"
-
-
-def test_what_is_not_there_is_named_with_what_was_expected(tmp_path):
     with pytest.raises(DataError, match=r"nowhere is missing: expected a or b"):
         find_file(tmp_path / "nowhere", ("a", "b"))
-    with pytest.raises(DataError, match=r"expected a or b in this folder, found none"):
-        find_file(tmp_path, ("a", "b"))
 
 
 def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
@@ -72,10 +69,6 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
         read_member(path, "two.gz", 100)
     with pytest.raises(DataError, match="more than the 100 bytes"):
         read_member(path, "large", 100)
-
-
-def test_a_damaged_zip_file_is_refused(tmp_path):
-    path = tmp_path / "gzip.zip"
     path.write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(DataError, match="cannot be read"):
         read_member(path, "one.gz", 100)
@@ -108,16 +101,16 @@ def test_svmlight_leaves_zeros_out():
 
 
 @pytest.mark.parametrize(
-    "row", [b"1 1:0 4:1", b"1 0:1", b"one 1:1", b"1 1:x", b"1 1", b"1 1.5:1", b"1 1:2:3"]
-)
-def test_damaged_svmlight_is_refused_with_its_row(row):
-    with pytest.raises(DataError, match=r"indices from 1 to 3: "):
-        read_svmlight(b"1 1:1\n" + row, 3, "file")
-
-
-def test_empty_svmlight_is_refused():
-    with pytest.raises(DataError, match="it is empty"):
-        read_svmlight(b"\n", 3, "file")
+    ("content", "said"),
+    [
+        *((b"1 1:1\n" + row, r"indices from 1 to 3: ")
+          for row in (b"1 1:0 4:1", b"1 0:1", b"a 1:1", b"1 1:x", b"1 1", b"1 1.5:1", b"1 1:2:3")),
+        (b"\n", "it is empty"),
+    ],
+)  # fmt: skip
+def test_damaged_and_empty_svmlight_is_refused(content, said):
+    with pytest.raises(DataError, match=said):
+        read_svmlight(content, 3, "file")
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):

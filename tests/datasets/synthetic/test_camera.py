@@ -88,12 +88,9 @@ def test_some_are_drawn_small_but_not_too_small(rng):
     assert np.mean([view.height < 40 for view in views]) > 0.6
 
 
-def test_a_flat_mark_is_framed_like_a_digit(rng):
+def test_a_flat_mark_is_framed_like_a_digit_and_twice_as_fine_is_twice_as_large(rng):
     view = choose_view((0.0, -0.5, 0.6, -0.4), rng)
     assert view.window[3] - view.window[1] > 0.9
-
-
-def test_twice_as_fine_is_twice_as_large(rng):
     view = choose_view(WORD, rng)
     assert view.finer(2).width == 2 * view.width
     np.testing.assert_allclose(corners(view.finer(2), WORD), 2 * corners(view, WORD))

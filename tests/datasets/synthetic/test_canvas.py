@@ -101,20 +101,16 @@ def test_what_is_no_digit_and_what_has_no_ink_gets_no_box(ink, value):
     assert np.count_nonzero(canvas.ink) == np.count_nonzero(ink)
 
 
-def test_ink_over_ink_keeps_the_darker():
+def test_ink_over_ink_keeps_the_darker_and_what_is_blown_up_is_left_out():
     canvas = Canvas(100, 80, np.eye(3))
+    canvas.put(BLOCK, placed(-500, -500, 100), 4)
+    assert not canvas.ink.any()
+    assert canvas.values == []
     canvas.put(BLOCK, placed(12, 7), 4)
     canvas.put(BLOCK // 2, placed(22, 7), 5)
     assert (canvas.ink[7:37, 12:32] == 255).all()
     assert (canvas.ink[7:37, 32:42] == 127).all()
     assert canvas.boxes[1] == (22, 7, 42, 37)
-
-
-def test_ink_blown_up_beyond_all_measure_is_left_out():
-    canvas = Canvas(100, 80, np.eye(3))
-    canvas.put(BLOCK, placed(-500, -500, 100), 4)
-    assert not canvas.ink.any()
-    assert canvas.values == []
 
 
 def test_a_rule_runs_between_its_points_as_seen():
@@ -293,18 +289,12 @@ def test_boxes_of_a_form_are_equally_far_apart(font_glyphs, rng):
     assert middles == pytest.approx([0.6, 1.8, 3.0, 4.2], abs=0.08)
 
 
-def test_a_line_ends_where_no_crop_would_hold_it(font_glyphs, rng):
-    assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21
-
-
 @pytest.mark.parametrize("text", ["ж", ""])
-def test_nothing_written_is_an_empty_line(font_glyphs, rng, text):
+def test_nothing_written_is_an_empty_line_and_long_ones_end(font_glyphs, rng, text):
     assert lay_out(text, Style(font_glyphs), rng).marks == ()
+    assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21  # no crop would hold more
 
 
-def test_labels_are_plain():
+def test_labels_are_plain_and_small_letters_stay_small_in_a_font_that_has_them(font_glyphs):
     assert as_label(f" 1{GAP}2  –3{RAISE}00{RAISE} ") == "1 2 -300"  # noqa: RUF001
-
-
-def test_small_letters_stay_small_in_a_font_that_has_them(font_glyphs):
     assert cased("Abc", font_glyphs) == "Abc"

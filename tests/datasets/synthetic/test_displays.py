@@ -16,13 +16,8 @@ def lit(text: str, how: displays.Segments = PLAIN) -> int:
 
 def test_digits_light_the_segments_they_have():
     assert [lit(str(value)) for value in range(10)] == [6, 2, 5, 5, 4, 5, 6, 3, 7, 6]
-    assert lit("-") == 1
-    assert lit("1:1") == 6
-    assert lit("1.1") == 5
-
-
-def test_six_and_nine_may_lack_their_tails_and_seven_have_a_hook():
-    other = PLAIN._replace(tails=(False, False, True))
+    assert [lit(text) for text in ("-", "1:1", "1.1")] == [1, 6, 5]
+    other = PLAIN._replace(tails=(False, False, True))  # no tails, and a hook
     assert [lit(char, other) for char in "679"] == [5, 4, 5]
 
 
@@ -73,7 +68,7 @@ def test_every_way_to_show_a_display_gives_a_picture(rng):
             assert plane.std() > 3
 
 
-def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs, rng):
+def test_text_is_set_whole_and_read_without_what_the_font_lacks_or_too_long(font_glyphs, rng):
     for _ in range(20):
         plane, text, digit = draw_screen_text(f"12ж{GAP}5", font_glyphs, rng)
         assert text == "12 5"
@@ -81,8 +76,5 @@ def test_text_is_set_whole_and_read_without_what_the_font_lacks(font_glyphs, rng
         assert plane.dtype == np.float32
         assert 4 < digit <= plane.shape[0]
         assert np.ptp(plane) > 20
-
-
-def test_a_text_too_long_for_a_crop_is_cut(font_glyphs, rng):
     _, text, _ = draw_screen_text("0123456789" * 9, font_glyphs, rng)
     assert 10 < len(text) < 60

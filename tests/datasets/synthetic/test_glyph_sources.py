@@ -36,23 +36,17 @@ def test_marks_hang_below_the_line_or_above(font_glyphs):
     assert dash.height < 0.3
 
 
-def test_letters_are_all_that_is_no_digit(font_glyphs, rng):
+def test_letters_are_all_that_a_font_has_and_is_no_digit(font_glyphs, rng):
     assert set("aZ$") <= set(font_glyphs.letters)
     assert not set(DIGITS) & set(font_glyphs.letters)
     assert font_glyphs.glyph("ж", rng) is None
-
-
-def test_the_box_that_stands_for_a_missing_character_is_not_written(font_glyphs, rng):
     assert bytes(ImageFont.load_default(EM).getmask("€"))  # the font draws a box for it
     assert font_glyphs.glyph("€", rng) is None
     assert font_glyphs.glyph("$", rng) is not None
-
-
-def test_a_font_of_digits_alone_has_no_letters(rng):
-    source = FontGlyphs({"latin": ImageFont.load_default(EM)}, digits_only=True)
-    assert source.letters == ""
-    assert source.glyph("a", rng) is None
-    assert source.glyph("7", rng) is not None
+    alone = FontGlyphs({"latin": ImageFont.load_default(EM)}, digits_only=True)
+    assert alone.letters == ""
+    assert alone.glyph("a", rng) is None
+    assert alone.glyph("7", rng) is not None
 
 
 def test_a_writer_repeats_the_tiles_of_a_digit(small_split):
@@ -68,11 +62,13 @@ def test_a_writer_repeats_the_tiles_of_a_digit(small_split):
         assert 0.88 <= glyph.height <= 1.1
 
 
-def test_writers_write_digits_alone(small_split, rng):
+def test_writers_write_digits_alone_and_an_empty_tile_is_a_dot(small_split, rng):
     source = MnistGlyphs([small_split.tiles[small_split.labels == value] for value in range(10)])
     assert source.letters == ""
     assert source.glyph("a", rng) is None
     assert all(source.glyph(char, rng) for char in DIGITS)
+    empty = MnistGlyphs([np.zeros((1, 28, 28), np.uint8)] * 10)
+    assert empty.glyph("0", rng).ink.any()
 
 
 def test_pens_write_letters_that_are_no_digits(rng):
@@ -90,11 +86,6 @@ def test_small_letters_stand_on_the_line_and_tails_hang_below_it(rng):
     assert tail.bottom > 0.1
 
 
-def test_an_empty_tile_is_a_dot_and_no_error(rng):
-    glyph = MnistGlyphs([np.zeros((1, 28, 28), np.uint8)] * 10).glyph("0", rng)
-    assert glyph.ink.any()
-
-
 def test_a_pen_draws_each_digit_anew(rng):
     source = PenGlyphs(draw_pen(rng))
     first, second = source.glyph("2", rng), source.glyph("2", rng)
@@ -102,14 +93,10 @@ def test_a_pen_draws_each_digit_anew(rng):
     assert first.ink.tobytes() != second.ink.tobytes()
 
 
-def test_a_pen_writes_the_whole_alphabet(rng):
+def test_a_pen_writes_the_whole_alphabet_points_on_the_line_and_commas_below(rng):
     pen = PenGlyphs(draw_pen(rng), marks=True)
     missing = [char for char in ALPHABET if char != " " and pen.glyph(char, rng) is None]
     assert missing == []
-
-
-def test_points_stand_on_the_line_and_commas_below_it(rng):
-    pen = PenGlyphs(draw_pen(rng), marks=True)
     point, comma, quote = (pen.glyph(char, rng) for char in ".,'")
     assert point.height < 0.45
     assert comma.bottom > point.bottom
