@@ -41,31 +41,29 @@ def verdict(old, new):
     return check.judge(*figures).verdict
 
 
-def test_a_difference_counts_beyond_both_chance_and_five_per_cent():
-    # A standard error of 0.05 each: three of the difference are 0.21, which is 2.1 %.
-    assert verdict(seconds(10), seconds(10.4)) == "same"
-    assert verdict(seconds(10), seconds(10.6)) == "worse"
-    assert verdict(seconds(10), seconds(9.4)) == "better"
-    # Ten times the spread, and chance alone does as much.
-    assert verdict(seconds(10, spread=5), seconds(10.6, spread=5)) == "same"
-    assert verdict(seconds(10, spread=5), seconds(12.2, spread=5)) == "worse"
+MORE, SHARE = {"better": "higher"}, {"unit": "%", "better": "higher", "spread": 0.08, "n": 30}
+ERRORS = {"spread": 0.0, "unit": "errors"}
 
 
-def test_more_is_better_where_a_figure_says_so():
-    assert verdict(seconds(10), seconds(20, better="higher")) == "better"
-    assert verdict(seconds(10), seconds(5, better="higher")) == "worse"
-
-
-@pytest.mark.parametrize("alone", [{"spread": None}, {"n": 1}])
-def test_what_was_measured_once_needs_a_larger_difference(alone):
-    assert verdict(seconds(10, **alone), seconds(11.9)) == "same"
-    assert verdict(seconds(10), seconds(12.1, **alone)) == "worse"
-
-
-def test_accuracy_needs_no_margin_beside_chance():
-    share = {"unit": "%", "better": "higher", "spread": 0.08, "n": 30}
-    assert verdict(seconds(99.15, **share), seconds(99.0, **share)) == "worse"
-    assert verdict(seconds(99.15, **share), seconds(99.12, **share)) == "same"
+@pytest.mark.parametrize(
+    ("old", "new", "about", "expected"),
+    [
+        # A standard error of 0.05 each: three of the difference are 0.21, which is 2.1 %.
+        *((10, 10.4, {}, "same"), (10, 10.6, {}, "worse"), (10, 9.4, {}, "better")),
+        # Ten times the spread, and chance alone does as much.
+        *((10, 10.6, {"spread": 5}, "same"), (10, 12.2, {"spread": 5}, "worse")),
+        *((10, 20, MORE, "better"), (10, 5, MORE, "worse")),
+        # What was measured once needs a larger difference.
+        *((10, 11.9, {"spread": None}, "same"), (10, 12.1, {"spread": None}, "worse")),
+        *((10, 11.9, {"n": 1}, "same"), (10, 12.1, {"n": 1}, "worse")),
+        # Accuracy needs no margin beside chance.
+        *((99.15, 99.0, SHARE, "worse"), (99.15, 99.12, SHARE, "same")),
+        # What was nothing may become something.
+        *((0, 0, ERRORS, "same"), (0, 2, ERRORS, "worse")),
+    ],
+)
+def test_a_difference_counts_beyond_both_chance_and_five_per_cent(old, new, about, expected):
+    assert verdict(seconds(old, **about), seconds(new, **about)) == expected
 
 
 @given(st.floats(0.01, 1e6), st.floats(0.01, 1e6), st.floats(0, 1e3), st.integers(1, 1000))
@@ -77,42 +75,36 @@ def test_what_is_worse_one_way_is_never_worse_the_other_way(old, new, spread, n)
         assert there == "same"
 
 
-def test_the_exit_code_says_whether_something_got_slower(run, capsys):
-    assert run({"a": seconds(1), "b": seconds(2)}, {"a": seconds(2), "b": seconds(1)}) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith("| a | 1 s | 2 s | +100.0 % |")
-    assert lines[3].endswith("| better |")
-    assert lines[-1] == "0 figures are the same; 1 got worse or are gone"
-
-
-def test_nothing_slower_is_exit_code_zero(run, capsys):
-    assert run({"a": seconds(1), "b": seconds(1)}, {"a": seconds(1), "b": seconds(0.5)}) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("1 figures are the same; 0")
-
-
-def test_a_figure_that_is_gone_counts_and_a_new_one_does_not(run, capsys):
-    assert run({"a": seconds(1), "b": seconds(1)}, {"a": seconds(1), "c": seconds(1)}) == 1
+@pytest.mark.parametrize(
+    ("old", "new", "code", "lines"),
+    [
+        (
+            {"a": seconds(1), "b": seconds(2)},
+            {"a": seconds(2), "b": seconds(1)},
+            1,
+            ["| a | 1 s | 2 s | +100.0 % |", "| better |", "0 figures are the same; 1 got worse"],
+        ),
+        ({"a": seconds(1)}, {"a": seconds(0.5)}, 0, ["0 figures are the same; 0 got"]),
+        (
+            {"a": seconds(1), "b": seconds(1)},
+            {"a": seconds(1), "c": seconds(1)},
+            1,
+            ["| b | 1 s |  |  |  | gone |", "| c |  | 1 s |  |  | new |"],
+        ),
+        (
+            {"a": seconds(1)},
+            {"a": seconds(1000, unit="ms")},
+            1,
+            ["| a | 1 s |  |  |  | gone |", "| a |  | 1,000 ms |  |  | new |"],
+        ),
+        ({"a": seconds(1, peer=True)}, {"a": seconds(2, peer=True)}, 0, ["| worse (peer) |"]),
+    ],
+    ids=["slower", "faster", "gone and new", "another unit", "a peer"],
+)
+def test_the_exit_code_says_whether_something_got_slower(run, capsys, old, new, code, lines):
+    assert run(old, new) == code
     out = capsys.readouterr().out
-    assert "| b | 1 s |  |  |  | gone |" in out
-    assert "| c |  | 1 s |  |  | new |" in out
-
-
-def test_another_unit_is_another_figure(run, capsys):
-    assert run({"a": seconds(1)}, {"a": seconds(1000, unit="ms")}) == 1
-    out = capsys.readouterr().out
-    assert "| a | 1 s |  |  |  | gone |" in out
-    assert "| a |  | 1,000 ms |  |  | new |" in out
-
-
-def test_what_was_nothing_may_become_something():
-    errors = {"spread": 0.0, "unit": "errors"}
-    assert verdict(seconds(0, **errors), seconds(0, **errors)) == "same"
-    assert verdict(seconds(0, **errors), seconds(2, **errors)) == "worse"
-
-
-def test_a_peer_that_got_slower_is_shown_and_not_counted(run, capsys):
-    assert run({"a": seconds(1, peer=True)}, {"a": seconds(2, peer=True)}) == 0
-    assert "| worse (peer) |" in capsys.readouterr().out
+    assert all(line in out for line in lines)
 
 
 def test_json_has_every_figure(run, capsys):
@@ -123,15 +115,13 @@ def test_json_has_every_figure(run, capsys):
 
 
 @pytest.mark.parametrize("other", [{"processor": "Q"}, {"cores": 4}, {"threads": 1}])
-def test_another_machine_is_refused_unless_asked_for(run, capsys, other):
-    assert run({"a": seconds(1)}, {"a": seconds(1)}, about=other) == 2
+@pytest.mark.parametrize("anyway", [False, True])
+def test_another_machine_is_refused_unless_asked_for(run, capsys, other, anyway):
+    options = ["--anyway"] if anyway else []
+    assert run({"a": seconds(1)}, {"a": seconds(1)}, *options, about=other) == (0 if anyway else 2)
     said = capsys.readouterr()
-    assert not said.out
+    assert bool(said.out) == anyway
     assert next(iter(other)) in said.err
-
-
-def test_another_machine_may_be_asked_for(run):
-    assert run({"a": seconds(1)}, {"a": seconds(1)}, "--anyway", about={"cores": 4}) == 0
 
 
 def test_other_versions_and_a_busy_machine_are_said(run, capsys):

@@ -133,13 +133,10 @@ def test_the_limit_is_the_slowest_of_three():
     assert whole.limit(MACHINE) == ("its parts", 103.0)
 
 
-def test_small_arrays_are_as_fast_as_their_cache():
+def test_small_arrays_are_as_fast_as_their_cache_and_the_better_of_two_peaks_counts(monkeypatch):
     assert MACHINE.bandwidth(1, 5) == MACHINE.bandwidth(1, 1999) == 50
     assert MACHINE.bandwidth(1, 2000) == 5
     assert MACHINE.bandwidth(2, 5) == 70  # what large arrays reach, small ones can
-
-
-def test_the_better_of_two_peaks_counts(monkeypatch):
     monkeypatch.setattr(roofline, "peak_flops", lambda _, count: {1: 90.0, 2: 250.0}[count])
     again = roofline.measured_again(MACHINE, torch.float32)
     assert again.peaks == {1: 100.0, 2: 250.0}
@@ -201,17 +198,16 @@ def test_the_page_in_docs_has_all_blocks_and_parses():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0 "), (999, "999 "), (61_234, "61.2 k"), (7.67e9, "7.67 G")]
+    ("text", "expected"),
+    [
+        *((cost.scaled(0), "0 "), (cost.scaled(999), "999 "), (cost.scaled(61_234), "61.2 k")),
+        *((cost.scaled(7.67e9), "7.67 G"), (cost.duration(2.5), "2.5 s")),
+        *((cost.duration(0.0183), "18.3 ms"), (cost.duration(3e-5), "30 µs")),
+        (cost.duration(5.57e-7), "557 ns"),
+    ],
 )
-def test_numbers_have_prefixes(value, text):
-    assert cost.scaled(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(2.5, "2.5 s"), (0.0183, "18.3 ms"), (3e-5, "30 µs"), (5.57e-7, "557 ns")]
-)
-def test_times_have_units(value, text):
-    assert cost.duration(value) == text
+def test_numbers_have_prefixes_and_times_units(text, expected):
+    assert text == expected
 
 
 def test_limits_are_measured_with_the_threads_that_were_asked_for(monkeypatch):

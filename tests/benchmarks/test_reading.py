@@ -63,15 +63,12 @@ def test_a_wrong_answer_is_not_timed(program):
         reading.measure_starts({"wrong": wrong}, Path(sys.executable), 1)
 
 
-def test_what_is_read_is_there(tmp_path):
+def test_what_is_read_is_there_and_the_kinds_of_a_folder_are_labelled(tmp_path):
     started = reading.programs(tmp_path).values()
     assert "cold_start" in {figure for *_, figure in started}
     files = [part for arguments, *_ in started for part in arguments if "/" in part]
     assert files
     assert all(Path(file).is_file() for file in files)
-
-
-def test_the_kinds_of_a_folder_are_mixed_and_labelled(tmp_path):
     drawn = reading.draw(tmp_path / "all", 4)
     assert [path.exists() for path, _ in drawn] == [True] * 4
     texts = {".png": {"0", "1", "2", "3"}, ".jpg": {reading.NOTE}}

@@ -98,11 +98,8 @@ def test_the_summary_has_ratios_and_says_what_is_missing(monkeypatch):
 @pytest.mark.parametrize(
     ("value", "text"), [(0.01234, "0.0123"), (61.26, "61.3"), (412345.6, "412,346"), (0, "0")]
 )
-def test_numbers_have_three_digits_or_whole_thousands(value, text):
+def test_numbers_have_three_digits_or_whole_thousands_and_shares_two_decimals(value, text):
     assert speed.number(value) == text
-
-
-def test_shares_have_two_decimals():
     share = harness.Figure("a", 99.1534, 0.0778, 30, "%", "higher")
     assert speed.measured(share) == "99.15 ± 0.08 %"
 

@@ -64,21 +64,18 @@ def test_peers_that_are_unavailable_are_named():
     assert missing == {"bad": "not installed"}
 
 
-def test_an_environment_is_made_once_and_only_for_packages(tmp_path):
+def test_an_environment_is_made_once_and_only_for_packages(tmp_path, monkeypatch):
     assert harness.environment((), tmp_path) == sys.executable
     (tmp_path / "thing==1").mkdir()
     (tmp_path / "thing==1" / ".installed").touch()
     python = harness.environment(("thing==1",), tmp_path)
     assert Path(python).parent.parent == tmp_path / "thing==1"
-
-
-def test_what_cannot_be_installed_gives_the_reason(tmp_path, monkeypatch):
     code = "import sys; print('no such package', file=sys.stderr); sys.exit(1)"
     run = harness._run
     monkeypatch.setattr(harness, "_run", lambda *_: run(sys.executable, "-c", code))
     with pytest.raises(harness.UnavailableError, match="no such package"):
-        harness.environment(("thing==1",), tmp_path)
-    assert not (tmp_path / "thing==1" / ".installed").exists()
+        harness.environment(("thing==2",), tmp_path)
+    assert not (tmp_path / "thing==2" / ".installed").exists()
 
 
 def test_boxes_side_by_side_are_one_line():
@@ -112,15 +109,15 @@ def test_what_a_peer_raises_is_its_answer():
 
 
 def test_all_rows_of_a_worker_or_the_reason():
-    with ExitStack() as stack:
-        said = "print(1); print(2)"
-        assert harness.Worker([sys.executable, "-c", said], stack).rows(60) == [1, 2]
-        failing = harness.Worker([sys.executable, "-c", "exit('no such thing')"], stack)
-        with pytest.raises(harness.UnavailableError, match="no such thing"):
-            failing.rows(60)
-        slow = harness.Worker([sys.executable, "-c", "import time; time.sleep(60)"], stack)
-        with pytest.raises(harness.UnavailableError, match="took longer"):
-            slow.rows(0.05)
+    def rows(code, patience=60):
+        with ExitStack() as stack:
+            return harness.Worker([sys.executable, "-c", code], stack).rows(patience)
+
+    assert rows("print(1); print(2)") == [1, 2]
+    with pytest.raises(harness.UnavailableError, match="no such thing"):
+        rows("exit('no such thing')")
+    with pytest.raises(harness.UnavailableError, match="took longer"):
+        rows("import time; time.sleep(60)", 0.05)
 
 
 def test_a_worker_speaks_json_alone():

@@ -56,23 +56,17 @@ def picture(height, width, seed=0):
     return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(("height", "width"), SIZES)
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (160, 192)])
 def test_pictures_grow_at_the_right_and_bottom_to_sides_that_fit(shipped, recorder, height, width):
     before = picture(height, width)
     shipped.predict(before)
     [page] = recorder.given
     assert page.dtype == np.uint8
-    assert page.shape[0] % STEP == page.shape[1] % STEP == 0
-    assert max(LEAST, height) <= page.shape[0] < max(LEAST, height) + STEP
-    assert max(LEAST, width) <= page.shape[1] < max(LEAST, width) + STEP
+    fitting = [max(LEAST, -(-side // STEP) * STEP) for side in (height, width)]
+    assert page.shape == (*fitting, 3)
     assert np.array_equal(page[:height, :width], before)
     assert (page[height:, :width] == before[-1:]).all()
     assert (page[:height, width:] == before[:, -1:]).all()
-
-
-def test_a_picture_that_fits_is_given_as_it_is(shipped, recorder):
-    shipped.predict(picture(160, 192))
-    assert recorder.given[0].shape == (160, 192, 3)
 
 
 def test_what_is_fainter_than_the_faintest_is_not_reported(shipped, recorder):
@@ -196,21 +190,17 @@ def test_a_graph_that_breaks_the_contract_is_refused(tmp_path, wrong):
     assert "\n" not in str(caught.value)
 
 
-def test_a_classifier_is_no_digit_detector(folder):
-    with pytest.raises(ModelError, match="is not a digit detector"):
-        DigitDetector(folder)
-    with pytest.raises(ModelError, match="is not a digit detector"):
-        DigitDetector("default")
-
-
-def test_what_is_missing_or_damaged_is_refused(tmp_path):
+def test_what_is_missing_damaged_or_another_model_is_refused(tmp_path, folder):
+    for other in (folder, "default"):
+        with pytest.raises(ModelError, match="is not a digit detector"):
+            DigitDetector(other)
     with pytest.raises(ModelError, match="no model"):
         DigitDetector(tmp_path / "none")
     with pytest.raises(ModelError, match="onnxruntime can load"):
-        DigitDetector(saved(tmp_path, b"no graph"))
-    (tmp_path / "model.onnx").write_bytes(page_graph())
+        DigitDetector(saved(tmp_path / "page", b"no graph"))
+    (tmp_path / "page" / "model.onnx").write_bytes(page_graph())
     with pytest.raises(ModelError, match="was changed"):
-        DigitDetector(tmp_path)
+        DigitDetector(tmp_path / "page")
 
 
 def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_picture(tmp_path):
@@ -286,17 +276,11 @@ def test_threads_share_a_detector():
         np.testing.assert_array_equal(one, expected)
 
 
-def test_nothing_is_opened_before_the_first_page(tmp_path):
+def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_path):
+    assert (PRETRAINED / DETECTOR).stat().st_size < 3_000_000
     detector = LineDetector(tmp_path / "missing.onnx")
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
         detector.text_map(text_page((32, 32)))
-
-
-def test_another_graph_is_no_line_detector():
     other = next(PRETRAINED.parent.glob("*/model.onnx"))
     with pytest.raises(ModelError, match="is not a line detector"):
         LineDetector(other).text_map(text_page((32, 32)))
-
-
-def test_shipped_graph_is_small():
-    assert (PRETRAINED / DETECTOR).stat().st_size < 3_000_000

@@ -83,16 +83,20 @@ def test_logits_and_log_probabilities_go_through_a_softmax(bar_graph, save, draw
     assert "softmax is applied" in ForeignClassifier(save(graph), outputs="logits").given["outputs"]
 
 
-@pytest.mark.parametrize("last", ["Identity", "LogSoftmax", "Sigmoid"])
-def test_scores_that_are_no_probabilities_name_the_option(bar_graph, save, draw_bars, last):
-    model = ForeignClassifier(save(bar_graph(("N", 784), "float32", last=last)))
-    with pytest.raises(ModelError, match=r"row that sums to .* pass --outputs logits"):
-        model.predict_proba(draw_bars([1]))
-
-
-def test_probabilities_declared_as_logits_name_the_option(bar_graph, save, draw_bars):
-    model = ForeignClassifier(save(bar_graph()), outputs="logits")
-    with pytest.raises(ModelError, match="probabilities already: pass --outputs probabilities"):
+@pytest.mark.parametrize(
+    ("last", "outputs", "message"),
+    [
+        *((last, None, r"row that sums to .* pass --outputs logits")
+          for last in ("Identity", "LogSoftmax", "Sigmoid")),
+        ("Softmax", "logits", "probabilities already: pass --outputs probabilities"),
+    ],
+)  # fmt: skip
+def test_scores_of_another_kind_than_said_name_the_option(
+    bar_graph, save, draw_bars, last, outputs, message
+):
+    options = {"outputs": outputs} if outputs else {}
+    model = ForeignClassifier(save(bar_graph(("N", 784), "float32", last=last)), **options)
+    with pytest.raises(ModelError, match=message):
         model.predict_proba(draw_bars([1]))
 
 
@@ -108,9 +112,13 @@ def test_the_logarithm_of_zero_is_a_fine_logit(bar_graph, save, draw_bars, weigh
     assert model.predict_proba(draw_bars([6]))[0].tolist() == [0] * 6 + [1] + [0] * 3
 
 
-def test_no_tiles_give_no_rows(bar_graph, save):
+def test_no_tiles_give_no_rows_and_an_input_that_can_only_be_one_layout_is_taken(
+    bar_graph, save, draw_bars
+):
     found = ForeignClassifier(save(bar_graph())).predict_proba(np.zeros((0, 28, 28), np.uint8))
     assert found.shape == (0, 10)
+    model = ForeignClassifier(save(bar_graph(("N", 1, "H", "W"), "float32")))
+    assert model.predict_proba(draw_bars([3])).argmax() == 3
 
 
 @pytest.mark.parametrize(
@@ -125,11 +133,6 @@ def test_no_tiles_give_no_rows(bar_graph, save):
 def test_an_input_that_is_no_tile_is_refused(bar_graph, save, shape, message):
     with pytest.raises(ModelError, match=message):
         ForeignClassifier(save(bar_graph(shape, "float32")))
-
-
-def test_an_input_that_can_only_be_one_layout_is_taken(bar_graph, save, draw_bars):
-    model = ForeignClassifier(save(bar_graph(("N", 1, "H", "W"), "float32")))
-    assert model.predict_proba(draw_bars([3])).argmax() == 3
 
 
 def test_another_number_of_classes_is_refused(bar_graph, save):

@@ -1,5 +1,6 @@
 import pytest
 
+from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.models.roles import roles, shipped_classifiers
@@ -14,13 +15,9 @@ def models(tmp_path):
         "old": {},
     }.items():
         write_bundle(
-            tmp_path / name / "model", Card(name, "1", sha256_of_nothing(), recipe=recipe), b""
+            tmp_path / name / "model", Card(name, "1", files.sha256(b""), recipe=recipe), b""
         )
     return tmp_path
-
-
-def sha256_of_nothing():
-    return "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_a_classifier_is_what_it_is_given_as(models):
@@ -37,12 +34,9 @@ def test_a_digit_detector_given_as_the_model_reads_the_pages(models):
     assert roles(models / "pages-1" / "model") == ("default", models / "pages-1" / "model")
 
 
-def test_two_digit_detectors_are_refused(models):
+def test_two_digit_detectors_and_missing_models_are_refused(models):
     with pytest.raises(ModelError, match=r"is a digit detector, and ./other is given as"):
         roles(models / "pages-1", "./other")
-
-
-def test_a_model_that_is_not_there_is_an_error(models):
     with pytest.raises(ModelError, match="no model"):
         roles(models / "none")
 

@@ -110,24 +110,18 @@ def test_when_the_interpreter_ends_whoever_asks_works_alone():
     assert done == [0, 1, 2, 3]
 
 
-def test_what_is_lazy_is_made_once_and_not_before():
-    made = []
+def test_what_is_lazy_is_made_once_for_all_threads_and_not_before():
+    made, meeting = [], threading.Barrier(4, timeout=10)
     lazy = Lazy(lambda: made.append(1) or object())
     assert not made
-    assert lazy() is lazy()
-    assert len(made) == 1
-
-
-def test_many_threads_get_the_same():
-    meeting = threading.Barrier(4, timeout=10)
 
     def ask():
         meeting.wait()
         return lazy()
 
-    lazy = Lazy(object)
     with ThreadPoolExecutor(4) as pool:
         assert len({id(task.result()) for task in [pool.submit(ask) for _ in range(4)]}) == 1
+    assert len(made) == 1
 
 
 def test_what_could_not_be_made_is_tried_again():

@@ -21,13 +21,9 @@ from digitlens.server.problems import Refusal
 from digitlens.server.service import assemble
 
 
-def test_by_default_nobody_else_on_the_network_is_served():
+def test_by_default_nobody_else_is_served_and_the_token_is_not_shown():
     settings = Settings()
-    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert settings.cors == ()
-
-
-def test_the_token_is_not_shown():
+    assert (settings.host, settings.port, settings.cors) == ("127.0.0.1", 8000, ())
     assert "secret" not in repr(Settings(token="secret"))
 
 
@@ -51,30 +47,22 @@ LOCKED = ["/v1/models", "/v2", "/v2/models/tiles", "/metrics"]
 OPEN = ["/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"]
 
 
-@pytest.mark.parametrize("path", LOCKED)
 @pytest.mark.parametrize("presented", [None, "Bearer", "Bearer ", "Bearer open", "Basic sésame"])
-def test_without_the_token_the_api_is_closed(serve, path, presented):
-    headers = {"Authorization": presented.encode()} if presented else {}
-    answer = serve(token="sésame").get(path, headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert "sésame" not in answer.text
+def test_without_the_token_the_api_is_closed(serve, presented):
+    client, headers = serve(token="sésame"), {"Authorization": (presented or "").encode()}
+    for path in LOCKED:
+        answer = client.get(path, headers=headers if presented else {})
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert "sésame" not in answer.text
 
 
-@pytest.mark.parametrize("path", LOCKED)
-def test_with_the_token_it_is_open(serve, path):
-    assert serve(token="sésame").get(path, headers=TOKEN).status_code == 200
-
-
-@pytest.mark.parametrize("path", OPEN)
-def test_pages_and_probes_need_no_token(serve, path):
-    assert serve(token="sésame").get(path).status_code in {200, 404}
-
-
-def test_the_protocol_has_its_own_shape_of_errors(serve):
-    answer = serve(token="sésame").get("/v2/models/tiles")
-    assert answer.status_code == 401
-    assert set(answer.json()) == {"error"}
+def test_with_the_token_it_is_open_and_pages_and_probes_need_none(serve):
+    client = serve(token="sésame")
+    assert {client.get(path, headers=TOKEN).status_code for path in LOCKED} == {200}
+    assert {client.get(path).status_code for path in OPEN} <= {200, 404}
+    answer = client.get("/v2/models/tiles")  # the protocol has its own shape of errors
+    assert (answer.status_code, set(answer.json())) == (401, {"error"})
     assert answer.headers["Content-Type"] == "application/json"
 
 
@@ -148,17 +136,14 @@ def latch():
     event.set()
 
 
-def test_work_is_done_in_another_thread(pools):
+def test_work_is_done_in_another_thread_and_what_it_raises_comes_back(pools):
     async def run():
         return await pools().run(lambda _: threading.current_thread().name, never)
 
-    assert asyncio.run(run()).startswith("digitlens-worker")
-
-
-def test_what_work_raises_comes_back(pools):
     def fail(_):
         raise ValueError("bad")
 
+    assert asyncio.run(run()).startswith("digitlens-worker")
     with pytest.raises(ValueError, match="bad"):
         asyncio.run(pools().run(fail, never))
 
@@ -372,31 +357,31 @@ def test_a_body_that_trickles_is_408(start):
     assert problem["detail"] == "the body was not complete within 0.3 s"
 
 
-def test_a_head_that_trickles_is_given_up(start):
-    server = start(idle_time=0.3)
-    begun = time.monotonic()
-    with server.connect() as connection, pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
-        while time.monotonic() < begun + 5:
-            connection.sendall(b"x")
-            time.sleep(0.02)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        HEAD + b"Content-Length: 99999999\r\n\r\n",
+        HEAD + b"Connection: close\r\nContent-Length: 99999999\r\n\r\n",
+    ],
+    ids=["a head that trickles", "a refused body", "after it is half closed"],
+)
+def test_a_client_that_goes_on_sending_is_given_up(start, sent):
+    with start(idle_time=0.3).connect() as connection:
+        connection.sendall(sent)
+        if sent:
+            assert answered(connection)[0] == 413
+        begun = time.monotonic()
+        with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
+            while time.monotonic() < begun + 5:
+                connection.sendall(b"x")
+                time.sleep(0.02)
     assert time.monotonic() - begun < 2
 
 
 def test_a_connection_that_says_nothing_is_given_up(start):
     with start(idle_time=0.2).connect() as connection:
         assert connection.recv(1) == b""
-
-
-def test_a_body_that_goes_on_after_it_was_refused_is_given_up(start):
-    server = start(idle_time=0.3)
-    begun = time.monotonic()
-    with server.connect() as connection, pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
-        connection.sendall(HEAD + b"Content-Length: 99999999\r\n\r\n")
-        assert answered(connection)[0] == 413
-        while time.monotonic() < begun + 5:
-            connection.sendall(b"x")
-            time.sleep(0.02)
-    assert time.monotonic() - begun < 2
 
 
 @pytest.mark.parametrize("more", [b"Connection: close\r\n", b""])
@@ -412,19 +397,6 @@ def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
         else:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert answered(connection)[0] == 200
-
-
-def test_who_goes_on_sending_after_the_connection_is_half_closed_is_given_up(start):
-    server = start(idle_time=0.3)
-    with server.connect() as connection:
-        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 99999999\r\n\r\n")
-        assert answered(connection)[0] == 413
-        begun = time.monotonic()
-        with pytest.raises(OSError, match=r"pipe|reset"):  # noqa: PT012
-            while time.monotonic() < begun + 5:
-                connection.sendall(b"x")
-                time.sleep(0.02)
-    assert time.monotonic() - begun < 2
 
 
 def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody():

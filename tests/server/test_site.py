@@ -76,7 +76,7 @@ def test_all_that_a_page_needs_is_there_and_listed(tmp_path):
 
 
 @pytest.mark.usefixtures("npm")
-def test_the_networks_are_those_of_python(tmp_path):
+def test_networks_are_those_of_python_and_the_page_knows_that_it_is_alone(tmp_path):
     write_site(tmp_path / "site", "default", "pages")
     folders = {"tiles": PRETRAINED / "default", "pages": PRETRAINED / "pages", "lines": LINES}
     for theirs, ours in folders.items():
@@ -85,35 +85,23 @@ def test_the_networks_are_those_of_python(tmp_path):
         for path in found:
             assert path.read_bytes() == (ours / path.name).read_bytes()
     assert len(list((tmp_path / "site" / "models").rglob("*.onnx"))) == 5
-
-
-@pytest.mark.usefixtures("npm")
-def test_the_page_knows_that_it_is_alone(tmp_path):
-    write_site(tmp_path / "site", "default", "pages")
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert '<meta name="digitlens-mode" content="browser">' in page
     assert page.index("Content-Security-Policy") < page.index("<link")
     assert "default-src 'none'" in page
     assert "unsafe-inline" not in page
-
-
-def test_a_page_without_its_places_is_refused():
     with pytest.raises(SiteError, match="expected <meta charset"):
         alone("<html></html>")
 
 
-def test_a_package_is_fetched_once(npm, tmp_path):
+def test_a_package_is_fetched_once_and_again_when_its_cache_is_damaged(npm, tmp_path, cache):
     for name in ("first", "second"):
         write_site(tmp_path / name, "default", "pages")
     assert len(npm) == 1
     assert npm[0][-1] == "small@1.2.3"
     assert "--ignore-scripts" in npm[0]
-
-
-def test_a_damaged_cache_is_fetched_again(npm, tmp_path, cache):
-    write_site(tmp_path / "site", "default", "pages")
     (cache / "small-1.2.3" / "b.wasm").write_bytes(b"other")
-    write_site(tmp_path / "site", "default", "pages")
+    write_site(tmp_path / "first", "default", "pages")
     assert len(npm) == 2
     assert (cache / "small-1.2.3" / "b.wasm").read_bytes() == b"runtime"
 
@@ -135,20 +123,14 @@ def test_without_npm_the_message_says_what_is_missing(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("npm")
-def test_a_site_takes_the_place_of_an_earlier_one(tmp_path):
+def test_a_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(tmp_path):
+    (tmp_path / "site").mkdir()
     write_site(tmp_path / "site", "default", "pages")
     (tmp_path / "site" / "index.html").write_text("changed", encoding="utf-8")
     write_site(tmp_path / "site", "default", "pages")
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
-
-
-@pytest.mark.usefixtures("npm")
-def test_an_empty_folder_is_taken(tmp_path):
-    (tmp_path / "site").mkdir()
-    write_site(tmp_path / "site", "default", "pages")
-    assert (tmp_path / "site" / "index.html").is_file()
 
 
 @pytest.mark.usefixtures("npm")

@@ -31,6 +31,8 @@ def test_without_augmentation_the_tiles_are_left_alone():
     tiles = _bar()
     assert not augments(Recipe())
     assert augment(tiles, Recipe(), torch.Generator()) is tiles
+    assert not changes_light(Recipe())
+    assert changes_light(Recipe(noise=0.1))
 
 
 @pytest.mark.parametrize("field", ["shift", "rotate", "scale", "shear", "elastic", "thickness"])
@@ -44,13 +46,10 @@ def test_each_field_alone_changes_tiles_and_keeps_their_form(field):
     assert result.float().sum() > 0.3 * _bar().float().sum()
 
 
-def test_the_generator_decides():
+def test_the_generator_decides_and_tiles_are_drawn_apart():
     recipe = Recipe(shift=2.0, rotate=10.0, elastic=0.5, thickness=0.5)
     assert torch.equal(_run(recipe, seed=1), _run(recipe, seed=1))
     assert not torch.equal(_run(recipe, seed=1), _run(recipe, seed=2))
-
-
-def test_tiles_are_drawn_apart_from_each_other():
     result = _run(Recipe(rotate=30.0))
     assert len(torch.unique(result.flatten(1), dim=0)) > 60
 
@@ -110,11 +109,6 @@ def test_pixels_stay_in_range_and_about_the_asked_share_changes(field):
     assert 0.1 < changed < 0.62  # a filter or square may leave a tile as it was
 
 
-def test_nothing_asked_nothing_changed():
-    assert not changes_light(Recipe())
-    assert changes_light(Recipe(noise=0.1))
-
-
 def test_erasing_only_takes_ink_away():
     before, after = _lit(), _lit(erase=14.0)
     assert (after <= before).all()
@@ -141,13 +135,9 @@ def test_a_line_goes_from_edge_to_edge_and_takes_no_ink_away():
     assert 10 < line.flatten(1).sum(1).float().mean() < 120
 
 
-def test_outlines_leave_the_inside_dark():
+def test_filters_leave_outlines_or_turn_ink_dark():
     found = _lit(filters=1.0)
     outlined = (found[:, 0, 10, 13] == 0) & (found[:, 0, 10, 11] == 255)
     assert 0.15 < outlined.float().mean() < 0.45
-
-
-def test_a_filter_may_turn_ink_dark():
-    found = _lit(filters=1.0)
     ink, ground = found[:, 0, 10:18, 13].mean(1), found[:, 0, 2, 2]
     assert 0.03 < (ink < ground).float().mean() < 0.6

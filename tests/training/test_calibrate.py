@@ -17,10 +17,20 @@ def drawn(view_of, values, seen, start=10.0):
     return view, Example(np.zeros((40, 200, 3), np.uint8), np.array(values, np.int8), there)
 
 
-def test_each_place_is_the_digit_that_stands_there(view_of):
-    view, example = drawn(view_of, [1, 2, 3], [1, 2, 8])
-    truth, counts = truth_of(view, example)
-    assert truth.tolist() == [1, 2, 3]
+@pytest.mark.parametrize(
+    ("there", "read", "boxed", "truth"),
+    [
+        ([1, 2, 3], [1, 2, 8], True, [1, 2, 3]),
+        ([1, 2], [1, 2, 7], True, [1, 2, -1]),
+        ([4, 6], [4, 5, 6], False, [4, -1, 6]),
+        ([], [], True, []),
+    ],
+    ids=["misread", "one beside all", "aligned by what is read", "empty"],
+)
+def test_each_place_is_the_digit_that_stands_there(view_of, there, read, boxed, truth):
+    view, example = drawn(view_of, there, read)
+    found, counts = truth_of(view, example if boxed else example._replace(boxes=None))
+    assert found.tolist() == truth
     assert counts.all()
 
 
@@ -32,26 +42,11 @@ def test_what_overlaps_a_digit_is_it_though_its_line_was_found_higher(view_of):
     assert truth_of(view, far)[0].tolist() == [-1, -1, -1]
 
 
-def test_what_stands_beside_all_digits_is_none(view_of):
-    view, example = drawn(view_of, [1, 2], [1, 2, 7])
-    assert truth_of(view, example)[0].tolist() == [1, 2, -1]
-
-
 def test_what_may_be_read_or_not_does_not_count(view_of):
     view, example = drawn(view_of, [1, IGNORED, 3], [1, 2, 3])
     truth, counts = truth_of(view, example)
     assert truth[[0, 2]].tolist() == [1, 3]
     assert counts.tolist() == [True, False, True]
-
-
-def test_a_line_without_boxes_is_aligned_by_what_is_read(view_of):
-    view, example = drawn(view_of, [4, 6], [4, 5, 6])
-    assert truth_of(view, example._replace(boxes=None))[0].tolist() == [4, -1, 6]
-
-
-def test_an_empty_page_has_no_truth(view_of):
-    view, example = drawn(view_of, [], [])
-    assert not len(truth_of(view, example)[0])
 
 
 def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):

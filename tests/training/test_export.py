@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -56,24 +57,33 @@ def folder(network, card, more_bars, tmp_path_factory):
     return folder
 
 
-def test_onnxruntime_and_torch_agree(network, folder, more_bars):
-    temperature = json.loads((folder / "model.json").read_text())["temperature"]
-    logits = predict_logits(network, torch.from_numpy(more_bars.tiles))
-    expected = torch.softmax(logits / temperature, 1).numpy()
-    found = Classifier(folder).predict_proba(more_bars.tiles)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-def test_the_graph_says_more_than_probabilities(network, folder, more_bars):
+def test_onnxruntime_and_torch_agree_for_any_batch(network, folder, more_bars):
     tiles = torch.from_numpy(more_bars.tiles)
+    temperature = json.loads((folder / "model.json").read_text())["temperature"]
     logits = predict_logits(network, tiles)
-    found = Classifier(folder).outputs(more_bars.tiles)
+    expected = torch.softmax(logits / temperature, 1).numpy()
+    classifier = Classifier(folder)
+    found = classifier.outputs(more_bars.tiles)
+    assert found.probabilities.dtype == np.float32
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-4)
+    for count in (1, 3):
+        some = classifier.predict_proba(more_bars.tiles[:count])
+        np.testing.assert_allclose(some, expected[:count], atol=1e-4)
     assert found.digit is None
     energy = -torch.logsumexp(logits, 1).numpy()
     np.testing.assert_allclose(found.energy, energy, atol=1e-3)
     with torch.inference_mode():
         np.testing.assert_allclose(found.features, network.features(tiles).numpy(), atol=1e-3)
+
+
+def test_the_graph_carries_no_trace_of_the_machine_and_weights_come_back(
+    network, folder, more_bars
+):
+    graph = (folder / "model.onnx").read_bytes()
+    assert b".py" not in graph
+    assert not onnx.load_from_string(graph).metadata_props
+    tiles = torch.from_numpy(more_bars.tiles[:50])
+    assert torch.equal(predict_logits(load_network(folder), tiles), predict_logits(network, tiles))
 
 
 def test_a_network_that_knows_none_says_whether_it_is_a_digit(tiny, more_bars, tmp_path):
@@ -109,24 +119,6 @@ def test_an_ensemble_is_one_graph(models, views, tiny, more_bars, tmp_path):
     assert torch.equal(predict_logits(again, tiles), predict_logits(ensemble, tiles))
 
 
-def test_the_graph_carries_no_trace_of_the_machine(folder):
-    graph = (folder / "model.onnx").read_bytes()
-    assert b".py" not in graph
-    assert not onnx.load_from_string(graph).metadata_props
-
-
-def test_any_batch_size_goes_in(folder, more_bars):
-    classifier = Classifier(folder)
-    one = classifier.predict_proba(more_bars.tiles[:1])
-    np.testing.assert_allclose(one, classifier.predict_proba(more_bars.tiles[:3])[:1], atol=1e-6)
-
-
-def test_weights_come_back_as_the_same_network(network, folder, more_bars):
-    tiles = torch.from_numpy(more_bars.tiles[:50])
-    loaded = load_network(folder)
-    assert torch.equal(predict_logits(loaded, tiles), predict_logits(network, tiles))
-
-
 def test_a_graph_that_disagrees_is_not_written(network, card, more_bars, tmp_path, monkeypatch):
     torch.manual_seed(1)
     other = export_module.tile_graph(
@@ -138,21 +130,22 @@ def test_a_graph_that_disagrees_is_not_written(network, card, more_bars, tmp_pat
     assert not (tmp_path / "model").exists()
 
 
-def test_changed_weights_are_refused(network, card, more_bars, tmp_path):
-    export_classifier(network, card, more_bars, tmp_path)
-    path = tmp_path / "weights.safetensors"
+def test_changed_missing_and_unfitting_weights_are_refused(folder, tmp_path):
+    model = shutil.copytree(folder, tmp_path / "model")
+    card = json.loads((model / "model.json").read_text())
+    card["recipe"]["widths"] = [5, 6]
+    (model / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="does not fit the recipe"):
+        load_network(model)
+    path = model / "weights.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ModelError, match="was changed"):
-        load_network(tmp_path)
-
-
-def test_missing_weights_are_named(network, card, more_bars, tmp_path):
-    export_classifier(network, card, more_bars, tmp_path)
-    (tmp_path / "weights.safetensors").unlink()
+        load_network(model)
+    path.unlink()
     with pytest.raises(ModelError, match="the model has only a graph"):
-        load_network(tmp_path)
+        load_network(model)
 
 
 def test_the_temperature_undoes_overconfidence(network, more_bars):
@@ -176,13 +169,6 @@ class _Sharper(torch.nn.Module):
 
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         return 3 * self.network(tiles)
-
-
-def test_a_card_with_an_impossible_recipe_is_refused(network, card, more_bars, tmp_path):
-    bad = dataclasses.replace(card, recipe={**card.recipe, "widths": [5, 6]})
-    export_classifier(network, bad, more_bars, tmp_path)
-    with pytest.raises(ModelError, match="does not fit the recipe"):
-        load_network(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -247,33 +233,22 @@ def test_weights_of_a_detector_come_back(detector, exported, tmp_path):
     assert not loaded.training
 
 
-def test_a_tile_network_is_no_page_network(
-    detector, detector_card, page, detector_bytes, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
-    export_detector(
-        detector, dataclasses.replace(detector_card, recipe={"epochs": 3}), page, tmp_path
-    )
+@pytest.mark.usefixtures("exported")
+def test_a_tile_network_is_no_page_network(tmp_path):
+    card = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(card | {"recipe": {"epochs": 3}}))
     with pytest.raises(RecipeError, match="epochs: no such field"):
         export_module.load_detector(tmp_path)
 
 
-def test_a_detector_that_disagrees_is_not_written(
+def test_a_detector_that_disagrees_or_is_too_large_is_not_written(
     detector, tiny_pages, detector_card, page, detector_bytes, tmp_path, monkeypatch
 ):
     torch.manual_seed(1)
     monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
     with pytest.raises(ModelError, match="differs from the network by"):
         export_detector(detector_network(tiny_pages), detector_card, page, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
-    model = DetectorGraph(detector)
-    check_graph(model, detector_bytes, page, ["", "", "", "heat"], 0.02)
-
-
-def test_a_graph_that_is_too_large_is_not_written(
-    detector, detector_card, page, detector_bytes, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(export_module, "detector_graph", lambda _: detector_bytes)
+    check_graph(DetectorGraph(detector), detector_bytes, page, ["", "", "", "heat"], 0.02)
     monkeypatch.setattr(export_module, "LARGEST_DETECTOR", len(detector_bytes) - 1)
     with pytest.raises(ModelError, match="bytes, expected at most"):
         export_detector(detector, detector_card, page, tmp_path / "model")

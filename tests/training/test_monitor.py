@@ -37,17 +37,14 @@ def sample():
     return Split(tiles, np.arange(10, dtype=np.uint8))
 
 
-def test_a_score_counts_and_orders_mistakes(sample):
-    score = Snapshot(Brightest()).score(sample, 0.0)
+def test_a_score_counts_and_orders_mistakes_with_the_loss_that_is_trained(sample):
+    snapshot = Snapshot(Brightest())
+    score = snapshot.score(sample, 0.0)
     assert score.accuracy == pytest.approx(0.8)
     assert score.confusion.sum() == 10
     assert score.confusion[3, 5] == score.confusion[4, 9] == 1
     assert [(m.index, m.truth, m.answer) for m in score.mistakes] == [(3, 3, 5), (4, 4, 9)]
     assert score.mistakes[0].confidence > score.mistakes[1].confidence > 0.4
-
-
-def test_the_loss_is_the_one_that_is_trained(sample):
-    snapshot = Snapshot(Brightest())
     logits = torch.from_numpy(sample.tiles[:, 0, :10]).float() * 0.02
     wanted = torch.nn.functional.cross_entropy(logits, torch.arange(10), label_smoothing=0.3)
     assert snapshot.score(sample, 0.3).loss == pytest.approx(float(wanted))
@@ -139,26 +136,18 @@ def test_every_step_is_told_once_and_in_order(watched, bars):
     assert points[-1].learning_rate == trained.history[-1]["learning_rate"]
 
 
-def test_epochs_come_with_their_rows(watched):
-    trained, _, told = watched
+def test_epochs_come_with_their_rows_and_it_learns_before_our_eyes(watched, more_bars):
+    trained, watcher, told = watched
     last = [news for news in told if isinstance(news, Pulse)][-1]
     assert list(last.rows) == trained.history
     assert (last.epoch, last.epochs, last.step, last.model) == (2, 2, last.steps, 1)
     assert last.seconds_left == 0
-
-
-def test_it_learns_before_our_eyes(watched):
-    _, watcher, told = watched
     checks = [news for news in told if isinstance(news, Check)]
     assert [check.step for check in checks] == [*range(1, 11), 10, *range(11, 21), 20]
     assert checks[-1].score.accuracy > checks[0].score.accuracy + 0.3
     assert checks[-1].score.loss < checks[0].score.loss
     assert watcher.answers(np.zeros((3, 28, 28), np.uint8)).probabilities.shape == (3, 10)
-
-
-def test_what_was_kept_answers_in_the_end(watched, more_bars):
-    trained, watcher, told = watched
-    watcher.keep(trained.network)
+    watcher.keep(trained.network)  # what was kept answers in the end
     assert isinstance(told[-1], Check)
     assert told[-1].step == 20
     with torch.inference_mode():

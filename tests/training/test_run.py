@@ -24,17 +24,15 @@ def test_a_new_run_writes_recipe_and_provenance(tmp_path):
     assert set(told["versions"]) == {"python", *packages}
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path):
+def test_a_folder_in_use_and_a_file_in_the_way_are_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(DataError, match="is not empty: name another folder"):
         start_run(tmp_path, "x", Recipe(), {}, "")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-def test_a_file_in_the_way_is_refused(tmp_path):
-    (tmp_path / "run").write_text("", encoding="utf-8")
     with pytest.raises(DataError):
-        start_run(tmp_path / "run", "x", Recipe(), {}, "")
+        start_run(tmp_path / "notes.txt", "x", Recipe(), {}, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(DataError, match="is not a run"):
+        resume_run(tmp_path)
 
 
 def test_refitting_keeps_what_validation_chose(tmp_path):
@@ -54,11 +52,6 @@ def test_a_digit_detector_is_not_refitted(tmp_path):
     start_run(tmp_path / "run", "mine", DetectorRecipe(), {}, "")
     with pytest.raises(DataError, match="no classifier"):
         refit_recipe(tmp_path / "run")
-
-
-def test_only_a_run_can_be_resumed(tmp_path):
-    with pytest.raises(DataError, match="is not a run"):
-        resume_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])

@@ -99,19 +99,13 @@ def drop_biases(graph):
             graph.constants[name] = graph.constants[name] * 0
 
 
-def test_another_network_is_refused(tmp_path):
-    source = tmp_path / "other.onnx"
+@pytest.mark.parametrize("kind", ["another network", "no graph"])
+def test_another_network_and_no_graph_are_refused(tmp_path, kind):
     model = small_detector()
     del model.graph.node[-3:]
     model.graph.output[0].name = "r"
-    source.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
-        export_text_detector(source, tmp_path / "ours.onnx")
-
-
-def test_file_that_is_no_graph_is_refused(tmp_path):
-    source = tmp_path / "text.onnx"
-    source.write_bytes(b"no graph at all")
+    source = tmp_path / "other.onnx"
+    source.write_bytes(b"no graph" if kind == "no graph" else model.SerializeToString())
     with pytest.raises(ModelError, match="is not PP-OCRv6_det_small"):
         export_text_detector(source, tmp_path / "ours.onnx")
 

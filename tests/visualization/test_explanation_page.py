@@ -126,15 +126,13 @@ def test_a_page_asks_for_nothing_and_escapes_all_it_is_given(story):
     assert "prefers-color-scheme: dark" in text
 
 
-def test_its_pictures_are_pictures(story):
-    found = re.findall(r"data:image/(\w+);base64,([^\"]+)", page(story))
+def test_its_pictures_are_pictures_and_it_is_written(tmp_path, story):
+    write_page(tmp_path / "sub" / "a.html", story)
+    text = page(story)
+    assert (tmp_path / "sub" / "a.html").read_text("utf-8") == text
+    found = re.findall(r"data:image/(\w+);base64,([^\"]+)", text)
     assert len(found) > 30
-    for kind, text in set(found):
-        with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+    for kind, content in set(found):
+        with Image.open(io.BytesIO(base64.b64decode(content))) as picture:
             assert picture.format == kind.upper()
             picture.load()
-
-
-def test_it_is_written(tmp_path, story):
-    write_page(tmp_path / "sub" / "a.html", story)
-    assert (tmp_path / "sub" / "a.html").read_text("utf-8") == page(story)

@@ -66,22 +66,12 @@ def test_rows_hold_five():
     assert six.shape[0] > five.shape[0] == one.shape[0]
 
 
-def test_an_empty_sheet_says_so():
-    picture = sheet()
-    assert (picture < 100).any()
-
-
-def test_too_many_are_counted():
+def test_an_empty_sheet_says_so_and_too_many_are_counted():
+    assert (sheet() < 100).any()
     shown, more = (sheet(*[1] * count) for count in (MOST, MOST + 7))
     assert shown.shape[0] < more.shape[0] < 1.05 * shown.shape[0]
-
-
-def test_titles_differ():
     rows = [draw_tiles(np.zeros((1, 28, 28), np.uint8), chances(1), [t]) for t in ("one", "two")]
-    assert (rows[0] != rows[1]).any()
-
-
-def test_lists_of_different_lengths_are_refused():
+    assert (rows[0] != rows[1]).any()  # titles differ
     with pytest.raises(ValueError, match="expected as many of each, found 1 tiles, 2 prob"):
         draw_tiles(np.zeros((1, 28, 28), np.uint8), chances(1, 2), ["#1"])
 
@@ -148,13 +138,10 @@ def test_a_frame_goes_around_the_box_and_leaves_the_ink_alone():
     assert (page.pixels == 0).all()
 
 
-def test_what_may_be_read_or_not_has_a_red_frame_and_no_value():
+def test_frames_of_what_may_be_read_or_not_are_red_and_stay_on_the_page():
     marked = on_sheet(np.asarray(draw_pages([page_with((10, 20, 30, 40), -1)])), 0, 8)
     assert count(marked, MAYBE) == 2 * 22 + 2 * 20
     assert count(marked, DIGIT) == 0
-
-
-def test_a_frame_at_the_edge_stays_on_the_page():
     marked = on_sheet(np.asarray(draw_pages([page_with((0, 0, 64, 64), 3)])), 0, 8)
     assert (marked[0, 20:] == DIGIT).all()
     assert (marked[-1] == DIGIT).all()
@@ -184,15 +171,13 @@ def test_errors_stand_out_and_hits_are_quiet():
 
     assert warmth(many) > warmth(few) > warmth(nothing) >= 0 > warmth(hit)
     assert hit.min() > 200
-
-
-def test_no_error_and_no_tile_can_be_drawn():
     assert draw_counts(np.zeros((10, 10), np.int64)).max() == 250
 
 
 @pytest.mark.parametrize("count", [1, 16, 33])
-def test_filters_stand_side_by_side(count):
+def test_filters_stand_side_by_side_and_zeros_are_blank(count):
     kernels = np.zeros((count, 3, 3), np.float32)
+    assert draw_kernels(kernels).min() > 240
     kernels[:, 0, 0], kernels[:, 2, 2] = 0.5, -0.5
     sheet = draw_kernels(kernels)
     assert sheet.dtype == np.uint8
@@ -200,10 +185,6 @@ def test_filters_stand_side_by_side(count):
     assert blue[2] > blue[0] + 50
     assert orange[0] > orange[2] + 50
     assert zero.min() > 240
-
-
-def test_a_filter_of_zeros_is_blank():
-    assert draw_kernels(np.zeros((1, 5, 5), np.float32)).min() > 240
 
 
 TILES = np.full((5, 28, 28), 255, np.uint8)
@@ -231,8 +212,5 @@ def test_a_page_without_digits_and_one_with_too_many_say_so():
     picture = draw_redrawn(many, many, [""] * len(many), [""] * len(many))
     assert _counts(picture)[0] == MOST_REDRAWN * 112**2
     assert (picture[-24:] < 100).any()
-
-
-def test_as_many_of_each_are_wanted():
     with pytest.raises(ValueError, match="as many of each"):
         draw_redrawn(TILES, TILES[:4], [""] * 5, [""] * 5)

@@ -44,11 +44,7 @@ def examined(view_of):
         width, height = size
         page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
         boxes = [(20 + 60 * k, 30, 50 + 60 * k, 80) for k in range(3)][:count]
-        views = [
-            scale_view((192, 96), size),
-            scale_view((64, 64), size),
-            scale_view((64, 40), size),
-        ]
+        views = [scale_view(each, size) for each in ((192, 96), (64, 64), (64, 40))]
         view = view_of(boxes, SCORES[:count], chances(0, 1, 2)[:count], views)
         layout = arrange(view, (width, height), THRESHOLDS)
         back = turned_back(layout.lines, turn, page.shape[1], page.shape[0])
@@ -92,11 +88,8 @@ def test_the_numbers_say_what_led_to_the_answer(tmp_path, examined):
     told = written(tmp_path, replace(examination, view=replace(view, scores=scores)))
     assert (told["width"], told["height"], told["turn"], told["text"]) == (200, 100, 0, "01")
     assert told["thresholds"] == THRESHOLDS
-    assert [look["file"] for look in told["looks"]] == [
-        "2-heat-192.png",
-        "2-heat-64.png",
-        "2-heat-64-2.png",
-    ]
+    names = ["2-heat-192.png", "2-heat-64.png", "2-heat-64-2.png"]
+    assert [look["file"] for look in told["looks"]] == names
     assert told["looks"][2]["region"] == [0, 0, 200, 100]
     assert (told["looks"][2]["width"], told["looks"][2]["height"]) == (64, 40)
     [line] = told["lines"]
@@ -120,11 +113,8 @@ def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_pat
     examination = examined(turn=turn)
     told = written(tmp_path, examination)
     assert told["turn"] == turn
-    assert [one["answer"]["status"] for one in told["places"]] == [
-        "digit",
-        "unsure",
-        "rejected",
-    ]
+    found = [one["answer"]["status"] for one in told["places"]]
+    assert found == ["digit", "unsure", "rejected"]
     [line] = examination.reading.lines
     assert [one["box"] for one in told["places"]] == [one.box.as_list() for one in line]
     assert picture(tmp_path / "1-page.png").shape == examination.page.shape
@@ -159,15 +149,11 @@ def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch, exami
     assert np.array_equal(shown[0], tiles)
 
 
-def test_large_pages_are_copied_smaller(tmp_path, examined):
-    written(tmp_path, examined(size=(4000, 300)))
-    assert picture(tmp_path / "1-page.png").shape == (150, 2000)
-
-
-def test_heat_maps_of_an_earlier_page_go_and_other_files_stay(tmp_path, examined):
+def test_large_pages_are_copied_smaller_and_other_files_stay(tmp_path, examined):
     for name in ("2-heat-1024.png", "mine.png"):
         (tmp_path / name).write_bytes(b"old")
-    written(tmp_path, examined())
+    written(tmp_path, examined(size=(4000, 300)))
+    assert picture(tmp_path / "1-page.png").shape == (150, 2000)
     names = {path.name for path in tmp_path.iterdir()}
     assert "mine.png" in names
     assert "2-heat-1024.png" not in names
@@ -206,14 +192,10 @@ def test_the_map_shines_where_the_score_is_high():
     assert (y / grown, x / grown) == (pytest.approx(48, abs=8), pytest.approx(128, abs=8))
 
 
-def test_higher_scores_are_brighter():
+def test_higher_scores_are_brighter_and_the_picture_shows_where_there_is_nothing():
     heat = np.repeat(np.linspace(0.2, 1, 100, dtype=np.float32)[None], 100, 0)
     picture = draw_heat(np.zeros((400, 400), np.uint8), (400, 400), heat, "")
-    row = brightness(picture)[200]
-    assert np.all(np.diff(row[10::40]) > 0)
-
-
-def test_the_picture_shows_where_there_is_nothing():
+    assert np.all(np.diff(brightness(picture)[200][10::40]) > 0)
     page = np.full((800, 800), 255, np.uint8)
     page[:, 300:500] = 0
     picture = draw_heat(page, (800, 800), np.zeros((200, 200), np.float32), "")

@@ -101,14 +101,11 @@ def test_an_eleventh_class_is_none():
         assert network(_tiles()).shape == (6, 10 + none)
 
 
-def test_features_are_what_the_last_layer_is_given():
+def test_features_are_given_to_the_last_layer_and_pixels_normalised_inside():
     network = build_network("residual", SHAPE).eval()
     features = network.features(_tiles())
     assert features.shape == (6, 16)
     assert torch.equal(network.logits(features), network(_tiles()))
-
-
-def test_normalisation_happens_inside():
     network = build_network("classic", SHAPE).eval()
     pixels = _tiles().unsqueeze(1).float() / 255
     assert torch.equal(network(_tiles()), network.body((pixels - MEAN) / SD))
@@ -126,8 +123,5 @@ def test_predicting_in_batches_changes_nothing_and_keeps_the_mode():
     one, many = predict_logits(network, _tiles(), 6), predict_logits(network, _tiles(), 2)
     assert torch.allclose(one, many, atol=1e-6)
     assert network.training
-
-
-def test_parameters_are_counted():
-    network = build_network("classic", Shape((2,), (3,), 1, False, 0, 0.0))
-    assert count_parameters(network) == (9 * 2 + 2) + (2 * 14 * 14 * 10 + 10)
+    small = build_network("classic", Shape((2,), (3,), 1, False, 0, 0.0))
+    assert count_parameters(small) == (9 * 2 + 2) + (2 * 14 * 14 * 10 + 10)

@@ -48,29 +48,16 @@ def test_a_batch_has_pages_and_a_target_for_each_cell(maker):
     assert batch.reach.shape == (2, 4, 16, 16)
 
 
-def test_there_are_as_many_batches_as_asked_for(maker):
-    assert [len(_drawn(maker, 0, count)) for count in (0, 1, 3, 4)] == [0, 1, 3, 4]
-
-
-def test_a_stream_begun_later_goes_on_with_the_same_pages(maker):
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_stream_goes_on_with_the_same_pages_whoever_draws_them(maker):
     whole, later = _drawn(maker, 0, 6), _drawn(maker, 2, 4)
+    assert (len(whole), len(_drawn(maker, 0, 0))) == (6, 0)
     assert all(_same(a, b) for a, b in zip(whole[2:], later, strict=True))
     assert not _same(whole[0], whole[2])
-
-
-def test_views_of_a_page_differ(maker):
-    first, second = _drawn(maker, 0, 2)
-    assert not torch.equal(first.pages, second.pages)
-
-
-def test_seeds_give_other_pages(maker):
-    assert not torch.equal(_drawn(maker, 0, 1)[0].pages, _drawn(maker, 0, 1, seed=6)[0].pages)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_workers_draw_the_same_pages(maker):
-    alone, together = _drawn(maker, 0, 4), _drawn(maker, 0, 4, workers=2)
-    assert all(_same(a, b) for a, b in zip(alone, together, strict=True))
+    assert not torch.equal(whole[0].pages, whole[1].pages)  # views of a page differ
+    together = _drawn(maker, 0, 4, workers=2)
+    assert all(_same(a, b) for a, b in zip(whole[:4], together, strict=True))
+    assert not torch.equal(whole[0].pages, _drawn(maker, 0, 1, seed=6)[0].pages)
 
 
 def test_a_gpu_is_given_more_workers(monkeypatch):
@@ -146,14 +133,11 @@ def test_a_small_digit_on_a_large_one_has_its_own_cell(digits):
     assert (targets.value == 5).any()
 
 
-def test_what_may_be_read_or_not_is_not_asked_for():
+def test_what_may_be_read_or_not_is_not_asked_for_but_a_digit_over_it_is():
     targets = _targets(((0, 0, 20, 30), -1))
     assert not targets.weight[:7, :5].any()
     assert targets.weight[9:, 7:].all()
     assert not targets.centre.any()
-
-
-def test_a_digit_over_what_is_not_asked_for_is_asked_for():
     targets = _targets(((0, 0, 60, 60), -1), ((20, 20, 30, 40), 4))
     assert targets.weight[targets.value == 4].all()
 
@@ -192,7 +176,7 @@ def _sample(width: int, text: str = "1") -> Sample:
     return Sample(np.full((48, width, 3), width % 256, np.uint8), text, 0)
 
 
-def test_lines_are_padded_with_grey_on_the_right():
+def test_lines_are_padded_with_grey_on_the_right_and_ordered_by_width():
     batch = line_batch([_sample(40), _sample(64, "2.5")])
     assert batch.pictures.shape == (2, 3, 48, 64)
     assert batch.pictures.dtype == torch.uint8
@@ -200,17 +184,10 @@ def test_lines_are_padded_with_grey_on_the_right():
     assert (batch.pictures[0, :, :, 40:] == 127).all()
     assert batch.targets.tolist() == [[*encode("1"), 0, 0], encode("2.5")]
     assert batch.lengths.tolist() == [1, 3]
-
-
-def test_a_line_without_text_has_no_targets():
-    batch = line_batch([_sample(32, "")])
-    assert batch.lengths.tolist() == [0]
-    assert batch.targets.shape == (1, 1)
-
-
-def test_batches_go_from_narrow_to_wide():
     batches = batches_by_width([_sample(width) for width in (320, 32, 64, 256, 40)], 2)
     assert [batch.pictures.shape[3] for batch in batches] == [64, 256, 320]
+    without = line_batch([_sample(32, "")])
+    assert (without.lengths.tolist(), without.targets.shape) == ([0], (1, 1))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -223,11 +200,10 @@ def test_a_stream_goes_on_where_it_was_stopped(workers):
         assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
-def test_changes_keep_the_contract():
+def test_changes_keep_the_contract_and_none_leaves_lines_as_they_are():
     recipe = dataclasses.replace(RECIPE, invert=0.5, recolour=0.5, grey=0.5, cutout=0.5)
     pixels = Maker().line(3).pixels
-    before = pixels.copy()
-    widths = set()
+    before, widths = pixels.copy(), set()
     for seed in range(40):
         found = changed(pixels, recipe, np.random.default_rng(seed))
         assert found.dtype == np.uint8
@@ -236,10 +212,6 @@ def test_changes_keep_the_contract():
         widths.add(found.shape[1])
     assert len(widths) > 1
     np.testing.assert_array_equal(pixels, before)
-
-
-def test_a_recipe_without_changes_leaves_lines_as_they_are():
-    recipe = dataclasses.replace(RECIPE, invert=0.0, recolour=0.0, grey=0.0, cutout=0.0)
-    recipe = dataclasses.replace(recipe, stretch=0.0)
-    pixels = Maker().line(0).pixels
-    np.testing.assert_array_equal(changed(pixels, recipe, np.random.default_rng(0)), pixels)
+    none = dict.fromkeys(("invert", "recolour", "grey", "cutout", "stretch"), 0.0)
+    same = changed(pixels, dataclasses.replace(RECIPE, **none), np.random.default_rng(0))
+    np.testing.assert_array_equal(same, pixels)

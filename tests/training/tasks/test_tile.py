@@ -16,7 +16,6 @@ from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import Card
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.export import export_classifier
-from digitlens.training.loop import StepInfo
 from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork, Ensemble, predict_logits
 from digitlens.training.tasks.tile import (
     FLAT,
@@ -43,13 +42,20 @@ def test_it_learns(tiny, bars, more_bars, tmp_path):
     assert train_classifier(recipe, bars, more_bars, tmp_path).history[-1]["val_accuracy"] > 0.95
 
 
-def test_the_same_seed_gives_the_same_weights(whole, tiny, bars, more_bars, tmp_path, same):
-    assert same(whole.network, train_classifier(tiny, bars, more_bars, tmp_path).network)
-
-
-def test_another_seed_gives_others(whole, tiny, bars, more_bars, tmp_path, same):
+def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
+    whole, tiny, bars, more_bars, tmp_path, same, without_times
+):
+    assert same(whole.network, train_classifier(tiny, bars, more_bars, tmp_path / "a").network)
+    rows = [json.loads(line) for line in (tmp_path / "a" / HISTORY).read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert without_times(rows) == without_times(whole.history)
+    again = train_classifier(tiny, bars, more_bars, tmp_path / "a", resume=True)
+    assert same(whole.network, again.network)
     recipe = dataclasses.replace(tiny, seed=1)
-    assert not same(whole.network, train_classifier(recipe, bars, more_bars, tmp_path).network)
+    other = train_classifier(recipe, bars, more_bars, tmp_path / "b").network
+    assert not same(whole.network, other)
+    with pytest.raises(DataError, match="belongs to another recipe"):
+        train_classifier(tiny, bars, more_bars, tmp_path / "b", resume=True)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -60,7 +66,7 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
     recipe = dataclasses.replace(tiny, optimizer=optimizer)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
 
-    def stop(info: StepInfo) -> None:
+    def stop(info):
         if info.step > step:
             raise KeyboardInterrupt
 
@@ -82,25 +88,6 @@ def test_the_best_epoch_is_kept_and_training_stops_early(tiny, bars, more_bars, 
     finite = [float("inf") if math.isnan(loss) else loss for loss in losses]
     assert trained.best_epoch == finite.index(min(finite)) + 1
     assert len(losses) == trained.best_epoch + 2
-
-
-def test_the_history_is_json_lines(whole, tiny, bars, more_bars, tmp_path, without_times):
-    train_classifier(tiny, bars, more_bars, tmp_path)
-    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    assert without_times(rows) == without_times(whole.history)
-
-
-def test_a_finished_run_resumes_to_itself(whole, tiny, bars, more_bars, tmp_path, same):
-    train_classifier(tiny, bars, more_bars, tmp_path)
-    again = train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
-    assert same(whole.network, again.network)
-
-
-def test_resuming_with_another_recipe_is_refused(tiny, bars, more_bars, tmp_path):
-    train_classifier(dataclasses.replace(tiny, epochs=1), bars, more_bars, tmp_path)
-    with pytest.raises(DataError, match="belongs to another recipe"):
-        train_classifier(tiny, bars, more_bars, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff" * 100])
@@ -223,20 +210,16 @@ def test_an_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path)
     np.testing.assert_allclose(found, mean, atol=1e-5)
     assert (tmp_path / "both" / "member-2" / HISTORY).is_file()
     assert len(done.history) == 2
-    assert done.scores["val_accuracy"] == pytest.approx(
-        (
-            predict_logits(done.network, torch.from_numpy(more_bars.tiles)).argmax(1).numpy()
-            == more_bars.labels
-        ).mean(),
-        abs=1e-6,
-    )
+    answers = predict_logits(done.network, torch.from_numpy(more_bars.tiles)).argmax(1).numpy()
+    right = (answers == more_bars.labels).mean()
+    assert done.scores["val_accuracy"] == pytest.approx(right, abs=1e-6)
 
 
 def test_a_stopped_ensemble_goes_on(tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, models=2, epochs=2)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network.state_dict()
 
-    def stop(info: StepInfo) -> None:
+    def stop(info):
         if info.model == 2:
             raise KeyboardInterrupt
 
@@ -293,12 +276,14 @@ def test_components_are_uncorrelated_and_of_unit_size(swift):
     torch.testing.assert_close(moments, torch.eye(5), atol=0.1, rtol=0)
 
 
-def test_the_rest_are_their_negatives(swift):
+def test_the_rest_are_their_negatives_and_finite_without_ink(swift):
     network = one_network(swift)
     whiten(network, _strokes(50))
     filters = network.fixed.weight.data
     assert torch.equal(filters[5:], -filters[:4])
     assert (filters.flatten(1).norm(dim=1) > 0).all()
+    whiten(network, np.zeros((4, 28, 28), np.uint8))
+    assert torch.isfinite(network.fixed.weight).all()
 
 
 def test_a_trained_first_convolution_is_left_alone(tiny):
@@ -316,12 +301,6 @@ def test_more_filters_than_components_stay_as_drawn(swift):
     assert changed.tolist() == [True] * 50 + [False] * 10
 
 
-def test_tiles_without_ink_give_finite_filters(swift):
-    network = one_network(swift)
-    whiten(network, np.zeros((4, 28, 28), np.uint8))
-    assert torch.isfinite(network.fixed.weight).all()
-
-
 def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(swift, epochs=2, learning_rate=0.05)
     expected = one_network(recipe)
@@ -334,9 +313,8 @@ def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, mo
     assert torch.equal(whole.fixed.weight, expected.fixed.weight)
     with pytest.raises(KeyboardInterrupt):
         train_classifier(recipe, bars, more_bars, tmp_path / "parts", on_epoch=stop)
-    parts = train_classifier(
-        recipe, bars, more_bars, tmp_path / "parts", resume=True
-    ).network.state_dict()
+    resumed = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True)
+    parts = resumed.network.state_dict()
     assert all(torch.equal(value, parts[name]) for name, value in whole.state_dict().items())
 
 

@@ -35,11 +35,6 @@ def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(tmp_path, drawn)
     assert accuracy.collections[0].get_offsets().tolist() == [[2, 0.95]]
 
 
-def test_curves_of_one_epoch_are_points(tmp_path):
-    draw_curves(HISTORY[:1], tmp_path / "curves.svg")
-    assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
-
-
 def test_curves_of_a_digit_detector_show_losses_and_shares(tmp_path, drawn):
     history = [
         {"step": step, "train_loss": 4.0, "val_loss": loss, "found": 0.5, "right": 0.9}
@@ -64,10 +59,16 @@ def test_curves_of_an_autoencoder_show_losses_and_errors(tmp_path, drawn):
     assert list(error.lines[0].get_ydata()) == [row["val_error"] for row in rows]
 
 
-def test_curves_of_nothing_are_refused(tmp_path):
+def test_curves_of_nothing_another_suffix_and_a_failure_leave_what_was_there(tmp_path):
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"old")
     with pytest.raises(ValueError, match="at least one"):
-        draw_curves([], tmp_path / "curves.png")
-    assert not list(tmp_path.iterdir())
+        draw_curves([], path)
+    with pytest.raises(ValueError, match=r"\.png or \.svg, found curves.jpeg"):
+        draw_curves(HISTORY, tmp_path / "curves.jpeg")
+    with pytest.raises(KeyError):
+        draw_curves([{"train_loss": 0.5}], path)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -75,19 +76,6 @@ def test_the_same_figure_is_the_same_file(tmp_path, suffix):
     for name in ("one", "two"):
         draw_curves(HISTORY, tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
-
-
-def test_another_suffix_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"\.png or \.svg, found curves.jpeg"):
-        draw_curves(HISTORY, tmp_path / "curves.jpeg")
-
-
-def test_a_failure_leaves_the_old_picture(tmp_path):
-    path = tmp_path / "curves.png"
-    path.write_bytes(b"old")
-    with pytest.raises(KeyError):
-        draw_curves([{"train_loss": 0.5}], path)
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
 
 
 def test_runs_share_their_axes_and_each_has_its_own_look(tmp_path, drawn):
@@ -124,12 +112,13 @@ def test_runs_that_cannot_be_told_apart_or_drawn_are_refused(histories, message,
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_not_measured_has_no_axes(tmp_path, drawn):
+def test_what_was_not_measured_has_no_axes_and_one_epoch_is_a_point(tmp_path, drawn):
     rows = [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.4}]
     draw_curves(rows, tmp_path / "curves.svg")
     (loss,) = drawn[0].axes
     assert loss.get_xticks().tolist() == [1]
     assert loss.get_xlim() == (0, 2)
+    assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
 
 
 SPACE = parse_space(
@@ -178,13 +167,10 @@ def test_each_field_has_a_slice_the_one_that_matters_most_first(tmp_path, drawn)
     assert pool.lines[0].get_xdata() == pytest.approx([0, 1, 0])
 
 
-def test_nothing_wrong_has_a_place_on_the_axis(tmp_path, drawn):
-    perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
-    draw_tuning(StudyResult("mine", SPACE, 1, 1000, perfect), tmp_path / "tuning.png")
-    assert drawn[0].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])
-
-
-def test_a_study_without_a_complete_trial_is_refused(tmp_path):
+def test_nothing_wrong_has_a_place_on_the_axis_and_nothing_complete_is_refused(tmp_path, drawn):
     with pytest.raises(ValueError, match="found none"):
         draw_tuning(StudyResult("mine", SPACE, 1, 1000, TRIALS[1:2]), tmp_path / "tuning.png")
     assert not list(tmp_path.iterdir())
+    perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
+    draw_tuning(StudyResult("mine", SPACE, 1, 1000, perfect), tmp_path / "tuning.png")
+    assert drawn[0].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])

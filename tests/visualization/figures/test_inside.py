@@ -98,15 +98,13 @@ def test_the_strongest_maps_of_every_layer_are_shown(
     assert chosen == {"1", "+4.0", "> 99.9 %"}
 
 
-def test_nothing_lies_over_the_next_layer(layers, tiles, tmp_path, drawn):
+def test_nothing_lies_over_the_next_layer_and_the_last_is_the_answer(
+    layers, tiles, tmp_path, drawn
+):
     draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
     (axes,) = drawn[0].axes
     spans = {tuple(np.round(sorted(image.get_extent()[2:]), 6)) for image in axes.images}
-    ordered = sorted(spans)
-    assert all(above[1] < below[0] for above, below in pairwise(ordered))
-
-
-def test_a_network_without_its_answer_is_refused(layers, tiles, tmp_path):
+    assert all(above[1] < below[0] for above, below in pairwise(sorted(spans)))
     with pytest.raises(ValueError, match="end in probabilities"):
         draw_feature_maps(tiles[0], layers[:-1], tmp_path / "maps.png")
 

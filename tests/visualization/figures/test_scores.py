@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
@@ -40,8 +43,6 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
 
 
 def test_no_global_figure_is_left(report, tmp_path):
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     draw_confusion(report, tmp_path / "confusion.png")
     assert plt.get_fignums() == []
 
@@ -85,20 +86,16 @@ def test_wrong_predictions_come_surest_first_with_both_labels(
     assert axes.get_title("left") == "4 wrong of 60"
 
 
-def test_wrong_predictions_are_cut_and_say_so(report, tiles, tmp_path, drawn):
+def test_wrong_predictions_are_cut_and_known_label_errors_marked(
+    report, tiles, tmp_path, drawn, texts
+):
+    marked = replace(report, data=replace(report.data, label_errors=(7,)))
     predictions.draw_wrong(report, tiles, tmp_path / "wrong.png", most=2)
-    assert drawn[0].axes[0].get_title("left") == "4 wrong of 60, the 2 surest of them"
-
-
-def test_known_label_errors_are_marked(report, tiles, tmp_path, drawn, texts):
-    object.__setattr__(report.data, "label_errors", (7,))
-    try:
-        predictions.draw_wrong(report, tiles, tmp_path / "wrong.png")
-    finally:
-        object.__setattr__(report.data, "label_errors", ())
-    shown = texts(drawn[0].axes[0])
-    assert [text for text in shown if text.endswith(" *")] == ["7 → 1 *"]
-    assert any("known to be wrong" in text for text in shown)
+    predictions.draw_wrong(marked, tiles, tmp_path / "wrong.png")
+    cut, whole = (figure.axes[0] for figure in drawn)
+    assert cut.get_title("left") == "4 wrong of 60, the 2 surest of them"
+    assert [text for text in texts(whole) if text.endswith(" *")] == ["7 → 1 *"]
+    assert any("known to be wrong" in text for text in texts(whole))
 
 
 def test_correct_predictions_have_a_column_a_digit(report, tiles, tmp_path, drawn):
