@@ -58,7 +58,8 @@ class Digit:
         box: Where it stands on the page.
         status: ``digit`` when sure, ``unsure`` when the answer is doubtful, ``rejected`` when it
             does not look like a digit at all.
-        reason: Why it is unsure or rejected, in a few words; empty for a digit.
+        reason: Why it is unsure or rejected, in a few words; for a digit empty, or what it was
+            read as without what was expected.
         starts_number: Whether a new number begins with it in its line, after a gap. The first of a
             line begins one in any case.
         tile: uint8[28, 28]; what the classifier was shown, None where it was not asked. Neither
@@ -244,6 +245,7 @@ class Reading:
         characters: The numbers of each line as they are written, digits and marks, with a space
             between two numbers; empty where only digits are known.
         numbers: What these say, from top to bottom and left to right.
+        constrained: What became of what was known of the number; None if nothing was.
     """
 
     lines: tuple[tuple[Digit, ...], ...]
@@ -253,6 +255,7 @@ class Reading:
     model_sha256: str
     characters: tuple[tuple[Character, ...], ...] = ()
     numbers: tuple[Number, ...] = ()
+    constrained: Constrained | None = None
 
     @cached_property
     def digits(self) -> tuple[Digit, ...]:
@@ -281,7 +284,8 @@ class Reading:
         return tuple(number for line in self.lines for number in _numbers(line))
 
     def as_dict(self) -> dict[str, Any]:
-        """The reading as JSON-ready values."""
+        """The reading as JSON-ready values; ``constrained`` is there if anything was expected."""
+        constrained = {"constrained": self.constrained.as_dict()} if self.constrained else {}
         return {
             "text": self.text,
             "digits_only": self.digits_only,
@@ -293,6 +297,7 @@ class Reading:
             "height": self.height,
             "model": self.model,
             "model_sha256": self.model_sha256,
+            **constrained,
         }
 
 

@@ -23,10 +23,10 @@ from digitlens.models.bundle import Card, write_bundle
 from digitlens.models.roles import roles
 from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
+from digitlens.reading.constrained import constrain
 from digitlens.reading.layout import arrange
-from digitlens.reading.pattern import fitted
 from digitlens.reading.reader import ReadResult
-from digitlens.reading.values import Notation, numbers_of, spots_of
+from digitlens.reading.values import Notation, numbers_of
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
@@ -46,7 +46,7 @@ def run(*arguments, **options):
 class BarReader:
     """Reads the bars of a line as 2, 0, 4, 8, ...; sure if black, doubtful or none if gray."""
 
-    made = None
+    made = notation = None
     view_of = None
 
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
@@ -57,6 +57,7 @@ class BarReader:
         self.thresholds = dict(THRESHOLDS)
 
     def examine(self, image, *, expect=None, **notation):
+        BarReader.notation = notation
         page = load_image(image)
         gray = page if page.ndim == 2 else page.min(axis=2)
         bars = list(found_bars(gray))
@@ -64,12 +65,12 @@ class BarReader:
         chances[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
         view = BarReader.view_of([box for box, _ in bars], [ink for _, ink in bars], chances)
         layout = arrange(view, page.shape[1::-1], self.thresholds)
-        lines, characters = layout.lines, layout.characters
+        size, said = page.shape[1::-1], None
         if expect:
-            lines, characters = fitted(lines, expect, self.thresholds), ()
-        numbers = numbers_of(*spots_of(lines), Notation.of(**notation))
-        size = page.shape[1::-1]
-        reading = Reading(lines, *size, "bars", "0" * 64, characters, numbers)
+            layout, said = constrain(view, layout, size, self.thresholds, expect)
+        numbers = numbers_of(layout.numbers, layout.digits, Notation.of(**notation))
+        found = layout.lines, *size, "bars", "0" * 64, layout.characters, numbers
+        reading = Reading(*found, said)
         return ReadResult(page, 0, view, reading, layout.places)
 
 
@@ -172,8 +173,8 @@ def test_predict_is_the_same_with_options(note, blank):
     assert (
         run("predict", "--image", note, "--image", blank).stdout == run("read", note, blank).stdout
     )
-    result = run("predict", "--image", note, "--expect", "3", "--json")
-    assert json.loads(result.stdout)["text"] == run("read", note, "--expect", "3").stdout[-4:-1]
+    result = run("predict", "--image", note, "--expect", "4", "--json")
+    assert json.loads(result.stdout)["text"] == run("read", note, "--expect", "4").stdout[-5:-1]
 
 
 def test_json_is_an_object_a_line(note, blank):
@@ -200,12 +201,35 @@ def test_csv_has_a_row_a_digit(pictures):
     assert [bool(row["reason"]) for row in rows] == [False] * 5 + [True]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--decimal", ";"), "--decimal"),
+        (("--grouping", "x"), "--grouping"),
+        (("--locale", "tlh"), "--locale"),
+        (("--decimal", ",", "--grouping", ","), "expected two marks"),
+    ],
+)
+def test_marks_that_cannot_be_are_refused(pictures, options, words):
+    result = run("read", *options, pictures["note"], env={"COLUMNS": "200"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_how_numbers_are_written_is_handed_on(pictures):
+    known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
+    assert run("read", *known, pictures["note"]).exit_code == 0
+    assert BarReader.notation == {"decimal": ",", "grouping": ".", "locale": "de_DE"}
+
+
 def test_numbers_of_a_line_are_told_apart(pictures):
     gap = pictures["gap"]
     assert json.loads(run("read", "--json", gap).stdout)["numbers_digits"] == ["20", "48"]
     rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
     assert [row["starts_number"] for row in rows] == ["0", "0", "1", "0", "0"]
     assert rows[4]["status"] == "rejected"
+    assert [row["number"] for row in rows] == ["0", "0", "1", "1", ""]
+    assert [row["number_value"] for row in rows] == ["20", "20", "48", "48", ""]
     assert run("read", gap).stdout == f"{gap}\t20 48\n"
 
 
@@ -395,12 +419,21 @@ def test_a_model_that_is_not_there_is_an_error(note, tmp_path):
     assert isinstance(result.exception, ModelError)
 
 
-def test_more_digits_than_expected_are_left_out(note):
-    result = run("read", note, "--expect", "3")
+@pytest.fixture
+def doubtful(tmp_path):
+    """Four digits, the second of which may be none."""
+    path = tmp_path / "doubtful.png"
+    Image.fromarray(page_of([0, UNSURE, 0, 0])).save(path)
+    return path
+
+
+def test_more_digits_than_expected_are_left_out(doubtful):
+    result = run("read", doubtful, "--expect", "3")
     assert result.exit_code == 0
-    assert len(result.stdout.split("\t")[1].strip()) == 3
+    assert result.stdout.split("\t")[1] == "248\n"
     assert result.stderr == ""
-    rows = list(csv.DictReader(io.StringIO(run("read", "--csv", note, "--expect", "3").stdout)))
+    said = run("read", "--csv", doubtful, "--expect", "3").stdout
+    rows = list(csv.DictReader(io.StringIO(said)))
     assert [row["reason"] for row in rows if row["status"] == "rejected"] == [
         "more than the digits that were expected"
     ]
@@ -408,6 +441,18 @@ def test_more_digits_than_expected_are_left_out(note):
 
 def test_a_pattern_decides_what_a_digit_is_but_is_not_printed(note):
     assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
+
+
+def test_several_things_may_be_known(doubtful):
+    result = run("read", "--json", doubtful, "--expect", "3", "--expect", "range 100..300")
+    said = json.loads(result.stdout)
+    assert (said["text"], said["digits_only"]) == ("248", "248")
+    assert said["constrained"] == {
+        "expected": ["3", "range 100..300"],
+        "decided_by": ["3", "range 100..300"],
+        "unconstrained": "2048",
+        "fulfilled": True,
+    }
 
 
 def test_fewer_digits_than_expected_are_noted(note, blank, scan):
@@ -428,6 +473,8 @@ def test_fewer_digits_than_expected_are_noted(note, blank, scan):
         ("--expect", "abc", "expected a number of digits from 1 to 99, or a pattern"),
         ("--expect", "", "expected a number of digits from 1 to 99, or a pattern"),
         ("--expect", "[3-1]", "[3-1] is no set of digits"),
+        ("--expect", "range 5..3", "expected bounds in ascending order"),
+        ("--expect", "4; one of 12,15", "no number can keep 4; one of 12,15"),
         ("--target-error", "5", "for percent write 5%"),
         ("--target-error", "few", "expected a share such as 0.1% or 0.001"),
     ],

@@ -22,7 +22,7 @@ from digitlens.models.line_bundle import (
 )
 from digitlens.reading import reader as module
 from digitlens.reading.batch import ProcessPool
-from digitlens.reading.pattern import Pattern
+from digitlens.reading.constraints import Expectation
 from digitlens.reading.reader import DigitReader, read
 
 RISK = {"threshold": [0.97, 0.8, 0.5], "stated": [5000, 9000, 9900], "wrong": [1, 60, 400],
@@ -284,12 +284,27 @@ def test_a_damaged_line_reader_is_refused(lines_with):
         DigitReader(lines=lines_with(fusion={"pool": ["strong"]}))
 
 
-@pytest.mark.parametrize(("expect", "values"), [("4", "4075"), ("4[01]##", "4075"), ("2", None)])
-def test_what_is_expected_decides_how_many_digits_there_are(reader, page, expect, values):
+@pytest.mark.parametrize("expect", ["4", "4[01]##", "range 4000..5000", ["4", "one of 4075,12"]])
+def test_what_is_expected_and_read_is_sure(reader, page, expect):
     reading = reader.read(page, expect=expect)
-    assert len(reading.text) == len(Pattern.parse(expect).places)
-    assert values in {None, reading.text}
-    assert reading == reader.read(page, expect=Pattern.parse(expect))
+    assert (reading.text, {digit.status for digit in reading.digits}) == ("4075", {"digit"})
+    assert reading.constrained.fulfilled
+    assert reading.constrained.decided_by == ()
+    assert reading == reader.read(page, expect=Expectation.of(expect))
+
+
+@pytest.mark.parametrize("expect", ["2", "9", "range 1000000..2000000", "one of 99,12", "iban"])
+def test_what_nothing_seen_agrees_with_leaves_the_reading_unsure(reader, page, expect):
+    reading = reader.read(page, expect=expect)
+    assert (reading.text, {digit.status for digit in reading.digits}) == ("4075", {"unsure"})
+    assert not reading.constrained.fulfilled
+    assert reading.constrained.as_dict() == {
+        "expected": [expect],
+        "decided_by": [],
+        "unconstrained": "4075",
+        "fulfilled": False,
+    }
+    assert expect in reading.digits[0].reason
 
 
 def test_what_is_no_pattern_is_refused_before_the_picture_is_opened(reader):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digitlens.models.reconstructor import Reconstructor
-from digitlens.reading.pattern import Pattern
+from digitlens.reading.constraints import Expectation
 from digitlens.server.limits import TILES
 
 RAW = {"Content-Type": "image/png"}
@@ -33,7 +33,11 @@ def test_a_picture_as_the_whole_body_is_read(client, picture):
     assert answer["pages"] == {"name": "pages", "sha256": "pages" * 8}
     assert answer["lines"] == {"name": "lines", "sha256": "lines" * 8}
     (reading,) = answer["readings"]
-    assert (reading["text"], reading["digits_only"], reading["numbers_digits"]) == ("-7", "7", ["7"])
+    assert (reading["text"], reading["digits_only"], reading["numbers_digits"]) == (
+        "-7",
+        "7",
+        ["7"],
+    )
     assert [(each["char"], each["box"]) for each in reading["characters"][0]] == [
         ("-", [0, 0, 1, 1]), ("7", [0, 0, 40, 20])
     ]  # fmt: skip
@@ -55,7 +59,7 @@ def test_a_form_may_hold_many_files_and_options(client, picture, reader):
     files = [("file", ("a.png", picture)), ("files", ("ö.png", picture))]
     answer = client.post("/v1/read", files=files, data={"expect": "1", "tiles": "true"}).json()
     assert [reading["name"] for reading in answer["readings"]] == ["a.png", "ö.png"]
-    assert reader.pages == [Pattern.parse("1")] * 2
+    assert reader.pages == [Expectation.of("1")] * 2
     assert len(base64.b64decode(answer["readings"][0]["lines"][0][0]["tile"])) == 784
 
 
@@ -66,7 +70,7 @@ def test_json_holds_one_picture_or_many(client, picture, reader):
     many = {"images": [{"data": data, "name": "a"}, {"data": data}], "target_error": 0.25}
     answer = client.post("/v1/read", json=many).json()
     assert [reading["name"] for reading in answer["readings"]] == ["a", None]
-    assert reader.pages[0] == Pattern.parse("##")
+    assert reader.pages[0] == Expectation.of("##")
     assert answer["readings"][0]["lines"][0][0]["confidence"] == 0.75
 
 
@@ -92,6 +96,8 @@ def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture
         ({"expect": "04"}, "it is no number of digits"),
         ({"expect": ""}, "0 places"),
         ({"expect": "#" * 500}, "500 places"),
+        ({"expect": "range 5..3"}, "ascending order"),
+        ({"expect": ["4", "one of 12, 15"]}, "no number can keep 4; one of 12, 15"),
         ({"target_error": "NaN"}, "above 0 and below 1"),
         ({"target_error": "7"}, "for percent write 7%"),
         ({"target_error": "0.0001"}, "the least that the curve can promise"),

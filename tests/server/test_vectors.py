@@ -20,7 +20,8 @@ NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 # the same name.
 MODULES = (
     *("alphabet", "imaging/framing", "imaging/ink", "imaging/tiles", "models/classifier"),
-    *("models/detector", "reading/decode", "reading/fusion", "reading/layout"),
+    *("models/detector", "reading/constrained", "reading/decode", "reading/fusion"),
+    "reading/layout",
     *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )

@@ -4,11 +4,11 @@ const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.
 const load = (name) => import(new URL(name, READER));
 
 const [
-  decoding, framing, fusing, images, inks, layout, multiscale, numbers, order, patterns, placing,
+  constraining, decoding, framing, fusing, images, inks, layout, multiscale, numbers, order, patterns, placing,
   recognizing, resizing, results, textLines, tiles,
 ] = await Promise.all(
   [
-    'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'numbers',
+    'constrained', 'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'numbers',
     'reading_order', 'pattern', 'places', 'recognize', 'resize', 'results', 'text_lines', 'tiles',
   ].map((name) => load(`${name}.js`)),
 );
@@ -66,14 +66,14 @@ const functions = {
   async layout({ size, turn, expect, ...given }) {
     const view = await viewOf(given);
     const shown = turn % 2 ? [size[1], size[0]] : size;
-    let { lines, characters } = layout.arrange(view, shown, THRESHOLDS);
+    let found = layout.arrange(view, shown, THRESHOLDS);
     if (expect) {
-      lines = patterns.fitted(lines, patterns.parsePattern(expect), THRESHOLDS);
-      characters = [];
+      const pattern = { text: expect, places: patterns.parsePattern(expect) };
+      found = constraining.constrain(view, found, shown, THRESHOLDS, pattern);
     }
     const back = (digit) => ({ ...digit, box: images.boxBack(digit.box, turn, ...size) });
-    lines = lines.map((line) => line.map(back));
-    return results.asDict(lines, characters, size, { name: 'vectors', sha256: '' });
+    const lines = found.lines.map((line) => line.map(back));
+    return results.asDict({ ...found, lines }, size, { name: 'vectors', sha256: '' });
   },
   components({ mask }) {
     const width = mask[0].length;

@@ -300,8 +300,15 @@ def layout() -> Iterator[Value]:
     for turn in (1, 2, 3):
         size = [110, 150] if turn % 2 else [150, 110]
         yield {**base, "expect": "", "turn": turn, "size": size}
-    for pattern in ("4", "##-#", "0[7-9]#", "9" * 8 + "#"):
+    # What is read, two digits less, and what nothing seen agrees with.
+    for pattern in ("8", "####-##", "0[7-9]#"):
         yield {**base, "expect": pattern}
+    # Digits that are but in the posteriors: a faint 3 over two steps, and a 4 that may be two.
+    steps = [[], [], [[5, 0.9]], [[5, 0.6]], [[5, 0.9]], [], [], [[4, 0.2]], [[4, 0.3]], [], [],
+             [[8, 0.95]], [], []]  # fmt: skip
+    faint = {"quad": [[10, 20], [80, 20], [80, 50], [10, 50]], "score": 0.9, "posteriors": steps}
+    for pattern in ("2", "4", "43[1-7]"):
+        yield {**base, "lines": [faint], "digits": [], "expect": pattern}
     yield {**base, "lines": [], "digits": [], "expect": ""}
     # A line that bends, and one that was found as two, near to each other or not.
     bent = [{"quad": [[5, 8], [145, 62], [134, 90], [-6, 36]], "score": 0.9,

@@ -25,6 +25,8 @@ from digitlens.imaging.framing import crop_line
 from digitlens.models.detector import LEAST, DigitPredictions, padded
 from digitlens.outputs import Outputs
 from digitlens.reading import (
+    constrained,
+    constraints,
     fusion,
     layout,
     multiscale,
@@ -209,12 +211,15 @@ def run_layout(given: Value) -> Value:
     view = layout.View(detected, read, scores, framed, *says.fuse(scores))
     size = (height, width) if turn % 2 else (width, height)
     found = layout.arrange(view, size, THRESHOLDS)
-    lines, characters = found.lines, found.characters
+    said = None
     if given["expect"]:
-        expected = pattern.Pattern.parse(given["expect"])
-        lines, characters = pattern.fitted(lines, expected, THRESHOLDS), ()
-    lines = orientation.turned_back(lines, turn, width, height)
-    return Reading(lines, width, height, "vectors", "", characters).as_dict()
+        expected = constraints.Expectation.of(given["expect"])
+        found, said = constrained.constrain(view, found, size, THRESHOLDS, expected)
+    lines = orientation.turned_back(found.lines, turn, width, height)
+    reading = Reading(lines, width, height, "vectors", "", found.characters, constrained=said)
+    told = reading.as_dict()
+    del told["numbers"]  # their values are Python's alone
+    return told
 
 
 def run_components(given: Value) -> Value:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from digitlens.cli.options import Model, Pages
-from digitlens.cli.reading import Expected, ReadOptions, form_of, read_paths
+from digitlens.cli.reading import ReadOptions, form_of, read_paths
 from digitlens.progress import note
 
 if TYPE_CHECKING:
+    from digitlens.reading.constraints import Expectation
     from digitlens.reading.values import NotationOptions
 
 Paths = Annotated[
@@ -37,10 +38,11 @@ Explain = Annotated[
     typer.Option(metavar="DIR", file_okay=False, hidden=True, help="See ``digitlens explain``."),
 ]
 Expect = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        help="What is known of the number on each page: how many digits, as in 4, or what it looks "
-        "like, as in '####-##'."
+        help="What is known of the number on each page, once or several times: how many digits, as "
+        "in 4, what it looks like, as in '####-##', 'range 0..500', '>= 7', 'after 1234.5 by 20', "
+        "'one of 12, 15, 18', luhn, ean, isbn, iban, 'mod 11-2', 'mod 37-2' or 'mod 97-10'."
     ),
 ]
 TargetError = Annotated[
@@ -89,7 +91,7 @@ def read(
     Prints a table on a terminal, and in a pipe a line a page: path, tab, digits, with a space
     between the lines of a page; where a file has several pages, #2 after the path is the second.
     A file or page that cannot be read is named on standard error, the others are still read, and
-    the exit code is 1. A page with fewer digits than expected is named there too.
+    the exit code is 1. A page on which no number is as expected is named there too.
     """
     pictures = [*(paths or ()), *(image or ())]
     if not pictures:
@@ -111,13 +113,11 @@ def read(
         raise typer.Exit(1)
 
 
-def _expected(text: str | None) -> Expected | None:
-    from digitlens.reading.pattern import Pattern
+def _expected(texts: list[str] | None) -> Expectation | None:
+    from digitlens.reading.constraints import Expectation
 
-    if text is None:
-        return None
     try:
-        return Expected(text.strip(), Pattern.parse(text))
+        return Expectation.of(texts or None)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expect") from error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from digitlens.imaging.document import Document
     from digitlens.imaging.image import Page
     from digitlens.reading.batch import Done, ProcessPool
-    from digitlens.reading.pattern import Pattern
+    from digitlens.reading.constraints import Expectation
     from digitlens.reading.reader import DigitReader, ReadResult
     from digitlens.reading.values import NotationOptions
     from digitlens.results import Reading
@@ -41,29 +41,12 @@ _Found: TypeAlias = "tuple[Reading, ReadResult | None]"
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What is known of the number on each page, as it was given and as it is meant."""
-
-    text: str
-    pattern: Pattern
-
-    def missing(self, answer: Answer) -> str:
-        """Says that there are fewer digits than places; empty where there are not."""
-        found, places = len(answer.reading.digits), len(self.pattern.places)
-        if found >= places:
-            return ""
-        shape = "" if self.text.isdecimal() else f" as in {self.text}"
-        digits = "digit" if places == 1 else "digits"
-        return f"{answer.name}: expected {places} {digits}{shape}, found {found}"
-
-
-@dataclass(frozen=True)
 class ReadOptions:
     """What is asked for, whatever the pictures; each as the option of that name."""
 
     model: str = "default"
     pages: str = "pages"
-    expected: Expected | None = None
+    expected: Expectation | None = None
     target_error: float | None = None
     annotate: Path | None = None
     explain: Path | None = None
@@ -195,7 +178,7 @@ class _Run:
                 answer = Answer(task.path, task.number, task.count, reading)
                 if result:
                     copies.write(answer, result, thresholds)
-                if self._options.expected and (words := self._options.expected.missing(answer)):
+                if words := _unfulfilled(answer, self._options.expected):
                     self._bar.say(f"digitlens: {words}")
                 yield answer
             except (ImageError, MissingExtraError) as error:
@@ -214,6 +197,20 @@ class _Run:
         self._bar.say(f"digitlens: {error}")
 
 
+def _unfulfilled(answer: Answer, expected: Expectation | None) -> str:
+    """Says that no number is as expected; empty where one is, or nothing was expected."""
+    said = answer.reading.constrained
+    if expected is None or said is None or said.fulfilled:
+        return ""
+    from digitlens.reading.pattern import Pattern
+
+    known = expected.constraints
+    shapes = (each.described if isinstance(each, Pattern) else each.text for each in known)
+    digits = all(isinstance(each, Pattern) for each in known)
+    found = len(answer.reading.digits) if digits else answer.reading.text.replace("\n", " ")
+    return f"{answer.name}: expected {'; '.join(shapes)}, found {found or 0}"
+
+
 def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
     """What a process of its own does with each page."""
     return partial(_examine, options.reader(threads=1), options)
@@ -221,8 +218,7 @@ def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
 
 def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
-    pattern = options.expected.pattern if options.expected else None
-    result = reader.examine(task.load(), expect=pattern, **(options.notation or {}))
+    result = reader.examine(task.load(), expect=options.expected, **(options.notation or {}))
     return result.reading, result if options.annotate or options.explain else None
 
 

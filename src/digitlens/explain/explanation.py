@@ -320,7 +320,8 @@ def _collect(seen: ReadResult) -> list[DigitExplanation]:
     counts: Counter[bool] = Counter()
     explanations: list[DigitExplanation] = []
     pairs = zip(seen.reading.lines, seen.places, strict=True)
-    for digit, place in (pair for line in pairs for pair in zip(*line, strict=True)):
+    found = (pair for line in pairs for pair in zip(*line, strict=True))
+    for digit, place in (pair for pair in found if pair[1] < len(seen.view.scores)):
         counts[digit.status == "rejected"] += 1
         explanations.append(_describe(counts[digit.status == "rejected"], digit, seen, place))
     return explanations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, cached_property
 from math import floor
@@ -129,6 +129,14 @@ class Expectation:
         """Whether a number may end here."""
         return all(map(lambda each, here: each.accepts(here), self.constraints, state))
 
+    def written_with(self, mark: str) -> Expectation:
+        """The same where it is known which mark is decimal; nothing changes if that is empty."""
+        known = (
+            replace(each, decimal=mark) if mark and isinstance(each, Range) else each
+            for each in self.constraints
+        )
+        return replace(self, constraints=tuple(known))
+
     def broken(self, text: str) -> tuple[Constraint, ...]:
         """The constraints that a number does not keep."""
         return tuple(each for each in self.constraints if not keeps(each, text))
@@ -181,11 +189,13 @@ class Range:
         low: The least value; None for no bound.
         high: The largest one.
         text: See ``Constraint``.
+        decimal: Which marks may be decimal.
     """
 
     low: Decimal | None
     high: Decimal | None
     text: str
+    decimal: str = ".,"
 
     def __post_init__(self) -> None:
         """Checks the order of the bounds."""
@@ -197,7 +207,7 @@ class Range:
     @property
     def start(self) -> State:
         """See ``Constraint``."""
-        return tuple(_Amount(mark) for mark in ".,")
+        return tuple(_Amount(mark) for mark in self.decimal)
 
     def step(self, state: tuple[_Amount, ...], char: str) -> State | None:
         """See ``Constraint``."""

@@ -19,7 +19,7 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
 WIDTH = 32  # prefixes that a search follows
-_SLIGHT = 1e-7  # probability below which a prefix is not followed
+_SLIGHT = 1e-7  # odds below which a prefix is not followed
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
 
 Floats = npt.NDArray[np.float32]
@@ -155,12 +155,12 @@ class Hypothesis:
 
     Attributes:
         text: Its characters.
-        probability: Of this text among all that the line may say.
+        odds: How many times as probable it is as the best path without an automaton.
         steps: For each character the step at which it is seen.
     """
 
     text: str
-    probability: float
+    odds: float
     steps: tuple[int, ...]
 
 
@@ -205,14 +205,21 @@ def search(steps: Sequence[Step], automaton: Automaton, width: int = WIDTH) -> l
     first.blank = 1.0
     beam = {"": first}
     states: dict[str, Any] = {}
-    for place, step in enumerate(steps):
+    for place, step in enumerate(map(_scaled, steps)):
         beam = _pruned(_extended(beam, step, place, automaton, states), width)
     found = [
         Hypothesis(text, prefix.mass, prefix.steps)
         for text, prefix in beam.items()
         if text and prefix.mass and automaton.accepts(prefix.state)
     ]
-    return sorted(found, key=lambda each: -each.probability)
+    return sorted(found, key=lambda each: -each.odds)
+
+
+def _scaled(step: Step) -> Step:
+    """The same with 1 for what is most probable; long numbers do not get too improbable."""
+    top = max(step.outside, *(chance for _, chance in step.chars))
+    chars = tuple((char, chance / top) for char, chance in step.chars)
+    return Step(chars, step.blank / top, step.outside / top, step.joined)
 
 
 def _extended(

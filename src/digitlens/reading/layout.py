@@ -185,7 +185,7 @@ def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
     before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
     found: list[tuple[str, float]] = []
     for k, char in enumerate(read.symbols.text):
-        near = mass[before[k] : behind[k]].max(axis=0)
+        near = mass[before[k] : behind[k]].max(axis=0, initial=0)
         near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
         found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
     return found

@@ -22,15 +22,16 @@ from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
 from digitlens.models.roles import open_roles
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
+from digitlens.reading.constrained import constrain
+from digitlens.reading.constraints import Expect, Expectation
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import View, arrange
 from digitlens.reading.multiscale import Detections, detect, find_digits
 from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
-from digitlens.reading.pattern import Pattern, fitted
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
 from digitlens.reading.text_lines import TextLine
-from digitlens.reading.values import Notation, NotationOptions, numbers_of, spots_of
+from digitlens.reading.values import Notation, NotationOptions, numbers_of
 from digitlens.results import Character, Number, Reading
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class ReadResult:
         turn: Quarter turns, counter-clockwise, after which the page was read.
         view: What was seen on the turned page.
         reading: The answer, in coordinates of the page.
-        places: For each digit of the reading's lines the number of its place in ``view``.
+        places: For each digit of the reading's lines the number of its place in ``view``; one that
+            was expected and is but in the posteriors of a line has none, but a number beyond.
     """
 
     page: Page
@@ -130,7 +132,7 @@ class DigitReader:
         self,
         image: Source,
         *,
-        expect: str | Pattern | None = None,
+        expect: Expect = None,
         **notation: Unpack[NotationOptions],
     ) -> Reading:
         """Reads one picture.
@@ -138,15 +140,18 @@ class DigitReader:
         Args:
             image: A path, bytes, a binary file object, a Pillow image or an array, see
                 ``load_image``.
-            expect: What is known of the number: how many digits, as in ``"4"``, or a pattern such
-                as ``"####-##"``, see ``Pattern.parse``.
+            expect: What is known of the number, one thing or several: how many digits, as in
+                ``"4"``, a pattern such as ``"####-##"``, ``"range 0..500"``,
+                ``"one of 12, 15, 18"``, ``"luhn"`` and others, see ``constraints.parse``. The most
+                probable number that keeps all of it is the answer, and ``Reading.constrained``
+                says what it changed.
             notation: How numbers are written, where that is known: ``decimal=","``,
                 ``grouping="."`` or ``locale="de_DE"``, see ``Notation.of``. Otherwise it is taken
                 from the page, and what can be read in two ways is unsure.
 
         Raises:
             ImageError: The picture cannot be decoded.
-            ValueError: ``expect`` is no such pattern, or ``notation`` contradicts itself.
+            ValueError: ``expect`` is no constraint, or it or ``notation`` contradicts itself.
         """
         return self.examine(image, expect=expect, **notation).reading
 
@@ -155,7 +160,7 @@ class DigitReader:
         self,
         images: Iterable[Source],
         *,
-        expect: str | Pattern | None = None,
+        expect: Expect = None,
         workers: int | None = None,
         processes: bool = False,
         on_error: None = None,
@@ -166,7 +171,7 @@ class DigitReader:
         self,
         images: Iterable[Source],
         *,
-        expect: str | Pattern | None = None,
+        expect: Expect = None,
         workers: int | None = None,
         processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object],
@@ -176,7 +181,7 @@ class DigitReader:
         self,
         images: Iterable[Source],
         *,
-        expect: str | Pattern | None = None,
+        expect: Expect = None,
         workers: int | None = None,
         processes: bool = False,
         on_error: Callable[[Source, DigitlensError], object] | None = None,
@@ -204,13 +209,13 @@ class DigitReader:
         Raises:
             ImageError: A picture cannot be decoded; those before it have been read.
             DigitlensError: A process came to an end, for lack of memory say.
-            ValueError: ``expect`` is no such pattern, ``notation`` contradicts itself, or
-                ``workers`` is less than one.
+            ValueError: ``expect`` is no constraint, ``expect`` or ``notation`` contradict
+                themselves, or ``workers`` is less than one.
         """
-        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
+        expected = Expectation.of(expect)
         Notation.of(**notation)
-        there = partial(_another, self._models, self._folder, self.thresholds, pattern, notation)
-        here = partial(self.read, expect=pattern, **notation)
+        there = partial(_another, self._models, self._folder, self.thresholds, expected, notation)
+        here = partial(self.read, expect=expected, **notation)
         pool = ProcessPool(here, there, workers or cores())
         done = ordered_map(pool, images, workers)
         return _readings(pool, done, processes and pool.size > 1, on_error)
@@ -219,30 +224,30 @@ class DigitReader:
         self,
         image: Source,
         *,
-        expect: str | Pattern | None = None,
+        expect: Expect = None,
         **notation: Unpack[NotationOptions],
     ) -> ReadResult:
         """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
-        pattern = Pattern.parse(expect) if isinstance(expect, str) else expect
-        known = Notation.of(**notation)
+        expected, known = Expectation.of(expect), Notation.of(**notation)
         page = load_image(image, copy=False)
         view, turn = self.upright(page)
         height, width = page.shape[:2]
         size = (height, width) if turn % 2 else (width, height)
         layout = arrange(view, size, self.thresholds)
-        lines, characters = layout.lines, layout.characters
-        spots, digits = layout.numbers, layout.digits
-        if pattern:
-            lines, characters = fitted(lines, pattern, self.thresholds), ()
-            spots, digits = spots_of(lines)
+        constrained = None
+        if expected:
+            expected = expected.written_with(known.decimal)
+            layout, constrained = constrain(view, layout, size, self.thresholds, expected)
+        numbers = numbers_of(layout.numbers, layout.digits, known)
         reading = Reading(
-            turned_back(lines, turn, width, height),
+            turned_back(layout.lines, turn, width, height),
             width,
             height,
             self.classifier.name,
             self.classifier.sha256,
-            _characters_back(characters, turn, width, height),
-            _numbers_back(numbers_of(spots, digits, known), turn, width, height),
+            _characters_back(layout.characters, turn, width, height),
+            _numbers_back(numbers, turn, width, height),
+            constrained,
         )
         return ReadResult(page, turn, view, reading, layout.places)
 
@@ -344,13 +349,13 @@ def _another(
     models: tuple[Path, Path],
     lines: Path,
     thresholds: dict[str, float],
-    pattern: Pattern | None,
+    expected: Expectation | None,
     notation: NotationOptions,
 ) -> Callable[[Source], Reading]:
     """What a reader like this one does in another process."""
     reader = DigitReader(models[0], pages=models[1], lines=lines, threads=1)
     reader.thresholds = thresholds
-    return partial(reader.read, expect=pattern, **notation)
+    return partial(reader.read, expect=expected, **notation)
 
 
 def _readings(
@@ -374,7 +379,7 @@ def read(
     image: Source,
     *,
     model: str | Path = DEFAULT,
-    expect: str | Pattern | None = None,
+    expect: Expect = None,
     **notation: Unpack[NotationOptions],
 ) -> Reading:
     """Reads the numbers on one picture; loads the models at the first call and keeps them.
@@ -382,13 +387,13 @@ def read(
     Args:
         image: A path, bytes, a binary file object, a Pillow image or an array, see ``load_image``.
         model: Name of a shipped model, a model folder, or a run folder.
-        expect: What is known of the number, as in ``"4"`` or ``"####-##"``.
+        expect: What is known of the number, as in ``"4"``, ``"####-##"`` or ``"range 0..500"``.
         notation: How numbers are written, as in ``decimal=","`` or ``locale="de_DE"``.
 
     Raises:
         ImageError: The picture cannot be decoded.
         ModelError: The model is missing, damaged or of a newer format.
-        ValueError: ``expect`` is no such pattern, or ``notation`` contradicts itself.
+        ValueError: ``expect`` is no constraint, or it or ``notation`` contradicts itself.
     """
     return _reader(str(model)).read(image, expect=expect, **notation)
 

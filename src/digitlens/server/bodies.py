@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from digitlens.server.limits import PICTURES, TILES
 from digitlens.server.problems import Refusal
 from digitlens.server.schemas import (
+    CONSTRAINTS,
     JSON,
     MULTIPART,
     NAME,
@@ -97,7 +98,7 @@ def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
 
 @asynccontextmanager
 async def _form(request: Request) -> AsyncGenerator[FormData]:
-    limits = {"max_files": PICTURES, "max_fields": len(ReadOptions.model_fields)}
+    limits = {"max_files": PICTURES, "max_fields": len(ReadOptions.model_fields) + CONSTRAINTS}
     parser = MultiPartParser(
         request.headers, request.stream(), **limits, max_part_size=_FIELD_BYTES
     )
@@ -113,19 +114,27 @@ async def _form(request: Request) -> AsyncGenerator[FormData]:
         await form.close()
 
 
+def options_of(fields: Iterable[tuple[str, str]]) -> ReadOptions:
+    """Options from names and values, of which ``expect`` may be there several times."""
+    said: dict[str, Any] = {}
+    for name, value in fields:
+        said[name] = [*said.get(name, ()), value] if name == "expect" else value
+    return ReadOptions.model_validate(said)
+
+
 def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
     pictures: list[PictureFile] = []
-    fields: dict[str, str] = {}
+    fields: list[tuple[str, str]] = []
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             pictures.append(_picture(name, value))
         elif name in FIELDS:
             raise Refusal("malformed", f"the part {name!r} has no file name: send it as a file")
         else:
-            fields[name[:80]] = value
+            fields.append((name[:80], value))
     if not pictures:
         raise Refusal("malformed", f"expected a part named {' or '.join(FIELDS)}, found none")
-    said = ReadOptions.model_validate(fields)
+    said = options_of(fields)
     return Upload(pictures, options.updated(said.model_dump(exclude_unset=True)))
 
 

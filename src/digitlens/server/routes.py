@@ -22,7 +22,7 @@ from digitlens import __version__
 from digitlens.imaging.document import Document, open_document
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
-from digitlens.reading.pattern import Pattern
+from digitlens.reading.constraints import Expectation
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
 from digitlens.server.bodies import (
@@ -30,6 +30,7 @@ from digitlens.server.bodies import (
     PictureFile,
     Tiles,
     Upload,
+    options_of,
     receive_pictures,
     receive_tiles,
     tiles_of_tensor,
@@ -79,7 +80,7 @@ async def read(request: Request) -> Response:
     """
     service = service_of(request)
     # FastAPI takes longer to fill in a model of the query than to do all else for a request.
-    options = ReadOptions.model_validate(dict(request.query_params))
+    options = options_of(request.query_params.multi_items())
     upload = await receive_pictures(request, options)
     return await service.answer(request, lambda job: _read_answer(service, upload(), job))
 
@@ -153,8 +154,8 @@ def _read_page(
     reader: DigitReader, picture: PictureFile, document: Document, number: int, options: ReadOptions
 ) -> _PageResult:
     start = time.perf_counter()
-    pattern = Pattern.parse(options.expect) if options.expect else None
-    reading = reader.read(document.page(number), expect=pattern, **options.notation)
+    expected = Expectation.of(options.expect)
+    reading = reader.read(document.page(number), expect=expected, **options.notation)
     return _PageResult(
         picture, number, document.count, seconds_since(start), reading, options.tiles
     )

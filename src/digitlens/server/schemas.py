@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import models_json_schema
 
 from digitlens.evaluation.risk import parse_target
-from digitlens.reading.pattern import Pattern
+from digitlens.reading.constraints import Expectation
 from digitlens.reading.values import LOCALES, Notation, NotationOptions
 from digitlens.results import Kind
 from digitlens.server.limits import PICTURES, TILES
@@ -35,6 +35,7 @@ from digitlens.server.problems import Problem
 MULTIPART, JSON = "multipart/form-data", "application/json"
 RAW = ("image/*", "application/octet-stream", "application/pdf")
 NAME = 255  # characters
+CONSTRAINTS = 8  # on one number
 TILE = 28 * 28  # bytes
 
 
@@ -47,10 +48,11 @@ def _decoded(value: Any) -> bytes:
         raise ValueError(f"expected base64: {error}") from error
 
 
-def _pattern(value: Any) -> str:
-    text = str(value) if isinstance(value, str | int) else ""
-    Pattern.parse(text)
-    return text
+def _constraints(value: Any) -> list[str]:
+    several = cast("list[Any]", value) if isinstance(value, list) else [value]
+    texts = [str(each) if isinstance(each, str | int) else "" for each in several]
+    Expectation.of(texts)
+    return texts
 
 
 def _share(value: Any) -> float:
@@ -64,11 +66,12 @@ Base64 = Annotated[
     BeforeValidator(_decoded),
     WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"}),
 ]
+_EXPECTED = {"type": "string", "minLength": 1, "maxLength": 400}
 Expect = Annotated[
-    str,
-    BeforeValidator(_pattern),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 400}),
-    Field(max_length=400),
+    list[Annotated[str, Field(max_length=400)]],
+    BeforeValidator(_constraints),
+    WithJsonSchema({"anyOf": [_EXPECTED, {"type": "array", "items": _EXPECTED}]}),
+    Field(max_length=CONSTRAINTS),
 ]
 Share = Annotated[
     float,
@@ -95,9 +98,11 @@ class ReadOptions(BaseModel):
 
     expect: Expect | None = Field(
         None,
-        description="What is known of the number on each page: how many digits, as in `4`, or what "
-        "it looks like, as in `####-##`.",
-        examples=["4"],
+        description="What is known of the number on each page, once or several times: how many "
+        "digits, as in `4`, what it looks like, as in `####-##`, `range 0..500`, `>= 7`, "
+        "`after 1234.5 by 20`, `one of 12, 15, 18`, `luhn`, `ean`, `isbn`, `iban`, `mod 11-2`, "
+        "`mod 37-2`, `mod 97-10`. In one text `;` separates several.",
+        examples=["4", ["5", "luhn"]],
     )
     target_error: Share | None = Field(
         None,
@@ -297,6 +302,19 @@ class NumberAnswer(BaseModel):
     alternatives: list[AlternativeAnswer] = Field(description="Most probable first.")
 
 
+class ConstrainedAnswer(BaseModel):
+    """What became of what was expected."""
+
+    expected: list[str] = Field(examples=[["4", "luhn"]])
+    decided_by: list[str] = Field(
+        description="Those that the reading without them does not keep.", examples=[["luhn"]]
+    )
+    unconstrained: str = Field(description="`text` without them.", examples=["1234"])
+    fulfilled: bool = Field(
+        description="Whether `text` keeps them; if not, it is the one without, and unsure."
+    )
+
+
 class PageAnswer(BaseModel):
     """What was read on one page."""
 
@@ -320,7 +338,10 @@ class PageAnswer(BaseModel):
     )
     lines: list[list[DigitAnswer]] = Field(description="All digits, also rejected ones.")
     characters: list[list[CharacterAnswer]] = Field(
-        description="The characters of `text`, line by line; empty with `expect`."
+        description="The characters of `text`, line by line; none where `expect` knows but digits."
+    )
+    constrained: ConstrainedAnswer | None = Field(
+        None, description="What `expect` changed; only there if something was expected."
     )
     width: int = Field(ge=1)
     height: int = Field(ge=1)

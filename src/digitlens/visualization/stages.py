@@ -123,7 +123,7 @@ def answers(result: ReadResult) -> list[Digit]:
     numbers = [place for line in result.places for place in line]
     digits = [digit for line in result.reading.lines for digit in line]
     known = dict(zip(numbers, digits, strict=True))
-    return [known[place] for place in range(len(known))]
+    return [known[place] for place in range(len(result.view.scores))]
 
 
 def _as_dict(

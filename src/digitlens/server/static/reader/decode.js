@@ -9,6 +9,8 @@ import { BLANK, CHARACTERS, DIGITS, LATIN } from './alphabet.js';
 const { fround } = Math;
 
 const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is any other sign
+const WIDTH = 32; // prefixes that a search follows
+const SLIGHT = 1e-7; // odds below which a prefix is not followed
 export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
 
 /**
@@ -56,4 +58,82 @@ export function digitEvidence(posteriors, begin, end) {
   const values = row.slice(1, 1 + DIGITS.length).map((chance) => (chance + 1e-5) / (mass + 1e-4));
   const of = (rest) => fround(mass / Math.max(rest, mass, 1e-6));
   return { mass: fround(mass), given: of(1 - blank), numeric: of(1 - blank - letters), values };
+}
+
+/**
+ * The numbers that a pattern allows, the most probable first: CTC prefix beam search.
+ *
+ * @param steps {chars, blank, joined} each, see constrained.js.
+ * @param places See `parsePattern`.
+ * @returns {text, odds, steps} of each: how many times as probable as the best path of all it is,
+ *   and at which step each digit is seen.
+ */
+export function search(steps, places) {
+  let beam = new Map([['', { blank: 1, last: 0, steps: [], top: 0 }]]);
+  steps.map(scaled).forEach((step, place) => {
+    beam = pruned(extended(beam, step, place, places));
+  });
+  return [...beam]
+    .filter(([text, prefix]) => text.length === places.length && mass(prefix))
+    .map(([text, prefix]) => ({ text, odds: mass(prefix), steps: prefix.steps }))
+    .sort((a, b) => b.odds - a.odds);
+}
+
+/** The same with 1 for what is most probable. */
+function scaled({ chars, blank, ...rest }) {
+  const top = Math.max(blank, ...chars.map(([, chance]) => chance));
+  return {
+    ...rest, blank: blank / top, chars: chars.map(([char, chance]) => [char, chance / top]),
+  };
+}
+
+function mass({ blank, last }) {
+  return blank + last;
+}
+
+/** All beginnings after one step more. */
+function extended(beam, step, place, places) {
+  const found = new Map();
+  const at = (text) => {
+    if (!found.has(text)) found.set(text, { blank: 0, last: 0, steps: [], top: 0 });
+    return found.get(text);
+  };
+  const offer = (prefix, top, steps) => {
+    if (top > prefix.top) Object.assign(prefix, { top, steps });
+  };
+  for (const [text, old] of beam) {
+    if (!step.joined) [old.blank, old.last] = [old.blank + old.last, 0];
+    const whole = old.blank + old.last;
+    const kept = at(text);
+    kept.blank = whole * step.blank;
+    let stays = kept.blank;
+    for (const [char, chance] of step.chars) {
+      const again = step.joined && text.endsWith(char);
+      if (again) {
+        kept.last += old.last * chance;
+        stays += old.last * chance;
+      }
+      const likely = (again ? old.blank : whole) * chance;
+      if (likely < SLIGHT || !places[text.length]?.includes(Number(char))) continue;
+      const longer = at(text + char);
+      longer.last += likely;
+      offer(longer, likely, [...old.steps, place]);
+    }
+    offer(kept, stays, old.steps);
+  }
+  return found;
+}
+
+/** The most probable beginnings, and of each length the most probable one. */
+function pruned(beam) {
+  if (beam.size <= WIDTH) return beam;
+  const ranked = [...beam].filter(([, prefix]) => mass(prefix) >= SLIGHT)
+    .sort(([, a], [, b]) => mass(b) - mass(a));
+  const kept = ranked.slice(0, WIDTH);
+  const lengths = new Set(kept.map(([text]) => text.length));
+  for (const entry of ranked.slice(WIDTH, 8 * WIDTH)) {
+    if (!lengths.has(entry[0].length)) kept.push(entry);
+    lengths.add(entry[0].length);
+  }
+  return new Map(kept);
 }

@@ -16,7 +16,8 @@ const NEVER = { digit: 2, reject: 2 }; // thresholds above every confidence
  *   lines that were read.
  * @param size Width and height of the page.
  * @param thresholds See `judge`.
- * @returns {lines, characters}: digits and the numbers of the same lines as they are written.
+ * @returns {lines, characters, places}: digits, the numbers of the same lines as they are written,
+ *   and for each digit the number of its place.
  */
 export function arrange(view, size, thresholds) {
   const { scores, lines } = view;
@@ -35,6 +36,7 @@ export function arrange(view, size, thresholds) {
   }
   return {
     lines: rows.map((row) => row.map((i) => digits[i])), characters: written.map(charactersOf),
+    places: rows,
   };
 }
 

@@ -1,7 +1,8 @@
 // The reader: detects lines and digits, recognises, fuses and puts in order.
 
 import { inkIn } from './ink.js';
-import { fitted, parsePattern } from './pattern.js';
+import { constrain } from './constrained.js';
+import { parsePattern } from './pattern.js';
 import { Fusion } from './fusion.js';
 import { boxBack, pageOf, turned } from './images.js';
 import { arrange } from './layout.js';
@@ -35,15 +36,19 @@ export class DigitReader {
    * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
    */
   async read(picture, { expect = null, tiles = false } = {}) {
-    const pattern = expect ? parsePattern(expect) : null;
+    const pattern = expect ? { text: String(expect).trim(), places: parsePattern(expect) } : null;
     const page = pageOf(picture);
     const { view, turn } = await this.upright(page);
     const size = [page.width, page.height];
-    const layout = arrange(view, turn % 2 ? [size[1], size[0]] : size, this.thresholds);
-    const lines = pattern ? fitted(layout.lines, pattern, this.thresholds) : layout.lines;
+    const shown = turn % 2 ? [size[1], size[0]] : size;
+    const layout = arrange(view, shown, this.thresholds);
+    const { lines, characters, constrained } = pattern
+      ? constrain(view, layout, shown, this.thresholds, pattern) : layout;
     const back = (row) => row.map((one) => ({ ...one, box: boxBack(one.box, turn, ...size) }));
-    const characters = pattern ? [] : layout.characters.map(back);
-    return asDict(lines.map(back), characters, size, this.card, tiles);
+    return asDict(
+      { lines: lines.map(back), characters: characters.map(back), constrained },
+      size, this.card, tiles,
+    );
   }
 
   async upright(page) {

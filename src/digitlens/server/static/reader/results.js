@@ -4,7 +4,7 @@
 // character {char, confidence, box}.
 
 /** The reading as JSON-ready values: the same names and numbers as Reading.as_dict in Python. */
-export function asDict(lines, characters, [width, height], card, tiles = false) {
+export function asDict({ lines, characters, constrained }, [width, height], card, tiles = false) {
   const kept = lines.map((line) => line.filter(({ status }) => status !== 'rejected'));
   return {
     text: textOf(
@@ -22,6 +22,7 @@ export function asDict(lines, characters, [width, height], card, tiles = false) 
     height,
     model: card.name,
     model_sha256: card.sha256,
+    ...(constrained && { constrained }),
   };
 }
 
@@ -35,7 +36,7 @@ function digitAsDict(digit, tiles) {
     box: Array.from(digit.box),
     probabilities: Array.from(digit.probabilities, rounded),
   };
-  return tiles ? { ...values, tile: base64(digit.tile) } : values;
+  return tiles ? { ...values, tile: base64(digit.tile ?? []) } : values;
 }
 
 function textOf(lines) {

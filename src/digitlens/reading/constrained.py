@@ -1,0 +1,368 @@
+"""Reads a number again in the light of what is known of it.
+
+The places of digits, with what all networks together say of them, and the posteriors of the lines
+that they stand on make up one sequence of steps, page by page; constrained CTC decoding finds the
+most probable number in it, see ``decode.search``. Lone digits without a line go the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby, pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS
+from digitlens.reading.constraints import Expectation
+from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, Hypothesis, Step, search
+from digitlens.reading.layout import Layout, View, page_box
+from digitlens.reading.numbers import Spot, characters_of
+from digitlens.reading.recognize import RecognizedLine
+from digitlens.results import Box, Character, Constrained, Digit
+
+_LEAST = 1e-6  # probability from which a character is considered at a step
+_FAINT = 1e-3  # probability of a character from which a step between characters counts
+_BELIEVED = 1e-6  # odds, against the best path, from which what is known is believed ...
+_MISTAKEN = 0.02  # ... and share of pictures on which it does not hold
+_HALF = 0.25  # heights: half the width of a digit that has no box
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A step, and what it stands for.
+
+    Attributes:
+        step: For the search.
+        place: Number of the place; -1 for none.
+        line: Number of the line; -1 for none.
+        column: In the line's crop.
+    """
+
+    step: Step
+    place: int
+    line: int
+    column: float
+
+
+def constrain(
+    view: View,
+    layout: Layout,
+    size: tuple[int, int],
+    thresholds: dict[str, float],
+    expected: Expectation,
+) -> tuple[Layout, Constrained]:
+    """Chooses the most probable number that keeps what is known of it.
+
+    Args:
+        view: What was seen on the page.
+        layout: Digits and characters as they are read without constraints.
+        size: Width and height of the page.
+        thresholds: See ``judge``.
+        expected: What is known.
+
+    Returns:
+        The layout with the digits of this number, others rejected, and what was decided. If
+        nothing seen keeps the constraints, all stays as it was read, but is unsure. A digit that
+        has no place, but only posteriors, has a number beyond those of the places.
+    """
+    seen = _steps(view, layout, expected.marks)
+    found = search([each.step for each in seen], expected)
+    held = sum(each.odds for each in found)
+    told = tuple(each.text for each in expected.constraints)
+    unconstrained = "\n".join(text for text in map(_text, layout.characters) if text)
+    if held < _BELIEVED:
+        return _doubted(layout, expected.text), Constrained(told, (), unconstrained, False)
+    alone, best = _without(seen, layout), found[0]
+    same = best.text in alone and _digits(best.text) == _digits(alone)
+    decided = () if same else tuple(each.text for each in expected.broken(alone)) or told
+    mistaken = _MISTAKEN / (held + _MISTAKEN)
+    chosen = {
+        step: (
+            char,
+            (1 - mistaken) * _share(found, char, step) / held
+            # Mistaken or not, it is what was read without.
+            + (mistaken * dict(seen[step].step.chars)[char] if same else 0),
+        )
+        for char, step in zip(best.text, best.steps, strict=True)
+    }
+    judged = partial(_judged, thresholds=thresholds, decided="; ".join(decided))
+    fitted = _fitted(view, layout, size, seen, chosen, judged)
+    digits = fitted.digits
+    numbers = _kept(layout.numbers, digits) or _digits_alone(fitted)
+    characters: tuple[tuple[Character, ...], ...] = ()
+    if expected.spells:
+        spots = [_spot(view, size, seen[step], *chosen[step]) for step in best.steps]
+        numbers = [[_spelled(spots, expected.written(best.text))]]
+        characters = (characters_of(numbers[0]),)
+    layout = replace(fitted, characters=characters, numbers=tuple(map(tuple, numbers)))
+    return layout, Constrained(told, decided, unconstrained, True)
+
+
+def _steps(view: View, layout: Layout, marks: str) -> list[_Seen]:
+    """What is seen on a page, in reading order."""
+    found: list[_Seen] = []
+    lines, done = view.scores.places.line, set[int]()
+    for row in layout.places:
+        parts = [(line, list(part)) for line, part in groupby(row, lambda i: int(lines[i]))]
+        apart = len({line for line, _ in parts}) == len(parts)
+        for line, places in parts:
+            known = [_of_place(view, place, marks) for place in places]
+            if apart and line not in done and _is_sorted([each.column for each in known]):
+                known = _with_rest(view.lines[line], known, marks)
+            done.add(line)
+            found += known
+    return [each for each in found if each.step.chars]
+
+
+def _is_sorted(columns: Sequence[float]) -> bool:
+    return all(left <= right for left, right in pairwise(columns))
+
+
+def _of_place(view: View, place: int, marks: str) -> _Seen:
+    """The step of a place: the digits by all networks, else what the recogniser reads there."""
+    places = view.scores.places
+    line, symbol = int(places.line[place]), int(places.symbol[place])
+    read, chances = view.lines[line], view.probabilities[place].astype(float)
+    exists = min(1.0, float(view.confidence[place]) / max(float(chances.max()), _LEAST))
+    found = list(zip(DIGITS, (exists * chances).tolist(), strict=True))
+    if symbol >= 0:
+        said = read.symbols.posteriors[symbol]
+        column = float(read.symbols.centres[symbol])
+        rest = (1 - exists) / max(1 - float(said[DIGIT_CLASSES].sum()), _LEAST)
+        others = zip(marks, (rest * _alphabet(said, marks)[10:]).tolist(), strict=True)
+        found += others
+    else:
+        box = places.boxes[place]
+        column = float(read.place((box[None, :2] + box[None, 2:]) / 2)[0, 0])
+    return _Seen(_step(found), place, line, column)
+
+
+def _step(chars: Iterable[tuple[str, float]], *, joined: bool = False) -> Step:
+    likely = tuple((char, chance) for char, chance in chars if chance >= _LEAST)
+    blank = max(0.0, 1 - sum(chance for _, chance in likely))
+    outside = max(0.0, 1 - sum(chance for char, chance in likely if char in DIGITS))
+    return Step(likely, blank, outside, joined)
+
+
+def _alphabet(said: Floats, marks: str) -> Floats:
+    """float32[..., 10 + marks]: digits, then letters, large and small alike, and marks."""
+    columns = [said[..., CLASS_OF[char]] for char in DIGITS + marks]
+    for number, char in enumerate(marks, len(DIGITS)):
+        if char.lower() != char:
+            columns[number] = columns[number] + said[..., CLASS_OF[char.lower()]]
+    return np.stack(columns, axis=-1)
+
+
+def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list[_Seen]:
+    """The steps of places, and all else that the posteriors of their line may hold."""
+    line, signs = known[0].line, DIGITS + marks
+    said = _alphabet(read.posteriors, marks)
+    best = read.posteriors.argmax(axis=1)
+    centres = np.array([each.column for each in known], np.float32)
+    taken = np.convolve(best != BLANK, [1, 1, 1], "same") > 0
+    for column in centres:  # a place that the recogniser has no character for, too
+        middle = int(column / STRIDE)
+        taken[max(0, middle - 1) : middle + 2] = True
+    found = list(known)
+    for symbol, centre in enumerate(read.symbols.centres.tolist()):
+        if not (np.abs(centres - centre) < 1e-3).any():
+            chances = _alphabet(read.symbols.posteriors[symbol], marks).tolist()
+            found.append(_Seen(_step(zip(signs, chances, strict=True)), -1, line, centre))
+        char = read.symbols.text[symbol].upper()
+        again = _again(read.posteriors, best, int(centre / STRIDE))
+        if again > _FAINT and char in signs:
+            step = _step([(char, again / (1 + again))])
+            found.append(_Seen(step, -1, line, centre + 1e-3))
+    faint = np.flatnonzero(~taken & (said.sum(axis=1) > _FAINT))
+    for number in faint.tolist():
+        step = _step(zip(signs, said[number].tolist(), strict=True), joined=number - 1 in faint)
+        found.append(_Seen(step, -1, line, STRIDE * (number + 0.5)))
+    return sorted(found, key=lambda each: each.column)
+
+
+def _again(posteriors: Floats, best: npt.NDArray[np.intp], middle: int) -> float:
+    """How much rather a character stands twice than once: by the blanks within its run."""
+    middle = min(middle, len(best) - 1)
+    value, odds = best[middle], 0.0
+    for way in (-1, 1):
+        step = middle + way if way > 0 else middle
+        while 0 < step < len(best) - 1 and best[step - 1] == best[step] == best[step + 1] == value:
+            odds += float(posteriors[step, BLANK] / posteriors[step, value])
+            step += way
+    return odds
+
+
+def _without(seen: Sequence[_Seen], layout: Layout) -> str:
+    """What is read without constraints, in the characters that they know."""
+    text, digits = "", layout.digits
+    for each in seen:
+        if each.place >= 0 and digits[each.place].status != "rejected":
+            text += str(digits[each.place].value)
+        elif each.place < 0 and not each.step.joined:
+            char, chance = max(each.step.chars, key=lambda pair: pair[1])
+            text += char if chance > each.step.blank else ""
+    return text
+
+
+def _share(found: Sequence[Hypothesis], char: str, step: int) -> float:
+    """The odds of all hypotheses in which a character is seen at a step."""
+    return sum(
+        each.odds for each in found if (char, step) in zip(each.text, each.steps, strict=True)
+    )
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char in DIGITS)
+
+
+def _text(characters: Sequence[Character]) -> str:
+    return "".join(each.char for each in characters)
+
+
+def _doubted(layout: Layout, expected: str) -> Layout:
+    """The same, but unsure: nothing that is seen keeps the constraints."""
+    reason = f"no number found that is as expected: {expected}"
+    lines = tuple(
+        tuple(
+            digit if digit.status == "rejected" else replace(digit, status="unsure", reason=reason)
+            for digit in line
+        )
+        for line in layout.lines
+    )
+    return replace(layout, lines=lines)
+
+
+def _fitted(
+    view: View,
+    layout: Layout,
+    size: tuple[int, int],
+    seen: list[_Seen],
+    chosen: dict[int, tuple[str, float]],
+    judged: Callable[[Digit, str, float], Digit],
+) -> Layout:
+    """The digits of the number that was chosen, in the lines where they stand.
+
+    A digit that is but in the posteriors gets the number of a place that is new.
+    """
+    known = {seen[step].place: answer for step, answer in chosen.items() if seen[step].place >= 0}
+    places = [list(row) for row in layout.places]
+    lines = [
+        [judged(digit, *known.get(i, ("", 0.0))) for i, digit in zip(*row, strict=True)]
+        for row in zip(places, layout.lines, strict=True)
+    ]
+    fresh = (step for step in sorted(chosen) if seen[step].place < 0 and chosen[step][0] in DIGITS)
+    for number, step in enumerate(fresh, len(view.scores)):
+        row, index = _position(places, seen, step)
+        lines[row].insert(index, judged(_new_digit(view, size, seen[step]), *chosen[step]))
+        places[row].insert(index, number)
+        seen[step] = replace(seen[step], place=number)
+    return replace(layout, lines=tuple(map(tuple, lines)), places=tuple(map(tuple, places)))
+
+
+def _position(places: list[list[int]], seen: Sequence[_Seen], step: int) -> tuple[int, int]:
+    """The row and position of a digit without a place: next to a place on the same line."""
+    line = seen[step].line
+    for near in (*range(step - 1, -1, -1), *range(step + 1, len(seen))):
+        if seen[near].line == line and seen[near].place >= 0:
+            row = next(i for i, row in enumerate(places) if seen[near].place in row)
+            return row, places[row].index(seen[near].place) + (near < step)
+    raise AssertionError("a line without places is not read")
+
+
+def _judged(
+    digit: Digit, char: str, sure: float, *, thresholds: dict[str, float], decided: str
+) -> Digit:
+    """A digit as it is in the light of what is known; rejected if it is none of the number's."""
+    was_rejected = digit.status == "rejected"
+    if not char or char not in DIGITS:
+        reason = digit.reason if was_rejected else "more than the digits that were expected"
+        return replace(digit, status="rejected", reason=reason)
+    value = int(char)
+    if sure < thresholds["digit"]:
+        reason = f"{100 * sure:.0f} % sure, also from what was expected"
+        return replace(digit, value=value, confidence=sure, status="unsure", reason=reason)
+    before = "no digit" if was_rejected else f"read as {digit.value}"
+    same = value == digit.value and not was_rejected
+    reason = "" if same else f"{before} without expecting {decided}"
+    return replace(digit, value=value, confidence=sure, status="digit", reason=reason)
+
+
+def _new_digit(view: View, size: tuple[int, int], seen: _Seen) -> Digit:
+    chances = dict(seen.step.chars)
+    shares = np.array([chances.get(char, _LEAST) for char in DIGITS])
+    shares /= shares.sum()
+    box = _box(view, size, seen)
+    return Digit(int(shares.argmax()), 0.0, tuple(shares.tolist()), box, "rejected")
+
+
+def _box(view: View, size: tuple[int, int], seen: _Seen) -> Box:
+    """Where a step is on the page: that of its place, else around its column."""
+    if 0 <= seen.place < len(view.scores):
+        return page_box(view.scores.boxes[seen.place], *size)
+    read = view.lines[seen.line]
+    across = (read.line.quad[1] - read.line.quad[0]) / max(read.line.width, 1e-3)
+    middle = read.line.quad[[0, 3]] + across * (seen.column / read.scale)
+    reach = across * _HALF * read.line.height
+    corners = np.concatenate([middle - reach, middle + reach])
+    return page_box(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), *size)
+
+
+def _spot(view: View, size: tuple[int, int], seen: _Seen, char: str, sure: float) -> Spot:
+    place = seen.place if char in DIGITS else -1
+    return Spot(char, sure, _box(view, size, seen), place)
+
+
+def _kept(
+    numbers: Sequence[Sequence[Sequence[Spot]]], digits: Mapping[int, Digit]
+) -> list[list[list[Spot]]]:
+    """Numbers with their marks and the digits as they are now; none if a digit was in none."""
+    found = [
+        [[_again_spot(spot, digits) for spot in number if _is_left(spot, digits)] for number in row]
+        for row in numbers
+    ]
+    rows = [[number for number in row if any(s.place >= 0 for s in number)] for row in found]
+    written = {spot.place for row in rows for number in row for spot in number}
+    left = {place for place, digit in digits.items() if digit.status != "rejected"}
+    return rows if left <= written else []
+
+
+def _digits_alone(layout: Layout) -> list[list[list[Spot]]]:
+    """The digits of each line as numbers without marks."""
+    rows: list[list[list[Spot]]] = []
+    for line, places in zip(layout.lines, layout.places, strict=True):
+        numbers: list[list[Spot]] = [[]]
+        for digit, place in zip(line, places, strict=True):
+            if digit.starts_number:
+                numbers.append([])
+            if digit.status != "rejected":
+                numbers[-1].append(Spot(str(digit.value), digit.confidence, digit.box, place))
+        rows.append([number for number in numbers if number])
+    return rows
+
+
+def _is_left(spot: Spot, digits: Mapping[int, Digit]) -> bool:
+    return spot.place < 0 or digits[spot.place].status != "rejected"
+
+
+def _again_spot(spot: Spot, digits: Mapping[int, Digit]) -> Spot:
+    if spot.place < 0:
+        return spot
+    digit = digits[spot.place]
+    return replace(spot, char=str(digit.value), confidence=digit.confidence)
+
+
+def _spelled(spots: Sequence[Spot], written: str) -> list[Spot]:
+    """The characters of a number, with those marks of a list of values that were not read."""
+    left, found = list(spots), list[Spot]()
+    for char in written:
+        if left and left[0].char == char:
+            found.append(left.pop(0))
+        else:
+            near = left[0] if left else found[-1]
+            found.append(Spot(char, near.confidence, near.box))
+    return found
