@@ -63,7 +63,7 @@ def main() -> None:
         files.write_bytes(DOCS, filled(DOCS.read_text(encoding="utf-8"), blocks).encode())
     rows = [as_row(stage, machine) for stages in groups.values() for stage in stages]
     about |= {"machine_limits": dict(vars(machine)), "stages": rows}
-    harness.publish(options.out, "cost", about, "\n".join(blocks.values()), list(figures(about)))
+    harness.publish(options.out, "cost", about, "\n".join(blocks.values()), figures(about))
 
 
 def tables(about: Row, machine: Machine, groups: Groups) -> dict[str, str]:

@@ -108,8 +108,8 @@ def _stage(
     key: str, name: str, work: Work, call: Callable[[], object], times: int, threads: int = 0
 ) -> Stage:
     """One that is timed; what does not run a graph costs as much as an operator of PyTorch."""
-    what = "node" if work.runs else "torch"
-    return Stage(key, name, work, timed(call, times), threads or cores(), what)
+    seconds = timed(call, times)
+    return Stage(key, name, work, seconds, threads or cores(), "node" if work.runs else "torch")
 
 
 def reading_stages() -> list[Stage]:

@@ -49,7 +49,6 @@ _PART_OF = {
     "threshold": "normalisation",  # the gradient of ReLU
     "softmax": "loss",
     "convolution": "convolutions_backward",
-    "dense": "dense",
 }
 _GATHERS = ("index", "index_select", "gather")
 
@@ -93,12 +92,10 @@ class Tally(TorchDispatchMode):
             return "validation"
         if self.phase not in ("forward", "backward"):
             return self.phase
-        kinds = ("batch_norm", "relu", "threshold", "softmax", "convolution")
-        kind = next((kind for kind in kinds if kind in name), "dense")
-        if kind == "convolution" and self.phase == "forward":
+        if "convolution" in name and self.phase == "forward":
             self.convolutions += 1
             return "first_convolution" if self.convolutions == 1 else "convolutions"
-        return _PART_OF[kind]
+        return next((part for kind, part in _PART_OF.items() if kind in name), "dense")
 
     @contextmanager
     def during(self, phase: str) -> Generator[None]:
@@ -199,8 +196,15 @@ def training_stages(name: str, threads: int, tiles: int | None = None) -> list[S
             _train(recipe, training, validation)
         tallies.append(tally)
     parts = [
-        _stage(f"{name}.{part}", part, tallies, steps, threads)
-        for part in PARTS
+        Stage(
+            f"{name}.{part}",
+            words,
+            tallies[0].work[part] * (1 / steps),
+            [tally.seconds[part] / steps for tally in tallies],
+            threads,
+            "torch",
+        )
+        for part, words in PARTS.items()
         if part in tallies[0].work
     ]
     return [*parts, *_wholes(name, parts, [whole / steps for whole in wholes], threads)]
@@ -218,11 +222,6 @@ def _tiles(recipe: Recipe, most: int) -> tuple[Split, Split]:
 def _train(recipe: Recipe, training: Split, validation: Split) -> float:
     with tempfile.TemporaryDirectory() as folder:
         return tile.train_classifier(recipe, training, validation, Path(folder)).seconds
-
-
-def _stage(key: str, part: str, tallies: list[Tally], steps: int, threads: int) -> Stage:
-    seconds = [tally.seconds[part] / steps for tally in tallies]
-    return Stage(key, PARTS[part], tallies[0].work[part] * (1 / steps), seconds, threads, "torch")
 
 
 def _wholes(name: str, parts: list[Stage], wholes: list[float], threads: int) -> list[Stage]:

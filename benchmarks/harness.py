@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -71,17 +71,13 @@ def parser(doc: str | None, *, environments: bool = False) -> argparse.ArgumentP
 
 
 def publish(
-    folder: Path | None,
-    name: str,
-    record: Mapping[str, Any],
-    text: str,
-    figures: Sequence["Figure"] = (),
+    folder: Path | None, name: str, record: Row, text: str, figures: Iterable["Figure"] = ()
 ) -> None:
     """Prints the text, and writes ``NAME.json`` and ``NAME.md`` if there is a folder for them."""
     print(text, end="")
     if folder:
-        rows = {"figures": [asdict(figure) for figure in figures]} if figures else {}
-        files.write_json(folder / f"{name}.json", {**record, **rows})
+        rows = list(map(asdict, figures))
+        files.write_json(folder / f"{name}.json", {**record, **({"figures": rows} if rows else {})})
         files.write_bytes(folder / f"{name}.md", text.encode())
 
 
@@ -203,7 +199,6 @@ class Figure:
         values: Sequence[float],
         unit: str,
         better: str = "lower",
-        *,
         peer: bool = False,
     ) -> "Figure":
         """The median of some measurements and, if there are several, their interquartile range."""
@@ -305,13 +300,8 @@ class Worker:
     def __init__(self, command: Sequence[str], stack: ExitStack, **variables: str) -> None:
         """Starts it; it is stopped when ``stack`` is closed."""
         self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **variables},
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
+        self._process = subprocess.Popen(command, **pipes, env={**os.environ, **variables})
         stack.callback(self._stop)
 
     def reply(self) -> Row:
@@ -352,10 +342,8 @@ class Worker:
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdout, self._process.stdin):
-            try:
+            with suppress(BrokenPipeError):  # it ended with a question still in the pipe
                 stream and stream.close()
-            except BrokenPipeError:  # it ended with a question still in the pipe
-                continue
 
 
 def start_worker(

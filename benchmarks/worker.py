@@ -35,23 +35,19 @@ RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
 DIGITS = "0123456789"
 BATCH = 512  # tiles a call, for those that leave it to their user
 PATIENCE = 2.0  # seconds, after which no further call begins
+UNTRAINED = {"accuracy": None}
 SEED = 1  # of the peers that are trained
 MEAN, SD = 0.1307, 0.3081  # of MNIST, in PyTorch's example
 
 
 def main() -> None:
-    stdout = _own_stdout()
+    # Standard output is for the answers alone: what libraries print there goes to standard error.
+    stdout = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     task, *arguments = sys.argv[1:]
     for row in TASKS[task](*arguments):
         stdout.write(json.dumps(row).encode() + b"\n")
         stdout.flush()
-
-
-def _own_stdout() -> BinaryIO:
-    """Standard output for the answers alone: what libraries print there goes to standard error."""
-    kept = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return kept
 
 
 def peak_memory() -> float | None:
@@ -90,8 +86,9 @@ def rapidocr(threads: str) -> Iterator[Row]:
         if mode == "default":
             found = engine(page)
             boxes = () if found.boxes is None else found.boxes.tolist()
-            pairs = sorted(zip(boxes, found.txts or (), strict=True), key=_top)
-            return "\n".join(boxes_to_lines(pairs))
+            pairs = zip(boxes, found.txts or (), strict=True)
+            by_top = sorted(pairs, key=lambda pair: min(y for _, y in pair[0]))
+            return "\n".join(boxes_to_lines(by_top))
         ratio = max(320 / 48, page.shape[1] / page.shape[0])  # as RapidOCR pads
         posteriors = recognizer.session(recognizer.resize_norm_img(page, ratio)[None])[0]
         return decode(posteriors, recognizer.postprocess_op.character, mode == "digits")
@@ -118,10 +115,6 @@ def pages(stream: BinaryIO) -> Iterator[tuple[str, Page]]:
         shape = header["shape"]
         content = bytearray(stream.read(int(np.prod(shape))))
         yield header["kind"], np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _top(found: tuple[list[list[float]], str]) -> float:
-    return min(y for _, y in found[0])
 
 
 def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
@@ -151,11 +144,9 @@ def to_bgr(page: Page) -> Page:
 
 @dataclass
 class Contender:
-    """Who classifies.
+    """Who classifies: tiles as ``prepare`` makes them of uint8, which is not timed, to scores.
 
     Attributes:
-        answer: From tiles, prepared, to scores [N, 10].
-        prepare: What is done to uint8 tiles beforehand, which is not timed.
         trained: Whether the answers mean anything.
         about: What else is to be recorded.
     """
@@ -189,10 +180,8 @@ def _accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> 
     """Share of the tiles classified right, of those that know; warms up both ways to ask."""
     contender.answer(prepared[:1])
     count = min(len(labels), contender.about.get("most", len(labels)))
-    scores = np.asarray(contender.answer(prepared[:count]))
-    if not contender.trained:
-        return {"accuracy": None}
-    return {"accuracy": float(np.mean(scores.argmax(axis=1) == labels[:count])), "tiles": count}
+    right = np.asarray(contender.answer(prepared[:count])).argmax(axis=1) == labels[:count]
+    return {"accuracy": float(np.mean(right)), "tiles": count} if contender.trained else UNTRAINED
 
 
 def _timed(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[float]:
@@ -262,10 +251,7 @@ def svc(_: str, material: Material) -> Contender:
 
 
 CONTENDERS: dict[str, Callable[[str, Material], Contender]] = {
-    "digitlens": digitlens,
-    "torch": torch,
-    "keras": keras,
-    "svc": svc,
+    each.__name__: each for each in (digitlens, torch, keras, svc)
 }
 
 
@@ -275,18 +261,13 @@ def keras_network() -> Any:
     import keras
 
     layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    convolutions = [
+        layer
+        for filters in (32, 64)
+        for layer in (layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D(2))
+    ]
+    head = [layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")]
+    return keras.Sequential([keras.Input((28, 28, 1)), *convolutions, *head])
 
 
 def torch_network() -> Any:
@@ -455,7 +436,8 @@ def serve(kind: str, port: str) -> Iterator[Row]:
     from fastapi import FastAPI, File, UploadFile
     from PIL import Image
 
-    app, predict = FastAPI(), {"keras": _keras_predict, "torch": _torch_predict}[kind]()
+    app = FastAPI()
+    predict = keras_network().predict if kind == "keras" else _torch_predict()
 
     @app.get("/versions")
     async def versions() -> str:
@@ -472,10 +454,6 @@ def serve(kind: str, port: str) -> Iterator[Row]:
     yield from ()
 
 
-def _keras_predict() -> Callable[[Any], Any]:
-    return keras_network().predict
-
-
 def _torch_predict() -> Callable[[Any], Any]:
     """A network of the same layers as that of Keras."""
     import torch
@@ -486,19 +464,11 @@ def _torch_predict() -> Callable[[Any], Any]:
         *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10), nn.Softmax(1)),
     ).eval()
-
-    @torch.no_grad()
-    def predict(pixels: Any) -> Any:
-        return model(torch.from_numpy(pixels.reshape(1, 1, 28, 28))).numpy()
-
-    return predict
+    return torch.no_grad()(lambda x: model(torch.from_numpy(x.reshape(1, 1, 28, 28))).numpy())
 
 
 TASKS: dict[str, Callable[..., Iterator[Row]]] = {
-    "rapidocr": rapidocr,
-    "classify": classify,
-    "train": train,
-    "serve": serve,
+    each.__name__: each for each in (rapidocr, classify, train, serve)
 }
 
 if __name__ == "__main__":

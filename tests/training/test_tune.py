@@ -37,19 +37,14 @@ def test_a_study_is_begun_joined_and_remembers_what_it_searches(tmp_path):
         assert result_of(joined).trials == ()
 
 
-def test_a_study_that_searches_otherwise_is_not_joined(tmp_path):
-    storage = local_storage(tmp_path)
-    open_study(storage, "mine", PLAN)
-    other = parse_space("fast", ["batch_size=32"], ["epochs=1..4", "learning_rate=0.001..0.1:log"])
-    with pytest.raises(DataError, match=r"otherwise \(search: .*batch_size: 256 there, 32"):
-        open_study(storage, "mine", plan_of(other, 2, 60))
-
-
-def test_a_study_that_is_not_there_is_refused(tmp_path):
+def test_a_study_that_searches_otherwise_or_is_not_there_is_not_joined(tmp_path):
     storage = local_storage(tmp_path)
     with pytest.raises(DataError, match="it has none; begin one with --search"):
         open_study(storage, "mine", None)
     open_study(storage, "mine", PLAN)
+    other = parse_space("fast", ["batch_size=32"], ["epochs=1..4", "learning_rate=0.001..0.1:log"])
+    with pytest.raises(DataError, match=r"otherwise \(search: .*batch_size: 256 there, 32"):
+        open_study(storage, "mine", plan_of(other, 2, 60))
     with pytest.raises(DataError, match="those there are: mine"):
         open_study(storage, "yours", None)
 
@@ -67,19 +62,17 @@ def test_an_unusable_database_is_one_line_without_the_password(storage, monkeypa
     assert "secret" not in str(told.value)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_is_no_database_and_a_foreign_study_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("digitlens.training.tune.PAUSE", 0)
+    (tmp_path / "a").mkdir()
+    study = open_study(local_storage(tmp_path / "a"), "mine", PLAN)
+    with monkeypatch.context() as foreign:
+        foreign.setattr("digitlens.training.tune.PLAN", "another attribute")
+        with pytest.raises(DataError, match="not begun by digitlens tune"):
+            open_study(local_storage(tmp_path / "a"), study.study_name, None)
     (tmp_path / "study.db").write_text("this is not a database, and quite long at that" * 99)
     with pytest.raises(DataError, match="cannot be used"):
         open_study(local_storage(tmp_path), "mine", PLAN)
-
-
-def test_a_foreign_study_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitlens.training.tune.PAUSE", 0)
-    study = open_study(local_storage(tmp_path), "mine", PLAN)
-    monkeypatch.setattr("digitlens.training.tune.PLAN", "another attribute")
-    with pytest.raises(DataError, match="not begun by digitlens tune"):
-        open_study(local_storage(tmp_path), study.study_name, None)
 
 
 def test_an_address_is_shown_without_its_password():
@@ -226,12 +219,16 @@ def test_failed_trials_are_kept_with_their_reason(begin, faked, tmp_path):
     ]
 
 
-def test_a_study_in_which_everything_fails_stops(begin, faked, tmp_path):
-    def fail(*_: object) -> float:
+def test_a_study_in_which_everything_fails_stops_and_none_begins_after_the_time(
+    begin, faked, tmp_path
+):
+    def fail(*_):
         raise RuntimeError("no memory")
 
     faked(fail)
     study, splits = begin("dropout=0..0.9")
+    search(study, splits, tmp_path, trials=9, timeout=0.0)
+    assert not result_of(study).trials
     with pytest.raises(DataError, match=r"first 3 trials .* failed, .* RuntimeError: no memory"):
         search(study, splits, tmp_path, trials=30)
     assert result_of(study).count("failed") == 3
@@ -252,13 +249,6 @@ def test_an_interrupted_study_is_whole_and_goes_on(begin, faked, tmp_path):
     assert [trial.state for trial in result_of(again).trials] == ["failed", *["complete"] * 3]
     search(again, splits, tmp_path, trials=3)
     assert len(result_of(again).trials) == 4
-
-
-def test_no_trial_is_begun_after_the_time(begin, faked, tmp_path):
-    faked(lambda _recipe, _epoch: 0.9)
-    study, splits = begin("dropout=0..0.9")
-    search(study, splits, tmp_path, trials=9, timeout=0.0)
-    assert not result_of(study).trials
 
 
 PROGRAM = """

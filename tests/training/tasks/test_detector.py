@@ -104,9 +104,13 @@ def _right(targets: tuple[torch.Tensor, ...]) -> Cells:
 BOXES = [(4, 8, 24, 44), (36, 8, 52, 40)]
 
 
-def test_the_right_answer_costs_nothing():
+def test_the_right_answer_and_cells_that_are_not_asked_for_cost_nothing():
     targets = _targets(BOXES)
     assert page_losses(_right(targets), *targets).total.item() == pytest.approx(0, abs=1e-3)
+    centre, weight, value, reach = _targets([])
+    right = _right((centre, weight, value, reach))
+    said = right._replace(centre=right.centre + 20)
+    assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
 
 
 @pytest.mark.parametrize("part", ["centre", "value", "box"])
@@ -130,13 +134,6 @@ def test_pages_without_digits_have_centres_to_lose_alone():
     losses = page_losses(_right(targets)._replace(centre=torch.full((1, 16, 16), 3.0)), *targets)
     assert losses.total == losses.centre > 1
     assert losses.value == losses.box == 0
-
-
-def test_cells_that_are_not_asked_for_cost_nothing():
-    centre, weight, value, reach = _targets([])
-    right = _right((centre, weight, value, reach))
-    said = right._replace(centre=right.centre + 20)
-    assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
 
 
 def test_a_page_full_of_digits_does_not_drown_one_with_a_single_digit():
@@ -192,38 +189,33 @@ def _batch(values: tuple[int, int] = (4, 4), count: int = 1) -> PageBatch:
     return PageBatch(torch.zeros(count, 3, 64, 64, dtype=torch.uint8), *targets)
 
 
-def _score(peaks: list[tuple[int, int]], *batches: PageBatch, value: int = 4) -> dict[str, float]:
-    return page_score(_Says(peaks, value), batches)  # pyright: ignore[reportArgumentType]
-
-
-def test_all_found_and_right():
-    told = _score([LARGE, SMALL], _batch())
-    assert (told["found"], told["right"], told["false_finds"]) == (1, 1, 0)
-
-
-def test_a_digit_missed_and_one_misread():
-    assert _score([LARGE], _batch())["found"] == 0.5
-    told = _score([LARGE, SMALL], _batch((4, 7)))
-    assert (told["found"], told["right"]) == (1, 0.5)
-
-
-def test_right_is_a_share_of_those_found():
-    told = _score([LARGE], _batch((4, 7)))
-    assert (told["found"], told["right"]) == (0.5, 1)
-
-
-def test_finds_elsewhere_are_false_on_average_over_pages():
-    told = _score([LARGE, SMALL, (14, 14)], _batch(), _batch(count=3))
-    assert told["false_finds"] == 1
-
-
-def test_a_find_in_the_cell_beside_a_small_digit_is_that_digit():
-    assert _score([(SMALL[0] + 1, SMALL[1])], _batch())["false_finds"] == 0
-
-
-def test_nothing_is_false_where_nothing_is_asked_for():
-    told = _score([LARGE], _batch((-1, 4)))
-    assert (told["found"], told["false_finds"]) == (0, 0)
+@pytest.mark.parametrize(
+    ("peaks", "batches", "expected"),
+    [
+        ([LARGE, SMALL], [((4, 4), 1)], (1, 1, 0)),
+        ([LARGE], [((4, 4), 1)], (0.5, 1, 0)),
+        ([LARGE, SMALL], [((4, 7), 1)], (1, 0.5, 0)),
+        ([LARGE], [((4, 7), 1)], (0.5, 1, 0)),
+        ([LARGE, SMALL, (14, 14)], [((4, 4), 1), ((4, 4), 3)], (1, 1, 1)),
+        ([(SMALL[0] + 1, SMALL[1])], [((4, 4), 1)], (0, 0, 0)),
+        ([LARGE], [((-1, 4), 1)], (0, 0, 0)),
+        ([], [((-1, -1), 1)], (0, 0, 0)),
+    ],
+    ids=[
+        "all found and right",
+        "one missed",
+        "one misread",
+        "right is a share of those found",
+        "false finds are a mean over pages",
+        "the cell beside a small digit is not false",
+        "nothing is false where nothing is asked for",
+        "without digits or finds nothing is divided by",
+    ],
+)
+def test_pages_are_scored(peaks, batches, expected):
+    told = page_score(_Says(peaks), [_batch(*batch) for batch in batches])
+    assert (told["found"], told["right"], told["false_finds"]) == expected
+    assert peaks or told["val_loss"] < 0.01
 
 
 def test_two_cells_of_one_peak_are_one_find():
@@ -231,9 +223,3 @@ def test_two_cells_of_one_peak_are_one_find():
     plateau.centre[0, 13, 14] = 4.0
     told = page_score(plateau, [_batch()])  # pyright: ignore[reportArgumentType]
     assert told["false_finds"] == 1
-
-
-def test_without_digits_or_finds_nothing_is_divided_by():
-    told = _score([], _batch((-1, -1)))
-    assert (told["found"], told["right"], told["false_finds"]) == (0, 0, 0)
-    assert told["val_loss"] < 0.01
