@@ -69,6 +69,12 @@ def test_a_number_knows_of_a_bracket_without_partner(text, missed):
     assert {spot.missed[0] for spot in number} == {"", missed}
 
 
+@pytest.mark.parametrize(("text", "apart"), [("1 2", False), ("1 a 2", True), ("1d2", True)])
+def test_a_number_knows_whether_more_than_a_space_is_before_it(text, apart):
+    first, second = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
+    assert (first[0].apart, second[0].apart) == (False, apart)
+
+
 def test_numbers_of_a_line_are_parted_by_a_space_between_their_boxes():
     characters = characters_of(numbers_on(spots("12 5", (0, 1, -1, 2))))
     assert "".join(each.char for each in characters) == "12 5"

@@ -1,6 +1,7 @@
 """What numbers say: values by marks, dates by their order, what is unsure, and how sure all is."""
 
 import math
+from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from itertools import pairwise
@@ -268,6 +269,19 @@ def test_parts_with_a_narrow_gap_may_be_one_number(row, gap, known, texts, sure)
     assert {number.status for number in numbers} == {"number" if sure else "unsure"}
 
 
+def test_a_whole_number_in_a_column_of_decimals_is_unsure():
+    numbers = page("12.50", "6062", "13.99|47")
+    assert [number.status for number in numbers] == ["number", "unsure", "number", "number"]
+    assert numbers[1].alternatives[0].value == Decimal("60.62")
+    assert numbers[1].reason == "others in its column have decimals, as in .50"
+    assert {number.status for number in page("12.50", "6062", "13.9")} == {"number"}
+
+
+@pytest.mark.parametrize(("text", "sure"), [("$042", False), ("$0.42", True), ("$42", True)])
+def test_money_seldom_begins_with_a_bare_zero(text, sure):
+    assert said(text)[1] == sure
+
+
 def test_both_ways_to_read_a_gap_are_offered():
     one, thousands = page("1|376.50", gap=8)
     for number in (one, thousands):
@@ -304,6 +318,16 @@ def test_cents_may_be_small_and_high(whole, cents, end, value, apart):
 
 def test_digits_of_one_size_are_no_cents():
     assert said("999") == (Decimal(999), True)
+
+
+def test_digits_that_are_lower_but_not_narrower_may_be_cents():
+    digits = {}
+    spots = page_spots("528", digits)
+    spots[0] = replace(spots[0], box=Box(0, 0, 9, 32))
+    (number,) = numbers_of([[spots]], digits)
+    assert (number.value, number.status) == (Decimal("5.28"), "unsure")
+    assert number.alternatives[0].value == Decimal(528)
+    assert number.reason == "5.28 or 528"
 
 
 def test_probabilities_of_all_readings_sum_to_at_most_one():

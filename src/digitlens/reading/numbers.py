@@ -33,6 +33,7 @@ class Spot:
         others: What else a mark may be, each with its probability.
         missed: What may stand beside it and was not taken as part of the number, with its
             probability; a bracket without partner is.
+        apart: Whether more than a space is between it and the number before.
     """
 
     char: str
@@ -41,6 +42,7 @@ class Spot:
     place: int = -1
     others: tuple[tuple[str, float], ...] = ()
     missed: tuple[str, float] = ("", 0.0)
+    apart: bool = False
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
@@ -64,12 +66,14 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )
-    return [_with_brackets(spots, text, *span) for span in number_spans(text)]
+    return [_with_neighbours(spots, text, *span) for span in number_spans(text)]
 
 
-def _with_brackets(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
-    """The characters of a number, of which one knows of a bracket beside them without partner."""
+def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
+    """The characters of a number; the first and last know of what stands beside them."""
     number = list(spots[begin:end])
+    before = text[:begin].rstrip()
+    number[0] = replace(number[0], apart=bool(before) and not before[-1].isdigit())
     if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
     elif text[end:].startswith(")") and "(" not in text[:begin]:

@@ -29,8 +29,10 @@ _ALTERNATIVES = 5
 SURE_MARK = 0.8  # confidence of a mark from which it is taken as read
 MISSED = 0.25  # probability of a character beside others, from which it may have been missed
 _NARROW = 0.9  # heights: gap between parts that may be one number ...
+_COLUMN = 1.0  # heights: how far the ends of numbers in a column are apart at most
 _WIDE = 1.5  # ... and behind a currency without cents
 _SMALL = 0.8  # share of the height of a price that its raised cents have at most ...
+_EVEN = 1.2  # most of the heights of digits of one size, the highest to the lowest
 _HIGH = 0.2  # ... and by which they end above its foot, and begin near its top
 
 # Countries by decimal mark, grouping mark and the order of dates (Unicode CLDR).
@@ -316,7 +318,9 @@ class _Piece:
         last = max(k for k, char in enumerate(text) if char.isdecimal()) + 1
         first = last - self.raised
         found = meanings(f"{text[:first].rstrip()}.{text[first:]}")
-        return tuple(replace(each, notation=Notation()) for each in found)
+        prices = tuple(replace(each, notation=Notation()) for each in found)
+        # A box may be too high because of ink around it, and hands write digits of any size.
+        return prices if _are_of_two_sizes(self.spots) else prices + meanings(text)
 
 
 def numbers_of(
@@ -335,24 +339,7 @@ def numbers_of(
     parts = [[_Piece.of(number) for number in row] for row in rows]
     known = _settled(notation, [piece for row in parts for piece in row])
     pieces = [piece for row in parts for piece in _joined(row, known)]
-    return tuple(_number(piece, digits, known) for piece in pieces)
-
-
-def spots_of(lines: Iterable[Sequence[Digit]]) -> tuple[list[list[list[Spot]]], dict[int, Digit]]:
-    """The digits of lines alone as rows of numbers, and by their place; see ``numbers_of``."""
-    rows: list[list[list[Spot]]] = []
-    digits: dict[int, Digit] = {}
-    for line in lines:
-        numbers: list[list[Spot]] = [[]]
-        for digit in line:
-            if digit.starts_number:
-                numbers.append([])
-            if digit.status != "rejected":
-                digits[len(digits)] = digit
-                spot = Spot(str(digit.value), digit.confidence, digit.box, len(digits) - 1)
-                numbers[-1].append(spot)
-        rows.append([number for number in numbers if number])
-    return rows, digits
+    return tuple(_number(piece, digits, known) for piece in _in_columns(pieces))
 
 
 def _settled(notation: Notation, pieces: Sequence[_Piece]) -> Notation:
@@ -382,7 +369,7 @@ def _joined(row: Sequence[_Piece], known: Notation) -> list[_Piece]:
         left = found[-1]
         gap = _gap(left.spots, piece.spots)
         both = _Piece.of((*left.spots, *piece.spots))
-        if gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
+        if piece.spots[0].apart or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
             found.append(piece)
         elif both.raised and _digit_count(piece.spots) == both.raised:
             found[-1] = both
@@ -400,6 +387,32 @@ def _joined(row: Sequence[_Piece], known: Notation) -> list[_Piece]:
         else:
             found.append(piece)
     return found
+
+
+def _in_columns(pieces: Sequence[_Piece]) -> Iterator[_Piece]:
+    """The same; whole numbers in a column of numbers with decimals may have lost their mark."""
+    ends = [end for piece in pieces if (end := _decimals(piece))]
+    for piece in pieces:
+        last = next(spot.box for spot in reversed(piece.spots) if spot.place >= 0)
+        column = [end for x, end in ends if abs(x - last.x1) <= _COLUMN * last.height]
+        same = len(set(map(len, column))) == 1 and len(column) > 1
+        if not same or piece.doubt or piece.raised or not _is_whole(piece.text):
+            yield piece
+            continue
+        cut = max(k for k, char in enumerate(piece.text) if char.isdecimal()) + 2 - len(column[0])
+        text = f"{piece.text[:cut]}{column[0][0]}{piece.text[cut:]}" if cut > 0 else ""
+        doubt = f"others in its column have decimals, as in {column[0]}"
+        yield replace(piece, joined=text, doubt=doubt)
+
+
+def _decimals(piece: _Piece) -> tuple[int, str] | None:
+    """Where a number ends, and with which mark and decimals; None if it has none."""
+    found = piece.meanings()
+    if len(found) != 1 or piece.doubt or not found[0].notation.decimal:
+        return None
+    end = re.search(rf"[{found[0].notation.decimal}]\d+", piece.text)
+    places = [spot.box.x1 for spot in piece.spots if spot.place >= 0]
+    return (places[-1], end[0]) if end else None
 
 
 def _perhaps(left: _Piece, right: _Piece, text: str) -> list[_Piece]:
@@ -444,6 +457,19 @@ def _raised(spots: Sequence[Spot]) -> int:
     high = all(spot.box.y1 <= foot - _HIGH * height for spot in cents)
     near = all(abs(spot.box.y0 - top) <= _HIGH * height for spot in cents)
     return 2 if small and high and near else 0
+
+
+def _are_of_two_sizes(spots: Sequence[Spot]) -> bool:
+    """Whether the last two digits are narrower than the others too, and all else is as in print."""
+    boxes = [spot.box for spot in spots if spot.place >= 0]
+    parts = boxes[:-2], boxes[-2:]
+    whole, cents = (max(box.width for box in part) for part in parts)
+    even = all(
+        max(box.height for box in part) <= _EVEN * min(box.height for box in part)
+        and max(box.y1 for box in part) - min(box.y1 for box in part) <= _HIGH * part[0].height
+        for part in parts
+    )
+    return even and cents <= _SMALL * whole
 
 
 def _weakest(spots: Sequence[Spot]) -> float:
@@ -491,6 +517,8 @@ def _chosen(
         return found, f"not written as expected, with {marks or known.order}"
     if len(fitting) > 1:
         return fitting, " or ".join(_say(each) for each in fitting)
+    if re.search(rf"[{CURRENCIES}] ?0\d|^0\d+ ?[{CURRENCIES}]", text):
+        return fitting, "money without a mark behind 0"
     no_date = found[0].kind == "code" and _LIKE_DATE.fullmatch(text)
     return fitting, "no such date" if no_date else ""
 

@@ -1,0 +1,336 @@
+"""Are values right, not only digits? On drawn documents whose values are known, and on real ones.
+
+    python benchmarks/values.py [--count N] [--seed N] [--real FOLDER] [--out FOLDER]
+
+Receipts, price tags and statements are drawn from a seed, in fonts, pens and hands that no network
+was trained with; each is written as one country writes, which the reader is not told.
+
+- right: share of the numbers whose value is right, with its 95 % Wilson interval; or offered: the
+  same, if an unsure number that can be read in two ways may be either.
+- sure: numbers stated as sure; wrong: of these, those that do not stand there; by ten: of these,
+  those of which a number that was not read is 10, 100, ... times or a part, or has another sign.
+
+With ``--real`` also the kinds amount, page and cells of a folder as ``realworld.py`` takes it. What
+stands there with its marks is in notes and in ``TEXTS``; else labels are whole numbers, in tables
+of two digits and in Sudokus of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import harness
+from digitlens import DigitReader, Number, load_image
+from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.splits import split_validation
+from digitlens.datasets.synthetic.document_layouts import Desk
+from digitlens.datasets.synthetic.documents import _pictured  # pyright: ignore[reportPrivateUsage]
+from digitlens.datasets.synthetic.styles import Styles, load_fonts
+from digitlens.datasets.synthetic.texts import RAISE, WORDS, Rng, pick
+from digitlens.datasets.synthetic.typesetting import Face
+from digitlens.evaluation.metrics import wilson_interval
+from digitlens.progress import work_bar
+from digitlens.reading.numbers import number_spans
+from digitlens.reading.values import Notation, meanings
+
+Value = Any  # Decimal, date or time
+COLUMNS = (
+    "documents | n | numbers | right | 95 % interval | or offered | sure | wrong | by ten",
+    "{kind} | {n} | {numbers} | {right:.1%} | {interval:.1f} | {offered:.1%}"
+    " | {sure} | {wrong} | {ten}",
+)
+EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
+# What stands on pictures of whose labels only digits are known, and in which order their dates are.
+TEXTS = {
+    "page/002.jpeg": (
+        "MDY",
+        "6332 | 528 | 94301 | 575-1628095 | 04/07/2017 | 11:36 | 9 | 11111 | 6 | 598 | 0041 | "
+        "819543 | 25.23 | 3.78 | 29.01",
+    ),
+    "page/003.png": (
+        "DMY",
+        "1234 | 123-456-7890 | 01-01-2018 | 10:35 | 6.50 | 7.50 | 48.00 | 9.30 | 11.90 | 1.20 | "
+        "0.40 | 84.80 | 76.80 | 8.00 | 84.80",
+    ),
+    "page/004.jpg": (
+        "MDY",
+        "610282856 | 37482 | 80/81 | 07/05/2024 | 21/03/2081 | 1 | 1 | 95 | 95 | 2 | 1 | 70 | "
+        "70 | 3 | 1 | 1 | 20 | 20 | 185.00 | 0.00 | 185.00 | 185.00 | 0.00 | 1 | 2 | 7 | "
+        "9880123123 | 1 | 9:09",
+    ),
+}
+
+
+class Habit(NamedTuple):
+    """How a country writes: marks, a currency, whether that stands before, the form of dates."""
+
+    decimal: str
+    group: str
+    sign: str
+    before: bool
+    day: str
+
+
+HABITS = (
+    Habit(".", ",", "$", True, "%m/%d/%Y"),
+    Habit(".", ",", "£", True, "%d/%m/%Y"),
+    Habit(",", ".", " €", False, "%d.%m.%Y"),
+    Habit(",", ".", "€", True, "%d-%m-%Y"),
+    Habit(".", "'", "", True, "%d.%m.%Y"),
+    Habit(".", ",", "", True, "%Y-%m-%d"),
+)
+
+
+class Page(NamedTuple):
+    """A document, and what the numbers on it say, in any order."""
+
+    kind: str
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    values: tuple[Value, ...]
+
+
+def main() -> None:
+    made = harness.parser(__doc__)
+    made.add_argument("--count", type=int, default=500)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--real", type=Path)
+    made.add_argument("--threads", type=int, default=2)
+    made.add_argument("--wrong", action="store_true", help="list what is wrong")
+    options = made.parse_args()
+    reader = DigitReader(threads=options.threads)
+    pages = list(real_pages(options.real)) if options.real else []
+    about = harness.provenance()
+    found: dict[str, list[Compared]] = {}
+    with work_bar() as bar:
+        drawn = (draw(number, options.seed) for number in range(options.count))
+        total = options.count + len(pages)
+        for page in bar.track((each for part in (pages, drawn) for each in part), total=total):
+            compared = compare(page, reader.read(page.pixels).numbers)
+            found.setdefault(page.kind, []).append(compared)
+            if options.wrong and compared.problems:
+                print(f"{page.kind} {page.name}: {'; '.join(compared.problems)}")
+    rows = [summary(kind, each) for kind, each in found.items()]
+    about |= {"kinds": rows, "calibration": calibration(found)}
+    bins = ", ".join("{:.2f} to {:.2f}: {} of {}".format(*each) for each in calibration(found))
+    text = f"{harness.table(COLUMNS, rows)}\nright, by confidence of the whole number: {bins}\n"
+    harness.publish(options.out, "values", about, text)
+
+
+class Compared(NamedTuple):
+    """One page: how many numbers are there, right, or offered, sure, of these wrong and by ten."""
+
+    numbers: int
+    right: int
+    offered: int
+    sure: int
+    wrong: int
+    ten: int
+    problems: tuple[str, ...]
+    confidences: tuple[tuple[float, bool], ...]
+
+
+def compare(page: Page, numbers: Sequence[Number]) -> Compared:
+    """Pairs numbers with the values of a page, those right at once first, then those offered."""
+    left = list(page.values)
+    right = [_taken([number.value], left) for number in numbers]
+    missed = len(left)
+    either = [
+        here or _taken(_offered(number), left) for here, number in zip(right, numbers, strict=True)
+    ]
+    sure = [
+        (number, here) for number, here in zip(numbers, right, strict=True) if not number.reason
+    ]
+    wrong = [number for number, here in sure if not here]
+    tens = [number for number in wrong if any(by_ten(number.value, value) for value in left)]
+    problems = [f"{'TEN ' if n in tens else ''}{n.text} = {n.value}" for n in wrong]
+    doubted = (n for n, here in zip(numbers, either, strict=True) if n.reason and not here)
+    problems += [f"({n.text}: {n.reason})" for n in doubted] + [f"not read {v}" for v in left]
+    n = len(page.values)
+    counts = n, n - missed, n - len(left), len(sure), len(wrong), len(tens)
+    stated = tuple((each.confidence, here) for each, here in zip(numbers, right, strict=True))
+    return Compared(*counts, tuple(problems), stated)
+
+
+def _taken(values: Sequence[Value], left: list[Value]) -> bool:
+    """Whether one of the values is left; it is taken away."""
+    value = next((value for value in values if value in left), None)
+    if value is None and (None not in values or None not in left):
+        return False
+    left.remove(value)
+    return True
+
+
+def _offered(number: Number) -> list[Value]:
+    """The other meanings of an unsure number that are about as likely as the first."""
+    least = 0.9 * number.confidence
+    others = number.alternatives if number.reason else ()
+    return [each.value for each in others if each.probability >= least]
+
+
+def by_ten(found: Value, there: Value) -> bool:
+    """Whether one is ten, a hundred, ... times the other, or its negative."""
+    if not isinstance(found, Decimal) or not isinstance(there, Decimal) or not found or not there:
+        return False
+    digits = [str(abs(each).normalize().as_tuple().digits) for each in (found, there)]
+    return digits[0] == digits[1] and found != there
+
+
+def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
+    names = Compared._fields[:6]
+    counts = {name: sum(getattr(each, name) for each in found) for name in names}
+    numbers, right = counts["numbers"], counts["right"]
+    shares = {"right": right / numbers, "offered": counts["offered"] / numbers}
+    interval = wilson_interval(right, numbers)
+    return {"kind": kind, "n": len(found), **counts, **shares, "interval": interval}
+
+
+def calibration(found: dict[str, list[Compared]]) -> list[tuple[float, float, int, int]]:
+    """Of drawn documents, how many numbers are right whose confidence is between two."""
+    stated = [pair for kind in DRAWN for each in found.get(kind, []) for pair in each.confidences]
+    rows: list[tuple[float, float, int, int]] = []
+    for low, high in pairwise(EDGES):
+        right = [is_right for confidence, is_right in stated if low <= confidence < high]
+        rows.append((low, high, sum(right), len(right)))
+    return rows
+
+
+@cache
+def _styles() -> Styles:
+    _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
+    return Styles(tiles, load_fonts("validation"))
+
+
+def draw(number: int, seed: int = 0) -> Page:
+    """The same page for the same numbers: receipts, price tags and statements in turn."""
+    kind = list(DRAWN)[number % len(DRAWN)]
+    desk = Desk(_styles(), np.random.default_rng([seed, number, zlib.crc32(b"values")]))
+    habit = HABITS[int(desk.rng.integers(len(HABITS)))]
+    values = tuple(DRAWN[kind](desk, habit))  # first, as this draws the page
+    return Page(kind, str(number), _pictured(desk, kind).pixels, values)
+
+
+def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:
+    """An amount with two decimals as it is written, and its value."""
+    cents = round(100 * float(np.exp(rng.uniform(np.log(low), np.log(high)))))
+    whole = f"{cents // 100:,}".replace(",", habit.group)
+    return f"{whole}{habit.decimal}{cents % 100:02}", Decimal(cents) / 100
+
+
+def _priced(text: str, habit: Habit) -> str:
+    return habit.sign + text if habit.before else text + habit.sign
+
+
+def draw_receipt(desk: Desk, habit: Habit) -> Iterator[Value]:
+    """Items with prices, a total, a date and a time; now and then by hand."""
+    rng = desk.rng
+    by_hand = rng.random() < 0.25
+    digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
+    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    wide, pitch = digit * float(rng.uniform(16, 24)), digit * float(rng.uniform(1.7, 2.6))
+    rows: list[tuple[str, str, Value]] = []
+    for _ in range(int(rng.integers(2, 9))):
+        text, value = _money(rng, habit, 0.3, 3000)
+        rows.append(("" if by_hand else pick(rng, WORDS["labels"]), text, value))
+    text, value = _money(rng, habit, 20, 20000)
+    rows.append(("" if by_hand else pick(rng, ("Total", "Summe")), _priced(text, habit), value))
+    day = _day(rng)
+    rows.append(("", day.strftime(habit.day), day))
+    canvas = desk.open(wide + 3 * digit, (len(rows) + 1) * pitch)
+    for number, (left, right, value) in enumerate(rows):
+        y = (number + 1) * pitch
+        run = face.run(left) if left else None
+        if canvas.put(face.run(right), canvas.width - 1.5 * digit, y, align=1):
+            yield value
+        if run and run.width < 0.4 * wide:
+            canvas.put(run, 1.5 * digit, y)
+
+
+def draw_tag(desk: Desk, habit: Habit) -> Iterator[Value]:
+    """A price, its cents now and then small and high, and a price per kilogram."""
+    rng = desk.rng
+    digit = desk.size(30, 90)
+    big, small = desk.type(digit), desk.type(max(10, 0.22 * digit))
+    text, value = _money(rng, habit, 0.3, 900)
+    if rng.random() < 0.5 and "," not in text[:-3]:
+        point = pick(rng, ("", habit.decimal))
+        text = f"{text[:-3]}{point}{RAISE}{text[-2:]}{RAISE}"
+    canvas = desk.open(6.5 * digit, 3 * digit)
+    margin = 0.4 * digit
+    canvas.put(small.run(pick(rng, WORDS["labels"])), margin, margin + small.digit)
+    if canvas.put(big.run(_priced(text, habit)), canvas.width - margin, 2 * digit, align=1):
+        yield value
+    text, value = _money(rng, habit, 0.3, 900)
+    if canvas.put(small.run(f"kg = {text}"), margin, canvas.height - margin):
+        yield value
+
+
+def draw_statement(desk: Desk, habit: Habit) -> Iterator[Value]:
+    """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
+    rng = desk.rng
+    by_hand = rng.random() < 0.25
+    digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
+    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    pitch, count = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
+    debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
+    canvas = desk.open(26 * digit, (count + 1.5) * pitch)
+    for row in range(count):
+        y, day = (row + 1.2) * pitch, _day(rng)
+        if canvas.put(face.run(day.strftime(habit.day)), digit, y):
+            yield day
+        text, value = _money(rng, habit, 0.3, 90000)
+        if rng.random() < 0.5:
+            text, value = debit.format(text), -value
+        if canvas.put(face.run(text), canvas.width - digit, y, align=1):
+            yield value
+
+
+def _day(rng: Rng) -> date:
+    return date(int(rng.integers(1990, 2035)), int(rng.integers(1, 13)), int(rng.integers(1, 29)))
+
+
+DRAWN = {"receipts": draw_receipt, "price tags": draw_tag, "statements": draw_statement}
+KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cells": "cells"}
+
+
+def real_pages(folder: Path) -> Iterator[Page]:
+    """The pictures of three kinds."""
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["kind"] in KINDS:
+                pixels = load_image(folder / row["file"])
+                yield Page(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
+
+
+def real_values(row: dict[str, str]) -> Iterator[Value]:
+    """What stands on a picture."""
+    full = re.search(r"full text: ([^;]*)", row["note"])
+    order, text = TEXTS.get(row["file"], ("DMY", full[1] if full else ""))
+    for line in re.split(r" / | \| ", text) if text else _cells(row):
+        for begin, end in number_spans(line):
+            found = meanings(line[begin:end])
+            yield next(
+                each for each in found if each.fits(Notation(order=order)) or each == found[-1]
+            ).value
+
+
+def _cells(row: dict[str, str]) -> Iterator[str]:
+    for line in row["label"].splitlines():
+        size = 1 if "sudoku" in row["note"] else 2 if row["kind"] == "page" else len(line)
+        yield from (line[k : k + size] for k in range(0, len(line), size))
+
+
+if __name__ == "__main__":
+    main()
