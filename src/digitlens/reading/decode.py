@@ -19,7 +19,7 @@ from digitlens.alphabet import BLANK, CHARACTERS, CLASS_OF, DIGITS, LATIN, OTHER
 STRIDE = 8  # columns of a line crop that each step of the posteriors covers
 DIGIT_CLASSES = slice(1, 1 + len(DIGITS))
 WIDTH = 32  # prefixes that a search follows
-_SLIGHT = 1e-7  # odds below which a prefix is not followed
+_SLIGHT = 1e-6  # odds below which a prefix is not followed
 LETTER_CLASSES = slice(CLASS_OF[LATIN[0]], OTHER + 1)  # and ``OTHER``
 
 Floats = npt.NDArray[np.float32]
@@ -271,7 +271,7 @@ def _pruned(beam: dict[str, _Prefix], width: int) -> dict[str, _Prefix]:
     ranked = sorted(likely, key=lambda entry: -entry[1].mass)
     kept = dict(ranked[:width])
     states = {prefix.state for prefix in kept.values()}
-    for text, prefix in ranked[width : 4 * width]:
+    for text, prefix in ranked[width : 3 * width]:
         if prefix.state not in states:
             states.add(prefix.state)
             kept[text] = prefix

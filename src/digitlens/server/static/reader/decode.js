@@ -10,7 +10,7 @@ const { fround } = Math;
 
 const LETTERS = CHARACTERS.indexOf(LATIN); // their first class; the last one is any other sign
 const WIDTH = 32; // prefixes that a search follows
-const SLIGHT = 1e-7; // odds below which a prefix is not followed
+const SLIGHT = 1e-6; // odds below which a prefix is not followed
 export const STRIDE = 8; // columns of a line crop that each step of the posteriors covers
 
 /**
@@ -131,7 +131,7 @@ function pruned(beam) {
     .sort(([, a], [, b]) => mass(b) - mass(a));
   const kept = ranked.slice(0, WIDTH);
   const lengths = new Set(kept.map(([text]) => text.length));
-  for (const entry of ranked.slice(WIDTH, 8 * WIDTH)) {
+  for (const entry of ranked.slice(WIDTH, 3 * WIDTH)) {
     if (!lengths.has(entry[0].length)) kept.push(entry);
     lengths.add(entry[0].length);
   }
