@@ -128,11 +128,10 @@ def tile(digit: str) -> Page:
 def measure_pages(pictures: Mapping[str, tuple[str, Page, str]], rounds: int) -> list[Row]:
     """Times of each picture, and the memory for the last."""
     *_, (_, largest, _) = pictures.values()
-    memory = peak(largest)
-    reader = DigitReader(threads=THREADS)
+    memory, reader = peak(largest), DigitReader(threads=THREADS)
     said = {figure: reader.read(page).text for figure, (_, page, _) in pictures.items()}
     jobs = {
-        figure: lambda page=page: timed(lambda: reader.read(page), 1, warm=0)[0]
+        figure: lambda page=page: 1000 * timed(lambda: reader.read(page), 1, warm=0)[0]
         for figure, (_, page, _) in pictures.items()
     }
     times = take_turns(jobs, rounds, WARM_UPS)
@@ -142,7 +141,7 @@ def measure_pages(pictures: Mapping[str, tuple[str, Page, str]], rounds: int) ->
             "figure": figure,
             "right": said[figure] == text,
             "text": said[figure],
-            "milliseconds": [1000 * seconds for seconds in times[figure]],
+            "milliseconds": times[figure],
         }
         for figure, (name, _, text) in pictures.items()
     ]

@@ -190,11 +190,7 @@ def multipart(name: str, picture: bytes) -> Shot:
 
 @dataclass
 class Server:
-    """A running server.
-
-    Attributes:
-        memory: Megabytes, before and after.
-    """
+    """A running server, and megabytes of its process, before and after."""
 
     port: int
     pid: int

@@ -79,13 +79,12 @@ def test_files_are_the_json_and_a_picture_a_data_set(measured, tmp_path):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_cannot_be_written_is_named(measured, tmp_path):
+def test_a_folder_that_cannot_be_written_and_an_unknown_data_set_are_named(
+    measured, classifier, tmp_path
+):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
         external_part(measured).write(tmp_path / "file")
-
-
-def test_an_unknown_data_set_is_refused(classifier):
     with pytest.raises(DataError, match="no data set is called 'mnst'"):
         measure_external(classifier, ["mnst"])
 

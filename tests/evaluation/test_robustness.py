@@ -49,9 +49,6 @@ def test_every_corruption_and_sweep_is_measured_on_corrupted_tiles(found, split)
         assert row.score.accuracy == np.mean(answers.argmax(axis=1) == split.labels)
         assert row.score.interval[0] <= row.score.accuracy <= row.score.interval[1]
         assert row.uncertainty.error == pytest.approx(1 - row.score.accuracy)
-
-
-def test_what_the_bars_mind(found):
     accuracy = {row.name: row.score.accuracy for row in found.corruptions}
     assert accuracy["shot_noise"] == accuracy["brightness"] == 1
     assert accuracy["translate"] < 0.5
@@ -74,17 +71,13 @@ def test_means_over_all_and_over_those_that_training_did_not_show(found):
     assert found.mean_accuracy_apart == pytest.approx(sum(shares.values()) / 12)
 
 
-def test_without_a_recipe_nobody_knows_what_training_showed(split, report):
-    found = measure_robustness(read_bars, split, report, curve_tiles=5)
+def test_without_a_recipe_nobody_knows_what_training_showed_and_progress_adds_up(split, report):
+    steps = []
+    found = measure_robustness(read_bars, split, report, curve_tiles=5, on_progress=steps.append)
+    assert sum(steps) == tiles_asked(N, 5)
     assert {row.overlaps for row in found.corruptions} == {None}
     assert found.mean_accuracy_apart is None
     assert {score.n for curve in found.curves for score in curve.scores} == {5}
-
-
-def test_progress_adds_up(split, report):
-    steps = []
-    measure_robustness(read_bars, split, report, curve_tiles=7, on_progress=steps.append)
-    assert sum(steps) == tiles_asked(N, 7)
 
 
 def test_json_has_everything_but_the_answers(found):

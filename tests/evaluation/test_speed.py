@@ -36,12 +36,9 @@ def test_single_tiles_and_whole_batches_are_timed():
     assert tiles_timed(30) == 200 + 7 * 30
 
 
-def test_without_tiles_there_is_nothing_to_time():
+def test_without_tiles_there_is_nothing_to_time_and_the_machine_is_named(tmp_path):
     with pytest.raises(ValueError, match="expected one tile or more"):
         measure_speed(lambda tiles: tiles, TILES[:0])
-
-
-def test_the_machine_is_named(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3\nflags\t: all\n")
     assert describe_machine(tmp_path / "cpuinfo").startswith("Abacus 3, ")
     assert describe_machine(tmp_path / "none")

@@ -71,6 +71,8 @@ def test_what_makes_no_sense_is_refused():
         occlude(sees((ROWS, COLUMNS), 1), tile, 3, size=0)
     with pytest.raises(ValueError, match="found 3 twice"):
         occlude(sees((ROWS, COLUMNS), 1), tile, 3, against=3)
+    with pytest.raises(ValueError, match="found 3 twice"):
+        integrate_gradients(Weighted(), tile, 3, against=3)
 
 
 class Weighted(nn.Module):
@@ -98,10 +100,8 @@ def test_of_a_sum_each_pixel_is_given_its_share(small_split):
 @pytest.mark.parametrize("against", [None, 2])
 def test_pixels_add_up_to_what_the_tile_is_more_than_a_blank_one(small_split, against):
     torch.manual_seed(1)
-    network, tile = (
-        new_network(Recipe(architecture="fast", widths=(4, 8))).eval(),
-        small_split.tiles[5],
-    )
+    network = new_network(Recipe(architecture="fast", widths=(4, 8))).eval()
+    tile = small_split.tiles[5]
     found = integrate_gradients(network, tile, 7, against=against, steps=512)
     with torch.inference_mode():
         logits = network(torch.from_numpy(np.stack([tile, np.zeros_like(tile)])))
@@ -110,9 +110,3 @@ def test_pixels_add_up_to_what_the_tile_is_more_than_a_blank_one(small_split, ag
     assert found.sum() == pytest.approx(float(odds[0] - odds[1]), abs=0.01)
     assert not found[tile == 0].any()
     assert all(weight.grad is None for weight in network.parameters())
-
-
-@pytest.mark.train
-def test_a_digit_against_itself_is_refused(small_split):
-    with pytest.raises(ValueError, match="found 3 twice"):
-        integrate_gradients(Weighted(), small_split.tiles[0], 3, against=3)

@@ -23,7 +23,7 @@ def run(here, bundle):
     return folder
 
 
-def test_a_run_is_known_by_its_folder(run):
+def test_a_run_is_known_by_its_folder_with_its_validation_tiles(run):
     subject = TrainedModel(run)
     assert subject.name == "bars"
     assert subject.run == run
@@ -32,13 +32,10 @@ def test_a_run_is_known_by_its_folder(run):
     assert subject.data_name == "MNIST test"
     assert subject.report.score.errors == 1
     assert subject.report is subject.report
-
-
-def test_validation_tiles_are_those_that_were_not_trained_with(run):
-    subject = TrainedModel(run, on="validation")
-    assert subject.data_name == "MNIST validation, 50% by random, seed 0"
-    assert len(subject.split) + len(subject.training) == 40
-    assert subject.report.n == len(subject.split)
+    held = TrainedModel(run, on="validation")
+    assert held.data_name == "MNIST validation, 50% by random, seed 0"
+    assert len(held.split) + len(held.training) == 40
+    assert held.report.n == len(held.split)
 
 
 def test_a_model_without_its_run_has_no_history(here, bundle):
@@ -51,15 +48,12 @@ def test_a_model_without_its_run_has_no_history(here, bundle):
         evaluated_tiles(subject.classifier, "validation", None)
 
 
-def test_a_damaged_history_is_named(run):
+def test_a_damaged_history_and_a_model_that_is_not_there_are_named(run):
     (run / "history.jsonl").write_text("{")
     with pytest.raises(DataError, match=r"history\.jsonl cannot be read"):
         _ = TrainedModel(run).history
-
-
-def test_there_is_no_such_model(here):
     with pytest.raises(ModelError, match="no model"):
-        TrainedModel(here / "nowhere")
+        TrainedModel(run / "nowhere")
 
 
 def test_known_digits_are_those_it_was_trained_with(run, monkeypatch):

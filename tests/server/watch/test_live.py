@@ -67,17 +67,13 @@ def test_another_member_begins_with_an_empty_page(live):
     assert news["checks"] == []
 
 
-def test_the_end_is_told(live):
-    _, mark = live.since(Mark())
-    live.end("All is well.")
-    assert live.since(mark)[0]["ended"] == "All is well."
-
-
-def test_what_is_no_number_does_not_break_the_page(live):
+def test_the_end_is_told_and_what_is_no_number_does_not_break_the_page(live):
     live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, float("nan"), 0.5, 0.1),)))
-    news, _ = live.since(Mark())
+    news, mark = live.since(Mark())
     assert news["progress"]["seconds_left"] is None
     json.dumps(news, allow_nan=False)
+    live.end("All is well.")
+    assert live.since(mark)[0]["ended"] == "All is well."
 
 
 @given(steps=st.integers(0, 700), most=st.integers(1, 40))
@@ -98,15 +94,11 @@ def test_points_are_means_of_equally_many_steps_and_few(steps, most):
         assert abs(value - wanted) < 1e-3 * wanted
 
 
-def test_what_is_later_is_told_alone():
+def test_what_is_later_is_told_alone_and_no_number_is_far_above():
     curve = Curve()
     for serial in (1, 1, 2, 3):
         curve.add(serial, (serial, 0.5))
     assert curve.since(1) == [(2, 0.5), (3, 0.5)]
-    assert curve.since(3) == []
-
-
-def test_no_number_is_far_above():
-    curve = Curve()
-    curve.add(1, (1, float("nan")))
-    assert curve.since(0) == [(1, 1e9)]
+    curve.add(4, (4, float("nan")))
+    assert curve.since(3) == [(4, 1e9)]
+    assert curve.since(4) == []

@@ -105,15 +105,6 @@ def test_behind_a_cell_are_its_tiles_and_beside_an_error_its_neighbours(page):
     assert "a 0 it learned from, 0.50 away" in page
 
 
-def test_what_is_not_known_is_said(make_contents):
-    bare = make_contents(history=(), neighbours=None, alone="It has no features.")
-    page = render(dataclasses.replace(bare, card=dataclasses.replace(bare.card, recipe={})))
-    assert "There is no history of this training" in page
-    assert "It has no features." in page
-    assert "card holds no recipe" in page
-    assert "Nearest training digits" not in page
-
-
 def test_of_a_perfect_model_no_errors(make_contents):
     page = render(make_contents(every=1000, neighbours=None))
     assert "1 error in 400 digits" in page
@@ -126,11 +117,17 @@ def test_of_a_perfect_model_no_errors(make_contents):
     assert "There are none: every tile was read correctly." in page
 
 
-def test_one_epoch_and_no_validation_are_enough(make_contents):
+def test_one_epoch_and_no_validation_are_enough_and_what_is_not_known_is_said(make_contents):
     row = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "learning_rate": 0.0}
     page = render(make_contents(history=[row]))
     assert "there is no validation curve" in page
     assert page.count('class="plot"') == 3  # of training, and two of calibration
+    bare = make_contents(history=(), neighbours=None, alone="It has no features.")
+    page = render(dataclasses.replace(bare, card=dataclasses.replace(bare.card, recipe={})))
+    assert "There is no history of this training" in page
+    assert "It has no features." in page
+    assert "card holds no recipe" in page
+    assert "Nearest training digits" not in page
 
 
 @pytest.mark.mnist
