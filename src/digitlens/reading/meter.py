@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from heapq import nlargest
@@ -21,16 +21,21 @@ from digitlens.errors import TemplateError
 from digitlens.imaging.framing import WIDEST, crop_line
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
-from digitlens.reading.registration import ALIKE, Reference, evened, likeness
+from digitlens.reading.registration import ALIKE, Reference, Registration
 from digitlens.reading.template import Region, Template
 from digitlens.results import Digit, Reading
 
 Status = Literal["value", "doubtful", "rejected", "error"]
 
+Floats = npt.NDArray[np.float64]
+
 LIKELY = 0.97  # share of what is possible that a value has to have
 POSSIBLE = 0.1  # probability from which a candidate counts that earlier values speak for
 _KEPT = 24  # candidates
-_SAME = 0.9  # correlation from which a wheel looks as before, perhaps a little further on
+_CLEAR = 0.99  # confidence of all digits of a counter, from which it is looked at once
+_MOVED = 1 / 3  # heights of a region by which it is looked at again above and below
+_OUTSIDE = 0.3  # of the height of what is seen there: digits above or below it are of other lines
+_LEAST = 0.01  # probability of any digit, where something else was seen
 _STILL = 10.0  # times as likely as others is a value that is the last one, or the next
 _HEIGHTS = 96, 960  # pixels, of the crop of a region
 
@@ -58,15 +63,11 @@ class RegionReading:
         region: The region.
         candidates: What it may say, likeliest first; none where nothing fits.
         reason: Why there are none.
-        crop: float32[H, W]; the region, straightened, its light evened out; None if not kept.
-        unclear: First and last column of each digit that is not clear.
     """
 
     region: Region
     candidates: tuple[Candidate, ...]
     reason: str = ""
-    crop: npt.NDArray[np.float32] | None = None
-    unclear: tuple[tuple[int, int], ...] = ()
 
 
 class TemplateReader:
@@ -104,23 +105,39 @@ class TemplateReader:
                 "does not show what the template's picture shows: expected a similarity of "
                 f"{ALIKE} or more, found {max(0.0, found.similarity):.2f}"
             )
-        return {
-            region.name: self._region(page, region, found.quad(region.pixels(self.template.page)))
-            for region in self.template.regions
-        }
+        return {region.name: self._region(page, region, found) for region in self.template.regions}
 
-    def _region(self, page: Page, region: Region, quad: object) -> RegionReading:
+    def _region(self, page: Page, region: Region, found: Registration) -> RegionReading:
+        expect = region.expect or (str(region.digits) if region.digits else None)
+        reading = self._reader.read(self._crop(page, region, found), expect=expect)
+        sure = min((digit.confidence for digit in reading.digits), default=0.0)
+        if region.kind != "counter" or len(reading.digits) != region.digits or sure >= _CLEAR:
+            return interpret(region, reading)
+        # Of a wheel between two digits, one is whole when it is looked at above, and one below.
+        above, below = (
+            self._reader.read(self._crop(page, region, found, moved)) for moved in (-_MOVED, _MOVED)
+        )
+        return interpret(region, reading, (above, below))
+
+    def _crop(self, page: Page, region: Region, found: Registration, moved: float = 0) -> Page:
+        """A region, or what is so many of its heights below it, straightened."""
         x0, y0, x1, y1 = region.pixels(self.template.page)
+        down = moved * (y1 - y0)
         least, most = _HEIGHTS
         height = min(max(least, round(y1 - y0)), most, int(WIDEST * (y1 - y0) / (x1 - x0)))
-        crop = crop_line(page, quad, height=max(16, height))  # pyright: ignore[reportArgumentType]
-        expect = region.expect or (str(region.digits) if region.digits else None)
-        found = interpret(region, self._reader.read(crop, expect=expect))
-        return replace(found, crop=evened(crop[:, :, 1])) if region.kind == "counter" else found
+        return crop_line(page, found.quad((x0, y0 + down, x1, y1 + down)), height=max(16, height))
 
 
-def interpret(region: Region, reading: Reading) -> RegionReading:
-    """What a region may say, by a reading of its crop."""
+def interpret(
+    region: Region, reading: Reading, beside: tuple[Reading, Reading] | None = None
+) -> RegionReading:
+    """What a region may say, by a reading of its crop.
+
+    Args:
+        region: The region.
+        reading: Of its crop.
+        beside: Of crops a little above and below, to tell what wheels between two digits show.
+    """
     digits = reading.digits
     if region.digits and len(digits) != region.digits:
         return RegionReading(region, (), f"expected {region.digits} digits, found {len(digits)}")
@@ -128,14 +145,19 @@ def interpret(region: Region, reading: Reading) -> RegionReading:
         return RegionReading(region, (), "no digits were found")
     if region.kind == "number" and not region.digits:
         return _number(region, reading)
-    texts = _likeliest([_chances(digit) for digit in digits])
+    chances = [_chances(digit) for digit in digits]
+    if beside:
+        chances = [
+            _of_wheel(here, _near(digit, beside[0], above=True), _near(digit, beside[1]))
+            for digit, here in zip(digits, chances, strict=True)
+        ]
+    texts = _likeliest(chances)
     if region.kind == "code":
         sure = texts[0][1]
         return RegionReading(region, (Candidate(reading.text or texts[0][0], None, sure),))
     shift = Decimal(1).scaleb(-region.decimals)
-    found = tuple(Candidate(text, Decimal(text) * shift, chance) for text, chance in texts)
-    unclear = [digit.box for digit in digits if digit.confidence < LIKELY]
-    return RegionReading(region, found, unclear=tuple((box.x0, box.x1) for box in unclear))
+    found = (Candidate(text, Decimal(text) * shift, chance) for text, chance in texts)
+    return RegionReading(region, tuple(found))
 
 
 def _number(region: Region, reading: Reading) -> RegionReading:
@@ -155,19 +177,53 @@ def _number(region: Region, reading: Reading) -> RegionReading:
     return RegionReading(region, tuple(found), "" if found else f"{number.text!r} is no number")
 
 
-def _chances(digit: Digit) -> list[tuple[str, float]]:
-    """What a digit may be, with probabilities that sum to 1."""
-    others = sum(chance for _, chance in digit.alternatives) or 1.0
-    left = (1 - digit.confidence) / others
-    chances = [(str(value), left * chance) for value, chance in digit.alternatives]
-    return [(str(digit.value), digit.confidence), *chances]
+def _chances(digit: Digit) -> Floats:
+    """float64[10]; what a digit may be, with probabilities that sum to 1."""
+    chances = np.array(digit.probabilities)
+    chances[digit.value] = 0
+    chances *= (1 - digit.confidence) / max(float(chances.sum()), 1e-9)
+    chances[digit.value] = digit.confidence
+    return chances / chances.sum()
 
 
-def _likeliest(places: Sequence[list[tuple[str, float]]]) -> list[tuple[str, float]]:
-    """The likeliest texts, one character for each place."""
+def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
+    """float64[10]; what stands where a digit was seen, by another reading of the same columns.
+
+    Args:
+        digit: Of the crop of the region.
+        reading: Of a crop of what is above or below it.
+        above: Whether it is of what is above: in its upper part are other lines then, else in its
+            lower part.
+    """
+    middle, edge = (digit.box.x0 + digit.box.x1) / 2, _OUTSIDE * reading.height
+    for other in (each for line in reading.lines for each in line):
+        y = (other.box.y0 + other.box.y1) / 2
+        if other.box.x0 < middle < other.box.x1 and (
+            y > edge if above else y < reading.height - edge
+        ):
+            return _chances(other)
+    return np.full(10, 0.1)
+
+
+def _of_wheel(here: Floats, above: Floats, below: Floats) -> Floats:
+    """float64[10]; what a wheel shows: a digit seen twice, or one above and the next one below.
+
+    One between two digits counts as the lower of them.
+    """
+    here, above, below = (np.maximum(each, _LEAST) for each in (here, above, below))
+    chances = here * np.maximum(above, below) + above * np.roll(below, -1)
+    return chances / chances.sum()
+
+
+def _likeliest(places: Sequence[Floats]) -> list[tuple[str, float]]:
+    """The likeliest texts, one digit for each place."""
     texts = [("", 1.0)]
     for place in places:
-        longer = ((text + char, sure * chance) for text, sure in texts for char, chance in place)
+        longer = (
+            (f"{text}{value}", sure * float(chance))
+            for text, sure in texts
+            for value, chance in enumerate(place)
+        )
         texts = nlargest(_KEPT, longer, key=lambda each: each[1])
     return texts
 
@@ -204,7 +260,6 @@ class History:
     vote: int = 1
     last: tuple[datetime, Decimal] | None = None
     newest: deque[tuple[datetime, Decimal | None]] = field(default_factory=deque)
-    _clear: tuple[Decimal, npt.NDArray[np.float32]] | None = None
 
     def weigh(self, found: RegionReading, when: datetime) -> Verdict:
         """Decides about the reading of one more picture, to be remembered next."""
@@ -215,14 +270,12 @@ class History:
         possible = [each for each in found.candidates if self._is_possible(region, each, when)]
         if not possible or sum(each.probability for each in possible) < POSSIBLE:
             return Verdict("rejected", best, reason=self._against(region, best, when))
-        best = possible[0]
+        best = max(possible, key=lambda each: each.probability * self._prior(region, each))
         odds = [each.probability * self._prior(region, each) for each in possible]
         near = [_is_near(region, each, best) for each in possible]
         like = sum(chance for chance, is_near in zip(odds, near, strict=True) if is_near)
         clear = like >= LIKELY * (sum(odds) if region.has_history else 1)
-        if not clear and (stays := self._stays(found)):
-            best = stays
-        elif not clear:
+        if not clear:
             others = [each.text for each in possible if not _is_near(region, each, best)]
             told = f"may be {best.text} or {others[0]}" if others else f"{like:.0%} sure"
             return Verdict("doubtful", best, reason=told)
@@ -231,24 +284,7 @@ class History:
         value = best.value
         if value is not None and self.last and region.monotone and when >= self.last[0]:
             value = max(value, self.last[1])  # one digit less is a wheel on its way
-        if clear and value is not None and found.crop is not None:
-            self._clear = value, found.crop
         return Verdict("value", best, value)
-
-    def _stays(self, found: RegionReading) -> Candidate | None:
-        """The last clear value, where unclear wheels look as they did then, or a little further.
-
-        A wheel half way between two digits looks like a third one.
-        """
-        if self._clear is None or self.last is None or found.crop is None:
-            return None
-        value, before = self._clear
-        if self.last[1] != value or before.shape != found.crop.shape or not found.unclear:
-            return None
-        if any(likeness(before, found.crop, columns) < _SAME for columns in found.unclear):
-            return None
-        digits = f"{value.scaleb(found.region.decimals):0{found.region.digits}f}"
-        return Candidate(digits, value, LIKELY)
 
     def remember(self, when: datetime, read: Decimal | None, value: Decimal | None) -> None:
         """Keeps what was read on a picture, and the value that was stored, if any."""

@@ -28,7 +28,6 @@ _FEW = 8  # matches, below which there is nothing to fit
 _COARSE = 160  # pixels, the longer side of the copies that are compared
 _BLUR = 6.0  # pixels, over which their light is evened out
 _FAINT = 4.0  # variance of a gray level, below which there is nothing to see
-_MOVED = 0.4  # heights that what is compared may have moved: less than from digit to digit
 _SEEN = 0.25  # share of the reference that has to be on the picture
 
 Matrix = npt.NDArray[np.float64]
@@ -159,13 +158,13 @@ def _similarity(ours: Pixels, theirs: Pixels, matrix: Matrix) -> float:
     inside = seen > 250
     if inside.mean() < _SEEN:
         return -1.0
-    pairs = np.stack([evened(one)[inside], evened(other)[inside]])
+    pairs = np.stack([_evened(one)[inside], _evened(other)[inside]])
     if not (pairs.std(axis=1) > 0).all():
         return -1.0
     return float(np.asarray(np.corrcoef(pairs))[0, 1])
 
 
-def evened(gray: Pixels) -> Floats:
+def _evened(gray: Pixels) -> Floats:
     """What differs from what is about it, in standard deviations, uint8[H, W] → float32[H, W]."""
     import cv2  # noqa: PLC0415  (an extra)
 
@@ -174,20 +173,3 @@ def evened(gray: Pixels) -> Floats:
     return (away / np.sqrt(cv2.GaussianBlur(away * away, (0, 0), _BLUR) + _FAINT)).astype(
         np.float32
     )
-
-
-def likeness(before: Floats, now: Floats, columns: tuple[int, int]) -> float:
-    """Correlation of some columns of two crops, a wheel in them moved up or down a little.
-
-    Args:
-        before: float32[H, W]; see ``evened``.
-        now: float32[H, W].
-        columns: The first one, and the one after the last.
-    """
-    import cv2  # noqa: PLC0415  (an extra)
-
-    first, last = columns
-    edge = round(_MOVED * len(now))
-    wheel, there = before[:, first:last], now[:, max(0, first - 2) : last + 2]
-    parts = wheel[edge:], wheel[: len(wheel) - edge]
-    return float(max(cv2.matchTemplate(there, part, cv2.TM_CCOEFF_NORMED).max() for part in parts))

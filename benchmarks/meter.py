@@ -1,0 +1,231 @@
+"""Does a watched meter store what it shows? A day of pictures, one a minute, drawn from a seed.
+
+    python benchmarks/meter.py [--every MINUTES] [--font FAMILY] [--seed N] [--keep FOLDER]
+
+The wheels of a water meter stand between digits, the camera shakes and is pushed once, the light
+changes, glare wanders over the glass, and for an hour the camera is dead: frames are black, gray,
+noise or cut off. Pictures are read by a template as ``digitlens watch`` reads them.
+
+- stored: share of the pictures of the living camera whose value is stored.
+- wrong: values stored that are more than the last wheel's next digit away from what it showed.
+"""
+
+import argparse
+import csv
+import io
+import math
+import os
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.cli.main import app
+from digitlens.datasets.synthetic.camera import View
+from digitlens.datasets.synthetic.canvas import Style
+from digitlens.datasets.synthetic.fonts import font_files, load_families
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.objects import Counter, Wheel, draw_wheel, show_counter
+
+SIZE = (640, 480)
+WHEELS, DECIMALS = 8, 3
+DIGIT = 44  # pixels, height of a digit on a wheel
+CORNER = (118, 150)  # of the windows on the face
+PITCH, TURN, WINDOW = 1.15, 1.35, (0.95, 1.5)
+START = 1_234_567.4  # litres
+DAY = 1440  # minutes
+DEAD = range(600, 660)
+PUSHED = 900  # minute at which somebody pushes the camera
+BOX = (*CORNER, CORNER[0] + round(DIGIT * PITCH * WHEELS), CORNER[1] + round(DIGIT * WINDOW[1]))
+REGION = (
+    f"main={','.join(map(str, BOX))},kind=counter,digits=8,decimals=3,unit=m³,most_per_hour=0.9"
+)
+BEGAN = 1_700_000_000  # seconds of the epoch
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    made.add_argument("--every", type=int, default=1, help="minutes from a picture to the next")
+    made.add_argument("--font", default="barlow", help="one that pages are validated with")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--keep", type=Path, help="folder for pictures, template and log")
+    options = made.parse_args()
+    family = next(each for each in load_families() if each.family == options.font)
+    font = next(files["latin"] for files in font_files([family])[family] if "400" in str(files))
+    frames = simulate(font, options.seed, range(0, DAY, options.every))
+    with TemporaryDirectory() as folder:
+        print(measure(frames, options.keep or Path(folder), font))
+
+
+def measure(frames: Iterable["Frame"], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
+    """Reads pictures with ``digitlens watch``; what is stored against what was shown, in a line."""
+    (folder / "in").mkdir(parents=True, exist_ok=True)
+    reference = np.clip(Meter(font).face(START), 0, 255).astype(np.uint8)
+    (folder / "meter.jpg").write_bytes(_file(reference, 95))
+    shown: dict[str, float | None] = {}
+    for frame in frames:
+        path = folder / "in" / f"{frame.minute:04}.jpg"
+        path.write_bytes(frame.content)
+        os.utime(path, (BEGAN + 60 * frame.minute,) * 2)
+        shown[path.name] = frame.litres
+    template, log = str(folder / "meter.toml"), str(folder / "log.csv")
+    _run(["template", str(folder / "meter.jpg"), "--region", REGION, "--out", template])
+    _run(["watch", str(folder / "in"), "--template", template, "--out", log, "--once"])
+    with Path(log).open(newline="", encoding="utf-8") as file:
+        return summary(shown, list(csv.DictReader(file)))
+
+
+def summary(shown: dict[str, float | None], rows: Sequence[dict[str, str]]) -> str:
+    """One line: how many are stored, of those of the living camera, and how many are wrong."""
+    live = sum(litres is not None for litres in shown.values())
+    values = [(row["picture"], 1000 * float(row["value"])) for row in rows if row["value"]]
+    wrong = [name for name, value in values if not right(value, shown[name])]
+    kinds = Tally(row["status"] for row in rows)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(kinds.items()))
+    return (
+        f"{len(shown)} pictures, {live} of the living camera: {len(values)} stored "
+        f"({len(values) / live:.1%}), {len(wrong)} wrong {wrong}; rows: {told}"
+    )
+
+
+def _run(arguments: list[str]) -> None:
+    app(arguments, standalone_mode=False)
+
+
+class Frame(NamedTuple):
+    """A picture as its file is, and what the meter showed in litres; None of a dead camera."""
+
+    minute: int
+    content: bytes
+    litres: float | None
+
+
+def simulate(
+    font: ImageFont.FreeTypeFont | Path, seed: int = 0, minutes: Iterable[int] = range(DAY)
+) -> Iterator[Frame]:
+    """The pictures of some minutes of a day."""
+    meter = Meter(font, seed)
+    rng = np.random.default_rng([seed, 1])
+    flows = _flows(rng)
+    litres = START + np.cumsum(flows)
+    for minute in minutes:
+        own = np.random.default_rng([seed, 2, minute])
+        if minute in DEAD:
+            yield Frame(minute, _dead(own), None)
+        else:
+            shown = float(litres[minute])
+            yield Frame(minute, _file(photograph(meter.face(shown), minute, own)), shown)
+
+
+def right(value: float, litres: float | None) -> bool:
+    """Whether a value in litres is one that the wheels show: the last one may be on its way."""
+    if litres is None:
+        return False
+    return math.floor(litres - 0.05) <= value <= math.floor(litres + 1.05)
+
+
+class Meter:
+    """A water meter whose face is drawn once; its wheels turn."""
+
+    def __init__(self, font: ImageFont.FreeTypeFont | Path, seed: int = 0) -> None:
+        self._glyphs, self._seed = FontGlyphs({"latin": font}), seed
+        self._style = Style(self._glyphs)
+        rng = np.random.default_rng([seed, 3])
+        face = Image.new("RGB", SIZE, (206, 208, 204))
+        pen = ImageDraw.Draw(face)
+        pen.ellipse((20, -60, 620, 540), fill=(238, 238, 234), outline=(70, 70, 75), width=6)
+        write = self._glyphs.font
+        pen.text((250, 84), "AQUA 20", (40, 40, 60), write(30))
+        pen.text((118, 120), "Q3 2,5  R160  T30", (40, 40, 60), write(18))
+        pen.text((540, 170), "m³", (20, 20, 20), write(30))
+        pen.text((170, 400), "No. 8 RKG 4471 9036", (50, 50, 50), write(22))
+        for x, y in ((170, 330), (320, 350), (470, 330)):
+            pen.ellipse((x - 42, y - 42, x + 42, y + 42), outline=(150, 30, 30), width=3)
+            angle = float(rng.uniform(0, 2 * np.pi))
+            tip = x + 34 * math.cos(angle), y + 34 * math.sin(angle)
+            pen.line((x, y, *tip), (150, 30, 30), 5)
+        for x, y in ((60, 60), (585, 60), (60, 420), (585, 420)):
+            pen.ellipse((x - 12, y - 12, x + 12, y + 12), fill=(120, 120, 125))
+        self._face = np.asarray(face, np.float32)
+
+    def face(self, litres: float) -> np.ndarray:
+        """float32[480, 640, 3]; what it looks like."""
+        wheels = tuple(self._wheel(litres, place) for place in reversed(range(WHEELS)))
+        extent = 0.0, -0.5 - WINDOW[1] / 2, PITCH * WHEELS, -0.5 + WINDOW[1] / 2
+        counter = Counter(wheels, PITCH, TURN, (WINDOW[0], WINDOW[1]), False, DECIMALS, extent)
+        width, height = round(DIGIT * PITCH * WHEELS), round(DIGIT * WINDOW[1])
+        matrix = np.array([[DIGIT, 0, 0], [0, DIGIT, -extent[1] * DIGIT], [0, 0, 1.0]])
+        view = View(width, height, matrix, extent, DIGIT)
+        rng = np.random.default_rng([self._seed, 4])
+        plane = self._face.copy()
+        x, y = CORNER
+        plane[y : y + height, x : x + width] = show_counter(counter, view, rng)
+        return plane
+
+    def _wheel(self, litres: float, place: int) -> Wheel:
+        unit = 10**place
+        # A wheel moves on while those to its right go from 9 to 0.
+        at = litres if not place else litres // unit + max(0.0, litres % unit - (unit - 1))
+        near = round(at)
+        return draw_wheel(
+            near % 10, (near - at) * TURN, TURN, self._style, np.random.default_rng(0)
+        )
+
+
+def photograph(plane: np.ndarray, minute: int, rng: np.random.Generator) -> np.ndarray:
+    """uint8[480, 640, 3]; shaken, lit and blurred as a camera in a cellar sees it."""
+    width, height = SIZE
+    angle, scale = float(rng.normal(0, 0.012)), 1 + float(rng.normal(0, 0.012))
+    off = rng.normal(0, 4, 2) + ((26, -17) if minute >= PUSHED else (0, 0))
+    if minute >= PUSHED:
+        angle += 0.05
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), math.degrees(angle), scale)
+    matrix[:, 2] += off
+    whole = np.vstack([matrix, [*rng.normal(0, 2e-5, 2), 1]])
+    plane = cv2.warpPerspective(plane, whole, SIZE, borderMode=cv2.BORDER_REPLICATE)
+    hour = minute / 60
+    bright = 0.55 + 0.45 * math.exp(-(((hour - 13) / 4) ** 2)) + float(rng.normal(0, 0.06))
+    plane = plane * max(0.25, bright)
+    if 8 <= hour < 16 and rng.random() < 0.6:  # the sun on the glass
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        at = 80 + 60 * (hour - 8) + float(rng.normal(0, 25)), 175 + float(rng.normal(0, 35))
+        size = rng.uniform(15, 60, 2)
+        spot = np.exp(-(((x - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
+        plane = plane + (float(rng.uniform(40, 190)) * spot)[:, :, None]
+    plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.3, 1.3)))
+    plane = plane + rng.normal(0, float(rng.uniform(1, 7)), plane.shape)
+    return np.clip(plane, 0, 255).astype(np.uint8)
+
+
+def _flows(rng: np.random.Generator) -> np.ndarray:
+    """Litres in each minute: taps, showers and a leak."""
+    flows = np.full(DAY, 0.02)
+    for _ in range(60):
+        start = int(np.clip(rng.choice([420, 760, 1200]) + rng.normal(0, 90), 0, DAY - 20))
+        flows[start : start + int(rng.integers(1, 9))] += float(rng.uniform(1, 9))
+    return np.minimum(flows, 12.0)
+
+
+def _file(pixels: np.ndarray, quality: int = 82) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def _dead(rng: np.random.Generator) -> bytes:
+    kind = int(rng.integers(4))
+    if kind == 0:
+        level = int(rng.integers(0, 12))
+        return _file(rng.integers(level, level + 4, (480, 640, 3)).astype(np.uint8))
+    if kind == 1:
+        return _file(np.full((480, 640, 3), 128, np.uint8))
+    if kind == 2:
+        return _file(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8))
+    return b"\xff\xd8\xff\xe0" + rng.bytes(900)
