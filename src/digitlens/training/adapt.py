@@ -2,9 +2,12 @@
 
 What was known is kept by lines and tiles as they were learned from before (replay), by what the
 networks said of them (distillation) and by weights that are drawn back (L2-SP). A part of the
-pictures is held out: it says when to stop and whether anything was gained; a guard set of generated
-lines and MNIST's validation tiles says whether anything was lost. A network that gains nothing or
-loses more than ``MOST_LOST`` stays as it was.
+pictures is held out: it says when the classifier stops and whether anything was gained; a guard set
+of generated lines and MNIST's validation tiles says whether anything was lost. A network that gains
+nothing or loses more than ``MOST_LOST`` stays as it was.
+
+The recogniser learns to the end of its schedule: weights of an earlier, better moment on the
+held-out lines, at a high learning rate, lost half a point of the guard set; the last ones did not.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ LINES = LineRecipe(
     learning_rate=1e-4,
     head_factor=2.0,
     ema_decay=0.97,
-    check_every=20,
+    check_every=40,
 )
 TILES: dict[str, Any] = {
     "optimizer": "adam",
@@ -100,7 +103,6 @@ CHECKED = 20  # lines of the guard set on which graph and network are compared
 _REPLAYED = 4000  # tiles of MNIST in an epoch
 _OWN_TILES = 0.3  # share of the user's tiles in an epoch, repeated
 _ANCHOR = 3.0  # of the classifier
-_PATIENCE = 3  # validations without a better loss
 _SUBSTITUTES = 30  # tiles of MNIST for a digit that the user's pictures do not have
 
 N = TypeVar("N", bound=nn.Module)
@@ -310,7 +312,6 @@ class _Run:
             **self._where("lines"),
             workers=self.workers,
             start=start,
-            patience=_PATIENCE,
         )
         network, part = judge(
             part,

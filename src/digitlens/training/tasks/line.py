@@ -64,7 +64,6 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
     workers: int = 1,
     time_limit: float | None = None,
     start: LineNetwork | None = None,
-    patience: int | None = None,
 ) -> Trained[LineNetwork]:
     """Trains until the steps are over; see ``loop.fit``.
 
@@ -80,16 +79,13 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
         time_limit: Seconds of training, see ``loop.fit``.
         start: Trained network to go on from, and to forget nothing of; without it the recipe says
             which, and nothing of the published one is forgotten.
-        patience: See ``loop.Task``.
 
     Raises:
         DataError: There is nothing to resume, or it belongs to another recipe; or the weights to
             start from cannot be fetched.
     """
-    task = _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker, start)
-    task.patience = patience
     return fit(
-        task,
+        _LineTask(recipe, LineStream(maker, recipe, workers), validation_maker, start),
         folder,
         device or choose_device(recipe.precision),
         resume=resume,
