@@ -9,6 +9,7 @@ import pytest
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.reading.constraints import Expectation
 from digitlens.server.limits import TILES
+from digitlens.server.schemas import NumberAnswer
 
 RAW = {"Content-Type": "image/png"}
 
@@ -74,6 +75,27 @@ def test_json_holds_one_picture_or_many(client, picture, reader):
     assert answer["readings"][0]["lines"][0][0]["confidence"] == 0.75
 
 
+def test_numbers_say_what_they_mean(client, picture):
+    answer = client.post("/v1/read", content=picture, headers=RAW).json()
+    (number,) = answer["readings"][0]["numbers"]
+    assert (number["text"], number["value"], number["digits"]) == ("-7", "-7", "7")
+    assert (number["kind"], number["unit"], number["status"]) == ("integer", "", "number")
+    NumberAnswer.model_validate(number, extra="forbid")
+
+
+def test_how_numbers_are_written_may_stand_in_query_form_and_json(client, picture, reader):
+    known = {"decimal": ",", "grouping": ".", "locale": "de_DE"}
+    client.post("/v1/read", content=picture, headers=RAW, params=known)
+    assert reader.notation == known
+    files = {"file": ("a.png", picture)}
+    client.post("/v1/read", files=files, data={"grouping": "'"}, params={"decimal": "."})
+    assert reader.notation == {"decimal": ".", "grouping": "'", "locale": None}
+    client.post("/v1/read", json={"image": {"data": encoded(picture)}, "locale": "en"})
+    assert reader.notation == {"decimal": None, "grouping": None, "locale": "en"}
+    answer = client.post("/v1/read", files=files, data={"grouping": ","}, params={"decimal": ","})
+    assert "expected two marks" in problem(answer, 422, "invalid")
+
+
 def test_every_page_is_read(client, three_pages):
     answer = client.post("/v1/read", files={"file": ("scan.tif", three_pages)}).json()
     places = [(r["name"], r["page"], r["page_count"]) for r in answer["readings"]]
@@ -102,6 +124,9 @@ def test_a_target_error_moves_the_threshold_of_its_request_alone(client, picture
         ({"target_error": "7"}, "for percent write 7%"),
         ({"target_error": "0.0001"}, "the least that the curve can promise"),
         ({"tiles": "perhaps"}, "tiles: "),
+        ({"decimal": ";"}, "decimal: "),
+        ({"grouping": ",", "decimal": ","}, "expected two marks"),
+        ({"locale": "tlh"}, "locale: expected a language or one of"),
         ({"expct": "4"}, "expct: Extra inputs"),
     ],
 )
