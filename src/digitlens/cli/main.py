@@ -19,6 +19,7 @@ from digitlens.cli.read import read
 from digitlens.cli.reconstruct import reconstruct
 from digitlens.cli.report import report
 from digitlens.cli.serve import serve
+from digitlens.cli.table import table
 from digitlens.cli.template import template
 from digitlens.cli.train import train
 from digitlens.cli.tune import tune
@@ -35,6 +36,7 @@ app.command()(read)
 app.command("predict", help="The same as read.")(read)
 app.command()(template)
 app.command()(watch)
+app.command()(table)
 app.command()(explain)
 app.command()(train)
 app.command()(tune)

@@ -38,7 +38,7 @@ _EDGE = 0.15  # of the contrast of a rule, to which its edges fall
 _LARGEST = 2560  # pixels: longer side of a straightened table
 _BETWEEN = 0.15  # of what lies in the middle between rules may be long strokes
 _ENOUGH = 0.4  # of the rules of a known number of cells that are seen at least
-_SNAP = 0.3  # of a cell: how far from even its rules may be where there are too few or too many
+_SNAP = 0.15  # of a cell: how far from even its rules may be where some are too pale
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -262,8 +262,6 @@ def _nodes(mask: Mask, frame: Doubles, shape: Shape | None) -> Doubles | None:
     uprights = _long_runs(drawing.T, max(_RUN * len(drawing), min(_ROWS * room, _WHOLE * height)))
     columns = _rules(uprights, around)
     if shape:
-        if len(rows) < _ENOUGH * (shape[0] + 1) or len(columns) < _ENOUGH * (shape[1] + 1):
-            return None
         rows, columns = _fitted(rows, shape[0]), _fitted(columns, shape[1])
     if not (_is_ruled(levels, rows) and _is_ruled(uprights, columns)):
         return None
@@ -333,13 +331,21 @@ def _through(strokes: Mask, bent: int) -> Doubles:
 
 
 def _fitted(rules: Doubles, cells: int) -> Doubles:
-    """Rules of so many cells: those found if the count is right, else even, snapped to found."""
-    if len(rules) == cells + 1 or len(rules) < 2:
+    """Rules of so many cells: those found, and where some are too pale, even ones between them.
+
+    None at all if too few are found, or others than these.
+    """
+    if len(rules) == cells + 1:
         return rules
+    if not _ENOUGH * (cells + 1) <= len(rules) <= cells:
+        return rules[:0]
     even = np.linspace(rules[0], rules[-1], cells + 1)
-    nearest = rules[np.abs(rules - even[:, None]).argmin(axis=1)]
-    near = np.abs(nearest - even) < _SNAP * (even[1] - even[0])
-    return np.where(near, nearest, even)
+    nearest = np.abs(even[:, None] - rules).argmin(axis=0)
+    even_gap = even[1] - even[0]
+    if (np.abs(even[nearest] - rules) > _SNAP * even_gap).any():
+        return rules[:0]
+    even[nearest] = rules
+    return even
 
 
 def _traced(strokes: Mask, rules: Doubles, crossings: Doubles) -> Doubles:

@@ -252,18 +252,21 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
     rows, columns = options.shape or (None, options.columns)
     grid = align(np.array(boxes).reshape(-1, 4), rows, columns) if boxes else None
     if grid is None:
-        raise ImageError(_no_table(options))
+        raise ImageError(_no_table(page, options))
     height, width = page.shape[:2]
     return replace(grid, nodes=points_back(grid.nodes, turn, width, height))
 
 
-def _no_table(options: TableOptions) -> str:
+def _no_table(page: Page, options: TableOptions) -> str:
+    """Why there is no table as expected, and what to do."""
     wanted = f" of {options.columns} columns" if options.columns else ""
     if options.shape:
-        wanted = " of {} by {} cells".format(*options.shape)
+        wanted = " of {} rows and {} columns".format(*options.shape)
+    there = find_grid(page) if wanted else None
+    found = "one of {} rows and {} columns".format(*there.shape) if there else "none"
     return (
-        f"expected a table{wanted}, found none: its rules have to be seen from side to side, or "
-        "its numbers to stand in rows and columns; crop the picture, or say --grid or --columns"
+        f"expected a table{wanted}, found {found}: rules have to be seen from side to side, or "
+        "numbers to stand in rows and columns; show nothing else, or say how many there are"
     )
 
 

@@ -38,6 +38,8 @@ def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) ->
 def _decided(cell: Cell, digit: int, confidence: float, sure: float) -> Cell:
     text = str(digit) if digit else ""
     value = Decimal(digit) if digit else None
+    if text == cell.text:  # a rule makes no cell less sure than it is by itself
+        confidence = max(confidence, cell.confidence)
     doubt = "" if confidence >= sure else f"{100 * confidence:.0f} % sure"
     alone, others = "", cell.alternatives
     if text != cell.text:

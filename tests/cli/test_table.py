@@ -1,0 +1,121 @@
+"""``digitlens table``: CSV in a pipe, JSON, files, and one line for what cannot be."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from digitlens.cli.table import table
+from digitlens.errors import DataError, DigitlensError, ImageError
+from digitlens.tabular import Cell, Table
+
+SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+READ = Table(
+    (
+        (
+            Cell("12", None, "integer", SQUARE, 0.99, "number"),
+            Cell("", None, None, SQUARE, 1, "empty"),
+        ),
+        (
+            Cell("3", None, "integer", SQUARE, 0.5, "unsure", "digit 1: 50 % sure"),
+            Cell("4,5", None, "decimal", SQUARE, 0.99, "number"),
+        ),
+    ),
+    40,
+    30,
+    "drawn",
+    "0" * 64,
+)
+app = typer.Typer()
+app.command()(table)
+
+
+class Reader:
+    """Answers with the same table, and remembers what it was asked."""
+
+    asked, answer = None, READ
+
+    def __init__(self, *_, **__):
+        pass
+
+    def read_table(self, image, **options):
+        Reader.asked = (image.shape[:2], options)
+        if isinstance(Reader.answer, Exception):
+            raise Reader.answer
+        return Reader.answer
+
+
+@pytest.fixture(autouse=True)
+def reader(monkeypatch, tmp_path):
+    monkeypatch.setattr("digitlens.reading.reader.DigitReader", Reader)
+    monkeypatch.setattr(Reader, "answer", READ)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((30, 40), 255, np.uint8)).save("page.png")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["page.png", *arguments])
+
+
+def test_a_pipe_gets_csv_and_doubts_go_to_standard_error():
+    done = run()
+    assert done.exit_code == 0
+    assert done.stdout == '12,\n3,"4,5"\n'
+    assert done.stderr == "1 doubtful cell, the first in row 2, column 1: digit 1: 50 % sure\n"
+
+
+def test_json_has_all():
+    assert json.loads(run("--json").stdout) == READ.as_dict()
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.xlsx", "table.parquet", "deep/table.json"])
+def test_a_file_is_written_and_nothing_printed(name, tmp_path):
+    done = run("--out", name)
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    assert "2 rows and 2 columns written" in done.stderr
+    assert (tmp_path / name).stat().st_size > 10
+
+
+def test_options_reach_the_reader():
+    run("--grid", "9x9", "--rules", "sudoku", "--decimal", ",")
+    size, options = Reader.asked
+    assert size == (30, 40)
+    assert (options["grid"], options["expect"], options["decimal"]) == ((9, 9), "sudoku", ",")
+    run("--columns", "3", "--rules", "total")
+    assert Reader.asked[1]["columns"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--grid", "0x9"], "found 0 by 9"),
+        (["--grid", "nine"], "as in 9x9"),
+        (["--grid", "2x2", "--columns", "3"], "a grid of 2 columns"),
+        (["--grid", "4x4", "--rules", "sudoku"], "9 rows"),
+        (["--decimal", "x"], "decimal"),
+        (["--columns", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(arguments, words):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_errors_name_the_picture(monkeypatch):
+    monkeypatch.setattr(Reader, "answer", ImageError("expected a table, found none"))
+    error = run().exception
+    assert isinstance(error, DigitlensError)
+    assert str(error) == "page.png: expected a table, found none"
+    assert "expected a page from 1 to 1, found 2" in str(run("--page", "2").exception)
+    assert isinstance(run("--out", "table.ods").exception, DataError)
+
+
+def test_broken_rules_are_told(monkeypatch):
+    broken = Table(READ.rows[:1], 40, 30, "drawn", "", "sudoku", False)
+    monkeypatch.setattr(Reader, "answer", broken)
+    assert "do not keep the rules: no Sudoku, or misread" in run().stderr

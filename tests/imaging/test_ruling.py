@@ -1,0 +1,121 @@
+"""Grids drawn in perspective, bent and in the shade are found; other drawings are none."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from digitlens.imaging.framing import perspective
+from digitlens.imaging.ruling import Grid, find_grid, straighten, without_rules
+
+CORNERS = [(90, 60), (560, 30), (600, 420), (40, 380)]
+
+
+def ruled(rows=5, columns=4, corners=CORNERS, *, size=(640, 460), inner=1, frame=3):
+    """uint8[H, W]; a table between four corners, drawn in black on white."""
+    page = Image.new("L", size, 255)
+    pen = ImageDraw.Draw(page)
+    for (r0, c0), (r1, c1) in lines(rows, columns):
+        ends = nodes(rows, columns, corners)[[r0, r1], [c0, c1]]
+        is_frame = (r0 == r1 and r0 in {0, rows}) or (c0 == c1 and c0 in {0, columns})
+        pen.line([tuple(end) for end in ends], 0, frame if is_frame else inner)
+    return np.asarray(page.filter(ImageFilter.GaussianBlur(0.6)))
+
+
+def lines(rows, columns):
+    for r in range(rows + 1):
+        yield (r, 0), (r, columns)
+    for c in range(columns + 1):
+        yield (0, c), (rows, c)
+
+
+def nodes(rows, columns, corners):
+    """Where rules cross: float64[rows + 1, columns + 1, 2]."""
+    a, b, c, d, e, f, g, h = perspective(np.array(corners, float), (columns, rows))
+    x, y = np.meshgrid(np.arange(columns + 1), np.arange(rows + 1))
+    depth = g * x + h * y + 1
+    return np.stack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], axis=-1)
+
+
+def shaded(page):
+    light = np.linspace(0.3, 1, page.shape[1])
+    return (page * light).astype(np.uint8)
+
+
+def bent(page):
+    """Columns of the page moved down along half a wave of five pixels."""
+    shift = np.rint(5 * np.sin(np.pi * np.arange(page.shape[1]) / page.shape[1])).astype(int)
+    return np.stack([np.roll(page[:, x], shift[x]) for x in range(page.shape[1])], axis=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page,
+        shaded,
+        lambda page: 255 - page,
+        lambda page: np.stack([page] * 3, axis=2),
+    ],
+    ids=["as drawn", "in the shade", "light on dark", "in colour"],
+)
+def test_the_crossings_of_rules_are_found(change):
+    grid = find_grid(change(ruled()))
+    assert grid is not None
+    assert np.abs(grid.nodes - nodes(5, 4, CORNERS)).max() < 2.5
+
+
+def test_a_bent_table_is_followed():
+    grid = find_grid(bent(ruled()))
+    assert grid is not None
+    assert grid.shape == (5, 4)
+    middle = grid.nodes[2, 2] - nodes(5, 4, CORNERS)[2, 2]
+    assert 3 < middle[1] < 7
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        np.full((300, 400), 255, np.uint8),
+        ruled(1, 1),
+        np.linspace(0, 255, 300 * 400).reshape(300, 400).astype(np.uint8),
+        np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8),
+        np.zeros((1, 1), np.uint8),
+        np.zeros((3, 2000), np.uint8),
+    ],
+    ids=["paper", "a frame", "shade", "noise", "a pixel", "a strip"],
+)
+def test_there_is_no_table(page):
+    assert find_grid(page) is None
+
+
+def test_a_known_shape_decides_where_thin_rules_are_too_pale():
+    square = [(20, 20), (440, 20), (440, 440), (20, 440)]
+    page = ruled(3, 3, square)  # of a Sudoku, the thick ones alone
+    grid = find_grid(page, (9, 9))
+    assert grid is not None
+    assert np.abs(grid.nodes - nodes(9, 9, square)).max() < 2.5
+    assert find_grid(page, (4, 4)) is None
+    assert find_grid(ruled(), (9, 9)) is None
+
+
+def test_cells_are_straightened_and_rules_painted_over():
+    page, corners = ruled(), nodes(5, 4, CORNERS)
+    x, y = (corners[1, 1] + corners[2, 2]) / 2
+    page = page.copy()
+    page[int(y) - 6 : int(y) + 6, int(x) - 6 : int(x) + 6] = 0
+    grid = find_grid(page)
+    assert grid is not None
+    straight, upright = straighten(page, grid)
+    clean = without_rules(straight, upright)
+    dark = clean < 128
+    rows, columns = (np.flatnonzero(dark.any(axis=axis)) for axis in (1, 0))
+    top, left, bottom, right = *upright.nodes[1, 1][::-1], *upright.nodes[2, 2][::-1]
+    assert top < rows.min() < rows.max() < bottom
+    assert left < columns.min() < columns.max() < right
+    assert dark.sum() > 100
+
+
+def test_a_turned_grid_is_read_from_another_corner():
+    grid = Grid(nodes(2, 3, CORNERS))
+    turned = grid.turned(1)
+    assert turned.shape == (3, 2)
+    assert turned.quads()[0, 0, 0] == pytest.approx(grid.quads()[0, 2, 1])
