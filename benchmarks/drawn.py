@@ -156,7 +156,7 @@ def _file(family: str) -> str:
     return str(next(files["latin"] for files in weights if "400" in files["latin"].name))
 
 
-def _font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTypeFont:
+def font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTypeFont:
     if not size:
         _, top, _, bottom = ImageFont.truetype(_file(family), 1000).getbbox("0")
         size = 1000 * height / (bottom - top)
@@ -167,31 +167,31 @@ def _number(rng: random.Random, least: int = 1, most: int = 6) -> str:
     return "".join(rng.choices("0123456789", k=rng.randint(least, most)))
 
 
-def _line(text: str, font: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
-    left, top, right, bottom = font.getbbox(text)
-    margin = round(font.size * 0.7)
+def _line(text: str, face: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
+    left, top, right, bottom = face.getbbox(text)
+    margin = round(face.size * 0.7)
     size = round(right - left) + 2 * margin, round(bottom - top) + 2 * margin
     picture = Image.new("RGB", size, PAPER)
-    ImageDraw.Draw(picture).text((margin - left, margin - top), text, INK, font)
+    ImageDraw.Draw(picture).text((margin - left, margin - top), text, INK, face)
     return picture, text
 
 
 def _alone(rng: random.Random) -> Drawn:
     for height in HEIGHTS:
         for family in FONTS:
-            yield _line(_number(rng), _font(family, height=height))
+            yield _line(_number(rng), font(family, height=height))
 
 
 def _tables(height: int, ruled: bool, rng: random.Random) -> Drawn:
     for family in FONTS:
-        font = _font(family, height=height)
-        cell = round(font.getlength("000000") + 1.6 * height), round(2.4 * height)
-        yield _table(rng, font, (4, 6), cell, ruled)
+        face = font(family, height=height)
+        cell = round(face.getlength("000000") + 1.6 * height), round(2.4 * height)
+        yield _table(rng, face, (4, 6), cell, ruled)
 
 
 def _dense(rng: random.Random) -> Drawn:
     for family in FONTS:
-        picture, text = _table(rng, _font(family, size=14), (5, 30), (112, 25), False)
+        picture, text = _table(rng, font(family, size=14), (5, 30), (112, 25), False)
         page = Image.new("RGB", (600, 800), PAPER)
         page.paste(picture, ((600 - picture.width) // 2, (800 - picture.height) // 2))
         yield page, text
@@ -199,7 +199,7 @@ def _dense(rng: random.Random) -> Drawn:
 
 def _table(
     rng: random.Random,
-    font: ImageFont.FreeTypeFont,
+    face: ImageFont.FreeTypeFont,
     shape: tuple[int, int],
     cell: tuple[int, int],
     ruled: bool,
@@ -213,7 +213,7 @@ def _table(
         lines.append([_number(rng, 2) for _ in range(columns)])
         for column, number in enumerate(lines[-1]):
             place = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
-            pen.text(place, number, INK, font, anchor="rs")
+            pen.text(place, number, INK, face, anchor="rs")
     right, bottom = margin + columns * width, margin + rows * height
     for y in range(margin, bottom + 1, height) if ruled else ():
         pen.line((margin, y, right, y), INK)
@@ -227,9 +227,9 @@ def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
         rng = random.Random(f"{family} {len(phrases)}")  # the same text for each resolution
         lines = [_sentence(rng, phrases) for _ in range(40)]
         picture = Image.new("RGB", (round(A4[0] * dpi), round(A4[1] * dpi)), PAPER)
-        font, pen = _font(family, size=10 * dpi / 72), ImageDraw.Draw(picture)
+        face, pen = font(family, size=10 * dpi / 72), ImageDraw.Draw(picture)
         for i, line in enumerate(lines):
-            pen.text((dpi, (1.2 + 0.235 * i) * dpi), line, INK, font, anchor="ls")
+            pen.text((dpi, (1.2 + 0.235 * i) * dpi), line, INK, face, anchor="ls")
         yield picture, "\n".join(lines)
 
 
@@ -245,13 +245,13 @@ def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
 def _lines(texts: Sequence[str], _rng: random.Random) -> Drawn:
     for text in texts:
         for family in (*FONTS, HAND):
-            yield _line(text, _font(family, height=32))
+            yield _line(text, font(family, height=32))
 
 
 def _upside_down(rng: random.Random) -> Drawn:
     for family in FONTS:
         for text in ("2048", _number(rng, 5), _number(rng, 5)):
-            picture, _ = _line(text, _font(family, height=32))
+            picture, _ = _line(text, font(family, height=32))
             yield picture.rotate(180), text
 
 

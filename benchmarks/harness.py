@@ -98,10 +98,8 @@ def show(template: str, row: Any) -> str:
     return _Cells().vformat(template, (row,), row if isinstance(row, Mapping) else {})
 
 
-def table(columns: Columns | Mapping[str, str], rows: Iterable[Any]) -> str:
-    """Markdown of rows, see ``show``; columns may also be templates by their headings."""
-    if isinstance(columns, Mapping):
-        columns = (" | ".join(columns), " | ".join(columns.values()))
+def table(columns: Columns, rows: Iterable[Any]) -> str:
+    """Markdown of rows, see ``show``."""
     head, template = columns
     parted = " | ".join(["---"] * len(head.split(" | ")))
     lines = (head, parted, *(show(template, row) for row in rows))

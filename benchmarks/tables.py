@@ -21,32 +21,26 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.splits import Split, split_validation
-from digitlens.datasets.synthetic.fonts import font_files, load_families
 from digitlens.errors import DigitlensError
 from digitlens.imaging.framing import perspective
 from digitlens.reading.reader import DigitReader
 from digitlens.training.tasks.line import edit_distance
+from drawn import FONTS, font
 from harness import document, parser, place, provenance, publish
 from harness import table as as_table
 
-FONTS = ("ubuntu", "noto-serif", "courier-prime")  # that no page to train with is set in
 KINDS = ("ruled", "plain", "handwritten", "sudoku")
 
 
 Score = tuple[int, int, int, float]  # cells, right ones, sure ones that are wrong; seconds
-COLUMNS = {
-    "tables": "{kind}",
-    "number": "{tables}",
-    "cells": "{cells}",
-    "right": "{right:.2%}",
-    "sure, wrong": "{sure}",
-    "whole": "{whole}",
-    "ms": "{ms:.0f}",
-}
+COLUMNS = (
+    "tables | number | cells | right | sure, wrong | whole | ms",
+    "{kind} | {tables} | {cells} | {right:.2%} | {sure} | {whole} | {ms:.0f}",
+)
 
 
 @dataclass(frozen=True)
@@ -149,15 +143,6 @@ def sudokus(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 @cache
-def _font(name: str, height: int) -> ImageFont.FreeTypeFont:
-    (family,) = (family for family in load_families() if family.family == name)
-    files = (weight["latin"] for weight in font_files([family])[family])
-    path = str(next(file for file in files if "400" in file.name))
-    _, top, _, bottom = ImageFont.truetype(path, 1000).getbbox("0")
-    return ImageFont.truetype(path, 1000 * height / (bottom - top))
-
-
-@cache
 def _tiles() -> Split:
     return split_validation(load_mnist().train)[1]
 
@@ -166,7 +151,7 @@ def draw(kind: str, seed: int) -> Drawn:
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     rows, columns = (9, 9) if kind == "sudoku" else (rng.integers(4, 13), rng.integers(3, 7))
     digit = int(rng.integers(16, 30))
-    face = _font(str(rng.choice(FONTS)), digit)
+    face = font(str(rng.choice(FONTS)), height=digit)
     room = 2 * digit if kind == "sudoku" else face.getlength("000.00") + 0.5 * digit
     width = [round(room + (kind != "sudoku") * digit * rng.uniform(0.3, 2)) for _ in range(columns)]
     height = round(digit * rng.uniform(1.8, 2.4)) if kind != "sudoku" else width[0]

@@ -17,7 +17,7 @@ def own_font(monkeypatch):
     def font(_family, *, height=0, size=0):
         return ImageFont.load_default(size or 1.4 * height)
 
-    monkeypatch.setattr(drawn, "_font", font)
+    monkeypatch.setattr(drawn, "font", font)
 
 
 def said(text):
