@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from sklearn.isotonic import IsotonicRegression
 
-from digitlens.evaluation import calibration
 from digitlens.evaluation.calibration import (
     SCALINGS,
     Calibration,
@@ -18,7 +16,6 @@ from digitlens.evaluation.calibration import (
     fit_temperature,
     fit_vector,
     logistic,
-    most_likely,
     pooled,
 )
 from digitlens.evaluation.metrics import calibration_error, equal_width_bins, log_loss
@@ -90,16 +87,6 @@ def test_what_is_calibrated_already_stays_nearly_as_it_is():
     right = np.random.default_rng(1).random(20_000) < confidence
     asked = np.linspace(0.05, 0.95, 19)
     assert fit_calibration(confidence, right).apply(asked) == pytest.approx(asked, abs=0.04)
-
-
-def test_pooling_is_isotonic_regression():
-    confidence, right, _ = overconfident(500)
-    confidence = np.round(confidence, 2)  # with ties
-    logits = calibration._logit(confidence)
-    blocks = calibration._pool_adjacent(calibration._tied(logits, right), lambda block: block.share)
-    theirs = IsotonicRegression().fit_transform(logits, right)
-    assert [b.share for b in blocks] == pytest.approx(np.unique(theirs.round(12)).tolist())
-    assert sum(b.n for b in blocks) == 500
 
 
 def test_the_end_of_the_axis_adds_next_to_nothing():
@@ -189,19 +176,6 @@ def test_wrong_answers_are_refused(confidence, right, message):
 def test_a_damaged_table_says_what_is_wrong(values, message):
     with pytest.raises(ValueError, match=message):
         Calibration.from_dict(values)
-
-
-@pytest.mark.parametrize(
-    ("gradient", "curvature", "ridge", "peak"),
-    [
-        (lambda w: np.array([2.0, -1.0]) - w, np.eye(2), 0.0, (2, -1)),
-        # Knows the sum of both weights alone: the ridge makes one peak of many.
-        (lambda w: np.full(2, 4.0 - w.sum()), np.ones((2, 2)), 0.01, (1.99, 1.99)),
-    ],
-)
-def test_the_peak_is_found_and_a_ridge_pulls_to_zero(gradient, curvature, ridge, peak):
-    found = most_likely(lambda weights: (gradient(weights), curvature), 2, ridge)
-    assert found == pytest.approx(peak, abs=0.01)
 
 
 def test_the_weights_that_drew_the_answers_are_found():

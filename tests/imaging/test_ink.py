@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from digitlens.imaging.ink import connected_components, ink_in, join, runs, tiles_of
+from digitlens.imaging.ink import connected_components, ink_in, tiles_of
 from digitlens.imaging.tiles import to_tile
 
 LONGEST = 96  # pixels a side at most
@@ -231,26 +231,6 @@ def test_a_long_snake_is_one_part_and_rows_do_not_touch_around_the_edge():
     mask = np.zeros((3, 5), bool)
     mask[0, 4] = mask[2, 0] = True
     assert len(connected_components(mask).areas) == 2
-
-
-def test_runs_are_counted_along_rows_with_one_empty_pixel_more():
-    starts, ends = runs(np.array([[1, 1, 0], [0, 1, 1]], bool))
-    assert starts.tolist() == [0, 5]
-    assert ends.tolist() == [2, 7]
-
-
-@pytest.mark.parametrize(
-    ("pairs", "groups"),
-    [
-        ([], [0, 1, 2, 3]),
-        ([(2, 3)], [0, 1, 2, 2]),
-        ([(3, 0), (2, 3)], [0, 1, 0, 0]),
-        ([(0, 1), (1, 2), (2, 3)], [0, 0, 0, 0]),
-    ],
-)
-def test_join_follows_chains_of_pairs(pairs, groups):
-    first, second = np.array(pairs, int).reshape(-1, 2).T
-    assert join(4, first, second).tolist() == groups
 
 
 def test_what_stands_in_each_box_is_a_tile():

@@ -9,7 +9,6 @@ from digitlens.imaging import tiles
 from digitlens.imaging.tiles import (
     FRAME,
     SIDE,
-    edge,
     stroke_width,
     to_tile,
     to_tiles,
@@ -111,11 +110,3 @@ def test_a_fat_pen_leaves_room_between_strokes(as_drawn):
 def test_an_ordinary_pen_is_left_alone(pen, as_drawn):
     ink = drawn_four(100, pen)
     assert np.array_equal(to_tile(ink), as_drawn(ink))
-
-
-def test_stroke_width_of_bars_and_the_edge_that_touches_the_outside():
-    bar = np.zeros((40, 200), bool)
-    bar[10:16, 5:195] = True
-    assert stroke_width(bar) == pytest.approx(6, rel=0.05)
-    square = np.ones((3, 3), bool)
-    assert edge(square).tolist() == [[True] * 3, [True, False, True], [True] * 3]

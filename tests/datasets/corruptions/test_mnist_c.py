@@ -54,11 +54,6 @@ def test_warp_agrees_with_scipy_for_every_tile_of_its_own():
     assert np.allclose(warp(planes, matrices, shifts), expected, atol=1e-4)
 
 
-def test_the_same_place_is_the_same_tile():
-    planes = np.random.default_rng(2).random((2, 28, 28), np.float32)
-    assert np.allclose(warp(planes, np.stack([EYE, EYE])), planes, atol=1e-6)
-
-
 def test_shot_noise_counts_photons_and_leaves_the_dark_dark():
     half = np.full((500, 28, 28), 128, np.uint8)
     half[:, :14] = 0
