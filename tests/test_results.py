@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from digitlens.results import Box, Character, Digit, Reading, Status
+from digitlens.results import Alternative, Box, Character, Digit, Number, Reading, Status
 
 
 def _digit(value: int, status: Status = "digit", *, starts: bool = False) -> Digit:
@@ -104,6 +106,27 @@ def test_characters_are_the_text_with_its_marks():
     assert told["characters"][2][1] == {"char": "/", "confidence": 0.9, "box": [0, 0, 1, 1]}
     with pytest.raises(ValueError, match="expected one character, found '12'"):
         Character("12", 0.9, box)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        (Decimal("-12.50"), "-12.50"),
+        (Decimal("6.022e23"), "602200000000000000000000"),
+        (date(2021, 4, 27), "2021-04-27"),
+        (time(23, 59), "23:59:00"),
+    ],
+)
+def test_a_value_is_told_as_text_that_loses_nothing(value, text):
+    box = Box(0, 0, 9, 9)
+    number = Number("12", value, "code", "", box, (_digit(1), _digit(2)), 0.5)
+    other = Alternative("13", value, 0.25)
+    reading = replace(_reading(), numbers=(replace(number, alternatives=(other,)),))
+    (told,) = json.loads(json.dumps(reading.as_dict()))["numbers"]
+    assert (told["text"], told["value"], told["digits"]) == ("12", text, "12")
+    assert told["alternatives"] == [{"text": "13", "value": text, "probability": 0.25}]
+    assert (told["box"], told["status"], told["confidence"]) == ([0, 0, 9, 9], "number", 0.5)
 
 
 def test_an_empty_reading_is_an_answer():

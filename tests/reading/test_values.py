@@ -277,6 +277,15 @@ def test_a_whole_number_in_a_column_of_decimals_is_unsure():
     assert {number.status for number in page("12.50", "6062", "13.9")} == {"number"}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("1.938.76", "1938.76"), ("-$1,234,567,8", "-1234567.8")]
+)
+def test_one_mark_in_two_roles_is_a_doubt(text, value):
+    (number,) = page(text)
+    assert number.value == Decimal(value)
+    assert (number.status, number.reason) == ("unsure", "the same mark for groups and decimals")
+
+
 @pytest.mark.parametrize(("text", "sure"), [("$042", False), ("$0.42", True), ("$42", True)])
 def test_money_seldom_begins_with_a_bare_zero(text, sure):
     assert said(text)[1] == sure

@@ -157,6 +157,7 @@ _LIKE_DATE = re.compile(r"(?:\d{4}|\d{1,2})([-/.])\d{1,2}\1\d{2,4}")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _FRACTION = re.compile(r"(0|[1-9]\d{0,2})/([1-9]\d{0,2})")
 _SCIENTIFIC = re.compile(r"(\d+(?:[.,]\d+)?)[eE]([+-]?\d{1,3})")
+_ONE_MARK = re.compile(r"\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}")  # 1.234.56: one was misread
 _ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", "YMD")}
 
 
@@ -221,6 +222,8 @@ def _quantities(core: str) -> Iterator[Meaning]:
         yield Meaning(Decimal(found[1]) / Decimal(found[2]), "fraction")
     elif found := _SCIENTIFIC.fullmatch(core):
         yield Meaning(Decimal(f"{found[1].replace(',', '.')}E{found[2]}"), "decimal")
+    elif _ONE_MARK.fullmatch(core):
+        yield Meaning(Decimal(re.sub(r"[.,](?=.*[.,])", "", core).replace(",", ".")), "decimal")
     else:
         for decimal in ".,":
             yield from _marked(core, decimal)
@@ -519,6 +522,8 @@ def _chosen(
         return fitting, " or ".join(_say(each) for each in fitting)
     if re.search(rf"[{CURRENCIES}] ?0\d|^0\d+ ?[{CURRENCIES}]", text):
         return fitting, "money without a mark behind 0"
+    if any(_ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text)):
+        return fitting, "the same mark for groups and decimals"
     no_date = found[0].kind == "code" and _LIKE_DATE.fullmatch(text)
     return fitting, "no such date" if no_date else ""
 
