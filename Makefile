@@ -14,7 +14,7 @@ INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constr
 # Two test processes on two cores: more threads in each would only get in each other's way.
 # The notebook is the longest of all and comes first, so that nothing waits for it at the end.
 TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbmake-timeout 600 \
-	notebooks/digit_recognizer.ipynb tests
+	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
 .PHONY: help demo test coverage check check-js format bench docs notebook dist lock clean
@@ -27,7 +27,7 @@ help:
 	@echo "make format  mend what lint and format can mend"
 	@echo "make bench   measure all speeds in a quarter to half an hour; writes benchmarks/records/"
 	@echo "make docs    build the documentation site in build/site"
-	@echo "make notebook  run notebooks/digit_recognizer.py and keep its outputs in the .ipynb"
+	@echo "make notebook  run the sources in notebooks/ and keep their outputs in .ipynb files"
 	@echo "make dist    build wheel and sdist in dist/"
 	@echo "make lock    write constraints.txt anew, with the newest versions"
 	@echo "make clean   remove environments and results"

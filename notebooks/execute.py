@@ -1,10 +1,11 @@
-"""Runs the notebook's source from top to bottom, and keeps cells and outputs in the ``.ipynb``.
+"""Runs notebooks' sources from top to bottom, and keeps cells and outputs in the ``.ipynb``.
 
-``python notebooks/execute.py``; the same source and the same machine give the same file.
+``python notebooks/execute.py [NAME ...]``; the same source and the same machine give the same file.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import jupytext
@@ -13,7 +14,7 @@ from nbclient import NotebookClient
 
 from digitlens import files
 
-SOURCE = Path(__file__).with_name("digit_recognizer.py")
+NAMES = ("digit_recognizer", "photo_to_dataframe")
 PATIENCE = 1800  # seconds for one cell, on a machine that does other things as well
 
 
@@ -38,9 +39,11 @@ def executed(source: Path) -> nbformat.NotebookNode:
 
 
 def main() -> None:
-    """Writes the notebook beside its source, if every cell has run."""
-    content = nbformat.writes(executed(SOURCE)) + "\n"
-    files.write_bytes(SOURCE.with_suffix(".ipynb"), content.encode())
+    """Writes each notebook beside its source, if every cell has run."""
+    for name in sys.argv[1:] or NAMES:
+        source = Path(__file__).with_name(f"{name}.py")
+        content = nbformat.writes(executed(source)) + "\n"
+        files.write_bytes(source.with_suffix(".ipynb"), content.encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The committed notebook: the cells of its source, all of them run, nothing of a machine in it.
+"""The committed notebooks: the cells of their sources, all run, nothing of a machine in them.
 
-That it runs is shown by ``make test``, which executes it from top to bottom.
+That they run is shown by ``make test``, which executes them from top to bottom.
 """
 
 import base64
@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 
 import jupytext
+import pytest
 import typer.main
 from PIL import Image
 
@@ -19,41 +20,58 @@ from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import RECIPES
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-SOURCE, NOTEBOOK = FOLDER / "digit_recognizer.py", FOLDER / "digit_recognizer.ipynb"
+LEAST = {"digit_recognizer": (20, 10), "photo_to_dataframe": (3, 6)}  # pictures, links
 LARGEST = 3_000_000  # bytes
 LINK = re.compile(r"\]\(([^)]+?)\)(?!\))")
 MACHINE = re.compile(r"/(home|root|tmp|work|Users|var|usr)/|\b\d{1,3}(\.\d{1,3}){3}\b|[A-Z]:\\")
 
-CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-CODE = [cell for cell in CELLS if cell["cell_type"] == "code"]
-OUTPUTS = [output for cell in CODE for output in cell["outputs"]]
-TEXT = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
+
+class Notebook:
+    """A notebook as it is committed."""
+
+    def __init__(self, name):
+        self.name, self.path = name, FOLDER / f"{name}.ipynb"
+        self.cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+        self.code = [cell for cell in self.cells if cell["cell_type"] == "code"]
+        self.outputs = [output for cell in self.code for output in cell["outputs"]]
+        texts = ("".join(one["source"]) for one in self.cells if one["cell_type"] == "markdown")
+        self.text = "\n".join(texts)
 
 
-def test_it_has_the_cells_of_its_source():
+@pytest.fixture(params=LEAST)
+def notebook(request):
+    return Notebook(request.param)
+
+
+def test_it_has_the_cells_of_its_source(notebook):
     """Else run ``make notebook``."""
-    written = [(cell.cell_type, cell.source) for cell in jupytext.read(SOURCE).cells]
-    assert [(cell["cell_type"], "".join(cell["source"])) for cell in CELLS] == written
+    written = [
+        (cell.cell_type, cell.source)
+        for cell in jupytext.read(notebook.path.with_suffix(".py")).cells
+    ]
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in notebook.cells] == written
 
 
-def test_every_cell_has_run_in_order_and_without_complaint():
-    assert [cell["execution_count"] for cell in CODE] == list(range(1, len(CODE) + 1))
-    assert {output["output_type"] for output in OUTPUTS} <= {"stream", "display_data"}
-    assert {output.get("name", "stdout") for output in OUTPUTS} == {"stdout"}
+def test_every_cell_has_run_in_order_and_without_complaint(notebook):
+    assert [cell["execution_count"] for cell in notebook.code] == list(
+        range(1, len(notebook.code) + 1)
+    )
+    assert {output["output_type"] for output in notebook.outputs} <= {"stream", "display_data"}
+    assert {output.get("name", "stdout") for output in notebook.outputs} == {"stdout"}
 
 
-def test_nothing_tells_of_a_machine_or_a_time():
-    printed = "\n".join("".join(output.get("text", "")) for output in OUTPUTS)
+def test_nothing_tells_of_a_machine_or_a_time(notebook):
+    printed = "\n".join("".join(output.get("text", "")) for output in notebook.outputs)
     assert printed
     assert not MACHINE.search(printed), MACHINE.search(printed)
     assert socket.gethostname() not in printed
-    assert not any("execution" in cell["metadata"] for cell in CELLS)
+    assert not any("execution" in cell["metadata"] for cell in notebook.cells)
 
 
-def test_its_pictures_can_be_seen_and_are_small_enough_together():
-    assert NOTEBOOK.stat().st_size < LARGEST
-    shown = [output["data"] for output in OUTPUTS if "data" in output]
-    assert len(shown) >= 20
+def test_its_pictures_can_be_seen_and_are_small_enough_together(notebook):
+    assert notebook.path.stat().st_size < LARGEST
+    shown = [output["data"] for output in notebook.outputs if "data" in output]
+    assert len(shown) >= LEAST[notebook.name][0]
     for data in shown:
         (content,) = [data[kind] for kind in ("image/png", "image/jpeg") if kind in data]
         with Image.open(io.BytesIO(base64.b64decode("".join(content)))) as picture:
@@ -61,12 +79,14 @@ def test_its_pictures_can_be_seen_and_are_small_enough_together():
             assert high - low > 50, "an empty picture"
 
 
-def test_every_link_leads_somewhere():
+def test_every_link_leads_somewhere(notebook):
     headings = {
-        line.lstrip("# ").replace(" ", "-") for line in TEXT.splitlines() if line[:1] == "#"
+        line.lstrip("# ").replace(" ", "-")
+        for line in notebook.text.splitlines()
+        if line[:1] == "#"
     }
-    targets = LINK.findall(TEXT)
-    assert len(targets) > 10
+    targets = LINK.findall(notebook.text)
+    assert len(targets) > LEAST[notebook.name][1]
     for target in targets:
         if target.startswith("#"):
             assert target[1:] in headings
@@ -74,8 +94,8 @@ def test_every_link_leads_somewhere():
             assert (FOLDER / target).exists(), target
 
 
-def test_every_command_and_option_shown_exists():
-    commands = re.findall(r"`digitlens (\w+)([^`]*)`", TEXT.replace("\n", " "))
+def test_every_command_and_option_shown_exists(notebook):
+    commands = re.findall(r"`digitlens (\w+)([^`]*)`", notebook.text.replace("\n", " "))
     assert commands
     for name, arguments in commands:
         command = typer.main.get_command(app).commands[name]
