@@ -58,7 +58,7 @@ def test_a_clear_counter_has_one_likely_candidate():
     ("above", "below", "text"),
     [
         (digit(2, 2, 0.6, 4), digit(3, 2), "042"),  # 2 goes up, 3 comes
-        (digit(9, 2, 0.9), digit(0, 2, 0.9), "049"),
+        (digit(8, 2, 0.9), digit(9, 2, 0.9), "048"),
         (digit(4, 2), digit(7, 2, 0.4), "044"),  # seen twice
         (digit(1, 2, y=15), digit(4, 2), "044"),  # a line above the counter
     ],
@@ -68,6 +68,15 @@ def test_a_wheel_between_two_digits_is_seen_from_above_and_below(above, below, t
     half = digit(4, 2, 0.6, 2)
     beside = reading(*clear, above), reading(*clear, below)
     assert interpret(region(), reading(*clear, half), beside).candidates[0].text == text
+
+
+def test_a_wheel_goes_on_while_the_one_to_its_right_goes_from_nine_to_zero():
+    sure = digit(0, 0)
+    here = reading(sure, digit(5, 1, 0.8), digit(0, 2, 0.5, 9))
+    above = reading(sure, digit(4, 1, 0.9), digit(9, 2, 0.9))
+    below = reading(sure, digit(5, 1, 0.9), digit(0, 2, 0.9))
+    texts = [each.text for each in interpret(region(), here, (above, below)).candidates]
+    assert set(texts[:2]) == {"049", "050"}  # and not 059
 
 
 def test_what_does_not_fit_has_no_candidates():

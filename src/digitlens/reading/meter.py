@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from heapq import nlargest
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,9 @@ _KEPT = 24  # candidates
 _CLEAR = 0.99  # confidence of all digits of a counter, from which it is looked at once
 _MOVED = 1 / 3  # heights of a region by which it is looked at again above and below
 _OUTSIDE = 0.3  # of the height of what is seen there: digits above or below it are of other lines
-_LEAST = 0.01  # probability of any digit, where something else was seen
-_STILL = 10.0  # times as likely as others is a value that is the last one, or the next
+_LEAST = 0.003  # probability of any digit, where something else was seen
+_UNLIKELY = 0.2  # probability below which no way in which wheels go together is believed
+_STILL = 20.0  # times as likely as others is a value that is the last one, or the next
 _HEIGHTS = 96, 960  # pixels, of the crop of a region
 
 
@@ -145,13 +146,13 @@ def interpret(
         return RegionReading(region, (), "no digits were found")
     if region.kind == "number" and not region.digits:
         return _number(region, reading)
-    chances = [_chances(digit) for digit in digits]
+    wheels = [_Wheel(_chances(digit), np.zeros(10)) for digit in digits]
     if beside:
-        chances = [
-            _of_wheel(here, _near(digit, beside[0], above=True), _near(digit, beside[1]))
-            for digit, here in zip(digits, chances, strict=True)
+        wheels = [
+            _Wheel.seen(wheel.whole, _near(digit, beside[0], above=True), _near(digit, beside[1]))
+            for digit, wheel in zip(digits, wheels, strict=True)
         ]
-    texts = _likeliest(chances)
+    texts = _likeliest(wheels)
     if region.kind == "code":
         sure = texts[0][1]
         return RegionReading(region, (Candidate(reading.text or texts[0][0], None, sure),))
@@ -205,27 +206,46 @@ def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
     return np.full(10, 0.1)
 
 
-def _of_wheel(here: Floats, above: Floats, below: Floats) -> Floats:
-    """float64[10]; what a wheel shows: a digit seen twice, or one above and the next one below.
+class _Wheel(NamedTuple):
+    """What a wheel may show; both together sum to 1.
 
-    One between two digits counts as the lower of them.
+    Attributes:
+        whole: float64[10]; a digit.
+        between: float64[10]; half of a digit and half of the next one.
     """
-    here, above, below = (np.maximum(each, _LEAST) for each in (here, above, below))
-    chances = here * np.maximum(above, below) + above * np.roll(below, -1)
-    return chances / chances.sum()
+
+    whole: Floats
+    between: Floats
+
+    @classmethod
+    def seen(cls, here: Floats, above: Floats, below: Floats) -> _Wheel:
+        """A digit is seen twice; or one above and the next one below."""
+        here, above, below = (np.maximum(each, _LEAST) for each in (here, above, below))
+        whole, between = here * np.maximum(above, below), above * np.roll(below, -1)
+        total = (whole + between).sum()
+        return cls(whole / total, between / total)
 
 
-def _likeliest(places: Sequence[Floats]) -> list[tuple[str, float]]:
-    """The likeliest texts, one digit for each place."""
-    texts = [("", 1.0)]
-    for place in places:
+def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float]]:
+    """The likeliest texts; a wheel between two digits counts as the lower of them.
+
+    A wheel goes on to its next digit exactly while the one to its right goes from 9 to 0.
+    """
+    texts = [("", 1.0, False)]  # from the right, and whether the last one goes from 9 to 0
+    for place, (whole, between) in enumerate(reversed(wheels)):
         longer = (
-            (f"{text}{value}", sure * float(chance))
-            for text, sure in texts
-            for value, chance in enumerate(place)
+            (f"{value}{text}", sure * float(chances[value]), turns and value == 9)
+            for text, sure, carries in texts
+            for turns, chances in ((False, whole), (True, between))
+            if turns == carries or not place
+            for value in range(10)
         )
         texts = nlargest(_KEPT, longer, key=lambda each: each[1])
-    return texts
+    total = max(_UNLIKELY, sum(sure for _, sure, _ in texts))
+    found: dict[str, float] = {}
+    for text, sure, _ in texts:
+        found[text] = found.get(text, 0.0) + sure / total
+    return sorted(found.items(), key=lambda each: -each[1])
 
 
 @dataclass(frozen=True)
@@ -303,7 +323,7 @@ class History:
         """How much likelier a candidate is than others, by the last value."""
         if self.last is None or candidate.value is None or not region.has_history:
             return 1.0
-        return _STILL if abs(candidate.value - self.last[1]) <= _slack(region) else 1.0
+        return _STILL if 0 <= candidate.value - self.last[1] <= _slack(region) else 1.0
 
     def _against(self, region: Region, candidate: Candidate, when: datetime) -> str:
         if self.last is None:
