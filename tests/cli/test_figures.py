@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -107,6 +108,10 @@ def test_misuse_says_what_is_known(bundle):
     done = run(model, "--digit", "40")
     assert isinstance(done.exception, DataError)
     assert "an index below 40" in str(done.exception)
+    Path("occupied").write_text("a file")
+    done = run(model, "--only", "classes", "--out", "occupied")
+    assert isinstance(done.exception, DataError)
+    assert "name another --out" in str(done.exception)
 
 
 def test_without_the_plots_extra_one_line_names_it(here, bundle, monkeypatch):
@@ -117,13 +122,6 @@ def test_without_the_plots_extra_one_line_names_it(here, bundle, monkeypatch):
     assert isinstance(done.exception, MissingExtraError)
     assert "digitlens[plots]" in str(done.exception)
     assert not list(here.glob("figures-*"))
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(here, bundle):
-    (here / "occupied").write_text("a file")
-    done = run(bundle(), "--only", "classes", "--out", "occupied")
-    assert isinstance(done.exception, DataError)
-    assert "name another --out" in str(done.exception)
 
 
 @pytest.mark.usefixtures("here")

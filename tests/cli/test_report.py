@@ -128,19 +128,17 @@ def test_what_it_cannot_tell_of_is_refused_before_anything_is_measured(here, bun
     assert not list(here.glob("*.html"))
 
 
-def test_a_missing_extra_is_named(bundle, monkeypatch):
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.report.page", raising=False)
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    done = run(bundle())
-    assert isinstance(done.exception, MissingExtraError)
-    assert "pip install 'digitlens[plots]'" in str(done.exception)
-
-
-def test_a_place_that_cannot_be_written_is_named(here, bundle):
+def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(here, bundle, monkeypatch):
     (here / "file").write_text("")
-    done = run(bundle(), "--quick", "--out", "file/page.html")
+    model = bundle()
+    done = run(model, "--quick", "--out", "file/page.html")
     assert isinstance(done.exception, DataError)
     assert "name another --out" in str(done.exception)
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.report.page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    done = run(model)
+    assert isinstance(done.exception, MissingExtraError)
+    assert "pip install 'digitlens[plots]'" in str(done.exception)
 
 
 def test_robustness_is_measured_on_tiles_from_everywhere(a_run, monkeypatch, small_split):

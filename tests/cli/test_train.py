@@ -29,6 +29,10 @@ from digitlens.training.export import load_detector
 from digitlens.training.tasks import detector, line
 from digitlens.visualization.figures.curves import draw_curves
 
+RUN = {
+    *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
+    *("curves.png", "model", "model/model.onnx", "model/model.json", "model/weights.safetensors"),
+}
 SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
 CHANGES = [part for change in SMALL for part in ("--set", change)]
 FEW_PAGES = [
@@ -78,18 +82,7 @@ def test_a_run_folder_has_all_that_was_promised(tmp_path):
     assert "validation accuracy" in result.stdout
     assert "device: " in result.stderr
     names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
-    assert names == {
-        "recipe.toml",
-        "run.json",
-        "history.jsonl",
-        "steps.jsonl",
-        "state.safetensors",
-        "curves.png",
-        "model",
-        "model/model.onnx",
-        "model/model.json",
-        "model/weights.safetensors",
-    }
+    assert names == RUN
     card = Classifier(tmp_path / "run").card
     assert card.name == "fast"
     assert card.recipe["widths"] == [4, 4, 4]
@@ -99,24 +92,18 @@ def test_a_run_folder_has_all_that_was_promised(tmp_path):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_json_has_the_result(tmp_path):
+def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run", "--json")
     told = json.loads(result.stdout)
-    assert told["run"] == str(tmp_path / "run")
-    assert told["epochs"] == 2
+    assert (told["run"], told["epochs"]) == (str(tmp_path / "run"), 2)
 
-
-@pytest.mark.train
-@pytest.mark.usefixtures("few_tiles")
-def test_ctrl_c_says_how_to_go_on_and_resume_does(tmp_path, monkeypatch):
-    def stop(*_: object) -> None:
+    def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "_descend", stop)
-    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
+    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "stopped")
     assert result.exit_code == 130
     assert "digitlens train --resume" in result.stderr
-    monkeypatch.undo()
 
 
 @pytest.mark.train
@@ -199,18 +186,7 @@ def test_a_digit_detector_is_trained_and_exported(tmp_path):
     assert result.exit_code == 0, result.output
     assert "false finds a page" in result.stdout
     names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
-    assert names == {
-        "recipe.toml",
-        "run.json",
-        "history.jsonl",
-        "steps.jsonl",
-        "state.safetensors",
-        "curves.png",
-        "model",
-        "model/model.onnx",
-        "model/model.json",
-        "model/weights.safetensors",
-    }
+    assert names == RUN
     card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
     assert card["name"] == "pages"
     assert card["recipe"]["steps"] == 3
@@ -249,17 +225,13 @@ def test_a_folder_in_use_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
-def test_problems_of_the_recipe_come_before_any_work(tmp_path):
+def test_problems_of_the_recipe_come_before_any_work_and_resume_keeps_it(tmp_path):
     result = _run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
     assert isinstance(result.exception, RecipeError)
     assert "did you mean epochs?" in str(result.exception)
     assert "dropout: expected 0 to 0.95" in str(result.exception)
     assert not (tmp_path / "run").exists()
-
-
-def test_resume_keeps_recipe_and_folder(tmp_path):
-    result = _run("--resume", tmp_path, "--set", "epochs=9")
-    assert result.exit_code == 2
+    assert _run("--resume", tmp_path, "--set", "epochs=9").exit_code == 2
     assert isinstance(_run("--resume", tmp_path).exception, DataError)
 
 
@@ -290,16 +262,8 @@ def test_an_autoencoder_is_trained_exported_and_resumed(exported, tmp_path, monk
     done = _run("--recipe", "autoencoder", *DRAWER, "--out", run)
     assert done.exit_code == 0, done.output
     assert "on validation tiles a squared error of" in done.stdout
-    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    kept = {
-        "recipe.toml",
-        "run.json",
-        "history.jsonl",
-        "state.safetensors",
-        "curves.png",
-        "steps.jsonl",
-    }
-    assert names == kept
+    names = {str(path.relative_to(run)) for path in run.rglob("*")}
+    assert names == {name for name in RUN if "model" not in name}
     assert exported["folder"] == run / "model"
     assert exported["network"].code == exported["card"].recipe["code"] == 6
     assert exported["card"].name == "autoencoder"

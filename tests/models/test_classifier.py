@@ -1,4 +1,3 @@
-import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +9,6 @@ from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.models.classifier import BATCH, WORTH, Classifier, check_tiles
-from digitlens.models.session import Team
 
 
 @pytest.fixture
@@ -54,18 +52,6 @@ def test_however_a_batch_is_split_the_answers_are_the_same(shipped, count, pace)
     whole = alone._session.run(["probabilities"], {"tiles": tiles})[0]
     assert np.array_equal(team.predict_proba(tiles), whole)
     assert np.array_equal(alone.predict_proba(tiles), whole)
-
-
-@given(count=st.integers(0, 10_000), threads=st.integers(1, 64), pace=st.floats(1e-6, WORTH))
-def test_pieces_cover_the_batch_once_and_none_is_empty_or_large(shipped, count, threads, pace):
-    classifier = copy.copy(shipped[0])
-    classifier._team, classifier._pace = Team(threads), pace
-    bounds = classifier._split(count)
-    sizes = np.diff(bounds)
-    assert (bounds[0], bounds[-1]) == (0, count)
-    assert (sizes <= BATCH).all()
-    assert count == 0 or (sizes > 0).all()
-    assert sizes.max() - sizes.min() <= 1
 
 
 def test_a_tile_that_is_quick_wakes_nobody_and_a_slow_one_does(classifier):

@@ -57,14 +57,11 @@ def test_network_and_graph_agree(path, published, line):
     assert np.abs(expected - found).max() < 1e-4
 
 
-def test_it_reads_what_is_drawn(published):
+def test_it_reads_what_is_drawn_and_knows_the_whole_alphabet(published):
     line = torch.from_numpy(_drawn("40917", 128)[None].copy())
     with torch.inference_mode():
         path = published.network(line)[0].argmax(dim=1).unique_consecutive()
     assert "".join(published.characters[each] for each in path) == "40917"
-
-
-def test_every_character_of_the_alphabet_is_in_the_vocabulary(published):
     assert {class_of(each) for each in published.characters} == set(range(86))
 
 

@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_weights(lines):
     assert all(first[name].equal(second[name]) for name in first)
 
 
-def test_a_line_reader_gets_the_graph(network, lines, tmp_path):
+def test_a_line_reader_gets_the_graph_or_has_none(network, lines, tmp_path):
     folder = shutil.copytree(PRETRAINED, tmp_path / "lines")
     write_spotter(folder, network, [line.pixels for line in lines[:5]])
     graph = load_line_bundle(folder).spotter
@@ -71,10 +71,6 @@ def test_a_line_reader_gets_the_graph(network, lines, tmp_path):
     (folder / SPOTTER).write_bytes(b"damaged")
     with pytest.raises(ModelError, match="SHA-256"):
         load_line_bundle(folder)
-
-
-def test_a_line_reader_may_have_none(tmp_path):
-    folder = shutil.copytree(PRETRAINED, tmp_path / "lines")
     write_line_card(folder, dataclasses.replace(load_line_card(folder), spotter_sha256=""))
     assert load_line_bundle(folder).spotter is None
 
@@ -91,9 +87,6 @@ def test_the_recogniser_says_what_is_on_a_line():
             said[0, 1, CLASS_OF["7"]], said[0, 2, CLASS_OF[" "]] = 0.9, 0.8
             return said
 
+    assert sum(KINDS.values()) == pytest.approx(1)
     (line,) = spotted_lines(Maker(), Recogniser(), 1, seed=0)
     assert line.steps == pytest.approx(np.array([[0, 0], [0.9, 0], [0, 0.8], [0, 0]]))
-
-
-def test_kinds_share_all_lines():
-    assert sum(KINDS.values()) == pytest.approx(1)

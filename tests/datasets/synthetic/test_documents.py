@@ -31,9 +31,6 @@ def test_seed_number_and_kind_decide_a_document(maker, small_split, fonts, docum
         assert [line.text for line in first.lines] == [line.text for line in second.lines]
         assert not np.array_equal(first.pixels, other.document(1, kind=kind).pixels)
     assert maker.document(0).kind in KINDS
-
-
-def test_an_unknown_kind_is_refused(maker):
     with pytest.raises(ValueError, match="found novel"):
         maker.document(0, kind="novel")
 
@@ -93,13 +90,6 @@ def test_boxes_hug_the_ink(font_glyphs, sort):
         assert abs(y1 - y0 - 20) <= 3
 
 
-def test_a_text_without_room_is_left_out(font_glyphs):
-    page = canvas()
-    assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
-    assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)
-    assert page.labels(np.eye(3), 300, 80).lines == ()
-
-
 def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs):
     cut, lettered = canvas(), canvas()
     cut.put(Type(font_glyphs, 30).run("1 7"), 10, 50)
@@ -113,8 +103,11 @@ def test_a_cut_digit_or_a_lone_letter_like_one_need_not_be_read(font_glyphs):
     assert letters.lines[0].text == "O 5 Ol"
 
 
-def test_boxes_turn_with_the_page(font_glyphs):
+def test_boxes_turn_with_the_page_and_a_text_without_room_is_left_out(font_glyphs):
     page = canvas()
+    assert not page.put(Type(font_glyphs, 20).run("1234567890" * 4), 5, 50)
+    assert not page.put(Type(font_glyphs, 20).run("12"), 5, 5)
+    assert page.labels(np.eye(3), 300, 80).lines == ()
     page.put(Type(font_glyphs, 20).run("8"), 100, 50)
     turn = np.array([[0, -1, 80], [1, 0, 0], [0, 0, 1]], float)
     x0, y0, x1, y1 = page.labels(np.eye(3), 300, 80).boxes[0]

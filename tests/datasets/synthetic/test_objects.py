@@ -45,14 +45,11 @@ def test_ink_can_be_told_from_paper(rng):
     assert np.median(apart) > 90
 
 
-def test_a_ground_is_calmer_than_its_ink(font_glyphs, rng):
+def test_a_ground_is_calmer_than_its_ink_and_calm_papers_stay_as_they_are(font_glyphs, rng):
     view = choose_view(lay_out("8888", Style(font_glyphs), rng).extent, rng)
     for _ in range(40):
         plane, paper, ink = draw_ground(view, rng)
         assert (plane - paper).std() <= 0.31 * np.abs(ink - paper).max()
-
-
-def test_calm_papers_stay_as_they_are():
     colour = np.full(3, 100, np.float32)
     plane = colour + np.random.default_rng(0).normal(0, 10, (20, 30, 3)).astype(np.float32)
     assert calmer(plane, colour, 20) is plane

@@ -77,14 +77,11 @@ def test_a_broad_pen_leaves_more_ink_and_a_dry_one_less():
     assert ink(replace(STEADY, gaps=0.08)) < ink(STEADY)
 
 
-def test_the_same_generator_gives_the_same_pen_and_digit():
+def test_pens_are_of_any_width_and_the_same_from_the_same_generator():
     first, again = (np.random.default_rng(7) for _ in range(2))
     pen = draw_pen(first)
     assert pen == draw_pen(again)
     assert (draw_digit(5, pen, first) == draw_digit(5, pen, again)).all()
-
-
-def test_pens_are_of_any_width():
     pens = [draw_pen(np.random.default_rng(seed)) for seed in range(200)]
     assert min(pen.width for pen in pens) < 2
     assert max(pen.width for pen in pens) > 17

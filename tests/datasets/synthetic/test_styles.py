@@ -13,13 +13,10 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 
 
-def test_digits_are_written_by_tiles_pens_and_fonts(styles, rng):
+def test_digits_are_written_by_tiles_pens_and_fonts_and_text_without_tiles(styles, rng):
     sources = [type(styles.digit_style(rng).source) for _ in range(300)]
     shares = [sources.count(kind) / 300 for kind in (MnistGlyphs, PenGlyphs, FontGlyphs)]
     assert np.abs(np.subtract(shares, (0.40, 0.40, 0.20))).max() < 0.08
-
-
-def test_text_is_written_in_fonts_and_with_pens(styles, rng):
     sources = [type(styles.word_style(rng).source) for _ in range(200)]
     assert set(sources) == {FontGlyphs, PenGlyphs}
     assert 0.3 < sources.count(PenGlyphs) / 200 < 0.5
@@ -36,6 +33,8 @@ def test_fonts_that_look_handwritten_are_unsteady(small_split, font_glyphs, rng)
 
 
 def test_a_writer_has_three_tiles_of_each_digit_with_its_label(styles, small_split, rng):
+    tile, value = styles.tile(rng)
+    assert any((tile == other).all() for other in small_split.tiles[small_split.labels == value])
     drawn = [styles.digit_style(rng).source for _ in range(40)]
     sources = [source for source in drawn if isinstance(source, MnistGlyphs)]
     assert len(sources) > 3
@@ -52,12 +51,6 @@ def test_half_of_the_numbers_by_hand_are_of_writers_of_mnist(styles, rng):
     assert lettered.count(FontGlyphs) > 90
     assert all(source.glyph(char, rng) for source in sources[:20] for char in "0123456789.,-/")
     assert all(isinstance(styles.printed(rng).source, FontGlyphs) for _ in range(20))
-
-
-def test_tiles_come_with_their_values(styles, small_split, rng):
-    tile, value = styles.tile(rng)
-    of_value = small_split.tiles[small_split.labels == value]
-    assert any((tile == other).all() for other in of_value)
 
 
 def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
