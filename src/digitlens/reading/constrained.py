@@ -7,6 +7,7 @@ most probable number in it, see ``decode.search``. Lone digits without a line go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,7 @@ _LEAST = 1e-6  # probability from which a character is considered at a step
 _FAINT = 1e-3  # probability of a character from which a step between characters counts
 _BELIEVED = 1e-6  # odds, against the best path, from which what is known is believed ...
 _MISTAKEN = 0.02  # ... and share of pictures on which it does not hold
+_ENDS = ".,"  # marks that may stand behind a number and are none of it
 _HALF = 0.25  # heights: half the width of a digit that has no box
 
 Floats = npt.NDArray[np.float32]
@@ -142,11 +144,19 @@ def _of_place(view: View, place: int, marks: str) -> _Seen:
     return _Seen(_step(found), place, line, column)
 
 
-def _step(chars: Iterable[tuple[str, float]], *, joined: bool = False) -> Step:
+def _step(
+    chars: Iterable[tuple[str, float]], *, joined: bool = False, in_word: bool = False
+) -> Step:
+    """A step; letters and marks cost nothing outside the number, if they are those of a word.
+
+    Next to digits only points and commas do not count: they end sentences, but a sign is a sign.
+    """
     likely = tuple((char, chance) for char, chance in chars if chance >= _LEAST)
     blank = max(0.0, 1 - sum(chance for _, chance in likely))
-    outside = max(0.0, 1 - sum(chance for char, chance in likely if char in DIGITS))
-    return Step(likely, blank, outside, joined)
+    counted = (
+        chance for char, chance in likely if char in DIGITS or not (in_word or char in _ENDS)
+    )
+    return Step(likely, blank, max(0.0, 1 - sum(counted)), joined)
 
 
 def _alphabet(said: Floats, marks: str) -> Floats:
@@ -164,15 +174,17 @@ def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list
     said = _alphabet(read.posteriors, marks)
     best = read.posteriors.argmax(axis=1)
     centres = np.array([each.column for each in known], np.float32)
-    taken = np.convolve(best != BLANK, [1, 1, 1], "same") > 0
+    runs = np.pad(best != BLANK, 1)
+    taken = runs[:-2] | runs[1:-1] | runs[2:]
     for column in centres:  # a place that the recogniser has no character for, too
         middle = int(column / STRIDE)
         taken[max(0, middle - 1) : middle + 2] = True
-    found = list(known)
+    found, words = list(known), _in_words(read.symbols.text)
     for symbol, centre in enumerate(read.symbols.centres.tolist()):
         if not (np.abs(centres - centre) < 1e-3).any():
             chances = _alphabet(read.symbols.posteriors[symbol], marks).tolist()
-            found.append(_Seen(_step(zip(signs, chances, strict=True)), -1, line, centre))
+            step = _step(zip(signs, chances, strict=True), in_word=symbol in words)
+            found.append(_Seen(step, -1, line, centre))
         char = read.symbols.text[symbol].upper()
         again = _again(read.posteriors, best, int(centre / STRIDE))
         if again > _FAINT and char in signs:
@@ -183,6 +195,15 @@ def _with_rest(read: RecognizedLine, known: Sequence[_Seen], marks: str) -> list
         step = _step(zip(signs, said[number].tolist(), strict=True), joined=number - 1 in faint)
         found.append(_Seen(step, -1, line, STRIDE * (number + 0.5)))
     return sorted(found, key=lambda each: each.column)
+
+
+def _in_words(text: str) -> set[int]:
+    """The characters of a line's words that have no digit."""
+    found: set[int] = set()
+    for word in re.finditer(r"[^ :]+", text):
+        if not any(map(str.isdigit, word[0])):
+            found |= set(range(*word.span()))
+    return found
 
 
 def _again(posteriors: Floats, best: npt.NDArray[np.intp], middle: int) -> float:
