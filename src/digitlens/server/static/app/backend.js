@@ -5,7 +5,7 @@ import { asPng } from "./raster.js";
 
 /** Something went wrong with a reading; `kind` says what may help. */
 export class ReadError extends Error {
-  /** @param {"away"|"busy"|"large"|"type"|"token"|"slow"|"other"} kind */
+  /** @param {"away"|"busy"|"large"|"type"|"known"|"token"|"slow"|"other"} kind */
   constructor(kind, message) {
     super(message);
     this.kind = kind;
@@ -19,6 +19,7 @@ const ADVICE = {
   large: "The picture is too large for this server.",
   type: "This is no picture that can be read.",
   busy: "The server is busy. Try again in a moment.",
+  known: "What is said to be known cannot be used.",
   slow: "Reading took too long. Try a smaller picture.",
   other: "The server could not read this.",
 };
@@ -30,7 +31,7 @@ export const MODE =
 
 /**
  * @typedef {{pixels?: import("./raster.js").Pixels, file?: Blob, bitmap?: ImageBitmap|null}} Picture
- * @typedef {{expect?: string, signal?: AbortSignal, patient?: boolean, onBusy?: () => void}} Options
+ * @typedef {{signal?: AbortSignal, patient?: boolean, onBusy?: () => void}} Options
  */
 
 /**
@@ -42,6 +43,9 @@ export const MODE =
 export function read(picture, options = {}) {
   return MODE === "browser" ? readHere(picture, options) : readThere(picture, options);
 }
+
+/** What the visitor says is known of the numbers; a browser alone knows no decimal mark. */
+export const known = { expect: "", decimal: "" };
 
 /** The name and hash of the models, once something was read. */
 export const model = { name: "", sha256: "" };
@@ -62,7 +66,7 @@ export async function prepare(onProgress = () => {}) {
 }
 
 /** @param {Picture} picture @param {Options} options */
-async function readHere(picture, { expect, signal }) {
+async function readHere(picture, { signal }) {
   try {
     await prepare();
   } catch (error) {
@@ -71,10 +75,17 @@ async function readHere(picture, { expect, signal }) {
   }
   const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
   const begun = performance.now();
-  const reading = await (await reader).read(pixels, { expect, tiles: true });
+  const { expect } = known;
+  const reading = await (await reader).read(pixels, { expect, tiles: true }).catch(unfit);
   signal?.throwIfAborted();
   const seconds = (performance.now() - begun) / 1000;
   return [{ name: "", page: 1, page_count: 1, seconds, ...reading }];
+}
+
+/** A reader refuses by RangeError what is no pattern. */
+function unfit(error) {
+  if (!(error instanceof RangeError)) throw error;
+  throw new ReadError("known", `${ADVICE.known} ${error.message}`);
 }
 
 function pixelsOf(bitmap) {
@@ -118,8 +129,14 @@ function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-async function ask(body, { expect, signal }) {
-  const query = new URLSearchParams({ tiles: "true", ...(expect ? { expect } : {}) });
+/** The words of a query that say what is known, and others. */
+function queryOf(more) {
+  const said = Object.entries(known).filter(([, value]) => value);
+  return new URLSearchParams({ ...more, ...Object.fromEntries(said) });
+}
+
+async function ask(body, { signal }) {
+  const query = queryOf({ tiles: "true" });
   const headers = { "Content-Type": body.type || "application/octet-stream", ...authorization() };
   try {
     return await fetch(`v1/read?${query}`, { method: "POST", body, headers, signal });
@@ -136,8 +153,9 @@ async function answer(response) {
 }
 
 async function problem(response) {
-  const kind = KINDS[response.status] ?? "other";
   const told = await response.json().catch(() => ({}));
+  const isKnown = response.status === 422 && /:invalid$/.test(told.type);
+  const kind = isKnown ? "known" : (KINDS[response.status] ?? "other");
   const detail = String(told.detail ?? told.title ?? "");
   return new ReadError(kind, [ADVICE[kind], detail].filter(Boolean).join(" "));
 }

@@ -43,6 +43,11 @@ export class DrawBoard {
     this.#offer();
   }
 
+  /** Reads the drawing once more, by what is known now. */
+  again() {
+    if (this.drawing.visible.length) this.live.settled();
+  }
+
   /** Takes up a drawing of the history; undo comes back to what was there. */
   open(entry) {
     this.drawing.clear(this.entry);

@@ -1,6 +1,7 @@
 // A reading as text to copy and as JSON and CSV to save.
 // @ts-check
 import { make } from "./dom.js";
+import { amountsOf } from "./numbers.js";
 import { textOf, valueOf } from "./reading.js";
 
 // Those of `digitlens read --csv`, and what the visitor said.
@@ -9,12 +10,13 @@ const COLUMNS =
 
 /** @param {import("./reading.js").Reading} reading */
 export function asJson(reading) {
-  const lines = reading.lines.map((line) =>
-    line.map(({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) })),
-  );
+  /** @param {any} part */
+  const whole = ({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) });
+  const lines = reading.lines.map((line) => line.map(whole));
+  const numbers = reading.numbers?.map(whole);
   const corrected = lines.flat().some((digit) => digit.corrected !== undefined);
   const text = corrected ? { corrected_text: textOf(reading) } : {};
-  return `${JSON.stringify({ ...reading, ...text, lines }, null, 2)}\n`;
+  return `${JSON.stringify({ ...reading, ...text, lines, numbers }, null, 2)}\n`;
 }
 
 /** @param {import("./reading.js").Reading} reading */
@@ -26,12 +28,31 @@ export function asCsv(reading) {
       digit.corrected === undefined ? "" : (valueOf(digit) ?? "none"),
     ]),
   );
-  return [COLUMNS, ...rows.map((row) => row.map(cell).join(",")), ""].join("\n");
+  return csvOf([COLUMNS.split(","), ...rows]);
 }
 
-// Quoted where needed; a name that begins as a formula does is text to a spreadsheet, too.
+/**
+ * A row for each number of some readings.
+ * @param {import("./reading.js").Reading[]} readings
+ */
+export function numbersCsv(readings) {
+  const head = "path,page,number,text,value,kind,unit,confidence,status,reason,corrected";
+  const rows = readings.flatMap((reading) =>
+    amountsOf(reading).map(({ number, text, value, status, reason, corrected }, index) => [
+      ...[reading.name, reading.page, index, text, value ?? "", number.kind, number.unit],
+      ...[number.confidence.toFixed(6), status, reason, Number(corrected)],
+    ]),
+  );
+  return csvOf([head.split(","), ...rows]);
+}
+
+/** @param {any[][]} rows */
+export const csvOf = (rows) => rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
+
+// Quoted where needed; what begins as a formula does, and is no number, is text to a spreadsheet.
 function cell(value) {
-  const text = typeof value === "string" && /^[=+@\t-]/.test(value) ? `'${value}` : `${value}`;
+  const isFormula = /^[=+@\t-]/.test(value) && !/^[-+]?[\d.,]+$/.test(value);
+  const text = isFormula ? `'${value}` : `${value}`;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

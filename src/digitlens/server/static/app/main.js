@@ -4,8 +4,9 @@ import { askToken, model, MODE, prepare } from "./backend.js";
 import { Corrections } from "./corrections.js";
 import { byId, onClick } from "./dom.js";
 import { DrawBoard } from "./drawboard.js";
-import { asCsv, asJson, copy, save } from "./export.js";
+import { asCsv, asJson, copy, numbersCsv, save } from "./export.js";
 import { History } from "./history.js";
+import { startKnown } from "./known.js";
 import { PictureBoard } from "./pictureboard.js";
 import { startPictures } from "./pictures.js";
 import { textOf } from "./reading.js";
@@ -82,7 +83,7 @@ async function fail(error, again) {
     return;
   }
   byId("notice-text").textContent = error.kind ? error.message : `Something broke: ${error.message}`;
-  byId("retry").hidden = !again || error.kind === "type" || error.kind === "large";
+  byId("retry").hidden = !again || ["type", "large", "known"].includes(error.kind);
   byId("retry").onclick = () => {
     fail(null);
     again();
@@ -109,6 +110,7 @@ function startSaving() {
   const stem = () => reading().name.replace(/\.\w+$/, "") || "reading";
   onClick("save-json", () => save(`${stem()}.json`, "application/json", asJson(reading())));
   onClick("save-csv", () => save(`${stem()}.csv`, "text/csv", asCsv(reading())));
+  onClick("save-numbers", () => save(`${stem()}-numbers.csv`, "text/csv", numbersCsv([reading()])));
   onClick("copy", async () => {
     await copy(textOf(reading()));
     byId("copy").textContent = "Copied";
@@ -162,6 +164,7 @@ function start() {
     if (mode !== "picture") setMode("picture");
     boards.picture.open(files);
   });
+  startKnown(() => boards[mode].again());
   startTheme(() => {
     boards.draw.paper.repaint();
     history.paint();

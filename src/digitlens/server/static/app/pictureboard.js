@@ -24,12 +24,12 @@ export class PictureBoard {
   }
 
   /** Reads pictures one after the other, and shows each. */
-  async open(files) {
+  async open(files, id = 0) {
     this.controller?.abort();
     const controller = (this.controller = new AbortController());
     for (const file of [...files].slice(0, MOST)) {
       if (controller.signal.aborted) return;
-      await this.#openOne(file, controller);
+      await this.#openOne(file, controller, id || this.page.history.next());
     }
   }
 
@@ -61,6 +61,11 @@ export class PictureBoard {
     this.page.show({ reading, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
   }
 
+  /** Reads the picture once more, by what is known now. */
+  async again() {
+    if (this.entry) await this.open([this.entry.file], this.entry.id);
+  }
+
   /** Another page of the same file. */
   turn(step) {
     const { entry } = this;
@@ -75,11 +80,11 @@ export class PictureBoard {
     this.page.history.put(entry);
   }
 
-  async #openOne(file, controller) {
+  async #openOne(file, controller, id) {
     this.page.fail(null);
     this.page.busy("Reading …");
     try {
-      const entry = await this.#readFile(file, controller.signal);
+      const entry = { id, ...(await this.#readFile(file, controller.signal)) };
       if (controller.signal.aborted) return;
       this.entry = entry;
       this.show(true);
@@ -101,9 +106,8 @@ export class PictureBoard {
     const picture = MODE === "browser" ? { bitmap } : { file };
     const readings = await read(picture, { signal, patient: true, onBusy });
     const kept = readings.map((reading) => ({ ...reading, name }));
-    const id = this.page.history.next();
     const paper = paperOf(bitmap);
-    return { id, kind: "picture", name, bitmap, paper, readings: kept, page: 0 };
+    return { kind: "picture", name, file, bitmap, paper, readings: kept, page: 0 };
   }
 
   #showPages() {

@@ -6,8 +6,13 @@
  *   starts_number: boolean, box: number[], probabilities: number[], tile?: string,
  *   corrected?: number|"none"}} Digit
  * @typedef {{char: string, confidence: number, box: number[]}} Character
+ * @typedef {{text: string, value: string|null}} Said
+ * @typedef {Said & {kind: string, unit: string, digits: string, confidence: number,
+ *   status: "number"|"unsure", reason: string, box: number[],
+ *   alternatives: (Said & {probability: number})[], corrected?: Said}} NumberFound
  * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
  *   digits_only: string, numbers_digits: string[], lines: Digit[][], characters?: Character[][],
+ *   numbers?: NumberFound[],
  *   width: number, height: number, model: string, model_sha256: string}} Reading
  * @typedef {{digit: Digit}|{mark: string}} Piece
  */
@@ -85,10 +90,26 @@ export function piecesOf(reading, place) {
 
 /** The numbers with their marks, one line of the page a line; what is no digit is left out. */
 export function textOf(reading) {
+  const chosen = (reading.numbers ?? []).filter(({ corrected }) => corrected);
+  const told = new Set();
+  const text = (pieces) => {
+    const first = pieces.find(({ digit }) => digit)?.digit;
+    const number = first && chosen.find(({ box }) => holds(box, first.box));
+    if (!number) return said(pieces);
+    const again = told.has(number); // a number of several parts, as a price with raised cents
+    told.add(number);
+    return again ? "" : number.corrected.text;
+  };
   const lines = reading.lines.map((_, place) =>
-    piecesOf(reading, place).map(said).filter(Boolean).join(" "),
+    piecesOf(reading, place).map(text).filter(Boolean).join(" "),
   );
   return lines.filter(Boolean).join("\n");
+}
+
+/** Whether the middle of a box lies in another one. */
+export function holds([x0, y0, x1, y1], box) {
+  const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+  return x >= x0 && x <= x1 && y >= y0 && y <= y1;
 }
 
 /** A number as it is written; marks alone are left of none whose digits are all none. */
@@ -154,7 +175,7 @@ export function placed(reading, { scale, left, top }) {
     x1 * scale + left,
     y1 * scale + top,
   ];
-  const moved = (lines) => lines.map((line) => line.map((d) => ({ ...d, box: move(d.box) })));
-  const characters = moved(reading.characters ?? []);
-  return { ...reading, lines: moved(reading.lines), characters };
+  const each = (parts) => parts?.map((part) => ({ ...part, box: move(part.box) }));
+  const [lines, characters] = [reading.lines, reading.characters ?? []].map((all) => all.map(each));
+  return { ...reading, lines, characters, numbers: each(reading.numbers) };
 }

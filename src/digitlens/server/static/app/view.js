@@ -2,6 +2,8 @@
 // @ts-check
 import { byId, make } from "./dom.js";
 import { openPad, showDetails, startDetails } from "./details.js";
+import { startNumbers } from "./numberlist.js";
+import { amountsOf, verdict } from "./numbers.js";
 import { showMarks } from "./overlay.js";
 import {
   digitsOf,
@@ -11,7 +13,6 @@ import {
   statusOf,
   textOf,
   valueOf,
-  verdictOf,
 } from "./reading.js";
 
 const FEW = 3; // so many rejected places are shown unasked
@@ -31,6 +32,11 @@ export class View {
     this.picked = false;
     /** @type {Shown|null} */ this.shown = null;
     startDetails((label) => this.correct(label));
+    this.showNumbers = startNumbers({
+      select: ({ digits: [first] }) => first && this.select(this.digits.indexOf(first)),
+      choose: (amount, said) => this.#chooseNumber(amount, said),
+      takeBack: (amount) => this.#chooseNumber(amount, undefined),
+    });
     byId("uncorrect").addEventListener("click", () => this.takeBack());
     byId("rejected").addEventListener("change", () => this.#paint());
     byId("strip").addEventListener("keydown", (event) => this.#steer(event));
@@ -70,6 +76,7 @@ export class View {
   correct(label) {
     const digit = this.digits[this.selected];
     if (!digit) return;
+    this.#forget(digit);
     this.corrections.set(digit, label, this.shown.reading.model);
     this.picked = true;
     openPad(false);
@@ -80,8 +87,27 @@ export class View {
   takeBack() {
     const digit = this.digits[this.selected];
     if (!digit) return;
+    this.#forget(digit);
     this.corrections.remove(digit);
     this.#after("Correction taken back.");
+  }
+
+  /** Takes what else a number may be for it; its digits are corrected, too. */
+  #chooseNumber({ number, digits }, said) {
+    number.corrected = said && { text: said.text, value: said.value };
+    const right = said?.text.replace(/\D/g, "") ?? "";
+    for (const [place, digit] of digits.entries()) {
+      if (right.length !== digits.length) this.corrections.remove(digit);
+      else this.corrections.set(digit, Number(right[place]), this.shown.reading.model);
+    }
+    this.picked = true;
+    this.#after(said ? `Corrected to ${said.text}.` : "Correction taken back.");
+  }
+
+  /** A digit of a number is corrected by itself: what was chosen for the number no longer holds. */
+  #forget(digit) {
+    const own = amountsOf(this.shown.reading).find(({ digits }) => digits.includes(digit));
+    if (own) delete own.number.corrected;
   }
 
   #after(said) {
@@ -116,14 +142,15 @@ export class View {
 
   #paint() {
     const reading = this.shown?.reading;
-    const verdict = reading ? verdictOf(reading) : { status: "", text: this.empty };
-    byId("verdict").textContent = verdict.text;
-    byId("verdict").className = `verdict ${verdict.status}`;
+    const { status, text } = reading ? verdict(reading) : { status: "", text: this.empty };
+    byId("verdict").textContent = text;
+    byId("verdict").className = `verdict ${status}`;
     byId("seconds").textContent = reading ? `${Math.round(1000 * reading.seconds)} ms` : "";
     byId("save").hidden = !this.digits.length;
     byId("copy").hidden = !reading || !textOf(reading);
     this.#paintStrip();
     this.#paintMarks();
+    this.showNumbers(reading, this.digits[this.selected]);
     showDetails(this.digits[this.selected], this.selected, this.digits.length);
   }
 
@@ -193,7 +220,7 @@ export class View {
 
   #words() {
     const text = textOf(this.shown.reading).split("\n").map((line) => line.trim()).join(", ");
-    return `${text ? `Reads ${text}. ` : ""}${verdictOf(this.shown.reading).text}`;
+    return `${text ? `Reads ${text}. ` : ""}${verdict(this.shown.reading).text}`;
   }
 
   #say() {

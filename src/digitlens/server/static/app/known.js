@@ -1,0 +1,32 @@
+// What the visitor says is known of the numbers: what is expected, and the decimal mark.
+// @ts-check
+import { known, MODE } from "./backend.js";
+import { byId } from "./dom.js";
+
+const SHAPES = "How many digits, or what they look like, # for each digit";
+const HELP = {
+  server: `${SHAPES}; or range 0..500, >= 7, one of 12, 15, luhn, ean, isbn, iban. Several: 5; luhn.`,
+  browser: `${SHAPES}.`,
+};
+
+/** @param {() => void} changed Called when something else is known. */
+export function startKnown(changed) {
+  byId("decimal").parentElement.hidden = MODE === "browser"; // which knows no values
+  byId("expect-help").textContent = HELP[MODE];
+  const apply = () => {
+    const said = { expect: byId("expect").value.trim(), decimal: byId("decimal").value };
+    if (said.expect === known.expect && said.decimal === known.decimal) return;
+    Object.assign(known, said);
+    const mark = { "": "", ".": "decimal point", ",": "decimal comma" }[said.decimal];
+    byId("known-text").textContent = [said.expect, mark].filter(Boolean).join(", ");
+    changed();
+  };
+  for (const id of ["expect", "decimal"]) byId(id).addEventListener("change", apply);
+  byId("known-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    apply();
+  });
+  byId("expect").addEventListener("keydown", (event) => {
+    if (event.key === "Escape") byId("expect").value = known.expect;
+  });
+}

@@ -1,0 +1,108 @@
+// The numbers of a reading with their values, as the visitor corrected them; draws nothing.
+// @ts-check
+import { holds, isRejected, percent, piecesOf, statusOf, valueOf, verdictOf } from "./reading.js";
+
+/**
+ * @typedef {import("./reading.js").NumberFound} NumberFound
+ * @typedef {{number: NumberFound, digits: import("./reading.js").Digit[], text: string,
+ *   value: string|null, status: "number"|"unsure", reason: string, corrected: boolean}} Amount
+ */
+
+const LEAST = 0.01; // probability from which an alternative is offered
+
+/**
+ * The numbers of a reading in its order, each with its digits and with what it says now.
+ * @param {import("./reading.js").Reading} reading
+ * @returns {Amount[]}
+ */
+export function amountsOf(reading) {
+  const digits = reading.lines.flat();
+  const amounts = (reading.numbers ?? writtenNumbers(reading)).map((number) => {
+    const own = digits.filter((digit) => holds(number.box, digit.box) && !isRejected(digit));
+    return amount(number, own.length === number.digits.length ? own : []);
+  });
+  return amounts.filter(({ digits, text }) => !digits.length || /\d/.test(text));
+}
+
+/** The doubtful ones first; otherwise in the order of the page. */
+export function doubtfulFirst(amounts) {
+  return [true, false].flatMap((first) => amounts.filter(({ status }) => (status === "unsure") === first));
+}
+
+/** What else a number may be, by text and value. */
+export const choicesOf = ({ number, text, value }) =>
+  number.alternatives.filter((each) =>
+    each.probability >= LEAST && (each.text !== text || each.value !== value));
+
+/** What a number says where its text does not: a value, what kind of one, and its unit. */
+export function meaningOf({ number: { kind, unit }, text, value }) {
+  const says = value !== null && value !== text ? `= ${value}` : "";
+  return [says, kind, unit && !text.includes(unit) ? unit : ""].filter(Boolean).join(" ");
+}
+
+/**
+ * What to say of a reading; also where each digit is sure and what they amount to is not.
+ * @param {import("./reading.js").Reading} reading
+ */
+export function verdict(reading) {
+  const told = verdictOf(reading);
+  const doubtful = amountsOf(reading).find(({ status }) => status === "unsure");
+  if (told.status !== "digit" || !doubtful) return told;
+  return { status: "unsure", text: `Not sure: ${doubtful.text}, ${doubtful.reason}.` };
+}
+
+/** Where only digits and marks are known, as in a browser alone: texts without values. */
+function writtenNumbers(reading) {
+  const groups = reading.lines.flatMap((_, place) => piecesOf(reading, place));
+  return groups.flatMap((pieces) => {
+    const digits = pieces.flatMap(({ digit }) => (digit && digit.status !== "rejected" ? [digit] : []));
+    if (!digits.length) return [];
+    const doubt = digits.find(({ status }) => status === "unsure");
+    const kept = pieces.filter(({ digit, mark }) => mark || digits.includes(digit));
+    return [{
+      ...{ text: kept.map(({ digit, mark }) => mark ?? digit.value).join(""), value: null },
+      ...{ kind: "", unit: "", digits: digits.map(({ value }) => value).join("") },
+      confidence: digits.reduce((product, digit) => product * digit.confidence, 1),
+      status: doubt ? "unsure" : "number",
+      reason: doubt ? `${doubt.value} is ${doubt.reason}` : "",
+      ...{ box: around(digits.map(({ box }) => box)), alternatives: [] },
+    }];
+  });
+}
+
+/** @param {number[][]} boxes */
+const around = (boxes) =>
+  [Math.min, Math.min, Math.max, Math.max].map((most, side) => most(...boxes.map((box) => box[side])));
+
+/** @returns {Amount} */
+function amount(number, digits) {
+  const touched = digits.some(({ corrected }) => corrected !== undefined);
+  const settled = number.corrected ?? (touched ? rewritten(number, digits) : undefined);
+  // Once a digit was corrected, the others alone may be doubtful: the number was looked at.
+  const isDoubtful = (digit) => statusOf(digit) === "unsure";
+  const unsure = number.corrected ? false : touched ? digits.some(isDoubtful) : number.status === "unsure";
+  const doubt = touched ? "another digit is doubtful" : number.reason;
+  return {
+    ...{ number, digits, text: number.text, value: number.value, ...settled },
+    ...{ status: unsure ? "unsure" : "number", reason: unsure ? doubt : "" },
+    corrected: Boolean(settled),
+  };
+}
+
+/** The text with its digits as they were corrected, and its value where that has the same digits. */
+function rewritten(number, digits) {
+  const now = digits.map((digit) => valueOf(digit) ?? "");
+  const replaced = (text) => {
+    let next = 0;
+    return text.replace(/\d/g, () => `${now[next++] ?? ""}`);
+  };
+  const text = replaced(number.text);
+  const known = number.alternatives.find((each) => each.text === text);
+  const isPlain = number.value?.replace(/\D/g, "") === number.digits && !/date|time/.test(number.kind);
+  const isWhole = now.every((each) => each !== "");
+  return { text, value: known?.value ?? (isPlain && isWhole ? replaced(number.value) : null) };
+}
+
+/** How sure a number is, in words. */
+export const sureness = ({ number, corrected }) =>
+  (corrected ? "corrected" : `${percent(number.confidence)} %`);

@@ -1,0 +1,84 @@
+"""Numbers with their values: doubtful ones first, alternatives to take, and what is known."""
+
+import csv
+import io
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+
+@pytest.fixture
+def show():
+    """A function that shows a page some lines of print."""
+
+    def show(page, *lines):
+        picture = Image.new("L", (420, 40 + 100 * len(lines)), 255)
+        for place, text in enumerate(lines):
+            at = (40, 70 + 100 * place)
+            ImageDraw.Draw(picture).text(at, text, 0, ImageFont.load_default(60), anchor="lm")
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        file = {"name": "bill.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+        page.set_input_files("#file", file)
+        page.wait_for_selector("#number-list li")
+
+    return show
+
+
+def rows(page):
+    with page.expect_download() as download:
+        page.click("#save-numbers")
+    assert download.value.suggested_filename == "bill-numbers.csv"
+    return list(csv.DictReader(download.value.path().read_text().splitlines()))
+
+
+def texts(page):
+    return page.locator("#number-list b").all_inner_texts()
+
+
+def test_what_a_number_may_be_is_offered_and_taken_by_keys(page, show):
+    show(page, "65%", "1.234")
+    assert texts(page) == ["1.234", "65%"]  # the doubtful one first
+    assert page.inner_text("#numbers-count") == "1 of 2 not sure"
+    assert page.locator("#verdict.unsure").inner_text().startswith("Not sure: 1.234, ")
+    assert [row["status"] for row in rows(page)] == ["number", "unsure"]
+    page.locator(".amount").first.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent").startswith("65%= 65 percent")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Tab")
+    other = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    page.get_by_text("corrected", exact=True).wait_for()
+    value = rows(page)[1]["value"]
+    assert value in {"1234", "1.234"}
+    assert value in other
+    assert page.is_visible("#verdict.digit")
+    page.get_by_role("button", name="Take back").click()
+    assert rows(page)[1]["status"] == "unsure"
+
+
+def test_a_corrected_digit_changes_the_value(page, show):
+    show(page, "-12.50")
+    page.locator("#strip .chip.digit").first.click()
+    page.keyboard.press("7")
+    assert texts(page) == ["-72.50"]
+    (row,) = rows(page)
+    assert (row["text"], row["value"], row["corrected"]) == ("-72.50", "-72.50", "1")
+
+
+def test_what_is_known_decides(page, show):
+    page.expected = ["status of 422"]
+    show(page, "1.234")
+    page.click(".known summary")
+    page.select_option("#decimal", ",")
+    page.wait_for_selector(".amount.number")
+    assert page.inner_text(".amount span") == "= 1234 integer"
+    assert page.inner_text("#known-text") == "decimal comma"
+    page.fill("#expect", "elephants")
+    page.keyboard.press("Enter")
+    page.get_by_text("What is said to be known cannot be used.").wait_for()
+    page.fill("#expect", "4")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#notice", state="hidden")
+    assert page.locator("#history-list li").count() == 1
