@@ -99,20 +99,31 @@ def test_what_is_read_right_already_is_left_alone(run, examples, tmp_path):
     assert (found.pictures, found.held_out) == (6, 2)
 
 
-def test_two_steps_gain_nothing_and_the_old_model_stays(run, examples, tmp_path):
+def test_a_stopped_adaptation_goes_on_and_what_gains_nothing_leaves_nothing(
+    run, examples, tmp_path, monkeypatch
+):
     own = folder_of(examples, tmp_path / "own", "0")
-    found = run(own)
-    assert found.folder is None
-    assert [part.name for part in found.parts] == ["recognizer", "classifier"]
-    assert not any(part.kept for part in found.parts)
-    assert not (tmp_path / "new" / "model.json").exists()
+    tuned = adapting.fine_tune
+    monkeypatch.setattr(adapting, "fine_tune", _stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(own)
     assert (tmp_path / "new" / "run" / "lines" / STATE).is_file()
     with pytest.raises(DataError, match="is not empty"):
         run(own)
-    again = run(own, resume=True)  # nothing is left to do: the same comes out
-    assert again == found
     with pytest.raises(DataError, match="other labels"):
         run(folder_of(examples, tmp_path / "others", "1"), resume=True)
+    monkeypatch.setattr(adapting, "fine_tune", tuned)
+    found = run(own, resume=True)
+    assert found.folder is None
+    assert [part.name for part in found.parts] == ["recognizer", "classifier"]
+    assert not any(part.kept for part in found.parts)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(DataError, match="nothing to go on with"):
+        run(own, resume=True)
+
+
+def _stop(*_, **__):
+    raise KeyboardInterrupt
 
 
 def test_networks_that_gain_are_written_as_a_model(run, examples, tmp_path, monkeypatch):

@@ -20,8 +20,7 @@ from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
 from digitlens.models.bundle import CARD, GRAPH, load_bundle
-from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, SPOTTER, load_line_bundle
-from digitlens.models.line_bundle import PRETRAINED as LINES
+from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, SPOTTER, lines_of, load_line_bundle
 from digitlens.models.roles import roles
 from digitlens.progress import work_bar
 
@@ -139,13 +138,14 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
     classifier, detector = (load_bundle(name) for name in roles(model, pages))
-    lines = load_line_bundle()
+    folder = lines_of(classifier.folder)
+    lines = load_line_bundle(folder)
     return {
         f"models/tiles/{CARD}": (classifier.folder / CARD).read_bytes(),
         f"models/tiles/{GRAPH}": classifier.graph,
         f"models/pages/{CARD}": (detector.folder / CARD).read_bytes(),
         f"models/pages/{GRAPH}": detector.graph,
-        f"models/lines/{CARD}": (LINES / CARD).read_bytes(),
+        f"models/lines/{CARD}": (folder / CARD).read_bytes(),
         f"models/lines/{DETECTOR}": lines.detector,
         f"models/lines/{RECOGNIZER}": lines.recognizer,
         **({f"models/lines/{SPOTTER}": lines.spotter} if lines.spotter else {}),

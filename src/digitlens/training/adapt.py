@@ -13,7 +13,9 @@ held-out lines, at a high learning rate, lost half a point of the guard set; the
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,7 @@ from digitlens.datasets.synthetic.lines import Line, LineMaker
 from digitlens.datasets.synthetic.styles import Fonts, load_fonts
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation.metrics import aligned
-from digitlens.models.bundle import Bundle, Card, load_bundle
+from digitlens.models.bundle import Bundle, load_bundle
 from digitlens.models.line_bundle import (
     LineBundle,
     check_free,
@@ -198,7 +200,7 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
         model: Name of a shipped model, a model folder, or a run folder.
         pictures: Labelled ones.
         replay: Gives what was learned from before, if it is needed.
-        folder: Receives the model and, in ``run``, the state of both trainings.
+        folder: Receives the model and, until it is there, the state of both trainings in ``run``.
         recipe: Of the recogniser.
         resume: Go on from the state in the folder.
         device: Where to train; chosen by ``choose_device`` if not given.
@@ -214,13 +216,14 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     """
     classifier, _ = open_roles(model)
     lines = load_line_bundle(lines_of(classifier.folder))
-    _begin(folder, pictures, (classifier, lines), resume=resume)
+    facts = _begin(folder, pictures, (classifier, lines), resume=resume)
     reader = DigitReader(model)
     learned, held_out = split_samples(gather_samples(reader, pictures))
     texts = [sample.picture for sample in held_out]
     result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))
     if not any(sample.wrong for sample in (*learned, *held_out)):
         return result
+    files.write_json(folder / RUN / FACTS, facts)
     chosen = device or choose_device(recipe.precision)
     note(f"device: {chosen.reason}")
     count = worker_count(chosen.name) if workers is None else workers
@@ -228,23 +231,25 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     lines, recognizer = run.recognizer(lines, learned, held_out)
     classifier, named = run.classifier(classifier, learned, held_out)
     result = replace(result, parts=(recognizer, named))
-    if not any(part.kept for part in result.parts):
-        return result
-    lines = _without_promise(lines)
-    candidate = folder / RUN / CANDIDATE
-    write_reader(candidate, replace(classifier, card=_named(classifier.card, folder)), lines)
-    _, after = _wrong(DigitReader(candidate), texts)
-    result = replace(result, wrong_after=after)
-    if after > result.wrong_before:
-        return result
-    write_reader(folder, load_bundle(candidate), lines)
-    return replace(result, folder=folder)
+    if any(part.kept for part in result.parts):
+        card = replace(classifier.card, name=folder.name)
+        candidate = folder / RUN / CANDIDATE
+        write_reader(candidate, replace(classifier, card=card), _without_promise(lines))
+        result = replace(result, wrong_after=_wrong(DigitReader(candidate), texts)[1])
+        if result.wrong_after <= result.wrong_before:
+            write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
+            result = replace(result, folder=folder)
+    shutil.rmtree(folder / RUN)
+    if not result.folder:
+        with suppress(OSError):  # it was there before, with something in it
+            folder.rmdir()
+    return result
 
 
 def _begin(
     folder: Path, pictures: LabelledPictures, model: tuple[Bundle, LineBundle], *, resume: bool
-) -> None:
-    """Writes down what is adapted to what, or raises DataError unless a stopped run has the same.
+) -> dict[str, str]:
+    """What is adapted to what; raises DataError unless a stopped run that is resumed has the same.
 
     Nothing that was written is touched.
     """
@@ -253,19 +258,21 @@ def _begin(
             f"{pictures.path}: expected {FEWEST} labelled pictures or more, found {len(pictures)}"
         )
     classifier, lines = model
-    hashes = (pictures.sha256, classifier.card.sha256, lines.card.recognizer_sha256)
-    facts = dict(zip(("labels", "classifier", "recognizer"), hashes, strict=True))
-    path = folder / RUN / FACTS
+    facts = {
+        "labels": pictures.sha256,
+        "classifier": classifier.card.sha256,
+        "recognizer": lines.card.recognizer_sha256,
+    }
     if not resume:
         check_free(folder)
-        files.write_json(path, facts)
-        return
+        return facts
     try:
-        begun = json.loads(path.read_bytes())
+        begun = json.loads((folder / RUN / FACTS).read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} has nothing to go on with: leave --resume out") from error
     if begun != facts:
         raise DataError(f"{folder} was begun with another model or other labels: use the same")
+    return facts
 
 
 def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[int, int]:
@@ -458,7 +465,3 @@ def _without_promise(bundle: LineBundle) -> LineBundle:
     """A line reader that promises no share of mistakes: what was measured is of other weights."""
     fusion = {key: value for key, value in bundle.card.fusion.items() if key != "risk"}
     return replace(bundle, card=replace(bundle.card, fusion=fusion))
-
-
-def _named(card: Card, folder: Path) -> Card:
-    return replace(card, name=folder.name)
