@@ -29,7 +29,7 @@ Status = Literal["value", "doubtful", "rejected", "error"]
 
 Floats = npt.NDArray[np.float64]
 
-LIKELY = 0.97  # share of what is possible that a value has to have
+LIKELY = 0.95  # share of what is possible that a value has to have
 POSSIBLE = 0.1  # probability from which a candidate counts that earlier values speak for
 _KEPT = 24  # candidates
 _CLEAR = 0.99  # confidence of all digits of a counter, from which it is looked at once
