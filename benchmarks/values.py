@@ -42,8 +42,8 @@ from digitlens.datasets.synthetic.texts import RAISE, WORDS, Rng, pick
 from digitlens.datasets.synthetic.typesetting import Face
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.progress import work_bar
+from digitlens.reading.notation import Notation, meanings
 from digitlens.reading.numbers import number_spans
-from digitlens.reading.values import Notation, meanings
 
 Value = Any  # Decimal, date or time
 COLUMNS = (

@@ -25,8 +25,9 @@ from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
 from digitlens.reading.constrained import constrain
 from digitlens.reading.layout import arrange
+from digitlens.reading.notation import Notation
 from digitlens.reading.reader import ReadResult
-from digitlens.reading.values import Notation, numbers_of
+from digitlens.reading.values import numbers_of
 from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from digitlens.reading.notation import LOCALES, Notation, meanings
 from digitlens.reading.numbers import Spot
-from digitlens.reading.values import LOCALES, Notation, meanings, numbers_of
+from digitlens.reading.values import numbers_of
 from digitlens.results import Box, Digit
 
 WIDE, HIGH = 10, 20  # of a character
@@ -258,6 +259,7 @@ def test_what_is_written_otherwise_than_expected_is_unsure():
         ("555|0199", 8, {}, ["555", "0199"], True),
         ("83|15", 8, {}, ["83", "15"], True),
         ("83|15", 8, {"decimal": "."}, ["83", "15"], False),
+        ("83|15 €", 8, {"decimal": "."}, ["83", "15 €"], False),
         ("37,1|23.01", 8, {}, ["37,123.01"], False),
         ("27/04/202|1", 8, {}, ["27/04/2021"], False),
         ("1|6/01/2003", 8, {}, ["1", "6/01/2003"], False),
@@ -284,6 +286,19 @@ def test_one_mark_in_two_roles_is_a_doubt(text, value):
     (number,) = page(text)
     assert number.value == Decimal(value)
     assert (number.status, number.reason) == ("unsure", "the same mark for groups and decimals")
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (("12.50", "13.60", "10,08138"), "most numbers here have another decimal mark"),
+        (("12.50", "10,08138"), ""),
+        (("27/04/2021", "28/04/20"), "other years here have four digits"),
+        (("27/04/21", "28/04/20"), ""),
+    ],
+)
+def test_what_most_of_the_page_writes_otherwise_is_a_doubt(rows, reason):
+    assert page(*rows)[-1].reason == reason
 
 
 @pytest.mark.parametrize(("text", "sure"), [("$042", False), ("$0.42", True), ("$42", True)])

@@ -13,7 +13,7 @@ from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.reading.constraints import Expectation
-    from digitlens.reading.values import NotationOptions
+    from digitlens.reading.notation import NotationOptions
 
 Paths = Annotated[
     list[str] | None,
@@ -123,7 +123,7 @@ def _expected(texts: list[str] | None) -> Expectation | None:
 
 
 def _notation(**notation: Unpack[NotationOptions]) -> NotationOptions:
-    from digitlens.reading.values import Notation
+    from digitlens.reading.notation import Notation
 
     try:
         Notation.of(**notation)

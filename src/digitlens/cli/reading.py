@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from digitlens.imaging.image import Page
     from digitlens.reading.batch import Done, ProcessPool
     from digitlens.reading.constraints import Expectation
+    from digitlens.reading.notation import NotationOptions
     from digitlens.reading.reader import DigitReader, ReadResult
-    from digitlens.reading.values import NotationOptions
     from digitlens.results import Reading
 
 # Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.

@@ -53,9 +53,9 @@ def table(
     """
     from digitlens.errors import ImageError
     from digitlens.imaging.document import open_document
+    from digitlens.reading.notation import Notation
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.table import TableOptions
-    from digitlens.reading.values import Notation
     from digitlens.spreadsheets import check_form, write_table
 
     if out:

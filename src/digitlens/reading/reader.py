@@ -27,11 +27,12 @@ from digitlens.reading.constraints import Expect, Expectation
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import View, arrange
 from digitlens.reading.multiscale import Detections, detect, find_digits
+from digitlens.reading.notation import Notation, NotationOptions
 from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import line_proposals, recognize
 from digitlens.reading.text_lines import TextLine
-from digitlens.reading.values import Notation, NotationOptions, numbers_of
+from digitlens.reading.values import numbers_of
 from digitlens.results import Character, Number, Reading
 
 if TYPE_CHECKING:

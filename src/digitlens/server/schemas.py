@@ -27,7 +27,7 @@ from pydantic.json_schema import models_json_schema
 
 from digitlens.evaluation.risk import parse_target
 from digitlens.reading.constraints import Expectation
-from digitlens.reading.values import LOCALES, Notation, NotationOptions
+from digitlens.reading.notation import LOCALES, Notation, NotationOptions
 from digitlens.results import Kind
 from digitlens.server.limits import PICTURES, TILES
 from digitlens.server.problems import Problem

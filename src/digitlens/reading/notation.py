@@ -1,0 +1,275 @@
+"""How numbers and dates are written, and all that a text may say by it.
+
+Knows texts alone, neither pages nor other numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from digitlens.results import Kind, Value
+
+CURRENCIES = "$€£¥"
+LONG = 10  # digits: a plain run of so many is a code, as in a phone number or a bar code
+_PIVOT = 69  # two digits of a year: below, 20xx, as POSIX has it
+
+# Countries by decimal mark, grouping mark and the order of dates (Unicode CLDR).
+_COUNTRIES = {
+    ".,MDY": "en_US en_PH",
+    ".,DMY": "en_GB en_AU en_IE en_IN en_NZ en_SG es_MX he_IL hi_IN ms_MY th_TH",
+    ".,YMD": "ja_JP en_CA ko_KR zh_CN zh_TW",
+    ".'DMY": "de_CH de_LI en_CH fr_CH it_CH",
+    ",.DMY": "de_DE de_AT da_DK el_GR es_AR es_ES hr_HR id_ID it_IT nl_BE nl_NL pt_BR ro_RO "
+    "sl_SI sr_RS tr_TR vi_VN",
+    ", DMY": "fr_FR bg_BG cs_CZ fi_FI fr_BE nb_NO pl_PL pt_PT ru_RU sk_SK uk_UA",
+    ", YMD": "sv_SE fr_CA hu_HU lt_LT",
+}
+LOCALES = {name: habits for habits, names in _COUNTRIES.items() for name in names.split()}
+
+
+class NotationOptions(TypedDict, total=False):
+    """How numbers are written, as options of a reader; see ``Notation.of``."""
+
+    decimal: str | None
+    grouping: str | None
+    locale: str | None
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How numbers are written, as far as it is known.
+
+    Attributes:
+        decimal: The decimal mark, point or comma; empty if it is not known.
+        grouping: The mark between groups of three digits: one of ``.,'`` or a space; empty if it
+            is not known.
+        order: Of dates: ``DMY``, ``MDY`` or ``YMD``; empty if it is not known.
+    """
+
+    decimal: str = ""
+    grouping: str = ""
+    order: str = ""
+
+    @classmethod
+    def of(
+        cls, decimal: str | None = None, grouping: str | None = None, locale: str | None = None
+    ) -> Notation:
+        """Checks what is known.
+
+        Args:
+            decimal: ``"."`` or ``","``; goes before what the locale says.
+            grouping: One of ``". , '"`` or a space; goes before what the locale says.
+            locale: Such as ``"de_DE"`` or ``"en"``, see ``LOCALES``.
+
+        Raises:
+            ValueError: A mark is none of these, both are the same, or the locale is not known.
+        """
+        habits = _habits(locale) if locale else ("", "", "")
+        grouping = _plain(grouping)
+        if decimal not in {None, ".", ","}:
+            raise ValueError(f"decimal: expected . or , found {decimal!r}")
+        if grouping not in {None, ".", ",", "'", " "}:
+            raise ValueError(f"grouping: expected . or , or ' or a space, found {grouping!r}")
+        if decimal and decimal == grouping:
+            raise ValueError(f"decimal, grouping: expected two marks, found {decimal!r} for both")
+        other = {".": ",", ",": "."}
+        # A mark that is given displaces the same one in the other part of the locale.
+        point = decimal or (other[grouping] if grouping in other else habits[0])
+        group = grouping or (other[point] if point and habits[1] == point else habits[1])
+        return cls(point, group, habits[2])
+
+
+UNKNOWN = Notation()
+
+
+def _plain(mark: str | None) -> str | None:
+    return re.sub("[\u2019`]", "'", re.sub("[\u00a0\u2009\u202f]", " ", mark)) if mark else None
+
+
+def _habits(locale: str) -> tuple[str, str, str]:
+    """Decimal mark, grouping mark and order of dates; a language alone says what all its share."""
+    name = locale.split(".", maxsplit=1)[0].replace("-", "_")
+    language, _, country = name.partition("_")
+    name = f"{language.lower()}_{country.upper()}" if country else language.lower()
+    habits = LOCALES.get(name) or LOCALES.get(f"{name}_{name.upper()}")
+    same = [LOCALES[each] for each in LOCALES if each.split("_")[0] == name]
+    if not habits and not same:
+        known = ", ".join(sorted(LOCALES))
+        raise ValueError(f"locale: expected a language or one of {known}; found {locale!r}")
+    if name == "en":  # dates are written in three orders
+        return ".", ",", ""
+    decimal, grouping, *order = habits or same[0]
+    return decimal, grouping, "".join(order)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One way to read a text.
+
+    Attributes:
+        value: What it says.
+        kind: See ``Number``.
+        unit: See ``Number``.
+        notation: What has to be so for this to be meant.
+    """
+
+    value: Value | None
+    kind: Kind
+    unit: str = ""
+    notation: Notation = Notation()
+
+    def fits(self, known: Notation) -> bool:
+        """Whether it goes with what is known."""
+        ours, theirs = self.notation, known
+        pairs = (
+            (ours.decimal, theirs.decimal),
+            (ours.order, theirs.order),
+            (ours.grouping, theirs.grouping if ours.grouping in {".", ","} else ""),
+        )
+        return all(not one or not other or one == other for one, other in pairs)
+
+
+_SIGNS = re.escape(f"{CURRENCIES}§#")
+_PARTS = re.compile(
+    rf"(?P<lead>[-+({_SIGNS} ]*)(?P<core>[.]?\d.*?)(?P<trail>(?: ?[%{CURRENCIES}]| ?°[CF]?|[-)])*)"
+)
+_DATE = re.compile(r"(\d{4}|\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{1,2})")
+LIKE_DATE = re.compile(r"(?:\d{4}|\d{1,2})([-/.])\d{1,2}\1\d{2,4}")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_FRACTION = re.compile(r"(0|[1-9]\d{0,2})/([1-9]\d{0,2})")
+_SCIENTIFIC = re.compile(r"(\d+(?:[.,]\d+)?)[eE]([+-]?\d{1,3})")
+ONE_MARK = re.compile(r"\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}")  # 1.234.56: one was misread
+_ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", "YMD")}
+
+
+def meanings(text: str) -> tuple[Meaning, ...]:
+    """All that a text may say, the likeliest first; a code without value if it says nothing.
+
+    Args:
+        text: A number as it is written, as ``number_spans`` finds it.
+    """
+    parts = _PARTS.fullmatch(text)
+    sign = _sign(parts["lead"], parts["trail"]) if parts else None
+    if parts is None or sign is None:
+        return (Meaning(None, "code"),)
+    core, around = parts["core"], parts["lead"] + parts["trail"]
+    bare = not around.strip()
+    if _DATE.fullmatch(core) and bare and (dates := tuple(_dates(core))):
+        return dates
+    if (clock := _TIME.fullmatch(core)) and bare:
+        return (_time(clock),)
+    found = list(_quantities(core))
+    if not found:
+        return (Meaning(None, "code"),)
+    unit = "".join(char for char in around if char not in "+-() ")
+    return tuple(_signed(each, sign, unit) for each in _ranked(found, unit))
+
+
+def _sign(lead: str, trail: str) -> int | None:
+    """1 or -1; None if there are too many signs or units around a number."""
+    around = lead + trail
+    brackets = (lead.count("("), trail.count(")"))
+    signs = [char for char in around if char in "+-"]
+    units = re.findall(rf"[%{_SIGNS}]|°[CF]?", around)
+    if brackets not in {(0, 0), (1, 1)} or len(signs) + brackets[0] > 1 or len(units) > 1:
+        return None
+    return -1 if "-" in signs or brackets[0] else 1
+
+
+def _ranked(found: list[Meaning], unit: str) -> list[Meaning]:
+    """Money seldom has three decimals."""
+    money = unit in CURRENCIES and bool(unit)
+    return sorted(found, key=lambda each: each.kind == "decimal") if money else found
+
+
+def _signed(meaning: Meaning, sign: int, unit: str) -> Meaning:
+    kind: Kind = meaning.kind
+    if unit == "%":
+        kind = "percent"
+    elif unit and unit in CURRENCIES:
+        kind = "currency"
+    value = meaning.value
+    if isinstance(value, Decimal) and sign < 0:
+        value = value.copy_negate()
+    return replace(meaning, value=value, kind=kind, unit=unit)
+
+
+def _quantities(core: str) -> Iterator[Meaning]:
+    """What a text of digits and marks may amount to."""
+    if core.isdecimal():
+        is_code = len(core) >= LONG or (len(core) > 1 and core[0] == "0")
+        yield Meaning(Decimal(core), "code" if is_code else "integer")
+    elif found := _FRACTION.fullmatch(core):
+        yield Meaning(Decimal(found[1]) / Decimal(found[2]), "fraction")
+    elif found := _SCIENTIFIC.fullmatch(core):
+        yield Meaning(Decimal(f"{found[1].replace(',', '.')}E{found[2]}"), "decimal")
+    elif ONE_MARK.fullmatch(core):
+        yield Meaning(Decimal(re.sub(r"[.,](?=.*[.,])", "", core).replace(",", ".")), "decimal")
+    else:
+        for decimal in ".,":
+            yield from _marked(core, decimal)
+
+
+def _marked(core: str, decimal: str) -> Iterator[Meaning]:
+    """What digits with points, commas and apostrophes amount to, by the decimal mark."""
+    whole, mark, rest = core.partition(decimal)
+    other = "," if decimal == "." else "."
+    group = next((char for char in f"{other}' " if char in whole), "")
+    if (
+        group
+        and not re.fullmatch(rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+", whole)
+        and not (
+            # Indian groups, as in 12,34,567
+            group == "," and re.fullmatch(r"[1-9]\d?(?:,\d\d)+,\d{3}", whole)
+        )
+    ):
+        return
+    if (mark and not rest.isdecimal()) or (whole and not group and not whole.isdecimal()):
+        return
+    if not mark and group in {"'", " "}:  # whatever the decimal mark is
+        if decimal == ".":
+            yield Meaning(Decimal(re.sub(r"\D", "", whole)), "integer", "", Notation("", group))
+        return
+    value = Decimal(re.sub(r"\D", "", whole) + (f".{rest}" if mark else ""))
+    kind: Kind = "decimal" if mark else "integer"
+    yield Meaning(value, kind, "", Notation(decimal, group))
+
+
+def _time(found: re.Match[str]) -> Meaning:
+    try:
+        hour, minute, second = (int(part or 0) for part in found.groups())
+        return Meaning(time(hour, minute, second), "time")
+    except ValueError:
+        return Meaning(None, "code")
+
+
+def _dates(core: str) -> Iterator[Meaning]:
+    """Each date that a text may be, once."""
+    found = _DATE.fullmatch(core)
+    assert found
+    parts = found[1], found[3], found[4]
+    seen: dict[date, str] = {}
+    for order in _ORDERS[found[2]]:
+        written = dict(zip(order, parts, strict=True))
+        long = [len(part) == 4 for part in parts]
+        if any(long) and len(written["Y"]) != 4:
+            continue
+        if not any(long) and (len(written["Y"]) != 2 or (order == "YMD" and found[2] != "-")):
+            continue
+        try:
+            day = date(_year(written["Y"]), int(written["M"]), int(written["D"]))
+        except ValueError:
+            continue
+        seen[day] = "" if day in seen else order
+    yield from (Meaning(day, "date", "", Notation(order=order)) for day, order in seen.items())
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    return year if len(text) == 4 else year + (2000 if year < _PIVOT else 1900)
