@@ -1,0 +1,96 @@
+"""``digitlens calibrate`` and ``digitlens adapt``: what is asked for and what is said."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from digitlens.cli.main import app
+from digitlens.errors import DataError
+from digitlens.training.thresholds import OwnAnswers, promise
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "labels.csv").write_text("file,label\na.png,12\n")
+    return tmp_path
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Says of 400 digits, all of them right, what can be promised; reads nothing."""
+    answers = OwnAnswers((0.99,) * 400, (True,) * 400, 410, 100)
+
+    def calibrate(model, pictures, targets, folder):
+        assert (model, len(pictures), folder.name) == ("swift", 1, "new")
+        return answers, [promise(answers, answers.curve(), target) for target in targets]
+
+    monkeypatch.setattr("digitlens.training.thresholds.calibrate_own", calibrate)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [*arguments, "own", "--model", "swift", "--out", "new"])
+
+
+@pytest.mark.usefixtures("own", "fitted")
+def test_each_target_has_its_threshold_or_what_it_takes():
+    done = run("calibrate", "--target-error", "1%", "--target-error", "0.005")
+    assert done.exit_code == 0, done.output
+    assert "100 pictures, 410 digits: 400 read, 0 of them wrong" in done.stdout
+    assert "598 sure digits without a mistake, about 150 pictures" in done.stdout
+    told = json.loads(run("calibrate", "--target-error", "1%", "--json").stdout)
+    assert (told["model"], told["digits"], told["wrong"]) == ("new", 410, 0)
+    (target,) = told["targets"]
+    assert target["threshold"] == pytest.approx(0.99)
+    assert (target["digits_needed"], target["sure"]) == (299, 400)
+
+
+@pytest.mark.usefixtures("own", "fitted")
+def test_where_no_target_can_be_kept_that_is_an_error_after_what_was_found():
+    done = run("calibrate", "--target-error", "0.1%", "--json")
+    assert isinstance(done.exception, DataError)
+    assert json.loads(done.stdout)["model"] is None
+
+
+@pytest.mark.usefixtures("fitted")
+def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(own):
+    (own / "new").mkdir()
+    (own / "new" / "diary.txt").write_text("mine")
+    assert "is not empty" in str(run("calibrate").exception)
+    assert run("calibrate", "--target-error", "7").exit_code == 2
+
+
+@pytest.mark.train
+@pytest.mark.usefixtures("own")
+def test_what_came_of_an_adaptation_is_told(monkeypatch, own):
+    from digitlens.training.adapt import LINES, Adapted, Part  # noqa: PLC0415  (torch)
+
+    parts = (
+        Part("recognizer", True, "", 0.7, 6, 1, 50, 0.964, 0.9655),
+        Part("classifier", reason="its weights are not here"),
+    )
+    found = Adapted(own / "new", 40, 10, parts, 50, 6, 1)
+    asked = {}
+
+    def adapted(*_, **options):
+        asked.update(options)
+        return found
+
+    monkeypatch.setattr("digitlens.training.adapt.adapt", adapted)
+    shown = run("adapt").stdout
+    assert "adapted; of 50 characters held out 6 wrong before, 1 after" in shown
+    assert "guard set 96.40 % before, 96.55 % after" in shown
+    assert "classifier   stays: its weights are not here" in shown
+    assert (asked["recipe"], asked["resume"]) == (LINES, False)
+    told = json.loads(run("adapt", "--json", "--steps", "5", "--resume").stdout)
+    assert told["parts"][0]["share"] == 0.7
+    assert (asked["recipe"].steps, asked["resume"]) == (5, True)
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("digitlens.training.adapt.adapt", stopped)
+    done = run("adapt")
+    assert (done.exit_code, "--out new --resume" in done.output) == (130, True)
