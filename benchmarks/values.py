@@ -51,6 +51,7 @@ COLUMNS = (
     "{kind} | {n} | {numbers} | {right:.1%} | {interval:.1f} | {offered:.1%}"
     " | {sure} | {wrong} | {ten}",
 )
+BY_HAND = 0.25  # share of the documents
 EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
 # What stands on pictures of whose labels only digits are known, and in which order their dates are.
 TEXTS = {
@@ -122,7 +123,9 @@ def main() -> None:
             found.setdefault(page.kind, []).append(compared)
             if options.wrong and compared.problems:
                 print(f"{page.kind} {page.name}: {'; '.join(compared.problems)}")
-    rows = [summary(kind, each) for kind, each in found.items()]
+    drawn = [each for kind in found if kind not in KINDS.values() for each in found[kind]]
+    rows = [summary(kind, each) for kind, each in sorted(found.items())]
+    rows += [summary("all that is drawn", drawn)] if drawn else []
     about |= {"kinds": rows, "calibration": calibration(found)}
     bins = ", ".join("{:.2f} to {:.2f}: {} of {}".format(*each) for each in calibration(found))
     text = f"{harness.table(COLUMNS, rows)}\nright, by confidence of the whole number: {bins}\n"
@@ -199,7 +202,8 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
 
 def calibration(found: dict[str, list[Compared]]) -> list[tuple[float, float, int, int]]:
     """Of drawn documents, how many numbers are right whose confidence is between two."""
-    stated = [pair for kind in DRAWN for each in found.get(kind, []) for pair in each.confidences]
+    drawn = (each for kind in found if kind not in KINDS.values() for each in found[kind])
+    stated = [pair for each in drawn for pair in each.confidences]
     rows: list[tuple[float, float, int, int]] = []
     for low, high in pairwise(EDGES):
         right = [is_right for confidence, is_right in stated if low <= confidence < high]
@@ -218,8 +222,11 @@ def draw(number: int, seed: int = 0) -> Page:
     kind = list(DRAWN)[number % len(DRAWN)]
     desk = Desk(_styles(), np.random.default_rng([seed, number, zlib.crc32(b"values")]))
     habit = HABITS[int(desk.rng.integers(len(HABITS)))]
-    values = tuple(DRAWN[kind](desk, habit))  # first, as this draws the page
-    return Page(kind, str(number), _pictured(desk, kind).pixels, values)
+    by_hand = desk.rng.random() < BY_HAND
+    values = tuple(DRAWN[kind](desk, habit, by_hand=by_hand))  # first, as this draws the page
+    return Page(
+        f"{kind}, by hand" if by_hand else kind, str(number), _pictured(desk, kind).pixels, values
+    )
 
 
 def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:
@@ -233,10 +240,9 @@ def _priced(text: str, habit: Habit) -> str:
     return habit.sign + text if habit.before else text + habit.sign
 
 
-def draw_receipt(desk: Desk, habit: Habit) -> Iterator[Value]:
-    """Items with prices, a total, a date and a time; now and then by hand."""
+def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """Items with prices, a total and a date."""
     rng = desk.rng
-    by_hand = rng.random() < 0.25
     digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
     face: Face = desk.pen(digit) if by_hand else desk.type(digit)
     wide, pitch = digit * float(rng.uniform(16, 24)), digit * float(rng.uniform(1.7, 2.6))
@@ -258,11 +264,12 @@ def draw_receipt(desk: Desk, habit: Habit) -> Iterator[Value]:
             canvas.put(run, 1.5 * digit, y)
 
 
-def draw_tag(desk: Desk, habit: Habit) -> Iterator[Value]:
+def draw_tag(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """A price, its cents now and then small and high, and a price per kilogram."""
     rng = desk.rng
     digit = desk.size(30, 90)
-    big, small = desk.type(digit), desk.type(max(10, 0.22 * digit))
+    big = desk.pen(digit) if by_hand else desk.type(digit)
+    small = desk.type(max(10, 0.22 * digit))
     text, value = _money(rng, habit, 0.3, 900)
     if rng.random() < 0.5 and "," not in text[:-3]:
         point = pick(rng, ("", habit.decimal))
@@ -277,10 +284,9 @@ def draw_tag(desk: Desk, habit: Habit) -> Iterator[Value]:
         yield value
 
 
-def draw_statement(desk: Desk, habit: Habit) -> Iterator[Value]:
+def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
     rng = desk.rng
-    by_hand = rng.random() < 0.25
     digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
     face: Face = desk.pen(digit) if by_hand else desk.type(digit)
     pitch, count = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))

@@ -69,7 +69,9 @@ def test_a_number_knows_of_a_bracket_without_partner(text, missed):
     assert {spot.missed[0] for spot in number} == {"", missed}
 
 
-@pytest.mark.parametrize(("text", "apart"), [("1 2", False), ("1 a 2", True), ("1d2", True)])
+@pytest.mark.parametrize(
+    ("text", "apart"), [("1 2", False), ("1 a 2", True), ("1d2", True), ("1' 2", False)]
+)
 def test_a_number_knows_whether_more_than_a_space_is_before_it(text, apart):
     first, second = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
     assert (first[0].apart, second[0].apart) == (False, apart)

@@ -33,7 +33,7 @@ class Spot:
         others: What else a mark may be, each with its probability.
         missed: What may stand beside it and was not taken as part of the number, with its
             probability; a bracket without partner is.
-        apart: Whether more than a space is between it and the number before.
+        apart: Whether more than a space and marks are between it and the number before.
     """
 
     char: str
@@ -72,8 +72,8 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
 def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
     """The characters of a number; the first and last know of what stands beside them."""
     number = list(spots[begin:end])
-    before = text[:begin].rstrip()
-    number[0] = replace(number[0], apart=bool(before) and not before[-1].isdigit())
+    between = re.fullmatch(r".*\d(\D*)", text[:begin])
+    number[0] = replace(number[0], apart=bool(between and re.search(r"[^\s.,'-]", between[1])))
     if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
     elif text[end:].startswith(")") and "(" not in text[:begin]:
