@@ -94,6 +94,33 @@ def test_what_cannot_be_read_is_a_row_and_the_others_follow(place):
     ]
 
 
+def test_a_file_that_may_not_be_read_is_a_row(place, monkeypatch):
+    place.put("a.jpg", "5", 0)
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    (row,), *_ = place.look()
+    assert (row.status, row.reason) == ("error", "cannot be read (Permission denied)")
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
+def test_after_a_kill_it_goes_on_with_what_is_not_in_the_log(place, tmp_path, name):
+    for minute in range(3):
+        place.put(f"{minute}.jpg", str(minute), minute)
+    ledger = open_ledger(tmp_path / name)
+    watch = Watch(place.folder, Reader(), ledger, Deliveries(tmp_path / name, []))
+    looked = watch.look(map(str, place.folder.iterdir()), patient=False)
+    assert next(looked).picture == "0.jpg"  # and no more: the process is gone
+    looked.close()
+    ledger.close()
+    _, reader, ledger, _ = place.look(name)
+    assert reader.read_files == ["1", "2"]
+    assert [row.picture for _, row in ledger.rows()] == ["0.jpg", "1.jpg", "2.jpg"]
+    ledger.close()
+
+
 def test_a_locked_log_holds_nothing_up_and_loses_nothing(place, tmp_path, capsys):
     place.put("a.jpg", "1", 0)
     place.put("b.jpg", "2", 1)

@@ -122,16 +122,21 @@ class Watch:
 
     def _read(self, path: str, when: datetime, modified: str) -> list[Row]:
         """The rows of a picture; none where it was read before."""
+        name, content, problem = self._name(path), b"", ""
         try:
             content = Path(path).read_bytes()
-        except OSError:
-            return []  # gone, or not to be read: the next time
-        name, digest = self._name(path), sha256(content)
-        known = (name, digest) in self._known
+        except FileNotFoundError:
+            return []  # gone meanwhile
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror or error})"
+        digest = sha256(content)
+        known = (name, digest) in self._known and not problem
         self._known |= {(name, modified), (name, digest)}
         if known:  # only touched
             return []
         told = when.isoformat(timespec="seconds"), name, modified, digest
+        if problem:
+            return self._none(told, when, "error", problem)
         try:
             found = self._reader.read(content)
         except TemplateError as error:
