@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from digitlens.errors import ImageError
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card
 from digitlens.models.line_bundle import LineCard
@@ -22,6 +23,7 @@ from digitlens.results import Box, Character, Digit, Number, Reading
 from digitlens.server.app import create_app
 from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
+from digitlens.tabular import Cell, Table
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
@@ -107,6 +109,7 @@ class FakeReader:
         self.busy = threading.Semaphore(0)  # released by each page that comes
         self.pages = []
         self.tile = None  # that the classifier saw
+        self.asked = {}  # of the last table
 
     def read(self, image, *, expect=None, **notation):
         self.pages.append(expect)
@@ -124,6 +127,15 @@ class FakeReader:
         written = Character("-", 0.8, Box(0, 0, 1, 1)), Character("7", 0.9, box)
         number = Number("-7", Decimal(-7), "integer", "", box, (digit,), 0.8)
         return Reading(((digit, reject),), width, height, "tiles", "x", (written,), (number,))
+
+    def read_table(self, image, **known):
+        self.asked = known
+        page = load_image(image)
+        if not page.any():
+            raise ImageError("expected a table, found none")
+        square = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+        cell = Cell("12.50", Decimal("12.50"), "decimal", square, 0.9, "number")
+        return Table(((cell,),), page.shape[1], page.shape[0], "tiles", "x")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.reading.constraints import Expectation
 from digitlens.server.limits import TILES
-from digitlens.server.schemas import NumberAnswer
+from digitlens.server.schemas import NumberAnswer, TableAnswer
 
 RAW = {"Content-Type": "image/png"}
 
@@ -163,6 +163,41 @@ JSON = {"Content-Type": "application/json"}
 BYTES = {"Content-Type": "application/octet-stream"}
 THREE = np.zeros((3, 28, 28), np.uint8)
 THREE[:, 0, 0] = (4, 0, 7)
+
+
+def test_a_table_is_read_cell_by_cell(client, picture, reader):
+    known = {"grid": "9x9", "rules": "sudoku"}
+    answer = client.post("/v1/table", content=picture, headers=RAW, params=known).json()
+    (table,) = answer["tables"]
+    assert TableAnswer.model_validate(answer)
+    assert table["rows"][0][0]["value"] == "12.50"
+    assert (table["shape"], table["page"], table["width"]) == ([1, 1], 1, 40)
+    assert (reader.asked["grid"], reader.asked["expect"]) == ((9, 9), "sudoku")
+    files, form = {"file": ("a.png", picture)}, {"decimal": ","}
+    named = client.post("/v1/table", files=files, data=form, params={"columns": "3"}).json()
+    assert named["tables"][0]["name"] == "a.png"
+    assert (reader.asked["columns"], reader.asked["decimal"]) == (3, ",")
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"grid": "0x9"}, "found 0 by 9"),
+        ({"grid": "9"}, "grid: "),
+        ({"columns": "251"}, "columns: "),
+        ({"rules": "chess"}, "rules: "),
+        ({"grid": "4x4", "rules": "sudoku"}, "9 rows"),
+        ({"rows": "4"}, "rows: "),
+    ],
+)
+def test_impossible_tables_are_refused(client, picture, known, words):
+    answer = client.post("/v1/table", content=picture, headers=RAW, params=known)
+    assert words in problem(answer, 422, "invalid")
+
+
+def test_a_page_without_a_table_is_refused(client, three_pages):
+    answer = client.post("/v1/table", content=three_pages, headers={"Content-Type": "image/tiff"})
+    assert "found none" in problem(answer, 422, "picture")
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,13 @@ from digitlens.imaging.ruling import (
 )
 from digitlens.reading.alignment import align
 from digitlens.reading.layout import View, read_spots
+from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot, numbers_on
 from digitlens.reading.orientation import best_turn, points_back
 from digitlens.reading.recognize import RecognizedLine, with_paper
 from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.reading.text_lines import TextLine
-from digitlens.reading.values import Notation, numbers_of
+from digitlens.reading.values import numbers_of
 from digitlens.results import Digit, Number
 from digitlens.tabular import Cell, Table
 
@@ -127,7 +128,12 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     cells = _cells(seen, options.notation)
     height, width = page.shape[:2]
     made = reader.classifier.name, reader.classifier.sha256
-    table = Table(_rows(cells, seen.shape), width, height, *made)
+    rows = _rows(cells, seen.shape)
+    if not ruled and options.shape is None:  # what made a row of nothing was no text
+        rows = tuple(row for row in rows if any(cell.status != "empty" for cell in row))
+    if not rows:
+        raise ImageError(_no_table(page, options))
+    table = Table(rows, width, height, *made)
     if options.expect == "sudoku":
         return apply_sudoku(table, _chances(seen), reader.thresholds["digit"])
     if options.expect == "total":

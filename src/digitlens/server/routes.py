@@ -48,6 +48,8 @@ from digitlens.server.schemas import (
     ReadAnswer,
     ReadOptions,
     ReconstructAnswer,
+    TableAnswer,
+    TableQuery,
 )
 from digitlens.server.service import METRICS_TYPE, Service, service_of
 
@@ -138,6 +140,12 @@ def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
 
 
 def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterator[_PageResult]:
+    for picture, document, number in _pages_of(upload, job):
+        yield _read_page(reader, picture, document, number, upload.options)
+
+
+def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[PictureFile, Document, int]]:
+    """Each page of all pictures, if they are not too many."""
     left = PAGES
     for picture in upload.pictures:
         job.check()
@@ -147,7 +155,7 @@ def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterato
                 raise Refusal("too-large", f"expected at most {PAGES} pages, found more")
             for number in range(1, document.count + 1):
                 job.check()
-                yield _read_page(reader, picture, document, number, upload.options)
+                yield picture, document, number
 
 
 def _read_page(
@@ -164,6 +172,46 @@ def _read_page(
 def _encoded(digit: Digit) -> str:
     """The tile that the classifier saw, in base64; nothing where it was not asked."""
     return "" if digit.tile is None else base64.b64encode(digit.tile.tobytes()).decode()
+
+
+@router.post(
+    "/v1/table",
+    tags=["reading"],
+    response_class=Response,
+    responses={200: {"model": TableAnswer}, **PROBLEMS},
+    summary="Read the tables on pictures",
+)
+async def table(request: Request) -> Response:
+    """Reads the largest table of each picture and page, cell by cell.
+
+    Send pictures as for `/v1/read`. What is known of the table stands in the query.
+    """
+    service = service_of(request)
+    options = TableQuery.model_validate(dict(request.query_params))
+    upload = await receive_pictures(request, options_of(()))
+    return await service.answer(request, lambda job: _table_answer(service, upload(), options, job))
+
+
+def _table_answer(service: Service, upload: Upload, options: TableQuery, job: Job[bytes]) -> bytes:
+    reader = service.reader_at(upload.options.target_error)
+    tables: list[dict[str, Any]] = []
+    for picture, document, number in _pages_of(upload, job):
+        start = time.perf_counter()
+        found = reader.read_table(
+            document.page(number),
+            grid=options.shape,
+            columns=options.columns,
+            expect=options.rules,
+            **upload.options.notation,
+        )
+        place = {"name": picture.given, "page": number, "page_count": document.count}
+        tables.append({**place, "seconds": seconds_since(start), **found.as_dict()})
+    answer = {
+        "model": identity(service.cards["tiles"]),
+        "seconds": seconds_since(job.started),
+        "tables": tables,
+    }
+    return _encoded_json(answer)
 
 
 @router.post(

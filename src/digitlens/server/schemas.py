@@ -28,6 +28,7 @@ from pydantic.json_schema import models_json_schema
 from digitlens.evaluation.risk import parse_target
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.notation import LOCALES, Notation, NotationOptions
+from digitlens.reading.table import MOST, TableOptions
 from digitlens.results import Kind
 from digitlens.server.limits import PICTURES, TILES
 from digitlens.server.problems import Problem
@@ -142,6 +143,38 @@ class ReadOptions(BaseModel):
     def notation(self) -> NotationOptions:
         """How numbers are written, as options of a reader."""
         return {"decimal": self.decimal, "grouping": self.grouping, "locale": self.locale}
+
+
+class TableQuery(BaseModel):
+    """How tables are read, as on the command line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grid: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,3}x[0-9]{1,3}$",
+        description="Rows and columns, if they are known.",
+        examples=["9x9"],
+    )
+    columns: int | None = Field(
+        None, ge=1, le=MOST, description="How many columns there are, if only that is known."
+    )
+    rules: Literal["sudoku", "total"] | None = Field(
+        None,
+        description="`sudoku`: the cells keep its rules. `total`: in columns of numbers the last "
+        "row is the sum of those above.",
+    )
+
+    @model_validator(mode="after")
+    def _agreed(self) -> Self:
+        TableOptions(self.shape, self.columns, self.rules)
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Rows and columns."""
+        rows, _, columns = (self.grid or "").partition("x")
+        return (int(rows), int(columns)) if self.grid else None
 
 
 class Picture(BaseModel):
@@ -359,6 +392,45 @@ class ReadAnswer(BaseModel):
     readings: list[PageAnswer]
 
 
+class CellAnswer(BaseModel):
+    """What stands in one cell of a table."""
+
+    text: str = Field(description="As it is written; empty for an empty cell.")
+    value: str | None = Field(description="What its number says, if it holds one and no words.")
+    kind: Kind | None
+    confidence: Probability
+    status: Literal["number", "words", "empty", "unsure"]
+    reason: str = Field(description="Why it is unsure, or which rule decided.")
+    quad: list[list[float]] = Field(description="Its corners, clockwise from its top left.")
+    alternatives: list[AlternativeAnswer]
+
+
+class TableOfPage(BaseModel):
+    """The table of one page."""
+
+    name: str | None
+    page: int = Field(ge=1)
+    page_count: int = Field(ge=1)
+    seconds: float = Field(ge=0)
+    shape: list[int] = Field(description="Number of rows and of columns.")
+    rows: list[list[CellAnswer]]
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    model: str
+    model_sha256: str
+    rule: str
+    kept: bool = Field(description="Whether the cells keep the rule; true without one.")
+    solution: list[list[int]] = Field(description="Of a Sudoku with exactly one.")
+
+
+class TableAnswer(BaseModel):
+    """A table for each page."""
+
+    model: Identity
+    seconds: float = Field(ge=0)
+    tables: list[TableOfPage]
+
+
 class Prediction(BaseModel):
     """What the classifier says of one tile."""
 
@@ -444,7 +516,7 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-_MODELS = (ReadRequest, ReadOptions, ClassifyRequest, InferRequest, Problem)
+_MODELS = (ReadRequest, ReadOptions, TableQuery, ClassifyRequest, InferRequest, Problem)
 _REF = "#/components/schemas/"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 # Black, 1 x 1: the least there is to try with.
@@ -477,7 +549,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     for path, body in _bodies(schemas).items():
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
-    document["paths"]["/v1/read"]["post"]["parameters"] = _parameters(schemas["ReadOptions"])
+    for path, options in (("/v1/read", "ReadOptions"), ("/v1/table", "TableQuery")):
+        document["paths"][path]["post"]["parameters"] = _parameters(schemas[options])
     _describe_token(document)
     return document
 
@@ -494,13 +567,14 @@ def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "one": {"value": {"image": {"data": _PNG, "name": "dot.png"}}},
         "many": {"value": {"images": [{"data": _PNG}, {"data": _PNG}], "expect": "4"}},
     }
-    raw = dict.fromkeys(RAW, _BYTES)
+    read = {
+        MULTIPART: {"schema": _form(schemas["ReadOptions"])},
+        JSON: {"schema": {"$ref": _REF + "ReadRequest"}, "examples": pictures},
+        **dict.fromkeys(RAW, _BYTES),
+    }
     return {
-        "/v1/read": {
-            MULTIPART: {"schema": _form(schemas["ReadOptions"])},
-            JSON: {"schema": {"$ref": _REF + "ReadRequest"}, "examples": pictures},
-            **raw,
-        },
+        "/v1/read": read,
+        "/v1/table": read | {JSON: {"schema": {"$ref": _REF + "ReadRequest"}}},
         "/v1/classify": {
             JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
             RAW[1]: _BYTES,
