@@ -135,15 +135,34 @@ function queryOf(more) {
   return new URLSearchParams({ ...more, ...Object.fromEntries(said) });
 }
 
-async function ask(body, { signal }) {
-  const query = queryOf({ tiles: "true" });
-  const headers = { "Content-Type": body.type || "application/octet-stream", ...authorization() };
+function ask(body, { signal }) {
+  const type = body.type || "application/octet-stream";
+  return post(`v1/read?${queryOf({ tiles: "true" })}`, body, signal, { "Content-Type": type });
+}
+
+async function post(address, body, signal, more = {}) {
+  const headers = { ...more, ...authorization() };
   try {
-    return await fetch(`v1/read?${query}`, { method: "POST", body, headers, signal });
+    return await fetch(address, { method: "POST", body, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ReadError("away", AWAY);
   }
+}
+
+/**
+ * Reads the table of each page of a file, by the server alone.
+ * @param {File} file
+ * @param {{grid: string, rules: string, signal: AbortSignal}} options What is known, if anything.
+ */
+export async function readTables(file, { signal, ...options }) {
+  const form = new FormData();
+  form.append("file", file);
+  if (known.decimal) form.append("decimal", known.decimal);
+  const said = Object.entries(options).filter(([, value]) => value);
+  const response = await post(`v1/table?${new URLSearchParams(said)}`, form, signal);
+  if (!response.ok) throw await problem(response);
+  return (await response.json()).tables;
 }
 
 async function answer(response) {

@@ -11,7 +11,8 @@ const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their s
  * @typedef {{id: number, kind: "drawing", text: string, strokes: import("./strokes.js").Stroke[]}}
  *   DrawingEntry
  * @typedef {{id: number, kind: "picture", text: string, name: string, file: File,
- *   bitmap: ImageBitmap|null, paper: string, readings: import("./reading.js").Reading[], page: number}} PictureEntry
+ *   bitmap: ImageBitmap|null, paper: string, readings: import("./reading.js").Reading[], page: number,
+ *   tables?: {rows: import("./table.js").Cell[][], kept: boolean}[]}} PictureEntry
  */
 
 export class History {

@@ -1,15 +1,18 @@
 // Puts the page together: modes, messages, keys, and which part is told what.
 // @ts-check
 import { askToken, model, MODE, prepare } from "./backend.js";
+import { Batch } from "./batch.js";
 import { Corrections } from "./corrections.js";
 import { byId, onClick } from "./dom.js";
 import { DrawBoard } from "./drawboard.js";
 import { asCsv, asJson, copy, numbersCsv, save } from "./export.js";
 import { History } from "./history.js";
 import { startKnown } from "./known.js";
+import { Panels } from "./panels.js";
 import { PictureBoard } from "./pictureboard.js";
 import { startPictures } from "./pictures.js";
 import { textOf } from "./reading.js";
+import { TableView } from "./table.js";
 import { startTheme } from "./theme.js";
 import { View } from "./view.js";
 
@@ -19,6 +22,8 @@ const COPIED = 1600; // ms
 let mode = "draw";
 const corrections = new Corrections(() => showKept());
 const view = new View(corrections, () => boards[mode].remember());
+const panels = new Panels(view, { table: new TableView({ fail }) });
+const batch = new Batch((file, signal) => boards.picture.read(file, signal), (entry) => reopen(entry));
 const history = new History((entry) => reopen(entry));
 const boards = {
   draw: new DrawBoard(pageFor("draw")),
@@ -31,12 +36,13 @@ function pageFor(name) {
   return {
     history,
     corrections,
+    corrected: (entry) => batch.put(entry),
     show: mine((shown, empty) => {
       if (shown) fail(null);
-      view.show(shown, empty);
+      panels.show(shown, empty);
       showModel();
     }),
-    refresh: mine(() => view.refresh()),
+    refresh: mine(() => panels.refresh()),
     busy: mine(busy),
     fail: mine(fail),
   };
@@ -126,7 +132,7 @@ function startSaving() {
 function listenKeys() {
   document.addEventListener("keydown", (event) => {
     const focus = /** @type {Element} */ (event.target);
-    if (focus.matches("input:not([type=range], [type=checkbox]), textarea")) return;
+    if (focus.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
     if (document.querySelector("dialog[open]") || event.altKey) return;
     const command = event.ctrlKey || event.metaKey ? commandKey(event) : plainKey(event);
     if (!command) return;
@@ -158,11 +164,13 @@ const PRIVACY = {
 
 function start() {
   byId("privacy").textContent = PRIVACY[MODE];
+  byId("view-table").hidden = MODE === "browser"; // which reads no tables
   for (const each of ["draw", "picture"]) onClick(`mode-${each}`, () => setMode(each));
   onClick("dismiss", () => fail(null));
   startPictures((files) => {
     if (mode !== "picture") setMode("picture");
-    boards.picture.open(files);
+    if (files.length > 1) batch.add(files);
+    else boards.picture.open(files[0]);
   });
   startKnown(() => boards[mode].again());
   startTheme(() => {

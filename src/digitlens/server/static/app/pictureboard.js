@@ -5,7 +5,6 @@ import { byId, onClick } from "./dom.js";
 import { textOf } from "./reading.js";
 import { paperBelow } from "../reader/transparency.js";
 
-const MOST = 20; // pictures at a time
 const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
 const LEGIBLE = 30; // pixels on the screen: so high are digits when a picture is enlarged
 const LARGEST = 6000; // pixels of a canvas's side: some phones allow no more
@@ -23,18 +22,28 @@ export class PictureBoard {
     new ResizeObserver(() => this.#fit()).observe(byId("stage"));
   }
 
-  /** Reads pictures one after the other, and shows each. */
-  async open(files, id = 0) {
+  /** Reads a picture, and shows it. */
+  async open(file, id = this.page.history.next()) {
     this.controller?.abort();
     const controller = (this.controller = new AbortController());
-    for (const file of [...files].slice(0, MOST)) {
+    this.page.fail(null);
+    this.page.busy("Reading …");
+    try {
+      const entry = await this.read(file, controller.signal, id);
       if (controller.signal.aborted) return;
-      await this.#openOne(file, controller, id || this.page.history.next());
+      this.entry = entry;
+      this.show(true);
+      this.remember();
+    } catch (error) {
+      if (!controller.signal.aborted) this.page.fail(named(error, file), () => this.open(file));
     }
+    if (this.controller === controller) this.page.busy("");
   }
 
-  /** Shows a picture that was read before. */
-  showEntry(entry) {
+  /** Shows a picture that was read before; of many only few are kept decoded. */
+  async showEntry(entry) {
+    this.controller?.abort();
+    entry.bitmap ??= await createImageBitmap(entry.file).catch(() => null);
     this.entry = entry;
     this.show();
   }
@@ -58,12 +67,12 @@ export class PictureBoard {
     this.#paint(reading);
     byId("enlarge").hidden = this.#wanted(reading) < 1.5;
     const toLayer = (box) => this.#toLayer(box);
-    this.page.show({ reading, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
+    this.page.show({ reading, entry, toLayer, spoken, reveal: (box) => this.#reveal(box) }, "");
   }
 
   /** Reads the picture once more, by what is known now. */
   async again() {
-    if (this.entry) await this.open([this.entry.file], this.entry.id);
+    if (this.entry) await this.open(this.entry.file, this.entry.id);
   }
 
   /** Another page of the same file. */
@@ -78,24 +87,14 @@ export class PictureBoard {
     const { entry } = this;
     entry.text = entry.readings.map(textOf).filter(Boolean).join("\n");
     this.page.history.put(entry);
+    this.page.corrected(entry);
   }
 
-  async #openOne(file, controller, id) {
-    this.page.fail(null);
-    this.page.busy("Reading …");
-    try {
-      const entry = { id, ...(await this.#readFile(file, controller.signal)) };
-      if (controller.signal.aborted) return;
-      this.entry = entry;
-      this.show(true);
-      this.remember();
-    } catch (error) {
-      if (!controller.signal.aborted) this.page.fail(named(error, file), () => this.open([file]));
-    }
-    if (this.controller === controller) this.page.busy("");
-  }
-
-  async #readFile(file, signal) {
+  /**
+   * Reads a picture without showing it.
+   * @returns {Promise<import("./history.js").PictureEntry>}
+   */
+  async read(file, signal, id = this.page.history.next()) {
     const name = file.name || "picture";
     if (!file.size) throw new ReadError("type", "The file is empty.");
     if (!PICTURES.test(file.type)) {
@@ -107,7 +106,7 @@ export class PictureBoard {
     const readings = await read(picture, { signal, patient: true, onBusy });
     const kept = readings.map((reading) => ({ ...reading, name }));
     const paper = paperOf(bitmap);
-    return { kind: "picture", name, file, bitmap, paper, readings: kept, page: 0 };
+    return { id, kind: "picture", text: "", name, file, bitmap, paper, readings: kept, page: 0 };
   }
 
   #showPages() {

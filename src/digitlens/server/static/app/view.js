@@ -18,7 +18,8 @@ import {
 const FEW = 3; // so many rejected places are shown unasked
 
 /** @typedef {{reading: import("./reading.js").Reading, toLayer: (box: number[]) => number[],
- *   spoken?: boolean, reveal?: (box: number[]) => void}} Shown */
+ *   spoken?: boolean,
+ *   entry?: import("./history.js").PictureEntry, reveal?: (box: number[]) => void}} Shown */
 
 export class View {
   /**
@@ -30,6 +31,7 @@ export class View {
     this.changed = changed;
     this.selected = -1;
     this.picked = false;
+    this.isCovered = false;
     /** @type {Shown|null} */ this.shown = null;
     startDetails((label) => this.correct(label));
     this.showNumbers = startNumbers({
@@ -57,11 +59,6 @@ export class View {
     this.#offerRejected();
     this.#paint();
     if (shown?.spoken) this.#say();
-  }
-
-  /** Draws the marks anew, after the place of the picture changed. */
-  refresh() {
-    this.#paintMarks();
   }
 
   /** Chooses a digit; `picked` by the visitor, who may then type the right one. */
@@ -149,12 +146,14 @@ export class View {
     byId("save").hidden = !this.digits.length;
     byId("copy").hidden = !reading || !textOf(reading);
     this.#paintStrip();
-    this.#paintMarks();
+    this.paintMarks();
     this.showNumbers(reading, this.digits[this.selected]);
     showDetails(this.digits[this.selected], this.selected, this.digits.length);
   }
 
-  #paintMarks() {
+  /** Draws the marks of the digits, unless those of another view are shown. */
+  paintMarks() {
+    if (this.isCovered) return;
     const toLayer = this.shown?.toLayer ?? ((box) => box);
     showMarks(byId("marks"), this.digits, toLayer, {
       selected: this.selected,

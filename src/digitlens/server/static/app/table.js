@@ -1,0 +1,232 @@
+// The table on a picture: cells to be edited with the keyboard, doubtful ones marked, as CSV and Excel.
+// @ts-check
+import { readTables } from "./backend.js";
+import { byId, make, onClick } from "./dom.js";
+import { csvOf, save } from "./export.js";
+import { chance } from "./reading.js";
+import { workbook } from "./xlsx.js";
+
+/**
+ * @typedef {import("./reading.js").Said} Said
+ * @typedef {Said & {kind: string|null, confidence: number, reason: string, quad: number[][],
+ *   status: "number"|"words"|"empty"|"unsure", alternatives: (Said & {probability: number})[],
+ *   corrected?: Said}} Cell
+ */
+
+const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const MOST_WIDE = 24; // characters of a column
+
+const isUnsure = (cell) => cell.status === "unsure" && !cell.corrected;
+const saidBy = (cell) => cell.corrected ?? cell;
+
+export class TableView {
+  /** @param {{fail: (error: any, again?: () => void) => void}} page */
+  constructor(page) {
+    this.page = page;
+    /** @type {Cell[][]} */ this.rows = [];
+    this.at = [0, 0];
+    byId("cells").addEventListener("keydown", (event) => this.#steer(event));
+    byId("cells").addEventListener("focusin", (event) => this.#arrive(event.target));
+    byId("cells").addEventListener("input", ({ target }) => this.#typed(target));
+    byId("table-form").addEventListener("submit", (event) => event.preventDefault());
+    for (const id of ["grid", "rules"]) byId(id).addEventListener("change", () => this.#ask());
+    onClick("next-doubtful", () => this.#nextDoubtful());
+    onClick("table-csv", () => {
+      const texts = this.rows.map((row) => row.map((cell) => saidBy(cell).text));
+      save(`${this.#stem}.csv`, "text/csv", csvOf(texts));
+    });
+    onClick("table-xlsx", () => {
+      const cells = (cell) => ({ ...saidBy(cell), kind: cell.kind, unsure: isUnsure(cell) });
+      save(`${this.#stem}.xlsx`, EXCEL, workbook(this.rows.map((row) => row.map(cells))));
+    });
+  }
+
+  get #stem() {
+    return `${this.shown.entry.name.replace(/\.\w+$/, "") || "picture"}-table`;
+  }
+
+  /** Shows the table of a picture, which is read the first time. */
+  show(shown) {
+    this.shown = shown;
+    if (shown.entry.tables) this.#paint();
+    else this.#ask();
+  }
+
+  /** Marks the doubtful cells and the one that is edited on the picture. */
+  paintMarks() {
+    const marks = this.rows.flatMap((row, r) =>
+      row.flatMap((cell, c) => {
+        const isHere = this.at[0] === r && this.at[1] === c;
+        return isUnsure(cell) || isHere ? [this.#mark(cell, isHere)] : [];
+      }),
+    );
+    byId("marks").replaceChildren(...marks);
+  }
+
+  #mark(cell, isHere) {
+    const [x0, y0, x1, y1] = this.shown.toLayer(boxOf(cell));
+    const mark = make("div", { class: `box ${isUnsure(cell) ? "unsure" : "digit"}${isHere ? " chosen" : ""}` });
+    Object.assign(mark.style, { left: `${x0}px`, top: `${y0}px`, width: `${x1 - x0}px`, height: `${y1 - y0}px` });
+    return mark;
+  }
+
+  async #ask() {
+    this.controller?.abort();
+    const control = (this.controller = new AbortController());
+    const { entry } = this.shown;
+    const options = { grid: byId("grid").value.trim().replace(/\s*[×,*]\s*/, "x"), rules: byId("rules").value };
+    this.rows = [];
+    this.#paintCells();
+    this.#tell("Reading the table …");
+    try {
+      const tables = await readTables(entry.file, { ...options, signal: control.signal });
+      if (control.signal.aborted) return;
+      entry.tables = tables;
+      if (this.shown.entry === entry) this.#paint();
+    } catch (error) {
+      if (control.signal.aborted) return;
+      this.#tell(error.message, "rejected");
+      if (error.kind === "token") this.page.fail(error, () => this.#ask());
+    }
+  }
+
+  #tell(text, status = "") {
+    byId("table-verdict").textContent = text;
+    byId("table-verdict").className = `verdict ${status}`;
+  }
+
+  #paint() {
+    const { tables, page } = this.shown.entry;
+    const table = tables[page];
+    this.rows = table.rows;
+    const first = this.#doubtful()[0];
+    this.at = first ?? [0, 0];
+    this.kept = table.kept ? "" : " The cells do not keep the rules: no such table, or misread.";
+    this.#paintCells();
+    this.#sum();
+  }
+
+  #doubtful() {
+    return this.rows.flatMap((row, r) => row.flatMap((cell, c) => (isUnsure(cell) ? [[r, c]] : [])));
+  }
+
+  #sum() {
+    const [count, columns] = [this.#doubtful().length, this.rows[0]?.length ?? 0];
+    const doubt = count ? `${count} ${count === 1 ? "cell is" : "cells are"} not sure.` : "All sure.";
+    const size = `${this.rows.length} rows, ${columns} columns. `;
+    this.#tell(size + doubt + this.kept, count || this.kept ? "unsure" : "digit");
+    byId("next-doubtful").hidden = !count;
+    this.paintMarks();
+  }
+
+  #paintCells() {
+    byId("table-save").hidden = !this.rows.length;
+    byId("cell-note").textContent = "";
+    byId("cell-choices").replaceChildren();
+    const widths = (this.rows[0] ?? []).map((_, c) =>
+      Math.min(MOST_WIDE, Math.max(3, ...this.rows.map((row) => saidBy(row[c]).text.length))),
+    );
+    const rows = this.rows.map((row, r) =>
+      make("tr", {}, ...row.map((cell, c) => make("td", {}, this.#field(cell, r, c, widths[c])))),
+    );
+    byId("cells").replaceChildren(make("tbody", {}, ...rows));
+  }
+
+  #field(cell, r, c, size) {
+    const field = make("input", { size, autocomplete: "off", spellcheck: false, "data-at": `${r} ${c}` });
+    this.#dress(field, cell, r, c);
+    return field;
+  }
+
+  #dress(field, cell, r, c) {
+    const { text } = saidBy(cell);
+    if (field.value !== text) field.value = text;
+    field.className = isUnsure(cell) ? "unsure" : cell.corrected ? "corrected" : "";
+    field.tabIndex = this.at[0] === r && this.at[1] === c ? 0 : -1;
+    const doubt = isUnsure(cell) ? `, not sure: ${cell.reason}` : "";
+    field.setAttribute("aria-label", `Row ${r + 1}, column ${c + 1}${doubt}`);
+  }
+
+  /** @param {number[]} place */
+  #fieldAt([r, c]) {
+    return byId("cells").rows[r]?.cells[c]?.firstChild;
+  }
+
+  #arrive(field) {
+    const before = this.#fieldAt(this.at);
+    if (before) before.tabIndex = -1;
+    field.tabIndex = 0;
+    this.at = field.dataset.at.split(" ").map(Number);
+    this.#note();
+    this.paintMarks();
+    this.shown.reveal?.(boxOf(this.#here));
+  }
+
+  get #here() {
+    return this.rows[this.at[0]][this.at[1]];
+  }
+
+  #note() {
+    const cell = this.#here;
+    const read = cell.corrected ? `Read as ${cell.text || "empty"}. Escape takes it back.` : cell.reason;
+    byId("cell-note").textContent = `Row ${this.at[0] + 1}, column ${this.at[1] + 1}${read ? `: ${read}` : ""}`;
+    const asRead = { text: cell.text, value: cell.value, probability: cell.confidence };
+    const choices = isUnsure(cell) ? [asRead, ...cell.alternatives.slice(0, 3)] : [];
+    byId("cell-choices").replaceChildren(...choices.map((said) => this.#choice(said)));
+  }
+
+  #choice(said) {
+    const words = said.text || "empty";
+    const shown = said.value && said.value !== said.text ? `${words} = ${said.value}` : words;
+    const button = make("button", { type: "button", class: "text" }, shown, make("small", {}, chance(said.probability)));
+    button.addEventListener("click", () => {
+      this.#settle({ text: said.text, value: said.value });
+      this.#fieldAt(this.at).focus();
+    });
+    return button;
+  }
+
+  /** Says what the cell is that has the focus, or with nothing that it is as it was read. */
+  #settle(said) {
+    const cell = this.#here;
+    if (said) cell.corrected = said;
+    else delete cell.corrected;
+    this.#dress(this.#fieldAt(this.at), cell, ...this.at);
+    this.#note();
+    this.#sum();
+  }
+
+  #typed({ value: text }) {
+    this.#settle({ text, value: /^-?\d+(\.\d+)?$/.test(text) ? text : null });
+  }
+
+  #nextDoubtful() {
+    const all = this.#doubtful();
+    const [r, c] = this.at;
+    const next = all.find(([y, x]) => y > r || (y === r && x > c)) ?? all[0];
+    this.#fieldAt(next)?.focus();
+  }
+
+  #steer(event) {
+    const field = event.target;
+    const [r, c] = this.at;
+    const isWhole = field.selectionStart === 0 && field.selectionEnd === field.value.length;
+    const isAtStart = isWhole || (field.selectionStart === 0 && field.selectionEnd === 0);
+    const isAtEnd = isWhole || field.selectionStart === field.value.length;
+    const steps = { ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], Enter: [r + 1, c] };
+    if (isAtStart) steps.ArrowLeft = [r, c - 1];
+    if (isAtEnd) steps.ArrowRight = [r, c + 1];
+    if (event.key === "Escape") this.#settle(undefined);
+    const next = steps[event.key] && this.#fieldAt(steps[event.key]);
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.select();
+  }
+}
+
+/** @param {Cell} cell */
+function boxOf({ quad }) {
+  const [xs, ys] = [0, 1].map((side) => quad.map((point) => point[side]));
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
