@@ -24,6 +24,7 @@ export class Batch {
     this.open = open;
     /** @type {Item[]} */ this.items = [];
     this.control = null;
+    /** @type {PictureEntry|undefined} */ this.shown = undefined;
     onClick("batch-stop", () => this.control?.abort());
     onClick("batch-go", () => this.#again());
     onClick("batch-csv", () => save("numbers.csv", "text/csv", numbersCsv(this.#readings)));
@@ -45,6 +46,7 @@ export class Batch {
   put(entry) {
     const item = this.items.find((each) => each.entry?.id === entry.id);
     if (!item) return;
+    if (this.shown === item.entry) this.shown = entry;
     item.entry = entry;
     this.#paint();
   }
@@ -65,13 +67,19 @@ export class Batch {
       const entry = await this.read(item.file, signal);
       const isFirst = !this.items.some((each) => each.entry);
       Object.assign(item, { state: "done", entry });
-      if (isFirst) this.open(entry);
+      if (isFirst) this.#show(entry);
       else forgetPixels(entry);
     } catch (error) {
       const isGiven = error.kind === "token" && (await askToken());
       item.state = isGiven || signal.aborted ? "waiting" : "failed";
       item.problem = error.message;
     }
+  }
+
+  #show(entry) {
+    this.shown = entry;
+    this.open(entry);
+    this.#paint();
   }
 
   #again() {
@@ -82,6 +90,7 @@ export class Batch {
   #close() {
     this.control?.abort();
     this.items = [];
+    this.shown = undefined;
     this.#paint();
   }
 
@@ -98,6 +107,7 @@ export class Batch {
     byId("batch-count").textContent = words.join(", ");
     byId("batch-stop").hidden = !this.control;
     byId("batch-go").hidden = Boolean(this.control) || !(failed || waiting);
+    byId("batch-go").textContent = waiting ? "Read the rest" : "Try again";
     byId("batch-csv").disabled = !read;
     all.sort((a, b) => ORDER.indexOf(a.rank) - ORDER.indexOf(b.rank) || a.index - b.index);
     const held = /** @type {HTMLElement} */ (document.activeElement).dataset.picture;
@@ -108,7 +118,8 @@ export class Batch {
   #row({ item, index, rank, text, note }) {
     const parts = [make("b", {}, item.file.name || "picture"), make("span", {}, text), make("i", {}, note)];
     const button = make("button", { type: "button", class: rank, disabled: !item.entry, "data-picture": index }, ...parts);
-    button.addEventListener("click", () => this.open(item.entry));
+    button.setAttribute("aria-current", String(Boolean(item.entry) && item.entry === this.shown));
+    button.addEventListener("click", () => this.#show(item.entry));
     return make("li", {}, button);
   }
 }

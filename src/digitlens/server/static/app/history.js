@@ -12,7 +12,8 @@ const [WIDE, HIGH] = [208, 144]; // pixels of a thumbnail, shown at half their s
  *   DrawingEntry
  * @typedef {{id: number, kind: "picture", text: string, name: string, file: File,
  *   bitmap: ImageBitmap|null, paper: string, readings: import("./reading.js").Reading[], page: number,
- *   tables?: {rows: import("./table.js").Cell[][], kept: boolean}[]}} PictureEntry
+ *   tables?: {rows: import("./table.js").Cell[][], kept: boolean}[],
+ *   regions?: import("./regions.js").Region[]}} PictureEntry
  */
 
 export class History {

@@ -13,6 +13,7 @@ import { PictureBoard } from "./pictureboard.js";
 import { startPictures } from "./pictures.js";
 import { textOf } from "./reading.js";
 import { TableView } from "./table.js";
+import { RegionsView } from "./regions.js";
 import { startTheme } from "./theme.js";
 import { View } from "./view.js";
 
@@ -22,7 +23,7 @@ const COPIED = 1600; // ms
 let mode = "draw";
 const corrections = new Corrections(() => showKept());
 const view = new View(corrections, () => boards[mode].remember());
-const panels = new Panels(view, { table: new TableView({ fail }) });
+const panels = new Panels(view, { table: new TableView({ fail }), regions: new RegionsView() });
 const batch = new Batch((file, signal) => boards.picture.read(file, signal), (entry) => reopen(entry));
 const history = new History((entry) => reopen(entry));
 const boards = {

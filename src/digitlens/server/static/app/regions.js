@@ -1,0 +1,226 @@
+// The regions of a template: rectangles on a picture, named, with what is known of each; as TOML.
+// @ts-check
+import { byId, make, onClick } from "./dom.js";
+import { save } from "./export.js";
+
+/**
+ * @typedef {{name: string, kind: string, expect: string, digits: number, decimals: number,
+ *   unit: string, box: number[]}} Region
+ */
+
+const KINDS = { number: "number", counter: "counter, as of a meter", code: "code" };
+const LEAST = 6; // pixels of the picture: smaller rectangles are slips
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+export class RegionsView {
+  constructor() {
+    this.chosen = -1;
+    byId("stage").addEventListener("pointerdown", (event) => this.#grab(event));
+    byId("region-list").addEventListener("input", (event) => this.#edit(event.target));
+    byId("region-list").addEventListener("focusin", ({ target }) => this.#choose(indexOf(target)));
+    byId("region-list").addEventListener("keydown", (event) => this.#push(event));
+    onClick("region-add", () => this.#addInMiddle());
+    onClick("region-save", () => {
+      save("template.toml", "application/toml", asToml(this.shown.entry.name, this.regions));
+    });
+  }
+
+  /** @returns {Region[]} */
+  get regions() {
+    return (this.shown.entry.regions ??= []);
+  }
+
+  get #size() {
+    const { width, height } = this.shown.reading;
+    return [width, height, width, height];
+  }
+
+  /** Shows the regions of a picture. */
+  show(shown) {
+    this.shown = shown;
+    byId("region-picture").textContent = shown.entry.name;
+    this.#paint();
+  }
+
+  /** Draws the rectangles on the picture. */
+  paintMarks() {
+    byId("marks").replaceChildren(...this.regions.map((region, index) => this.#mark(region, index)));
+  }
+
+  #mark({ name, box }, index) {
+    const [x0, y0, x1, y1] = this.shown.toLayer(box);
+    const corner = make("i", { class: "corner" });
+    const mark = make("div", { class: "box region", "data-index": index }, make("b", {}, name), corner);
+    mark.classList.toggle("chosen", index === this.chosen);
+    Object.assign(mark.style, { left: `${x0}px`, top: `${y0}px`, width: `${x1 - x0}px`, height: `${y1 - y0}px` });
+    return mark;
+  }
+
+  #paint() {
+    byId("region-list").replaceChildren(...this.regions.map((region, index) => this.#fields(region, index)));
+    this.#check();
+    this.paintMarks();
+  }
+
+  #check() {
+    const isDocument = this.shown.reading.page_count > 1;
+    const problems = isDocument ? ["A template needs a picture of one page."] : problemsOf(this.regions);
+    byId("region-problem").textContent = problems[0] ?? "";
+    byId("region-save").disabled = !this.regions.length || problems.length > 0;
+  }
+
+  #fields(region, index) {
+    const field = (label, key, more = {}) => {
+      const input = make("input", { value: region[key] || "", autocomplete: "off", "data-key": key, ...more });
+      return make("label", {}, label, input);
+    };
+    const kind = make("select", { "data-key": "kind" });
+    kind.append(...Object.entries(KINDS).map(([value, words]) => make("option", { value }, words)));
+    kind.value = region.kind;
+    const place = make("button", { type: "button", class: "text place" }, placeOf(region));
+    place.setAttribute("aria-label", `Place of ${region.name}: arrow keys move it, with Shift they size it`);
+    const remove = make("button", { type: "button", class: "quiet", "aria-label": `Remove ${region.name}` }, "Remove");
+    remove.addEventListener("click", () => this.#remove(index));
+    const numeric = { inputMode: "numeric", maxLength: 2 };
+    return make(
+      "li",
+      { "data-index": index },
+      ...[field("Name", "name"), make("label", {}, "Kind", kind)],
+      ...[field("Expected", "expect"), field("Unit", "unit")],
+      ...[field("Digits", "digits", numeric), field("Decimals", "decimals", numeric)],
+      make("p", { class: "row" }, place, remove),
+    );
+  }
+
+  #edit(field) {
+    const region = this.regions[indexOf(field)];
+    const { key } = field.dataset;
+    const isCount = key === "digits" || key === "decimals";
+    if (key === "name") field.value = field.value.replace(/[^\w-]/g, "-");
+    region[key] = isCount ? Number(field.value.replace(/\D/g, "")) : field.value.trim();
+    this.#check();
+    this.paintMarks();
+  }
+
+  #choose(index) {
+    if (index === this.chosen) return;
+    this.chosen = index;
+    this.paintMarks();
+  }
+
+  #push(event) {
+    const step = STEPS[event.key];
+    const field = /** @type {HTMLElement} */ (event.target);
+    if (!step || !field.classList.contains("place")) return;
+    event.preventDefault();
+    const region = this.regions[indexOf(field)];
+    const far = Math.max(1, Math.round(this.#size[0] / 200));
+    const [x, y] = step.map((side) => side * far);
+    this.#place(region, event.shiftKey ? [0, 0, x, y] : [x, y, x, y]);
+    this.paintMarks();
+  }
+
+  /** Moves the sides of a region, as far as the picture reaches and it does not vanish. */
+  #place(region, by, from = region.box) {
+    const box = from.map((side, i) => Math.round(Math.min(this.#size[i], Math.max(0, side + by[i]))));
+    const isMoved = by[0] === by[2] && by[1] === by[3];
+    const isWhole = !isMoved || (box[2] - box[0] === from[2] - from[0] && box[3] - box[1] === from[3] - from[1]);
+    if (!isWhole || box[2] - box[0] < LEAST || box[3] - box[1] < LEAST) return;
+    region.box = box;
+    const place = byId("region-list").querySelector(`[data-index="${this.regions.indexOf(region)}"] .place`);
+    if (place) place.textContent = placeOf(region);
+  }
+
+  #addInMiddle() {
+    const [width, height] = this.#size;
+    this.#add([0.3 * width, 0.4 * height, 0.7 * width, 0.6 * height].map(Math.round));
+    this.#focus(".place");
+  }
+
+  #add(box) {
+    let number = this.regions.length + 1;
+    while (this.regions.some(({ name }) => name === `region-${number}`)) number += 1;
+    const plain = { kind: "number", expect: "", digits: 0, decimals: 0, unit: "" };
+    this.chosen = this.regions.push({ name: `region-${number}`, ...plain, box }) - 1;
+    this.#paint();
+  }
+
+  #remove(index) {
+    this.regions.splice(index, 1);
+    this.chosen = -1;
+    this.#paint();
+    byId("region-add").focus();
+  }
+
+  #focus(part) {
+    const field = byId("region-list").querySelector(`[data-index="${this.chosen}"] ${part}`);
+    field?.focus();
+    field?.select?.();
+  }
+
+  /** A new rectangle is dragged, one that is there is moved, or sized by its corner. */
+  #grab(event) {
+    if (byId("panels").dataset.view !== "regions" || event.button !== 0) return;
+    event.preventDefault();
+    const mark = event.target.closest(".region");
+    const begin = this.#at(event);
+    const region = mark && this.regions[indexOf(mark)];
+    const sides = event.target.matches(".corner") ? [0, 0, 1, 1] : [1, 1, 1, 1];
+    const from = region?.box;
+    let drawn = null;
+    const move = (moved) => {
+      const [x, y] = this.#at(moved);
+      const far = [x - begin[0], y - begin[1]];
+      if (region) this.#place(region, sides.map((side, i) => side * far[i % 2]), from);
+      else drawn = rectangle(begin, [x, y]);
+      this.paintMarks();
+      if (drawn) byId("marks").append(this.#mark({ name: "", box: drawn }, -1));
+    };
+    const stop = new AbortController();
+    const end = () => {
+      stop.abort();
+      if (region) this.chosen = this.regions.indexOf(region);
+      else if (drawn && drawn[2] - drawn[0] >= LEAST && drawn[3] - drawn[1] >= LEAST) this.#add(drawn);
+      this.paintMarks();
+      if (region || drawn) this.#focus('[data-key="name"]');
+    };
+    addEventListener("pointermove", move, { signal: stop.signal });
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, end, { signal: stop.signal });
+  }
+
+  /** Where a pointer is on the picture, in its pixels. */
+  #at({ clientX, clientY }) {
+    const { left, top } = byId("marks").getBoundingClientRect();
+    const [x0, y0, x1] = this.shown.toLayer([0, 0, 1, 1]);
+    const point = [(clientX - left - x0) / (x1 - x0), (clientY - top - y0) / (x1 - x0)];
+    return point.map((side, i) => Math.round(Math.min(this.#size[i], Math.max(0, side))));
+  }
+}
+
+const indexOf = (element) => Number(element.closest("[data-index]").dataset.index);
+
+const placeOf = ({ box: [x0, y0, x1, y1] }) => `${x0}, ${y0}; ${x1 - x0} × ${y1 - y0}`;
+
+const rectangle = (a, b) => [...[0, 1].map((i) => Math.min(a[i], b[i])), ...[0, 1].map((i) => Math.max(a[i], b[i]))];
+
+/** What `digitlens watch` would refuse. @param {Region[]} regions */
+function problemsOf(regions) {
+  const names = regions.map(({ name }) => name);
+  return regions.flatMap(({ name, kind, digits, decimals }, index) => {
+    if (!name) return ["Each region needs a name."];
+    if (names.indexOf(name) !== index) return [`Two regions have the name ${name}.`];
+    if (kind === "counter" && !digits) return [`${name}: a counter needs its number of digits.`];
+    if (digits > 18) return [`${name}: at most 18 digits.`];
+    return decimals > (digits || 18) ? [`${name}: at most as many decimals as digits.`] : [];
+  });
+}
+
+/** As `digitlens template` writes it. @param {string} picture @param {Region[]} regions */
+function asToml(picture, regions) {
+  const parts = regions.map(({ name, box, ...known }) => {
+    const said = Object.entries(known).filter(([key, value]) => value && !(key === "kind" && value === "number"));
+    const lines = said.map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
+    return `\n[regions.${name}]\nbox = [${box.join(", ")}]\n${lines.join("")}`;
+  });
+  return `picture = ${JSON.stringify(picture)}\n${parts.join("")}`;
+}
