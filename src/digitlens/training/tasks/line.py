@@ -44,7 +44,7 @@ from digitlens.training.tasks.batches import (
 )
 
 SNAPSHOT = "latest.safetensors"
-KEPT = 0.5  # share of the published weights in the graph, see ``eased``
+KEPT = 0.35  # share of the published weights in the graph, see ``eased``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
