@@ -82,3 +82,15 @@ def test_what_is_known_decides(page, show):
     page.keyboard.press("Enter")
     page.wait_for_selector("#notice", state="hidden")
     assert page.locator("#history-list li").count() == 1
+    page.locator("#strip .chip.digit").last.click()
+    page.keyboard.press("5")
+    page.click("#view-regions")
+    page.click("#region-add")
+    page.click("#view-numbers")
+    page.fill("#expect", "")
+    page.evaluate("document.querySelector('#number-list li').id = 'before'")
+    page.keyboard.press("Enter")  # read once more: corrections and regions stay
+    page.wait_for_selector("#before", state="detached")
+    assert texts(page) == ["1.235"]
+    page.click("#view-regions")
+    assert page.locator("#region-list li").count() == 1

@@ -2,7 +2,7 @@
 // @ts-check
 import { MODE, read, ReadError } from "./backend.js";
 import { byId, onClick } from "./dom.js";
-import { textOf } from "./reading.js";
+import { carryCorrections, textOf } from "./reading.js";
 import { paperBelow } from "../reader/transparency.js";
 
 const PICTURES = /^(image\/|application\/(pdf|octet-stream)|$)/;
@@ -31,6 +31,7 @@ export class PictureBoard {
     try {
       const entry = await this.read(file, controller.signal, id);
       if (controller.signal.aborted) return;
+      if (this.entry?.id === id) this.#carry(this.entry, entry);
       this.entry = entry;
       this.show(true);
       this.remember();
@@ -38,6 +39,15 @@ export class PictureBoard {
       if (!controller.signal.aborted) this.page.fail(named(error, file), () => this.open(file));
     }
     if (this.controller === controller) this.page.busy("");
+  }
+
+  /** A picture was read once more: its corrections, regions and page are kept. */
+  #carry(before, entry) {
+    Object.assign(entry, { regions: before.regions, page: before.page });
+    for (const [page, reading] of entry.readings.entries()) {
+      const pairs = carryCorrections(before.readings[page], reading);
+      for (const [old, fresh] of pairs) this.page.corrections.carry(old, fresh);
+    }
   }
 
   /** Shows a picture that was read before; of many only few are kept decoded. */

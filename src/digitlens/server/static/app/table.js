@@ -54,6 +54,7 @@ export class TableView {
 
   /** Marks the doubtful cells and the one that is edited on the picture. */
   paintMarks() {
+    if (byId("panels").dataset.view !== "table") return; // left while it was read
     const marks = this.rows.flatMap((row, r) =>
       row.flatMap((cell, c) => {
         const isHere = this.at[0] === r && this.at[1] === c;
@@ -84,7 +85,7 @@ export class TableView {
       entry.tables = tables;
       if (this.shown.entry === entry) this.#paint();
     } catch (error) {
-      if (control.signal.aborted) return;
+      if (control.signal.aborted || this.shown.entry !== entry) return;
       this.#tell(error.message, "rejected");
       if (error.kind === "token") this.page.fail(error, () => this.#ask());
     }
