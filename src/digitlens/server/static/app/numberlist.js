@@ -66,7 +66,7 @@ function item(amount, isChosen, { select, choose, takeBack }) {
     { "data-text": number.text },
     head,
     ...(reason ? [make("p", { class: "fine" }, reason)] : []),
-    ...(more.length ? [make("p", { class: "row", role: "group", "aria-label": `Instead of ${text}` }, ...more)] : []),
+    ...(more.length ? [make("p", { class: "row", role: "group", "aria-label": `What ${text} may be` }, ...more)] : []),
   );
 }
 

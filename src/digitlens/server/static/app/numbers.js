@@ -29,10 +29,12 @@ export function doubtfulFirst(amounts) {
   return [true, false].flatMap((first) => amounts.filter(({ status }) => (status === "unsure") === first));
 }
 
-/** What else a number may be, by text and value. */
-export const choicesOf = ({ number, text, value }) =>
-  number.alternatives.filter((each) =>
-    each.probability >= LEAST && (each.text !== text || each.value !== value));
+/** What a number may be, by text and value: as it was read, and what else. */
+export function choicesOf({ number, text, value, corrected }) {
+  const others = number.alternatives.filter(({ probability }) => probability >= LEAST);
+  const all = [{ text: number.text, value: number.value, probability: number.confidence }, ...others];
+  return corrected ? all.filter((each) => each.text !== text || each.value !== value) : all;
+}
 
 /** What a number says where its text does not: a value, what kind of one, and its unit. */
 export function meaningOf({ number: { kind, unit }, text, value }) {
@@ -48,7 +50,7 @@ export function verdict(reading) {
   const told = verdictOf(reading);
   const doubtful = amountsOf(reading).find(({ status }) => status === "unsure");
   if (told.status !== "digit" || !doubtful) return told;
-  return { status: "unsure", text: `Not sure: ${doubtful.text}, ${doubtful.reason}.` };
+  return { status: "unsure", text: `Not sure of ${doubtful.text}: ${doubtful.reason}.` };
 }
 
 /** Where only digits and marks are known, as in a browser alone: texts without values. */
