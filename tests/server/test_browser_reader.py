@@ -181,6 +181,8 @@ def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
     picture = rgba(load_image(EXAMPLES / "drawing.png"))
     (there,) = read_there(page, root, [picture])
     here = python.read(picture).as_dict()
+    for name in ("numbers", "constrained"):  # values and what is known are read in Python alone
+        here.pop(name, None)
     assert list(there) == [*here, "seconds"]
     rest = here.keys() - {"lines", "characters"}
     assert {key: there[key] for key in rest} == {key: here[key] for key in rest}

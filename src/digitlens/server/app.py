@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitlens import __version__
-from digitlens.server import problems, routes, schemas
+from digitlens.server import openapi, problems, routes
 from digitlens.server.limits import Gate, Settings, http_protocol
 from digitlens.server.problems import REFUSED, of_exception, refused
 from digitlens.server.service import Metrics, Service, start
@@ -141,7 +141,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(routes.protocol)
     app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
     problems.install(app)
-    schemas.install(app)
+    openapi.install(app)
     _surround(app, service)
     return app
 

@@ -156,7 +156,8 @@ def test_the_history_brings_drawings_and_pictures_back(page, reads, examples):
 ALONE = """export async function createReader(base, { onProgress }) {
   onProgress({ loaded: 1, total: 1 });
   const read = async ({ data, width, height }, { tiles }) => ({
-    text: "3", numbers_digits: ["3"], width, height, model: "alone", model_sha256: "0123456789abcdef",
+    text: "3", numbers_digits: ["3"], width, height, model: "alone",
+    model_sha256: "0123456789abcdef",
     lines: [[{ value: 3, confidence: 0.97, status: "digit", reason: "", starts_number: false,
       box: [0, 0, width, height], probabilities: [0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
       tile: tiles && data.length === 4 * width * height && btoa("\\0".repeat(784)) }]] });
