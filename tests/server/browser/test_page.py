@@ -76,6 +76,10 @@ def test_a_phone_does_not_scroll_sideways_and_everything_can_be_touched(
     check_phone(page, width)
     page.set_input_files("#file", examples / "ruled.jpg")
     reads(page, "5550199\n1864")
+    page.click(".known summary")
+    check_phone(page, width)
+    page.click("#view-regions")
+    page.click("#region-add")
     check_phone(page, width)
 
 
@@ -189,6 +193,10 @@ def test_in_the_browser_alone_nothing_is_sent(open_page, reads, examples):
     assert "Nothing that you draw or show leaves it" in page.inner_text("#privacy")
     assert "alone 0123456789ab" in page.inner_text("#model")
     assert set(sent) == {"GET"}
+    page.click(".known summary")
+    assert page.is_visible("#expect")
+    assert page.is_hidden("#decimal")  # values and tables are the server's
+    assert page.is_hidden("#view-table")
     broken = {"name": "a.tif", "mimeType": "image/tiff", "buffer": b"II*\0"}
     page.set_input_files("#file", broken)
     page.get_by_text("This browser cannot open the file. Save it as PNG or JPEG.").wait_for()

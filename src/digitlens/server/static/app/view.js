@@ -121,7 +121,9 @@ export class View {
   /** Without a choice of the visitor: the first that is doubtful, else the last that was read. */
   #chooseAlone() {
     const { digits } = this;
-    const doubtful = digits.findIndex((digit) => statusOf(digit) === "unsure");
+    const unsure = this.shown && amountsOf(this.shown.reading).find(({ status }) => status === "unsure");
+    const isDoubtful = (digit) => statusOf(digit) === "unsure";
+    const doubtful = digits.indexOf(digits.find(isDoubtful) ?? unsure?.digits[0]);
     const last = digits.findLastIndex((digit) => valueOf(digit) !== null);
     this.selected = doubtful >= 0 ? doubtful : last >= 0 ? last : digits.length - 1;
     this.picked = false;
