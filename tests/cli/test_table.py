@@ -118,4 +118,4 @@ def test_errors_name_the_picture(monkeypatch):
 def test_broken_rules_are_told(monkeypatch):
     broken = Table(READ.rows[:1], 40, 30, "drawn", "", "sudoku", False)
     monkeypatch.setattr(Reader, "answer", broken)
-    assert "do not keep the rules: no Sudoku, or misread" in run().stderr
+    assert "found no Sudoku in what was seen" in run().stderr

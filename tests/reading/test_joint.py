@@ -71,6 +71,26 @@ def test_a_grid_that_breaks_the_rules_for_sure_keeps_what_was_read():
             solve_sudoku(wrong)
 
 
+def noise(kind):
+    random = np.random.default_rng(0)
+    if kind == "alike":
+        return np.ones((9, 9, 10))
+    if kind == "anything":
+        return random.dirichlet(np.full(10, 0.3), (9, 9))
+    digits = random.integers(1, 10, (9, 9)) * (random.random((9, 9)) < 0.3)
+    return np.where(np.arange(10) == digits[:, :, None], 1.0, 1e-3)
+
+
+@pytest.mark.parametrize("kind", ["alike", "anything", "few digits"])
+def test_what_is_no_sudoku_is_given_up_after_a_limited_effort(kind):
+    found = solve_sudoku(noise(kind))
+    assert found.steps <= 500_000
+    if not found.satisfied:
+        assert np.array_equal(found.cells, noise(kind).argmax(axis=2))
+        assert found.changed == ()
+    assert solve_sudoku(seen(grid(PUZZLE), [(0, 0, 3, 0.9)])).steps < 5000
+
+
 def candidates(*texts):
     """``7.50:0.6 1.50:0.4`` is one cell."""
     return [[(Decimal(v), float(p)) for v, p in (e.split(":") for e in t.split())] for t in texts]

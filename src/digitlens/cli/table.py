@@ -121,8 +121,12 @@ def _print_table(found: Table) -> None:
 
 def _warn(found: Table, picture: str) -> None:
     if not found.kept:
-        kind = "Sudoku" if found.rule == "sudoku" else "total"
-        note(f"digitlens: {picture}: the cells do not keep the rules: no {kind}, or misread")
+        what = (
+            "found no Sudoku in what was seen: the cells are as read without its rules"
+            if found.rule == "sudoku"
+            else "the cells do not keep the rules: no total, or misread"
+        )
+        note(f"digitlens: {picture}: {what}")
     if found.unsure:
         r, c = found.unsure[0]
         reason = found.rows[r][c].reason

@@ -21,7 +21,8 @@ _LEAST = 1e-6  # no cell is surer than this of what it is not
 _BREAKS = 1e-3  # of what is seen, so much breaks the rule: a page is not what it was said to be
 _SEVERAL = 1e-3  # of the puzzles, so many have several solutions
 _NODES = 3000  # grids looked into, after which a puzzle is given up
-_STEPS = 20_000  # of the solver for one grid
+_STEPS = 20_000  # of the solver for one grid ...
+_EFFORT = 250_000  # ... and for all grids, once to find one and once for how sure it is
 _SUMS = 5000  # partial sums of a column that are followed
 
 Values = npt.NDArray[np.int64]
@@ -43,6 +44,8 @@ class Sudoku:
         satisfied: Whether the cells keep the rules; if not, each has the value that is most
             probable by itself.
         solution: int64[9, 9]; the completed grid if there is exactly one, else None.
+        steps: Of the solver, for all grids that were looked into; they are limited, so that what is
+            no Sudoku is soon given up.
     """
 
     cells: Values
@@ -50,13 +53,15 @@ class Sudoku:
     changed: tuple[tuple[int, int], ...]
     satisfied: bool
     solution: Values | None
+    steps: int = 0
 
 
 def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku:
     """Reads all cells at once: no digit twice in a row, column or box, and there is a solution.
 
     Best-first branch and bound over what the cells may be, exact: the first grid that keeps the
-    rules is the most probable one. A grid with several solutions is possible but unlikely, as
+    rules is the most probable one. If the effort does not suffice to find it, the cells are not
+    satisfied, as where there is none. A grid with several solutions is possible but unlikely, as
     puzzles are made to have one.
 
     Args:
@@ -71,53 +76,76 @@ def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku:
     shares = np.clip(seen / np.maximum(seen.sum(axis=2, keepdims=True), _LEAST), _LEAST, None)
     shares = (shares / shares.sum(axis=2, keepdims=True)).reshape(81, 10)
     alone = shares.argmax(axis=1)
-    found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)))
+    search, check = _Effort(_EFFORT), _Effort(_EFFORT)
+    found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)), search)
     if found is None:
         sure = shares.max(axis=1).reshape(9, 9)
-        return Sudoku(alone.reshape(9, 9), sure, (), False, None)
+        return Sudoku(alone.reshape(9, 9), sure, (), False, None, search.spent)
     cells, cost, solution = found
     held = 1 / (1 + _BREAKS * math.exp(min(cost, 100)))  # the rules hold at all
-    sure = np.array([_given_others(cells, cell, shares[cell]) for cell in range(81)])
+    sure = np.array([_given_others(cells, cell, shares[cell], check) for cell in range(81)])
     changed = tuple((int(cell) // 9, int(cell) % 9) for cell in np.flatnonzero(cells != alone))
-    return Sudoku(cells.reshape(9, 9), held * sure.reshape(9, 9), changed, True, solution)
+    confidence, steps = held * sure.reshape(9, 9), search.spent + check.spent
+    return Sudoku(cells.reshape(9, 9), confidence, changed, True, solution, steps)
 
 
-def _best_grid(costs: npt.NDArray[np.float64]) -> tuple[Values, float, Values | None] | None:
+@dataclass
+class _Effort:
+    """How many steps of the solver are left, and how many it took."""
+
+    left: int
+    spent: int = 0
+
+    def take(self) -> bool:
+        """Takes a step if there is one left."""
+        if self.left <= self.spent:
+            return False
+        self.spent += 1
+        return True
+
+
+def _best_grid(
+    seen: npt.NDArray[np.float64], effort: _Effort
+) -> tuple[Values, float, Values | None] | None:
     """The cheapest grid that keeps the rules, its cost, and its solution if it has only one."""
-    ranked = [sorted(range(10), key=row.__getitem__) for row in costs.tolist()]
+    costs: list[list[float]] = seen.tolist()
+    ranked = [sorted(range(10), key=row.__getitem__) for row in costs]
     number = count()  # of equal costs, the grid that was found first
     start: Domains = (_ALL,) * 81
     heap: list[tuple[float, int, Domains, Values | None]] = [(0.0, next(number), start, None)]
     for _ in range(_NODES):
-        if not heap:
+        if not heap or effort.left <= effort.spent:
             return None
         cost, _, domains, known = heapq.heappop(heap)
         cells = [next(v for v in ranked[i] if d >> v & 1) for i, d in enumerate(domains)]
         if known is not None:
             return np.array(cells), cost, None
         conflict = _conflict(cells)
-        solutions = [] if conflict else _solutions(cells)
+        solutions = [] if conflict else _solutions(cells, effort)
         if len(solutions) == 1:
             return np.array(cells), cost, np.array(solutions[0]).reshape(9, 9)
         if solutions:  # possible, and so are others that have only one
             costly = cost - math.log(_SEVERAL)
             heapq.heappush(heap, (costly, next(number), domains, np.array(cells)))
-        for part in _others(domains, cells, conflict or range(81)):
-            total = sum(
-                float(costs[i, next(v for v in ranked[i] if d >> v & 1)])
-                for i, d in enumerate(part)
-            )
-            heapq.heappush(heap, (total, next(number), part, None))
+        for cell, part in _others(domains, cells, conflict or range(81)):
+            value = next(v for v in ranked[cell] if part[cell] >> v & 1)
+            more = costs[cell][value] - costs[cell][cells[cell]]  # all others stay as they are
+            heapq.heappush(heap, (cost + more, next(number), part, None))
     return None
 
 
-def _others(domains: Domains, cells: Sequence[int], among: Iterable[int]) -> Iterable[Domains]:
-    """Splits all other grids in which one of some cells changes into parts without overlap."""
+def _others(
+    domains: Domains, cells: Sequence[int], among: Iterable[int]
+) -> Iterable[tuple[int, Domains]]:
+    """Splits all other grids in which one of some cells changes into parts without overlap.
+
+    With each part, the cell that changes in it for sure.
+    """
     fixed = list(domains)
     for cell in among:
         left = fixed[cell] & ~(1 << cells[cell])
         if left:
-            yield (*fixed[:cell], left, *fixed[cell + 1 :])
+            yield cell, (*fixed[:cell], left, *fixed[cell + 1 :])
         fixed[cell] = 1 << cells[cell]
 
 
@@ -132,22 +160,25 @@ def _conflict(cells: Sequence[int]) -> tuple[int, int] | None:
     return None
 
 
-def _solutions(cells: Sequence[int]) -> list[list[int]]:
+def _solutions(cells: Sequence[int], effort: _Effort) -> list[list[int]]:
     """Up to two ways to fill the empty cells of a grid without conflicts."""
     used = [1] * 27  # for each unit a bit for each digit that it has; 0 is none
     for cell, value in enumerate(cells):
         for unit in _UNITS[cell] if value else ():
             used[unit] |= 1 << value
     found: list[list[int]] = []
-    _fill(list(cells), used, {i for i, value in enumerate(cells) if not value}, found, [_STEPS])
+    one = _Effort(min(_STEPS, effort.left - effort.spent))
+    _fill(list(cells), used, {i for i, value in enumerate(cells) if not value}, found, one)
+    effort.spent += one.spent
     return found
 
 
 def _fill(
-    cells: list[int], used: list[int], empty: set[int], found: list[list[int]], steps: list[int]
+    cells: list[int], used: list[int], empty: set[int], found: list[list[int]], effort: _Effort
 ) -> None:
     """Tries the cell with the fewest choices first; adds to ``found`` until there are two."""
-    steps[0] -= 1
+    if not effort.take():
+        return
     if not empty:
         found.append(list(cells))
         return
@@ -161,18 +192,20 @@ def _fill(
                 break
     empty.remove(cell)
     for value in range(1, 10):
-        if open_ >> value & 1 and len(found) < 2 and steps[0] > 0:
+        if open_ >> value & 1 and len(found) < 2 and effort.left > effort.spent:
             cells[cell] = value
             for unit in units:
                 used[unit] ^= 1 << value
-            _fill(cells, used, empty, found, steps)
+            _fill(cells, used, empty, found, effort)
             for unit in units:
                 used[unit] ^= 1 << value
     cells[cell] = 0
     empty.add(cell)
 
 
-def _given_others(cells: Values, cell: int, shares: npt.NDArray[np.float64]) -> float:
+def _given_others(
+    cells: Values, cell: int, shares: npt.NDArray[np.float64], effort: _Effort
+) -> float:
     """How probable a cell is if all others are right, among the values that keep the rules."""
     kept = float(shares[cells[cell]])
     total = kept
@@ -181,7 +214,9 @@ def _given_others(cells: Values, cell: int, shares: npt.NDArray[np.float64]) -> 
             other = cells.copy()
             other[cell] = value
             grid = other.tolist()
-            solutions = 0 if _conflict(grid) else len(_solutions(grid))
+            solutions = 0 if _conflict(grid) else len(_solutions(grid, effort))
+            if effort.left <= effort.spent:  # not known to have none
+                solutions = max(solutions, 1)
             total += float(shares[value]) * (0, 1, _SEVERAL)[solutions]
     return kept / total
 
