@@ -1,6 +1,6 @@
 import pytest
 
-from digitlens.reading.constraints import Expectation, keeps, parse
+from digitlens.reading.constraints import Expectation, Range, keeps, parse
 from digitlens.reading.pattern import Pattern
 
 KEPT = {
@@ -78,6 +78,14 @@ def test_numbers_that_break_a_constraint(text, number):
 def test_what_is_no_constraint_or_contradicts_another_is_refused(text, found):
     with pytest.raises(ValueError, match=found):
         Expectation.of(text)
+
+
+def test_what_many_constraints_contradict_is_looked_for_with_bounded_effort(monkeypatch):
+    steps = []
+    step = Range.step
+    monkeypatch.setattr(Range, "step", lambda self, *told: (steps.append(1), step(self, *told))[1])
+    Expectation.of([*(f"range {10**20 + k}..{10**21}" for k in range(40)), "luhn", "mod 97-10"])
+    assert len(steps) < 1_000_000
 
 
 def test_several_constraints_all_hold_and_are_written_as_given():

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from math import floor
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,8 @@ ALLOWED = (
 )
 
 _INFINITE = Decimal("Infinity")
-_LOOKED = 20_000  # states after which constraints are taken not to contradict each other
+_TRIED = 200_000  # steps after which constraints are taken not to contradict each other
+_BOUNDS = 4096  # bounds that are remembered
 State = Hashable
 
 
@@ -166,7 +167,9 @@ def _is_possible(automaton: Expectation) -> bool:
     stack: list[tuple[State, ...]] = [automaton.start]
     seen = set(stack)
     alphabet = (automaton.marks + DIGITS)[::-1]
-    while stack and len(seen) < _LOOKED:
+    left = _TRIED
+    while stack and left > 0:
+        left -= len(alphabet) * len(automaton.constraints)
         state = stack.pop()
         if automaton.accepts(state):
             return True
@@ -232,7 +235,7 @@ class Range:
         return first <= high and end > low
 
 
-@cache
+@lru_cache(_BOUNDS)
 def _bounds(
     low: Decimal | None, high: Decimal | None, negative: bool, decimals: int | None = None
 ) -> tuple[Any, Any]:

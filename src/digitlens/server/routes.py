@@ -46,7 +46,6 @@ from digitlens.server.schemas import (
     ModelsAnswer,
     ProtocolError,
     ReadAnswer,
-    ReadOptions,
     ReconstructAnswer,
     TableAnswer,
     TableQuery,
@@ -140,8 +139,13 @@ def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
 
 
 def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterator[_PageResult]:
+    expected = Expectation.of(upload.options.expect)
     for picture, document, number in _pages_of(upload, job):
-        yield _read_page(reader, picture, document, number, upload.options)
+        start = time.perf_counter()
+        page = document.page(number)
+        reading = reader.read(page, expect=expected, **upload.options.notation)
+        seconds = seconds_since(start)
+        yield _PageResult(picture, number, document.count, seconds, reading, upload.options.tiles)
 
 
 def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[PictureFile, Document, int]]:
@@ -156,17 +160,6 @@ def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[PictureFile, Do
             for number in range(1, document.count + 1):
                 job.check()
                 yield picture, document, number
-
-
-def _read_page(
-    reader: DigitReader, picture: PictureFile, document: Document, number: int, options: ReadOptions
-) -> _PageResult:
-    start = time.perf_counter()
-    expected = Expectation.of(options.expect)
-    reading = reader.read(document.page(number), expect=expected, **options.notation)
-    return _PageResult(
-        picture, number, document.count, seconds_since(start), reading, options.tiles
-    )
 
 
 def _encoded(digit: Digit) -> str:

@@ -32,6 +32,7 @@ MULTIPART, JSON = "multipart/form-data", "application/json"
 RAW = ("image/*", "application/octet-stream", "application/pdf")
 NAME = 255  # characters
 CONSTRAINTS = 8  # on one number
+_CONSTRAINT = 400  # characters, at most
 TILE = 28 * 28  # bytes
 
 
@@ -46,8 +47,15 @@ def _decoded(value: Any) -> bytes:
 
 def _constraints(value: Any) -> list[str]:
     several = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if len(several) > CONSTRAINTS:
+        raise ValueError(f"expected at most {CONSTRAINTS} constraints, found {len(several)}")
     texts = [str(each) if isinstance(each, str | int) else "" for each in several]
-    Expectation.of(texts)
+    if (longest := max(map(len, texts), default=0)) > _CONSTRAINT:  # before any work is spent on it
+        raise ValueError(f"expected at most {_CONSTRAINT} characters, found {longest:,}")
+    expected = Expectation.of(texts)
+    if expected and len(expected.constraints) > CONSTRAINTS:
+        found = len(expected.constraints)
+        raise ValueError(f"expected at most {CONSTRAINTS} constraints, found {found}")
     return texts
 
 
@@ -62,12 +70,12 @@ Base64 = Annotated[
     BeforeValidator(_decoded),
     WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"}),
 ]
-_EXPECTED = {"type": "string", "minLength": 1, "maxLength": 400}
+_EXPECTED = {"type": "string", "minLength": 1, "maxLength": _CONSTRAINT}
+_SEVERAL = {"type": "array", "items": _EXPECTED, "maxItems": CONSTRAINTS}
 Expect = Annotated[
-    list[Annotated[str, Field(max_length=400)]],
+    list[str],
     BeforeValidator(_constraints),
-    WithJsonSchema({"anyOf": [_EXPECTED, {"type": "array", "items": _EXPECTED}]}),
-    Field(max_length=CONSTRAINTS),
+    WithJsonSchema({"anyOf": [_EXPECTED, _SEVERAL]}),
 ]
 Share = Annotated[
     float,
@@ -127,7 +135,9 @@ class ReadOptions(BaseModel):
 
     @model_validator(mode="after")
     def _agreed(self) -> Self:
-        Notation.of(**self.notation)
+        known, expected = Notation.of(**self.notation), Expectation.of(self.expect)
+        if expected:
+            expected.written_with(known.decimal)  # raises if they contradict each other
         return self
 
     def updated(self, said: dict[str, Any]) -> ReadOptions:
