@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -89,13 +90,30 @@ def test_a_damaged_state_is_told(tmp_path):
         begun(tmp_path / "log.csv", Post())
 
 
-def test_a_webhook_gets_json():
-    got = []
+def test_a_log_that_was_begun_anew_is_delivered_from_its_start(tmp_path):
+    begun(tmp_path / "log.csv", Post(), rows=9)
+    post = Post()
+    begun(tmp_path / "log.csv", post, rows=0)  # it was removed
+    deliveries = begun(tmp_path / "log.csv", post, rows=2)
+    assert deliveries.flush() == 0
+    assert post.got == [1, 2]
+
+
+@contextmanager
+def receiver(*answers):
+    """A server that answers one request after the other; its port, and what it got."""
+    got, left = [], list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204 if len(got) == 1 else 500)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers, json.loads(body)))
+            self.send_response(left.pop(0))
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_):
@@ -104,15 +122,31 @@ def test_a_webhook_gets_json():
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        post = webhook(f"http://127.0.0.1:{server.server_port}/x").post
-        post(module.message(7, ROW))
-        with pytest.raises(OSError, match="500"):
-            post(module.message(8, ROW))
+        yield server.server_port, got
         server.shutdown()
         thread.join()
-    assert got[0]["id"] == 7
-    assert got[0]["value"] == "12.5"
-    assert got[0]["region"] == "main"
+
+
+@pytest.mark.parametrize("refused", [500, 301, 302, 303])
+def test_a_webhook_gets_json_until_it_takes_it(refused):
+    with receiver(204, refused) as (port, got):
+        post = webhook(f"http://127.0.0.1:{port}/x").post
+        post(module.message(7, ROW))
+        with pytest.raises(OSError, match=str(refused)):
+            post(module.message(8, ROW))
+    headers, reading = got[0]
+    assert "Authorization" not in headers
+    assert reading["id"] == 7
+    assert reading["value"] == "12.5"
+    assert reading["region"] == "main"
+
+
+def test_a_webhook_gets_the_password_of_its_address():
+    with receiver(204) as (port, got):
+        sender = webhook(f"http://me:se%20cret@127.0.0.1:{port}/x")
+        sender.post(module.message(7, ROW))
+    assert got[0][0]["Authorization"] == "Basic bWU6c2UgY3JldA=="
+    assert sender.name == f"http://127.0.0.1:{port}/x"
 
 
 def broker(listener, packets):

@@ -6,6 +6,7 @@ A reading may arrive twice, after a kill in the wrong moment; its ``id`` is the 
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from digitlens.errors import DataError, needs_extra
 from digitlens.files import write_json
@@ -110,7 +111,7 @@ class Deliveries:
     def begun(self, last: int) -> None:
         """Says that the log has ended, with this number."""
         for each in self.receivers:
-            each.sent = last if each.sent is None else each.sent
+            each.sent = last if each.sent is None else min(last, each.sent)  # the log may be new
         self._keep()
 
     def add(self, last: int, rows: list[Row]) -> None:
@@ -140,20 +141,34 @@ def webhook(url: str) -> Delivery:
     """Posts each reading as a JSON object.
 
     Args:
-        url: ``http://`` or ``https://``.
+        url: ``http://`` or ``https://``, then ``[user:password@]host[:port]`` and a path.
 
     Raises:
         ValueError: It is no such address.
     """
     parts = _parts(url, ("http", "https"))
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    headers = {"Content-Type": "application/json"}
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    opener = build_opener(_Refused)
 
     def post(reading: Mapping[str, Any]) -> None:
         body = json.dumps(reading).encode()
-        request = Request(url, body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=PATIENCE):
+        with opener.open(Request(address, body, headers), timeout=PATIENCE):
             pass
 
     return Delivery(_shown(parts), post)
+
+
+class _Refused(HTTPRedirectHandler):
+    """A redirection is an error: what follows it is a request without the reading."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
+        """No request follows."""
 
 
 def mqtt(url: str) -> Delivery:
