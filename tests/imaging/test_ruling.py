@@ -97,6 +97,16 @@ def test_a_known_shape_decides_where_thin_rules_are_too_pale():
     assert find_grid(ruled(), (9, 9)) is None
 
 
+def test_a_known_shape_decides_which_of_too_many_rules_are_its_own():
+    square = [(20, 20), (440, 20), (440, 440), (20, 440)]
+    page = ruled(6, 6, square).copy()
+    page[180:182, 20:441] = 0  # a shade, or a line that is drawn through a row
+    grid = find_grid(page, (6, 6))
+    assert grid is not None
+    assert np.abs(grid.nodes - nodes(6, 6, square)).max() < 2.5
+    assert find_grid(page, (5, 6)) is None
+
+
 def test_cells_are_straightened_and_rules_painted_over():
     page, corners = ruled(), nodes(5, 4, CORNERS)
     x, y = (corners[1, 1] + corners[2, 2]) / 2

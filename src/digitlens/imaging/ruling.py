@@ -333,16 +333,19 @@ def _through(strokes: Mask, bent: int) -> Doubles:
 def _fitted(rules: Doubles, cells: int) -> Doubles:
     """Rules of so many cells: those found, and where some are too pale, even ones between them.
 
-    None at all if too few are found, or others than these.
+    Of too many, as where a shade looks like a rule, those at even distances. None at all if too few
+    are found, or others than these.
     """
     if len(rules) == cells + 1:
         return rules
-    if not _ENOUGH * (cells + 1) <= len(rules) <= cells:
+    if len(rules) < _ENOUGH * (cells + 1):
         return rules[:0]
     even = np.linspace(rules[0], rules[-1], cells + 1)
-    nearest = np.abs(even[:, None] - rules).argmin(axis=0)
-    even_gap = even[1] - even[0]
-    if (np.abs(even[nearest] - rules) > _SNAP * even_gap).any():
+    away = np.abs(even[:, None] - rules) / (even[1] - even[0])
+    if len(rules) > cells:
+        return rules[away.argmin(axis=1)] if (away.min(axis=1) <= _SNAP).all() else rules[:0]
+    nearest = away.argmin(axis=0)
+    if (away.min(axis=0) > _SNAP).any():
         return rules[:0]
     even[nearest] = rules
     return even
