@@ -62,6 +62,13 @@ def test_a_table_without_rules_is_read_by_its_alignment(reader):
     assert texts(reader.read_table(drawn(CELLS, ruled=False), columns=2)) == CELLS
 
 
+@pytest.mark.parametrize("ruled", [True, False])
+def test_small_print_in_high_cells_is_no_dust(reader, ruled):
+    cells = [["12.50", "3.75"], ["8.25", "40.10"], ["6.05", "7"]]
+    page = drawn(cells, ruled=ruled, high=150)
+    assert texts(reader.read_table(page)) == cells
+
+
 def test_marks_are_taken_from_the_whole_table(reader):
     cells = [["1.234", "17,50"], ["9.875", "0,25"]]
     values = reader.read_table(drawn(cells)).values

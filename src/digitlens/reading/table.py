@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from digitlens.reading.reader import DigitReader
 
 MOST = 250  # rows or columns
-_LOW = 0.25  # of the usual height of a cell: one without any higher or wider drawing is empty
+_LOW = 0.25  # of the usual height of a cell: one without any higher or wider drawing is empty ...
+_SHARE, _TINY = 0.5, 0.1  # ... or of its largest drawings, where all print is small, down to this
 _SPECK = 0.002  # of the square of that height: smaller drawings are dust
 _FINE = 48  # pixels: height of cells down to which a picture is reduced to find ink
 _AT_EDGE = 0.12  # of a cell: what reaches no further into it is left of a rule, too
@@ -49,7 +50,7 @@ _FLAT, _LONG = 0.15, 0.6  # of a cell: a drawing so flat and so long is what is 
 _INSIDE = 0.6  # of a drawing: with so much in one cell, all of it belongs there
 _PART = 0.2  # of a drawing that is in several cells: with less, it does not reach into one
 _PAPER = 0.15  # heights of a line: paper around it
-_LOWEST = 0.3  # of the usual height of a cell: a line is taken to be so high at least
+_LOWEST = 1.2  # of the least height or width of a drawing: a line is taken to be so high at least
 _SEEN = 0.9  # score of a line: as the line detector gives clear ones
 _LEVEL = 0.3  # of the height of a drawing that is level with its line
 _SMALL = 0.5  # of the highest drawing of a cell: a lower one has no line of its own
@@ -190,11 +191,19 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
                     drawings.setdefault((r, c), []).append([left, top, right, bottom])
     found: list[TextLine] = []
     places: list[Place] = []
+    low = _least(drawings.values(), usual)
     for place, boxes in sorted(drawings.items()):
-        for line in _lines(np.array(boxes), usual):
+        for line in _lines(np.array(boxes), low):
             found.append(with_paper(line))
             places.append(place)
     return found, places
+
+
+def _least(cells: Iterable[list[list[float]]], usual: float) -> float:
+    """How high or wide a drawing is at least in cells that are not empty."""
+    sizes = [max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes) for boxes in cells]
+    print_ = float(np.percentile(sizes, 90)) if sizes else 0.0
+    return min(_LOW * usual, max(_TINY * usual, _SHARE * print_))
 
 
 def _is_left_over(box: Sequence[float], cell: Sequence[float]) -> bool:
@@ -224,10 +233,10 @@ def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, fl
     yield from (span for span in spans if span[2] - span[1] >= _PART * length)
 
 
-def _lines(boxes: Doubles, usual: float) -> Iterator[TextLine]:
+def _lines(boxes: Doubles, low: float) -> Iterator[TextLine]:
     """The lines that drawings of one cell make up, from top to bottom; none of dust alone."""
     heights, widths = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
-    if max(heights.max(), widths.max()) < _LOW * usual:
+    if max(heights.max(), widths.max()) < low:
         return
     lines: list[Doubles] = []
     for k in np.argsort(-heights):
@@ -240,7 +249,7 @@ def _lines(boxes: Doubles, usual: float) -> Iterator[TextLine]:
             line = lines[best]
             line[:2], line[2:] = np.minimum(line[:2], (x0, y0)), np.maximum(line[2:], (x1, y1))
     for x0, y0, x1, y1 in sorted(lines, key=lambda line: float(line[1])):
-        more = max(0.0, _LOWEST * usual - (y1 - y0)) / 2
+        more = max(0.0, _LOWEST * low - (y1 - y0)) / 2
         paper = _PAPER * (y1 - y0 + 2 * more)
         left, top, right, bottom = x0 - paper, y0 - more - paper, x1 + paper, y1 + more + paper
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
