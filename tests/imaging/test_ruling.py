@@ -100,7 +100,7 @@ def test_a_known_shape_decides_where_thin_rules_are_too_pale():
 def test_a_known_shape_decides_which_of_too_many_rules_are_its_own():
     square = [(20, 20), (440, 20), (440, 440), (20, 440)]
     page = ruled(6, 6, square).copy()
-    page[180:182, 20:441] = 0  # a shade, or a line that is drawn through a row
+    page[204:206, 20:441] = 0  # a shade, or a line that is drawn through a row
     grid = find_grid(page, (6, 6))
     assert grid is not None
     assert np.abs(grid.nodes - nodes(6, 6, square)).max() < 2.5
