@@ -115,6 +115,35 @@ def test_parquet_has_a_type_for_each_column(tmp_path):
     assert table["share"].to_pylist() == ["7.5", "x"]
 
 
+FAR = Table(
+    (
+        (
+            cell("1e300", Decimal("1e300"), "decimal"),
+            cell("0", Decimal(0), "integer"),
+            cell("1-1-1850", date(1850, 1, 1), "date"),
+        ),
+        (
+            cell("1e-300", Decimal("1e-300"), "decimal"),
+            cell("9:05", time(9, 5), "time"),
+            cell(""),
+        ),
+    ),
+    *(100, 80, "drawn", "0" * 64),
+)
+
+
+def test_what_a_form_cannot_hold_is_text(tmp_path):
+    write_table(tmp_path / "table.xlsx", FAR)
+    sheet = load_workbook(tmp_path / "table.xlsx").active
+    values = [[each.value for each in row] for row in sheet.iter_rows()]
+    assert values == [["1e300", 0, "1-1-1850"], ["1e-300", time(9, 5), None]]
+    write_table(tmp_path / "table.parquet", FAR)
+    columns = parquet.read_table(tmp_path / "table.parquet").to_pydict()
+    assert list(map(len, columns["column 1"])) == [301, 302]
+    assert columns["column 2"] == ["0", "09:05:00"]
+    assert columns["column 3"] == [date(1850, 1, 1), None]
+
+
 def test_a_file_of_another_form_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"expected a file that ends in .csv, .json, .parquet or"):
         write_table(tmp_path / "table.ods", TABLE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import date, time
 from decimal import Decimal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from digitlens.errors import DataError, needs_extra
 from digitlens.files import atomic_path, write_bytes
+from digitlens.results import told
 
 if TYPE_CHECKING:
     from digitlens.results import Value
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DOUBTFUL = "FFFFE08A"  # fill of a doubtful cell, as Excel has colours: opaque, red, green, blue
 _DIGITS = 15  # that Excel keeps of a number; longer ones stay text
+_PLACES = 30  # before and behind the decimal point, that a number has at most
 _FORMATS = {"percent": '0.{}"%"', "currency": "#,##0.{}"}
 
 
@@ -68,15 +69,17 @@ def _write_parquet(path: Path, table: Table) -> None:
 
 
 def _of_one_type(column: list[Value | str | None]) -> list[Any]:
-    """The values of a column if all are of one type, else their texts."""
-    kinds = Counter(type(value) for value in column if value is not None)
-    if len(kinds) <= 1:
+    """The values of a column if all are of one type that Parquet holds, else their texts."""
+    kinds = {type(value) for value in column if value is not None}
+    if len(kinds) <= 1 and not any(isinstance(v, Decimal) and _is_far(v) for v in column):
         return column
-    return [value and (value if isinstance(value, str) else _said(value)) for value in column]
+    return [value if isinstance(value, str) else told(value) for value in column]
 
 
-def _said(value: Value) -> str:
-    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+def _is_far(value: Decimal) -> bool:
+    """Whether a number is so large or fine that formats of numbers do not hold it, as 1e300."""
+    exponent = value.as_tuple().exponent
+    return not isinstance(exponent, int) or not -_PLACES <= exponent <= value.adjusted() <= _PLACES
 
 
 def _write_xlsx(path: Path, table: Table) -> None:
@@ -111,14 +114,14 @@ def _in_excel(cell: Cell) -> tuple[float | int | date | time | str | None, str]:
     value = cell.value
     if isinstance(value, Decimal):
         digits, exponent = value.as_tuple()[1:]
-        if len(digits) > _DIGITS or not isinstance(exponent, int):
+        if len(digits) > _DIGITS or _is_far(value):
             return cell.text, ""
-        places = "0" * max(0, -exponent)
+        places = "0" * max(0, -int(exponent))
         form = _FORMATS.get(cell.kind or "", "0.{}" if places else "0").format(places)
         number = int(value) if value == value.to_integral_value() else float(value)
         return number, form.replace('."', '"').rstrip(".")
-    if isinstance(value, date):
-        return value, "yyyy-mm-dd"
+    if isinstance(value, date):  # Excel knows none before 1900
+        return (value, "yyyy-mm-dd") if value.year >= 1900 else (cell.text, "")
     return (value, "hh:mm") if isinstance(value, time) else (cell.text or None, "")
 
 
