@@ -1,5 +1,7 @@
 """What detector and recogniser see, matched."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,24 @@ def test_a_digit_without_a_character_is_kept_if_the_detector_is_sure():
 
 def test_without_lines_there_are_no_places():
     assert len(gather(digits((0.7, 5, 100, 116)), [])) == 0
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(4, False), (5, True)])
+def test_a_box_around_a_column_of_sure_digits_is_no_digit(rows, kept):
+    heights = [HEIGHT * row for row in range(rows)]
+    lines = [moved(line("7"), height) for height in heights]
+    column = digits(*((0.8, 7, 8, 24) for _ in heights))
+    column.boxes[:, 1::2] += np.array(heights, np.float32)[:, None]
+    tall, around = line("1"), digits((0.99, 1, 8, 24))
+    left = np.float32([16 - 16 * rows, 0])  # all in the middle
+    tall = replace(tall, line=TextLine(tall.line.quad * np.float32(rows) + left, 0.9))
+    around.boxes[:] = around.boxes * rows + [*left, *left]
+    pairs = zip(vars(column).values(), vars(around).values(), strict=True)
+    found = Candidates(*(np.concatenate(pair) for pair in pairs))
+    places = gather(found, [*lines, tall])
+    read = sorted(places.boxes[places.objectness > 0.5][:, 1].tolist())
+    assert (read == [8 + height for height in heights]) == kept
+
+
+def moved(read, down):
+    return replace(read, line=TextLine(read.line.quad + np.float32([0, down]), 0.9))

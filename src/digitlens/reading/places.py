@@ -22,6 +22,7 @@ _SURE = 0.5  # confidence of characters, and score of digits, that leave little 
 _MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
 _DOUBLE = 0.45  # overlap of two boxes over their union: one place
 _WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
+_SEVERAL = 3  # digits that both see within a box: it is around a column of them, and is none
 
 Floats = npt.NDArray[np.float32]
 
@@ -237,16 +238,22 @@ def _joined(parts: Sequence[Places]) -> Places:
 def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
     """Which places are left when those that overlap a stronger one are dropped.
 
-    Two characters of one line are two, however much their boxes overlap.
+    Two characters of one line are two, however much their boxes overlap. A place with several sure
+    digits inside is dropped itself.
     """
     left = np.ones(len(places), bool)
+    sure = (places.objectness > _SURE) & (places.mass > _SURE)
+    areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)
     for index in np.argsort(-strength, kind="stable"):
         if left[index]:
             union, part = overlaps(places.boxes[index], places.boxes)
             both = (places.line == places.line[index]) & (places.symbol >= 0)
             both &= bool(places.symbol[index] >= 0)
-            left &= both | ((union <= _DOUBLE) & (part <= _WITHIN))
-            left[index] = True
+            under = ~both & ((union > _DOUBLE) | (part > _WITHIN))
+            inside = places.boxes[left & sure & under & (areas < areas[index])]
+            is_one = len(np.unique(inside, axis=0)) < _SEVERAL  # the same may be on two lines
+            left &= ~under | (not is_one)
+            left[index] = is_one
     return np.flatnonzero(left)
 
 

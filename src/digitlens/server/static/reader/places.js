@@ -26,6 +26,7 @@ const SURE = 0.5; // confidence of characters, and score of digits, that leave l
 const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
 const DOUBLE = 0.45; // overlap of two boxes over their union: one place
 const WITHIN = 0.7; // share of the smaller box that is inside the larger: a part of it
+const SEVERAL = 3; // digits that both see within a box: it is around a column of them, and is none
 const EVEN = new Float32Array(DIGITS.length).fill(0.1);
 
 /** All places where detector or recogniser see a digit, those of both only once. */
@@ -143,7 +144,8 @@ function lettersAround(text) {
 /**
  * Those that are left when places that overlap a stronger one are dropped.
  *
- * Two characters of one line are two, however much their boxes overlap.
+ * Two characters of one line are two, however much their boxes overlap. A place with several sure
+ * digits inside is dropped itself.
  */
 function apart(places) {
   const strength = places.map(({ objectness, mass }) =>
@@ -152,12 +154,22 @@ function apart(places) {
   for (const index of argsortDown(strength)) {
     if (!left[index]) continue;
     const { box, line, symbol } = places[index];
-    places.forEach((one, other) => {
+    const under = [...places.keys()].filter((other) => {
+      const one = places[other];
       const areTwo = one.line === line && one.symbol >= 0 && symbol >= 0;
-      if (other === index || !left[other] || areTwo) return;
+      if (other === index || !left[other] || areTwo) return false;
       const [union, part] = overlap(box, one.box);
-      if (union > DOUBLE || part > WITHIN) left[other] = false;
+      return union > DOUBLE || part > WITHIN;
     });
+    const inside = under.map((other) => places[other]).filter((one) =>
+      one.objectness > SURE && one.mass > SURE && areaOf(one.box) < areaOf(box));
+    // The same may be on two lines.
+    const isOne = new Set(inside.map((one) => one.box.join())).size < SEVERAL;
+    for (const other of isOne ? under : [index]) left[other] = false;
   }
   return places.filter((_, i) => left[i]);
+}
+
+function areaOf([x0, y0, x1, y1]) {
+  return (x1 - x0) * (y1 - y0);
 }
