@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 from typer.testing import CliRunner
 
 from digitlens.cli.main import app
+from digitlens.errors import TemplateError
 from digitlens.reading.template import load_template
 
 
@@ -52,4 +53,12 @@ def test_a_wrong_region_is_told(form, tmp_path, region, told):
     done = invoke(form, "--region", region, "--out", tmp_path / "t.toml")
     assert done.exit_code == 2
     assert told in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "t.toml").exists()
+
+
+def test_two_regions_of_one_name_are_told(form, tmp_path):
+    region = "reading=310,165,550,225"
+    done = invoke(form, "--region", region, "--region", region, "--out", tmp_path / "t.toml")
+    assert isinstance(done.exception, TemplateError)
+    assert "regions.reading: named twice" in str(done.exception)
     assert not (tmp_path / "t.toml").exists()

@@ -71,6 +71,7 @@ def test_numbers_that_break_a_constraint(text, number):
         (["3", "ean"], "no number can keep 3; ean"),
         (["2", "range 100..200"], "no number can keep"),
         (["range 1..2", "range 3..4"], "no number can keep"),
+        (["range 0..1", ">= 7"], "no number can keep range 0..1; >= 7"),
         ("one of 12,15; luhn", "no number can keep"),
         ([], "found nothing"),
     ],
@@ -86,6 +87,19 @@ def test_what_many_constraints_contradict_is_looked_for_with_bounded_effort(monk
     monkeypatch.setattr(Range, "step", lambda self, *told: (steps.append(1), step(self, *told))[1])
     Expectation.of([*(f"range {10**20 + k}..{10**21}" for k in range(40)), "luhn", "mod 97-10"])
     assert len(steps) < 1_000_000
+
+
+def test_ranges_hold_of_one_value():
+    both = Expectation.of(["range 0..10", ">= 7"])
+
+    def accepted(text):
+        state = both.start
+        for char in text:
+            state = state and both.step(state, char)
+        return state is not None and both.accepts(state)
+
+    told = {"8.5": True, "7": True, "1,234": False, "9,000": True, "11": False, "6.999": False}
+    assert {text: accepted(text) for text in told} == told
 
 
 def test_several_constraints_all_hold_and_are_written_as_given():

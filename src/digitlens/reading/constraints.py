@@ -75,7 +75,11 @@ class Expectation:
         """Looks for a number that keeps all constraints."""
         if not self.constraints:
             raise ValueError(f"{ALLOWED}; found nothing")
-        if not _is_possible(self):
+        try:
+            possible = _is_possible(self)
+        except ValueError:  # the bounds of two ranges have nothing in common
+            possible = False
+        if not possible:
             raise ValueError(
                 f"no number can keep {self.text}: expected constraints that do not contradict "
                 "each other; leave one out"
@@ -112,14 +116,30 @@ class Expectation:
         return any(each.marks or isinstance(each, OneOf) for each in self.constraints)
 
     @cached_property
+    def _automata(self) -> tuple[Constraint, ...]:
+        """The constraints, all ranges as one: 1,234 is not 1.234 in one range and 1234 in another.
+
+        Raises:
+            ValueError: The ranges have nothing in common.
+        """
+        ranges = [each for each in self.constraints if isinstance(each, Range)]
+        if len(ranges) < 2:
+            return self.constraints
+        low = max((each.low for each in ranges if each.low is not None), default=None)
+        high = min((each.high for each in ranges if each.high is not None), default=None)
+        marks = "".join(mark for mark in ".," if all(mark in each.decimal for each in ranges))
+        others = (each for each in self.constraints if not isinstance(each, Range))
+        return (*others, Range(low, high, self.text, marks))
+
+    @cached_property
     def start(self) -> tuple[State, ...]:
         """The state before the first character."""
-        return tuple(each.start for each in self.constraints)
+        return tuple(each.start for each in self._automata)
 
     def step(self, state: tuple[State, ...], char: str) -> tuple[State, ...] | None:
         """The state after one more character; None if no number goes on so."""
         states: list[State] = []
-        for each, here in zip(self.constraints, state, strict=True):
+        for each, here in zip(self._automata, state, strict=True):
             after = each.step(here, char) if char in DIGITS or char in each.marks else here
             if after is None:
                 return None
@@ -128,7 +148,7 @@ class Expectation:
 
     def accepts(self, state: tuple[State, ...]) -> bool:
         """Whether a number may end here."""
-        return all(map(lambda each, here: each.accepts(here), self.constraints, state))
+        return all(map(lambda each, here: each.accepts(here), self._automata, state))
 
     def written_with(self, mark: str) -> Expectation:
         """The same where it is known which mark is decimal; nothing changes if that is empty."""

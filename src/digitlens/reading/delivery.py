@@ -72,10 +72,7 @@ class Delivery:
 
     def _wait(self, error: Exception) -> None:
         if not self._failing:  # said once
-            note(
-                f"digitlens: {self.name}: cannot be reached ({error}): {len(self.waiting)} "
-                "readings wait and are posted later"
-            )
+            note(f"digitlens: {self.name}: cannot be reached ({error}): readings are posted later")
         self._failing = True
         self._next = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _PAUSES[1])

@@ -147,6 +147,9 @@ def save_template(path: Path, picture: str, regions: Sequence[Region], time: str
     Raises:
         TemplateError: The picture or a region is not as expected.
     """
+    names = [region.name for region in regions]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise TemplateError(f"regions.{twice[0]}: named twice, expected a name for each region")
     lines = [f"picture = {_toml(picture)}"]
     lines += [f"time = {_toml(time)}"] if time else []
     for region in regions:
