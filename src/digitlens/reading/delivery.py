@@ -72,7 +72,9 @@ class Delivery:
 
     def _wait(self, error: Exception) -> None:
         if not self._failing:  # said once
-            note(f"digitlens: {self.name}: cannot be reached ({error}): readings are posted later")
+            count = len(self.waiting)
+            waits = "1 reading waits" if count == 1 else f"{count} readings wait"
+            note(f"digitlens: {self.name}: cannot be reached ({error}): {waits} to be posted later")
         self._failing = True
         self._next = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _PAUSES[1])
