@@ -69,6 +69,15 @@ def test_small_print_in_high_cells_is_no_dust(reader, ruled):
     assert texts(reader.read_table(page)) == cells
 
 
+@pytest.mark.parametrize("turn", [1, 3])
+def test_small_print_on_its_side_is_read_or_doubtful(reader, turn):
+    cells = [["11.10", "42.11"], ["18.23", "49.24"], ["46.75", "77.76"]]
+    page = np.rot90(drawn(cells, high=150), turn)
+    table = reader.read_table(page)
+    said = {cell.text for row in table.rows for cell in row if cell.status == "number"}
+    assert said <= {text for row in cells for text in row}
+
+
 def test_marks_are_taken_from_the_whole_table(reader):
     cells = [["1.234", "17,50"], ["9.875", "0,25"]]
     values = reader.read_table(drawn(cells)).values

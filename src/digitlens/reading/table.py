@@ -65,6 +65,7 @@ Doubles = npt.NDArray[np.float64]
 Place = tuple[int, int]  # row and column
 Contents = dict[Place, list[list[Spot]]]  # the lines of each cell with ink
 _NONE = "there is ink, but nothing could be read"
+_PILED = "the characters stand one above the other: turn the picture if it lies on its side"
 
 
 @dataclass(frozen=True)
@@ -338,6 +339,8 @@ def _cell(
         first = numbers[0]
         doubts = [number.reason for number in numbers if number.status == "unsure"]
         reason = doubts[0] if doubts else "a character could not be read" if unread else ""
+        if not reason and len(lines) > 2 and len(spots) == len(lines):
+            reason = _PILED
         return replace(
             blank,
             text=" ".join(number.text for number in numbers),
