@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitlens.errors import ImageError, TemplateError
+from digitlens.errors import DataError, ImageError, TemplateError
 from digitlens.reading.delivery import Deliveries
 from digitlens.reading.ledger import LockedError, open_ledger
 from digitlens.reading.meter import Candidate, RegionReading
@@ -70,6 +70,19 @@ def test_each_picture_is_read_once_in_the_order_of_time(place, name):
     assert [(row.status, row.reason) for row in rows] == [
         ("rejected", "9 is 9 m³, which cannot follow 11 within 0.02 h")
     ]
+
+
+def test_a_log_with_times_of_a_spreadsheet_is_refused_or_understood(place, tmp_path):
+    place.put("a.jpg", "11", 1)
+    place.look()
+    log = tmp_path / "log.csv"
+    text = log.read_text()
+    log.write_text(text.replace("2023-11-14T22:14:20+00:00", "2023-11-14 22:14"))
+    place.put("b.jpg", "12", 99)
+    assert [row.value for row in place.look()[0]] == ["12"]
+    log.write_text(text.replace("2023-11-14T22:14:20+00:00", "14.11.2023 22:14"))
+    with pytest.raises(DataError, match=r"row 1 of the log: expected a time as in .* 22:14'"):
+        place.look()
 
 
 def test_a_picture_that_was_only_touched_is_not_read_again(place):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from digitlens.errors import DigitlensError, ImageError, TemplateError
+from digitlens.errors import DataError, DigitlensError, ImageError, TemplateError
 from digitlens.files import sha256
 from digitlens.progress import note
 from digitlens.reading.delivery import Deliveries
@@ -22,8 +22,6 @@ from digitlens.reading.ledger import Ledger, LockedError, Row
 from digitlens.reading.meter import History, RegionReading, TemplateReader, Verdict
 
 SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
-
-Find = Callable[[], Iterable[str]]
 
 
 class Watch:
@@ -45,6 +43,9 @@ class Watch:
             ledger: The log.
             deliveries: Where else readings go.
             vote: See ``History``.
+
+        Raises:
+            DataError: A row of the log has no time.
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
@@ -58,7 +59,7 @@ class Watch:
             self._known |= {(row.picture, row.modified), (row.picture, row.sha256)}
             deliveries.begin(last, row)
             if history := self._histories.get(row.region):
-                when = datetime.fromisoformat(row.time)
+                when = _time(row.time, last)
                 history.remember(when, _decimal(row.read), _decimal(row.value))
         deliveries.begun(last)
 
@@ -175,6 +176,16 @@ def _value(verdict: Verdict) -> str:
     if verdict.status != "value" or verdict.read is None:
         return ""
     return verdict.read.text if verdict.value is None else f"{verdict.value:f}"
+
+
+def _time(text: str, number: int) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise DataError(
+            f"row {number} of the log: expected a time as in 2026-01-31T12:00:00+00:00, found "
+            f"{text!r}: mend it, or give another file to --out"
+        ) from error
 
 
 def _decimal(text: str) -> Decimal | None:
