@@ -7,7 +7,6 @@ a picture is there whole, or it is not and is read again.
 from __future__ import annotations
 
 import csv
-import io
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from digitlens.errors import DataError
+from digitlens.tabular import csv_of
 
 DATABASES = (".sqlite", ".sqlite3", ".db")
 PATIENCE = 5.0  # seconds to wait for a database that another program has locked
@@ -112,7 +112,7 @@ class CsvLedger:
         self._path = path
         self._count = 0
         if not path.exists() or not path.stat().st_size:
-            self._write(_csv([COLUMNS]))
+            self._write(csv_of([COLUMNS]).encode())
         with path.open("r+b") as file:
             _check_header(path, file)
             _cut_torn_line(file)
@@ -129,7 +129,7 @@ class CsvLedger:
     def append(self, rows: Sequence[Row]) -> int:
         """See ``Ledger``."""
         try:
-            self._write(_csv([astuple(row) for row in rows]))
+            self._write(csv_of(astuple(row) for row in rows).encode())
         except OSError as error:  # as when a spreadsheet has it open
             raise LockedError(f"{self._path}: {error.strerror or error}") from error
         self._count += len(rows)
@@ -148,12 +148,6 @@ class CsvLedger:
             except OSError:  # a full disk: no half of a picture stays
                 file.truncate(end)
                 raise
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _check_header(path: Path, file: BinaryIO) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digitlens.results import Kind, Value
 
 CURRENCIES = "$€£¥"
+SIGNS = f"{CURRENCIES}§#"  # that stand before a number
 LONG = 10  # digits: a plain run of so many is a code, as in a phone number or a bar code
 _PIVOT = 69  # two digits of a year: below, 20xx, as POSIX has it
 
@@ -135,7 +136,7 @@ class Meaning:
         return all(not one or not other or one == other for one, other in pairs)
 
 
-_SIGNS = re.escape(f"{CURRENCIES}§#")
+_SIGNS = re.escape(SIGNS)
 _PARTS = re.compile(
     rf"(?P<lead>[-+({_SIGNS} ]*)(?P<core>[.]?\d.*?)(?P<trail>(?: ?[%{CURRENCIES}]| ?°[CF]?|[-)])*)"
 )

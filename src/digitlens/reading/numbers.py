@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from digitlens.alphabet import OTHER_SIGN
+from digitlens.reading.notation import CURRENCIES, SIGNS
 from digitlens.results import Box, Character
 
-_SIGNS = "$€£¥§#"
 # A sign, bracket or currency before the first digit, unless it hangs on a word as in ``No-12``.
-_LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{_SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
+_LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
 # Digits, with marks between them; words such as ``e23`` only as the exponent of a number.
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
-_TRAIL = r"(?:-(?![\w-])| ?[%€$£¥]| ?°(?:[CF](?![A-Za-z]))?|\))*"
+_TRAIL = rf"(?:-(?![\w-])| ?[%{CURRENCIES}]| ?°(?:[CF](?![A-Za-z]))?|\))*"
 _NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
 
 
