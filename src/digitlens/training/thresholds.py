@@ -148,7 +148,8 @@ def calibrate_own(
 
     Digits of the written model are sure from the threshold of the first target on that can be
     kept; with the curve that is written too, other targets can be asked for when reading. Nothing
-    is written where none can be kept.
+    is written where none can be kept. Each promise holds by itself at its level of 5 %; to take the
+    first of k that is kept may break it in up to 5 k % of cases.
 
     Args:
         model: Name of a shipped model, a model folder, or a run folder.
