@@ -293,6 +293,12 @@ def test_what_is_expected_and_read_is_sure(reader, page, expect):
     assert reading == reader.read(page, expect=Expectation.of(expect))
 
 
+def test_alternatives_keep_what_is_known(reader, page):
+    free, held = (reader.read(page, expect=expect).numbers[0] for expect in (None, "[4]0[7]5"))
+    assert any(not other.text.startswith("4") for other in free.alternatives)
+    assert all(other.text.startswith("4") for other in held.alternatives)
+
+
 @pytest.mark.parametrize("expect", ["2", "9", "range 1000000..2000000", "one of 99,12", "iban"])
 def test_what_nothing_seen_agrees_with_leaves_the_reading_unsure(reader, page, expect):
     reading = reader.read(page, expect=expect)

@@ -58,6 +58,7 @@ def test_a_counter_does_not_go_back_unless_told_otherwise():
         ),
         ("[regions.a]\nbox = [0, 0, 9, 9]\nexpect = '[9-1]'", "regions.a.expect: "),
         ("[regions.a]\nbox = [0, 0, 9, 9]\nmost_per_hour = 0", "a.most_per_hour: expected a num"),
+        ("[regions.a]\nbox = [0, 0, 9, 9]\nmost_per_hour = inf", "a.most_per_hour: expected a num"),
         (
             "[regions.a]\nbox = [0, 0, 9, 9]\nlength = 4",
             "regions.a.length: is no key",

@@ -240,6 +240,8 @@ class DigitReader:
             expected = expected.written_with(known.decimal)
             layout, constrained = constrain(view, layout, size, self.thresholds, expected)
         numbers = numbers_of(layout.numbers, layout.digits, known)
+        if expected and constrained and constrained.fulfilled:
+            numbers = tuple(_within(number, expected) for number in numbers)
         reading = Reading(
             turned_back(layout.lines, turn, width, height),
             width,
@@ -314,6 +316,12 @@ class DigitReader:
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
         return View(found, lines, scores, tiles, *self.fusion.fuse(scores))
+
+
+def _within(number: Number, expected: Expectation) -> Number:
+    """A number of which the alternatives keep what is known, too."""
+    kept = (each for each in number.alternatives if not expected.broken(each.text))
+    return replace(number, alternatives=tuple(kept))
 
 
 def _quietly(work: Callable[[], None]) -> None:

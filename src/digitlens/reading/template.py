@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -233,7 +234,7 @@ def _wrong(values: Mapping[str, Any]) -> list[str]:
         "unit": (isinstance(values["unit"], str), "a text"),
         "monotone": (isinstance(values["monotone"], bool), "true or false"),
         "most_per_hour": (
-            most is None or (isinstance(most, int | float) and most > 0),
+            most is None or (isinstance(most, int | float) and 0 < most < inf),
             "a number above 0",
         ),
     }
