@@ -295,6 +295,10 @@ def test_one_mark_in_two_roles_is_a_doubt(text, value):
         (("12.50", "10,08138"), ""),
         (("27/04/2021", "28/04/20"), "other years here have four digits"),
         (("27/04/21", "28/04/20"), ""),
+        (("$12.50|$3.75|7|$9233",), "most prices here have decimals"),
+        (("$12.50|$3.75|9233",), ""),
+        (("$12.50|$9233",), ""),
+        (("$12.50|$3.75|$9,233.00",), ""),
     ],
 )
 def test_what_most_of_the_page_writes_otherwise_is_a_doubt(rows, reason):

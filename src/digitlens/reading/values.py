@@ -69,6 +69,10 @@ class _Piece:
     def of(cls, spots: Sequence[Spot]) -> _Piece:
         return cls(tuple(spots), "".join(spot.char for spot in spots), _raised(spots))
 
+    @property
+    def has_currency(self) -> bool:
+        return any(char in CURRENCIES for char in self.text)
+
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
         text = text or self.text
         if not self.raised:
@@ -167,7 +171,9 @@ def _in_columns(pieces: Sequence[_Piece]) -> Iterator[_Piece]:
 
 
 def _unlike_others(pieces: Sequence[_Piece], known: Notation) -> Iterator[_Piece]:
-    """The same; in doubt are marks and years that most of the page writes otherwise."""
+    """The same; in doubt are marks, prices and years that most of the page writes otherwise."""
+    prices = [piece for piece in pieces if piece.has_currency]
+    cents = 2 * sum(_decimals(piece) is not None for piece in prices) > len(prices)
     marks = Counter(end[1][0] for piece in pieces if (end := _decimals(piece)))
     dates = [piece.text for piece in pieces if piece.meanings()[0].kind == "date"]
     long = any(re.search(r"\d{4}", text) for text in dates)
@@ -175,6 +181,8 @@ def _unlike_others(pieces: Sequence[_Piece], known: Notation) -> Iterator[_Piece
         end, doubt = _decimals(piece), piece.doubt
         if end and end[1][0] != known.decimal and 2 * marks[end[1][0]] < marks.total():
             doubt = doubt or "most numbers here have another decimal mark"
+        if cents and piece.has_currency and not (end or piece.raised) and _is_whole(piece.text):
+            doubt = doubt or "most prices here have decimals"
         if long and piece.text in dates and not re.search(r"\d{4}", piece.text):
             doubt = doubt or "other years here have four digits"
         yield replace(piece, doubt=doubt)
