@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import csv
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +35,7 @@ from digitlens import DigitReader, Number, load_image
 from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.splits import split_validation
 from digitlens.datasets.synthetic.document_layouts import Desk
-from digitlens.datasets.synthetic.documents import _pictured  # pyright: ignore[reportPrivateUsage]
+from digitlens.datasets.synthetic.documents import Document, _pictured  # pyright: ignore[reportPrivateUsage]
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.datasets.synthetic.texts import RAISE, WORDS, Rng, pick
 from digitlens.datasets.synthetic.typesetting import Face
@@ -220,13 +219,23 @@ def _styles() -> Styles:
 def draw(number: int, seed: int = 0) -> Page:
     """The same page for the same numbers: receipts, price tags and statements in turn."""
     kind = list(DRAWN)[number % len(DRAWN)]
-    desk = Desk(_styles(), np.random.default_rng([seed, number, zlib.crc32(b"values")]))
-    habit = HABITS[int(desk.rng.integers(len(HABITS)))]
-    by_hand = desk.rng.random() < BY_HAND
-    values = tuple(DRAWN[kind](desk, habit, by_hand=by_hand))  # first, as this draws the page
-    return Page(
-        f"{kind}, by hand" if by_hand else kind, str(number), _pictured(desk, kind).pixels, values
-    )
+    for attempt in count():
+        desk = Desk(_styles(), np.random.default_rng([seed, number, attempt]))
+        habit = HABITS[int(desk.rng.integers(len(HABITS)))]
+        by_hand = desk.rng.random() < BY_HAND
+        values = tuple(DRAWN[kind](desk, habit, by_hand=by_hand))  # this draws the page
+        shown = _pictured(desk, kind)
+        if _is_whole(desk, shown):
+            name = f"{kind}, by hand" if by_hand else kind
+            return Page(name, str(number), shown.pixels, values)
+    raise AssertionError
+
+
+def _is_whole(desk: Desk, shown: Document) -> bool:
+    """Whether the picture holds all digits of its page: what is cut off has no value."""
+    canvas = desk.canvas
+    drawn = canvas.labels(np.eye(3), canvas.width, canvas.height)
+    return int((shown.values >= 0).sum()) == int((drawn[1] >= 0).sum())
 
 
 def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:
@@ -289,10 +298,10 @@ def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value
     rng = desk.rng
     digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
     face: Face = desk.pen(digit) if by_hand else desk.type(digit)
-    pitch, count = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
+    pitch, rows = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
     debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
-    canvas = desk.open(26 * digit, (count + 1.5) * pitch)
-    for row in range(count):
+    canvas = desk.open(26 * digit, (rows + 1.5) * pitch)
+    for row in range(rows):
         y, day = (row + 1.2) * pitch, _day(rng)
         if canvas.put(face.run(day.strftime(habit.day)), digit, y):
             yield day
