@@ -251,7 +251,7 @@ def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np
             both &= bool(places.symbol[index] >= 0)
             under = ~both & ((union > _DOUBLE) | (part > _WITHIN))
             inside = places.boxes[left & sure & under & (areas < areas[index])]
-            is_one = len(np.unique(inside, axis=0)) < _SEVERAL  # the same may be on two lines
+            is_one = len({*map(tuple, inside.tolist())}) < _SEVERAL  # one may be on two lines
             left &= ~under | (not is_one)
             left[index] = is_one
     return np.flatnonzero(left)

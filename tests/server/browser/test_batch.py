@@ -66,7 +66,7 @@ def test_many_pictures_are_read_and_one_that_fails_stops_none(page):
     ]
     page.locator("#batch-list button").first.focus()
     page.keyboard.press("Enter")
-    assert page.get_attribute("#sheet", "aria-label") == "Picture doubtful.png"
+    page.locator('#sheet[aria-label="Picture doubtful.png"]').wait_for()
     assert page.locator("#number-list b").all_inner_texts() == ["34", "12"]
     choose(page, "sure", "sure")  # more of them
     page.get_by_text("4 of 5 read").wait_for()
