@@ -229,3 +229,7 @@ def _dead(rng: np.random.Generator) -> bytes:
     if kind == 2:
         return _file(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8))
     return b"\xff\xd8\xff\xe0" + rng.bytes(900)
+
+
+if __name__ == "__main__":
+    main()
