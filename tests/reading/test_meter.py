@@ -109,7 +109,8 @@ def test_a_code_has_no_value():
     ("found", "minute", "wanted"),
     [
         (read("103"), 10, ("value", Decimal("10.3"))),
-        (read("099"), 10, ("value", Decimal("10.0"))),  # a wheel on its way
+        (read("099", ("100", 0.4)), 10, ("value", Decimal("10.0"))),  # a wheel on its way
+        (read("099"), 10, ("doubtful", None)),  # clear: the last value may have been wrong
         (read("098"), 10, ("rejected", None)),  # back
         (read("103"), 1, ("rejected", None)),  # too fast
         (read("103", ("118", 0.3)), 10, ("value", Decimal("10.3"))),  # 118 would be too fast

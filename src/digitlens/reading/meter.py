@@ -303,6 +303,9 @@ class History:
             return Verdict("doubtful", best, reason=told)
         value = best.value
         if value is not None and self.last and region.monotone and when >= self.last[0]:
+            if value < self.last[1] and best.probability >= LIKELY:
+                told = f"{best.text} is clear, and less than {self.last[1]} before"
+                return Verdict("doubtful", best, reason=told)
             value = max(value, self.last[1])  # one digit less is a wheel on its way
         return Verdict("value", best, value)
 
