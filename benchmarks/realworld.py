@@ -29,7 +29,7 @@ from pathlib import Path
 import harness
 import readers
 from digitlens.errors import ImageError
-from digitlens.evaluation.metrics import wilson_interval
+from digitlens.evaluation.metrics import aligned, wilson_interval
 from digitlens.imaging.image import load_image
 from digitlens.models.line_bundle import load_line_card
 from digitlens.progress import work_bar
@@ -150,27 +150,6 @@ def full_text(note: str) -> str | None:
     """The text of a picture with its marks, if a note has it."""
     found = re.search(r"full text: ([^;]*)", note)
     return found and found[1]
-
-
-def aligned(label: str, text: str) -> tuple[int, list[bool]]:
-    """The edit distance, and which characters of a text are right at the fewest edits."""
-    rows = [list(range(len(text) + 1))]
-    for i, x in enumerate(label, 1):
-        above, row = rows[-1], [i]
-        for j, y in enumerate(text, 1):
-            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (x != y)))
-        rows.append(row)
-    right, i, j = [False] * len(text), len(label), len(text)
-    while i and j:
-        same = label[i - 1] == text[j - 1]
-        if rows[i][j] == rows[i - 1][j - 1] + (not same):
-            right[j - 1] = same
-            i, j = i - 1, j - 1
-        elif rows[i][j] == rows[i][j - 1] + 1:
-            j -= 1
-        else:
-            i -= 1
-    return rows[-1][-1], right
 
 
 def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:

@@ -151,12 +151,17 @@ class Expectation:
         return all(map(lambda each, here: each.accepts(here), self._automata, state))
 
     def written_with(self, mark: str) -> Expectation:
-        """The same where it is known which mark is decimal; nothing changes if that is empty."""
-        known = (
+        """The same where it is known which mark is decimal; nothing changes if that is empty.
+
+        Raises:
+            ValueError: Then no number can keep all of them.
+        """
+        known = tuple(
             replace(each, decimal=mark) if mark and isinstance(each, Range) else each
             for each in self.constraints
         )
-        return replace(self, constraints=tuple(known))
+        # Looking for contradictions takes its time, and this is asked for each picture.
+        return self if known == self.constraints else Expectation(known)
 
     def broken(self, text: str) -> tuple[Constraint, ...]:
         """The constraints that a number does not keep."""

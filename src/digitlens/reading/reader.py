@@ -213,8 +213,9 @@ class DigitReader:
             ValueError: ``expect`` is no constraint, ``expect`` or ``notation`` contradict
                 themselves, or ``workers`` is less than one.
         """
-        expected = Expectation.of(expect)
-        Notation.of(**notation)
+        expected, known = Expectation.of(expect), Notation.of(**notation)
+        if expected:
+            expected = expected.written_with(known.decimal)
         there = partial(_another, self._models, self._folder, self.thresholds, expected, notation)
         here = partial(self.read, expect=expected, **notation)
         pool = ProcessPool(here, there, workers or cores())

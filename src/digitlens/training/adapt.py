@@ -180,7 +180,10 @@ class Replay:
     @classmethod
     def of(cls, mnist: Split) -> Replay:
         """Takes MNIST's training tiles, and the fonts, which are fetched if need be."""
-        return cls(LineRecipe().split(mnist), (load_fonts("training"), load_fonts("validation")))
+        return cls(
+            LineRecipe().split(mnist),
+            (load_fonts("training", photos=True), load_fonts("validation", photos=True)),
+        )
 
 
 def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
@@ -280,7 +283,7 @@ def _wrong(reader: DigitReader, pictures: Sequence[LabelledPicture]) -> tuple[in
     truths = [digits_of(picture.label) for picture in pictures]
     read = reader.read_many(picture.page for picture in pictures)
     edits = [
-        aligned(truth, "".join(str(digit.value) for digit in reading.digits))[0]
+        aligned(truth, digits_of(reading.digits_only))[0]
         for truth, reading in zip(truths, read, strict=True)
     ]
     return sum(map(len, truths)), sum(edits)

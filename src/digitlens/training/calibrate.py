@@ -355,7 +355,7 @@ def calibration_examples(number: int, seed: int) -> Iterator[Example]:
         seed: Decides them.
     """
     _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
-    fonts = load_fonts("validation")
+    fonts = load_fonts("validation", photos=True)
     lines = islice(line_examples(LineMaker(tiles, fonts, seed)), number)
     pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)
     documents = islice(document_examples(DocumentMaker(tiles, fonts, seed)), number // 4)

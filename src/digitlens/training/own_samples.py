@@ -74,7 +74,7 @@ def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
         parts = [Split(picture.page[None], np.array([int(picture.label)], np.uint8))]
     tiles = joined(parts)
     named = reader.classifier.outputs(tiles.tiles).probabilities.argmax(axis=1)
-    read = "".join(str(digit.value) for digit in seen.reading.digits)
+    read = digits_of(seen.reading.digits_only)
     wrong = aligned(digits_of(picture.label), read)[0] + int((named != tiles.labels).sum())
     wrong += sum(aligned(text, seen.view.lines[at].symbols.text)[0] for text, at in pairs)
     return OwnSample(picture, lines, tiles, wrong)

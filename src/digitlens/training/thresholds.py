@@ -106,7 +106,7 @@ def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnA
     for reading in reader.read_many(pages()):
         truth = digits_of(labels.popleft())
         confidence += [digit.confidence for digit in reading.digits]
-        right += aligned(truth, "".join(str(digit.value) for digit in reading.digits))[1]
+        right += aligned(truth, digits_of(reading.digits_only))[1]
         total, count = total + len(truth), count + 1
     return OwnAnswers(tuple(confidence), tuple(right), total, count)
 

@@ -146,8 +146,12 @@ class Maker:
         return kind, rng
 
 
-def load_fonts(role: Role) -> Fonts:
-    """The fonts and photographs to train with or to validate with; fetches what the cache lacks.
+def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
+    """The fonts to train with or those to validate with; fetches those that the cache lacks.
+
+    Args:
+        role: What they are for.
+        photos: Whether photographs of no digit are wanted as well.
 
     Raises:
         DataError: They cannot be had.
@@ -157,7 +161,9 @@ def load_fonts(role: Role) -> Fonts:
     for family, weights in font_files(families).items():
         for scripts in weights:
             sources[family.kind].append(FontGlyphs(scripts, digits_only=family.family in _SEGMENTS))
-    return Fonts(tuple(sources["hand"]), tuple(sources["print"]), load_photos(role))
+    return Fonts(
+        tuple(sources["hand"]), tuple(sources["print"]), load_photos(role) if photos else ()
+    )
 
 
 def choose(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:

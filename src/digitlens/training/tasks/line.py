@@ -362,8 +362,8 @@ def line_makers(
         validation: Tiles of other writers.
     """
     return (
-        LineMaker(training, load_fonts("training"), recipe.seed),
-        LineMaker(validation, load_fonts("validation"), VALIDATION_SEED),
+        LineMaker(training, load_fonts("training", photos=True), recipe.seed),
+        LineMaker(validation, load_fonts("validation", photos=True), VALIDATION_SEED),
     )
 
 
