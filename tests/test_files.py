@@ -35,6 +35,20 @@ def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
         assert temporary.parent == tmp_path
 
 
+@pytest.mark.parametrize("name", ["taken/x.csv", "x" * 300 + ".csv", "taken/deep/x.csv"])
+def test_an_error_names_the_file_that_was_asked_for(tmp_path, name):
+    (tmp_path / "taken").touch()
+    with pytest.raises(OSError, match=r"x\.csv") as caught:
+        write_bytes(tmp_path / name, b"")
+    assert caught.value.filename == str(tmp_path / name)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_itself(tmp_path):
+    with pytest.raises(IsADirectoryError) as caught:
+        write_bytes(tmp_path, b"")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path), None)
+
+
 def test_others_may_read_what_is_written(tmp_path):
     write_bytes(tmp_path / "x", b"")
     plain = tmp_path / "plain"

@@ -97,6 +97,29 @@ def test_what_is_no_data_set_says_what_was_found(files, said, tmp_path):
     refused(write_folder(tmp_path / "folder", files), said)
 
 
+@pytest.mark.parametrize("load", [load_labelled, load_pictures])
+def test_a_file_that_is_listed_twice_is_refused(members, tmp_path, load):
+    _, files = members
+    files["labels.csv"] += b"./tiles/00001.png,4\ntiles/00002.png,1\n"
+    path = write_zip(tmp_path / "a.zip", files)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    for row, name, before in [(5, "./tiles/00001.png", 2), (6, "tiles/00002.png", 3)]:
+        assert f"line {row}: {name}: is listed in line {before} already" in str(caught.value)
+
+
+def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time(
+    members, tmp_path, capsys
+):
+    _, files = members
+    files["copy.png"] = files["tiles/00002.png"]
+    files["labels.csv"] += b"copy.png,0\n"
+    pictures = load_pictures(write_folder(tmp_path / "a", files))
+    assert [each.name for each in pictures] == [f"tiles/0000{k}.png" for k in (1, 2, 3)]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "copy.png: left out: the same picture as tiles/00002.png" in said
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
     (tmp_path / "text.zip").write_text("text")

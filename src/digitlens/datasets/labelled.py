@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitlens.datasets.external.parsing import DAMAGED
 from digitlens.datasets.mnist import Split, Tiles
+from digitlens.datasets.number_files import DAMAGED
 from digitlens.errors import DataError, ImageError
 from digitlens.files import sha256
 from digitlens.imaging.image import Page, load_image
@@ -105,12 +105,16 @@ class LabelledPictures:
 
     def __iter__(self) -> Iterator[LabelledPicture]:
         """Those that can be decoded; of the others it is told why they cannot."""
+        seen: dict[str, str] = {}
         with _opened(self.path) as (source, _):
             for name, label in self.rows:
                 content = _fetch(source, name, _PICTURE_BYTES)
                 try:
                     if isinstance(content, str):
                         raise ImageError(content)
+                    same = seen.setdefault(sha256(content), name)
+                    if same != name:  # a copy would count twice, or be both learned and held out
+                        raise ImageError(f"the same picture as {same}")
                     page = load_image(content)
                 except ImageError as error:
                     note(f"{self.path}: {name}: left out: {error}")
@@ -251,7 +255,18 @@ def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
     rows = [row for row in rows[1:] if any(row)]
     if len(rows) > MOST:
         raise DataError(f"{source.name}: {len(rows):,} tiles, at most {MOST:,} are read: split it")
-    return [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
+    named = [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
+    _refuse(source, _listed_twice(named))
+    return named
+
+
+def _listed_twice(rows: list[tuple[str, str]]) -> list[str]:
+    first: dict[PurePosixPath, int] = {}
+    return [
+        f"line {row}: {name}: is listed in line {before} already"
+        for row, (name, _) in enumerate(rows, 2)
+        if (before := first.setdefault(PurePosixPath(name), row)) != row
+    ]
 
 
 def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles | str:
