@@ -293,7 +293,7 @@ def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
         yield {"memory_mb": peak_memory()}
         return
     sys.path.insert(0, str(Path(__file__).parent))
-    from digitlens.cli.options import use_patient_threads
+    from digitlens.cli.tables import use_patient_threads
 
     use_patient_threads()  # as the command does
     import training

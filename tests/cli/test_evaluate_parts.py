@@ -7,11 +7,11 @@ from PIL import ImageFont
 from rich.console import Console
 
 from digitlens.cli.evaluate import external_part, ood_part
-from digitlens.datasets.external import digit_sets
-from digitlens.datasets.external.digit_sets import Pictures, load_scikit
+from digitlens.datasets import external
+from digitlens.datasets.external import Pictures, load_scikit
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.mnist_sources import encode_idx
-from digitlens.datasets.negatives.faces import EM, Face
+from digitlens.datasets.negative_inks import EM, Face
 from digitlens.errors import DataError
 from digitlens.explain import trained_model
 from digitlens.explain.trained_model import ExternalScores, measure_external, measure_ood
@@ -33,7 +33,7 @@ def measured(classifier, tmp_path_factory) -> list[ExternalScores]:
     file = tmp_path_factory.mktemp("semeion") / "semeion.data"
     file.write_text("\n".join(" ".join(f"{value:.1f}" for value in row) for row in rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digit_sets, "load_scikit", lambda: few)
+        patch.setattr(external, "load_scikit", lambda: few)
         return measure_external(classifier, ["digits", f"semeion={file}"])
 
 
@@ -102,7 +102,7 @@ class Foreign:
 def _small(monkeypatch, small_split):
     """One face that Pillow carries, the drawn digits for MNIST, and few tiles of everything."""
     face = Face({"latin": ImageFont.load_default(EM)})
-    monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _: (face,))
+    monkeypatch.setattr("digitlens.datasets.negative_inks.load_faces", lambda _: (face,))
     mnist = Mnist(small_split, small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _: mnist)
     monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 5)

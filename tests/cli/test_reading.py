@@ -1,4 +1,4 @@
-"""Processes that read too give what this one gives, and a bar says how far they are."""
+"""What paths mean and how their pages are read and printed: documents, failures, bar, copies."""
 
 import io
 import json
@@ -8,14 +8,25 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from digitlens.cli import reading
-from digitlens.cli.reading import PageBar, ReadOptions, read_paths
+from digitlens.cli.reading import (
+    SUFFIXES,
+    Answer,
+    PageBar,
+    ReadOptions,
+    find_pictures,
+    print_answers,
+    read_paths,
+)
 from digitlens.reading.batch import ProcessPool, WorkerError
+from digitlens.results import Box, Digit, Number, Reading
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WAIT = 30  # seconds at most
@@ -156,3 +167,217 @@ def test_one_page_or_nobody_who_looks_has_none(barred, pages, wanted):
 
 def test_a_pipe_has_none(barred):
     assert barred([2, 3], io.StringIO(), wanted=True) == "one [is] empty\n" * 2
+
+
+def digit(value, status="digit", *, confidence=0.95, starts=False):
+    reason = {"digit": "", "unsure": "62 % sure, could be 1", "rejected": "hardly a digit"}[status]
+    return Digit(value, confidence, (0.1,) * 10, Box(0, 0, 1, 1), status, reason, starts)
+
+
+@pytest.fixture
+def table(monkeypatch, capsys):
+    """What the table says of a page with these lines."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def show(*lines, numbers=()):
+        lines = tuple(tuple(line) for line in lines)
+        reading = Reading(lines, 9, 9, "model", "0" * 64, numbers=numbers)
+        print_answers([Answer("a.png", 1, 1, reading)], "table", None)
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_numbers_of_a_line_stand_apart(table):
+    line = [digit(2), digit(0), digit(4, starts=True), digit(8)]
+    assert "20 48" in table(line)
+    assert "2048" in table([digit(value) for value in (2, 0, 4, 8)])
+    assert "2048" in table([digit(2, starts=True), *map(digit, (0, 4, 8))])
+
+
+def test_rejected_ones_are_counted_and_not_shown(table):
+    shown = table([digit(2), digit(7, "rejected", starts=True), digit(0), digit(7, "rejected")])
+    assert "2 0" in shown
+    assert "7" not in shown
+    assert "2 rejected" in shown
+    assert "no digits" in table([digit(7, "rejected")])
+
+
+def test_doubts_are_named_with_their_place(table):
+    line = [digit(1), digit(7, "rejected"), digit(9, "unsure", confidence=0.629)]
+    shown = table(line)
+    assert "9, no. 2: 62 % sure, could be 1" in shown
+    assert "62 %" in shown.split("9, no.")[0]
+    many = table([digit(3, "unsure")] * 8)
+    assert many.count("no. ") == 3
+    assert "and 5 more" in many
+
+
+def test_values_are_shown_where_they_are_written_otherwise(table):
+    line = [digit(1), digit(2)]
+    box = line[0].box
+    plain = Number("12", Decimal(12), "integer", "", box, tuple(line), 0.9)
+    assert "values" not in table(line, numbers=(plain,))
+    day = Number("1/2/12", date(2012, 2, 1), "date", "", box, tuple(line), 0.4)
+    doubtful = Number(
+        "1.200", Decimal(1200), "integer", "", box, tuple(line), 0.4, (), "unsure", "?"
+    )
+    shown = table(line, numbers=(plain, day, doubtful))
+    assert "1/2/12 = 2012-02-01" in shown
+    assert "1.200 = 1200" in shown
+    assert "1.200: ?" in shown
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder, made the working folder, with a few files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a10.png", "A9.PNG", "b.pdf", "notes.txt"):
+        put(name)
+    for name in ("sub/c2.jpg", "sub/c10.jpg", "sub/x/d.tif"):
+        put(name)
+    for hidden in (".e.png", ".thumbs/f.png", "sub/.g.jpg"):
+        put(hidden)
+    return tmp_path
+
+
+def put(name):
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def names(*paths, **options):
+    """The files that paths mean, where there is nothing wrong."""
+    files, problems = find_pictures(paths, **options)
+    assert problems == []
+    return [Path(file).as_posix() for file in files]
+
+
+def problem(*paths):
+    files, [error] = find_pictures(paths)
+    assert files == []
+    return str(error)
+
+
+EVERYTHING = ["A9.PNG", "a10.png", "b.pdf", "sub/c2.jpg", "sub/c10.jpg", "sub/x/d.tif"]
+
+
+def test_files_and_what_is_no_path_are_taken_as_they_are(here):
+    given = ["notes.txt", "none.png", "-", "", "./a10.png", str(here / "b.pdf"), "a10.png"]
+    given += ["a\0b", "x" * 5000, "x" * 5000 + "*"]
+    assert find_pictures(given) == (given, [])
+
+
+@pytest.mark.parametrize("folder", [".", "", "sub"])
+def test_a_folder_is_every_picture_in_it_in_natural_order(here, folder):
+    given = folder or str(here)
+    found = [os.path.relpath(file).replace(os.sep, "/") for file in names(given)]
+    assert found == [
+        name for name in EVERYTHING if name.startswith("sub" if given == "sub" else "")
+    ]
+
+
+def test_pictures_of_every_format_are_found(tmp_path):
+    for suffix in SUFFIXES:
+        (tmp_path / f"a{suffix}").touch()
+    assert len(names(str(tmp_path))) == len(SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.png", ["a10.png"]),
+        ("[ab]*.p??", ["a10.png", "b.pdf"]),
+        ("*.txt", ["notes.txt"]),
+        ("*/*.jpg", ["sub/c2.jpg", "sub/c10.jpg"]),
+        ("**/*.jpg", ["sub/c2.jpg", "sub/c10.jpg"]),
+        ("**/c2.*", ["sub/c2.jpg"]),
+        ("s*", ["sub/c2.jpg", "sub/c10.jpg", "sub/x/d.tif"]),
+        ("sub/**", ["sub/c2.jpg", "sub/c10.jpg", "sub/x/d.tif"]),
+        ("**", EVERYTHING),
+        ("**.png", ["a10.png"]),
+        (".*.png", [".e.png"]),
+        ("sub/../a*.png", ["sub/../a10.png"]),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_pattern_is_what_it_matches(pattern, expected):
+    assert names(pattern) == expected
+
+
+def test_patterns_may_be_absolute(here):
+    assert names(f"{here}/sub/*.jpg") == [f"{here.as_posix()}/sub/c{k}.jpg" for k in (2, 10)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="* is in no name there")
+def test_a_file_or_folder_with_such_a_name_is_itself(here):
+    for name in ("scan[1].png", "a*.png", "what?/k.png"):
+        put(name)
+    assert names("scan[1].png", "a*.png") == ["scan[1].png", "a*.png"]
+    assert names("what?") == ["what?/k.png"]
+    (here / "a*.png").unlink()
+    assert names("a*.png") == ["a10.png"]
+
+
+@pytest.mark.parametrize("pattern", ["*.bmp", "nowhere/*.png", "nowhere/**", "**/nothing*"])
+@pytest.mark.usefixtures("here")
+def test_a_pattern_that_matches_nothing_is_an_error(pattern):
+    assert problem(pattern).startswith(f"{pattern}: matches no picture")
+
+
+@pytest.mark.usefixtures("here")
+def test_an_empty_folder_is_an_error_that_says_what_was_looked_for():
+    put("texts/.h.png")
+    put("texts/i.txt")
+    message = problem("texts")
+    assert message.startswith("texts: is a folder without pictures")
+    assert all(suffix in message for suffix in SUFFIXES)
+    files, [error] = find_pictures(["texts", "*.png"])
+    assert (files, str(error)) == (["a10.png"], message)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.usefixtures("here")
+def test_links_that_lead_in_circles_do_no_harm():
+    Path("sub/up").symlink_to("..", target_is_directory=True)
+    Path("sub/x/here").symlink_to(".", target_is_directory=True)
+    Path("self").symlink_to("self")
+    Path("self.png").symlink_to("self.png")
+    Path("far.png").symlink_to("sub/c2.jpg")
+    expected = [*EVERYTHING[:3], "far.png", "self.png", *EVERYTHING[3:]]
+    assert names(".", left_out=[Path("out")]) == expected
+    assert names("**/*.jpg") == ["sub/c2.jpg", "sub/c10.jpg"]
+    assert names("sub/up") == [f"sub/up/{name}" for name in expected]  # was itself asked for
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_is_not_waited_for(here):
+    os.mkfifo(here / "pipe.png")
+    assert names(".") == EVERYTHING
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs rights")
+@pytest.mark.usefixtures("here")
+def test_a_subfolder_that_cannot_be_read_is_named(monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "x":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    files, [error] = find_pictures(["sub"])
+    assert len(files) == 2
+    assert str(error) == f"{Path('sub/x')}: cannot be read (Permission denied)"
+
+
+@pytest.mark.usefixtures("here")
+def test_results_are_left_out_unless_they_are_asked_for():
+    put("out/a10.png")
+    assert names(".", left_out=[Path("out")]) == EVERYTHING
+    assert names("**/a*.png", left_out=[Path("out")]) == ["a10.png"]
+    assert names("out", left_out=[Path("out")]) == ["out/a10.png"]
+    assert names("out/a10.png", left_out=[Path("out")]) == ["out/a10.png"]
+    assert names(".", left_out=[Path()]) == [*EVERYTHING[:3], "out/a10.png", *EVERYTHING[3:]]

@@ -92,18 +92,21 @@ def test_options_reach_the_reader():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--grid", "0x9"], "found 0 by 9"),
-        (["--grid", "nine"], "as in 9x9"),
-        (["--grid", "2x2", "--columns", "3"], "a grid of 2 columns"),
-        (["--grid", "4x4", "--rules", "sudoku"], "9 rows"),
-        (["--decimal", "x"], "decimal"),
+        (["--grid", "0x9"], "--grid: expected from 1 to 250 rows and columns, found 0 by 9"),
+        (["--grid", "nine"], "--grid: expected rows x columns, as in 9x9, found 'nine'"),
+        (["--grid", "2x2", "--columns", "3"], "--grid, --columns: a grid of 2 columns"),
+        (["--grid", "4x4", "--rules", "sudoku"], "--grid, --rules: a Sudoku has 9 rows"),
+        (["--columns", "4", "--rules", "sudoku"], "--columns, --rules: a Sudoku has 9 rows"),
+        (["--decimal", "x"], "--decimal: decimal: expected"),
+        (["--grouping", "x"], "--grouping: grouping: expected"),
+        (["--locale", "xx"], "--locale: locale: expected"),
         (["--columns", "0"], "greater than or equal to 1"),
     ],
 )
 def test_options_that_cannot_be_are_refused(arguments, words):
     done = run(*arguments)
     assert done.exit_code == 2
-    assert words in done.stderr
+    assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_errors_name_the_picture(monkeypatch):
@@ -115,7 +118,23 @@ def test_errors_name_the_picture(monkeypatch):
     assert isinstance(run("--out", "table.ods").exception, DataError)
 
 
-def test_broken_rules_are_told(monkeypatch):
-    broken = Table(READ.rows[:1], 40, 30, "drawn", "", "sudoku", False)
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("sudoku", "found no Sudoku in what was seen"),
+        ("total", "a column does not add up to its last row"),
+    ],
+)
+def test_broken_rules_are_told_and_the_cells_printed_as_they_were_read(monkeypatch, rule, words):
+    broken = Table(READ.rows[:1], 40, 30, "drawn", "", rule, False)
     monkeypatch.setattr(Reader, "answer", broken)
-    assert "found no Sudoku in what was seen" in run().stderr
+    done = run("--rules", rule)
+    assert words in done.stderr
+    assert done.stdout == "12,\n"
+    assert done.exit_code == 1
+    assert run("--rules", rule, "--out", "table.csv").exit_code == 1
+
+
+def test_a_file_that_cannot_be_written_is_named_itself(tmp_path):
+    (tmp_path / "taken").touch()
+    assert "'taken/table.csv'" in str(run("--out", "taken/table.csv").exception)

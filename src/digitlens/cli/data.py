@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import AsJson
-from digitlens.cli.tables import print_json
+from digitlens.cli.tables import AsJson, print_json
 from digitlens.errors import DataError, needs_extra
 from digitlens.progress import work_bar
 

@@ -1,4 +1,4 @@
-"""``digitlens evaluate``: how well a model reads tiles that it was not trained on."""
+"""``digitlens evaluate`` and ``digitlens compare``: how well models read tiles not trained on."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.options import (
+from digitlens.cli.tables import (
     AsJson,
     DataDir,
     Labelled,
     OutputKind,
     Outputs,
+    Part,
     Pixels,
     PixelScale,
+    SplitName,
     SplitOf,
-)
-from digitlens.cli.tables import (
-    Part,
     external_tables,
     most_confused,
     ood_tables,
+    print_comparison,
     print_json,
     report_tables,
     robustness_tables,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from digitlens.evaluation.ood import Rejection
     from digitlens.evaluation.report import Report
     from digitlens.evaluation.robustness import Robustness
-    from digitlens.explain.trained_model import ExternalScores
+    from digitlens.explain.trained_model import ComparedModel, ExternalScores
     from digitlens.models.classifier import Classifier
     from digitlens.models.onnx_external import ForeignClassifier
 
@@ -247,3 +247,68 @@ def _print(parts: Sequence[Part], as_json: bool) -> None:
         if place:
             console.print()
         console.print(each, soft_wrap=isinstance(each, str))
+
+
+COMPARISON, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements.png"
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Two or more run or model folders, names of shipped models, or .onnx files.",
+        ),
+    ],
+    split: Annotated[
+        SplitName, typer.Option(help="validation: the tiles that all of their recipes kept back.")
+    ] = "validation",
+    data_dir: DataDir = None,
+    data: Labelled = None,
+    out: Annotated[Path, typer.Option(help="Folder for report and pictures.")] = Path("comparison"),
+    pixels: Pixels = None,
+    outputs: Outputs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs on the same tiles, with McNemar's test for each pair."""
+    if len(runs) < 2:
+        raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
+    if data and (data_dir or split != "validation"):
+        raise typer.BadParameter(
+            "--data takes the place of MNIST: leave --data-dir and --split out"
+        )
+    from digitlens.explain.trained_model import compare_models, open_compared
+
+    models = open_compared(runs, pixels, outputs)
+    tiles, name = _load_compared(models, split, data_dir, data)
+    comparison = compare_models(models, tiles, name)
+
+    def draw(folder: Path) -> list[Path]:
+        from digitlens.visualization.figures.scores import draw_comparison, draw_disagreements
+
+        draw_comparison(comparison, folder / PICTURE)
+        draw_disagreements(comparison, tiles.tiles, folder / SHEET)
+        return [folder / PICTURE, folder / SHEET]
+
+    try:
+        names = write_part(COMPARISON, comparison.as_dict(), draw, out)
+        note(f"written to {out}: {', '.join(names)}")
+    finally:
+        if as_json:
+            print_json(comparison.as_dict())
+        else:
+            print_comparison(comparison)
+
+
+def _load_compared(
+    models: list[ComparedModel], split: SplitName, data_dir: Path | None, data: Path | None
+) -> tuple[Split, str]:
+    from digitlens.datasets.labelled import load_labelled
+    from digitlens.datasets.mnist import load_mnist
+    from digitlens.explain.trained_model import common_validation
+
+    if data:
+        return load_labelled(data), data.name
+    if split == "test":
+        return load_mnist(data_dir).test, "MNIST test"
+    return common_validation(models, load_mnist(data_dir).train), "MNIST validation"

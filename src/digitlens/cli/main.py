@@ -8,21 +8,15 @@ from typing import Annotated
 import typer
 
 from digitlens import __version__
-from digitlens.cli.compare import compare
 from digitlens.cli.data import data
-from digitlens.cli.evaluate import evaluate
-from digitlens.cli.explain import explain
-from digitlens.cli.export import export
-from digitlens.cli.figures import figures
+from digitlens.cli.evaluate import compare, evaluate
+from digitlens.cli.figures import figures, reconstruct, report
 from digitlens.cli.own_pictures import adapt, calibrate
-from digitlens.cli.read import read
-from digitlens.cli.reconstruct import reconstruct
-from digitlens.cli.report import report
-from digitlens.cli.serve import serve
+from digitlens.cli.read import explain, read
+from digitlens.cli.serve import export, serve
 from digitlens.cli.table import table
 from digitlens.cli.template import template
-from digitlens.cli.train import train
-from digitlens.cli.tune import tune
+from digitlens.cli.train import train, tune
 from digitlens.cli.watch import watch
 from digitlens.errors import DigitlensError
 

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.options import INTERRUPTED, AsJson, DataDir, Model, use_patient_threads
-from digitlens.cli.tables import print_json, table_of, wide_console
+from digitlens.cli.tables import (
+    INTERRUPTED,
+    AsJson,
+    DataDir,
+    Model,
+    print_json,
+    table_of,
+    use_patient_threads,
+    wide_console,
+)
 from digitlens.errors import DataError, needs_extra
 from digitlens.progress import note
 

@@ -6,24 +6,26 @@ with nothing but paths comes here without it, see ``digitlens.__main__``.
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import stat
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TextIO, TypeAlias
 
-from digitlens.cli.answers import Answer, Form, print_answers
-from digitlens.cli.pictures import STDIN, find_pictures
 from digitlens.errors import DigitlensError, ImageError, MissingExtraError, ModelError
 from digitlens.progress import work_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.text import Text
 
     from digitlens.imaging.document import Document
     from digitlens.imaging.image import Page
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from digitlens.reading.constraints import Expectation
     from digitlens.reading.notation import NotationOptions
     from digitlens.reading.reader import DigitReader, ReadResult
-    from digitlens.results import Reading
+    from digitlens.results import Box, Digit, Reading
 
 # Processes take 0.4 s of each core to start, and two then read drawings in half the time of one.
 _WORTH = 2.0  # seconds of reading still to do
@@ -100,14 +102,10 @@ def read_paths(paths: Sequence[str], form: Form, options: ReadOptions) -> bool:
 
 
 class _Run:
-    """Reads files, and goes on after one that cannot be read.
-
-    Attributes:
-        failed: Whether something could not be read so far.
-    """
+    """Reads files, and goes on after one that cannot be read."""
 
     def __init__(self, options: ReadOptions, bar: PageBar) -> None:
-        self.failed = False
+        self.failed = False  # whether something could not be read so far
         self._options = options
         self._bar = bar
         self._pages = 0  # that are to be read, as far as is known
@@ -225,10 +223,9 @@ def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
 def _loaded(document: Document, number: int) -> Callable[[], Page]:
     """A page of a document, decoded now: its file is closed when others are still to be read."""
     try:
-        page = document.page(number)
+        return partial(_held, document.page(number))
     except ImageError as error:
         return partial(_refuse, error)
-    return partial(_held, page)
 
 
 def _held(page: Page) -> Page:
@@ -243,13 +240,7 @@ class Copies:
     """Writes annotated copies and explanations, and replaces no file that is to be read."""
 
     def __init__(self, annotate: Path | None, explain: Path | None, files: Sequence[str]) -> None:
-        """Remembers the folders.
-
-        Args:
-            annotate: For annotated copies; None writes none.
-            explain: For folders that explain; None writes none.
-            files: What is read.
-        """
+        """For two folders, None where nothing is asked for, and the files that are read."""
         self._annotate = annotate
         self._explain = explain
         self._taken = {_key(Path(path)) for path in files} if annotate or explain else set[str]()
@@ -288,21 +279,15 @@ class PageBar:
     """
 
     def __init__(self, *, wanted: bool) -> None:
-        """Shows nothing yet.
-
-        Args:
-            wanted: Whether there may be a bar, if standard error is a terminal.
-        """
+        """Shows nothing yet; ``wanted``: there may be a bar if standard error is a terminal."""
         self._wanted = wanted and sys.stderr.isatty()
         self._total = 0
         self._progress: Progress | None = None
 
     def __enter__(self) -> PageBar:
-        """Nothing happens before pages are expected."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Takes the bar away."""
         if self._progress:
             self._progress.stop()
 
@@ -328,3 +313,289 @@ class PageBar:
         else:
             sys.stderr.write(f"{words}\n")
             sys.stderr.flush()
+
+
+Form: TypeAlias = Literal["table", "text", "json", "csv"]
+
+COLUMNS = (
+    *("path", "page", "line", "index", "value", "confidence", "status", "x0", "y0", "x1", "y1"),
+    *("starts_number", "reason"),
+    *("number", "number_text", "number_value", "number_kind", "number_unit", "number_status"),
+    "number_confidence",
+)
+MOST = 3  # doubts of a picture in the table, and values
+COLOURS = {"digit": "", "unsure": "bold yellow"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was read on one page of a file, counted from 1."""
+
+    path: str
+    page: int
+    count: int
+    reading: Reading
+
+    @property
+    def name(self) -> str:
+        """The path, with the page where there are several: ``scan.pdf#2``."""
+        from digitlens.imaging.document import page_name
+
+        return page_name(self.path, self.page, self.count)
+
+
+def print_answers(answers: Iterable[Answer], form: Form, out: TextIO) -> None:
+    """Prints answers, each as soon as it is there; only a table waits for the last.
+
+    A line of text or JSON is a page; a row of CSV is a digit, also a rejected one. What ``out``
+    cannot encode is written as an escape.
+    """
+    if form == "table":
+        _print_table(list(answers))
+    elif form == "csv":
+        _print_csv(answers, out)
+    else:
+        for answer in answers:
+            reading = answer.reading
+            line = f"{answer.name}\t{reading.text.replace(chr(10), ' ')}"
+            if form == "json":
+                line = json.dumps({"path": answer.path, "page": answer.page, **reading.as_dict()})
+            print(_printable(line, out), file=out, flush=True)
+
+
+def _printable(text: str, out: TextIO) -> str:
+    encoding = out.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _print_csv(answers: Iterable[Answer], out: TextIO) -> None:
+    import csv
+
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for answer in answers:
+        place = (_printable(answer.path, out), answer.page)
+        numbers = _number_columns(answer.reading, out)
+        for number, line in enumerate(answer.reading.lines):
+            for index, digit in enumerate(line):
+                what = (digit.value, f"{digit.confidence:.6f}", digit.status)
+                more = (int(digit.starts_number), digit.reason)
+                own = digit.status != "rejected" and numbers.get(digit.box)
+                last = own or ("",) * 7
+                writer.writerow((*place, number, index, *what, *digit.box.as_list(), *more, *last))
+
+
+def _number_columns(reading: Reading, out: TextIO) -> dict[Box, tuple[object, ...]]:
+    """What the number of each digit says, by the box of the digit."""
+    from digitlens.results import told
+
+    return {
+        digit.box: (
+            *(k, _printable(each.text, out), told(each.value) or ""),
+            *(each.kind, _printable(each.unit, out), each.status, f"{each.confidence:.6f}"),
+        )
+        for k, each in enumerate(reading.numbers)
+        for digit in each.digits
+    }
+
+
+def _print_table(answers: list[Answer]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    values = [_values(answer.reading) for answer in answers]
+    for heading in ("picture", "numbers", *(["values"] * any(values)), "least sure", "doubts"):
+        table.add_column(heading, overflow="fold")
+    for answer, value in zip(answers, values, strict=True):
+        reading = answer.reading
+        least = min((digit.percent for digit in reading.digits), default=None)
+        sure = "" if least is None else f"{least} %"
+        name = Text(_printable(answer.name, sys.stdout))
+        shown = (name, _numbers(reading), *([Text(value)] * any(values)))
+        table.add_row(*shown, sure, Text(_doubts(reading)))
+    Console(highlight=False).print(table)
+
+
+def _numbers(reading: Reading) -> Text:
+    from rich.text import Text
+
+    if reading.characters:
+        colours = {digit.box: COLOURS[digit.status] for digit in reading.digits}
+        lines = [
+            Text.assemble(*((one.char, colours.get(one.box, "")) for one in line))
+            for line in reading.characters
+        ]
+    else:
+        lines = [Text.assemble(*_pieces(line)) for line in reading.lines]
+    lines = [line for line in lines if line]
+    return Text("\n").join(lines) if lines else Text("no digits", "dim")
+
+
+def _values(reading: Reading) -> str:
+    """What numbers say that are written otherwise: ``1.234,56 = 1234.56``."""
+    from digitlens.results import told
+
+    values = [(number.text, told(number.value)) for number in reading.numbers]
+    return "\n".join(
+        _first([f"{text} = {value}" for text, value in values if value and value != text])
+    )
+
+
+def _first(lines: list[str]) -> list[str]:
+    more = [f"and {len(lines) - MOST} more"] if len(lines) > MOST else []
+    return lines[:MOST] + more
+
+
+def _pieces(line: Sequence[Digit]) -> Iterator[tuple[str, str]]:
+    """The digits of a line in their colours, with a space between numbers; no rejected ones."""
+    begun = gap = False
+    for digit in line:
+        gap = gap or digit.starts_number  # also of a rejected one: the gap is there nevertheless
+        if digit.status == "rejected":
+            continue
+        if begun and gap:
+            yield " ", ""
+        yield str(digit.value), COLOURS[digit.status]
+        begun, gap = True, False
+
+
+def _doubts(reading: Reading) -> str:
+    digits = ((k, digit) for k, digit in enumerate(reading.digits, 1) if digit.reason)
+    doubts = [f"{digit.value}, no. {k}: {digit.reason}" for k, digit in digits]
+    numbers = (number for number in reading.numbers if number.reason)
+    doubts += [f"{n.text}: {n.reason}" for n in numbers if not any(d.reason for d in n.digits)]
+    rejected = sum(len(line) for line in reading.lines) - len(reading.digits)
+    return "\n".join(_first(doubts) + ([f"{rejected} rejected"] if rejected else []))
+
+
+STDIN = "-"
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif", ".avif", ".pdf"),
+)
+_MAGIC = re.compile(r"[*?[]")
+_NO_PICTURES = (
+    "is a folder without pictures: looked in it and its subfolders for names that end in "
+    f"{', '.join(SUFFIXES)}"
+)
+
+_Files: TypeAlias = tuple[list[str], list[ImageError]]  # files, and what is wrong with the rest
+
+
+def find_pictures(
+    paths: Sequence[str], left_out: Sequence[Path] = ()
+) -> tuple[list[str], list[ImageError]]:
+    """The files that paths mean, in the order of the paths.
+
+    A folder means every picture in it and in its subfolders, told by its suffix, in natural order
+    (2 before 10). A pattern (``*``, ``?``, ``[…]``, ``**`` for any subfolders) that is not itself
+    the name of a file means what it matches. Both leave out what is hidden, and do not follow links
+    to folders. Any other path is taken as it is, whether there is such a file or not.
+
+    Args:
+        paths: As the user gave them; ``-`` is standard input.
+        left_out: Folders whose content folders and patterns do not mean, unless they lie in them:
+            where results go that are pictures themselves.
+
+    Returns:
+        The files, and an error for each path that means none and each folder that cannot be read.
+    """
+    files: list[str] = []
+    problems: list[ImageError] = []
+    for path in paths:
+        found, wrong = _meant(path, left_out)
+        files += found
+        problems += wrong
+    return files, problems
+
+
+def _meant(path: str, left_out: Sequence[Path]) -> _Files:
+    if path in ("", STDIN):
+        return [path], []
+    try:
+        if Path(path).is_dir():
+            folder = Path(path)
+            return _pictures([folder], left_out, folder, f"{folder}: {_NO_PICTURES}")
+        if Path(path).exists() or not _MAGIC.search(path):
+            return [path], []
+        return _by_pattern(path, left_out)
+    except (OSError, ValueError):  # no right to look, too long, a null: opening it says so
+        return [path], []
+
+
+def _walk(folder: Path) -> tuple[list[Path], list[ImageError]]:
+    problems: list[ImageError] = []
+
+    def note(error: OSError) -> None:
+        problems.append(ImageError(f"{error.filename}: cannot be read ({error.strerror})"))
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [path for name in names if _is_picture(path := Path(place, name))]
+    return found, problems
+
+
+def _is_picture(path: Path) -> bool:
+    if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)  # a pipe would be waited for without end
+    except OSError:  # a broken link, say: opening it says so
+        return True
+
+
+def _by_pattern(pattern: str, left_out: Sequence[Path]) -> _Files:
+    parts = Path(pattern).parts
+    fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
+    base, rest = Path(*fixed), parts[len(fixed) :]
+    nothing = f"{pattern}: matches no picture: check the pattern and the folder"
+    return _pictures(_matches(base, rest), left_out, base, nothing)
+
+
+def _pictures(
+    matches: Iterable[Path], left_out: Sequence[Path], given: Path, nothing: str
+) -> _Files:
+    """Files, and the pictures in folders, in natural order; without the folders left out."""
+    found: list[Path] = []
+    problems: list[ImageError] = []
+    for match in matches:
+        if match.is_dir():
+            more, wrong = _walk(match)
+            found += more
+            problems += wrong
+        else:
+            found.append(match)
+    folders = [folder for folder in left_out if not _lies_in(given, folder)]
+    kept = {str(path) for path in found if not any(_lies_in(path, folder) for folder in folders)}
+    if not kept and not problems:
+        problems = [ImageError(nothing)]
+    return sorted(kept, key=lambda path: (_natural(path), path)), problems
+
+
+def _matches(base: Path, rest: Sequence[str]) -> Iterable[Path]:
+    # `**` is for folders alone, and at the end it means what a folder means anyway.
+    rest = [part if part == "**" else re.sub(r"\*+", "*", part) for part in rest]
+    while rest and rest[-1] == "**":
+        rest.pop()
+    if not rest:
+        return [base] if base.exists() else []
+    hidden = any(part.startswith(".") for part in rest)  # asked for
+    return [
+        match
+        for match in base.glob("/".join(rest))
+        if hidden or not any(part.startswith(".") for part in match.relative_to(base).parts)
+    ]
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    real = Path(os.path.realpath(path))  # unlike Path.resolve, bears links that lead to themselves
+    return real.is_relative_to(os.path.realpath(folder))
+
+
+def _natural(path: str) -> list[list[int | str]]:
+    """Sorts 2 before 10: every second piece of a name is a number."""
+    names = (re.split(r"(\d+)", part.casefold()) for part in Path(path).parts)
+    return [[int(text) if k % 2 else text for k, text in enumerate(name)] for name in names]

@@ -1,13 +1,14 @@
-"""``digitlens serve``: the web page and the API, on this machine unless told otherwise."""
+"""``digitlens serve`` and ``digitlens export``: the web page with a server, and without any."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digitlens.cli.options import Model, Pages
+from digitlens.cli.tables import Model, Pages
 from digitlens.errors import needs_extra
 from digitlens.progress import note
 
@@ -83,3 +84,19 @@ def serve(
 
 def _say(address: str) -> None:
     note(f"serving at {address} (stop with Ctrl+C)")
+
+
+def export(
+    web: Annotated[
+        Path, typer.Option(help="Folder to write; new, empty, or from an earlier export.")
+    ],
+    model: Model = "default",
+    pages: Pages = "pages",
+) -> None:
+    """Write the web page with its networks as a folder that any static host can serve."""
+    from digitlens.server.site import write_site
+
+    write_site(web, model, pages)
+    sizes = [path.stat().st_size for path in web.rglob("*") if path.is_file()]
+    note(f"written to {web}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
+    note(f"to look at it: python -m http.server --bind 127.0.0.1 --directory {web}")

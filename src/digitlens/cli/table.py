@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from digitlens.cli.options import AsJson, Model, Pages
-from digitlens.cli.read import Decimal, Grouping, Locale
+from digitlens.cli.read import Decimal, Grouping, Locale, notation_of
+from digitlens.cli.tables import AsJson, Model, Pages
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -49,23 +49,25 @@ def table(
 
     Its cells are found by rules, also on a photo taken from aside, or by how numbers are aligned.
     Prints a table on a terminal, where doubtful cells are yellow, and CSV in a pipe. Doubtful cells
-    are counted on standard error. Where there is no such table the exit code is 1.
+    are counted on standard error. The exit code is 1 where there is no such table, and where its
+    cells do not keep the rules: then they are given as they were read.
     """
     from digitlens.errors import ImageError
     from digitlens.imaging.document import open_document
-    from digitlens.reading.notation import Notation
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.table import TableOptions
     from digitlens.spreadsheets import check_form, write_table
 
     if out:
         check_form(out)
-    notation = {"decimal": decimal, "grouping": grouping, "locale": locale}
+    notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
+    given = {"--grid": grid, "--columns": columns, "--rules": rules}
+    shape = _shape(grid)
     try:
-        shape = _shape(grid)
-        TableOptions(shape, columns, rules, Notation.of(**notation))
+        TableOptions(shape, columns, rules)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        named = [name for name, value in given.items() if value is not None]
+        raise typer.BadParameter(str(error), param_hint=", ".join(named)) from error
     with open_document(sys.stdin.buffer if picture == "-" else picture) as document:
         if page > document.count:
             raise ImageError(f"{picture}: expected a page from 1 to {document.count}, found {page}")
@@ -79,6 +81,8 @@ def table(
         write_table(out, found)
     _print(found, as_json, quiet=out is not None)
     _warn(found, picture)
+    if not found.kept:
+        raise typer.Exit(1)
 
 
 def _shape(grid: str | None) -> tuple[int, int] | None:
@@ -86,7 +90,8 @@ def _shape(grid: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d{1,4}) ?[x×,] ?(\d{1,4})", grid.strip().lower())  # noqa: RUF001
     if not found:
-        raise ValueError(f"expected rows x columns, as in 9x9, found {grid!r}")
+        expected = f"expected rows x columns, as in 9x9, found {grid!r}"
+        raise typer.BadParameter(expected, param_hint="--grid")
     return int(found[1]), int(found[2])
 
 
@@ -124,7 +129,7 @@ def _warn(found: Table, picture: str) -> None:
         what = (
             "found no Sudoku in what was seen: the cells are as read without its rules"
             if found.rule == "sudoku"
-            else "the cells do not keep the rules: no total, or misread"
+            else "a column does not add up to its last row: no total, or misread"
         )
         note(f"digitlens: {picture}: {what}")
     if found.unsure:

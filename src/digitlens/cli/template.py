@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digitlens.cli.options import AsJson, Model, Pages
+from digitlens.cli.tables import AsJson, Model, Pages
 
 if TYPE_CHECKING:
     from digitlens.reading.template import Region

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlens.cli.options import INTERRUPTED, AsJson, Model, Pages
+from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def watch(
     Each reading is a row of the log and a line here: time, picture, region, value with its unit;
     where it cannot be trusted it is doubtful or rejected, with the reason, and has no value.
     """
-    from digitlens.cli.pictures import find_pictures
+    from digitlens.cli.reading import find_pictures
     from digitlens.reading.delivery import Deliveries
     from digitlens.reading.ledger import open_ledger
     from digitlens.reading.meter import TemplateReader
