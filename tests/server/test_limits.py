@@ -16,8 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from digitlens.server.app import Server
-from digitlens.server.limits import Pool, Settings, _LingeringTransport
-from digitlens.server.problems import Refusal
+from digitlens.server.limits import Pool, Refusal, Settings, _LingeringTransport
 from digitlens.server.service import assemble
 
 

@@ -1,7 +1,19 @@
+import base64
+import io
+import json
+import struct
+import tempfile
+import threading
+import time
+import zlib
+
 import pytest
+from PIL import Image
 
 from digitlens.results import Box, Digit, Reading
-from digitlens.server.service import Metrics
+from digitlens.server.limits import PICTURES
+from digitlens.server.schemas import NAME
+from digitlens.server.service import Metrics, PictureFile, is_raw
 
 
 @pytest.mark.parametrize(
@@ -25,3 +37,239 @@ def test_a_number_that_is_watched_is_shown_as_it_is():
     metrics.watch("queue_depth", "Waiting.", values.pop)
     assert "digitlens_queue_depth 5.0" in metrics.text().decode()
     assert "digitlens_queue_depth 3.0" in metrics.text().decode()
+
+
+MEGABYTES = 3
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A picture larger than what web frameworks keep in memory."""
+    path = tmp_path_factory.mktemp("large") / "noise.bmp"
+    Image.effect_noise((1000 * MEGABYTES, 1000), 50).save(path)
+    return path.read_bytes()
+
+
+def test_no_picture_is_written_to_a_disk(client, large, monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("a file was made")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    monkeypatch.setattr(tempfile, "mkstemp", fail)
+    assert len(large) > MEGABYTES * 1_000_000
+    answer = client.post("/v1/read", files={"file": ("large.bmp", large)})
+    assert answer.status_code == 200, answer.text
+
+
+def test_nothing_is_logged_of_a_request(client, picture, caplog, capfd):
+    caplog.set_level("DEBUG", "digitlens")
+    client.post("/v1/read", files={"file": ("secret.png", picture)})
+    client.post("/v1/read", files={"file": ("secret.png", picture[:20])})
+    assert "secret" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_picture_has_a_name_for_errors_that_is_not_too_long():
+    assert (PictureFile(b"").name, PictureFile(b"", "").given) == ("image", None)
+    assert PictureFile(b"", "a" * 999).name == "a" * NAME
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [
+        *((kind, True) for kind in ("", "image/png", "image/x-unknown", "application/pdf")),
+        *((kind, False) for kind in ("text/plain", "application/json", "multipart/form-data")),
+    ],
+)
+def test_which_types_are_one_file(kind, raw):
+    assert is_raw(kind) == raw
+
+
+PNG, JSON = {"Content-Type": "image/png"}, {"Content-Type": "application/json"}
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+CURL = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def encoded(kind, size=(64, 64)):
+    out = io.BytesIO()
+    Image.effect_noise(size, 50).save(out, kind)
+    return out.getvalue()
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_claiming(width, height):
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
+
+
+def gif_claiming(width, height):
+    small = encoded("GIF")
+    return small[:6] + struct.pack("<HH", width, height) + small[10:]
+
+
+def form(count, data=b"x"):
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%d.png"\r\n\r\n%s\r\n'
+    return b"".join(part % (k, data) for k in range(count)) + b"--b--\r\n"
+
+
+def picture_json(data):
+    return json.dumps({"image": {"data": data}}).encode()
+
+
+MANY = json.dumps({"images": [{"data": "eA=="}] * 10_000}).encode()
+TEXT = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n--b--\r\n'
+FAULTS = {
+    "empty body": (b"", PNG, 400, "empty"),
+    "empty JSON": (b"", JSON, 400, "empty"),
+    "empty form": (b"", FORM, 400, "file"),
+    "empty file in a form": (form(1, b""), FORM, 422, "0.png: is empty"),
+    "truncated PNG": (encoded("PNG")[:900], PNG, 422, "damaged or cut off"),
+    "truncated JPEG": (encoded("JPEG")[:900], PNG, 422, "damaged or cut off"),
+    "text": (b"seven", PNG, 422, "is not a picture"),
+    "a web page": (b"<html>7</html>", PNG, 422, "a web page"),
+    "SVG": (b"<svg/>", PNG, 422, "SVG"),
+    "an archive": (b"PK\3\4" + b"\0" * 100, PNG, 422, "is not a picture"),
+    "another type": (b"7", {"Content-Type": "text/plain"}, 415, "text/plain"),
+    "as curl sends data": (b"7", CURL, 415, "multipart/form-data"),
+    "a compressed body": (b"7", {**PNG, "Content-Encoding": "gzip"}, 415, "not compressed"),
+    "bomb": (png_claiming(50_000, 50_000), PNG, 422, "at most 100,000,000 are decoded"),
+    "huge bomb": (png_claiming(2**31 - 1, 2**31 - 1), PNG, 422, "pixels"),
+    "GIF bomb": (gif_claiming(65_535, 65_535), PNG, 422, "pixels"),
+    "bomb without data": (png_claiming(9_999, 9_999), PNG, 422, "damaged or cut off"),
+    "10,000 files": (form(10_000), FORM, 413, "Too many files"),
+    "10,000 pictures": (MANY, JSON, 413, f"at most {PICTURES}"),
+    "no boundary": (b"x", {"Content-Type": "multipart/form-data"}, 400, "boundary"),
+    "a form cut off": (form(1)[:-20], FORM, 400, "file"),
+    "no form": (b"\0" * 100, FORM, 400, "Invalid"),
+    "a file of another name": (form(1).replace(b'"file"', b'"photo"'), FORM, 422, "'photo'"),
+    "a file as text": (TEXT % (b"file", b"x"), FORM, 400, "no file name"),
+    "a path": (TEXT % (b"path", b"/etc/passwd"), FORM, 400, "part named file"),
+    "a URL": (b'{"image": {"url": "http://localhost/"}}', JSON, 422, "image.data"),
+    "bad JSON": (b'{"image": {', JSON, 400, "JSON"),
+    "JSON in UTF-16": ('{"image": {}}'.encode("utf-16"), JSON, 400, "JSON"),
+    "deep JSON": (b'{"image": ' + b"[" * 100_000, JSON, 400, "JSON"),
+    "deep objects": (b'{"image":' * 50_000, JSON, 400, "JSON"),
+    "JSON of another shape": (b"[7]", JSON, 422, "object"),
+    "no picture in JSON": (b'{"expect": "4"}', JSON, 422, "images"),
+    "one and many": (b'{"image": {"data": ""}, "images": [{"data": ""}]}', JSON, 422, "either"),
+    "bad base64": (picture_json("????"), JSON, 422, "base64"),
+    "base64 cut off": (picture_json("abc"), JSON, 422, "base64"),
+    "no base64": (picture_json(7), JSON, 422, "base64"),
+    "empty base64": (picture_json(""), JSON, 422, "is empty"),
+    "NaN": (b'{"image": {"data": "eA=="}, "target_error": NaN}', JSON, 422, "target_error"),
+    "infinity": (b'{"image": {"data": "eA=="}, "target_error": 1e999}', JSON, 422, "target_error"),
+    "a surrogate": (b'{"image": {"data": "eA==", "name": "\\ud800"}}', JSON, 400, "JSON"),
+    "too large": (b"x" * 2_000_000, PNG, 413, "at most 1,000,000 bytes"),
+}
+
+
+@pytest.fixture
+def small(serve):
+    return serve(body_limit=1_000_000, body_time=0.3, time_limit=0.5)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_have_their_status_and_say_what_is_wrong(small, picture, name):
+    body, headers, status, words = FAULTS[name]
+    start = time.perf_counter()
+    answer = small.post("/v1/read", content=body, headers=headers)
+    assert time.perf_counter() - start < 2
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert words in answer.json()["detail"]
+    assert small.post("/v1/read", content=picture, headers=PNG).status_code == 200
+
+
+def test_a_body_of_unknown_length_is_counted(small):
+    answer = small.post("/v1/read", content=(b"x" * 100_000 for _ in range(50)), headers=PNG)
+    assert answer.status_code == 413
+    assert "more than 1,000,000" in answer.json()["detail"]
+
+
+def test_many_bodies_at_a_time_are_too_much(serve):
+    client = serve(memory=100)
+    answer = client.post("/v1/read", content=b"x" * 200, headers=PNG)
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "1"
+    for _ in range(3):  # what was refused is no longer counted
+        assert client.post("/v1/read", content=b"x" * 99, headers=PNG).status_code == 422
+
+
+def in_thread(client, picture, answers):
+    def ask():
+        answers.append(client.post("/v1/read", content=picture, headers=PNG))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread
+
+
+def test_a_full_queue_is_429_at_once(serve, reader, picture):
+    client, answers = serve(workers=1, queue=1), []
+    reader.open.clear()
+    threads = [in_thread(client, picture, answers)]
+    assert reader.busy.acquire(timeout=5)
+    threads.append(in_thread(client, picture, answers))
+    while "digitlens_queue_depth 1.0" not in client.get("/metrics").text:
+        time.sleep(0.01)
+    refused = client.post("/v1/read", content=picture, headers=PNG)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert refused.json()["type"].endswith(":queue-full")
+    reader.open.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_an_answer_that_takes_too_long_is_504(serve, reader, picture):
+    client = serve(time_limit=0.1)
+    reader.open.clear()
+    answer = client.post("/v1/read", content=picture, headers=PNG)
+    assert answer.status_code == 504
+    assert "within 0.1 s" in answer.json()["detail"]
+    reader.open.set()
+    assert client.post("/v1/read", content=picture, headers=PNG).status_code == 200
+
+
+def test_a_mistake_of_the_server_tells_nothing(serve, reader, picture, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(reader, "read", fail)
+    answer = serve().post("/v1/read", content=picture, headers=PNG)
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Content-Security-Policy"]
+    assert "secret" not in answer.text
+    assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/read", 405),
+        ("DELETE", "/v1/models", 405),
+        ("PUT", "/v1/classify", 405),
+        ("POST", "/", 405),
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/v1/nothing", 404),
+        ("GET", "/v1/read/", 404),
+        ("GET", "/nothing.html", 404),
+        ("GET", "/docs", 404),
+    ],
+)
+def test_wrong_methods_and_places_are_problems_too(client, method, path, status):
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["instance"] == path
+
+
+def test_data_urls_are_no_base64(client, picture):
+    url = "data:image/png;base64," + base64.b64encode(picture).decode()
+    assert client.post("/v1/read", json={"image": {"data": url}}).status_code == 422

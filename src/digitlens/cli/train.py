@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlens.datasets.mnist import Split
-    from digitlens.server.watch.followers import Followers
+    from digitlens.server.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
     from digitlens.training.recipes import AnyRecipe
@@ -103,7 +103,7 @@ def train(
 
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
-    from digitlens.server.watch.followers import Followers, FollowOptions
+    from digitlens.server.followers import Followers, FollowOptions
     from digitlens.training.recipe import Recipe
     from digitlens.training.recipes import changed_recipe, load_recipe
     from digitlens.training.run import (

@@ -25,18 +25,7 @@ from digitlens.models.line_bundle import LineCard
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
-from digitlens.server.bodies import (
-    INPUT,
-    PictureFile,
-    Tiles,
-    Upload,
-    options_of,
-    receive_pictures,
-    receive_tiles,
-    tiles_of_tensor,
-)
-from digitlens.server.limits import PAGES, Job
-from digitlens.server.problems import PROTOCOL, Refusal, responses
+from digitlens.server.limits import PAGES, PROTOCOL, Job, Refusal, responses
 from digitlens.server.schemas import (
     JSON,
     ClassifyAnswer,
@@ -50,7 +39,19 @@ from digitlens.server.schemas import (
     TableAnswer,
     TableQuery,
 )
-from digitlens.server.service import METRICS_TYPE, Service, service_of
+from digitlens.server.service import (
+    INPUT,
+    METRICS_TYPE,
+    PictureFile,
+    Service,
+    Tiles,
+    Upload,
+    options_of,
+    receive_pictures,
+    receive_tiles,
+    service_of,
+    tiles_of_tensor,
+)
 
 router = APIRouter()
 protocol = APIRouter(prefix=PROTOCOL, tags=["protocol"])

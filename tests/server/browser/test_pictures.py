@@ -8,6 +8,8 @@ import json
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
+from digitlens.cli.reading import COLUMNS
+
 READ = "**/v1/read*"
 
 
@@ -103,7 +105,11 @@ def test_a_chosen_picture_is_read_and_saved_as_text_json_and_csv(open_page, read
         page.click("#save-csv")
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert "".join(row["value"] for row in rows if row["status"] != "rejected") == "2048"
-    assert list(rows[0])[:5] == ["path", "page", "line", "index", "value"]
+    assert list(rows[0])[:-1] == list(COLUMNS)
+    digits = [row for row in rows if row["status"] != "rejected"]
+    assert {row["number_value"] for row in digits} == {"2048"}
+    assert {row["number_kind"] for row in digits} == {"integer"}
+    assert all(float(row["number_confidence"]) > 0.5 for row in digits)
 
 
 @pytest.mark.parametrize(("event", "target"), [("paste", "body"), ("drop", "#stage")])

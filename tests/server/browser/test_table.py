@@ -32,11 +32,13 @@ def table(open_page, examples):
 
     def answer(route):
         asked.append(route.request.url.partition("?")[2])
-        if "rules" in asked[-1]:
+        if "rules=sudoku" in asked[-1]:
             problem = {"type": "urn:problem-type:digitlens:picture", "detail": "found no table"}
             route.fulfill(status=422, json=problem)
         else:
-            route.fulfill(json={"tables": [{"rows": ROWS, "kept": True}]})
+            broken = "rules=total" in asked[-1]
+            found = {"rows": ROWS, "kept": not broken, "rule": "total" if broken else ""}
+            route.fulfill(json={"tables": [found]})
 
     page.route(TABLE, answer)
     page.set_input_files("#file", examples / "note.jpg")
@@ -79,6 +81,11 @@ def test_doubtful_cells_are_found_edited_and_saved(table):
     assert [list(row) for row in sheet.values] == [["Price", "=A<1"], [1.5, -7]]
     assert sheet["B2"].fill.fgColor.rgb == "FFFFE08A"
     assert sheet["A2"].fill.fill_type is None
+
+
+def test_rules_that_are_not_kept_are_told_as_what_they_are(table):
+    table.select_option("#rules", "total")
+    table.get_by_text("A column does not add up to its last row: no total, or misread.").wait_for()
 
 
 def test_a_picture_without_such_a_table_is_said_to_have_none(table):

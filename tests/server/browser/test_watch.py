@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.outputs import Outputs
-from digitlens.server.watch.live import Live, TrainingInfo
-from digitlens.server.watch.serving import Show, listen, serving
+from digitlens.server.training_page import Live, Show, TrainingInfo, listen, serving
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
 PER_EPOCH = 20

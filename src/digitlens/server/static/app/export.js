@@ -6,7 +6,8 @@ import { textOf, valueOf } from "./reading.js";
 
 // Those of `digitlens read --csv`, and what the visitor said.
 const COLUMNS =
-  "path,page,line,index,value,confidence,status,x0,y0,x1,y1,starts_number,reason,corrected";
+  "path,page,line,index,value,confidence,status,x0,y0,x1,y1,starts_number,reason,number,number_text," +
+  "number_value,number_kind,number_unit,number_status,number_confidence,corrected";
 
 /** @param {import("./reading.js").Reading} reading */
 export function asJson(reading) {
@@ -21,10 +22,16 @@ export function asJson(reading) {
 
 /** @param {import("./reading.js").Reading} reading */
 export function asCsv(reading) {
+  const numbers = new Map(
+    amountsOf(reading).flatMap(({ digits, text, value, status, number: { kind, unit, confidence } }, index) =>
+      digits.map((digit) => [digit, [index, text, value ?? "", kind, unit, status, confidence.toFixed(6)]]),
+    ),
+  );
   const rows = reading.lines.flatMap((line, number) =>
     line.map((digit, index) => [
       ...[reading.name, reading.page, number, index, digit.value, digit.confidence.toFixed(6)],
       ...[digit.status, ...digit.box.map(Math.round), Number(digit.starts_number), digit.reason],
+      ...(numbers.get(digit) ?? Array(7).fill("")),
       digit.corrected === undefined ? "" : (valueOf(digit) ?? "none"),
     ]),
   );

@@ -16,6 +16,11 @@ import { workbook } from "./xlsx.js";
 const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const MOST_WIDE = 24; // characters of a column
 
+const BROKEN = {
+  sudoku: " No Sudoku was found in what was seen: the cells are as read without its rules.",
+  total: " A column does not add up to its last row: no total, or misread.",
+};
+
 const isUnsure = (cell) => cell.status === "unsure" && !cell.corrected;
 const saidBy = (cell) => cell.corrected ?? cell;
 
@@ -102,7 +107,7 @@ export class TableView {
     this.rows = table.rows;
     const first = this.#doubtful()[0];
     this.at = first ?? [0, 0];
-    this.kept = table.kept ? "" : " The cells do not keep the rules: no such table, or misread.";
+    this.kept = table.kept ? "" : (BROKEN[table.rule] ?? "");
     this.#paintCells();
     this.#sum();
   }

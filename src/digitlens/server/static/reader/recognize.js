@@ -9,6 +9,7 @@ import {
   argmax, clip, histogram, max, mean, medianOfBytes, quantileOf, range, sum,
 } from './arrays.js';
 import { runsOf } from './ink.js';
+import { DIGITS } from './alphabet.js';
 import { decode } from './decode.js';
 import { HEIGHT, STEP, WIDEST, batchLines, cropLine } from './framing.js';
 import { part } from './images.js';
@@ -33,6 +34,8 @@ const WHOLE = 3; // longest lines that are read whole even then
 const SPOTTED = 0.1; // probability of a digit from which its part of a line is read
 const SPACE = 0.3; // probability of a space from which a part may end there
 const CONTEXT = 4; // steps between a digit and such a space, at least
+const LOWEST = 0.3; // heights of a line: what is found of a digit's ink is more, else it is not all
+const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
 /** Reads lines; where there is much text, mostly those parts of it that have digits. */
@@ -164,9 +167,11 @@ export function placeOf({ line, scale }, x, y) {
 export function recognized(read) {
   lazily(read, 'ink', () => inkOf(read.crop));
   lazily(read, 'spans', () => spansOf(read));
-  return lazily(read, 'boxes', () => read.spans.map((span) => {
+  return lazily(read, 'boxes', () => read.spans.map((span, i) => {
     const [first, last] = span.map(Math.trunc);
-    return boxOf(read, span, inkedRows(read.ink, read.crop.width, first, last));
+    const rows = inkedRows(read.ink, read.crop.width, first, last);
+    const partial = rows[1] - rows[0] < LOWEST * HEIGHT && DIGITS.includes(read.symbols[i].char);
+    return boxOf(read, span, partial ? USUAL : rows);
   }));
 }
 
@@ -295,7 +300,7 @@ function inkedRows(ink, width, start, end) {
   }
   const runs = runsOf(inked, HEIGHT, 1);
   const inner = runs.filter((run) => runs.length === 1 || (run.start > 0 && run.end < HEIGHT));
-  return inner.length ? [inner[0].start, inner.at(-1).end] : [0.1 * HEIGHT, 0.9 * HEIGHT];
+  return inner.length ? [inner[0].start, inner.at(-1).end] : USUAL;
 }
 
 /** Where a line differs from its paper: 1 or 0 for each pixel. */

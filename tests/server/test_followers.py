@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from digitlens.cli.main import app
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
-from digitlens.server.watch import followers as module
-from digitlens.server.watch.followers import Followers, FollowOptions
+from digitlens.server import followers as module
+from digitlens.server.followers import Followers, FollowOptions
 from digitlens.training.checkpoint import HISTORY
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import train_classifier

@@ -17,7 +17,7 @@ from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
-    from digitlens.server.watch.live import Live
+    from digitlens.server.training_page import Live
     from digitlens.training.checkpoint import Row
     from digitlens.training.loop import OnStep, StepInfo, Trained
     from digitlens.training.monitor import Watcher
@@ -78,7 +78,7 @@ class Followers:
                 import_module("digitlens.training.tensorboard")
         if self._options.watch:
             with needs_extra("serve"):
-                from digitlens.server.watch.serving import listen  # noqa: PLC0415
+                from digitlens.server.training_page import listen  # noqa: PLC0415
             self._listener = self._stack.enter_context(listen(self._options.port))
         return self
 
@@ -147,8 +147,7 @@ class Followers:
         note(f"to look at it:  tensorboard --logdir {folder}")
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
-        from digitlens.server.watch.live import Live, TrainingInfo  # noqa: PLC0415
-        from digitlens.server.watch.serving import Show, serving  # noqa: PLC0415
+        from digitlens.server.training_page import Live, Show, TrainingInfo, serving  # noqa: PLC0415  # noqa: PLC0415
         from digitlens.training.monitor import Watcher  # noqa: PLC0415
 
         self._live = Live(TrainingInfo(name, recipe.as_dict(), said, len(sample)))
