@@ -20,16 +20,15 @@ from typing import Any
 
 import harness
 from digitlens import __version__, files
-from digitlens.datasets.mnist import Mnist, load_mnist
+from digitlens.datasets.mnist import Mnist, load_mnist, load_writers
 from digitlens.datasets.mnist_sources import data_hashes
-from digitlens.datasets.splits import load_writers
 from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.evaluation.significance import errors_by_writer
 from digitlens.explain.trained_model import measure_corrupted, measure_external, measure_ood
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.server.watch.followers import Followers, FollowOptions
+from digitlens.server.followers import Followers, FollowOptions
 from digitlens.training.checkpoint import STATE
 from digitlens.training.device import choose_device
 from digitlens.training.export import export_classifier, load_network
@@ -38,7 +37,7 @@ from digitlens.training.pipeline import Job, train_run
 from digitlens.training.recipe import Recipe
 from digitlens.training.recipes import load_recipe, recipe_from
 from digitlens.training.run import MODEL
-from digitlens.visualization.figures.distribution_shift import draw_rejection, draw_robustness
+from digitlens.visualization.figures.reliability import draw_rejection, draw_robustness
 from digitlens.visualization.figures.scores import draw_wrong
 from harness import Row
 

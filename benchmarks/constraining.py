@@ -27,8 +27,7 @@ import numpy.typing as npt
 
 import harness
 from digitlens import load_image
-from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.splits import split_validation
+from digitlens.datasets.mnist import load_mnist, split_validation
 from digitlens.datasets.synthetic import lines
 from digitlens.datasets.synthetic.camera import finish, photograph
 from digitlens.datasets.synthetic.styles import Styles, load_fonts

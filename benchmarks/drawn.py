@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import harness
 import readers
-from digitlens.datasets.synthetic.fonts import font_files, load_families
+from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
 from digitlens.progress import work_bar
 from harness import Row
 from readers import Page, Readers, Said, digits_only, numbers

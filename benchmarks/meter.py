@@ -28,8 +28,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digitlens.cli.main import app
 from digitlens.datasets.synthetic.camera import View
 from digitlens.datasets.synthetic.canvas import Style
-from digitlens.datasets.synthetic.fonts import font_files, load_families
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs, font_files, load_families
 from digitlens.datasets.synthetic.objects import Counter, Wheel, draw_wheel, show_counter
 
 SIZE = (640, 480)

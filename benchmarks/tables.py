@@ -23,8 +23,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.splits import Split, split_validation
+from digitlens.datasets.mnist import Split, load_mnist, split_validation
 from digitlens.errors import DigitlensError
 from digitlens.imaging.framing import perspective
 from digitlens.reading.reader import DigitReader

@@ -32,8 +32,7 @@ import numpy.typing as npt
 
 import harness
 from digitlens import DigitReader, Number, load_image
-from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.splits import split_validation
+from digitlens.datasets.mnist import load_mnist, split_validation
 from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.datasets.synthetic.documents import Document, _pictured  # pyright: ignore[reportPrivateUsage]
 from digitlens.datasets.synthetic.styles import Styles, load_fonts

@@ -145,7 +145,7 @@ show_tiles(training_set.tiles[extremes], [f"a {training_set.labels[row]}" for ro
 # take whole *writers*. Here is why: each row shows the sevens of one writer.
 
 # %%
-from digitlens.datasets.splits import load_writers
+from digitlens.datasets.mnist import load_writers
 
 writers = load_writers().train_writer
 sevens = np.flatnonzero(training_set.labels == 7)
@@ -161,7 +161,7 @@ show_tiles(training_set.tiles[rows])
 # set.)
 
 # %%
-from digitlens.datasets.splits import split_validation
+from digitlens.datasets.mnist import split_validation
 
 training, validation = split_validation(training_set, "writer", fraction=0.1, seed=0)
 print(f"{len(training):,} tiles to train with, {len(validation):,} to validate with")
@@ -795,7 +795,7 @@ show(draw_feature_maps, validation.tiles[chosen], activations(graph, validation.
 # against it.
 
 # %%
-from digitlens.explain.attribution import integrate_gradients, occlude
+from digitlens.explain.evidence import integrate_gradients, occlude
 from digitlens.visualization.figures.inside import draw_saliency
 
 by_network = classifier.predict_proba(validation.tiles)
@@ -819,7 +819,7 @@ show(draw_saliency, doubtful, answer, by_network[torn], maps, truth=int(validati
 # on a flat page, *principal components* turn the cloud so that one sees its broadest side.
 
 # %%
-from digitlens.explain.neighbours import project
+from digitlens.explain.evidence import project
 from digitlens.visualization.figures.inside import draw_embedding
 
 seen = np.arange(0, len(validation), 6)
@@ -834,7 +834,7 @@ show(draw_embedding, points, validation.labels[seen], read_as, validation.tiles[
 # often one sees what misled it.
 
 # %%
-from digitlens.explain.neighbours import find_nearest
+from digitlens.explain.evidence import find_nearest
 
 known = training.take(np.arange(0, len(training), 3))
 wrong = mistakes[:4]
@@ -856,7 +856,7 @@ show_tiles(np.stack(tiles), texts, columns=8, red=red)
 
 
 # %%
-from digitlens.datasets.corruptions.sweeps import sweep
+from digitlens.datasets.corruptions import sweep
 
 
 def noisy(tiles, amount):

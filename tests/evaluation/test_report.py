@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.datasets.external.digit_sets import ExternalDigits
+from digitlens.datasets.external import ExternalDigits
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation import report as module

@@ -3,11 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt
-from digitlens.datasets.corruptions.sweeps import SWEEPS
+from digitlens.datasets.corruptions import CORRUPTIONS, SWEEPS, corrupt
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.report import ModelInfo, evaluate
-from digitlens.evaluation.robustness import measure_robustness, tiles_asked
+from digitlens.evaluation.report import ModelInfo, evaluate, measure_robustness, tiles_asked
 
 N = 30
 

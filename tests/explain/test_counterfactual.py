@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from digitlens.explain.counterfactual import KINDS, Counterfactual, find_counterfactuals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitlens.datasets.corruptions.sweeps import sweep
-from digitlens.explain.counterfactual import KINDS, Counterfactual, find_counterfactuals
+from digitlens.datasets.corruptions import sweep
 
 
 def stroke():

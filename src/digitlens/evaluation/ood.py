@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt
+from digitlens.datasets.corruptions import CORRUPTIONS, corrupt
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.calibration import ScalingScore, compare_scalings
 from digitlens.evaluation.metrics import (

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.mnist_c import CORRUPTIONS, corrupt, overlapping
-from digitlens.datasets.corruptions.sweeps import SWEEPS, sweep
+from digitlens.datasets.corruptions import CORRUPTIONS, SWEEPS, corrupt, overlapping, sweep
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Floats, Uncertainty, measure_uncertainty
 from digitlens.evaluation.report import (

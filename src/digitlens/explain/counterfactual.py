@@ -16,8 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.corruptions.mnist_c import to_planes, to_tiles, turned
-from digitlens.datasets.corruptions.sweeps import thickness
+from digitlens.datasets.corruptions import thickness, to_planes, to_tiles, turned
 from digitlens.evaluation.metrics import Floats
 
 Kind: TypeAlias = Literal["erase", "add", "turn", "move", "thicken", "thin"]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.datasets import mnist
-from digitlens.datasets.external.digit_sets import ExternalDigits, load_external
+from digitlens.datasets.external import ExternalDigits, load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
 from digitlens.evaluation.ood import Choice, Rejection, TileScore, measure_rejection
@@ -339,12 +339,12 @@ def _parse_files(texts: Sequence[str]) -> dict[str, Path]:
 
 def _negatives(given: dict[str, Path]) -> dict[str, npt.NDArray[np.uint8]]:
     with needs_extra("train"):
-        from digitlens.datasets.negatives import held_out  # noqa: PLC0415
-        from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415
+        from digitlens.datasets import negatives  # noqa: PLC0415
+        from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415
 
     # Files first: a wrong name is found before fonts are fetched.
-    more = [held_out.load_negatives(name, path) for name, path in given.items()]
-    sets = held_out.negative_sets(load_faces("validation"), SEED, DRAWN)
+    more = [negatives.load_negatives(name, path) for name, path in given.items()]
+    sets = negatives.negative_sets(load_faces("validation"), SEED, DRAWN)
     for one in more:
         if both := sets.keys() & one.keys():
             raise DataError(f"--negatives: {', '.join(both)} is the name of another set")
@@ -366,8 +366,8 @@ def _reconstruction_score() -> TileScore:
 
 def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
     """Digits of the training set and negatives like those trained with, to choose a score by."""
-    from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415  (OpenCV)
-    from digitlens.datasets.negatives.generate import make_negatives  # noqa: PLC0415
+    from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV)
+    from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
     train = mnist.load_mnist(data_dir).train
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None

@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
-from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.splits import split_validation
+from digitlens.datasets.mnist import load_mnist, split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.datasets.synthetic.photos import cut_photo
+from digitlens.datasets.synthetic.papers import cut_photo
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
 from digitlens.evaluation.risk import risk_coverage

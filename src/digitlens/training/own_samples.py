@@ -10,8 +10,8 @@ import numpy as np
 
 from digitlens.datasets.labelled import LabelledPicture, LabelledPictures
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.arrays import Rng
 from digitlens.datasets.synthetic.canvas import Style, draw_style
+from digitlens.datasets.synthetic.drawing import Rng
 from digitlens.datasets.synthetic.glyph_sources import MixedGlyphs, PenGlyphs
 from digitlens.datasets.synthetic.lines import Line, LineMaker
 from digitlens.datasets.synthetic.strokes import draw_pen

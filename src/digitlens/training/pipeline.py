@@ -12,7 +12,7 @@ from torch import nn
 from digitlens import __version__, files
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.mnist_sources import data_hashes
-from digitlens.datasets.synthetic.fonts import TABLE
+from digitlens.datasets.synthetic.glyph_sources import FONT_TABLE
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.models.bundle import Card, load_bundle
@@ -179,7 +179,7 @@ def page_makers(
 
 def page_data() -> dict[str, str]:
     """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
-    return {**data_hashes(), TABLE.name: files.sha256(TABLE.read_bytes())}
+    return {**data_hashes(), FONT_TABLE.name: files.sha256(FONT_TABLE.read_bytes())}
 
 
 def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[dict[str, Any], str]:

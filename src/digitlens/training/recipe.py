@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from digitlens.datasets.mnist import Split
-from digitlens.datasets.splits import split_validation
+from digitlens.datasets.mnist import Split, split_validation
 from digitlens.training.settings import FLOOR, Schedule, Settings, shown
 
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart

@@ -2,9 +2,9 @@ import numpy as np
 from PIL import ImageFont
 
 from digitlens.datasets.synthetic import styles as module
-from digitlens.datasets.synthetic.fonts import Family
 from digitlens.datasets.synthetic.glyph_sources import (
     EM,
+    Family,
     FontGlyphs,
     MixedGlyphs,
     MnistGlyphs,

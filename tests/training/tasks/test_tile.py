@@ -11,7 +11,7 @@ from PIL import ImageFont
 from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.negatives.faces import Face
+from digitlens.datasets.negative_inks import Face
 from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import Card
 from digitlens.training.checkpoint import HISTORY
@@ -102,7 +102,7 @@ def test_a_missing_or_damaged_state_is_named(content, tiny, bars, more_bars, tmp
 def few_faces(monkeypatch):
     """Letters are set in the type that comes with Pillow."""
     face = Face({"latin": ImageFont.load_default(96)})
-    monkeypatch.setattr("digitlens.datasets.negatives.faces.load_faces", lambda _role: (face,))
+    monkeypatch.setattr("digitlens.datasets.negative_inks.load_faces", lambda _role: (face,))
 
 
 @pytest.fixture(scope="module")

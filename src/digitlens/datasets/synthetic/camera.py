@@ -7,9 +7,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Extent, Matrix, Pixels, Plane, Rng
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.drawing import (
+    Extent,
+    Matrix,
+    Pixels,
+    Plane,
+    Rng,
     about,
     blur,
     fill,

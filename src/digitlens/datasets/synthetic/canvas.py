@@ -9,8 +9,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Extent, Ink, Matrix, Points, Rng
-from digitlens.datasets.synthetic.drawing import rectangle, rotation
+from digitlens.datasets.synthetic.drawing import (
+    Extent,
+    Ink,
+    Matrix,
+    Points,
+    Rng,
+    rectangle,
+    rotation,
+)
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
     LIKE_DIGITS,

@@ -11,10 +11,22 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points, Rng
 from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, View, light
 from digitlens.datasets.synthetic.canvas import as_label, cased
-from digitlens.datasets.synthetic.drawing import blend, blur, fill, log_uniform, project, rectangle
+from digitlens.datasets.synthetic.drawing import (
+    Colour,
+    Extent,
+    Ink,
+    Plane,
+    Points,
+    Rng,
+    blend,
+    blur,
+    fill,
+    log_uniform,
+    project,
+    rectangle,
+)
 from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGlyphs
 from digitlens.datasets.synthetic.objects import draw_ground, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper

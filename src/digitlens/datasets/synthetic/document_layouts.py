@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.datasets.synthetic import texts
-from digitlens.datasets.synthetic.arrays import Colour, Plane
-from digitlens.datasets.synthetic.drawing import log_uniform
+from digitlens.datasets.synthetic.drawing import Colour, Plane, log_uniform
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles, choose

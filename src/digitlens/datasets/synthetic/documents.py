@@ -13,7 +13,10 @@ import cv2
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, document_layouts, texts
-from digitlens.datasets.synthetic.arrays import (
+from digitlens.datasets.synthetic.camera import View, compress, light, photograph
+from digitlens.datasets.synthetic.canvas import Canvas
+from digitlens.datasets.synthetic.document_layouts import Desk, Layout
+from digitlens.datasets.synthetic.drawing import (
     Boxes,
     Colour,
     Matrix,
@@ -22,11 +25,6 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
-)
-from digitlens.datasets.synthetic.camera import View, compress, light, photograph
-from digitlens.datasets.synthetic.canvas import Canvas
-from digitlens.datasets.synthetic.document_layouts import Desk, Layout
-from digitlens.datasets.synthetic.drawing import (
     about,
     blend,
     blur,

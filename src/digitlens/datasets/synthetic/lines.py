@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, objects, texts
-from digitlens.datasets.synthetic.arrays import Extent, Pixels, Plane, Rng
 from digitlens.datasets.synthetic.camera import (
     HEIGHT,
     STEP,
@@ -24,10 +23,15 @@ from digitlens.datasets.synthetic.camera import (
 )
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
-from digitlens.datasets.synthetic.drawing import blend, fill
+from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
-from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, draw_scribbles, inked
-from digitlens.datasets.synthetic.photos import cut_photo
+from digitlens.datasets.synthetic.papers import (
+    cut_photo,
+    draw_colours,
+    draw_paper,
+    draw_scribbles,
+    inked,
+)
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import Grammar
 

@@ -9,10 +9,22 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Colour, Extent, Ink, Plane, Points, Rng
 from digitlens.datasets.synthetic.camera import View, light
 from digitlens.datasets.synthetic.canvas import Canvas, Mark, Style, Written, lay_out, put_marks
-from digitlens.datasets.synthetic.drawing import as_colour, blend, blur, fill, project, rectangle
+from digitlens.datasets.synthetic.drawing import (
+    Colour,
+    Extent,
+    Ink,
+    Plane,
+    Points,
+    Rng,
+    as_colour,
+    blend,
+    blur,
+    fill,
+    project,
+    rectangle,
+)
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.papers import draw_colours, draw_paper, inked
 from digitlens.datasets.synthetic.texts import digits

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import (
+from digitlens.datasets.synthetic.camera import expose, light
+from digitlens.datasets.synthetic.canvas import Baseline, Canvas, text_width, write
+from digitlens.datasets.synthetic.drawing import (
     Boxes,
     Colour,
     Ink,
@@ -18,10 +20,12 @@ from digitlens.datasets.synthetic.arrays import (
     Plane,
     Rng,
     Values,
+    about,
+    blend,
+    blur,
+    log_uniform,
+    rotation,
 )
-from digitlens.datasets.synthetic.camera import expose, light
-from digitlens.datasets.synthetic.canvas import Baseline, Canvas, text_width, write
-from digitlens.datasets.synthetic.drawing import about, blend, blur, log_uniform, rotation
 from digitlens.datasets.synthetic.glyph_sources import LATIN, MARKS, GlyphSource
 from digitlens.datasets.synthetic.papers import (
     draw_colours,

@@ -15,8 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Ink, Points, Rng
-from digitlens.datasets.synthetic.drawing import log_uniform
+from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, log_uniform
 
 SIDE = 128  # of the square that a digit is drawn in, in pixels
 _MARGIN = 24

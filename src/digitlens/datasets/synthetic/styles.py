@@ -8,19 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.arrays import Ink, Pixels, Rng
 from digitlens.datasets.synthetic.canvas import Style, draw_style
-from digitlens.datasets.synthetic.drawing import log_uniform
-from digitlens.datasets.synthetic.fonts import Role, font_files, load_families
+from digitlens.datasets.synthetic.drawing import Ink, Pixels, Rng, log_uniform
 from digitlens.datasets.synthetic.glyph_sources import (
     FontGlyphs,
     MixedGlyphs,
     MnistGlyphs,
     PenGlyphs,
     QuickGlyphs,
+    Role,
     draw_habits,
+    font_files,
+    load_families,
 )
-from digitlens.datasets.synthetic.photos import load_photos
+from digitlens.datasets.synthetic.papers import load_photos
 from digitlens.datasets.synthetic.strokes import draw_pen
 
 _MNIST = 0.4  # share of a page's numbers by a writer of MNIST

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitlens.datasets.synthetic.arrays import Rng
+from digitlens.datasets.synthetic.drawing import Rng
 
 Grammar = Callable[[Rng], str]
 

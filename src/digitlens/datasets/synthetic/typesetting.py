@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from digitlens.datasets.synthetic.arrays import (
+from digitlens.datasets.synthetic.canvas import IGNORED, Canvas, Style, as_label, cased, lay_out
+from digitlens.datasets.synthetic.displays import DOTS
+from digitlens.datasets.synthetic.drawing import (
     Boxes,
     Colour,
     Ink,
@@ -22,10 +24,8 @@ from digitlens.datasets.synthetic.arrays import (
     Points,
     Rng,
     Values,
+    project,
 )
-from digitlens.datasets.synthetic.canvas import IGNORED, Canvas, Style, as_label, cased, lay_out
-from digitlens.datasets.synthetic.displays import DOTS
-from digitlens.datasets.synthetic.drawing import project
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
 from digitlens.datasets.synthetic.texts import RAISE
 

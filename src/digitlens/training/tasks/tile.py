@@ -366,8 +366,8 @@ def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
 
 def _without_digit(count: int, digits: Tiles) -> Tensor:
     """Tiles of no digit, some of them digits that are spoiled."""
-    from digitlens.datasets.negatives.faces import load_faces  # noqa: PLC0415  (OpenCV and fonts)
-    from digitlens.datasets.negatives.generate import make_negatives  # noqa: PLC0415
+    from digitlens.datasets.negative_inks import load_faces  # noqa: PLC0415  (OpenCV and fonts)
+    from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
     return torch.from_numpy(make_negatives(count, load_faces("training"), _POOL_SEED, digits))
 

@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from digitlens.datasets.corruptions.mnist_c import CHUNK, corrupt
+from digitlens.datasets.corruptions import CHUNK, corrupt
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Floats, calibration_error, equal_mass_bins
 from digitlens.evaluation.ood import Rejection, taken_for_digits

@@ -2,11 +2,71 @@ import gzip
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from digitlens.datasets.mnist_sources import encode_idx
-from digitlens.datasets.negatives.faces import AMBIGUOUS, MEASURED_LETTERS
-from digitlens.datasets.negatives.held_out import load_negatives, negative_sets
+from digitlens.datasets.negative_inks import AMBIGUOUS, EM, MEASURED_LETTERS, Face
+from digitlens.datasets.negatives import (
+    face_ink,
+    load_negatives,
+    make_negatives,
+    negative_sets,
+    source_of,
+)
 from digitlens.errors import DataError
+
+
+@pytest.fixture(scope="session")
+def face() -> Face:
+    return Face({"latin": ImageFont.load_default(EM)})
+
+
+@pytest.fixture(scope="module")
+def tiles(face, small_split):
+    return make_negatives(300, [face], 0, small_split.tiles)
+
+
+def test_tiles_are_framed_as_those_of_mnist(tiles):
+    assert tiles.shape == (300, 28, 28)
+    assert tiles.dtype == np.uint8
+    drawn = tiles[(tiles[:, 0] == 0).all(axis=1) & (tiles.max(axis=(1, 2)) == 255)]
+    assert len(drawn) > 200  # the others are surfaces
+    y, x = np.mgrid[:28, :28] + 0.5
+    mass = drawn.sum(axis=(1, 2), dtype=np.float64)
+    for axis in (x, y):
+        centre = (drawn * axis).sum(axis=(1, 2)) / mass
+        assert (np.abs(centre - 14) < 2).all()
+
+
+def test_a_seed_gives_the_same_tiles_and_a_longer_run_begins_with_a_shorter(
+    face, small_split, tiles
+):
+    again = make_negatives(40, [face], 0, small_split.tiles)
+    np.testing.assert_array_equal(again, tiles[:40])
+    assert (make_negatives(40, [face], 1, small_split.tiles) != again).any(axis=(1, 2)).mean() > 0.9
+
+
+def test_tiles_are_of_many_kinds(tiles):
+    assert len(np.unique(tiles, axis=0)) > 290
+    assert ((tiles > 0).mean(axis=(1, 2)) > 0.9).any()  # noise and patterns
+
+
+def test_without_digits_nothing_is_spoiled(face, monkeypatch):
+    monkeypatch.setattr("digitlens.datasets.negatives.spoil", lambda *_: pytest.fail("spoiled"))
+    assert make_negatives(60, [face], 0).any(axis=(1, 2)).mean() > 0.9
+
+
+def test_letters_that_a_face_draws_like_its_digits_are_left_out(face):
+    rng = np.random.default_rng(0)
+    assert face_ink([face], "8", rng) is None
+    assert face_ink([face], "\uffff", rng) is None  # a character that it lacks
+    assert face_ink([face], "W", rng) is not None
+
+
+def test_nothing_to_draw_with_is_an_error(face):
+    with pytest.raises(ValueError, match="one face or more"):
+        make_negatives(1, [], 0)
+    assert source_of([face], None).digits.shape == (0, 28, 28)
 
 
 def test_sets_are_tiles_and_the_same_for_one_seed(face):
@@ -66,7 +126,7 @@ def test_emnist_is_turned_upright_and_letters_like_digits_are_set_apart(tmp_path
 
 
 def test_long_files_are_thinned_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitlens.datasets.negatives.held_out.MOST", 2)
+    monkeypatch.setattr("digitlens.datasets.negatives.MOST", 2)
     path = tmp_path / "images"
     path.write_bytes(encode_idx(IMAGES))
     np.testing.assert_array_equal(load_negatives("some", path)["some"], IMAGES[[0, -1]])
@@ -93,7 +153,7 @@ def test_other_files_are_refused_with_their_name(tmp_path, content, message):
 def test_a_missing_or_huge_file_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read"):
         load_negatives("some", tmp_path / "none")
-    monkeypatch.setattr("digitlens.datasets.negatives.held_out.LARGEST", 50)
+    monkeypatch.setattr("digitlens.datasets.negatives.LARGEST", 50)
     (tmp_path / "large").write_bytes(encode_idx(IMAGES))
     with pytest.raises(DataError, match="more than the 50 bytes"):
         load_negatives("some", tmp_path / "large")

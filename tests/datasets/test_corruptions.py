@@ -7,20 +7,35 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from digitlens.datasets.corruptions import mnist_c
-from digitlens.datasets.corruptions.mnist_c import (
+from digitlens.datasets import corruptions
+from digitlens.datasets.corruptions import (
     CORRUPTIONS,
     OVERLAPS,
+    SWEEPS,
     corrupt,
     overlapping,
     plasma,
     smooth,
+    sweep,
     to_planes,
     to_tiles,
     turned,
     warp,
 )
 from digitlens.training.recipe import Recipe
+
+
+@pytest.fixture(scope="package")
+def tiles():
+    """Twenty tiles with one slanted stroke each, of different place and darkness."""
+    rng = np.random.default_rng(5)
+    drawn = np.zeros((20, 28, 28), np.uint8)
+    for tile in drawn:
+        column = rng.integers(9, 16)
+        for row in range(5, 23):
+            tile[row, column + row // 8 : column + row // 8 + 3] = rng.integers(120, 256)
+    return drawn
+
 
 EYE = np.eye(2, dtype=np.float32)
 
@@ -260,10 +275,10 @@ PAPER = [
 ]
 FIXED = {"scale", "brightness", "stripe", "canny_edges"}  # nothing random in them
 
-names = pytest.mark.parametrize("name", PAPER)
+every_corruption = pytest.mark.parametrize("name", PAPER)
 
 
-@names
+@every_corruption
 def test_changes_tiles_and_leaves_those_given_alone(tiles, name):
     before = tiles.copy()
     corrupted = corrupt(tiles, name)
@@ -274,13 +289,13 @@ def test_changes_tiles_and_leaves_those_given_alone(tiles, name):
     assert corrupt(tiles[:0], name).shape == (0, 28, 28)
 
 
-@names
+@every_corruption
 def test_the_seed_decides_and_each_tile_draws_its_own(tiles, name, monkeypatch):
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 3))
     assert np.array_equal(corrupt(tiles, name, 3), corrupt(tiles, name, 4)) == (name in FIXED)
     corrupted = corrupt(np.repeat(tiles[:1], 12, axis=0), name)
     assert (len(np.unique(corrupted, axis=0)) == 1) == (name in FIXED)
-    monkeypatch.setattr(mnist_c, "CHUNK", 8)  # those of the first are the same whatever follows
+    monkeypatch.setattr(corruptions, "CHUNK", 8)  # those of the first are the same whatever follows
     assert np.array_equal(corrupt(tiles, name)[:8], corrupt(tiles[:8], name))
 
 
@@ -312,3 +327,59 @@ def test_the_fifteen_in_the_order_of_the_paper_are_known_by_name(tiles):
 )
 def test_what_was_trained_with_is_no_surprise(recipe, seen):
     assert overlapping(recipe) == seen
+
+
+every_sweep = pytest.mark.parametrize("name", SWEEPS)
+
+
+@every_sweep
+def test_the_usual_value_is_among_those_measured_and_changes_nothing(tiles, name):
+    line = SWEEPS[name]
+    assert line.usual in line.values
+    assert list(line.values) == sorted(line.values)
+    assert np.array_equal(sweep(tiles, name, line.usual), tiles)
+
+
+@every_sweep
+def test_every_other_value_changes_tiles_alike_each_time(tiles, name):
+    for value in set(SWEEPS[name].values) - {SWEEPS[name].usual}:
+        changed = sweep(tiles, name, value, 1)
+        assert (changed != tiles).any(axis=(1, 2)).all()
+        assert np.array_equal(changed, sweep(tiles, name, value, 1))
+
+
+def test_shift_goes_each_of_four_ways(tiles):
+    many = np.repeat(tiles[:1], 50, axis=0)
+    moved = {tile.tobytes() for tile in sweep(many, "shift", 2)}
+    ways = [((2, 0), (0, 0)), ((-2, 0), (0, 0)), ((0, 2), (0, 0)), ((0, -2), (0, 0))]
+    assert moved == {np.roll(tiles[0], way, (0, 1)).tobytes() for way, _ in ways}
+
+
+def test_thickness_adds_about_its_pixels_to_a_stroke():
+    bar = np.zeros((1, 28, 28), np.uint8)
+    bar[:, 4:24, 12:16] = 255
+    for pixels in (-1.5, -1, 1, 2, 3):
+        width = sweep(bar, "thickness", pixels)[0, 14].sum() / 255
+        assert width == pytest.approx(4 + pixels, abs=0.35)
+
+
+def test_a_thick_stroke_has_no_hole():
+    dot = np.zeros((1, 28, 28), np.uint8)
+    dot[:, 14, 14] = 255
+    grown = sweep(dot, "thickness", 3)[0]
+    assert (np.diff(grown[14, 10:15].astype(int)) >= 0).all()
+
+
+def test_polarity_ends_inverted_with_nothing_in_the_middle(tiles):
+    assert np.array_equal(sweep(tiles, "polarity", 1), 255 - tiles)
+    assert len(np.unique(sweep(tiles, "polarity", 0.5))) == 1
+
+
+def test_contrast_dims_the_ink(tiles):
+    assert np.array_equal(sweep(tiles, "contrast", 0.5), np.rint(tiles / 2).astype(np.uint8))
+
+
+def test_no_tiles_are_none_and_another_name_is_refused(tiles):
+    assert sweep(tiles[:0], "shift", 3).shape == (0, 28, 28)
+    with pytest.raises(ValueError, match=r"shift, rotation, .*, found 'warmth'"):
+        sweep(tiles, "warmth", 1)

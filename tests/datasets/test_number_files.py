@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from digitlens.datasets.external.parsing import (
+from digitlens.datasets.number_files import (
     find_file,
     is_zip,
     read_file,

@@ -1,1 +1,0 @@
-"""Tiles made worse on purpose, to measure how much a classifier minds; never trained on."""

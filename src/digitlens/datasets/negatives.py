@@ -1,0 +1,425 @@
+"""Tiles of no digit: those to train with, and sets to measure with.
+
+A network that learns digits alone is sure of a digit whatever it sees; one that learns as well what
+is none can say so. Training with outliers: D. Hendrycks, M. Mazeika and T. Dietterich, "Deep
+anomaly detection with outlier exposure", ICLR 2019.
+
+The sets to measure with know nothing of those to train with: their letters come from fonts that are
+held out of training, their noise and textures are of kinds that are, and files of Fashion-MNIST,
+Kuzushiji-MNIST and EMNIST are read where a user has them. Fashion-MNIST: H. Xiao, K. Rasul and R.
+Vollgraf, arXiv:1708.07747 (2017). Kuzushiji-MNIST: T. Clanuwat et al., arXiv:1812.01718 (2018).
+EMNIST: G. Cohen et al., IJCNN 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.datasets.mnist_sources import decode_idx
+from digitlens.datasets.negative_inks import (
+    ALIKE,
+    AMBIGUOUS,
+    DRAWN_SIDE,
+    FOREIGN_OF_NO_DIGIT,
+    LETTERS_OF_NO_DIGIT,
+    MEASURED_LETTERS,
+    PENNED_OF_NO_DIGIT,
+    SIGNS_OF_NO_DIGIT,
+    Face,
+    crop,
+    draw_scribble,
+    draw_shape,
+    is_one_stroke,
+    likeness,
+    scaled,
+    spoil,
+    stroke,
+    vary,
+)
+from digitlens.datasets.number_files import read_file
+from digitlens.datasets.synthetic.drawing import Ink, Rng
+from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
+from digitlens.errors import DataError
+from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
+
+
+def draw_surface(rng: Rng) -> Tile:
+    """One tile uint8[28, 28] of a kind that is drawn at random."""
+    return _SURFACES[int(rng.integers(len(_SURFACES)))](rng)
+
+
+def _empty(rng: Rng) -> Tile:
+    """One grey, often black."""
+    level = 0 if rng.random() < 0.4 else int(rng.integers(256))
+    return np.full((SIDE, SIDE), level, np.uint8)
+
+
+def _uniform(rng: Rng) -> Tile:
+    """Each pixel any grey up to some level."""
+    return rng.integers(0, int(rng.integers(8, 257)), (SIDE, SIDE), dtype=np.uint8)
+
+
+def _specks(rng: Rng) -> Tile:
+    """White pixels on black."""
+    return np.where(rng.random((SIDE, SIDE)) < rng.uniform(0.01, 0.5), 255, 0).astype(np.uint8)
+
+
+def _stripes(rng: Rng) -> Tile:
+    """A wave in any direction."""
+    angle, period = rng.uniform(0, np.pi), rng.uniform(3, 14)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
+    return np.rint((wave * 0.5 + 0.5) * rng.uniform(60, 255)).astype(np.uint8)
+
+
+def _checks(rng: Rng) -> Tile:
+    """A checkerboard."""
+    size, (dx, dy) = int(rng.integers(2, 8)), rng.integers(0, 8, 2)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    return (((x + dx) // size + (y + dy) // size) % 2 * 255).astype(np.uint8)
+
+
+def _slope(rng: Rng) -> Tile:
+    """Light that falls off to one side."""
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) - 0.5
+    light = 0.5 + (x * np.cos(angle) + y * np.sin(angle)) * rng.uniform(0.3, 1)
+    return np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
+
+
+def _blocks(rng: Rng) -> Tile:
+    """Squares of four by four pixels, each any grey."""
+    return np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8)
+
+
+_SURFACES = (_empty, _uniform, _specks, _stripes, _checks, _slope, _blocks)
+_TRIES = 20  # until something is no look-alike; then a tile stays without drawing
+_COMPARED = 16  # faces whose digits nothing drawn may look like
+
+Tiles = npt.NDArray[np.uint8]
+
+
+class Source(NamedTuple):
+    """What tiles are made of.
+
+    Attributes:
+        faces: At least one.
+        digits: uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead.
+        alike: float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
+    """
+
+    faces: Sequence[Face]
+    digits: Tiles
+    alike: npt.NDArray[np.float32]
+
+
+def make_negatives(
+    count: int, faces: Sequence[Face], seed: int, digits: Tiles | None = None
+) -> Tiles:
+    """Draws tiles that a human would not take for a digit, some two milliseconds each.
+
+    Args:
+        count: Of tiles.
+        faces: Fonts that letters and signs are set in; see ``load_faces``.
+        seed: Another one gives other tiles; a longer run begins with the tiles of a shorter one.
+        digits: uint8[N, 28, 28], digits to train with, some of which are spoiled.
+
+    Returns:
+        uint8[count, 28, 28], framed as MNIST's digits are.
+
+    Raises:
+        ValueError: There is no face.
+    """
+    if not faces:
+        raise ValueError("expected one face or more, found none")
+    source = source_of(faces, digits)
+    tiles = np.empty((count, 28, 28), np.uint8)
+    for number in range(count):
+        tiles[number] = _tile(source, np.random.default_rng([seed, number]))
+    return tiles
+
+
+def source_of(faces: Sequence[Face], digits: Tiles | None) -> Source:
+    """What tiles are made of, see ``make_negatives``."""
+    some = faces[:: max(1, len(faces) // _COMPARED)]
+    alike = np.concatenate([face.digits for face in some])
+    return Source(faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike)
+
+
+def _tile(source: Source, rng: Rng) -> Tile:
+    if rng.random() < _PLAIN:
+        return draw_surface(rng)
+    for _ in range(_TRIES):
+        _, draw = _KINDS[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
+        ink = draw(source, rng)
+        if ink is None or likeness(crop(ink), source.alike) >= ALIKE:
+            continue
+        varied = vary(ink, rng)
+        if not is_one_stroke(varied):
+            return to_tile(varied)
+    return draw_surface(rng)
+
+
+def face_ink(faces: Sequence[Face], characters: str, rng: Rng) -> Ink | None:
+    """A character in a face, or None where the face lacks it or makes it look like a digit."""
+    face = faces[int(rng.integers(len(faces)))]
+    char = characters[int(rng.integers(len(characters)))]
+    return None if face.is_like_a_digit(char) else face.ink(char)
+
+
+def _letter(source: Source, rng: Rng) -> Ink | None:
+    return face_ink(source.faces, LETTERS_OF_NO_DIGIT, rng)
+
+
+def _penned(_: Source, rng: Rng) -> Ink:
+    char = PENNED_OF_NO_DIGIT[int(rng.integers(len(PENNED_OF_NO_DIGIT)))]
+    return draw_form(LETTERS[char], draw_pen(rng), rng)
+
+
+def _character(source: Source, rng: Rng) -> Ink | None:
+    return (_letter, _penned)[int(rng.integers(2))](source, rng)
+
+
+def _neighbours(source: Source, rng: Rng) -> Ink | None:
+    """The end of one letter and the beginning of the next, or both whole."""
+    pair = [_character(source, rng) for _ in range(2)]
+    if pair[0] is None or pair[1] is None:
+        return None
+    left, right = (_as_high(crop(ink)) for ink in pair if ink is not None)
+    if rng.random() < 0.6:
+        left = left[:, int(left.shape[1] * rng.uniform(0.3, 0.7)) :]
+        right = right[:, : max(1, int(right.shape[1] * rng.uniform(0.3, 0.7)))]
+    gap = np.zeros((left.shape[0], int(rng.integers(0, 14))), np.uint8)
+    return _inked(np.hstack([left, gap, right]))
+
+
+def _cut(source: Source, rng: Rng) -> Ink | None:
+    """A letter of which a side is cut off."""
+    ink = _character(source, rng)
+    if ink is None:
+        return None
+    side = int(rng.integers(4))
+    ink = np.rot90(crop(ink), side)
+    kept = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
+    return _inked(np.rot90(kept, -side))
+
+
+def _as_high(ink: Ink) -> Ink:
+    return scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
+
+
+def _inked(ink: Ink) -> Ink | None:
+    return np.ascontiguousarray(ink) if int(ink.max(initial=0)) > 127 else None
+
+
+_Draw = Callable[[Source, Rng], Ink | None]
+_PLAIN = 0.07  # share of tiles without any drawing
+# Shares of the others. Letters are most often next to digits, and hardest to tell from them.
+_KINDS: tuple[tuple[float, _Draw], ...] = (
+    (0.36, _letter),
+    (0.07, lambda source, rng: face_ink(source.faces, FOREIGN_OF_NO_DIGIT, rng)),
+    (0.1, lambda source, rng: face_ink(source.faces, SIGNS_OF_NO_DIGIT, rng)),
+    (0.13, _penned),
+    (0.08, _neighbours),
+    (0.03, _cut),
+    (0.09, lambda _, rng: draw_shape(rng)),
+    (0.08, lambda _, rng: draw_scribble(rng)),
+    (0.06, lambda source, rng: spoil(source.digits, rng) if len(source.digits) else None),
+)
+_UPTO = np.cumsum([share for share, _ in _KINDS])
+
+
+Tiles = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float64]
+Draw = Callable[[Rng], Tile]
+
+
+def random_strokes(rng: Rng) -> Tile:
+    """Two to five strokes of one pen, each a random walk without jerks, framed as a digit."""
+    ink = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.uint8)
+    width = int(rng.integers(6, 16))
+    for _ in range(int(rng.integers(2, 6))):
+        turns = np.cumsum(rng.normal(0, 0.25, 30)) + rng.uniform(0, 2 * np.pi)
+        steps = np.stack([np.cos(turns), np.sin(turns)], axis=1) * rng.uniform(1, 3.5)
+        stroke(ink, rng.uniform(24, DRAWN_SIDE - 24, 2) + np.cumsum(steps, axis=0), width)
+    return to_tile(ink)
+
+
+def _normal_noise(rng: Rng) -> Tile:
+    return _bytes(rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), (SIDE, SIDE)))
+
+
+def _pink_noise(rng: Rng) -> Tile:
+    """Noise whose amplitude falls with the frequency."""
+    return _bytes(255 * _clouds(rng, 1.0))
+
+
+def _speckle(rng: Rng) -> Tile:
+    """Exponentially distributed, as light of a laser."""
+    return _bytes(rng.exponential(rng.uniform(15, 80), (SIDE, SIDE)))
+
+
+def _torn_rows(rng: Rng) -> Tile:
+    """Rows each of one grey, as of a broken sensor."""
+    return _bytes(np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1))
+
+
+def _clouds_cut(rng: Rng) -> Tile:
+    """Patches with soft outlines, black and white: the coat of a cow."""
+    return _bytes(np.where(_clouds(rng, rng.uniform(1.6, 2.6)) > 0.5, 255, 0))
+
+
+def _cells(rng: Rng) -> Tile:
+    """The borders between the places nearest to each of some points (Voronoi)."""
+    points = rng.uniform(0, SIDE, (int(rng.integers(6, 20)), 2, 1, 1))
+    far = np.sort(np.hypot(*np.moveaxis(np.mgrid[:SIDE, :SIDE] - points, 1, 0)), axis=0)
+    return _bytes(255 - 140 * (far[1] - far[0]))
+
+
+def _bricks(rng: Rng) -> Tile:
+    high, wide = int(rng.integers(4, 8)), int(rng.integers(7, 13))
+    y, x = np.mgrid[:SIDE, :SIDE] + rng.integers(0, 12, (2, 1, 1))
+    joint = (y % high == 0) | ((x + (y // high % 2) * (wide // 2)) % wide == 0)
+    return _bytes(np.where(joint, 0, 255) if rng.random() < 0.5 else np.where(joint, 255, 0))
+
+
+def _weave(rng: Rng) -> Tile:
+    """Two waves across each other."""
+    y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 20, (2, 1, 1))
+    across, down = rng.uniform(3, 9, 2)
+    both = np.sin(2 * np.pi * x / across) * np.sin(2 * np.pi * y / down)
+    return _bytes(127 + rng.uniform(60, 127) * both)
+
+
+def _ripples(rng: Rng) -> Tile:
+    """Rings around a point, as the grain of wood."""
+    y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(-10, 38, (2, 1, 1))
+    return _bytes(127 + 127 * np.sin(np.hypot(x, y) * 2 * np.pi / rng.uniform(3, 8)))
+
+
+def _black(_: Rng) -> Tile:
+    return np.zeros((SIDE, SIDE), np.uint8)
+
+
+def _grey(rng: Rng) -> Tile:
+    return np.full((SIDE, SIDE), rng.integers(1, 256), np.uint8)
+
+
+def _paper(rng: Rng) -> Tile:
+    """One grey with the faint noise of a camera."""
+    return _bytes(rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), (SIDE, SIDE)))
+
+
+def _spot(rng: Rng) -> Tile:
+    """Light that falls off from a point."""
+    y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(0, SIDE, (2, 1, 1))
+    return _bytes(rng.uniform(60, 255) * np.exp(-(x**2 + y**2) / rng.uniform(200, 1500)))
+
+
+def _clouds(rng: Rng, fall: float) -> Plane:
+    """Noise in the range 0 to 1 whose amplitude is the frequency to the power of -``fall``."""
+    y, x = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE), indexing="ij")
+    far = np.maximum(np.hypot(x, y), 1 / SIDE)
+    plane = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIDE, SIDE))) / far**fall).real
+    return (plane - plane.min()) / (plane.max() - plane.min())
+
+
+def _bytes(plane: npt.NDArray[np.floating] | npt.NDArray[np.integer]) -> Tile:
+    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
+
+
+HELD_OUT: Mapping[str, tuple[Draw, ...]] = {
+    "strokes": (random_strokes,),
+    "noise": (_normal_noise, _pink_noise, _speckle, _torn_rows),
+    "textures": (_clouds_cut, _cells, _bricks, _weave, _ripples),
+    "blank": (_black, _grey, _paper, _spot),
+}
+
+
+_LETTERS, _LOOK_ALIKES = "letters", "look-alikes"
+COUNT = 1000  # tiles of each set that is drawn at random
+
+
+def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
+    """Letters, look-alikes, random strokes, noise, textures and blank tiles.
+
+    Args:
+        faces: Held out of training; all their letters are taken, as the font draws them.
+        seed: Another one draws other strokes, noise, textures and blanks.
+        count: Tiles of each of these.
+
+    Returns:
+        By name uint8[N, 28, 28]. ``look-alikes`` are the letters O I L S Z B G Q, capital and
+        small, which nobody could tell from digits for sure: they are quoted apart.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {
+        name: np.stack([draws[i % len(draws)](rng) for i in range(count)])
+        for name, draws in HELD_OUT.items()
+    }
+    letters = {_LETTERS: MEASURED_LETTERS, _LOOK_ALIKES: AMBIGUOUS}
+    return {name: _set_in(faces, chars) for name, chars in letters.items()} | drawn
+
+
+def _set_in(faces: Sequence[Face], characters: str) -> Tiles:
+    """Tiles uint8[N, 28, 28] of the characters in each face that has them."""
+    inks = (face.ink(char) for face in faces for char in characters)
+    return to_tiles([ink for ink in inks if ink is not None])
+
+
+MOST = 10_000  # tiles that are taken of one file, evenly spread
+LARGEST = 1 << 28  # bytes of an unpacked file
+
+
+def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
+    """The tiles of an IDX file, plain or gzipped.
+
+    EMNIST's files, known by a name of set or file with ``emnist`` in it, are stored with rows and
+    columns exchanged and are turned upright. Letters whose labels lie next to them (``labels-idx1``
+    for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits.
+
+    Args:
+        name: What the set is called.
+        path: The file with the images, of shape [N, 28, 28].
+
+    Returns:
+        By name uint8[N, 28, 28], at most 10,000 of them.
+
+    Raises:
+        DataError: The file cannot be read or holds something else.
+    """
+    tiles = _read(path)
+    if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):
+        raise DataError(f"{path}: expected images of [N, 28, 28], found {list(tiles.shape)}")
+    some = np.linspace(0, len(tiles) - 1, min(len(tiles), MOST)).astype(np.int64)
+    if "emnist" not in f"{name} {path.name}".lower():
+        return {name: tiles[some]}
+    letters = _labels(path, len(tiles))
+    upright = np.ascontiguousarray(tiles[some].transpose(0, 2, 1))
+    if letters is None:
+        return {name: upright}
+    alike = np.isin(letters[some], [ord(char) - ord("A") + 1 for char in AMBIGUOUS[:8]])
+    return {name: upright[~alike], f"{name} look-alikes": upright[alike]}
+
+
+def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
+    """Of EMNIST-letters, 1 to 26 for A to Z; None where they are not next to the images."""
+    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    if "letters" not in path.name or beside == path or not beside.is_file():
+        return None
+    labels = _read(beside)
+    if labels.shape != (count,):
+        raise DataError(f"{beside}: expected labels of {count:,} images, found {labels.shape}")
+    return labels
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        return decode_idx(read_file(path, LARGEST))
+    except DataError as error:
+        raise DataError(f"{path}: expected an IDX file of images: {error}") from error
