@@ -30,8 +30,7 @@ import numpy as np
 import harness
 from cost_reading import graph_work
 from digitlens.datasets.mnist import load_mnist
-from digitlens.models.bundle import WEIGHTS, find_bundle, load_bundle
-from digitlens.models.roles import shipped_classifiers
+from digitlens.models.bundle import WEIGHTS, find_bundle, load_bundle, shipped_classifiers
 from digitlens.models.session import cores
 from digitlens.progress import note
 from harness import Figure, Row

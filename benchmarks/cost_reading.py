@@ -20,13 +20,11 @@ from PIL import Image
 
 from digitlens import DigitReader
 from digitlens.datasets.mnist import load_mnist
+from digitlens.imaging.framing import HEIGHT
 from digitlens.imaging.image import load_image
-from digitlens.models.bundle import load_bundle
+from digitlens.models.bundle import PAGES, load_bundle, load_line_bundle, shipped_classifiers
 from digitlens.models.classifier import BATCH, Classifier
-from digitlens.models.detector import PAGES, DigitDetector, LineDetector
-from digitlens.models.line_bundle import load_line_bundle
-from digitlens.models.line_recognizer import HEIGHT, LineRecognizer
-from digitlens.models.roles import shipped_classifiers
+from digitlens.models.networks import DigitDetector, LineDetector, LineRecognizer
 from digitlens.models.session import cores
 from digitlens.reading import multiscale
 from harness import timed

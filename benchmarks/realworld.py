@@ -31,7 +31,7 @@ import readers
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import aligned, wilson_interval
 from digitlens.imaging.image import load_image
-from digitlens.models.line_bundle import load_line_card
+from digitlens.models.bundle import load_line_card
 from digitlens.progress import work_bar
 from digitlens.reading.fusion import Fusion
 from harness import Row

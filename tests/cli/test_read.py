@@ -19,8 +19,7 @@ from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.imaging.document import Document
 from digitlens.imaging.image import load_image
-from digitlens.models.bundle import Card, write_bundle
-from digitlens.models.roles import roles
+from digitlens.models.bundle import Card, roles, write_bundle
 from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
 from digitlens.reading.constrained import constrain

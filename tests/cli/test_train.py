@@ -20,10 +20,9 @@ from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
-from digitlens.models.bundle import Card
+from digitlens.models.bundle import Card, load_line_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.models.detector import DigitDetector
-from digitlens.models.line_bundle import load_line_bundle
+from digitlens.models.networks import DigitDetector
 from digitlens.training import loop, pipeline
 from digitlens.training.export import load_detector
 from digitlens.training.tasks import detector, line

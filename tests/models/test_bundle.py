@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -6,8 +7,20 @@ import pytest
 from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models import bundle
-from digitlens.models.bundle import Card, find_bundle, load_bundle, write_bundle
-from digitlens.models.detector import finds_digits
+from digitlens.models.bundle import (
+    CARD,
+    DETECTOR,
+    SHIPPED_LINES,
+    Card,
+    find_bundle,
+    finds_digits,
+    load_bundle,
+    load_line_bundle,
+    roles,
+    shipped_classifiers,
+    write_bundle,
+    write_line_card,
+)
 
 GRAPH = b"not really a graph"
 
@@ -119,3 +132,90 @@ def test_pretrained_names_lists_folders_with_a_card(shipped):
     (shipped / "empty").mkdir()
     write_bundle(shipped / "another", card(), GRAPH)
     assert bundle.pretrained_names() == ["another", "default"]
+
+
+@pytest.fixture
+def lines(tmp_path):
+    for path in SHIPPED_LINES.glob("*.*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_the_shipped_one_is_whole_and_names_its_sources():
+    card = load_line_bundle().card
+    assert "Apache-2.0" in card.sources["detector"]
+    assert set(card.thresholds) == {"digit", "reject"}
+
+
+def test_a_card_comes_back_as_it_was_written_with_known_fields_only(lines):
+    card = load_line_bundle(lines).card
+    write_line_card(lines, card)
+    assert load_line_bundle(lines).card == card
+    values = json.loads((lines / CARD).read_text())
+    (lines / CARD).write_text(json.dumps({**values, "surprise": 1}))
+    with pytest.raises(ModelError, match="format 1"):
+        load_line_bundle(lines)
+
+
+def test_a_graph_that_changed_or_is_gone_is_refused(lines):
+    (lines / DETECTOR).write_bytes(b"something else")
+    with pytest.raises(ModelError, match="expected SHA-256"):
+        load_line_bundle(lines)
+    (lines / DETECTOR).unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_line_bundle(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "damaged"),
+        ("[]", "format 1"),
+        ('{"format": 99}', "format 1"),
+        ('{"format": 1, "name": "x"}', "damaged"),
+        (None, "no line reader"),
+    ],
+)
+def test_a_card_that_is_none_is_refused(lines, text, words):
+    (lines / CARD).unlink() if text is None else (lines / CARD).write_text(text)
+    with pytest.raises(ModelError, match=words):
+        load_line_bundle(lines)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A folder with a run of a digit detector, one of a classifier, and one without a recipe."""
+    for name, recipe in {
+        "pages-1": {"architecture": "pages"},
+        "small-1": {"architecture": "small"},
+        "old": {},
+    }.items():
+        write_bundle(
+            tmp_path / name / "model", Card(name, "1", files.sha256(b""), recipe=recipe), b""
+        )
+    return tmp_path
+
+
+def test_a_classifier_is_what_it_is_given_as(models):
+    for name in ("small-1", "old"):
+        assert roles(models / name) == (models / name, "pages")
+        assert roles(str(models / name), "other") == (str(models / name), "other")
+    assert roles() == ("default", "pages")
+
+
+def test_a_digit_detector_given_as_the_model_reads_the_pages(models):
+    run = str(models / "pages-1")
+    assert roles(run) == ("default", run)
+    assert roles(run, run) == ("default", run)
+    assert roles(models / "pages-1" / "model") == ("default", models / "pages-1" / "model")
+
+
+def test_two_digit_detectors_and_missing_models_are_refused(models):
+    with pytest.raises(ModelError, match=r"is a digit detector, and ./other is given as"):
+        roles(models / "pages-1", "./other")
+    with pytest.raises(ModelError, match="no model"):
+        roles(models / "none")
+
+
+def test_shipped_classifiers_are_neither_digit_detectors_nor_autoencoders():
+    assert shipped_classifiers() == ["default", "swift"]

@@ -1,14 +1,24 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, write_bundle
-from digitlens.models.classifier import BATCH, WORTH, Classifier, check_tiles
+from digitlens.models.classifier import (
+    BATCH,
+    MNIST_DEVIATION,
+    MNIST_MEAN,
+    WORTH,
+    Classifier,
+    ForeignClassifier,
+    check_tiles,
+)
 
 
 @pytest.fixture
@@ -130,3 +140,221 @@ def test_a_graph_that_breaks_the_contract_is_refused_when_loaded(folder, bar_gra
     write_bundle(folder, card, graph)
     with pytest.raises(ModelError, match=r"expected a graph from tiles uint8\[N, 28, 28\]"):
         Classifier(folder)
+
+
+SHAPES = [("N", 28, 28), ("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 784)]
+
+
+def one_pixel_weights():
+    """Logits that are 0 but for digit 0, which gets the value of the first pixel."""
+    weights = np.zeros((784, 10), np.float32)
+    weights[0, 0] = 1
+    return weights
+
+
+def value_given(probabilities):
+    """The pixel value that makes the softmax of (value, 0, …, 0) come out as it did."""
+    return np.log(probabilities[0]) - np.log(probabilities[1])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_layout_and_type_come_from_the_graph(bar_graph, save, draw_bars, shape, dtype):
+    model = ForeignClassifier(save(bar_graph(shape, dtype)))
+    found = model.predict_proba(draw_bars([4, 0, 9]))
+    assert found.dtype == np.float32
+    assert found.argmax(axis=1).tolist() == [4, 0, 9]
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert model.given["layout"] == f"{dtype}[{', '.join(map(str, shape))}]"
+    assert "28 x 28, ink bright on dark" in model.given["framing"]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_fixed_batch_is_filled_up(bar_graph, save, draw_bars, batch):
+    fixed = ForeignClassifier(save(bar_graph((batch, 1, 28, 28), "float32")))
+    free = ForeignClassifier(save(bar_graph(("N", 1, 28, 28), "float32"), "free.onnx"))
+    digits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    found = fixed.predict_proba(draw_bars(digits))
+    assert found.argmax(axis=1).tolist() == digits
+    assert found == pytest.approx(free.predict_proba(draw_bars(digits)))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "value", "given"),
+    [
+        (None, 51, 0.2),
+        ("unit", 51, 0.2),
+        ("byte", 3, 3),
+        ("mnist", 51, (0.2 - MNIST_MEAN) / MNIST_DEVIATION),
+        ("mnist", 0, -MNIST_MEAN / MNIST_DEVIATION),
+    ],
+)
+def test_pixels_are_scaled_as_said(bar_graph, save, pixels, value, given):
+    graph = bar_graph(("N", 784), "float32", weights=one_pixel_weights())
+    model = ForeignClassifier(save(graph), pixels)
+    tile = np.zeros((1, 28, 28), np.uint8)
+    tile[0, 0, 0] = value
+    assert value_given(model.predict_proba(tile)[0]) == pytest.approx(given, abs=1e-5)
+    assert model.given["pixels"].startswith(pixels or "unit")
+
+
+def test_uint8_is_given_bytes_and_nothing_else(bar_graph, save):
+    path = save(bar_graph(weights=one_pixel_weights()))
+    tile = np.zeros((1, 28, 28), np.uint8)
+    tile[0, 0, 0] = 3
+    assert value_given(ForeignClassifier(path).predict_proba(tile)[0]) == pytest.approx(3, abs=1e-5)
+    assert ForeignClassifier(path).given["pixels"] == "byte (0 to 255)"
+    with pytest.raises(ModelError, match="expected --pixels byte, found --pixels unit"):
+        ForeignClassifier(path, "unit")
+
+
+@pytest.mark.parametrize("last", ["Identity", "LogSoftmax"])
+def test_logits_and_log_probabilities_go_through_a_softmax(bar_graph, save, draw_bars, last):
+    tiles = draw_bars([2, 5])
+    graph = bar_graph(("N", 784), "float64", last=last)
+    found = ForeignClassifier(save(graph), outputs="logits").predict_proba(tiles)
+    proper = ForeignClassifier(save(bar_graph(("N", 784), "float64"), "proper.onnx"))
+    assert found == pytest.approx(proper.predict_proba(tiles), abs=1e-7)
+    assert "softmax is applied" in ForeignClassifier(save(graph), outputs="logits").given["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("last", "outputs", "message"),
+    [
+        *((last, None, r"row that sums to .* pass --outputs logits")
+          for last in ("Identity", "LogSoftmax", "Sigmoid")),
+        ("Softmax", "logits", "probabilities already: pass --outputs probabilities"),
+    ],
+)  # fmt: skip
+def test_scores_of_another_kind_than_said_name_the_option(
+    bar_graph, save, draw_bars, last, outputs, message
+):
+    options = {"outputs": outputs} if outputs else {}
+    model = ForeignClassifier(save(bar_graph(("N", 784), "float32", last=last)), **options)
+    with pytest.raises(ModelError, match=message):
+        model.predict_proba(draw_bars([1]))
+
+
+@pytest.mark.parametrize("outputs", ["probabilities", "logits"])
+def test_scores_that_are_no_numbers_are_refused(bar_graph, save, draw_bars, outputs):
+    graph = bar_graph(("N", 784), "float32", weights=-np.ones((784, 10)), last="Log")
+    with pytest.raises(ModelError, match="found NaN"):
+        ForeignClassifier(save(graph), outputs=outputs).predict_proba(draw_bars([1]))
+
+
+def test_the_logarithm_of_zero_is_a_fine_logit(bar_graph, save, draw_bars, weights):
+    model = ForeignClassifier(save(bar_graph(weights=weights, last="Log")), outputs="logits")
+    assert model.predict_proba(draw_bars([6]))[0].tolist() == [0] * 6 + [1] + [0] * 3
+
+
+def test_no_tiles_give_no_rows_and_an_input_that_can_only_be_one_layout_is_taken(
+    bar_graph, save, draw_bars
+):
+    found = ForeignClassifier(save(bar_graph())).predict_proba(np.zeros((0, 28, 28), np.uint8))
+    assert found.shape == (0, 10)
+    model = ForeignClassifier(save(bar_graph(("N", 1, "H", "W"), "float32")))
+    assert model.predict_proba(draw_bars([3])).argmax() == 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (("N", 32, 32), r"\['N', 32, 32\]"),
+        (("N", 3, 28, 28), r"\['N', 3, 28, 28\]"),
+        ((28, 28), r"\[28, 28\]"),
+        (("N", "C", "H", "W"), "any of several: export it with fixed sizes"),
+    ],
+)
+def test_an_input_that_is_no_tile_is_refused(bar_graph, save, shape, message):
+    with pytest.raises(ModelError, match=message):
+        ForeignClassifier(save(bar_graph(shape, "float32")))
+
+
+def test_another_number_of_classes_is_refused(bar_graph, save):
+    graph = bar_graph(weights=np.ones((784, 26), np.float32))
+    with pytest.raises(ModelError, match=r"output of shape \[N, 10\].*found \['N', 26\]"):
+        ForeignClassifier(save(graph))
+
+
+def test_classes_that_show_only_in_use_are_counted_too(bar_graph, save, draw_bars):
+    model = bar_graph()
+    nine = onnx.numpy_helper.from_array(np.arange(10) < 9, "nine")
+    model.graph.initializer.append(nine)
+    pick = helper.make_node("Compress", ["probabilities", "nine"], ["picked"], axis=1)
+    model.graph.node.append(pick)
+    del model.graph.output[:]
+    picked = helper.make_tensor_value_info("picked", TensorProto.FLOAT, ("N", "classes"))
+    model.graph.output.append(picked)
+    with pytest.raises(ModelError, match=r"scores of shape \[1, 10\] for 1 tiles, found \[1, 9\]"):
+        ForeignClassifier(save(model)).predict_proba(draw_bars([1]))
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_several_inputs_or_outputs_are_refused(bar_graph, save, kind):
+    model = bar_graph()
+    more = helper.make_tensor_value_info("sums", TensorProto.FLOAT, ("N", 10))
+    if kind == "output":
+        model.graph.output.append(more)
+    else:
+        more.name = "extra"
+        model.graph.input.append(more)
+    with pytest.raises(ModelError, match=f"expected one {kind}, found 2 .* single {kind}"):
+        ForeignClassifier(save(model))
+
+
+def test_labels_in_place_of_scores_are_refused(bar_graph, save):
+    model = bar_graph()
+    model.graph.node.append(helper.make_node("Cast", ["sums"], ["labels"], to=TensorProto.INT64))
+    del model.graph.output[:]
+    labels = helper.make_tensor_value_info("labels", TensorProto.INT64, ("N", 10))
+    model.graph.output.append(labels)
+    with pytest.raises(ModelError, match=r"output of float16, float or double, found .*int64"):
+        ForeignClassifier(save(model))
+
+
+def test_an_operator_that_is_not_in_onnx_is_refused_in_one_line(bar_graph, save):
+    model = bar_graph()
+    model.graph.node[-1].op_type, model.graph.node[-1].domain = "Dream", "somewhere.else"
+    model.opset_import.append(helper.make_opsetid("somewhere.else", 1))
+    with pytest.raises(ModelError, match=r"onnxruntime can load: .*Dream") as caught:
+        ForeignClassifier(save(model))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_fails_in_use_says_so_in_one_line(bar_graph, save, draw_bars):
+    model = bar_graph()
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array([3, 784]), "flat"))
+    with pytest.raises(ModelError, match="fails on 2 tiles") as caught:
+        ForeignClassifier(save(model)).predict_proba(draw_bars([1, 2]))
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_graphs_are_refused(tmp_path):
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "folder.onnx").mkdir()
+    for name, message in [
+        ("text.onnx", "not a graph that onnxruntime can load"),
+        ("folder.onnx", "cannot be read .*expected an .onnx file"),
+        ("missing.onnx", "cannot be read .*No such file"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            ForeignClassifier(tmp_path / name)
+
+
+def test_weights_in_a_file_beside_belong_to_model_and_hash(bar_graph, tmp_path, draw_bars):
+    path = tmp_path / "big.onnx"
+    onnx.save_model(
+        bar_graph(), path, save_as_external_data=True, location="big.onnx.data", size_threshold=1024
+    )
+    model = ForeignClassifier(path)
+    assert model.predict_proba(draw_bars([8])).argmax() == 8
+    weights = (tmp_path / "big.onnx.data").read_bytes()
+    assert weights
+    assert model.sha256 == files.sha256(path.read_bytes() + weights)
+
+
+def test_a_model_of_digitlens_works_as_a_plain_file(folder, draw_bars):
+    model = ForeignClassifier(folder / "model.onnx")
+    assert model.name == "model"
+    assert model.sha256 == files.sha256((folder / "model.onnx").read_bytes())
+    assert model.predict_proba(draw_bars([5])).argmax() == 5

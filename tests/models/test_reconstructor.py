@@ -9,7 +9,7 @@ import pytest
 from digitlens.errors import ModelError
 from digitlens.models.bundle import find_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.models.detector import DigitDetector
+from digitlens.models.networks import DigitDetector
 from digitlens.models.reconstructor import Reconstructor
 
 

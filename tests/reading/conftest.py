@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.imaging.ink import connected_components
-from digitlens.models.detector import DigitPredictions
+from digitlens.models.networks import DigitPredictions
 
 
 class Rectangles:

@@ -13,11 +13,12 @@ from PIL import Image
 import digitlens
 from digitlens.errors import ImageError, ModelError
 from digitlens.models import bundle
-from digitlens.models.bundle import load_bundle, write_bundle
-from digitlens.models.detector import PAGES
-from digitlens.models.line_bundle import (
-    PRETRAINED,
+from digitlens.models.bundle import (
+    PAGES,
+    SHIPPED_LINES,
+    load_bundle,
     load_line_card,
+    write_bundle,
     write_line_card,
 )
 from digitlens.reading import reader as module
@@ -51,7 +52,7 @@ def lines_with(tmp_path):
     """A copy of the shipped line reader whose card says something else."""
 
     def lines_with(**changes):
-        for graph in PRETRAINED.glob("*.onnx"):
+        for graph in SHIPPED_LINES.glob("*.onnx"):
             shutil.copy(graph, tmp_path)
         write_line_card(tmp_path, replace(load_line_card(), **changes))
         return tmp_path

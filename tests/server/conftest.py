@@ -16,8 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from digitlens.errors import ImageError
 from digitlens.imaging.image import load_image
-from digitlens.models.bundle import Card
-from digitlens.models.line_bundle import LineCard
+from digitlens.models.bundle import Card, LineCard
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Box, Character, Digit, Number, Reading
 from digitlens.server.app import create_app

@@ -13,7 +13,7 @@ from digitlens.datasets import packages
 from digitlens.datasets.packages import NpmPackage
 from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import PRETRAINED
-from digitlens.models.line_bundle import PRETRAINED as LINES
+from digitlens.models.bundle import SHIPPED_LINES as LINES
 from digitlens.server import site
 from digitlens.server.site import SiteError, alone, write_site
 

@@ -20,19 +20,20 @@ NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
 # the same name.
 MODULES = (
     *("alphabet", "imaging/framing", "imaging/ink", "imaging/tiles", "models/classifier"),
-    *("models/detector", "reading/constrained", "reading/decode", "reading/fusion"),
+    *("models/networks", "reading/constrained", "reading/decode", "reading/fusion"),
     "reading/layout",
     *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
 FILES = {
     "models/classifier": "models",
-    "models/detector": "models",
+    "models/networks": "models",
 }
 # What only fits and training need, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
-    "models/classifier": {"WORTH"},
+    "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
+    "models/networks": {"SPOTS"},
     "reading/fusion": {"FEATURES"},
     "reading/layout": {"FAINT"},
 }

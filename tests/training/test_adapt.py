@@ -10,8 +10,7 @@ from torch import nn
 from digitlens.datasets.labelled import load_pictures
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError
-from digitlens.models.bundle import load_bundle
-from digitlens.models.line_bundle import load_line_bundle
+from digitlens.models.bundle import load_bundle, load_line_bundle
 from digitlens.reading.reader import DigitReader
 from digitlens.training import adapt as adapting
 from digitlens.training.adapt import LINES, Part, Replay, adapt, judge

@@ -14,8 +14,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError, RecipeError
 from digitlens.models.bundle import Card
 from digitlens.models.classifier import Classifier
-from digitlens.models.detector import DigitDetector
-from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.networks import DigitDetector, LineRecognizer
 from digitlens.models.session import open_session
 from digitlens.training import export as export_module
 from digitlens.training.export import (

@@ -8,14 +8,14 @@ import pytest
 
 from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.errors import ModelError
-from digitlens.models.line_bundle import (
-    PRETRAINED,
+from digitlens.models.bundle import (
+    SHIPPED_LINES,
     SPOTTER,
     load_line_bundle,
     load_line_card,
     write_line_card,
 )
-from digitlens.models.line_recognizer import DigitSpotter
+from digitlens.models.networks import DigitSpotter
 from digitlens.training.spotter import (
     KINDS,
     Spotted,
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_weights(lines):
 
 
 def test_a_line_reader_gets_the_graph_or_has_none(network, lines, tmp_path):
-    folder = shutil.copytree(PRETRAINED, tmp_path / "lines")
+    folder = shutil.copytree(SHIPPED_LINES, tmp_path / "lines")
     write_spotter(folder, network, [line.pixels for line in lines[:5]])
     graph = load_line_bundle(folder).spotter
     assert graph == (folder / SPOTTER).read_bytes()

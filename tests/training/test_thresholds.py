@@ -5,8 +5,7 @@ import pytest
 
 from digitlens.datasets.labelled import LabelledPicture
 from digitlens.errors import DataError
-from digitlens.models.bundle import load_bundle
-from digitlens.models.line_bundle import PRETRAINED, lines_of, load_line_bundle
+from digitlens.models.bundle import SHIPPED_LINES, lines_of, load_bundle, load_line_bundle
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Box, Digit, Reading
 from digitlens.training import thresholds
@@ -82,7 +81,7 @@ def test_a_model_is_written_with_the_first_target_that_can_be_kept(tmp_path, mon
     assert reader.thresholds["digit"] == promises[1].threshold
     assert reader.at(0.05).thresholds["digit"] == promises[2].threshold
     assert lines_of(folder) == folder / "lines"
-    assert load_line_bundle(PRETRAINED).card.thresholds["digit"] != promises[1].threshold
+    assert load_line_bundle(SHIPPED_LINES).card.thresholds["digit"] != promises[1].threshold
 
 
 def test_nothing_is_written_where_no_target_can_be_kept(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from PIL import Image
 from digitlens.alphabet import CLASSES
 from digitlens.imaging import image, ink, tiles
 from digitlens.imaging.framing import crop_line
-from digitlens.models.detector import LEAST, DigitPredictions, padded
+from digitlens.models.networks import LEAST, DigitPredictions, padded
 from digitlens.outputs import Outputs
 from digitlens.reading import (
     constrained,

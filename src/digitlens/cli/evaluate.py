@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from digitlens.evaluation.report import Report
     from digitlens.evaluation.robustness import Robustness
     from digitlens.explain.trained_model import ComparedModel, ExternalScores
-    from digitlens.models.classifier import Classifier
-    from digitlens.models.onnx_external import ForeignClassifier
+    from digitlens.models.classifier import Classifier, ForeignClassifier
 
 REPORT, TRANSFER = "report.json", "transfer.json"
 REJECTION, ROBUSTNESS = "rejection.json", "robustness.json"
@@ -151,7 +150,7 @@ def _open(
     model: str, pixels: PixelScale | None, outputs: OutputKind | None
 ) -> Classifier | ForeignClassifier:
     if Path(model).suffix.lower() == ".onnx":
-        from digitlens.models.onnx_external import ForeignClassifier
+        from digitlens.models.classifier import ForeignClassifier
 
         foreign = ForeignClassifier(model, pixels, outputs or "probabilities")
         given = "; ".join(f"{topic} {text}" for topic, text in foreign.given.items())

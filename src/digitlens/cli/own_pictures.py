@@ -62,8 +62,7 @@ def calibrate(
     """
     from digitlens.datasets.labelled import load_pictures
     from digitlens.evaluation.risk import parse_target
-    from digitlens.models.line_bundle import check_free
-    from digitlens.models.roles import open_roles
+    from digitlens.models.bundle import check_free, open_roles
     from digitlens.training.thresholds import calibrate_own
 
     try:

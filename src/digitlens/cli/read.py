@@ -185,7 +185,7 @@ def explain(
     reading.
     """
     from digitlens.explain.explanation import ExplainOptions, explain
-    from digitlens.models.roles import roles
+    from digitlens.models.bundle import roles
     from digitlens.reading.reader import DigitReader
 
     name, pixels = _load_page(picture, page)

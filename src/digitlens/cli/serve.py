@@ -58,7 +58,7 @@ def serve(
     with needs_extra("serve"):
         from digitlens.server.app import serve as run
 
-    from digitlens.models.roles import roles
+    from digitlens.models.bundle import roles
     from digitlens.server.limits import Settings, cores
 
     classifier, detector = roles(model, pages)

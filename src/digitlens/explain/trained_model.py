@@ -40,8 +40,7 @@ from digitlens.evaluation.significance import Comparison, Facts, compare
 from digitlens.evaluation.speed import Speed, measure_speed, tiles_timed
 from digitlens.explain.neighbours import KnownDigits, embed_known_digits
 from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
-from digitlens.models.classifier import Classifier
-from digitlens.models.onnx_external import ForeignClassifier
+from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.outputs import Outputs, OutputsOf
 from digitlens.progress import work_bar

@@ -1,6 +1,9 @@
-"""The folder that holds a model: ``model.onnx``, ``model.json``, perhaps weights or a second graph.
+"""The folders that hold models: their files, cards and hashes; which model has which role.
 
-Knows the files and their hashes; does not know how to run a model.
+A model is ``model.onnx``, ``model.json``, perhaps weights or a second graph. A line reader is
+``detector.onnx``, ``recognizer.onnx``, perhaps a spotter, and a card with hashes and fusion
+weights; one that belongs to a classifier lies in the folder ``lines`` of the classifier's. Does not
+know how to run a model.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from digitlens import files
-from digitlens.errors import ModelError
+from digitlens.errors import DataError, ModelError
 
 FORMAT = 1
 FRAMING = 1
@@ -210,3 +213,179 @@ def _check_versions(path: Path, raw: dict[str, Any]) -> None:
             f"{path} expects tile framing {raw['framing']}, this digitlens makes framing "
             f"{FRAMING}: update digitlens, or train the model with this version"
         )
+
+
+DETECTOR, RECOGNIZER, SPOTTER = "detector.onnx", "recognizer.onnx", "spotter.onnx"
+SHIPPED_LINES = PRETRAINED / "lines"
+LINES = "lines"  # folder, inside that of a classifier, of its own line reader
+
+
+@dataclass(frozen=True)
+class LineCard:
+    """What belongs to a line reader and travels with it, as ``model.json``.
+
+    Attributes:
+        name: Of the line reader.
+        version: Of digitlens, that wrote it.
+        detector_sha256: Hash of ``detector.onnx``.
+        recognizer_sha256: Hash of ``recognizer.onnx``.
+        spotter_sha256: Hash of ``spotter.onnx``; empty if there is none.
+        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+        fusion: See ``reading.fusion.Fusion``; empty before it is fitted.
+        recipe: Of the recogniser.
+        sources: Where the first weights come from, and under which licence.
+        results: Measured on generated pages.
+        format: Version of this file's format.
+    """
+
+    name: str
+    version: str
+    detector_sha256: str
+    recognizer_sha256: str
+    spotter_sha256: str = ""
+    thresholds: dict[str, float] = field(default_factory=dict[str, float])
+    fusion: dict[str, Any] = field(default_factory=dict[str, Any])
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    results: dict[str, Any] = field(default_factory=dict[str, Any])
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class LineBundle:
+    """A folder that was read and found whole: its card and graphs, the spotter's if it has one."""
+
+    card: LineCard
+    detector: bytes
+    recognizer: bytes
+    spotter: bytes | None = None
+
+
+def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
+    """Reads the card and checks the graphs against it.
+
+    Args:
+        folder: Of the line reader.
+
+    Raises:
+        ModelError: Something is missing, damaged or of a newer format; the message says what.
+    """
+    card = load_line_card(folder)
+    detector = _checked(folder / DETECTOR, card.detector_sha256)
+    recognizer = _checked(folder / RECOGNIZER, card.recognizer_sha256)
+    hashed = card.spotter_sha256
+    return LineBundle(
+        card, detector, recognizer, _checked(folder / SPOTTER, hashed) if hashed else None
+    )
+
+
+def load_line_card(folder: Path = SHIPPED_LINES) -> LineCard:
+    """Reads the card alone; see ``load_line_bundle``."""
+    path = folder / CARD
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{folder} is no line reader: {CARD} cannot be read") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+    known = {entry.name for entry in fields(LineCard)}
+    if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) - known:
+        raise ModelError(f"{path}: expected a line reader's card of format {FORMAT}")
+    try:
+        return LineCard(**values)
+    except TypeError as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+
+
+def write_line_card(folder: Path, card: LineCard) -> None:
+    """Writes the card, whole or not at all."""
+    files.write_json(folder / CARD, asdict(card))
+
+
+def write_line_bundle(folder: Path, bundle: LineBundle) -> None:
+    """Writes a line reader's graphs, then the card that vouches for them; each file atomically."""
+    files.write_bytes(folder / DETECTOR, bundle.detector)
+    files.write_bytes(folder / RECOGNIZER, bundle.recognizer)
+    if bundle.spotter:
+        files.write_bytes(folder / SPOTTER, bundle.spotter)
+    write_line_card(folder, bundle.card)
+
+
+def lines_of(folder: Path) -> Path:
+    """The folder of the line reader of a classifier's folder; the shipped one if it has none."""
+    return folder / LINES if files.is_file(folder / LINES / CARD) else SHIPPED_LINES
+
+
+def check_free(folder: Path, own: Path | None = None) -> None:
+    """Raises DataError where a folder has something in it, and is not a reader's own one."""
+    occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if occupied and not (own and folder.resolve() == own.resolve()):
+        raise DataError(f"{folder} is not empty: name another folder with --out")
+
+
+def write_reader(folder: Path, classifier: Bundle, lines: LineBundle) -> None:
+    """Writes a classifier and its line reader as a model folder, weights for PyTorch included."""
+    write_line_bundle(folder / LINES, lines)
+    weights = classifier.folder / WEIGHTS
+    if classifier.card.weights_sha256 and files.is_file(weights):
+        files.write_bytes(folder / WEIGHTS, weights.read_bytes())
+    write_bundle(folder, classifier.card, classifier.graph)
+
+
+PAGES = "pages"  # name of the shipped digit detector
+_ARCHITECTURE = "pages"  # what the recipe in the card of a digit detector calls its network
+
+
+def finds_digits(card: Card) -> bool:
+    """Whether a card is that of a digit detector, by the recipe in it."""
+    return card.recipe.get("architecture") == _ARCHITECTURE
+
+
+def shipped_classifiers() -> list[str]:
+    """Names of the shipped models that classify tiles."""
+    cards = {name: load_card(name) for name in pretrained_names()}
+    return [name for name, card in cards.items() if not (finds_digits(card) or card.decoder_sha256)]
+
+
+def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str | Path, str | Path]:
+    """Which model classifies tiles and which finds digits on pages.
+
+    A user who trained a digit detector need not know that several networks read: given as the
+    model, it finds the digits, and the shipped classifier names the tiles.
+
+    Args:
+        model: Name of a shipped model, a model folder, or a run folder; of either kind.
+        pages: Likewise, of a digit detector.
+
+    Returns:
+        The classifier and the digit detector.
+
+    Raises:
+        ModelError: ``model`` is missing or damaged, or a digit detector beside another one.
+    """
+    return (DEFAULT, model) if _is_detector(load_card(model), model, pages) else (model, pages)
+
+
+def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
+    """The classifier and the digit detector themselves, each read once.
+
+    Args: see ``roles``; bundles are taken as they are.
+
+    Raises:
+        ModelError: As in ``roles``, or one of them is missing or damaged.
+    """
+    bundle = load_bundle(model)
+    if _is_detector(bundle.card, model, pages):
+        return load_bundle(DEFAULT), bundle
+    return bundle, load_bundle(pages)
+
+
+def _is_detector(card: Card, model: Model, pages: Model) -> bool:
+    """Whether a card is a digit detector's; raises ModelError where another is given as well."""
+    if not finds_digits(card):
+        return False
+    if pages not in (PAGES, model):
+        raise ModelError(
+            f"{model} is a digit detector, and {pages} is given as another one: give one of them"
+        )
+    return True

@@ -14,7 +14,7 @@ from PIL import Image
 
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median
-from digitlens.models.detector import DigitDetector, DigitPredictions, LineDetector
+from digitlens.models.networks import DigitDetector, DigitPredictions, LineDetector
 from digitlens.reading.nms import Candidates, fuse_boxes, together
 from digitlens.reading.text_lines import TextLine, find_lines
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.imaging.image import Page
-from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.networks import LineRecognizer
 from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine
 from digitlens.results import Box, Digit

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 from digitlens.errors import DigitlensError, ModelError
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.imaging.ink import tiles_of
-from digitlens.models.bundle import DEFAULT
+from digitlens.models.bundle import DEFAULT, PAGES, lines_of, load_line_bundle, open_roles
 from digitlens.models.classifier import Classifier
-from digitlens.models.detector import PAGES, DigitDetector, LineDetector
-from digitlens.models.line_bundle import lines_of, load_line_bundle
-from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
-from digitlens.models.roles import open_roles
+from digitlens.models.networks import DigitDetector, DigitSpotter, LineDetector, LineRecognizer
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
 from digitlens.reading.constrained import constrain

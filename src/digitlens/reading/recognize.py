@@ -12,7 +12,7 @@ import numpy.typing as npt
 from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
-from digitlens.models.line_recognizer import DigitSpotter, LineRecognizer
+from digitlens.models.networks import DigitSpotter, LineRecognizer
 from digitlens.reading.decode import Symbols, decode
 from digitlens.reading.multiscale import LIKELY, Detections
 from digitlens.reading.nms import Candidates

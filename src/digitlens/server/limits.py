@@ -33,7 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from digitlens.errors import ImageError, MissingExtraError
 from digitlens.models.bundle import DEFAULT
-from digitlens.models.detector import PAGES as PAGE_MODEL
+from digitlens.models.bundle import PAGES as PAGE_MODEL
 
 MEDIA_TYPE = "application/problem+json"
 PROTOCOL = "/v2"  # below it, errors have the shape of the Open Inference Protocol

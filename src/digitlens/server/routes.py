@@ -20,8 +20,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from digitlens import __version__
 from digitlens.imaging.document import Document, open_document
-from digitlens.models.bundle import Card
-from digitlens.models.line_bundle import LineCard
+from digitlens.models.bundle import Card, LineCard
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading

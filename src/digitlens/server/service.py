@@ -30,8 +30,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from digitlens.errors import ModelError
-from digitlens.models.bundle import Card
-from digitlens.models.line_bundle import LineCard
+from digitlens.models.bundle import Card, LineCard
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.models.session import Lazy
 from digitlens.reading.reader import DigitReader

@@ -19,9 +19,17 @@ from digitlens import __version__, files
 from digitlens.datasets.packages import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
-from digitlens.models.bundle import CARD, GRAPH, load_bundle
-from digitlens.models.line_bundle import DETECTOR, RECOGNIZER, SPOTTER, lines_of, load_line_bundle
-from digitlens.models.roles import roles
+from digitlens.models.bundle import (
+    CARD,
+    DETECTOR,
+    GRAPH,
+    RECOGNIZER,
+    SPOTTER,
+    lines_of,
+    load_bundle,
+    load_line_bundle,
+    roles,
+)
 from digitlens.progress import work_bar
 
 STATIC = Path(__file__).with_name("static")

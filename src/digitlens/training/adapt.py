@@ -32,15 +32,16 @@ from digitlens.datasets.synthetic.lines import Line, LineMaker
 from digitlens.datasets.synthetic.styles import Fonts, load_fonts
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation.metrics import aligned
-from digitlens.models.bundle import Bundle, load_bundle
-from digitlens.models.line_bundle import (
+from digitlens.models.bundle import (
+    Bundle,
     LineBundle,
     check_free,
     lines_of,
+    load_bundle,
     load_line_bundle,
+    open_roles,
     write_reader,
 )
-from digitlens.models.roles import open_roles
 from digitlens.progress import note, work_bar
 from digitlens.reading.reader import DigitReader
 from digitlens.training.checkpoint import STATE

@@ -27,7 +27,7 @@ from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
-from digitlens.models.line_bundle import load_line_card, write_line_card
+from digitlens.models.bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
 from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
 from digitlens.reading.layout import View

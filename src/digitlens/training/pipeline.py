@@ -15,10 +15,11 @@ from digitlens.datasets.mnist_sources import data_hashes
 from digitlens.datasets.synthetic.glyph_sources import FONT_TABLE
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts
-from digitlens.models.bundle import Card, load_bundle
-from digitlens.models.line_bundle import (
-    PRETRAINED,
+from digitlens.models.bundle import (
+    SHIPPED_LINES,
+    Card,
     LineCard,
+    load_bundle,
     load_line_bundle,
     write_line_bundle,
 )
@@ -243,7 +244,7 @@ def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
 
 
 def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict[str, Any]) -> None:
-    shipped = load_line_bundle(PRETRAINED)  # with its spotter, which saw the same kinds of lines
+    shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines
     card = LineCard(
         name=run_name(job.folder),
         version=__version__,

@@ -24,8 +24,8 @@ from digitlens.alphabet import CLASS_OF, DIGITS
 from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.imaging.framing import GRAY
-from digitlens.models.line_bundle import SPOTTER, load_line_bundle, load_line_card, write_line_card
-from digitlens.models.line_recognizer import LineRecognizer
+from digitlens.models.bundle import SPOTTER, load_line_bundle, load_line_card, write_line_card
+from digitlens.models.networks import LineRecognizer
 from digitlens.progress import note, work_bar
 from digitlens.reading.recognize import SPOTTED
 from digitlens.training.export import export_spotter

@@ -19,8 +19,7 @@ from digitlens.errors import DataError
 from digitlens.evaluation.metrics import aligned
 from digitlens.evaluation.risk import RiskCoverage, digits_needed, risk_coverage
 from digitlens.imaging.image import Page
-from digitlens.models.line_bundle import LineBundle, lines_of, load_line_bundle, write_reader
-from digitlens.models.roles import open_roles
+from digitlens.models.bundle import LineBundle, lines_of, load_line_bundle, open_roles, write_reader
 from digitlens.progress import work_bar
 from digitlens.reading.reader import DigitReader
 

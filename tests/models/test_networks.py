@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from digitlens import files
 from digitlens.errors import ModelError
-from digitlens.models.bundle import Card, write_bundle
-from digitlens.models.detector import (
+from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, write_bundle
+from digitlens.models.networks import (
     FAINTEST,
     LEAST,
     PAGES,
@@ -17,7 +17,6 @@ from digitlens.models.detector import (
     DigitDetector,
     LineDetector,
 )
-from digitlens.models.line_bundle import DETECTOR, PRETRAINED
 
 SIZES = [(1, 1), (1, 40), (31, 33), (128, 128), (129, 160), (300, 700), (700, 300)]
 OUTPUTS = {"score": (4,), "probabilities": (4, 10), "box": (4, 4), "heat": ("h", "w")}
@@ -277,10 +276,10 @@ def test_threads_share_a_detector():
 
 
 def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_path):
-    assert (PRETRAINED / DETECTOR).stat().st_size < 3_000_000
+    assert (SHIPPED_LINES / DETECTOR).stat().st_size < 3_000_000
     detector = LineDetector(tmp_path / "missing.onnx")
     with pytest.raises(ModelError, match=r"missing\.onnx is not a graph"):
         detector.text_map(text_page((32, 32)))
-    other = next(PRETRAINED.parent.glob("*/model.onnx"))
+    other = next(SHIPPED_LINES.parent.glob("*/model.onnx"))
     with pytest.raises(ModelError, match="is not a line detector"):
         LineDetector(other).text_map(text_page((32, 32)))
