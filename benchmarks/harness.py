@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from digitlens import __version__, files
-from digitlens.evaluation.speed import processor
+from digitlens.evaluation.metrics import processor
 from digitlens.progress import note, work_bar
 from digitlens.training.run import source_commit
 

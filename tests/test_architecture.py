@@ -31,7 +31,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
     "torch": (
-        "explain.attribution",
+        "explain.evidence",
         "training.",
     ),
     "onnx": (
@@ -60,7 +60,6 @@ HOMES = {
         "visualization.notebook",
         "visualization.overlay",
         "visualization.sheets",
-        "visualization.stages",
     ),
     "cv2": (
         "datasets.negative_inks",
@@ -74,13 +73,13 @@ HOMES = {
     "pypdfium2": ("imaging.photo",),
     "pillow_heif": ("imaging.photo",),
     "matplotlib": ("visualization.figures.", "visualization.notebook", "visualization.theme"),
-    "jinja2": ("visualization.report.",),
-    "markupsafe": ("visualization.report.",),
+    "jinja2": ("visualization.report_",),
+    "markupsafe": ("visualization.report_",),
     "IPython": ("visualization.notebook",),
     "optuna": ("training.tune",),
     "pooch": ("datasets.mnist_sources",),
-    "sklearn": ("datasets.external", "datasets.number_files", "explain.neighbours"),
-    "umap": ("explain.neighbours",),
+    "sklearn": ("datasets.external", "datasets.number_files", "explain.evidence"),
+    "umap": ("explain.evidence",),
     "fastapi": ("server.",),
     "starlette": ("server.",),
     "pydantic": ("server.",),

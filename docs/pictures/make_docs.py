@@ -28,8 +28,7 @@ from digitlens.reading.reader import ReadResult
 from digitlens.visualization.figures.registry import draw_evaluation
 from digitlens.visualization.figures.reliability import draw_risk_coverage
 from digitlens.visualization.overlay import draw_reading
-from digitlens.visualization.sheets import draw_pages, draw_samples
-from digitlens.visualization.stages import write_stages
+from digitlens.visualization.sheets import draw_pages, draw_samples, write_stages
 from digitlens.visualization.theme import canvas, headline, theme
 
 ROOT = Path(__file__).parents[2]

@@ -16,12 +16,12 @@ from digitlens.cli.figures import report
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
-from digitlens.evaluation.speed import SINGLE
+from digitlens.evaluation.metrics import SINGLE
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import start_run
-from digitlens.visualization.report import contents
+from digitlens.visualization import report_contents as contents
 
 RECIPE = Recipe(epochs=1, validation="random", validation_share=0.25)
 ROW = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9}
@@ -134,7 +134,7 @@ def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(here, bund
     done = run(model, "--quick", "--out", "file/page.html")
     assert isinstance(done.exception, DataError)
     assert "name another --out" in str(done.exception)
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.report.page", raising=False)
+    monkeypatch.delitem(sys.modules, "digitlens.visualization.report_page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     done = run(model)
     assert isinstance(done.exception, MissingExtraError)

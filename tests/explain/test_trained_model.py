@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlens.errors import DataError, ModelError
-from digitlens.explain import neighbours as known
+from digitlens.explain import evidence as known
 from digitlens.explain.trained_model import TrainedModel, evaluated_tiles
 from digitlens.outputs import Outputs
 from digitlens.training.recipe import Recipe

@@ -123,10 +123,10 @@ def test_what_names_no_digits_cannot_be_followed(option, recipe):
 def test_a_missing_package_is_named_before_anything_is_trained(
     options, package, extra, monkeypatch
 ):
-    for name in [
-        name for name in sys.modules if name.startswith(("digitlens.", "torch.utils.tens"))
-    ]:
-        if name.rpartition(".")[2] in ("run", "tensorboard") or "watch" in name:
+    for name in list(sys.modules):
+        if name.startswith(("torch.utils.tens", "digitlens.server.training_page")) or (
+            name.startswith("digitlens.") and name.endswith((".run", ".tensorboard"))
+        ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}'.*digitlens\[{extra}\]"):

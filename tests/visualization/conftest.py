@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
-from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import Attributions, DigitExplanation, Neighbour, SimilarDigits
 from digitlens.results import Box, Digit
 from digitlens.visualization import theme as style

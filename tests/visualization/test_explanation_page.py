@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import Explanation
 from digitlens.results import Reading
 from digitlens.visualization.explanation_page import (

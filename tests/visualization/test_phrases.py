@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import (
     Attributions,
     DigitExplanation,

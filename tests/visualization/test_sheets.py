@@ -1,7 +1,19 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from digitlens.datasets.synthetic.pages import Page
+from digitlens.models.networks import DigitPredictions
+from digitlens.reading.layout import arrange
+from digitlens.reading.multiscale import ScaleView
+from digitlens.reading.orientation import turned_back
+from digitlens.reading.reader import ReadResult
+from digitlens.results import Reading
+from digitlens.visualization import sheets as stages
+from digitlens.visualization.overlay import draw_reading
 from digitlens.visualization.sheets import (
     CELL,
     DIGIT,
@@ -13,11 +25,13 @@ from digitlens.visualization.sheets import (
     SAMPLE_GAP,
     SAMPLE_PAPER,
     draw_counts,
+    draw_heat,
     draw_kernels,
     draw_pages,
     draw_redrawn,
     draw_samples,
     draw_tiles,
+    write_stages,
 )
 
 BLUE = (0, 92, 184)
@@ -214,3 +228,204 @@ def test_a_page_without_digits_and_one_with_too_many_say_so():
     assert (picture[-24:] < 100).any()
     with pytest.raises(ValueError, match="as many of each"):
         draw_redrawn(TILES, TILES[:4], [""] * 5, [""] * 5)
+
+
+THRESHOLDS = {"digit": 0.6, "reject": 0.3}
+SCORES = (0.95, 0.5, 0.2)  # of what stands at the left, in the middle and at the right
+
+
+def scale_view(size, page):
+    width, height = size
+    heat = np.zeros((-(-height // 4), -(-width // 4)), np.float32)
+    nothing = np.zeros(0, np.float32)
+    found = DigitPredictions(
+        nothing, nothing.reshape(0, 10), nothing.reshape(0, 4), heat, (height, width)
+    )
+    return ScaleView(found, page)
+
+
+@pytest.fixture
+def examined(view_of):
+    """Makes a page on which a digit is found, a doubtful one, and one that is rejected."""
+
+    def examined(*, turn=0, count=3, size=(200, 100)):
+        width, height = size
+        page = np.full((height, width) if turn % 2 == 0 else (width, height), 255, np.uint8)
+        boxes = [(20 + 60 * k, 30, 50 + 60 * k, 80) for k in range(3)][:count]
+        views = [scale_view(each, size) for each in ((192, 96), (64, 64), (64, 40))]
+        view = view_of(boxes, SCORES[:count], chances(0, 1, 2)[:count], views)
+        layout = arrange(view, (width, height), THRESHOLDS)
+        back = turned_back(layout.lines, turn, page.shape[1], page.shape[0])
+        reading = Reading(back, page.shape[1], page.shape[0], "default", "0" * 64)
+        return ReadResult(page, turn, view, reading, layout.places)
+
+    return examined
+
+
+def written(folder, examination):
+    write_stages(folder, examination, THRESHOLDS)
+    return json.loads((folder / "explain.json").read_text(encoding="utf-8"))
+
+
+def picture(path):
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_the_folder_holds_each_step(tmp_path, examined):
+    written(tmp_path / "new" / "page", examined())
+    assert sorted(path.name for path in (tmp_path / "new" / "page").iterdir()) == [
+        "1-page.png",
+        "2-heat-192.png",
+        "2-heat-64-2.png",
+        "2-heat-64.png",
+        "3-lines.png",
+        "4-places.png",
+        "5-tiles.png",
+        "6-answer.png",
+        "explain.json",
+    ]
+
+
+def test_the_numbers_say_what_led_to_the_answer(tmp_path, examined):
+    examination = examined()
+    view = examination.view
+    others = {"detector": chances(5, 1, 2), "objectness": view.confidence / 2}
+    scores = replace(view.scores, places=replace(view.scores.places, **others))
+    scores = replace(scores, classifier=chances(7, 1, 2))
+    told = written(tmp_path, replace(examination, view=replace(view, scores=scores)))
+    assert (told["width"], told["height"], told["turn"], told["text"]) == (200, 100, 0, "01")
+    assert told["thresholds"] == THRESHOLDS
+    names = ["2-heat-192.png", "2-heat-64.png", "2-heat-64-2.png"]
+    assert [look["file"] for look in told["looks"]] == names
+    assert told["looks"][2]["region"] == [0, 0, 200, 100]
+    assert (told["looks"][2]["width"], told["looks"][2]["height"]) == (64, 40)
+    [line] = told["lines"]
+    assert (line["text"], line["corners"][2]) == ("012", [170, 80])
+    sure, doubtful, rejected = told["places"]
+    assert (sure["number"], sure["box"], sure["line"]) == (1, [20, 30, 50, 80], 1)
+    best = {name: int(np.argmax(says)) for name, says in sure["digits"].items()}
+    assert best == {"detector": 5, "recognizer": 0, "classifier": 7, "together": 0}
+    exists = {"detector": 0.475, "recognizer": 0.95, "classifier": 0.95}
+    assert sure["exists"] == pytest.approx(exists)
+    assert sure["answer"]["status"] == "digit"
+    assert sure["answer"]["reason"] == ""
+    assert doubtful["answer"]["status"] == "unsure"
+    assert "50 % sure" in doubtful["answer"]["reason"]
+    assert rejected["answer"]["status"] == "rejected"
+    assert rejected["confidence"] == 0.2
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_page_is_explained_as_it_was_read_and_answered_as_it_is(tmp_path, turn, examined):
+    examination = examined(turn=turn)
+    told = written(tmp_path, examination)
+    assert told["turn"] == turn
+    found = [one["answer"]["status"] for one in told["places"]]
+    assert found == ["digit", "unsure", "rejected"]
+    [line] = examination.reading.lines
+    assert [one["box"] for one in told["places"]] == [one.box.as_list() for one in line]
+    assert picture(tmp_path / "1-page.png").shape == examination.page.shape
+    boxes = picture(tmp_path / "4-places.png")
+    assert boxes.shape[1] > boxes.shape[0]  # lies as it was read
+    answer = draw_reading(examination.page, examination.reading)
+    assert np.array_equal(picture(tmp_path / "6-answer.png"), answer)
+
+
+def test_all_places_are_drawn_before_judging(tmp_path, examined):
+    def blue(count):
+        written(tmp_path, examined(count=count))
+        return int((picture(tmp_path / "4-places.png") == BLUE).all(axis=2).sum())
+
+    assert 0 == blue(0) < blue(1) < blue(2) < blue(3)
+
+
+def test_nothing_found_is_explained_too(tmp_path, examined):
+    told = written(tmp_path, examined(count=0))
+    assert told["places"] == told["lines"] == told["numbers"] == told["numbers_digits"] == []
+    assert told["text"] == told["digits_only"] == ""
+    assert len(list(tmp_path.iterdir())) == 9
+
+
+def test_tiles_are_shown_as_the_classifier_saw_them(tmp_path, monkeypatch, examined):
+    examination, shown = examined(), []
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    monkeypatch.setattr(
+        stages, "draw_tiles", lambda tiles, *_: shown.append(tiles) or np.zeros((9, 9), np.uint8)
+    )
+    written(tmp_path, replace(examination, view=replace(examination.view, tiles=tiles)))
+    assert np.array_equal(shown[0], tiles)
+
+
+def test_large_pages_are_copied_smaller_and_other_files_stay(tmp_path, examined):
+    for name in ("2-heat-1024.png", "mine.png"):
+        (tmp_path / name).write_bytes(b"old")
+    written(tmp_path, examined(size=(4000, 300)))
+    assert picture(tmp_path / "1-page.png").shape == (150, 2000)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "mine.png" in names
+    assert "2-heat-1024.png" not in names
+
+
+def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch, examined):
+    save = Image.Image.save
+
+    def interrupted(self, path, **options):
+        if (tmp_path / "4-places.png").exists():
+            path.write_bytes(b"half a picture")
+            raise KeyboardInterrupt
+        save(self, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written(tmp_path, examined())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[-1] == "4-places.png"
+    for name in names:
+        assert picture(tmp_path / name).size
+
+
+def brightness(picture):
+    return picture.astype(float).mean(axis=2)
+
+
+def test_the_map_shines_where_the_score_is_high():
+    heat = np.zeros((50, 50), np.float32)
+    heat[10:14, 30:34] = 0.9
+    picture = draw_heat(np.full((200, 200, 3), 255, np.uint8), (200, 200), heat, "Look 1")
+    assert picture.dtype == np.uint8
+    grown = picture.shape[1] // 200
+    light = brightness(picture[: 200 * grown])
+    y, x = np.unravel_index(light.argmax(), light.shape)
+    assert (y / grown, x / grown) == (pytest.approx(48, abs=8), pytest.approx(128, abs=8))
+
+
+def test_higher_scores_are_brighter_and_the_picture_shows_where_there_is_nothing():
+    heat = np.repeat(np.linspace(0.2, 1, 100, dtype=np.float32)[None], 100, 0)
+    picture = draw_heat(np.zeros((400, 400), np.uint8), (400, 400), heat, "")
+    assert np.all(np.diff(brightness(picture)[200][10::40]) > 0)
+    page = np.full((800, 800), 255, np.uint8)
+    page[:, 300:500] = 0
+    picture = draw_heat(page, (800, 800), np.zeros((200, 200), np.float32), "")
+    assert brightness(picture)[400, 400] < brightness(picture)[400, 100] - 50
+
+
+@pytest.mark.parametrize("size", [(192, 5), (5, 192), (191, 107), (1, 1)])
+def test_looks_of_all_sizes_are_drawn(size):
+    width, height = size
+    heat = np.full((-(-height // 4), -(-width // 4)), 0.5, np.float32)
+    picture = draw_heat(np.zeros((3 * height, 3 * width, 3), np.uint8), size, heat, "a long title")
+    assert picture.shape[2] == 3
+    assert picture.shape[1] >= 240
+
+
+def test_the_title_and_the_scale_stand_below():
+    heat = np.zeros((200, 200), np.float32)
+    one, other = (
+        draw_heat(np.zeros((800, 800), np.uint8), (800, 800), heat, title)
+        for title in ("Look 1", "Look 2")
+    )
+    assert np.array_equal(one[:800], other[:800])
+    assert (one != other).any()
+    scale = brightness(one)[812]
+    assert np.all(np.diff(scale[200:780:40]) > 0)

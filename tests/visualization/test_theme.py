@@ -9,16 +9,16 @@ from PIL import Image
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import answers
-from digitlens.evaluation.report import evaluate
-from digitlens.evaluation.robustness import measure_robustness
+from digitlens.evaluation.report import evaluate, measure_robustness
 from digitlens.visualization import theme as style
 from digitlens.visualization.figures.curves import draw_curves, draw_runs
-from digitlens.visualization.figures.distribution_shift import (
+from digitlens.visualization.figures.reliability import (
+    draw_calibration,
     draw_corrupted,
     draw_corruptions,
+    draw_coverage,
     draw_sweeps,
 )
-from digitlens.visualization.figures.reliability import draw_calibration, draw_coverage
 from digitlens.visualization.figures.scores import draw_classes, draw_confusion, draw_extremes
 
 # G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, "A physiologically-based model for

@@ -36,8 +36,7 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Report
-    from digitlens.evaluation.robustness import Robustness
+    from digitlens.evaluation.report import Report, Robustness
     from digitlens.explain.trained_model import ComparedModel, ExternalScores
     from digitlens.models.classifier import Classifier, ForeignClassifier
 
@@ -212,7 +211,7 @@ def ood_part(found: Rejection) -> Part:
     """Uncertainty, and digits told from what is none."""
 
     def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.distribution_shift import draw_rejection
+        from digitlens.visualization.figures.reliability import draw_rejection
 
         return draw_rejection(found, folder)
 
@@ -225,7 +224,7 @@ def robustness_part(found: Robustness, split: Split) -> Part:
     """Scores on worse tiles; ``split`` as it was measured."""
 
     def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.distribution_shift import draw_robustness
+        from digitlens.visualization.figures.reliability import draw_robustness
 
         return draw_robustness(found, split, folder)
 

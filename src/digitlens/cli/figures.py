@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from digitlens.explain.trained_model import TrainedModel
     from digitlens.models.reconstructor import Reconstructor
     from digitlens.results import Digit
-    from digitlens.visualization.report.contents import Contents
+    from digitlens.visualization.report_contents import Contents
 
 Format: TypeAlias = Literal["png", "svg"]
 MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # how features are brought to two dimensions
@@ -156,8 +156,8 @@ def report(
     with the training digits most alike, calibration, robustness, speed, recipe and provenance.
     """
     with needs_extra("plots"):
-        from digitlens.visualization.report.contents import gather
-        from digitlens.visualization.report.page import render
+        from digitlens.visualization.report_contents import gather
+        from digitlens.visualization.report_page import render
     from digitlens.explain.trained_model import TrainedModel
 
     _check_classifier(model)
@@ -296,8 +296,7 @@ class _Row:
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     """The digits of a picture, drawn again next to what was drawn; rejected ones too."""
     from digitlens.imaging.image import load_image
-    from digitlens.visualization.sheets import draw_redrawn
-    from digitlens.visualization.stages import write_picture
+    from digitlens.visualization.sheets import draw_redrawn, write_picture
 
     found, tiles = _find_digits(load_image(name))
     drawn = reconstructor.reconstruct(tiles)

@@ -233,7 +233,7 @@ def _write_explanation(
     from digitlens import files
     from digitlens.visualization.explanation_page import write_digit_explanation, write_page
     from digitlens.visualization.overlay import write_reading
-    from digitlens.visualization.stages import write_stages
+    from digitlens.visualization.sheets import write_stages
 
     try:
         files.write_json(folder / REPORT, explanation.as_dict())

@@ -1,7 +1,6 @@
 """Reads what paths mean for ``digitlens read``: page by page, several at once, in their order.
 
-Knows readers, files and what is said of them, but nothing of the command line: ``digitlens read``
-with nothing but paths comes here without it, see ``digitlens.__main__``.
+Knows nothing of the command line: ``digitlens read`` with nothing but paths comes here without it.
 """
 
 from __future__ import annotations
@@ -253,7 +252,7 @@ class Copies:
             target = self._free(self._annotate, answer, ".png")
             write_reading(target, result.page, answer.reading)
         if self._explain:
-            from digitlens.visualization.stages import write_stages
+            from digitlens.visualization.sheets import write_stages
 
             target = self._free(self._explain, answer, "")
             write_stages(target, result, thresholds)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Report, Score
-    from digitlens.evaluation.robustness import Condition, Robustness
+    from digitlens.evaluation.report import Condition, Report, Robustness, Score
     from digitlens.evaluation.significance import Comparison, Pair
     from digitlens.explain.trained_model import ExternalScores
 

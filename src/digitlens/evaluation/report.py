@@ -23,6 +23,7 @@ from digitlens.evaluation.metrics import (
     Counts,
     Floats,
     Labels,
+    PredictProba,
     Uncertainty,
     measure_uncertainty,
 )
@@ -198,8 +199,6 @@ def rounded(value: Any) -> Any:
 
 CHUNK = 1000  # tiles between two steps of a progress bar
 TOLERANCE = 1e-3  # of a sum of ten probabilities in float32 or rounded from float16
-
-PredictProba = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
 def evaluate(

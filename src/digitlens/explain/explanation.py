@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import DataError, ModelError
-from digitlens.explain.attribution import occlude
-from digitlens.explain.counterfactual import Counterfactual, find_counterfactuals
-from digitlens.explain.neighbours import (
+from digitlens.explain.evidence import (
+    Counterfactual,
     KnownDigits,
     Nearest,
+    find_counterfactuals,
     find_nearest,
     find_nearest_of,
     measure_usual_distances,
+    occlude,
     share_nearer,
 )
 from digitlens.explain.trained_model import TrainedModel

@@ -20,25 +20,22 @@ from digitlens.datasets import mnist
 from digitlens.datasets.external import ExternalDigits, load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
+from digitlens.evaluation.metrics import PredictProba, Speed, measure_speed, tiles_timed
 from digitlens.evaluation.ood import Choice, Rejection, TileScore, measure_rejection
 from digitlens.evaluation.report import (
+    CURVE_TILES,
     ModelInfo,
-    PredictProba,
     Report,
+    Robustness,
     Transfer,
     data_sha256,
     evaluate,
-    measure_transfer,
-)
-from digitlens.evaluation.robustness import (
-    CURVE_TILES,
-    Robustness,
     measure_robustness,
+    measure_transfer,
     tiles_asked,
 )
 from digitlens.evaluation.significance import Comparison, Facts, compare
-from digitlens.evaluation.speed import Speed, measure_speed, tiles_timed
-from digitlens.explain.neighbours import KnownDigits, embed_known_digits
+from digitlens.explain.evidence import KnownDigits, embed_known_digits
 from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.reconstructor import Reconstructor

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from digitlens import files
-from digitlens.explain.counterfactual import Counterfactual
+from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Neighbour, Tile
 from digitlens.imaging.image import Page, shrink
 from digitlens.results import Digit

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from digitlens.explain.counterfactual import KINDS, Counterfactual, Kind
+from digitlens.explain.evidence import KINDS, Counterfactual, Kind
 from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Floats, Neighbour
 
 UNUSUAL = 0.99  # share of usual digits that are nearer to a training digit

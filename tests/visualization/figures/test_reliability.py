@@ -3,8 +3,21 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.metrics import answers, measure_uncertainty
+from digitlens.evaluation.ood import Rejection, Scored, detect
+from digitlens.evaluation.report import evaluate, measure_robustness
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.visualization.figures.reliability import draw_coverage, draw_risk_coverage
+from digitlens.visualization.figures.reliability import (
+    draw_corrupted,
+    draw_corruptions,
+    draw_coverage,
+    draw_rejection,
+    draw_risk_coverage,
+    draw_robustness,
+    draw_sweeps,
+)
+from digitlens.visualization.theme import LIGHT
 
 RIGHT = np.array([True] * 8 + [False, True])
 SURE = np.linspace(0.99, 0.5, 10)
@@ -25,7 +38,7 @@ CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 1
 SURE_risk = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
 
 
-def answers(n=3000, seed=0):
+def confident_answers(n=3000, seed=0):
     rng = np.random.default_rng(seed)
     logits = rng.normal(4, 3, n)
     confidence = (1 / (1 + np.exp(-logits))).astype(np.float32)
@@ -37,7 +50,7 @@ def lines(axes):
 
 
 def test_pictures_are_written_large_enough_for_a_talk(tmp_path):
-    confidence, right = answers()
+    confidence, right = confident_answers()
     curve = risk_coverage(confidence, right, len(right))
     draw_risk_coverage({"one": curve, "two": SURE_risk}, tmp_path / "risk.png")
     for path in tmp_path.iterdir():
@@ -85,3 +98,146 @@ def test_nothing_to_draw_is_refused(tmp_path):
     with pytest.raises(ValueError, match="found nothing"):
         draw_risk_coverage({}, tmp_path / "nothing.png")
     assert not list(tmp_path.iterdir())
+
+
+def says_three(tiles):
+    """Reads a 3 in everything, the surer the brighter."""
+    answer = np.full((len(tiles), 10), 0.05, np.float32)
+    answer[:, 3] = 0.55
+    return answer
+
+
+@pytest.fixture(scope="module")
+def split():
+    labels = np.array([3, 3, 3, 8], np.uint8)
+    tiles = np.random.default_rng(0).integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    return Split(tiles, labels)
+
+
+@pytest.fixture(scope="module")
+def found(split):
+    report = evaluate(says_three, split)
+    return measure_robustness(says_three, split, report, recipe={"shear": 5.0})
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
+    paths = draw_robustness(found, split, tmp_path)
+    assert [path.name for path in paths] == ["corruptions.png", "sweeps.png", "corrupted.png"]
+    for path in paths:
+        with Image.open(path) as picture:
+            assert min(picture.size) >= 600
+            assert len(picture.convert("L").getcolors()) > 20
+
+
+def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn, tmp_path):
+    draw_corruptions(found, tmp_path / "bars.png")
+    axes = drawn[0].axes[0]
+    bars = [bar for bar in axes.patches if bar.get_width()]
+    assert len(bars) == 15
+    assert {bar.get_width() for bar in bars} == {0.75}
+    assert len({to_hex(bar.get_facecolor()) for bar in bars}) == 2
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["of a kind that training did not show", "of a kind trained with"]
+    shown = dict(zip(names, legend.get_patches(), strict=True))
+    shear = next(row.name for row in found.corruptions if row.overlaps).replace("_", " ")
+    place = [text.get_text() for text in axes.get_yticklabels()].index(shear)
+    assert shown["of a kind trained with"].get_facecolor() == bars[place].get_facecolor()
+    assert "under the 14 of a kind" in " ".join(texts(axes))
+
+
+def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path):
+    unknown = measure_robustness(says_three, split, evaluate(says_three, split))
+    draw_corruptions(unknown, tmp_path / "bars.svg")
+    axes = drawn[0].axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training not known"]
+    assert "training did not show" not in " ".join(texts(axes))
+
+
+def test_a_curve_for_each_sweep_with_what_is_usual(found, drawn, tmp_path):
+    draw_sweeps(found, tmp_path / "sweeps.png")
+    assert len(drawn[0].axes) == 6
+    for axes, curve in zip(drawn[0].axes, found.curves, strict=True):
+        usual, line = axes.lines
+        assert usual.get_xdata()[0] == curve.usual
+        assert line.get_xdata().tolist() == list(curve.values)
+        assert set(line.get_ydata()) == {0.75}
+        assert axes.get_xlabel() == curve.axis
+
+
+def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_path):
+    draw_corrupted(found, split, tmp_path / "examples.png")
+    axes = drawn[0].axes[0]
+    answers = [text for text in axes.texts if text.get_text() == "3"]
+    assert len(answers) == 16 * 2  # the first 3 and the only 8
+    red = [text for text in answers if to_hex(text.get_color()) == LIGHT.red.lower()]
+    assert len(red) == 16
+    mosaic = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(mosaic[1:29, 1:29], split.tiles[0])
+    assert "motion blur\n75.0 %" in texts(axes)
+
+
+def drawn(n, sharpness, seed):
+    rng = np.random.default_rng(seed)
+    logits = sharpness * rng.normal(0, 2, (n, 10))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (chances.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    return labels, chances.astype(np.float32)
+
+
+def rejection(score, sets):
+    """A made-up result for a score of that name and so many sets of negatives."""
+    samples = {"clean": drawn(500, 4, 0), "corrupted": drawn(300, 1, 1)}
+    names = ["digits", *(f"set {k}" for k in range(sets))]
+    scored = {
+        name: Scored(chances, {score: chances.max(axis=1).astype(float) - (score == "energy")})
+        for k, name in enumerate(names)
+        for _, chances in [drawn(40 + k, 3 - 0.3 * k, k)]
+    }
+    digits = scored["digits"].scores[score]
+    table = {name: detect(digits, scored[name].scores[score]) for name in names[1:]}
+    tiles = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    return Rejection(
+        uncertainty={name: measure_uncertainty(*sample) for name, sample in samples.items()},
+        answers={name: answers(*sample) for name, sample in samples.items()},
+        scores={score: table},
+        recommended=score,
+        chosen_by={},
+        scaling={},
+        negatives={name: tiles[: len(scored[name].probabilities)] for name in names[1:]},
+        found=scored,
+    )
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    monkeypatch.setattr("digitlens.visualization.theme.DPI", 60)
+
+
+@pytest.mark.usefixtures("coarse")
+@pytest.mark.parametrize(("score", "sets"), [("digit", 4), ("energy", 1)])
+def test_every_picture_is_written_and_has_ink(tmp_path, score, sets):
+    paths = draw_rejection(rejection(score, sets), tmp_path)
+    assert [path.name for path in paths] == [
+        "rejection-risk.png",
+        "rejection-reliability.png",
+        "rejection-scores.png",
+        "rejection-strangers.png",
+        "rejection-taken.png",
+    ]
+    for path in paths:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 8
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_classifier_without_mistakes_is_drawn(tmp_path):
+    found = rejection("digit", 2)
+    sure = np.linspace(0.9, 1, 50), np.ones(50, bool)
+    found.answers.update(clean=sure, corrupted=sure)
+    assert len(draw_rejection(found, tmp_path)) == 5

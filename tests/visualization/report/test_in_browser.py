@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from digitlens.visualization.report.page import render
+from digitlens.visualization.report_page import render
 
 LIMIT = 15_000  # ms for anything to appear: the machine may be busy
 

@@ -12,16 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from digitlens.training.search_space import Choice, Dimension, Range, StudyResult, Trial
-from digitlens.visualization.figures.parts import plain, round_ticks, show_logarithms
 from digitlens.visualization.theme import (
     MOST_LOOKS,
     add_hints,
     canvas,
     headline,
     percent,
+    plain,
+    round_ticks,
     series_looks,
     share_tick,
     share_ticks,
+    show_logarithms,
     theme,
 )
 

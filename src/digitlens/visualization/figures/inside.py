@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
-from digitlens.visualization.figures.parts import rounded_share
 from digitlens.visualization.theme import (
     canvas,
     diverging,
     headline,
     luminance,
     rising,
+    rounded_share,
     theme,
 )
 

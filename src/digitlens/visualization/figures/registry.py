@@ -14,22 +14,24 @@ import numpy.typing as npt
 
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.evaluation.metrics import answers
-from digitlens.evaluation.report import Report
-from digitlens.evaluation.robustness import Robustness
-from digitlens.explain.attribution import integrate_gradients, occlude
-from digitlens.explain.neighbours import METHODS, Method, project
+from digitlens.evaluation.report import Report, Robustness
+from digitlens.explain.evidence import METHODS, Method, integrate_gradients, occlude, project
 from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
 from digitlens.visualization.figures.curves import draw_curves, draw_runs
-from digitlens.visualization.figures.distribution_shift import draw_corruptions, draw_sweeps
 from digitlens.visualization.figures.inside import (
     draw_embedding,
     draw_feature_maps,
     draw_filters,
     draw_saliency,
 )
-from digitlens.visualization.figures.reliability import draw_calibration, draw_coverage
+from digitlens.visualization.figures.reliability import (
+    draw_calibration,
+    draw_corruptions,
+    draw_coverage,
+    draw_sweeps,
+)
 from digitlens.visualization.figures.scores import (
     ModelPoint,
     draw_classes,

@@ -1,9 +1,4 @@
-"""What a stated confidence is worth: reliability, and risk against coverage.
-
-Sources: M. H. DeGroot and S. E. Fienberg, "The comparison and evaluation of forecasters", The
-Statistician 32 (1983); R. El-Yaniv and Y. Wiener, "On the foundations of noise-free selective
-classification", JMLR 11 (2010).
-"""
+"""How far confidence can be relied on: calibration, coverage, worse tiles, no digits at all."""
 
 from __future__ import annotations
 
@@ -11,28 +6,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator, StrMethodFormatter
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from digitlens.datasets.corruptions import CHUNK, corrupt
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import (
     COVERAGE,
     Bin,
     Curve,
+    Floats,
+    calibration_error,
     coverage_at_zero,
+    equal_mass_bins,
     risk_curve,
 )
-from digitlens.evaluation.ood import Answers
-from digitlens.evaluation.report import Report
+from digitlens.evaluation.ood import Answers, Rejection, taken_for_digits
+from digitlens.evaluation.report import SEED, Condition, Report, Robustness, SweepCurve
 from digitlens.evaluation.risk import RiskCoverage
-from digitlens.visualization.figures.parts import draw_bins, show_logarithms, show_shares
 from digitlens.visualization.theme import (
+    Caption,
+    TileCell,
     add_hints,
     canvas,
+    draw_bins,
+    draw_tile_grid,
     headline,
+    interval_bars,
     percent,
     series_looks,
     share_tick,
     share_ticks,
+    show_logarithms,
+    show_shares,
     theme,
 )
 
@@ -219,3 +228,329 @@ def _finish_risk(axes: Axes, lowest: float) -> None:
     axes.set_ylabel("share of the stated digits that is wrong")
     axes.grid()
     axes.legend(loc="upper left")
+
+
+WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
+
+
+def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
+    """Every picture of a measurement.
+
+    Returns:
+        The files written.
+    """
+    names = ("corruptions", "sweeps", "corrupted")
+    corruptions, sweeps, corrupted = (folder / f"{name}.png" for name in names)
+    draw_corruptions(found, corruptions)
+    draw_sweeps(found, sweeps)
+    draw_corrupted(found, split, corrupted)
+    return [corruptions, sweeps, corrupted]
+
+
+def draw_corruptions(found: Robustness, path: Path) -> None:
+    """Accuracy under each corruption, best first, with intervals and the means."""
+    rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
+    with canvas(path, 9.2, 6.6) as figure:
+        axes = figure.add_subplot()
+        for place, row in enumerate(rows):
+            _bar(axes, place, row)
+        kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
+        axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
+        title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
+        headline(axes, title, _means(found))
+        axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.1)
+        axes.set_xticks(np.arange(6) / 5)
+        show_shares(axes.xaxis)
+        axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
+        handles = [Patch(color=colour, label=name) for colour, name in kinds]
+        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
+
+
+def draw_sweeps(found: Robustness, path: Path) -> None:
+    """Accuracy while one quantity changes, each in a plot of its own."""
+    rows = -(-len(found.curves) // 3)
+    with canvas(path, 12.5, 0.9 + 3.3 * rows) as figure:
+        plots = figure.subplots(rows, 3, sharey=True, squeeze=False)
+        for axes, curve in zip(plots.flat, found.curves, strict=False):
+            _draw_sweep(axes, curve)
+        for axes in plots.flat[len(found.curves) :]:
+            axes.set_axis_off()
+        for axes in plots[:, 0]:
+            axes.set_ylabel("accuracy")
+        n = found.curves[0].scores[0].n
+        headline(
+            plots[0, 0],
+            "How far it goes",
+            f"{n:,} tiles a point; shaded is 95 % confidence, dotted the usual",
+        )
+        for text in plots[0, 0].texts:
+            text.set_in_layout(False)  # it reaches over the next plot, which is not to make way
+
+
+def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
+    """One tile of each digit under each corruption, and what was read."""
+    first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
+    chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
+    conditions = (found.clean, *found.corruptions)
+    with canvas(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as figure:
+        axes = figure.add_subplot()
+        cells: dict[tuple[int, int], TileCell] = {}
+        for row, condition in enumerate(conditions):
+            changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
+            cells |= {(row, k): TileCell(tile) for k, tile in enumerate(changed[chosen])}
+            _write_answers(axes, row, condition, chosen, split.labels[chosen])
+        names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
+        grid = (len(conditions), len(chosen))
+        draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
+        headline(axes, "What was read under each corruption", "wrong answers in red")
+
+
+def _bar(axes: Axes, place: int, row: Condition) -> None:
+    colours, share = theme(), row.score.accuracy
+    axes.barh(place, share, 0.72, color=_look(row.overlaps)[0])
+    spread = interval_bars([share], [row.score.interval])
+    axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
+    behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
+    axes.text(
+        row.score.interval[1] + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind
+    )
+
+
+def _look(overlaps: bool | None) -> tuple[str, str]:
+    colours = theme()
+    if overlaps is None:
+        return colours.blue, "training not known"
+    if overlaps:
+        return colours.orange, "of a kind trained with"
+    return colours.blue, "of a kind that training did not show"
+
+
+def _means(found: Robustness) -> str:
+    clean = f"{percent(found.clean.score.accuracy, 2)} without"
+    if found.mean_accuracy_apart is None:
+        return clean
+    apart = percent(found.mean_accuracy_apart)
+    return f"{clean}; {apart} under the {len(found.apart)} of a kind that training did not show"
+
+
+def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
+    low, high = np.array([score.interval for score in curve.scores]).T
+    shares = [score.accuracy for score in curve.scores]
+    axes.axvline(curve.usual, color=theme().soft, linestyle=":", linewidth=1.5)
+    axes.fill_between(curve.values, low, high, color=theme().blue, alpha=0.2, linewidth=0)
+    axes.plot(
+        curve.values, shares, "o-", color=theme().blue, linewidth=2, markersize=4, clip_on=False
+    )
+    texts = [
+        f"{curve.axis} {x:g}: {percent(y)} correct"
+        for x, y in zip(curve.values, shares, strict=True)
+    ]
+    add_hints(axes, curve.values, shares, texts)
+    axes.set_xlabel(curve.axis)
+    axes.set_ylim(0, 1)
+    show_shares(axes.yaxis)
+    axes.grid(color=theme().faint)
+
+
+def _write_answers(
+    axes: Axes,
+    row: int,
+    condition: Condition,
+    chosen: npt.NDArray[np.int64],
+    labels: Sequence[int] | npt.NDArray[np.uint8],
+) -> None:
+    read = condition.probabilities[chosen].argmax(axis=1)
+    for column, (digit, truth) in enumerate(zip(read, labels, strict=True)):
+        right = digit == truth
+        colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
+        x, y = column * WIDE + 32, row * HIGH + 15
+        axes.text(x, y, str(digit), color=colour, weight=weight, va="center", fontsize=12)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+RISK, RELIABILITY, SCORES, NEGATIVES, TAKEN = (
+    f"rejection-{name}.png" for name in ("risk", "reliability", "scores", "strangers", "taken")
+)
+_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_ENDS = (0.1, 0.999995)  # of an axis of logits
+_WORST = 14  # tiles of each set on the sheet
+_WIDE, _HIGH = 34, 42  # pixels of a tile on it with its text and the room around
+_FAR = 7.0  # of a logarithm of odds; float32 knows no probability nearer to 1
+_PROBABILITIES = {"maximum probability", "digit", "digit and value"}
+
+
+def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
+    """Every picture of a rejection.
+
+    Returns:
+        The files written.
+    """
+    draws = {
+        RELIABILITY: draw_reliability,
+        SCORES: draw_scores,
+        NEGATIVES: draw_negatives,
+        TAKEN: draw_taken,
+    }
+    draw_coverage(found.answers, folder / RISK)
+    for name, draw in draws.items():
+        draw(found, folder / name)
+    return [folder / name for name in (RISK, *draws)]
+
+
+def draw_reliability(found: Rejection, path: Path) -> None:
+    """Share that is right against confidence, in bins that hold as many answers each."""
+    with canvas(path, 7.4, 7.2) as figure:
+        axes = figure.add_subplot()
+        axes.plot(
+            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
+        )
+        for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
+            bins = equal_mass_bins(*sample)
+            error = percent(calibration_error(bins), 2)
+            draw_bins(
+                axes,
+                bins,
+                _ENDS,
+                label=f"{name}, adaptive calibration error {error}",
+                fmt="o-",
+                color=colour,
+                linewidth=1.3,
+                markersize=6,
+                clip_on=False,
+            )
+        headline(
+            axes,
+            "Confidence against what is right",
+            "bins of equal mass, bars of 95 % confidence; a point on an edge is beyond it",
+        )
+        axes.set(xscale="logit", yscale="logit", xlim=_ENDS, ylim=_ENDS)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(share_ticks())
+        axes.tick_params(axis="x", labelrotation=30)
+        axes.set_xlabel("confidence, axis of logits")
+        axes.set_ylabel("share that is right, axis of logits")
+        axes.grid()
+        axes.legend(loc="lower right")
+
+
+def draw_scores(found: Rejection, path: Path) -> None:
+    """How well each score tells digits from each set of negatives, the best of each set in bold."""
+    names, sets = list(found.scores), list(found.negatives)
+    area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
+    colours = theme()
+    shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
+    with canvas(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as figure:
+        axes = figure.add_subplot()
+        # Chance is half of the way to red, so that numbers stay legible on it.
+        axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(area):
+            best = value.round(4) == area[row].max().round(4)
+            weight = "bold" if best else "normal"
+            axes.text(column, row, f"{value:.4f}", ha="center", va="center", weight=weight)
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(sets)), sets)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        headline(
+            axes,
+            "Which score tells digits from what is none",
+            "AUROC: how often a digit has the higher score; the best of each row in bold",
+        )
+
+
+def draw_negatives(found: Rejection, path: Path) -> None:
+    """The recommended score of digits against that of each set of negatives."""
+    names = list(found.negatives)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    digits = _shown(found, "digits")
+    every = [_shown(found, name) for name in names]
+    edges = np.histogram_bin_edges(_trimmed(np.concatenate([digits, *every])), 40)
+    with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
+        figure.suptitle(
+            f"{found.recommended[0].upper()}{found.recommended[1:]} of digits (blue) "
+            "and of what is none (red)",
+            x=0.02,
+            ha="left",
+            fontsize=15,
+            fontweight="bold",
+        )
+        panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+        for axes, name, scores in zip(panels.flat, names, every, strict=False):
+            _draw_histogram(axes, edges, digits, scores)
+            one = found.scores[found.recommended][name]
+            axes.set_title(
+                f"{name}: AUROC {one.auroc:.3f}", fontsize=11, fontweight="normal", pad=4
+            )
+        for axes in panels.flat[len(names) :]:
+            axes.set_axis_off()
+        for axes in panels.flat[max(0, len(names) - columns) : len(names)]:
+            axes.tick_params(labelbottom=True)  # where nothing is below
+        unit = "log10 of its odds" if found.recommended in _PROBABILITIES else "higher for digits"
+        figure.supxlabel(f"{found.recommended}, {unit}", fontsize=12, color=theme().ink)
+
+
+def draw_taken(found: Rejection, path: Path) -> None:
+    """The negatives of each set that look most like a digit, and what they are read as."""
+    names = list(found.negatives)
+    cells = {
+        (row, column): TileCell(
+            found.negatives[name][number],
+            [Caption(_read_as(found.found[name].probabilities[number]), theme().soft, size=8)],
+        )
+        for row, name in enumerate(names)
+        for column, number in enumerate(taken_for_digits(found, name, _WORST))
+    }
+    with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
+        axes = figure.add_subplot()
+        grid = (len(names), _WORST)
+        draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
+        headline(
+            axes,
+            "What is no digit and looks most like one",
+            f"by {found.recommended}; below each tile what it is read as, and the probability",
+        )
+
+
+def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
+    """Scores as the axis has them: of probabilities the logarithm of their odds to base 10."""
+    scores = found.found[name].scores[found.recommended]
+    if found.recommended not in _PROBABILITIES:
+        return scores
+    chance = 1 + scores if found.recommended == "maximum probability" else scores
+    against = -scores if found.recommended == "maximum probability" else 1 - scores
+    tiny = 10.0**-_FAR
+    odds = np.log10(np.maximum(chance, tiny)) - np.log10(np.maximum(against, tiny))
+    return np.clip(odds, -_FAR, _FAR)
+
+
+def _trimmed(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Without the few that are far beyond all others and would take up the axis."""
+    low, high = np.quantile(scores, [0.005, 0.995])
+    return np.clip(scores, low, high)
+
+
+def _draw_histogram(
+    axes: Axes,
+    edges: npt.NDArray[np.float64],
+    digits: npt.NDArray[np.float64],
+    negatives: npt.NDArray[np.float64],
+) -> None:
+    for scores, colour in ((digits, theme().blue), (negatives, theme().red)):
+        inside = np.clip(scores, edges[0], edges[-1])
+        share = np.histogram(inside, edges)[0] / len(scores)
+        axes.stairs(share, edges, fill=True, color=colour, alpha=0.55)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+
+
+def _read_as(chances: Floats) -> str:
+    """The digit and its probability, cut and not rounded: nothing is ``100 %`` that is not."""
+    return f"{int(chances.argmax())}  {np.floor(1000 * float(chances.max())) / 10:g} %"

@@ -20,23 +20,21 @@ from matplotlib.ticker import PercentFormatter
 from digitlens.evaluation.metrics import Counts
 from digitlens.evaluation.report import Report
 from digitlens.evaluation.significance import Comparison, Pair
-from digitlens.visualization.figures.parts import (
+from digitlens.visualization.theme import (
     Caption,
     TileCell,
-    draw_tile_grid,
-    round_ticks,
-    rounded_share,
-    show_logarithms,
-    written,
-)
-from digitlens.visualization.theme import (
     canvas,
+    draw_tile_grid,
     headline,
     percent,
     readable_on,
+    round_ticks,
+    rounded_share,
     share_tick,
     share_ticks,
+    show_logarithms,
     theme,
+    written,
 )
 
 _TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -2,20 +2,243 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from digitlens.datasets.corruptions import sweep
 from digitlens.errors import MissingExtraError, ModelError
-from digitlens.explain.neighbours import (
+from digitlens.explain.evidence import (
+    KINDS,
+    Counterfactual,
     embed_known_digits,
+    find_counterfactuals,
     find_nearest,
     find_nearest_of,
+    integrate_gradients,
+    log_odds,
     measure_usual_distances,
+    occlude,
     pca,
     project,
     share_nearer,
 )
 from digitlens.outputs import Outputs
+from digitlens.training.recipe import Recipe
+from digitlens.training.tasks.tile import new_network
+
+ROWS, COLUMNS = slice(9, 14), slice(17, 22)
+
+
+def sees(patch, share):
+    """A classifier that calls a tile a 3 the surer, the more of the ink of one patch it sees."""
+
+    def predict_proba(tiles):
+        odds = np.exp(share * tiles[(slice(None), *patch)].mean(axis=(1, 2)) / 255)
+        rows = np.full((len(tiles), 10), 0.1 / 9)
+        rows[:, 3] = odds * rows[:, 4]
+        return rows / rows.sum(axis=1, keepdims=True)
+
+    return predict_proba
+
+
+@given(st.integers(0, 23), st.integers(0, 23), st.integers(1, 9))
+def test_the_patch_that_counts_is_found(top, left, size):
+    patch = slice(top, top + 5), slice(left, left + 5)
+    found = occlude(sees(patch, 4), np.full((28, 28), 255, np.uint8), 3, size=size, against=4)
+    assert found.dtype == np.float32
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    assert top <= y < top + 5
+    assert left <= x < left + 5
+    reached = np.zeros((28, 28), bool)
+    near = size - 1
+    reached[max(0, top - near) : top + 5 + near, max(0, left - near) : left + 5 + near] = True
+    # Pixels that share a patch with it, and no others.
+    assert np.array_equal(found > 1e-6, reached)
+
+
+def test_one_pixel_at_a_time_finds_exactly_the_patch():
+    tile = np.full((28, 28), 255, np.uint8)
+    found = occlude(sees((ROWS, COLUMNS), 5), tile, 3, size=1, against=4)
+    expected = np.zeros((28, 28))
+    expected[ROWS, COLUMNS] = 5 / 25  # nats a pixel
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_ink_where_there_should_be_none_speaks_against():
+    tile = np.zeros((28, 28), np.uint8)
+    tile[ROWS, COLUMNS] = 255
+    blanked = occlude(sees((ROWS, COLUMNS), -4), tile, 3)
+    assert blanked[11, 19] < 0
+    assert blanked[0, 0] == 0
+    inked = occlude(sees((ROWS, COLUMNS), -4), np.zeros_like(tile), 3, ink=255)
+    assert inked[11, 19] > 0, "the paper there speaks for it"
+
+
+def test_log_odds_keep_their_digits_near_certainty():
+    rows = np.full((1, 10), 1e-9, np.float32)
+    rows[0, 7] = 1
+    assert log_odds(rows, 7)[0] == pytest.approx(-np.log(9e-9), rel=1e-6)
+    assert log_odds(rows, 7, 2)[0] == pytest.approx(-np.log(1e-9), rel=1e-6)
+    assert log_odds(np.eye(10, dtype=np.float32)[:1], 0, 1)[0] == pytest.approx(-np.log(1e-12))
+
+
+def test_what_makes_no_sense_is_refused():
+    tile = np.zeros((28, 28), np.uint8)
+    with pytest.raises(ValueError, match="expected a patch of 1 to 28 pixels, found 0"):
+        occlude(sees((ROWS, COLUMNS), 1), tile, 3, size=0)
+    with pytest.raises(ValueError, match="found 3 twice"):
+        occlude(sees((ROWS, COLUMNS), 1), tile, 3, against=3)
+    with pytest.raises(ValueError, match="found 3 twice"):
+        integrate_gradients(Weighted(), tile, 3, against=3)
+
+
+class Weighted(nn.Module):
+    """Logits that are sums of weighted pixels, and an eleventh that must not count."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.randn(11, 784, generator=torch.Generator().manual_seed(0)) / 500
+        self.weight[10] = 100
+
+    def forward(self, tiles):
+        return tiles.flatten(1).float() @ self.weight.T
+
+
+@pytest.mark.train
+def test_of_a_sum_each_pixel_is_given_its_share(small_split):
+    network, tile = Weighted(), small_split.tiles[0]
+    found = integrate_gradients(network, tile, 3, against=8)
+    expected = (network.weight[3] - network.weight[8]).numpy().reshape(28, 28) * tile
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("against", [None, 2])
+def test_pixels_add_up_to_what_the_tile_is_more_than_a_blank_one(small_split, against):
+    torch.manual_seed(1)
+    network = new_network(Recipe(architecture="fast", widths=(4, 8))).eval()
+    tile = small_split.tiles[5]
+    found = integrate_gradients(network, tile, 7, against=against, steps=512)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(np.stack([tile, np.zeros_like(tile)])))
+    rest = [digit for digit in range(10) if digit != 7] if against is None else [against]
+    odds = logits[:, 7] - torch.logsumexp(logits[:, rest], 1)
+    assert found.sum() == pytest.approx(float(odds[0] - odds[1]), abs=0.01)
+    assert not found[tile == 0].any()
+    assert all(weight.grad is None for weight in network.parameters())
+
+
+def stroke():
+    """An upright stroke in the middle of a tile."""
+    tile = np.zeros((28, 28), np.uint8)
+    tile[5:23, 12:16] = 200
+    return tile
+
+
+def says_one_if(inked):
+    """A classifier that says 1 where a condition on tiles holds, and 0 elsewhere."""
+
+    def predict(tiles):
+        chances = np.full((len(tiles), 10), 0.01)
+        chances[np.arange(len(tiles)), inked(tiles).astype(int)] = 0.91
+        return chances
+
+    return predict
+
+
+def by_kind(found: list[Counterfactual]) -> dict[str, Counterfactual]:
+    return {change.kind: change for change in found}
+
+
+@settings(max_examples=12)
+@given(st.integers(2, 6), st.integers(0, 22), st.integers(17, 22), st.booleans())
+def test_exactly_the_patch_that_a_classifier_looks_at_is_inked(side, row, column, grey):
+    patch = (slice(None), slice(row, row + side), slice(column, column + side))
+    least = 100 if grey else 255
+    predict = says_one_if(lambda tiles: (tiles[patch] >= least).all(axis=(1, 2)))
+    added = by_kind(find_counterfactuals(predict, stroke()))["add"]
+    place = (row, column)
+    assert (added.amount, added.place, added.value, added.probability) == (side, place, 1, 0.91)
+    changed = np.flatnonzero(added.tile != stroke())
+    assert len(changed) == side * side
+    assert added.ink == pytest.approx(255 * side * side / stroke().sum())
+
+
+def test_exactly_the_patch_that_a_classifier_looks_at_is_erased():
+    predict = says_one_if(lambda tiles: tiles[:, 8:11, 12:15].any(axis=(1, 2)))
+    tile = stroke()
+    erased = by_kind(
+        find_counterfactuals(lambda tiles: predict(tiles)[:, [1, 0, *range(2, 10)]], tile)
+    )
+    # Blanked or moved away; neither ink nor another width undoes it.
+    assert erased["erase"].place == (8, 12)
+    assert erased["erase"].amount == 3
+    assert not erased["erase"].tile[8:11, 12:15].any()
+    assert not {"add", "thicken"} & set(erased)
+
+
+def test_the_least_turn_and_the_least_way_are_found():
+    tile = stroke()
+    beside = says_one_if(lambda tiles: tiles[:, 5:23, 19].sum(axis=1) > 1000)
+    found = by_kind(find_counterfactuals(beside, tile))
+    assert found["move"].place == (0, 4)
+    assert found["move"].amount == 4
+    assert (found["move"].tile == np.roll(tile, 4, axis=1)).all()
+    leaning = says_one_if(lambda tiles: (tiles[:, 6, 17] > 60) & (tiles[:, 20, 16] < 60))
+    turn = by_kind(find_counterfactuals(leaning, tile))["turn"]
+    assert -20 < turn.amount < -5  # clockwise: its top to the right
+    less = sweep(np.stack([tile]), "rotation", turn.amount + 1)
+    assert leaning(turn.tile[None])[0, 1] > leaning(less)[0, 1]
+
+
+def test_a_wider_or_thinner_stroke_is_found():
+    tile = stroke()
+    wide = says_one_if(lambda tiles: (tiles[:, 14] > 100).sum(axis=1) >= 6)
+    assert 1 <= by_kind(find_counterfactuals(wide, tile))["thicken"].amount <= 2.5
+    thin = says_one_if(lambda tiles: (tiles[:, 14] > 100).sum(axis=1) <= 3)
+    assert 0.5 <= by_kind(find_counterfactuals(thin, tile))["thin"].amount <= 2
+
+
+def test_an_answer_that_nothing_changes_is_said_to_be_so_with_few_tiles():
+    asked = []
+
+    def predict(tiles):
+        asked.append(len(tiles))
+        return np.tile(np.eye(10)[3], (len(tiles), 1))
+
+    assert find_counterfactuals(predict, stroke()) == []
+    assert sum(asked) < 1300
+    assert len(asked) < 30
+
+
+def test_what_is_found_changes_the_answer_and_is_the_same_each_time():
+    weights = np.random.default_rng(0).normal(size=(784, 10)) / 1000
+
+    def predict(tiles):
+        powers = np.exp(tiles.reshape(-1, 784) @ weights)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    tile = stroke()
+    before = predict(tile[None])[0].argmax()
+    found, again = find_counterfactuals(predict, tile), find_counterfactuals(predict, tile)
+    assert [one.as_dict() for one in found] == [one.as_dict() for one in again]
+    assert [one.kind for one in found] == [kind for kind in KINDS if kind in by_kind(found)]
+    assert len(found) >= 3
+    for one in found:
+        chances = predict(one.tile[None])[0]
+        assert chances.argmax() == one.value != before
+        assert one.probability == pytest.approx(chances.max())
+        assert one.ink <= 0.5 or one.kind == "add"
+
+
+def test_paper_has_nothing_to_change_and_anything_else_is_no_tile():
+    predict = says_one_if(lambda tiles: tiles.any(axis=(1, 2)))
+    assert find_counterfactuals(predict, np.zeros((28, 28), np.uint8)) == []
+    with pytest.raises(ValueError, match=r"expected uint8\[28, 28\], found float64"):
+        find_counterfactuals(predict, np.zeros((28, 28)))
 
 
 def unit(rows):

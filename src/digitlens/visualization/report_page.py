@@ -8,39 +8,42 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from digitlens.evaluation.robustness import SEED, Condition
-from digitlens.evaluation.speed import Speed
-from digitlens.visualization.figures.distribution_shift import draw_sweeps
-from digitlens.visualization.report.contents import (
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from digitlens import __version__
+from digitlens.datasets.corruptions import corrupt
+from digitlens.datasets.mnist import Split
+from digitlens.evaluation.metrics import Bin, Speed, measure_uncertainty, wilson_interval
+from digitlens.evaluation.report import SEED, Condition, Report, Score
+from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+from digitlens.training.recipe import Recipe
+from digitlens.training.recipes import recipe_from
+from digitlens.training.settings import defaults, field_docs
+from digitlens.visualization.figures.reliability import (
+    draw_calibration,
+    draw_risk_coverage,
+    draw_sweeps,
+)
+from digitlens.visualization.html import data_uri, render_page
+from digitlens.visualization.report_contents import (
     NOTHING,
     THIN,
     Contents,
     Neighbours,
     Section,
     count,
+    curves,
     duration,
     figure,
     percent,
     plural,
     rough,
     shown_errors,
+    size,
     tick,
+    trained,
     value,
 )
-from digitlens.visualization.report.history import curves, size, trained
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from digitlens import __version__
-from digitlens.datasets.corruptions import corrupt
-from digitlens.datasets.mnist import Split
-from digitlens.evaluation.metrics import Bin, measure_uncertainty, wilson_interval
-from digitlens.evaluation.report import Report, Score
-from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import recipe_from
-from digitlens.training.settings import defaults, field_docs
-from digitlens.visualization.figures.reliability import draw_calibration, draw_risk_coverage
-from digitlens.visualization.html import data_uri, render_page
 from digitlens.visualization.theme import css_variables
 
 # Where bars of scores may start: the highest that leaves the lowest a quarter of its length.
@@ -51,7 +54,7 @@ SEEN = {
 }
 
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "report" / "templates"
 _WRITERS = (count, plural, size)  # what templates write numbers with
 
 
