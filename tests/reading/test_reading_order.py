@@ -53,6 +53,13 @@ def test_boxes_have_four_columns(order):
         order(np.zeros((3, 2), np.float32))
 
 
+@pytest.mark.parametrize("down", [-0.45, 0.45])
+def test_a_number_that_stands_low_or_high_in_its_row_does_not_end_it(down):
+    rows = [[digit for k in range(7) for digit in row(1.5 * r, 2, start=3.2 * k)] for r in range(3)]
+    rows[1][6:8] = [(x, y + down, wide, high) for x, y, wide, high in rows[1][6:8]]
+    assert written(rows) == in_order(rows)
+
+
 @pytest.mark.parametrize("angle", [-25, -12, -3, 0, 3, 12, 25])
 @pytest.mark.parametrize("pitch", [0.6, 1.0])
 def test_lines_close_to_each_other_on_a_slanted_page(angle, pitch):

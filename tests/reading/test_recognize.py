@@ -98,3 +98,14 @@ def test_of_much_text_only_what_is_near_digits_is_read():
     assert sum(each.line.width > 1000 for each in read) == 3  # they tell which way is up
     few = recognize(page, lines[:3], network, network)
     assert [each.line.width for each in few] == [1200] * 3
+
+
+def test_of_a_digit_whose_ink_is_lost_the_box_is_as_high_as_its_line():
+    page = np.full((48, 96, 3), 127, np.uint8)
+    page[20:22] = 200  # a crease through the line, in which the stroke of the digit ends
+    page[24, 44:52] = 255
+    (read,) = recognize(page, [line(0, 48, 0, 96)], Network())
+
+    ((_, top, _, bottom),) = read.boxes
+    assert read.symbols.text == "7"
+    assert bottom - top > 30

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.alphabet import DIGITS
 from digitlens.imaging.framing import HEIGHT, STEP, WIDEST, batch_lines, crop_line
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median, quantile
@@ -22,6 +23,7 @@ from digitlens.reading.text_lines import TextLine
 _MARGIN = 0.12  # heights: paper around a line that digits make up
 _APART = 2.0  # heights: a wider gap between digits begins a new line
 _LOWER, _HIGHER = 0.4, 1.4  # heights of a line: a digit on it is between these
+_USUAL = 0.1 * HEIGHT, 0.9 * HEIGHT  # rows of a character whose ink is not found
 _BAND = slice(6, 42)  # rows that hold a line's own ink, not that of lines above and below
 _NARROW = 0.7  # heights: width that a line has at least ...
 _GROWN = 1.25  # ... after a narrower one was grown by this factor
@@ -32,6 +34,7 @@ _WHOLE = 3  # longest lines that are read whole even then
 SPOTTED = 0.1  # probability of a digit from which its part of a line is read
 _SPACE = 0.3  # probability of a space from which a part may end there
 _CONTEXT = 4  # steps between a digit and such a space, at least
+_LOWEST = 0.3  # heights of a line: what is found of a digit's ink is more, else it is not all
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -67,6 +70,8 @@ class RecognizedLine:
         first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
         sums = np.pad(np.cumsum(self._ink, axis=1), ((0, 0), (1, 0)))
         rows = _rows(sums[:, last] > sums[:, first])
+        partial = rows[:, 1] - rows[:, 0] < _LOWEST * HEIGHT
+        rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _USUAL
         across, down = _axes(self.line)
         x, y = self.spans[:, [0, 0, 1, 1], None], rows[:, [0, 1, 0, 1], None]
         corners = self.line.quad[0] + (x * across + y * down) / self.scale
@@ -351,7 +356,7 @@ def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     owner, begins, ends = steps[::2] // (HEIGHT + 1), steps[::2], steps[1::2]
     begins, ends = begins % (HEIGHT + 1), ends % (HEIGHT + 1)
     inner = ((begins > 0) & (ends < HEIGHT)) | (np.bincount(owner)[owner] == 1)
-    rows = np.tile([0.1 * HEIGHT, 0.9 * HEIGHT], (len(framed), 1))
+    rows = np.tile(_USUAL, (len(framed), 1))
     rows[owner[inner][::-1], 0] = begins[inner][::-1]  # of several, the first one stays
     rows[owner[inner], 1] = ends[inner]
     return rows

@@ -13,8 +13,8 @@ const LEVEL = 0.5; // trust in a level page, in pairs of neighbours
 const FAR = 12.0; // digit heights: pairs further apart say too little about the slant
 
 // Lines
-const MEMORY = 4; // digits at the end of a line that tell where it goes on
-const STIFF = 1.0; // digit heights: how strongly a line keeps to the slant of the page
+const MEMORY = 8; // digits at the end of a line that tell where it goes on
+const STIFF = 4.0; // digit heights: how strongly a line keeps to the slant of the page
 const REACH = 2.0; // digit heights: so far a line is continued along its bend, then along the page
 const OVERLAP = 0.3; // share of the lower height that a digit has in common with its line
 const SMALLER = 0.25; // height of the smaller of two neighbours, of the larger
