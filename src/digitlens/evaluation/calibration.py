@@ -404,17 +404,11 @@ SCALINGS: Mapping[str, Fit] = {
 
 @dataclass(frozen=True, slots=True)
 class ScalingScore:
-    """How one way to calibrate does on tiles that it was not fitted to.
+    """How one way to calibrate does on tiles that it was not fitted to."""
 
-    Attributes:
-        nll: Mean negative log-likelihood in nats.
-        gain: How much lower that is than without any scaling.
-        error: Standard error of the gain.
-    """
-
-    nll: float
-    gain: float
-    error: float
+    nll: float  # mean negative log-likelihood in nats
+    gain: float  # how much lower that is than without any scaling
+    error: float  # standard error of the gain
 
 
 def compare_scalings(

@@ -35,21 +35,13 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How well one digit is read; a ratio without any case is 0.
+    """How well one digit is read; a ratio without any case is 0."""
 
-    Attributes:
-        digit: The digit, 0 to 9.
-        precision: Share of the tiles read as this digit that are this digit.
-        recall: Share of the tiles of this digit that are read as it.
-        f1: Harmonic mean of precision and recall.
-        support: Tiles of this digit.
-    """
-
-    digit: int
-    precision: float
-    recall: float
-    f1: float
-    support: int
+    digit: int  # the digit, 0 to 9
+    precision: float  # share of the tiles read as this digit that are this digit
+    recall: float  # share of the tiles of this digit that are read as it
+    f1: float  # harmonic mean of precision and recall
+    support: int  # tiles of this digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +64,13 @@ class ConfusedPair:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions whose confidence is above ``low`` and at most ``high``.
+    """Predictions whose confidence is above ``low`` and at most ``high``."""
 
-    Attributes:
-        low: Lower edge, not included.
-        high: Upper edge, included.
-        count: Predictions in the bin.
-        confidence: Their mean confidence; 0 in an empty bin.
-        accuracy: Share of them that is right; 0 in an empty bin.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
+    low: float  # lower edge, not included
+    high: float  # upper edge, included
+    count: int  # predictions in the bin
+    confidence: float  # their mean confidence; 0 in an empty bin
+    accuracy: float  # share of them that is right; 0 in an empty bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,29 +248,17 @@ Curve = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """Scores of N probabilities; see the functions of this module.
+    """Scores of N probabilities; see the functions of this module."""
 
-    Attributes:
-        n: Tiles.
-        error: Share that is read wrong, 0 to 1, when all are answered.
-        nll: Mean negative log-likelihood of the truth, in nats.
-        brier: Mean squared distance of the probabilities from the truth, 0 to 2.
-        ece: Expected calibration error over bins of equal width, 0 to 1.
-        adaptive_ece: The same over bins of equal mass.
-        aurc: Area under the curve of risk and coverage, 0 to 1.
-        error_at_99: Share that is wrong among the surest 99 %.
-        coverage_at_zero: Share of tiles that are surer than every mistake.
-    """
-
-    n: int
-    error: float
-    nll: float
-    brier: float
-    ece: float
-    adaptive_ece: float
-    aurc: float
-    error_at_99: float
-    coverage_at_zero: float
+    n: int  # tiles
+    error: float  # share that is read wrong, 0 to 1, when all are answered
+    nll: float  # mean negative log-likelihood of the truth, in nats
+    brier: float  # mean squared distance of the probabilities from the truth, 0 to 2
+    ece: float  # expected calibration error over bins of equal width, 0 to 1
+    adaptive_ece: float  # the same over bins of equal mass
+    aurc: float  # area under the curve of risk and coverage, 0 to 1
+    error_at_99: float  # share that is wrong among the surest 99 %
+    coverage_at_zero: float  # share of tiles that are surer than every mistake
 
     def as_dict(self) -> dict[str, Any]:
         """The scores by name, JSON-ready."""
@@ -400,17 +372,11 @@ Times = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that calls took, each measured by itself, after one that was not counted.
+    """Seconds that calls took, each measured by itself, after one that was not counted."""
 
-    Attributes:
-        single: Of calls with one tile.
-        batch: Of calls with ``batch_size`` tiles.
-        batch_size: Tiles.
-    """
-
-    single: Times
-    batch: Times
-    batch_size: int
+    single: Times  # of calls with one tile
+    batch: Times  # of calls with ``batch_size`` tiles
+    batch_size: int  # tiles
 
     @property
     def one(self) -> float:

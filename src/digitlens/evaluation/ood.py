@@ -48,17 +48,11 @@ TileScore = Callable[[Tiles], Scores]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How well a score tells digits from one set of negatives.
+    """How well a score tells digits from one set of negatives."""
 
-    Attributes:
-        n: Negatives.
-        auroc: Probability that a digit has the higher score; 0.5 is chance, 1 perfect.
-        fpr95: Share of the negatives accepted at the threshold that accepts 95 % of the digits.
-    """
-
-    n: int
-    auroc: float
-    fpr95: float
+    n: int  # negatives
+    auroc: float  # probability that a digit has the higher score; 0.5 is chance, 1 perfect
+    fpr95: float  # share of the negatives accepted at the threshold that accepts 95 % of the digits
 
     def as_dict(self) -> dict[str, Any]:
         """The values by name, JSON-ready."""
@@ -66,15 +60,10 @@ class Detection:
 
 
 class Scored(NamedTuple):
-    """What was found for the tiles of one set.
+    """What was found for the tiles of one set."""
 
-    Attributes:
-        probabilities: float[N, 10]; what they are read as.
-        scores: By the name of the score float64[N].
-    """
-
-    probabilities: Floats
-    scores: dict[str, Scores]
+    probabilities: Floats  # float[N, 10]; what they are read as
+    scores: dict[str, Scores]  # by the name of the score float64[N]
 
 
 Table = Mapping[str, Mapping[str, Detection]]
@@ -331,17 +320,11 @@ Answers = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Tiles to fit scores to and to choose one by; never those that numbers are quoted on.
+    """Tiles to fit scores to and to choose one by; never those that numbers are quoted on."""
 
-    Attributes:
-        known: Digits like those trained with, for distances of features.
-        digits: uint8[N, 28, 28]; digits that were not trained with.
-        negatives: By name uint8[M, 28, 28].
-    """
-
-    known: Split
-    digits: Tiles
-    negatives: Mapping[str, Tiles]
+    known: Split  # digits like those trained with, for distances of features
+    digits: Tiles  # uint8[N, 28, 28]; digits that were not trained with
+    negatives: Mapping[str, Tiles]  # by name uint8[M, 28, 28]
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,34 +52,21 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Which data set it was evaluated on.
-
-    Attributes:
-        name: Its name.
-        sha256: Hash of all tiles followed by all labels.
-        label_errors: Indices, from 0, of labels that are known to be wrong.
-    """
+    """Which data set it was evaluated on."""
 
     name: str
-    sha256: str
-    label_errors: tuple[int, ...] = ()
+    sha256: str  # hash of all tiles followed by all labels
+    label_errors: tuple[int, ...] = ()  # indices, from 0, of labels that are known to be wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of n predictions are right.
+    """How many of n predictions are right."""
 
-    Attributes:
-        n: Tiles.
-        errors: Wrong predictions.
-        accuracy: Share that is right, 0 to 1.
-        interval: Its Wilson interval of 95 %.
-    """
-
-    n: int
-    errors: int
-    accuracy: float
-    interval: tuple[float, float]
+    n: int  # tiles
+    errors: int  # wrong predictions
+    accuracy: float  # share that is right, 0 to 1
+    interval: tuple[float, float]  # its Wilson interval of 95 %
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,19 +324,12 @@ DETAIL = ("classes", "confused_pairs", "wrong")
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What a model makes of digits of another data set than it was trained on.
+    """What a model makes of digits of another data set than it was trained on."""
 
-    Attributes:
-        name: Name of the data set.
-        title: What to call it, with the name of its file.
-        framed: On tiles framed by the rule of MNIST, as the model expects them.
-        unframed: On the pictures resized to tiles and nothing else.
-    """
-
-    name: str
-    title: str
-    framed: Report
-    unframed: Report
+    name: str  # name of the data set
+    title: str  # what to call it, with the name of its file
+    framed: Report  # on tiles framed by the rule of MNIST, as the model expects them
+    unframed: Report  # on the pictures resized to tiles and nothing else
 
     def as_dict(self) -> dict[str, Any]:
         """Both scores as JSON-ready values, and classes, confusions and mistakes of the framed."""
@@ -424,40 +404,24 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class SweepCurve:
-    """Scores while one quantity changes.
+    """Scores while one quantity changes."""
 
-    Attributes:
-        name: Of the sweep.
-        axis: The quantity and its unit.
-        usual: The value at which tiles stay as they are.
-        values: Of the quantity, ascending.
-        scores: One for each value.
-    """
-
-    name: str
-    axis: str
-    usual: float
-    values: tuple[float, ...]
-    scores: tuple[Score, ...]
+    name: str  # of the sweep
+    axis: str  # the quantity and its unit
+    usual: float  # the value at which tiles stay as they are
+    values: tuple[float, ...]  # of the quantity, ascending
+    scores: tuple[Score, ...]  # one for each value
 
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """What was found under every corruption and along every sweep.
-
-    Attributes:
-        model: The model.
-        data: The tiles before they were changed.
-        clean: Without any change.
-        corruptions: One for each corruption, in the order of the paper.
-        curves: One for each sweep, on some of the tiles.
-    """
+    """What was found under every corruption and along every sweep."""
 
     model: ModelInfo
-    data: DataInfo
-    clean: Condition
-    corruptions: tuple[Condition, ...]
-    curves: tuple[SweepCurve, ...]
+    data: DataInfo  # the tiles before they were changed
+    clean: Condition  # without any change
+    corruptions: tuple[Condition, ...]  # one for each corruption, in the order of the paper
+    curves: tuple[SweepCurve, ...]  # one for each sweep, on some of the tiles
 
     @property
     def mean_accuracy(self) -> float:

@@ -141,29 +141,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same tiles.
+    """Two models on the same tiles."""
 
-    Attributes:
-        first: Name of the first model.
-        second: Name of the second.
-        only_first: Tiles that only the first reads right.
-        only_second: Tiles that only the second reads right.
-        both_wrong: Tiles that neither reads right.
-        difference: Accuracy of the first less that of the second.
-        interval: Its interval of 95 %, by Tango.
-        p: McNemar's exact p value.
-        p_holm: The same, adjusted by Holm for the number of pairs.
-    """
-
-    first: str
-    second: str
-    only_first: int
-    only_second: int
-    both_wrong: int
-    difference: float
-    interval: tuple[float, float]
-    p: float
-    p_holm: float
+    first: str  # name of the first model
+    second: str  # name of the second
+    only_first: int  # tiles that only the first reads right
+    only_second: int  # tiles that only the second reads right
+    both_wrong: int  # tiles that neither reads right
+    difference: float  # accuracy of the first less that of the second
+    interval: tuple[float, float]  # its interval of 95 %, by Tango
+    p: float  # McNemar's exact p value
+    p_holm: float  # the same, adjusted by Holm for the number of pairs
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values; p values keep four leading digits."""
@@ -173,19 +161,12 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several models on the same tiles.
+    """Several models on the same tiles."""
 
-    Attributes:
-        data: Name of the tiles.
-        reports: By the name of each model, at least two.
-        facts: By the name of each model.
-        pairs: Each two of them, in their order.
-    """
-
-    data: str
-    reports: Mapping[str, Report]
-    facts: Mapping[str, Facts]
-    pairs: tuple[Pair, ...]
+    data: str  # name of the tiles
+    reports: Mapping[str, Report]  # by the name of each model, at least two
+    facts: Mapping[str, Facts]  # by the name of each model
+    pairs: tuple[Pair, ...]  # each two of them, in their order
 
     @property
     def names(self) -> list[str]:
@@ -292,25 +273,15 @@ _Table = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class SeriesErrors:
-    """Errors on the digits of one series of forms.
+    """Errors on the digits of one series of forms."""
 
-    Attributes:
-        series: Its number in NIST's Special Database 19.
-        name: Of its writers.
-        writers: How many people.
-        n: Tiles.
-        errors: Wrong predictions.
-        rate: Share that is wrong, 0 to 1.
-        interval: Its Wilson interval of 95 %.
-    """
-
-    series: int
-    name: str
-    writers: int
-    n: int
-    errors: int
-    rate: float
-    interval: tuple[float, float]
+    series: int  # its number in NIST's Special Database 19
+    name: str  # of its writers
+    writers: int  # how many people
+    n: int  # tiles
+    errors: int  # wrong predictions
+    rate: float  # share that is wrong, 0 to 1
+    interval: tuple[float, float]  # its Wilson interval of 95 %
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,19 +48,12 @@ _DECIMALS = 4  # of what an evidence map says in JSON
 
 @dataclass(frozen=True, eq=False)
 class Neighbour:
-    """A training digit.
+    """A training digit."""
 
-    Attributes:
-        index: Its place among the tiles that the classifier was trained with.
-        label: What it is said to be.
-        distance: Between its features and those of the tile, 0 to 2.
-        tile: uint8[28, 28].
-    """
-
-    index: int
-    label: int
-    distance: float
-    tile: Tile
+    index: int  # its place among the tiles that the classifier was trained with
+    label: int  # what it is said to be
+    distance: float  # between its features and those of the tile, 0 to 2
+    tile: Tile  # uint8[28, 28]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, without the tile."""
@@ -183,37 +176,21 @@ class DigitExplanation:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How a page was read.
+    """How a page was read."""
 
-    Attributes:
-        name: What the page is called.
-        page: uint8[H, W] or uint8[H, W, 3].
-        reading: The answer.
-        turn: Quarter turns, counter-clockwise, after which it was read.
-        views: Width and height of each view of the digit detector.
-        lines: What was read on each line.
-        strongest: The highest score of any cell of any view.
-        least: Score from which a place is looked into.
-        threshold: Confidence from which a digit is given as sure.
-        digits: Those explained.
-        rejected: The most digit-like things that were rejected.
-        left_out: How many more digits were read, and things rejected.
-        note: Why something is missing; empty where nothing is.
-    """
-
-    name: str
-    page: Page
-    reading: Reading
-    turn: int
-    views: tuple[tuple[int, int], ...]
-    lines: tuple[str, ...]
-    strongest: float
-    least: float
-    threshold: float
-    digits: tuple[DigitExplanation, ...]
-    rejected: tuple[DigitExplanation, ...]
-    left_out: tuple[int, int] = (0, 0)
-    note: str = ""
+    name: str  # what the page is called
+    page: Page  # uint8[H, W] or uint8[H, W, 3]
+    reading: Reading  # the answer
+    turn: int  # quarter turns, counter-clockwise, after which it was read
+    views: tuple[tuple[int, int], ...]  # width and height of each view of the digit detector
+    lines: tuple[str, ...]  # what was read on each line
+    strongest: float  # the highest score of any cell of any view
+    least: float  # score from which a place is looked into
+    threshold: float  # confidence from which a digit is given as sure
+    digits: tuple[DigitExplanation, ...]  # those explained
+    rejected: tuple[DigitExplanation, ...]  # the most digit-like things that were rejected
+    left_out: tuple[int, int] = (0, 0)  # how many more digits were read, and things rejected
+    note: str = ""  # why something is missing; empty where nothing is
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""

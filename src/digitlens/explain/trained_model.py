@@ -41,8 +41,7 @@ from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.reconstructor import Reconstructor
 from digitlens.outputs import Outputs, OutputsOf
 from digitlens.progress import work_bar
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import recipe_from
+from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.run import PROVENANCE, RECIPE
 
 SEED = 0  # of the tiles without a digit
@@ -218,21 +217,13 @@ class ExternalScores(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """A model of a comparison.
+    """A model of a comparison."""
 
-    Attributes:
-        name: What tells it from the others.
-        predict_proba: Tiles uint8[N, 28, 28] to probabilities float32[N, 10].
-        info: Its name and hash, for the record.
-        facts: What is known of it apart from its answers.
-        recipe: What it was trained from; None if unknown.
-    """
-
-    name: str
-    predict_proba: PredictProba
-    info: ModelInfo
-    facts: Facts
-    recipe: Recipe | None
+    name: str  # what tells it from the others
+    predict_proba: PredictProba  # tiles uint8[N, 28, 28] to probabilities float32[N, 10]
+    info: ModelInfo  # its name and hash, for the record
+    facts: Facts  # what is known of it apart from its answers
+    recipe: Recipe | None  # what it was trained from; None if unknown
 
 
 def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[ExternalScores]:

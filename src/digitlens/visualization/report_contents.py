@@ -20,8 +20,7 @@ from digitlens.evaluation.report import Report, Robustness, evaluate
 from digitlens.explain.evidence import find_nearest
 from digitlens.explain.trained_model import TrainedModel, measure_corrupted, time_answers
 from digitlens.models.bundle import Card
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import recipe_from
+from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.visualization.figures.curves import draw_curves
 from digitlens.visualization.theme import svg_element
 
@@ -36,19 +35,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The training digits nearest to the errors that the page shows, nearest first.
+    """The training digits nearest to the errors that the page shows, nearest first."""
 
-    Attributes:
-        tiles: uint8[K, k, 28, 28].
-        labels: uint8[K, k].
-        distances: float32[K, k]; 0 to 2, see ``find_nearest``.
-        known: How many training digits were compared.
-    """
-
-    tiles: Tiles
-    labels: npt.NDArray[np.uint8]
-    distances: npt.NDArray[np.float32]
-    known: int
+    tiles: Tiles  # uint8[K, k, 28, 28]
+    labels: npt.NDArray[np.uint8]  # uint8[K, k]
+    distances: npt.NDArray[np.float32]  # float32[K, k]; 0 to 2, see ``find_nearest``
+    known: int  # how many training digits were compared
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Bin, Speed, measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import SEED, Condition, Report, Score
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import recipe_from
+from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.settings import defaults, field_docs
 from digitlens.visualization.figures.reliability import (
     draw_calibration,

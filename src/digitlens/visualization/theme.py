@@ -37,30 +37,18 @@ class Theme:
     accessibility guidelines" 2.2, 1.4.3 and 1.4.11). Without red or green cones, any two of them
     are still 20 apart in CIELAB, where 2 can just be seen; ``tests/visualization/test_theme.py``
     holds this.
-
-    Attributes:
-        ground: Behind everything.
-        ink: Text and what counts.
-        soft: Notes and axes.
-        faint: Rules.
-        pale: Areas that hold nothing.
-        blue: The first series.
-        orange: The second.
-        green: The third.
-        red: Mistakes, always.
-        mistakes: Of a scale of few to many mistakes, the colours of its two ends.
     """
 
-    ground: str
-    ink: str
-    soft: str
-    faint: str
-    pale: str
-    blue: str
-    orange: str
-    green: str
-    red: str
-    mistakes: tuple[str, str]
+    ground: str  # behind everything
+    ink: str  # text and what counts
+    soft: str  # notes and axes
+    faint: str  # rules
+    pale: str  # areas that hold nothing
+    blue: str  # the first series
+    orange: str  # the second
+    green: str  # the third
+    red: str  # mistakes, always
+    mistakes: tuple[str, str]  # of a scale of few to many mistakes, the colours of its two ends
 
     @property
     def tiles(self) -> LinearSegmentedColormap:

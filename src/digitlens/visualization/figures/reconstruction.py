@@ -33,17 +33,11 @@ Paint = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Redrawn:
-    """Tiles, and what an autoencoder makes of them.
+    """Tiles, and what an autoencoder makes of them."""
 
-    Attributes:
-        tiles: uint8[N, 28, 28]; ink bright on dark.
-        again: uint8[N, 28, 28]; the reconstructions.
-        error: float[N]; the error of each.
-    """
-
-    tiles: Tiles
-    again: Tiles
-    error: Floats
+    tiles: Tiles  # uint8[N, 28, 28]; ink bright on dark
+    again: Tiles  # uint8[N, 28, 28]; the reconstructions
+    error: Floats  # float[N]; the error of each
 
 
 def draw_reconstructions(

@@ -52,15 +52,10 @@ Models: TypeAlias = Sequence[TrainedModel]
 
 
 class Shown(NamedTuple):
-    """What a figure shows.
+    """What a figure shows."""
 
-    Attributes:
-        tile: Index of the tile, in figures of a single one.
-        method: How features are brought to two dimensions.
-    """
-
-    tile: int = 0
-    method: Method = "pca"
+    tile: int = 0  # index of the tile, in figures of a single one
+    method: Method = "pca"  # how features are brought to two dimensions
 
 
 Draw: TypeAlias = Callable[[Models, Path, Shown], None]

@@ -346,23 +346,14 @@ _NEAR = 0.5  # names of dots that are nearer could touch, in widths of the axes
 
 @dataclass(frozen=True)
 class ModelPoint:
-    """One model.
-
-    Attributes:
-        name: Its name.
-        parameters: Numbers learned.
-        bytes: Size of its graph's file.
-        accuracy: Share of the tiles read right, 0 to 1.
-        interval: An interval of it.
-        microseconds: Time for a tile.
-    """
+    """One model."""
 
     name: str
-    parameters: int
-    bytes: int
-    accuracy: float
-    interval: tuple[float, float]
-    microseconds: float
+    parameters: int  # numbers learned
+    bytes: int  # size of its graph's file
+    accuracy: float  # share of the tiles read right, 0 to 1
+    interval: tuple[float, float]  # an interval of it
+    microseconds: float  # time for a tile
 
 
 def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> None:
