@@ -201,21 +201,6 @@ def test_csv_has_a_row_a_digit(pictures):
     assert [bool(row["reason"]) for row in rows] == [False] * 5 + [True]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--decimal", ";"), "--decimal"),
-        (("--grouping", "x"), "--grouping"),
-        (("--locale", "tlh"), "--locale"),
-        (("--decimal", ",", "--grouping", ","), "expected two marks"),
-    ],
-)
-def test_marks_that_cannot_be_are_refused(pictures, options, words):
-    result = run("read", *options, pictures["note"], env={"COLUMNS": "200"})
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert words in result.stderr
-
-
 def test_how_numbers_are_written_is_handed_on(pictures):
     known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
     assert run("read", *known, pictures["note"]).exit_code == 0
@@ -231,12 +216,6 @@ def test_numbers_of_a_line_are_told_apart(pictures):
     assert [row["number"] for row in rows] == ["0", "0", "1", "1", ""]
     assert [row["number_value"] for row in rows] == ["20", "20", "48", "48", ""]
     assert run("read", gap).stdout == f"{gap}\t20 48\n"
-
-
-def test_two_formats_at_once_are_refused(note):
-    result = run("read", "--csv", "--json", note)
-    assert result.exit_code == 2
-    assert "choose one of --json and --csv" in result.stderr
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_read(bad_files, note):
@@ -264,12 +243,6 @@ def test_each_page_of_a_document_is_an_answer(scan, note):
         f"{path}#{k}\t{text}" for path in scan for k, text in [(1, "2048"), (2, ""), (3, "2048")]
     ]
     assert result.stdout.splitlines() == [*expected, f"{note}\t2048"]
-
-
-def test_a_document_of_one_page_is_called_like_its_file(tmp_path, note):
-    path = tmp_path / "one.pdf"
-    Image.open(note).save(path)
-    assert run("read", path).stdout == f"{path}\t2048\n"
 
 
 def test_json_and_csv_name_the_page(scan, note):
@@ -362,14 +335,6 @@ def test_each_page_has_an_annotated_copy(scan, tmp_path):
     assert {path.name for path in out.iterdir()} == names
 
 
-def test_annotated_copies_are_not_read_the_next_time(tmp_path, note):
-    (tmp_path / "note.png").write_bytes(note.read_bytes())
-    for _ in range(2):
-        result = run("read", tmp_path, "--annotate", tmp_path / "out")
-        assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["note.png"]
-
-
 def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
     out, save = tmp_path / "out", Image.Image.save
 
@@ -385,14 +350,6 @@ def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
     assert [path.name for path in out.iterdir()] == ["scan-page-1.png"]
     with Image.open(out / "scan-page-1.png") as picture:
         picture.load()
-
-
-def test_annotated_copies_are_written(note, blank, tmp_path):
-    result = run("read", note, blank, "--annotate", tmp_path / "out")
-    assert result.exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["blank.png", "note.png"]
-    with Image.open(tmp_path / "out" / "note.png") as picture:
-        assert picture.width > 800
 
 
 def test_no_annotated_copy_replaces_another_or_a_picture(tmp_path):
@@ -477,6 +434,10 @@ def test_fewer_digits_than_expected_are_noted(note, blank, scan):
         ("--expect", "4; one of 12,15", "no number can keep 4; one of 12,15"),
         ("--target-error", "5", "for percent write 5%"),
         ("--target-error", "few", "expected a share such as 0.1% or 0.001"),
+        ("--decimal", ";", "--decimal"),
+        ("--grouping", "x", "--grouping"),
+        ("--locale", "tlh", "--locale"),
+        ("--csv", "--json", "choose one of --json and --csv"),
     ],
 )
 def test_what_cannot_be_meant_is_a_mistake_in_use(note, option, text, words):
@@ -538,15 +499,6 @@ def test_explanations_are_not_read_the_next_time(note, tmp_path):
         assert (result.exit_code, result.stderr) == (0, REMOVED)
         assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
     assert [path.name for path in (*seen.iterdir(), *marked.iterdir())] == ["note", "note.png"]
-
-
-def test_what_is_wrong_is_said_once_with_explanations_too(bad_files, tmp_path):
-    plain = run("read", *bad_files.values())
-    explained = run("read", *bad_files.values(), "--explain", tmp_path / "seen")
-    assert (explained.exit_code, explained.stderr.splitlines()[1:]) == (
-        1,
-        plain.stderr.splitlines(),
-    )
 
 
 def test_a_file_without_a_suffix_is_not_replaced_by_a_folder(note, tmp_path):

@@ -192,13 +192,6 @@ def test_answers_that_features_part_cleanly_give_finite_weights():
     assert logistic(weights, features) == pytest.approx([0, 0, 1, 1], abs=0.05)
 
 
-def test_only_one_kind_of_answer_and_other_shapes_are_refused():
-    with pytest.raises(ValueError, match="only one of both"):
-        fit_logistic(np.zeros((3, 1)), np.ones(3, bool))
-    with pytest.raises(ValueError, match=r"found \[3, 1\] and 2"):
-        fit_logistic(np.zeros((3, 1)), np.ones(2, bool))
-
-
 def drawn(count, weights, seed=0):
     """Opinions, and values drawn from what the weights make of them."""
     rng = np.random.default_rng(seed)
@@ -231,19 +224,6 @@ def test_rows_are_probabilities_however_sure_the_voters_are():
     assert found.sum(axis=1) == pytest.approx(1)
     assert found.argmax(axis=1).tolist() == list(range(10))
     assert pooled((1.0, 2.0), np.zeros((0, 10, 2))).shape == (0, 10)
-
-
-@pytest.mark.parametrize(
-    ("logs", "truth"),
-    [
-        (np.zeros((3, 10)), np.zeros(3, int)),
-        (np.zeros((3, 10, 2)), np.zeros(2, int)),
-        (np.zeros((0, 10, 2)), np.zeros(0, int)),
-    ],
-)
-def test_what_cannot_be_fitted_is_refused(logs, truth):
-    with pytest.raises(ValueError, match=r"expected logarithms \[N, K, D\]"):
-        fit_pool(logs, truth)
 
 
 def softmax(logits):

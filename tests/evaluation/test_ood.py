@@ -111,14 +111,6 @@ def test_the_score_with_the_best_mean_is_recommended():
     assert recommended({"first": {"x": fair}, "second": {"x": fair}}) == "first"
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(0), np.zeros((2, 2))])
-def test_scores_of_another_shape_are_refused(wrong):
-    with pytest.raises(ValueError, match="scores of shape"):
-        auroc(np.zeros(2), wrong)
-    with pytest.raises(ValueError, match="scores of shape"):
-        false_positive_rate(wrong, np.zeros(2))
-
-
 RNG = np.random.default_rng(0)
 FITTED_LABELS = np.arange(600) % 10
 CENTRES = RNG.normal(0, 4, (10, 6))
@@ -149,13 +141,9 @@ def test_features_that_never_vary_do_no_harm():
     assert fitted(moved).min() > fitted(flat).max()
 
 
-def test_what_does_not_go_together_is_refused():
+def test_a_digit_without_tiles_has_no_mean():
     with pytest.raises(ValueError, match="all ten digits"):
         fit_class_means(FEATURES, FITTED_LABELS % 9)
-    with pytest.raises(ValueError, match="N labels"):
-        fit_class_means(FEATURES, FITTED_LABELS[:5])
-    with pytest.raises(ValueError, match=r"features of \[N, 6\]"):
-        fit_class_means(FEATURES, FITTED_LABELS)(OTHERS[:, :5])
 
 
 NEGATIVES = {

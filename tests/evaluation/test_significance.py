@@ -1,5 +1,4 @@
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,11 +34,6 @@ def test_mcnemar_is_the_binomial_test(first, second):
     assert mcnemar(first, second) == mcnemar(second, first)
 
 
-@given(st.integers(0, 100), st.integers(1, 100))
-def test_mcnemar_falls_as_the_counts_come_apart(few, more):
-    assert mcnemar(few, few + more) <= mcnemar(few, few + more - 1)
-
-
 def test_mcnemar_of_whole_data_sets_is_exact():
     assert mcnemar(0, 0) == 1.0
     assert mcnemar(5, 5) == 1.0
@@ -53,15 +47,6 @@ def test_holm_is_as_in_its_paper_and_in_order():
     assert holm([0.2, 0.01, 0.03, 0.02]) == pytest.approx([0.2, 0.04, 0.06, 0.06])
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_lies_between_the_plain_and_the_bonferroni_values(values):
-    adjusted = holm(values)
-    for plain, more in zip(values, adjusted, strict=True):
-        assert plain <= more <= min(1.0, len(values) * plain) + 1e-12
-    ordered = [adjusted[i] for i in np.argsort(values, kind="stable")]
-    assert all(low <= high for low, high in pairwise(ordered))
 
 
 def test_tangos_interval_is_as_published():
@@ -110,14 +95,6 @@ def test_the_interval_covers_as_often_as_it_says():
     ends = {tuple(row): difference_interval(int(row[0]), int(row[1]), 300) for row in drawn}
     inside = [ends[tuple(row)][0] <= 0.02 <= ends[tuple(row)][1] for row in drawn]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
-
-
-@pytest.mark.parametrize("counts", [(-1, 3, 9), (3, -1, 9), (3, 3, 5), (0, 0, 0)])
-def test_impossible_counts_are_refused(counts):
-    with pytest.raises(ValueError, match="expected"):
-        difference_interval(*counts)
-    with pytest.raises(ValueError, match="at least 0"):
-        mcnemar(-1, 3)
 
 
 LABELS = np.arange(100, dtype=np.uint8) % 10
@@ -276,11 +253,3 @@ def test_tables_add_up(data):
     assert sum(row.errors for row in found.worst) == found.errors
     assert found.flawless == pytest.approx(1 - len(found.worst) / found.writers)
     assert 0 <= found.clustered[0] <= found.clustered[1] <= 1
-
-
-@pytest.mark.parametrize("writers", [[1, 2], []])
-def test_arrays_of_other_lengths_or_without_tiles_are_misuse(writers):
-    with pytest.raises(ValueError, match="four arrays of one shape"):
-        measured([0, 1, 0], np.array(writers, np.int64), np.zeros(3))
-    with pytest.raises(ValueError, match="N >= 1"):
-        measured([], np.zeros(0), np.zeros(0))

@@ -84,14 +84,9 @@ def test_log_odds_keep_their_digits_near_certainty():
     assert log_odds(np.eye(10, dtype=np.float32)[:1], 0, 1)[0] == pytest.approx(-np.log(1e-12))
 
 
-def test_what_makes_no_sense_is_refused():
-    tile = np.zeros((28, 28), np.uint8)
-    with pytest.raises(ValueError, match="expected a patch of 1 to 28 pixels, found 0"):
-        occlude(sees((ROWS, COLUMNS), 1), tile, 3, size=0)
+def test_no_digit_is_weighed_against_itself():
     with pytest.raises(ValueError, match="found 3 twice"):
-        occlude(sees((ROWS, COLUMNS), 1), tile, 3, against=3)
-    with pytest.raises(ValueError, match="found 3 twice"):
-        integrate_gradients(Weighted(), tile, 3, against=3)
+        occlude(sees((ROWS, COLUMNS), 1), np.zeros((28, 28), np.uint8), 3, against=3)
 
 
 class Weighted(nn.Module):
@@ -299,18 +294,9 @@ def test_the_share_that_is_nearer_is_counted(usual, distances):
     assert shares.tolist() == counted
 
 
-def test_of_equals_the_first_is_first_and_what_cannot_be_compared_is_said():
+def test_of_equals_the_first_is_first():
     known = np.tile(np.eye(3, dtype=np.float32), (3, 1))
     assert find_nearest(known[1:2], known, 3).indices.tolist() == [[1, 4, 7]]
-    known = np.ones((3, 4), np.float32)
-    with pytest.raises(ValueError, match=r"found \[2, 5\] and \[3, 4\]"):
-        find_nearest(np.ones((2, 5)), known, 1)
-    with pytest.raises(ValueError, match="expected k from 1 to 3, found 4"):
-        find_nearest(known, known, 4)
-    with pytest.raises(ValueError, match="from 1 to 0"):
-        find_nearest_of(known, known, np.zeros(3, bool), 2)
-    with pytest.raises(ValueError, match="at least one usual distance"):
-        share_nearer(np.ones(1), np.ones(0))
 
 
 class Model:

@@ -92,27 +92,6 @@ def test_lines_have_a_white_rim(background):
         assert on_the_left_side(drawn(status, background), (255, 255, 255)).mean() > 0.95
 
 
-def test_lines_are_thicker_the_more_they_are_to_be_seen():
-    def thickness(status, colour):
-        picture = drawn(status)
-        top, left = at(picture, BOX[0], (BOX[1] + BOX[3]) // 2)
-        part = picture[top - 30 : top + 30, left - 14 : left + 4]
-        return (part == colour).all(axis=2).sum(axis=1).max()
-
-    rejected, sure, unsure = (
-        thickness(*pair) for pair in (("rejected", RED), ("digit", GREEN), ("unsure", AMBER))
-    )
-    assert rejected < sure < unsure
-
-
-def test_lines_and_letters_are_in_proportion_to_the_digits():
-    small, large = (
-        count(draw_reading(page((1600, 1200)), reading(digit(box), size=(1600, 1200))), GREEN)
-        for box in ((100, 100, 130, 145), (100, 100, 700, 1000))
-    )
-    assert small < large / 20
-
-
 def test_only_what_is_rejected_is_crossed_out_and_has_no_label():
     for status, colour in (("digit", GREEN), ("unsure", AMBER), ("rejected", RED)):
         picture = drawn(status)
@@ -120,15 +99,6 @@ def test_only_what_is_rejected_is_crossed_out_and_has_no_label():
         assert bool(count(picture[y - 4 : y + 4, x - 4 : x + 4], colour)) == (status == "rejected")
         top, _ = at(picture, BOX[0], BOX[1])
         assert bool(count(picture[: top - 20], colour)) == (status != "rejected")
-
-
-def test_the_label_of_a_doubtful_digit_is_filled():
-    def filled(status, colour):
-        picture = drawn(status)
-        top, _ = at(picture, BOX[0], BOX[1])
-        return count(picture[: top - 10], colour)
-
-    assert filled("unsure", AMBER) > 2 * filled("digit", GREEN)
 
 
 def test_of_many_rejected_the_likeliest_are_drawn():
@@ -184,15 +154,6 @@ def test_many_lines_of_text_are_cut():
         for n in (1, 6, 70)
     )
     assert one < six < seventy < six + (six - one) / 2
-
-
-def test_different_values_and_confidences_look_different():
-    box = (100, 100, 200, 250)
-    pictures = [
-        draw_reading(page(), reading(digit(box, value=value, confidence=confidence)))
-        for value, confidence in ((7, 0.9), (3, 0.9), (7, 0.8))
-    ]
-    assert all((a != b).any() for a, b in zip(pictures, pictures[1:] + pictures[:1], strict=True))
 
 
 def test_an_empty_reading_is_drawn_too_and_one_of_another_page_refused():

@@ -278,16 +278,7 @@ def fit_logistic(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[float,
     Args:
         features: float[N, D].
         right: bool[N].
-
-    Raises:
-        ValueError: The shapes do not go together, or all answers are right or all wrong.
     """
-    if features.ndim != 2 or len(features) != len(right):
-        raise ValueError(
-            f"expected features [N, D] and N answers, found {list(features.shape)} and {len(right)}"
-        )
-    if right.all() or not right.any():
-        raise ValueError("expected right and wrong answers, found only one of both")
     x = np.hstack([np.ones((len(features), 1)), features.astype(np.float64)])
 
     def derivatives(weights: Weights) -> tuple[Weights, Weights]:
@@ -316,14 +307,7 @@ def fit_pool(
         logs: float[N, K, D]; what each of D networks says of each of K values, as a logarithm.
         truth: int[N]; the value that is right, 0 to K - 1.
         ridge: Pulls the weights to 0, against networks that nearly always agree.
-
-    Raises:
-        ValueError: The shapes do not go together, or there is nothing to fit to.
     """
-    if logs.ndim != 3 or len(logs) != len(truth) or not len(truth):
-        raise ValueError(
-            f"expected logarithms [N, K, D] and N values, found {list(logs.shape)} and {len(truth)}"
-        )
     x = logs.astype(np.float64)
     rows = np.arange(len(x))
 

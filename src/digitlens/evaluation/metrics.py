@@ -290,8 +290,6 @@ def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
 
 def mean_uncertainty(scores: Sequence[Uncertainty]) -> Uncertainty:
     """The mean of each score over sets of tiles, each counted the same; ``n`` is the sum."""
-    if not scores:
-        raise ValueError("expected scores of one set of tiles or more, found none")
     means = {
         field.name: float(np.mean([getattr(score, field.name) for score in scores]))
         for field in fields(Uncertainty)
@@ -422,8 +420,6 @@ def measure_speed(
         rounds: With a batch.
         on_progress: Called after every call with its number of tiles, ``tiles_timed`` in all.
     """
-    if not len(tiles):
-        raise ValueError("expected one tile or more to be timed with, found none")
     batch = tiles[:BATCH]
     alone = [tiles[number % len(tiles)][None] for number in range(calls)]
     single = _timed(predict_proba, alone, on_progress)

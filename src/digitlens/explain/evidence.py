@@ -70,12 +70,7 @@ def occlude(
     Returns:
         float32[28, 28], in nats: the mean over all patches that hold the pixel. Above 0, what is
         there speaks for the value, and below 0 against it.
-
-    Raises:
-        ValueError: ``size`` is not from 1 to 28, or a digit is asked for against itself.
     """
-    if not 1 <= size <= SIDE:
-        raise ValueError(f"expected a patch of 1 to {SIDE} pixels, found {size}")
     odds = log_odds(predict_proba(_covered(tile, size, ink)), value, against)
     before = log_odds(predict_proba(tile[None]), value, against)
     places = SIDE + size - 1
@@ -132,14 +127,9 @@ def integrate_gradients(
 
     Returns:
         float32[28, 28], in nats. Above 0, the ink speaks for the value, and below 0 against it.
-
-    Raises:
-        ValueError: A digit is asked for against itself.
     """
     import torch  # noqa: PLC0415  (slow to load, and an extra)
 
-    if against == value:
-        raise ValueError(f"expected two different digits, found {value} twice")
     pixels = torch.from_numpy(tile).float()
     shares = (torch.arange(steps) + 0.5) / steps  # midpoints: the error falls with their square
     way = (shares[:, None, None] * pixels).requires_grad_()
@@ -356,7 +346,7 @@ def find_nearest_of(
 ) -> Nearest:
     """The nearest of some of the known digits, such as those of one value, by indices among all.
 
-    At most k columns, and fewer where fewer are ``chosen``, bool[M]; ValueError where none is.
+    At most k columns, and fewer where fewer are ``chosen``, bool[M].
     """
     places = np.flatnonzero(chosen)
     found = find_nearest(features, known[places], min(k, max(1, len(places))))
@@ -368,8 +358,6 @@ def share_nearer(distances: Floats, usual: Floats) -> npt.NDArray[np.float64]:
 
     0.99 where a tile is farther from all known digits than 99 % of usual ones. V is at least 1.
     """
-    if not len(usual):
-        raise ValueError("expected at least one usual distance, found none")
     return np.searchsorted(usual, distances, side="left") / len(usual)
 
 

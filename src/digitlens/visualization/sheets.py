@@ -93,13 +93,7 @@ def draw_tiles(tiles: Tiles, probabilities: npt.NDArray[np.float32], titles: Seq
 
     Returns:
         uint8[H, W, 3]; at most ``MOST`` tiles.
-
-    Raises:
-        ValueError: There are not as many of each.
     """
-    if not len(tiles) == len(probabilities) == len(titles):
-        found = f"{len(tiles)} tiles, {len(probabilities)} probabilities, {len(titles)} titles"
-        raise ValueError(f"expected as many of each, found {found}")
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
         draw = ImageDraw.Draw(sheet)
@@ -148,13 +142,7 @@ def draw_redrawn(tiles: Tiles, again: Tiles, titles: Sequence[str], notes: Seque
 
     Returns:
         uint8[H, W, 3]; at most ``MOST_REDRAWN`` tiles.
-
-    Raises:
-        ValueError: There are not as many of each.
     """
-    counts = [len(tiles), len(again), len(titles), len(notes)]
-    if len(set(counts)) > 1:
-        raise ValueError(f"expected as many of each, found {counts}")
 
     def draw_cell(sheet: Image.Image, number: int, left: int, top: int) -> None:
         draw = ImageDraw.Draw(sheet)

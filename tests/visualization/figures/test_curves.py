@@ -59,23 +59,14 @@ def test_curves_of_an_autoencoder_show_losses_and_errors(tmp_path, drawn):
     assert list(error.lines[0].get_ydata()) == [row["val_error"] for row in rows]
 
 
-def test_curves_of_nothing_another_suffix_and_a_failure_leave_what_was_there(tmp_path):
+def test_another_suffix_and_a_failure_leave_what_was_there(tmp_path):
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
-    with pytest.raises(ValueError, match="at least one"):
-        draw_curves([], path)
     with pytest.raises(ValueError, match=r"\.png or \.svg, found curves.jpeg"):
         draw_curves(HISTORY, tmp_path / "curves.jpeg")
     with pytest.raises(KeyError):
         draw_curves([{"train_loss": 0.5}], path)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
-
-
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_the_same_figure_is_the_same_file(tmp_path, suffix):
-    for name in ("one", "two"):
-        draw_curves(HISTORY, tmp_path / f"{name}{suffix}")
-    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
 
 def test_runs_share_their_axes_and_each_has_its_own_look(tmp_path, drawn):
@@ -100,16 +91,6 @@ def test_runs_on_all_tiles_are_compared_by_what_all_have(tmp_path, drawn):
     assert loss.get_title("left") == "Training loss"
     assert [line.get_ydata()[0] for line in loss.lines if len(line.get_xdata()) == 3] == [0.5, 0.5]
     assert "not every run kept tiles back" in loss.texts[0].get_text()
-
-
-@pytest.mark.parametrize(
-    ("histories", "message"),
-    [({}, "found 0"), (dict.fromkeys("abcdefg", HISTORY), "found 7"), ({"a": []}, "a has none")],
-)
-def test_runs_that_cannot_be_told_apart_or_drawn_are_refused(histories, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        draw_runs(histories, tmp_path / "runs.png")
-    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_not_measured_has_no_axes_and_one_epoch_is_a_point(tmp_path, drawn):
@@ -167,10 +148,7 @@ def test_each_field_has_a_slice_the_one_that_matters_most_first(tmp_path, drawn)
     assert pool.lines[0].get_xdata() == pytest.approx([0, 1, 0])
 
 
-def test_nothing_wrong_has_a_place_on_the_axis_and_nothing_complete_is_refused(tmp_path, drawn):
-    with pytest.raises(ValueError, match="found none"):
-        draw_tuning(StudyResult("mine", SPACE, 1, 1000, TRIALS[1:2]), tmp_path / "tuning.png")
-    assert not list(tmp_path.iterdir())
+def test_nothing_wrong_has_a_place_on_the_axis(tmp_path, drawn):
     perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
     draw_tuning(StudyResult("mine", SPACE, 1, 1000, perfect), tmp_path / "tuning.png")
     assert drawn[0].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])

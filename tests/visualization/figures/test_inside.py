@@ -2,8 +2,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle
 from PIL import Image
@@ -49,12 +47,10 @@ def test_each_filter_is_drawn_once_on_one_scale(tmp_path, drawn, name, suffix):
     assert (tmp_path / f"filters{suffix}").stat().st_size > 5000
 
 
-def test_filters_of_nothing_are_drawn_and_other_shapes_refused(tmp_path):
+def test_filters_of_nothing_are_drawn(tmp_path):
     draw_filters(np.zeros((1, 5, 5), np.float32), tmp_path / "one.png")
     with Image.open(tmp_path / "one.png") as picture:
         assert min(picture.size) >= 400
-    with pytest.raises(ValueError, match=r"shape \[C, k, k\], found \[3, 3\]"):
-        draw_filters(np.zeros((3, 3), np.float32), tmp_path / "two.png")
 
 
 @pytest.fixture
@@ -98,15 +94,11 @@ def test_the_strongest_maps_of_every_layer_are_shown(
     assert chosen == {"1", "+4.0", "> 99.9 %"}
 
 
-def test_nothing_lies_over_the_next_layer_and_the_last_is_the_answer(
-    layers, tiles, tmp_path, drawn
-):
+def test_nothing_lies_over_the_next_layer(layers, tiles, tmp_path, drawn):
     draw_feature_maps(tiles[0], layers, tmp_path / "maps.png")
     (axes,) = drawn[0].axes
     spans = {tuple(np.round(sorted(image.get_extent()[2:]), 6)) for image in axes.images}
     assert all(above[1] < below[0] for above, below in pairwise(sorted(spans)))
-    with pytest.raises(ValueError, match="end in probabilities"):
-        draw_feature_maps(tiles[0], layers[:-1], tmp_path / "maps.png")
 
 
 ANSWER = np.array([0.0001, 0.02, 0, 0, 0.6, 0, 0, 0, 0, 0.3799], np.float32)
@@ -188,18 +180,6 @@ def test_a_thumbnail_stands_where_its_point_is(tmp_path, drawn):
     np.testing.assert_allclose(picture[rows[0], columns[0]] / 255, inside._colour(5), atol=0.01)
 
 
-@given(st.integers(0, 1000))
-def test_what_is_shown_keeps_apart_and_leaves_no_hole(seed):
-    places = np.random.default_rng(seed).random((200, 2)) * 0.3
-    order = np.arange(200)[::-1]
-    shown = inside._apart(places, order)
-    room = inside._ROOM * inside._THUMBNAIL
-    far = np.abs(places[:, None] - places[shown]).max(axis=2)
-    assert shown[0] == 199
-    assert (far[shown] + np.eye(len(shown)) > room).all()
-    assert (far.min(axis=1) <= room).all()
-
-
 @pytest.mark.parametrize("name", THEMES)
 def test_every_digit_can_be_read_and_none_is_red_as_mistakes_are(name):
     with themed(name) as colours:
@@ -208,9 +188,3 @@ def test_every_digit_can_be_read_and_none_is_red_as_mistakes_are(name):
         for colour in found:
             assert contrast(colour, colours.ground) > 3
             assert np.abs(np.subtract(colour, to_rgb(colours.red))).max() > 0.1
-
-
-def test_a_map_of_nothing_is_refused(tmp_path, tiles):
-    none = np.zeros(0, int)
-    with pytest.raises(ValueError, match="found none"):
-        draw_embedding(np.zeros((0, 2)), none, none, tiles[:0], tmp_path / "map.png")

@@ -7,7 +7,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import answers, measure_uncertainty
 from digitlens.evaluation.ood import Rejection, Scored, detect
 from digitlens.evaluation.report import evaluate, measure_robustness
-from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+from digitlens.evaluation.risk import RiskCoverage
 from digitlens.visualization.figures.reliability import (
     draw_corrupted,
     draw_corruptions,
@@ -49,16 +49,6 @@ def lines(axes):
     return {line.get_label(): line for line in axes.lines}
 
 
-def test_pictures_are_written_large_enough_for_a_talk(tmp_path):
-    confidence, right = confident_answers()
-    curve = risk_coverage(confidence, right, len(right))
-    draw_risk_coverage({"one": curve, "two": SURE_risk}, tmp_path / "risk.png")
-    for path in tmp_path.iterdir():
-        with Image.open(path) as picture:
-            assert min(picture.size) >= 1000
-            assert len(picture.convert("L").getcolors()) > 20
-
-
 def test_risk_is_drawn_against_coverage_and_shaded_up_to_its_bound(tmp_path, drawn):
     draw_risk_coverage({"reader": CURVE}, tmp_path / "risk.png")
     (axes,) = drawn[0].axes
@@ -82,22 +72,6 @@ def test_the_last_point_that_is_99_percent_sure_is_marked(tmp_path, drawn):
     assert [(*mark.get_xdata(), *mark.get_ydata()) for mark in marks] == [(0.398, 0.005)]
     shown = [text.get_text() for text in axes.get_legend().get_texts()]
     assert shown == ["reader", "unsure", "confidence 99 %"]
-
-
-def test_every_curve_looks_different(tmp_path, drawn):
-    names = [f"model {i}" for i in range(5)]
-    draw_risk_coverage(dict.fromkeys(names, CURVE), tmp_path / "risk.svg")
-    found = lines(drawn[0].axes[0])
-    looks = {(to_hex(found[n].get_color()), found[n].get_linestyle()) for n in names}
-    assert len(looks) == 5
-
-
-def test_nothing_to_draw_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="found none"):
-        draw_coverage({}, tmp_path / "coverage.svg")
-    with pytest.raises(ValueError, match="found nothing"):
-        draw_risk_coverage({}, tmp_path / "nothing.png")
-    assert not list(tmp_path.iterdir())
 
 
 def says_three(tiles):

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
@@ -40,11 +39,6 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
     assert axes.get_title("left") == "4 mistakes in 60 tiles"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "truth")
     assert any("accuracy 93.33 %" in text for text in texts(axes))
-
-
-def test_no_global_figure_is_left(report, tmp_path):
-    draw_confusion(report, tmp_path / "confusion.png")
-    assert plt.get_fignums() == []
 
 
 def test_class_bars_say_where_their_axis_starts(reported, tmp_path, drawn, texts):
@@ -242,5 +236,3 @@ def test_a_model_without_mistakes_has_a_place(tmp_path, drawn):
     assert axes.get_yscale() == "linear"
     low, high = axes.get_ylim()
     assert low < 0 < high
-    with pytest.raises(ValueError, match="found none"):
-        draw_models([], tmp_path / "models.png")

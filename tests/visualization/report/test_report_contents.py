@@ -2,10 +2,9 @@ import dataclasses
 
 import pytest
 
-from digitlens.training.nets.tile_network import count_parameters
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import RECIPES
+from digitlens.training.recipe import RECIPES, Recipe
 from digitlens.training.tasks.tile import new_network
+from digitlens.training.tile_networks import count_parameters
 from digitlens.visualization import report_contents as words
 from digitlens.visualization.report_contents import parameters, stages
 

@@ -13,7 +13,6 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 
 from digitlens.training.search_space import Choice, Dimension, Range, StudyResult, Trial
 from digitlens.visualization.theme import (
-    MOST_LOOKS,
     add_hints,
     canvas,
     headline,
@@ -52,12 +51,7 @@ def draw_curves(history: History, path: Path, steps: History = ()) -> None:
             ``val_error`` of an autoencoder.
         path: The ``.png`` or ``.svg`` file to write.
         steps: Rows of some steps, with ``step`` and what training measured.
-
-    Raises:
-        ValueError: The history is empty.
     """
-    if not history:
-        raise ValueError("expected a history of at least one validation, found none")
     along = "epoch" if "epoch" in history[0] else "step"
     validated = [row for row in history if along == "epoch" and "val_loss" in row]
     if along == "epoch" and len(history) == 1 and len(steps) > 1:
@@ -142,16 +136,7 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
     Args:
         histories: Of each run, by the name that stands in the legend; see ``draw_curves``.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: There is no run, more than can be told apart, or one without an epoch.
     """
-    if not 1 <= len(histories) <= MOST_LOOKS:
-        raise ValueError(
-            f"expected 1 to {MOST_LOOKS} runs, which can be told apart, found {len(histories)}"
-        )
-    if empty := [name for name, history in histories.items() if not history]:
-        raise ValueError(f"expected a history of at least one epoch, {empty[0]} has none")
     validated = all("val_loss" in row for history in histories.values() for row in history[:1])
     side = "val" if validated else "train"
     with canvas(path, 11.6, 5.0 + 0.24 * len(histories)) as figure:
@@ -230,12 +215,7 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
 
     All axes show the share that is read wrong on a logarithmic axis: accuracies of good recipes
     differ in the third digit, and one bad recipe would press them together.
-
-    Raises:
-        ValueError: No trial is complete.
     """
-    if not result.best:
-        raise ValueError("expected a study with a complete trial, found none")
     fields = _by_importance(result)
     rows = -(-len(fields) // COLUMNS)
     with canvas(path, 11, 4.8 + 3.1 * rows) as figure:

@@ -40,12 +40,7 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
     Args:
         filters: float32[C, k, k]; the kernels of the first convolution.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: They have another shape, or another suffix.
     """
-    if filters.ndim != 3 or not len(filters):
-        raise ValueError(f"expected filters of shape [C, k, k], found {list(filters.shape)}")
     columns = min(COLUMNS, len(filters))
     rows = -(-len(filters) // columns)
     count, side = len(filters), filters.shape[-1]
@@ -129,12 +124,7 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
         tile: uint8[28, 28], ink bright on dark.
         layers: As ``digitlens.models.layers.activations`` gives them, the tile first.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: The last layer is not the probabilities, or another suffix.
     """
-    if not layers or layers[-1].kind != "probabilities":
-        raise ValueError("expected layers that end in probabilities, as activations gives them")
     rows = _arrange(layers)
     end = rows[-1].top + rows[-1].height + 0.1
     with canvas(path, (_NAMES + _WIDE + 0.4) * _INCH, end * _INCH + 0.95) as figure:
@@ -424,12 +414,7 @@ def draw_embedding(
         tiles: uint8[N, 28, 28], ink bright on dark.
         method: What brought the features to two dimensions.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: There is no point, or another suffix.
     """
-    if not len(points):
-        raise ValueError("expected points to draw, found none")
     places = _fitted(points)
     wrong = np.flatnonzero(labels != predicted)
     shown = _apart(places, np.concatenate([wrong, np.flatnonzero(labels == predicted)]))

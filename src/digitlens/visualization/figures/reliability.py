@@ -112,12 +112,7 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         answers: Of each set of tiles, how sure each answer is, float64[N], and whether it is
             right, bool[N]; the headline tells of the first.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: There is no set.
     """
-    if not answers:
-        raise ValueError("expected answers to draw by name, found none")
     first = next(iter(answers.values()))
     with canvas(path, 8.6, 5.8) as figure:
         axes = figure.add_subplot()
@@ -169,12 +164,7 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
     Args:
         curves: By the name that stands in the legend.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: No curve.
     """
-    if not curves:
-        raise ValueError("expected something to draw by name, found nothing")
     lowest = _lowest(curves.values())
     with canvas(path, 8.6, 6.2) as figure:
         axes = figure.add_subplot()

@@ -363,12 +363,7 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
         points: The models.
         note: How the time was measured.
         path: The ``.png`` or ``.svg`` file to write.
-
-    Raises:
-        ValueError: There is no model, or another suffix.
     """
-    if not points:
-        raise ValueError("expected at least one model, found none")
     with canvas(path, 12.4, 5.8) as figure:
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
         _draw_points(left, points, [point.parameters for point in points], _size)
