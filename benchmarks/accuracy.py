@@ -29,14 +29,12 @@ from digitlens.explain.trained_model import measure_corrupted, measure_external,
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.server.followers import Followers, FollowOptions
-from digitlens.training.checkpoint import STATE
-from digitlens.training.device import choose_device
 from digitlens.training.export import export_classifier, load_network
-from digitlens.training.nets.tile_network import Ensemble, count_parameters
+from digitlens.training.loop import STATE, choose_device
 from digitlens.training.pipeline import Job, train_run
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe, recipe_from
+from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.run import MODEL
+from digitlens.training.tile_networks import Ensemble, count_parameters
 from digitlens.visualization.figures.reliability import draw_rejection, draw_robustness
 from digitlens.visualization.figures.scores import draw_wrong
 from harness import Row

@@ -20,7 +20,7 @@ from cost_training import TILES, training_stages
 from digitlens import files
 from digitlens.models.session import cores
 from digitlens.progress import note
-from digitlens.training.device import choose_device
+from digitlens.training.loop import choose_device
 from harness import Figure, Row
 from roofline import ARITHMETIC, CALLS, MEMORY, Machine, Stage, measure_machine, measured_again
 

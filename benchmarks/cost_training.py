@@ -22,10 +22,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from digitlens.datasets.mnist import Split, load_mnist
-from digitlens.training.nets.tile_network import DigitNetwork
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe
+from digitlens.training.recipe import Recipe, load_recipe
 from digitlens.training.tasks import tile
+from digitlens.training.tile_networks import DigitNetwork
 from roofline import Stage, Work
 
 TILES = {"fast": 7_680, "standard": 1_024}  # to train with; of those for validation as many less

@@ -36,11 +36,10 @@ import torch
 import harness
 from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.progress import note
-from digitlens.training.device import choose_device
-from digitlens.training.nets.tile_network import count_parameters, predict_logits
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe
+from digitlens.training.loop import choose_device
+from digitlens.training.recipe import Recipe, load_recipe
 from digitlens.training.tasks.tile import train_classifier
+from digitlens.training.tile_networks import count_parameters, predict_logits
 from harness import Figure, Row
 from worker import peak_memory
 

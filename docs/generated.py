@@ -14,8 +14,7 @@ from typing import Any
 import typer.main
 
 from digitlens.cli.main import app
-from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.recipes import RECIPES
+from digitlens.training.recipe import RECIPES, AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
 from digitlens.training.settings import Settings, field_docs, shown
 
 MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)

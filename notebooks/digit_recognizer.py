@@ -229,7 +229,7 @@ print(f"now mean {images.mean():.4f}, standard deviation {images.std():.4f}")
 # from it, feeds bytes. This is the very code:
 
 # %%
-from digitlens.training.nets.tile_network import MEAN, SD, DigitNetwork
+from digitlens.training.tile_networks import MEAN, SD, DigitNetwork
 
 print(inspect.getsource(DigitNetwork.features))
 print(f"MEAN, SD = {MEAN}, {SD}, of all 60,000 training tiles")
@@ -315,9 +315,9 @@ print("the same, up to rounding:", f"{np.abs(theirs[0, 0].numpy() - upper_edges)
 # trained. A recipe is a value; nothing else is hidden elsewhere.
 
 # %%
-from digitlens.training.nets.tile_network import count_parameters
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import one_network
+from digitlens.training.tile_networks import count_parameters
 
 recipe = Recipe(
     architecture="classic",
@@ -437,7 +437,7 @@ with inline(7.5, 2.8) as figure:
 # gone on with, later.
 
 # %%
-from digitlens.training.device import choose_device
+from digitlens.training.loop import choose_device
 from digitlens.training.run import MODEL, start_run
 from digitlens.training.tasks.tile import train_classifier
 
@@ -536,7 +536,7 @@ for name, scores in results.items():
 
 # %%
 from digitlens.evaluation.report import evaluate
-from digitlens.training.nets.tile_network import predict_logits
+from digitlens.training.tile_networks import predict_logits
 
 
 def predict_proba(tiles):

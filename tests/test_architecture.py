@@ -36,8 +36,6 @@ HOMES = {
     ),
     "onnx": (
         "training.export",
-        "training.text_detector",
-        "training.graphs",
         "training.pretrained",
         "models.layers",
     ),
@@ -91,7 +89,6 @@ HOMES = {
 }
 NO_TORCH = (
     "training.recipe",
-    "training.recipes",
     "training.run",
     "training.search_space",
     "training.settings",
@@ -228,7 +225,7 @@ def test_nothing_is_called_utils():
         ("import digitlens", "PIL onnxruntime typer rich torch matplotlib"),
         ("import digitlens.cli.main", "PIL onnxruntime torch matplotlib rich"),
         ("from digitlens import read", "torch matplotlib typer"),
-        ("import digitlens.training.recipes", "torch onnxruntime PIL"),
+        ("import digitlens.training.recipe", "torch onnxruntime PIL"),
     ],
 )
 def test_importing_loads_nothing_heavy(statement, unwanted):

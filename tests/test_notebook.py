@@ -16,8 +16,7 @@ import typer.main
 from PIL import Image
 
 from digitlens.cli.main import app
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import RECIPES
+from digitlens.training.recipe import RECIPES, Recipe
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LEAST = {"digit_recognizer": (20, 10), "photo_to_dataframe": (3, 6)}  # pictures, links

@@ -12,7 +12,7 @@ import cost
 import cost_reading
 import cost_training
 import roofline
-from digitlens.training.recipes import load_recipe
+from digitlens.training.recipe import load_recipe
 from digitlens.training.tasks.tile import one_network
 
 Work, Stage = roofline.Work, roofline.Stage

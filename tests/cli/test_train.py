@@ -24,7 +24,6 @@ from digitlens.models.bundle import Card, load_line_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import DigitDetector
 from digitlens.training import loop, pipeline
-from digitlens.training.export import load_detector
 from digitlens.training.tasks import detector, line
 from digitlens.visualization.figures.curves import draw_curves
 
@@ -192,7 +191,6 @@ def test_a_digit_detector_is_trained_and_exported(tmp_path):
     assert card["results"]["steps"] == 3
     assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
     assert 0 <= card["results"]["found"] <= 1
-    assert load_detector(tmp_path / "run").head.out_channels == 15
     assert DigitDetector(tmp_path / "run").card.name == "pages"
 
 

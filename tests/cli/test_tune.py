@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from digitlens.cli.main import app
 from digitlens.errors import DataError, MissingExtraError, RecipeError
 from digitlens.training import tune as tune_module
-from digitlens.training.recipes import load_recipe
+from digitlens.training.recipe import load_recipe
 
 pytestmark = pytest.mark.train
 

@@ -15,7 +15,7 @@ from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import MissingExtraError
 from digitlens.server import followers as module
 from digitlens.server.followers import Followers, FollowOptions
-from digitlens.training.checkpoint import HISTORY
+from digitlens.training.loop import HISTORY
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import train_classifier
 

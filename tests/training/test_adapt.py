@@ -14,9 +14,7 @@ from digitlens.models.bundle import load_bundle, load_line_bundle
 from digitlens.reading.reader import DigitReader
 from digitlens.training import adapt as adapting
 from digitlens.training.adapt import LINES, Part, Replay, adapt, judge
-from digitlens.training.checkpoint import STATE
-from digitlens.training.device import choose_device
-from digitlens.training.loop import Trained
+from digitlens.training.loop import STATE, Trained, choose_device
 
 pytestmark = pytest.mark.train
 RECIPE = dataclasses.replace(LINES, batch_size=2, pool=1, steps=2, check_every=1, warmup_steps=1)

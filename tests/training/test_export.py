@@ -1,5 +1,3 @@
-"""An exported model answers as its network does, or is not written."""
-
 import dataclasses
 import json
 import shutil
@@ -8,11 +6,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from digitlens.alphabet import CLASSES
 from digitlens.datasets.mnist import Split
-from digitlens.errors import ModelError, RecipeError
-from digitlens.models.bundle import Card
+from digitlens.errors import ModelError
+from digitlens.models.bundle import Card, load_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import DigitDetector, LineRecognizer
 from digitlens.models.session import open_session
@@ -20,20 +19,24 @@ from digitlens.training import export as export_module
 from digitlens.training.export import (
     DetectorGraph,
     LineGraph,
+    TileGraph,
     check_graph,
     check_lines,
     export_classifier,
     export_detector,
     export_lines,
     fit_temperature,
+    fold_normalisation,
     line_graph,
     load_network,
+    quantised,
+    store_int16,
+    trace,
 )
-from digitlens.training.graphs import store_int16
-from digitlens.training.nets.line_network import LineNetwork
-from digitlens.training.nets.tile_network import predict_logits
+from digitlens.training.page_networks import LineNetwork
 from digitlens.training.tasks.detector import detector_network
 from digitlens.training.tasks.tile import new_network
+from digitlens.training.tile_networks import Shape, build_network, predict_logits
 
 pytestmark = pytest.mark.train
 
@@ -224,20 +227,12 @@ def test_the_graph_keeps_its_weights_in_half_precision(detector_bytes):
     assert b".py" not in detector_bytes
 
 
-def test_weights_of_a_detector_come_back(detector, exported, tmp_path):
-    loaded = export_module.load_detector(tmp_path)
+def test_weights_of_a_detector_come_back(detector, tiny_pages, exported, tmp_path):
+    loaded = detector_network(tiny_pages)
+    export_module.load_weights(loaded, load_bundle(tmp_path))
     pairs = zip(loaded.state_dict().values(), detector.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert exported.weights_sha256
-    assert not loaded.training
-
-
-@pytest.mark.usefixtures("exported")
-def test_a_tile_network_is_no_page_network(tmp_path):
-    card = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(card | {"recipe": {"epochs": 3}}))
-    with pytest.raises(RecipeError, match="epochs: no such field"):
-        export_module.load_detector(tmp_path)
 
 
 def test_a_detector_that_disagrees_or_is_too_large_is_not_written(
@@ -300,3 +295,80 @@ def test_a_graph_of_another_network_is_refused(line_bytes, lines):
     other = LineGraph(LineNetwork(CLASSES).eval())
     with pytest.raises(ModelError, match="differs from the network"):
         check_lines(other, line_bytes.SerializeToString(), lines)
+
+
+SHAPE = Shape(widths=(4, 6), kernels=(5, 3), convs=1, batch_norm=True, dense=0, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    torch.manual_seed(0)
+    model = TileGraph(build_network("fast", SHAPE), 1.0).eval()
+    example = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    return trace(model, example, "tiles", model.outputs, {0: torch.export.Dim("N")})
+
+
+def copied(graph):
+    return onnx.load_from_string(graph.SerializeToString())
+
+
+def answers(graph):
+    tiles = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
+    tiles[0], tiles[1] = 0, 255  # at the border, zeros must still stand for the mean
+    return open_session(graph.SerializeToString(), name="folded").run(None, {"tiles": tiles})
+
+
+def test_the_answers_stay_and_two_passes_over_all_pixels_go(graph):
+    folded = copied(graph)
+    fold_normalisation(folded)
+    onnx.checker.check_model(folded, full_check=True)
+    for before, after in zip(answers(graph), answers(folded), strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-5)
+    assert len(folded.graph.node) == len(graph.graph.node) - 2
+    to_convolution = [node.op_type for node in folded.graph.node][:4]
+    assert to_convolution == ["Unsqueeze", "Cast", "Sub", "Conv"]
+
+
+def test_a_kernel_that_several_views_share_is_scaled_once(graph):
+    views = copied(graph)
+    first = next(node for node in views.graph.node if node.op_type == "Conv")
+    again = helper.make_node("Conv", first.input, ["again"])
+    again.attribute.extend(first.attribute)
+    views.graph.node.append(again)
+    views.graph.output.append(helper.make_tensor_value_info("again", 1, None))
+    folded = copied(views)
+    fold_normalisation(folded)
+    np.testing.assert_allclose(answers(folded)[-1], answers(views)[-1], atol=1e-5)
+    assert [node.op_type for node in folded.graph.node].count("Sub") == 1
+
+
+def test_a_kernel_that_is_given_something_else_too_stays_as_it_is(graph):
+    mixed = copied(graph)
+    first = next(node for node in mixed.graph.node if node.op_type == "Conv")
+    mixed.graph.initializer.append(
+        numpy_helper.from_array(np.ones((1, 1, 28, 28), np.float32), "ones")
+    )
+    other = helper.make_node("Conv", ["ones", *list(first.input)[1:]], ["other"])
+    other.attribute.extend(first.attribute)
+    mixed.graph.node.append(other)
+    mixed.graph.output.append(helper.make_tensor_value_info("other", 1, None))
+    before = mixed.SerializeToString()
+    fold_normalisation(mixed)
+    assert len(mixed.graph.node) == len(onnx.load_from_string(before).graph.node)
+    np.testing.assert_array_equal(answers(mixed)[0], answers(onnx.load_from_string(before))[0])
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (1, 4), (3, 2, 1, 1)])
+def test_two_scales_keep_rows_and_columns_of_different_size(shape):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=shape).astype(np.float32)
+    weight[:, 0] *= 1000
+    weight[-1] *= 0.01
+    codes, first, second = quantised(weight)
+    assert codes.dtype == np.int16
+    assert first.shape == (shape[0], *[1] * (len(shape) - 1))
+    assert second.shape == (1, shape[1], *[1] * (len(shape) - 2))
+    error = np.abs(codes * first * second - weight)
+    assert (error <= 0.51 * first * second).all()
+    codes, first, second = quantised(0 * weight)
+    assert not (codes * first * second).any()

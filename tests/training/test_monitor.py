@@ -8,8 +8,8 @@ import torch
 
 from digitlens.datasets.mnist import Split
 from digitlens.training.monitor import SHARE, Check, Pace, Pulse, Snapshot, Watcher, sample_of
-from digitlens.training.nets.tile_network import CLASSES
 from digitlens.training.tasks.tile import train_classifier
+from digitlens.training.tile_networks import CLASSES
 
 pytestmark = pytest.mark.train
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digitlens.alphabet import ALPHABET, BLANK, CLASS_OF, CLASSES, OTHER
 from digitlens.errors import DataError
 from digitlens.models.session import open_session
-from digitlens.training.nets.line_network import LineNetwork
+from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import (
     PublishedRecogniser,
     adapted,

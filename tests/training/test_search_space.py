@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlens.errors import RecipeError
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import recipe_from
+from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.search_space import (
     Choice,
     Range,

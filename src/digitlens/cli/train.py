@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from digitlens.server.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
-    from digitlens.training.recipes import AnyRecipe
+    from digitlens.training.recipe import AnyRecipe
     from digitlens.training.search_space import SearchSpace, StudyResult, Trial
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
@@ -104,8 +104,7 @@ def train(
     The test set is not touched: `digitlens evaluate --model RUN` scores the result.
     """
     from digitlens.server.followers import Followers, FollowOptions
-    from digitlens.training.recipe import Recipe
-    from digitlens.training.recipes import changed_recipe, load_recipe
+    from digitlens.training.recipe import Recipe, changed_recipe, load_recipe
     from digitlens.training.run import (
         RECIPE,
         free_folder,
@@ -164,7 +163,7 @@ def _train(
 ) -> Outcome:
     use_patient_threads()
     with needs_extra("train"):
-        from digitlens.training.device import choose_device
+        from digitlens.training.loop import choose_device
         from digitlens.training.pipeline import Job, train_run
     from digitlens.datasets.mnist import load_mnist
 
@@ -381,7 +380,7 @@ def _open_study(
 def _search(
     study: Study, splits: tuple[Split, Split], folder: Path, trials: int, timeout: float | None
 ) -> None:
-    from digitlens.training.device import choose_device
+    from digitlens.training.loop import choose_device
     from digitlens.training.tune import result_of, search, space_of
 
     if trials:

@@ -18,8 +18,7 @@ from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.server.training_page import Live
-    from digitlens.training.checkpoint import Row
-    from digitlens.training.loop import OnStep, StepInfo, Trained
+    from digitlens.training.loop import OnStep, Row, StepInfo, Trained
     from digitlens.training.monitor import Watcher
     from digitlens.training.recipe import Recipe
     from digitlens.training.tasks.tile import OnEpoch

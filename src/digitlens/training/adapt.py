@@ -44,8 +44,6 @@ from digitlens.models.bundle import (
 )
 from digitlens.progress import note, work_bar
 from digitlens.reading.reader import DigitReader
-from digitlens.training.checkpoint import STATE
-from digitlens.training.device import Device, choose_device
 from digitlens.training.export import (
     LineGraph,
     check_lines,
@@ -53,8 +51,7 @@ from digitlens.training.export import (
     export_lines,
     load_network,
 )
-from digitlens.training.nets.line_network import LineNetwork
-from digitlens.training.nets.tile_network import CLASSES, DigitNetwork, predict_logits
+from digitlens.training.loop import STATE, Device, choose_device
 from digitlens.training.own_samples import (
     KIND,
     ListedLines,
@@ -65,9 +62,9 @@ from digitlens.training.own_samples import (
     joined,
     split_samples,
 )
+from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
-from digitlens.training.recipe import LineRecipe, Recipe
-from digitlens.training.recipes import recipe_from
+from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
 from digitlens.training.tasks.batches import (
     Sample,
     batches_by_width,
@@ -76,6 +73,7 @@ from digitlens.training.tasks.batches import (
 from digitlens.training.tasks.line import VALIDATION_SEED, blended, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
 from digitlens.training.thresholds import digits_of
+from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
 
 RUN = "run"  # folder for what is in the making, inside that of the model
 FACTS = "adapt.json"

@@ -20,9 +20,8 @@ from torch.nn import functional
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import confusion_matrix
 from digitlens.outputs import Outputs
-from digitlens.training.checkpoint import Row
-from digitlens.training.loop import StepInfo
-from digitlens.training.nets.tile_network import CLASSES, predict_logits
+from digitlens.training.loop import Row, StepInfo
+from digitlens.training.tile_networks import CLASSES, predict_logits
 
 SAMPLE = 1000  # tiles: 10 ms of one core for a small network, and 3 % is 1 % either way
 SHARE = 0.1  # of the time may go into looking

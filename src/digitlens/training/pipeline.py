@@ -25,7 +25,6 @@ from digitlens.models.bundle import (
 )
 from digitlens.models.reconstructor import QUANTILES
 from digitlens.progress import note
-from digitlens.training.device import Device
 from digitlens.training.export import (
     CHECKED_TILES,
     error_quantiles,
@@ -33,11 +32,15 @@ from digitlens.training.export import (
     export_classifier,
     export_detector,
 )
-from digitlens.training.loop import OnStep, Trained
-from digitlens.training.recipe import AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.recipes import AnyRecipe
+from digitlens.training.loop import Device, OnStep, Trained
+from digitlens.training.recipe import (
+    AnyRecipe,
+    AutoencoderRecipe,
+    DetectorRecipe,
+    LineRecipe,
+    Recipe,
+)
 from digitlens.training.run import MODEL, run_name, start_run
-from digitlens.training.tasks.autoencoder import train_autoencoder
 from digitlens.training.tasks.detector import train_detector
 from digitlens.training.tasks.line import (
     VALIDATION_SEED,
@@ -45,7 +48,7 @@ from digitlens.training.tasks.line import (
     line_makers,
     train_lines,
 )
-from digitlens.training.tasks.tile import OnEpoch, train_classifier
+from digitlens.training.tasks.tile import OnEpoch, train_autoencoder, train_classifier
 
 Draw = Callable[[Trained[Any], Path], object]
 N = TypeVar("N", bound=nn.Module)

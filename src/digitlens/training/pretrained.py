@@ -30,7 +30,7 @@ from digitlens.datasets.packages import pip_wheel
 from digitlens.errors import DataError, ModelError
 from digitlens.files import cache_folder
 from digitlens.progress import work_bar
-from digitlens.training.nets.line_network import WIDTH, LineNetwork
+from digitlens.training.page_networks import WIDTH, LineNetwork
 
 PACKAGE = "rapidocr==3.10.0"
 WHEEL_SHA256 = "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050"

@@ -17,8 +17,7 @@ from pathlib import Path
 from digitlens import __version__, files
 from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import load_bundle
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import AnyRecipe, load_recipe
+from digitlens.training.recipe import AnyRecipe, Recipe, load_recipe
 
 RECIPE = "recipe.toml"
 PROVENANCE = "run.json"

@@ -15,8 +15,7 @@ from itertools import islice, product
 from typing import Any, Literal
 
 from digitlens.errors import RecipeError
-from digitlens.training.recipe import Recipe
-from digitlens.training.recipes import load_recipe, recipe_from
+from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.settings import defaults, listed, shown
 
 # A trial must be good because of what it trains: not for a lucky seed, nor for easier tiles.

@@ -29,8 +29,8 @@ from digitlens.models.networks import LineRecognizer
 from digitlens.progress import note, work_bar
 from digitlens.reading.recognize import SPOTTED
 from digitlens.training.export import export_spotter
-from digitlens.training.nets.line_network import HEIGHT, STRIDE, SpotterNetwork
 from digitlens.training.optim import set_learning_rate
+from digitlens.training.page_networks import HEIGHT, STRIDE, SpotterNetwork
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.settings import Schedule
 from digitlens.training.tasks.line import line_makers

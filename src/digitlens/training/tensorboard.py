@@ -18,8 +18,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from digitlens.datasets.mnist import Split, Tiles
-from digitlens.training.checkpoint import Row
-from digitlens.training.loop import StepInfo
+from digitlens.training.loop import Row, StepInfo
 from digitlens.training.monitor import Mistake, Pace, Snapshot, points_of
 
 MISTAKES = 25  # on a picture, the most confident ones

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from digitlens import files
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError
-from digitlens.training.checkpoint import STATE, Row
+from digitlens.training.loop import STATE, Row
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import RECIPE
 from digitlens.training.search_space import (

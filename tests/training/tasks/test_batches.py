@@ -9,7 +9,7 @@ import torch
 
 from digitlens.alphabet import encode
 from digitlens.datasets.synthetic.pages import Page
-from digitlens.training.nets.detector_network import STRIDE
+from digitlens.training.page_networks import CELL
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     NOTHING,
@@ -121,7 +121,7 @@ def test_every_cell_that_names_a_digit_gives_back_its_box():
     rows, columns = np.nonzero(targets.value == 3)
     reach = np.exp(targets.reach[:, rows, columns].astype(np.float32))
     middle = np.stack([columns, rows]) + 0.5
-    found = np.concatenate([middle - reach[:2], middle + reach[2:]]) * STRIDE
+    found = np.concatenate([middle - reach[:2], middle + reach[2:]]) * CELL
     np.testing.assert_allclose(found.T, np.tile(box, (len(rows), 1)), atol=0.1)
 
 

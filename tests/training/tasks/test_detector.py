@@ -10,7 +10,7 @@ from torch import nn
 
 from digitlens.datasets.synthetic.pages import Page
 from digitlens.training.loop import Trained
-from digitlens.training.nets.detector_network import Cells, DetectorNetwork
+from digitlens.training.page_networks import Cells, DetectorNetwork
 from digitlens.training.tasks import detector as module
 from digitlens.training.tasks.batches import PageBatch, targets_of
 from digitlens.training.tasks.detector import page_losses, page_score, train_detector

@@ -25,8 +25,7 @@ from digitlens.alphabet import encode
 from digitlens.datasets.synthetic.canvas import IGNORED
 from digitlens.datasets.synthetic.lines import KINDS, Line
 from digitlens.datasets.synthetic.pages import Page, PageMaker
-from digitlens.training.nets.detector_network import STRIDE as CELL
-from digitlens.training.nets.line_network import STRIDE
+from digitlens.training.page_networks import CELL, STRIDE
 from digitlens.training.recipe import LineRecipe
 
 MARGIN = 16  # pixels that a page is drawn larger, for two different cuts

@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitlens.datasets.synthetic.pages import PageMaker
-from digitlens.training.checkpoint import Row
-from digitlens.training.device import Device, choose_device
-from digitlens.training.loop import Task, Trained, fit
-from digitlens.training.nets.detector_network import Cells, DetectorNetwork
+from digitlens.training.loop import Device, Row, Task, Trained, choose_device, fit
 from digitlens.training.optim import new_adamw
+from digitlens.training.page_networks import Cells, DetectorNetwork
 from digitlens.training.recipe import DetectorRecipe
 from digitlens.training.tasks.batches import NOTHING, PageBatch, page_batches, worker_count
 

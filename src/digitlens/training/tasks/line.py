@@ -26,12 +26,10 @@ from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.metrics import aligned
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import note
-from digitlens.training.checkpoint import Row
-from digitlens.training.device import Device, choose_device
 from digitlens.training.export import export_lines
-from digitlens.training.loop import Task, Trained, fit
-from digitlens.training.nets.line_network import LineNetwork, normalised
+from digitlens.training.loop import Device, Row, Task, Trained, choose_device, fit
 from digitlens.training.optim import anchor_weights, new_adamw
+from digitlens.training.page_networks import LineNetwork, normalised
 from digitlens.training.pretrained import adapted, fetch_pp_ocr, load_pp_ocr
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (

@@ -4,7 +4,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digitlens.errors import ModelError
 from digitlens.models.session import open_session
-from digitlens.training.text_detector import (
+from text_detector import (
     detector_graph,
     export_text_detector,
     fold_biases,
@@ -86,7 +86,7 @@ def test_graph_is_simplified_and_says_where_it_is_from():
 def test_graph_that_disagrees_is_not_written(tmp_path, monkeypatch):
     source, target = tmp_path / "published.onnx", tmp_path / "ours.onnx"
     source.write_bytes(small_detector().SerializeToString())
-    monkeypatch.setattr("digitlens.training.text_detector.fold_biases", drop_biases)
+    monkeypatch.setattr("text_detector.fold_biases", drop_biases)
     with pytest.raises(ModelError, match="differs from the published one"):
         export_text_detector(source, target)
     assert not target.exists()

@@ -1,11 +1,9 @@
-"""All architectures take uint8 tiles and normalise them inside."""
-
 import dataclasses
 
 import pytest
 import torch
 
-from digitlens.training.nets.tile_network import (
+from digitlens.training.tile_networks import (
     ARCHITECTURES,
     MEAN,
     SD,

@@ -1,8 +1,6 @@
-"""The device line says what was chosen and why."""
-
 import torch
 
-from digitlens.training.device import choose_device
+from digitlens.training.loop import choose_device
 
 
 def test_the_recipe_can_ask_for_a_precision():

@@ -1,5 +1,8 @@
 """From PP-OCRv6's text detector to ours: pixels in, a map of half the size out, int8 weights.
 
+``python tools/text_detector.py detector.onnx`` fetches the published graph and writes ours, which
+ships with the package.
+
 The network is PP-OCRv6_det_small of PaddleOCR (Apache-2.0), 2.45 million parameters, trained by its
 authors; nothing is trained here. Its graph is made simpler without a change in what it computes,
 but for the rounding of weights and a map of 2 x 2 pixels a cell.
@@ -7,6 +10,7 @@ but for the rounding of weights and a map of 2 x 2 pixels a cell.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models.session import open_session
+from digitlens.training.pretrained import DETECTOR, fetch_pp_ocr
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -323,3 +328,7 @@ def _drawn_page() -> Pixels:
             height, width = rng.integers(6, 20), rng.integers(2, 9)
             page[top : top + height, left : left + width] = rng.integers(0, 90, 3)
     return page
+
+
+if __name__ == "__main__":
+    export_text_detector(fetch_pp_ocr(DETECTOR), Path(sys.argv[1]))

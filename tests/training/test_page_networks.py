@@ -1,9 +1,13 @@
-"""The digit detector answers for every cell of pages of any size, and starts out seeing nothing."""
-
 import pytest
 import torch
 
-from digitlens.training.nets.detector_network import MULTIPLE, STRIDE, DetectorNetwork
+from digitlens.training.page_networks import (
+    CELL,
+    MULTIPLE,
+    DetectorNetwork,
+    LineNetwork,
+    normalised,
+)
 
 pytestmark = pytest.mark.train
 
@@ -19,7 +23,7 @@ def test_each_cell_has_an_answer(network, height, width):
     pages = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8)
     with torch.inference_mode():
         cells = network(pages)
-    rows, columns = height // STRIDE, width // STRIDE
+    rows, columns = height // CELL, width // CELL
     assert cells.centre.shape == (2, rows, columns)
     assert cells.values.shape == (2, 10, rows, columns)
     assert cells.reach.shape == (2, 4, rows, columns)
@@ -40,7 +44,7 @@ def test_moving_a_page_by_the_coarsest_cell_moves_the_answer(network):
     with torch.inference_mode():
         here = network(page).centre
         there = network(page.roll(MULTIPLE, dims=3)).centre
-    moved = MULTIPLE // STRIDE
+    moved = MULTIPLE // CELL
     middle = slice(26, 38)
     torch.testing.assert_close(
         here[:, middle, 24:32], there[:, middle, 24 + moved : 32 + moved], atol=1e-3, rtol=1e-3
@@ -53,3 +57,31 @@ def test_every_weight_has_a_part_in_the_answer():
     sum(part.square().sum() for part in cells).backward()  # pyright: ignore[reportAttributeAccessIssue]
     missing = [name for name, p in network.named_parameters() if p.grad is None]
     assert not missing
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    torch.manual_seed(0)
+    return LineNetwork(12).eval()
+
+
+def _lines(count, width):
+    return torch.randint(0, 256, (count, 48, width, 3), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("width", [16, 72, 320])
+def test_there_is_a_step_for_every_eight_pixels(recogniser, width):
+    with torch.inference_mode():
+        assert recogniser(_lines(2, width)).shape == (2, width // 8, 12)
+
+
+def test_lines_do_not_see_each_other(recogniser):
+    lines = _lines(3, 64)
+    with torch.inference_mode():
+        together, alone = recogniser(lines)[1], recogniser(lines[1:2])[0]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_pixels_from_0_to_255_become_minus_1_to_1():
+    pixels = torch.tensor([0, 255], dtype=torch.uint8)
+    torch.testing.assert_close(normalised(pixels), torch.tensor([-1.0, 1.0]))

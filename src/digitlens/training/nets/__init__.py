@@ -1,1 +1,0 @@
-"""Architectures, as torch modules."""
