@@ -3,7 +3,8 @@
     python benchmarks/tables.py [--seed N] [--count N] [--photos FOLDER] [--out FOLDER] [--wrong]
 
 Drawn tables stand in perspective, in the shade, with noise: printed ones in fonts that no page to
-train with is set in, handwritten ones with tiles of MNIST's validation writers. Of photographed
+train with is set in, handwritten ones with tiles of MNIST's validation writers; some Sudokus are
+pale copies, others on crumpled paper. Of photographed
 Sudokus, the pictures of ``labels.csv`` in FOLDER whose note names one, the digits of each row are
 known, but not their columns. With the rules, each has to come out as a grid that keeps them.
 
@@ -32,7 +33,7 @@ from drawn import FONTS, font
 from harness import document, parser, place, provenance, publish
 from harness import table as as_table
 
-KINDS = ("ruled", "plain", "handwritten", "sudoku")
+KINDS = ("ruled", "plain", "handwritten", "sudoku", "pale sudoku", "crumpled sudoku")
 
 
 Score = tuple[int, int, int, float]  # cells, right ones, sure ones that are wrong; seconds
@@ -63,8 +64,8 @@ def main() -> None:
         for number in range(options.count):
             drawn = draw(kind, options.seed + number)
             rows[kind].append(score(reader, drawn, None, options.wrong))
-            if kind == "sudoku":
-                rows["sudoku, rules"].append(score(reader, drawn, "sudoku", options.wrong))
+            if "sudoku" in kind:
+                rows[f"{kind}, rules"].append(score(reader, drawn, "sudoku", options.wrong))
     for expect in (None, "sudoku") if options.photos else ():
         for path, digits in sudokus(options.photos):
             name = "photos" if expect is None else "photos, rules"
@@ -92,7 +93,9 @@ def score(reader: DigitReader, drawn: Drawn, expect: str | None, wrong: bool) ->
     """Cells, right ones, and sure ones that are wrong; seconds."""
     start = perf_counter()
     try:
-        table = reader.read_table(drawn.page, expect=expect)
+        # Creases look like rules: how many there are is said, as of photographs.
+        grid = (9, 9) if drawn.kind == "crumpled sudoku" else None
+        table = reader.read_table(drawn.page, grid=grid, expect=expect)
     except DigitlensError as error:
         if wrong:
             print(drawn.kind, error)
@@ -148,6 +151,7 @@ def _tiles() -> Split:
 
 def draw(kind: str, seed: int) -> Drawn:
     rng = np.random.default_rng([seed, KINDS.index(kind)])
+    look, _, kind = kind.rpartition(" ")
     rows, columns = (9, 9) if kind == "sudoku" else (rng.integers(4, 13), rng.integers(3, 7))
     digit = int(rng.integers(16, 30))
     face = font(str(rng.choice(FONTS)), height=digit)
@@ -172,7 +176,7 @@ def draw(kind: str, seed: int) -> Drawn:
                 pen.text(at, text, 255, face, anchor="rs")
     if kind != "plain":
         _rule(pen, edges, margin + height * np.arange(rows + 1), kind == "sudoku", rng)
-    return Drawn(kind, _photograph(np.asarray(sheet), rng), cells)
+    return Drawn(f"{look} {kind}".strip(), _photograph(np.asarray(sheet), rng, look), cells)
 
 
 def _texts(kind: str, rows: int, columns: int, rng: np.random.Generator) -> list[list[str]]:
@@ -233,29 +237,49 @@ def _rule(
             pen.line(line, shade, 2 * wide + 1 if thick and k % 3 == 0 else wide)
 
 
-def _photograph(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Ink on paper on a table, from aside, in the shade of something, with noise."""
+def _photograph(ink: np.ndarray, rng: np.random.Generator, look: str = "") -> np.ndarray:
+    """Ink on paper on a table, from aside, in the shade of something, with noise.
+
+    A pale one is a poor copy, enlarged, of few gray levels; a crumpled one has dark creases.
+    """
     height, width = ink.shape
     bent = rng.uniform(0, 0.06, (4, 2)) * (width, height) + [width * 0.02, height * 0.02]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) + bent * [
         [1, 1], [-1, 1], [-1, -1], [1, -1]
     ]  # fmt: skip
-    scale = rng.uniform(1.0, 1.5)
+    scale = rng.uniform(2, 4) if look == "pale" else rng.uniform(1, 1.5) * (1 + (look != ""))
     seen = round(width * scale), round(height * scale)
     # From the page in the picture back to the sheet: the inverse of sheet on quad.
     a, b, c, d, e, f, g, h = perspective(corners, (width, height))
     back = np.linalg.inv([[a, b, c], [d, e, f], [g, h, 1]]) @ np.diag([1 / scale, 1 / scale, 1])
     data = (back / back[2, 2]).ravel()[:8].tolist()
     move = (seen, Image.Transform.PERSPECTIVE, data, Image.Resampling.BICUBIC)
-    page = Image.fromarray((255 - ink * 0.85).astype(np.uint8)).transform(*move, fillcolor=70)
-    page = page.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
+    strength = rng.uniform(0.25, 0.4) if look == "pale" else 0.85
+    page = Image.fromarray((255 - ink * strength).astype(np.uint8)).transform(*move, fillcolor=70)
+    page = page.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9) * (scale if look else 1)))
     y, x = np.mgrid[: 1 : seen[1] * 1j, : 1 : seen[0] * 1j]
     slope = rng.normal(0, 0.2, 2)
     light = 0.8 + slope[0] * (x - 0.5) + slope[1] * (y - 0.5)
     light -= 0.25 / (1 + np.exp(40 * (x * rng.uniform(0.5, 2) + y - rng.uniform(0.5, 1.5))))
-    noisy = np.asarray(page) * light + rng.normal(0, 3, light.shape)
+    noisy = np.asarray(page) * light + rng.normal(0, 8 if look == "pale" else 3, light.shape)
+    if look == "pale":
+        step = rng.uniform(15, 35)
+        noisy = np.round(noisy / step) * step
+    elif look == "crumpled":
+        noisy -= rng.uniform(8, 25) * _creases(light.shape, rng)
     tint = np.array([1, rng.uniform(0.95, 1), rng.uniform(0.85, 1)])
     return np.clip(noisy[..., None] * tint, 0, 255).astype(np.uint8)
+
+
+def _creases(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Dark streaks in one direction and bright ones, as raking light makes them of paper."""
+    fine = Image.fromarray(rng.normal(128, 60, shape).clip(0, 255).astype(np.uint8))
+    wide, high = rng.uniform(3, 8), rng.uniform(1, 2)
+    small = fine.resize(
+        (max(1, int(shape[1] / wide)), max(1, int(shape[0] / high))), Image.Resampling.BOX
+    )
+    streaks = np.asarray(small.resize(shape[::-1], Image.Resampling.BICUBIC), float)
+    return np.clip((streaks - streaks.mean()) / streaks.std(), -1, 3)
 
 
 if __name__ == "__main__":

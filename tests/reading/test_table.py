@@ -8,9 +8,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.errors import ImageError
+from digitlens.imaging.ruling import find_grid, straighten, without_rules
 from digitlens.reading.joint import Sudoku
 from digitlens.reading.reader import DigitReader
-from digitlens.reading.table import TableOptions
+from digitlens.reading.table import TableOptions, lines_in_cells
 from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.results import Alternative
 from digitlens.tabular import Cell, Table
@@ -69,13 +70,30 @@ def test_small_print_in_high_cells_is_no_dust(reader, ruled):
     assert texts(reader.read_table(page)) == cells
 
 
-@pytest.mark.parametrize("turn", [1, 3])
-def test_small_print_on_its_side_is_read_or_doubtful(reader, turn):
+@pytest.mark.parametrize("turn", [1, 2, 3])
+@pytest.mark.parametrize(("wide", "high", "size"), [(260, 150, 34), (182, 98, 22), (90, 44, 16)])
+def test_small_print_is_read_whichever_way_up_it_lies(reader, turn, wide, high, size):
     cells = [["11.10", "42.11"], ["18.23", "49.24"], ["46.75", "77.76"]]
-    page = np.rot90(drawn(cells, high=150), turn)
+    page = np.rot90(drawn(cells, wide=wide, high=high, size=size), turn)
+    assert texts(reader.read_table(page)) == cells
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_lone_digits_do_not_turn_a_table(reader, turn):
+    page = np.rot90(drawn([["1", "6"], ["8", "9"]], wide=80, high=80), turn)
     table = reader.read_table(page)
-    said = {cell.text for row in table.rows for cell in row if cell.status == "number"}
-    assert said <= {text for row in cells for text in row}
+    x, y = table.rows[0][0].quad[0]
+    assert (x, y) == pytest.approx((30, 30), abs=3)
+
+
+def test_a_character_in_two_parts_is_one_line():
+    page = drawn([["2", "5"], ["7", ""], ["3", "9"]], wide=80, high=80, size=50).copy()
+    page[68:71, 45:175] = 250  # a gap across the digits of the first row
+    grid = find_grid(page)
+    picture, upright = straighten(page, grid)
+    lines, places = lines_in_cells(without_rules(picture, upright), upright)
+    assert places == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]
+    assert all(30 < line.height < 70 for line in lines)
 
 
 def test_marks_are_taken_from_the_whole_table(reader):

@@ -19,6 +19,7 @@ _BETTER = 1.3  # times the evidence of the page as it is
 _CERTAIN = 0.98  # mean confidence from which what stands on its head may be read
 _SURER = 0.03  # by which it has to be surer than what stands upright
 _FEW = 4  # characters; digits on their head are like digits (1609), so that fewer turn no page
+_COHERENT = 0.5  # of what confident characters in lines of two or more make up: it is text
 _LEAST = 1.5  # evidence of two characters: one alone turns no page
 _LINES = 6  # longest lines that are read in other turns
 _STACKED = 1.5  # times as high as wide: lines that may be one on its side
@@ -53,6 +54,26 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
     best = max(turned, key=lambda turn: evidence(turned[turn]))
     better = _is_upside_down if best == 2 else _reads_better
     return best if better(turned[best], some) else 0
+
+
+def clearest_turn(looks: Sequence[Sequence[RecognizedLine]]) -> int:
+    """The turn after which the same parts of a page read clearly better.
+
+    Args:
+        looks: Lines of these parts after 0 to 3 quarter turns, found anew after each: text that
+            lies on its side falls apart into lone characters.
+
+    Returns:
+        1 to 3; 0 where no turn is better.
+    """
+    best = max(range(1, len(looks)), key=lambda turn: evidence(looks[turn]))
+    is_read = coherence(looks[best]) > _COHERENT
+    return best if is_read and _reads_better(looks[best], looks[0]) else 0
+
+
+def coherence(read: Sequence[RecognizedLine]) -> float:
+    """Mean evidence of a character, 0 to 1; lines without any count as a character that is none."""
+    return evidence(read) / max(sum(max(len(each.symbols), 1) for each in read), 1)
 
 
 def _reads_better(turned: Sequence[RecognizedLine], upright: Sequence[RecognizedLine]) -> bool:

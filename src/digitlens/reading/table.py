@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -25,12 +27,13 @@ from digitlens.imaging.ruling import (
     straighten,
     without_rules,
 )
+from digitlens.models.networks import LineRecognizer
 from digitlens.reading.alignment import align
 from digitlens.reading.layout import View, read_spots
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot, numbers_on
-from digitlens.reading.orientation import best_turn, points_back
-from digitlens.reading.recognize import RecognizedLine, with_paper
+from digitlens.reading.orientation import clearest_turn, coherence, points_back, turned_page
+from digitlens.reading.recognize import RecognizedLine, recognize, with_paper
 from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.reading.text_lines import TextLine
 from digitlens.reading.values import numbers_of
@@ -54,7 +57,10 @@ _LOWEST = 1.2  # of the least height or width of a drawing: a line is taken to b
 _SEEN = 0.9  # score of a line: as the line detector gives clear ones
 _LEVEL = 0.3  # of the height of a drawing that is level with its line
 _SMALL = 0.5  # of the highest drawing of a cell: a lower one has no line of its own
+_WHOLE = 1.2  # of the usual height of a table's drawings: what is no higher is one character
 _APART = 0.6  # heights: gap between two texts of a table without rules, as is any space
+_LOOKED_AT = 12  # cells with most ink, by which it is told how a table lies
+_CLEAR = 0.85  # coherence of text that lies as it is read
 _BLANK = 0.999  # confidence that a cell without ink is empty
 _MOSTLY = 0.5  # of the cells of a column, from which on it is one of numbers
 _SURE = 0.8  # confidence of each character from which words are not doubtful
@@ -126,7 +132,7 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     ruled = grid is not None and options.columns in {None, grid.shape[1]}
     if grid is None or not ruled:
         grid = _aligned(reader, page, options)
-    seen = _upright(reader, page, grid, ruled=ruled)
+    seen = _see(reader, page, grid, ruled=ruled)
     cells = _cells(seen, options.notation)
     height, width = page.shape[:2]
     made = reader.classifier.name, reader.classifier.sha256
@@ -147,26 +153,54 @@ def _rows(cells: Mapping[Place, Cell], shape: tuple[int, ...]) -> tuple[tuple[Ce
     return tuple(tuple(cells[r, c] for c in range(shape[1])) for r in range(shape[0]))
 
 
-def _upright(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
-    """What is seen of a table, turned as it reads best."""
-    seen, picture = _see(reader, page, grid, ruled=ruled)
-    turn = best_turn(seen.view.lines, picture, reader.recognizer)
-    return _see(reader, page, grid.turned(turn), ruled=ruled)[0] if turn else seen
-
-
-def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> tuple[_SeenTable, Page]:
-    """Straightens a table, and reads each line of ink of each cell; gives the picture, too."""
-    straight, upright = straighten(page, grid)
-    clean = without_rules(straight, upright) if ruled else straight
-    found, cells = lines_in_cells(clean, upright)
-    view = reader.analyze(clean, found)
-    digits, spots = read_spots(view, (clean.shape[1], clean.shape[0]), reader.thresholds)
+def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
+    """Straightens a table, turned as it reads best, and reads each line of ink of each cell."""
+    picture, upright = straighten(page, grid)
+    if ruled:
+        picture = without_rules(picture, upright)
+    turn = _turn_of(picture, upright, reader.recognizer)
+    picture, upright = _turned(picture, upright, turn)
+    found, cells = lines_in_cells(picture, upright)
+    view = reader.analyze(picture, found)
+    digits, spots = read_spots(view, (picture.shape[1], picture.shape[0]), reader.thresholds)
     contents, places = Contents(), dict[Place, list[int]]()
     for cell, line in zip(cells, spots, strict=True):
         contents.setdefault(cell, []).append(line)
     for number, line in enumerate(view.scores.places.line.tolist()):
         places.setdefault(cells[line], []).append(number)
-    return _SeenTable(grid.quads(), contents, digits, places, view), clean
+    return _SeenTable(grid.turned(turn).quads(), contents, digits, places, view)
+
+
+def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
+    """After how many quarter turns, counter-clockwise, the cells with most ink read best."""
+    looks: list[list[RecognizedLine]] = []
+    chosen: set[int] = set()
+    for turn in range(4):
+        turned, cells = _turned(picture, grid, turn)
+        numbers = np.rot90(np.arange(prod(grid.shape)).reshape(grid.shape), turn)
+        found = [
+            (int(numbers[at]), line)
+            for line, at in zip(*lines_in_cells(turned, cells), strict=True)
+        ]
+        if not turn:
+            ink = Counter[int]()
+            for number, line in found:
+                ink[number] += int(line.width * line.height)
+            chosen = {number for number, _ in ink.most_common(_LOOKED_AT)}
+        lines = [line for number, line in found if number in chosen]
+        looks.append(recognize(turned, lines, recognizer))
+        is_lone = [bool(re.fullmatch(r"\d", each.symbols.text)) for each in looks[0]]
+        has_lone_digits = len(lines) == len(chosen) and all(is_lone)
+        if not turn and (has_lone_digits or coherence(looks[0]) > _CLEAR):
+            return 0
+    return clearest_turn(looks)
+
+
+def _turned(picture: Page, grid: Grid, turn: int) -> tuple[Page, Grid]:
+    """A straightened table after quarter turns, counter-clockwise."""
+    turned = turned_page(picture, turn)
+    nodes = points_back(grid.nodes, -turn % 4, turned.shape[1], turned.shape[0])
+    return turned, replace(grid, nodes=nodes).turned(turn)
 
 
 def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]:
@@ -177,7 +211,7 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
         grid: The cells.
     """
     columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
-    usual = float(median(np.diff(rows)))
+    usual = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
     # Reduced, grainy strokes hold together.
     factor = max(1, int(usual / _FINE))
     gray = np.asarray(Image.fromarray(gray_of(page)).reduce(factor))
@@ -193,8 +227,10 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
     found: list[TextLine] = []
     places: list[Place] = []
     low = _least(drawings.values(), usual)
+    tall = [max(box[3] - box[1] for box in boxes) for boxes in drawings.values()]
+    high = _WHOLE * float(median(np.array(tall))) if tall else 0.0
     for place, boxes in sorted(drawings.items()):
-        for line in _lines(np.array(boxes), low):
+        for line in _lines(np.array(boxes), low, high):
             found.append(with_paper(line))
             places.append(place)
     return found, places
@@ -234,8 +270,14 @@ def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, fl
     yield from (span for span in spans if span[2] - span[1] >= _PART * length)
 
 
-def _lines(boxes: Doubles, low: float) -> Iterator[TextLine]:
-    """The lines that drawings of one cell make up, from top to bottom; none of dust alone."""
+def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
+    """The lines that drawings of one cell make up, from top to bottom; none of dust alone.
+
+    Args:
+        boxes: float64[N, 4].
+        low: Height or width of a drawing that makes a line, at least.
+        high: Height up to which drawings above each other are parts of one broken character.
+    """
     heights, widths = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
     if max(heights.max(), widths.max()) < low:
         return
@@ -244,7 +286,9 @@ def _lines(boxes: Doubles, low: float) -> Iterator[TextLine]:
         x0, y0, x1, y1 = boxes[k]
         common = [min(y1, line[3]) - max(y0, line[1]) for line in lines]
         best = int(np.argmax(common)) if common else -1
-        if best < 0 or (common[best] < _LEVEL * heights[k] and heights[k] > _SMALL * heights.max()):
+        joined = max(y1, lines[best][3]) - min(y0, lines[best][1]) if lines else 0
+        apart = joined > high and common[best] < _LEVEL * heights[k]
+        if best < 0 or (apart and heights[k] > _SMALL * heights.max()):
             lines.append(boxes[k].copy())
         else:
             line = lines[best]
@@ -307,7 +351,7 @@ def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
     """What each cell says, with the marks that the table uses."""
     rows = [(place, numbers_on(line)) for place, lines in seen.contents.items() for line in lines]
     owners = {
-        id(seen.digits[spot.place]): place
+        seen.digits[spot.place].box: place
         for place, numbers in rows
         for number in numbers
         for spot in number
@@ -316,7 +360,7 @@ def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
     numbers: dict[Place, list[Number]] = {}
     found = numbers_of([row for _, row in rows], dict(enumerate(seen.digits)), notation)
     for number in found:
-        numbers.setdefault(owners[id(number.digits[0])], []).append(number)
+        numbers.setdefault(owners[number.digits[0].box], []).append(number)
     cells: dict[Place, Cell] = {}
     for r, c in np.ndindex(*seen.shape):
         lines, own = seen.contents.get((r, c), []), numbers.get((r, c), [])
