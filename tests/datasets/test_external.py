@@ -150,12 +150,6 @@ def test_rows_that_name_no_digit_or_two_are_refused(row, table, write, tmp_path)
         load_semeion(write(tmp_path / "semeion.data", content))
 
 
-def test_rows_without_labels_are_refused(random, table, write, tmp_path):
-    path = write(tmp_path / "semeion.data", table(random.integers(0, 2, (4, 256))))
-    with pytest.raises(DataError, match=r"semeion\.data: expected rows of 266 numbers, found 256"):
-        load_semeion(path)
-
-
 @pytest.fixture
 def images16(random):
     return random.integers(0, 256, (4, 16, 16), np.uint8)
@@ -384,14 +378,6 @@ def test_tiles_hold_the_digit_as_mnist_does(side):
     assert columns[0] <= 13 <= columns[-1]
 
 
-def test_faint_paper_is_no_ink():
-    images = np.full((1, 16, 16), 10, np.uint8)
-    images[0, 5:11, 7:9] = 250
-    tile = framed(images)[0]
-    assert np.count_nonzero(tile.any(axis=1)) == 20
-    assert np.count_nonzero(tile.any(axis=0)) < 12
-
-
 def test_what_has_the_size_of_a_tile_stays_as_it_is(random):
     images = random.integers(0, 256, (3, 28, 28), np.uint8)
     assert (unframed(images) == images).all()
@@ -404,14 +390,6 @@ def test_other_sizes_are_only_resized(side):
     tile = unframed(images)[0]
     assert (tile[:12] == 200).all()
     assert (tile[16:] == 0).all()
-
-
-def test_photographs_become_tiles():
-    photos = np.full((2, 32, 32, 3), 200, np.uint8)
-    photos[:, 6:26, 15:18] = 20
-    assert (framed(photos)[0] == framed(255 - photos)[0]).all()
-    assert unframed(photos).shape == (2, 28, 28)
-    assert unframed(photos)[0, 14, 14] > 200
 
 
 def test_framing_is_what_makes_digits_of_scikit_learn_readable():

@@ -271,12 +271,6 @@ def test_the_share_of_mnist_is_met_and_both_series_are_there(fraction):
         assert students == pytest.approx(29_050 / 60_000, abs=0.02)
 
 
-def test_a_random_split_of_any_tiles(small_split):
-    train, validation = split_validation(small_split, "random", fraction=0.25, seed=1)
-    assert (len(train), len(validation)) == (300, 100)
-    assert np.bincount(validation.labels).tolist() == [10] * 10
-
-
 @pytest.mark.parametrize(
     ("how", "fraction", "said"),
     [

@@ -80,12 +80,6 @@ def test_arrays_are_written_row_by_row_after_the_header_of_mnist():
     assert encode_idx(in_columns)[-6:] == bytes(range(6))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.int8])
-def test_other_types_are_refused(dtype):
-    with pytest.raises(TypeError, match="expected an array of dtype uint8"):
-        encode_idx(np.zeros(3, dtype))
-
-
 @given(arrays, st.data())
 def test_a_file_cut_short_is_refused(array, data):
     content = encode_idx(array)
@@ -186,13 +180,6 @@ def test_each_file_is_kept_before_the_next_is_asked_for(recorder):
     assert len(recorder.kept) == 4
 
 
-def test_a_source_is_not_asked_for_files_that_it_never_has(recorder):
-    items = recorder.items
-    labels = Source("labels", recorder.tiny.files[3:], lambda _wanted: [items[3]])
-    gathered = recorder.gather(recorder.source("a", *items), labels)
-    assert gathered.origins[items[3][0]] == "a"
-
-
 def found_in(sources):
     def keep(file, _content):
         raise AssertionError(f"{file.name} lies on disk and needs no copy")
@@ -232,11 +219,6 @@ def test_a_damaged_file_spoils_no_other_and_its_gzip_makes_up_for_it(
     assert caplog.messages == [
         f"{bad}: train-images-idx3-ubyte is damaged: expected 23,536 bytes, found 7"
     ]
-
-
-def test_a_folder_without_anything_gives_no_source(tiny_mnist, tmp_path):
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert folder_sources(folder, tiny_mnist.files) == []
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -74,11 +74,6 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
         read_member(path, "one.gz", 100)
 
 
-@pytest.mark.parametrize("content", [b"1 2\n3 4 \n", b"1,2\r\n3,4\r\n", b" 1.0 2e0\n\n3 4"])
-def test_numbers_stand_between_spaces_or_commas(content):
-    assert read_table(content, 2, "file").tolist() == [[1, 2], [3, 4]]
-
-
 @pytest.mark.parametrize(
     ("content", "said"),
     [

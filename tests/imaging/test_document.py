@@ -8,7 +8,6 @@ from PIL import Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from digitlens.errors import ImageError
-from digitlens.imaging import document as module
 from digitlens.imaging import photo
 from digitlens.imaging.document import open_document
 from digitlens.imaging.image import load_image
@@ -76,14 +75,6 @@ def test_smaller_copies_of_a_page_are_no_pages():
     assert [page.shape for page in load_pages(content)] == [(20, 30, 3), (20, 31, 3)]
 
 
-@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP"])
-def test_of_an_animation_the_first_frame_is_given(form):
-    options = {"lossless": True} if form == "WEBP" else {}
-    pages = [np.full((9, 9, 3), value, np.uint8) for value in VALUES]
-    [page] = load_pages(several(form, pages, **options))
-    assert np.array_equal(page, pages[0])
-
-
 def test_all_sources_give_the_same_pages(tmp_path):
     path = tmp_path / "scan.tif"
     path.write_bytes(TIFF)
@@ -120,21 +111,6 @@ def test_pages_can_be_had_in_any_order_and_again(content):
                 document.page(number)
     with open_document(several("PNG", PAGES[:1])) as document:
         assert all(np.array_equal(document.page(1), PAGES[0]) for _ in range(2))
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "PPM", "TIFF"])
-def test_a_file_is_identified_once(form, monkeypatch):
-    def open_picture(file):
-        opened.append(file)
-        return whole(file)
-
-    opened, whole = [], module.open_picture
-    monkeypatch.setattr(module, "open_picture", open_picture)
-    stream = io.BytesIO()
-    Image.fromarray(PAGES[0]).save(stream, form)
-    with open_document(stream.getvalue()) as document:
-        document.page(1)
-        assert len(opened) == 1
 
 
 def test_after_a_damaged_page_the_others_can_still_be_had():

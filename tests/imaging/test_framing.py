@@ -62,15 +62,6 @@ def test_missing_columns_are_gray_at_the_right():
     assert crop.shape[1] == 16
 
 
-@pytest.mark.parametrize("tilt", [0.0, 4.0])
-def test_gray_page_gives_the_crop_of_its_colours(tilt):
-    gray = written(40, 0)[0][..., 0]
-    quad = upright(250, 220, 550, 280) + np.float32([[0, 0], [0, tilt], [0, tilt], [0, 0]])
-    crop = crop_line(gray, quad)
-    assert crop.shape[2] == 3
-    np.testing.assert_array_equal(crop, crop_line(np.stack([gray] * 3, axis=2), quad))
-
-
 @pytest.mark.parametrize("tilt", [0.0, 5.0])
 @pytest.mark.parametrize("corner", [(-30, -20), (60, 50), (400, 300), (-500, -500)])
 def test_beyond_the_page_its_edge_goes_on(corner, tilt):
@@ -130,11 +121,3 @@ def test_batches_are_bounded():
     batches = batch_lines(crops(*[64] * 40, *[1280] * 7), most=16, columns=4096)
     assert [len(indices) for indices, _ in batches] == [3, 3, 1, 16, 16, 8]
     assert all(batch.shape[0] * batch.shape[2] <= 4096 for _, batch in batches)
-
-
-def test_a_crop_wider_than_a_batch_goes_alone():
-    assert [len(indices) for indices, _ in batch_lines(crops(160, 160), columns=100)] == [1, 1]
-
-
-def test_no_crops_are_no_batches():
-    assert batch_lines([]) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from digitlens.errors import ImageError
-from digitlens.imaging.image import MAX_PIXELS, load_image, resize, shrink
+from digitlens.imaging.image import MAX_PIXELS, load_image, resize
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GRAY = COLOUR[:, :, 0]
@@ -218,10 +218,6 @@ def test_other_colour_models_become_rgb(mode, form):
     page = load_image(encoded(np.full((8, 8, 3), (200, 40, 90), np.uint8), form, mode))
     assert page.shape == (8, 8, 3)
     assert np.abs(page.astype(int) - (200, 40, 90)).max() <= 60
-
-
-def test_one_bit_pictures_are_black_and_white():
-    assert load_image(encoded(np.eye(3, dtype=bool), "PNG")).tolist() == (255 * np.eye(3)).tolist()
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF"])
@@ -478,9 +474,3 @@ def test_resize_averages_areas():
     means = plane.reshape(2, 2, 3, 2).mean(axis=(1, 3))
     assert np.allclose(resize(plane, 3, 2), means)
     assert resize(plane, 12, 8).shape == (8, 12)
-
-
-def test_shrink_keeps_small_pages_and_the_aspect_of_large_ones():
-    assert shrink(COLOUR, 9) is COLOUR
-    assert shrink(np.zeros((300, 600), np.uint8), 100).shape == (50, 100)
-    assert shrink(np.zeros((3, 600, 3), np.uint8), 100).shape == (1, 100, 3)

@@ -74,23 +74,12 @@ def test_light_that_slopes_is_paper(five, down, across):
     assert difference(ink_in(page, box_of(five > 0.1)), five) < CLOSE
 
 
-def test_grain_is_paper(five, grain):
-    page = grain(inked(five, (60, 60, 140), (220, 215, 200)), 8)
-    assert difference(ink_in(page, box_of(five > 0.1)), five) < CLOSE
-
-
 @pytest.mark.parametrize("pen", [1.5, 3, 10, 50])
 @pytest.mark.parametrize("digit", "0247")
 def test_large_digits_by_any_pen_are_taken_out_whole(write, grain, digit, pen):
     mask = write(digit, 60, 40, 480, pen, size=(480, 560))
     page = grain(inked(mask, 96, 226))
     assert difference(ink_in(page, box_of(mask > 0.1)), mask) < CLOSE
-
-
-@pytest.mark.parametrize("height", [10, 16, 24])
-def test_small_digits_are_taken_out_too(write, height):
-    mask = write("5", 20, 20, height, height / 8, size=(60, 60))
-    assert difference(ink_in(inked(mask, 40, 230), box_of(mask > 0.1)), mask) < CLOSE
 
 
 @pytest.mark.parametrize(
@@ -118,12 +107,6 @@ def test_a_box_may_reach_over_the_edge_of_the_page(five, side):
     cut = np.rot90(five[y0:, x0:], side)  # the digit touches two edges
     box = np.add(box_of(cut > 0.1), [-3, -3, 3, 3])
     assert difference(ink_in(inked(cut, 30, 230), box), cut) < CLOSE
-
-
-def test_a_digit_that_fills_the_page_is_ink(five):
-    x0, y0, x1, y1 = box_of(five > 0.1).astype(int)
-    alone = five[y0:y1, x0:x1]
-    assert difference(ink_in(inked(alone, 30, 230), box_of(alone >= 0)), alone) < CLOSE
 
 
 @pytest.mark.parametrize(
@@ -167,15 +150,6 @@ def test_any_box_gives_a_small_picture(corner, size):
     assert ink.dtype == np.uint8
     assert ink.size > 0
     assert max(ink.shape) <= LONGEST
-
-
-@pytest.mark.parametrize("scale", [2, 4, 12])
-@pytest.mark.parametrize("digit", "1368")
-def test_a_tile_enlarged_becomes_the_same_tile(write, digit, scale):
-    tile = to_tile(np.uint8(255 * write(digit, 60, 40, 120, 14, size=(240, 220))))
-    page = 255 - np.kron(np.pad(tile, 6), np.ones((scale, scale), np.uint8))
-    found = to_tile(ink_in(page, box_of(page < 255)))
-    assert apart(found, tile) < CLOSE
 
 
 @pytest.mark.mnist

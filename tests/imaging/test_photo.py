@@ -2,7 +2,6 @@ import importlib
 import io
 import sys
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,13 +77,6 @@ def test_the_beginning_tells_the_format():
         assert not any(is_it(other) for is_it in (is_pdf, is_heic, is_avif))
 
 
-def test_the_first_page_of_a_pdf_is_an_image():
-    page = load_image(pdf(CORNER, 255 - CORNER))
-    assert (page.dtype, page.shape) == (np.uint8, (1333, 2000, 3))
-    assert np.abs(page[1000, 1500].astype(int) - 90).max() <= 2
-    assert np.abs(np.array(red_corner(page)) - (0, 0, 333, 667)).max() <= 25  # smoothed
-
-
 @pytest.mark.parametrize(
     ("box", "shape"),
     [
@@ -149,13 +141,6 @@ def test_what_was_typed_into_a_form_is_rendered():
     )
     page = load_image(form.encode())
     assert page[1000, 1000].max() < 128
-
-
-def test_a_stream_without_readinto_is_read():
-    stream = io.BytesIO(PDF)
-    names = ("read", "seek", "tell", "seekable")
-    upload = SimpleNamespace(**{name: getattr(stream, name) for name in names})
-    assert load_image(upload).shape == (1333, 2000, 3)
 
 
 def test_pages_are_rendered_in_threads_one_at_a_time():

@@ -128,12 +128,6 @@ def test_fields_of_later_and_earlier_cards_of_the_same_format_are_ignored(tmp_pa
     assert finds_digits(load_bundle(tmp_path).card)
 
 
-def test_pretrained_names_lists_folders_with_a_card(shipped):
-    (shipped / "empty").mkdir()
-    write_bundle(shipped / "another", card(), GRAPH)
-    assert bundle.pretrained_names() == ["another", "default"]
-
-
 @pytest.fixture
 def lines(tmp_path):
     for path in SHIPPED_LINES.glob("*.*"):

@@ -88,10 +88,6 @@ def test_each_layer_gives_what_it_computes(half_graph, tile):
     np.testing.assert_allclose(layers[3].maps, layers[2].maps[:, 0, 0] @ DENSE, rtol=1e-4)
 
 
-def test_parameters_are_counted_without_sizes_and_places(half_graph):
-    assert count_parameters(half_graph) == KERNELS.size + DENSE.size
-
-
 def test_what_is_no_graph_of_tiles_is_refused(tile):
     for read in (filters, count_parameters):
         with pytest.raises(ModelError, match="what onnx cannot read"):

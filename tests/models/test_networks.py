@@ -125,11 +125,6 @@ def test_the_same_picture_gives_the_same_digits_in_any_thread(shipped):
     assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
 
 
-def test_the_card_travels_with_the_model(shipped):
-    assert shipped.card.name == PAGES
-    assert 0 <= shipped.card.thresholds["reject"] < shipped.card.thresholds["digit"] <= 1
-
-
 def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
     """A graph with the inputs and outputs of a digit detector, which finds nothing."""
     nodes = [
@@ -164,12 +159,6 @@ def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
 def saved(path, graph, **more):
     write_bundle(path, Card("other", "0", files.sha256(graph), **more), graph)
     return path
-
-
-def test_another_digit_detector_can_be_loaded(tmp_path):
-    model = DigitDetector(saved(tmp_path, page_graph()), threads=1)
-    assert model.card.name == "other"
-    assert len(model.predict(picture(40, 50)).score) == 0
 
 
 @pytest.mark.parametrize(
@@ -217,12 +206,6 @@ def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_pictur
         DigitDetector(tmp_path, lazy=True)
 
 
-def test_a_lazy_detector_says_the_same(shipped):
-    lazy = DigitDetector(PAGES, threads=1, lazy=True)
-    shown = picture(90, 120)
-    assert np.array_equal(lazy.predict(shown).heat, shipped.predict(shown).heat)
-
-
 # Lines
 
 
@@ -251,19 +234,6 @@ def test_text_is_bright_where_it_is():
     assert len(y) > 200
     assert 20 <= x.min() <= 30
     assert 30 <= y.min() <= y.max() <= 45
-
-
-def test_text_at_the_edge_is_found_as_on_a_larger_page():
-    whole = text_page((384, 160), (200, 60, "815"))
-    small = np.ascontiguousarray(whole[:, :247])
-    found = LINES_OF_ALL.text_map(small)
-    assert np.abs(found - LINES_OF_ALL.text_map(whole)[:, :124]).mean() < 0.02
-
-
-def test_view_of_a_page_is_taken():
-    whole = text_page((320, 192), (40, 60, "4711"))
-    flipped = LINES_OF_ALL.text_map(whole[::-1][::-1])
-    np.testing.assert_array_equal(flipped, LINES_OF_ALL.text_map(whole))
 
 
 def test_threads_share_a_detector():

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from digitlens.errors import ModelError
 from digitlens.models import session
-from digitlens.models.session import Lazy, Team, cores, first_line, open_session
-
-
-def test_a_file_can_be_opened_too(folder):
-    found = open_session(folder / "model.onnx", name="bars")
-    assert found.get_inputs()[0].name == "tiles"
+from digitlens.models.session import Lazy, Team, cores, open_session
 
 
 def test_what_is_no_graph_is_refused_in_one_line():
@@ -40,28 +35,11 @@ def test_only_the_cores_that_this_process_may_use_count(monkeypatch):
     assert cores() == 1
 
 
-def test_an_error_without_a_message_has_its_name():
-    assert first_line(ValueError("one\ntwo")) == "one"
-    assert first_line(ValueError()) == "ValueError"
-
-
 @given(size=st.integers(1, 5), pieces=st.lists(st.integers(), max_size=30))
 def test_each_piece_is_worked_on_once(size, pieces):
     done = []
     Team(size).share(done.append, pieces)
     assert sorted(done) == sorted(pieces)
-
-
-def test_a_team_works_at_the_same_time():
-    meeting = threading.Barrier(3)
-    Team(3).share(lambda _: meeting.wait(10), range(3))  # raises unless three come
-
-
-def test_one_alone_starts_no_threads():
-    before = threading.active_count()
-    Team(1).share(lambda _: None, range(5))
-    Team(4).share(lambda _: None, range(1))
-    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("broken", range(6))

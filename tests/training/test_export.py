@@ -13,7 +13,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, load_bundle
 from digitlens.models.classifier import Classifier
-from digitlens.models.networks import DigitDetector, LineRecognizer
+from digitlens.models.networks import DigitDetector
 from digitlens.models.session import open_session
 from digitlens.training import export as export_module
 from digitlens.training.export import (
@@ -24,7 +24,6 @@ from digitlens.training.export import (
     check_lines,
     export_classifier,
     export_detector,
-    export_lines,
     fit_temperature,
     fold_normalisation,
     line_graph,
@@ -283,11 +282,6 @@ def test_int16_is_half_the_size_and_near(line_bytes, recogniser, lines):
     small = store_int16(copy).SerializeToString()
     assert len(small) < 0.53 * line_bytes.ByteSize()
     check_lines(LineGraph(recogniser), small, lines)
-
-
-def test_the_written_graph_is_one_that_the_recogniser_opens(recogniser, lines):
-    graph = export_lines(recogniser, lines)
-    assert LineRecognizer(graph, threads=1).posteriors(lines[0][None]).shape == (1, 2, CLASSES)
 
 
 def test_a_graph_of_another_network_is_refused(line_bytes, lines):

@@ -156,12 +156,6 @@ def test_epochs_come_with_their_rows_and_it_learns_before_our_eyes(watched, more
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
-def test_nobody_is_answered_before_the_first_step(more_bars):
-    watcher = Watcher(sample_of(more_bars, 10), lambda _: None)
-    assert watcher.answers(more_bars.tiles[:1]) is None
-    watcher.on_epoch({})  # of a member that had been trained before: nothing to look at
-
-
 def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
     told = []
     recipe = dataclasses.replace(two, epochs=1, models=2)

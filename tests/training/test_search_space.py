@@ -98,11 +98,6 @@ def test_all_problems_are_told_at_once():
         assert text.count(part) == 1, part
 
 
-def test_values_that_fit_only_together_are_fine():
-    both = parse_space("classic", ["widths=8,8,8"], ["kernels=3|5,3,3"])
-    assert both.base.widths == (8, 8, 8)
-
-
 @pytest.mark.parametrize(
     ("recipe", "searches", "message"),
     [

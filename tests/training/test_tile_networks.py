@@ -45,15 +45,6 @@ def test_classic_is_the_textbook_network():
     assert kinds == [*block, *block, *head]
 
 
-def test_fast_has_no_map_of_full_size():
-    sizes: list[int] = []
-    network = build_network("fast", SHAPE)
-    for layer in network.body:
-        layer.register_forward_hook(lambda *call: sizes.append(call[2].shape[-1]))
-    network(_tiles())
-    assert sizes[0] == 14
-
-
 def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
     shape = dataclasses.replace(SHAPE, widths=(4, 6, 8, 9), kernels=(5, 3, 3, 3), margin=2)
     network = build_network("swift", shape)

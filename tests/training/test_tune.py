@@ -170,13 +170,6 @@ def test_what_falls_behind_is_pruned_and_says_so(begin, faked, tmp_path):
     assert not list(tmp_path.rglob("state.safetensors"))
 
 
-def test_without_pruning_all_are_trained_to_the_end(begin, faked, tmp_path):
-    faked(lambda recipe, epoch: 0.9 - 0.4 * (recipe.dropout > 0.2) + 0.001 * epoch)
-    study, splits = begin("dropout=0..0.9", changes=("epochs=10",), pruning=False)
-    search(study, splits, tmp_path, trials=12)
-    assert result_of(study).count("complete") == 12
-
-
 def test_long_and_short_trainings_are_compared_at_the_same_part(begin, faked, tmp_path):
     # Both rise evenly to 0.9; by the number of the epoch the long ones would be far behind.
     faked(lambda recipe, epoch: 0.9 * epoch / recipe.epochs)

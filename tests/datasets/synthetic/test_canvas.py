@@ -10,13 +10,12 @@ from digitlens.datasets.synthetic.canvas import (
     Style,
     as_label,
     cased,
-    draw_style,
     lay_out,
     put_marks,
     text_width,
     write,
 )
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs, Glyph
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
 BLOCK = np.full((30, 20), 255, np.uint8)
@@ -38,23 +37,6 @@ def test_ink_that_is_not_changed_gets_its_exact_box():
     assert canvas.values == [4]
     assert (canvas.ink[7:37, 12:32] == 255).all()
     assert np.count_nonzero(canvas.ink) == BLOCK.size
-
-
-@pytest.mark.parametrize("scale", [0.1, 0.33, 0.7, 1.5, 2.6])
-def test_the_box_follows_the_scale(scale):
-    canvas = Canvas(100, 100, np.eye(3))
-    canvas.put(BLOCK, placed(10.3, 11.6, scale), 4)
-    expected = (10.3, 11.6, 10.3 + 20 * scale, 11.6 + 30 * scale)
-    assert np.abs(np.subtract(canvas.boxes[0], expected)).max() <= 0.75
-
-
-@pytest.mark.parametrize("value", range(10))
-def test_the_box_of_a_digit_is_tight_around_its_ink(font_glyphs, value):
-    canvas = Canvas(120, 120, np.eye(3))
-    ink = font_glyphs.glyphs[str(value)].ink
-    canvas.put(ink, placed(20, 21), value)
-    right, bottom = 20 + ink.shape[1], 21 + ink.shape[0]
-    assert np.abs(np.subtract(canvas.boxes[0], (20, 21, right, bottom))).max() <= 1
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (1.5e-3, 0.0), (-1e-3, 1.2e-3)])
@@ -201,45 +183,11 @@ def test_weight_makes_strokes_bolder_and_finer_and_keeps_the_box(font_glyphs, rn
     assert heights(bold)[0] == pytest.approx(heights(usual)[0], abs=2)
 
 
-class Hairline:
-    """Writes everything as one stroke, a pixel wide."""
-
-    letters = ""
-
-    def glyph(self, char: str, rng: np.random.Generator) -> Glyph:
-        del rng
-        ink = np.zeros((60, 30), np.uint8)
-        ink[:, 15] = 255
-        return Glyph(char, ink, 1.0, 0.0, 0.5)
-
-
-def test_hairlines_are_not_made_finer_until_nothing_is_left(canvas, rng):
-    write(canvas, "1", Style(Hairline(), weight=-2), LINE, rng)
-    assert canvas.values == [1]
-    assert heights(canvas)[0] == pytest.approx(50, abs=1)
-
-
-def test_unsteady_writing_differs_from_digit_to_digit(canvas, font_glyphs, rng):
-    style = Style(font_glyphs, drift=0.1, wobble=0.1, turn=0.1, bend=2.0)
-    write(canvas, "555", style, LINE, rng)
-    assert len({(x1 - x0, y1 - y0, y0) for x0, y0, x1, y1 in canvas.boxes}) == 3
-    assert all(30 < height < 75 for height in heights(canvas))
-
-
 @pytest.mark.parametrize("text", ["1", "07", "3.14"])
 def test_the_width_of_a_text_is_known_before_it_is_written(canvas, font_glyphs, rng, text):
     style = Style(font_glyphs, stretch=1.3, gap=0.1)
     told = text_width(text, style, rng) * LINE.height
     assert told == pytest.approx(write(canvas, text, style, LINE, rng))
-
-
-def test_print_is_steadier_than_handwriting(font_glyphs):
-    random = np.random.default_rng(1)
-    printed = [draw_style(font_glyphs, random, by_hand=False) for _ in range(50)]
-    written = [draw_style(font_glyphs, random, by_hand=True) for _ in range(50)]
-    assert {(style.drift, style.wobble, style.turn, style.bend) for style in printed} == {(0,) * 4}
-    assert min(style.wobble for style in written) > 0
-    assert min(style.gap for style in printed) >= -0.03
 
 
 def sheet_of(x0: float, x1: float) -> Canvas:

@@ -220,21 +220,6 @@ def test_pens_write_letters_that_are_no_digits(rng):
     assert source.glyph("|", rng) is None
 
 
-def test_small_letters_stand_on_the_line_and_tails_hang_below_it(rng):
-    source = PenGlyphs(draw_pen(rng))
-    small, tail, tall = (source.glyph(char, rng) for char in "xpT")
-    assert small.height < 0.85 * tall.height
-    assert abs(small.bottom) < 0.2
-    assert tail.bottom > 0.1
-
-
-def test_a_pen_draws_each_digit_anew(rng):
-    source = PenGlyphs(draw_pen(rng))
-    first, second = source.glyph("2", rng), source.glyph("2", rng)
-    assert is_cropped(first.ink)
-    assert first.ink.tobytes() != second.ink.tobytes()
-
-
 def test_a_pen_writes_the_whole_alphabet_points_on_the_line_and_commas_below(rng):
     pen = PenGlyphs(draw_pen(rng), marks=True)
     missing = [char for char in ALPHABET if char != " " and pen.glyph(char, rng) is None]

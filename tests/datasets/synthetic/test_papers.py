@@ -19,7 +19,6 @@ from digitlens.datasets.synthetic.papers import (
     draw_table,
     inked,
     load_photos,
-    noise_field,
     with_plate,
 )
 from digitlens.errors import DataError
@@ -36,32 +35,6 @@ def test_a_paper_fills_its_size_with_finite_levels(size, way):
         assert paper.shape == (size[1], size[0], 3)
         assert paper.dtype == np.float32
         assert np.isfinite(paper).all()
-
-
-def test_a_paper_has_its_colour_on_average():
-    papers = [draw_paper(64, 64, COLOUR, np.random.default_rng(seed)) for seed in range(60)]
-    means = np.array([paper.mean(axis=(0, 1)) for paper in papers])
-    assert means.mean(axis=0) == pytest.approx(COLOUR, abs=6)
-    plain = [np.ptp(paper, axis=(0, 1)).max() == 0 for paper in papers]
-    assert 0.2 < np.mean(plain) < 0.6
-
-
-def test_a_patterned_paper_is_rarely_plain_and_a_scene_has_nothing_of_the_paper():
-    patterned, wild = (
-        [draw_paper(64, 64, COLOUR, np.random.default_rng(seed), **way) for seed in range(60)]
-        for way in ({"patterned": True}, {"wild": True})
-    )
-    assert np.mean([np.ptp(paper) > 60 for paper in patterned]) > 0.75
-    assert np.std([scene.mean(axis=(0, 1)) for scene in wild], axis=0).min() > 15
-
-
-def test_noise_is_smooth_at_its_scale():
-    def roughness(cells: float) -> float:
-        field = noise_field(96, 96, cells, np.random.default_rng(0))
-        assert field.std() == pytest.approx(0.9, abs=0.3)
-        return float(np.abs(np.diff(field, axis=1)).mean())
-
-    assert roughness(4) < roughness(16) < roughness(64)
 
 
 PAPER = np.full((60, 80, 3), 200, np.float32)
@@ -220,13 +193,6 @@ def test_a_piece_has_the_size_and_colours_of_its_photograph(width, height):
     pieces = [cut_photo([photo], width, height, np.random.default_rng(i)) for i in range(20)]
     assert {piece.shape for piece in pieces} == {(height, width, 3)}
     assert all(np.allclose(piece, (10, 20, 30)) for piece in pieces)
-
-
-def test_pieces_differ_and_a_seed_decides_them():
-    photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    one, same, other = (cut_photo([photo], 30, 20, np.random.default_rng(i)) for i in (1, 1, 2))
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
 
 
 def test_about_half_of_nothing_is_cut_from_photographs():

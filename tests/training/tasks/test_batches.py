@@ -23,7 +23,6 @@ from digitlens.training.tasks.batches import (
     page_batches,
     targets_of,
     view_of,
-    worker_count,
 )
 
 pytestmark = pytest.mark.train
@@ -58,13 +57,6 @@ def test_a_stream_goes_on_with_the_same_pages_whoever_draws_them(maker):
     together = _drawn(maker, 0, 4, workers=2)
     assert all(_same(a, b) for a, b in zip(whole[:4], together, strict=True))
     assert not torch.equal(whole[0].pages, _drawn(maker, 0, 1, seed=6)[0].pages)
-
-
-def test_a_gpu_is_given_more_workers(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
-    assert (worker_count("cpu"), worker_count("cuda")) == (8, 15)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert (worker_count("cpu"), worker_count("cuda")) == (2, 2)
 
 
 def test_a_view_moves_boxes_and_lets_cut_digits_go():
@@ -140,13 +132,6 @@ def test_what_may_be_read_or_not_is_not_asked_for_but_a_digit_over_it_is():
     assert not targets.centre.any()
     targets = _targets(((0, 0, 60, 60), -1), ((20, 20, 30, 40), 4))
     assert targets.weight[targets.value == 4].all()
-
-
-def test_digits_at_the_edge_and_of_one_pixel_have_a_cell():
-    targets = _targets(((95, 63, 96, 64), 1), ((0, 0, 1, 1), 9))
-    assert targets.value[15, 23] == 1
-    assert targets.value[0, 0] == 9
-    assert (targets.centre == 1).sum() == 2
 
 
 RECIPE = LineRecipe(batch_size=4, pool=3, steps=7)

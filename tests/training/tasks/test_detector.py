@@ -11,7 +11,6 @@ from torch import nn
 from digitlens.datasets.synthetic.pages import Page
 from digitlens.training.loop import Trained
 from digitlens.training.page_networks import Cells, DetectorNetwork
-from digitlens.training.tasks import detector as module
 from digitlens.training.tasks.batches import PageBatch, targets_of
 from digitlens.training.tasks.detector import page_losses, page_score, train_detector
 
@@ -63,21 +62,6 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
     resumed = run(tiny_pages, tmp_path, resume=True)
     assert same(whole.network, resumed.network)
     assert without_times(resumed.history) == without_times(whole.history)
-
-
-def test_the_moving_average_is_kept_and_not_the_last_weights(
-    run, tiny_pages, whole, tmp_path, same
-):
-    other = run(dataclasses.replace(tiny_pages, ema_decay=0.0), tmp_path)
-    assert not same(whole.network, other.network)
-    assert not whole.network.training
-    assert all(tensor.device.type == "cpu" for tensor in whole.network.state_dict().values())
-
-
-def test_every_validation_page_is_seen_once(maker, tiny_pages):
-    task = module._DetectorTask(tiny_pages, maker(0), maker(1), 0)  # pyright: ignore[reportPrivateUsage]
-    seen = task.held_out()
-    assert [len(batch.pages) for batch in seen] == [3, 1]
 
 
 def _targets(*pages: list[tuple[int, int, int, int]]) -> tuple[torch.Tensor, ...]:
@@ -148,14 +132,6 @@ def test_a_page_full_of_digits_does_not_drown_one_with_a_single_digit():
         centre[page] = -12.0
         missed.append(page_losses(right._replace(centre=centre), *targets).centre.item())
     assert missed[0] / missed[1] == pytest.approx(10**0.5, rel=1e-3)
-
-
-def test_the_loss_has_a_gradient_everywhere_it_looks():
-    targets = _targets(BOXES)
-    cells = Cells(*(part.requires_grad_() for part in _right(targets)))
-    page_losses(cells._replace(centre=cells.centre * 0.1), *targets).total.backward()
-    assert all(part.grad is not None and part.grad.isfinite().all() for part in cells)
-    assert cells.centre.grad.abs().min() > 0  # pyright: ignore[reportOptionalMemberAccess]
 
 
 DIGITS = [(8, 8, 24, 40), (40, 8, 44, 14)]  # a large digit and one of a cell

@@ -31,7 +31,6 @@ from digitlens.training.tasks.tile import (
     new_autoencoder,
     one_network,
     pixel_loss,
-    shuffled,
     train_autoencoder,
     train_classifier,
     whiten,
@@ -141,14 +140,6 @@ def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
     assert torch.equal(first, EpochData(tiny, bars, "cpu").epoch(0)[0])
 
 
-def test_epochs_can_be_repeated(tiny, bars):
-    data = EpochData(dataclasses.replace(tiny, repeat=2), bars, "cpu")
-    tiles = [data.epoch(number)[0] for number in range(4)]
-    assert torch.equal(tiles[0], tiles[1])
-    assert torch.equal(tiles[2], tiles[3])
-    assert not torch.equal(tiles[1], tiles[2])
-
-
 @pytest.mark.usefixtures("few_faces")
 def test_tiles_of_no_digit_are_the_eleventh_class(tiny, bars):
     data = EpochData(dataclasses.replace(tiny, negatives=0.1), bars, "cpu")
@@ -200,12 +191,6 @@ def test_mixup_blends_tiles_as_it_blends_targets():
     assert same[0] is tiles
 
 
-def test_the_order_follows_from_seed_and_epoch():
-    assert torch.equal(shuffled(1, 2, 50), shuffled(1, 2, 50))
-    assert not torch.equal(shuffled(1, 2, 50), shuffled(1, 3, 50))
-    assert sorted(shuffled(1, 2, 50).tolist()) == list(range(50))
-
-
 def test_models_have_seeds_of_their_own(tiny):
     pairs = [dataclasses.replace(tiny, models=3, seed=seed) for seed in (0, 1)]
     seeds = [model.seed for pair in pairs for model in models_of(pair)]
@@ -253,13 +238,6 @@ def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, b
     assert done.scores == {}
     assert done.best_epoch == len(done.history) == recipe.epochs
     assert "val_loss" not in done.history[0]
-
-
-def test_views_are_averaged_without_more_training(tiny, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(tiny, tta_views=5, epochs=1)
-    done = train_classifier(recipe, bars, more_bars, tmp_path)
-    assert isinstance(done.network, Ensemble)
-    assert (len(done.network.members), done.network.views) == (1, 5)
 
 
 @pytest.fixture
@@ -310,14 +288,6 @@ def test_a_trained_first_convolution_is_left_alone(tiny):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_more_filters_than_components_stay_as_drawn(swift):
-    network = one_network(dataclasses.replace(swift, widths=(60, 4)))
-    before = network.fixed.weight.data.clone()
-    whiten(network, _strokes(20))
-    changed = (network.fixed.weight.data != before).flatten(1).any(dim=1)
-    assert changed.tolist() == [True] * 50 + [False] * 10
-
-
 def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(swift, epochs=2, learning_rate=0.05)
     expected = one_network(recipe)
@@ -333,13 +303,6 @@ def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, mo
     resumed = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True)
     parts = resumed.network.state_dict()
     assert all(torch.equal(value, parts[name]) for name, value in whole.state_dict().items())
-
-
-def test_swift_learns_from_few_tiles(swift, bars, more_bars, tmp_path):
-    recipe = dataclasses.replace(swift, epochs=3, learning_rate=0.05, ema_decay=0.0)
-    half = Split(bars.tiles[:400], bars.labels[:400])
-    history = train_classifier(recipe, half, more_bars, tmp_path).history
-    assert history[-1]["val_loss"] < 0.8 * history[0]["val_loss"]
 
 
 pytestmark = pytest.mark.train
