@@ -56,6 +56,10 @@ def test_regions_become_a_template_that_is_loaded(editor, examples, tmp_path):
     shares = [side / whole for side, whole in zip(first.box, (width, height) * 2, strict=True)]
     assert shares == pytest.approx([0.2, 0.2, 0.6, 0.8], abs=0.02)
     assert second.name == "region-2"
+    page.click("#region-add")
+    boxes = [mark.bounding_box() for mark in page.locator("#marks .region").all()]
+    assert len({(box["x"], box["y"]) for box in boxes}) == 3  # none hides another
+    page.get_by_role("button", name="Remove region-3").click()
     page.get_by_role("button", name="Remove left-half").click()
     assert page.locator("#marks .region").all_inner_texts() == ["region-2"]
 

@@ -133,7 +133,8 @@ export class RegionsView {
 
   #addInMiddle() {
     const [width, height] = this.#size;
-    this.#add([0.3 * width, 0.4 * height, 0.7 * width, 0.6 * height].map(Math.round));
+    const top = (0.4 + 0.05 * this.regions.length) % 0.8; // none hides the one before
+    this.#add([0.3 * width, top * height, 0.7 * width, (top + 0.2) * height].map(Math.round));
     this.#focus(".place");
   }
 
