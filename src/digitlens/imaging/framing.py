@@ -156,12 +156,9 @@ def _mapping(corners: Doubles, size: tuple[int, int]) -> tuple[Image.Transform, 
 def perspective(corners: Doubles, size: tuple[int, int]) -> Doubles:
     """The homography that finds each point of a rectangle on a quad, as Pillow takes it.
 
-    Args:
-        corners: float64[4, 2]; x, y of the quad, clockwise from its top left.
-        size: Columns and rows of the rectangle.
-
-    Returns:
-        float64[8]; a to h of x = (a u + b v + c) / (g u + h v + 1), y = (d u + e v + f) / (same).
+    Corners float64[4, 2] are x, y of the quad, clockwise from its top left; size is columns and
+    rows of the rectangle. Gives float64[8]: a to h of x = (a u + b v + c) / (g u + h v + 1) and
+    y = (d u + e v + f) / (same).
     """
     columns, rows = size
     # Eight equations: x (g u + h v + 1) = a u + b v + c, and y alike.

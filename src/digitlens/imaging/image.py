@@ -121,14 +121,7 @@ def load_image(source: Source, *, copy: bool = True) -> Page:
 
 
 def decode(image: Image.Image, name: str) -> Page:
-    """Decodes an open picture, upright and without transparency, see ``load_image``.
-
-    Args:
-        image: A Pillow image, at the frame that is wanted.
-        name: What to call it in errors.
-
-    Returns:
-        uint8[H, W] or uint8[H, W, 3].
+    """Decodes a Pillow image at the frame that is wanted, see ``load_image``; errors say the name.
 
     Raises:
         ImageError: It is damaged, or has no or more than ``MAX_PIXELS`` pixels.
@@ -140,16 +133,7 @@ def decode(image: Image.Image, name: str) -> Page:
 def resize(
     plane: npt.NDArray[np.floating[Any]], width: int, height: int
 ) -> npt.NDArray[np.float32]:
-    """Resizes one plane: area average when it shrinks, bilinear when it grows.
-
-    Args:
-        plane: float32[H, W].
-        width: New width in pixels, at least 1.
-        height: New height in pixels, at least 1.
-
-    Returns:
-        float32[height, width].
-    """
+    """One plane float32[H, W] as float32[height, width]: area average or, to grow, bilinear."""
     if plane.shape == (height, width):
         return plane
     shrinks = height * width < plane.size
@@ -398,15 +382,10 @@ def _to_page(image: Image.Image, bits: int | None) -> Page:
 
 
 def _pixels(image: Image.Image, mode: str, paper: int | None = None) -> Page:
-    """The pixels of an image in mode L or RGB, as an array of their own.
+    """The pixels of an image in mode L or RGB, as an array; RGBA is laid on a gray level.
 
     A band at a time: ``np.array`` of all of it holds three copies at once, and takes 125 ms for 12
     megapixels instead of 30.
-
-    Args:
-        image: Of that mode, or RGBA.
-        mode: L or RGB.
-        paper: What RGBA is laid on, as a gray level.
     """
     page = np.empty((image.height, image.width, 3)[: 2 + (mode == "RGB")], np.uint8)
     top = 0
@@ -488,10 +467,8 @@ def _said_bits(image: Any) -> int | None:
     """How many bits of a sample its file says that it uses; None where it does not say.
 
     That is said by ``sBIT`` of a PNG and by ``BitsPerSample`` or ``MaxSampleValue`` of a TIFF. Of a
-    PPM, Pillow has scaled the samples to 16 bits already.
-
-    Args:
-        image: An open Pillow image whose pixels were not loaded yet: afterwards its file is closed.
+    PPM, Pillow has scaled the samples to 16 bits already. The pixels of the image were not loaded
+    yet: afterwards its file is closed.
     """
     if image.format == "PPM":
         return _WHOLE
@@ -503,22 +480,12 @@ def _said_bits(image: Any) -> int | None:
 
 
 def _to_bytes(samples: npt.NDArray[np.integer[Any]], said: int | None) -> Page:
-    """Scales gray so that the largest value of its depth becomes 255.
+    """Scales gray int[H, W], 0..65535, so that the largest value of its depth becomes 255.
 
     The depth is the one that the file says, unless there are larger values: a PNG of 12 bits may
     have been scaled to 16, as it should. Where nothing is said, it is the least usual one that
     holds all values. A dark picture of 16 bits that uses no more than 14 of them becomes brighter,
-    which does no harm: what counts is the contrast.
-
-    Args:
-        samples: int[H, W]; 0..65535, not empty.
-        said: See ``_said_bits``.
-
-    Returns:
-        uint8[H, W].
-
-    Raises:
-        ValueError: There are other values.
+    which does no harm: what counts is the contrast. Raises ValueError for other values.
     """
     least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
     if least < 0 or most >= 1 << _WHOLE:

@@ -136,13 +136,10 @@ class Components:
 
 
 def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
-    """Finds the 8-connected parts of a mask by joining its horizontal runs.
+    """Finds the 8-connected parts of a mask bool[H, W] by joining its horizontal runs.
 
     Runs are joined row by row as in the two-pass algorithm of Rosenfeld and Pfaltz (1966); the
     union-find works on all runs at once, which makes it a few dozen array operations a page.
-
-    Args:
-        mask: bool[H, W].
     """
     starts, ends = runs(mask)
     width = mask.shape[1] + 1
@@ -154,14 +151,10 @@ def connected_components(mask: npt.NDArray[np.bool_]) -> Components:
 
 
 def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Where the horizontal runs of a mask start and end, row by row.
+    """Where the horizontal runs of a mask bool[H, W] start and end, row by row.
 
-    Args:
-        mask: bool[H, W].
-
-    Returns:
-        Two int[R]: first pixel and the one after the last, counted along rows of W + 1 pixels, of
-        which the last one is empty and keeps runs from going round the edge.
+    Two int[R]: first pixel and the one after the last, counted along rows of W + 1 pixels, of which
+    the last one is empty and keeps runs from going round the edge.
     """
     height, width = mask.shape
     flat = np.zeros(1 + height * (width + 1), np.bool_)
@@ -173,13 +166,8 @@ def runs(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
 def join(count: int, first: Ints, second: Ints) -> Ints:
     """Groups things of which pairs are known to belong together: union-find on all pairs at once.
 
-    Args:
-        count: Number of things.
-        first: int[P]; one of each pair, 0..count-1.
-        second: int[P]; the other one.
-
-    Returns:
-        int[count]; the group of each, numbered from 0 in the order of their first members.
+    Pairs are int[P] and int[P], 0..count-1. Gives int[count]: the group of each, numbered from 0 in
+    the order of their first members.
     """
     parent = np.arange(count)
     while True:

@@ -51,12 +51,8 @@ def is_avif(start: bytes) -> bool:
 def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     """Opens the main picture of a HEIC photo; its pixels are decoded when they are loaded.
 
-    Args:
-        stream: A binary file that can seek.
-        name: What to call it in errors.
-
-    Returns:
-        A Pillow image, upright when loaded: its EXIF no longer asks for a rotation.
+    The stream can seek; the name is for errors. The image is upright when loaded: its EXIF no
+    longer asks for a rotation.
 
     Raises:
         ImageError: The photo is damaged.
@@ -86,14 +82,7 @@ class Pdf:
             raise ImageError(f"{name}: {too_many(f'{self.count:,}')}")
 
     def render(self, index: int, name: str) -> npt.NDArray[np.uint8]:
-        """Renders a page so that its longest side has ``PDF_SIDE`` pixels.
-
-        Args:
-            index: Which page, from 0.
-            name: What to call it in errors.
-
-        Returns:
-            uint8[H, W, 3], on white.
+        """Renders a page, from 0, so that its longest side has ``PDF_SIDE`` pixels, on white.
 
         Raises:
             ImageError: The page is damaged or has no size.
@@ -113,11 +102,7 @@ class Pdf:
 
 @contextmanager
 def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
-    """Opens a PDF for as long as the block lasts.
-
-    Args:
-        stream: A binary file that can seek.
-        name: What to call it in errors.
+    """Opens a PDF, from a stream that can seek, for as long as the block lasts.
 
     Raises:
         ImageError: It needs a password, is damaged, or has no page or too many.

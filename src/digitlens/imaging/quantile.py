@@ -41,13 +41,9 @@ def quantile(values: npt.NDArray[np.float32], share: float) -> np.float32 | np.f
 
 
 def median(values: npt.NDArray[Real]) -> npt.NDArray[Real]:
-    """The value in the middle of each row, or the mean of the two.
+    """The value in the middle of each row of float[..., N], or the mean of the two.
 
-    Args:
-        values: float[..., N]; at least one in a row, none of them NaN.
-
-    Returns:
-        float[...], of the same dtype; what ``np.median`` gives along the last axis.
+    Float[...], of the same dtype: what ``np.median`` gives along the last axis; none may be NaN.
     """
     count = values.shape[-1]
     low, high = (count - 1) // 2, count // 2

@@ -105,12 +105,7 @@ def gray_of(page: Page) -> npt.NDArray[np.uint8]:
 def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
     """Brings a table to a picture of its own, with each cell an upright rectangle.
 
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        grid: Its cells on the page.
-
-    Returns:
-        The picture, with some paper around the table, and the cells there.
+    Gives the picture, with some paper around the table, and the cells there.
     """
     nodes = grid.nodes
     across = np.linalg.norm(np.diff(nodes, axis=1), axis=2).mean(axis=0)
@@ -202,12 +197,9 @@ def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:
 
 
 def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
-    """bool[H, W]: what is darker than the mean around it.
+    """bool[H, W]: what of uint8[H, W] is darker than the mean around it.
 
     Bradley and Roth, "Adaptive thresholding using the integral image", 2007.
-
-    Args:
-        gray: uint8[H, W].
     """
     reach = max(4, round(_WINDOW * max(gray.shape) / 2))
     sums = np.pad(np.cumsum(np.cumsum(gray, 0, np.int64), 1), ((1, 0), (1, 0)))

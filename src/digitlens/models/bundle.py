@@ -125,11 +125,7 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
 
 
 def load_decoder(folder: Path, card: Card) -> bytes:
-    """The second graph of an autoencoder, checked like the first.
-
-    Args:
-        folder: As ``find_bundle`` gives it.
-        card: The folder's.
+    """The second graph of an autoencoder's folder, checked like the first.
 
     Raises:
         ModelError: There is none, or it is damaged.
@@ -262,10 +258,7 @@ class LineBundle:
 
 
 def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
-    """Reads the card and checks the graphs against it.
-
-    Args:
-        folder: Of the line reader.
+    """Reads the card of a line reader's folder and checks the graphs against it.
 
     Raises:
         ModelError: Something is missing, damaged or of a newer format; the message says what.
@@ -367,9 +360,7 @@ def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str |
 
 
 def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
-    """The classifier and the digit detector themselves, each read once.
-
-    Args: see ``roles``; bundles are taken as they are.
+    """The classifier and the digit detector of ``roles``, each read once; bundles as they are.
 
     Raises:
         ModelError: As in ``roles``, or one of them is missing or damaged.

@@ -102,17 +102,12 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
 
 
 def filters(graph: bytes) -> Maps:
-    """The kernels of the first convolution, those that look at pixels.
+    """The kernels float32[C, k, k] of the first convolution, those that look at pixels.
 
-    Args:
-        graph: As above.
-
-    Returns:
-        float32[C, k, k]; their scale differs from graph to graph, since the normalisation of pixels
-        may be part of it.
+    Their scale differs from graph to graph: the normalisation of pixels may be part of it.
 
     Raises:
-        ModelError: It is no such graph, or has no convolution.
+        ModelError: It is no graph as of ``activations``, or has no convolution.
     """
     model = _load(graph)
     first = next((node for node in _path(model) if node.op_type == "Conv"), None)
@@ -123,9 +118,6 @@ def filters(graph: bytes) -> Maps:
 
 def count_parameters(graph: bytes) -> int:
     """Numbers in the kernels, matrices and biases of a graph; those of normalisation are in them.
-
-    Args:
-        graph: Any ONNX graph.
 
     Raises:
         ModelError: It is no graph.

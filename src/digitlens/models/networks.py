@@ -87,10 +87,7 @@ class DigitDetector:
             self._session()
 
     def predict(self, picture: Pixels) -> DigitPredictions:
-        """Finds the digits of a picture, at the size that it has.
-
-        Args:
-            picture: uint8[H, W, 3].
+        """Finds the digits of a picture uint8[H, W, 3], at the size that it has.
 
         Raises:
             ModelError: The graph was not opened yet, and it is none that can be.
@@ -119,14 +116,8 @@ class LineDetector:
     def text_map(self, page: Pixels) -> Floats:
         """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
 
-        The page is taken at the size that it has. Characters between 10 and 100 pixels high are
-        found best.
-
-        Args:
-            page: uint8[H, W, 3], RGB; H and W at least 1.
-
-        Returns:
-            float32[h, w], 0..1; h and w are half of H and W, rounded up.
+        The page uint8[H, W, 3], RGB, is taken at the size that it has; characters of 10 to 100
+        pixels are found best. Gives float32[h, w], 0..1, half of H and W, rounded up.
 
         Raises:
             ModelError: The graph was not opened yet, and it is none that can be.
@@ -216,14 +207,9 @@ class LineRecognizer:
         self._session()
 
     def posteriors(self, lines: Lines) -> Floats:
-        """Posteriors of the characters along each line.
+        """Posteriors float32[N, W / 8, C] of the characters along lines uint8[N, 48, W, 3], RGB.
 
-        Args:
-            lines: uint8[N, 48, W, 3], RGB; W a multiple of 8.
-
-        Returns:
-            float32[N, W / 8, C]; rows sum to 1, class 0 is the CTC blank, see
-            ``digitlens.alphabet``.
+        W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``.
 
         Raises:
             ModelError: The graph was not opened yet, and it is none that can be.
@@ -239,14 +225,10 @@ class DigitSpotter:
         self._session = Lazy(partial(_open, graph, threads, ("the digit spotter", "spots", SPOTS)))
 
     def spots(self, lines: Lines) -> Floats:
-        """Where digits and spaces are along each line.
+        """Where digits and spaces are along lines uint8[N, 48, W, 3], RGB, W a multiple of 8.
 
-        Args:
-            lines: uint8[N, 48, W, 3], RGB; W a multiple of 8.
-
-        Returns:
-            float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
-            the middle of a space is there.
+        Gives float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
+        the middle of a space is there.
 
         Raises:
             ModelError: The graph was not opened yet, and it is none that can be.

@@ -105,12 +105,8 @@ class Team:
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
         """Works on each piece once, in any order; the calling thread works too.
 
-        Args:
-            work: Called from several threads at once.
-            pieces: Nobody is woken for whom there is none.
-
-        Raises:
-            Exception: What ``work`` raised; other pieces may be done then, or not.
+        What ``work``, called from several threads at once, raises is raised here; others may be done
+        then, or not. Nobody is woken for whom there is no piece.
         """
         waiting = iter(list(pieces))  # threads can share the iterator of a list
 

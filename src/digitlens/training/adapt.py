@@ -423,11 +423,8 @@ def judge(
 ) -> tuple[N, Part]:
     """Decides between old and new weights, or a mean of both that keeps the guard set.
 
-    Args:
-        part: What is judged.
-        networks: The old one and the new one.
-        own: Counts what a network gets wrong of what was held out, and how much that is.
-        guard: Share of the guard set that a network gets right.
+    ``own`` counts what a network gets wrong of what was held out, and how much that is; ``guard``
+    is the share of the guard set that a network gets right.
     """
     old, new = networks
     wrong, count = own

@@ -26,10 +26,7 @@ _KNOTS = 7  # elastic: displacements are drawn on 7 x 7 points, a stroke's width
 def augment(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """New versions uint8[N, 28, 28] of all tiles; the same object if the recipe asks for none.
 
-    Args:
-        tiles: uint8[N, 28, 28], on any device.
-        recipe: Its fields from shift to lines say how far to go.
-        generator: Source of randomness, on the CPU.
+    The recipe's fields from shift to lines say how far to go. The generator is on the CPU.
     """
     if not augments(recipe):
         return tiles

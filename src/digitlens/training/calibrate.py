@@ -176,14 +176,9 @@ def _beside(line: RecognizedLine, spots: Floats) -> Floats:
 def _aligned(
     found: Scores, at: Ints, values: Values, apart: npt.NDArray[np.floating] | None
 ) -> list[tuple[int, int]]:
-    """Pairs places with digits, both in order along a line, at the least cost.
+    """Pairs places int[N] with digits int8[M], both in order along a line, at the least cost.
 
-    Args:
-        found: Of all places.
-        at: int[N]; the places.
-        values: int8[M]; the digits.
-        apart: float[N, M]; how far they are from each other, in heights of the line; None if that
-            is not known.
+    ``apart`` float[N, M] is how far they are from each other, in heights of the line, if known.
     """
     doubt = np.full((len(at), len(values)), 0.3)
     known = values != IGNORED

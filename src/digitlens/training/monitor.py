@@ -186,13 +186,10 @@ class Watcher:
         smoothing: float = 0.0,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """Begins to follow.
+        """Begins to follow; what is seen is told in the thread of the training.
 
-        Args:
-            sample: What the network is scored on, again and again; see ``sample_of``.
-            tell: Is told what is seen, in the thread of the training.
-            smoothing: Of the recipe, so that losses can be compared.
-            clock: Seconds.
+        The network is scored on the sample again and again, see ``sample_of``, with the recipe's
+        smoothing, so that losses can be compared.
         """
         self._sample, self._tell, self._smoothing, self._clock = sample, tell, smoothing, clock
         self._fetch, self._score = Pace(_FETCH_EVERY, clock), Pace(_SCORE_EVERY, clock)

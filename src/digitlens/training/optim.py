@@ -73,11 +73,7 @@ def new_adamw(
 ) -> torch.optim.Optimizer:
     """AdamW that decays weights; a decayed scale or offset would only fight its normalisation.
 
-    Args:
-        network: Whose parameters it changes.
-        rate: Learning rate.
-        decay: Weight decay.
-        factors: Parameters whose names begin so learn so many times faster.
+    Parameters whose names begin as ``factors`` says learn so many times faster.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {(1.0, decay): [], (1.0, 0.0): []}
     for name, parameter in network.named_parameters():
@@ -99,14 +95,9 @@ def anchor_weights(
 ) -> None:
     """Has each step of an optimiser draw weights towards the published ones, the head's left out.
 
-    X. Li et al., "Explicit inductive bias for transfer learning with convolutional networks", ICML
-    2018; decoupled from the gradient as AdamW's decay.
-
-    Args:
-        optimizer: Whose learning rate counts.
-        network: That it trains.
-        published: Where the weights are drawn to; on the same device.
-        strength: Share of the way, for each unit of the learning rate.
+    By ``strength``, as a share of the way for each unit of the learning rate. X. Li et al.,
+    "Explicit inductive bias for transfer learning with convolutional networks", ICML 2018;
+    decoupled from the gradient as AdamW's decay.
     """
     anchors = dict(published.named_parameters())
     pairs = [

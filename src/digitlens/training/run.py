@@ -31,12 +31,8 @@ def start_run(
 ) -> None:
     """Makes the folder and writes down what is about to be trained, from what and where.
 
-    Args:
-        folder: Must not exist or be empty; else DataError, and nothing is touched.
-        name: The model's name.
-        recipe: What is trained.
-        data: SHA-256 of the data files, by name.
-        device: The line that says where it is trained.
+    Data are SHA-256 of files by name; the device is the line that says where. Raises DataError,
+    and touches nothing, unless the folder is new or empty.
     """
     try:
         occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

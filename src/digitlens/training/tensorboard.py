@@ -54,13 +54,9 @@ class TensorBoard:
     ) -> None:
         """Begins to follow; the folder is made with the first step.
 
-        Args:
-            folder: Receives event files; one that has some, of a run that was stopped, gets more,
-                and what the run did after its last checkpoint is taken back.
-            recipe: As TOML, shown as text.
-            sample: What the network is scored on after each epoch; see ``sample_of``.
-            drawers: What draws the pictures.
-            smoothing: Of the recipe.
+        A folder that has event files, of a run that was stopped, gets more, and what the run did
+        after its last checkpoint is taken back. The recipe is TOML, shown as text; the network is
+        scored on the sample after each epoch, see ``sample_of``.
         """
         self._folder, self._recipe, self._sample = folder, recipe, sample
         self._drawers, self._smoothing = drawers, smoothing

@@ -118,13 +118,8 @@ def digits_of(label: str) -> str:
 def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
     """The least threshold that keeps a target error, tested as ``RiskCoverage.threshold_for`` does.
 
-    Args:
-        answers: On the user's pictures.
-        curve: Theirs.
-        target: Share of sure digits that may be wrong, above 0 and below 1.
-
     Raises:
-        ValueError: The target is another number.
+        ValueError: The target is not above 0 and below 1.
     """
     needed = digits_needed(target)
     pictures = ceil(needed * answers.pictures / len(answers.right))

@@ -172,10 +172,7 @@ class Framing(NamedTuple):
 def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> View:
     """Frames a text: tight or loose, a little off the middle, tilted, with many pixels or few.
 
-    Args:
-        extent: Of the text; a digit height is added where it is flatter than a digit.
-        rng: Decides all else.
-        framing: How the kind is framed; the usual way without it.
+    A digit height is added to the extent where it is flatter than a digit.
     """
     framing = framing or Framing()
     x0, x1 = extent[0], max(extent[2], extent[0] + 0.2)
@@ -220,10 +217,7 @@ def finish(plane: Plane | Pixels, rng: Rng) -> Pixels:
 def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
     """Blurs, adds noise and compresses, each now and then, and never so much that digits vanish.
 
-    Args:
-        plane: float32[h, w, 3].
-        digit: Height of a digit on it, in pixels.
-        rng: Decides which of them, and how much.
+    The plane is float32[h, w, 3]; ``digit`` is the height of a digit on it, in pixels.
     """
     if rng.random() < 0.4:
         sigma = float(rng.uniform(0.015, 0.075)) * digit

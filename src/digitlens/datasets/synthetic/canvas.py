@@ -374,14 +374,10 @@ def cased(text: str, source: GlyphSource) -> str:
 
 
 def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written:
-    """Places the characters of a text on one line.
+    """Places the characters of a text on one line; those that the source lacks are left out.
 
-    Args:
-        text: What is written; characters that the source lacks are left out.
-        style: How it is written.
-        rng: Decides the rest.
-        pitch: Width that every character takes, in digit heights, as in the boxes of a form; 0 for
-            their own.
+    ``pitch`` is the width that every character takes, in digit heights, as in the boxes of a form;
+    0 for their own.
     """
     line = _Line(style, rng, pitch)
     for char in cased(text, style.source):

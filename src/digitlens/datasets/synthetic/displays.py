@@ -173,13 +173,9 @@ def _panel(text: str, shapes: Sequence[Shape], slant: float) -> Panel:
 
 
 def show(panel: Panel, view: View, rng: Rng, *, printed: bool = False) -> Plane:
-    """Draws a display as it is photographed; float32[h, w, 3].
+    """Draws a display as it is photographed, or printed in ink, as a date of dots on a package.
 
-    Args:
-        panel: What it shows.
-        view: How it is seen.
-        rng: Decides colours, glow, shadow and reflections.
-        printed: In ink, as the dots of a date on a package.
+    Gives float32[h, w, 3].
     """
     lit, unlit = cover(panel.shapes, view)
     kind = rng.random()

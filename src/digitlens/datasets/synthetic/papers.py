@@ -53,13 +53,8 @@ def draw_paper(
 ) -> Plane:
     """Draws a paper; float32[height, width, 3] in gray levels, not clipped.
 
-    Args:
-        width: In pixels.
-        height: In pixels.
-        colour: float32[3] in gray levels; of the paper on average.
-        rng: Decides everything else.
-        wild: A scene instead of a paper: what a photograph without any digit may show.
-        patterned: Most often with fine lines, as a check.
+    Colour float32[3] is that of the paper on average. ``wild`` is a scene instead of a paper: what
+    a photograph without any digit may show; ``patterned`` most often has fine lines, as a check.
     """
     if wild:
         return _scene(width, height, rng)
@@ -192,12 +187,7 @@ def draw_colours(rng: Rng) -> tuple[Colour, Colour]:
 def inked(paper: Plane, ink: Ink, colour: Colour, rng: Rng, strength: float = 1.0) -> Plane:
     """Puts ink on paper, with gaps as of a dry pen in some; returns float32[h, w, 3].
 
-    Args:
-        paper: float32[h, w, 3].
-        ink: uint8[h, w].
-        colour: float32[3]; of the ink.
-        rng: Decides on the gaps.
-        strength: How much of the colour full ink brings, 0..1.
+    Full ink of uint8[h, w] brings so much of the colour as ``strength`` says, 0..1.
     """
     if not ink.any():
         return paper
@@ -262,12 +252,7 @@ def draw_table(
 ) -> None:
     """The rules of a table, each third stronger in some.
 
-    Args:
-        canvas: What is drawn on.
-        start: x and y of the table's corner, in the plane of the paper.
-        cell: Width and height of a cell, in the same plane.
-        count: Columns and rows.
-        rng: Decides width and darkness.
+    Its corner and the size of a cell are in the plane of the paper; count is columns and rows.
     """
     thick, level = int(rng.choice([1, 1, 2, 3])), int(rng.choice([255, 160, 90]))
     end = start[0] + cell[0] * count[0], start[1] + cell[1] * count[1]
@@ -392,16 +377,9 @@ def _colour(path: Path) -> Pixels:
 
 
 def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Plane:
-    """A piece of a photograph at any scale, mirrored or on its side or not.
+    """A piece of one of the photographs at any scale, mirrored or on its side or not.
 
-    Args:
-        photos: At least one.
-        width: Wanted, in pixels.
-        height: Wanted, in pixels.
-        rng: Decides.
-
-    Returns:
-        float32[height, width, 3], 0..255.
+    Gives float32[height, width, 3], 0..255.
     """
     photo = np.rot90(photos[int(rng.integers(len(photos)))], int(rng.choice([0, 0, 1, 3])))
     high, wide = photo.shape[:2]

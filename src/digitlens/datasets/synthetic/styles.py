@@ -148,11 +148,7 @@ class Maker:
 
 
 def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
-    """The fonts to train with or those to validate with; fetches those that the cache lacks.
-
-    Args:
-        role: What they are for.
-        photos: Whether photographs of no digit are wanted as well.
+    """The fonts of a role, and photographs of no digit; fetches those that the cache lacks.
 
     Raises:
         DataError: They cannot be had.

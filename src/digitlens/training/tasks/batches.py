@@ -51,16 +51,10 @@ def view_batches(  # noqa: PLR0913  (what is drawn, how much of it, and by whom)
     skip: int,
     workers: int,
 ) -> Iterator[B]:
-    """Batches of the views of pages 0, 1, ..., whatever the number of workers.
+    """Batches of the views of pages 0, 1, ..., whatever the number of workers, 0 for this process.
 
-    Args:
-        drawn: From the number of a page to its views.
-        stack: Makes a batch of one view of each of some pages.
-        count: Batches; each set of ``size`` pages gives ``views`` of them.
-        size: Pages in a batch.
-        views: How often each page is used.
-        skip: Batches at the start that are not wanted; only pages that follow them are drawn.
-        workers: Processes; 0 draws here.
+    Each set of ``size`` pages gives ``views`` batches, stacked of one view of each page. Of
+    ``count`` batches the first ``skip`` are not wanted; pages for these alone are not drawn.
     """
     begun, used = divmod(skip, views)
     sets = -(-count // views)
@@ -330,13 +324,7 @@ def _only(items: list[LineBatch]) -> LineBatch:
 def changed(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:
     """A line uint8[48, W, 3] in other colours, a little wider or narrower, or with a patch over it.
 
-    Args:
-        pixels: uint8[48, W, 3].
-        recipe: Says how often and how much.
-        rng: Decides.
-
-    Returns:
-        uint8[48, V, 3], V a multiple of 8.
+    As often and as much as the recipe says; gives uint8[48, V, 3], V a multiple of 8.
     """
     pixels = _stretched(pixels, 1 + rng.uniform(-recipe.stretch, recipe.stretch))
     if rng.random() < recipe.invert:

@@ -34,16 +34,9 @@ def train_detector(  # noqa: PLR0913  (what to train, with what, where)
     device: Device | None = None,
     workers: int | None = None,
 ) -> Trained[DetectorNetwork]:
-    """Trains until the steps are over; see ``loop.fit``.
+    """Trains until the steps are over; see ``loop.fit`` and ``train_classifier``.
 
-    Args:
-        recipe: What to train.
-        training: Draws the pages to learn from.
-        validation: Draws the pages to validate with.
-        folder: Run folder; receives the state and ``history.jsonl``.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
-        workers: Processes that draw pages, 0 for none but this; the result does not depend on it.
+    ``workers`` processes draw pages, 0 for none but this; the result does not depend on them.
     """
     device = device or choose_device(recipe.precision)
     workers = worker_count(device.name) if workers is None else workers

@@ -135,17 +135,10 @@ def fine_tune(  # noqa: PLR0913  (what to go on with, from what, where, how)
     resume: bool = False,
     device: Device | None = None,
 ) -> Trained[DigitNetwork]:
-    """Trains a trained network further; see ``train_classifier``.
+    """Trains a copy of a trained network further; see ``train_classifier``.
 
-    Args:
-        network: Left as it is.
-        recipe: How; of the same architecture, one model.
-        training: Tiles to learn from.
-        validation: Tiles that choose the epoch.
-        folder: Run folder.
-        anchor: How strongly weights are drawn to those of ``network``, see ``anchor_weights``.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
+    The recipe is of the same architecture, one model. ``anchor`` says how strongly weights are
+    drawn to those of ``network``, see ``anchor_weights``.
     """
     chosen = device or choose_device(recipe.precision)
     task = _TileTask(recipe, training, validation, chosen.name, network, anchor)
@@ -457,16 +450,7 @@ def train_autoencoder(
     resume: bool = False,
     device: Device | None = None,
 ) -> Trained[Autoencoder]:
-    """Trains until the epochs are over; see ``loop.fit``.
-
-    Args:
-        recipe: What to train.
-        training: Tiles to learn from; what they are labelled does not matter.
-        validation: Tiles to validate with after each epoch.
-        folder: Run folder; receives the state and ``history.jsonl``.
-        resume: Go on from the state in the folder.
-        device: Where to train; chosen by ``choose_device`` if not given.
-    """
+    """Trains until the epochs are over, whatever tiles are labelled; see ``train_classifier``."""
     task = _AutoencoderTask(recipe, training, validation)
     return fit(task, folder, device or choose_device(recipe.precision), resume=resume)
 
