@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from digitlens import __version__
-from digitlens.cli.data import data
+from digitlens.cli.data import adapt, calibrate, data
 from digitlens.cli.evaluate import compare, evaluate
 from digitlens.cli.figures import figures, reconstruct, report
-from digitlens.cli.own_pictures import adapt, calibrate
 from digitlens.cli.read import explain, read
 from digitlens.cli.serve import export, serve
 from digitlens.cli.table import table
