@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,3 +101,23 @@ def test_tables_of_a_model_say_what_was_found():
     assert "| students | 3 | 30 | 3 | 10.00 % | 2.00 to 30.00 |" in tables["writers"]
     assert "50.0 % of the writers are read without an error" in tables["writers"]
     assert tables["uncertainty"].count("\n") == 3
+
+
+def test_errors_are_counted_by_series_and_writer_and_people_say_how_sure_that_is():
+    """Ten writers of 100 tiles in each series; one reads two people of the first all wrongly."""
+    writers = np.repeat(np.arange(20), 100)
+    wrong = writers < 2
+    report = SimpleNamespace(labels=np.zeros(2000, int), predicted=wrong.astype(int))
+    known = SimpleNamespace(test_writer=writers, test_series=np.where(writers < 10, 0, 4))
+    found = accuracy.errors_by_writer(report, known)
+    assert [(row["name"], row["errors"], row["n"]) for row in found["series"]] == [
+        ("census staff", 200, 1000),
+        ("high-school students", 0, 1000),
+    ]
+    assert found["worst"] == [
+        {"writer": writer, "series": 0, "n": 100, "errors": 100} for writer in (0, 1)
+    ]
+    assert (found["accuracy"], found["writers"], found["flawless"]) == (0.9, 20, 0.9)
+    (low, high), (first, last) = found["clustered"], found["wilson"]
+    assert high - low > 5 * (last - first)
+    assert low < 0.9 < high

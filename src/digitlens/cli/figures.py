@@ -16,11 +16,11 @@ from digitlens.cli.tables import (
     DataDir,
     SplitOf,
     Themed,
-    cannot_write,
     print_json,
     safe_name,
     table_of,
     wide_console,
+    writing,
 )
 from digitlens.errors import DataError, DigitlensError, ImageError, ModelError, needs_extra
 from digitlens.progress import note
@@ -88,10 +88,11 @@ def figures(
     shown, made = Shown(digit, chart), list[Path]()
     with themed(theme):
         for path in (folder / f"{name}.{form}" for name in chosen):
-            if _is_drawn(partial(FIGURES[path.stem], trained, path, shown), path):
-                made.append(path)
-                if not as_json:
-                    typer.echo(str(path))
+            with writing(path):
+                drawn = _is_drawn(partial(FIGURES[path.stem], trained, path, shown), path)
+            made += [path] * drawn
+            if drawn and not as_json:
+                typer.echo(str(path))
     if as_json:
         print_json([str(path) for path in made])
     if only and len(made) < len(chosen):
@@ -128,8 +129,6 @@ def _is_drawn(draw: Callable[[], None], path: Path) -> bool:
     except DigitlensError as error:
         note(f"no {path.stem}: {error}")
         return False
-    except OSError as error:
-        raise cannot_write(path, error) from error
     return True
 
 
@@ -155,6 +154,8 @@ def report(
     What was trained and how, scores, what was taken for what with the pictures behind it, errors
     with the training digits most alike, calibration, robustness, speed, recipe and provenance.
     """
+    from digitlens import files
+
     with needs_extra("plots"):
         from digitlens.visualization.report_contents import gather
         from digitlens.visualization.report_page import render
@@ -163,9 +164,10 @@ def report(
     _check_classifier(model)
     trained = TrainedModel(model, on=split, data_dir=data_dir)
     contents = gather(trained, quick=quick)
-    path = out or _default_path(trained)
-    page = render(contents).encode()
-    _write_page(path, page)
+    path = (trained.run and trained.run / PAGE) or Path(f"report-{safe_name(trained.name)}.html")
+    path, page = out or path, render(contents).encode()
+    with writing(path):
+        files.write_bytes(path, page)
     if as_json:
         print_json({"page": str(path), "bytes": len(page), **_values(contents)})
     else:
@@ -193,21 +195,6 @@ def _check_classifier(model: str) -> None:
             f"{model} is no classifier of tiles but one of {what}: expected a classifier, such as "
             "'default' or a run of  digitlens train"
         )
-
-
-def _default_path(model: TrainedModel) -> Path:
-    if model.run:
-        return model.run / PAGE
-    return Path(f"report-{safe_name(model.name)}.html")
-
-
-def _write_page(path: Path, page: bytes) -> None:
-    from digitlens import files
-
-    try:
-        files.write_bytes(path, page)
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def _values(contents: Contents) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from digitlens.cli.reading import STDIN, ReadOptions, form_of, read_paths
-from digitlens.cli.tables import AsJson, Model, Pages, cannot_write, table_of, wide_console
+from digitlens.cli.tables import AsJson, Model, Pages, table_of, wide_console, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note
 
@@ -235,7 +235,7 @@ def _write_explanation(
     from digitlens.visualization.overlay import write_reading
     from digitlens.visualization.sheets import write_stages
 
-    try:
+    with writing(folder):
         files.write_json(folder / REPORT, explanation.as_dict())
         write_reading(folder / OVERVIEW, explanation.page, explanation.reading)
         drawn = {f"digit-{one.number}.png": one for one in explanation.digits}
@@ -246,8 +246,6 @@ def _write_explanation(
         write_stages(folder / STAGES, seen, thresholds)
         heat = _load_heat(folder / STAGES, len(seen.view.detections.views))
         write_page(folder / PAGE, explanation, heat)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def _tidy(folder: Path, written: set[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -85,16 +86,18 @@ def write_part(
     """
     from digitlens import files
 
-    try:
+    with writing(folder):
         files.write_json(folder / name, values)
         return [name, *(picture.name for picture in _drawn(draw, folder))]
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """Turns an OSError of the block into a DataError: what was asked for cannot be written."""
+    try:
+        yield
     except OSError as error:
-        raise cannot_write(folder, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> DataError:
-    """What is said where a file or folder that was asked for cannot be written."""
-    return DataError(f"{path} cannot be written ({error}): name another --out")
+        raise DataError(f"{path} cannot be written ({error}): name another --out") from error
 
 
 def _drawn(draw: Callable[[Path], Sequence[Path]], folder: Path) -> Sequence[Path]:

@@ -200,15 +200,11 @@ _SHRINKAGE = 1e-3  # of the covariance towards a ball: features that never vary 
 
 @dataclass(frozen=True, eq=False)
 class ClassMeans:
-    """Mahalanobis distance to the nearest mean of a digit.
+    """Mahalanobis distance to the nearest mean of a digit."""
 
-    Attributes:
-        whitening: float64[D, D]; gives features the unit matrix as covariance.
-        means: float64[10, D]; of the whitened features of each digit.
-    """
-
+    # float64[D, D]; gives features the unit matrix as covariance
     whitening: npt.NDArray[np.float64]
-    means: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]  # float64[10, D]; of the whitened features of each digit
 
     def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
         """float64[N]: the distance of each row of features, float[N, D]."""
@@ -235,14 +231,10 @@ def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest known digits of N tiles, nearest first.
+    """The nearest known digits of N tiles, nearest first."""
 
-    Attributes:
-        indices: int64[N, k]; of the known digits.
-        distances: float32[N, k]; Euclidean, between features of length 1: from 0 to 2.
-    """
-
-    indices: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]  # int64[N, k]; of the known digits
+    # float32[N, k]; Euclidean, between features of length 1: from 0 to 2
     distances: npt.NDArray[np.float32]
 
 
@@ -300,26 +292,19 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        uncertainty: By ``clean`` and ``corrupted``, the mean over the fifteen corruptions.
-        answers: By the same names how sure each answer is, and whether it is right.
-        scores: How well each score tells digits from each set of negatives.
-        recommended: The score that does it best on tiles to choose by.
-        chosen_by: How well each score does on those; empty where there is one score alone.
-        scaling: Ways to calibrate, compared on the tiles; empty unless asked for.
-        negatives: By name the tiles.
-        found: By set (``digits`` among them) what its tiles are read as, and their scores.
-    """
-
+    # by ``clean`` and ``corrupted``, the mean over the fifteen corruptions
     uncertainty: Mapping[str, Uncertainty]
+    # by the same names how sure each answer is, and whether it is right
     answers: Mapping[str, Answers] = field(repr=False)
-    scores: Table
-    recommended: str
-    chosen_by: Table
+    scores: Table  # how well each score tells digits from each set of negatives
+    recommended: str  # the score that does it best on tiles to choose by
+    chosen_by: Table  # how well each score does on those; empty where there is one score alone
+    # ways to calibrate, compared on the tiles; empty unless asked for
     scaling: Mapping[str, ScalingScore]
-    negatives: Mapping[str, Tiles] = field(repr=False)
+    negatives: Mapping[str, Tiles] = field(repr=False)  # by name the tiles
+    # by set (``digits`` among them) what its tiles are read as, and their scores
     found: Mapping[str, Scored] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:

@@ -37,16 +37,11 @@ DECIMALS = 6  # in JSON: beyond what 10,000 tiles can tell, and the same on ever
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which model was evaluated.
+    """Which model was evaluated."""
 
-    Attributes:
-        name: Its name.
-        sha256: Hash of its graph.
-        given: What it was given and what its output was taken for, in words, by topic.
-    """
-
-    name: str
-    sha256: str
+    name: str  # its name
+    sha256: str  # hash of its graph
+    # what it was given and what its output was taken for, in words, by topic
     given: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -376,20 +371,15 @@ Tiles = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """How a classifier fares under one corruption.
+    """How a classifier fares under one corruption."""
 
-    Attributes:
-        name: Of the corruption; ``clean`` for none.
-        score: Errors, accuracy and its interval.
-        uncertainty: Loss, calibration, and what rejecting the least sure answers would gain.
-        overlaps: Whether the training showed changes of this kind; None if that is not known.
-        probabilities: float32[N, 10]; the answers, kept for pictures and not written to JSON.
-    """
-
-    name: str
-    score: Score
+    name: str  # of the corruption; ``clean`` for none
+    score: Score  # errors, accuracy and its interval
+    # loss, calibration, and what rejecting the least sure answers would gain
     uncertainty: Uncertainty
+    # whether the training showed changes of this kind; None if that is not known
     overlaps: bool | None
+    # float32[N, 10]; the answers, kept for pictures and not written to JSON
     probabilities: Floats = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:

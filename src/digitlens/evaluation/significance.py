@@ -2,8 +2,6 @@
 
 Two runs make most of their mistakes on the same tiles, so that their accuracies are not independent
 and intervals of each say little about the difference; the tiles on which one is right say it all.
-Digits of one writer are read rightly or wrongly together as well: the number of writers, not that
-of tiles, says how sure an accuracy is.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.evaluation.metrics import Z95, Labels, wilson_interval
+from digitlens.evaluation.metrics import Z95
 from digitlens.evaluation.report import Report, rounded
 
 STEPS = 60  # of a bisection: beyond the precision of a float
@@ -112,18 +110,12 @@ def _crossing(score: Callable[[float], float], start: float, end: float, level: 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model apart from its answers.
+    """What is known of a model apart from its answers."""
 
-    Attributes:
-        parameters: Numbers that were learned; None if unknown.
-        size: Bytes of its graph.
-        training_seconds: Time it was trained; None if unknown.
-        recipe: What it was trained from; empty if unknown.
-    """
-
-    parameters: int | None = None
-    size: int = 0
-    training_seconds: float | None = None
+    parameters: int | None = None  # numbers that were learned; None if unknown
+    size: int = 0  # bytes of its graph
+    training_seconds: float | None = None  # time it was trained; None if unknown
+    # what it was trained from; empty if unknown
     recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -249,124 +241,3 @@ def _pairs(reports: Mapping[str, Report]) -> tuple[Pair, ...]:
         found.append(Pair(first, second, *only, neither, difference, interval, p, p))
     adjusted = holm([pair.p for pair in found])
     return tuple(replace(pair, p_holm=p) for pair, p in zip(found, adjusted, strict=True))
-
-
-SERIES = {0: "census staff", 4: "high-school students"}  # of NIST's forms that MNIST is from
-DRAWS = 10_000  # of the bootstrap
-TAILS = (0.025, 0.975)  # of an interval of 95 %
-
-_Table = npt.NDArray[np.int64]
-"""[W, 4]: the number of a writer, the series, tiles, and errors."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesErrors:
-    """Errors on the digits of one series of forms."""
-
-    series: int  # its number in NIST's Special Database 19
-    name: str  # of its writers
-    writers: int  # how many people
-    n: int  # tiles
-    errors: int  # wrong predictions
-    rate: float  # share that is wrong, 0 to 1
-    interval: tuple[float, float]  # its Wilson interval of 95 %
-
-
-@dataclass(frozen=True, slots=True)
-class WriterErrors:
-    """Errors on the digits of one person: NIST's number, series, tiles and wrong predictions."""
-
-    writer: int
-    series: int
-    n: int
-    errors: int
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorsByWriter:
-    """Errors by writer and by series of forms.
-
-    Attributes:
-        n: Tiles.
-        errors: Wrong predictions.
-        accuracy: Share that is right, 0 to 1.
-        wilson: Interval of 95 % of the accuracy if tiles were independent.
-        clustered: The same if only writers are independent; see ``errors_by_writer``.
-        writers: How many people wrote them.
-        flawless: Share of these of whom every tile was read rightly.
-        series: Errors by series of forms.
-        worst: The writers with the most errors, most first.
-    """
-
-    n: int
-    errors: int
-    accuracy: float
-    wilson: tuple[float, float]
-    clustered: tuple[float, float]
-    writers: int
-    flawless: float
-    series: tuple[SeriesErrors, ...]
-    worst: tuple[WriterErrors, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The tables as JSON-ready values."""
-        return rounded(asdict(self))
-
-
-def errors_by_writer(
-    labels: Labels,
-    predicted: Labels,
-    writers: Labels,
-    series: Labels,
-    *,
-    most: int = 10,
-    seed: int = 0,
-) -> ErrorsByWriter:
-    """Counts errors by writer and by series, with an interval that knows of writers.
-
-    The interval is of a bootstrap of whole writers: in each draw, each series has as many writers
-    as it has, chosen with replacement; the interval holds the middle 95 % of 10,000 accuracies
-    (A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", 1997, chapter 3).
-
-    Args:
-        labels: int[N], N >= 1; the truth.
-        predicted: int[N].
-        writers: int[N], the writer of each; a writer belongs to one series.
-        series: int[N], the series of forms it is from.
-        most: At most so many writers are listed, none without an error.
-        seed: Of the bootstrap.
-    """
-    pairs = np.stack([writers, series], axis=1).astype(np.int64)
-    people, rows, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    wrong = np.bincount(rows.ravel(), labels != predicted, len(people)).astype(np.int64)
-    table: _Table = np.column_stack([people, counts, wrong])
-    by_series = [table[table[:, 1] == one] for one in np.unique(table[:, 1])]
-    worst = table[np.argsort(-wrong, kind="stable")[:most]].tolist()
-    n, errors = len(labels), int(wrong.sum())
-    return ErrorsByWriter(
-        n=n,
-        errors=errors,
-        accuracy=1 - errors / n,
-        wilson=wilson_interval(n - errors, n),
-        clustered=_clustered(by_series, seed),
-        writers=len(table),
-        flawless=float((wrong == 0).mean()),
-        series=tuple(map(_series_errors, by_series)),
-        worst=tuple(WriterErrors(*row) for row in worst if row[3]),
-    )
-
-
-def _series_errors(table: _Table) -> SeriesErrors:
-    one, (n, errors) = int(table[0, 1]), table[:, 2:].sum(axis=0).tolist()
-    name, interval = SERIES.get(one, f"series {one}"), wilson_interval(errors, n)
-    return SeriesErrors(one, name, len(table), n, errors, errors / n, interval)
-
-
-def _clustered(by_series: Sequence[_Table], seed: int) -> tuple[float, float]:
-    random, sums = np.random.default_rng(seed), np.zeros((DRAWS, 2))
-    for table in by_series:
-        size = len(table)
-        times = random.multinomial(size, np.full(size, 1 / size), DRAWS)  # each writer was drawn
-        sums += times @ table[:, 2:]
-    low, high = np.quantile(1 - sums[:, 1] / sums[:, 0], TAILS)
-    return float(low), float(high)

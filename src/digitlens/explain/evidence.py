@@ -159,27 +159,19 @@ _Corner: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Counterfactual:
-    """The least change of one kind that was found to give another answer.
+    """The least change of one kind that was found to give another answer."""
 
-    Attributes:
-        kind: ``erase`` or ``add`` a square patch of ink, ``turn``, ``move``, ``thicken`` or
-            ``thin`` all of it.
-        amount: Side of the patch in pixels; degrees anticlockwise; pixels of the way; pixels of
-            stroke width.
-        place: Row and column of the patch's first pixel; pixels down and to the right of a move.
-        ink: Share of the tile's ink that is erased, or as much of it as is added.
-        value: The new answer.
-        probability: That the classifier gives it.
-        tile: uint8[28, 28]; changed.
-    """
-
+    # ``erase`` or ``add`` a square patch of ink, ``turn``, ``move``, ``thicken`` or ``thin`` all of
+    # it
     kind: Kind
+    # side of the patch in pixels; degrees anticlockwise; pixels of the way; pixels of stroke width
     amount: float
+    # row and column of the patch's first pixel; pixels down and to the right of a move
     place: tuple[int, int] | None
-    ink: float
-    value: int
-    probability: float
-    tile: Tile
+    ink: float  # share of the tile's ink that is erased, or as much of it as is added
+    value: int  # the new answer
+    probability: float  # that the classifier gives it
+    tile: Tile  # uint8[28, 28]; changed
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values, without the tile."""
@@ -368,16 +360,11 @@ _HASH = 12  # digits of a hash in the name of a file
 
 
 class KnownDigits(NamedTuple):
-    """Known digits.
+    """Known digits."""
 
-    Attributes:
-        tiles: uint8[M, 28, 28].
-        labels: uint8[M].
-        features: float32[M, D]; what the model's last dense layer is given; cannot be written to.
-    """
-
-    tiles: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint8]
+    tiles: npt.NDArray[np.uint8]  # uint8[M, 28, 28]
+    labels: npt.NDArray[np.uint8]  # uint8[M]
+    # float32[M, D]; what the model's last dense layer is given; cannot be written to
     features: npt.NDArray[np.float32]
 
 

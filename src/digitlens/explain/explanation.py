@@ -63,21 +63,14 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class SimilarDigits:
-    """Training digits that look like a tile to the classifier, nearest first.
+    """Training digits that look like a tile to the classifier, nearest first."""
 
-    Attributes:
-        nearest: Of all.
-        of_value: Of the digit that was answered.
-        of_other: Of the runner-up.
-        nearer: Share of usual digits that are nearer to their nearest training digit; None where
-            nobody knows.
-        usual: How many usual digits that is of: ones that the classifier was not trained with.
-    """
-
-    nearest: tuple[Neighbour, ...]
-    of_value: tuple[Neighbour, ...]
-    of_other: tuple[Neighbour, ...]
+    nearest: tuple[Neighbour, ...]  # of all
+    of_value: tuple[Neighbour, ...]  # of the digit that was answered
+    of_other: tuple[Neighbour, ...]  # of the runner-up
+    # share of usual digits that are nearer to their nearest training digit; None where nobody knows
     nearer: float | None = None
+    # how many usual digits that is of: ones that the classifier was not trained with
     usual: int = 0
 
     @property
@@ -100,17 +93,13 @@ class SimilarDigits:
 
 @dataclass(frozen=True, eq=False)
 class Attributions:
-    """Why one digit and not another, to the classifier of tiles.
+    """Why one digit and not another, to the classifier of tiles."""
 
-    Attributes:
-        ink: float32[28, 28], in nats; how far the log-odds of the answer against the runner-up fall
-            when what is around a pixel is blanked.
-        paper: float32[28, 28]; the same when it is filled with ink.
-        counterfactuals: The least changes found that make the classifier answer otherwise.
-    """
-
+    # float32[28, 28], in nats; how far the log-odds of the answer against the runner-up fall when
+    # what is around a pixel is blanked
     ink: Evidence
-    paper: Evidence
+    paper: Evidence  # float32[28, 28]; the same when it is filled with ink
+    # the least changes found that make the classifier answer otherwise
     counterfactuals: tuple[Counterfactual, ...]
 
     def evidence(self, tile: Tile) -> Evidence:
@@ -121,32 +110,20 @@ class Attributions:
 
 @dataclass(frozen=True, eq=False)
 class DigitExplanation:
-    """What is known of one digit, or of one thing that was rejected.
+    """What is known of one digit, or of one thing that was rejected."""
 
-    Attributes:
-        number: From 1, in reading order.
-        digit: The answer.
-        tile: uint8[28, 28]; what the classifier is shown.
-        scores: float32[3, 10]; which digit, by detector, recogniser and classifier.
-        exists: That a digit is there at all, by the same three.
-        seen: Whether the detector found something there, and whether the recogniser read a
-            character there; what the others say of which digit it is means nothing.
-        line: All that was read on its line.
-        other: The runner-up.
-        attributions: Why this one; None of what was rejected.
-        alike: None where no training digits are there to compare with.
-    """
-
-    number: int
-    digit: Digit
-    tile: Tile
-    scores: Floats
-    exists: tuple[float, float, float]
+    number: int  # from 1, in reading order
+    digit: Digit  # the answer
+    tile: Tile  # uint8[28, 28]; what the classifier is shown
+    scores: Floats  # float32[3, 10]; which digit, by detector, recogniser and classifier
+    exists: tuple[float, float, float]  # that a digit is there at all, by the same three
+    # whether the detector found something there, and whether the recogniser read a character there;
+    # what the others say of which digit it is means nothing
     seen: tuple[bool, bool]
-    line: str
-    other: int
-    attributions: Attributions | None = None
-    alike: SimilarDigits | None = None
+    line: str  # all that was read on its line
+    other: int  # the runner-up
+    attributions: Attributions | None = None  # why this one; None of what was rejected
+    alike: SimilarDigits | None = None  # None where no training digits are there to compare with
 
     @property
     def own(self) -> Floats:
@@ -224,17 +201,12 @@ def _rounded(values: Floats) -> Any:
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What is to be explained.
+    """What is to be explained."""
 
-    Attributes:
-        model: The classifier, as for ``DigitReader``.
-        digit: The only digit to explain, from 1 in reading order; None explains the first twelve.
-        data_dir: Folder with the MNIST files.
-    """
-
-    model: str | Path
+    model: str | Path  # the classifier, as for ``DigitReader``
+    # the only digit to explain, from 1 in reading order; None explains the first twelve
     digit: int | None = None
-    data_dir: Path | None = None
+    data_dir: Path | None = None  # folder with the MNIST files
 
 
 def explain(

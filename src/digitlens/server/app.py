@@ -95,8 +95,15 @@ class Server(uvicorn.Server):
     """Listens with a service, and says when it is ready."""
 
     def __init__(self, service: Service, ready: Callable[[str], None]) -> None:
-        super().__init__(_config(service))
-        self._settings = service.settings
+        self._settings = settings = service.settings
+        config = quiet_config(
+            create_app(service),
+            settings.idle_time,
+            lifespan="on",
+            timeout_keep_alive=max(1, round(settings.idle_time)),
+            timeout_graceful_shutdown=round(settings.time_limit + _GRACE),
+        )
+        super().__init__(config)
         self._ready = ready
 
     def listen(self) -> None:
@@ -111,17 +118,6 @@ class Server(uvicorn.Server):
         """Starts to listen, then says where."""
         await super().startup(sockets)
         self._ready(_address((sockets or [])[0]))
-
-
-def _config(service: Service) -> uvicorn.Config:
-    settings = service.settings
-    return quiet_config(
-        create_app(service),
-        settings.idle_time,
-        lifespan="on",
-        timeout_keep_alive=max(1, round(settings.idle_time)),
-        timeout_graceful_shutdown=round(settings.time_limit + _GRACE),
-    )
 
 
 def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
@@ -211,10 +207,7 @@ class Guard:
             scope[REFUSED] = refusal.kind
             if not answer.status:
                 await refused(refusal, scope["path"])(scope, receive, answer.send)
-        self._count(scope, answer.status, time.perf_counter() - start)
-
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        self._metrics.request(_route(scope), status, seconds)
+        self._metrics.request(_route(scope), answer.status, time.perf_counter() - start)
         if cause := scope.get(REFUSED):
             self._metrics.refusal(cause)
 
@@ -304,7 +297,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= _schemas()
+    wanted = [(model, "validation") for model in _MODELS]
+    _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
+    schemas |= definitions["$defs"]
     for name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, which answer nothing here
         schemas.pop(name, None)
     for path, body in _bodies(schemas).items():
@@ -313,12 +308,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document["paths"][path]["post"]["parameters"] = _parameters(schemas[options])
     _describe_token(document)
     return document
-
-
-def _schemas() -> dict[str, Any]:
-    wanted = [(model, "validation") for model in _MODELS]
-    _, definitions = models_json_schema(wanted, ref_template=_REF + "{model}")  # pyright: ignore[reportArgumentType]
-    return definitions["$defs"]
 
 
 def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -332,17 +321,12 @@ def _bodies(schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
         JSON: {"schema": {"$ref": _REF + "ReadRequest"}, "examples": pictures},
         **dict.fromkeys(RAW, _BYTES),
     }
+    asked = {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES}
     return {
         "/v1/read": read,
         "/v1/table": read | {JSON: {"schema": {"$ref": _REF + "ReadRequest"}}},
-        "/v1/classify": {
-            JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
-            RAW[1]: _BYTES,
-        },
-        "/v1/reconstruct": {
-            JSON: {"schema": {"$ref": _REF + "ClassifyRequest"}, "example": _TILES},
-            RAW[1]: _BYTES,
-        },
+        "/v1/classify": {JSON: asked, RAW[1]: _BYTES},
+        "/v1/reconstruct": {JSON: asked, RAW[1]: _BYTES},
         "/v2/models/{name}/infer": {
             JSON: {"schema": {"$ref": _REF + "InferRequest"}, "example": {"inputs": [_TENSOR]}},
         },

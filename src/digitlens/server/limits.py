@@ -58,39 +58,24 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is set up.
+    """How a server is set up."""
 
-    Attributes:
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        model: The classifier of tiles: a shipped model's name, or a model or run folder.
-        pages: The digit detector, in the same way.
-        workers: Threads that decode and read, each on one core.
-        queue: Requests that may wait for a worker; the next one is refused.
-        time_limit: Seconds from the end of a request's body to its answer.
-        body_limit: Bytes of one request's body.
-        body_time: Seconds for one request's body to arrive.
-        idle_time: Seconds for the head of a request to arrive, on a new connection and between
-            two requests.
-        memory: Bytes of all bodies that are held at a time.
-        cors: Origins whose pages may ask, ``*`` for all; none by default.
-        hosts: Names by which the server may be called; none for any.
-        token: What clients must present as bearer token; empty for no token.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
+    host: str = "127.0.0.1"  # address to listen on
+    port: int = 8000  # port to listen on; 0 takes a free one
+    # the classifier of tiles: a shipped model's name, or a model or run folder
     model: str | Path = DEFAULT
-    pages: str | Path = PAGE_MODEL
-    workers: int = field(default_factory=cores)
-    queue: int = 128
-    time_limit: float = 30.0
-    body_limit: int = 32_000_000
-    body_time: float = 30.0
+    pages: str | Path = PAGE_MODEL  # the digit detector, in the same way
+    workers: int = field(default_factory=cores)  # threads that decode and read, each on one core
+    queue: int = 128  # requests that may wait for a worker; the next one is refused
+    time_limit: float = 30.0  # seconds from the end of a request's body to its answer
+    body_limit: int = 32_000_000  # bytes of one request's body
+    body_time: float = 30.0  # seconds for one request's body to arrive
+    # seconds for the head of a request to arrive, on a new connection and between two requests
     idle_time: float = 15.0
-    memory: int = 512_000_000
-    cors: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
+    memory: int = 512_000_000  # bytes of all bodies that are held at a time
+    cors: tuple[str, ...] = ()  # origins whose pages may ask, ``*`` for all; none by default
+    hosts: tuple[str, ...] = ()  # names by which the server may be called; none for any
+    # what clients must present as bearer token; empty for no token
     token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

@@ -123,19 +123,18 @@ def _encoded_json(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
+def _answer(card: Card | LineCard, job: Job[bytes], **found: Any) -> bytes:
+    """What was found, after the model that was asked and how long it took."""
+    return _encoded_json({"model": identity(card), "seconds": seconds_since(job.started), **found})
+
+
 def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
     reader = service.reader_at(upload.options.target_error)
     pages = list(_read_pages(reader, upload, job))
     service.metrics.readings(page.reading for page in pages)
-    cards = service.cards
-    answer = {
-        "model": identity(cards["tiles"]),
-        "pages": identity(cards["pages"]),
-        "lines": identity(cards["lines"]),
-        "seconds": seconds_since(job.started),
-        "readings": [page.as_dict() for page in pages],
-    }
-    return _encoded_json(answer)
+    others = {role: identity(service.cards[role]) for role in ("pages", "lines")}
+    readings = [page.as_dict() for page in pages]
+    return _answer(service.cards["tiles"], job, **others, readings=readings)
 
 
 def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterator[_PageResult]:
@@ -199,12 +198,7 @@ def _table_answer(service: Service, upload: Upload, options: TableQuery, job: Jo
         )
         place = {"name": picture.given, "page": number, "page_count": document.count}
         tables.append({**place, "seconds": seconds_since(start), **found.as_dict()})
-    answer = {
-        "model": identity(service.cards["tiles"]),
-        "seconds": seconds_since(job.started),
-        "tables": tables,
-    }
-    return _encoded_json(answer)
+    return _answer(service.cards["tiles"], job, tables=tables)
 
 
 @router.post(
@@ -243,12 +237,8 @@ async def models(request: Request) -> Response:
 def _classify_answer(service: Service, tiles: Tiles, job: Job[bytes]) -> bytes:
     rows = service.reader.classifier.predict_proba(tiles)
     service.metrics.tiles(len(tiles))
-    answer = {
-        "model": identity(service.cards["tiles"]),
-        "seconds": seconds_since(job.started),
-        "predictions": [_prediction(row) for row in rows.tolist()],
-    }
-    return _encoded_json(answer)
+    predictions = [_prediction(row) for row in rows.tolist()]
+    return _answer(service.cards["tiles"], job, predictions=predictions)
 
 
 def _prediction(row: list[float]) -> dict[str, Any]:
@@ -305,20 +295,15 @@ def _reconstruct_answer(service: Service, tiles: Tiles, job: Job[bytes]) -> byte
     drawn = reconstructor.reconstruct(tiles)
     better = reconstructor.share_below(drawn.error).tolist()
     rows = zip(drawn.tiles, drawn.error.tolist(), better, strict=True)
-    answer = {
-        "model": identity(reconstructor.card),
-        "seconds": seconds_since(job.started),
-        "reconstructions": [_redrawn(tile, error, share) for tile, error, share in rows],
-    }
-    return _encoded_json(answer)
-
-
-def _redrawn(tile: Tiles, error: float, share: float) -> dict[str, Any]:
-    return {
-        "tile": base64.b64encode(tile.tobytes()).decode(),
-        "error": round(error, 6),
-        "drawn_better": round(share, 4),
-    }
+    found = [
+        {
+            "tile": base64.b64encode(tile.tobytes()).decode(),
+            "error": round(error, 6),
+            "drawn_better": round(share, 4),
+        }
+        for tile, error, share in rows
+    ]
+    return _answer(reconstructor.card, job, reconstructions=found)
 
 
 @router.get("/healthz", tags=["health"], summary="Whether the server is alive")

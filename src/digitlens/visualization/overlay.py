@@ -107,20 +107,14 @@ COLOURS: dict[Kind, _Colour] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """A box to draw.
+    """A box to draw."""
 
-    Attributes:
-        box: x0, y0, x1, y1 in page pixels.
-        kind: ``digit``: a solid line; ``unsure``: thick and dashed, with a filled label;
-            ``rejected``: thin and crossed out; ``candidate``: thin.
-        text: What the label says; without it there is no label.
-        small: What stands next to it in smaller letters; of a ``digit`` left out where there is
-            little room.
-    """
-
-    box: Corners
+    box: Corners  # x0, y0, x1, y1 in page pixels
+    # ``digit``: a solid line; ``unsure``: thick and dashed, with a filled label; ``rejected``: thin
+    # and crossed out; ``candidate``: thin
     kind: Kind
-    text: str = ""
+    text: str = ""  # what the label says; without it there is no label
+    # what stands next to it in smaller letters; of a ``digit`` left out where there is little room
     small: str = ""
 
 

@@ -45,39 +45,25 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Everything that one page tells of one classifier.
+    """Everything that one page tells of one classifier."""
 
-    Attributes:
-        card: The model's card: name, recipe, hashes.
-        report: Its evaluation.
-        tiles: uint8[N, 28, 28]; the tiles it was evaluated on, in their order.
-        on: ``test`` or ``validation``: which tiles these are.
-        written: When.
-        machine: Where it was measured, in words.
-        trained_on: Tiles that it was trained with; None if that is not known.
-        history: One row an epoch; empty of a model without its run.
-        provenance: What ``run.json`` says; empty of a model without its run.
-        neighbours: Of the errors of ``shown_errors``; None where ``alone`` says why.
-        alone: Why there are no neighbours.
-        robustness: On some of the tiles; None leaves its section out.
-        worse: The tiles of ``robustness``, before they were made worse.
-        speed: None leaves its section out.
-    """
-
-    card: Card
-    report: Report
-    tiles: Tiles
-    on: str
-    written: datetime
-    machine: str = ""
-    trained_on: int | None = None
+    card: Card  # the model's card: name, recipe, hashes
+    report: Report  # its evaluation
+    tiles: Tiles  # uint8[N, 28, 28]; the tiles it was evaluated on, in their order
+    on: str  # ``test`` or ``validation``: which tiles these are
+    written: datetime  # when
+    machine: str = ""  # where it was measured, in words
+    trained_on: int | None = None  # tiles that it was trained with; None if that is not known
+    # one row an epoch; empty of a model without its run
     history: Sequence[Mapping[str, float]] = ()
+    # what ``run.json`` says; empty of a model without its run
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    # of the errors of ``shown_errors``; None where ``alone`` says why
     neighbours: Neighbours | None = None
-    alone: str = ""
-    robustness: Robustness | None = None
-    worse: Split | None = None
-    speed: Speed | None = None
+    alone: str = ""  # why there are no neighbours
+    robustness: Robustness | None = None  # on some of the tiles; None leaves its section out
+    worse: Split | None = None  # the tiles of ``robustness``, before they were made worse
+    speed: Speed | None = None  # none leaves its section out
 
 
 @dataclass(frozen=True)
@@ -371,14 +357,6 @@ def _plain(recipe: Recipe, block: _Block, *, strided: bool) -> Stage:
     return Stage(does + pooled, block.width, side, first + (recipe.convs - 1) * more)
 
 
-def _classic(recipe: Recipe, block: _Block) -> Stage:
-    return _plain(recipe, block, strided=recipe.pool == "stride")
-
-
-def _fast(recipe: Recipe, block: _Block) -> Stage:
-    return _plain(recipe, block, strided=recipe.pool == "stride" or not block.number)
-
-
 def _residual(recipe: Recipe, block: _Block) -> Stage:
     """A convolution that widens, then pairs of 3 x 3 that add to what they are given."""
     side = block.side // 2 if block.number else (block.side + 1) // 2
@@ -414,8 +392,10 @@ def _named(convs: int, kernel: int, stride: int = 1) -> str:
 
 
 _BLOCKS: dict[str, Callable[[Recipe, _Block], Stage]] = {
-    "classic": _classic,
-    "fast": _fast,
+    "classic": lambda recipe, block: _plain(recipe, block, strided=recipe.pool == "stride"),
+    "fast": lambda recipe, block: _plain(
+        recipe, block, strided=recipe.pool == "stride" or not block.number
+    ),
     "residual": _residual,
     "swift": _swift,
 }

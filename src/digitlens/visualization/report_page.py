@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from digitlens import __version__
 from digitlens.datasets.corruptions import corrupt
 from digitlens.datasets.mnist import Split
-from digitlens.evaluation.metrics import Bin, Speed, measure_uncertainty, wilson_interval
+from digitlens.evaluation.metrics import Bin, measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import SEED, Condition, Report, Score
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
 from digitlens.training.recipe import Recipe, recipe_from
@@ -68,27 +68,16 @@ def render(contents: Contents) -> str:
     )
     body = environment.get_template("page.html").render(
         head=head(contents),
-        sections=_sections(contents),
+        sections=[
+            *(trained(contents), curves(contents), scores(contents), confusion(contents)),
+            *(errors(contents), calibration(contents), *robustness(contents), *speed(contents)),
+            *(recipe(contents), provenance(contents)),
+        ],
         **{each.__name__: each for each in _WRITERS},
     )
     style = css_variables() + (TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     return render_page(f"{contents.card.name} \u2013 digitlens report", body, style, script)
-
-
-def _sections(contents: Contents) -> list[Section]:
-    return [
-        trained(contents),
-        curves(contents),
-        scores(contents),
-        confusion(contents),
-        errors(contents),
-        calibration(contents),
-        *robustness(contents),
-        *speed(contents),
-        recipe(contents),
-        provenance(contents),
-    ]
 
 
 def head(contents: Contents) -> dict[str, Any]:
@@ -232,12 +221,8 @@ def _cell(report: Report, truth: int, answer: int, most: int) -> dict[str, Any]:
 
 
 def _said(truth: int, answer: int, number: int) -> str:
-    tiles = f"{count(number)} {'tile' if number == 1 else 'tiles'}"
-    return (
-        f"{truth} read correctly: {tiles}"
-        if truth == answer
-        else f"{truth} read as {answer}: {tiles}"
-    )
+    how = "read correctly" if truth == answer else f"read as {answer}"
+    return f"{truth} {how}: {plural(number, 'tile')}"
 
 
 def _shade(number: int, most: int) -> int:
@@ -383,13 +368,12 @@ def robustness(contents: Contents) -> list[Section]:
     if found is None or worse is None:
         return []
     rows = sorted(found.corruptions, key=lambda row: row.score.accuracy)
+    apart = found.mean_accuracy_apart
     values = {
         "n": count(len(worse)),
         "clean": percent(found.clean.score.accuracy, 1),
         "mean": percent(found.mean_accuracy, 1),
-        "apart": None
-        if found.mean_accuracy_apart is None
-        else percent(found.mean_accuracy_apart, 1),
+        "apart": None if apart is None else percent(apart, 1),
         "rows": [_row(row, worse) for row in rows],
         "figure": figure(
             "sweeps", "Accuracy along each sweep", lambda path: draw_sweeps(found, path)
@@ -404,8 +388,17 @@ def speed(contents: Contents) -> list[Section]:
     """One tile and many; no section where it was not measured."""
     if contents.speed is None:
         return []
-    values = {"rows": _times(contents.speed), "machine": contents.machine}
-    return [Section("speed", "Speed", values)]
+    found = contents.speed
+    one = f"median of {count(len(found.single))} calls; 95{THIN}% took less than "
+    rows = [
+        ("one tile", duration(found.one), one + duration(found.slow)),
+        (
+            f"{count(found.batch_size)} tiles at once",
+            f"{count(found.per_second)} a second",
+            f"median of {len(found.batch)} calls",
+        ),
+    ]
+    return [Section("speed", "Speed", {"rows": rows, "machine": contents.machine})]
 
 
 def _row(row: Condition, worse: Split) -> dict[str, Any]:
@@ -419,22 +412,6 @@ def _row(row: Condition, worse: Split) -> dict[str, Any]:
         "ece": percent(row.uncertainty.ece, 1),
         "trained": {None: "", True: "yes", False: "no"}[row.overlaps],
     }
-
-
-def _times(found: Speed) -> list[tuple[str, str, str]]:
-    return [
-        (
-            "one tile",
-            duration(found.one),
-            f"median of {count(len(found.single))} calls; 95{THIN}% took less than "
-            f"{duration(found.slow)}",
-        ),
-        (
-            f"{count(found.batch_size)} tiles at once",
-            f"{count(found.per_second)} a second",
-            f"median of {len(found.batch)} calls",
-        ),
-    ]
 
 
 Facts = list[tuple[str, str]]
@@ -464,7 +441,7 @@ def provenance(contents: Contents) -> Section:
     groups = [
         ("The model", _model(contents)),
         ("The training", _training(contents.provenance)),
-        ("The data files", _hashes(contents.card.data)),
+        ("The data files", list(contents.card.data.items())),
         ("This page", _page(contents)),
     ]
     return Section("provenance", "Provenance", {"groups": [each for each in groups if each[1]]})
@@ -474,29 +451,21 @@ def _model(contents: Contents) -> Facts:
     card = contents.card
     facts = [("name", card.name), ("SHA-256 of its graph", card.sha256)]
     facts += [("SHA-256 of its weights", card.weights_sha256)] if card.weights_sha256 else []
-    return [*facts, ("exported by", f"digitlens {card.version}"), *_given(contents)]
-
-
-def _given(contents: Contents) -> Facts:
-    """The temperature inside the graph, and what the graph is given."""
-    facts = [("softmax temperature", f"{contents.card.temperature:.4g}")]
-    return facts + [(name, text) for name, text in contents.report.model.given.items()]
+    facts.append(("exported by", f"digitlens {card.version}"))
+    facts.append(("softmax temperature", f"{card.temperature:.4g}"))  # inside the graph
+    return [*facts, *contents.report.model.given.items()]
 
 
 def _training(found: Mapping[str, Any]) -> Facts:
-    names = {"started": "started", "seed": "seed", "device": "device", "machine": "machine"}
-    facts = [(name, str(found[key])) for key, name in names.items() if key in found]
-    if found.get("digitlens"):
-        facts.append(("digitlens", str(found["digitlens"])))
-    if found.get("commit"):
-        facts.append(("commit", str(found["commit"])))
+    facts = [
+        (name, str(found[name]))
+        for name in ("started", "seed", "device", "machine")
+        if name in found
+    ]
+    facts += [(name, str(found[name])) for name in ("digitlens", "commit") if found.get(name)]
     versions = found.get("versions")
     pairs = versions.items() if isinstance(versions, dict) else ()
     return facts + [(str(name), str(version)) for name, version in pairs]
-
-
-def _hashes(data: Mapping[str, str]) -> Facts:
-    return [(str(name), str(sha256)) for name, sha256 in data.items()]
 
 
 def _page(contents: Contents) -> Facts:

@@ -254,16 +254,13 @@ def _named_colours(theme: Theme) -> dict[str, str]:
 def headline(axes: Axes, title: str, note: str) -> None:
     """A title that says what was found, and under it a quiet line that says how to read it."""
     axes.set_title(title)
-    axes.annotate(
-        note,
-        (0, 1),
-        (0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=theme().soft,
-        fontsize=11,
-        va="bottom",
-    )
+    write_note(axes, note, 8, fontsize=11, va="bottom")
+
+
+def write_note(axes: Axes, note: str, above: float, **look: Any) -> None:
+    """A quiet line at the left, so many points above the axes."""
+    ways = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(note, (0, 1), (0, above), color=theme().soft, **ways, **look)
 
 
 def percent(share: float, decimals: int = 1) -> str:

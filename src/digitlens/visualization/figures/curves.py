@@ -24,6 +24,7 @@ from digitlens.visualization.theme import (
     share_ticks,
     show_logarithms,
     theme,
+    write_note,
 )
 
 History = Sequence[Mapping[str, Any]]
@@ -216,7 +217,9 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
     All axes show the share that is read wrong on a logarithmic axis: accuracies of good recipes
     differ in the third digit, and one bad recipe would press them together.
     """
-    fields = _by_importance(result)
+    share = result.importance
+    ranked = sorted(result.space.dimensions, key=lambda one: -share.get(one.name, 0.0))
+    fields = ranked[:MOST]
     rows = -(-len(fields) // COLUMNS)
     with canvas(path, 11, 4.8 + 3.1 * rows) as figure:
         heights = [4.8 / 3.1, *[1.0] * rows]
@@ -230,12 +233,6 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
             below.tick_params(labelleft=column == 0)
         _finish(axes, result)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-
-
-def _by_importance(result: StudyResult) -> list[Dimension]:
-    share = result.importance
-    ranked = sorted(result.space.dimensions, key=lambda one: -share.get(one.name, 0.0))
-    return ranked[:MOST]
 
 
 def _draw_history(axes: Axes, result: StudyResult) -> None:
@@ -252,9 +249,12 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
     if pruned:
         places = [trial.number for trial in pruned]
         heights = [_wrong(trial, result) for trial in pruned]
-        axes.plot(
-            places, heights, "x", color=theme().soft, markersize=6, label="pruned, when it was"
-        )
+        look: dict[str, Any] = {
+            "color": theme().soft,
+            "markersize": 6,
+            "label": "pruned, when it was",
+        }
+        axes.plot(places, heights, "x", **look)
     _mark_best(axes, float(_best(result).number), result)
     axes.lines[-1].set_label("best")
     axes.set_xlim(0.5, last + 0.5)
@@ -269,32 +269,17 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, places[-1], result)
     if isinstance(one, Choice):
-        labels = [
-            text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…" for text in one.values
-        ]
+        labels = [t if len(t) <= _LONGEST else t[: _LONGEST - 1] + "…" for t in one.values]
         slanted = sum(map(len, labels)) > _LONGEST
-        axes.set_xticks(
-            range(len(labels)),
-            labels,
-            rotation=30 if slanted else 0,
-            ha="right" if slanted else "center",
-        )
+        look: dict[str, Any] = {"rotation": 30, "ha": "right"} if slanted else {}
+        axes.set_xticks(range(len(labels)), labels, **look)
         axes.set_xlim(-0.5, len(labels) - 0.5)
     else:
         _scale_field(axes, one)
     share = result.importance.get(one.name)
     axes.set_title(one.name, fontsize=12, pad=20)
     if share is not None:
-        note = f"{percent(share, 0)} of what mattered"
-        axes.annotate(
-            note,
-            (0, 1),
-            (0, 5),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            color=theme().soft,
-            fontsize=10,
-        )
+        write_note(axes, f"{percent(share, 0)} of what mattered", 5, fontsize=10)
     axes.grid(axis="y")
 
 

@@ -193,11 +193,8 @@ def _name(axes: Axes, row: _Row) -> None:
     left = -_NAMES + 0.3
     size = row.layer.size
     if _is_scores(row.layer):
-        size = (
-            "a score for each digit"
-            if row.layer.kind == "dense"
-            else "the scores, turned into shares"
-        )
+        shares = row.layer.kind == "probabilities"
+        size = "the scores, turned into shares" if shares else "a score for each digit"
     axes.text(left, middle - 0.04, row.layer.name, va="bottom", weight="bold", fontsize=10.5)
     axes.text(left, middle + 0.06, size, va="top", color=theme().soft, fontsize=9.5)
 
@@ -324,8 +321,6 @@ def draw_saliency(
         truth: The tile's label, if it is known.
         path: The ``.png`` or ``.svg`` file to write.
 
-    Raises:
-        ValueError: Another suffix.
     """
     question = f"Why a {value}?"
     if truth not in {None, value}:
@@ -340,10 +335,8 @@ def draw_saliency(
         title = f"{question}  {rounded_share(float(probabilities[value]))} sure"
         figure.suptitle(title, x=0.012, ha="left", fontsize=15, weight="bold")
         if maps:
-            note = (
-                "blue speaks for it, red against it; the line is the edge of the ink; a scale for "
-                "each map"
-            )
+            note = "blue speaks for it, red against it; the line is the edge of the ink; "
+            note += "a scale for each map"
             figure.supxlabel(note, x=0.012, ha="left", fontsize=11, color=theme().soft)
 
 
