@@ -48,11 +48,17 @@ def _naming(path: Path) -> Generator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically and flushed to disk."""
+    """Writes a file atomically; it is on the disk then, and so is its name."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_json(path: Path, value: Any) -> None:

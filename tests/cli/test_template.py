@@ -56,6 +56,14 @@ def test_a_wrong_region_is_told(form, tmp_path, region, told):
     assert not (tmp_path / "t.toml").exists()
 
 
+def test_a_blank_picture_is_told_before_anything_is_written(tmp_path):
+    Image.new("RGB", (640, 360), (240, 240, 236)).save(tmp_path / "blank.png")
+    done = invoke(tmp_path / "blank.png", "--region", "a=1,2,90,50", "--out", tmp_path / "t.toml")
+    assert isinstance(done.exception, TemplateError)
+    assert "shows too little" in str(done.exception)
+    assert not (tmp_path / "t.toml").exists()
+
+
 def test_two_regions_of_one_name_are_told(form, tmp_path):
     region = "reading=310,165,550,225"
     done = invoke(form, "--region", region, "--region", region, "--out", tmp_path / "t.toml")

@@ -42,7 +42,8 @@ def test_values_are_logged_and_what_cannot_be_is_not(cellar):
     Image.new("RGB", (640, 360)).save(cellar / "in/dead.png")
     (cellar / "in/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
     done = invoke("--once", "--vote", "1", "--out", "log.csv")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
+    assert "could not be read: torn.jpg" in done.stderr
     with (cellar / "log.csv").open(newline="") as file:
         rows = {row["picture"]: row for row in csv.DictReader(file)}
     assert {name: (row["status"], row["value"]) for name, row in rows.items()} == {
@@ -56,7 +57,8 @@ def test_values_are_logged_and_what_cannot_be_is_not(cellar):
     assert "cannot follow 4075.2" in rows["2.png"]["reason"]
     assert "does not show what the template's picture shows" in rows["dead.png"]["reason"]
     assert "0.png\tmain\t4075.1 kWh" in done.stdout
-    assert invoke("--once", "--out", "log.csv").stdout == ""
+    again = invoke("--once", "--out", "log.csv")
+    assert (again.exit_code, again.stdout) == (0, "")
 
 
 def test_an_unreachable_webhook_is_told_and_all_is_logged(cellar):

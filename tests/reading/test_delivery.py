@@ -149,6 +149,24 @@ def test_a_webhook_gets_the_password_of_its_address():
     assert sender.name == f"http://127.0.0.1:{port}/x"
 
 
+def test_receivers_that_differ_in_their_query_are_told_apart(tmp_path):
+    addresses = [f"http://host/x?token={name}" for name in ("secret", "other")]
+    receivers = [webhook(each) for each in addresses]
+    Deliveries(tmp_path / "log.csv", receivers[:1]).begun(3)
+    kept = (tmp_path / "log.csv.sent.json").read_text()
+    assert "secret" not in kept
+    assert "secret" not in receivers[0].name
+    Deliveries(tmp_path / "log.csv", receivers)
+    assert [each.sent for each in receivers] == [3, None]
+
+
+def test_what_was_sent_is_known_from_before_names_had_a_mark(tmp_path):
+    (tmp_path / "log.csv.sent.json").write_text('{"http://host/x": 7}')
+    receiver = webhook("http://host/x?token=secret")
+    Deliveries(tmp_path / "log.csv", [receiver])
+    assert receiver.sent == 7
+
+
 def broker(listener, packets):
     """As much of an MQTT broker as one message takes."""
     connection, _ = listener.accept()

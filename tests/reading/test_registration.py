@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from digitlens.errors import TemplateError
 from digitlens.reading.registration import Reference
 
 SIZE = (480, 360)
@@ -46,6 +47,11 @@ def test_a_picture_is_found_where_it_lies(how):
     wanted = cv2.perspectiveTransform(corners[None], matrix)[0]
     assert found.matches
     assert np.abs(found.quad(BOX) - wanted).max() < 2
+
+
+def test_a_blank_reference_is_refused():
+    with pytest.raises(TemplateError, match="expected 8 distinct points or more, found 0"):
+        Reference(np.full((100, 100), 240, np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from digitlens.errors import TemplateError
-from digitlens.reading.template import Region, load_template, make_region, save_template
+from digitlens.reading.template import Region, load_template, make_region, write_template
 
 WHOLE = {"box": [10, 20, 90, 40]}
 
@@ -20,12 +20,13 @@ def written(folder, text, picture="form.png"):
     return path
 
 
-def test_what_is_saved_is_loaded(folder):
+def test_what_is_written_is_loaded(folder):
     regions = (
         Region("total", (10, 20, 90, 40), expect="range 0..500", unit="€"),
         Region("main", (0.1, 0.5, 0.9, 1.0), "counter", "", 8, 3, "m³", True, 0.5),
     )
-    save_template(folder / "form.toml", "form.png", regions, "%Y%m%d_%H%M")
+    text = write_template("form.png", regions, "%Y%m%d_%H%M")
+    (folder / "form.toml").write_text(text, encoding="utf-8")
     template = load_template(folder / "form.toml")
     assert template.regions == regions
     assert template.time == "%Y%m%d_%H%M"

@@ -1,4 +1,5 @@
 import os
+from contextlib import contextmanager
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -18,8 +19,8 @@ REGION = make_region("main", {"box": [0, 0, 1, 1], "monotone": True, "unit": "mÂ
 class Reader:
     """Reads what is written in a file; ``?`` is no picture, ``!`` shows something else."""
 
-    def __init__(self, time=""):
-        self.template = Template((REGION,), np.zeros((9, 9), np.uint8), time)
+    def __init__(self, time="", regions=(REGION,)):
+        self.template = Template(tuple(regions), np.zeros((9, 9), np.uint8), time)
         self.read_files = []
 
     def read(self, content):
@@ -29,7 +30,8 @@ class Reader:
             raise ImageError("image: is not a picture")
         if text == "!":
             raise TemplateError("does not show")
-        return {"main": RegionReading(REGION, (Candidate(text, Decimal(text), 0.99),))}
+        seen = (Candidate(text, Decimal(text), 0.99),)
+        return {each.name: RegionReading(each, seen) for each in self.template.regions}
 
 
 @pytest.fixture
@@ -42,30 +44,34 @@ def place(tmp_path):
         (folder / name).write_text(text)
         os.utime(folder / name, (1_700_000_000 + 60 * minute,) * 2)
 
-    def look(name="log.csv", reader=None, patient=False, ledger=None):
-        reader = reader or Reader()
-        ledger = ledger or open_ledger(tmp_path / name)
-        watch = Watch(folder, reader, ledger, Deliveries(tmp_path / name, []))
-        rows = list(watch.look(map(str, sorted(folder.iterdir())), patient=patient))
-        return rows, reader, ledger, watch
+    @contextmanager
+    def watched(name="log.csv", reader=None):
+        with open_ledger(tmp_path / name) as ledger:
+            yield Watch(folder, reader or Reader(), ledger, Deliveries(tmp_path / name, [])), ledger
 
-    return SimpleNamespace(folder=folder, put=put, look=look)
+    def look(name="log.csv", reader=None, patient=False):
+        reader = reader or Reader()
+        with watched(name, reader) as (watch, _):
+            return list(watch.look(paths(), patient=patient)), reader
+
+    def paths():
+        return list(map(str, sorted(folder.iterdir())))
+
+    return SimpleNamespace(folder=folder, put=put, look=look, watched=watched, paths=paths)
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
 def test_each_picture_is_read_once_in_the_order_of_time(place, name):
     place.put("b.jpg", "10", 0)
     place.put("a.jpg", "11", 1)
-    rows, reader, ledger, _ = place.look(name)
-    ledger.close()
+    rows, reader = place.look(name)
     assert reader.read_files == ["10", "11"]
     assert [(row.picture, row.value, row.status) for row in rows] == [
         ("b.jpg", "10", "value"),
         ("a.jpg", "11", "value"),
     ]
     place.put("c.jpg", "9", 2)
-    rows, reader, ledger, _ = place.look(name)
-    ledger.close()
+    rows, reader = place.look(name)
     assert reader.read_files == ["9"]
     assert [(row.status, row.reason) for row in rows] == [
         ("rejected", "9 is 9 mÂ³, which cannot follow 11 within 0.02 h")
@@ -89,7 +95,7 @@ def test_a_picture_that_was_only_touched_is_not_read_again(place):
     place.put("a.jpg", "11", 1)
     place.look()
     os.utime(place.folder / "a.jpg", (1_800_000_000, 1_800_000_000))
-    rows, reader, *_ = place.look()
+    rows, reader = place.look()
     assert rows == []
     assert reader.read_files == []
     place.put("a.jpg", "12", 3)  # another picture of the same name
@@ -99,7 +105,7 @@ def test_a_picture_that_was_only_touched_is_not_read_again(place):
 def test_what_cannot_be_read_is_a_row_and_the_others_follow(place):
     for minute, text in enumerate("?!7"):
         place.put(f"{minute}.jpg", text, minute)
-    rows, *_ = place.look()
+    rows, _ = place.look()
     assert [(row.status, row.reason, row.value) for row in rows] == [
         ("error", "is not a picture", ""),
         ("rejected", "does not show", ""),
@@ -107,55 +113,77 @@ def test_what_cannot_be_read_is_a_row_and_the_others_follow(place):
     ]
 
 
-def test_a_file_that_may_not_be_read_is_a_row(place, monkeypatch):
+def test_a_file_that_may_not_be_read_is_a_row_and_tried_again(place, monkeypatch):
     place.put("a.jpg", "5", 0)
 
     def refuse(_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
-    (row,), *_ = place.look()
-    assert (row.status, row.reason) == ("error", "cannot be read (Permission denied)")
+    with monkeypatch.context() as patch, place.watched() as (watch, _):
+        patch.setattr("pathlib.Path.read_bytes", refuse)
+        (row,) = watch.look(place.paths(), patient=False)
+        assert row.status == "error"
+        assert row.reason == "cannot be read (Permission denied): it is tried again"
+        assert list(watch.look(place.paths(), patient=False)) == []
+        assert watch.unread == {"a.jpg"}
+    with monkeypatch.context() as patch, place.watched() as (watch, _):
+        patch.setattr("pathlib.Path.read_bytes", refuse)
+        assert list(watch.look(place.paths(), patient=False)) == []  # nor after another start
+        patch.undo()
+        assert [row.value for row in watch.look(place.paths(), patient=False)] == ["5"]
+        assert watch.unread == set()
+        assert list(watch.look(place.paths(), patient=False)) == []
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.sqlite"])
-def test_after_a_kill_it_goes_on_with_what_is_not_in_the_log(place, tmp_path, name):
+def test_after_a_kill_it_goes_on_with_what_is_not_in_the_log(place, name):
     for minute in range(3):
         place.put(f"{minute}.jpg", str(minute), minute)
-    ledger = open_ledger(tmp_path / name)
-    watch = Watch(place.folder, Reader(), ledger, Deliveries(tmp_path / name, []))
-    looked = watch.look(map(str, place.folder.iterdir()), patient=False)
-    assert next(looked).picture == "0.jpg"  # and no more: the process is gone
-    looked.close()
-    ledger.close()
-    _, reader, ledger, _ = place.look(name)
+    with place.watched(name) as (watch, _):
+        looked = watch.look(place.paths(), patient=False)
+        assert next(looked).picture == "0.jpg"  # and no more: the process is gone
+        looked.close()
+    _, reader = place.look(name)
     assert reader.read_files == ["1", "2"]
-    assert [row.picture for _, row in ledger.rows()] == ["0.jpg", "1.jpg", "2.jpg"]
-    ledger.close()
+    with open_ledger(place.folder.parent / name) as ledger:
+        assert [row.picture for _, row in ledger.rows()] == ["0.jpg", "1.jpg", "2.jpg"]
 
 
-def test_a_locked_log_holds_nothing_up_and_loses_nothing(place, tmp_path, capsys):
+def test_what_a_power_cut_left_of_a_picture_is_neither_lost_nor_doubled(place, tmp_path):
+    regions = [make_region(name, {"box": [0, 0, 1, 1]}) for name in ("day", "night")]
+    reader = Reader(regions=regions)
+    place.put("0.jpg", "5", 0)
+    place.put("1.jpg", "6", 1)
+    place.look(reader=reader)
+    log = tmp_path / "log.csv"
+    whole = log.read_text()
+    lines = whole.splitlines(keepends=True)
+    for torn in ("".join(lines[:-1]), whole[:-30], "".join(lines[:-2]), whole):
+        log.write_text(torn)
+        place.look(reader=reader)
+        assert log.read_text() == whole
+
+
+def test_a_locked_log_holds_nothing_up_and_loses_nothing(place, capsys):
     place.put("a.jpg", "1", 0)
     place.put("b.jpg", "2", 1)
-    ledger = open_ledger(tmp_path / "log.csv")
-    append = ledger.append
 
     def locked(_):
         raise LockedError("log.csv: database is locked")
 
-    ledger.append = locked
-    rows, _, _, watch = place.look(ledger=ledger)
-    assert len(rows) == 2
-    assert watch.write() == 2
-    assert capsys.readouterr().err.count("locked") == 1
-    ledger.append = append
-    assert watch.write() == 0
-    assert [row.value for _, row in ledger.rows()] == ["1", "2"]
+    with place.watched() as (watch, ledger):
+        append, ledger.append = ledger.append, locked
+        assert len(list(watch.look(place.paths(), patient=False))) == 2
+        assert watch.write() == 2
+        assert capsys.readouterr().err.count("locked") == 1
+        ledger.append = append
+        assert watch.write() == 0
+        assert [row.value for _, row in ledger.rows()] == ["1", "2"]
 
 
 def test_a_file_that_is_being_written_is_left_for_later(place):
     (place.folder / "a.jpg").write_text("5")
-    rows, *_ = place.look(patient=True)
+    rows, _ = place.look(patient=True)
     assert rows == []
     assert len(place.look()[0]) == 1
 
@@ -163,5 +191,5 @@ def test_a_file_that_is_being_written_is_left_for_later(place):
 def test_names_may_tell_the_time(place):
     place.put("2026-03-01_1200.jpg", "5", 0)
     place.put("other.jpg", "6", 1)
-    rows, *_ = place.look(reader=Reader("%Y-%m-%d_%H%M"))
+    rows, _ = place.look(reader=Reader("%Y-%m-%d_%H%M"))
     assert sorted(row.time[:4] for row in rows) == ["2023", "2026"]

@@ -47,16 +47,19 @@ def template(
     Writes the template and prints what is read in each region of the picture itself.
     """
     import json
+    import tomllib
 
+    from digitlens.files import write_bytes
     from digitlens.reading.meter import TemplateReader
     from digitlens.reading.reader import DigitReader
-    from digitlens.reading.template import load_template, save_template
+    from digitlens.reading.template import parse_template, write_template
 
-    regions = [_parsed(text) for text in region]
     relative = Path(os.path.relpath(picture.resolve(), out.resolve().parent)).as_posix()
-    save_template(out, relative, regions, time)
-    reader = TemplateReader(load_template(out), DigitReader(model, pages=pages))
-    found = reader.read(picture)
+    text = write_template(relative, [_parsed(text) for text in region], time)
+    out.parent.mkdir(parents=True, exist_ok=True)  # the picture may be found from there
+    made = parse_template(tomllib.loads(text), out)
+    found = TemplateReader(made, DigitReader(model, pages=pages)).read(picture)
+    write_bytes(out, text.encode())
     said = {
         name: each.candidates[0].text if each.candidates else "" for name, each in found.items()
     }

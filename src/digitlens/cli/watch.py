@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,6 +60,8 @@ def watch(
 
     Each reading is a row of the log and a line here: time, picture, region, value with its unit;
     where it cannot be trusted it is doubtful or rejected, with the reason, and has no value.
+    With --once the exit code is 1 if a picture could not be read, written to the log or posted;
+    those are named on standard error.
     """
     from digitlens.cli.reading import find_pictures
     from digitlens.reading.delivery import Deliveries
@@ -73,7 +74,7 @@ def watch(
     receivers = _receivers(mqtt or [], webhook or [])
     reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
     show = _as_json if as_json else _as_text
-    with closing(open_ledger(out)) as ledger:
+    with open_ledger(out) as ledger:
         deliveries = Deliveries(out, receivers)
         watching = Watch(folder, reader, ledger, deliveries, vote)
         try:
@@ -86,11 +87,13 @@ def watch(
                 time.sleep(every)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+    if watching.unread:
+        note(f"digitlens: could not be read: {', '.join(sorted(watching.unread))}")
     if unwritten:
         note(f"digitlens: {out}: {unwritten} pictures are not in it: run this again")
     if undelivered:
         note(f"digitlens: {undelivered} readings were not posted: run this again")
-    if unwritten or undelivered:
+    if watching.unread or unwritten or undelivered:
         raise typer.Exit(1)
 
 

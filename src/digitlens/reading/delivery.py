@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from digitlens.errors import DataError, needs_extra
-from digitlens.files import write_json
+from digitlens.files import sha256, write_json
 from digitlens.progress import note
 from digitlens.reading.ledger import Row
 
@@ -36,7 +36,7 @@ class Delivery:
     """The way to one receiver.
 
     Attributes:
-        name: What to call it, without its password.
+        name: What to call it, without its password; no two receivers share one.
         post: Delivers one reading, or raises ``OSError``.
         sent: Number of the last row that was delivered.
         waiting: Rows with their numbers.
@@ -99,7 +99,8 @@ class Deliveries:
         except (OSError, ValueError) as error:
             raise DataError(f"{self._path}: cannot be read ({error}): remove it") from error
         for each in receivers:
-            each.sent = known.get(each.name)
+            # Names had no mark of a query once.
+            each.sent = known.get(each.name, known.get(each.name.partition("?")[0]))
 
     def begin(self, number: int, row: Row) -> None:
         """Queues a row of the log that an earlier run wrote, if it was not delivered."""
@@ -221,5 +222,6 @@ def _parts(url: str, schemes: tuple[str, ...]) -> SplitResult:
 
 
 def _shown(parts: SplitResult) -> str:
-    """The address without a password."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    """The address without a password; a mark stands for a query, which may hold one too."""
+    mark = sha256(parts.query.encode())[:8] if parts.query else ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=mark).geturl()

@@ -1,7 +1,8 @@
 """The log of readings: a CSV file or an SQLite database that only grows, a picture at a time.
 
 All rows of a picture are written at once and reach the disk before the next picture: after a kill
-a picture is there whole, or it is not and is read again.
+a picture is there whole, or it is not and is read again. After a power cut the last rows of a CSV
+file may be missing, never a half of one. One process writes to a log at a time.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import csv
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 from digitlens.errors import DataError
+from digitlens.files import write_bytes
 from digitlens.tabular import csv_of
 
 DATABASES = (".sqlite", ".sqlite3", ".db")
@@ -80,42 +83,48 @@ class Ledger(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Closes the file."""
-        ...
 
-
-def open_ledger(path: Path) -> Ledger:
-    """Opens a log of readings, or begins one.
+@contextmanager
+def open_ledger(path: Path) -> Generator[Ledger]:
+    """Opens a log of readings, or begins one; no other process may until the block ends.
 
     Args:
         path: Ends in ``.csv``, or ``.sqlite``, ``.sqlite3`` or ``.db``.
 
     Raises:
-        DataError: It ends in anything else, is something else, or cannot be opened.
+        DataError: It ends in anything else, is something else, or cannot be opened, as while
+            another process has it open.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", *DATABASES):
         raise DataError(f"{path}: expected a name that ends in .csv or {', '.join(DATABASES)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return CsvLedger(path) if suffix == ".csv" else SqliteLedger(path)
-    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be opened as a log of readings ({error})") from error
+    with ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _lock(path, opened.enter_context(path.with_name(f"{path.name}.lock").open("w")))
+            if suffix == ".csv":
+                ledger: Ledger = CsvLedger(path)
+            else:
+                base = opened.enter_context(closing(sqlite3.connect(path, timeout=PATIENCE)))
+                ledger = SqliteLedger(path, base)
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be opened as a log of readings ({error})") from error
+        yield ledger
 
 
 class CsvLedger:
-    """A CSV file with a header; what a kill left of a last picture is cut off."""
+    """A CSV file with a header, a line for each row."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file; see ``open_ledger``."""
+        """Opens or makes the file, and cuts off what a power cut left; see ``open_ledger``."""
         self._path = path
-        self._count = 0
-        if not path.exists() or not path.stat().st_size:
-            self._write(csv_of([COLUMNS]).encode())
+        header = csv_of([COLUMNS]).encode()
+        start = _start(path, len(header)).rstrip(b"\0")
+        if start != header and header.startswith(start):
+            write_bytes(path, header)
         with path.open("r+b") as file:
             _check_header(path, file)
-            _cut_torn_line(file)
+            file.truncate(file.tell() + _whole(file))
         self._count = sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[tuple[int, Row]]:
@@ -128,15 +137,13 @@ class CsvLedger:
 
     def append(self, rows: Sequence[Row]) -> int:
         """See ``Ledger``."""
+        lines = (map(_on_one_line, astuple(row)) for row in rows)
         try:
-            self._write(csv_of(astuple(row) for row in rows).encode())
+            self._write(csv_of(lines).encode())
         except OSError as error:  # as when a spreadsheet has it open
             raise LockedError(f"{self._path}: {error.strerror or error}") from error
         self._count += len(rows)
         return self._count
-
-    def close(self) -> None:
-        """See ``Ledger``."""
 
     def _write(self, content: bytes) -> None:
         with self._path.open("ab") as file:
@@ -159,29 +166,51 @@ def _check_header(path: Path, file: BinaryIO) -> None:
         )
 
 
-def _cut_torn_line(file: BinaryIO) -> None:
-    """Cuts off a last line without an end, which a power cut left."""
-    end = file.seek(0, os.SEEK_END)
-    place = end
-    while place:
-        start = max(0, place - 4096)
-        file.seek(start)
-        found = file.read(place - start).rfind(b"\n")
-        if found >= 0:
-            place = start + found + 1
-            break
-        place = start
-    if place < end:
-        file.truncate(place)
+def _start(path: Path, length: int) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(length)
+
+
+def _whole(file: BinaryIO) -> int:
+    """Bytes up to the end of the last line that has one and holds no zeros of a power cut."""
+    whole = end = 0
+    for line in file:
+        end += len(line)
+        if line.endswith(b"\n") and b"\0" not in line:
+            whole = end
+    return whole
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _lock(path: Path, file: IO[str]) -> None:
+    """Locks a log by a file next to it, until that is closed or the process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415  (of one platform)
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415  (of the others)
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise DataError(
+            f"{path}: another digitlens watch writes to this log: stop it, or give another file "
+            "to --out"
+        ) from error
 
 
 class SqliteLedger:
     """A table ``readings``; a transaction for each picture."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens or makes the database; see ``open_ledger``."""
-        self._path = path
-        self._base = sqlite3.connect(path, timeout=PATIENCE)
+    def __init__(self, path: Path, base: sqlite3.Connection) -> None:
+        """Makes the table if there is none; see ``open_ledger``."""
+        self._path, self._base = path, base
         columns = ", ".join(f"{name} TEXT NOT NULL" for name in COLUMNS)
         with self._base:
             self._base.execute(
@@ -206,7 +235,3 @@ class SqliteLedger:
             return int(self._base.execute("SELECT MAX(id) FROM readings").fetchone()[0])
         except sqlite3.OperationalError as error:  # locked, or the disk is full
             raise LockedError(f"{self._path}: {error}") from error
-
-    def close(self) -> None:
-        """See ``Ledger``."""
-        self._base.close()

@@ -84,6 +84,7 @@ class TemplateReader:
         Raises:
             MissingExtraError: The extra ``template`` is not installed.
             ModelError: See ``DigitReader``.
+            TemplateError: The reference shows too little to be found on other pictures.
         """
         self.template = template
         self._reference = Reference(template.page)

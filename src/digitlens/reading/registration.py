@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.errors import needs_extra
+from digitlens.errors import TemplateError, needs_extra
 
 if TYPE_CHECKING:
     from digitlens.imaging.image import Page
@@ -72,9 +72,16 @@ class Reference:
 
         Raises:
             MissingExtraError: The extra ``template`` is not installed.
+            TemplateError: There is too little on it.
         """
         self._gray = _gray(page)
         self._points, self._marks = _points(self._gray)
+        if len(self._points) < _FEW:
+            raise TemplateError(
+                "the reference picture shows too little to be found on others: expected "
+                f"{_FEW} distinct points or more, found {len(self._points)}: take a sharp picture "
+                "with more of what is around the digits"
+            )
 
     def register(self, page: Page) -> Registration:
         """Finds the reference on a picture.
@@ -87,7 +94,7 @@ class Reference:
         gray = _gray(page)
         points, marks = _points(gray)
         nowhere = Registration(np.eye(3), -1.0)
-        if min(len(points), len(self._points)) < _FEW:
+        if len(points) < _FEW:
             return nowhere
         nearest = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(self._marks, marks, k=2)
         pairs = np.array(

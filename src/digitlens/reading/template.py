@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from digitlens.errors import ImageError, TemplateError
-from digitlens.files import write_bytes
 from digitlens.imaging.image import Page, load_image
 from digitlens.reading.constraints import Expectation
 
@@ -136,17 +135,16 @@ def parse_template(content: Mapping[str, Any], path: Path) -> Template:
     return Template(tuple(each for each in regions if each), page, time)
 
 
-def save_template(path: Path, picture: str, regions: Sequence[Region], time: str = "") -> None:
-    """Writes a template, atomically.
+def write_template(picture: str, regions: Sequence[Region], time: str = "") -> str:
+    """The text of a template's file.
 
     Args:
-        path: The file.
         picture: Path of the reference picture, from the folder of the file.
         regions: Those of the picture.
         time: See ``Template``.
 
     Raises:
-        TemplateError: The picture or a region is not as expected.
+        TemplateError: Two regions have one name.
     """
     names = [region.name for region in regions]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
@@ -159,10 +157,7 @@ def save_template(path: Path, picture: str, regions: Sequence[Region], time: str
             value = getattr(region, field.name)
             if field.default is MISSING or value != field.default:
                 lines.append(f"{field.name} = {_toml(value)}")
-    text = "\n".join(lines) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)  # the picture may be found from there
-    parse_template(tomllib.loads(text), path)
-    write_bytes(path, text.encode())
+    return "\n".join(lines) + "\n"
 
 
 def make_region(name: str, values: Mapping[str, Any]) -> Region:

@@ -1,6 +1,7 @@
 """Watches a folder: reads each picture once by a template, keeps a log, and posts what is new.
 
-The log is the memory: which pictures were read, and what the last values were, is taken from it.
+The log is the memory: which pictures were read, and what the last values were, is taken from it. A
+file that may not be read now is a row, and is tried again each time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from digitlens.errors import DataError, DigitlensError, ImageError, TemplateError
+from digitlens.errors import DataError, DigitlensError, TemplateError
 from digitlens.files import sha256
 from digitlens.progress import note
 from digitlens.reading.delivery import Deliveries
@@ -46,22 +47,43 @@ class Watch:
 
         Raises:
             DataError: A row of the log has no time.
+
+        Attributes:
+            unread: Names of the pictures that could not be read so far.
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
         self._histories = {region.name: History(vote) for region in reader.template.regions}
         self._known: set[tuple[str, str]] = set()  # picture with its time, and with its hash
+        self._refused: set[tuple[str, str]] = set()  # the same of files that could not be opened
+        self._torn: set[tuple[str, str]] = set()  # hash and region, of a picture half in the log
         self._seen: dict[str, tuple[int, int]] = {}  # time and size, when it was last looked at
         self._unwritten: deque[list[Row]] = deque()
         self._is_locked = False
-        last = 0
-        for last, row in ledger.rows():
-            self._known |= {(row.picture, row.modified), (row.picture, row.sha256)}
-            deliveries.begin(last, row)
+        self.unread: set[str] = set()
+        self._recall()
+
+    def _recall(self) -> None:
+        """Takes from the log what was read, and queues what was not delivered."""
+        last, newest = 0, list[Row]()
+        for last, row in self._ledger.rows():
+            if newest and _pairs(newest[0]) != _pairs(row):
+                newest.clear()
+            newest.append(row)
+            if row.sha256:
+                self._known |= _pairs(row)
+            else:
+                self._refused |= _pairs(row)
+            self._deliveries.begin(last, row)
             if history := self._histories.get(row.region):
                 when = _time(row.time, last)
                 history.remember(when, _decimal(row.read), _decimal(row.value))
-        deliveries.begun(last)
+        regions = {row.region for row in newest}
+        if regions and "" not in regions and self._histories.keys() - regions:
+            # The power failed between the rows of a picture: it is read again, for the others.
+            self._known -= {pair for row in newest for pair in _pairs(row)}
+            self._torn = {(row.sha256, row.region) for row in newest}
+        self._deliveries.begun(last)
 
     def look(self, paths: Iterable[str], *, patient: bool) -> Iterator[Row]:
         """Reads those of some pictures that are new, the oldest first; writes and posts them.
@@ -119,32 +141,39 @@ class Watch:
         return written
 
     def _name(self, path: str) -> str:
-        return Path(os.path.relpath(path, self._folder)).as_posix()
+        name = Path(os.path.relpath(path, self._folder)).as_posix()
+        return " ".join(os.fsencode(name).decode(errors="replace").splitlines())
 
     def _read(self, path: str, when: datetime, modified: str) -> list[Row]:
         """The rows of a picture; none where it was read before."""
-        name, content, problem = self._name(path), b"", ""
+        name = self._name(path)
+        told = when.isoformat(timespec="seconds"), name, modified
         try:
             content = Path(path).read_bytes()
         except FileNotFoundError:
             return []  # gone meanwhile
         except OSError as error:
-            problem = f"cannot be read ({error.strerror or error})"
+            self.unread.add(name)
+            if (name, modified) in self._refused:
+                return []
+            self._refused.add((name, modified))
+            reason = f"cannot be read ({error.strerror or error}): it is tried again"
+            return self._none((*told, ""), when, "error", reason)
+        self.unread.discard(name)
         digest = sha256(content)
-        known = (name, digest) in self._known and not problem
+        known = (name, digest) in self._known
         self._known |= {(name, modified), (name, digest)}
         if known:  # only touched
             return []
-        told = when.isoformat(timespec="seconds"), name, modified, digest
-        if problem:
-            return self._none(told, when, "error", problem)
         try:
             found = self._reader.read(content)
-        except TemplateError as error:
-            return self._none(told, when, "rejected", str(error))
-        except (DigitlensError, ImageError) as error:
-            return self._none(told, when, "error", str(error).removeprefix("image: "))
-        return [self._row(told, when, each) for each in found.values()]
+        except DigitlensError as error:
+            status = "rejected" if isinstance(error, TemplateError) else "error"
+            self.unread |= {name} if status == "error" else set()
+            reason = str(error).removeprefix("image: ")
+            return self._none((*told, digest), when, status, reason)
+        new = (each for each in found.values() if (digest, each.region.name) not in self._torn)
+        return [self._row((*told, digest), when, each) for each in new]
 
     def _none(
         self, told: tuple[str, str, str, str], when: datetime, status: str, reason: str
@@ -170,6 +199,11 @@ class Watch:
             read="" if read is None or read.value is None else f"{read.value:f}",
             confidence=f"{read.probability:.4f}" if read else "",
         )
+
+
+def _pairs(row: Row) -> set[tuple[str, str]]:
+    """What a picture is known again by: its name with its time, and with its hash."""
+    return {(row.picture, row.modified), (row.picture, row.sha256)}
 
 
 def _value(verdict: Verdict) -> str:
