@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
-from digitlens.visualization.figures import reconstruction
+from digitlens.visualization.figures import registry
 
 DRAWING = "examples/drawing.png"
 
@@ -53,15 +53,15 @@ def test_digits_of_mnist_and_ways_between_them_are_drawn(run, tmp_path, small_sp
     found = json.loads(done.stdout)
     assert (found["digits"], len(found["by_digit"])) == (400, 10)
     assert found["error"] == pytest.approx(np.mean(found["by_digit"]), rel=1e-4)
-    for name in (reconstruction.RECONSTRUCTIONS, reconstruction.INTERPOLATIONS):
+    for name in (registry.RECONSTRUCTIONS, registry.INTERPOLATIONS):
         with Image.open(tmp_path / "here" / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 8
 
 
 def test_a_field_has_its_digits_in_its_corners():
     corners = np.arange(8, dtype=np.float32).reshape(4, 2)
-    field = reconstruction.field_codes(corners)
-    assert field.shape == (reconstruction.STEPS, reconstruction.STEPS, 2)
+    field = registry.field_codes(corners)
+    assert field.shape == (registry.STEPS, registry.STEPS, 2)
     np.testing.assert_allclose(field[[0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=1e-6)
     np.testing.assert_allclose(field.mean(axis=(0, 1)), corners.mean(axis=0), rtol=1e-5)
 

@@ -237,7 +237,7 @@ def reconstruct(
     if not pictures:
         with needs_extra("plots"):
             from digitlens.visualization.theme import themed
-        from digitlens.visualization.figures.reconstruction import draw_mnist_digits
+        from digitlens.visualization.figures.registry import draw_mnist_digits
 
         with themed(theme):
             names, values = draw_mnist_digits(reconstructor, out, data_dir)
