@@ -45,24 +45,16 @@ MACHINE = ("processor", "cores", "threads")
 
 @dataclass(frozen=True)
 class Change:
-    """One figure in two records.
-
-    Attributes:
-        old: None if it is new.
-        new: None if it is gone.
-        share: By how much it changed, of the old value; None where that cannot be said.
-        noise: What the change had to be beyond, of the old value.
-        peer: Whether it is a peer's, which is never counted.
-    """
+    """One figure in two records."""
 
     name: str
     unit: str
-    old: float | None
-    new: float | None
-    share: float | None
-    noise: float | None
+    old: float | None  # none if it is new
+    new: float | None  # none if it is gone
+    share: float | None  # by how much it changed, of the old value; None where that cannot be said
+    noise: float | None  # what the change had to be beyond, of the old value
     verdict: str
-    peer: bool
+    peer: bool  # whether it is a peer's, which is never counted
 
     @property
     def counts(self) -> bool:

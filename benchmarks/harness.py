@@ -158,26 +158,17 @@ class RecordError(Exception):
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a record.
+    """One number of a record."""
 
-    Attributes:
-        name: Words from the general to the special, such as ``training.keras.ratio``.
-        value: A mean or a median.
-        spread: Standard deviation beside a mean, interquartile range beside a median; None if it
-            was measured once.
-        n: How many measurements the value is of.
-        unit: ``x`` marks how many times as long a peer takes.
-        better: ``lower`` or ``higher``.
-        peer: Whether it is that of a peer, whose changes are none of ours.
-    """
-
-    name: str
-    value: float
+    name: str  # words from the general to the special, such as ``training.keras.ratio``
+    value: float  # a mean or a median
+    # standard deviation beside a mean, interquartile range beside a median; None if it was measured
+    # once
     spread: float | None
-    n: int
-    unit: str
-    better: str
-    peer: bool = False
+    n: int  # how many measurements the value is of
+    unit: str  # ``x`` marks how many times as long a peer takes
+    better: str  # ``lower`` or ``higher``
+    peer: bool = False  # whether it is that of a peer, whose changes are none of ours
 
     def __post_init__(self) -> None:
         spread = 0.0 if self.spread is None else self.spread

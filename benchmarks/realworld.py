@@ -66,17 +66,13 @@ STATED = "stated with at least 99 % confidence: {n} digits, {right:.2%} of them 
 
 @dataclass(frozen=True)
 class Result:
-    """What one reader says of one picture, and the digits that stand there.
-
-    Attributes:
-        full_label: With marks; None if they are not known.
-    """
+    """What one reader says of one picture, and the digits that stand there."""
 
     file: str
     kind: str
     reader: str
     label: str
-    full_label: str | None
+    full_label: str | None  # with marks; None if they are not known
     said: Said
 
     @property

@@ -47,19 +47,13 @@ print((time.perf_counter() - start) / int(sys.argv[2]))
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done.
+    """What has to be done."""
 
-    Attributes:
-        flops: Of convolutions and matrix products, two for each multiply-add.
-        bytes: That each operator is given and gives, each of them once; weights are among them.
-        calls: Of operators, or of whatever else each costs something by itself.
-        runs: Of a whole graph, each of which costs something beside its operators.
-    """
-
-    flops: float = 0.0
+    flops: float = 0.0  # of convolutions and matrix products, two for each multiply-add
+    # that each operator is given and gives, each of them once; weights are among them
     bytes: float = 0.0
-    calls: float = 0.0
-    runs: float = 0.0
+    calls: float = 0.0  # of operators, or of whatever else each costs something by itself
+    runs: float = 0.0  # of a whole graph, each of which costs something beside its operators
 
     def __add__(self, other: Work) -> Work:
         return Work(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -70,18 +64,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Machine:
-    """What it can do at most, as measured.
+    """What it can do at most, as measured."""
 
-    Attributes:
-        peaks: FLOP/s of a large matrix product, by number of threads.
-        bandwidths: Bytes/s of a copy, read and written both counted, by number of threads and by
-            the bytes of the array that is copied, in the order of ``SIZES``.
-        calls: Seconds of a call that does next to nothing, by what is called.
-    """
-
-    peaks: Mapping[int, float]
+    peaks: Mapping[int, float]  # FLOP/s of a large matrix product, by number of threads
+    # Bytes/s of a copy, read and written both counted, by number of threads and by the bytes of the
+    # array that is copied, in the order of ``SIZES``
     bandwidths: Mapping[int, Mapping[int, float]]
-    calls: Mapping[str, float]
+    calls: Mapping[str, float]  # seconds of a call that does next to nothing, by what is called
 
     def bandwidth(self, threads: int, traffic: float) -> float:
         """Bytes/s for operators that move so many bytes each: small arrays stay in the caches."""
@@ -102,22 +91,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of training or of reading.
+    """A part of training or of reading."""
 
-    Attributes:
-        key: Its name in records; ``name`` is that for people.
-        seconds: Measured, each of them for all of the work, by so many threads.
-        what: Is called, see ``Machine.limits``.
-        parts: That follow each other in it, if its limit is the sum of theirs.
-    """
-
-    key: str
+    key: str  # its name in records; ``name`` is that for people
     name: str
     work: Work
-    seconds: Sequence[float]
+    seconds: Sequence[float]  # measured, each of them for all of the work, by so many threads
     threads: int
-    what: str
-    parts: Sequence[Stage] = ()
+    what: str  # is called, see ``Machine.limits``
+    parts: Sequence[Stage] = ()  # that follow each other in it, if its limit is the sum of theirs
 
     @property
     def median(self) -> float:

@@ -94,21 +94,15 @@ class Shot(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What came of many requests.
+    """What came of many requests."""
 
-    Attributes:
-        seconds: How long they took, those that must be answered with 200.
-        elapsed: How long the load lasted.
-        errors: Answers other than they must be, by what they were.
-        refused: How many bad requests were refused as they must be.
-        bodies: The last answer to each, by name.
-    """
-
+    # how long they took, those that must be answered with 200
     seconds: list[float] = field(default_factory=list)
-    elapsed: float = 0.0
+    elapsed: float = 0.0  # how long the load lasted
+    # answers other than they must be, by what they were
     errors: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
-    bodies: dict[str, bytes] = field(default_factory=dict)
+    refused: int = 0  # how many bad requests were refused as they must be
+    bodies: dict[str, bytes] = field(default_factory=dict)  # the last answer to each, by name
 
     def add(self, shot: Shot, status: int, body: bytes, seconds: float) -> None:
         if shot.bad and 400 <= status < 500:

@@ -144,17 +144,12 @@ def to_bgr(page: Page) -> Page:
 
 @dataclass
 class Contender:
-    """Who classifies: tiles as ``prepare`` makes them of uint8, which is not timed, to scores.
-
-    Attributes:
-        trained: Whether the answers mean anything.
-        about: What else is to be recorded.
-    """
+    """Who classifies: tiles as ``prepare`` makes them of uint8, which is not timed, to scores."""
 
     answer: Callable[[Any], Any]
     prepare: Callable[[Page], Any]
-    trained: bool = True
-    about: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True  # whether the answers mean anything
+    about: dict[str, Any] = field(default_factory=dict)  # what else is to be recorded
 
 
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:

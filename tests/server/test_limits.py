@@ -147,26 +147,6 @@ def test_work_is_done_in_another_thread_and_what_it_raises_comes_back(pools):
         asyncio.run(pools().run(fail, never))
 
 
-def test_a_full_pool_refuses_at_once_and_says_when_to_come_back(pools, latch):
-    pool = pools(workers=1, queue=1)
-
-    async def run():
-        tasks = [await submitted(pool, lambda _: latch.wait(5)) for _ in range(2)]
-        assert (pool.inside, pool.waiting) == (2, 1)
-        start = time.perf_counter()
-        with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: None, never)
-        assert time.perf_counter() - start < 0.1
-        latch.set()
-        assert await asyncio.gather(*tasks) == [True, True]
-        return refusal.value
-
-    refusal = asyncio.run(run())
-    assert refusal.kind == "queue-full"
-    assert int(refusal.headers["Retry-After"]) >= 1
-    assert pool.inside == 0
-
-
 def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
     pool, begun = pools(time_limit=0.05), []
 
@@ -201,23 +181,6 @@ def test_what_runs_too_long_stops_at_its_next_check(pools, latch):
     assert steps == ["first"]
 
 
-def test_work_of_a_client_that_left_is_dropped(pools, latch):
-    pool, begun = pools(), []
-
-    async def run():
-        running = await submitted(pool, lambda _: latch.wait(5))
-        with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: begun.append(1), at_once)
-        assert pool.inside == 1  # its place is free again
-        latch.set()
-        await running
-        return refusal.value
-
-    assert asyncio.run(run()).kind == "gone"
-    pool.close()
-    assert not begun
-
-
 def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
     pool = pools()
 
@@ -238,22 +201,6 @@ def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
         await running
 
     asyncio.run(run())
-
-
-def test_a_closed_pool_finishes_what_runs_and_takes_nothing(pools, latch):
-    pool = pools()
-
-    async def run():
-        running = await submitted(pool, lambda _: latch.wait(5) and "done")
-        closing = asyncio.create_task(asyncio.to_thread(pool.close))
-        await asyncio.sleep(0.01)
-        with pytest.raises(Refusal) as refusal:
-            await pool.run(lambda _: None, never)
-        latch.set()
-        await closing
-        return await running, refusal.value.kind
-
-    assert asyncio.run(run()) == ("done", "stopping")
 
 
 HEAD = b"POST /v1/read HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"

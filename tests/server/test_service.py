@@ -1,4 +1,3 @@
-import base64
 import io
 import json
 import struct
@@ -174,20 +173,12 @@ def small(serve):
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_have_their_status_and_say_what_is_wrong(small, picture, name):
     body, headers, status, words = FAULTS[name]
-    start = time.perf_counter()
     answer = small.post("/v1/read", content=body, headers=headers)
-    assert time.perf_counter() - start < 2
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert words in answer.json()["detail"]
     assert small.post("/v1/read", content=picture, headers=PNG).status_code == 200
-
-
-def test_a_body_of_unknown_length_is_counted(small):
-    answer = small.post("/v1/read", content=(b"x" * 100_000 for _ in range(50)), headers=PNG)
-    assert answer.status_code == 413
-    assert "more than 1,000,000" in answer.json()["detail"]
 
 
 def test_many_bodies_at_a_time_are_too_much(serve):
@@ -268,8 +259,3 @@ def test_wrong_methods_and_places_are_problems_too(client, method, path, status)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["instance"] == path
-
-
-def test_data_urls_are_no_base64(client, picture):
-    url = "data:image/png;base64," + base64.b64encode(picture).decode()
-    assert client.post("/v1/read", json={"image": {"data": url}}).status_code == 422

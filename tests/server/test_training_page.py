@@ -115,16 +115,6 @@ def test_points_are_means_of_equally_many_steps_and_few(steps, most):
         assert abs(value - wanted) < 1e-3 * wanted
 
 
-def test_what_is_later_is_told_alone_and_no_number_is_far_above():
-    curve = Curve()
-    for serial in (1, 1, 2, 3):
-        curve.add(serial, (serial, 0.5))
-    assert curve.since(1) == [(2, 0.5), (3, 0.5)]
-    curve.add(4, (4, float("nan")))
-    assert curve.since(3) == [(4, 1e9)]
-    assert curve.since(4) == []
-
-
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
