@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,26 +47,12 @@ from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
 
+_ALL = (SIDE, SIDE)
+
 
 def draw_surface(rng: Rng) -> Tile:
     """One tile uint8[28, 28] of a kind that is drawn at random."""
     return _SURFACES[int(rng.integers(len(_SURFACES)))](rng)
-
-
-def _empty(rng: Rng) -> Tile:
-    """One grey, often black."""
-    level = 0 if rng.random() < 0.4 else int(rng.integers(256))
-    return np.full((SIDE, SIDE), level, np.uint8)
-
-
-def _uniform(rng: Rng) -> Tile:
-    """Each pixel any grey up to some level."""
-    return rng.integers(0, int(rng.integers(8, 257)), (SIDE, SIDE), dtype=np.uint8)
-
-
-def _specks(rng: Rng) -> Tile:
-    """White pixels on black."""
-    return np.where(rng.random((SIDE, SIDE)) < rng.uniform(0.01, 0.5), 255, 0).astype(np.uint8)
 
 
 def _stripes(rng: Rng) -> Tile:
@@ -92,12 +78,13 @@ def _slope(rng: Rng) -> Tile:
     return np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
 
 
-def _blocks(rng: Rng) -> Tile:
-    """Squares of four by four pixels, each any grey."""
-    return np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8)
-
-
-_SURFACES = (_empty, _uniform, _specks, _stripes, _checks, _slope, _blocks)
+_SURFACES: tuple[Callable[[Rng], Tile], ...] = (
+    lambda rng: np.full(_ALL, 0 if rng.random() < 0.4 else int(rng.integers(256)), np.uint8),
+    lambda rng: rng.integers(0, int(rng.integers(8, 257)), _ALL, dtype=np.uint8),
+    lambda rng: np.where(rng.random(_ALL) < rng.uniform(0.01, 0.5), 255, 0).astype(np.uint8),
+    *(_stripes, _checks, _slope),
+    lambda rng: np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype(np.uint8),
+)
 _TRIES = 20  # until something is no look-alike; then a tile stays without drawing
 _COMPARED = 16  # faces whose digits nothing drawn may look like
 
@@ -190,7 +177,10 @@ def _neighbours(source: Source, rng: Rng) -> Ink | None:
     pair = [_character(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
         return None
-    left, right = (_as_high(crop(ink)) for ink in pair if ink is not None)
+    left, right = (
+        scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
+        for ink in (crop(ink) for ink in pair if ink is not None)
+    )
     if rng.random() < 0.6:
         left = left[:, int(left.shape[1] * rng.uniform(0.3, 0.7)) :]
         right = right[:, : max(1, int(right.shape[1] * rng.uniform(0.3, 0.7)))]
@@ -207,10 +197,6 @@ def _cut(source: Source, rng: Rng) -> Ink | None:
     ink = np.rot90(crop(ink), side)
     kept = ink[:, : max(1, int(ink.shape[1] * rng.uniform(0.45, 0.75)))]
     return _inked(np.rot90(kept, -side))
-
-
-def _as_high(ink: Ink) -> Ink:
-    return scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
 
 
 def _inked(ink: Ink) -> Ink | None:
@@ -236,7 +222,7 @@ _UPTO = np.cumsum([share for share, _ in _KINDS])
 
 Tiles = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
-Draw = Callable[[Rng], Tile]
+Draw = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
 
 
 def random_strokes(rng: Rng) -> Tile:
@@ -250,75 +236,38 @@ def random_strokes(rng: Rng) -> Tile:
     return to_tile(ink)
 
 
-def _normal_noise(rng: Rng) -> Tile:
-    return _bytes(rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), (SIDE, SIDE)))
-
-
-def _pink_noise(rng: Rng) -> Tile:
-    """Noise whose amplitude falls with the frequency."""
-    return _bytes(255 * _clouds(rng, 1.0))
-
-
-def _speckle(rng: Rng) -> Tile:
-    """Exponentially distributed, as light of a laser."""
-    return _bytes(rng.exponential(rng.uniform(15, 80), (SIDE, SIDE)))
-
-
-def _torn_rows(rng: Rng) -> Tile:
-    """Rows each of one grey, as of a broken sensor."""
-    return _bytes(np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1))
-
-
-def _clouds_cut(rng: Rng) -> Tile:
-    """Patches with soft outlines, black and white: the coat of a cow."""
-    return _bytes(np.where(_clouds(rng, rng.uniform(1.6, 2.6)) > 0.5, 255, 0))
-
-
-def _cells(rng: Rng) -> Tile:
+def _cells(rng: Rng) -> npt.NDArray[Any]:
     """The borders between the places nearest to each of some points (Voronoi)."""
     points = rng.uniform(0, SIDE, (int(rng.integers(6, 20)), 2, 1, 1))
     far = np.sort(np.hypot(*np.moveaxis(np.mgrid[:SIDE, :SIDE] - points, 1, 0)), axis=0)
-    return _bytes(255 - 140 * (far[1] - far[0]))
+    return 255 - 140 * (far[1] - far[0])
 
 
-def _bricks(rng: Rng) -> Tile:
+def _bricks(rng: Rng) -> npt.NDArray[Any]:
     high, wide = int(rng.integers(4, 8)), int(rng.integers(7, 13))
     y, x = np.mgrid[:SIDE, :SIDE] + rng.integers(0, 12, (2, 1, 1))
     joint = (y % high == 0) | ((x + (y // high % 2) * (wide // 2)) % wide == 0)
-    return _bytes(np.where(joint, 0, 255) if rng.random() < 0.5 else np.where(joint, 255, 0))
+    return np.where(joint, 0, 255) if rng.random() < 0.5 else np.where(joint, 255, 0)
 
 
-def _weave(rng: Rng) -> Tile:
+def _weave(rng: Rng) -> npt.NDArray[Any]:
     """Two waves across each other."""
     y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 20, (2, 1, 1))
     across, down = rng.uniform(3, 9, 2)
     both = np.sin(2 * np.pi * x / across) * np.sin(2 * np.pi * y / down)
-    return _bytes(127 + rng.uniform(60, 127) * both)
+    return 127 + rng.uniform(60, 127) * both
 
 
-def _ripples(rng: Rng) -> Tile:
+def _ripples(rng: Rng) -> npt.NDArray[Any]:
     """Rings around a point, as the grain of wood."""
     y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(-10, 38, (2, 1, 1))
-    return _bytes(127 + 127 * np.sin(np.hypot(x, y) * 2 * np.pi / rng.uniform(3, 8)))
+    return 127 + 127 * np.sin(np.hypot(x, y) * 2 * np.pi / rng.uniform(3, 8))
 
 
-def _black(_: Rng) -> Tile:
-    return np.zeros((SIDE, SIDE), np.uint8)
-
-
-def _grey(rng: Rng) -> Tile:
-    return np.full((SIDE, SIDE), rng.integers(1, 256), np.uint8)
-
-
-def _paper(rng: Rng) -> Tile:
-    """One grey with the faint noise of a camera."""
-    return _bytes(rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), (SIDE, SIDE)))
-
-
-def _spot(rng: Rng) -> Tile:
+def _spot(rng: Rng) -> npt.NDArray[Any]:
     """Light that falls off from a point."""
     y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(0, SIDE, (2, 1, 1))
-    return _bytes(rng.uniform(60, 255) * np.exp(-(x**2 + y**2) / rng.uniform(200, 1500)))
+    return rng.uniform(60, 255) * np.exp(-(x**2 + y**2) / rng.uniform(200, 1500))
 
 
 def _clouds(rng: Rng, fall: float) -> Plane:
@@ -329,20 +278,34 @@ def _clouds(rng: Rng, fall: float) -> Plane:
     return (plane - plane.min()) / (plane.max() - plane.min())
 
 
-def _bytes(plane: npt.NDArray[np.floating] | npt.NDArray[np.integer]) -> Tile:
-    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
-
-
 HELD_OUT: Mapping[str, tuple[Draw, ...]] = {
     "strokes": (random_strokes,),
-    "noise": (_normal_noise, _pink_noise, _speckle, _torn_rows),
-    "textures": (_clouds_cut, _cells, _bricks, _weave, _ripples),
-    "blank": (_black, _grey, _paper, _spot),
+    "noise": (
+        lambda rng: rng.normal(rng.uniform(60, 190), rng.uniform(20, 90), _ALL),
+        lambda rng: 255 * _clouds(rng, 1.0),  # the amplitude falls with the frequency
+        lambda rng: rng.exponential(rng.uniform(15, 80), _ALL),  # as light of a laser
+        lambda rng: np.repeat(rng.uniform(0, 255, (SIDE, 1)), SIDE, axis=1),  # a broken sensor's
+    ),
+    "textures": (
+        lambda rng: np.where(_clouds(rng, rng.uniform(1.6, 2.6)) > 0.5, 255, 0),  # a cow's coat
+        *(_cells, _bricks, _weave, _ripples),
+    ),
+    "blank": (
+        lambda _: np.zeros(_ALL, np.uint8),
+        lambda rng: np.full(_ALL, rng.integers(1, 256), np.uint8),
+        # One grey with the faint noise of a camera.
+        lambda rng: rng.uniform(0, 255) + rng.normal(0, rng.uniform(0.5, 5), _ALL),
+        _spot,
+    ),
 }
 
 
 _LETTERS, _LOOK_ALIKES = "letters", "look-alikes"
 COUNT = 1000  # tiles of each set that is drawn at random
+
+
+def _tile_of(plane: npt.NDArray[Any]) -> Tile:
+    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
 
 
 def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
@@ -359,7 +322,7 @@ def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[
     """
     rng = np.random.default_rng(seed)
     drawn = {
-        name: np.stack([draws[i % len(draws)](rng) for i in range(count)])
+        name: np.stack([_tile_of(draws[i % len(draws)](rng)) for i in range(count)])
         for name, draws in HELD_OUT.items()
     }
     letters = {_LETTERS: MEASURED_LETTERS, _LOOK_ALIKES: AMBIGUOUS}

@@ -135,12 +135,7 @@ def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
 
 
 def without_rules(page: Page, grid: Grid) -> Page:
-    """Paints paper over the rules between upright cells, and ink where a stroke crosses one.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3]; straightened.
-        grid: Its cells.
-    """
+    """Paints paper over the rules of a straightened page, and ink where a stroke crosses one."""
     clean = page.copy()
     columns, rows = grid.nodes[0, :, 0].astype(int), grid.nodes[:, 0, 1].astype(int)
     reach = max(3, int(_REACH * min(np.diff(rows).min(), np.diff(columns).min())))

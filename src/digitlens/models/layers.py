@@ -6,7 +6,6 @@ averaged, the first one is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -192,13 +191,9 @@ def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:
     for tensor in model.graph.initializer:
         if tensor.name == name:
             return numpy_helper.to_array(tensor)
-    for node in _makers(model, name):
+    for node in (node for node in model.graph.node if name in node.output):
         if node.op_type == "Constant":
             return numpy_helper.to_array(node.attribute[0].t)
         if node.op_type == "Cast":
             return _constant(model, node.input[0])
     raise ModelError(f"expected kernels that are constant, found {name!r}, which is computed")
-
-
-def _makers(model: ModelProto, name: str) -> Iterator[NodeProto]:
-    return (node for node in model.graph.node if name in node.output)

@@ -105,12 +105,7 @@ class LineDetector:
     """Pages in, text maps out; opened by the first page, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes = SHIPPED_LINES / DETECTOR, threads: int = 0) -> None:
-        """Remembers which graph to open.
-
-        Args:
-            graph: The graph, or its file.
-            threads: Threads for one page; 0 takes one per core.
-        """
+        """Remembers which graph, or file of one, to open; 0 threads are one per core."""
         self._session = Lazy(partial(_open_lines, graph, threads))
 
     def text_map(self, page: Pixels) -> Floats:
@@ -184,12 +179,7 @@ class LineRecognizer:
     """Line crops in, posteriors out; opened once, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
-        """Remembers which graph to open.
-
-        Args:
-            graph: The graph, or its file.
-            threads: Threads for one batch; 0 takes one per core.
-        """
+        """Remembers which graph, or file of one, to open; 0 threads are one per core."""
         wanted = "the line recogniser", "posteriors", CLASSES
         self._session = Lazy(partial(_open, graph, threads, wanted))
 

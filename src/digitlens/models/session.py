@@ -62,11 +62,7 @@ class Lazy(Generic[Made]):
     """Something that is made when it is first asked for; safe to use from several threads."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
-        """Remembers how to make it.
-
-        Args:
-            make: Makes it; if it raises, the next call tries again.
-        """
+        """Remembers how to make it; if that raises, the next call tries again."""
         self._make: Callable[[], Made] | None = make
         self._made: list[Made] = []
         self._lock = threading.Lock()
@@ -93,11 +89,7 @@ class Team:
     """
 
     def __init__(self, size: int) -> None:
-        """Starts nothing yet.
-
-        Args:
-            size: 1 or more; with 1 there are no threads.
-        """
+        """Starts nothing yet; with a size of 1 there are no threads at all."""
         self.size = size
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0  # that the threads belong to: a forked one does not inherit them
@@ -105,8 +97,8 @@ class Team:
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
         """Works on each piece once, in any order; the calling thread works too.
 
-        What ``work``, called from several threads at once, raises is raised here; others may be done
-        then, or not. Nobody is woken for whom there is no piece.
+        What ``work``, called from several threads at once, raises is raised here; others may be
+        done or not. Nobody is woken for whom there is no piece.
         """
         waiting = iter(list(pieces))  # threads can share the iterator of a list
 

@@ -17,7 +17,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,11 +64,7 @@ from digitlens.training.own_samples import (
 from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
-from digitlens.training.tasks.batches import (
-    Sample,
-    batches_by_width,
-    worker_count,
-)
+from digitlens.training.tasks.batches import Sample, batches_by_width, worker_count
 from digitlens.training.tasks.line import VALIDATION_SEED, blended, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
 from digitlens.training.thresholds import digits_of
@@ -322,11 +317,12 @@ class _Run:
             workers=self.workers,
             start=start,
         )
+        count = sum(len(line.text) for line in kept_back)
         network, part = judge(
             part,
             (start, trained.network),
-            (partial(_wrong_characters, kept_back), sum(len(line.text) for line in kept_back)),
-            partial(_right_characters, guard),
+            (lambda network: round(_line_score(kept_back, network)["errors"] * count), count),
+            lambda network: 1 - _line_score(guard, network)["numeric_errors"],
         )
         if not part.kept:
             return bundle, part
@@ -439,15 +435,6 @@ def judge(
         else:
             return old, replace(part, reason="what was held out does not gain")
     return old, part
-
-
-def _wrong_characters(lines: Sequence[Line], network: LineNetwork) -> int:
-    count = sum(len(line.text) for line in lines)
-    return round(_line_score(lines, network)["errors"] * count)
-
-
-def _right_characters(lines: Sequence[Line], network: LineNetwork) -> float:
-    return 1 - _line_score(lines, network)["numeric_errors"]
 
 
 def _line_score(lines: Sequence[Line], network: LineNetwork) -> dict[str, float]:

@@ -265,13 +265,8 @@ def measured(fusion: Fusion, finds: Finds) -> dict[str, Any]:
 def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str, Any]:
     """Fits a line reader's fusion and writes it, with what was measured, into its card.
 
-    Args:
-        folder: Of the line reader.
-        examples: Drawn with writers and fonts that no network was trained with.
-        total: How many they are.
-
-    Returns:
-        What was measured on every second picture.
+    Examples are drawn with writers and fonts that no network was trained with. Gives what was
+    measured on every second one.
     """
     reader = DigitReader(lines=folder)
     with work_bar() as bar:
@@ -282,15 +277,9 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     fusion = replace(fusion, risk=risk_coverage(sure, right, held_out.total))
     results = measured(fusion, held_out)
     card = load_line_card(folder)
-    write_line_card(
-        folder,
-        replace(
-            card,
-            thresholds=dict(THRESHOLDS),
-            fusion=fusion.as_dict(),
-            results={**card.results, "generated": results},
-        ),
-    )
+    known, told = fusion.as_dict(), {**card.results, "generated": results}
+    card = replace(card, thresholds=dict(THRESHOLDS), fusion=known, results=told)
+    write_line_card(folder, card)
     return results
 
 
@@ -344,9 +333,7 @@ def document_examples(maker: DocumentMaker, first: int = 0) -> Iterator[Example]
 def calibration_examples(number: int, seed: int) -> Iterator[Example]:
     """Pictures that no network learns from: lines, pages, documents, photographs without digits.
 
-    Args:
-        number: Of lines; there are half as many pages, a quarter as many documents and photographs.
-        seed: Decides them.
+    ``number`` is that of lines; there are half as many pages, a quarter as many of the others.
     """
     _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
     fonts = load_fonts("validation", photos=True)

@@ -179,12 +179,7 @@ class Watcher:
     """Follows one training: its methods are the hooks of ``train``."""
 
     def __init__(
-        self,
-        sample: Split,
-        tell: Tell,
-        *,
-        smoothing: float = 0.0,
-        clock: Clock = time.perf_counter,
+        self, sample: Split, tell: Tell, *, smoothing: float = 0.0, clock: Clock = time.perf_counter
     ) -> None:
         """Begins to follow; what is seen is told in the thread of the training.
 
@@ -222,11 +217,7 @@ class Watcher:
         self._tell(Check(step, self._snapshot.score(self._sample, self._smoothing)))
 
     def answers(self, tiles: npt.NDArray[np.uint8]) -> Outputs | None:
-        """What the network says as it stands, from any thread; None before its first step.
-
-        Args:
-            tiles: uint8[N, 28, 28].
-        """
+        """What the network, as it stands, says of tiles; from any thread, None before a step."""
         snapshot = self._snapshot
         return snapshot.answers(tiles) if snapshot else None
 
@@ -234,15 +225,8 @@ class Watcher:
         since = self._clock()
         self._tell(
             Pulse(
-                info.model,
-                info.models,
-                info.epoch,
-                info.epochs,
-                info.step,
-                info.steps,
-                info.images_per_second,
-                self._seconds_left(info),
-                tuple(info.history),
+                *(info.model, info.models, info.epoch, info.epochs, info.step, info.steps),
+                *(info.images_per_second, self._seconds_left(info), tuple(info.history)),
                 points_of(self._steps),
             )
         )
@@ -266,13 +250,9 @@ def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
     """The numbers of some steps, fetched at once."""
     if not steps:
         return ()
-    pairs = torch.stack([torch.stack(_measured(info)) for info in steps])
+    names = "train_loss", "train_accuracy"
+    pairs = torch.stack([torch.stack([info.losses[name] for name in names]) for info in steps])
     return tuple(
         Point(info.step, loss, accuracy, info.learning_rate)
         for info, (loss, accuracy) in zip(steps, pairs.float().tolist(), strict=True)
     )
-
-
-def _measured(info: StepInfo) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and accuracy of a step."""
-    return info.losses["train_loss"], info.losses["train_accuracy"]

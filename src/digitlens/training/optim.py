@@ -175,9 +175,7 @@ def orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
 def orthogonal(matrix: Tensor, rounds: int = 3) -> Tensor:
     """The nearest matrix with orthogonal rows or columns, roughly: singular values 0.7 to 1.2.
 
-    Args:
-        matrix: float[R, C], or several float[M, R, C].
-        rounds: Newton-Schulz iterations.
+    Of float[R, C], or of each of float[M, R, C], by Newton-Schulz iterations.
     """
     first, second, third = _QUINTIC
     tall = matrix.shape[-2] > matrix.shape[-1]

@@ -42,12 +42,7 @@ from digitlens.training.recipe import (
 )
 from digitlens.training.run import MODEL, run_name, start_run
 from digitlens.training.tasks.detector import train_detector
-from digitlens.training.tasks.line import (
-    VALIDATION_SEED,
-    line_graph_of,
-    line_makers,
-    train_lines,
-)
+from digitlens.training.tasks.line import VALIDATION_SEED, line_graph_of, line_makers, train_lines
 from digitlens.training.tasks.tile import OnEpoch, train_autoencoder, train_classifier
 
 Draw = Callable[[Trained[Any], Path], object]
@@ -105,14 +100,9 @@ class Job:
         return self.folder / MODEL
 
     def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> Job:
-        """The job with its run folder made, unless it is resumed.
+        """The job with its run folder made, unless it is resumed; see ``start_run``.
 
-        Args:
-            recipe: What is trained.
-            also: SHA-256 of what it learns from in addition to the tiles.
-
-        Raises:
-            DataError: The folder holds something already, or cannot be written.
+        ``also`` is SHA-256 of what it learns from in addition to the tiles.
         """
         job = replace(self, data=self.data | (also or {}))
         if not job.resume:
@@ -195,9 +185,8 @@ def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[d
     hooks = {"on_step": followers.on_step, "on_epoch": followers.on_epoch}
     trained = job.fit(train_classifier, recipe, job.splits, **hooks)
     followers.end(trained)
-    training, validation = job.splits
     # Without validation tiles graph and network are compared on others; the temperature is given.
-    compared = validation if len(validation) else training
+    compared = job.splits[1] if len(job.splits[1]) else job.splits[0]
     epochs = len(trained.history)
     results = {
         "epochs": epochs,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,8 +113,9 @@ def load_pp_ocr(path: Path) -> PublishedRecogniser:
         DataError: It is not the expected file.
     """
     model = onnx.load_model_from_string(_verified(path.read_bytes(), RECOGNISER))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     # The package's list lacks the blank before it and the space after it.
-    characters = ("", *_metadata(model)["character"].split("\n"), " ")
+    characters = ("", *metadata["character"].split("\n"), " ")
     network = LineNetwork(len(characters))
     _fill(network, _weights(model))
     first = network.stem.first.weight
@@ -125,7 +126,7 @@ def load_pp_ocr(path: Path) -> PublishedRecogniser:
 def network_of(graph: bytes) -> LineNetwork:
     """The network of a line recogniser that was exported as a graph, to train further.
 
-    Weights are as the graph has them, see ``graphs.store_int16``.
+    Weights are as the graph has them, see ``export.store_int16``.
 
     Raises:
         ModelError: It is no such graph.
@@ -169,10 +170,6 @@ def _verified(content: bytes, model: PublishedModel) -> bytes:
     if found != model.sha256:
         raise DataError(f"{model.name}: expected SHA-256 {model.sha256}, found {found}")
     return content
-
-
-def _metadata(model: onnx.ModelProto) -> dict[str, str]:
-    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> None:
@@ -242,13 +239,9 @@ def adapted(published: PublishedRecogniser) -> LineNetwork:
     weight, bias = network.head.weight.data, network.head.bias.data
     head = nn.Linear(WIDTH, CLASSES)
     others = [i for i, each in enumerate(published.characters) if class_of(each) == OTHER]
-    rows = [BLANK, *_places(published.characters, ALPHABET)]
+    places = {each: index for index, each in enumerate(published.characters)}
+    rows = [BLANK, *(places[each] for each in ALPHABET)]
     head.weight.data = torch.cat([weight[rows], weight[others].mean(0, keepdim=True)])
     head.bias.data = torch.cat([bias[rows], bias[others].mean()[None] + OTHER_OFFSET])
     network.head = head
     return network
-
-
-def _places(characters: Sequence[str], wanted: str) -> list[int]:
-    places = {each: index for index, each in enumerate(characters)}
-    return [places[each] for each in wanted]

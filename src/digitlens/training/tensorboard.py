@@ -19,7 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from digitlens.datasets.mnist import Split, Tiles
 from digitlens.training.loop import Row, StepInfo
-from digitlens.training.monitor import Mistake, Pace, Snapshot, points_of
+from digitlens.training.monitor import Pace, Snapshot, points_of
 
 MISTAKES = 25  # on a picture, the most confident ones
 _FETCH_EVERY = 1.0  # seconds between two looks at losses
@@ -132,12 +132,9 @@ class TensorBoard:
         if shown := score.mistakes[:MISTAKES]:
             tiles = self._sample.tiles[[mistake.index for mistake in shown]]
             probabilities = snapshot.answers(tiles).probabilities.astype(np.float32)
-            picture = self._drawers.mistakes(tiles, probabilities, [_title(m) for m in shown])
+            titles = [f"{m.truth} taken for {m.answer}, {m.confidence:.0%}" for m in shown]
+            picture = self._drawers.mistakes(tiles, probabilities, titles)
             writer.add_image("sample/mistakes", picture, epoch, dataformats="HWC")
-
-
-def _title(mistake: Mistake) -> str:
-    return f"{mistake.truth} taken for {mistake.answer}, {mistake.confidence:.0%}"
 
 
 def _write_row(writer: SummaryWriter, row: Row) -> None:

@@ -68,7 +68,9 @@ class Canvas:
             value: 0 to 9, ``IGNORED``, or None for what is no digit.
         """
         ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
-        left, top, right, bottom = _span(ink, matrix)
+        low, high = _ends(ink, matrix)
+        left, top = (np.floor(low).astype(int) - 1).tolist()
+        right, bottom = (np.ceil(high).astype(int) + 2).tolist()
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
         if max(right - left, bottom - top) > 4 * max(self.width, self.height):
@@ -121,14 +123,6 @@ class Canvas:
         y0, y1 = float(y + rows[0]), float(y + rows[-1] + 1)
         self.boxes.append((x0, y0, x1, y1))
         self.values.append(value if seen >= _SEEN * whole else IGNORED)
-
-
-def _span(ink: Ink, matrix: Matrix) -> tuple[int, int, int, int]:
-    """What the mapped ink covers, in whole pixels: left, top, right, bottom."""
-    low, high = _ends(ink, matrix)
-    left, top = np.floor(low).astype(int).tolist()
-    right, bottom = np.ceil(high).astype(int).tolist()
-    return left - 1, top - 1, right + 2, bottom + 2
 
 
 def _ends(ink: Ink, matrix: Matrix) -> tuple[Points, Points]:
@@ -243,10 +237,9 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
             glyph = style.source.glyph(char, rng)
             if glyph is None:
                 continue
-            placed = _place(glyph, style, _Spot(place, angle, line.height), rng)
+            ink, matrix, step = _place(glyph, style, _Spot(place, angle, line.height), rng)
             value = int(char) if char in DIGITS else (IGNORED if lone else None)
-            canvas.put(placed.ink, placed.matrix, value)
-            step = placed.advance
+            canvas.put(ink, matrix, value)
             angle += line.curve * step / line.height
             place = place + step * _ahead(angle)
             along += step
@@ -274,15 +267,8 @@ class _Spot(NamedTuple):
     height: float  # of a digit
 
 
-class _Placed(NamedTuple):
+def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> tuple[Ink, Matrix, float]:
     """The ink of a character, its matrix to the paper's plane, and how far the next one is."""
-
-    ink: Ink
-    matrix: Matrix
-    advance: float
-
-
-def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> _Placed:
     height = spot.height
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))
@@ -299,7 +285,7 @@ def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> _Placed:
     cos, sin = np.cos(spot.angle), np.sin(spot.angle)
     off = np.array([along * cos - down * sin, along * sin + down * cos])
     matrix[:, 2] = spot.place + off - foot
-    return _Placed(ink, matrix, max(advance, 0.08 * height))
+    return ink, matrix, max(advance, 0.08 * height)
 
 
 def _ahead(angle: float) -> Points:
@@ -461,7 +447,9 @@ class _Line:
             matrix[0, 2] += self._pitch * (len(self._marks) + 0.5) - self._x - step / 2
             step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
-        self._marks.append(_marked(char, ink, matrix))
+        (x0, y0), (x1, y1) = _ends(ink, matrix)
+        extent = float(x0), float(y0), float(x1), float(y1)
+        self._marks.append(Mark(char, ink, matrix, extent))
         self._angle += self._curve * step
         self._x, self._y = self._x + step, self._y + step * float(np.sin(self._angle))
 
@@ -477,8 +465,3 @@ def _crossed(char: str, ink: Ink) -> Ink:
     a, b = ((round(x * width), round(y * height)) for x, y in ends)
     cv2.line(ink, a, b, 255, thick, cv2.LINE_AA)
     return ink
-
-
-def _marked(char: str, ink: Ink, matrix: Matrix) -> Mark:
-    (x0, y0), (x1, y1) = _ends(ink, matrix)
-    return Mark(char, ink, matrix, (float(x0), float(y0), float(x1), float(y1)))

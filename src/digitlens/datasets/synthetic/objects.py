@@ -75,7 +75,10 @@ def _decorate(
     if rng.random() < looks.rules:
         _underline(canvas if rng.random() < 0.4 else printed, written, view, rng, thin)
     if rng.random() < looks.boxed:
-        _box(printed, written, rng, thin)
+        x0, y0, x1, y1 = written.extent
+        left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
+        corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
+        _outline(printed, corners, thin)
     if rng.random() < looks.neighbours:
         _neighbours(canvas, written, view, rng)
 
@@ -90,13 +93,6 @@ def _underline(canvas: Canvas, written: Written, view: View, rng: Rng, thin: int
     if rng.random() < 0.2:
         high = written.extent[1] - float(rng.uniform(0.05, 0.3))
         canvas.line((ends[0], high), (ends[1], high), thin)
-
-
-def _box(canvas: Canvas, written: Written, rng: Rng, thin: int) -> None:
-    x0, y0, x1, y1 = written.extent
-    left, right, top, bottom = rng.uniform(0.06, 0.3, 4)
-    corners = rectangle(x0 - left, min(y0, -1) - top, x1 + right, max(y1, 0) + bottom)
-    _outline(canvas, corners, thin)
 
 
 def _neighbours(canvas: Canvas, written: Written, view: View, rng: Rng) -> None:
@@ -281,7 +277,9 @@ def show_counter(counter: Counter, view: View, rng: Rng) -> Plane:
     """Draws housing, wheels, digits and the edges of the windows."""
     housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
     plane = draw_paper(view.width, view.height, as_colour(housing), rng)
-    face, ink = _wheel_colours(rng)
+    dark = as_colour(rng.uniform(5, 55) + rng.normal(0, 4, 3))
+    bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
+    face, ink = (dark, bright) if rng.random() < 0.65 else (bright, dark)
     red = as_colour([200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15)])
     whole = np.zeros((view.height, view.width), np.uint8)
     for place, wheel in enumerate(counter.wheels):
@@ -405,12 +403,6 @@ def _filled(corners: Points, view: View) -> Ink:
 
 def _covered(below: Plane, above: Plane | Colour, mask: Ink) -> Plane:
     return blend(below, above, mask.astype(np.float32) / np.float32(255))
-
-
-def _wheel_colours(rng: Rng) -> tuple[Colour, Colour]:
-    dark = as_colour(rng.uniform(5, 55) + rng.normal(0, 4, 3))
-    bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
-    return (dark, bright) if rng.random() < 0.65 else (bright, dark)
 
 
 def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:

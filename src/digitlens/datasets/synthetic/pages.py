@@ -346,15 +346,10 @@ class PageMaker(Maker):
     """Draws pages; the same seed, number, side and kind give the same page."""
 
     def page(self, number: int, *, side: int = SIDE, kind: str | None = None) -> Page:
-        """Draws one page.
-
-        Args:
-            number: Which one.
-            side: Width and height, in pixels, at least ``SMALLEST_SIDE``.
-            kind: A name in ``KINDS``; None draws one.
+        """Draws one page, so many pixels wide and high, of a kind in ``KINDS`` or of any.
 
         Raises:
-            ValueError: The side is too small, or there is no such kind.
+            ValueError: The side is below ``SMALLEST_SIDE``, or there is no such kind.
         """
         if side < SMALLEST_SIDE:
             raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")

@@ -70,7 +70,9 @@ def draw_paper(
     elif kind < 0.9:
         texture = _guilloche(width, height, rng) * level * float(rng.uniform(1, 2.5))
     else:
-        texture = _blotches(width, height, rng) * level
+        field = noise_field(width, height, float(rng.uniform(3, 20)), rng)
+        blotches = np.tanh(6 * (field - float(rng.uniform(0, 1.5))))
+        texture = blotches.astype(np.float32) * level
     tint = rng.uniform(0.6, 1.0, 3).astype(np.float32)
     return np.asarray(paper + texture[:, :, None] * tint, np.float32)
 
@@ -114,11 +116,6 @@ def _guilloche(width: int, height: int, rng: Rng) -> Plane:
         out += np.tanh(sharp * (np.sin(phase * (2 * np.pi / period)) - rng.uniform(0.2, 0.9)))
     out -= out.mean()
     return out / max(1e-6, float(out.std()))
-
-
-def _blotches(width: int, height: int, rng: Rng) -> Plane:
-    field = noise_field(width, height, float(rng.uniform(3, 20)), rng)
-    return np.tanh(6 * (field - float(rng.uniform(0, 1.5)))).astype(np.float32)
 
 
 def _scene(width: int, height: int, rng: Rng) -> Plane:
@@ -342,7 +339,8 @@ def load_photos(role: Role) -> tuple[Pixels, ...]:
     missing = [photo for photo in photos if not photo.path.is_file()]
     for _, group in groupby(missing, key=lambda photo: photo.sha256):
         _fetch(list(group))
-    return tuple(_colour(photo.path) for photo in photos if photo.role == role)
+    pictures = (load_image(photo.path) for photo in photos if photo.role == role)
+    return tuple(p if p.ndim == 3 else np.repeat(p[:, :, None], 3, 2) for p in pictures)
 
 
 def _fetch(photos: Sequence[Photo]) -> None:
@@ -369,11 +367,6 @@ def _contents(archive: Path, photos: Sequence[Photo]) -> Iterator[bytes]:
             for photo in photos:
                 stream = package.extractfile(photo.file)
                 yield stream.read() if stream else b""
-
-
-def _colour(path: Path) -> Pixels:
-    pixels = load_image(path)
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, 2)
 
 
 def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Plane:

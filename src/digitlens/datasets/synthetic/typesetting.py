@@ -94,13 +94,10 @@ class Type:
     """A font in one size."""
 
     def __init__(self, source: FontGlyphs, digit: float, fine: int = 1, *, mode: str = "L") -> None:
-        """Opens the font.
+        """Opens the font, its digits about so many pixels high.
 
-        Args:
-            source: The font.
-            digit: Height of a digit, in pixels, about.
-            fine: Places in a pixel where a character can start; 1 or ``SCAN``.
-            mode: ``L``, or ``1`` for letters with steps.
+        A character can start at ``fine`` places in a pixel, 1 or ``SCAN``. In mode ``1`` letters
+        have steps, in ``L`` not.
         """
         self._source, self._fine, self._mode = source, fine, mode
         glyph = source.glyphs["0"]
@@ -279,12 +276,7 @@ class PrintedPage:
     def put(self, run: Run, x: float, y: float, layer: str = "ink", align: float = 0.0) -> bool:
         """Puts a text on the page if there is room for all of it, and says whether there was.
 
-        Args:
-            run: The text.
-            x: Of its left end, or of its middle or right end.
-            y: Of its baseline.
-            layer: The colour's name.
-            align: Share of the text that is left of x: 0, 0.5 or 1.
+        ``align`` is the share of the text that is left of x: 0, 0.5 or 1; y is its baseline.
         """
         left, base = round(x - align * run.width), round(y)
         spots = [(s.mask, left + s.x, base + s.y) for s in run.stamps if s.mask is not None]
