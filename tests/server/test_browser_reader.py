@@ -140,6 +140,29 @@ def test_tiles_and_patterns_are_those_of_python(page, root, python):
             assert np.abs(shown - known).max() <= 1
 
 
+def test_numbers_have_their_values(page, root, python):
+    sheet = Image.new("L", (420, 460), 255)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(48)
+    for row, text in enumerate(("-12.50", "27/04/2021", "7.5%", "14:35")):
+        pen.text((40, 60 + 110 * row), text, 0, font, anchor="lm")
+    picture = rgba(np.asarray(sheet))
+    keys = ("text", "value", "kind", "unit", "digits", "status", "box")
+    (there,) = read_there(page, root, [picture])
+    here = python.read(picture).as_dict()
+    said = [[number[key] for key in keys] for number in there["numbers"]]
+    assert said == [[number[key] for key in keys] for number in here["numbers"]]
+    assert [number[1] for number in said] == ["-12.50", "2021-04-27", "7.5", "14:35:00"]
+    pen.rectangle((0, 0, 420, 460), fill=255)
+    pen.text((40, 60), "1.234", 0, font, anchor="lm")
+    picture = rgba(np.asarray(sheet))
+    (doubtful,) = read_there(page, root, [picture])[0]["numbers"]
+    assert (doubtful["status"], doubtful["reason"]) == ("unsure", "1.234 or 1234")
+    (known,) = read_there(page, root, [picture], decimal=",")[0]["numbers"]
+    assert (known["status"], known["value"]) == ("number", "1234")
+    (code,) = read_there(page, root, [picture], expect="4")[0]["numbers"]
+    assert (code["text"], code["value"], code["kind"]) == ("1234", None, "code")
+
+
 def test_of_much_text_the_same_parts_are_read(page, root, python):
     """Lines of words, in two of three of which stands a number."""
     sheet = Image.new("RGB", (620, 480), "white")
@@ -181,10 +204,10 @@ def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
     picture = rgba(load_image(EXAMPLES / "drawing.png"))
     (there,) = read_there(page, root, [picture])
     here = python.read(picture).as_dict()
-    for name in ("numbers", "constrained"):  # values and what is known are read in Python alone
-        here.pop(name, None)
+    here.pop("constrained", None)  # what is known is said only where it is
     assert list(there) == [*here, "seconds"]
-    rest = here.keys() - {"lines", "characters"}
+    rest = here.keys() - {"lines", "characters", "numbers"}
+    assert list(map(list, there["numbers"])) == list(map(list, here["numbers"]))
     assert {key: there[key] for key in rest} == {key: here[key] for key in rest}
     assert [[list(each) for each in line] for line in there["characters"]] == [
         [list(each) for each in line] for line in here["characters"]

@@ -29,13 +29,14 @@ FILES = {
     "models/classifier": "models",
     "models/networks": "models",
 }
-# What only fits and training need, or only what has threads.
+# What only fits and training need, tables, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
     "models/networks": {"SPOTS"},
     "reading/fusion": {"FEATURES"},
     "reading/layout": {"FAINT"},
+    "reading/orientation": {"COHERENT"},
 }
 
 

@@ -4,12 +4,13 @@ const READER = new URL('../../src/digitlens/server/static/reader/', import.meta.
 const load = (name) => import(new URL(name, READER));
 
 const [
-  constraining, decoding, framing, fusing, images, inks, layout, multiscale, numbers, order, patterns, placing,
-  recognizing, resizing, results, textLines, tiles,
+  constraining, decoding, framing, fusing, images, inks, layout, multiscale, notation, numbers, order,
+  patterns, placing, recognizing, resizing, results, textLines, tiles, values,
 ] = await Promise.all(
   [
-    'constrained', 'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'numbers',
-    'reading_order', 'pattern', 'places', 'recognize', 'resize', 'results', 'text_lines', 'tiles',
+    'constrained', 'decode', 'framing', 'fusion', 'images', 'ink', 'layout', 'multiscale', 'notation',
+    'numbers', 'reading_order', 'pattern', 'places', 'recognize', 'resize', 'results', 'text_lines',
+    'tiles', 'values',
   ].map((name) => load(`${name}.js`)),
 );
 
@@ -45,6 +46,13 @@ const functions = {
     };
   },
   number_spans: ({ text }) => numbers.numberSpans(text),
+  meanings: ({ text }) => notation.meanings(text).map(toldMeaning),
+  values({ texts, decimal }) {
+    const pieces = texts.map((text) => ({ text, found: notation.meanings(text), doubt: '' }));
+    const known = values.settled({ decimal, grouping: '', order: '' }, pieces);
+    const chosen = pieces.map(({ text, found }) => values.chosen(text, found, known));
+    return chosen.map(([meant, doubt]) => ({ meant: meant.map(toldMeaning), doubt }));
+  },
   digit_parts: ({ lines }) => recognizing.partsWithDigits(
     lines.map(({ quad, score, spots }) => ({
       line: { quad: quad.map(floats), score },
@@ -73,7 +81,10 @@ const functions = {
     }
     const back = (digit) => ({ ...digit, box: images.boxBack(digit.box, turn, ...size) });
     const lines = found.lines.map((line) => line.map(back));
-    return results.asDict({ ...found, lines }, size, { name: 'vectors', sha256: '' });
+    const { numbers: _, ...rest } = results.asDict({ ...found, lines }, size, {
+      name: 'vectors', sha256: '',
+    });
+    return rest;
   },
   components({ mask }) {
     const width = mask[0].length;
@@ -112,6 +123,9 @@ const functions = {
     }
   },
 };
+
+const toldMeaning = ({ value, kind, unit, decimal, grouping, order: dates }) =>
+  [value, kind, unit, decimal, grouping, dates];
 
 /** A digit detector that says what it is told to, and remembers what it was shown. */
 class Script {

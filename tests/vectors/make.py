@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import inputs
@@ -31,16 +32,18 @@ from digitlens.reading import (
     layout,
     multiscale,
     nms,
+    notation,
     numbers,
     orientation,
     pattern,
     places,
     reading_order,
     text_lines,
+    values,
 )
 from digitlens.reading.decode import decode
 from digitlens.reading.recognize import RecognizedLine, line_proposals, parts_with_digits
-from digitlens.results import Reading
+from digitlens.results import Reading, told
 
 FOLDER = Path(__file__).parent
 PICTURES = FOLDER / "pictures"
@@ -174,6 +177,31 @@ def run_number_spans(given: Value) -> list[list[int]]:
     return [list(span) for span in numbers.number_spans(given["text"])]
 
 
+def told_meaning(each: notation.Meaning) -> list[str | None]:
+    known = each.notation
+    return [told(each.value), each.kind, each.unit, known.decimal, known.grouping, known.order]
+
+
+def run_meanings(given: Value) -> list[Value]:
+    return [told_meaning(each) for each in notation.meanings(given["text"])]
+
+
+class Written(SimpleNamespace):
+    """A number of which the text alone is known."""
+
+    spots = ()
+
+    def meanings(self) -> tuple[notation.Meaning, ...]:
+        return notation.meanings(self.text)
+
+
+def run_values(given: Value) -> list[Value]:
+    pieces: Any = [Written(text=text) for text in given["texts"]]
+    known = values._settled(notation.Notation(given["decimal"]), pieces)
+    chosen = [values._chosen(piece.text, piece.meanings(), known) for piece in pieces]
+    return [{"meant": list(map(told_meaning, meant)), "doubt": doubt} for meant, doubt in chosen]
+
+
 def run_digit_parts(given: Value) -> list[Value]:
     found = [text_lines.TextLine(floats(line["quad"], 2), line["score"]) for line in given["lines"]]
     spots = [floats(line["spots"], 2) for line in given["lines"]]
@@ -211,15 +239,15 @@ def run_layout(given: Value) -> Value:
     view = layout.View(detected, read, scores, framed, *says.fuse(scores))
     size = (height, width) if turn % 2 else (width, height)
     found = layout.arrange(view, size, THRESHOLDS)
-    said = None
+    kept = None
     if given["expect"]:
         expected = constraints.Expectation.of(given["expect"])
-        found, said = constrained.constrain(view, found, size, THRESHOLDS, expected)
+        found, kept = constrained.constrain(view, found, size, THRESHOLDS, expected)
     lines = orientation.turned_back(found.lines, turn, width, height)
-    reading = Reading(lines, width, height, "vectors", "", found.characters, constrained=said)
-    told = reading.as_dict()
-    del told["numbers"]  # their values are Python's alone
-    return told
+    reading = Reading(lines, width, height, "vectors", "", found.characters, constrained=kept)
+    said = reading.as_dict()
+    del said["numbers"]  # here by what is written alone, see values
+    return said
 
 
 def run_components(given: Value) -> Value:
@@ -279,6 +307,8 @@ def functions() -> dict[str, Function]:
         "text_lines": Function(1e-3, run_text_lines, inputs.text_lines),
         "decode": Function(1e-5, run_decode, inputs.decode),
         "number_spans": Function(0, run_number_spans, inputs.number_spans),
+        "meanings": Function(0, run_meanings, inputs.meanings),
+        "values": Function(0, run_values, inputs.values),
         "digit_parts": Function(1e-3, run_digit_parts, inputs.digit_parts),
         "proposals": Function(1e-3, run_proposals, inputs.proposals),
         "places": Function(1e-3, run_places, inputs.places),

@@ -44,7 +44,7 @@ export function read(picture, options = {}) {
   return MODE === "browser" ? readHere(picture, options) : readThere(picture, options);
 }
 
-/** What the visitor says is known of the numbers; a browser alone knows no decimal mark. */
+/** What the visitor says is known of the numbers. */
 export const known = { expect: "", decimal: "" };
 
 /** The name and hash of the models, once something was read. */
@@ -75,8 +75,7 @@ async function readHere(picture, { signal }) {
   }
   const pixels = picture.pixels ?? pixelsOf(picture.bitmap);
   const begun = performance.now();
-  const { expect } = known;
-  const reading = await (await reader).read(pixels, { expect, tiles: true }).catch(unfit);
+  const reading = await (await reader).read(pixels, { ...known, tiles: true }).catch(unfit);
   signal?.throwIfAborted();
   const seconds = (performance.now() - begun) / 1000;
   return [{ name: "", page: 1, page_count: 1, seconds, ...reading }];

@@ -14,7 +14,7 @@ export function asJson(reading) {
   /** @param {any} part */
   const whole = ({ tile: _, box, ...rest }) => ({ ...rest, box: box.map(Math.round) });
   const lines = reading.lines.map((line) => line.map(whole));
-  const numbers = reading.numbers?.map(whole);
+  const numbers = reading.numbers.map(whole);
   const corrected = lines.flat().some((digit) => digit.corrected !== undefined);
   const text = corrected ? { corrected_text: textOf(reading) } : {};
   return `${JSON.stringify({ ...reading, ...text, lines, numbers }, null, 2)}\n`;

@@ -11,7 +11,6 @@ const HELP = {
 
 /** @param {() => void} changed Called when something else is known. */
 export function startKnown(changed) {
-  byId("decimal").parentElement.hidden = MODE === "browser"; // which knows no values
   byId("expect-help").textContent = HELP[MODE];
   const apply = () => {
     const said = { expect: byId("expect").value.trim(), decimal: byId("decimal").value };

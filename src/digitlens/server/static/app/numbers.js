@@ -1,6 +1,6 @@
 // The numbers of a reading with their values, as the visitor corrected them; draws nothing.
 // @ts-check
-import { holds, isRejected, percent, piecesOf, statusOf, valueOf, verdictOf } from "./reading.js";
+import { holds, isRejected, percent, statusOf, valueOf, verdictOf } from "./reading.js";
 
 /**
  * @typedef {import("./reading.js").NumberFound} NumberFound
@@ -17,7 +17,7 @@ const LEAST = 0.01; // probability from which an alternative is offered
  */
 export function amountsOf(reading) {
   const digits = reading.lines.flat();
-  const amounts = (reading.numbers ?? writtenNumbers(reading)).map((number) => {
+  const amounts = reading.numbers.map((number) => {
     const own = digits.filter((digit) => holds(number.box, digit.box) && !isRejected(digit));
     return amount(number, own.length === number.digits.length ? own : []);
   });
@@ -52,29 +52,6 @@ export function verdict(reading) {
   if (told.status !== "digit" || !doubtful) return told;
   return { status: "unsure", text: `Not sure of ${doubtful.text}: ${doubtful.reason}.` };
 }
-
-/** Where only digits and marks are known, as in a browser alone: texts without values. */
-function writtenNumbers(reading) {
-  const groups = reading.lines.flatMap((_, place) => piecesOf(reading, place));
-  return groups.flatMap((pieces) => {
-    const digits = pieces.flatMap(({ digit }) => (digit && digit.status !== "rejected" ? [digit] : []));
-    if (!digits.length) return [];
-    const doubt = digits.find(({ status }) => status === "unsure");
-    const kept = pieces.filter(({ digit, mark }) => mark || digits.includes(digit));
-    return [{
-      ...{ text: kept.map(({ digit, mark }) => mark ?? digit.value).join(""), value: null },
-      ...{ kind: "", unit: "", digits: digits.map(({ value }) => value).join("") },
-      confidence: digits.reduce((product, digit) => product * digit.confidence, 1),
-      status: doubt ? "unsure" : "number",
-      reason: doubt ? `${doubt.value} is ${doubt.reason}` : "",
-      ...{ box: around(digits.map(({ box }) => box)), alternatives: [] },
-    }];
-  });
-}
-
-/** @param {number[][]} boxes */
-const around = (boxes) =>
-  [Math.min, Math.min, Math.max, Math.max].map((most, side) => most(...boxes.map((box) => box[side])));
 
 /** @returns {Amount} */
 function amount(number, digits) {

@@ -12,7 +12,7 @@
  *   alternatives: (Said & {probability: number})[], corrected?: Said}} NumberFound
  * @typedef {{name: string, page: number, page_count: number, seconds: number, text: string,
  *   digits_only: string, numbers_digits: string[], lines: Digit[][], characters?: Character[][],
- *   numbers?: NumberFound[],
+ *   numbers: NumberFound[],
  *   width: number, height: number, model: string, model_sha256: string}} Reading
  * @typedef {{digit: Digit}|{mark: string}} Piece
  */
@@ -90,7 +90,7 @@ export function piecesOf(reading, place) {
 
 /** The numbers with their marks, one line of the page a line; what is no digit is left out. */
 export function textOf(reading) {
-  const chosen = (reading.numbers ?? []).filter(({ corrected }) => corrected);
+  const chosen = reading.numbers.filter(({ corrected }) => corrected);
   const told = new Set();
   const text = (pieces) => {
     const first = pieces.find(({ digit }) => digit)?.digit;
@@ -107,7 +107,8 @@ export function textOf(reading) {
 }
 
 /** Whether the middle of a box lies in another one. */
-export function holds([x0, y0, x1, y1], box) {
+export function holds(outer, box) {
+  const [x0, y0, x1, y1] = outer;
   const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   return x >= x0 && x <= x1 && y >= y0 && y <= y1;
 }

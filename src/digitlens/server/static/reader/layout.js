@@ -16,8 +16,8 @@ const NEVER = { digit: 2, reject: 2 }; // thresholds above every confidence
  *   lines that were read.
  * @param size Width and height of the page.
  * @param thresholds See `judge`.
- * @returns {lines, characters, places}: digits, the numbers of the same lines as they are written,
- *   and for each digit the number of its place.
+ * @returns {lines, characters, numbers, places}: digits, the numbers of the same lines as they are
+ *   written, their spots, and for each digit the number of its place.
  */
 export function arrange(view, size, thresholds) {
   const { scores, lines } = view;
@@ -36,7 +36,7 @@ export function arrange(view, size, thresholds) {
   }
   return {
     lines: rows.map((row) => row.map((i) => digits[i])), characters: written.map(charactersOf),
-    places: rows,
+    numbers: written, places: rows,
   };
 }
 

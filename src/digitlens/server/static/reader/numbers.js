@@ -4,14 +4,14 @@
 // it is the digit of, -1 for any other character.
 
 import { OTHER_SIGN } from './alphabet.js';
+import { CURRENCIES, SIGNS } from './notation.js';
 
-const SIGNS = '$€£¥§#';
 // A sign, bracket or currency before the first digit, unless it hangs on a word as in No-12.
 const LEAD = `(?:(?<![^\\s(])[-+(]*(?:[${SIGNS}] ?)?[-+(]*|(?<![^\\s])\\.)?`;
 // Digits, with marks between them; words such as e23 only as the exponent of a number.
 const BODY =
   "\\d+(?:[.,'/:°%=+×÷*()-]{1,2}\\d+| ?[+×÷=] ?\\d+|(?<=\\d)[eE][+-]?\\d+(?![\\dA-Za-z]))*";
-const TRAIL = '(?:-(?![\\w-])| ?[%€$£¥]| ?°(?:[CF](?![A-Za-z]))?|\\))*';
+const TRAIL = `(?:-(?![\\w-])| ?[%${CURRENCIES}]| ?°(?:[CF](?![A-Za-z]))?|\\))*`;
 const NUMBER = new RegExp(LEAD + BODY + TRAIL, 'g');
 
 /** Half-open spans of the numbers of a text; brackets without a partner are left out of them. */
@@ -19,11 +19,17 @@ export function numberSpans(text) {
   return [...text.matchAll(NUMBER)].map(({ 0: number, index }) => balanced(number, index));
 }
 
-/** The characters of each number on a line of spots. */
+/** The characters of each number on a line of spots; the first knows of a lone bracket. */
 export function numbersOn(spots) {
   const text = spots.map(({ char, place }) =>
     (place < 0 && /\d/.test(char) ? OTHER_SIGN : char)).join('');
-  return numberSpans(text).map(([begin, end]) => spots.slice(begin, end));
+  return numberSpans(text).map(([begin, end]) => {
+    const [first, ...rest] = spots.slice(begin, end);
+    const isOpen = text[begin - 1] === '(' && !text.includes(')', end);
+    const isClosed = text[end] === ')' && !text.slice(0, begin).includes('(');
+    const missed = isOpen ? ')' : isClosed ? '(' : '';
+    return [{ ...first, missed }, ...rest];
+  });
 }
 
 /** The characters of a line of numbers, with a space between two of them. */

@@ -13,6 +13,7 @@ import { gather } from './places.js';
 import { lineProposals, recognize } from './recognize.js';
 import { asDict } from './results.js';
 import { toTile } from './tiles.js';
+import { codesOf, numbersOf } from './values.js';
 
 /** Pictures in, readings out. */
 export class DigitReader {
@@ -31,11 +32,12 @@ export class DigitReader {
    *
    * @param picture {data, width, height}: RGBA as a canvas gives it.
    * @param expect What is known of the number: how many digits, as in "4", or a pattern.
+   * @param decimal The decimal mark, point or comma; else numbers tell, if they agree.
    * @param tiles Whether each digit comes with the 28 x 28 tile that the classifier was shown.
    * @returns The reading as plain values, see results.js.
    * @throws RangeError `expect` is no such pattern, or the picture has no pixels.
    */
-  async read(picture, { expect = null, tiles = false } = {}) {
+  async read(picture, { expect = null, decimal = '', tiles = false } = {}) {
     const pattern = expect ? { text: String(expect).trim(), places: parsePattern(expect) } : null;
     const page = pageOf(picture);
     const { view, turn } = await this.upright(page);
@@ -44,11 +46,14 @@ export class DigitReader {
     const layout = arrange(view, shown, this.thresholds);
     const { lines, characters, constrained } = pattern
       ? constrain(view, layout, shown, this.thresholds, pattern) : layout;
+    const byPlace = () => new Map(layout.places.flatMap((row, i) =>
+      row.map((place, k) => [place, lines[i][k]])));
+    const numbers = constrained?.fulfilled
+      ? codesOf(lines) : numbersOf(layout.numbers, byPlace(), decimal);
     const back = (row) => row.map((one) => ({ ...one, box: boxBack(one.box, turn, ...size) }));
-    return asDict(
-      { lines: lines.map(back), characters: characters.map(back), constrained },
-      size, this.card, tiles,
-    );
+    return asDict({
+      lines: lines.map(back), characters: characters.map(back), numbers: back(numbers), constrained,
+    }, size, this.card, tiles);
   }
 
   async upright(page) {

@@ -4,7 +4,9 @@
 // character {char, confidence, box}.
 
 /** The reading as JSON-ready values: the same names and numbers as Reading.as_dict in Python. */
-export function asDict({ lines, characters, constrained }, [width, height], card, tiles = false) {
+export function asDict(
+  { lines, characters, numbers, constrained }, [width, height], card, tiles = false,
+) {
   const kept = lines.map((line) => line.filter(({ status }) => status !== 'rejected'));
   return {
     text: textOf(
@@ -13,6 +15,7 @@ export function asDict({ lines, characters, constrained }, [width, height], card
         : lines.map((line) => numbersIn(line).join(' ')),
     ),
     digits_only: textOf(kept.map((line) => line.map(({ value }) => value).join(''))),
+    numbers,
     numbers_digits: lines.flatMap(numbersIn),
     lines: lines.map((line) => line.map((digit) => digitAsDict(digit, tiles))),
     characters: characters.map((line) => line.map(({ char, confidence, box }) => ({

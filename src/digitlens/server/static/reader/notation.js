@@ -1,0 +1,162 @@
+// How numbers and dates are written, and all that a text may say by it: the twin of notation.py.
+//
+// A meaning is {value, kind, unit, decimal, grouping, order}: what a text says, as Python tells it
+// ('-12.50', '2021-04-27', '23:59:00'), null if nothing; and how numbers have to be written for it.
+
+export const CURRENCIES = '$€£¥';
+export const SIGNS = `${CURRENCIES}§#`; // that stand before a number
+const LONG = 10; // digits: a plain run of so many is a code, as in a phone number or a bar code
+const PIVOT = 69; // two digits of a year: below, 20xx, as POSIX has it
+const PRECISION = 10n ** 27n; // of quotients: 28 digits, as Python has
+
+const whole = (pattern) => new RegExp(`^(?:${pattern})$`);
+const PARTS = whole(
+  `([-+(${SIGNS} ]*)([.]?\\d.*?)((?: ?[%${CURRENCIES}]| ?°[CF]?|[-)])*)`,
+);
+const UNIT = new RegExp(`[%${SIGNS}]|°[CF]?`, 'g');
+const DATE = /^(\d{4}|\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{1,2})$/;
+export const LIKE_DATE = /^(?:\d{4}|\d{1,2})([-/.])\d{1,2}\1\d{2,4}$/;
+const TIME = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
+const FRACTION = /^(0|[1-9]\d{0,2})\/([1-9]\d{0,2})$/;
+const SCIENTIFIC = /^(\d+)(?:[.,](\d+))?[eE]([+-]?\d{1,3})$/;
+export const ONE_MARK = /^\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}$/; // 1.234.56: one was misread
+const INDIAN = /^[1-9]\d?(?:,\d\d)+,\d{3}$/; // 12,34,567
+const ORDERS = { '/': ['DMY', 'MDY', 'YMD'], '-': ['DMY', 'MDY', 'YMD'], '.': ['DMY', 'YMD'] };
+const CODE = { value: null, kind: 'code', unit: '', decimal: '', grouping: '', order: '' };
+
+const isDecimal = (text) => /^\d+$/.test(text);
+
+/** All that a text may say, the likeliest first; a code without value if it says nothing. */
+export function meanings(text) {
+  const [, lead, core, trail] = PARTS.exec(text) ?? [];
+  const sign = core === undefined ? null : signOf(lead, trail);
+  if (sign === null) return [CODE];
+  const around = lead + trail;
+  if (!around.trim()) {
+    const dates = DATE.test(core) ? datesOf(core) : [];
+    if (dates.length) return dates;
+    if (TIME.test(core)) return [timeOf(core)];
+  }
+  const found = [...quantities(core)];
+  if (!found.length) return [CODE];
+  const unit = around.replace(/[-+() ]/g, '');
+  const isMoney = unit !== '' && CURRENCIES.includes(unit);
+  // Money seldom has three decimals.
+  if (isMoney) found.sort((a, b) => (a.kind === 'decimal') - (b.kind === 'decimal'));
+  return found.map((meaning) => ({
+    ...meaning,
+    value: `${sign}${meaning.value}`,
+    kind: unit === '%' ? 'percent' : isMoney ? 'currency' : meaning.kind,
+    unit,
+  }));
+}
+
+/** Whether a meaning goes with what is known: {decimal, grouping, order}, each may be empty. */
+export function fits(meaning, known) {
+  const agree = (one, other) => !one || !other || one === other;
+  const isMark = meaning.grouping === '.' || meaning.grouping === ',';
+  return agree(meaning.decimal, known.decimal) && agree(meaning.order, known.order)
+    && (!isMark || agree(meaning.grouping, known.grouping));
+}
+
+/** '' or '-'; null if there are too many signs or units around a number. */
+function signOf(lead, trail) {
+  const around = lead + trail;
+  const count = (text, sign) => text.split(sign).length - 1;
+  const [opened, closed] = [count(lead, '('), count(trail, ')')];
+  const signs = around.match(/[-+]/g) ?? [];
+  const units = around.match(UNIT) ?? [];
+  if (opened !== closed || opened + signs.length > 1 || units.length > 1) return null;
+  return around.includes('-') || opened ? '-' : '';
+}
+
+/** What a text of digits and marks may amount to. */
+function* quantities(core) {
+  if (isDecimal(core)) {
+    const isCode = core.length >= LONG || (core.length > 1 && core[0] === '0');
+    yield { ...CODE, value: shifted(core, 0), kind: isCode ? 'code' : 'integer' };
+  } else if (FRACTION.test(core)) {
+    const [, top, bottom] = FRACTION.exec(core);
+    yield { ...CODE, value: quotient(BigInt(top), BigInt(bottom)), kind: 'fraction' };
+  } else if (SCIENTIFIC.test(core)) {
+    const [, digits, places = '', power] = SCIENTIFIC.exec(core);
+    const value = shifted(digits + places, Number(power) - places.length);
+    yield { ...CODE, value, kind: 'decimal' };
+  } else if (ONE_MARK.test(core)) {
+    const places = core.length - 1 - Math.max(core.lastIndexOf('.'), core.lastIndexOf(','));
+    yield { ...CODE, value: shifted(core.replace(/\D/g, ''), -places), kind: 'decimal' };
+  } else {
+    yield* marked(core, '.');
+    yield* marked(core, ',');
+  }
+}
+
+/** What digits with points, commas and apostrophes amount to, by the decimal mark. */
+function* marked(core, decimal) {
+  const at = core.indexOf(decimal);
+  const [begin, rest] = at < 0 ? [core, ''] : [core.slice(0, at), core.slice(at + 1)];
+  const other = decimal === '.' ? ',' : '.';
+  const grouping = [other, "'", ' '].find((char) => begin.includes(char)) ?? '';
+  const isGrouped = whole(`[1-9]\\d{0,2}(?:${grouping}\\d{3})+`).test(begin);
+  if (grouping && !isGrouped && !(grouping === ',' && INDIAN.test(begin))) return;
+  if ((at >= 0 && !isDecimal(rest)) || (begin && !grouping && !isDecimal(begin))) return;
+  const value = shifted(begin.replace(/\D/g, '') + rest, -rest.length);
+  if (at < 0 && "' ".includes(grouping)) { // whatever the decimal mark is
+    if (decimal === '.') yield { ...CODE, value, kind: 'integer', grouping };
+    return;
+  }
+  yield { ...CODE, value, kind: at < 0 ? 'integer' : 'decimal', decimal, grouping };
+}
+
+/** Digits times a power of ten, without an exponent. */
+function shifted(digits, power) {
+  const bare = digits.replace(/^0+(?=\d)/, '');
+  if (power >= 0) return bare === '0' ? bare : bare + '0'.repeat(power);
+  const padded = bare.padStart(1 - power, '0');
+  return `${padded.slice(0, power)}.${padded.slice(power)}`;
+}
+
+function quotient(top, bottom) {
+  let [scaled, places] = [top, 0];
+  while (scaled % bottom && scaled / bottom < PRECISION) {
+    [scaled, places] = [scaled * 10n, places + 1];
+  }
+  const rounded = scaled / bottom + (2n * (scaled % bottom) > bottom ? 1n : 0n);
+  return shifted(String(rounded), -places);
+}
+
+function timeOf(core) {
+  const [hour, minute, second] = TIME.exec(core).slice(1).map((part) => Number(part ?? 0));
+  if (hour > 23 || minute > 59 || second > 59) return CODE;
+  const value = [hour, minute, second].map((part) => String(part).padStart(2, '0')).join(':');
+  return { ...CODE, value, kind: 'time' };
+}
+
+/** Each date that a text may be, once. */
+function datesOf(core) {
+  const [, first, separator, second, third] = DATE.exec(core);
+  const parts = [first, second, third];
+  const hasLong = parts.some(({ length }) => length === 4);
+  const seen = new Map();
+  for (const order of ORDERS[separator]) {
+    const [year, month, day] = ['Y', 'M', 'D'].map((part) => parts[order.indexOf(part)]);
+    if (year.length !== (hasLong ? 4 : 2)) continue;
+    if (!hasLong && order === 'YMD' && separator !== '-') continue;
+    const value = dayOf(yearOf(year), Number(month), Number(day));
+    if (value) seen.set(value, seen.has(value) ? '' : order);
+  }
+  return [...seen].map(([value, order]) => ({ ...CODE, value, kind: 'date', order }));
+}
+
+function yearOf(text) {
+  const year = Number(text);
+  return text.length === 4 ? year : year + (year < PIVOT ? 2000 : 1900);
+}
+
+/** A day as 2021-04-27; nothing where there is none. */
+function dayOf(year, month, day) {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return isDay && year > 0 && month > 0 ? date.toISOString().slice(0, 10) : '';
+}

@@ -1,0 +1,101 @@
+// What the numbers on a page say, by the marks and the order that the page uses.
+//
+// Of values.py the part that goes by what is written: which marks a page uses, and what a number
+// means by them. What numbers look like is not weighed: cents without a mark, gaps, columns.
+
+import { fits, LIKE_DATE, meanings, ONE_MARK, CURRENCIES } from './notation.js';
+import { percent } from './layout.js';
+
+export const SURE_MARK = 0.8; // confidence of a mark from which it is taken as read
+
+const MONEY_OF_NOTHING = new RegExp(`[${CURRENCIES}] ?0\\d|^0\\d+ ?[${CURRENCIES}]`);
+const only = (marks) => (marks.size === 1 ? [...marks][0] : '');
+
+/**
+ * The numbers of a page with what they say, the values of Number.as_dict in Python.
+ *
+ * @param rows For each line its numbers, each as its spots, see numbers.js.
+ * @param digits From place to digit, see results.js.
+ * @param decimal The decimal mark; empty if it is not known.
+ */
+export function numbersOf(rows, digits, decimal) {
+  const pieces = rows.flat().map((spots) => {
+    const text = spots.map(({ char }) => char).join('');
+    const marks = spots.filter(({ place }) => place < 0);
+    return { spots, text, found: meanings(text), doubt: doubtfulMark(marks) };
+  });
+  const known = settled({ decimal, grouping: '', order: '' }, pieces);
+  return pieces.map((piece) => numberOf(piece, digits, known));
+}
+
+/** What is known, and what all numbers agree on that have one meaning only. */
+export function settled(known, pieces) {
+  const sure = pieces.filter(({ found, doubt }) => found.length === 1 && !doubt);
+  const said = (key) => only(new Set(sure.map(({ found: [one] }) => one[key]).filter(Boolean)));
+  const [decimal, order] = ['decimal', 'order'].map((key) => known[key] || said(key));
+  return { ...known, decimal, order };
+}
+
+/** The meanings of a text that go with what is known, and what is doubtful about them. */
+export function chosen(text, found, known) {
+  const fitting = found.filter((each) => fits(each, known));
+  if (!fitting.length) {
+    const marks = known.decimal ? `${known.decimal} as decimal mark` : known.grouping;
+    return [found, `not written as expected, with ${marks || known.order}`];
+  }
+  if (fitting.length > 1) return [fitting, fitting.map(({ value }) => value).join(' or ')];
+  if (MONEY_OF_NOTHING.test(text)) return [fitting, 'money without a mark behind 0'];
+  if ((text.match(/[\d.,]+/g) ?? []).some((part) => ONE_MARK.test(part))) {
+    return [fitting, 'the same mark for groups and decimals'];
+  }
+  return [fitting, found[0].kind === 'code' && LIKE_DATE.test(text) ? 'no such date' : ''];
+}
+
+/** Numbers by their digits alone, as where a pattern decided them: no values. */
+export function codesOf(lines) {
+  return lines.flatMap((line) => {
+    const groups = [[]];
+    for (const digit of line) {
+      if (digit.startsNumber) groups.push([]);
+      if (digit.status !== 'rejected') groups.at(-1).push(digit);
+    }
+    return groups.filter(({ length }) => length).map((digits) => {
+      const text = digits.map(({ value }) => value).join('');
+      return told(digits, digits, text, [meanings('')[0]], doubtfulDigit(digits));
+    });
+  });
+}
+
+function numberOf({ spots, text, found, doubt }, digits, known) {
+  const own = spots.filter(({ place }) => place >= 0).map(({ place }) => digits.get(place));
+  const [fitting, unclear] = chosen(text, found, known);
+  const missed = spots.map((spot) => spot.missed).find(Boolean);
+  const beside = missed ? `may have ${missed} beside it` : '';
+  return told(spots, own, text, fitting, doubtfulDigit(own) || doubt || unclear || beside);
+}
+
+function told(spots, digits, text, fitting, reason) {
+  const read = spots.reduce((product, { confidence }) => product * confidence, 1);
+  const probability = Number((read / fitting.length).toFixed(6));
+  const [{ value, kind, unit }, ...others] = fitting;
+  const boxes = spots.map(({ box }) => box);
+  return {
+    text, value, kind, unit,
+    digits: digits.map((digit) => digit.value).join(''),
+    confidence: probability,
+    status: reason ? 'unsure' : 'number',
+    reason,
+    box: [Math.min, Math.min, Math.max, Math.max].map((most, i) => most(...boxes.map((b) => b[i]))),
+    alternatives: others.map((each) => ({ text, value: each.value, probability })),
+  };
+}
+
+function doubtfulDigit(digits) {
+  const first = digits.findIndex(({ reason }) => reason);
+  return first < 0 ? '' : `digit ${first + 1}: ${digits[first].reason}`;
+}
+
+function doubtfulMark(marks) {
+  const faint = marks.find(({ confidence }) => confidence < SURE_MARK);
+  return faint ? `${percent(faint.confidence)} % sure of ${faint.char}` : '';
+}
