@@ -9,6 +9,7 @@ from digitlens.reading.multiscale import (
     detect,
     explains_ink,
     find_digits,
+    find_text,
 )
 
 
@@ -145,3 +146,19 @@ def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
     found = detect(page(280, 280, *drawn), rectangles(), lines := NoText())
     assert len(found.digits) == len(drawn)
     assert lines.pages == pages
+
+
+class Dark:
+    """A line detector to which all that is dark is text."""
+
+    def text_map(self, picture):
+        return (picture[::2, ::2, 0] < 128).astype(np.float32)
+
+
+@pytest.mark.parametrize("sides", [(600, 2000), (2000, 600), (1500, 4000)])
+def test_a_line_across_the_parts_of_a_large_copy_is_one(sides):
+    shown = np.full(sides, 255, np.uint8)
+    height, width = sides
+    shown[height // 2 : height // 2 + 20, 100 : width - 100] = 0
+    (line,) = find_text(shown, Dark())
+    assert line.width == pytest.approx(width - 200, abs=60)

@@ -279,7 +279,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 
 def test_a_damaged_line_reader_is_refused(lines_with):
-    with pytest.raises(ModelError, match="is damaged: expected SHA-256"):
+    with pytest.raises(ModelError, match="was changed: expected SHA-256"):
         DigitReader(lines=lines_with(recognizer_sha256="0" * 64))
     with pytest.raises(ModelError, match="the fusion of the line reader is damaged"):
         DigitReader(lines=lines_with(fusion={"pool": ["strong"]}))

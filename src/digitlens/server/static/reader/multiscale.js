@@ -2,7 +2,7 @@
 
 import { medianOfBytes, range, rint } from './arrays.js';
 import { part } from './images.js';
-import { findDigitsAt, textMap } from './models.js';
+import { CELL, findDigitsAt, textMap } from './models.js';
 import { fuseBoxes } from './nms.js';
 import { BICUBIC, BOX, emptyPicture, reduce, resize } from './resize.js';
 import { findLines, heightOf, widthOf } from './text_lines.js';
@@ -113,26 +113,41 @@ async function findText(page, graph) {
 }
 
 async function seenAt(page, scale, graph) {
-  const copy = framed(scaled(page, scale));
-  const lines = [];
-  for (const [y0, y1] of parts(copy.height)) {
-    for (const [x0, x1] of parts(copy.width)) {
-      const map = await textMap(graph, part(copy, x0, y0, x1, y1));
-      const place = (value, start) => fround(fround(value + start - MARGIN) / fround(scale));
-      for (const { quad, score } of findLines(map, (y1 - y0) / map.height)) {
-        lines.push({ quad: quad.map(([x, y]) => [place(x, x0), place(y, y0)]), score });
+  const map = await textMapOf(framed(scaled(page, scale)), graph);
+  const place = (value) => fround(fround(value - MARGIN) / fround(scale));
+  return findLines(map, CELL).map(({ quad, score }) => ({
+    quad: quad.map((corner) => corner.map(place)), score,
+  }));
+}
+
+/** The text map of a copy, put together of those of its parts, so that no line is cut. */
+async function textMapOf(copy, graph) {
+  const [width, height] = [copy.width, copy.height].map((side) => Math.ceil(side / CELL));
+  const data = new Float32Array(width * height);
+  for (const [y0, y1, top] of parts(copy.height)) {
+    for (const [x0, x1, left] of parts(copy.width)) {
+      const seen = await textMap(graph, part(copy, x0, y0, x1, y1));
+      for (let y = top; y < seen.height; y++) {
+        const row = seen.data.subarray(y * seen.width + left, (y + 1) * seen.width);
+        data.set(row, (y0 / CELL + y) * width + x0 / CELL + left);
       }
     }
   }
-  return lines;
+  return { data, width, height };
 }
 
-/** Overlapping parts of one side, all of it if it is short enough. */
+/**
+ * Overlapping parts of one side, all of it if it is short enough: start and end of each, and how
+ * many of its first cells the part before it sees better.
+ */
 function parts(length) {
-  if (length <= TILE * 1.25) return [[0, length]];
+  if (length <= TILE * 1.25) return [[0, length, 0]];
   const count = Math.ceil((length - OVERLAP) / (TILE - OVERLAP));
   const step = (length - OVERLAP) / count;
-  return range(count).map((i) => [rint(i * step), rint((i + 1) * step) + OVERLAP]);
+  const starts = range(count).map((i) => CELL * rint((i * step) / CELL));
+  return starts.map((start, i) => [
+    start, i + 1 < count ? starts[i + 1] + OVERLAP : length, i ? Math.trunc(OVERLAP / 2 / CELL) : 0,
+  ]);
 }
 
 /** A picture with a margin of the colour that most of its edge has. */

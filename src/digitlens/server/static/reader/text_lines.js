@@ -9,7 +9,7 @@ import { connectedComponents } from './ink.js';
 const { fround, hypot } = Math;
 
 const TALL = 1.5; // times its width: a higher line may be a lone character or turned text
-const MOST = 1000; // lines of one map, the largest first
+const MOST = 3000; // lines of one map, the largest first
 const LEAST_SIDE = 1.5; // cells; thinner spots are noise
 const UPRIGHT_SLACK = 1.1; // an upright box is taken up to so many times the smallest area
 const ACROSS = 6; // points of a line at which the map is looked up for its score
