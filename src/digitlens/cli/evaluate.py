@@ -104,10 +104,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
-    if data and (data_dir or split != "test"):
-        raise typer.BadParameter(
-            "--data takes the place of MNIST: leave --data-dir and --split out"
-        )
+    _check_data(data, data_dir, split, "test")
     if negatives and not rejection:
         raise typer.BadParameter("--negatives belongs to --rejection: give that too")
     from digitlens.explain.trained_model import (
@@ -143,6 +140,12 @@ def evaluate(
         note(f"written to {folder}: {', '.join(names)}")
     finally:
         _print(parts, as_json)
+
+
+def _check_data(data: Path | None, data_dir: Path | None, split: str, usual: str) -> None:
+    if data and (data_dir or split != usual):
+        told = "--data takes the place of MNIST: leave --data-dir and --split out"
+        raise typer.BadParameter(told)
 
 
 def _open(
@@ -271,10 +274,7 @@ def compare(
     """Compare runs on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
-    if data and (data_dir or split != "validation"):
-        raise typer.BadParameter(
-            "--data takes the place of MNIST: leave --data-dir and --split out"
-        )
+    _check_data(data, data_dir, split, "validation")
     from digitlens.explain.trained_model import compare_models, open_compared
 
     models = open_compared(runs, pixels, outputs)

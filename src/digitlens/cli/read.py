@@ -151,10 +151,8 @@ def _share(text: str | None) -> float | None:
         raise typer.BadParameter(str(error), param_hint="--target-error") from error
 
 
-REPORT, PAGE, OVERVIEW, STAGES = (
-    *("explanation.json", "explanation.html", "overview.png"),
-    "stages",
-)
+REPORT, PAGE = "explanation.json", "explanation.html"
+OVERVIEW, STAGES = "overview.png", "stages"
 
 
 def explain(

@@ -437,9 +437,8 @@ def _values(reading: Reading) -> str:
     from digitlens.results import told
 
     values = [(number.text, told(number.value)) for number in reading.numbers]
-    return "\n".join(
-        _first([f"{text} = {value}" for text, value in values if value and value != text])
-    )
+    said = [f"{text} = {value}" for text, value in values if value and value != text]
+    return "\n".join(_first(said))
 
 
 def _first(lines: list[str]) -> list[str]:

@@ -212,9 +212,8 @@ def external_tables(measured: Sequence[ExternalScores]) -> list[Table]:
         framed, unframed = transfer.framed, transfer.unframed
         cells = _share_cells(framed.accuracy, framed.interval)
         more = _share_cells(unframed.accuracy, unframed.interval)
-        scores.append(
-            (transfer.title, f"{framed.n:,}", *cells, *more, most_confused(framed, WORST))
-        )
+        wrong = most_confused(framed, WORST)
+        scores.append((transfer.title, f"{framed.n:,}", *cells, *more, wrong))
         shares = (f"{row.recall:.1%}" if row.support else "-" for row in framed.classes)
         recalls.append((transfer.title, *shares))
     headings = ("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
@@ -262,9 +261,8 @@ def ood_tables(found: Rejection) -> list[Table]:
             (name, f"{score.nll:.5f}", f"{score.gain:+.5f}", f"{score.error:.5f}")
             for name, score in found.scaling.items()
         ]
-        tables.append(
-            table_of(("calibration, cross-fitted", "loss", "gain", "standard error"), rows)
-        )
+        headings = ("calibration, cross-fitted", "loss", "gain", "standard error")
+        tables.append(table_of(headings, rows))
     return tables
 
 

@@ -96,9 +96,8 @@ def threshold_for(digits: Floats, kept: float = KEPT) -> float:
 
 def detect(digits: Floats, negatives: Floats) -> Detection:
     """Both measures of one score on digits float[N] and negatives float[M]."""
-    return Detection(
-        len(negatives), auroc(digits, negatives), false_positive_rate(digits, negatives)
-    )
+    area, taken = auroc(digits, negatives), false_positive_rate(digits, negatives)
+    return Detection(len(negatives), area, taken)
 
 
 def maximum_probability(outputs: Outputs) -> Scores:
@@ -371,19 +370,14 @@ def _uncertainties(
 ) -> tuple[dict[str, Uncertainty], dict[str, Answers]]:
     few = np.linspace(0, len(split) - 1, min(len(split), CORRUPTED)).astype(np.int64)
     labels = split.labels[few]
-    spoilt = [
-        outputs_of(corrupt(split.tiles[few], name, SEED)).probabilities for name in CORRUPTIONS
-    ]
+    worse = (corrupt(split.tiles[few], name, SEED) for name in CORRUPTIONS)
+    spoilt = [outputs_of(tiles).probabilities for tiles in worse]
     uncertainty = {
         CLEAN: measure_uncertainty(split.labels, probabilities),
         SPOILT: mean_uncertainty([measure_uncertainty(labels, one) for one in spoilt]),
     }
-    every = np.tile(labels, len(spoilt))
-    sure = {
-        CLEAN: answers(split.labels, probabilities),
-        SPOILT: answers(every, np.concatenate(spoilt)),
-    }
-    return uncertainty, sure
+    every = answers(np.tile(labels, len(spoilt)), np.concatenate(spoilt))
+    return uncertainty, {CLEAN: answers(split.labels, probabilities), SPOILT: every}
 
 
 def _table_dict(table: Table) -> dict[str, Any]:

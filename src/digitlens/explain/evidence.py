@@ -466,9 +466,7 @@ def project(features: Floats, method: Method = "pca") -> Points:
         MissingExtraError: The package of the method is not installed.
     """
     if features.ndim != 2 or len(features) < 3 or features.shape[1] < 2:
-        raise ValueError(
-            f"expected features of [3 or more, 2 or more], found {list(features.shape)}"
-        )
+        raise ValueError(f"expected features [3 or more, 2 or more], found {list(features.shape)}")
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, found {method!r}")
     if method == "pca":

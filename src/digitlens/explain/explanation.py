@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -303,12 +304,9 @@ def _runner_up(value: int, chances: tuple[float, ...], own: Floats) -> int:
 
 def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanation:
     predict, value = classifier.predict_proba, one.digit.value
-    ink, paper = (
-        occlude(predict, one.tile, value, against=one.other, ink=full) for full in (0, 255)
-    )
-    return replace(
-        one, attributions=Attributions(ink, paper, tuple(find_counterfactuals(predict, one.tile)))
-    )
+    look = partial(occlude, predict, one.tile, value, against=one.other)
+    changes = tuple(find_counterfactuals(predict, one.tile))
+    return replace(one, attributions=Attributions(look(ink=0), look(ink=255), changes))
 
 
 def _find_similar(

@@ -78,10 +78,8 @@ def marked(change: Counterfactual) -> Page:
     if change.kind in ("erase", "add") and change.place:
         step, (row, column) = _TILE // 28, change.place
         corner = (column * step - 1, row * step - 1)
-        last = (
-            corner[0] + int(change.amount) * step + 1,
-            corner[1] + int(change.amount) * step + 1,
-        )
+        side = int(change.amount) * step + 1
+        last = (corner[0] + side, corner[1] + side)
         ImageDraw.Draw(picture).rectangle((*corner, *last), outline=AGAINST, width=2)
     return np.asarray(picture)
 

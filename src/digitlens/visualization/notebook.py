@@ -58,10 +58,8 @@ def show_tiles(
         side: Of a tile with the room around it, in inches.
         red: For each, whether its text is in the colour of mistakes.
     """
-    rows, lines = (
-        -(-len(tiles) // columns),
-        max((text.count("\n") + 1 for text in captions), default=0),
-    )
+    rows = -(-len(tiles) // columns)
+    lines = max((text.count("\n") + 1 for text in captions), default=0)
     with inline(side * columns, rows * (side + 0.24 * lines)) as figure:
         for axes in figure.subplots(rows, columns, squeeze=False).flat:
             axes.set_axis_off()

@@ -42,9 +42,8 @@ def how(explanation: Explanation) -> list[str]:
     """How the page was read, and where nothing was, why."""
     said = [_views(explanation), _lines(explanation)]
     if explanation.turn:
-        said.append(
-            f"It reads best turned by {90 * explanation.turn}° anticlockwise, and was read so."
-        )
+        degrees = 90 * explanation.turn
+        said.append(f"It reads best turned by {degrees}° anticlockwise, and was read so.")
     if not explanation.digits:
         said.append(_nothing(explanation))
     digits, rejected = explanation.left_out

@@ -242,9 +242,7 @@ def _words(recipe: Recipe) -> str:
     text = f"{_WAYS[recipe.architecture]}, with {count(parameters(recipe))} numbers to learn."
     if recipe.models > 1:
         each = parameters(recipe) // recipe.models
-        text += (
-            f" It is {recipe.models} such networks of {count(each)}, whose answers are averaged."
-        )
+        text += f" It is {recipe.models} such networks of {count(each)}; answers are averaged."
     if recipe.tta_views > 1:
         text += f" Each looks at {recipe.tta_views} versions of a tile, moved by one pixel."
     if recipe.negatives:

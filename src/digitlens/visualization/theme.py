@@ -308,16 +308,14 @@ def diverging() -> LinearSegmentedColormap:
 def rising(hue: str) -> LinearSegmentedColormap:
     """From pale through a hue towards ink: pale at 0, so that an area without anything shows."""
     colours = theme()
-    return LinearSegmentedColormap.from_list(
-        "rising", [colours.pale, hue, blend(hue, colours.ink, 0.75)]
-    )
+    dark = blend(hue, colours.ink, 0.75)
+    return LinearSegmentedColormap.from_list("rising", [colours.pale, hue, dark])
 
 
 def blend(one: str, other: str, share: float) -> Colour:
     """A colour between two, from the first at share 0 to the second at 1."""
-    red, green, blue = (
-        a + (b - a) * share for a, b in zip(to_rgb(one), to_rgb(other), strict=True)
-    )
+    ends = zip(to_rgb(one), to_rgb(other), strict=True)
+    red, green, blue = (a + (b - a) * share for a, b in ends)
     return red, green, blue
 
 

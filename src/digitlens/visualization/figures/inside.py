@@ -362,9 +362,8 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
     axes.barh(range(10), probabilities[order], 0.72, color=colours)
     for place, digit in enumerate(order):
         share = float(probabilities[digit])
-        axes.text(
-            share + 0.03, place, rounded_share(share), va="center", fontsize=9, color=theme().soft
-        )
+        look = {"va": "center", "fontsize": 9, "color": theme().soft}
+        axes.text(share + 0.03, place, rounded_share(share), look)
     axes.set_yticks(range(10), [str(digit) for digit in order])
     axes.set_ylim(9.6, -0.6)
     axes.set_xlim(0, 1.4)

@@ -111,9 +111,8 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
             f"expected at most {MOST_LOOKS} runs, which can be told apart, found {len(known)}"
         )
     named = Counter(one.label for one in known)
-    draw_runs(
-        {one.label if named[one.label] == 1 else str(one.model): one.history for one in known}, path
-    )
+    names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
+    draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
 
 
 def _of_report(draw: Callable[[Report, Path], None]) -> Draw:
@@ -350,9 +349,8 @@ def _way(one: Redrawn) -> Paint:
 def _framed(field: Tiles, corners: Tiles) -> Paint:
     """The field, with its four digits outside of its corners."""
     inside, ends = _grid(_blue(field)), _inked(corners)
-    left, right = (
-        _join([ends[k], ends[k + 2]], axis=0, room=inside.shape[0] - 2 * 28) for k in (0, 1)
-    )
+    room = inside.shape[0] - 2 * 28
+    left, right = (_join([ends[k], ends[k + 2]], axis=0, room=room) for k in (0, 1))
     return _join([left, inside, right], axis=1, room=_ROOM // 2)
 
 
@@ -394,9 +392,8 @@ def _empty(height: int, width: int) -> Paint:
 def _write_errors(axes: Axes, errors: Floats, left: int) -> None:
     for place, error in enumerate(errors):
         x = left + place * _CELL + 14
-        axes.text(
-            *(x, 2 * _CELL), f"{error:.3f}", ha="center", va="top", fontsize=7, color=theme().soft
-        )
+        look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
+        axes.text(x, 2 * _CELL, f"{error:.3f}", look)
 
 
 def _show(axes: Axes, picture: Paint) -> None:

@@ -235,11 +235,8 @@ def _read_as(report: Report, index: int) -> list[Caption]:
     truth, predicted = int(report.labels[index]), int(report.predicted[index])
     star = " *" if index in report.data.label_errors else ""
     colour = theme().ink if truth == predicted else theme().red
-    sure = rounded_share(float(report.confidence[index]))
-    return [
-        Caption(f"{truth} → {predicted}{star}", colour, "bold"),
-        Caption(sure, theme().soft, size=9),
-    ]
+    sure = Caption(rounded_share(float(report.confidence[index])), theme().soft, size=9)
+    return [Caption(f"{truth} → {predicted}{star}", colour, "bold"), sure]
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # stand for the models where their names would not fit
@@ -305,9 +302,7 @@ def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
     ends = [report.interval for report in reports]
     values = [report.accuracy for report in reports]
     _dots(axes, values, ends, [theme().blue] * len(values))
-    names = [
-        f"{name}\n{percent(report.accuracy, 2)}" for name, report in comparison.reports.items()
-    ]
+    names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
     axes.set_yticks(range(len(names)), names)
     axes.xaxis.set_major_formatter(share_ticks())
 
