@@ -194,10 +194,15 @@ def _amount_style(styles: Styles, rng: Rng) -> Style:
 
 
 def _tile(styles: Styles, rng: Rng) -> Drawing:
-    """A digit as it is in MNIST, on its square or with a part of the margin cut off."""
+    """A digit as it is in MNIST, on its square, a part of it, or cut close to its ink."""
     tile, value = styles.tile(rng)
-    cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
-    ink = np.pad(tile[cut : 28 - cut, cut : 28 - cut], pad)
+    if rng.random() < 0.5:
+        cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
+        ink = np.pad(tile[cut : 28 - cut, cut : 28 - cut], pad)
+    else:
+        rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
+        close = tile[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        ink = np.pad(close, rng.integers(0, 6, (2, 2)))
     if rng.random() < 0.4:
         paper, colour = np.zeros(3, np.float32), np.full(3, 255, np.float32)
     else:
@@ -285,25 +290,25 @@ _LETTERED = partial(Styles.by_hand, letters=True)
 
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
-    "hand digit": _text(0.06, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
-    "tile": (0.025, _tile),
+    "hand digit": _text(0.065, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
+    "tile": (0.05, _tile),
     "hand number": _text(0.08, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
-    "amount": _text(0.13, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
-    "hand words": _text(0.03, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
+    "amount": _text(0.15, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
+    "hand words": _text(0.025, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
     "letter": _text(0.03, texts.lone_letters, Styles.lettered, _SINGLE, Looks(scanned=0.15)),
-    "print digit": _text(0.04, texts.digit, Styles.printed, _SINGLE, _ALONE),
+    "print digit": _text(0.03, texts.digit, Styles.printed, _SINGLE, _ALONE),
     "print number": _text(0.11, texts.print_number, Styles.printed, _PRINTED, Looks()),
     "print words": _text(0.08, texts.print_words, Styles.printed, _PRINTED, Looks()),
-    "words": (0.04, _only_words),
-    "screen": (0.16, _screen),
-    "seven segments": (0.04, _seven_segments),
+    "words": (0.03, _only_words),
+    "screen": (0.15, _screen),
+    "seven segments": (0.035, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
-    "dot matrix": (0.02, _dot_matrix),
+    "dot matrix": (0.015, _dot_matrix),
     "counter": (0.015, _counter),
     "sign": _text(0.015, texts.plate, Styles.printed, _SIGN, objects.show_sign),
     "relief": _text(0.005, _RELIEF_TEXT, Styles.printed, _SIGN, _RELIEF),
     "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
-    "cell": _text(0.02, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
+    "cell": _text(0.015, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
     "comb": (0.01, _comb),
     "nothing": (0.07, lambda styles, rng: draw_nothing(rng, styles.fonts.photos)),
 }

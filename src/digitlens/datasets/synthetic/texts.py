@@ -364,6 +364,9 @@ def amount(rng: Rng) -> str:
     if rng.random() < 0.35:
         zeros = min(length - 1, int(rng.integers(1, 4)))
         text = text[: length - zeros] + "0" * zeros
+    elif rng.random() < 0.12:  # strokes side by side, of which none may be lost
+        run, at = int(rng.integers(2, 4)), int(rng.integers(length))
+        text = (text[:at] + "1" * run + text[at:])[:length]
     if length > 3 and rng.random() < 0.35:
         text = text[:-3] + pick(rng, [".", ",", "'", " ", "."]) + text[-3:]
     kind = rng.random()
