@@ -480,18 +480,12 @@ DIRECTIONS = 12  # in which a stroke is thickened
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One quantity and the values it takes.
+    """One quantity and the values it takes."""
 
-    Attributes:
-        axis: What it is and its unit, for the axis of a plot.
-        usual: The value at which a tile stays as it is.
-        values: In ascending order.
-        change: float32[N, 28, 28] of 0 to 1, a value and a source of randomness to changed ones.
-    """
-
-    axis: str
-    usual: float
-    values: tuple[float, ...]
+    axis: str  # what it is and its unit, for the axis of a plot
+    usual: float  # the value at which a tile stays as it is
+    values: tuple[float, ...]  # in ascending order
+    # float32[N, 28, 28] of 0 to 1, a value and a source of randomness to changed ones.
     change: Callable[[Planes, float, np.random.Generator], Planes]
 
 

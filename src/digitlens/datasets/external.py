@@ -52,16 +52,12 @@ Labels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures of one digit each.
+    """Pictures of one digit each."""
 
-    Attributes:
-        images: uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs in RGB whose
-            digit may be the darker or the brighter part.
-        labels: uint8[N], 0 to 9.
-    """
-
+    # uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs in RGB whose digit may
+    # be the darker or the brighter part.
     images: Images
-    labels: Labels
+    labels: Labels  # uint8[N], 0 to 9
 
     def __post_init__(self) -> None:
         """Refuses other types, shapes and labels with TypeError or ValueError."""
@@ -82,34 +78,21 @@ class Pictures:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set of digits.
+    """A data set of digits."""
 
-    Attributes:
-        title: What to call it.
-        expects: The file it is read from, in words; empty when it needs none.
-        load: Reads that file or a folder with it.
-    """
-
-    title: str
-    expects: str
-    load: Callable[[Path], Pictures]
+    title: str  # what to call it
+    expects: str  # the file it is read from, in words; empty when it needs none
+    load: Callable[[Path], Pictures]  # reads that file or a folder with it
 
 
 @dataclass(frozen=True, eq=False)
 class ExternalDigits:
-    """The digits of a data set as tiles, in its order.
+    """The digits of a data set as tiles, in its order."""
 
-    Attributes:
-        name: Name of the data set in ``DATA_SETS``.
-        title: What to call it, with the name of the file.
-        framed: The tiles framed by the rule of MNIST.
-        unframed: The pictures resized to tiles and nothing else.
-    """
-
-    name: str
-    title: str
-    framed: Split
-    unframed: Split
+    name: str  # name of the data set in ``DATA_SETS``
+    title: str  # what to call it, with the name of the file
+    framed: Split  # the tiles framed by the rule of MNIST
+    unframed: Split  # the pictures resized to tiles and nothing else
 
 
 def load_external(text: str) -> ExternalDigits:

@@ -67,17 +67,11 @@ def load_with_hash(path: str | os.PathLike[str]) -> tuple[Split, str]:
 
 
 class LabelledPicture(NamedTuple):
-    """A picture whose text is known.
+    """A picture whose text is known."""
 
-    Attributes:
-        name: Of its file.
-        page: uint8[H, W] or uint8[H, W, 3].
-        label: What is written on it, with a line feed between two lines; empty where no digit is.
-    """
-
-    name: str
-    page: Page
-    label: str
+    name: str  # of its file
+    page: Page  # uint8[H, W] or uint8[H, W, 3]
+    label: str  # what is written on it, with a line feed between two lines; empty where no digit is
 
     @property
     def is_tile(self) -> bool:
@@ -87,17 +81,11 @@ class LabelledPicture(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """Labelled pictures, decoded one by one.
+    """Labelled pictures, decoded one by one."""
 
-    Attributes:
-        path: The folder or zip file.
-        rows: File and label of each.
-        sha256: Hash of the list of labels.
-    """
-
-    path: Path
-    rows: tuple[tuple[str, str], ...]
-    sha256: str
+    path: Path  # the folder or zip file
+    rows: tuple[tuple[str, str], ...]  # file and label of each
+    sha256: str  # hash of the list of labels
 
     def __len__(self) -> int:
         """How many are listed."""

@@ -118,22 +118,15 @@ def local_sources(data_dir: Path | str | None = None) -> list[Source]:
 
 @dataclass(frozen=True)
 class FileState:
-    """One file of MNIST as found on this machine.
+    """One file of MNIST as found on this machine."""
 
-    Attributes:
-        name: Its name.
-        status: ``verified`` when its hash is right, ``damaged`` when a file of that name is there
-            but wrong, else ``missing``.
-        where: The file or archive that it is in; empty when missing.
-        bytes: Size of the uncompressed file.
-        sha256: The hash that it must have.
-    """
-
-    name: str
+    name: str  # its name
+    # ``verified`` when its hash is right, ``damaged`` when a file of that name is there but wrong,
+    # else ``missing``.
     status: Literal["verified", "damaged", "missing"]
-    where: str
-    bytes: int
-    sha256: str
+    where: str  # the file or archive that it is in; empty when missing
+    bytes: int  # size of the uncompressed file
+    sha256: str  # the hash that it must have
 
 
 def inventory(data_dir: Path | str | None = None) -> list[FileState]:
@@ -201,18 +194,13 @@ class Writers(NamedTuple):
     From the label tables of QMNIST (C. Yadav and L. Bottou, "Cold Case: The Lost MNIST Digits",
     NeurIPS 2019; BSD licence), which traced MNIST back to the NIST forms. The 297 writers of the
     test tiles are none of the 539 of the training tiles.
-
-    Attributes:
-        train_writer: uint16[60000], NIST's number of the writer.
-        train_series: uint8[60000], 0 for staff of the census bureau, 4 for high-school students.
-        test_writer: uint16[10000].
-        test_series: uint8[10000].
     """
 
-    train_writer: npt.NDArray[np.uint16]
+    train_writer: npt.NDArray[np.uint16]  # uint16[60000], NIST's number of the writer
+    # uint8[60000], 0 for staff of the census bureau, 4 for high-school students.
     train_series: npt.NDArray[np.uint8]
-    test_writer: npt.NDArray[np.uint16]
-    test_series: npt.NDArray[np.uint8]
+    test_writer: npt.NDArray[np.uint16]  # uint16[10000]
+    test_series: npt.NDArray[np.uint8]  # uint8[10000]
 
 
 def split_validation(

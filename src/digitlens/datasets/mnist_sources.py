@@ -59,19 +59,12 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class MnistFile:
-    """One IDX file of unsigned bytes, known before it is read.
+    """One IDX file of unsigned bytes, known before it is read."""
 
-    Attributes:
-        name: Its name, without ``.gz``.
-        key: What the array is called in Keras's ``mnist.npz``.
-        shape: [N, 28, 28] for tiles, [N] for labels.
-        sha256: Hash of the uncompressed IDX file.
-    """
-
-    name: str
-    key: str
-    shape: tuple[int, ...]
-    sha256: str
+    name: str  # its name, without ``.gz``
+    key: str  # what the array is called in Keras's ``mnist.npz``
+    shape: tuple[int, ...]  # [N, 28, 28] for tiles, [N] for labels
+    sha256: str  # hash of the uncompressed IDX file
 
     @property
     def size(self) -> int:
@@ -162,21 +155,15 @@ Fetch = Callable[[Sequence[MnistFile]], Iterable[tuple[MnistFile, bytes]]]
 
 @dataclass(frozen=True)
 class Source:
-    """One place that MNIST may come from.
+    """One place that MNIST may come from."""
 
-    Attributes:
-        name: What to call it in messages: a path, an address, a command.
-        provides: The files that it may have.
-        fetch: Given the files still missing, yields files with their IDX bytes, unverified. It
-            raises DataError when it fails; what it yielded before counts. A source that yields
-            nothing simply does not have them.
-        on_disk: It lies on this machine already, so that no copy of it is kept.
-    """
-
-    name: str
-    provides: tuple[MnistFile, ...]
+    name: str  # what to call it in messages: a path, an address, a command
+    provides: tuple[MnistFile, ...]  # the files that it may have
+    # Given the files still missing, yields files with their IDX bytes, unverified. It raises
+    # DataError when it fails; what it yielded before counts. A source that yields nothing simply
+    # does not have them.
     fetch: Fetch
-    on_disk: bool = False
+    on_disk: bool = False  # it lies on this machine already, so that no copy of it is kept
 
 
 class Problem(NamedTuple):
@@ -188,16 +175,13 @@ class Problem(NamedTuple):
 
 @dataclass
 class Gathered:
-    """What the sources gave, verified, and what was wrong with those that did not.
+    """What the sources gave, verified, and what was wrong with those that did not."""
 
-    Attributes:
-        contents: The IDX bytes of each file found.
-        origins: Name of the source that each came from.
-        problems: One for each source that failed or lacked something, in the order tried.
-    """
-
+    # The IDX bytes of each file found.
     contents: dict[MnistFile, bytes] = field(default_factory=dict)
+    # Name of the source that each came from.
     origins: dict[MnistFile, str] = field(default_factory=dict)
+    # One for each source that failed or lacked something, in the order tried.
     problems: list[Problem] = field(default_factory=list)
 
     def missing(self, files: Iterable[MnistFile]) -> list[MnistFile]:

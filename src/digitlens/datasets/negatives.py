@@ -92,16 +92,11 @@ Tiles = npt.NDArray[np.uint8]
 
 
 class Source(NamedTuple):
-    """What tiles are made of.
+    """What tiles are made of."""
 
-    Attributes:
-        faces: At least one.
-        digits: uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead.
-        alike: float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
-    """
-
-    faces: Sequence[Face]
-    digits: Tiles
+    faces: Sequence[Face]  # at least one
+    digits: Tiles  # uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead
+    # float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
     alike: npt.NDArray[np.float32]
 
 

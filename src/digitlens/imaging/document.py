@@ -33,15 +33,10 @@ _REDUCED = 1  # its bit for a smaller copy of another page
 
 @dataclass(frozen=True)
 class Document:
-    """An open file and its pages.
+    """An open file and its pages."""
 
-    Attributes:
-        name: What it is called in errors.
-        count: How many pages it has, at least 1.
-    """
-
-    name: str
-    count: int
+    name: str  # what it is called in errors
+    count: int  # how many pages it has, at least 1
     _load: Callable[[int, str], Page]
 
     def page(self, number: int) -> Page:

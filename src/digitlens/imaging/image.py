@@ -154,17 +154,11 @@ def shrink(page: Page, longest: int) -> Page:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A file that is open for reading.
+    """A file that is open for reading."""
 
-    Attributes:
-        stream: Can seek, and stands at its start.
-        name: What to call it in errors.
-        start: Its first bytes, at least one.
-    """
-
-    stream: BinaryIO
-    name: str
-    start: bytes
+    stream: BinaryIO  # can seek, and stands at its start
+    name: str  # what to call it in errors
+    start: bytes  # its first bytes, at least one
 
 
 @contextmanager

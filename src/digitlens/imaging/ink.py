@@ -122,17 +122,11 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Components:
-    """The connected parts of a mask, in the order of their first pixel.
+    """The connected parts of a mask, in the order of their first pixel."""
 
-    Attributes:
-        labels: int32[H, W]; 0 outside, 1..N in the parts.
-        boxes: int[N, 4]; x0, y0, x1, y1 of each part, half-open.
-        areas: int[N]; pixels of each part.
-    """
-
-    labels: npt.NDArray[np.int32]
-    boxes: Ints
-    areas: Ints
+    labels: npt.NDArray[np.int32]  # int32[H, W]; 0 outside, 1..N in the parts
+    boxes: Ints  # int[N, 4]; x0, y0, x1, y1 of each part, half-open
+    areas: Ints  # int[N]; pixels of each part
 
 
 def connected_components(mask: npt.NDArray[np.bool_]) -> Components:

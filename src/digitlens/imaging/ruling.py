@@ -48,15 +48,10 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a table on a page.
+    """The cells of a table on a page."""
 
-    Attributes:
-        nodes: float64[R + 1, C + 1, 2]; x, y in pixels of the page where rules cross.
-        is_light: Whether rules are lighter than what they are drawn on, as on a screen.
-    """
-
-    nodes: Doubles
-    is_light: bool = False
+    nodes: Doubles  # float64[R + 1, C + 1, 2]; x, y in pixels of the page where rules cross
+    is_light: bool = False  # whether rules are lighter than what they are drawn on, as on a screen
 
     @property
     def shape(self) -> Shape:

@@ -218,33 +218,22 @@ LINES = "lines"  # folder, inside that of a classifier, of its own line reader
 
 @dataclass(frozen=True)
 class LineCard:
-    """What belongs to a line reader and travels with it, as ``model.json``.
+    """What belongs to a line reader and travels with it, as ``model.json``."""
 
-    Attributes:
-        name: Of the line reader.
-        version: Of digitlens, that wrote it.
-        detector_sha256: Hash of ``detector.onnx``.
-        recognizer_sha256: Hash of ``recognizer.onnx``.
-        spotter_sha256: Hash of ``spotter.onnx``; empty if there is none.
-        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
-        fusion: See ``reading.fusion.Fusion``; empty before it is fitted.
-        recipe: Of the recogniser.
-        sources: Where the first weights come from, and under which licence.
-        results: Measured on generated pages.
-        format: Version of this file's format.
-    """
-
-    name: str
-    version: str
-    detector_sha256: str
-    recognizer_sha256: str
-    spotter_sha256: str = ""
+    name: str  # of the line reader
+    version: str  # of digitlens, that wrote it
+    detector_sha256: str  # hash of ``detector.onnx``
+    recognizer_sha256: str  # hash of ``recognizer.onnx``
+    spotter_sha256: str = ""  # hash of ``spotter.onnx``; empty if there is none
+    # ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
     thresholds: dict[str, float] = field(default_factory=dict[str, float])
+    # See ``reading.fusion.Fusion``; empty before it is fitted.
     fusion: dict[str, Any] = field(default_factory=dict[str, Any])
-    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])  # of the recogniser
+    # Where the first weights come from, and under which licence.
     sources: dict[str, str] = field(default_factory=dict[str, str])
-    results: dict[str, Any] = field(default_factory=dict[str, Any])
-    format: int = FORMAT
+    results: dict[str, Any] = field(default_factory=dict[str, Any])  # measured on generated pages
+    format: int = FORMAT  # version of this file's format
 
 
 @dataclass(frozen=True)

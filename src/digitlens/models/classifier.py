@@ -35,13 +35,9 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class Classifier:
-    """Tiles in, calibrated probabilities out; loaded once, safe to use from several threads.
+    """Tiles in, calibrated probabilities out; loaded once, safe to use from several threads."""
 
-    Attributes:
-        card: The model's card: name, hash, thresholds, provenance.
-    """
-
-    card: Card
+    card: Card  # the model's card: name, hash, thresholds, provenance
 
     def __init__(self, model: Model = DEFAULT, *, threads: int = 0) -> None:
         """Loads a model.
@@ -209,19 +205,12 @@ TOLERANCE = 1e-2  # of a sum of ten probabilities in float16
 
 @dataclass(frozen=True)
 class Entry:
-    """The input that a graph declares.
+    """The input that a graph declares."""
 
-    Attributes:
-        name: Its name.
-        dtype: Type of a pixel.
-        layout: One of ``LAYOUTS``.
-        batch: Tiles it takes at a time; None for any number.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    layout: str
-    batch: int | None
+    name: str  # its name
+    dtype: np.dtype[Any]  # type of a pixel
+    layout: str  # one of ``LAYOUTS``
+    batch: int | None  # tiles it takes at a time; None for any number
 
 
 class ForeignClassifier:

@@ -38,17 +38,11 @@ _FOLLOWERS = {
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What one layer gives for one tile.
+    """What one layer gives for one tile."""
 
-    Attributes:
-        name: For example ``convolution 2``.
-        kind: What kind of layer it is.
-        maps: float32[C, H, W]; of dense layers and of the probabilities float32[D].
-    """
-
-    name: str
-    kind: Kind
-    maps: Maps
+    name: str  # for example ``convolution 2``
+    kind: Kind  # what kind of layer it is
+    maps: Maps  # float32[C, H, W]; of dense layers and of the probabilities float32[D]
 
     @property
     def size(self) -> str:

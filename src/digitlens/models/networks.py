@@ -40,31 +40,19 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DigitPredictions:
-    """What the digit detector says of one picture.
+    """What the digit detector says of one picture."""
 
-    Attributes:
-        score: float32[N]; that the centre of a digit is there, 0..1, from high to low.
-        probabilities: float32[N, 10]; which digit it is.
-        boxes: float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge.
-        heat: float32[h, w]; the score of each cell of 4 x 4 pixels.
-        size: Height and width of the picture.
-    """
-
-    score: Floats
-    probabilities: Floats
-    boxes: Floats
-    heat: Floats
-    size: tuple[int, int]
+    score: Floats  # float32[N]; that the centre of a digit is there, 0..1, from high to low
+    probabilities: Floats  # float32[N, 10]; which digit it is
+    boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in pixels of the picture, may reach over its edge
+    heat: Floats  # float32[h, w]; the score of each cell of 4 x 4 pixels
+    size: tuple[int, int]  # height and width of the picture
 
 
 class DigitDetector:
-    """Pictures in, digits out; loaded once, safe to use from several threads.
+    """Pictures in, digits out; loaded once, safe to use from several threads."""
 
-    Attributes:
-        card: The digit detector's card.
-    """
-
-    card: Card
+    card: Card  # the digit detector's card
 
     def __init__(self, model: Model = PAGES, *, threads: int = 0, lazy: bool = False) -> None:
         """Loads a digit detector.

@@ -32,18 +32,13 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """N tiles as an autoencoder draws them.
+    """N tiles as an autoencoder draws them."""
 
-    Attributes:
-        tiles: uint8[N, 28, 28]; ink bright on dark.
-        error: float32[N]; how far they are from the tiles given, for their ink, see
-            ``model.autoencoder.reconstruction_error``.
-        code: float32[N, D]; all that it knows of each tile when it draws.
-    """
-
-    tiles: Tiles
+    tiles: Tiles  # uint8[N, 28, 28]; ink bright on dark
+    # float32[N]; how far they are from the tiles given, for their ink, see
+    # ``training.tile_networks.reconstruction_error``.
     error: Floats
-    code: Floats
+    code: Floats  # float32[N, D]; all that it knows of each tile when it draws
 
 
 class Reconstructor:

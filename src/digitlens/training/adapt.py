@@ -106,52 +106,30 @@ N = TypeVar("N", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Part:
-    """What became of one of the two networks.
+    """What became of one of the two networks."""
 
-    Attributes:
-        name: ``recognizer`` or ``classifier``.
-        kept: Whether the new weights are used.
-        reason: Why not; empty otherwise.
-        share: Of the new weights; the others are the old ones.
-        wrong_before: Of the held-out characters or tiles.
-        wrong_after: The same with the new weights.
-        held_out: How many there are.
-        guard_before: Share of the guard set that is right.
-        guard_after: The same with the new weights.
-    """
-
-    name: str
-    kept: bool = False
-    reason: str = ""
-    share: float = 0.0
-    wrong_before: int = 0
-    wrong_after: int = 0
-    held_out: int = 0
-    guard_before: float = 0.0
-    guard_after: float = 0.0
+    name: str  # ``recognizer`` or ``classifier``
+    kept: bool = False  # whether the new weights are used
+    reason: str = ""  # why not; empty otherwise
+    share: float = 0.0  # of the new weights; the others are the old ones
+    wrong_before: int = 0  # of the held-out characters or tiles
+    wrong_after: int = 0  # the same with the new weights
+    held_out: int = 0  # how many there are
+    guard_before: float = 0.0  # share of the guard set that is right
+    guard_after: float = 0.0  # the same with the new weights
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of an adaptation.
+    """What came of an adaptation."""
 
-    Attributes:
-        folder: Of the new model; None where the old one is kept.
-        pictures: That were learned from.
-        held_out: Pictures that were not.
-        parts: Both networks.
-        digits: Digits on the held-out pictures.
-        wrong_before: Of those, wrong or missing as the whole reader reads them.
-        wrong_after: The same with the new networks.
-    """
-
-    folder: Path | None
-    pictures: int
-    held_out: int
-    parts: tuple[Part, ...]
-    digits: int
-    wrong_before: int
-    wrong_after: int = 0
+    folder: Path | None  # of the new model; None where the old one is kept
+    pictures: int  # that were learned from
+    held_out: int  # pictures that were not
+    parts: tuple[Part, ...]  # both networks
+    digits: int  # digits on the held-out pictures
+    wrong_before: int  # of those, wrong or missing as the whole reader reads them
+    wrong_after: int = 0  # the same with the new networks
 
     def as_dict(self) -> dict[str, Any]:
         """What came of it, as JSON-ready values."""
@@ -161,15 +139,10 @@ class Adapted:
 
 @dataclass(frozen=True)
 class Replay:
-    """What was learned from before, and what guards it.
+    """What was learned from before, and what guards it."""
 
-    Attributes:
-        tiles: Of MNIST, to learn from and to guard with.
-        fonts: To write lines with, to learn from and to guard with.
-    """
-
-    tiles: tuple[Split, Split]
-    fonts: tuple[Fonts, Fonts]
+    tiles: tuple[Split, Split]  # of MNIST, to learn from and to guard with
+    fonts: tuple[Fonts, Fonts]  # to write lines with, to learn from and to guard with
 
     @classmethod
     def of(cls, mnist: Split) -> Replay:

@@ -54,32 +54,21 @@ Ints = npt.NDArray[np.intp]
 
 
 class Example(NamedTuple):
-    """A picture whose digits are known.
+    """A picture whose digits are known."""
 
-    Attributes:
-        pixels: uint8[H, W, 3].
-        values: int8[M]; of its digits, -1 for one that may be read or not.
-        boxes: float32[M, 4]; None for a single line, whose digits stand in reading order.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    values: Values
+    pixels: npt.NDArray[np.uint8]  # uint8[H, W, 3]
+    values: Values  # int8[M]; of its digits, -1 for one that may be read or not
+    # float32[M, 4]; None for a single line, whose digits stand in reading order.
     boxes: Floats | None
 
 
 @dataclass(frozen=True)
 class Finds:
-    """What a reader finds on pictures, and what is there.
+    """What a reader finds on pictures, and what is there."""
 
-    Attributes:
-        scores: Of the places of each picture.
-        truth: int8[N] each; the digit that a place is, -1 for none.
-        digits: How many digits are on each picture.
-    """
-
-    scores: list[Scores]
-    truth: list[Values]
-    digits: list[int]
+    scores: list[Scores]  # of the places of each picture
+    truth: list[Values]  # int8[N] each; the digit that a place is, -1 for none
+    digits: list[int]  # how many digits are on each picture
 
     @property
     def total(self) -> int:

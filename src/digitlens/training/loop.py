@@ -33,17 +33,11 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Device:
-    """Where tensors live and in which format the network computes.
+    """Where tensors live and in which format the network computes."""
 
-    Attributes:
-        name: ``cuda``, ``mps`` or ``cpu``.
-        dtype: torch.bfloat16 or torch.float32.
-        reason: One line for the user.
-    """
-
-    name: str
-    dtype: torch.dtype
-    reason: str
+    name: str  # ``cuda``, ``mps`` or ``cpu``
+    dtype: torch.dtype  # torch.bfloat16 or torch.float32
+    reason: str  # one line for the user
 
     def reduced(self) -> torch.autocast:
         """A context in which networks compute in the device's format."""
@@ -92,22 +86,17 @@ Row = dict[str, float]
 
 @dataclass
 class Progress:
-    """How far a run has come.
+    """How far a run has come."""
 
-    Attributes:
-        history: One row for each finished epoch, or each validation between steps.
-        best: Weights of the epoch with the lowest validation loss; empty where the last are kept.
-        best_epoch: Its number, from 1; 0 before the first, and where the last weights are kept.
-        best_loss: Its validation loss.
-        recipe: The recipe as TOML; a resumed run must have the same.
-        steps: Mean losses over stretches of steps, more rows than the history has.
-    """
-
-    recipe: str
+    recipe: str  # the recipe as TOML; a resumed run must have the same
+    # One row for each finished epoch, or each validation between steps.
     history: list[Row] = field(default_factory=list)
+    # Weights of the epoch with the lowest validation loss; empty where the last are kept.
     best: dict[str, Tensor] = field(default_factory=dict)
+    # Its number, from 1; 0 before the first, and where the last weights are kept.
     best_epoch: int = 0
-    best_loss: float = float("inf")
+    best_loss: float = float("inf")  # its validation loss
+    # Mean losses over stretches of steps, more rows than the history has.
     steps: list[Row] = field(default_factory=list[Row])
 
 
@@ -262,33 +251,21 @@ class StepInfo:
     """A training just after one of its steps.
 
     Losses are left where they are computed: to fetch each would have a GPU wait for it.
-
-    Attributes:
-        step: Steps done, from 1, those before a stop included.
-        steps: All steps of the recipe; a run whose validation loss stops falling takes fewer.
-        epoch: Stretch between two validations that this step is in, from 1.
-        epochs: Of the recipe.
-        losses: float32[] each, means over the batch; the first is made small.
-        learning_rate: Of this step.
-        images_per_second: Since the last validation.
-        network: The one that will be kept, averaged if the recipe averages; it goes on changing,
-            and must not be changed by a callback.
-        history: Rows of the validations done.
-        model: Of an ensemble, from 1.
-        models: Of the ensemble; 1 for a network alone.
     """
 
-    step: int
-    steps: int
-    epoch: int
-    epochs: int
-    losses: Mapping[str, Tensor]
-    learning_rate: float
-    images_per_second: float
+    step: int  # steps done, from 1, those before a stop included
+    steps: int  # all steps of the recipe; a run whose validation loss stops falling takes fewer
+    epoch: int  # stretch between two validations that this step is in, from 1
+    epochs: int  # of the recipe
+    losses: Mapping[str, Tensor]  # float32[] each, means over the batch; the first is made small
+    learning_rate: float  # of this step
+    images_per_second: float  # since the last validation
+    # The one that will be kept, averaged if the recipe averages; it goes on changing, and must not
+    # be changed by a callback.
     network: nn.Module
-    history: Sequence[Row]
-    model: int = 1
-    models: int = 1
+    history: Sequence[Row]  # rows of the validations done
+    model: int = 1  # of an ensemble, from 1
+    models: int = 1  # of the ensemble; 1 for a network alone
 
 
 OnStep = Callable[[StepInfo], None]

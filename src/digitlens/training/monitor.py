@@ -33,36 +33,22 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A tile of a sample that is answered wrong.
+    """A tile of a sample that is answered wrong."""
 
-    Attributes:
-        index: In the sample.
-        truth: Its label.
-        answer: The most probable digit.
-        confidence: Its probability, before the temperature that is fitted at the end.
-    """
-
-    index: int
-    truth: int
-    answer: int
-    confidence: float
+    index: int  # in the sample
+    truth: int  # its label
+    answer: int  # the most probable digit
+    confidence: float  # its probability, before the temperature that is fitted at the end
 
 
 @dataclass(frozen=True)
 class SampleScore:
-    """How a network did on a sample.
+    """How a network did on a sample."""
 
-    Attributes:
-        loss: Cross-entropy, of the kind that is trained.
-        accuracy: Share of the tiles that were answered right.
-        confusion: int64[10, 10]; the row is the truth.
-        mistakes: All of them, the most confident first.
-    """
-
-    loss: float
-    accuracy: float
-    confusion: npt.NDArray[np.int64]
-    mistakes: tuple[Mistake, ...]
+    loss: float  # Cross-entropy, of the kind that is trained
+    accuracy: float  # share of the tiles that were answered right
+    confusion: npt.NDArray[np.int64]  # int64[10, 10]; the row is the truth
+    mistakes: tuple[Mistake, ...]  # all of them, the most confident first
 
 
 class Snapshot:
@@ -124,27 +110,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Pulse:
-    """How far a training is, and the steps since the last pulse.
+    """How far a training is, and the steps since the last pulse."""
 
-    Attributes:
-        model: Of an ensemble, from 1, and ``models`` how many there are.
-        epoch: Under way, from 1.
-        step: Steps done.
-        seconds_left: Of this model, if no epoch takes longer and none is spared; None at first.
-        rows: All epochs done.
-        points: The steps since the last pulse.
-    """
-
-    model: int
+    model: int  # of an ensemble, from 1, and ``models`` how many there are
     models: int
-    epoch: int
+    epoch: int  # under way, from 1
     epochs: int
-    step: int
+    step: int  # steps done
     steps: int
     images_per_second: float
+    # Of this model, if no epoch takes longer and none is spared; None at first.
     seconds_left: float | None
-    rows: tuple[Row, ...]
-    points: tuple[Point, ...]
+    rows: tuple[Row, ...]  # all epochs done
+    points: tuple[Point, ...]  # the steps since the last pulse
 
 
 @dataclass(frozen=True)

@@ -31,19 +31,12 @@ _LIKE = 0.5  # edits for each character up to which a line that was found is the
 
 
 class OwnSample(NamedTuple):
-    """What can be learned from a labelled picture.
+    """What can be learned from a labelled picture."""
 
-    Attributes:
-        picture: The picture.
-        lines: Its lines as they were found, with their texts.
-        tiles: Its digits.
-        wrong: Mistakes that the reader and its networks make on it.
-    """
-
-    picture: LabelledPicture
-    lines: tuple[Line, ...]
-    tiles: Split
-    wrong: int
+    picture: LabelledPicture  # the picture
+    lines: tuple[Line, ...]  # its lines as they were found, with their texts
+    tiles: Split  # its digits
+    wrong: int  # mistakes that the reader and its networks make on it
 
 
 def gather_samples(reader: DigitReader, pictures: LabelledPictures) -> list[OwnSample]:
@@ -159,19 +152,12 @@ class ListedLines:
 
 @dataclass(frozen=True)
 class MixedLines:
-    """The user's lines, lines written with their digits, and lines as they were learned from.
+    """The user's lines, lines written with their digits, and lines as they were learned from."""
 
-    Attributes:
-        own: Of the user.
-        written: Draws lines with the user's digits.
-        replay: Draws lines as before.
-        seed: Decides which comes when.
-    """
-
-    own: tuple[Line, ...]
-    written: LineSource
-    replay: LineSource
-    seed: int
+    own: tuple[Line, ...]  # of the user
+    written: LineSource  # draws lines with the user's digits
+    replay: LineSource  # draws lines as before
+    seed: int  # decides which comes when
 
     def line(self, number: int) -> Line:
         """A line of one of the three sources."""

@@ -25,17 +25,12 @@ MEAN, SPREAD = 127.5, 64.0  # gray levels that the network's input is centred on
 
 
 class Cells(NamedTuple):
-    """What the network says of each cell.
+    """What the network says of each cell."""
 
-    Attributes:
-        centre: float32[B, H/4, W/4]; logit of a digit's centre being in the cell.
-        values: float32[B, 10, H/4, W/4]; logits of its value.
-        reach: float32[B, 4, H/4, W/4]; logarithm of the distances from the cell's middle to the
-            left, top, right and bottom of its box, in cells.
-    """
-
-    centre: Tensor
-    values: Tensor
+    centre: Tensor  # float32[B, H/4, W/4]; logit of a digit's centre being in the cell
+    values: Tensor  # float32[B, 10, H/4, W/4]; logits of its value
+    # float32[B, 4, H/4, W/4]; logarithm of the distances from the cell's middle to the left, top,
+    # right and bottom of its box, in cells.
     reach: Tensor
 
 

@@ -74,25 +74,15 @@ class Followers(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One training as it is about to begin.
+    """One training as it is about to begin."""
 
-    Attributes:
-        folder: The run folder.
-        name: What its model will be called.
-        splits: Tiles to train and to validate with.
-        data: SHA-256 of what it learns from, by name.
-        device: Where to train.
-        resume: Go on from the state in the folder.
-        draw: Draws the curves into a folder.
-    """
-
-    folder: Path
-    name: str
-    splits: tuple[Split, Split]
-    data: dict[str, str]
-    device: Device
-    resume: bool
-    draw: Draw
+    folder: Path  # the run folder
+    name: str  # what its model will be called
+    splits: tuple[Split, Split]  # tiles to train and to validate with
+    data: dict[str, str]  # SHA-256 of what it learns from, by name
+    device: Device  # where to train
+    resume: bool  # go on from the state in the folder
+    draw: Draw  # draws the curves into a folder
 
     @property
     def model(self) -> Path:
@@ -132,15 +122,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training.
+    """What came of a training."""
 
-    Attributes:
-        results: JSON-ready.
-        summary: The line that tells it.
-    """
-
-    results: dict[str, Any]
-    summary: str
+    results: dict[str, Any]  # JSON-ready
+    summary: str  # the line that tells it
 
 
 def train_run(recipe: AnyRecipe, job: Job, followers: Followers) -> Outcome:

@@ -39,15 +39,10 @@ TIME_LIMIT = 300.0  # seconds for 27 MB
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A graph in the package.
+    """A graph in the package."""
 
-    Attributes:
-        name: Of its file.
-        sha256: Of its content.
-    """
-
-    name: str
-    sha256: str
+    name: str  # of its file
+    sha256: str  # of its content
 
 
 RECOGNISER = PublishedModel(
@@ -81,15 +76,10 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class PublishedRecogniser:
-    """The published line recogniser.
+    """The published line recogniser."""
 
-    Attributes:
-        network: With its whole vocabulary, in evaluation mode.
-        characters: Character of each class; the first is the CTC blank and is empty.
-    """
-
-    network: LineNetwork
-    characters: tuple[str, ...]
+    network: LineNetwork  # with its whole vocabulary, in evaluation mode
+    characters: tuple[str, ...]  # character of each class; the first is the CTC blank and is empty
 
 
 def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:

@@ -38,21 +38,13 @@ Chosen = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Range:
-    """A number from ``low`` to ``high``, both included.
+    """A number from ``low`` to ``high``, both included."""
 
-    Attributes:
-        name: The recipe's field.
-        low: The least; whole if the field is.
-        high: The highest.
-        log: Whether to search on a logarithmic axis.
-        step: Distance of the numbers tried from each other; 0 for any number.
-    """
-
-    name: str
-    low: float
-    high: float
-    log: bool = False
-    step: float = 0
+    name: str  # the recipe's field
+    low: float  # the least; whole if the field is
+    high: float  # the highest
+    log: bool = False  # whether to search on a logarithmic axis
+    step: float = 0  # distance of the numbers tried from each other; 0 for any number
 
     def __str__(self) -> str:
         """As on the command line."""
@@ -73,15 +65,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, each as text.
+    """One of some values, each as text."""
 
-    Attributes:
-        name: The recipe's field.
-        values: As on the command line.
-    """
-
-    name: str
-    values: tuple[str, ...]
+    name: str  # the recipe's field
+    values: tuple[str, ...]  # as on the command line
 
     def __str__(self) -> str:
         """As on the command line."""
@@ -102,16 +89,11 @@ Dimension = Range | Choice
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A recipe and the fields of it that are searched.
+    """A recipe and the fields of it that are searched."""
 
-    Attributes:
-        base: The recipe whose other fields, seed and split all trials share.
-        dimensions: What is searched.
-        start: The recipe's own values, where all of them lie in the space; else empty.
-    """
-
-    base: Recipe
-    dimensions: tuple[Dimension, ...]
+    base: Recipe  # the recipe whose other fields, seed and split all trials share
+    dimensions: tuple[Dimension, ...]  # what is searched
+    # The recipe's own values, where all of them lie in the space; else empty.
     start: Chosen = field(default_factory=dict[str, Value])
 
     def recipe(self, chosen: Chosen) -> Recipe:
@@ -247,29 +229,20 @@ def _start(recipe: str, changes: Sequence[str], dimensions: Sequence[Dimension])
 
 @dataclass(frozen=True)
 class Trial:
-    """One recipe that was tried.
+    """One recipe that was tried."""
 
-    Attributes:
-        number: From 1, in the order of their beginnings.
-        state: How far it came.
-        chosen: Value of each searched field.
-        accuracy: Mean validation accuracy over its seeds, 0 to 1; None unless complete.
-        accuracies: The same for each seed that was trained.
-        losses: Validation loss of each, in nats; label smoothing included, so that recipes of
-            different smoothing cannot be compared by it.
-        seconds: Time spent training.
-        reason: Why it was pruned or failed, or whose result was taken over.
-        latest: Accuracy after the last epoch that was reported, 0 to 1; None before the first.
-    """
-
-    number: int
-    state: State
-    chosen: Mapping[str, Value]
+    number: int  # from 1, in the order of their beginnings
+    state: State  # how far it came
+    chosen: Mapping[str, Value]  # value of each searched field
+    # Mean validation accuracy over its seeds, 0 to 1; None unless complete.
     accuracy: float | None = None
-    accuracies: tuple[float, ...] = ()
+    accuracies: tuple[float, ...] = ()  # the same for each seed that was trained
+    # Validation loss of each, in nats; label smoothing included, so that recipes of different
+    # smoothing cannot be compared by it.
     losses: tuple[float, ...] = ()
-    seconds: float = 0.0
-    reason: str = ""
+    seconds: float = 0.0  # time spent training
+    reason: str = ""  # why it was pruned or failed, or whose result was taken over
+    # Accuracy after the last epoch that was reported, 0 to 1; None before the first.
     latest: float | None = None
 
     @property
@@ -280,23 +253,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """All trials of a study.
+    """All trials of a study."""
 
-    Attributes:
-        name: The study's name.
-        space: What was searched.
-        seeds: Trainings a trial.
-        tiles: Validation tiles, on which all trials were measured.
-        trials: In the order of their beginnings.
-        importance: Share of each searched field in what makes a trial good, largest first; empty
-            while too few trials are complete.
-    """
-
-    name: str
-    space: SearchSpace
-    seeds: int
-    tiles: int
-    trials: tuple[Trial, ...]
+    name: str  # the study's name
+    space: SearchSpace  # what was searched
+    seeds: int  # trainings a trial
+    tiles: int  # validation tiles, on which all trials were measured
+    trials: tuple[Trial, ...]  # in the order of their beginnings
+    # Share of each searched field in what makes a trial good, largest first; empty while too few
+    # trials are complete.
     importance: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property

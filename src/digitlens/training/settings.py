@@ -23,29 +23,17 @@ S = TypeVar("S", bound="Settings")
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps of a training.
+    """The steps of a training."""
 
-    Attributes:
-        steps: All of them.
-        check_every: Steps between two validations.
-        peak: Highest learning rate.
-        warmup: Steps in which the learning rate rises from zero.
-        shape: How it falls afterwards: ``constant``, ``cosine`` or ``linear``.
-        floor: Share of the peak at which it ends.
-        clip: Largest norm of the gradient; 0 for any.
-        ema_decay: Decay of the moving average of the weights; 0 for none.
-        epochs: Passes over what is learned from; 0 where that has no end.
-    """
-
-    steps: int
-    check_every: int
-    peak: float
-    warmup: float
-    shape: str = "cosine"
-    floor: float = FLOOR
-    clip: float = 0.0
-    ema_decay: float = 0.0
-    epochs: int = 0
+    steps: int  # all of them
+    check_every: int  # steps between two validations
+    peak: float  # highest learning rate
+    warmup: float  # steps in which the learning rate rises from zero
+    shape: str = "cosine"  # how it falls afterwards: ``constant``, ``cosine`` or ``linear``
+    floor: float = FLOOR  # share of the peak at which it ends
+    clip: float = 0.0  # largest norm of the gradient; 0 for any
+    ema_decay: float = 0.0  # decay of the moving average of the weights; 0 for none
+    epochs: int = 0  # passes over what is learned from; 0 where that has no end
 
     def learning_rate(self, step: int) -> float:
         """The learning rate at a step, from 0: up during the warm-up, then down."""
@@ -62,15 +50,12 @@ class Settings:
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
     What it says of its fields adds to what the classes say that it is made of.
-
-    Attributes:
-        limits: By field, the least and the highest number allowed.
-        choices: By field, the names allowed.
-        renamed: By the name that a field had in version 0.1, its name.
     """
 
+    # By field, the least and the highest number allowed.
     limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by field, the names allowed
+    # By the name that a field had in version 0.1, its name.
     renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls) -> None:

@@ -29,17 +29,12 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Drawers:
-    """What draws; each gives uint8[H, W, 3].
+    """What draws; each gives uint8[H, W, 3]."""
 
-    Attributes:
-        confusion: From counts int64[10, 10].
-        mistakes: From tiles uint8[N, 28, 28], probabilities float32[N, 10], and N titles.
-        filters: From kernels float32[C, k, k].
-    """
-
-    confusion: Callable[[npt.NDArray[np.int64]], Picture]
+    confusion: Callable[[npt.NDArray[np.int64]], Picture]  # from counts int64[10, 10]
+    # From tiles uint8[N, 28, 28], probabilities float32[N, 10], and N titles.
     mistakes: Callable[[Tiles, npt.NDArray[np.float32], Sequence[str]], Picture]
-    filters: Callable[[npt.NDArray[np.float32]], Picture]
+    filters: Callable[[npt.NDArray[np.float32]], Picture]  # from kernels float32[C, k, k]
 
 
 class TensorBoard:

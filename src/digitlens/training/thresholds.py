@@ -26,19 +26,12 @@ from digitlens.reading.reader import DigitReader
 
 @dataclass(frozen=True)
 class OwnAnswers:
-    """What a reader answers on pictures whose text is known.
+    """What a reader answers on pictures whose text is known."""
 
-    Attributes:
-        confidence: Of each digit that it reads, 0 to 1.
-        right: Whether that digit stands there.
-        total: Digits there are to read.
-        pictures: How many pictures were read.
-    """
-
-    confidence: tuple[float, ...]
-    right: tuple[bool, ...]
-    total: int
-    pictures: int
+    confidence: tuple[float, ...]  # of each digit that it reads, 0 to 1
+    right: tuple[bool, ...]  # whether that digit stands there
+    total: int  # digits there are to read
+    pictures: int  # how many pictures were read
 
     @property
     def wrong(self) -> int:
@@ -62,25 +55,16 @@ class OwnAnswers:
 
 @dataclass(frozen=True)
 class Promise:
-    """What can be promised of the digits that are sure.
+    """What can be promised of the digits that are sure."""
 
-    Attributes:
-        target: Share of them that may be wrong.
-        threshold: Confidence from which on a digit is sure; None where the target cannot be kept.
-        sure: Digits at or above it.
-        wrong: How many of those were wrong.
-        coverage: Share of all digits that are sure and right.
-        digits_needed: Sure digits that it takes at least, none of them wrong.
-        pictures_needed: About how many pictures like these have so many digits.
-    """
-
-    target: float
+    target: float  # share of them that may be wrong
+    # Confidence from which on a digit is sure; None where the target cannot be kept.
     threshold: float | None
-    sure: int
-    wrong: int
-    coverage: float
-    digits_needed: int
-    pictures_needed: int
+    sure: int  # digits at or above it
+    wrong: int  # how many of those were wrong
+    coverage: float  # share of all digits that are sure and right
+    digits_needed: int  # sure digits that it takes at least, none of them wrong
+    pictures_needed: int  # about how many pictures like these have so many digits
 
     def as_dict(self) -> dict[str, Any]:
         """The promise as JSON-ready values."""

@@ -122,21 +122,13 @@ NARROWEST, WIDEST = 32, 512
 
 
 class View(NamedTuple):
-    """What of the plane of the paper is seen, and how large.
+    """What of the plane of the paper is seen, and how large."""
 
-    Attributes:
-        width: Of the canvas that is drawn on, in pixels.
-        height: In pixels.
-        matrix: float64[3, 3]; from digit heights in the paper's plane to pixels of the canvas.
-        window: The part of the plane that is seen, about.
-        digit: Height of a digit, in pixels of the canvas.
-    """
-
-    width: int
-    height: int
-    matrix: Matrix
-    window: Extent
-    digit: float
+    width: int  # of the canvas that is drawn on, in pixels
+    height: int  # in pixels
+    matrix: Matrix  # float64[3, 3]; from digit heights in the paper's plane to pixels of the canvas
+    window: Extent  # the part of the plane that is seen, about
+    digit: float  # height of a digit, in pixels of the canvas
 
     def canvas(self) -> Canvas:
         """A canvas without ink."""
@@ -150,23 +142,14 @@ class View(NamedTuple):
 
 
 class Framing(NamedTuple):
-    """How a kind of line is framed.
+    """How a kind of line is framed."""
 
-    Attributes:
-        tilt: Share that is tilted or seen in perspective.
-        small: Share that is drawn with few pixels and enlarged.
-        tight: Least share of the height that the text takes, but for a few.
-        side: Mean of the margins at both ends, in digit heights.
-        smallest: Least height of a digit, in pixels of the canvas.
-        cut: Share whose first or last character is cut, by up to 0.4 digit heights.
-    """
-
-    tilt: float = 0.4
-    small: float = 0.3
-    tight: float = 0.6
-    side: float = 0.18
-    smallest: float = 7.0
-    cut: float = 0.0
+    tilt: float = 0.4  # share that is tilted or seen in perspective
+    small: float = 0.3  # share that is drawn with few pixels and enlarged
+    tight: float = 0.6  # least share of the height that the text takes, but for a few
+    side: float = 0.18  # mean of the margins at both ends, in digit heights
+    smallest: float = 7.0  # least height of a digit, in pixels of the canvas
+    cut: float = 0.0  # share whose first or last character is cut, by up to 0.4 digit heights
 
 
 def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> View:

@@ -35,20 +35,15 @@ _FAINT = 70  # ink below this level does not count for a box
 
 @dataclass
 class Canvas:
-    """Ink, and what it means.
-
-    Attributes:
-        view: float64[3, 3]; the homography from the plane of the paper to the canvas.
-        ink: uint8[height, width]; 255 where there is ink.
-        boxes: x0, y0, x1, y1 of the ink of each mark that is on the canvas, in pixels, half-open.
-        values: 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the canvas.
-    """
+    """Ink, and what it means."""
 
     width: int
     height: int
-    view: Matrix
-    ink: Ink = field(init=False)
+    view: Matrix  # float64[3, 3]; the homography from the plane of the paper to the canvas
+    ink: Ink = field(init=False)  # uint8[height, width]; 255 where there is ink
+    # x0, y0, x1, y1 of the ink of each mark that is on the canvas, in pixels, half-open.
     boxes: list[tuple[float, float, float, float]] = field(init=False)
+    # 0 to 9 of each mark, or ``IGNORED`` where much of the ink is off the canvas.
     values: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,29 +151,18 @@ def _reduced(ink: Ink, matrix: Matrix) -> tuple[Ink, Matrix]:
 
 @dataclass(frozen=True)
 class Style:
-    """How a line is written.
+    """How a line is written."""
 
-    Attributes:
-        source: Where its characters come from.
-        slant: Horizontal shift per pixel of height.
-        stretch: Factor for widths.
-        weight: Pixels that strokes grow, in a character of some 70 pixels; negative shrinks.
-        gap: Space between characters beyond the usual, in digit heights; negative lets them touch.
-        drift: Standard deviation of the height above the baseline, in digit heights.
-        wobble: Standard deviation of sizes, relative.
-        turn: Standard deviation of each character's rotation, in radians.
-        bend: Standard deviation of an elastic displacement, in pixels of 70 a character.
-    """
-
-    source: GlyphSource
-    slant: float = 0.0
-    stretch: float = 1.0
-    weight: int = 0
+    source: GlyphSource  # where its characters come from
+    slant: float = 0.0  # horizontal shift per pixel of height
+    stretch: float = 1.0  # factor for widths
+    weight: int = 0  # pixels that strokes grow, in a character of some 70 pixels; negative shrinks
+    # Space between characters beyond the usual, in digit heights; negative lets them touch.
     gap: float = 0.0
-    drift: float = 0.0
-    wobble: float = 0.0
-    turn: float = 0.0
-    bend: float = 0.0
+    drift: float = 0.0  # standard deviation of the height above the baseline, in digit heights
+    wobble: float = 0.0  # standard deviation of sizes, relative
+    turn: float = 0.0  # standard deviation of each character's rotation, in radians
+    bend: float = 0.0  # standard deviation of an elastic displacement, in pixels of 70 a character
 
 
 def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
@@ -205,21 +189,13 @@ def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Where a line starts and how it runs, in the plane of the paper.
+    """Where a line starts and how it runs, in the plane of the paper."""
 
-    Attributes:
-        x: Of its left end.
-        y: Of its left end, downwards.
-        height: Of a digit, in pixels.
-        angle: In radians, clockwise.
-        curve: Change of the angle per digit height along the line.
-    """
-
-    x: float
-    y: float
-    height: float
-    angle: float = 0.0
-    curve: float = 0.0
+    x: float  # of its left end
+    y: float  # of its left end, downwards
+    height: float  # of a digit, in pixels
+    angle: float = 0.0  # in radians, clockwise
+    curve: float = 0.0  # change of the angle per digit height along the line
 
 
 def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> float:
@@ -324,33 +300,21 @@ _EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
 
 
 class Mark(NamedTuple):
-    """One character of a line.
+    """One character of a line."""
 
-    Attributes:
-        char: The character; a space has no ink.
-        ink: uint8[h, w].
-        matrix: float64[2, 3]; from pixels of the ink to digit heights in the paper's plane.
-        extent: Of its ink, in digit heights.
-    """
-
-    char: str
-    ink: Ink | None
-    matrix: Matrix
-    extent: Extent
+    char: str  # the character; a space has no ink
+    ink: Ink | None  # uint8[h, w]
+    matrix: Matrix  # float64[2, 3]; from pixels of the ink to digit heights in the paper's plane
+    extent: Extent  # of its ink, in digit heights
 
 
 @dataclass(frozen=True)
 class Written:
-    """A line of marks before it is put on paper.
+    """A line of marks before it is put on paper."""
 
-    Attributes:
-        marks: In reading order.
-        extent: Of all their ink.
-        raised: First and last x of each part that stands small and high.
-    """
-
-    marks: tuple[Mark, ...]
-    extent: Extent
+    marks: tuple[Mark, ...]  # in reading order
+    extent: Extent  # of all their ink
+    # First and last x of each part that stands small and high.
     raised: tuple[tuple[float, float], ...] = ()
 
 

@@ -57,38 +57,23 @@ class Shape(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """What a display shows.
+    """What a display shows."""
 
-    Attributes:
-        shapes: All segments or dots.
-        extent: Of the digits, those that are off included.
-        text: What can be read.
-    """
-
-    shapes: tuple[Shape, ...]
-    extent: Extent
-    text: str
+    shapes: tuple[Shape, ...]  # all segments or dots
+    extent: Extent  # of the digits, those that are off included
+    text: str  # what can be read
 
 
 class Segments(NamedTuple):
-    """How segments are made.
+    """How segments are made."""
 
-    Attributes:
-        width: Of a digit, in its heights, from outer edge to outer edge.
-        thick: Of a segment, in digit heights.
-        gap: Between segments.
-        ends: ``pointed``, ``mitred``, ``round`` or ``square``.
-        slant: Shift to the right per height.
-        pitch: From one digit to the next, in digit heights.
-        tails: Whether 6 and 9 have one, 7 a hook: as on the other kind of display.
-    """
-
-    width: float
-    thick: float
-    gap: float
-    ends: str
-    slant: float
-    pitch: float
+    width: float  # of a digit, in its heights, from outer edge to outer edge
+    thick: float  # of a segment, in digit heights
+    gap: float  # between segments
+    ends: str  # ``pointed``, ``mitred``, ``round`` or ``square``
+    slant: float  # shift to the right per height
+    pitch: float  # from one digit to the next, in digit heights
+    # Whether 6 and 9 have one, 7 a hook: as on the other kind of display.
     tails: tuple[bool, bool, bool]
 
 

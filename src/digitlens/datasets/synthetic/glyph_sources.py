@@ -51,21 +51,13 @@ WEIGHTS = (200, 400, 700, 900)
 
 @dataclass(frozen=True)
 class Family:
-    """One font family and the package that carries it.
+    """One font family and the package that carries it."""
 
-    Attributes:
-        family: Its name, as in the package's.
-        version: Of the package.
-        kind: Looks written by ``hand`` or made for ``print``.
-        role: Pages to train with and pages to validate with share no family.
-        sha256: Of the package's archive.
-    """
-
-    family: str
-    version: str
-    kind: Look
-    role: Role
-    sha256: str
+    family: str  # its name, as in the package's
+    version: str  # of the package
+    kind: Look  # looks written by ``hand`` or made for ``print``
+    role: Role  # pages to train with and pages to validate with share no family
+    sha256: str  # of the package's archive
 
     @property
     def package(self) -> NpmPackage:
@@ -176,21 +168,13 @@ _DARK = 40  # ink above this level counts
 
 @dataclass(frozen=True)
 class Glyph:
-    """The ink of one character.
+    """The ink of one character."""
 
-    Attributes:
-        char: The character.
-        ink: uint8[h, w], 255 where there is ink, cropped to it.
-        height: Of the ink, in heights of a digit of this source.
-        bottom: Where the ink ends below the baseline, in the same unit; negative when above.
-        advance: Width that the character takes on a line, in the same unit.
-    """
-
-    char: str
-    ink: Ink
-    height: float
-    bottom: float
-    advance: float
+    char: str  # the character
+    ink: Ink  # uint8[h, w], 255 where there is ink, cropped to it
+    height: float  # of the ink, in heights of a digit of this source
+    bottom: float  # where the ink ends below the baseline, in the same unit; negative when above
+    advance: float  # width that the character takes on a line, in the same unit
 
 
 class GlyphSource(Protocol):
@@ -267,15 +251,10 @@ class FontGlyphs:
 
 @dataclass(frozen=True, eq=False)
 class MnistGlyphs:
-    """Writes digits as one writer of MNIST did.
+    """Writes digits as one writer of MNIST did."""
 
-    Attributes:
-        digits: For each value the tiles uint8[n, 28, 28] to choose from, n at least 1.
-        letters: None.
-    """
-
-    digits: Sequence[Ink]
-    letters: str = ""
+    digits: Sequence[Ink]  # for each value the tiles uint8[n, 28, 28] to choose from, n at least 1
+    letters: str = ""  # none: it writes digits alone
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """One of the writer's digits, enlarged four times with smooth edges."""
@@ -337,17 +316,11 @@ class MixedGlyphs:
 
 @dataclass(frozen=True)
 class Habits:
-    """How quick handwriting forms digits.
+    """How quick handwriting forms digits."""
 
-    Attributes:
-        forms: For each digit the strokes of its usual form.
-        joined: Share of the digits that have a tail to the next one.
-        tail: Height at which tails end, 0 at the top of a digit and 1 at its foot.
-    """
-
-    forms: tuple[Sequence[Points], ...]
-    joined: float
-    tail: float
+    forms: tuple[Sequence[Points], ...]  # for each digit the strokes of its usual form
+    joined: float  # share of the digits that have a tail to the next one
+    tail: float  # height at which tails end, 0 at the top of a digit and 1 at its foot
 
 
 def draw_habits(rng: Rng) -> Habits:

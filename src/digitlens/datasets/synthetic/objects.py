@@ -32,27 +32,16 @@ from digitlens.datasets.synthetic.texts import digits
 
 @dataclass(frozen=True)
 class Looks:
-    """What a line is written on and what stands about it.
+    """What a line is written on and what stands about it."""
 
-    Attributes:
-        checks: The paper has fine lines most often.
-        scene: Share on anything but paper.
-        rules: Share with an underline or with rules above and below.
-        boxed: Share in a box, with separators between the characters in some.
-        neighbours: Share with a part of other lines above or below.
-        relief: Share embossed or engraved.
-        stamped: Share whose ink is uneven.
-        scanned: Share in grey on light paper, as a scanner gives it.
-    """
-
-    checks: bool = False
-    scene: float = 0.06
-    rules: float = 0.15
-    boxed: float = 0.05
-    neighbours: float = 0.15
-    relief: float = 0.0
-    stamped: float = 0.05
-    scanned: float = 0.0
+    checks: bool = False  # the paper has fine lines most often
+    scene: float = 0.06  # share on anything but paper
+    rules: float = 0.15  # share with an underline or with rules above and below
+    boxed: float = 0.05  # share in a box, with separators between the characters in some
+    neighbours: float = 0.15  # share with a part of other lines above or below
+    relief: float = 0.0  # share embossed or engraved
+    stamped: float = 0.05  # share whose ink is uneven
+    scanned: float = 0.0  # share in grey on light paper, as a scanner gives it
 
 
 def put_on_paper(written: Written, view: View, rng: Rng, looks: Looks) -> tuple[Plane, str]:
@@ -209,39 +198,23 @@ def _relief(ink: Ink, colour: Colour, view: View, rng: Rng) -> Plane:
 
 
 class Wheel(NamedTuple):
-    """One wheel of a counter.
+    """One wheel of a counter."""
 
-    Attributes:
-        value: The digit that shows more.
-        marks: It, and those above and below it.
-        roll: How far it stands from the middle, in digit heights.
-    """
-
-    value: int
-    marks: list[Mark]
-    roll: float
+    value: int  # the digit that shows more
+    marks: list[Mark]  # it, and those above and below it
+    roll: float  # how far it stands from the middle, in digit heights
 
 
 class Counter(NamedTuple):
-    """A row of wheels behind windows.
+    """A row of wheels behind windows."""
 
-    Attributes:
-        wheels: From left to right.
-        pitch: From one wheel to the next, in digit heights.
-        turn: From one digit of a wheel to the next.
-        window: Width and height of a window.
-        joined: One window for all.
-        reds: So many of the last wheels have another colour.
-        extent: Of all windows.
-    """
-
-    wheels: tuple[Wheel, ...]
-    pitch: float
-    turn: float
-    window: tuple[float, float]
-    joined: bool
-    reds: int
-    extent: Extent
+    wheels: tuple[Wheel, ...]  # from left to right
+    pitch: float  # from one wheel to the next, in digit heights
+    turn: float  # from one digit of a wheel to the next
+    window: tuple[float, float]  # width and height of a window
+    joined: bool  # one window for all
+    reds: int  # so many of the last wheels have another colour
+    extent: Extent  # of all windows
 
     @property
     def text(self) -> str:

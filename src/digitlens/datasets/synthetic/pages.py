@@ -282,44 +282,28 @@ _ENLARGED = 0.22  # share of pages that are drawn small, of the kinds that may b
 
 
 class Page(NamedTuple):
-    """A generated page.
+    """A generated page."""
 
-    Attributes:
-        pixels: uint8[H, W, 3].
-        boxes: float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open.
-        values: int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
-    """
-
-    pixels: Pixels
-    boxes: Boxes
+    pixels: Pixels  # uint8[H, W, 3]
+    boxes: Boxes  # float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open
+    # int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
     values: Values
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of page: what is written on it, how often it is drawn, and what befalls it.
+    """One kind of page: what is written on it, how often it is drawn, and what befalls it."""
 
-    Attributes:
-        share: Of all pages, when no kind is asked for.
-        layout: What is written; None leaves the page empty.
-        strips: Share that is wider than high, as cut from a form.
-        enlarged: At most how many times those that are drawn small are enlarged; 0 for none.
-        scribbled: Share with scribbles under the writing.
-        ruled: Share that gets rules when it would have none by the share of all kinds.
-        scene: Share that is on anything but paper.
-        checks: The paper has fine lines most often, as a check.
-        plain: Nothing befalls it: one ink on flat paper, as drawn on a screen.
-    """
-
-    share: float
-    layout: Layout | None
-    strips: float = 0.0
+    share: float  # of all pages, when no kind is asked for
+    layout: Layout | None  # what is written; None leaves the page empty
+    strips: float = 0.0  # share that is wider than high, as cut from a form
+    # At most how many times those that are drawn small are enlarged; 0 for none.
     enlarged: float = 0.0
-    scribbled: float = 0.1
-    ruled: float = 0.0
-    scene: float = 0.05
-    checks: bool = False
-    plain: bool = False
+    scribbled: float = 0.1  # share with scribbles under the writing
+    ruled: float = 0.0  # share that gets rules when it would have none by the share of all kinds
+    scene: float = 0.05  # share that is on anything but paper
+    checks: bool = False  # the paper has fine lines most often, as a check
+    plain: bool = False  # nothing befalls it: one ink on flat paper, as drawn on a screen
 
 
 # Every second page shows one digit or a few lines of numbers, what people read most. Words,

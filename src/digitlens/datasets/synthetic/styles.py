@@ -34,17 +34,11 @@ _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats it
 
 @dataclass(frozen=True)
 class Fonts:
-    """Fonts to write in, at least one of each, and photographs where nothing is written.
+    """Fonts to write in, at least one of each, and photographs where nothing is written."""
 
-    Attributes:
-        handwritten: Those that look so.
-        printed: The others.
-        photos: uint8[H, W, 3] each; none are needed.
-    """
-
-    handwritten: tuple[FontGlyphs, ...]
-    printed: tuple[FontGlyphs, ...]
-    photos: tuple[Pixels, ...] = ()
+    handwritten: tuple[FontGlyphs, ...]  # those that look so
+    printed: tuple[FontGlyphs, ...]  # the others
+    photos: tuple[Pixels, ...] = ()  # uint8[H, W, 3] each; none are needed
 
 
 class Styles:

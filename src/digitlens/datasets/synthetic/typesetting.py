@@ -37,21 +37,14 @@ _RAISED = 0.58  # height of what stands small and high
 
 
 class Stamp(NamedTuple):
-    """One character of a run.
+    """One character of a run."""
 
-    Attributes:
-        char: What it is.
-        mask: uint8[h, w] of its ink; None for a space.
-        x: Of the mask's left edge, in pixels from the start of the run.
-        y: Of its top edge, from the baseline, downwards.
-        outline: float64[n, 2]; points about the ink of a digit, or the corners of another
-            character, in pixels of the mask.
-    """
-
-    char: str
-    mask: Ink | None
-    x: int
-    y: int
+    char: str  # what it is
+    mask: Ink | None  # uint8[h, w] of its ink; None for a space
+    x: int  # of the mask's left edge, in pixels from the start of the run
+    y: int  # of its top edge, from the baseline, downwards
+    # float64[n, 2]; points about the ink of a digit, or the corners of another character, in pixels
+    # of the mask.
     outline: Points
 
 
@@ -61,17 +54,11 @@ def stamp(char: str, mask: Ink | None, x: int, y: int) -> Stamp:
 
 
 class Run(NamedTuple):
-    """A text that stands on one line.
+    """A text that stands on one line."""
 
-    Attributes:
-        stamps: Its characters.
-        width: In pixels.
-        digit: Height of a digit, in pixels.
-    """
-
-    stamps: tuple[Stamp, ...]
-    width: float
-    digit: float
+    stamps: tuple[Stamp, ...]  # its characters
+    width: float  # in pixels
+    digit: float  # height of a digit, in pixels
 
     def moved(self, x: float, y: float = 0.0) -> Run:
         """The same text so many pixels further right and down."""
@@ -225,15 +212,11 @@ class Writing:
 
 
 class TextRow(NamedTuple):
-    """A line of text.
+    """A line of text."""
 
-    Attributes:
-        text: What can be read.
-        quad: float32[4, 2]; corners in pixels, from the top left of the text clockwise. They may
-            lie outside the page where text is cut.
-    """
-
-    text: str
+    text: str  # what can be read
+    # float32[4, 2]; corners in pixels, from the top left of the text clockwise. They may lie
+    # outside the page where text is cut.
     quad: Boxes
 
 

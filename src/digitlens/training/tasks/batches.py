@@ -98,18 +98,13 @@ def _collated(stack: Callable[[list[T]], B], items: list[list[T]]) -> list[B]:
 
 
 class Targets(NamedTuple):
-    """One page's cells, of 4 x 4 pixels.
+    """One page's cells, of 4 x 4 pixels."""
 
-    Attributes:
-        centre: float16[h, w]; 1 in the cell of a digit's centre, falling off around it.
-        weight: uint8[h, w]; 0 where the centre is not asked for.
-        value: int8[h, w]; 0 to 9 around centres, else ``NOTHING``.
-        reach: float16[4, h, w]; logarithm of the distances to the box's sides, in cells.
-    """
-
+    # float16[h, w]; 1 in the cell of a digit's centre, falling off around it.
     centre: npt.NDArray[np.float16]
-    weight: npt.NDArray[np.uint8]
-    value: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.uint8]  # uint8[h, w]; 0 where the centre is not asked for
+    value: npt.NDArray[np.int8]  # int8[h, w]; 0 to 9 around centres, else ``NOTHING``
+    # float16[4, h, w]; logarithm of the distances to the box's sides, in cells.
     reach: npt.NDArray[np.float16]
 
 
@@ -215,19 +210,12 @@ ORDER = tuple(KINDS)
 
 
 class LineBatch(NamedTuple):
-    """Lines of similar width.
+    """Lines of similar width."""
 
-    Attributes:
-        pictures: uint8[B, 3, 48, W], RGB, padded on the right.
-        targets: int64[B, S], the classes of their characters, then zeros.
-        lengths: int64[B], how many classes are a line's.
-        kinds: int64[B], index of a line's kind, in ``ORDER`` for lines to learn from.
-    """
-
-    pictures: Tensor
-    targets: Tensor
-    lengths: Tensor
-    kinds: Tensor
+    pictures: Tensor  # uint8[B, 3, 48, W], RGB, padded on the right
+    targets: Tensor  # int64[B, S], the classes of their characters, then zeros
+    lengths: Tensor  # int64[B], how many classes are a line's
+    kinds: Tensor  # int64[B], index of a line's kind, in ``ORDER`` for lines to learn from
 
 
 class Sample(NamedTuple):
@@ -273,17 +261,11 @@ class LineSource(Protocol):
 
 @dataclass(frozen=True)
 class LineStream:
-    """Batches of drawn lines to learn from.
+    """Batches of drawn lines to learn from."""
 
-    Attributes:
-        maker: Gives the lines.
-        recipe: How many at once, and what is done to them.
-        workers: Processes that draw; 0 draws here.
-    """
-
-    maker: LineSource
-    recipe: LineRecipe
-    workers: int
+    maker: LineSource  # gives the lines
+    recipe: LineRecipe  # how many at once, and what is done to them
+    workers: int  # processes that draw; 0 draws here
 
     def batches(self, skip: int) -> Iterator[LineBatch]:
         """The batches of a run, without ``skip`` at the start, whatever the number of workers."""

@@ -63,15 +63,10 @@ OnEpoch = Callable[[Row], None]
 
 
 class TileBatch(NamedTuple):
-    """What is shown in a step.
+    """What is shown in a step."""
 
-    Attributes:
-        tiles: uint8[B, 28, 28].
-        targets: float[B, C]: what the network should say, rows sum to 1.
-    """
-
-    tiles: Tensor
-    targets: Tensor
+    tiles: Tensor  # uint8[B, 28, 28]
+    targets: Tensor  # float[B, C]: what the network should say, rows sum to 1
 
 
 def train_classifier(  # noqa: PLR0913  (what to train, with what, where, and callbacks)
