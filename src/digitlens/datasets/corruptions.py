@@ -219,7 +219,6 @@ def moved(planes: Planes, shifts: npt.NDArray[np.float32]) -> Planes:
 
 
 def _matrices(*parts: npt.NDArray[np.float32]) -> Planes:
-    """Four times float32[N], row by row, to float32[N, 2, 2]."""
     return np.stack(parts, axis=-1).reshape(-1, 2, 2).astype(np.float32)
 
 

@@ -358,7 +358,6 @@ def ink_of_photos(photos: Photos) -> npt.NDArray[np.uint8]:
 
 
 def _fine_ink(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture enlarged, full ink 255 and paper 0."""
     full = float(image.max()) or 1.0
     plane = np.pad(image.astype(np.float32) / full, 1)  # ink at the edge ends there
     scale = _FINE / max(plane.shape)

@@ -189,7 +189,6 @@ def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 def _refuse(source: _Source, problems: list[str]) -> None:
-    """Raises DataError where rows have problems."""
     if problems:
         told = [f"\n  {problem}" for problem in problems[:_TOLD]]
         if len(problems) > _TOLD:

@@ -153,7 +153,6 @@ def _at(angles: npt.NDArray[np.float64], radius: float | npt.NDArray[np.float64]
 
 
 def _around(count: int, radius: float, turn: float = 0.0) -> Points:
-    """The corners of a regular polygon."""
     return _at(np.arange(count) * 2 * np.pi / count + turn, radius)
 
 
@@ -301,7 +300,6 @@ def _zigzag(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _tangle(ink: Ink, width: int, rng: Rng) -> None:
-    """Loop upon loop."""
     t = np.linspace(0, 2 * np.pi * rng.uniform(2, 5), 160)
     a, b = rng.permutation([1, 2, 3])[:2] + rng.normal(0, 0.1, 2)  # the same twice is a 0
     x, y = np.cos(a * t + rng.uniform(0, 6)), np.sin(b * t + rng.uniform(0, 6))
@@ -334,7 +332,6 @@ def _heap(digits: Tiles, rng: Rng) -> Ink:
 
 
 def _pair(digits: Tiles, rng: Rng) -> Ink:
-    """Two whole digits side by side."""
     left, right = _some(digits, 2, rng)
     near = int(rng.integers(4, 10))
     return np.hstack([left[:, : SIDE - near], right[:, near:]])

@@ -64,7 +64,6 @@ def _stripes(rng: Rng) -> Tile:
 
 
 def _checks(rng: Rng) -> Tile:
-    """A checkerboard."""
     size, (dx, dy) = int(rng.integers(2, 8)), rng.integers(0, 8, 2)
     y, x = np.mgrid[:SIDE, :SIDE]
     return (((x + dx) // size + (y + dy) // size) % 2 * 255).astype(np.uint8)
@@ -246,7 +245,6 @@ def _bricks(rng: Rng) -> npt.NDArray[Any]:
 
 
 def _weave(rng: Rng) -> npt.NDArray[Any]:
-    """Two waves across each other."""
     y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 20, (2, 1, 1))
     across, down = rng.uniform(3, 9, 2)
     both = np.sin(2 * np.pi * x / across) * np.sin(2 * np.pi * y / down)
@@ -260,7 +258,6 @@ def _ripples(rng: Rng) -> npt.NDArray[Any]:
 
 
 def _spot(rng: Rng) -> npt.NDArray[Any]:
-    """Light that falls off from a point."""
     y, x = np.mgrid[:SIDE, :SIDE] - rng.uniform(0, SIDE, (2, 1, 1))
     return rng.uniform(60, 255) * np.exp(-(x**2 + y**2) / rng.uniform(200, 1500))
 

@@ -106,7 +106,6 @@ def _full(strength: _Plane) -> float:
 
 
 def _foreign(mask: npt.NDArray[np.bool_], inner: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Strokes that lie mostly outside the box."""
     components = connected_components(mask)
     labels = components.labels
     count = len(components.areas) + 1

@@ -261,7 +261,6 @@ def _mapped(matrix: Doubles, x: npt.NDArray[np.floating], y: npt.NDArray[np.floa
 
 
 def _looked_up(mask: Mask, points: Doubles) -> Mask:
-    """The mask at points, False outside of it."""
     x, y = np.floor(points).astype(int).transpose(2, 0, 1)
     there = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
     return mask[np.where(there, y, 0), np.where(there, x, 0)] & there

@@ -128,7 +128,6 @@ def _centred(graph: onnx.GraphProto, chain: Chain) -> str:
 
 
 def _number(graph: onnx.GraphProto, node: NodeProto) -> float:
-    """The constant that a node divides by or takes off."""
     tensor = next(each for each in graph.initializer if each.name == node.input[1])
     return float(numpy_helper.to_array(tensor))
 

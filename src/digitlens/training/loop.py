@@ -483,7 +483,6 @@ class _Run:
         return min(steps, max(self.step, lost))
 
     def _means(self, first: int, last: int) -> Row:
-        """Mean losses over the samples of some steps."""
         counts = torch.tensor(self._counts[first:last], dtype=torch.float32)
         columns = {name: [each[name] for each in self._losses[first:last]] for name in self.latest}
         return {

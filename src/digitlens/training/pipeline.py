@@ -255,7 +255,6 @@ def _train_autoencoder(recipe: AutoencoderRecipe, job: Job) -> tuple[dict[str, A
 
 
 def _last(trained: Trained[Any], *names: str) -> dict[str, Any]:
-    """What was measured at the last validation."""
     row = trained.history[-1]
     return {
         "steps": row["step"],

@@ -435,115 +435,27 @@ class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
 
 AnyRecipe = Recipe | DetectorRecipe | LineRecipe | AutoencoderRecipe
 
-# What helps digits: moved, bent, thickened as people write them, and averaged weights.
-_RESIDUAL = Recipe(
-    architecture="residual",
-    widths=(24, 48, 64),
-    kernels=(5, 3),
-    batch_norm=True,
-    dense=0,
-    dropout=0.2,
-    learning_rate=0.004,
-    epochs=8,
-    patience=0,
-    ema_decay=0.998,
-    shift=2.0,
-    rotate=10.0,
-    scale=0.1,
-    shear=10.0,
-    elastic=0.5,
-    thickness=0.3,
-)
-_STANDARD = dataclasses.replace(
-    _RESIDUAL,
-    architecture="fast",
-    widths=(32, 64, 128),
-    dropout=0.0,
-    epochs=13,
-    ema_decay=0.995,
-    patience=5,
-)
-_BEST = dataclasses.replace(_RESIDUAL, widths=(32, 64, 128), epochs=10, tta_views=5)
-# Their teacher is named with --set teacher=RUN; without one they learn the labels.
-_SMALL = dataclasses.replace(
-    _RESIDUAL, dropout=0.0, epochs=10, distillation_temperature=3.0, repeat=2
-)
-_SMALLER = dataclasses.replace(
-    _SMALL, architecture="fast", kernels=(3,), convs=2, learning_rate=0.01, epochs=12
-)
-
-RECIPES: dict[str, AnyRecipe] = {
-    "standard": _STANDARD,
-    # What the shipped classifier was trained with: it meets noise, blur and weak ink, and tiles
-    # that show no digit.
-    "default": dataclasses.replace(
-        _RESIDUAL,
-        widths=(32, 64, 96),
-        epochs=16,
-        negatives=0.2,
-        filters=0.15,
-        blur=0.12,
-        contrast=0.2,
-        erase=6.0,
-        noise=0.15,
-        lines=0.15,
-    ),
-    # The most accurate on MNIST: one network, and several averaged.
-    "best": _BEST,
-    "ensemble": dataclasses.replace(_BEST, models=5),
-    # Distilled: --set teacher=RUN
-    "small-200k": _SMALL,
-    "small-20k": dataclasses.replace(_SMALLER, widths=(12, 20, 24)),
-    "small-8k": dataclasses.replace(_SMALLER, widths=(8, 12, 14)),
-    # The shipped `swift`, with --set teacher=default: a hundredth of its work.
-    "swift": dataclasses.replace(
-        _SMALLER,
-        margin=2,
-        widths=(8, 16, 24),
-        kernels=(5, 3),
-        convs=1,
-        pool="stride",
-        learning_rate=0.015,
-        epochs=24,
-        shift=1.0,
-        rotate=6.0,
-        scale=0.06,
-        shear=6.0,
-        elastic=0.3,
-        thickness=0.15,
-    ),
-    # The textbook: two blocks of convolution, ReLU and max pooling, dropout, dense, softmax.
-    "classic": Recipe(),
-    # Seconds, for one pass over the tiles: what is cheap to go back through, and Muon's steps.
-    "fast": Recipe(
-        architecture="swift",
-        margin=2,
-        widths=(16, 24, 32, 48),
-        kernels=(5, 3),
-        batch_norm=True,
-        dense=0,
-        dropout=0.0,
-        optimizer="muon",
-        learning_rate=0.15,
-        schedule="linear",
-        warmup=0.0,
-        batch_size=256,
-        epochs=1,
-        label_smoothing=0.1,
-    ),
-    # The digit detector, trained on whole pages: some hours on two cores.
-    "pages": DetectorRecipe(),
-    # The line recogniser, from the weights of PP-OCRv6: about an hour on two cores.
-    "lines": LineRecipe(),
-    # Digits through a short code and back: seconds.
-    "autoencoder": AutoencoderRecipe(),
-}
 _RENAMED = {"committee": "ensemble"}  # recipes of version 0.1
 # Kinds of recipe that are no classifier's, by the architecture that tells them.
 _KINDS: dict[str, type[DetectorRecipe | LineRecipe | AutoencoderRecipe]] = {
     one.architecture: one for one in (DetectorRecipe, LineRecipe, AutoencoderRecipe)
 }
 T = TypeVar("T", bound=TrainingRecipe)
+
+
+def _shipped() -> dict[str, AnyRecipe]:
+    """The recipes of ``recipes.toml``, which says how they are written."""
+    tables = tomllib.loads(Path(__file__).with_name("recipes.toml").read_text(encoding="utf-8"))
+    for table in tables.values():
+        table |= {**tables.get(table.pop("like", ""), {}), **table}
+    return {
+        name: built(_KINDS.get(str(table.get("architecture")), Recipe), table, [])
+        for name, table in tables.items()
+        if not name.startswith("_")
+    }
+
+
+RECIPES = _shipped()
 
 
 def load_recipe(recipe: str, changes: list[str] | None = None) -> AnyRecipe:

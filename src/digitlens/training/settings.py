@@ -218,7 +218,6 @@ def _current(recipe: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a field as JSON and TOML have it."""
     return list(value) if isinstance(value, tuple) else value
 
 

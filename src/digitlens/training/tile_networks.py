@@ -178,7 +178,6 @@ def residual(shape: Shape) -> nn.Sequential:
 
 
 def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """A convolution and its batch normalisation."""
     convolution = nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False)
     return [convolution, nn.BatchNorm2d(width)]
 
@@ -212,7 +211,6 @@ def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tens
 
 
 def _side(shape: Shape) -> int:
-    """Of what the first convolution is given."""
     return 28 - 2 * shape.margin
 
 

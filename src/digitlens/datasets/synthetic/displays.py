@@ -259,7 +259,6 @@ def _bar(p: Points, q: Points, how: Segments, inside: Points | None) -> Points:
 
 
 def _outer(corner: Points) -> bool:
-    """Whether it is a corner of the digit, not the middle of a side."""
     return abs(float(corner[1]) + 0.5) > 0.2
 
 

@@ -245,7 +245,6 @@ def _flow(
 
 
 def _prose(desk: Desk, count: int, numbers: float) -> list[str]:
-    """Words, a share of them numbers."""
     rng = desk.rng
     words = list[str]()
     for _ in range(count):

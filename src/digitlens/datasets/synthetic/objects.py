@@ -414,7 +414,6 @@ def _edged(plane: Plane, windows: Ink, view: View, rng: Rng) -> Plane:
 
 
 def _raised(plane: Plane, ink: Ink, view: View, rng: Rng) -> Plane:
-    """A shadow next to the characters, as if they stood out."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
     shadow = blur(moved, max(0.3, 0.03 * view.digit))

@@ -45,7 +45,6 @@ SMALLEST = 8.0  # height of a digit, in pixels
 
 
 def _digits(rng: Rng, length: int) -> str:
-    """So many digits and nothing else."""
     if rng.random() < 0.12:  # runs as in 777
         return digit(rng) * length
     return "".join(digit(rng) for _ in range(length))
@@ -396,7 +395,6 @@ class PageMaker(Maker):
 
 
 def _plain_page(writing: Canvas, rng: Rng) -> Page:
-    """Writing in one ink on flat paper."""
     paper, ink = draw_colours(rng)
     cover = writing.ink.astype(np.float32) / np.float32(255)
     pixels = np.rint(blend(paper, ink, cover)).astype(np.uint8)

@@ -336,7 +336,6 @@ def load_photos(role: Role) -> tuple[Pixels, ...]:
 
 
 def _fetch(photos: Sequence[Photo]) -> None:
-    """Puts photographs of one package into the cache."""
     first = photos[0]
     with TemporaryDirectory(prefix="digitlens-") as name:
         folder = Path(name)

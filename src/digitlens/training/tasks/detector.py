@@ -192,5 +192,4 @@ def _counts(cells: Cells, batch: PageBatch) -> Tensor:
 
 
 def _highest_around(cells: Tensor) -> Tensor:
-    """The highest of each cell and its eight neighbours, float32[B, h, w]."""
     return functional.max_pool2d(cells[:, None], 3, stride=1, padding=1)[:, 0]
