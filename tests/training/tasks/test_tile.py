@@ -305,9 +305,6 @@ def test_training_keeps_the_filters_and_a_run_stopped_ends_alike(swift, bars, mo
     assert all(torch.equal(value, parts[name]) for name, value in whole.state_dict().items())
 
 
-pytestmark = pytest.mark.train
-
-
 TINY = AutoencoderRecipe(
     widths=(8, 4), code=8, epochs=3, batch_size=32, learning_rate=0.02, noise=0.1, ema_decay=0.5
 )
