@@ -93,18 +93,15 @@ def load_mnist(
         DataError: No source has it all; the message says what was wrong with each, and how to
             place the files by hand.
     """
-    gathered = gather(default_sources(data_dir) if sources is None else sources, keep=_store)
+    if sources is None:  # to list them does not touch the network
+        sources = local_sources(data_dir) + mirror_sources(FILES) + package_sources(FILES)
+    gathered = gather(sources, keep=_store)
     if gathered.missing(FILES):
         raise DataError(_explain(gathered))
     arrays = {file.key: decode_idx(gathered.contents[file]) for file in FILES}
     return Mnist(
         Split(arrays["x_train"], arrays["y_train"]), Split(arrays["x_test"], arrays["y_test"])
     )
-
-
-def default_sources(data_dir: Path | str | None = None) -> list[Source]:
-    """All sources in the order they are asked; making the list does not touch the network."""
-    return [*local_sources(data_dir), *mirror_sources(FILES), *package_sources(FILES)]
 
 
 def local_sources(data_dir: Path | str | None = None) -> list[Source]:
@@ -120,7 +117,7 @@ def local_sources(data_dir: Path | str | None = None) -> list[Source]:
 class FileState:
     """One file of MNIST as found on this machine."""
 
-    name: str  # its name
+    name: str
     # ``verified`` when its hash is right, ``damaged`` when a file of that name is there but wrong,
     # else ``missing``.
     status: Literal["verified", "damaged", "missing"]

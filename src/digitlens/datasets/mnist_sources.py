@@ -84,31 +84,17 @@ class MnistFile:
             )
 
 
+_HASHES = (
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+)
 FILES = (
-    MnistFile(
-        "train-images-idx3-ubyte",
-        "x_train",
-        (60_000, 28, 28),
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    MnistFile(
-        "train-labels-idx1-ubyte",
-        "y_train",
-        (60_000,),
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    MnistFile(
-        "t10k-images-idx3-ubyte",
-        "x_test",
-        (10_000, 28, 28),
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    MnistFile(
-        "t10k-labels-idx1-ubyte",
-        "y_test",
-        (10_000,),
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
+    MnistFile("train-images-idx3-ubyte", "x_train", (60_000, 28, 28), _HASHES[0]),
+    MnistFile("train-labels-idx1-ubyte", "y_train", (60_000,), _HASHES[1]),
+    MnistFile("t10k-images-idx3-ubyte", "x_test", (10_000, 28, 28), _HASHES[2]),
+    MnistFile("t10k-labels-idx1-ubyte", "y_test", (10_000,), _HASHES[3]),
 )
 
 

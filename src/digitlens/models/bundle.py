@@ -255,27 +255,22 @@ def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
     card = load_line_card(folder)
     detector = _checked(folder / DETECTOR, card.detector_sha256)
     recognizer = _checked(folder / RECOGNIZER, card.recognizer_sha256)
-    hashed = card.spotter_sha256
-    return LineBundle(
-        card, detector, recognizer, _checked(folder / SPOTTER, hashed) if hashed else None
-    )
+    spotter = card.spotter_sha256 and _checked(folder / SPOTTER, card.spotter_sha256)
+    return LineBundle(card, detector, recognizer, spotter or None)
 
 
 def load_line_card(folder: Path = SHIPPED_LINES) -> LineCard:
     """Reads the card alone; see ``load_line_bundle``."""
     path = folder / CARD
+    known = {entry.name for entry in fields(LineCard)}
     try:
         values = json.loads(path.read_bytes())
+        if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) - known:
+            raise ModelError(f"{path}: expected a line reader's card of format {FORMAT}")
+        return LineCard(**values)
     except OSError as error:
         raise ModelError(f"{folder} is no line reader: {CARD} cannot be read") from error
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}") from error
-    known = {entry.name for entry in fields(LineCard)}
-    if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) - known:
-        raise ModelError(f"{path}: expected a line reader's card of format {FORMAT}")
-    try:
-        return LineCard(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
 
 

@@ -282,17 +282,17 @@ def joined(scores: Sequence[Scores]) -> Scores:
     )
 
 
-def page_examples(maker: PageMaker, first: int = 0) -> Iterator[Example]:
+def page_examples(maker: PageMaker) -> Iterator[Example]:
     """Generated pages of digits, without end, of all kinds, those of plain drawings among them."""
-    for number in count(first):
+    for number in count():
         kind = PLAIN[number % 4] if number % 5 == 0 else None
         page = maker.page(number, side=SIDES[number % len(SIDES)], kind=kind)
         yield Example(page.pixels, page.values, page.boxes)
 
 
-def line_examples(maker: LineMaker, first: int = 0) -> Iterator[Example]:
+def line_examples(maker: LineMaker) -> Iterator[Example]:
     """Generated lines as pictures of their own, without end, at other sizes and with margins."""
-    for number in count(first):
+    for number in count():
         # People show lone digits far more often than lone letters that look like them.
         line = maker.line(number, kind=LONE[number % 3] if number % 4 == 0 else None)
         rng = np.random.default_rng([number, 1])
@@ -312,9 +312,9 @@ def photo_examples(photos: Sequence[npt.NDArray[np.uint8]], seed: int) -> Iterat
         yield Example(pixels, np.zeros(0, np.int8), np.zeros((0, 4), np.float32))
 
 
-def document_examples(maker: DocumentMaker, first: int = 0) -> Iterator[Example]:
+def document_examples(maker: DocumentMaker) -> Iterator[Example]:
     """Generated documents, without end."""
-    for number in count(first):
+    for number in count():
         document = maker.document(number)
         yield Example(document.pixels, document.values, document.boxes)
 

@@ -179,20 +179,19 @@ class Stem(nn.Module):
 class Attention(nn.Module):
     """A layer of a transformer over the steps of a line."""
 
-    def __init__(self, width: int = WIDTH, heads: int = HEADS) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width)
-        self.mix = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
-        self.norm_inner = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 2 * width)
-        self.reduce = nn.Linear(2 * width, width)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.mix = nn.Linear(WIDTH, 3 * WIDTH)
+        self.project = nn.Linear(WIDTH, WIDTH)
+        self.norm_inner = nn.LayerNorm(WIDTH)
+        self.expand = nn.Linear(WIDTH, 2 * WIDTH)
+        self.reduce = nn.Linear(2 * WIDTH, WIDTH)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Steps float[N, T, C] to the same shape."""
         count, length, width = steps.shape
-        mixed = self.mix(self.norm(steps)).view(count, length, 3, self.heads, width // self.heads)
+        mixed = self.mix(self.norm(steps)).view(count, length, 3, HEADS, width // HEADS)
         query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
         scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3))
         seen = torch.matmul(torch.softmax(scores, dim=3), value)
@@ -259,15 +258,11 @@ def normalised(pictures: Tensor) -> Tensor:
 class SpotterNetwork(nn.Module):
     """Tells where digits and spaces are on line crops, at half their size and without colour."""
 
-    def __init__(self, channels: tuple[int, int, int] = (24, 48, 64), width: int = 96) -> None:
-        """Random weights.
-
-        Args:
-            channels: Of the first three convolutions.
-            width: Numbers that describe one step of eight columns.
-        """
+    def __init__(self) -> None:
+        """Random weights."""
         super().__init__()
-        first, second, third = channels
+        first, second, third = 24, 48, 64
+        width = 96  # numbers that describe one step of eight columns
         self.body = nn.Sequential(
             _normalised_conv(1, first, 3, stride=2),
             _normalised_conv(first, second, 3),
