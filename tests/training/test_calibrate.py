@@ -69,9 +69,3 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     exists = fusion.fuse(joined(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
-
-
-def test_nothing_can_be_fitted_where_all_is_right(view_of):
-    view, _ = drawn(view_of, [1, 2, 3], [1, 2, 3])
-    with pytest.raises(ValueError, match="only one of both"):
-        fit(Finds([view.scores], [np.array([1, 2, 3], np.int8)], [3]))

@@ -196,11 +196,7 @@ def _aligned(
 
 
 def fit(finds: Finds) -> Fusion:
-    """The weights under which what is there is most likely, and a calibration.
-
-    Raises:
-        ValueError: Too few finds, or all of them are right.
-    """
+    """The weights under which what is there is most likely, and a calibration."""
     scores, truth = joined(finds.scores), np.concatenate(finds.truth)
     digits = truth >= 0
     fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
