@@ -156,6 +156,7 @@ def draw(kind: str, seed: int) -> Drawn:
     digit = int(rng.integers(16, 30))
     face = font(str(rng.choice(FONTS)), height=digit)
     room = 2 * digit if kind == "sudoku" else face.getlength("000.00") + 0.5 * digit
+    room = 6 * digit if kind == "handwritten" else room
     width = [round(room + (kind != "sudoku") * digit * rng.uniform(0.3, 2)) for _ in range(columns)]
     height = round(digit * rng.uniform(1.8, 2.4)) if kind != "sudoku" else width[0]
     margin = int(rng.integers(digit, 3 * digit))
@@ -212,8 +213,10 @@ def _write(
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> None:
-    tiles, x = _tiles(), place[0] + size[0] * rng.uniform(0.08, 0.25)
+    tiles, begin = _tiles(), size[0] * rng.uniform(0.08, 0.25)
     side = round(size[1] * rng.uniform(0.95, 1.1))
+    # A hand keeps within its cell, or no reader can tell where its digits belong.
+    x = place[0] + min(begin, max(0.0, size[0] - (0.72 * (len(text) - 1) + 0.9) * side))
     for char in text:
         tile = Image.fromarray(tiles.tiles[rng.choice(np.flatnonzero(tiles.labels == int(char)))])
         tile = tile.resize((side, side), Image.Resampling.BICUBIC)

@@ -96,6 +96,15 @@ def test_a_character_in_two_parts_is_one_line():
     assert all(30 < line.height < 70 for line in lines)
 
 
+def test_letters_in_a_column_of_numbers_are_digits_where_they_may_be(reader):
+    table = reader.read_table(drawn([["Code"], ["17"], ["I"], ["204"], ["9"], ["none"]]))
+    (header,), _, (letter,), *_, (words,) = table.rows
+    assert (header.text, header.status) == ("Code", "words")
+    assert (letter.text, letter.value, letter.status) == ("1", 1, "unsure")
+    assert letter.reason == "read as I, in a column of numbers"
+    assert (words.text, words.value, words.status) == ("none", None, "unsure")
+
+
 def test_marks_are_taken_from_the_whole_table(reader):
     cells = [["1.234", "17,50"], ["9.875", "0,25"]]
     values = reader.read_table(drawn(cells)).values

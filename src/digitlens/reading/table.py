@@ -16,7 +16,7 @@ from PIL import Image
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.errors import ImageError
 from digitlens.imaging.image import Page, Source, load_image
-from digitlens.imaging.ink import connected_components
+from digitlens.imaging.ink import connected_components, tiles_of
 from digitlens.imaging.quantile import median
 from digitlens.imaging.ruling import (
     Grid,
@@ -29,10 +29,14 @@ from digitlens.imaging.ruling import (
 )
 from digitlens.models.networks import LineRecognizer
 from digitlens.reading.alignment import align
+from digitlens.reading.decode import DIGIT_CLASSES, LETTER_CLASSES, decode
+from digitlens.reading.fusion import Scores
 from digitlens.reading.layout import View, read_spots
+from digitlens.reading.multiscale import Detections
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot, numbers_on
 from digitlens.reading.orientation import clearest_turn, coherence, points_back, turned_page
+from digitlens.reading.places import gather
 from digitlens.reading.recognize import RecognizedLine, recognize, with_paper
 from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.reading.text_lines import TextLine
@@ -63,6 +67,8 @@ _LOOKED_AT = 12  # cells with most ink, by which it is told how a table lies
 _CLEAR = 0.85  # coherence of text that lies as it is read
 _BLANK = 0.999  # confidence that a cell without ink is empty
 _MOSTLY = 0.5  # of the cells of a column, from which on it is one of numbers
+_NUMERIC = re.compile(r"[^A-Za-z]*\d[^A-Za-z]*")  # a text with digits and without letters
+_FAINT = 1e-3  # probability of digits from which a letter in a column of numbers may be one
 _SURE = 0.8  # confidence of each character from which words are not doubtful
 
 _UNKNOWN = Notation()
@@ -111,6 +117,7 @@ class _SeenTable:
         digits: Those of the view, judged.
         places: The digits of cells, rejected ones among them, as numbers of ``digits``.
         view: What was seen on the picture that was read.
+        letters: What was read in cells whose letters were taken for digits.
     """
 
     quads: Doubles
@@ -118,6 +125,7 @@ class _SeenTable:
     digits: list[Digit]
     places: dict[Place, list[int]]
     view: View
+    letters: dict[Place, str]
 
     @property
     def shape(self) -> Shape:
@@ -162,13 +170,58 @@ def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTa
     picture, upright = _turned(picture, upright, turn)
     found, cells = lines_in_cells(picture, upright)
     view = reader.analyze(picture, found)
+    lines, letters = _without_letters(view.lines, cells)
+    if letters:
+        view = _judged(reader, picture, view.detections, lines)
     digits, spots = read_spots(view, (picture.shape[1], picture.shape[0]), reader.thresholds)
     contents, places = Contents(), dict[Place, list[int]]()
     for cell, line in zip(cells, spots, strict=True):
         contents.setdefault(cell, []).append(line)
     for number, line in enumerate(view.scores.places.line.tolist()):
         places.setdefault(cells[line], []).append(number)
-    return _SeenTable(grid.turned(turn).quads(), contents, digits, places, view)
+    return _SeenTable(grid.turned(turn).quads(), contents, digits, places, view, letters)
+
+
+def _without_letters(
+    lines: Sequence[RecognizedLine], cells: Sequence[Place]
+) -> tuple[list[RecognizedLine], dict[Place, str]]:
+    """Lines of columns of numbers, in which letters that may be digits are; what these were."""
+    full, numeric = Counter[int](), Counter[int]()
+    for line, (row, column) in zip(lines, cells, strict=True):
+        is_number = bool(_NUMERIC.fullmatch(line.symbols.text))
+        full[column] += is_number or row > 0
+        numeric[column] += is_number
+    found, letters = list(lines), dict[Place, str]()
+    for k, place in enumerate(cells):
+        text, column = lines[k].symbols.text, place[1]
+        if place[0] and re.search("[A-Za-z]", text) and numeric[column] > _MOSTLY * full[column]:
+            digits = _digits_in(lines[k])
+            if digits:
+                found[k], letters[place] = digits, text
+    return found, letters
+
+
+def _digits_in(line: RecognizedLine) -> RecognizedLine | None:
+    """A line read without letters; None where some of them can hardly be digits."""
+    mass = line.symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1)
+    is_letter = line.symbols.posteriors.argmax(axis=1) >= LETTER_CLASSES.start
+    rest = line.posteriors.copy()
+    rest[:, LETTER_CLASSES] = 0
+    rest /= np.maximum(rest.sum(axis=1, keepdims=True), _FAINT * _FAINT)
+    symbols = decode(rest)
+    if len(symbols) != len(line.symbols) or mass[is_letter].min() < _FAINT:
+        return None
+    return replace(line, posteriors=rest, symbols=symbols)
+
+
+def _judged(
+    reader: DigitReader, page: Page, found: Detections, lines: list[RecognizedLine]
+) -> View:
+    """What is seen where lines are read in another way, as ``DigitReader.analyze`` has it."""
+    places = gather(found.digits, lines)
+    tiles = tiles_of(page, places.boxes)
+    scores = Scores.of(places, reader.classifier.outputs(tiles))
+    return View(found, lines, scores, tiles, *reader.fusion.fuse(scores))
 
 
 def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
@@ -383,6 +436,8 @@ def _cell(
         first = numbers[0]
         doubts = [number.reason for number in numbers if number.status == "unsure"]
         reason = doubts[0] if doubts else "a character could not be read" if unread else ""
+        if place in seen.letters:
+            reason = f"read as {seen.letters[place]}, in a column of numbers"
         if not reason and len(lines) > 2 and len(spots) == len(lines):
             reason = _PILED
         return replace(
@@ -408,7 +463,8 @@ def _cell(
 def _checked(cells: dict[Place, Cell], shape: tuple[int, ...]) -> dict[Place, Cell]:
     """Words below the first row of a column of numbers are doubtful: an O may be a 0."""
     for c in range(shape[1]):
-        full = [(r, c) for r in range(shape[0]) if cells[r, c].text]
+        head = cells[0, c].kind is None  # names the column, or is empty
+        full = [(r, c) for r in range(head, shape[0]) if cells[r, c].text]
         numeric = sum(cells[place].kind is not None for place in full)
         if numeric <= _MOSTLY * len(full):
             continue
