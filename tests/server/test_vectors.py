@@ -22,6 +22,7 @@ MODULES = (
     *("alphabet", "imaging/framing", "imaging/ink", "imaging/tiles", "models/classifier"),
     *("models/networks", "reading/constrained", "reading/decode", "reading/fusion"),
     "reading/layout",
+    "reading/notation",
     *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
