@@ -23,7 +23,7 @@ import numpy as np
 import harness
 from digitlens import __version__, files
 from digitlens.datasets.mnist import Mnist, Writers, load_mnist, load_writers
-from digitlens.datasets.mnist_sources import data_hashes
+from digitlens.datasets.sources import data_hashes
 from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import ModelInfo, Report, evaluate, rounded
 from digitlens.explain.trained_model import measure_corrupted, measure_external, measure_ood

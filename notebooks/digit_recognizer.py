@@ -72,7 +72,7 @@ print(f"digitlens {digitlens.__version__}, torch {torch.__version__}")
 
 # %%
 from digitlens.datasets.mnist import load_mnist
-from digitlens.datasets.mnist_sources import data_hashes
+from digitlens.datasets.sources import data_hashes
 
 mnist = load_mnist()
 for name, split in (("training", mnist.train), ("test", mnist.test)):

@@ -75,7 +75,7 @@ HOMES = {
     "markupsafe": ("visualization.report_",),
     "IPython": ("visualization.notebook",),
     "optuna": ("training.tune",),
-    "pooch": ("datasets.mnist_sources",),
+    "pooch": ("datasets.sources",),
     "sklearn": ("datasets.external", "datasets.number_files", "explain.evidence"),
     "umap": ("explain.evidence",),
     "fastapi": ("server.",),

@@ -23,7 +23,7 @@ from digitlens.datasets.external import (
     photos_in_gray,
     unframed,
 )
-from digitlens.datasets.mnist_sources import encode_idx
+from digitlens.datasets.sources import encode_idx
 from digitlens.errors import DataError, MissingExtraError
 from digitlens.models.classifier import Classifier
 

@@ -17,7 +17,7 @@ from digitlens.datasets.mnist import (
     stratified_split,
     writer_split,
 )
-from digitlens.datasets.mnist_sources import Source
+from digitlens.datasets.sources import Source
 from digitlens.errors import DataError
 
 TILES = np.zeros((3, 28, 28), np.uint8)
@@ -137,7 +137,7 @@ def test_two_processes_may_fetch_at_once(tiny_mnist, tmp_path, cache):
     script.write_text(
         "import time\n"
         "from digitlens.datasets import mnist\n"
-        "from digitlens.datasets.mnist_sources import MnistFile, Source\n"
+        "from digitlens.datasets.sources import MnistFile, Source\n"
         f"mnist.FILES = {tiny_mnist.files!r}\n"
         "def fetch(wanted):\n"
         "    for file in wanted:\n"

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from digitlens.datasets.mnist_sources import encode_idx
 from digitlens.datasets.negative_inks import AMBIGUOUS, EM, MEASURED_LETTERS, Face
 from digitlens.datasets.negatives import (
     face_ink,
@@ -13,6 +12,7 @@ from digitlens.datasets.negatives import (
     negative_sets,
     source_of,
 )
+from digitlens.datasets.sources import encode_idx
 from digitlens.errors import DataError
 
 

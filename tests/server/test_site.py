@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from digitlens.cli.main import app
-from digitlens.datasets import packages
-from digitlens.datasets.packages import NpmPackage
+from digitlens.datasets import sources
+from digitlens.datasets.sources import NpmPackage
 from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import PRETRAINED
 from digitlens.models.bundle import SHIPPED_LINES as LINES
@@ -39,7 +39,7 @@ def small_runtime(monkeypatch, content=b"runtime", sha256=None):
         commands.append(command)
         (folder / "small-1.2.3.tgz").write_bytes(packed)
 
-    monkeypatch.setattr(packages, "run", run)
+    monkeypatch.setattr(sources, "run", run)
     return commands
 
 

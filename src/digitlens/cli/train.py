@@ -200,7 +200,7 @@ def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, s
 
     from digitlens.datasets.labelled import load_with_hash
     from digitlens.datasets.mnist import Split
-    from digitlens.datasets.mnist_sources import data_hashes
+    from digitlens.datasets.sources import data_hashes
 
     if not extra:
         return training, data_hashes()

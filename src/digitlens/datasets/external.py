@@ -26,7 +26,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.mnist_sources import decode_idx
 from digitlens.datasets.number_files import (
     HDF5,
     Values,
@@ -38,6 +37,7 @@ from digitlens.datasets.number_files import (
     read_svmlight,
     read_table,
 )
+from digitlens.datasets.sources import decode_idx
 from digitlens.errors import DataError, needs_extra
 from digitlens.imaging.image import resize
 from digitlens.imaging.tiles import SIDE, to_tiles

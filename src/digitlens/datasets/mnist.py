@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
-from digitlens.datasets.mnist_sources import (
+from digitlens.datasets.sources import (
     FILES,
     Gathered,
     MnistFile,

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.mnist_sources import decode_idx
 from digitlens.datasets.negative_inks import (
     ALIKE,
     AMBIGUOUS,
@@ -42,6 +41,7 @@ from digitlens.datasets.negative_inks import (
     vary,
 )
 from digitlens.datasets.number_files import read_file
+from digitlens.datasets.sources import decode_idx
 from digitlens.datasets.synthetic.drawing import Ink, Rng
 from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError

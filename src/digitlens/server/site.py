@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitlens import __version__, files
-from digitlens.datasets.packages import NpmPackage, npm_archives
+from digitlens.datasets.sources import NpmPackage, npm_archives
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
 from digitlens.models.bundle import (

@@ -11,7 +11,7 @@ from torch import nn
 
 from digitlens import __version__, files
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.mnist_sources import data_hashes
+from digitlens.datasets.sources import data_hashes
 from digitlens.datasets.synthetic.glyph_sources import FONT_TABLE
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.styles import load_fonts

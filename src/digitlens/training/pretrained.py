@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from digitlens import files
 from digitlens.alphabet import ALPHABET, BLANK, CLASS_OF, CLASSES, OTHER
-from digitlens.datasets.packages import pip_wheel
+from digitlens.datasets.sources import pip_wheel
 from digitlens.errors import DataError, ModelError
 from digitlens.files import cache_folder
 from digitlens.progress import work_bar

@@ -8,7 +8,7 @@ import pytest
 from PIL import ImageFont
 
 from digitlens.alphabet import ALPHABET
-from digitlens.datasets import packages
+from digitlens.datasets import sources
 from digitlens.datasets.synthetic.glyph_sources import (
     DIGITS,
     EM,
@@ -71,7 +71,7 @@ def npm(cache, monkeypatch):
             name, version = package.removeprefix("@fontsource/").split("@")
             (folder / f"fontsource-{name}-{version}.tgz").write_bytes(ARCHIVE)
 
-    monkeypatch.setattr(packages, "run", run)
+    monkeypatch.setattr(sources, "run", run)
     return commands
 
 
@@ -124,7 +124,7 @@ def test_another_archive_than_expected_is_refused(cache):
 
 def test_fonts_that_do_not_come_are_an_error(cache, tmp_path, monkeypatch):
     with monkeypatch.context() as silent:
-        silent.setattr(packages, "run", lambda *_: None)
+        silent.setattr(sources, "run", lambda *_: None)
         with pytest.raises(DataError, match="found no file"):
             font_files([FAMILY])
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -142,14 +142,14 @@ def test_a_cache_that_cannot_be_written_is_an_error(cache):
 
 
 def test_another_process_may_be_faster(npm, cache, monkeypatch):
-    first = packages.run
+    first = sources.run
 
     def slow(command, folder, time_limit):
         first(command, folder, time_limit)
         if len(npm) == 1:
             font_files([FAMILY])
 
-    monkeypatch.setattr(packages, "run", slow)
+    monkeypatch.setattr(sources, "run", slow)
     assert len(font_files([FAMILY])[FAMILY]) == 2
     assert len(npm) == 2
     assert [path.name for path in cache.iterdir()] == ["nice-1.2.3"]

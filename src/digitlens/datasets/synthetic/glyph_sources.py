@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.packages import NpmPackage, npm_archives
+from digitlens.datasets.sources import NpmPackage, npm_archives
 from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, blur
 from digitlens.datasets.synthetic.strokes import (
     FORMS,

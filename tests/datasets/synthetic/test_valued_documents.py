@@ -1,0 +1,22 @@
+"""Documents with values are the same for the same seed, and show the digits of their values."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from digitlens.datasets.synthetic.valued_documents import draw_valued
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("by_hand", [0.0, 1.0])
+def test_the_digits_of_values_stand_on_a_document(styles, number, by_hand):
+    drawn = draw_valued(styles, number, seed=5, by_hand=by_hand)
+    again = draw_valued(styles, number, seed=5, by_hand=by_hand)
+    assert np.array_equal(drawn.pixels, again.pixels)
+    assert drawn.values == again.values
+    assert drawn.kind.endswith(", by hand") == bool(by_hand)
+    written = ["".join(filter(str.isdigit, line.text)) for line in drawn.lines]
+    for value in drawn.values:
+        told = f"{value:%Y}" if isinstance(value, date) else f"{abs(value):.2f}".replace(".", "")
+        assert any(told.lstrip("0") in text for text in written)
