@@ -489,10 +489,9 @@ class Sweep:
 
 
 def sweep(tiles: Tiles, name: str, value: float, seed: int = 0) -> Tiles:
-    """uint8[N, 28, 28] with one quantity, one of ``SWEEPS``, changed; the same for the same seed.
+    """uint8[N, 28, 28] with one quantity changed; the same for the same seed.
 
-    Raises:
-        ValueError: No sweep has this name.
+    Raises ValueError unless ``name`` is one of ``SWEEPS``.
     """
     if name not in SWEEPS:
         raise ValueError(f"expected one of {', '.join(SWEEPS)}, found {name!r}")

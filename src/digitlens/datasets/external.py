@@ -126,11 +126,7 @@ def load_external(text: str) -> ExternalDigits:
 
 
 def load_scikit() -> Pictures:
-    """The digits of ``sklearn.datasets.load_digits``.
-
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
-    """
+    """scikit-learn's ``load_digits``; MissingExtraError where it is not installed."""
     with needs_extra("offline"):
         from sklearn.datasets import load_digits  # noqa: PLC0415  (an extra)
     digits: Any = load_digits()

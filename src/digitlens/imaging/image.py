@@ -123,8 +123,7 @@ def load_image(source: Source, *, copy: bool = True) -> Page:
 def decode(image: Image.Image, name: str) -> Page:
     """Decodes a Pillow image at the frame that is wanted, see ``load_image``; errors say the name.
 
-    Raises:
-        ImageError: It is damaged, or has no or more than ``MAX_PIXELS`` pixels.
+    Raises ImageError where it is damaged, or has no or more than ``MAX_PIXELS`` pixels.
     """
     with quiet():
         return _decode(image, name)

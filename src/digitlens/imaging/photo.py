@@ -84,8 +84,7 @@ class Pdf:
     def render(self, index: int, name: str) -> npt.NDArray[np.uint8]:
         """Renders a page, from 0, so that its longest side has ``PDF_SIDE`` pixels, on white.
 
-        Raises:
-            ImageError: The page is damaged or has no size.
+        Raises ImageError where it is damaged or has no size.
         """
         with _pdfium, _damage(name, "page"):
             page = self._document[index]

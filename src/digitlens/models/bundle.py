@@ -93,10 +93,8 @@ def find_bundle(model: Model) -> Path:
     """The bundle folder that a shipped name, a bundle folder or a run folder stands for.
 
     A shipped name wins over a folder of that name in the current one, so that where a command is
-    started does not change who reads; such a folder is reached as ``./name``.
-
-    Raises:
-        ModelError: There is no such model; the message lists the shipped names.
+    started does not change who reads; such a folder is reached as ``./name``. Where there is no
+    such model ModelError lists the shipped names.
     """
     if isinstance(model, Bundle):
         return model.folder
@@ -127,8 +125,7 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
 def load_decoder(folder: Path, card: Card) -> bytes:
     """The second graph of an autoencoder's folder, checked like the first.
 
-    Raises:
-        ModelError: There is none, or it is damaged.
+    Raises ModelError where there is none, or it is damaged.
     """
     if not card.decoder_sha256:
         raise ModelError(
@@ -249,8 +246,7 @@ class LineBundle:
 def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
     """Reads the card of a line reader's folder and checks the graphs against it.
 
-    Raises:
-        ModelError: Something is missing, damaged or of a newer format; the message says what.
+    Raises ModelError where something is missing, damaged or of a newer format.
     """
     card = load_line_card(folder)
     detector = _checked(folder / DETECTOR, card.detector_sha256)
@@ -346,8 +342,7 @@ def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str |
 def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
     """The classifier and the digit detector of ``roles``, each read once; bundles as they are.
 
-    Raises:
-        ModelError: As in ``roles``, or one of them is missing or damaged.
+    Raises ModelError as ``roles`` does, or where one of them is missing or damaged.
     """
     bundle = load_bundle(model)
     if _is_detector(bundle.card, model, pages):

@@ -97,10 +97,8 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
 def filters(graph: bytes) -> Maps:
     """The kernels float32[C, k, k] of the first convolution, those that look at pixels.
 
-    Their scale differs from graph to graph: the normalisation of pixels may be part of it.
-
-    Raises:
-        ModelError: It is no graph as of ``activations``, or has no convolution.
+    Their scale differs from graph to graph: the normalisation of pixels may be part of it. Raises
+    ModelError where it is no graph as of ``activations``, or has no convolution.
     """
     model = _load(graph)
     first = next((node for node in _path(model) if node.op_type == "Conv"), None)
@@ -112,8 +110,7 @@ def filters(graph: bytes) -> Maps:
 def count_parameters(graph: bytes) -> int:
     """Numbers in the kernels, matrices and biases of a graph; those of normalisation are in them.
 
-    Raises:
-        ModelError: It is no graph.
+    Raises ModelError where it is none.
     """
     tensors = [numpy_helper.to_array(each) for each in _load(graph).graph.initializer]
     return sum(each.size for each in tensors if each.ndim and each.dtype.kind == "f")

@@ -77,8 +77,7 @@ class DigitDetector:
     def predict(self, picture: Pixels) -> DigitPredictions:
         """Finds the digits of a picture uint8[H, W, 3], at the size that it has.
 
-        Raises:
-            ModelError: The graph was not opened yet, and it is none that can be.
+        A graph that is opened only now may be none: ModelError.
         """
         height, width = picture.shape[:2]
         feed = {"page": padded(picture, LEAST)}
@@ -100,10 +99,8 @@ class LineDetector:
         """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
 
         The page uint8[H, W, 3], RGB, is taken at the size that it has; characters of 10 to 100
-        pixels are found best. Gives float32[h, w], 0..1, half of H and W, rounded up.
-
-        Raises:
-            ModelError: The graph was not opened yet, and it is none that can be.
+        pixels are found best. Gives float32[h, w], 0..1, half of H and W, rounded up. A graph that
+        is opened only now may be none: ModelError.
         """
         height, width = page.shape[:2]
         (text,) = self._session().run(None, {"page": padded(page)})
@@ -177,20 +174,14 @@ class LineRecognizer:
         return self._session.is_made
 
     def open(self) -> None:
-        """Opens the graph, if no batch did before.
-
-        Raises:
-            ModelError: It cannot be loaded, or is no line recogniser.
-        """
+        """Opens the graph, if no batch did before; ModelError where it is no line recogniser."""
         self._session()
 
     def posteriors(self, lines: Lines) -> Floats:
         """Posteriors float32[N, W / 8, C] of the characters along lines uint8[N, 48, W, 3], RGB.
 
-        W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``.
-
-        Raises:
-            ModelError: The graph was not opened yet, and it is none that can be.
+        W is a multiple of 8. Rows sum to 1, class 0 is the CTC blank, see ``digitlens.alphabet``. A
+        graph that is opened only now may be none: ModelError.
         """
         return self._session().run(None, {"lines": lines})[0]
 
@@ -206,10 +197,7 @@ class DigitSpotter:
         """Where digits and spaces are along lines uint8[N, 48, W, 3], RGB, W a multiple of 8.
 
         Gives float32[N, W / 8, 2]: the probabilities that a digit is at most a step away, and that
-        the middle of a space is there.
-
-        Raises:
-            ModelError: The graph was not opened yet, and it is none that can be.
+        the middle of a space is there. A graph that is opened only now may be none: ModelError.
         """
         return self._session().run(None, {"lines": lines})[0]
 

@@ -347,10 +347,7 @@ def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: 
     """Writes the folder of a digit detector, see ``export_classifier``.
 
     Graph and network are compared on a page uint8[H, W, 3]; H and W multiples of 32, at least 128.
-
-    Raises:
-        ModelError: Scores differ by 0.02 or more, or the graph has more than 5 MB; nothing is
-            written.
+    Raises ModelError where scores differ by 0.02 or more, or the graph has more than 5 MB.
     """
     graph = detector_graph(network)
     if len(graph) > LARGEST_DETECTOR:
@@ -367,8 +364,7 @@ def export_detector(network: DetectorNetwork, card: Card, page: Pixels, folder: 
 def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
     """A line recogniser as a graph, compared with the network on lines uint8[48, W, 3].
 
-    Raises:
-        ModelError: Posteriors differ by more than ``LINE_AGREEMENT``.
+    Raises ModelError where posteriors differ by more than ``LINE_AGREEMENT``.
     """
     model = LineGraph(copy.deepcopy(network).eval().float())
     graph = store_int16(line_graph(model)).SerializeToString()
@@ -379,8 +375,7 @@ def export_lines(network: LineNetwork, lines: Sequence[Pixels]) -> bytes:
 def export_spotter(network: SpotterNetwork, lines: Sequence[Pixels]) -> bytes:
     """A digit spotter as a graph with float16 weights, compared on lines uint8[48, W, 3].
 
-    Raises:
-        ModelError: Probabilities differ by more than ``SPOTTER_AGREEMENT``.
+    Raises ModelError where probabilities differ by more than ``SPOTTER_AGREEMENT``.
     """
     model = nn.Sequential(copy.deepcopy(network).eval().float(), nn.Sigmoid())
     graph = store_float16(line_graph(model, "spots")).SerializeToString()
@@ -391,10 +386,8 @@ def export_spotter(network: SpotterNetwork, lines: Sequence[Pixels]) -> bytes:
 def export_autoencoder(network: Autoencoder, card: Card, tiles: Pixels, folder: Path) -> Card:
     """Writes the folder of an autoencoder, see ``export_classifier``, and its ``decoder.onnx``.
 
-    Graphs and network are compared on tiles uint8[N, 28, 28], N >= 1.
-
-    Raises:
-        ModelError: They differ by 0.02 or more; nothing is written.
+    Graphs and network are compared on tiles uint8[N, 28, 28], N >= 1; raises ModelError where they
+    differ by 0.02 or more.
     """
     graph, decoder = autoencoder_graphs(network)
     check_autoencoder(network, graph, decoder, tiles)

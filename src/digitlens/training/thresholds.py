@@ -41,8 +41,7 @@ class OwnAnswers:
     def curve(self) -> RiskCoverage:
         """Which share of the digits is stated at which confidence, and how many are wrong.
 
-        Raises:
-            DataError: No digit was read.
+        Raises DataError where no digit was read.
         """
         if not self.right:
             raise DataError(
@@ -102,8 +101,7 @@ def digits_of(label: str) -> str:
 def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:
     """The least threshold that keeps a target error, tested as ``RiskCoverage.threshold_for`` does.
 
-    Raises:
-        ValueError: The target is not above 0 and below 1.
+    Raises ValueError unless the target is above 0 and below 1.
     """
     needed = digits_needed(target)
     pictures = ceil(needed * answers.pictures / len(answers.right))

@@ -75,11 +75,8 @@ def load_families() -> list[Family]:
 def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Path]]]:
     """The WOFF files of each family, upright: for each of up to four weights those of its scripts.
 
-    Fetches what the cache lacks with npm.
-
-    Raises:
-        DataError: npm is missing or fails, an archive is not the expected one, or the cache cannot
-            be written.
+    Fetches what the cache lacks with npm; raises DataError where that fails, an archive is not the
+    expected one, or the cache cannot be written.
     """
     missing = [family for family in families if not _folder(family).is_dir()]
     if missing:

@@ -331,8 +331,7 @@ class PageMaker(Maker):
     def page(self, number: int, *, side: int = SIDE, kind: str | None = None) -> Page:
         """Draws one page, so many pixels wide and high, of a kind in ``KINDS`` or of any.
 
-        Raises:
-            ValueError: The side is below ``SMALLEST_SIDE``, or there is no such kind.
+        Raises ValueError where the side is below ``SMALLEST_SIDE``, or there is no such kind.
         """
         if side < SMALLEST_SIDE:
             raise ValueError(f"expected a side of at least {SMALLEST_SIDE} pixels, found {side}")

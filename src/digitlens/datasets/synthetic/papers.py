@@ -322,8 +322,7 @@ class Photo:
 def load_photos(role: Role) -> tuple[Pixels, ...]:
     """The photographs of a role, uint8[H, W, 3] each; fetches those that the cache lacks.
 
-    Raises:
-        DataError: They cannot be had.
+    Raises DataError where they cannot be had.
     """
     with PHOTO_TABLE.open(encoding="utf-8", newline="") as stream:
         rows: list[dict[str, Any]] = list(csv.DictReader(stream))

@@ -127,11 +127,7 @@ class Maker:
     def _begin(
         self, number: int, kind: str | None, shares: Mapping[str, float], *key: int
     ) -> tuple[str, Rng]:
-        """The kind asked for, or one drawn by its share, and what decides everything else.
-
-        Raises:
-            ValueError: There is no such kind.
-        """
+        """The kind, which has to be one of the shares, or one drawn, and what decides all else."""
         if kind is not None and kind not in shares:
             raise ValueError(f"expected one of {', '.join(shares)}, found {kind}")
         rng = np.random.default_rng([self.seed, number, *key])
@@ -144,8 +140,7 @@ class Maker:
 def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
     """The fonts of a role, and photographs of no digit; fetches those that the cache lacks.
 
-    Raises:
-        DataError: They cannot be had.
+    Raises DataError where they cannot be had.
     """
     sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
     families = [family for family in load_families() if family.role == role]

@@ -311,9 +311,7 @@ class EpochData:
     def __init__(self, recipe: Recipe, training: Split, device: str) -> None:
         """Takes what the recipe needs in addition to the tiles: its teacher, and tiles of no digit.
 
-        Raises:
-            ModelError: There is no such teacher.
-            DataError: The fonts for tiles of no digit could not be fetched.
+        Raises ModelError without such a teacher, DataError without the fonts for tiles of no digit.
         """
         self._recipe = recipe
         self._device = device
