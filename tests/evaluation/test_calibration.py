@@ -14,7 +14,6 @@ from digitlens.evaluation.calibration import (
     fit_logistic,
     fit_pool,
     fit_temperature,
-    fit_vector,
     logistic,
     pooled,
 )
@@ -263,7 +262,7 @@ def test_every_scaling_gives_probabilities_of_lower_loss(name):
 
 def test_a_constant_for_each_digit_takes_away_the_bias_to_one():
     labels, probabilities, honest = probabilities_drawn(bias=0.7)
-    scaled = fit_vector(labels, probabilities)(probabilities)
+    scaled = SCALINGS["vector"](labels, probabilities)(probabilities)
     assert np.abs(scaled - honest).mean() < 0.01
     assert abs(scaled[:, 9].mean() - (labels == 9).mean()) < 0.005
 

@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -242,7 +243,7 @@ def test_scores_of_known_answers():
     assert found.brier == pytest.approx((0 + 0.02 + 2 * 0.64 + 0.18) / 4)
     assert found.adaptive_ece == pytest.approx((0 + 0.1 + 0.8 + 0.3) / 4)
     assert found.nll == pytest.approx(-np.log([0.9, 0.2, 0.7]).sum() / 4)
-    assert json.loads(json.dumps(found.as_dict()))["n"] == 4
+    assert json.loads(json.dumps(asdict(found)))["n"] == 4
 
 
 def test_answers_that_are_as_sure_as_right_have_little_error():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_every_score_tells_dark_tiles_from_bright_ones():
         assert sets["bright"].auroc == pytest.approx(0.5, abs=0.01), name
         assert sets["bright"].n == 50
         assert found["dark"].scores[name].shape == (200,)
-    assert json.loads(json.dumps(table["energy"]["dark"].as_dict()))["fpr95"] == 0
+    assert json.loads(json.dumps(asdict(table["energy"]["dark"])))["fpr95"] == 0
 
 
 def test_the_score_with_the_best_mean_is_recommended():

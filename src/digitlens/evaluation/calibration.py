@@ -347,18 +347,6 @@ def fit_temperature(labels: Labels, probabilities: Floats) -> Scaling:
     return _fit_signs(labels, probabilities, _log_probabilities)
 
 
-def fit_temperature_and_bias(labels: Labels, probabilities: Floats) -> Scaling:
-    """One temperature, and a constant for each digit; arguments as of ``fit_temperature``."""
-    return _fit_signs(labels, probabilities, lambda p: _with_bias(_log_probabilities(p)))
-
-
-def fit_vector(labels: Labels, probabilities: Floats) -> Scaling:
-    """A factor and a constant for each digit's logit; arguments as of ``fit_temperature``."""
-    return _fit_signs(
-        labels, probabilities, lambda p: _with_bias(_log_probabilities(p) * np.eye(CLASSES))
-    )
-
-
 def fit_ensemble_temperature(labels: Labels, probabilities: Floats) -> Scaling:
     """A mixture of the probabilities as they are, at a temperature, and equal ones.
 
@@ -381,8 +369,13 @@ def fit_ensemble_temperature(labels: Labels, probabilities: Floats) -> Scaling:
 SCALINGS: Mapping[str, Fit] = {
     "temperature": fit_temperature,
     "ensemble temperature": fit_ensemble_temperature,
-    "temperature and bias": fit_temperature_and_bias,
-    "vector": fit_vector,
+    # one temperature, and a constant for each digit; a factor and a constant for each digit's logit
+    "temperature and bias": lambda labels, probabilities: _fit_signs(
+        labels, probabilities, lambda p: _with_bias(_log_probabilities(p))
+    ),
+    "vector": lambda labels, probabilities: _fit_signs(
+        labels, probabilities, lambda p: _with_bias(_log_probabilities(p) * np.eye(CLASSES))
+    ),
 }
 
 

@@ -260,10 +260,6 @@ class Uncertainty:
     error_at_99: float  # share that is wrong among the surest 99 %
     coverage_at_zero: float  # share of tiles that are surer than every mistake
 
-    def as_dict(self) -> dict[str, Any]:
-        """The scores by name, JSON-ready."""
-        return asdict(self)
-
 
 def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
     """All scores of some probabilities.

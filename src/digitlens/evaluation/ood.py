@@ -54,10 +54,6 @@ class Detection:
     auroc: float  # probability that a digit has the higher score; 0.5 is chance, 1 perfect
     fpr95: float  # share of the negatives accepted at the threshold that accepts 95 % of the digits
 
-    def as_dict(self) -> dict[str, Any]:
-        """The values by name, JSON-ready."""
-        return asdict(self)
-
 
 class Scored(NamedTuple):
     """What was found for the tiles of one set."""
@@ -309,7 +305,7 @@ class Rejection:
     def as_dict(self) -> dict[str, Any]:
         """The numbers, JSON-ready; tiles and single scores are left out."""
         return {
-            "uncertainty": {name: rounded(u.as_dict()) for name, u in self.uncertainty.items()},
+            "uncertainty": {name: rounded(asdict(u)) for name, u in self.uncertainty.items()},
             "recommended": self.recommended,
             "scores": _table_dict(self.scores),
             "chosen_by": _table_dict(self.chosen_by),
@@ -382,6 +378,6 @@ def _uncertainties(
 
 def _table_dict(table: Table) -> dict[str, Any]:
     return {
-        score: {name: rounded(one.as_dict()) for name, one in sets.items()}
+        score: {name: rounded(asdict(one)) for name, one in sets.items()}
         for score, sets in table.items()
     }

@@ -388,7 +388,7 @@ class Condition:
             "name": self.name,
             "overlaps_training": self.overlaps,
             **asdict(self.score),
-            "uncertainty": self.uncertainty.as_dict(),
+            "uncertainty": asdict(self.uncertainty),
         }
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -182,15 +183,17 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a bar on a terminal."""
+    info = _info(classifier)
+    with _progress("evaluating", len(tiles)) as advance:
+        ask = classifier.predict_proba
+        return evaluate(ask, tiles, model=info, data_name=data_name, on_progress=advance)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Generator[Callable[[int], object]]:
+    """What moves a bar on a terminal by so many tiles."""
     with work_bar() as bar:
-        task = bar.add_task("evaluating", total=len(tiles))
-        return evaluate(
-            classifier.predict_proba,
-            tiles,
-            model=_info(classifier),
-            data_name=data_name,
-            on_progress=lambda n: bar.advance(task, n),
-        )
+        yield partial(bar.advance, bar.add_task(what, total=total))
 
 
 def _info(classifier: AnyClassifier) -> ModelInfo:
@@ -238,15 +241,9 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Ex
 
 
 def _score_external(classifier: AnyClassifier, data: ExternalDigits) -> ExternalScores:
-    with work_bar() as bar:
-        task = bar.add_task(data.title, total=2 * len(data.framed))
-        found = measure_transfer(
-            classifier.predict_proba,
-            data,
-            model=_info(classifier),
-            on_progress=lambda n: bar.advance(task, n),
-        )
-    return ExternalScores(found, data)
+    ask, info = classifier.predict_proba, _info(classifier)
+    with _progress(data.title, 2 * len(data.framed)) as advance:
+        return ExternalScores(measure_transfer(ask, data, model=info, on_progress=advance), data)
 
 
 def measure_corrupted(
@@ -261,25 +258,21 @@ def measure_corrupted(
         curve_tiles: Most tiles at each point of a sweep.
     """
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
-    with work_bar() as bar:
-        task = bar.add_task("corrupting", total=tiles_asked(len(split), curve_tiles))
+    with _progress("corrupting", tiles_asked(len(split), curve_tiles)) as advance:
         return measure_robustness(
             classifier.predict_proba,
             split,
             report,
             recipe=recipe or None,
             curve_tiles=curve_tiles,
-            on_progress=lambda n: bar.advance(task, n),
+            on_progress=advance,
         )
 
 
 def time_answers(classifier: AnyClassifier, tiles: npt.NDArray[np.uint8]) -> Speed:
     """How fast a model answers on this machine, now."""
-    with work_bar() as bar:
-        task = bar.add_task("timing", total=tiles_timed(len(tiles)))
-        return measure_speed(
-            classifier.predict_proba, tiles, on_progress=lambda n: bar.advance(task, n)
-        )
+    with _progress("timing", tiles_timed(len(tiles))) as advance:
+        return measure_speed(classifier.predict_proba, tiles, on_progress=advance)
 
 
 def measure_ood(
@@ -448,9 +441,7 @@ def _held_back(recipe: Recipe | None) -> str:
 
 def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str) -> Comparison:
     """Evaluates all models on the same tiles and compares each two."""
-    with work_bar() as bar:
-        task = bar.add_task("comparing", total=len(tiles) * len(models))
-        advance: Callable[[int], object] = lambda n: bar.advance(task, n)  # noqa: E731
+    with _progress("comparing", len(tiles) * len(models)) as advance:
         reports = {
             one.name: evaluate(
                 one.predict_proba, tiles, model=one.info, data_name=data_name, on_progress=advance

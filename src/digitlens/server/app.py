@@ -209,7 +209,7 @@ class Guard:
                 await refused(refusal, scope["path"])(scope, receive, answer.send)
         self._metrics.request(_route(scope), answer.status, time.perf_counter() - start)
         if cause := scope.get(REFUSED):
-            self._metrics.refusal(cause)
+            self._metrics.refused.labels(cause).inc()
 
 
 class _Answer:

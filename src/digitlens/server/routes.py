@@ -236,7 +236,7 @@ async def models(request: Request) -> Response:
 # one tile and 0.57 ms a tile for 32, so that waiting for others gains nothing.
 def _classify_answer(service: Service, tiles: Tiles, job: Job[bytes]) -> bytes:
     rows = service.reader.classifier.predict_proba(tiles)
-    service.metrics.tiles(len(tiles))
+    service.metrics.tiles.inc(len(tiles))
     predictions = [_prediction(row) for row in rows.tolist()]
     return _answer(service.cards["tiles"], job, predictions=predictions)
 
@@ -409,7 +409,7 @@ def _infer_answer(
     tiles = tiles_of_tensor(asked.inputs, body[1])
     job.check()
     found = service.reader.classifier.predict_proba(tiles)
-    service.metrics.tiles(len(tiles))
+    service.metrics.tiles.inc(len(tiles))
     answer = {
         "model_name": card.name,
         "model_version": card.sha256[:12],

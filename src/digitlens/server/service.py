@@ -72,8 +72,8 @@ class Metrics:
         self._answers = self._counter("responses", "Answers.", "route", "status")
         self._digits = self._counter("digits", "Digits on pictures that were read.", "status")
         self._rejects = self._counter("rejects", "What was taken for no digit.", "reason")
-        self._tiles = self._counter("tiles", "Tiles that were classified.")
-        self._refused = self._counter("refused_requests", "Requests refused.", "cause")
+        self.tiles = self._counter("tiles", "Tiles that were classified.")
+        self.refused = self._counter("refused_requests", "Requests refused.", "cause")
         ProcessCollector(registry=self._registry)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
@@ -85,10 +85,6 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
         self._answers.labels(route, str(status)).inc()
 
-    def refusal(self, cause: str) -> None:
-        """Counts a request that was refused."""
-        self._refused.labels(cause).inc()
-
     def readings(self, readings: Iterable[Reading]) -> None:
         """Counts the digits of pages, and those rejected by reason."""
         for reading in readings:
@@ -96,10 +92,6 @@ class Metrics:
                 self._digits.labels(digit.status).inc()
                 if digit.status == "rejected":
                     self._rejects.labels(_label(digit.reason)).inc()
-
-    def tiles(self, count: int) -> None:
-        """Counts tiles that were classified."""
-        self._tiles.inc(count)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
