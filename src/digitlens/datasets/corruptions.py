@@ -423,18 +423,10 @@ CORRUPTIONS: Mapping[str, Corruption] = {change.__name__: change for change in _
 
 
 def corrupt(tiles: Tiles, name: str, seed: int = 0) -> Tiles:
-    """Tiles under one corruption, drawn anew for each; the same for the same seed.
+    """uint8[N, 28, 28] under one corruption, drawn anew for each tile; the same for the same seed.
 
-    Args:
-        tiles: uint8[N, 28, 28], ink bright on dark.
-        name: One of ``CORRUPTIONS``.
-        seed: Decides everything that is random; each corruption draws its own numbers from it.
-
-    Returns:
-        uint8[N, 28, 28].
-
-    Raises:
-        ValueError: No corruption has this name.
+    Raises ValueError unless ``name`` is one of ``CORRUPTIONS``, each of which draws its own numbers
+    from the seed.
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"expected one of {', '.join(CORRUPTIONS)}, found {name!r}")

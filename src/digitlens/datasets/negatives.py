@@ -104,17 +104,9 @@ def make_negatives(
 ) -> Tiles:
     """Draws tiles that a human would not take for a digit, some two milliseconds each.
 
-    Args:
-        count: Of tiles.
-        faces: Fonts that letters and signs are set in; see ``load_faces``.
-        seed: Another one gives other tiles; a longer run begins with the tiles of a shorter one.
-        digits: uint8[N, 28, 28], digits to train with, some of which are spoiled.
-
-    Returns:
-        uint8[count, 28, 28], framed as MNIST's digits are.
-
-    Raises:
-        ValueError: There is no face.
+    Letters and signs are set in the faces, at least one; some of the digits, uint8[N, 28, 28], to
+    train with are spoiled. Another seed gives other tiles; a longer run begins with the tiles of a
+    shorter one. Gives uint8[count, 28, 28], framed as MNIST's digits are.
     """
     if not faces:
         raise ValueError("expected one face or more, found none")
@@ -301,16 +293,11 @@ def _tile_of(plane: npt.NDArray[Any]) -> Tile:
 
 
 def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
-    """Letters, look-alikes, random strokes, noise, textures and blank tiles.
+    """Letters, look-alikes, random strokes, noise, textures and blank tiles, by name.
 
-    Args:
-        faces: Held out of training; all their letters are taken, as the font draws them.
-        seed: Another one draws other strokes, noise, textures and blanks.
-        count: Tiles of each of these.
-
-    Returns:
-        By name uint8[N, 28, 28]. ``look-alikes`` are the letters O I L S Z B G Q, capital and
-        small, which nobody could tell from digits for sure: they are quoted apart.
+    All letters of the faces, which are held out of training, are taken, as the font draws them; so
+    many of each of the others are drawn from the seed. ``look-alikes`` are the letters O I L S Z B
+    G Q, capital and small, which nobody could tell from digits for sure: they are quoted apart.
     """
     rng = np.random.default_rng(seed)
     drawn = {
@@ -332,21 +319,12 @@ LARGEST = 1 << 28  # bytes of an unpacked file
 
 
 def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
-    """The tiles of an IDX file, plain or gzipped.
+    """The tiles of an IDX file, plain or gzipped, at most 10,000 of them, by name of the set.
 
     EMNIST's files, known by a name of set or file with ``emnist`` in it, are stored with rows and
     columns exchanged and are turned upright. Letters whose labels lie next to them (``labels-idx1``
-    for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits.
-
-    Args:
-        name: What the set is called.
-        path: The file with the images, of shape [N, 28, 28].
-
-    Returns:
-        By name uint8[N, 28, 28], at most 10,000 of them.
-
-    Raises:
-        DataError: The file cannot be read or holds something else.
+    for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits. Raises
+    DataError where the file cannot be read or holds something else than images [N, 28, 28].
     """
     tiles = _read(path)
     if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):

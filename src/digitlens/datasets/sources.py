@@ -278,12 +278,9 @@ class Gathered:
 def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) -> Gathered:
     """Asks the sources in turn for what is still missing, and verifies all that they give.
 
-    A source that fails or gives wrong bytes is noted, and the next one is asked.
-
-    Args:
-        sources: In order of preference; those after the last file was found are left alone.
-        keep: Called with each verified file that is not on disk yet, as soon as it arrives, so
-            that an interrupted run does not fetch it again.
+    A source that fails or gives wrong bytes is noted, and the next one is asked. ``keep`` is called
+    with each verified file that is not on disk yet, as soon as it arrives, so that an interrupted
+    run does not fetch it again.
     """
     gathered = Gathered()
     for source in sources:

@@ -40,13 +40,7 @@ class Document:
     _load: Callable[[int, str], Page]
 
     def page(self, number: int) -> Page:
-        """Decodes one page; another can still be asked for when this one is damaged.
-
-        Args:
-            number: Which page, from 1.
-
-        Returns:
-            uint8[H, W] or uint8[H, W, 3], see ``load_image``.
+        """Decodes one page, from 1; another can still be asked for when this one is damaged.
 
         Raises:
             ImageError: The page is damaged or too large.

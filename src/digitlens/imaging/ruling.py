@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from digitlens.imaging.framing import perspective
 from digitlens.imaging.image import Page, shrink
@@ -22,6 +22,9 @@ _LOOKED_AT = 1200  # pixels: longest side of the copy in which rules are looked 
 _WINDOW = 1 / 20  # of the longest side: surroundings that say what is paper
 _DARKER = 0.12  # share by which ink is darker than its surroundings ...
 _LEAST = 8  # ... and gray levels
+_FAINTER, _SMOOTHED = 0.04, 2  # the same of pale rules; pixels over which grain is evened out
+_SAME, _EVEN = 0.02, 1.35  # of a frame: so near are its corners; most of the gaps of even rules
+_FEW = 4  # rows and columns: of a table with so few, the thicker rules alone may have been seen
 _DARK = 100  # gray level of pages that are darker; rules may be light there
 _FRAMES = 4  # largest connected drawings that may be the rules of a table
 _SHARE = 0.02  # of the page: smaller ones are no table
@@ -84,12 +87,51 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
     is_dark = float(median(gray.astype(np.float32).ravel())) < _DARK
     for is_light in (False, True) if is_dark else (False,):
-        mask = ink_mask(255 - gray if is_light else gray)
-        for drawing, corners in _frames(_thick(mask)):
-            nodes = _nodes(drawing, corners, shape)
-            if nodes is not None:
-                return Grid(nodes * scale, is_light)
+        ink = 255 - gray if is_light else gray
+        nodes = _nodes_in(ink_mask(ink), shape)
+        if nodes is None if shape else nodes is not None and _may_lack_rules(nodes):
+            smooth = np.asarray(Image.fromarray(ink).filter(ImageFilter.BoxBlur(_SMOOTHED)))
+            faint = _nodes_in(ink_mask(smooth, _FAINTER), shape)
+            if nodes is None or (faint is not None and _refines(faint, nodes)):
+                nodes = faint
+        if nodes is not None:
+            return Grid(nodes * scale, is_light)
     return None
+
+
+def _nodes_in(mask: Mask, shape: Shape | None) -> Doubles | None:
+    """Where the rules of the largest table cross; None where there is none."""
+    found = (_nodes(drawing, corners, shape) for drawing, corners in _frames(_thick(mask)))
+    return next((nodes for nodes in found if nodes is not None), None)
+
+
+def _may_lack_rules(nodes: Doubles) -> bool:
+    """Whether cells are few or uneven, as where rules are too pale to be seen."""
+    gaps = [np.diff(_shares(nodes, axis)) for axis in (0, 1)]
+    uneven = any(each.max() > _EVEN * each.min() for each in gaps)
+    return uneven or max(map(len, gaps)) <= _FEW
+
+
+def _refines(fine: Doubles, coarse: Doubles) -> bool:
+    """Whether faint rules lie between those of the same frame, and make the cells even."""
+    ends = [nodes[[0, 0, -1, -1], [0, -1, -1, 0]] for nodes in (fine, coarse)]
+    if np.abs(ends[0] - ends[1]).max() > _SAME * np.ptp(ends[1], axis=0).max():
+        return False
+    for axis in (0, 1):
+        one, other = (_shares(nodes, axis) for nodes in (fine, coarse))
+        gaps = np.diff(one)
+        away = np.abs(other[:, None] - one).min(axis=1)
+        if away.max() > _SNAP * gaps.min():
+            return False
+        if len(one) != len(other) and gaps.max() > _EVEN * gaps.min():
+            return False
+    return fine.size > coarse.size
+
+
+def _shares(nodes: Doubles, axis: int) -> Doubles:
+    """float64[N]: how far along a table its rules are, from 0 to 1."""
+    gaps = np.linalg.norm(np.diff(nodes, axis=axis), axis=2).mean(axis=1 - axis)
+    return np.r_[0, np.cumsum(gaps)] / gaps.sum()
 
 
 def gray_of(page: Page) -> npt.NDArray[np.uint8]:
@@ -186,8 +228,8 @@ def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:
     return outer
 
 
-def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
-    """bool[H, W]: what of uint8[H, W] is darker than the mean around it.
+def ink_mask(gray: npt.NDArray[np.uint8], darker: float = _DARKER) -> Mask:
+    """bool[H, W]: what of uint8[H, W] is darker than the mean around it, by such a share.
 
     Bradley and Roth, "Adaptive thresholding using the integral image", 2007.
     """
@@ -200,7 +242,7 @@ def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
     rows = sums[bottom] - sums[top]
     area = (bottom - top)[:, None] * (right - left)
     mean = (rows[:, right] - rows[:, left]) / area
-    return gray < mean - np.maximum(_LEAST, _DARKER * mean)
+    return gray < mean - np.maximum(_LEAST * darker / _DARKER, darker * mean)
 
 
 def _thick(mask: Mask) -> Mask:

@@ -324,14 +324,8 @@ def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str |
     """Which model classifies tiles and which finds digits on pages.
 
     A user who trained a digit detector need not know that several networks read: given as the
-    model, it finds the digits, and the shipped classifier names the tiles.
-
-    Args:
-        model: Name of a shipped model, a model folder, or a run folder; of either kind.
-        pages: Likewise, of a digit detector.
-
-    Returns:
-        The classifier and the digit detector.
+    model, it finds the digits, and the shipped classifier names the tiles. Both are a name of a
+    shipped model, a model folder, or a run folder.
 
     Raises:
         ModelError: ``model`` is missing or damaged, or a digit detector beside another one.

@@ -43,13 +43,7 @@ class DetectorNetwork(nn.Module):
         blocks: tuple[int, ...] = (1, 2, 2, 1),
         paths: tuple[int, ...] = (64, 96, 128),
     ) -> None:
-        """Builds the network.
-
-        Args:
-            widths: Channels of the five stages, at strides 2 to 32.
-            blocks: Residual blocks in the last four stages.
-            paths: Channels of the path down, at strides 4, 8 and 16.
-        """
+        """Channels of five stages at strides 2 to 32, blocks in the last four, channels of the path down."""
         super().__init__()
         self.stem = convolution(3, widths[0], 5, 2)
         self.stages = nn.ModuleList(

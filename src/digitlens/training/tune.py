@@ -213,13 +213,10 @@ def local_storage(folder: Path) -> str:
 def open_study(
     storage: str, name: str, plan: Mapping[str, Any] | None, *, pruning: bool = True
 ) -> Study:
-    """Begins a study, or joins the one of that name.
+    """Begins a study, or joins the one of that name; of an empty name the only one there.
 
-    Args:
-        storage: Address of a database, such as ``sqlite:///study.db``.
-        name: The study's name; empty for the only one in the database.
-        plan: What is searched, from ``plan_of``; None joins whatever is there.
-        pruning: Whether trials that fall behind are ended early.
+    ``plan`` is what is searched, from ``plan_of``; None joins whatever is there. With pruning,
+    trials that fall behind are ended early.
 
     Raises:
         DataError: The database cannot be used, has no such study, or one that searches otherwise.

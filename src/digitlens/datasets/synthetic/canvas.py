@@ -55,12 +55,8 @@ class Canvas:
         """Puts the ink of one character on the canvas, and marks where it is if it has a value.
 
         Of a digit partly off the canvas the part on it is marked: as the digit when that is most of
-        its ink, else as ``IGNORED``, and not at all when next to nothing is left.
-
-        Args:
-            ink: uint8[h, w].
-            matrix: float64[2, 3]; from pixels of the ink to the plane of the paper.
-            value: 0 to 9, ``IGNORED``, or None for what is no digit.
+        its ink, else as ``IGNORED``, and not at all when next to nothing is left. The matrix
+        float64[2, 3] takes pixels of the ink to the plane of the paper.
         """
         ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
         low, high = _ends(ink, matrix)

@@ -394,10 +394,6 @@ def whiten(network: DigitNetwork, tiles: Tiles) -> None:
 
     A. Coates and A. Ng, "Learning feature representations with k-means", 2012, for whitened
     patches; D. Page, "How to train your ResNet", part 8, 2019, for a fixed layer of them.
-
-    Args:
-        network: Changed in place; left alone if its first convolution is trained.
-        tiles: uint8[N, 28, 28]; those that are trained with.
     """
     convolution = network.fixed
     if convolution is None:
