@@ -43,7 +43,7 @@ class DetectorNetwork(nn.Module):
         blocks: tuple[int, ...] = (1, 2, 2, 1),
         paths: tuple[int, ...] = (64, 96, 128),
     ) -> None:
-        """Channels of five stages, residual blocks in the last four, channels of the path back down."""
+        """Channels of five stages, residual blocks in the last four, channels of the path back."""
         super().__init__()
         self.stem = convolution(3, widths[0], 5, 2)
         self.stages = nn.ModuleList(
