@@ -368,14 +368,9 @@ def draw_tile_grid(
             mosaic[top - 1 : top + 29, left - 1 : left + 29] = FRAME
         mosaic[top : top + 28, left : left + 28] = cell.tile
         for place, line in enumerate(cell.captions):
-            axes.text(
-                *(left + 14, row * height + _FIRST + _STEP * place, line.text),
-                ha="center",
-                va="top",
-                color=line.colour,
-                weight=line.weight,
-                fontsize=line.size,
-            )
+            look = {"color": line.colour, "weight": line.weight, "fontsize": line.size}
+            x, y = left + 14, row * height + _FIRST + _STEP * place
+            axes.text(x, y, line.text, look, ha="center", va="top")
     for row, name in enumerate(row_names):
         middle = row * height + dy + 14
         axes.text(-3, middle, name, ha="right", va="center", color=theme().soft, fontsize=11)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -202,9 +203,8 @@ def _draw_risk(
     marked = np.flatnonzero(np.array(curve.threshold) >= MARKED)
     if len(marked):
         last = marked[-1]
-        axes.plot(
-            curve.coverage[last], from_here[last], "o", color=colour, markersize=8, clip_on=False
-        )
+        look: dict[str, Any] = {"color": colour, "markersize": 8, "clip_on": False}
+        axes.plot(curve.coverage[last], from_here[last], "o", **look)
 
 
 def _finish_risk(axes: Axes, lowest: float) -> None:
@@ -303,9 +303,8 @@ def _bar(axes: Axes, place: int, row: Condition) -> None:
     spread = interval_bars([share], [row.score.interval])
     axes.errorbar(share, place, xerr=spread, color=colours.ink, capsize=2, linewidth=1)
     behind = {"facecolor": colours.ground, "edgecolor": "none", "pad": 1}  # the mean's line
-    axes.text(
-        row.score.interval[1] + 0.01, place, percent(share), va="center", fontsize=10, bbox=behind
-    )
+    x = row.score.interval[1] + 0.01
+    axes.text(x, place, percent(share), va="center", fontsize=10, bbox=behind)
 
 
 def _look(overlaps: bool | None) -> tuple[str, str]:
@@ -396,23 +395,13 @@ def draw_reliability(found: Rejection, path: Path) -> None:
     """Share that is right against confidence, in bins that hold as many answers each."""
     with canvas(path, 7.4, 7.2) as figure:
         axes = figure.add_subplot()
-        axes.plot(
-            _ENDS, _ENDS, "--", color=theme().soft, linewidth=1.3, label="perfect calibration"
-        )
+        perfect: dict[str, Any] = {"color": theme().soft, "label": "perfect calibration"}
+        axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, **perfect)
         for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
             bins = equal_mass_bins(*sample)
-            error = percent(calibration_error(bins), 2)
-            draw_bins(
-                axes,
-                bins,
-                _ENDS,
-                label=f"{name}, adaptive calibration error {error}",
-                fmt="o-",
-                color=colour,
-                linewidth=1.3,
-                markersize=6,
-                clip_on=False,
-            )
+            label = f"{name}, adaptive calibration error {percent(calibration_error(bins), 2)}"
+            look = {"fmt": "o-", "color": colour, "linewidth": 1.3, "markersize": 6}
+            draw_bins(axes, bins, _ENDS, label=label, clip_on=False, **look)
         headline(
             axes,
             "Confidence against what is right",
@@ -464,21 +453,15 @@ def draw_negatives(found: Rejection, path: Path) -> None:
     every = [_shown(found, name) for name in names]
     edges = np.histogram_bin_edges(_trimmed(np.concatenate([digits, *every])), 40)
     with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
-        figure.suptitle(
-            f"{found.recommended[0].upper()}{found.recommended[1:]} of digits (blue) "
-            "and of what is none (red)",
-            x=0.02,
-            ha="left",
-            fontsize=15,
-            fontweight="bold",
-        )
+        name = f"{found.recommended[0].upper()}{found.recommended[1:]}"
+        title = f"{name} of digits (blue) and of what is none (red)"
+        figure.suptitle(title, x=0.02, ha="left", fontsize=15, fontweight="bold")
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
         for axes, name, scores in zip(panels.flat, names, every, strict=False):
             _draw_histogram(axes, edges, digits, scores)
             one = found.scores[found.recommended][name]
-            axes.set_title(
-                f"{name}: AUROC {one.auroc:.3f}", fontsize=11, fontweight="normal", pad=4
-            )
+            title = f"{name}: AUROC {one.auroc:.3f}"
+            axes.set_title(title, fontsize=11, fontweight="normal", pad=4)
         for axes in panels.flat[len(names) :]:
             axes.set_axis_off()
         for axes in panels.flat[max(0, len(names) - columns) : len(names)]:

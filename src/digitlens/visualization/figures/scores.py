@@ -139,15 +139,10 @@ def draw_classes(report: Report, path: Path) -> None:
 
 def _mark_cut_axis(axes: Axes) -> None:
     # The two strokes of a broken axis: bars that do not start at 0 must not look as if they did.
+    look: dict[str, Any] = {"color": theme().ink, "linewidth": 1.3, "clip_on": False}
     for height in (0.03, 0.05):
-        axes.plot(
-            [-0.009, 0.009],
-            [height - 0.01, height + 0.01],
-            color=theme().ink,
-            linewidth=1.3,
-            transform=axes.transAxes,
-            clip_on=False,
-        )
+        ends = [-0.009, 0.009], [height - 0.01, height + 0.01]
+        axes.plot(*ends, transform=axes.transAxes, **look)
 
 
 Tiles = npt.NDArray[np.uint8]
