@@ -160,8 +160,9 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
         place = known.get(symbol, -1)
         column = float(read.symbols.centres[symbol])
         if place >= 0 and digits[place].status != "rejected":
+            marks = _marks(read.symbols.posteriors[symbol])
             spot = _digit_spot(place, digits[place])
-            found.append((column, replace(spot, missed=missed[symbol])))
+            found.append((column, replace(spot, others=marks, missed=missed[symbol])))
         else:
             shown = OTHER_SIGN if char.isdigit() else char
             chances = read.symbols.posteriors[symbol]

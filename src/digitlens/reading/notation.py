@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ ONE_MARK = re.compile(r"\d{1,3}([.,])(?:\d{3}\1)+\d{1,2}")  # 1.234.56: one was 
 _ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", "YMD")}
 
 
+@lru_cache(4096)
 def meanings(text: str) -> tuple[Meaning, ...]:
     """All that a text may say, the likeliest first; a code without value if it says nothing.
 

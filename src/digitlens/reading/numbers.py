@@ -30,7 +30,7 @@ class Spot:
         confidence: Of it, 0..1.
         box: On the page.
         place: Number of the place that it is the digit of; -1 for any other character.
-        others: What else a mark may be, each with its probability.
+        others: Marks that it may be as well, each with its probability.
         missed: What may stand beside it and was not taken as part of the number, with its
             probability; a bracket without partner is.
         apart: Whether more than a space and marks are between it and the number before.

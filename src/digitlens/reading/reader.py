@@ -237,8 +237,9 @@ class DigitReader:
         if expected:
             expected = expected.written_with(known.decimal)
             layout, constrained = constrain(view, layout, size, self.thresholds, expected)
-        numbers = numbers_of(layout.numbers, layout.digits, known)
-        if expected and constrained and constrained.fulfilled:
+        decided = constrained is not None and constrained.fulfilled
+        numbers = numbers_of(layout.numbers, layout.digits, known, as_read=decided)
+        if expected and decided:
             numbers = tuple(_within(number, expected) for number in numbers)
         reading = Reading(
             turned_back(layout.lines, turn, width, height),

@@ -381,11 +381,16 @@ class DocumentMaker(Maker):
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         desk = Desk(self._styles, rng)
         _LAYOUTS[kind][1](desk)
-        return _pictured(desk, kind)
+        return pictured(desk, kind)
 
 
-def _pictured(desk: Desk, kind: str) -> Document:
-    """Shows a page that is laid out on a screen, scans it or photographs it."""
+def pictured(desk: Desk, kind: str) -> Document:
+    """Shows a page that is laid out on a screen, scans it or photographs it.
+
+    Args:
+        desk: With the page on it.
+        kind: Of the document, which is told with it.
+    """
     canvas, rng = desk.canvas, desk.rng
     plane, height, width = _coloured(desk), canvas.height, canvas.width
     matrix = _view(desk)

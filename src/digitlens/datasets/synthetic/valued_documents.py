@@ -1,0 +1,172 @@
+"""Draws documents whose values are known, not only digits: receipts, price tags and statements.
+
+Each is written as one country writes, with its marks, its currency and its form of dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from digitlens.datasets.synthetic.document_layouts import Desk
+from digitlens.datasets.synthetic.documents import Document, pictured
+from digitlens.datasets.synthetic.drawing import Pixels, Rng
+from digitlens.datasets.synthetic.styles import Styles
+from digitlens.datasets.synthetic.texts import RAISE, WORDS, pick
+from digitlens.datasets.synthetic.typesetting import Face, TextRow
+
+Value = Any  # Decimal, date or time
+BY_HAND = 0.25  # share of the documents
+
+
+class Habit(NamedTuple):
+    """How a country writes: marks, a currency, whether that stands before, the form of dates."""
+
+    decimal: str
+    group: str
+    sign: str
+    before: bool
+    day: str
+
+
+HABITS = (
+    Habit(".", ",", "$", True, "%m/%d/%Y"),
+    Habit(".", ",", "£", True, "%d/%m/%Y"),
+    Habit(",", ".", " €", False, "%d.%m.%Y"),
+    Habit(",", ".", "€", True, "%d-%m-%Y"),
+    Habit(".", "'", "", True, "%d.%m.%Y"),
+    Habit(".", ",", "", True, "%Y-%m-%d"),
+)
+
+
+class ValuedDocument(NamedTuple):
+    """A document, and what stands on it.
+
+    Attributes:
+        kind: ``receipts``, ``price tags`` or ``statements``, and whether by hand.
+        pixels: uint8[H, W, 3].
+        values: What its numbers say, in any order.
+        lines: Each line of text.
+    """
+
+    kind: str
+    pixels: Pixels
+    values: tuple[Value, ...]
+    lines: tuple[TextRow, ...]
+
+
+def draw_valued(
+    styles: Styles, number: int, seed: int = 0, by_hand: float = BY_HAND
+) -> ValuedDocument:
+    """The same document for the same numbers: receipts, price tags and statements in turn.
+
+    Args:
+        styles: What it is written with.
+        number: Of the document.
+        seed: Of all documents.
+        by_hand: Share of those that are handwritten.
+    """
+    kind = list(DRAWN)[number % len(DRAWN)]
+    for attempt in count():
+        desk = Desk(styles, np.random.default_rng([seed, number, attempt]))
+        habit = HABITS[int(desk.rng.integers(len(HABITS)))]
+        pen = desk.rng.random() < by_hand
+        values = tuple(DRAWN[kind](desk, habit, by_hand=pen))  # this draws the page
+        shown = pictured(desk, kind)
+        if _is_whole(desk, shown):
+            name = f"{kind}, by hand" if pen else kind
+            return ValuedDocument(name, shown.pixels, values, shown.lines)
+    raise AssertionError
+
+
+def _is_whole(desk: Desk, shown: Document) -> bool:
+    """Whether the picture holds all digits of its page: what is cut off has no value."""
+    canvas = desk.canvas
+    drawn = canvas.labels(np.eye(3), canvas.width, canvas.height)
+    return int((shown.values >= 0).sum()) == int((drawn[1] >= 0).sum())
+
+
+def _money(rng: Rng, habit: Habit, low: float, high: float) -> tuple[str, Decimal]:
+    """An amount with two decimals as it is written, and its value."""
+    cents = round(100 * float(np.exp(rng.uniform(np.log(low), np.log(high)))))
+    whole = f"{cents // 100:,}".replace(",", habit.group)
+    return f"{whole}{habit.decimal}{cents % 100:02}", Decimal(cents) / 100
+
+
+def _priced(text: str, habit: Habit) -> str:
+    return habit.sign + text if habit.before else text + habit.sign
+
+
+def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """Items with prices, a total and a date."""
+    rng = desk.rng
+    digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
+    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    wide, pitch = digit * float(rng.uniform(16, 24)), digit * float(rng.uniform(1.7, 2.6))
+    rows: list[tuple[str, str, Value]] = []
+    for _ in range(int(rng.integers(2, 9))):
+        text, value = _money(rng, habit, 0.3, 3000)
+        rows.append(("" if by_hand else pick(rng, WORDS["labels"]), text, value))
+    text, value = _money(rng, habit, 20, 20000)
+    rows.append(("" if by_hand else pick(rng, ("Total", "Summe")), _priced(text, habit), value))
+    day = _day(rng)
+    rows.append(("", day.strftime(habit.day), day))
+    canvas = desk.open(wide + 3 * digit, (len(rows) + 1) * pitch)
+    for number, (left, right, value) in enumerate(rows):
+        y = (number + 1) * pitch
+        run = face.run(left) if left else None
+        if canvas.put(face.run(right), canvas.width - 1.5 * digit, y, align=1):
+            yield value
+        if run and run.width < 0.4 * wide:
+            canvas.put(run, 1.5 * digit, y)
+
+
+def draw_tag(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """A price, its cents now and then small and high, and a price per kilogram."""
+    rng = desk.rng
+    digit = desk.size(30, 90)
+    big = desk.pen(digit) if by_hand else desk.type(digit)
+    small = desk.type(max(10, 0.22 * digit))
+    text, value = _money(rng, habit, 0.3, 900)
+    if rng.random() < 0.5 and "," not in text[:-3]:
+        point = pick(rng, ("", habit.decimal))
+        text = f"{text[:-3]}{point}{RAISE}{text[-2:]}{RAISE}"
+    canvas = desk.open(6.5 * digit, 3 * digit)
+    margin = 0.4 * digit
+    canvas.put(small.run(pick(rng, WORDS["labels"])), margin, margin + small.digit)
+    if canvas.put(big.run(_priced(text, habit)), canvas.width - margin, 2 * digit, align=1):
+        yield value
+    text, value = _money(rng, habit, 0.3, 900)
+    if canvas.put(small.run(f"kg = {text}"), margin, canvas.height - margin):
+        yield value
+
+
+def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
+    rng = desk.rng
+    digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
+    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    pitch, rows = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
+    debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
+    canvas = desk.open(26 * digit, (rows + 1.5) * pitch)
+    for row in range(rows):
+        y, day = (row + 1.2) * pitch, _day(rng)
+        if canvas.put(face.run(day.strftime(habit.day)), digit, y):
+            yield day
+        text, value = _money(rng, habit, 0.3, 90000)
+        if rng.random() < 0.5:
+            text, value = debit.format(text), -value
+        if canvas.put(face.run(text), canvas.width - digit, y, align=1):
+            yield value
+
+
+def _day(rng: Rng) -> date:
+    return date(int(rng.integers(1990, 2035)), int(rng.integers(1, 13)), int(rng.integers(1, 29)))
+
+
+DRAWN = {"receipts": draw_receipt, "price tags": draw_tag, "statements": draw_statement}

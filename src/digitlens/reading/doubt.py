@@ -1,0 +1,405 @@
+"""How likely a number is right as it was read, and what it is more likely to be.
+
+Knows the characters of a page's numbers, where they stand and what else each may be. A page writes
+its numbers alike, above all those below each other, so that one which is written otherwise, or has
+no value, may have lost a mark or have one too many. The weights are fitted on generated documents
+by ``training.doubts``, and lie in ``doubt.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from heapq import nlargest
+from itertools import combinations, pairwise
+from math import exp, log, prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
+from digitlens.reading.numbers import Spot
+from digitlens.results import Box, Digit
+
+CHANGES = ("digits", "marks", "dropped", "drops", "none", "page", "column", "year")
+SIGNS = (
+    "characters",
+    "missed",
+    "rivals",
+    "none",
+    "column",
+    "outlier",
+    "date_outlier",
+    "year",
+    "loose",
+    "near",
+    "uneven",
+    "changed",
+)
+CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
+SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")
+BARE = re.compile(r"\D*\d(?: ?\d){2,}\D*")  # a number without a mark
+CENTS_FROM = 0.5  # probability from which digits without a mark are taken for cents
+_ODDS = 8  # other characters that a number is looked at with ...
+_LEAST = 1e-3  # ... and the odds from which two of them at once
+_PRIOR = 0.1  # share of one way to write numbers, before any is seen ...
+_TRUST = 2.0  # ... which counts like so many numbers of the page ...
+_TRUST_COLUMN = 1.0  # ... or of a column
+_ALIGNED = 1.0  # heights: how far the ends of numbers in a column are apart at most
+_BELOW = 0.6  # heights: how far numbers are apart, at least, that stand below each other
+_FAR = 2.5  # heights: of neighbours further away it does not matter where they stand
+_USUAL = -4.0  # logarithm of the doubt about characters that are clear
+_LOOSE = 0.2  # heights: of gaps inside numbers that are wider they may part a number
+_GRID = 0.4  # heights: how far the middles of numbers in a column of a grid are apart at most
+_MATES = 3  # numbers above and below one that leave no doubt that it is in a grid
+_YEARS = range(1900, 2101)
+_REASONS = {
+    "characters": "not all of its characters are clear",
+    "missed": "a character may have been missed",
+    "rivals": "it may be written otherwise",
+    "none": "not written as numbers are",
+    "column": "others in its column are written otherwise",
+    "outlier": "other numbers here are written otherwise",
+    "date_outlier": "other dates here are written otherwise",
+    "loose": "characters here stand far apart",
+    "near": "may be a part of a number",
+    "uneven": "its digits differ in height",
+}
+
+Floats = npt.NDArray[np.float64]
+
+
+class Rewriting(NamedTuple):
+    """A number with some of its characters changed.
+
+    Attributes:
+        chars: For each of its characters what it is now; empty if it is dropped.
+        features: By ``CHANGES``.
+    """
+
+    chars: tuple[str, ...]
+    features: tuple[float, ...]
+
+    @property
+    def text(self) -> str:
+        """As it is written then."""
+        return "".join(self.chars)
+
+    @property
+    def odds(self) -> float:
+        """How likely it is by its characters alone, against what was read."""
+        return exp(sum(self.features[:3]))
+
+
+Weights = Mapping[str, Sequence[float]]
+
+
+@cache
+def shipped() -> Weights:
+    """Fitted weights: ``changes``, and with a constant first ``signs``, ``cents``, ``sizes``."""
+    path = Path(__file__).with_name("doubt.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def form(text: str, known: Notation = UNKNOWN) -> str:
+    """How a number is written: its decimal mark and decimals, or the form of a date.
+
+    Args:
+        text: As written.
+        known: What is known of it.
+
+    Returns:
+        The same for all numbers that are written alike; ``none`` for what has no value.
+    """
+    found = [each for each in meanings(text) if each.fits(known)]
+    several = any(ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text))
+    if not found or found[0].value is None or several:
+        return "none"
+    first = found[0]
+    if first.kind == "date":
+        return re.sub(r"\d+", lambda part: str(len(part[0])), text)
+    end = re.search(r"[.,](\d+)\D*$", text)
+    if first.notation.decimal and end and end[0][0] == first.notation.decimal:
+        return "thousands" if len(found) > 1 else f"{end[0][0]}{len(end[1])}"
+    return first.kind if first.kind in {"time", "fraction", "code"} else "whole"
+
+
+class Page:
+    """The numbers of a page, and where they stand."""
+
+    def __init__(
+        self,
+        numbers: Sequence[Sequence[Spot]],
+        known: Notation = UNKNOWN,
+        fitted: Weights | None = None,
+    ) -> None:
+        """Measures them.
+
+        Args:
+            numbers: The characters of each.
+            known: What is known of how they are written.
+            fitted: Weights; None takes the shipped ones.
+        """
+        self.known = known
+        self.fitted = shipped() if fitted is None else fitted
+        self.numbers = numbers
+        self.texts = ["".join(spot.char for spot in number) for number in numbers]
+        self.forms = np.array([form(text, known) for text in self.texts])
+        self.chances = np.array([read_chance(number) for number in numbers])
+        self.boxes = np.array([_around(number) for number in numbers], float).reshape(-1, 4)
+        self.heights = np.array([_height(number) for number in numbers])
+        self.lengths = np.array([len(number) for number in numbers])
+        inside = np.array([gap for number in numbers for gap in _gaps(number)])
+        self.loose = float(np.clip(np.median(inside), 0, 1)) if len(inside) else 0.0
+        self.cents = [self._cents(number) for number in range(len(numbers))]
+
+    def _cents(self, number: int) -> float:
+        """How likely the last two digits of a number are cents, without a mark that was read."""
+        signs = self.cents_signs(number)
+        return _logistic(self.fitted["cents"], signs) if signs else 0.0
+
+    def cents_signs(self, number: int) -> tuple[float, ...]:
+        """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
+        boxes = unmarked(self.numbers[number])
+        if not boxes:
+            return ()
+        geometry = _logistic(self.fitted["sizes"], sizes(boxes))
+        decimals = np.max([self.support(number, way) for way in (".2", ",2")], axis=0)
+        page, column = (decimals - self.support(number, "whole")).tolist()
+        odds = log(max(geometry, 1e-3) / max(1 - geometry, 1e-3))
+        return odds, float(page > 0), max(page, 0.0), min(page, 0.0), min(column, 0.0)
+
+    def support(self, number: int, way: str) -> tuple[float, float]:
+        """How many others are written in one way, on the page and in its column.
+
+        Returns:
+            Logarithms of their shares, against the share when nothing else is known.
+        """
+        same = self.chances * ((self.forms == way) & (way != "none"))
+        return (
+            self._share(same, np.arange(len(self.forms)) != number, _TRUST),
+            self._share(same, self._column(number), _TRUST_COLUMN),
+        )
+
+    def _share(self, same: Floats, others: npt.NDArray[np.bool_], trust: float) -> float:
+        found, total = float(same[others].sum()), float(self.chances[others].sum())
+        return log((found / _PRIOR + trust) / (total + trust))
+
+    def _column(self, number: int) -> npt.NDArray[np.bool_]:
+        """Which numbers stand above or below another and begin or end where it does."""
+        x0, y0, x1, y1 = self.boxes.T
+        height = self.heights[number]
+        below = np.abs(y0 + y1 - y0[number] - y1[number]) / 2 > _BELOW * height
+        ends = np.minimum(np.abs(x0 - x0[number]), np.abs(x1 - x1[number]))
+        return np.asarray(below & (ends <= _ALIGNED * height))
+
+    def _outlier(self, number: int, own: str) -> tuple[float, float]:
+        """How far other quantities of the page agree on what this one is not; other dates."""
+        is_date = own[0].isdigit()
+        ways = {way for way in self.forms.tolist() if way[0].isdigit() == is_date} - {own, "none"}
+        usual = max((self.support(number, way)[0] for way in ways), default=0.0)
+        away = max(usual - max(self.support(number, own)[0], 0.0), 0.0)
+        return away * (not is_date), away * is_date
+
+    def _in_grid(self, number: int) -> float:
+        """How far a number stands in a grid, above or below others of as many digits, 0 to 1."""
+        x0, _, x1, _ = self.boxes.T
+        middle, reach = (x0 + x1) / 2, _GRID * self.heights[number]
+        same = self.lengths == self.lengths[number]
+        mates = self._column(number) & same & (np.abs(middle - middle[number]) < reach)
+        return min(int(mates.sum()), _MATES) / _MATES
+
+    def near(self, number: int) -> float:
+        """Heights to the next number on the same line, at most ``_FAR``."""
+        x0, y0, x1, y1 = self.boxes.T
+        lower = np.minimum(y1 - y0, y1[number] - y0[number])
+        beside = np.minimum(y1, y1[number]) - np.maximum(y0, y0[number]) > 0.3 * lower
+        beside[number] = False
+        gaps = np.maximum(x0 - x1[number], x0[number] - x1)[beside]
+        nearest = float(gaps.min(initial=np.inf)) / max(float(self.heights[number]), 1.0)
+        return float(np.clip(nearest, 0, _FAR))
+
+    def with_next(self, number: int) -> str:
+        """A number and its neighbour, if those may be one; empty if not."""
+        for left, right in ((number, number + 1), (number - 1, number)):
+            if left >= 0 and right < len(self.texts):
+                gap = (self.boxes[right][0] - self.boxes[left][2]) / self.heights[number]
+                text = self.texts[left] + self.texts[right]
+                if self.near(number) < _FAR and abs(gap) < _FAR and form(text) != "none":
+                    return text
+        return ""
+
+    def signs(self, number: int, chosen: Rewriting, chance: float) -> tuple[float, ...]:
+        """What speaks for and against a number, by ``SIGNS``.
+
+        Args:
+            number: Which one of the page.
+            chosen: What it is taken for.
+            chance: That this is right and not another rewriting, see ``likelihoods``.
+        """
+        spots = self.numbers[number]
+        heights = [spot.box.height for spot in spots if spot.place >= 0]
+        *_, none, _, column, year = chosen.features
+        loose = max(self.loose - _LOOSE, 0.0) * (1 - self._in_grid(number))
+        return (
+            _log_doubt(prod(spot.confidence for spot in spots)),
+            max(spot.missed[1] for spot in spots),
+            _log_doubt(chance),
+            none,
+            column,
+            *self._outlier(number, form(chosen.text, self.known)),
+            year,
+            loose,
+            loose * (_FAR - self.near(number)),
+            min(float(np.log(heights).std()), 0.5),
+            float(chosen.chars != tuple(spot.char for spot in spots)),
+        )
+
+    def rewritings(self, number: int, digits: Mapping[int, Digit]) -> list[Rewriting]:
+        """A number as it was read, first, and all that it is looked at as well.
+
+        Args:
+            number: Which one of the page.
+            digits: By their place, see ``Spot``.
+        """
+        spots = self.numbers[number]
+        chars = tuple(spot.char for spot in spots)
+        found = {chars: (0.0, 0.0, 0.0, 0.0)}
+        for changed in _changes(spots, digits):
+            now, costs = list(chars), [0.0] * 4
+            for odds, k, char in changed:
+                now[k] = char
+                kind = 2 if not char else 0 if char.isdigit() and chars[k].isdigit() else 1
+                costs[kind] += log(odds)
+                costs[3] += not char
+            if any(char.isdigit() for char in now):
+                found.setdefault(tuple(now), tuple(costs))  # pyright: ignore[reportArgumentType]
+        texts: dict[str, Rewriting] = {}
+        for each, costs in found.items():
+            text = "".join(each)
+            features = (*costs, *self._features(number, text))
+            texts.setdefault(text, Rewriting(each, features))
+        return list(texts.values())
+
+    def likelihoods(self, rewritings: Sequence[Rewriting]) -> Floats:
+        """float64[N]: how likely each rewriting of a number is, of all of them together."""
+        features = np.array([each.features for each in rewritings])
+        scores = features @ np.array(self.fitted["changes"])
+        odds = np.exp(scores - scores.max())
+        return np.asarray(odds / odds.sum())
+
+    def right_chance(self, signs: Sequence[float]) -> float:
+        """How likely a number is right, by its ``signs``."""
+        return _logistic(self.fitted["signs"], signs)
+
+    def _features(self, number: int, text: str) -> tuple[float, ...]:
+        if self.cents[number] >= CENTS_FROM and text == self.texts[number]:
+            return 0.0, 0.0, 0.0, 0.0
+        way, first = form(text, self.known), meanings(text)[0]
+        odd = first.kind == "date" and getattr(first.value, "year", 2000) not in _YEARS
+        return (float(way == "none"), *self.support(number, way), float(odd))
+
+
+def say_why(signs: Sequence[float]) -> str:
+    """What speaks most against a number, in a few words."""
+    parts = zip(SIGNS, shipped()["signs"][1:], signs, strict=True)
+    usual = {"characters": _USUAL, "rivals": _USUAL}
+    against = {name: weight * (sign - usual.get(name, 0.0)) for name, weight, sign in parts}
+    return _REASONS[min(_REASONS, key=lambda name: against[name])]
+
+
+def unmarked(spots: Sequence[Spot]) -> list[Box]:
+    """The digits of a number of three or more without a mark; none for other numbers."""
+    text = "".join(spot.char for spot in spots)
+    return [spot.box for spot in spots if spot.place >= 0] if BARE.fullmatch(text) else []
+
+
+def raised_chance(boxes: Sequence[Box]) -> float:
+    """How likely the last two digits of a number are its cents, by their size and height.
+
+    Args:
+        boxes: Of its digits, three at least, from left to right.
+    """
+    return _logistic(shipped()["sizes"], sizes(boxes))
+
+
+def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:
+    """How the last two digits of a number differ from the others, by ``SIZES``.
+
+    Each of the two is measured alone, since ink of the digit before may be in its box.
+    """
+    x0, y0, x1, y1 = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).T
+    x, count = (x0 + x1) / 2, len(boxes) - 2
+    slope = float(np.polyfit(x[:-2], (y0 + y1)[:-2] / 2, 1)[0]) if count > 1 else 0.0
+    slope = float(np.clip(slope, -0.2, 0.2)) * (1 - 1 / count)  # two digits do not say much
+    y0, y1 = y0 - slope * x, y1 - slope * x
+    heights, widths = y1 - y0, x1 - x0
+    whole = float(np.median(heights[:-2]))
+    small = np.clip(-np.log(heights[-2:] / whole), -0.3, 0.7)
+    high = np.clip((np.median(y1[:-2]) - y1[-2:]) / whole, -0.3, 0.6)
+    top = np.clip(np.abs(y0[-2:] - np.median(y0[:-2])) / whole, 0, 0.5)
+    both = np.clip(small, 0, 1) * np.clip(high, 0, 1)
+    one = int((small * high).argmax())
+    narrow = float(np.clip(np.log(widths[:-2].mean() / widths[-2:].mean()), -0.7, 0.7))
+    parts = [float(part[k]) for k in (one, 1 - one) for part in (small, high, both)]
+    return (*parts, float(top[one]), narrow, max(narrow, 0.0) * max(float(high[one]), 0.0))
+
+
+def others_of(spot: Spot, digits: Mapping[int, Digit]) -> Iterator[tuple[str, float]]:
+    """What else a character may be, with probabilities that leave room for what it is."""
+    yield from spot.others
+    if spot.place >= 0:
+        digit = digits[spot.place]
+        top = digit.probabilities[digit.value]
+        scale = min(digit.confidence / max(top, 1e-6), (1 - digit.confidence) / max(1 - top, 1e-6))
+        yield from ((str(value), scale * chance) for value, chance in digit.alternatives[:3])
+
+
+def read_chance(spots: Sequence[Spot]) -> float:
+    """That all characters are right and none was missed, by each of them alone."""
+    chance = max((spot.missed[1] for spot in spots), default=0.0)
+    return prod(spot.confidence for spot in spots) * (1 - chance)
+
+
+Change = tuple[float, int, str]  # its odds, which character, and what that is then
+
+
+def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterable[tuple[Change, ...]]:
+    """One or two characters that may be others, or none at all, with their odds."""
+    likely: list[Change] = []
+    for k, spot in enumerate(spots):
+        sure = max(spot.confidence, 1e-6)
+        likely += [(chance / sure, k, char) for char, chance in others_of(spot, digits)]
+        likely.append(((1 - spot.confidence) / sure, k, ""))
+    odds = nlargest(_ODDS, (each for each in likely if each[0] > 0))
+    pairs = combinations([each for each in odds if each[0] > _LEAST], 2)
+    return [(each,) for each in odds] + [(a, b) for a, b in pairs if a[1] != b[1]]
+
+
+def _log_doubt(chance: float) -> float:
+    return log(min(max(1 - chance, 3e-4), 1.0))
+
+
+def _logistic(fitted: Sequence[float], features: Sequence[float]) -> float:
+    constant, *slopes = fitted
+    logit = constant + sum(a * b for a, b in zip(slopes, features, strict=True))
+    return 1 / (1 + exp(-min(max(logit, -40.0), 40.0)))
+
+
+def _gaps(spots: Sequence[Spot]) -> list[float]:
+    """Between the characters of a number, in heights of its digits."""
+    height = max(_height(spots), 1.0)
+    return [(right.box.x0 - left.box.x1) / height for left, right in pairwise(spots)]
+
+
+def _height(spots: Sequence[Spot]) -> float:
+    return float(np.median([spot.box.height for spot in spots if spot.place >= 0]))
+
+
+def _around(spots: Sequence[Spot]) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = zip(*((s.box.x0, s.box.y0, s.box.x1, s.box.y1) for s in spots), strict=True)
+    return min(x0), min(y0), max(x1), max(y1)

@@ -1,0 +1,62 @@
+"""What is learned of doubtful numbers: weights that choose what is right, from few examples."""
+
+import numpy as np
+import pytest
+
+from digitlens.datasets.synthetic.typesetting import TextRow
+from digitlens.reading import doubt
+from digitlens.reading.layout import Layout
+from digitlens.reading.numbers import Spot
+from digitlens.results import Box, Digit
+from digitlens.training.doubts import Sample, Seen, fit, fit_choices
+
+
+def test_the_feature_that_tells_right_choices_gets_the_weight():
+    rng = np.random.default_rng(0)
+    choices = []
+    for _ in range(60):
+        features = rng.normal(size=(4, 2))
+        choices.append((features, int((features[:, 0] + 0.2 * rng.normal(size=4)).argmax())))
+    first, second = fit_choices(choices)
+    assert first > 2 > abs(second)
+
+
+def seen(rng, *, tag):
+    """A page of two numbers; on a tag the first has small, high cents without a mark."""
+    digits, numbers, lines = {}, [], []
+    for row, text in enumerate(("999", "12.50" if tag else "864")):
+        spots = []
+        for k, char in enumerate(text):
+            small = tag and row == 0 and k > 0
+            high = (10 if small else 20) + int(rng.integers(-1, 2))
+            box = Box(10 * k, 40 * row, 10 * k + high // 2, 40 * row + high)
+            place = len(digits) if char.isdigit() else -1
+            sure = float(rng.uniform(0.9, 1))
+            if place >= 0:
+                digits[place] = Digit(int(char), sure, (0.1,) * 10, box)
+            spots.append(Spot(char, sure, box, place))
+        numbers.append([spots])
+        right = text if rng.random() < 0.8 else "1" + text
+        top, end = 40 * row, 10 * len(text)
+        corners = [[0, top], [end, top], [end, top + 20], [0, top + 20]]
+        lines.append(TextRow("9.99" if tag and row == 0 else right, np.array(corners, np.float32)))
+    everything = tuple(digits)
+    layout = Layout((tuple(digits.values()),), (), (everything,), tuple(map(tuple, numbers)))
+    return Seen(Sample(np.zeros((90, 90), np.uint8), tuple(lines)), layout)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    rng = np.random.default_rng(1)
+    return fit([seen(rng, tag=k % 2 == 0) for k in range(40)])
+
+
+def test_every_weight_is_fitted(weights):
+    assert len(weights["changes"]) == len(doubt.CHANGES)
+    assert len(weights["signs"]) == 1 + len(doubt.SIGNS)
+    assert len(weights["cents"]) == 1 + len(doubt.CENTS)
+    assert len(weights["sizes"]) == 1 + len(doubt.SIZES)
+    assert np.isfinite([weight for fitted in weights.values() for weight in fitted]).all()
+    assert {name: len(fitted) for name, fitted in weights.items()} == {
+        name: len(fitted) for name, fitted in doubt.shipped().items()
+    }
