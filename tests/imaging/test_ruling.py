@@ -47,6 +47,31 @@ def bent(page):
     return np.stack([np.roll(page[:, x], shift[x]) for x in range(page.shape[1])], axis=1)
 
 
+@pytest.mark.parametrize(("level", "shape"), [(195, None), (195, (9, 9)), (210, (9, 9))])
+def test_pale_rules_are_found(level, shape):
+    """Between thicker ones, and where all are pale if their number is known."""
+    page = Image.new("L", (1000, 1000), 250)
+    pen = ImageDraw.Draw(page)
+    for k in range(10):
+        at, wide = 68 + 96 * k, 3 if k % 3 else 10
+        pen.line((68, at, 932, at), level, wide)
+        pen.line((at, 68, at, 932), level, wide)
+    grid = find_grid(np.asarray(page.filter(ImageFilter.GaussianBlur(2))), shape)
+    assert grid.shape == (9, 9)
+    assert grid.nodes[4, 5] == pytest.approx((548, 452), abs=4)
+
+
+def test_uneven_columns_stay_as_they_are():
+    page = Image.new("L", (500, 300), 250)
+    pen = ImageDraw.Draw(page)
+    for x in (30, 130, 330, 470):
+        pen.line((x, 30, x, 270), 60, 3)
+    for y in range(30, 271, 40):
+        pen.line((30, y, 470, y), 60, 3)
+    pen.line((230, 30, 230, 270), 235, 2)  # shows through
+    assert find_grid(np.asarray(page)).shape == (6, 3)
+
+
 @pytest.mark.parametrize(
     "change",
     [
