@@ -27,7 +27,7 @@ from digitlens.reading.multiscale import Detections, detect, find_digits
 from digitlens.reading.notation import Notation, NotationOptions
 from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
 from digitlens.reading.places import gather
-from digitlens.reading.recognize import line_proposals, recognize
+from digitlens.reading.recognize import RecognizedLine, line_proposals, recognize
 from digitlens.reading.text_lines import TextLine
 from digitlens.reading.values import numbers_of
 from digitlens.results import Character, Number, Reading
@@ -311,6 +311,10 @@ class DigitReader:
         else:
             found = Detections(list(where), find_digits(page, self.finder)[0], [])
             lines = recognize(page, where, self.recognizer)
+        return self.judge(page, found, lines)
+
+    def judge(self, page: Page, found: Detections, lines: list[RecognizedLine]) -> View:
+        """What is found and read on a page, brought together; see ``analyze``."""
         places = gather(found.digits, lines)
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))

@@ -16,7 +16,7 @@ from PIL import Image
 from digitlens.alphabet import OTHER_SIGN
 from digitlens.errors import ImageError
 from digitlens.imaging.image import Page, Source, load_image
-from digitlens.imaging.ink import connected_components, tiles_of
+from digitlens.imaging.ink import connected_components
 from digitlens.imaging.quantile import median
 from digitlens.imaging.ruling import (
     Grid,
@@ -30,13 +30,10 @@ from digitlens.imaging.ruling import (
 from digitlens.models.networks import LineRecognizer
 from digitlens.reading.alignment import align
 from digitlens.reading.decode import DIGIT_CLASSES, LETTER_CLASSES, decode
-from digitlens.reading.fusion import Scores
 from digitlens.reading.layout import View, read_spots
-from digitlens.reading.multiscale import Detections
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot, numbers_on
 from digitlens.reading.orientation import clearest_turn, coherence, points_back, turned_page
-from digitlens.reading.places import gather
 from digitlens.reading.recognize import RecognizedLine, recognize, with_paper
 from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.reading.text_lines import TextLine
@@ -172,7 +169,7 @@ def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTa
     view = reader.analyze(picture, found)
     lines, letters = _without_letters(view.lines, cells)
     if letters:
-        view = _judged(reader, picture, view.detections, lines)
+        view = reader.judge(picture, view.detections, lines)
     digits, spots = read_spots(view, (picture.shape[1], picture.shape[0]), reader.thresholds)
     contents, places = Contents(), dict[Place, list[int]]()
     for cell, line in zip(cells, spots, strict=True):
@@ -212,16 +209,6 @@ def _digits_in(line: RecognizedLine) -> RecognizedLine | None:
     if len(symbols) != len(line.symbols) or mass[is_letter].min() < _FAINT:
         return None
     return replace(line, posteriors=rest, symbols=symbols)
-
-
-def _judged(
-    reader: DigitReader, page: Page, found: Detections, lines: list[RecognizedLine]
-) -> View:
-    """What is seen where lines are read in another way, as ``DigitReader.analyze`` has it."""
-    places = gather(found.digits, lines)
-    tiles = tiles_of(page, places.boxes)
-    scores = Scores.of(places, reader.classifier.outputs(tiles))
-    return View(found, lines, scores, tiles, *reader.fusion.fuse(scores))
 
 
 def _turn_of(picture: Page, grid: Grid, recognizer: LineRecognizer) -> int:
