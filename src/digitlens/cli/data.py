@@ -14,6 +14,7 @@ from digitlens.cli.tables import (
     AsJson,
     DataDir,
     Model,
+    meaning,
     print_json,
     table_of,
     use_patient_threads,
@@ -191,10 +192,8 @@ def calibrate(
     from digitlens.models.bundle import check_free, open_roles
     from digitlens.training.thresholds import calibrate_own
 
-    try:
+    with meaning("--target-error"):
         targets = [parse_target(text) for text in target_error or ["1%"]]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--target-error") from error
     check_free(out, open_roles(model)[0].folder)
     answers, promises = calibrate_own(model, load_pictures(pictures), targets, out)
     kept = any(each.threshold is not None for each in promises)

@@ -107,6 +107,7 @@ def evaluate(
     _check_data(data, data_dir, split, "test")
     if negatives and not rejection:
         raise typer.BadParameter("--negatives belongs to --rejection: give that too")
+    from digitlens.datasets.labelled import load_labelled
     from digitlens.explain.trained_model import (
         evaluate_model,
         evaluated_tiles,
@@ -116,7 +117,10 @@ def evaluate(
     )
 
     classifier = _open(model, pixels, outputs)
-    tiles, name = _load_labelled(data) if data else evaluated_tiles(classifier, split, data_dir)
+    if data:
+        tiles, name = load_labelled(data), data.name
+    else:
+        tiles, name = evaluated_tiles(classifier, split, data_dir)
     report = evaluate_model(classifier, tiles, name)
     parts = [_report_part(report, tiles)]
     if on:
@@ -166,12 +170,6 @@ def _open(
     from digitlens.models.classifier import Classifier
 
     return Classifier(model)
-
-
-def _load_labelled(path: Path) -> tuple[Split, str]:
-    from digitlens.datasets.labelled import load_labelled
-
-    return load_labelled(path), path.name
 
 
 def _report_part(report: Report, tiles: Split) -> Part:

@@ -292,9 +292,10 @@ def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
         _Row(name, digit, error, share)
         for digit, error, share in zip(found, drawn.error.tolist(), usual, strict=True)
     ]
-    titles, notes = [_title(row) for row in rows], [_note(row) for row in rows]
+    said = "error {0.error:.3f}; {1:.0f} % are drawn better"
+    titles, notes = map(_title, rows), [said.format(row, 100 * row.usual) for row in rows]
     path = out / f"{Path(name).stem}-reconstructed.png"
-    write_picture(path, draw_redrawn(tiles, drawn.tiles, titles, notes))
+    write_picture(path, draw_redrawn(tiles, drawn.tiles, list(titles), notes))
     note(f"written: {path}")
     return rows
 
@@ -316,10 +317,6 @@ def _title(row: _Row) -> str:
     if digit.status == "rejected":
         return f"not a {digit.value}"
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
-
-
-def _note(row: _Row) -> str:
-    return f"error {row.error:.3f}; {100 * row.usual:.0f} % are drawn better"
 
 
 def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from digitlens.cli.reading import STDIN, ReadOptions, form_of, read_paths
-from digitlens.cli.tables import AsJson, Model, Pages, table_of, wide_console, writing
+from digitlens.cli.tables import AsJson, Model, Pages, meaning, table_of, wide_console, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from digitlens.explain.explanation import DigitExplanation, Explanation
     from digitlens.imaging.image import Page
-    from digitlens.reading.constraints import Expectation
     from digitlens.reading.notation import NotationOptions
     from digitlens.reading.reader import ReadResult
 
@@ -108,26 +107,24 @@ def read(
         note("read --explain will be removed: use digitlens explain, which also says why")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    from digitlens.evaluation.risk import parse_target
+    from digitlens.reading.constraints import Expectation
+
+    with meaning("--expect"):
+        expected = Expectation.of(expect or None)
+    with meaning("--target-error"):
+        share = None if target_error is None else parse_target(target_error)
     options = ReadOptions(
         model,
         pages,
-        _expected(expect),
-        _share(target_error),
+        expected,
+        share,
         annotate,
         explain,
         notation_of(decimal=decimal, grouping=grouping, locale=locale),
     )
     if not read_paths(pictures, form_of(as_json, as_csv), options):
         raise typer.Exit(1)
-
-
-def _expected(texts: list[str] | None) -> Expectation | None:
-    from digitlens.reading.constraints import Expectation
-
-    try:
-        return Expectation.of(texts or None)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--expect") from error
 
 
 def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
@@ -140,15 +137,6 @@ def notation_of(**notation: Unpack[NotationOptions]) -> NotationOptions:
         name = str(error).split(":", maxsplit=1)[0].split(",")[0]
         raise typer.BadParameter(str(error), param_hint=f"--{name}") from error
     return notation
-
-
-def _share(text: str | None) -> float | None:
-    from digitlens.evaluation.risk import parse_target
-
-    try:
-        return None if text is None else parse_target(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--target-error") from error
 
 
 REPORT, PAGE = "explanation.json", "explanation.html"
@@ -190,10 +178,8 @@ def explain(
     classifier, detector = roles(model, pages)
     reader = DigitReader(classifier, pages=detector)
     seen = reader.examine(pixels)
-    try:
+    with meaning("--digit"):
         explanation = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--digit") from error
     folder = out or Path(f"explanation-{_stem(picture, name)}")
     try:
         _write_explanation(folder, explanation, seen, reader.thresholds)

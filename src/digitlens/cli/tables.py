@@ -100,6 +100,15 @@ def writing(path: Path) -> Generator[None]:
         raise DataError(f"{path} cannot be written ({error}): name another --out") from error
 
 
+@contextmanager
+def meaning(option: str) -> Generator[None]:
+    """Turns a ValueError of the block into a mistake in use of an option."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
 def _drawn(draw: Callable[[Path], Sequence[Path]], folder: Path) -> Sequence[Path]:
     try:
         with needs_extra("plots"):

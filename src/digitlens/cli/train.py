@@ -401,7 +401,8 @@ def _announce(trial: Trial, trials: int) -> None:
     if not stderr_console().is_terminal:
         return
     if trial.state == "running":
-        note(f"trial {trial.number} of {trials}: {_chosen_text(trial)}")
+        chosen = (f"{name}={_short(value)}" for name, value in trial.chosen.items())
+        note(f"trial {trial.number} of {trials}: {', '.join(chosen)}")
         return
     outcome = trial.reason if trial.accuracy is None else f"{trial.accuracy:.2%}"
     note(f"  {trial.state}: {outcome}, {trial.seconds:.1f} s")
@@ -496,11 +497,6 @@ def _trial_table(result: StudyResult) -> Table:
         for trial in result.ranked[:SHOWN]
     ]
     return table_of(("trial", "accuracy", "loss", "seconds", *names), rows, left=0)
-
-
-def _chosen_text(trial: Trial) -> str:
-    """What a trial chose, on one line."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in trial.chosen.items())
 
 
 def _short(value: str | float) -> str:

@@ -22,7 +22,7 @@ from digitlens.datasets.external import ExternalDigits, load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
 from digitlens.evaluation.metrics import PredictProba, Speed, measure_speed, tiles_timed
-from digitlens.evaluation.ood import Choice, Rejection, TileScore, measure_rejection
+from digitlens.evaluation.ood import Choice, Rejection, measure_rejection
 from digitlens.evaluation.report import (
     CURVE_TILES,
     ModelInfo,
@@ -297,12 +297,14 @@ def measure_ood(
         DataError: Fonts or a file cannot be had, or a name is taken.
         MissingExtraError: OpenCV, which draws negatives, is not installed.
     """
+    reconstructor = Reconstructor()
     return measure_rejection(
         _outputs_of(classifier),
         split,
         _negatives(_parse_files(negatives)),
         lambda: _choice(classifier, data_dir),
-        others={"reconstruction": _reconstruction_score()},
+        # How well the shipped autoencoder draws tiles again.
+        others={"reconstruction": lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)},
         scaling=is_validation,
     )
 
@@ -336,12 +338,6 @@ def _outputs_of(classifier: AnyClassifier) -> OutputsOf:
     if isinstance(classifier, Classifier):
         return classifier.outputs
     return lambda tiles: Outputs(classifier.predict_proba(tiles))
-
-
-def _reconstruction_score() -> TileScore:
-    """How well the shipped autoencoder draws tiles again: minus its error, float64[N]."""
-    reconstructor = Reconstructor()
-    return lambda tiles: -reconstructor.error_of(tiles).astype(np.float64)
 
 
 def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:

@@ -134,7 +134,8 @@ class Gate:
         headers = Headers(scope=scope)
         if self._hosts and _name(headers.get("host", "")) not in self._hosts:
             raise Refusal("wrong-host", "expected one of the names the server was given as host")
-        if self._token and _locked(scope["path"]):
+        locked = scope["path"].startswith((*_LOCKED, PROTOCOL))
+        if self._token and locked and not scope["path"].startswith(_OPEN):
             self._check_token(headers.get("authorization", ""))
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Refusal("unsupported-type", "expected a body that is not compressed")
@@ -187,10 +188,6 @@ class _CountedBody:
         self.size += more
         self._gate.hold(more, self.size)
         return message
-
-
-def _locked(path: str) -> bool:
-    return path.startswith((*_LOCKED, PROTOCOL)) and not path.startswith(_OPEN)
 
 
 def _name(host: str) -> str:

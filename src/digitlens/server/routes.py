@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -414,11 +412,13 @@ def _infer_answer(
         "model_name": card.name,
         "model_version": card.sha256[:12],
         **({"id": asked.id} if asked.id is not None else {}),
-        "outputs": [_tensor(found)],
+        "outputs": [
+            {
+                "name": OUTPUT,
+                "shape": list(found.shape),
+                "datatype": "FP32",
+                "data": found.ravel().tolist(),
+            }
+        ],
     }
     return _encoded_json(answer)
-
-
-def _tensor(found: npt.NDArray[np.float32]) -> dict[str, Any]:
-    data = found.ravel().tolist()
-    return {"name": OUTPUT, "shape": list(found.shape), "datatype": "FP32", "data": data}

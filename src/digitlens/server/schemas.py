@@ -216,10 +216,6 @@ class ReadRequest(ReadOptions):
         )
 
 
-def _tiles_kind(value: Any) -> str:
-    return "base64" if isinstance(value, str) else "rows"
-
-
 class ClassifyRequest(BaseModel):
     """Tiles of 28 x 28 pixels, ink bright on dark: rows of numbers, or base64 of all bytes."""
 
@@ -227,7 +223,7 @@ class ClassifyRequest(BaseModel):
 
     tiles: Annotated[
         Annotated[_Tiles, Tag("rows")] | Annotated[Base64, Tag("base64")],
-        Discriminator(_tiles_kind),
+        Discriminator(lambda value: "base64" if isinstance(value, str) else "rows"),
     ] = Field(description=f"At most {TILES} tiles of {TILE} bytes each.")
 
 

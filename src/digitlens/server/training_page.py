@@ -179,7 +179,11 @@ class Live:
         if self._pulse:
             news["progress"] = _progress(self._pulse)
         if self._score and self._score[0] > after:
-            news |= _score_dict(self._score[1])
+            score = self._score[1]
+            mistakes = [
+                (m.index, m.truth, m.answer, round(m.confidence, 4)) for m in score.mistakes
+            ]
+            news |= {"confusion": score.confusion.tolist(), "mistakes": mistakes}
         return news
 
 
@@ -196,11 +200,6 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
         "seconds_left": left,
         "rows": list(pulse.rows),
     }
-
-
-def _score_dict(score: SampleScore) -> dict[str, Any]:
-    mistakes = [(m.index, m.truth, m.answer, round(m.confidence, 4)) for m in score.mistakes]
-    return {"confusion": score.confusion.tolist(), "mistakes": mistakes}
 
 
 HOST = "127.0.0.1"
