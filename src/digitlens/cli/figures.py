@@ -283,7 +283,7 @@ class _Row:
 def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
     """The digits of a picture, drawn again next to what was drawn; rejected ones too."""
     from digitlens.imaging.image import load_image
-    from digitlens.visualization.sheets import draw_redrawn, write_picture
+    from digitlens.visualization.sheets import draw_redrawn, in_words, write_picture
 
     found, tiles = _find_digits(load_image(name))
     drawn = reconstructor.reconstruct(tiles)
@@ -293,9 +293,10 @@ def _redraw(name: str, reconstructor: Reconstructor, out: Path) -> list[_Row]:
         for digit, error, share in zip(found, drawn.error.tolist(), usual, strict=True)
     ]
     said = "error {0.error:.3f}; {1:.0f} % are drawn better"
-    titles, notes = map(_title, rows), [said.format(row, 100 * row.usual) for row in rows]
+    titles = [in_words(row.digit) for row in rows]
+    notes = [said.format(row, 100 * row.usual) for row in rows]
     path = out / f"{Path(name).stem}-reconstructed.png"
-    write_picture(path, draw_redrawn(tiles, drawn.tiles, list(titles), notes))
+    write_picture(path, draw_redrawn(tiles, drawn.tiles, titles, notes))
     note(f"written: {path}")
     return rows
 
@@ -312,19 +313,15 @@ def _find_digits(page: npt.NDArray[np.uint8]) -> tuple[list[Digit], npt.NDArray[
     return digits, seen.view.tiles[np.array(places, np.intp)]
 
 
-def _title(row: _Row) -> str:
-    digit = row.digit
-    if digit.status == "rejected":
-        return f"not a {digit.value}"
-    return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"
-
-
 def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:
     if as_json:
         print_json([row.as_dict() for row in rows])
         return
+    from digitlens.visualization.sheets import in_words
+
     headings = ("picture", "read as", "error", "of MNIST drawn better")
-    cells = [(row.picture, _title(row), f"{row.error:.4f}", f"{row.usual:.0%}") for row in rows]
+    said = [(row.picture, in_words(row.digit), row) for row in rows]
+    cells = [(*words, f"{row.error:.4f}", f"{row.usual:.0%}") for *words, row in said]
     wide_console().print(table_of(headings, cells, left=2))
 
 

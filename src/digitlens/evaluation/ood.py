@@ -114,7 +114,8 @@ def scores_for(known: Outputs, labels: Labels) -> dict[str, Score]:
         scores["energy"] = lambda outputs: -_given(outputs.energy)
     if known.digit is not None:
         scores["digit"] = lambda outputs: _given(outputs.digit)
-        scores["digit and value"] = _digit_and_value
+        # Probability that the tile is a digit and the one that it is read as.
+        scores["digit and value"] = lambda o: _given(o.digit) * o.probabilities.max(axis=1)
     if known.features is not None:
         scores |= _distances(known.features, labels)
     return scores
@@ -167,11 +168,6 @@ def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]
     return {n: detect(digits, one.scores[score]) for n, one in found.items() if n != "digits"}
 
 
-def _digit_and_value(outputs: Outputs) -> Scores:
-    """Probability that the tile is a digit and the one that it is read as."""
-    return _given(outputs.digit) * outputs.probabilities.max(axis=1)
-
-
 def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
     means = fit_class_means(features, labels)
     scores: dict[str, Score] = {"Mahalanobis": lambda outputs: -means(_given(outputs.features))}
@@ -204,7 +200,8 @@ class ClassMeans:
     def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
         """float64[N]: the distance of each row of features, float[N, D]."""
         white = features.astype(np.float64) @ self.whitening
-        return np.sqrt(_squares(white, self.means).min(axis=1))
+        squares = np.stack([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=1)
+        return np.sqrt(squares.min(axis=1))
 
 
 def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
@@ -263,10 +260,6 @@ def unit_rows(features: Floats) -> npt.NDArray[np.float32]:
     """Features float[N, D] with each row scaled to length 1."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return (features / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-def _squares(white: npt.NDArray[np.float64], means: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    return np.stack([((white - mean) ** 2).sum(axis=1) for mean in means], axis=1)
 
 
 CORRUPTED = 2000  # tiles under each corruption, evenly spread over the split

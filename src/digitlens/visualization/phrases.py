@@ -95,12 +95,9 @@ def found(explained: DigitExplanation) -> str:
 
 def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:
     """Of each network its name, what it looks at, and what it said."""
-    said = [_detected(explained), _recognized(explained), _said(explained, 2)]
+    detected = _said(explained, 0) if explained.seen[0] else "nothing there"
+    said = [detected, _recognized(explained), _said(explained, 2)]
     return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
-
-
-def _detected(explained: DigitExplanation) -> str:
-    return _said(explained, 0) if explained.seen[0] else "nothing there"
 
 
 def _recognized(explained: DigitExplanation) -> str:

@@ -372,13 +372,14 @@ def _draw_places(turned: Page, result: ReadResult) -> Page:
 def _draw_found_tiles(result: ReadResult) -> Page:
     view, digits = result.view, answers(result)
     titles = [
-        f"#{k}  {_said(digit)}, score {score:.2f}"
+        f"#{k}  {in_words(digit)}, score {score:.2f}"
         for k, (digit, score) in enumerate(zip(digits, view.scores.strength, strict=True), 1)
     ]
     return draw_tiles(view.tiles, view.probabilities, titles)
 
 
-def _said(digit: Digit) -> str:
+def in_words(digit: Digit) -> str:
+    """What a digit was read as, and how surely."""
     if digit.status == "rejected":
         return f"not a {digit.value}"
     return f"{digit.value}{'?' if digit.status == 'unsure' else ''}  {digit.percent} % sure"

@@ -200,7 +200,8 @@ def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
     finally:
         _hints.reset(before)
     for group in root.iter():
-        for point, text in zip(_points(group), found.get(group.get("id", ""), ()), strict=False):
+        points = (each for each in group.iter() if each.tag.endswith("}use"))
+        for point, text in zip(points, found.get(group.get("id", ""), ()), strict=False):
             point.set("class", "hit")
             ElementTree.SubElement(point, "title").text = text
     for parent in list(root.iter()):
@@ -213,10 +214,6 @@ def svg_element(draw: Callable[[Path], object], name: str, title: str) -> str:
     for variable, colour in _named_colours(LIGHT).items():
         text = text.replace(f'"{colour.lower()}"', f'"var(--{variable})"')
     return text
-
-
-def _points(group: ElementTree.Element) -> list[ElementTree.Element]:
-    return [each for each in group.iter() if each.tag.endswith("}use")]
 
 
 def _embed(element: ElementTree.Element, prefix: str) -> None:
