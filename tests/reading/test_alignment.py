@@ -56,6 +56,14 @@ def test_each_text_is_in_a_cell_of_its_own(change, right):
         assert (sides[:, 0] * away[:, 1] - sides[:, 1] * away[:, 0] > 0).all()
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(8, 3), (3, None)])
+def test_narrow_gaps_part_columns_of_many_rows(rows, columns):
+    boxes = texts(rows, [80, 60, 60], gap=9.0)
+    boxes[::3, 0], boxes[1::3, 0], boxes[2::3, 0] = 0, 89, 158  # all fill their columns
+    grid = align(boxes)
+    assert (grid and grid.shape[1]) == columns
+
+
 def test_the_number_of_columns_may_be_known():
     boxes = texts(6, [80, 60, 60], gap=8.0)
     assert align(boxes, columns=3).shape == (6, 3)

@@ -78,6 +78,13 @@ def test_small_print_is_read_whichever_way_up_it_lies(reader, turn, wide, high, 
     assert texts(reader.read_table(page)) == cells
 
 
+@pytest.mark.parametrize("turn", [1, 3])
+def test_small_print_without_rules_is_read_on_its_side(reader, turn):
+    cells = [["33.54", "79.20"], ["73.05", "92.66"], ["60.31", "41.87"]]
+    page = np.rot90(drawn(cells, ruled=False, wide=188, high=139, size=24), turn)
+    assert texts(reader.read_table(page)) == cells
+
+
 @pytest.mark.parametrize("turn", [0, 1, 2])
 def test_lone_digits_do_not_turn_a_table(reader, turn):
     page = np.rot90(drawn([["1", "6"], ["8", "9"]], wide=80, high=80), turn)

@@ -17,7 +17,8 @@ _SHEARS = np.linspace(-0.2, 0.2, 21)  # how far columns lean, by their height
 _NARROWS = np.linspace(-0.2, 0.2, 17)  # how much narrower the page is at its foot than at its head
 _BIN = 1 / 6  # heights of the texts: precision at which columns are told apart
 _BINS = 2000  # at most
-_GAP, _LEAST_GAP = 0.5, 0.2  # heights between two columns; the same if their number is known
+_GAP, _LEAST_GAP = 0.5, 0.2  # heights between two columns; the same if their number is known ...
+_NARROW_GAP, _ROWS = 0.3, 4  # ... and with so many rows: spaces between words are seldom in line
 _ACROSS = 0.04  # of the rows may reach over a gap, as headings do
 _MANY = 0.5  # the same if the number of columns is known
 
@@ -116,7 +117,7 @@ def _gaps(
     step = _BIN * unit / 2
     covered = _covered(left[None], right[None], step)[0]
     step = max(step, float(right.max() - left.min()) / _BINS)
-    least = _LEAST_GAP if columns else _GAP
+    least = _LEAST_GAP if columns else _NARROW_GAP if rows >= _ROWS else _GAP
     found: list[tuple[float, float]] = []  # width and middle
     for crossing in range(int(rows * (_MANY if columns else _ACROSS)) + 1):
         starts, ends = runs((covered <= crossing)[None])

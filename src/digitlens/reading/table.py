@@ -347,7 +347,7 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
     Raises:
         ImageError: They are not in rows and columns.
     """
-    view, turn = reader.upright(page)
+    view, turn = _upright(reader, page)
     boxes = [box for line in view.lines for box in _texts(line)]
     rows, columns = options.shape or (None, options.columns)
     grid = align(np.array(boxes).reshape(-1, 4), rows, columns) if boxes else None
@@ -355,6 +355,19 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
         raise ImageError(_no_table(page, options))
     height, width = page.shape[:2]
     return replace(grid, nodes=points_back(grid.nodes, turn, width, height))
+
+
+def _upright(reader: DigitReader, page: Page) -> tuple[View, int]:
+    """What is seen on a page after the quarter turns after which it reads best.
+
+    Small print on its side may be found character by character, each of which reads as something.
+    """
+    view, turn = reader.upright(page)
+    if turn or 2 * sum(len(line.symbols) == 1 for line in view.lines) <= len(view.lines):
+        return view, turn
+    views = [view, *(reader.analyze(turned_page(page, quarter)) for quarter in (1, 2, 3))]
+    turn = clearest_turn([each.lines for each in views])
+    return views[turn], turn
 
 
 def _no_table(page: Page, options: TableOptions) -> str:
