@@ -206,11 +206,12 @@ class Page:
         return away * (not is_date), away * is_date
 
     def _in_grid(self, number: int) -> float:
-        """How far a number stands in a grid, above or below others of as many digits, 0 to 1."""
+        """How far a lone character stands in a grid, above or below other ones, 0 to 1."""
+        if self.lengths[number] > 1:
+            return 0.0
         x0, _, x1, _ = self.boxes.T
-        middle, reach = (x0 + x1) / 2, _GRID * self.heights[number]
-        same = self.lengths == self.lengths[number]
-        mates = self._column(number) & same & (np.abs(middle - middle[number]) < reach)
+        away = np.abs(x0 + x1 - x0[number] - x1[number]) / 2
+        mates = self._column(number) & (self.lengths == 1) & (away < _GRID * self.heights[number])
         return min(int(mates.sum()), _MATES) / _MATES
 
     def near(self, number: int) -> float:
@@ -284,6 +285,12 @@ class Page:
             features = (*costs, *self._features(number, text))
             texts.setdefault(text, Rewriting(each, features))
         return list(texts.values())
+
+    def has_usual_mark(self, text: str) -> bool:
+        """Whether a number has no other decimal mark than more than half of the page's numbers."""
+        marks = [way[0] for way in self.forms.tolist() if way[0] in {".", ","}]
+        mark = form(text, self.known)[0]
+        return mark not in {".", ","} or 2 * marks.count(mark) >= len(marks)
 
     def likelihoods(self, rewritings: Sequence[Rewriting]) -> Floats:
         """float64[N]: how likely each rewriting of a number is, of all of them together."""

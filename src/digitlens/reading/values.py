@@ -42,8 +42,10 @@ SURE_MARK = 0.8  # confidence of a mark from which it is taken as read
 SURE = 0.9  # confidence of a number from which it may be stated as sure
 _NARROW = 0.9  # heights: gap between parts that may be one number ...
 _WIDE = 1.5  # ... and behind a currency without cents
+_FLAT = 0.01  # probability of cents by size and height below which all digits are of one size
 _EITHER = 0.05  # probability from which, and up to which rest, cents without a mark are in doubt
 
+_OTHER_MARK = "most numbers here have another decimal mark"
 _HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits before a space ...
 _TAIL = re.compile(r"\d{3}(?:\D.*)?")  # ... and behind it
 
@@ -57,13 +59,15 @@ class Piece:
     Attributes:
         spots: From left to right.
         text: As written.
-        cents: How likely its last two digits are cents, without a mark that was read.
+        raised: How likely its last two digits are cents, by their size and height.
+        cents: The same, by how the page writes numbers as well.
         joined: What it would be with its neighbour, if both may be one number.
         doubt: Why it may be something else.
     """
 
     spots: tuple[Spot, ...]
     text: str
+    raised: float = 0.0
     cents: float = 0.0
     joined: str = ""
     doubt: str = ""
@@ -71,7 +75,8 @@ class Piece:
     @classmethod
     def of(cls, spots: Sequence[Spot]) -> Piece:
         """The number that these characters are."""
-        return cls(tuple(spots), "".join(spot.char for spot in spots), _raised(spots))
+        text, raised = "".join(spot.char for spot in spots), _raised(spots)
+        return cls(tuple(spots), text, raised, raised)
 
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
         """What it may mean, or another text in its place; the likeliest first."""
@@ -81,9 +86,11 @@ class Piece:
         places = [k for k, char in enumerate(text) if char.isdecimal()]
         found = meanings(f"{text[: places[-2]].rstrip()}.{text[places[-2] :]}")
         prices = tuple(replace(each, notation=Notation()) for each in found)
-        if self.cents > 1 - _EITHER:
+        if self.raised >= CENTS_FROM and self.cents > 1 - _EITHER:
             return prices
-        return prices + meanings(text) if self.cents >= CENTS_FROM else meanings(text) + prices
+        # A code among prices has no decimals: digits of one size are first of all what they show.
+        are_cents = self.raised >= _FLAT and self.cents >= CENTS_FROM
+        return prices + meanings(text) if are_cents else meanings(text) + prices
 
 
 def numbers_of(
@@ -147,7 +154,7 @@ def _joined(row: Sequence[Piece], known: Notation) -> list[Piece]:
         both = Piece.of((*left.spots, *piece.spots))
         if piece.spots[0].apart or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
             found.append(piece)
-        elif both.cents >= CENTS_FROM and _digit_count(piece.spots) == 2:
+        elif both.raised >= CENTS_FROM and _digit_count(piece.spots) == 2:
             found[-1] = both
         elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and not known.grouping:
             found[-1:] = _perhaps(left, piece, f"{left.text} {piece.text}")
@@ -239,6 +246,8 @@ def _judged(
     right = page.right_chance(signs)
     if right < SURE and not piece.joined:
         piece = replace(piece, joined=page.with_next(number))
+    if not page.has_usual_mark(rewritings[best].text) and not page.known.decimal:
+        piece = replace(piece, doubt=piece.doubt or _OTHER_MARK)
     scale = (1 - right) / max(1 - float(chances[best]), 1e-6)
     others = [
         (each.text, min(scale, 1.0) * float(chance))
@@ -258,7 +267,7 @@ def _number(judged: _Judged, digits: Mapping[int, Digit], known: Notation) -> Nu
     elif not reason and judged.right < SURE and judged.why:
         reason = _doubtful_mark(piece.spots) or judged.why
     # Of two that may be one number, each is as likely as both together.
-    share = judged.right * (0.5 if piece.doubt else 1.0) / len(found)
+    share = judged.right * (0.5 if piece.joined and piece.doubt else 1.0) / len(found)
     others = [Alternative(text, each.value, share) for each in found[1:]]
     if piece.joined:
         chance = judged.right / 2 if piece.doubt else (1 - judged.right) / 2
