@@ -167,11 +167,12 @@ class Number:
             or ``code``: anything else, digits after a leading zero, and ten digits or more.
         unit: ``$``, ``€``, ``%``, ``°C`` and the like; empty if there is none.
         box: On the page, around its characters.
-        digits: Its digits, from left to right.
+        digits: Its digits, from left to right, as the text has them.
         confidence: Probability that text and value are right, 0 to 1.
         alternatives: What else it may be, most probable first; their probabilities and
             ``confidence`` add up to at most 1.
-        status: ``number`` when sure, ``unsure`` when a digit, a mark or the meaning is doubtful.
+        status: ``number`` when sure, ``unsure`` when the confidence is below 0.9, or a digit or the
+            meaning is doubtful.
         reason: Why it is unsure, in a few words; empty for a number.
     """
 
