@@ -47,7 +47,10 @@ def place(tmp_path):
     @contextmanager
     def watched(name="log.csv", reader=None):
         with open_ledger(tmp_path / name) as ledger:
-            yield Watch(folder, reader or Reader(), ledger, Deliveries(tmp_path / name, [])), ledger
+            yield (
+                Watch(folder, reader or Reader(), ledger, Deliveries(tmp_path / name, []), 0),
+                ledger,
+            )
 
     def look(name="log.csv", reader=None, patient=False):
         reader = reader or Reader()

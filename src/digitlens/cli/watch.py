@@ -39,15 +39,15 @@ def watch(
         list[str] | None,
         typer.Option(metavar="URL", help="Address to post each reading to, as JSON."),
     ] = None,
-    vote: Annotated[
+    wait: Annotated[
         int,
         typer.Option(
-            min=1,
+            min=0,
             metavar="N",
-            help="Of regions with a history, a value counts when more than half of the N newest "
-            "pictures agree.",
+            help="A doubtful picture waits for up to N later ones, or an hour, to decide it.",
         ),
-    ] = 3,
+    ] = 15,
+    vote: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
     once: Annotated[bool, typer.Option("--once", help="Read what is there, and end.")] = False,
     every: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look for pictures.")
@@ -71,12 +71,15 @@ def watch(
     from digitlens.reading.template import load_template
     from digitlens.reading.watching import Watch
 
+    if vote is not None:
+        note("watch --vote will be removed: use --wait, here with one less")
+        wait = vote - 1
     receivers = _receivers(mqtt or [], webhook or [])
     reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
     show = _as_json if as_json else _as_text
     with open_ledger(out) as ledger:
         deliveries = Deliveries(out, receivers)
-        watching = Watch(folder, reader, ledger, deliveries, vote)
+        watching = Watch(folder, reader, ledger, deliveries, wait)
         try:
             while True:
                 for row in watching.look(find_pictures([str(folder)])[0], patient=not once):

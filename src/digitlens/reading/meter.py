@@ -1,17 +1,20 @@
-"""Reads the regions of a template, and weighs what was read against what was read before.
+"""Reads the regions of a template, and decides by all pictures what each of them shows.
 
-A wheel between two digits, glare and blur make a reading doubtful. What else it may be is kept with
-its probability, and the last value, the time since then and the pictures before it decide.
+A counter is a hidden Markov model: its state is the value and whether the last wheel stands between
+two digits; it stays, turns on, or flows at most as fast as the region allows. Each picture says how
+likely each state is. A picture is decided by those before and after it (forward and backward
+messages: L. Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from heapq import nlargest
+from math import exp
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +24,7 @@ from digitlens.errors import TemplateError
 from digitlens.imaging.framing import WIDEST, crop_line
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
-from digitlens.reading.registration import ALIKE, Reference, Registration
+from digitlens.reading.registration import ALIKE, Reference, Registration, alike, thumbnail
 from digitlens.reading.template import Region, Template
 from digitlens.results import Digit, Reading
 
@@ -29,16 +32,36 @@ Status = Literal["value", "doubtful", "rejected", "error"]
 
 Floats = npt.NDArray[np.float64]
 
-LIKELY = 0.95  # share of what is possible that a value has to have
-POSSIBLE = 0.1  # probability from which a candidate counts that earlier values speak for
-_KEPT = 24  # candidates
-_CLEAR = 0.99  # confidence of all digits of a counter, from which it is looked at once
+WAIT = 15  # later pictures that a doubtful one waits for; 8 do nearly as well, 30 no better
+LIKELY = 0.99  # probability that a value has to have, by all pictures
+CLEAR = 0.95  # the same of a region without history, which one picture decides
+_PATIENCE = 1.0  # hours that a doubtful picture waits at most
+_KEPT = 24  # candidates of a picture
+_SURE = 0.998  # confidence of all digits of a counter, from which it is looked at once
 _MOVED = 1 / 3  # heights of a region by which it is looked at again above and below
 _OUTSIDE = 0.3  # of the height of what is seen there: digits above or below it are of other lines
-_LEAST = 0.003  # probability of any digit, where something else was seen
-_UNLIKELY = 0.2  # probability below which no way in which wheels go together is believed
-_STILL = 20.0  # times as likely as others is a value that is the last one, or the next
 _HEIGHTS = 96, 960  # pixels, of the crop of a region
+
+# What a wheel looks like. The confidence in a whole digit p is distributed as p^(SHARP - 1): 0.98
+# is already rare, and the rule between two digits, where any digit may be read, in all looks.
+_SHARP = 200
+_GLARE = 0.1  # share of whole digits that do not
+_MISREAD = 0.2  # share of looks above and below at which half a digit is taken for another one
+_MISTAKEN = 0.5  # the same, of looks at the middle
+_RARE = 1e-6  # of the likeliest, from which a text is considered
+_TEMPER = 0.5  # exponent of what wheels between digits say: pictures of one place err alike
+
+# How a counter goes on.
+_RESTS = 0.4  # probability that nothing flows from a picture to the next
+_TURNS = 0.05  # probability that a wheel begins or ends to stand between digits
+_BETWEEN = 0.4  # probability that it does, after a jump
+_STRAY = 0.02  # probability that a picture says nothing, or something else
+_FLOOR = 1e-3  # of that, for any one value
+_SAME = (
+    14.0,
+    0.75,
+    100.0,
+)  # of pictures as like as x, exp(14 (x - 0.75)), 100 at most, speaks for rest
 
 
 @dataclass(frozen=True)
@@ -49,11 +72,13 @@ class Candidate:
         text: As it is written.
         value: What that is; None where it is no value.
         probability: 0 to 1.
+        between: So much of that is for a last wheel between two digits, of which this is the lower.
     """
 
     text: str
     value: Decimal | None
     probability: float
+    between: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,11 +89,13 @@ class RegionReading:
         region: The region.
         candidates: What it may say, likeliest first; none where nothing fits.
         reason: Why there are none.
+        look: uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
     """
 
     region: Region
     candidates: tuple[Candidate, ...]
     reason: str = ""
+    look: Page | None = None
 
 
 class TemplateReader:
@@ -111,15 +138,21 @@ class TemplateReader:
 
     def _region(self, page: Page, region: Region, found: Registration) -> RegionReading:
         expect = region.expect or (str(region.digits) if region.digits else None)
-        reading = self._reader.read(self._crop(page, region, found), expect=expect)
-        sure = min((digit.confidence for digit in reading.digits), default=0.0)
-        if region.kind != "counter" or len(reading.digits) != region.digits or sure >= _CLEAR:
+        crop = self._crop(page, region, found)
+        reading = self._reader.read(crop, expect=expect)
+        if region.kind != "counter":
             return interpret(region, reading)
-        # Of a wheel between two digits, one is whole when it is looked at above, and one below.
-        above, below = (
-            self._reader.read(self._crop(page, region, found, moved)) for moved in (-_MOVED, _MOVED)
-        )
-        return interpret(region, reading, (above, below))
+        sure = min((digit.confidence for digit in reading.digits), default=0.0)
+        beside = None
+        if sure < _SURE and len(reading.digits) == region.digits:
+            # Of a wheel between two digits, one is whole when it is looked at above, one below.
+            above, below = (
+                self._reader.read(self._crop(page, region, found, moved))
+                for moved in (-_MOVED, _MOVED)
+            )
+            beside = above, below
+        look = thumbnail(crop[:, -(crop.shape[1] // region.digits) :])
+        return replace(interpret(region, reading, beside), look=look)
 
     def _crop(self, page: Page, region: Region, found: Registration, moved: float = 0) -> Page:
         """A region, or what is so many of its heights below it, straightened."""
@@ -147,18 +180,20 @@ def interpret(
         return RegionReading(region, (), "no digits were found")
     if region.kind == "number" and not region.digits:
         return _number(region, reading)
-    wheels = [_Wheel(_chances(digit), np.zeros(10)) for digit in digits]
-    if beside:
-        wheels = [
-            _Wheel.seen(wheel.whole, _near(digit, beside[0], above=True), _near(digit, beside[1]))
-            for digit, wheel in zip(digits, wheels, strict=True)
-        ]
+    chances = [_chances(digit) for digit in digits]
+    wheels = [_Wheel(each, np.zeros(10)) for each in chances]
+    if region.kind == "counter":
+        above, below = chances, chances
+        if beside:
+            above = [_near(digit, beside[0], above=True) for digit in digits]
+            below = [_near(digit, beside[1]) for digit in digits]
+        wheels = [_Wheel.seen(*looks) for looks in zip(chances, above, below, strict=True)]
     texts = _likeliest(wheels)
     if region.kind == "code":
         sure = texts[0][1]
         return RegionReading(region, (Candidate(reading.text or texts[0][0], None, sure),))
     shift = Decimal(1).scaleb(-region.decimals)
-    found = (Candidate(text, Decimal(text) * shift, chance) for text, chance in texts)
+    found = (Candidate(text, Decimal(text) * shift, *chance) for text, *chance in texts)
     return RegionReading(region, tuple(found))
 
 
@@ -208,11 +243,11 @@ def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
 
 
 class _Wheel(NamedTuple):
-    """What a wheel may show; both together sum to 1.
+    """How likely it is to see what was seen of a wheel.
 
     Attributes:
-        whole: float64[10]; a digit.
-        between: float64[10]; half of a digit and half of the next one.
+        whole: float64[10]; where it shows a digit.
+        between: float64[10]; where it shows half of a digit and half of the next one.
     """
 
     whole: Floats
@@ -220,33 +255,45 @@ class _Wheel(NamedTuple):
 
     @classmethod
     def seen(cls, here: Floats, above: Floats, below: Floats) -> _Wheel:
-        """A digit is seen twice; or one above and the next one below."""
-        here, above, below = (np.maximum(each, _LEAST) for each in (here, above, below))
-        whole, between = here * np.maximum(above, below), above * np.roll(below, -1)
-        total = (whole + between).sum()
-        return cls(whole / total, between / total)
+        """By looks at the middle, and at what is a little above and below."""
+        whole = (1 - _GLARE) * _SHARP * here ** (_SHARP - 1) + _GLARE * here
+        either = (here + np.roll(here, -1)) / 2
+        upper, lower = _blurred(above, _MISREAD), np.roll(_blurred(below, _MISREAD), -1)
+        return cls(whole, 1000 * upper * lower * _blurred(either, _MISTAKEN))
 
 
-def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float]]:
-    """The likeliest texts; a wheel between two digits counts as the lower of them.
+def _blurred(chances: Floats, share: float) -> Floats:
+    return (1 - share) * chances + share / 10
+
+
+def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float, float]]:
+    """The likeliest texts, their probabilities, and how much of these is for a wheel between two.
 
     A wheel goes on to its next digit exactly while the one to its right goes from 9 to 0.
     """
-    texts = [("", 1.0, False)]  # from the right, and whether the last one goes from 9 to 0
+    # From the right; whether the last wheel stands between two digits, and the newest goes 9 to 0.
+    texts = [("", 1.0, False, False)]
     for place, (whole, between) in enumerate(reversed(wheels)):
         longer = (
-            (f"{value}{text}", sure * float(chances[value]), turns and value == 9)
-            for text, sure, carries in texts
+            (f"{value}{text}", sure * float(chances[value]), last if place else turns, carries)
+            for text, sure, last, carried in texts
             for turns, chances in ((False, whole), (True, between))
-            if turns == carries or not place
+            if turns == carried or not place
             for value in range(10)
+            for carries in (turns and value == 9,)
         )
         texts = nlargest(_KEPT, longer, key=lambda each: each[1])
-    total = max(_UNLIKELY, sum(sure for _, sure, _ in texts))
-    found: dict[str, float] = {}
-    for text, sure, _ in texts:
-        found[text] = found.get(text, 0.0) + sure / total
-    return sorted(found.items(), key=lambda each: -each[1])
+    found: dict[str, Floats] = {}
+    for text, sure, last, _ in texts:
+        found[text] = found.get(text, np.zeros(2)) + ((0.0, sure) if last else (sure, 0.0))
+    both = np.array([*found.values()])
+    both /= max(both.sum(), 1e-300)
+    both[both < _RARE * both.max()] = 0
+    if both[:, 1].sum() > both[:, 0].sum():
+        tempered = both[:, 1] ** _TEMPER
+        both[:, 1] = tempered * (both[:, 1].sum() / tempered.sum())
+    chances = zip(found, both.sum(axis=1).tolist(), both[:, 1].tolist(), strict=True)
+    return sorted(chances, key=lambda each: -each[1])
 
 
 @dataclass(frozen=True)
@@ -267,112 +314,232 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass
-class History:
-    """What was read of a region so far.
+class _Picture(NamedTuple):
+    """A picture that is not decided yet: when it was taken, what was read, and whether it rests.
 
     Attributes:
-        vote: A value counts when more than half of so many newest pictures agree with it; 1 for
-            no vote.
-        last: Time and value of the last one that was stored.
-        newest: Time and what was read, of the newest pictures; None where nothing was.
+        when: When it was taken.
+        found: What was read; at least one candidate.
+        rest: How much likelier it is to see this, after the picture before, if nothing moved.
     """
 
-    vote: int = 1
-    last: tuple[datetime, Decimal] | None = None
-    newest: deque[tuple[datetime, Decimal | None]] = field(default_factory=deque)
+    when: datetime
+    found: RegionReading
+    rest: float
 
-    def weigh(self, found: RegionReading, when: datetime) -> Verdict:
-        """Decides about the reading of one more picture, to be remembered next."""
-        region = found.region
-        if not found.candidates:
-            return Verdict("doubtful", None, reason=found.reason)
-        best = found.candidates[0]
-        possible = [each for each in found.candidates if self._is_possible(region, each, when)]
-        if not possible or sum(each.probability for each in possible) < POSSIBLE:
-            return Verdict("rejected", best, reason=self._against(region, best, when))
-        best = max(possible, key=lambda each: each.probability * self._prior(region, each))
-        odds = [each.probability * self._prior(region, each) for each in possible]
-        near = [_is_near(region, each, best) for each in possible]
-        like = sum(chance for chance, is_near in zip(odds, near, strict=True) if is_near)
-        clear = like >= LIKELY * (sum(odds) if region.has_history else 1)
-        if not clear:
-            others = [each.text for each in possible if not _is_near(region, each, best)]
-            told = f"may be {best.text} or {others[0]}" if others else f"{like:.0%} sure"
-            return Verdict("doubtful", best, reason=told)
-        if region.has_history and (told := self._vote(region, best, when)):
-            return Verdict("doubtful", best, reason=told)
-        value = best.value
-        if value is not None and self.last and region.monotone and when >= self.last[0]:
-            if value < self.last[1] and best.probability >= LIKELY:
-                told = f"{best.text} is clear, and less than {self.last[1]} before"
-                return Verdict("doubtful", best, reason=told)
-            value = max(value, self.last[1])  # one digit less is a wheel on its way
-        return Verdict("value", best, value)
 
-    def remember(self, when: datetime, read: Decimal | None, value: Decimal | None) -> None:
-        """Keeps what was read on a picture, and the value that was stored, if any."""
-        self.newest.append((when, read))
-        while len(self.newest) >= max(2, self.vote):
-            self.newest.popleft()
-        if value is not None and (self.last is None or when >= self.last[0]):
+class History:
+    """What was read of a region so far, and the pictures that wait to be decided.
+
+    Attributes:
+        last: Time and value of the last one that was stored.
+    """
+
+    def __init__(self, region: Region, wait: int = WAIT) -> None:
+        """Nothing was read.
+
+        Args:
+            region: It may have a history, or not.
+            wait: Later pictures that a doubtful one waits for; 0 for none.
+        """
+        self.last: tuple[datetime, Decimal] | None = None
+        self._region, self._wait = region, wait
+        self._stray = _STRAY if wait else _STRAY / 4
+        self._pictures: deque[_Picture] = deque()
+        self._look: Page | None = None
+        self._start: tuple[datetime, dict[Decimal, Floats]] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures are not decided."""
+        return len(self._pictures)
+
+    def remember(self, when: datetime, value: Decimal) -> None:
+        """Takes a value that was stored earlier."""
+        if self.last is None or when >= self.last[0]:
             self.last = when, value
+            self._start = when, {value: np.array([1 - _BETWEEN, _BETWEEN])}
 
-    def _is_possible(self, region: Region, candidate: Candidate, when: datetime) -> bool:
-        if self.last is None or candidate.value is None or not region.has_history:
-            return True
-        return _follows(region, self.last, (when, candidate.value))
+    def see(self, found: RegionReading, when: datetime) -> None:
+        """Takes one more picture, to be decided."""
+        like, known = 0.0, self._look is not None and found.look is not None
+        if self._look is not None and found.look is not None:
+            like = alike(self._look, found.look)
+        steep, even, most = _SAME
+        rest = min(max(exp(steep * (like - even)), 1 / 10), most) if known else 1.0
+        self._look = found.look
+        self._pictures.append(_Picture(when, found, rest))
 
-    def _prior(self, region: Region, candidate: Candidate) -> float:
-        """How much likelier a candidate is than others, by the last value."""
-        if self.last is None or candidate.value is None or not region.has_history:
-            return 1.0
-        return _STILL if 0 <= candidate.value - self.last[1] <= _slack(region) else 1.0
+    def settle(self, *, last: bool = False) -> Verdict | None:
+        """Decides about the oldest picture that was seen.
 
-    def _against(self, region: Region, candidate: Candidate, when: datetime) -> str:
+        Args:
+            last: Whether no other pictures will come.
+
+        Returns:
+            None if it is better to wait for other pictures.
+        """
+        head = self._pictures[0]
+        if not head.found.candidates or not self._region.has_history:
+            self._pictures.popleft()
+            return _alone(head.found)
+        late = self._start is not None and head.when < self._start[0]
+        pictures = [head] if late else [*self._pictures]
+        start = self._start[1] if self._start else {}
+        values = sorted({*start, *_values(pictures)})
+        belief = self._begin(head, values, start)
+        seen = [self._seen(each.found, values) for each in pictures]
+        messages = belief * (seen[0] * (1 - self._stray) + self._stray * _FLOOR)
+        after = np.ones(2 * len(values))
+        for before, here, one in zip(pictures[-2::-1], pictures[:0:-1], seen[:0:-1], strict=True):
+            after = self._step(before.when, here, values) @ (
+                after * (one * (1 - self._stray) + self._stray * _FLOOR)
+            )
+            after /= after.sum()
+        both = (messages * after).reshape(2, -1)
+        whole, between = both / both.sum()
+        # Halfway to a value is that value too.
+        chances = whole + between + np.append(0.0, between[:-1]) * self._follow(values)
+        if not self._start:
+            chances = chances * (1 - self._stray ** len(pictures))
+        verdict = self._verdict(head, values, chances, seen[0])
+        waits = len(self._pictures) <= self._wait and not last and not late
+        newest = self._pictures[-1].when
+        if verdict.status == "doubtful" and waits and _hours(head.when, newest) < _PATIENCE:
+            return None
+        self._pictures.popleft()
+        if not late:
+            total = messages.sum()
+            kept = (messages / total).reshape(2, -1).T
+            self._start = (
+                head.when,
+                {
+                    value: chance
+                    for value, chance in zip(values, kept, strict=True)
+                    if chance.sum() > 1e-6
+                },
+            )
+            if verdict.value is not None:
+                self.last = head.when, verdict.value
+        return verdict
+
+    def _unit(self, values: Sequence[Decimal]) -> Decimal:
+        """The least difference of two values."""
+        if self._region.kind == "counter":
+            return Decimal(1).scaleb(-self._region.decimals)
+        return Decimal(1).scaleb(min(int(each.as_tuple().exponent) for each in values))
+
+    def _counts(self, values: Sequence[Decimal]) -> Floats:
+        unit = self._unit(values)
+        return np.array([float((each - values[0]) / unit) for each in values])
+
+    def _follow(self, values: Sequence[Decimal]) -> Floats:
+        """float64[N]; 1 where a value is the next one after that before it."""
+        return np.append(0.0, np.diff(self._counts(values)) == 1)
+
+    def _begin(
+        self, head: _Picture, values: Sequence[Decimal], start: dict[Decimal, Floats]
+    ) -> Floats:
+        """float64[2 N]; what is likely before anything is seen of a picture."""
+        if not self._start:
+            return np.repeat([1 - _BETWEEN, _BETWEEN], len(values)) / len(values)
+        known = np.array([start.get(value, np.zeros(2)) for value in values]).T.ravel()
+        if head.when < self._start[0]:
+            return self._step(head.when, head._replace(when=self._start[0]), values) @ known
+        return known @ self._step(self._start[0], head, values)
+
+    def _seen(self, found: RegionReading, values: Sequence[Decimal]) -> Floats:
+        """float64[2 N]; how likely a picture is, where the last wheel is whole, and between two."""
+        known = {
+            each.value: (each.probability - each.between, each.between) for each in found.candidates
+        }
+        return np.array([known.get(value, (0.0, 0.0)) for value in values]).T.ravel()
+
+    def _step(self, before: datetime, here: _Picture, values: Sequence[Decimal]) -> Floats:
+        """float64[2 N, 2 N]; how likely each state is after each other one."""
+        hours, counts = _hours(before, here.when), self._counts(values)
+        moved = counts[None] - counts[:, None]
+        most = np.inf
+        if self._region.most_per_hour is not None:
+            most = self._region.most_per_hour * hours / float(self._unit(values)) + 1
+        least = 0 if self._region.monotone else -most
+        jumps = ((moved >= least) & (moved <= most)) / min(most - least + 1, 1 / _FLOOR)
+        stays, turns = np.eye(len(values)), (moved == 1).astype(float)
+        quiet = np.block(
+            [[(1 - _TURNS) * stays, _TURNS * stays], [_TURNS * turns, (1 - _TURNS) * stays]]
+        )
+        flows = np.kron([[1 - _BETWEEN, _BETWEEN]] * 2, jumps)
+        return _RESTS * here.rest * quiet + (1 - _RESTS) * flows
+
+    def _verdict(
+        self, head: _Picture, values: Sequence[Decimal], chances: Floats, seen: Floats
+    ) -> Verdict:
+        """What becomes of a picture, by the chances of each value and what is seen of it."""
+        likely = np.flatnonzero(chances >= LIKELY)
+        place = int(likely[0]) if len(likely) else int(chances.argmax())
+        whole, between = seen.reshape(2, -1)
+        lower = between[place - 1] if place and self._follow(values)[place] else 0.0
+        if max(whole[place], between[place], lower) < self._stray * _FLOOR:
+            best = head.found.candidates[0]
+            return Verdict("rejected", best, reason=self._against(best, head.when))
+        read = Candidate(
+            self._text(head.found, values[place]), values[place], float(chances[place])
+        )
+        if len(likely) and self._goes_back(head, values[place]) <= 1:
+            back = self._goes_back(head, values[place])  # 1: a wheel on its way
+            return Verdict("value", read, self.last[1] if back and self.last else read.value)
+        if len(likely) and self.last:
+            return Verdict(
+                "doubtful", read, reason=f"{read.text} is less than {self.last[1]} before"
+            )
+        second = chances.copy()
+        second[place] = 0
+        other = self._text(head.found, values[int(second.argmax())])
+        told = f"may be {read.text} or {other}" if second.any() else f"{chances[place]:.0%} sure"
+        return Verdict("doubtful", read, reason=told)
+
+    def _goes_back(self, head: _Picture, value: Decimal) -> int:
+        """By how many units a value is less than the last one, where it should not be."""
+        if not self.last or not self._region.monotone or head.when < self.last[0]:
+            return 0
+        return max(0, int((self.last[1] - value) / self._unit([value])))
+
+    def _text(self, found: RegionReading, value: Decimal) -> str:
+        texts = {each.value: each.text for each in found.candidates}
+        count = value.scaleb(self._region.decimals)
+        return texts.get(value) or f"{count:f}".zfill(self._region.digits)
+
+    def _against(self, candidate: Candidate, when: datetime) -> str:
         if self.last is None:
-            return f"{candidate.text} is {candidate.probability:.0%} sure"
+            return f"{candidate.text} is what one picture alone shows"
         before, value = self.last
-        hours = abs((when - before).total_seconds()) / 3600
         return (
-            f"{candidate.text} is {candidate.value} {region.unit}".rstrip()
-            + f", which cannot follow {value} within {hours:.2f} h"
+            f"{candidate.text} is {candidate.value} {self._region.unit}".rstrip()
+            + f", which cannot follow {value} within {_hours(before, when):.2f} h"
         )
 
-    def _vote(self, region: Region, best: Candidate, when: datetime) -> str:
-        """Why a candidate is outvoted; empty where it is not."""
-        if self.vote < 2 or best.value is None:
-            return ""
-        agree = 1 + sum(
-            read is not None and _follows(region, (time, read), (when, best.value))
-            for time, read in self.newest
-        )
-        if 2 * agree > self.vote:
-            return ""
-        return f"{agree} of {self.vote} pictures agree on {best.text} so far"
+
+def _alone(found: RegionReading) -> Verdict:
+    """What becomes of a picture that no other one says anything of."""
+    if not found.candidates:
+        return Verdict("doubtful", None, reason=found.reason)
+    best = found.candidates[0]
+    if best.probability >= CLEAR:
+        return Verdict("value", best, best.value)
+    others = [each.text for each in found.candidates[1:]]
+    told = f"may be {best.text} or {others[0]}" if others else f"{best.probability:.0%} sure"
+    return Verdict("doubtful", best, reason=told)
 
 
-def _follows(
-    region: Region, one: tuple[datetime, Decimal], other: tuple[datetime, Decimal]
-) -> bool:
-    """Whether two values may both be right, by what is known of the region's changes."""
-    (before, low), (after, high) = sorted((one, other), key=lambda each: each[0])
-    slack = _slack(region)
-    if region.monotone and high < low - slack:
-        return False
-    if region.most_per_hour is None:
-        return True
-    hours = (after - before).total_seconds() / 3600
-    return abs(high - low) <= Decimal(region.most_per_hour) * Decimal(hours) + slack
+def _values(pictures: Sequence[_Picture]) -> set[Decimal]:
+    """What pictures may say; what is hardly possible on each is left out."""
+    return {
+        each.value
+        for picture in pictures
+        for each in picture.found.candidates
+        if each.value is not None and each.probability >= 1e-4
+    }
 
 
-def _is_near(region: Region, one: Candidate, other: Candidate) -> bool:
-    """Whether two candidates are the same, but for a wheel between two digits."""
-    if one.value is None or other.value is None:
-        return one.text == other.text
-    return abs(one.value - other.value) <= _slack(region)
-
-
-def _slack(region: Region) -> Decimal:
-    """One digit of a counter's last wheel, which may stand between two."""
-    return Decimal(1).scaleb(-region.decimals) if region.kind == "counter" else Decimal(0)
+def _hours(one: datetime, other: datetime) -> float:
+    return abs((other - one).total_seconds()) / 3600

@@ -28,6 +28,8 @@ _FEW = 8  # matches, below which there is nothing to fit
 _COARSE = 160  # pixels, the longer side of the copies that are compared
 _BLUR = 6.0  # pixels, over which their light is evened out
 _FAINT = 4.0  # variance of a gray level, below which there is nothing to see
+_SMALL = 32  # pixels, the height of a thumbnail
+_SHAKE = 2  # pixels of a thumbnail by which the camera moves at most
 _SEEN = 0.25  # share of the reference that has to be on the picture
 
 Matrix = npt.NDArray[np.float64]
@@ -112,6 +114,26 @@ class Reference:
         if found is None or not _is_seen_from_the_front(found, self._gray):
             return nowhere
         return Registration(found, _similarity(self._gray, gray, found))
+
+
+def thumbnail(page: Page) -> Pixels:
+    """uint8[32, W]; a small copy of a crop, as wide as its sides have it."""
+    import cv2  # noqa: PLC0415  (an extra)
+
+    gray = _gray(page)
+    width = max(2 * _SHAKE + 1, round(_SMALL * gray.shape[1] / gray.shape[0]))
+    small = cv2.resize(gray, (width, _SMALL), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def alike(one: Pixels, other: Pixels) -> float:
+    """Correlation of two thumbnails, -1 to 1, however the camera shook between them."""
+    import cv2  # noqa: PLC0415  (an extra)
+
+    width = min(one.shape[1], other.shape[1])
+    middle = one[_SHAKE:-_SHAKE, _SHAKE : width - _SHAKE]
+    found = cv2.matchTemplate(other[:, :width], middle, cv2.TM_CCOEFF_NORMED)
+    return float(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).max())
 
 
 def _gray(page: Page) -> Pixels:

@@ -14,13 +14,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NamedTuple
 
 from digitlens.errors import DataError, DigitlensError, TemplateError
 from digitlens.files import sha256
 from digitlens.progress import note
 from digitlens.reading.delivery import Deliveries
 from digitlens.reading.ledger import Ledger, LockedError, Row
-from digitlens.reading.meter import History, RegionReading, TemplateReader, Verdict
+from digitlens.reading.meter import WAIT, History, RegionReading, TemplateReader, Verdict
 
 SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
 
@@ -34,7 +35,7 @@ class Watch:
         reader: TemplateReader,
         ledger: Ledger,
         deliveries: Deliveries,
-        vote: int = 1,
+        wait: int = WAIT,
     ) -> None:
         """Takes up where the log ends.
 
@@ -43,7 +44,7 @@ class Watch:
             reader: Reads them.
             ledger: The log.
             deliveries: Where else readings go.
-            vote: See ``History``.
+            wait: See ``History``.
 
         Raises:
             DataError: A row of the log has no time.
@@ -53,7 +54,9 @@ class Watch:
         """
         self._folder, self._reader, self._ledger = folder, reader, ledger
         self._deliveries = deliveries
-        self._histories = {region.name: History(vote) for region in reader.template.regions}
+        regions = reader.template.regions
+        self._histories = {region.name: History(region, wait) for region in regions}
+        self._held: deque[_Held] = deque()
         self._known: set[tuple[str, str]] = set()  # picture with its time, and with its hash
         self._refused: set[tuple[str, str]] = set()  # the same of files that could not be opened
         self._torn: set[tuple[str, str]] = set()  # hash and region, of a picture half in the log
@@ -75,9 +78,9 @@ class Watch:
             else:
                 self._refused |= _pairs(row)
             self._deliveries.begin(last, row)
-            if history := self._histories.get(row.region):
-                when = _time(row.time, last)
-                history.remember(when, _decimal(row.read), _decimal(row.value))
+            when, value = _time(row.time, last), _decimal(row.value)
+            if value is not None and (history := self._histories.get(row.region)):
+                history.remember(when, value)
         regions = {row.region for row in newest}
         if regions and "" not in regions and self._histories.keys() - regions:
             # The power failed between the rows of a picture: it is read again, for the others.
@@ -88,21 +91,38 @@ class Watch:
     def look(self, paths: Iterable[str], *, patient: bool) -> Iterator[Row]:
         """Reads those of some pictures that are new, the oldest first; writes and posts them.
 
+        A doubtful one waits for later ones, and those after it with it.
+
         Args:
             paths: Of pictures in the folder.
-            patient: Whether to leave files that may still be written for the next time.
+            patient: Whether to leave files that may still be written for the next time, and to let
+                doubtful pictures wait for others.
 
         Yields:
-            What was read.
+            What was decided.
         """
         new = (found for path in paths if (found := self._new(path, patient=patient)))
         for when, modified, path in sorted(new):
-            rows = self._read(path, when, modified)
-            if rows:
-                self._unwritten.append(rows)
+            self._read(path, when, modified)
+            yield from self._decided()
+        if not patient:
+            yield from self._decided(last=True)
+
+    def _decided(self, *, last: bool = False) -> Iterator[Row]:
+        """Decides about pictures in their order, up to the first that waits."""
+        while self._held:
+            held = self._held[0]
+            for found in held.found[len(held.rows) :]:
+                verdict = self._histories[found.region.name].settle(last=last)
+                if verdict is None:
+                    return
+                held.rows.append(_row(held.told, found, verdict))
+            self._held.popleft()
+            if held.rows:
+                self._unwritten.append(held.rows)
                 self.write()
                 self._deliveries.flush()
-                yield from rows
+                yield from held.rows
 
     def write(self) -> int:
         """Writes what is not written yet; gives how many pictures still are not."""
@@ -144,61 +164,73 @@ class Watch:
         name = Path(os.path.relpath(path, self._folder)).as_posix()
         return " ".join(os.fsencode(name).decode(errors="replace").splitlines())
 
-    def _read(self, path: str, when: datetime, modified: str) -> list[Row]:
-        """The rows of a picture; none where it was read before."""
+    def _read(self, path: str, when: datetime, modified: str) -> None:
+        """Reads a picture, to be decided, unless it was read before."""
         name = self._name(path)
         told = when.isoformat(timespec="seconds"), name, modified
         try:
             content = Path(path).read_bytes()
         except FileNotFoundError:
-            return []  # gone meanwhile
+            return  # gone meanwhile
         except OSError as error:
             self.unread.add(name)
-            if (name, modified) in self._refused:
-                return []
-            self._refused.add((name, modified))
-            reason = f"cannot be read ({error.strerror or error}): it is tried again"
-            return self._none((*told, ""), when, "error", reason)
+            if (name, modified) not in self._refused:
+                self._refused.add((name, modified))
+                reason = f"cannot be read ({error.strerror or error}): it is tried again"
+                self._held.append(_Held.none((*told, ""), "error", reason))
+            return
         self.unread.discard(name)
         digest = sha256(content)
         known = (name, digest) in self._known
         self._known |= {(name, modified), (name, digest)}
         if known:  # only touched
-            return []
+            return
         try:
             found = self._reader.read(content)
         except DigitlensError as error:
             status = "rejected" if isinstance(error, TemplateError) else "error"
             self.unread |= {name} if status == "error" else set()
             reason = str(error).removeprefix("image: ")
-            return self._none((*told, digest), when, status, reason)
-        new = (each for each in found.values() if (digest, each.region.name) not in self._torn)
-        return [self._row((*told, digest), when, each) for each in new]
+            self._held.append(_Held.none((*told, digest), status, reason))
+            return
+        new = [each for each in found.values() if (digest, each.region.name) not in self._torn]
+        for each in new:
+            self._histories[each.region.name].see(each, when)
+        self._held.append(_Held((*told, digest), new, []))
 
-    def _none(
-        self, told: tuple[str, str, str, str], when: datetime, status: str, reason: str
-    ) -> list[Row]:
-        """The row of a picture on which no region could be read."""
-        for history in self._histories.values():
-            history.remember(when, None, None)
-        return [Row(*told, status=status, reason=reason)]
 
-    def _row(self, told: tuple[str, str, str, str], when: datetime, found: RegionReading) -> Row:
-        history = self._histories[found.region.name]
-        verdict = history.weigh(found, when)
-        read = verdict.read
-        history.remember(when, read.value if read else None, verdict.value)
-        return Row(
-            *told,
-            region=found.region.name,
-            value=_value(verdict),
-            unit=found.region.unit,
-            status=verdict.status,
-            reason=verdict.reason,
-            text=read.text if read else "",
-            read="" if read is None or read.value is None else f"{read.value:f}",
-            confidence=f"{read.probability:.4f}" if read else "",
-        )
+class _Held(NamedTuple):
+    """A picture whose rows are not all decided.
+
+    Attributes:
+        told: Time, name, time of the file, hash.
+        found: What was read in its regions.
+        rows: Of the first of these.
+    """
+
+    told: tuple[str, str, str, str]
+    found: list[RegionReading]
+    rows: list[Row]
+
+    @classmethod
+    def none(cls, told: tuple[str, str, str, str], status: str, reason: str) -> _Held:
+        """One on which no region could be read."""
+        return cls(told, [], [Row(*told, status=status, reason=reason)])
+
+
+def _row(told: tuple[str, str, str, str], found: RegionReading, verdict: Verdict) -> Row:
+    read = verdict.read
+    return Row(
+        *told,
+        region=found.region.name,
+        value=_value(verdict),
+        unit=found.region.unit,
+        status=verdict.status,
+        reason=verdict.reason,
+        text=read.text if read else "",
+        read="" if read is None or read.value is None else f"{read.value:f}",
+        confidence=f"{read.probability:.4f}" if read else "",
+    )
 
 
 def _pairs(row: Row) -> set[tuple[str, str]]:
