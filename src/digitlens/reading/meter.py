@@ -416,7 +416,7 @@ class History:
                 {
                     value: chance
                     for value, chance in zip(values, kept, strict=True)
-                    if chance.sum() > 1e-6
+                    if chance.sum() > 1e-12
                 },
             )
             if verdict.value is not None:
@@ -479,7 +479,8 @@ class History:
         place = int(likely[0]) if len(likely) else int(chances.argmax())
         whole, between = seen.reshape(2, -1)
         lower = between[place - 1] if place and self._follow(values)[place] else 0.0
-        if max(whole[place], between[place], lower) < self._stray * _FLOOR:
+        seen_so = max(whole[place], between[place], lower)
+        if seen_so < max(self._stray * _FLOOR, _SUPPORT * float(seen.max())):
             best = head.found.candidates[0]
             return Verdict("rejected", best, reason=self._against(best, head.when))
         read = Candidate(
