@@ -57,6 +57,7 @@ _TURNS = 0.05  # probability that a wheel begins or ends to stand between digits
 _BETWEEN = 0.4  # probability that it does, after a jump
 _STRAY = 0.02  # probability that a picture says nothing, or something else
 _FLOOR = 1e-3  # of that, for any one value
+_SUPPORT = 0.01  # of what a picture says most, that it has to say of its value
 _SAME = (
     14.0,
     0.75,
