@@ -38,7 +38,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digitlens.datasets.mnist import load_mnist
 from digitlens.imaging.ruling import find_grid, straighten, without_rules
 from digitlens.reading.reader import DigitReader
-from digitlens.spreadsheets import write_table
+from digitlens.tabular import write_table
 from digitlens.visualization.notebook import show_page
 
 # %% [markdown]

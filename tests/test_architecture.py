@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 # From the bottom up; a module imports its own layer or a lower one.
 LAYERS = [
     ("errors",),
-    ("results", "outputs", "tabular", "spreadsheets", "files", "progress", "alphabet"),
+    ("results", "outputs", "tabular", "files", "progress", "alphabet"),
     ("imaging", "datasets"),
     ("models",),
     ("evaluation",),
@@ -66,8 +66,8 @@ HOMES = {
         "training.tasks.batches",
     ),
     "paho": ("reading.delivery",),
-    "openpyxl": ("spreadsheets",),
-    "pyarrow": ("spreadsheets",),
+    "openpyxl": ("tabular",),
+    "pyarrow": ("tabular",),
     "pypdfium2": ("imaging.photo",),
     "pillow_heif": ("imaging.photo",),
     "matplotlib": ("visualization.figures.", "visualization.notebook", "visualization.theme"),

@@ -10,11 +10,10 @@ import pytest
 from openpyxl import load_workbook
 from pyarrow import parquet
 
-from digitlens import spreadsheets
+from digitlens import tabular
 from digitlens.errors import DataError
 from digitlens.results import Alternative
-from digitlens.spreadsheets import DOUBTFUL, write_table
-from digitlens.tabular import Cell, Table
+from digitlens.tabular import DOUBTFUL, Cell, Table, write_table
 
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -156,7 +155,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(spreadsheets, "_in_excel", fail)
+    monkeypatch.setattr(tabular, "_in_excel", fail)
     with pytest.raises(OSError, match="no space left"):
         write_table(path, TABLE)
     assert path.read_bytes() == b"before"

@@ -56,7 +56,7 @@ def table(
     from digitlens.imaging.document import open_document
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.table import TableOptions
-    from digitlens.spreadsheets import check_form, write_table
+    from digitlens.tabular import check_form, write_table
 
     if out:
         check_form(out)

@@ -30,12 +30,12 @@ from digitlens.imaging.ruling import (
 from digitlens.models.networks import LineRecognizer
 from digitlens.reading.alignment import align
 from digitlens.reading.decode import DIGIT_CLASSES, LETTER_CLASSES, decode
+from digitlens.reading.joint import apply_sudoku, apply_total
 from digitlens.reading.layout import View, read_spots
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot, numbers_on
 from digitlens.reading.orientation import clearest_turn, coherence, points_back, turned_page
 from digitlens.reading.recognize import RecognizedLine, recognize, with_paper
-from digitlens.reading.table_rules import apply_sudoku, apply_total
 from digitlens.reading.text_lines import TextLine
 from digitlens.reading.values import numbers_of
 from digitlens.results import Digit, Number
