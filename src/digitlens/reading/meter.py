@@ -58,11 +58,7 @@ _BETWEEN = 0.4  # probability that it does, after a jump
 _STRAY = 0.02  # probability that a picture says nothing, or something else
 _FLOOR = 1e-3  # of that, for any one value
 _SUPPORT = 0.01  # of what a picture says most, that it has to say of its value
-_SAME = (
-    14.0,
-    0.75,
-    100.0,
-)  # of pictures as like as x, exp(14 (x - 0.75)), 100 at most, speaks for rest
+_STEEP, _EVEN = 14.0, 0.75  # pictures that are alike by x speak for rest by exp(14 (x - 0.75))
 
 
 @dataclass(frozen=True)
@@ -363,11 +359,9 @@ class History:
 
     def see(self, found: RegionReading, when: datetime) -> None:
         """Takes one more picture, to be decided."""
-        like, known = 0.0, self._look is not None and found.look is not None
+        rest = 1.0
         if self._look is not None and found.look is not None:
-            like = alike(self._look, found.look)
-        steep, even, most = _SAME
-        rest = min(max(exp(steep * (like - even)), 1 / 10), most) if known else 1.0
+            rest = max(exp(_STEEP * (alike(self._look, found.look) - _EVEN)), 1 / 10)
         self._look = found.look
         self._pictures.append(_Picture(when, found, rest))
 
