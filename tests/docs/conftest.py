@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from digitlens.training.nets import tile_network as network
 
 from digitlens.cli.main import app
+from digitlens.training import tile_networks as network
 from digitlens.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,8 @@ from digitlens.cli.figures import figures, reconstruct, report
 from digitlens.cli.read import explain, read
 from digitlens.cli.serve import export, serve
 from digitlens.cli.table import table
-from digitlens.cli.template import template
 from digitlens.cli.train import train, tune
-from digitlens.cli.watch import watch
+from digitlens.cli.watch import template, watch
 from digitlens.errors import DigitlensError
 
 app = typer.Typer(
