@@ -1,8 +1,10 @@
 """Which numbers are doubted, by how the others of a page are written and by where digits stand."""
 
+from dataclasses import replace
+
 import pytest
 
-from digitlens.reading.doubt import Page, form, raised_chance, unmarked
+from digitlens.reading.doubt import SIGNS, Page, form, raised_chance, unmarked
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
@@ -51,6 +53,23 @@ def test_numbers_that_are_written_alike_have_one_form(text, way):
 
 def test_what_is_not_written_as_is_known_has_no_form():
     assert form("12.50", Notation.of(decimal=",")) == "none"
+
+
+def test_a_lone_number_has_no_cents_because_its_digits_differ_a_little():
+    number = spots("281")
+    for k in (1, 2):
+        box = number[k].box
+        number[k] = replace(number[k], box=Box(box.x0, 1, box.x1, 19))
+    prices = [spots(f"{k}.50", 40 * k) for k in range(1, 6)]
+    assert Page([number]).cents[0] < 0.05 < Page([number, *prices]).cents[0]
+
+
+@pytest.mark.parametrize(("others", "doubted"), [((), False), ((spots("7", x=90),), True)])
+def test_wide_gaps_are_doubted_only_where_something_is_near(others, doubted):
+    wide = [replace(one, box=Box(30 * k, 0, 30 * k + 9, 20)) for k, one in enumerate(spots("123"))]
+    page = Page([wide, *others])
+    signs = page.signs(0, page.rewritings(0, digits_of(wide))[0], 1.0)
+    assert (signs[SIGNS.index("loose")] > 0) == doubted
 
 
 def test_others_support_the_form_that_they_have():

@@ -385,9 +385,9 @@ def test_digits_that_are_lower_but_not_narrower_may_be_cents():
     spots = page_spots("528", digits)
     spots[0] = replace(spots[0], box=Box(0, 0, 9, 32))
     (number,) = numbers_of([[spots]], digits)
-    assert (number.value, number.status) == (Decimal("5.28"), "unsure")
-    assert number.alternatives[0].value == Decimal(528)
-    assert number.reason == "5.28 or 528"
+    assert (number.value, number.status) == (Decimal(528), "unsure")
+    assert number.alternatives[0].value == Decimal("5.28")
+    assert number.reason == "528 or 5.28"
 
 
 def test_probabilities_of_all_readings_sum_to_at_most_one():

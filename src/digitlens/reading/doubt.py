@@ -158,9 +158,16 @@ class Page:
         self.cents = [self._cents(number) for number in range(len(numbers))]
 
     def _cents(self, number: int) -> float:
-        """How likely the last two digits of a number are cents, without a mark that was read."""
+        """How likely the last two digits of a number are cents, without a mark that was read.
+
+        Where no other number of the page has decimals, their size and height alone tell: what was
+        fitted on prices would find every lone number doubtful.
+        """
         signs = self.cents_signs(number)
-        return _logistic(self.fitted["cents"], signs) if signs else 0.0
+        if not signs:
+            return 0.0
+        odds, supported, *_ = signs
+        return _logistic(self.fitted["cents"], signs) if supported else 1 / (1 + exp(-odds))
 
     def cents_signs(self, number: int) -> tuple[float, ...]:
         """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
@@ -245,7 +252,8 @@ class Page:
         spots = self.numbers[number]
         heights = [spot.box.height for spot in spots if spot.place >= 0]
         *_, none, _, column, year = chosen.features
-        loose = max(self.loose - _LOOSE, 0.0) * (1 - self._in_grid(number))
+        near = self.near(number)
+        loose = max(self.loose - _LOOSE, 0.0) * (1 - self._in_grid(number)) * (near < _FAR)
         return (
             _log_doubt(prod(spot.confidence for spot in spots)),
             max(spot.missed[1] for spot in spots),
@@ -255,7 +263,7 @@ class Page:
             *self._outlier(number, form(chosen.text, self.known)),
             year,
             loose,
-            loose * (_FAR - self.near(number)),
+            loose * (_FAR - near),
             min(float(np.log(heights).std()), 0.5),
             float(chosen.chars != tuple(spot.char for spot in spots)),
         )
