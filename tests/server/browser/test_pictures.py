@@ -221,7 +221,7 @@ def test_the_camera_takes_a_photo(open_page):
         photo = Image.open(io.BytesIO(route.request.post_data_buffer))
         sent.append(photo.format)
         size = {"width": photo.width, "height": photo.height}
-        told = {"lines": [], "page": 1, "page_count": 1, "seconds": 0.1, **size}
+        told = {"lines": [], "numbers": [], "page": 1, "page_count": 1, "seconds": 0.1, **size}
         route.fulfill(json={"model": {}, "readings": [told]})
 
     page.route(READ, answer)
