@@ -52,6 +52,14 @@ class Hand:
         for stroke in STROKES[what]:
             self.stroke([(x + across * height, y + down * height) for across, down in stroke])
 
+    def draw_unread(self, what, x=60, y=90, height=170):
+        """The same, but only the whole of it is read, not what is there while the pen moves."""
+        self.page.route("**/v1/read*", lambda _: None)  # the page gives it up itself
+        self.draw(what, x, y, height)
+        self.page.unroute("**/v1/read*")
+        end = STROKES[what][-1][-1]
+        self.stroke([(x + end[0] * height + step, y + end[1] * height) for step in (0, 2)])
+
     def write(self, text, x=40, y=90, height=150):
         for place, digit in enumerate(text):
             self.draw(digit, x + place * 0.85 * height, y, height)

@@ -104,7 +104,7 @@ def test_a_digit_that_was_not_chosen_is_not_corrected_by_typing(drawn, reads):
 
 
 def test_what_was_taken_for_no_digit_can_be_one(page, reads):
-    page.hand.draw("A", height=200)
+    page.hand.draw_unread("A", height=200)
     page.wait_for_selector(".chip.rejected")
     page.click("#wrong")
     page.locator("#pad button").nth(4).click()

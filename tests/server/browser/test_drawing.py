@@ -18,7 +18,7 @@ def ink(page):
 
 
 def test_a_seven_is_read_with_all_that_belongs_to_it(page, reads):
-    page.hand.draw("7")
+    page.hand.draw_unread("7")
     reads(page, "7")
     assert page.inner_text("#verdict") == "One digit, sure."
     assert page.inner_text("#marks .label b") == "7"
@@ -176,7 +176,7 @@ def test_a_finger_draws(open_page, reads):
 
 
 def test_what_is_no_digit_is_said_to_be_none(page):
-    page.hand.draw("A", height=200)
+    page.hand.draw_unread("A", height=200)
     page.wait_for_selector(".chip.rejected")
     assert page.inner_text("#verdict").startswith("Not a digit: hardly a digit, closest to")
     assert page.locator("#marks .box.rejected").count() >= 1
@@ -186,7 +186,7 @@ def test_what_is_no_digit_is_said_to_be_none(page):
 
 
 def test_what_is_doubtful_is_said_to_be_so(page):
-    page.hand.draw("heart", height=260)
+    page.hand.draw_unread("heart", height=260)
     page.wait_for_selector(".chip.unsure")
     assert page.inner_text("#verdict").startswith("Not sure: ")
     assert page.locator("#marks .box.unsure").count() == 1
