@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from digitlens.reading.doubt import SIGNS, Page, form, raised_chance, unmarked
+from digitlens.reading.doubt import SIGNS, PageNumbers, form, raised_chance, unmarked
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
@@ -61,29 +61,31 @@ def test_a_lone_number_has_no_cents_because_its_digits_differ_a_little():
         box = number[k].box
         number[k] = replace(number[k], box=Box(box.x0, 1, box.x1, 19))
     prices = [spots(f"{k}.50", 40 * k) for k in range(1, 6)]
-    assert Page([number]).cents[0] < 0.05 < Page([number, *prices]).cents[0]
+    assert PageNumbers([number]).cents[0] < 0.05 < PageNumbers([number, *prices]).cents[0]
 
 
 @pytest.mark.parametrize(("others", "doubted"), [((), False), ((spots("7", x=90),), True)])
 def test_wide_gaps_are_doubted_only_where_something_is_near(others, doubted):
     wide = [replace(one, box=Box(30 * k, 0, 30 * k + 9, 20)) for k, one in enumerate(spots("123"))]
-    page = Page([wide, *others])
+    page = PageNumbers([wide, *others])
     signs = page.signs(0, page.rewritings(0, digits_of(wide))[0], 1.0)
     assert (signs[SIGNS.index("loose")] > 0) == doubted
 
 
 def test_others_support_the_form_that_they_have():
-    page = Page([spots(text, 40 * y) for y, text in enumerate(("1.50", "2.50", "3.50", "4,50"))])
+    page = PageNumbers(
+        [spots(text, 40 * y) for y, text in enumerate(("1.50", "2.50", "3.50", "4,50"))]
+    )
     (on_page, in_column), other = page.support(3, ".2"), page.support(3, ",2")
     assert on_page > 0 > other[0]
     assert in_column > 0 > other[1]
-    assert Page([spots("1.50")]).support(0, ".2") == (0, 0)
+    assert PageNumbers([spots("1.50")]).support(0, ".2") == (0, 0)
 
 
 def test_a_number_has_itself_and_its_changes_as_rewritings():
     number = spots("1/5", confidence=0.8)
     number[1] = Spot("/", 0.6, number[1].box, others=((".", 0.3),))
-    page = Page([number])
+    page = PageNumbers([number])
     texts = [each.text for each in page.rewritings(0, digits_of(number))]
     assert texts[0] == "1/5"
     assert {"1.5", "15"} <= set(texts)
@@ -110,7 +112,7 @@ def test_a_number_without_a_mark_may_have_cents(text, count):
 
 
 def test_a_neighbour_far_away_is_no_part_of_a_number():
-    page = Page([spots("27"), spots("35", x=35), spots("48", x=400)])
+    page = PageNumbers([spots("27"), spots("35", x=35), spots("48", x=400)])
     assert page.near(0) < 1 < page.near(2)
     assert page.with_next(0) == "2735"
     assert page.with_next(2) == ""

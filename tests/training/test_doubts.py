@@ -8,7 +8,7 @@ from digitlens.reading import doubt
 from digitlens.reading.layout import Layout
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
-from digitlens.training.doubts import Sample, Seen, fit, fit_choices
+from digitlens.training.doubts import LabelledPage, Seen, fit, fit_choices
 
 
 def test_the_feature_that_tells_right_choices_gets_the_weight():
@@ -42,7 +42,7 @@ def seen(rng, *, tag):
         lines.append(TextRow("9.99" if tag and row == 0 else right, np.array(corners, np.float32)))
     everything = tuple(digits)
     layout = Layout((tuple(digits.values()),), (), (everything,), tuple(map(tuple, numbers)))
-    return Seen(Sample(np.zeros((90, 90), np.uint8), tuple(lines)), layout)
+    return Seen(LabelledPage(np.zeros((90, 90), np.uint8), tuple(lines)), layout)
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def form(text: str, known: Notation = UNKNOWN) -> str:
     return first.kind if first.kind in {"time", "fraction", "code"} else "whole"
 
 
-class Page:
+class PageNumbers:
     """The numbers of a page, and where they stand."""
 
     def __init__(
@@ -155,6 +155,7 @@ class Page:
         self.lengths = np.array([len(number) for number in numbers])
         inside = np.array([gap for number in numbers for gap in _gaps(number)])
         self.loose = float(np.clip(np.median(inside), 0, 1)) if len(inside) else 0.0
+        self._supports: dict[tuple[int, str], tuple[float, float]] = {}
         self.cents = [self._cents(number) for number in range(len(numbers))]
 
     def _cents(self, number: int) -> float:
@@ -167,7 +168,7 @@ class Page:
         if not signs:
             return 0.0
         odds, supported, *_ = signs
-        return _logistic(self.fitted["cents"], signs) if supported else 1 / (1 + exp(-odds))
+        return _logistic(self.fitted["cents"], signs) if supported else _logistic((0, 1), (odds,))
 
     def cents_signs(self, number: int) -> tuple[float, ...]:
         """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
@@ -186,11 +187,13 @@ class Page:
         Returns:
             Logarithms of their shares, against the share when nothing else is known.
         """
-        same = self.chances * ((self.forms == way) & (way != "none"))
-        return (
-            self._share(same, np.arange(len(self.forms)) != number, _TRUST),
-            self._share(same, self._column(number), _TRUST_COLUMN),
-        )
+        if (number, way) not in self._supports:  # rewritings of a number share few ways
+            same = self.chances * ((self.forms == way) & (way != "none"))
+            self._supports[number, way] = (
+                self._share(same, np.arange(len(self.forms)) != number, _TRUST),
+                self._share(same, self._column(number), _TRUST_COLUMN),
+            )
+        return self._supports[number, way]
 
     def _share(self, same: Floats, others: npt.NDArray[np.bool_], trust: float) -> float:
         found, total = float(same[others].sum()), float(self.chances[others].sum())

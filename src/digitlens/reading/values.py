@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from digitlens.reading.doubt import (
     BARE,
     CENTS_FROM,
-    Page,
+    PageNumbers,
     Rewriting,
     raised_chance,
     read_chance,
@@ -110,7 +110,7 @@ def numbers_of(
         as_read: Whether the characters are decided, as by constraints, whatever others look like.
     """
     known, pieces = pieces_of(rows, notation)
-    page = Page([piece.spots for piece in pieces], notation)
+    page = PageNumbers([piece.spots for piece in pieces], notation)
     pieces = [replace(piece, cents=page.cents[k]) for k, piece in enumerate(pieces)]
     judged = [_judged(page, k, piece, digits, as_read) for k, piece in enumerate(pieces)]
     return tuple(_number(each, digits, known) for each in judged)
@@ -151,10 +151,11 @@ def _joined(row: Sequence[Piece], known: Notation) -> list[Piece]:
             continue
         left = found[-1]
         gap = _gap(left.spots, piece.spots)
-        both = Piece.of((*left.spots, *piece.spots))
         if piece.spots[0].apart or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
             found.append(piece)
-        elif both.raised >= CENTS_FROM and _digit_count(piece.spots) == 2:
+            continue
+        both = Piece.of((*left.spots, *piece.spots))
+        if both.raised >= CENTS_FROM and _digit_count(piece.spots) == 2:
             found[-1] = both
         elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and not known.grouping:
             found[-1:] = _perhaps(left, piece, f"{left.text} {piece.text}")
@@ -233,7 +234,7 @@ class _Judged:
 
 
 def _judged(
-    page: Page, number: int, piece: Piece, digits: Mapping[int, Digit], as_read: bool
+    page: PageNumbers, number: int, piece: Piece, digits: Mapping[int, Digit], as_read: bool
 ) -> _Judged:
     rewritings = page.rewritings(number, digits)
     if as_read:

@@ -26,7 +26,7 @@ from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.datasets.synthetic.typesetting import TextRow
 from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
 from digitlens.evaluation.calibration import fit_logistic, most_likely
-from digitlens.imaging.image import Page as Picture
+from digitlens.imaging.image import Page
 from digitlens.progress import work_bar
 from digitlens.reading import doubt
 from digitlens.reading.layout import Layout, arrange
@@ -43,10 +43,10 @@ _LINE = 0.3  # heights: how far above and below a line its numbers may be
 Floats = npt.NDArray[np.float64]
 
 
-class Sample(NamedTuple):
+class LabelledPage(NamedTuple):
     """A picture, the lines of text on it, and what its numbers say, if that is known."""
 
-    pixels: Picture
+    pixels: Page
     lines: tuple[TextRow, ...]
     values: tuple[Value, ...] = ()
 
@@ -74,32 +74,32 @@ class Examples:
     cents: list[bool] = field(default_factory=list)
 
 
-def samples(documents: int, seed: int) -> Iterator[Sample]:
+def samples(documents: int, seed: int) -> Iterator[LabelledPage]:
     """Documents with values, half by hand; a third as many of all kinds; as many lone lines."""
     tiles, _ = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
     fonts = load_fonts("training")
     styles = Styles(tiles, fonts)
     for number in range(documents):
         drawn = draw_valued(styles, number, seed, by_hand=0.5)
-        yield Sample(drawn.pixels, drawn.lines, drawn.values)
+        yield LabelledPage(drawn.pixels, drawn.lines, drawn.values)
     for number in range(documents // 3):
         page = DocumentMaker(tiles, fonts, seed).document(number)
-        yield Sample(page.pixels, page.lines)
+        yield LabelledPage(page.pixels, page.lines)
     for number in range(documents):
         line = LineMaker(tiles, fonts, seed).line(number)
         height, width = line.pixels.shape[:2]
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        yield Sample(line.pixels, (TextRow(line.text, corners),))
+        yield LabelledPage(line.pixels, (TextRow(line.text, corners),))
 
 
 class Seen(NamedTuple):
     """A sample and what was read on it."""
 
-    sample: Sample
+    sample: LabelledPage
     layout: Layout
 
 
-def look(reader: DigitReader, found: Iterator[Sample]) -> Iterator[Seen]:
+def look(reader: DigitReader, found: Iterator[LabelledPage]) -> Iterator[Seen]:
     """Reads samples; those that are turned by mistake teach nothing."""
     for sample in found:
         view, turn = reader.upright(sample.pixels)
@@ -196,10 +196,10 @@ def _add_signs(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
         examples.right.append(right)
 
 
-def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.Page, int, str]]:
+def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
     """The numbers of a page by their index, and what stands there."""
     _, pieces = pieces_of(seen.layout.numbers)
-    page = doubt.Page([piece.spots for piece in pieces], fitted=weights)
+    page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
         if there := _there(piece, seen.sample.lines):
             yield page, number, there
