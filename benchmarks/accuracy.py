@@ -32,7 +32,7 @@ from digitlens.models.classifier import Classifier
 from digitlens.server.followers import Followers, FollowOptions
 from digitlens.training.export import export_classifier, load_network
 from digitlens.training.loop import STATE, choose_device
-from digitlens.training.pipeline import Job, train_run
+from digitlens.training.pipeline import TrainingJob, train_run
 from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.run import MODEL
 from digitlens.training.tile_networks import Ensemble, count_parameters
@@ -137,7 +137,7 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
     if not (folder / MODEL / CARD).is_file():
         device, begun = choose_device(recipe.precision), (folder / STATE).is_file()
         splits = recipe.split(mnist.train)
-        job = Job(folder, name, splits, data_hashes(), device, begun, draw=lambda *_: None)
+        job = TrainingJob(folder, name, splits, data_hashes(), device, begun, draw=lambda *_: None)
         with Followers(FollowOptions()) as followers:
             train_run(recipe, job, followers)
     return folder / MODEL

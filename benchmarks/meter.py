@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.cli.main import app
-from digitlens.datasets.synthetic.camera import View
+from digitlens.datasets.synthetic.camera import CameraView
 from digitlens.datasets.synthetic.canvas import Style
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs, font_files, load_families
 from digitlens.datasets.synthetic.objects import Counter, Wheel, draw_wheel, show_counter
@@ -161,7 +161,7 @@ class Meter:
         counter = Counter(wheels, PITCH, TURN, (WINDOW[0], WINDOW[1]), False, DECIMALS, extent)
         width, height = round(DIGIT * PITCH * WHEELS), round(DIGIT * WINDOW[1])
         matrix = np.array([[DIGIT, 0, 0], [0, DIGIT, -extent[1] * DIGIT], [0, 0, 1.0]])
-        view = View(width, height, matrix, extent, DIGIT)
+        view = CameraView(width, height, matrix, extent, DIGIT)
         rng = np.random.default_rng([self._seed, 4])
         plane = self._face.copy()
         x, y = CORNER

@@ -15,7 +15,7 @@ import typer.main
 
 from digitlens.cli.main import app
 from digitlens.training.recipe import RECIPES, AutoencoderRecipe, DetectorRecipe, LineRecipe, Recipe
-from digitlens.training.settings import Settings, field_docs, shown
+from digitlens.training.settings import BaseRecipe, field_docs, shown
 
 MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -37,7 +37,7 @@ def commands() -> str:
     return "\n\n".join(_command(name, command) for name, command in _commands().items())
 
 
-def fields(kind: type[Settings]) -> str:
+def fields(kind: type[BaseRecipe]) -> str:
     """The fields of a kind of recipe, with default, limits and explanation."""
     rows = ["| field | default | what it is |", "|---|---|---|"]
     values = kind().as_dict()
@@ -89,7 +89,7 @@ def _records(command: Any, context: Any) -> Iterator[tuple[str, str]]:
             yield record
 
 
-def _allowed(recipe: type[Settings], name: str) -> str:
+def _allowed(recipe: type[BaseRecipe], name: str) -> str:
     if name in recipe.choices:
         return " One of " + ", ".join(f"`{choice}`" for choice in recipe.choices[name]) + "."
     if name in recipe.limits:

@@ -39,12 +39,12 @@ def are_files(arguments: Sequence[str]) -> bool:
 def _read(arguments: Sequence[str]) -> str | int:
     """Reads files, and gives the exit code, or the line that says why nothing was read."""
     _load()
-    from digitlens.cli.reading import ReadOptions, form_of, read_paths  # noqa: PLC0415
+    from digitlens.cli.reading import ReadSettings, form_of, read_paths  # noqa: PLC0415
 
     as_json, as_csv = (form in arguments for form in _FORMS)
     files = [argument for argument in arguments if argument not in _FORMS]
     try:
-        return int(not read_paths(files, form_of(as_json, as_csv), ReadOptions()))
+        return int(not read_paths(files, form_of(as_json, as_csv), ReadSettings()))
     except BrokenPipeError:  # whoever wanted the answers has enough of them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

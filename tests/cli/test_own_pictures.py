@@ -65,11 +65,11 @@ def test_a_folder_with_something_in_it_and_a_target_of_no_share_are_refused(own)
 @pytest.mark.train
 @pytest.mark.usefixtures("own")
 def test_what_came_of_an_adaptation_is_told(monkeypatch, own):
-    from digitlens.training.adapt import LINES, Adapted, Part  # noqa: PLC0415  (torch)
+    from digitlens.training.adapt import LINES, Adapted, NetworkResult  # noqa: PLC0415  (torch)
 
     parts = (
-        Part("recognizer", True, "", 0.7, 6, 1, 50, 0.964, 0.9655),
-        Part("classifier", reason="its weights are not here"),
+        NetworkResult("recognizer", True, "", 0.7, 6, 1, 50, 0.964, 0.9655),
+        NetworkResult("classifier", reason="its weights are not here"),
     )
     found = Adapted(own / "new", 40, 10, parts, 50, 6, 1)
     asked = {}

@@ -20,7 +20,7 @@ from digitlens.cli.reading import (
     SUFFIXES,
     Answer,
     PageBar,
-    ReadOptions,
+    ReadSettings,
     find_pictures,
     print_answers,
     read_paths,
@@ -76,7 +76,7 @@ def said(capsys, files, wish):
 @pytest.mark.parametrize("explained", [False, True])
 def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request, explained):
     def wish(name):
-        return ReadOptions(annotate=tmp_path / name if explained else None)
+        return ReadSettings(annotate=tmp_path / name if explained else None)
 
     alone = said(capsys, files, wish("alone"))
     pools = request.getfixturevalue("at_once")
@@ -101,7 +101,7 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
 
     work = ProcessPool.__call__
     monkeypatch.setattr(ProcessPool, "__call__", call)
-    result = said(capsys, files[:1], ReadOptions())
+    result = said(capsys, files[:1], ReadSettings())
     assert "8.pdf#2: the process that read it came to an end\n" in result.err
     assert len(result.out.splitlines()) == 13
     assert at_once

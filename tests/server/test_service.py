@@ -12,7 +12,7 @@ from PIL import Image
 from digitlens.results import Box, Digit, Reading
 from digitlens.server.limits import PICTURES
 from digitlens.server.schemas import NAME
-from digitlens.server.service import Metrics, PictureFile, is_raw
+from digitlens.server.service import Metrics, UploadedPicture, is_raw
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_nothing_is_logged_of_a_request(client, picture, caplog, capfd):
 
 
 def test_a_picture_has_a_name_for_errors_that_is_not_too_long():
-    assert (PictureFile(b"").name, PictureFile(b"", "").given) == ("image", None)
-    assert PictureFile(b"", "a" * 999).name == "a" * NAME
+    assert (UploadedPicture(b"").name, UploadedPicture(b"", "").given) == ("image", None)
+    assert UploadedPicture(b"", "a" * 999).name == "a" * NAME
 
 
 @pytest.mark.parametrize(

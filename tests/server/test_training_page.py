@@ -21,7 +21,7 @@ from digitlens.server import training_page as module
 from digitlens.server.training_page import (
     Curve,
     Live,
-    Mark,
+    Position,
     Show,
     TrainingInfo,
     create_watch_app,
@@ -50,7 +50,7 @@ def check(step, accuracy=0.9):
 def test_a_page_is_told_everything_and_then_what_is_new(live):
     live.tell(pulse(1, 2))
     live.tell(check(2))
-    news, mark = live.since(Mark())
+    news, mark = live.since(Position())
     assert news["whole"]
     assert news["steps"] == [(1, 2.0, 0.5, 0.1), (2, 1.0, 0.5, 0.1)]
     assert news["checks"] == [(2, 0.5, 0.9)]
@@ -64,13 +64,13 @@ def test_a_page_is_told_everything_and_then_what_is_new(live):
     assert news["progress"]["rows"] == [{"epoch": 1.0}]
     assert news["checks"] == []
     assert "confusion" not in news
-    late, _ = live.since(Mark())
+    late, _ = live.since(Position())
     assert [step[0] for step in late["steps"]] == [1, 2, 3]
     json.dumps(late, allow_nan=False)
 
 
 def test_before_the_first_step_there_is_nothing_and_that_is_told(live):
-    news, mark = live.since(Mark())
+    news, mark = live.since(Position())
     assert news == {"whole": True, "steps": [], "checks": [], "ended": ""}
     assert live.since(mark)[0] is None
     live.tell(pulse(1))
@@ -80,7 +80,7 @@ def test_before_the_first_step_there_is_nothing_and_that_is_told(live):
 def test_another_member_begins_with_an_empty_page(live):
     live.tell(pulse(1, 2))
     live.tell(check(2))
-    _, mark = live.since(Mark())
+    _, mark = live.since(Position())
     live.tell(pulse(1, member=2))
     news, _ = live.since(mark)
     assert news["whole"]
@@ -90,7 +90,7 @@ def test_another_member_begins_with_an_empty_page(live):
 
 def test_the_end_is_told_and_what_is_no_number_does_not_break_the_page(live):
     live.tell(Pulse(1, 1, 1, 1, 1, 1, 1.0, None, (), (Point(1, float("nan"), 0.5, 0.1),)))
-    news, mark = live.since(Mark())
+    news, mark = live.since(Position())
     assert news["progress"]["seconds_left"] is None
     json.dumps(news, allow_nan=False)
     live.end("All is well.")

@@ -17,9 +17,9 @@ from digitlens.training.adapt import (
     HELD_OUT,
     LINES,
     MixedLines,
+    NetworkResult,
     OwnMaker,
     OwnSample,
-    Part,
     Replay,
     adapt,
     gather_samples,
@@ -117,7 +117,7 @@ class Weight(nn.Module):
 )
 def test_new_weights_are_taken_as_far_as_the_guard_set_allows(lost, gained, kept, share, reason):
     network, part = judge(
-        Part("recognizer"),
+        NetworkResult("recognizer"),
         (Weight(0), Weight(1)),
         (lambda network: round(5 - gained * network.value.item()), 20),
         lambda network: 0.99 - lost * network.value.item(),

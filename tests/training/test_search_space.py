@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from digitlens.errors import RecipeError
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.search_space import (
-    Choice,
-    Range,
+    Categorical,
+    Numeric,
     StudyResult,
     Trial,
     parse_space,
@@ -33,11 +33,11 @@ def test_ranges_and_choices_are_read():
         ],
     )
     assert space.dimensions == (
-        Range("learning_rate", 0.001, 0.02, log=True),
-        Range("epochs", 5, 15),
-        Range("dropout", 0.0, 0.5, step=0.1),
-        Choice("widths", ("16,32,64", "32,64,128")),
-        Choice("batch_norm", ("true", "false")),
+        Numeric("learning_rate", 0.001, 0.02, log=True),
+        Numeric("epochs", 5, 15),
+        Numeric("dropout", 0.0, 0.5, step=0.1),
+        Categorical("widths", ("16,32,64", "32,64,128")),
+        Categorical("batch_norm", ("true", "false")),
     )
     assert space.base.kernels == (3,)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from digitlens.datasets.mnist import FileState
-    from digitlens.training.adapt import Adapted, Part
+    from digitlens.training.adapt import Adapted, NetworkResult
     from digitlens.training.thresholds import OwnAnswers, Promise
 
 PAGES = 48  # on the picture of pages
@@ -305,7 +305,7 @@ def _told(found: Adapted) -> Iterator[str]:
         yield "             the model stays as it is"
 
 
-def _part(part: Part) -> str:
+def _part(part: NetworkResult) -> str:
     if not part.held_out:
         return f"stays: {part.reason}"
     what = "characters" if part.name == "recognizer" else "digits"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from digitlens.cli.reading import STDIN, ReadOptions, form_of, read_paths
+from digitlens.cli.reading import STDIN, ReadSettings, form_of, read_paths
 from digitlens.cli.tables import AsJson, Model, Pages, meaning, table_of, wide_console, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note
@@ -114,7 +114,7 @@ def read(
         expected = Expectation.of(expect or None)
     with meaning("--target-error"):
         share = None if target_error is None else parse_target(target_error)
-    options = ReadOptions(
+    options = ReadSettings(
         model,
         pages,
         expected,

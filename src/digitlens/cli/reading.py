@@ -42,7 +42,7 @@ _Found: TypeAlias = "tuple[Reading, ReadResult | None]"
 
 
 @dataclass(frozen=True)
-class ReadOptions:
+class ReadSettings:
     """What is asked for, whatever the pictures; each as the option of that name."""
 
     model: str = "default"
@@ -87,11 +87,11 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
     return "table" if sys.stdout.isatty() else "text"
 
 
-def read_paths(paths: Sequence[str], form: Form, options: ReadOptions) -> bool:
+def read_paths(paths: Sequence[str], form: Form, options: ReadSettings) -> bool:
     """Prints what is on the pictures that paths mean; gives whether all could be read.
 
     Raises:
-        ModelError: See ``ReadOptions.reader``.
+        ModelError: See ``ReadSettings.reader``.
     """
     out = sys.stdout  # the progress bar puts its own in its place
     run = _Run(options, PageBar(wanted=form == "table" or not out.isatty()))
@@ -103,7 +103,7 @@ def read_paths(paths: Sequence[str], form: Form, options: ReadOptions) -> bool:
 class _Run:
     """Reads files, and goes on after one that cannot be read."""
 
-    def __init__(self, options: ReadOptions, bar: PageBar) -> None:
+    def __init__(self, options: ReadSettings, bar: PageBar) -> None:
         self.failed = False  # whether something could not be read so far
         self._options = options
         self._bar = bar
@@ -208,12 +208,12 @@ def _unfulfilled(answer: Answer, expected: Expectation | None) -> str:
     return f"{answer.name}: expected {'; '.join(shapes)}, found {found or 0}"
 
 
-def _examiner(options: ReadOptions) -> Callable[[_Task], _Found]:
+def _examiner(options: ReadSettings) -> Callable[[_Task], _Found]:
     """What a process of its own does with each page."""
     return partial(_examine, options.reader(threads=1), options)
 
 
-def _examine(reader: DigitReader, options: ReadOptions, task: _Task) -> _Found:
+def _examine(reader: DigitReader, options: ReadSettings, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
     result = reader.examine(task.load(), expect=options.expected, **(options.notation or {}))
     return result.reading, result if options.annotate or options.explain else None

@@ -164,7 +164,7 @@ def _train(
     use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.loop import choose_device
-        from digitlens.training.pipeline import Job, train_run
+        from digitlens.training.pipeline import TrainingJob, train_run
     from digitlens.datasets.mnist import load_mnist
 
     device = choose_device(recipe.precision)
@@ -177,7 +177,7 @@ def _train(
         f"tiles: {len(training):,} to train, {len(validation):,} to validate (split by "
         f"{recipe.validation})"
     )
-    job = Job(folder, name, (training, validation), data, device, resume, _draw)
+    job = TrainingJob(folder, name, (training, validation), data, device, resume, _draw)
     return train_run(recipe, job, followers)
 
 

@@ -90,7 +90,7 @@ _COMPARED = 16  # faces whose digits nothing drawn may look like
 Tiles = npt.NDArray[np.uint8]
 
 
-class Source(NamedTuple):
+class NegativeSource(NamedTuple):
     """What tiles are made of."""
 
     faces: Sequence[Face]  # at least one
@@ -117,14 +117,16 @@ def make_negatives(
     return tiles
 
 
-def source_of(faces: Sequence[Face], digits: Tiles | None) -> Source:
+def source_of(faces: Sequence[Face], digits: Tiles | None) -> NegativeSource:
     """What tiles are made of, see ``make_negatives``."""
     some = faces[:: max(1, len(faces) // _COMPARED)]
     alike = np.concatenate([face.digits for face in some])
-    return Source(faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike)
+    return NegativeSource(
+        faces, np.zeros((0, 28, 28), np.uint8) if digits is None else digits, alike
+    )
 
 
-def _tile(source: Source, rng: Rng) -> Tile:
+def _tile(source: NegativeSource, rng: Rng) -> Tile:
     if rng.random() < _PLAIN:
         return draw_surface(rng)
     for _ in range(_TRIES):
@@ -145,20 +147,20 @@ def face_ink(faces: Sequence[Face], characters: str, rng: Rng) -> Ink | None:
     return None if face.is_like_a_digit(char) else face.ink(char)
 
 
-def _letter(source: Source, rng: Rng) -> Ink | None:
+def _letter(source: NegativeSource, rng: Rng) -> Ink | None:
     return face_ink(source.faces, LETTERS_OF_NO_DIGIT, rng)
 
 
-def _penned(_: Source, rng: Rng) -> Ink:
+def _penned(_: NegativeSource, rng: Rng) -> Ink:
     char = PENNED_OF_NO_DIGIT[int(rng.integers(len(PENNED_OF_NO_DIGIT)))]
     return draw_form(LETTERS[char], draw_pen(rng), rng)
 
 
-def _character(source: Source, rng: Rng) -> Ink | None:
+def _character(source: NegativeSource, rng: Rng) -> Ink | None:
     return (_letter, _penned)[int(rng.integers(2))](source, rng)
 
 
-def _neighbours(source: Source, rng: Rng) -> Ink | None:
+def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
     """The end of one letter and the beginning of the next, or both whole."""
     pair = [_character(source, rng) for _ in range(2)]
     if pair[0] is None or pair[1] is None:
@@ -174,7 +176,7 @@ def _neighbours(source: Source, rng: Rng) -> Ink | None:
     return _inked(np.hstack([left, gap, right]))
 
 
-def _cut(source: Source, rng: Rng) -> Ink | None:
+def _cut(source: NegativeSource, rng: Rng) -> Ink | None:
     """A letter of which a side is cut off."""
     ink = _character(source, rng)
     if ink is None:
@@ -189,7 +191,7 @@ def _inked(ink: Ink) -> Ink | None:
     return np.ascontiguousarray(ink) if int(ink.max(initial=0)) > 127 else None
 
 
-_Draw = Callable[[Source, Rng], Ink | None]
+_Draw = Callable[[NegativeSource, Rng], Ink | None]
 _PLAIN = 0.07  # share of tiles without any drawing
 # Shares of the others. Letters are most often next to digits, and hardest to tell from them.
 _KINDS: tuple[tuple[float, _Draw], ...] = (

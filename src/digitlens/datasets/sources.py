@@ -252,7 +252,7 @@ class Source:
     on_disk: bool = False  # it lies on this machine already, so that no copy of it is kept
 
 
-class Problem(NamedTuple):
+class Failure(NamedTuple):
     """Why a source did not give what was still missing."""
 
     source: Source
@@ -268,7 +268,7 @@ class Gathered:
     # Name of the source that each came from.
     origins: dict[MnistFile, str] = field(default_factory=dict)
     # One for each source that failed or lacked something, in the order tried.
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Failure] = field(default_factory=list)
 
     def missing(self, files: Iterable[MnistFile]) -> list[MnistFile]:
         """Those of the files that no source has given yet."""
@@ -290,7 +290,7 @@ def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) 
                 _take(source, wanted, gathered, keep)
         except DataError as error:
             log.warning("%s: %s", source.name, error)
-            gathered.problems.append(Problem(source, str(error)))
+            gathered.problems.append(Failure(source, str(error)))
     return gathered
 
 
@@ -309,7 +309,7 @@ def _take(
     if lacking := gathered.missing(wanted):
         names = ", ".join(file.name for file in lacking)
         reason = "has none of them" if lacking == wanted else f"has no {names}"
-        gathered.problems.append(Problem(source, reason))
+        gathered.problems.append(Failure(source, reason))
 
 
 def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:

@@ -407,7 +407,7 @@ _SHOWN = 3  # faults of one request
 
 
 @dataclass(frozen=True)
-class Kind:
+class RefusalKind:
     """A kind of refusal: the HTTP status, and what is the matter, the same each time."""
 
     status: int
@@ -415,22 +415,22 @@ class Kind:
 
 
 KINDS = {
-    "malformed": Kind(400, "The request cannot be parsed"),
-    "unauthorized": Kind(401, "A token is needed"),
-    "not-found": Kind(404, "There is nothing here"),
-    "method-not-allowed": Kind(405, "This is asked for in another way"),
-    "slow-body": Kind(408, "The request took too long to arrive"),
-    "too-large": Kind(413, "The request is too large"),
-    "unsupported-type": Kind(415, "This type of content is not read"),
-    "wrong-host": Kind(421, "The server does not go by this name"),
-    "invalid": Kind(422, "The request asks for something impossible"),
-    "picture": Kind(422, "A picture cannot be read"),
-    "queue-full": Kind(429, "Too many requests are waiting"),
-    "memory-full": Kind(429, "Too much is being sent at a time"),
-    "gone": Kind(499, "The client is gone"),
-    "internal": Kind(500, "The server has made a mistake"),
-    "stopping": Kind(503, "The server is stopping"),
-    "time-limit": Kind(504, "The answer took too long"),
+    "malformed": RefusalKind(400, "The request cannot be parsed"),
+    "unauthorized": RefusalKind(401, "A token is needed"),
+    "not-found": RefusalKind(404, "There is nothing here"),
+    "method-not-allowed": RefusalKind(405, "This is asked for in another way"),
+    "slow-body": RefusalKind(408, "The request took too long to arrive"),
+    "too-large": RefusalKind(413, "The request is too large"),
+    "unsupported-type": RefusalKind(415, "This type of content is not read"),
+    "wrong-host": RefusalKind(421, "The server does not go by this name"),
+    "invalid": RefusalKind(422, "The request asks for something impossible"),
+    "picture": RefusalKind(422, "A picture cannot be read"),
+    "queue-full": RefusalKind(429, "Too many requests are waiting"),
+    "memory-full": RefusalKind(429, "Too much is being sent at a time"),
+    "gone": RefusalKind(499, "The client is gone"),
+    "internal": RefusalKind(500, "The server has made a mistake"),
+    "stopping": RefusalKind(503, "The server is stopping"),
+    "time-limit": RefusalKind(504, "The answer took too long"),
 }
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 

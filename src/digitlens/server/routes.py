@@ -39,10 +39,10 @@ from digitlens.server.schemas import (
 from digitlens.server.service import (
     INPUT,
     METRICS_TYPE,
-    PictureFile,
     Service,
     Tiles,
     Upload,
+    UploadedPicture,
     options_of,
     receive_pictures,
     receive_tiles,
@@ -88,7 +88,7 @@ async def read(request: Request) -> Response:
 class _PageResult:
     """What was read on one page."""
 
-    picture: PictureFile
+    picture: UploadedPicture
     number: int
     count: int
     seconds: float
@@ -145,7 +145,7 @@ def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterato
         yield _PageResult(picture, number, document.count, seconds, reading, upload.options.tiles)
 
 
-def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[PictureFile, Document, int]]:
+def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[UploadedPicture, Document, int]]:
     """Each page of all pictures, if they are not too many."""
     left = PAGES
     for picture in upload.pictures:

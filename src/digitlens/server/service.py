@@ -191,7 +191,7 @@ _FIELD_BYTES = 4096
 _EXPECTED = f"expected {MULTIPART}, {JSON} or one of {', '.join(RAW)}"
 
 
-class PictureFile(io.BytesIO):
+class UploadedPicture(io.BytesIO):
     """The bytes of a file, with the name that the client gave it, if any, and one for errors."""
 
     def __init__(self, data: bytes, given: str | None = None) -> None:
@@ -204,7 +204,7 @@ class PictureFile(io.BytesIO):
 class Upload:
     """What a client wants read."""
 
-    pictures: list[PictureFile]
+    pictures: list[UploadedPicture]
     options: ReadOptions
 
 
@@ -225,7 +225,7 @@ async def receive_pictures(request: Request, options: ReadOptions) -> Callable[[
     if kind == JSON:
         return lambda: _pictures_of_json(body, options)
     if is_raw(kind):
-        return lambda: Upload([PictureFile(body)], options)
+        return lambda: Upload([UploadedPicture(body)], options)
     raise Refusal("unsupported-type", f"{_EXPECTED}; found {kind[:80]}")
 
 
@@ -241,7 +241,7 @@ def is_raw(kind: str) -> bool:
 
 def _pictures_of_json(body: bytes, options: ReadOptions) -> Upload:
     asked = ReadRequest.model_validate_json(body)
-    pictures = [PictureFile(picture.data, picture.name) for picture in asked.pictures]
+    pictures = [UploadedPicture(picture.data, picture.name) for picture in asked.pictures]
     said = asked.options.model_dump(include=asked.model_fields_set)
     return Upload(pictures, options.updated(said))
 
@@ -273,7 +273,7 @@ def options_of(fields: Iterable[tuple[str, str]]) -> ReadOptions:
 
 
 def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
-    pictures: list[PictureFile] = []
+    pictures: list[UploadedPicture] = []
     fields: list[tuple[str, str]] = []
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
@@ -288,12 +288,12 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
     return Upload(pictures, options.updated(said.model_dump(exclude_unset=True)))
 
 
-def _picture(field: str, file: UploadFile) -> PictureFile:
+def _picture(field: str, file: UploadFile) -> UploadedPicture:
     if field not in FIELDS:
         raise Refusal(
             "invalid", f"expected files in parts named {' or '.join(FIELDS)}, found {field[:80]!r}"
         )
-    return PictureFile(file.file.read(), file.filename)
+    return UploadedPicture(file.file.read(), file.filename)
 
 
 def check_tiles(data: bytes) -> Tiles:

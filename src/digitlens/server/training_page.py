@@ -96,7 +96,7 @@ class TrainingInfo:
 
 
 @dataclass(frozen=True)
-class Mark:
+class Position:
     """How much a reader has been given: the last news, and which network's they were."""
 
     serial: int = 0
@@ -141,7 +141,7 @@ class Live:
         with self._lock:
             self._readers += more
 
-    def since(self, mark: Mark) -> tuple[dict[str, Any] | None, Mark]:
+    def since(self, mark: Position) -> tuple[dict[str, Any] | None, Position]:
         """What a page is not yet told, and its next mark.
 
         Returns:
@@ -154,7 +154,7 @@ class Live:
             member = self._pulse.model if self._pulse else 0
             whole = not mark.serial or member != mark.member
             after = -1 if whole else mark.serial
-            return self._news(whole, after), Mark(self._serial, member)
+            return self._news(whole, after), Position(self._serial, member)
 
     def _take_pulse(self, pulse: Pulse) -> None:
         if self._pulse and self._pulse.model != pulse.model:
@@ -261,7 +261,7 @@ async def answer(
 
 async def stream(show: Show) -> AsyncGenerator[str]:
     """News as server-sent events; a page that comes back is given all there is."""
-    mark = Mark()
+    mark = Position()
     show.live.join(1)
     try:
         yield "retry: 1000\n\n"

@@ -246,7 +246,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkResult:
     """What became of one of the two networks."""
 
     name: str  # ``recognizer`` or ``classifier``
@@ -267,7 +267,7 @@ class Adapted:
     folder: Path | None  # of the new model; None where the old one is kept
     pictures: int  # that were learned from
     held_out: int  # pictures that were not
-    parts: tuple[Part, ...]  # both networks
+    parts: tuple[NetworkResult, ...]  # both networks
     digits: int  # digits on the held-out pictures
     wrong_before: int  # of those, wrong or missing as the whole reader reads them
     wrong_after: int = 0  # the same with the new networks
@@ -410,9 +410,9 @@ class _Run:
 
     def recognizer(
         self, bundle: LineBundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
-    ) -> tuple[LineBundle, Part]:
+    ) -> tuple[LineBundle, NetworkResult]:
         """A line reader with the recogniser adapted, or as it was."""
-        part = Part("recognizer")
+        part = NetworkResult("recognizer")
         own, kept_back = (
             [line for each in some for line in each.lines] for some in (learned, held_out)
         )
@@ -451,9 +451,9 @@ class _Run:
 
     def classifier(
         self, bundle: Bundle, learned: Sequence[OwnSample], held_out: Sequence[OwnSample]
-    ) -> tuple[Bundle, Part]:
+    ) -> tuple[Bundle, NetworkResult]:
         """A classifier's folder with its network adapted, or as it was."""
-        part = Part("classifier")
+        part = NetworkResult("classifier")
         own, kept_back = (joined([each.tiles for each in some]) for some in (learned, held_out))
         if not len(own) or not len(kept_back):
             return bundle, replace(part, reason="no digit was found that is in its label")
@@ -526,11 +526,11 @@ class _Run:
 
 
 def judge(
-    part: Part,
+    part: NetworkResult,
     networks: tuple[N, N],
     own: tuple[Callable[[N], int], int],
     guard: Callable[[N], float],
-) -> tuple[N, Part]:
+) -> tuple[N, NetworkResult]:
     """Decides between old and new weights, or a mean of both that keeps the guard set.
 
     ``own`` counts what a network gets wrong of what was held out, and how much that is; ``guard``

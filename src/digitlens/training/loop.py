@@ -26,7 +26,7 @@ from digitlens.errors import DataError
 from digitlens.files import atomic_path, write_bytes
 from digitlens.progress import work_bar
 from digitlens.training.optim import set_learning_rate
-from digitlens.training.settings import Schedule, Settings, same_recipe
+from digitlens.training.settings import BaseRecipe, Schedule, same_recipe
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -129,7 +129,10 @@ def save_state(
 
 
 def load_state(
-    folder: Path, recipe: Settings, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+    folder: Path,
+    recipe: BaseRecipe,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
 ) -> Progress:
     """Puts modules and optimiser back where ``save_state`` found them.
 
@@ -181,7 +184,7 @@ def _laid_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 SEGMENTS = 60  # points of the curve by steps, over a whole run
 
-R = TypeVar("R", bound=Settings)
+R = TypeVar("R", bound=BaseRecipe)
 N = TypeVar("N", bound=nn.Module)
 B = TypeVar("B", bound=tuple[Tensor, ...])
 

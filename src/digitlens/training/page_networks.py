@@ -48,7 +48,7 @@ class DetectorNetwork(nn.Module):
         self.stem = convolution(3, widths[0], 5, 2)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                convolution(before, width, 3, 2), *(Residual(width) for _ in range(count))
+                convolution(before, width, 3, 2), *(_Residual(width) for _ in range(count))
             )
             for before, width, count in zip(widths, widths[1:], blocks, strict=False)
         )
@@ -82,7 +82,7 @@ class DetectorNetwork(nn.Module):
         return Cells(out[:, 0], out[:, 1:11], out[:, 11:])
 
 
-class Residual(nn.Module):
+class _Residual(nn.Module):
     """Two convolutions around which the input is led (He et al., 2016)."""
 
     def __init__(self, width: int) -> None:

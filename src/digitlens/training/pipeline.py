@@ -50,7 +50,7 @@ N = TypeVar("N", bound=nn.Module)
 Pair = tuple[Any, Any]
 
 
-class Followers(Protocol):
+class TrainingHooks(Protocol):
     """What follows the training of a classifier."""
 
     @property
@@ -73,7 +73,7 @@ class Followers(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training as it is about to begin."""
 
     folder: Path  # the run folder
@@ -89,7 +89,7 @@ class Job:
         """Where the model goes."""
         return self.folder / MODEL
 
-    def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> Job:
+    def begun(self, recipe: AnyRecipe, also: dict[str, str] | None = None) -> TrainingJob:
         """The job with its run folder made, unless it is resumed; see ``start_run``.
 
         ``also`` is SHA-256 of what it learns from in addition to the tiles.
@@ -128,7 +128,7 @@ class Outcome:
     summary: str  # the line that tells it
 
 
-def train_run(recipe: AnyRecipe, job: Job, followers: Followers) -> Outcome:
+def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> Outcome:
     """Trains what a recipe describes, draws the curves and exports the model.
 
     Followers are told of each step of a classifier's training.
@@ -161,7 +161,9 @@ def page_data() -> dict[str, str]:
     return {**data_hashes(), FONT_TABLE.name: files.sha256(FONT_TABLE.read_bytes())}
 
 
-def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[dict[str, Any], str]:
+def _train_classifier(
+    recipe: Recipe, job: TrainingJob, followers: TrainingHooks
+) -> tuple[dict[str, Any], str]:
     also = {}
     if recipe.teacher:
         also[f"teacher: {recipe.teacher}"] = load_bundle(recipe.teacher).card.sha256
@@ -188,7 +190,7 @@ def _train_classifier(recipe: Recipe, job: Job, followers: Followers) -> tuple[d
     )
 
 
-def _train_detector(recipe: DetectorRecipe, job: Job) -> tuple[dict[str, Any], str]:
+def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     """Confidence is not calibrated here, see ``training.calibrate``."""
     makers = page_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
@@ -204,7 +206,7 @@ def _train_detector(recipe: DetectorRecipe, job: Job) -> tuple[dict[str, Any], s
     )
 
 
-def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
+def _train_lines(recipe: LineRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     """The model is a line reader: the line detector that ships, and the recogniser trained."""
     makers = line_makers(recipe, *job.splits)
     job = job.begun(recipe, page_data())
@@ -220,7 +222,9 @@ def _train_lines(recipe: LineRecipe, job: Job) -> tuple[dict[str, Any], str]:
     )
 
 
-def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict[str, Any]) -> None:
+def _write_line_reader(
+    job: TrainingJob, recipe: LineRecipe, graph: bytes, results: dict[str, Any]
+) -> None:
     shipped = load_line_bundle(SHIPPED_LINES)  # with its spotter, which saw the same kinds of lines
     card = LineCard(
         name=run_name(job.folder),
@@ -235,7 +239,7 @@ def _write_line_reader(job: Job, recipe: LineRecipe, graph: bytes, results: dict
     write_line_bundle(job.model, replace(shipped, card=card, recognizer=graph))
 
 
-def _train_autoencoder(recipe: AutoencoderRecipe, job: Job) -> tuple[dict[str, Any], str]:
+def _train_autoencoder(recipe: AutoencoderRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     job = job.begun(recipe)
     trained = job.fit(train_autoencoder, recipe, job.splits)
     tiles, last = job.splits[1].tiles, _last(trained)

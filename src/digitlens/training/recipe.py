@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from digitlens.datasets.mnist import Split, split_validation
 from digitlens.errors import RecipeError
-from digitlens.training.settings import FLOOR, Schedule, Settings, built, changed, shown
+from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, built, changed, shown
 
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
 Validation = Literal["writer", "random"]
@@ -23,7 +23,7 @@ Renamed = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRecipe(Settings):
+class TrainingRecipe(BaseRecipe):
     """What the recipes of all kinds of networks have in common."""
 
     architecture: str = ""

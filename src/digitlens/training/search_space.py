@@ -37,7 +37,7 @@ Chosen = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
-class Range:
+class Numeric:
     """A number from ``low`` to ``high``, both included."""
 
     name: str  # the recipe's field
@@ -64,7 +64,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Categorical:
     """One of some values, each as text."""
 
     name: str  # the recipe's field
@@ -84,7 +84,7 @@ class Choice:
         return next((one for one in self.values if one.lower() == text), None)
 
 
-Dimension = Range | Choice
+Dimension = Numeric | Categorical
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,14 @@ def _dimension(text: str, problems: list[str]) -> Dimension | None:
         problems.append(f"{name}: cannot be searched: {FIXED[name]}")
         return None
     if "|" in values:
-        return Choice(name, tuple(part.replace(" ", "") for part in values.split("|")))
+        return Categorical(name, tuple(part.replace(" ", "") for part in values.split("|")))
     if name in known and type(known[name]) not in {int, float}:
         problems.append(f"{name}: expected values such as A|B to search, found {values!r}")
         return None
     return _range(name, values, type(known.get(name, 0.0)), problems)
 
 
-def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Range | None:
+def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Numeric | None:
     ends, _, suffix = text.partition(":")
     low_text, _, high_text = ends.partition("..")
     try:
@@ -187,20 +187,21 @@ def _range(name: str, text: str, kind: type[Any], problems: list[str]) -> Range 
             f"between them, found {text!r}"
         )
         return None
-    return Range(name, low, high, suffix == "log", step)
+    return Numeric(name, low, high, suffix == "log", step)
 
 
 def _combinations(dimensions: Sequence[Dimension]) -> Iterator[list[str]]:
     """Changes to try out: all choices with each other, then the high end of each range."""
     ends = [
-        one.candidates() if isinstance(one, Choice) else one.candidates()[:1] for one in dimensions
+        one.candidates() if isinstance(one, Categorical) else one.candidates()[:1]
+        for one in dimensions
     ]
     names = [one.name for one in dimensions]
     for texts in islice(product(*ends), MOST):
         yield [f"{name}={text}" for name, text in zip(names, texts, strict=True)]
     firsts = [f"{name}={texts[0]}" for name, texts in zip(names, ends, strict=True)]
     for one in dimensions:
-        if isinstance(one, Range):
+        if isinstance(one, Numeric):
             yield [*firsts, f"{one.name}={one.candidates()[1]}"]
 
 

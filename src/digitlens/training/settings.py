@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar
 from digitlens.errors import RecipeError
 
 FLOOR = 0.01  # share of the highest learning rate at which trainings by steps end
-S = TypeVar("S", bound="Settings")
+S = TypeVar("S", bound="BaseRecipe")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Settings:
+class BaseRecipe:
     """A frozen dataclass whose fields are numbers, names, switches or whole numbers in a tuple.
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
@@ -96,10 +96,10 @@ class Settings:
 
 
 @cache
-def field_docs(recipe: type[Settings]) -> dict[str, str]:
+def field_docs(recipe: type[BaseRecipe]) -> dict[str, str]:
     """The explanation under each field of a kind of recipe, read from its source."""
     found: dict[str, str] = {}
-    for base in (base for base in reversed(recipe.__mro__) if issubclass(base, Settings)):
+    for base in (base for base in reversed(recipe.__mro__) if issubclass(base, BaseRecipe)):
         tree = ast.parse(inspect.getsource(base))
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
         for field, text in pairwise(body):
@@ -112,7 +112,7 @@ def field_docs(recipe: type[Settings]) -> dict[str, str]:
 
 
 @cache
-def defaults(recipe: type[Settings]) -> dict[str, Any]:
+def defaults(recipe: type[BaseRecipe]) -> dict[str, Any]:
     """The default of each field of a kind of recipe, by name."""
     return {field.name: field.default for field in dataclasses.fields(recipe)}
 
@@ -133,7 +133,7 @@ def listed(problems: list[str]) -> str:
     return "the recipe cannot be used:\n  - " + "\n  - ".join(problems)
 
 
-def _type_problems(recipe: Settings) -> dict[str, str]:
+def _type_problems(recipe: BaseRecipe) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, default in defaults(type(recipe)).items():
         value = getattr(recipe, name)
@@ -147,7 +147,7 @@ def _type_problems(recipe: Settings) -> dict[str, str]:
     return found
 
 
-def _range_problems(recipe: Settings, mistyped: set[str]) -> list[str]:
+def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
     found: list[str] = []
     for name in recipe.limits.keys() - mistyped:
         low, high = recipe.limits[name]
@@ -163,7 +163,7 @@ def _range_problems(recipe: Settings, mistyped: set[str]) -> list[str]:
     return sorted(found)
 
 
-def same_recipe(text: str, recipe: Settings) -> bool:
+def same_recipe(text: str, recipe: BaseRecipe) -> bool:
     """Whether TOML describes a recipe; fields that it lacks have their defaults."""
     known = {name: _plain(value) for name, value in defaults(type(recipe)).items()}
     return {**known, **_current(type(recipe), tomllib.loads(text))} == recipe.as_dict()
@@ -212,7 +212,7 @@ def built(recipe: type[S], values: dict[str, Any], problems: list[str]) -> S:
     return built
 
 
-def _current(recipe: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+def _current(recipe: type[BaseRecipe], values: dict[str, Any]) -> dict[str, Any]:
     """The values by the names that their fields have now."""
     return {recipe.renamed.get(name, name): value for name, value in values.items()}
 
@@ -230,7 +230,7 @@ def _parse(text: str, default: Any) -> Any:
     return type(default)(text)
 
 
-def _unknown(recipe: type[Settings], name: str) -> str:
+def _unknown(recipe: type[BaseRecipe], name: str) -> str:
     names = defaults(recipe)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known fields: {', '.join(names)}"

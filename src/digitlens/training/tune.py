@@ -31,7 +31,7 @@ from digitlens.training.run import RECIPE
 from digitlens.training.search_space import (
     INTERRUPTED,
     Dimension,
-    Range,
+    Numeric,
     SearchSpace,
     State,
     StudyResult,
@@ -180,7 +180,7 @@ class _Watch:
 
 
 def _suggest(trial: optuna.Trial, one: Dimension) -> Value:
-    if not isinstance(one, Range):
+    if not isinstance(one, Numeric):
         return trial.suggest_categorical(one.name, one.values)
     if isinstance(one.low, int) and isinstance(one.high, int):
         step = int(one.step) or 1

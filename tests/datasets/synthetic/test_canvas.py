@@ -11,7 +11,7 @@ from digitlens.datasets.synthetic.canvas import (
     as_label,
     cased,
     lay_out,
-    put_marks,
+    put_glyphs,
     text_width,
     write,
 )
@@ -198,7 +198,7 @@ def sheet_of(x0: float, x1: float) -> Canvas:
 
 def test_characters_stand_side_by_side_on_the_line(font_glyphs, rng):
     written = lay_out("0123", Style(font_glyphs), rng)
-    lefts = [mark.extent[0] for mark in written.marks]
+    lefts = [glyph.extent[0] for glyph in written.glyphs]
     assert lefts == sorted(lefts)
     assert written.extent[1] == pytest.approx(-1, abs=0.06)
     assert written.extent[3] == pytest.approx(0, abs=0.06)
@@ -206,40 +206,40 @@ def test_characters_stand_side_by_side_on_the_line(font_glyphs, rng):
 
 def test_a_character_cut_by_more_than_half_is_not_read(font_glyphs, rng):
     written = lay_out("0808", Style(font_glyphs), rng)
-    ends = [mark.extent for mark in written.marks]
+    ends = [glyph.extent for glyph in written.glyphs]
     nearly_all = ends[3][0] + 0.85 * (ends[3][2] - ends[3][0])
     a_little = ends[3][0] + 0.2 * (ends[3][2] - ends[3][0])
-    assert put_marks(sheet_of(0, nearly_all), written.marks) == "0808"
-    assert put_marks(sheet_of(0, a_little), written.marks) == "080"
-    assert put_marks(sheet_of(ends[2][0] - 0.01, 9), written.marks) == "08"
+    assert put_glyphs(sheet_of(0, nearly_all), written.glyphs) == "0808"
+    assert put_glyphs(sheet_of(0, a_little), written.glyphs) == "080"
+    assert put_glyphs(sheet_of(ends[2][0] - 0.01, 9), written.glyphs) == "08"
 
 
 def test_what_is_raised_is_small_and_high(font_glyphs, rng):
     written = lay_out(f"7{RAISE}77{RAISE}7", Style(font_glyphs), rng)
-    first, small, _, last = (mark.extent for mark in written.marks)
+    first, small, _, last = (glyph.extent for glyph in written.glyphs)
     assert small[3] - small[1] < 0.75 * (first[3] - first[1])
     assert small[1] == pytest.approx(first[1], abs=0.05)
     assert last[3] == pytest.approx(first[3], abs=0.01)
     assert len(written.raised) == 1
-    assert put_marks(sheet_of(-0.2, 4), written.marks) == "7777"
+    assert put_glyphs(sheet_of(-0.2, 4), written.glyphs) == "7777"
 
 
 def test_gaps_are_wide_and_single_spaces_in_the_label(font_glyphs, rng):
     close = lay_out("1 1", Style(font_glyphs), rng)
     apart = lay_out(f"1{GAP}1", Style(font_glyphs), rng)
     assert apart.extent[2] > close.extent[2] + 0.3
-    assert put_marks(sheet_of(-0.2, 8), apart.marks) == "1 1"
+    assert put_glyphs(sheet_of(-0.2, 8), apart.glyphs) == "1 1"
 
 
 def test_boxes_of_a_form_are_equally_far_apart(font_glyphs, rng):
     written = lay_out("1080", Style(font_glyphs), rng, pitch=1.2)
-    middles = [(mark.extent[0] + mark.extent[2]) / 2 for mark in written.marks]
+    middles = [(glyph.extent[0] + glyph.extent[2]) / 2 for glyph in written.glyphs]
     assert middles == pytest.approx([0.6, 1.8, 3.0, 4.2], abs=0.08)
 
 
 @pytest.mark.parametrize("text", ["ж", ""])
 def test_nothing_written_is_an_empty_line_and_long_ones_end(font_glyphs, rng, text):
-    assert lay_out(text, Style(font_glyphs), rng).marks == ()
+    assert lay_out(text, Style(font_glyphs), rng).glyphs == ()
     assert lay_out("8" * 300, Style(font_glyphs), rng).extent[2] < 21  # no crop would hold more
 
 

@@ -11,7 +11,7 @@ PLAIN = displays.Segments(0.55, 0.12, 0.01, "pointed", 0.0, 0.75, (True, True, F
 
 def lit(text: str, how: displays.Segments = PLAIN) -> int:
     panel = displays.seven_segments(text, how, np.random.default_rng(0))
-    return sum(shape.lit for shape in panel.shapes)
+    return sum(segment.lit for segment in panel.segments)
 
 
 def test_digits_light_the_segments_they_have():
@@ -24,7 +24,7 @@ def test_digits_light_the_segments_they_have():
 @pytest.mark.parametrize("ends", ["pointed", "mitred", "round", "square"])
 def test_segments_stay_within_their_digit(ends):
     panel = displays.seven_segments("8", PLAIN._replace(ends=ends), np.random.default_rng(0))
-    points = np.concatenate([shape.outline for shape in panel.shapes])
+    points = np.concatenate([segment.outline for segment in panel.segments])
     assert points[:, 0].min() >= -0.01
     assert points[:, 0].max() <= 0.56
     assert points[:, 1].min() >= -1.01
@@ -40,7 +40,7 @@ def test_positions_that_are_off_are_no_part_of_the_label():
 def test_lit_segments_cover_pixels_and_differ(rng):
     panel = displays.seven_segments("3", PLAIN, rng)
     view = choose_view(panel.extent, rng)
-    on, off = displays.cover(panel.shapes, view)
+    on, off = displays.cover(panel.segments, view)
     assert on.shape == off.shape == (view.height, view.width)
     assert (on > 128).mean() > 0.05
     assert (off > 128).any()

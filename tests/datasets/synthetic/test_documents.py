@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.mnist import Split
-from digitlens.datasets.synthetic.documents import KINDS, NO_DIGITS, Document, DocumentMaker
+from digitlens.datasets.synthetic.documents import (
+    KINDS,
+    NO_DIGITS,
+    DocumentMaker,
+    SyntheticDocument,
+)
 from digitlens.datasets.synthetic.styles import Fonts
-from digitlens.datasets.synthetic.typesetting import SCAN, Dots, Face, PrintedPage, Type
+from digitlens.datasets.synthetic.typesetting import SCAN, Dots, PrintedPage, Type, Typesetter
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +18,7 @@ def maker(small_split: Split, fonts: Fonts) -> DocumentMaker:
 
 
 @pytest.fixture(scope="module")
-def documents(maker: DocumentMaker) -> dict[str, list[Document]]:
+def documents(maker: DocumentMaker) -> dict[str, list[SyntheticDocument]]:
     return {kind: [maker.document(number, kind=kind) for number in range(5)] for kind in KINDS}
 
 
@@ -75,7 +80,7 @@ def test_there_is_ink_in_every_box(documents, kind):
 
 @pytest.mark.parametrize("sort", ["screen", "scan", "dots"])
 def test_boxes_hug_the_ink(font_glyphs, sort):
-    face: Face = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
+    face: Typesetter = Type(font_glyphs, 20, SCAN if sort == "scan" else 1)
     if sort == "dots":
         face = Dots(20, np.random.default_rng(0))
     page = canvas()

@@ -5,7 +5,7 @@ import pytest
 
 from digitlens.datasets.synthetic import pages
 from digitlens.datasets.synthetic.canvas import Canvas
-from digitlens.datasets.synthetic.pages import KINDS, Kind, Page, PageMaker
+from digitlens.datasets.synthetic.pages import KINDS, Page, PageKind, PageMaker
 from digitlens.datasets.synthetic.styles import Styles
 
 SEEDS = range(40)
@@ -175,9 +175,9 @@ def test_strips_are_wide_and_their_last_row_goes_on_below(page_maker):
 
 
 def test_kinds_come_as_often_as_their_shares_say(page_maker, monkeypatch):
-    drawn: list[Kind] = []
+    drawn: list[PageKind] = []
 
-    def note(self: PageMaker, width: int, height: int, kind: Kind, rng: np.random.Generator):
+    def note(self: PageMaker, width: int, height: int, kind: PageKind, rng: np.random.Generator):
         del self, rng
         drawn.append(kind)
         return Page(np.zeros((height, width, 3), np.uint8), np.zeros((0, 4)), np.zeros(0, np.int8))

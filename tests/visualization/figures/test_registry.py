@@ -14,7 +14,7 @@ from digitlens.training import export
 from digitlens.visualization.figures import registry
 from digitlens.visualization.figures.registry import (
     FIGURES,
-    Redrawn,
+    Reconstructions,
     Shown,
     draw_evaluation,
     draw_interpolations,
@@ -139,19 +139,19 @@ def _share(pixels, colour):
 
 @pytest.mark.usefixtures("coarse")
 def test_what_was_written_is_in_ink_and_what_is_drawn_again_in_blue(tmp_path):
-    one = Redrawn(TILES, TILES, np.linspace(0.1, 0.4, 4))
+    one = Reconstructions(TILES, TILES, np.linspace(0.1, 0.4, 4))
     draw_reconstructions([one] * 10, one, one, tmp_path / "again.png", note="from 16 numbers")
     pixels = _pixels(tmp_path / "again.png")
     assert _share(pixels, BLUE) > 0.02
     assert _share(pixels, (0, 0, 0)) + _share(pixels, (34, 34, 34)) > 0.02
-    blank = Redrawn(TILES, np.zeros_like(TILES), one.error)
+    blank = Reconstructions(TILES, np.zeros_like(TILES), one.error)
     draw_reconstructions([blank] * 10, blank, blank, tmp_path / "none.png", note="")
     assert _share(_pixels(tmp_path / "none.png"), BLUE) == 0
 
 
 @pytest.mark.usefixtures("coarse")
 def test_ways_and_field_are_drawn_on_dark_too(tmp_path):
-    ways = [Redrawn(TILES[:2], TILES, np.zeros(4))] * 10
+    ways = [Reconstructions(TILES[:2], TILES, np.zeros(4))] * 10
     field = np.tile(TILES[0], (5, 5, 1, 1))
     with themed("dark") as dark:
         draw_interpolations(ways, field, TILES, tmp_path / "ways.png", note="")

@@ -121,7 +121,7 @@ STEP = 8  # its width is a multiple of this
 NARROWEST, WIDEST = 32, 512
 
 
-class View(NamedTuple):
+class CameraView(NamedTuple):
     """What of the plane of the paper is seen, and how large."""
 
     width: int  # of the canvas that is drawn on, in pixels
@@ -134,11 +134,11 @@ class View(NamedTuple):
         """A canvas without ink."""
         return Canvas(self.width, self.height, self.matrix)
 
-    def finer(self, factor: int) -> View:
+    def finer(self, factor: int) -> CameraView:
         """The same view with so many times the pixels along each side."""
         larger = np.diag((factor, factor, 1.0)) @ self.matrix
         size = self.width * factor, self.height * factor
-        return View(*size, larger, self.window, self.digit * factor)
+        return CameraView(*size, larger, self.window, self.digit * factor)
 
 
 class Framing(NamedTuple):
@@ -152,7 +152,7 @@ class Framing(NamedTuple):
     cut: float = 0.0  # share whose first or last character is cut, by up to 0.4 digit heights
 
 
-def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> View:
+def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> CameraView:
     """Frames a text: tight or loose, a little off the middle, tilted, with many pixels or few.
 
     A digit height is added to the extent where it is flatter than a digit.
@@ -177,7 +177,7 @@ def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> Vie
     place = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
     size = max(1, round(width * lines / HEIGHT)), lines
     window = (x0, y0, x0 + width * tall / HEIGHT, y0 + tall)
-    return View(*size, place @ bend, window, scale)
+    return CameraView(*size, place @ bend, window, scale)
 
 
 def finish(plane: Plane | Pixels, rng: Rng) -> Pixels:

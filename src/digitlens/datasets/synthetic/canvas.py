@@ -295,7 +295,7 @@ _PLAIN = str.maketrans({"–": "-", "’": "'", GAP: " "})  # noqa: RUF001
 _EMPTY: Extent = (0.0, -1.0, 0.6, 0.0)
 
 
-class Mark(NamedTuple):
+class PlacedGlyph(NamedTuple):
     """One character of a line."""
 
     char: str  # the character; a space has no ink
@@ -306,9 +306,9 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Written:
-    """A line of marks before it is put on paper."""
+    """A line of glyphs before it is put on paper."""
 
-    marks: tuple[Mark, ...]  # in reading order
+    glyphs: tuple[PlacedGlyph, ...]  # in reading order
     extent: Extent  # of all their ink
     # First and last x of each part that stands small and high.
     raised: tuple[tuple[float, float], ...] = ()
@@ -331,17 +331,17 @@ def lay_out(text: str, style: Style, rng: Rng, *, pitch: float = 0.0) -> Written
     return line.written()
 
 
-def put_marks(canvas: Canvas, marks: Sequence[Mark]) -> str:
-    """Draws marks and returns the text of those that are seen by more than half."""
+def put_glyphs(canvas: Canvas, glyphs: Sequence[PlacedGlyph]) -> str:
+    """Draws glyphs and returns the text of those that are seen by more than half."""
     chars: list[str] = []
-    for mark in marks:
-        if mark.ink is None:
-            chars.append(mark.char)
+    for glyph in glyphs:
+        if glyph.ink is None:
+            chars.append(glyph.char)
             continue
         known = len(canvas.values)
-        canvas.put(mark.ink, mark.matrix, 0)
+        canvas.put(glyph.ink, glyph.matrix, 0)
         if len(canvas.values) > known and canvas.values[-1] != IGNORED:
-            chars.append(mark.char)
+            chars.append(glyph.char)
     return as_label("".join(chars))
 
 
@@ -356,7 +356,7 @@ class _Line:
 
     def __init__(self, style: Style, rng: Rng, pitch: float) -> None:
         self._style, self._rng, self._pitch = style, rng, pitch
-        self._marks, self._raised = list[Mark](), list[tuple[float, float]]()
+        self._glyphs, self._raised = list[PlacedGlyph](), list[tuple[float, float]]()
         self._x, self._y, self._angle, self._size, self._start = 0.0, 0.0, 0.0, 1.0, 0.0
         self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
         self._small = float(rng.uniform(0.48, 0.7))
@@ -375,7 +375,7 @@ class _Line:
         if char == RAISE:
             self._raise()
         elif char in (" ", GAP):
-            self._marks.append(Mark(char, None, np.zeros((2, 3)), (self._x, 0, self._x, 0)))
+            self._glyphs.append(PlacedGlyph(char, None, np.zeros((2, 3)), (self._x, 0, self._x, 0)))
             wide = self._gap if char == GAP else self._space
             self._x += wide * float(self._rng.uniform(0.85, 1.15))
         elif self._x < LONGEST:
@@ -383,12 +383,12 @@ class _Line:
 
     def written(self) -> Written:
         """The whole line."""
-        sides = np.array([mark.extent for mark in self._marks if mark.ink is not None])
+        sides = np.array([glyph.extent for glyph in self._glyphs if glyph.ink is not None])
         if not len(sides):
             return Written((), _EMPTY)
         low, high = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
         extent = float(low[0]), float(low[1]), float(high[0]), float(high[1])
-        return Written(tuple(self._marks), extent, tuple(self._raised))
+        return Written(tuple(self._glyphs), extent, tuple(self._raised))
 
     def _raise(self) -> None:
         if self._size < 1:
@@ -404,12 +404,12 @@ class _Line:
         spot = _Spot(np.array([self._x, self._y]), self._angle, self._size)
         ink, matrix, step = _place(glyph, self._style, spot, self._rng)
         if self._pitch:  # the character stands in the middle of its box
-            matrix[0, 2] += self._pitch * (len(self._marks) + 0.5) - self._x - step / 2
+            matrix[0, 2] += self._pitch * (len(self._glyphs) + 0.5) - self._x - step / 2
             step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
         (x0, y0), (x1, y1) = _ends(ink, matrix)
         extent = float(x0), float(y0), float(x1), float(y1)
-        self._marks.append(Mark(char, ink, matrix, extent))
+        self._glyphs.append(PlacedGlyph(char, ink, matrix, extent))
         self._angle += self._curve * step
         self._x, self._y = self._x + step, self._y + step * float(np.sin(self._angle))
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, View, light
+from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, CameraView, light
 from digitlens.datasets.synthetic.canvas import as_label, cased
 from digitlens.datasets.synthetic.drawing import (
     Colour,
@@ -49,7 +49,7 @@ FOURTEEN = _load_table("fourteen")
 DOTS = {char: bytes.fromhex(lit) for char, lit in _load_table("dots").items()}
 
 
-class Shape(NamedTuple):
+class Segment(NamedTuple):
     """An outline, float64[n, 2] in digit heights, baseline at 0, and whether it is lit."""
 
     outline: Points
@@ -59,7 +59,7 @@ class Shape(NamedTuple):
 class Panel(NamedTuple):
     """What a display shows."""
 
-    shapes: tuple[Shape, ...]  # all segments or dots
+    segments: tuple[Segment, ...]  # all segments or dots
     extent: Extent  # of the digits, those that are off included
     text: str  # what can be read
 
@@ -94,7 +94,7 @@ def draw_segments(rng: Rng) -> Segments:
 
 def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
     """Lays out a text on a display of seven segments; points and colons stand between digits."""
-    shapes, x = list[Shape](), 0.0
+    segments, x = list[Segment](), 0.0
     tight = rng.random() < 0.5
     dot = how.thick * float(rng.uniform(0.9, 1.3))
     round_dots = rng.random() < 0.6
@@ -103,34 +103,36 @@ def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
             room = how.pitch - how.width
             centre = x - room / 2 if tight and index else x + dot * 0.8
             for y in (-dot / 2,) if char != ":" else (-0.3, -0.7):
-                shapes.append(Shape(_dot(centre, y, dot, round_dots), lit=True))
+                segments.append(Segment(_dot(centre, y, dot, round_dots), lit=True))
             x += 0.0 if tight and index and char != ":" else dot * 1.2 + 0.1
             continue
         lit = _lit(char, how.tails)
         for name, outline in _outlines(how).items():
-            shapes.append(Shape(outline + np.array([x, 0.0]), name in lit))
+            segments.append(Segment(outline + np.array([x, 0.0]), name in lit))
         x += how.pitch
-    return _panel(text, shapes, how.slant)
+    return _panel(text, segments, how.slant)
 
 
 def fourteen_segments(text: str, how: Segments) -> Panel:
     """Lays out letters and digits on a display of fourteen segments."""
     how = how._replace(thick=min(how.thick, 0.13))
-    shapes, x = list[Shape](), 0.0
+    segments, x = list[Segment](), 0.0
     outlines = _fourteen(how)
     for char in text:
         lit = FOURTEEN.get(char, "")
         for name, outline in outlines.items():
-            shapes.append(Shape(outline + np.array([x, 0.0]), name in lit))
+            segments.append(Segment(outline + np.array([x, 0.0]), name in lit))
         if char in ".,":
-            shapes.append(Shape(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True))
+            segments.append(
+                Segment(_dot(x + how.width / 2, -how.thick / 2, how.thick, True), lit=True)
+            )
         x += how.pitch
-    return _panel(text, shapes, how.slant)
+    return _panel(text, segments, how.slant)
 
 
 def dot_matrix(text: str, rng: Rng) -> Panel:
     """Lays out a text of dots, five by seven a character."""
-    shapes, x = list[Shape](), 0.0
+    segments, x = list[Segment](), 0.0
     step = 1 / 7
     wide = step * float(rng.uniform(0.8, 1.1))
     size = step * float(rng.uniform(0.55, 1.05))
@@ -146,23 +148,23 @@ def dot_matrix(text: str, rng: Rng) -> Panel:
                 lit = bool(bits >> row & 1)
                 if lit or all_seen:
                     centre = x + (column + 0.5) * wide, (row + 0.5) * step - 1
-                    shapes.append(Shape(_dot(*centre, size, round_dots), lit))
+                    segments.append(Segment(_dot(*centre, size, round_dots), lit))
         x += wide * (4 if narrow else 6)
-    return _panel(text, shapes, slant)
+    return _panel(text, segments, slant)
 
 
-def _panel(text: str, shapes: Sequence[Shape], slant: float) -> Panel:
+def _panel(text: str, segments: Sequence[Segment], slant: float) -> Panel:
     lean = np.array([slant, 0.0])
-    slanted = tuple(Shape(outline - outline[:, 1:] * lean, lit) for outline, lit in shapes)
+    slanted = tuple(Segment(outline - outline[:, 1:] * lean, lit) for outline, lit in segments)
     return Panel(slanted, _lit_extent(slanted), " ".join(text.split()))
 
 
-def show(panel: Panel, view: View, rng: Rng, *, printed: bool = False) -> Plane:
+def show(panel: Panel, view: CameraView, rng: Rng, *, printed: bool = False) -> Plane:
     """Draws a display as it is photographed, or printed in ink, as a date of dots on a package.
 
     Gives float32[h, w, 3].
     """
-    lit, unlit = cover(panel.shapes, view)
+    lit, unlit = cover(panel.segments, view)
     kind = rng.random()
     if printed or kind < 0.12:
         plane = _flat(lit, view, rng)
@@ -177,19 +179,19 @@ def show(panel: Panel, view: View, rng: Rng, *, printed: bool = False) -> Plane:
     return light(plane, rng)
 
 
-def cover(shapes: Sequence[Shape], view: View) -> tuple[Ink, Ink]:
-    """How much of each pixel is covered by lit shapes and by unlit ones; uint8[h, w] each."""
+def cover(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
+    """How much of each pixel is covered by lit segments and by unlit ones; uint8[h, w] each."""
     factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
     fine, size = view.finer(factor), (view.width, view.height)
     lit, unlit = (np.zeros((fine.height, fine.width), np.uint8) for _ in range(2))
-    for shape in shapes:
-        _fill_seen(lit if shape.lit else unlit, shape.outline, fine)
+    for segment in segments:
+        _fill_seen(lit if segment.lit else unlit, segment.outline, fine)
     if factor > 1:
         lit, unlit = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (lit, unlit))
     return np.asarray(lit, np.uint8), np.asarray(unlit, np.uint8)
 
 
-def _fill_seen(mask: Ink, outline: Points, view: View) -> None:
+def _fill_seen(mask: Ink, outline: Points, view: CameraView) -> None:
     fill(mask, np.clip(project(view.matrix, outline) - 0.5, -999, 9999), 255, bits=6)
 
 
@@ -202,8 +204,8 @@ def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
     return lit + "f" if char == "7" and tails[2] else lit
 
 
-def _lit_extent(shapes: Sequence[Shape]) -> Extent:
-    lit = [shape.outline for shape in shapes if shape.lit]
+def _lit_extent(segments: Sequence[Segment]) -> Extent:
+    lit = [segment.outline for segment in segments if segment.lit]
     if not lit:
         return 0.0, -1.0, 0.6, 0.0
     points = np.concatenate(lit)
@@ -216,7 +218,7 @@ def _outlines(how: Segments) -> dict[str, Points]:
     t, w = how.thick, how.width
     left, right, top, middle, bottom = t / 2, w - t / 2, -1 + t / 2, -0.5, -t / 2
     # Both ends, and the direction to the inside of the digit where there is one.
-    segments = {
+    parts = {
         "a": ((left, top), (right, top), (0.0, 1.0)),
         "b": ((right, top), (right, middle), (-1.0, 0.0)),
         "c": ((right, middle), (right, bottom), (-1.0, 0.0)),
@@ -228,7 +230,7 @@ def _outlines(how: Segments) -> dict[str, Points]:
     mitred = how.ends == "mitred"
     return {
         name: _bar(np.array(p), np.array(q), how, np.array(inside) if inside and mitred else None)
-        for name, (p, q, inside) in segments.items()
+        for name, (p, q, inside) in parts.items()
     }
 
 
@@ -300,17 +302,17 @@ def _mixed(below: Plane, colour: Colour, cover: Ink, strength: float = 1.0) -> P
     return blend(below, colour, cover.astype(np.float32) * np.float32(strength / 255))
 
 
-def _flat_plane(colour: object, view: View) -> Plane:
+def _flat_plane(colour: object, view: CameraView) -> Plane:
     return np.broadcast_to(np.asarray(colour), (view.height, view.width, 3)).astype(np.float32)
 
 
-def _flat(lit: Ink, view: View, rng: Rng) -> Plane:
+def _flat(lit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Drawn in one colour on another, as in print or on a screen."""
     plane, paper, ink = draw_ground(view, rng)
     return _mixed(plane if rng.random() < 0.6 else _flat_plane(paper, view), ink, lit)
 
 
-def _crystal(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
+def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Dark on a gray or green ground with a shadow, or bright on blue or black."""
     kind = rng.random()
     base = float(rng.uniform(95, 225)) if rng.random() < 0.8 else float(rng.uniform(45, 95))
@@ -337,7 +339,7 @@ def _crystal(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
     return _mixed(below, dark, lit, float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0)
 
 
-def _shadow(lit: Ink, view: View, rng: Rng) -> Ink:
+def _shadow(lit: Ink, view: CameraView, rng: Rng) -> Ink:
     """The segments moved a little and softer."""
     x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
     moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
@@ -368,7 +370,7 @@ def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
     return np.asarray(off, np.float32)
 
 
-def _diodes(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
+def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Bright on dark with a glow; overexposed in some, so that the light turns white."""
     colour = np.array(_LIGHTS[int(rng.integers(len(_LIGHTS)))]) * rng.uniform(0.8, 1.0, 3)
     ground = float(rng.uniform(0, 55)) + rng.normal(0, 5, 3)
@@ -390,7 +392,7 @@ def _diodes(lit: Ink, unlit: Ink, view: View, rng: Rng) -> Plane:
     return plane
 
 
-def _bezel(plane: Plane, extent: Extent, view: View, rng: Rng) -> Plane:
+def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
     """A frame around the display that shows at the edges of the crop."""
     x0, y0, x1, y1 = np.array(extent) + rng.uniform(0.08, 0.5, 4) * (-1, -1, 1, 1)
     mask = np.zeros((view.height, view.width), np.uint8)

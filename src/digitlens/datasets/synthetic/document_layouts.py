@@ -12,7 +12,14 @@ from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles, choose
 from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
-from digitlens.datasets.synthetic.typesetting import SCAN, Face, PrintedPage, Run, Type, Writing
+from digitlens.datasets.synthetic.typesetting import (
+    SCAN,
+    PrintedPage,
+    Run,
+    Type,
+    Typesetter,
+    Writing,
+)
 
 _WIDEST, _HIGHEST = 1000, 1400
 _LOOKS, _LOOK_SHARES = ("screen", "scan", "photo"), (0.45, 0.3, 0.25)
@@ -217,7 +224,7 @@ def draw_receipt(desk: Desk) -> None:
                 canvas.put(start, margin, y)
 
 
-def _separator(desk: Desk, face: Face, x: float, width: float, y: float) -> None:
+def _separator(desk: Desk, face: Typesetter, x: float, width: float, y: float) -> None:
     sign = pick(desk.rng, "-=*-")
     run = face.run(sign)
     if desk.rng.random() < 0.6 and run.width:
@@ -227,7 +234,7 @@ def _separator(desk: Desk, face: Face, x: float, width: float, y: float) -> None
 
 
 def _flow(
-    desk: Desk, face: Face, words: list[str], place: tuple[float, float, float], pitch: float
+    desk: Desk, face: Typesetter, words: list[str], place: tuple[float, float, float], pitch: float
 ) -> float:
     """Sets words in lines of a width, from x and y on; returns the next line's baseline."""
     x, y, width = place
@@ -344,7 +351,7 @@ def draw_form(desk: Desk) -> None:
     small = desk.type(desk.size(7, 13))
     digit = max(small.digit * float(rng.uniform(1.1, 2.2)), 12.0)
     by_hand = rng.random() < 0.7
-    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
     layer = "pen" if by_hand else "ink"
     columns, rows = int(rng.integers(1, 3)), round(desk.size(2, 14))
     pitch, above = digit * float(rng.uniform(2.8, 4)), rng.random() < 0.5
@@ -374,7 +381,7 @@ _FIELDS: tuple[Grammar, ...] = (
 
 
 def _field(
-    desk: Desk, face: Face, place: tuple[float, float, float], style: int, layer: str
+    desk: Desk, face: Typesetter, place: tuple[float, float, float], style: int, layer: str
 ) -> None:
     """One field: a comb, a box, a line or nothing around what stands in it."""
     rng, canvas, (x, y, end) = desk.rng, desk.canvas, place

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from digitlens.datasets.synthetic import displays, document_layouts, texts
-from digitlens.datasets.synthetic.camera import View, compress, light, photograph
+from digitlens.datasets.synthetic.camera import CameraView, compress, light, photograph
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.document_layouts import Desk, Layout
 from digitlens.datasets.synthetic.drawing import (
@@ -43,7 +43,7 @@ from digitlens.datasets.synthetic.papers import (
 )
 from digitlens.datasets.synthetic.styles import Maker
 from digitlens.datasets.synthetic.texts import pick
-from digitlens.datasets.synthetic.typesetting import Dots, Face, PrintedPage, TextRow
+from digitlens.datasets.synthetic.typesetting import Dots, PrintedPage, TextRow, Typesetter
 
 _WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
 
@@ -76,7 +76,12 @@ def draw_price(desk: Desk) -> None:
 
 
 def _within(
-    desk: Desk, face: Face, text: str, place: tuple[float, float], wide: float, align: float = 1.0
+    desk: Desk,
+    face: Typesetter,
+    text: str,
+    place: tuple[float, float],
+    wide: float,
+    align: float = 1.0,
 ) -> bool:
     """Puts a text that starts or ends at a place if it is no wider than it may be."""
     run = face.run(text)
@@ -113,7 +118,7 @@ def draw_pack(desk: Desk) -> None:
     """A date, a lot or a time, printed in dots or stamped on a package."""
     rng = desk.rng
     digit = desk.size(9, 40)
-    face: Face = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
+    face: Typesetter = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
     lines = [face.run(texts.expiry(rng)) for _ in range(int(rng.integers(1, 5)))]
     pitch, wide = digit * float(rng.uniform(1.4, 2.2)), max(run.width for run in lines)
     canvas = _scene(desk, wide + digit * desk.size(2, 12), pitch * len(lines) + desk.size(40, 300))
@@ -181,14 +186,14 @@ def _panel(
     corner = (edge - low) * digit
     matrix = np.array([[digit, 0, corner[0]], [0, digit, corner[1]], [0, 0, 1]])
     window = low[0] - edge[0], low[1] - edge[1], high[0] + edge[0], high[1] + edge[1]
-    plane = displays.show(panel, View(width, height, matrix, window, digit), rng)
+    plane = displays.show(panel, CameraView(width, height, matrix, window, digit), rng)
     desk.canvas.fill(left, top, left + width, top + height, np.clip(plane, 0, 255))
     chars, start = list[tuple[str, Points]](), 0
     for char in text:
         count = {".": 1, ",": 1, ":": 2}.get(char, 7)
-        shapes = panel.shapes[start : start + count]
+        segments = panel.segments[start : start + count]
         start += count
-        lit = [s.outline * digit + corner + (left, top) for s in shapes if s.lit]
+        lit = [s.outline * digit + corner + (left, top) for s in segments if s.lit]
         chars.append((char, np.rint(np.concatenate(lit)) if lit else np.zeros((0, 2))))
     desk.canvas.note(chars)
 
@@ -237,7 +242,7 @@ def draw_calendar(desk: Desk) -> None:
 
 def _month(
     desk: Desk,
-    face: Face,
+    face: Typesetter,
     place: tuple[float, float],
     cell: tuple[float, float],
     week: list[str],
@@ -354,7 +359,7 @@ NO_DIGITS = frozenset({"words", "clutter"})  # kinds on which there is no digit
 _CUT = 0.05  # share of documents whose edges are cut off
 
 
-class Document(NamedTuple):
+class SyntheticDocument(NamedTuple):
     """A generated page of print or a form.
 
     Attributes:
@@ -376,7 +381,7 @@ class Document(NamedTuple):
 class DocumentMaker(Maker):
     """Draws documents; the same seed, number and kind give the same document."""
 
-    def document(self, number: int, *, kind: str | None = None) -> Document:
+    def document(self, number: int, *, kind: str | None = None) -> SyntheticDocument:
         """Draws one document, of a kind in ``KINDS`` or any; ValueError for other kinds."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         desk = Desk(self._styles, rng)
@@ -384,7 +389,7 @@ class DocumentMaker(Maker):
         return pictured(desk, kind)
 
 
-def pictured(desk: Desk, kind: str) -> Document:
+def pictured(desk: Desk, kind: str) -> SyntheticDocument:
     """Shows a page that is laid out on a screen, scans it or photographs it.
 
     Args:
@@ -403,7 +408,7 @@ def pictured(desk: Desk, kind: str) -> Document:
         pixels = compress(pixels, int(rng.integers(55, 96))) if rng.random() < 0.3 else pixels
     else:
         pixels = photograph(plane, canvas.smallest, rng)
-    return Document(pixels, *canvas.labels(matrix, width, height), kind)
+    return SyntheticDocument(pixels, *canvas.labels(matrix, width, height), kind)
 
 
 def _coloured(desk: Desk) -> Plane:

@@ -14,8 +14,8 @@ from digitlens.datasets.synthetic import displays, objects, texts
 from digitlens.datasets.synthetic.camera import (
     HEIGHT,
     STEP,
+    CameraView,
     Framing,
-    View,
     choose_view,
     finish,
     light,
@@ -156,7 +156,7 @@ def _text(
     grammar: Grammar,
     style: Callable[[Styles, Rng], Style],
     framing: Framing,
-    ground: Looks | Callable[[Written, View, Rng], tuple[Plane, str]],
+    ground: Looks | Callable[[Written, CameraView, Rng], tuple[Plane, str]],
     *,
     style_first: bool = False,
 ) -> tuple[float, _Draw]:
@@ -174,7 +174,7 @@ def _text(
 
 
 def _seen(
-    extent: Extent, framing: Framing, rng: Rng, show: Callable[[View], tuple[Plane, str]]
+    extent: Extent, framing: Framing, rng: Rng, show: Callable[[CameraView], tuple[Plane, str]]
 ) -> Drawing:
     view = choose_view(extent, rng, framing)
     return Drawing(*show(view), view.digit)
@@ -217,7 +217,7 @@ def _only_words(styles: Styles, rng: Rng) -> Drawing:
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
 
-    def show(view: View) -> tuple[Plane, str]:
+    def show(view: CameraView) -> tuple[Plane, str]:
         return put_on_paper(written, view, rng, Looks())
 
     return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
@@ -254,7 +254,7 @@ def _only(text: str, known: Mapping[str, object]) -> str:
 
 
 def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing:
-    def show(view: View) -> tuple[Plane, str]:
+    def show(view: CameraView) -> tuple[Plane, str]:
         return displays.show(panel, view, rng, printed=printed), panel.text
 
     return _seen(panel.extent, _DISPLAY, rng, show)
@@ -263,7 +263,7 @@ def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing
 def _counter(styles: Styles, rng: Rng) -> Drawing:
     counter = objects.draw_counter(styles.print_font(rng), rng)
 
-    def show(view: View) -> tuple[Plane, str]:
+    def show(view: CameraView) -> tuple[Plane, str]:
         return objects.show_counter(counter, view, rng), counter.text
 
     return _seen(counter.extent, _COUNTER, rng, show)

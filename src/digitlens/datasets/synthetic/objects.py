@@ -9,8 +9,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.camera import View, light
-from digitlens.datasets.synthetic.canvas import Canvas, Mark, Style, Written, lay_out, put_marks
+from digitlens.datasets.synthetic.camera import CameraView, light
+from digitlens.datasets.synthetic.canvas import (
+    Canvas,
+    PlacedGlyph,
+    Style,
+    Written,
+    lay_out,
+    put_glyphs,
+)
 from digitlens.datasets.synthetic.drawing import (
     Colour,
     Extent,
@@ -44,16 +51,16 @@ class Looks:
     scanned: float = 0.0  # share in grey on light paper, as a scanner gives it
 
 
-def put_on_paper(written: Written, view: View, rng: Rng, looks: Looks) -> tuple[Plane, str]:
+def put_on_paper(written: Written, view: CameraView, rng: Rng, looks: Looks) -> tuple[Plane, str]:
     """Draws a line on paper: float32[h, w, 3], and the text that can be read on it."""
     canvas, printed = view.canvas(), view.canvas()
-    text = put_marks(canvas, written.marks)
+    text = put_glyphs(canvas, written.glyphs)
     _decorate(canvas, printed, written, view, rng, looks)
     return _coloured(canvas.ink, printed.ink, view, rng, looks), text
 
 
 def _decorate(
-    canvas: Canvas, printed: Canvas, written: Written, view: View, rng: Rng, looks: Looks
+    canvas: Canvas, printed: Canvas, written: Written, view: CameraView, rng: Rng, looks: Looks
 ) -> None:
     """Rules, boxes, separators and the edges of other lines."""
     thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.07))))
@@ -72,7 +79,7 @@ def _decorate(
         _neighbours(canvas, written, view, rng)
 
 
-def _underline(canvas: Canvas, written: Written, view: View, rng: Rng, thin: int) -> None:
+def _underline(canvas: Canvas, written: Written, view: CameraView, rng: Rng, thin: int) -> None:
     x0, _, x1, y1 = written.extent
     y = max(y1, 0.0) + float(rng.uniform(0.02, 0.3)) if rng.random() < 0.7 else 0.03
     ends = (x0 - 0.3, x1 + 0.3) if rng.random() < 0.4 else (view.window[0] - 1, view.window[2] + 1)
@@ -84,9 +91,9 @@ def _underline(canvas: Canvas, written: Written, view: View, rng: Rng, thin: int
         canvas.line((ends[0], high), (ends[1], high), thin)
 
 
-def _neighbours(canvas: Canvas, written: Written, view: View, rng: Rng) -> None:
+def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) -> None:
     """Feet of the line above and heads of the line below: at most a third of their height."""
-    digits = [mark for mark in written.marks if mark.ink is not None and mark.char.isalnum()]
+    digits = [glyph for glyph in written.glyphs if glyph.ink is not None and glyph.char.isalnum()]
     if not digits:
         return
     x0, y0, x1, y1 = written.extent
@@ -101,22 +108,22 @@ def _neighbours(canvas: Canvas, written: Written, view: View, rng: Rng) -> None:
         base = view.window[1] + seen if side == "above" else view.window[3] + 1 - seen
         x = x0 + float(rng.uniform(-0.5, 0.5))
         while x < x1 + 0.5:
-            mark = digits[int(rng.integers(len(digits)))]
-            matrix = mark.matrix.copy()
-            matrix[:, 2] += (x - mark.extent[0], base)
-            if mark.ink is not None:
-                canvas.put(mark.ink, matrix, None)
-            x += mark.extent[2] - mark.extent[0] + float(rng.uniform(0.05, 0.3))
+            glyph = digits[int(rng.integers(len(digits)))]
+            matrix = glyph.matrix.copy()
+            matrix[:, 2] += (x - glyph.extent[0], base)
+            if glyph.ink is not None:
+                canvas.put(glyph.ink, matrix, None)
+            x += glyph.extent[2] - glyph.extent[0] + float(rng.uniform(0.05, 0.3))
 
 
-def draw_ground(view: View, rng: Rng) -> tuple[Plane, Colour, Colour]:
+def draw_ground(view: CameraView, rng: Rng) -> tuple[Plane, Colour, Colour]:
     """Paper that hides no writing, with its colour and one for the ink."""
     paper, ink = readable_colours(rng)
     plane = draw_paper(view.width, view.height, paper, rng)
     return calmer(plane, paper, 0.3 * _contrast(paper, ink)), paper, ink
 
 
-def _coloured(writing: Ink, printed: Ink, view: View, rng: Rng, looks: Looks) -> Plane:
+def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Looks) -> Plane:
     scanned = rng.random() < looks.scanned
     if scanned:  # light paper and dark ink, both grey
         paper_colour = np.full(3, rng.uniform(150, 245), np.float32)
@@ -183,7 +190,7 @@ def _uneven(ink: Ink, rng: Rng) -> Ink:
     return (ink * cover).astype(np.uint8)
 
 
-def _relief(ink: Ink, colour: Colour, view: View, rng: Rng) -> Plane:
+def _relief(ink: Ink, colour: Colour, view: CameraView, rng: Rng) -> Plane:
     """Embossed or engraved in a surface of one colour: lit edges on one side, dark on the other."""
     height, width = ink.shape
     colour = np.clip(colour, 50, 205).astype(np.float32)
@@ -201,7 +208,7 @@ class Wheel(NamedTuple):
     """One wheel of a counter."""
 
     value: int  # the digit that shows more
-    marks: list[Mark]  # it, and those above and below it
+    glyphs: list[PlacedGlyph]  # it, and those above and below it
     roll: float  # how far it stands from the middle, in digit heights
 
 
@@ -246,7 +253,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     return Counter(tuple(wheels), pitch, turn, window, joined, min(reds, count - 1), extent)
 
 
-def show_counter(counter: Counter, view: View, rng: Rng) -> Plane:
+def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     """Draws housing, wheels, digits and the edges of the windows."""
     housing = rng.uniform(10, 235) + rng.normal(0, 9, 3)
     plane = draw_paper(view.width, view.height, as_colour(housing), rng)
@@ -263,15 +270,15 @@ def show_counter(counter: Counter, view: View, rng: Rng) -> Plane:
             ground, drawn = (face, red) if face.mean() > 110 else (red, ink)
         plane = _covered(plane, ground * _rounded(counter, view, rng), mask)
         canvas = view.canvas()
-        put_marks(canvas, _moved(wheel.marks, (place + 0.5) * counter.pitch, 0.0))
+        put_glyphs(canvas, _moved(wheel.glyphs, (place + 0.5) * counter.pitch, 0.0))
         plane = _covered(plane, drawn, np.minimum(canvas.ink, mask))
     return light(_edged(plane, whole, view, rng), rng)
 
 
-def show_sign(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
+def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
     """Draws a plate with a margin on a wall, flat or in relief, its rim or screws now and then."""
     canvas = view.canvas()
-    text = put_marks(canvas, written.marks)
+    text = put_glyphs(canvas, written.glyphs)
     plate, ink = _sign_colours(rng)
     colour = as_colour(rng.uniform(0, 255, 3))
     wall = draw_paper(view.width, view.height, colour, rng, wild=rng.random() < 0.4)
@@ -291,10 +298,10 @@ def show_sign(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_cell(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
+def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]:
     """Draws a digit in a cell of a grid whose rules show at some of the edges."""
     canvas, rules = view.canvas(), view.canvas()
-    text = put_marks(canvas, written.marks)
+    text = put_glyphs(canvas, written.glyphs)
     x0, y0, x1, y1 = written.extent
     middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + float(rng.uniform(0.08, 0.5))
     top = min(y0, -1) - float(rng.uniform(0.06, 0.4))
@@ -311,11 +318,11 @@ def show_cell(written: Written, view: View, rng: Rng) -> tuple[Plane, str]:
     return light(inked(plane, canvas.ink, ink, rng), rng), text
 
 
-def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Plane, str]:
+def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tuple[Plane, str]:
     """Draws characters in the boxes of a form, or on a comb with strokes between them."""
     canvas, rules = view.canvas(), view.canvas()
-    text = put_marks(canvas, written.marks)
-    count = len(written.marks)
+    text = put_glyphs(canvas, written.glyphs)
+    count = len(written.glyphs)
     top, bottom = -1 - float(rng.uniform(0.1, 0.35)), float(rng.uniform(0.1, 0.3))
     thin = max(1, round(view.digit * float(rng.uniform(0.015, 0.06))))
     inset = pitch * float(rng.uniform(0.03, 0.1))
@@ -342,17 +349,17 @@ def show_comb(written: Written, view: View, pitch: float, rng: Rng) -> tuple[Pla
 
 def draw_wheel(value: int, roll: float, turn: float, style: Style, rng: Rng) -> Wheel:
     """A wheel that shows a digit so far from the middle, and those next to it; see ``Counter``."""
-    marks: list[Mark] = []
+    glyphs: list[PlacedGlyph] = []
     for step in (0, 1, -1):
         written = lay_out(str((value + step) % 10), style, rng)
         middle = (written.extent[0] + written.extent[2]) / 2
-        marks += _moved(written.marks, -middle, roll + step * turn)
-    return Wheel(value, marks, roll)
+        glyphs += _moved(written.glyphs, -middle, roll + step * turn)
+    return Wheel(value, glyphs, roll)
 
 
-def _moved(marks: Iterable[Mark], x: float, y: float) -> list[Mark]:
+def _moved(glyphs: Iterable[PlacedGlyph], x: float, y: float) -> list[PlacedGlyph]:
     off = np.array([[0, 0, x], [0, 0, y]])
-    return [mark._replace(matrix=mark.matrix + off) for mark in marks]
+    return [glyph._replace(matrix=glyph.matrix + off) for glyph in glyphs]
 
 
 def _window(counter: Counter, place: int) -> Points:
@@ -368,7 +375,7 @@ def _outline(canvas: Canvas, corners: Points, thin: int) -> None:
         canvas.line(a, b, thin)
 
 
-def _filled(corners: Points, view: View) -> Ink:
+def _filled(corners: Points, view: CameraView) -> Ink:
     mask = np.zeros((view.height, view.width), np.uint8)
     fill(mask, np.clip(project(view.matrix, corners) - 0.5, -999, 9999), 255, bits=4)
     return mask
@@ -392,7 +399,7 @@ def _sign_colours(rng: Rng) -> tuple[Colour, Colour]:
     return readable_colours(rng)
 
 
-def _rounded(counter: Counter, view: View, rng: Rng) -> Plane:
+def _rounded(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     """The shading of a cylinder: darker above and below; float32[h, w, 1]."""
     middle = (counter.extent[2] / 2, -0.5, 1)
     at = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
@@ -402,7 +409,7 @@ def _rounded(counter: Counter, view: View, rng: Rng) -> Plane:
     return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
 
 
-def _edged(plane: Plane, windows: Ink, view: View, rng: Rng) -> Plane:
+def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
     """A shadow or a bright rim along the edges of the windows."""
     if rng.random() < 0.35:
         return plane
@@ -413,7 +420,7 @@ def _edged(plane: Plane, windows: Ink, view: View, rng: Rng) -> Plane:
     return _covered(plane, colour, np.asarray(edge, np.uint8))
 
 
-def _raised(plane: Plane, ink: Ink, view: View, rng: Rng) -> Plane:
+def _raised(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
     shadow = blur(moved, max(0.3, 0.03 * view.digit))

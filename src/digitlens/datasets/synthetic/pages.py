@@ -290,7 +290,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kind:
+class PageKind:
     """One kind of page: what is written on it, how often it is drawn, and what befalls it."""
 
     share: float  # of all pages, when no kind is asked for
@@ -308,20 +308,20 @@ class Kind:
 # Every second page shows one digit or a few lines of numbers, what people read most. Words,
 # scribbles and empty pages teach what is no digit; the others what digits stand next to. Plain ones
 # are drawn only if asked for.
-KINDS: dict[str, Kind] = {
-    "single": Kind(0.24, draw_single, enlarged=6.0, scribbled=0.04),
-    "numbers": Kind(0.26, draw_numbers, strips=0.3, enlarged=3.0),
-    "amount": Kind(0.14, draw_amount, strips=0.7, checks=True),
-    "grid": Kind(0.06, draw_grid),
-    "paragraph": Kind(0.03, draw_paragraph),
-    "scatter": Kind(0.05, draw_scatter),
-    "words": Kind(0.14, draw_words, strips=0.2, enlarged=3.0),
-    "scribbles": Kind(0.04, draw_drawing),
-    "empty": Kind(0.04, None, ruled=0.3, scene=0.75),
-    "plain tile": Kind(0.0, draw_tile, plain=True),
-    "plain single": Kind(0.0, draw_single, enlarged=8.0, plain=True),
-    "plain numbers": Kind(0.0, draw_numbers, enlarged=4.0, plain=True),
-    "plain words": Kind(0.0, draw_words, enlarged=4.0, plain=True),
+KINDS: dict[str, PageKind] = {
+    "single": PageKind(0.24, draw_single, enlarged=6.0, scribbled=0.04),
+    "numbers": PageKind(0.26, draw_numbers, strips=0.3, enlarged=3.0),
+    "amount": PageKind(0.14, draw_amount, strips=0.7, checks=True),
+    "grid": PageKind(0.06, draw_grid),
+    "paragraph": PageKind(0.03, draw_paragraph),
+    "scatter": PageKind(0.05, draw_scatter),
+    "words": PageKind(0.14, draw_words, strips=0.2, enlarged=3.0),
+    "scribbles": PageKind(0.04, draw_drawing),
+    "empty": PageKind(0.04, None, ruled=0.3, scene=0.75),
+    "plain tile": PageKind(0.0, draw_tile, plain=True),
+    "plain single": PageKind(0.0, draw_single, enlarged=8.0, plain=True),
+    "plain numbers": PageKind(0.0, draw_numbers, enlarged=4.0, plain=True),
+    "plain words": PageKind(0.0, draw_words, enlarged=4.0, plain=True),
 }
 
 
@@ -349,7 +349,7 @@ class PageMaker(Maker):
         below = ((0, side - height), (0, 0), (0, 0))
         return page._replace(pixels=np.pad(page.pixels, below, mode="edge"))
 
-    def _drawn(self, width: int, height: int, kind: Kind, rng: Rng) -> Page:
+    def _drawn(self, width: int, height: int, kind: PageKind, rng: Rng) -> Page:
         view = _view(width, height, rng)
         writing, printed = Canvas(width, height, view), Canvas(width, height, view)
         if kind.layout:
@@ -366,7 +366,9 @@ class PageMaker(Maker):
         pixels = self._coloured(writing.ink, printed.ink, boxes, kind, rng)
         return Page(expose(pixels, rng), boxes, np.array(writing.values, np.int8))
 
-    def _coloured(self, writing: Ink, printed: Ink, boxes: Boxes, kind: Kind, rng: Rng) -> Plane:
+    def _coloured(
+        self, writing: Ink, printed: Ink, boxes: Boxes, kind: PageKind, rng: Rng
+    ) -> Plane:
         paper_colour, ink_colour = draw_colours(rng)
         height, width = writing.shape
         scene = rng.random() < kind.scene

@@ -67,7 +67,7 @@ class Run(NamedTuple):
         return Run(stamps, self.width + by_x, self.digit)
 
 
-class Face(Protocol):
+class Typesetter(Protocol):
     """Sets text in one size."""
 
     digit: float
@@ -197,17 +197,17 @@ class Writing:
         """Writes a text of some twenty characters at most."""
         written = lay_out(text, self._style, self._rng, pitch=pitch / self.digit)
         stamps = list[Stamp]()
-        for mark in written.marks:
-            left, top = int(mark.extent[0] * self.digit) - 2, int(mark.extent[1] * self.digit) - 2
-            if mark.ink is None:
+        for glyph in written.glyphs:
+            left, top = int(glyph.extent[0] * self.digit) - 2, int(glyph.extent[1] * self.digit) - 2
+            if glyph.ink is None:
                 stamps.append(stamp(" ", None, left, 0))
                 continue
-            right, bottom = (int(v * self.digit) + 3 for v in mark.extent[2:])
-            matrix = mark.matrix * self.digit
+            right, bottom = (int(v * self.digit) + 3 for v in glyph.extent[2:])
+            matrix = glyph.matrix * self.digit
             matrix[:, 2] -= (left, top)
             canvas = Canvas(right - left, bottom - top, np.eye(3))
-            canvas.put(mark.ink, matrix, None)
-            stamps.append(stamp(mark.char, canvas.ink, left, top))
+            canvas.put(glyph.ink, matrix, None)
+            stamps.append(stamp(glyph.char, canvas.ink, left, top))
         return Run(tuple(stamps), written.extent[2] * self.digit, self.digit)
 
 

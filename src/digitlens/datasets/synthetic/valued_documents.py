@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digitlens.datasets.synthetic.document_layouts import Desk
-from digitlens.datasets.synthetic.documents import Document, pictured
+from digitlens.datasets.synthetic.documents import SyntheticDocument, pictured
 from digitlens.datasets.synthetic.drawing import Pixels, Rng
 from digitlens.datasets.synthetic.styles import Styles
 from digitlens.datasets.synthetic.texts import RAISE, WORDS, pick
-from digitlens.datasets.synthetic.typesetting import Face, TextRow
+from digitlens.datasets.synthetic.typesetting import TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
 BY_HAND = 0.25  # share of the documents
@@ -84,7 +84,7 @@ def draw_valued(
     raise AssertionError
 
 
-def _is_whole(desk: Desk, shown: Document) -> bool:
+def _is_whole(desk: Desk, shown: SyntheticDocument) -> bool:
     """Whether the picture holds all digits of its page: what is cut off has no value."""
     canvas = desk.canvas
     drawn = canvas.labels(np.eye(3), canvas.width, canvas.height)
@@ -106,7 +106,7 @@ def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Items with prices, a total and a date."""
     rng = desk.rng
     digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
-    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
     wide, pitch = digit * float(rng.uniform(16, 24)), digit * float(rng.uniform(1.7, 2.6))
     rows: list[tuple[str, str, Value]] = []
     for _ in range(int(rng.integers(2, 9))):
@@ -150,7 +150,7 @@ def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value
     """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
     rng = desk.rng
     digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
-    face: Face = desk.pen(digit) if by_hand else desk.type(digit)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
     pitch, rows = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
     debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
     canvas = desk.open(26 * digit, (rows + 1.5) * pitch)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from digitlens.training.search_space import Choice, Dimension, Range, StudyResult, Trial
+from digitlens.training.search_space import Categorical, Dimension, Numeric, StudyResult, Trial
 from digitlens.visualization.theme import (
     add_hints,
     canvas,
@@ -268,7 +268,7 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     errors = [_wrong(trial, result) for trial in done]
     axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, places[-1], result)
-    if isinstance(one, Choice):
+    if isinstance(one, Categorical):
         labels = [t if len(t) <= _LONGEST else t[: _LONGEST - 1] + "…" for t in one.values]
         slanted = sum(map(len, labels)) > _LONGEST
         look: dict[str, Any] = {"rotation": 30, "ha": "right"} if slanted else {}
@@ -286,12 +286,12 @@ def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
 def _places(trials: Sequence[Trial], one: Dimension) -> list[float]:
     """Where trials stand on the axis of a field."""
     chosen = [trial.chosen[one.name] for trial in trials]
-    if isinstance(one, Choice):
+    if isinstance(one, Categorical):
         return [float(one.values.index(str(value))) for value in chosen]
     return [float(value) for value in chosen]
 
 
-def _scale_field(axes: Axes, one: Range) -> None:
+def _scale_field(axes: Axes, one: Numeric) -> None:
     if one.log:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(_round_numbers(one.low, one.high)))

@@ -274,7 +274,7 @@ Paint = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Redrawn:
+class Reconstructions:
     """Tiles, and what an autoencoder makes of them."""
 
     tiles: Tiles  # uint8[N, 28, 28]; ink bright on dark
@@ -283,7 +283,12 @@ class Redrawn:
 
 
 def draw_reconstructions(
-    digits: Sequence[Redrawn], best: Redrawn, worst: Redrawn, path: Path, *, note: str
+    digits: Sequence[Reconstructions],
+    best: Reconstructions,
+    worst: Reconstructions,
+    path: Path,
+    *,
+    note: str,
 ) -> None:
     """Digits of each value over their reconstructions, and those that come out best and worst.
 
@@ -311,7 +316,7 @@ def draw_reconstructions(
 
 
 def draw_interpolations(
-    ways: Sequence[Redrawn], field: Tiles, corners: Tiles, path: Path, *, note: str
+    ways: Sequence[Reconstructions], field: Tiles, corners: Tiles, path: Path, *, note: str
 ) -> None:
     """Rows from one digit to another, and a field between four.
 
@@ -335,12 +340,12 @@ def draw_interpolations(
         _show(right, square)
 
 
-def _pair(one: Redrawn) -> Paint:
+def _pair(one: Reconstructions) -> Paint:
     """Tiles in ink over reconstructions in blue."""
     return _grid(np.stack([_inked(one.tiles), _blue(one.again)]))
 
 
-def _way(one: Redrawn) -> Paint:
+def _way(one: Reconstructions) -> Paint:
     """The first tile, all that is drawn, the last tile."""
     first, last = _inked(one.tiles)
     return _join([first, _grid(_blue(one.again)[None]), last], axis=1, room=_ROOM // 2)
@@ -443,8 +448,8 @@ def _draw_again(
     tiles: Tiles, drawn: Reconstruction, rows: list[Indices], folder: Path, note: str
 ) -> None:
 
-    def shown(which: Indices) -> Redrawn:
-        return Redrawn(tiles[which], drawn.tiles[which], drawn.error[which])
+    def shown(which: Indices) -> Reconstructions:
+        return Reconstructions(tiles[which], drawn.tiles[which], drawn.error[which])
 
     order = drawn.error.argsort(kind="stable")
     draw_reconstructions(
@@ -461,11 +466,11 @@ def _draw_between(reconstructor: Reconstructor, digits: Tiles, folder: Path) -> 
 
     code = reconstructor.reconstruct(digits).code
     along = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None]
-    ways: list[Redrawn] = []
+    ways: list[Reconstructions] = []
     for first in range(10):
         ends = [first, (first + 1) % 10]
         between = reconstructor.decode((1 - along) * code[ends[0]] + along * code[ends[1]])
-        ways.append(Redrawn(digits[ends], between, np.zeros(STEPS)))
+        ways.append(Reconstructions(digits[ends], between, np.zeros(STEPS)))
     corners = list(_CORNERS)
     field = reconstructor.decode(field_codes(code[corners]).reshape(-1, code.shape[1]))
     draw_interpolations(
