@@ -39,7 +39,7 @@ def are_files(arguments: Sequence[str]) -> bool:
 def _read(arguments: Sequence[str]) -> str | int:
     """Reads files, and gives the exit code, or the line that says why nothing was read."""
     _load()
-    from digitlens.cli.reading import ReadSettings, form_of, read_paths  # noqa: PLC0415
+    from digitlens.cli.read_paths import ReadSettings, form_of, read_paths  # noqa: PLC0415
 
     as_json, as_csv = (form in arguments for form in _FORMS)
     files = [argument for argument in arguments if argument not in _FORMS]

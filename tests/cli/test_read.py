@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from digitlens.cli.read import read
-from digitlens.cli.reading import COLUMNS
+from digitlens.cli.read_paths import COLUMNS
 from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.imaging.document import Document

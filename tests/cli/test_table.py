@@ -8,7 +8,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from digitlens.cli.table import table
+from digitlens.cli.read import table
 from digitlens.errors import DataError, DigitlensError, ImageError
 from digitlens.tabular import Cell, Table
 

@@ -10,10 +10,9 @@ import typer
 from digitlens import __version__
 from digitlens.cli.data import adapt, calibrate, data
 from digitlens.cli.evaluate import compare, evaluate
-from digitlens.cli.figures import figures, reconstruct, report
-from digitlens.cli.read import explain, read
+from digitlens.cli.read import explain, read, table
 from digitlens.cli.serve import export, serve
-from digitlens.cli.table import table
+from digitlens.cli.show import figures, reconstruct, report
 from digitlens.cli.train import train, tune
 from digitlens.cli.watch import template, watch
 from digitlens.errors import DigitlensError

@@ -161,7 +161,7 @@ def watch(
     With --once the exit code is 1 if a picture could not be read, written to the log or posted;
     those are named on standard error.
     """
-    from digitlens.cli.reading import find_pictures
+    from digitlens.cli.read_paths import find_pictures
     from digitlens.reading.delivery import Deliveries
     from digitlens.reading.ledger import open_ledger
     from digitlens.reading.meter import TemplateReader

@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from digitlens.cli.reading import COLUMNS
+from digitlens.cli.read_paths import COLUMNS
 
 READ = "**/v1/read*"
 

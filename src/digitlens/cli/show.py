@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from digitlens.cli.reading import find_pictures
+from digitlens.cli.read_paths import find_pictures
 from digitlens.cli.tables import (
     AsJson,
     DataDir,

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from digitlens.cli import reading
-from digitlens.cli.reading import (
+from digitlens.cli.read_paths import (
     SUFFIXES,
     Answer,
     PageBar,
@@ -61,8 +60,8 @@ def at_once(monkeypatch):
 
     start_pool = ProcessPool.start
     monkeypatch.setattr(ProcessPool, "start", start)
-    monkeypatch.setattr(reading, "_TELLING", 1)
-    monkeypatch.setattr(reading, "_WORTH", 0)
+    monkeypatch.setattr("digitlens.cli.read_paths._TELLING", 1)
+    monkeypatch.setattr("digitlens.cli.read_paths._WORTH", 0)
     monkeypatch.setattr("digitlens.models.session.cores", lambda: 2)
     monkeypatch.setattr("digitlens.reading.batch.cores", lambda: 2)
     return pools
