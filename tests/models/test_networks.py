@@ -1,3 +1,5 @@
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from digitlens import files
 from digitlens.errors import ModelError
-from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, write_bundle
+from digitlens.models.bundle import DETECTOR, SHIPPED_LINES, Card, find_bundle, write_bundle
+from digitlens.models.classifier import Classifier
 from digitlens.models.networks import (
     FAINTEST,
     LEAST,
@@ -16,6 +19,7 @@ from digitlens.models.networks import (
     STEP,
     DigitDetector,
     LineDetector,
+    Reconstructor,
 )
 
 SIZES = [(1, 1), (1, 40), (31, 33), (128, 128), (129, 160), (300, 700), (700, 300)]
@@ -253,3 +257,108 @@ def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_pat
     other = next(SHIPPED_LINES.parent.glob("*/model.onnx"))
     with pytest.raises(ModelError, match="is not a line detector"):
         LineDetector(other).text_map(text_page((32, 32)))
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return Reconstructor(threads=1)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the shipped autoencoder that may be damaged."""
+    return shutil.copytree(find_bundle("autoencoder"), tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def strokes():
+    """Tiles of one upright stroke, as a 1 is written, of different width."""
+    tiles = np.zeros((6, 28, 28), np.uint8)
+    for width, tile in enumerate(tiles, 1):
+        tile[5:23, 14 - width // 2 : 14 - width // 2 + min(width, 4)] = 240
+    return tiles
+
+
+def test_reconstructions_are_near_and_decoding_their_codes_gives_them_again(autoencoder, strokes):
+    found = autoencoder.reconstruct(strokes)
+    assert (found.tiles.dtype, found.tiles.shape) == (np.uint8, (6, 28, 28))
+    assert (found.error.dtype, found.error.shape) == (np.float32, (6,))
+    assert (found.code.dtype, found.code.shape) == (np.float32, (6, autoencoder.width))
+    assert np.abs(found.tiles / 255 - strokes / 255).mean() < 0.05
+    again = autoencoder.decode(found.code)
+    assert np.abs(again.astype(int) - found.tiles).max() <= 1
+    squares = ((found.tiles / 255 - strokes / 255) ** 2).mean(axis=(1, 2))
+    expected = squares / (strokes.mean(axis=(1, 2)) / 255 + 0.03)
+    np.testing.assert_allclose(found.error, expected, rtol=0.05, atol=1e-3)
+
+
+def test_batches_of_any_size_are_drawn_alike(autoencoder, strokes):
+    many = np.tile(strokes, (50, 1, 1))
+    whole = autoencoder.reconstruct(many)
+    assert np.abs(whole.code[:6] - autoencoder.reconstruct(strokes).code).max() < 1e-4
+    assert np.abs(whole.code[-6:] - whole.code[:6]).max() < 1e-4
+    assert autoencoder.reconstruct(many[:0]).tiles.shape == (0, 28, 28)
+    assert autoencoder.decode(whole.code[:0]).shape == (0, 28, 28)
+
+
+def test_what_is_no_digit_is_drawn_worse_than_almost_every_digit(autoencoder, strokes):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    stripes = np.zeros((1, 28, 28), np.uint8)
+    stripes[:, 4:24:4, 4:24] = 255
+    strange = autoencoder.error_of(np.concatenate([noise, stripes]))
+    assert strange.min() > autoencoder.error_of(strokes).max()
+    assert (autoencoder.share_below(strange) > 0.99).all()
+
+
+@pytest.mark.parametrize(
+    ("tiles", "error"),
+    [
+        ([[0]], TypeError),
+        (np.zeros((1, 28, 28)), TypeError),
+        (np.zeros((28, 28), np.uint8), ValueError),
+    ],
+)
+def test_what_is_no_tile_is_misuse(autoencoder, tiles, error):
+    with pytest.raises(error, match="expected tiles"):
+        autoencoder.reconstruct(tiles)
+
+
+def test_what_is_no_code_is_misuse(autoencoder):
+    with pytest.raises(TypeError, match="expected codes"):
+        autoencoder.decode(np.zeros((1, autoencoder.width)))
+    with pytest.raises(ValueError, match=rf"expected codes of shape \[N, {autoencoder.width}\]"):
+        autoencoder.decode(np.zeros((1, autoencoder.width + 1), np.float32))
+
+
+def test_each_kind_of_model_says_what_it_is_when_taken_for_another():
+    with pytest.raises(ModelError, match="is an autoencoder"):
+        Classifier("autoencoder")
+    with pytest.raises(ModelError, match="is no autoencoder"):
+        Reconstructor("default")
+    with pytest.raises(ModelError, match="is no autoencoder"):
+        Reconstructor("pages")
+    with pytest.raises(ModelError, match="is not a digit detector"):
+        DigitDetector("autoencoder")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "decoder.onnx"])
+def test_a_changed_graph_is_noticed(copied, name):
+    (copied / name).write_bytes((copied / name).read_bytes() + b"\0")
+    with pytest.raises(ModelError, match=f"{name} was changed"):
+        Reconstructor(copied)
+    (copied / name).unlink()
+    with pytest.raises(ModelError, match=f"{name} cannot be read"):
+        Reconstructor(copied)
+
+
+def test_graphs_in_each_others_place_and_a_card_without_quantiles_are_noticed(copied):
+    card = json.loads((copied / "model.json").read_text(encoding="utf-8"))
+    shutil.copied(copied / "model.onnx", copied / "decoder.onnx")
+    card["decoder_sha256"] = card["sha256"]
+    del card["results"]["error_quantiles"]
+    (copied / "model.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError, match="expected a decoder from code"):
+        Reconstructor(copied).decode(np.zeros((1, Reconstructor(copied).width), np.float32))
+    with pytest.raises(ModelError, match="does not say what errors are usual"):
+        Reconstructor(copied).share_below(np.zeros(1, np.float32))

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from digitlens.models.reconstructor import Reconstructor
+from digitlens.models.networks import Reconstructor
 from digitlens.reading.constraints import Expectation
 from digitlens.server.limits import TILES
 from digitlens.server.schemas import NumberAnswer, TableAnswer

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from digitlens.explain.trained_model import TrainedModel
-    from digitlens.models.reconstructor import Reconstructor
+    from digitlens.models.networks import Reconstructor
     from digitlens.results import Digit
     from digitlens.visualization.report_contents import Contents
 
@@ -231,7 +231,7 @@ def reconstruct(
     Of pictures it tells how well each digit found on them is drawn, which is one more sign of
     whether it is one; without pictures it draws digits of MNIST, and ways from one to another.
     """
-    from digitlens.models.reconstructor import Reconstructor
+    from digitlens.models.networks import Reconstructor
 
     reconstructor = Reconstructor(model)
     if not pictures:

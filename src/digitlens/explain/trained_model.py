@@ -39,7 +39,7 @@ from digitlens.evaluation.significance import Comparison, Facts, compare
 from digitlens.explain.evidence import KnownDigits, embed_known_digits
 from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
-from digitlens.models.reconstructor import Reconstructor
+from digitlens.models.networks import Reconstructor
 from digitlens.outputs import Outputs, OutputsOf
 from digitlens.progress import work_bar
 from digitlens.training.recipe import Recipe, recipe_from

@@ -31,7 +31,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from digitlens.errors import ModelError
 from digitlens.models.bundle import Card, LineCard
-from digitlens.models.reconstructor import Reconstructor
+from digitlens.models.networks import Reconstructor
 from digitlens.models.session import Lazy
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Reading

@@ -23,7 +23,7 @@ from digitlens.models.bundle import (
     load_line_bundle,
     write_line_bundle,
 )
-from digitlens.models.reconstructor import QUANTILES
+from digitlens.models.networks import QUANTILES
 from digitlens.progress import note
 from digitlens.training.export import (
     CHECKED_TILES,

@@ -13,7 +13,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.datasets.negative_inks import Face
 from digitlens.errors import DataError, ModelError
 from digitlens.models.bundle import Card, load_bundle
-from digitlens.models.reconstructor import Reconstructor
+from digitlens.models.networks import Reconstructor
 from digitlens.training.export import (
     check_autoencoder,
     error_quantiles,

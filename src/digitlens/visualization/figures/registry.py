@@ -51,7 +51,7 @@ from digitlens.visualization.figures.scores import (
 from digitlens.visualization.theme import MOST_LOOKS, canvas, headline, theme
 
 if TYPE_CHECKING:
-    from digitlens.models.reconstructor import Reconstruction, Reconstructor
+    from digitlens.models.networks import Reconstruction, Reconstructor
 
 SAMPLE = 1000  # tiles that robustness is shown on; all 10,000 take some minutes
 MAPPED = 2000  # tiles on a map of features: more would not be drawn
