@@ -354,7 +354,7 @@ def test_a_changed_graph_is_noticed(copied, name):
 
 def test_graphs_in_each_others_place_and_a_card_without_quantiles_are_noticed(copied):
     card = json.loads((copied / "model.json").read_text(encoding="utf-8"))
-    shutil.copied(copied / "model.onnx", copied / "decoder.onnx")
+    shutil.copy(copied / "model.onnx", copied / "decoder.onnx")
     card["decoder_sha256"] = card["sha256"]
     del card["results"]["error_quantiles"]
     (copied / "model.json").write_text(json.dumps(card), encoding="utf-8")
