@@ -6,8 +6,8 @@
 Each recipe was chosen on validation tiles by writer. ``best`` and the distilled networks are then
 trained with all 60,000 tiles, ``standard`` keeps its validation tiles; each seed sees the test set
 once. Runs are kept in a folder and not trained again. The record has the recipes, and of one model
-the corruptions of MNIST-C, other data sets, calibration and rejection, errors by writer, and the
-picture of every error. ``--card`` writes the numbers into the model's ``model.json``.
+the corruptions of MNIST-C, other data sets, calibration and rejection, and the picture of every
+error. ``--card`` writes the numbers into the model's ``model.json``.
 """
 
 import json
@@ -18,14 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import harness
 from digitlens import __version__, files
-from digitlens.datasets.mnist import Mnist, Writers, load_mnist, load_writers
+from digitlens.datasets.mnist import Mnist, load_mnist
 from digitlens.datasets.sources import data_hashes
-from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
-from digitlens.evaluation.report import ModelInfo, Report, evaluate, rounded
+from digitlens.evaluation.metrics import wilson_interval
+from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.explain.trained_model import measure_corrupted, measure_external, measure_ood
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
@@ -42,7 +40,6 @@ from harness import Row
 
 RUNS = ("best:5", "standard:5", "small-200k:5", "small-20k:5", "small-8k:5")
 ENSEMBLE_OF = "best"
-SERIES = {0: "census staff", 4: "high-school students"}  # of NIST's forms that MNIST is from
 DISTILLED = "small-"
 TEMPERATURE = 1.1  # what a run of `best` with validation tiles fitted; no answer depends on it
 
@@ -55,24 +52,14 @@ ROBUSTNESS = (
     "MNIST-C | like what was trained with | accuracy | 95 % interval | ECE",
     "{name} | {overlaps} | {accuracy:.1%} | {interval:.2f} | {ece:.1%}",
 )
-UNCERTAINTY = (
-    "digits | error | NLL | Brier | ECE | adaptive ECE | AURC | error of the surest 99 %"
-    " | coverage at zero errors",
-    "{name} | {error:.2%} | {nll:.4f} | {brier:.4f} | {ece:.2%} | {adaptive_ece:.2%}"
-    " | {aurc:.5f} | {error_at_99:.2%} | {coverage_at_zero:.1%}",
-)
 TRANSFER = (
     "not trained on | n | framed | 95 % interval | unframed",
     "{title} | {n:,} | {framed[accuracy]:.2%} | {framed[interval]:.2f} | {unframed[accuracy]:.2%}",
 )
-WRITERS = (
-    "written by | writers | digits | errors | error rate | 95 % interval",
-    "{name} | {writers} | {n:,} | {errors} | {rate:.2%} | {interval:.2f}",
-)
-FLAWLESS = (
-    "\n{flawless:.1%} of the writers are read without an error; the accuracy's interval is "
-    "{clustered:.2f} % when writers are drawn, not digits.\n"
-)
+MEANS = {
+    "of all": "mean_accuracy",
+    "of those that were not trained with": "mean_accuracy_without_overlap",
+}
 
 
 def main() -> None:
@@ -174,18 +161,14 @@ def _export(network: Any, recipe: Recipe, mnist: Mnist, to: Path, **results: flo
 def score(model: Path, mnist: Mnist, seed: int) -> Row:
     classifier = Classifier(model)
     report = evaluate(classifier.predict_proba, mnist.test)
+    without = report.without_label_errors or report.score
     row = {
         "seed": seed,
         "test_accuracy": report.accuracy,
         "test_errors": report.score.errors,
-        "test_accuracy_without_label_errors": (
-            report.without_label_errors or report.score
-        ).accuracy,
+        "test_accuracy_without_label_errors": without.accuracy,
         "test_loss": report.loss,
         "test_ece": report.ece,
-        "coverage_at_zero_errors": measure_uncertainty(
-            mnist.test.labels, report.probabilities
-        ).coverage_at_zero,
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
     }
@@ -205,27 +188,19 @@ def summary(rows: Sequence[Row]) -> Row:
 def recipes_table(results: Mapping[str, Row]) -> str:
     keys = ("test_accuracy", "test_accuracy_without_label_errors")
     rows = [
-        {
-            **result,
-            "name": name,
-            "seeds": len(result["rows"]),
-            "shares": [_share(result[key]) for key in keys],
-        }
+        result
+        | {"name": name, "seeds": len(result["rows"])}
+        | {"shares": [f"{harness.plus_minus(result[key], 100, 3)} %" for key in keys]}
         for name, result in results.items()
     ]
     return harness.table(RECIPES, rows)
-
-
-def _share(value: Mapping[str, float | None]) -> str:
-    sd = f" ± {100 * value['sd']:.3f}" if value["sd"] is not None else ""
-    return f"{100 * (value['mean'] or 0):.3f}{sd} %"
 
 
 def look_closely(
     model: str, mnist: Mnist, folder: Path, negatives: list[str], others: list[str]
 ) -> Row:
     """Everything about one model, as JSON-ready values; writes the pictures."""
-    classifier, writers = Classifier(model), load_writers()
+    classifier = Classifier(model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
     robust = measure_corrupted(classifier, mnist.test, report)
@@ -235,49 +210,10 @@ def look_closely(
     draw_rejection(rejected, folder)
     return {
         "test": report.as_dict(),
-        "by_writer": errors_by_writer(report, writers),
         "robustness": robust.as_dict(),
         "rejection": rejected.as_dict(),
         "transfer": [one.transfer.as_dict() for one in measure_external(classifier, others)],
     }
-
-
-def errors_by_writer(report: Report, writers: Writers) -> Row:
-    """Errors by writer and by series of NIST's forms.
-
-    ``clustered`` holds the middle 95 % of 10,000 accuracies in a bootstrap of whole writers, of
-    each series as many as it has (A. C. Davison and D. V. Hinkley, "Bootstrap methods and their
-    application", 1997, chapter 3): digits of one writer are read rightly or wrongly together.
-    """
-    pairs = np.stack([writers.test_writer, writers.test_series], axis=1).astype(np.int64)
-    people, rows, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    wrong = np.bincount(rows.ravel(), report.predicted != report.labels).astype(np.int64)
-    table = np.column_stack([people, counts, wrong])
-    random, sums, series = np.random.default_rng(0), np.zeros((10_000, 2)), list[Row]()
-    for number, name in SERIES.items():
-        own = table[table[:, 1] == number, 2:]
-        sums += random.multinomial(len(own), np.full(len(own), 1 / len(own)), len(sums)) @ own
-        n, errors = own.sum(axis=0).tolist()
-        row = {"series": number, "name": name, "writers": len(own), "n": n, "errors": errors}
-        series.append(row | {"rate": errors / n, "interval": wilson_interval(errors, n)})
-    n, errors = len(report.labels), int(wrong.sum())
-    worst = table[np.argsort(-wrong, kind="stable")[:10]].tolist()
-    found = {
-        "n": n,
-        "errors": errors,
-        "accuracy": 1 - errors / n,
-        "wilson": wilson_interval(n - errors, n),
-        "clustered": np.quantile(1 - sums[:, 1] / sums[:, 0], (0.025, 0.975)).tolist(),
-        "writers": len(table),
-        "flawless": float((wrong == 0).mean()),
-        "series": series,
-        "worst": [
-            dict(zip(("writer", "series", "n", "errors"), row, strict=True))
-            for row in worst
-            if row[3]
-        ],
-    }
-    return rounded(found)
 
 
 def write_card(model: str, found: Row) -> None:
@@ -298,7 +234,7 @@ def write_card(model: str, found: Row) -> None:
 
 
 def model_tables(found: Row) -> dict[str, str]:
-    robust, rejected, writers = found["robustness"], found["rejection"], found["by_writer"]
+    robust, rejected = found["robustness"], found["rejection"]
     corruptions: list[Row] = [
         {
             **row,
@@ -308,40 +244,28 @@ def model_tables(found: Row) -> dict[str, str]:
         }
         for row in robust["corruptions"]
     ]
-    means = {"of all": "mean_accuracy"}
-    means["of those that were not trained with"] = "mean_accuracy_without_overlap"
     empty = dict.fromkeys(("overlaps", "interval", "ece"))
     corruptions += [
         {"name": f"**mean {what}**", "accuracy": robust[key], **empty}
-        for what, key in means.items()
+        for what, key in MEANS.items()
         if robust[key] is not None
     ]
-    uncertainty = [{"name": name, **row} for name, row in rejected["uncertainty"].items()]
-    whole = writers | {"name": "all", "rate": 1 - writers["accuracy"], "interval": None}
-    by_writer = harness.table(WRITERS, [*writers["series"], whole])
-    return {
-        "robustness": harness.table(ROBUSTNESS, corruptions),
-        "rejection": _rejection(rejected["scores"], rejected["recommended"]),
-        "uncertainty": harness.table(UNCERTAINTY, uncertainty),
-        "transfer": harness.table(TRANSFER, found["transfer"]),
-        "writers": by_writer + harness.show(FLAWLESS, writers),
-    }
-
-
-def _rejection(scores: Row, best: str) -> str:
-    """A row for each set of negatives, and a column for each score."""
+    scores, best = rejected["scores"], rejected["recommended"]
     heads = (f"**{score}**" if score == best else score for score in scores)
     cells = (f"{{{score}[auroc]:.4f}}" for score in scores)
-    columns = (
+    by_score = (
         " | ".join(["AUROC by score", "n", *heads, "FPR at 95 %"]),
         " | ".join(["{name}", "{best[n]:,}", *cells, "{best[fpr95]:.1%}"]),
     )
-    rows = [
-        {"name": name, "best": scores[best][name]}
-        | {score: sets[name] for score, sets in scores.items()}
-        for name in scores[best]
+    negatives = [
+        {"name": name, "best": one} | {score: sets[name] for score, sets in scores.items()}
+        for name, one in scores[best].items()
     ]
-    return harness.table(columns, rows)
+    return {
+        "robustness": harness.table(ROBUSTNESS, corruptions),
+        "rejection": harness.table(by_score, negatives),
+        "transfer": harness.table(TRANSFER, found["transfer"]),
+    }
 
 
 if __name__ == "__main__":

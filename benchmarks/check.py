@@ -26,7 +26,6 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import harness
@@ -36,29 +35,12 @@ STANDARD_ERRORS = 3.0
 LEAST, LEAST_ALONE = 0.05, 0.2  # of the old value
 BUSY = 0.5  # mean number of processes before the run
 WORSE, BETTER, SAME, GONE, NEW = "worse", "better", "same", "gone", "new"
+ORDER = (WORSE, GONE, BETTER, NEW)
 COLUMNS = (
     "figure | old | new | change | noise | verdict",
-    "{name} | {old} | {new} | {share:+.1%} | {noise:.1%} | {verdict}{whose}",
+    "{name} | {shown[old]} | {shown[new]} | {share:+.1%} | {noise:.1%} | {verdict}{whose}",
 )
 MACHINE = ("processor", "cores", "threads")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One figure in two records."""
-
-    name: str
-    unit: str
-    old: float | None  # none if it is new
-    new: float | None  # none if it is gone
-    share: float | None  # by how much it changed, of the old value; None where that cannot be said
-    noise: float | None  # what the change had to be beyond, of the old value
-    verdict: str
-    peer: bool  # whether it is a peer's, which is never counted
-
-    @property
-    def counts(self) -> bool:
-        return not self.peer and self.verdict in {WORSE, GONE}
 
 
 def main() -> int:
@@ -80,8 +62,10 @@ def main() -> int:
         print("not compared: measure both on one machine, or add --anyway", file=sys.stderr)
         return 2
     changes = compare(old, new)
-    print(as_json(changes) if options.json else table(changes), end="")
-    return int(any(change.counts for change in changes))
+    worse = sum(map(counts, changes))
+    as_json = json.dumps({"worse": worse, "changes": changes}, indent=2) + "\n"
+    print(as_json if options.json else table(changes), end="")
+    return int(worse > 0)
 
 
 def differences(old: Row, new: Row, keys: Iterable[str]) -> list[str]:
@@ -103,29 +87,32 @@ def warnings(old: Row, new: Row) -> list[str]:
     return found + differences(*versions, sorted({*versions[0], *versions[1]}))
 
 
-def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Change]:
+def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
     """Each figure of either record, in the order of the old; in another unit it is another."""
     befores = {(name, figure.unit): figure for name, figure in old.items()}
     afters = {(name, figure.unit): figure for name, figure in new.items()}
-    keys = [*befores, *(key for key in afters if key not in befores)]
+    keys = dict.fromkeys((*befores, *afters))
     return [judge(befores.get(key), afters.get(key)) for key in keys]
 
 
-def judge(old: Figure | None, new: Figure | None) -> Change:
-    """What became of a figure, of which at least one is given; both are in the same unit."""
+def judge(old: Figure | None, new: Figure | None) -> Row:
+    """What became of a figure, of which at least one is given; both are in the same unit.
+
+    ``share`` is by how much it changed, and ``noise`` what that had to be beyond, of the old value.
+    """
     known = new or old
     assert known is not None
-    values = (old and old.value, new and new.value)
+    change: Row = {"name": known.name, "unit": known.unit, "peer": known.peer}
+    change |= {"old": old and old.value, "new": new and new.value, "share": None, "noise": None}
     if old is None or new is None:
-        verdict = NEW if old is None else GONE
-        return Change(known.name, known.unit, *values, None, None, verdict, known.peer)
+        return change | {"verdict": NEW if old is None else GONE}
     difference = new.value - old.value
     scale = abs(old.value) or 1.0  # nothing is a share of 0; such a change is taken as it is
     share, noise = difference / scale, noise_of(old, new) / scale
     verdict = SAME
     if abs(share) > noise:
         verdict = BETTER if (share > 0) == (new.better == "higher") else WORSE
-    return Change(known.name, known.unit, *values, share, noise, verdict, known.peer)
+    return change | {"share": share, "noise": noise, "verdict": verdict}
 
 
 def noise_of(old: Figure, new: Figure) -> float:
@@ -137,28 +124,25 @@ def noise_of(old: Figure, new: Figure) -> float:
     return chance if new.unit == "%" else max(chance, LEAST * abs(old.value))
 
 
-def as_json(changes: Sequence[Change]) -> str:
-    worse = sum(change.counts for change in changes)
-    return json.dumps({"worse": worse, "changes": list(map(asdict, changes))}, indent=2) + "\n"
+def counts(change: Row) -> bool:
+    """Whether it got worse or is gone, and is not a peer's."""
+    return not change["peer"] and change["verdict"] in {WORSE, GONE}
 
 
-def table(changes: Sequence[Change]) -> str:
+def table(changes: Sequence[Row]) -> str:
     """What changed first, the worst on top; then, in one line, how many did not."""
-    order = [WORSE, GONE, BETTER, NEW]
-    shown = [change for change in changes if change.verdict != SAME]
-    shown.sort(key=lambda c: (c.peer, order.index(c.verdict), -abs(c.share or 0.0)))
-    found = harness.table(COLUMNS, map(_row, shown)) + "\n" if shown else ""
-    counted = sum(change.counts for change in changes)
-    same = len(changes) - len(shown)
+    shown = [change for change in changes if change["verdict"] != SAME]
+    shown.sort(key=lambda c: (c["peer"], ORDER.index(c["verdict"]), -abs(c["share"] or 0.0)))
+    rows: list[Row] = []
+    for change in shown:
+        values = {
+            key: None if change[key] is None else f"{change[key]:,.4g} {change['unit']}"
+            for key in ("old", "new")
+        }
+        rows.append(change | {"shown": values, "whose": " (peer)" if change["peer"] else ""})
+    found = harness.table(COLUMNS, rows) + "\n" if rows else ""
+    counted, same = sum(map(counts, changes)), len(changes) - len(shown)
     return f"{found}{same} figures are the same; {counted} got worse or are gone\n"
-
-
-def _row(change: Change) -> Row:
-    values = {
-        key: "" if value is None else f"{value:,.4g} {change.unit}"
-        for key, value in (("old", change.old), ("new", change.new))
-    }
-    return asdict(change) | values | {"whose": " (peer)" if change.peer else ""}
 
 
 if __name__ == "__main__":

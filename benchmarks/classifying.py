@@ -18,9 +18,8 @@ nothing else to do: networks in PyTorch, whose threads wait for each other, suff
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,11 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import harness
-from cost_reading import graph_work
 from digitlens.datasets.mnist import load_mnist
-from digitlens.models.bundle import WEIGHTS, find_bundle, load_bundle, shipped_classifiers
+from digitlens.models.bundle import WEIGHTS, find_bundle, shipped_classifiers
 from digitlens.models.session import cores
-from digitlens.progress import note
 from harness import Figure, Row
 
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
@@ -57,29 +54,23 @@ class Entry(NamedTuple):
     cores: int
 
 
-@dataclass
-class Timed:
-    """Seconds of each call with one tile, and tiles a second of each call with many."""
+class Asked(NamedTuple):
+    """A contender in its process: what it says of itself, and what was measured."""
 
     worker: harness.Worker
-    one: list[float] = field(default_factory=list[float])
-    many: list[float] = field(default_factory=list[float])
-    about: Row = field(default_factory=dict[str, Any])
+    about: Row
+    one: list[float]  # seconds of each call with one tile
+    many: list[float]  # tiles a second of each call with many
 
-    def get_ready(self) -> "Timed":
-        """Waits for what it says of itself; raises UnavailableError if it ends instead."""
-        self.about = self.worker.reply()
-        return self
-
-    def ask(self, tiles: int, calls: int) -> list[float]:
+    def seconds(self, tiles: int, calls: int) -> list[float]:
         return self.worker.ask({"tiles": tiles, "calls": calls})["seconds"]
 
     def measure(self) -> None:
         """One turn; a few calls come first that are not counted."""
-        self.ask(1, WARM)
-        self.one += self.ask(1, CALLS)
+        self.seconds(1, WARM)
+        self.one.extend(self.seconds(1, CALLS))
         count = self.about.get("most", MANY)
-        self.many += [count / seconds for seconds in self.ask(count, 1)]
+        self.many.extend(count / seconds for seconds in self.seconds(count, 1))
 
 
 def main() -> None:
@@ -95,17 +86,11 @@ def main() -> None:
         jobs = {
             name: partial(start, entry, tiles, options, stack) for name, entry in contenders.items()
         }
-        # All start at once: each is waited for after the last has begun.
-        begun = harness.available(jobs, record["missing"])
-        waits = {name: timed.get_ready for name, timed in begun.items()}
-        ready = harness.available(waits, record["missing"])
-        for number in range(options.rounds):
-            note(f"round {number + 1} of {options.rounds}")
-            for timed in ready.values():
-                timed.measure()
-    results = {name: summary(contenders[name], timed) for name, timed in ready.items()}
-    record["results"] = results
-    harness.publish(options.out, "classifying", record, report(record), figures(results))
+        ready = harness.available(jobs, record["missing"])
+        harness.take_turns({name: asked.measure for name, asked in ready.items()}, options.rounds)
+    record["results"] = {name: summary(contenders[name], asked) for name, asked in ready.items()}
+    found = figures(record["results"])
+    harness.publish(options.out, "classifying", record, report(record), found)
 
 
 def entries(more: list[str]) -> dict[str, Entry]:
@@ -130,65 +115,52 @@ def write_tiles(data_dir: Path | None, folder: Path) -> Path:
     return path
 
 
-def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> Timed:
+def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> Asked:
+    """Waits until it is ready; raises UnavailableError if it ends instead."""
     arguments = ("classify", entry.kind, entry.folder, entry.cores, tiles)
-    return Timed(harness.start_worker(PACKAGES.get(entry.kind, ()), arguments, options, stack))
+    worker = harness.start_worker(PACKAGES.get(entry.kind, ()), arguments, options, stack)
+    return Asked(worker, worker.reply(), [], [])
 
 
-def summary(entry: Entry, timed: Timed) -> Row:
+def summary(entry: Entry, timed: Asked) -> Row:
     """JSON-ready: microseconds of one tile, tiles a second of many."""
-    about = dict(timed.about)
-    if entry.kind == "digitlens":
-        tile = {"tiles": np.zeros((1, 28, 28), np.uint8)}
-        work = graph_work(load_bundle(entry.folder).graph, tile, ["probabilities"])
-        about["multiply_adds"] = int(work.flops / 2)
     middle, high = (1e6 * float(value) for value in np.quantile(timed.one, (0.5, 0.9)))
-    many = {"median": float(np.median(timed.many))}
-    return about | {
+    least, many, most = (float(value) for value in np.quantile(timed.many, (0, 0.5, 1)))
+    return timed.about | {
         "kind": entry.kind,
         "model": entry.model,
         "cores": entry.cores,
         "one": timed.one,
         "many": timed.many,
         "one_us": {"median": middle, "p90": high},
-        "per_second": many | {"least": min(timed.many), "most": max(timed.many)},
+        "per_second": {"median": many, "least": least, "most": most},
     }
 
 
 def figures(results: Mapping[str, Row]) -> list[Figure]:
     """What two records are compared by.
 
-    Of each classifier of digitlens the times with all cores and with one, and how many times as
-    long the peers take; those of networks in PyTorch are beside the same network. Then the times of
-    the peers.
+    Times of all, and how many times as long the peers take as digitlens with all cores; those of
+    networks in PyTorch are beside the same network.
     """
     rows = list(results.values())
     most = max(row["cores"] for row in rows)
-    peers = [row for row in rows if row["kind"] in KINDS]
     found: list[Figure] = []
-    for row in (row for row in rows if row["kind"] == "digitlens"):
-        name = f"classifying.{row['model']}"
-        found += _times(name if row["cores"] == most else f"{name}.one_core", row)
-        if row["cores"] == most:
-            found += [each for peer in peers for each in _ratios(name, row, peer)]
-    for peer in peers:
-        model = f".{peer['model']}" if peer["model"] else ""
-        found += _times(f"classifying.{peer['kind']}{model}", peer, peer=True)
+    for row in rows:
+        peer, slow = row["kind"] in KINDS, row["cores"] < most
+        words = ("classifying", row["kind"] * peer, row["model"], "one_core" * slow)
+        name = ".".join(filter(None, words))
+        one = [1e6 * seconds for seconds in row["one"]]
+        found.append(Figure.median(f"{name}.one_tile", one, "µs", peer=peer))
+        many = row["many"]
+        found.append(Figure.median(f"{name}.many_tiles", many, "tiles/s", "higher", peer=peer))
+        others = [] if peer or slow else [other for other in rows if other["kind"] in KINDS]
+        for other in others:
+            if other["model"] in ("", row["model"]):
+                one_tile, many_tiles = _faster(row, other)
+                found.append(Figure.ratio(f"{name}.one_tile.{other['kind']}", one_tile))
+                found.append(Figure.ratio(f"{name}.many_tiles.{other['kind']}", many_tiles))
     return found
-
-
-def _times(name: str, row: Row, *, peer: bool = False) -> list[Figure]:
-    one = [1e6 * seconds for seconds in row["one"]]
-    return [
-        Figure.median(f"{name}.one_tile", one, "µs", peer=peer),
-        Figure.median(f"{name}.many_tiles", row["many"], "tiles/s", "higher", peer=peer),
-    ]
-
-
-def _ratios(name: str, ours: Row, peer: Row) -> Iterator[Figure]:
-    if peer["model"] in ("", ours["model"]):
-        for key, times in zip(("one_tile", "many_tiles"), _faster(ours, peer), strict=True):
-            yield Figure.ratio(f"{name}.{key}.{peer['kind']}", times)
 
 
 def _faster(row: Row, base: Row) -> tuple[float, float]:
@@ -206,7 +178,7 @@ def report(record: Row) -> str:
         {
             **row,
             "name": name,
-            "adds": f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as above",
+            "adds": f"{row['multiply_adds']:,}" if "multiply_adds" in row else "as in torch",
             "beside": [f"{times:,.1f} x" for times in _faster(row, base)] if base else ["", ""],
         }
         for name, row in results.items()

@@ -14,29 +14,27 @@ their number of digits known, once with a list of 50 amounts of that folder, the
 
 from __future__ import annotations
 
-import csv
 import random
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import harness
+import readers
 from digitlens import load_image
-from digitlens.datasets.mnist import load_mnist, split_validation
-from digitlens.datasets.synthetic import lines
-from digitlens.datasets.synthetic.camera import finish, photograph
-from digitlens.datasets.synthetic.styles import Styles, load_fonts
+from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.evaluation.significance import difference_interval, mcnemar
-from digitlens.progress import work_bar
 from digitlens.reading.constrained import constrain
 from digitlens.reading.constraints import Expectation, keeps, parse
 from digitlens.reading.layout import Layout, arrange
 from digitlens.reading.reader import DigitReader
+from readers import Answer
 
 COLUMNS = (
     "known | n | alone | known | gain, points | 95 % interval | p | sure | wrong | ms",
@@ -64,35 +62,15 @@ class Read(NamedTuple):
     seconds: float
 
 
-def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--real", type=Path)
-    made.add_argument("--count", type=int, default=60, help="numbers of each kind")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--threads", type=int, default=1)
-    options = made.parse_args()
-    reader = DigitReader(threads=options.threads)
-    about = harness.provenance()
-    pictures = [*checks(options.real)] if options.real else []
-    total = len(pictures) + len(SERIALS) * options.count
-    found: dict[str, list[Read]] = {}
-    with work_bar() as bar:
-        drawn = serials(options.count, options.seed)
-        for picture in bar.track(
-            (each for part in (pictures, drawn) for each in part), total=total
-        ):
-            for kind, each in read(reader, picture):
-                found.setdefault(kind, []).append(each)
-    rows = [summary(kind, each) for kind, each in found.items()]
-    harness.publish(
-        options.out, "constraining", about | {"kinds": rows}, harness.table(COLUMNS, rows)
-    )
+def cases(options: Any) -> Iterator[Picture]:
+    if options.real:
+        yield from checks(options.real)
+    yield from serials(options.count, options.seed)
 
 
 def checks(folder: Path) -> Iterator[Picture]:
     """Amounts on checks, whose labels are their digits."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "check"]
+    rows = harness.listed(folder, "check")
     labels = sorted({row["label"] for row in rows})
     drawn = random.Random(0)
     for row in rows:
@@ -105,25 +83,21 @@ def checks(folder: Path) -> Iterator[Picture]:
 
 def serials(count: int, seed: int) -> Iterator[Picture]:
     """Numbers with a check digit, half by hand, half printed."""
-    data = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)[1]
-    styles = Styles(data, load_fonts("validation"))
     for kind, (length, known) in SERIALS.items():
         for number in range(count):
             rng = np.random.default_rng([seed, number, length])
             text = serial(kind, length, rng)
             spaced = " ".join(text[i : i + 4] for i in range(0, length, 4))
             shown = spaced if kind == "iban" or rng.random() < 0.5 else text
-            _, draw = lines._text(  # pyright: ignore[reportPrivateUsage]
-                1.0,
-                lambda _, shown=shown: shown,
-                lines._by_hand_or_printed(0.5),  # pyright: ignore[reportPrivateUsage]
-                lines.Framing(tilt=0.3, small=0.35, smallest=8.0),
-                lines.Looks(),
-            )
-            drawing = draw(styles, rng)
-            crop = finish(photograph(drawing.plane, drawing.digit, rng), rng)
-            page = np.pad(crop, ((24, 24), (24, 24), (0, 0)), mode="edge")
+            page = readers.photographed(partial(_write, shown), seed, number, length)
             yield Picture(page, text, {f"{kind}, {length}": known})
+
+
+def _write(text: str, desk: Desk) -> str:
+    digit, by_hand = desk.size(10, 30), desk.rng.random() < 0.5
+    run = (desk.pen(digit, letters=True) if by_hand else desk.type(digit)).run(text)
+    desk.open(run.width + 3 * digit, 3 * digit).put(run, 1.5 * digit, 2 * digit)
+    return text
 
 
 def serial(kind: str, length: int, rng: np.random.Generator) -> str:
@@ -139,7 +113,7 @@ def serial(kind: str, length: int, rng: np.random.Generator) -> str:
                 return body
 
 
-def read(reader: DigitReader, picture: Picture) -> Iterator[tuple[str, Read]]:
+def ask(reader: DigitReader, picture: Picture) -> Iterator[Answer]:
     """One picture, looked at once."""
     view, turn = reader.upright(picture.pixels)
     size = picture.pixels.shape[1::-1] if turn % 2 == 0 else picture.pixels.shape[:2]
@@ -152,10 +126,9 @@ def read(reader: DigitReader, picture: Picture) -> Iterator[tuple[str, Read]]:
         seconds = time.thread_time() - start
         statuses = {d.status for line in after.lines for d in line} - {"rejected"}
         wanted = picture.text if kind != "iban, 22" else picture.text[2:]
-        yield (
-            kind,
-            Read(told(layout) == wanted, told(after) == wanted, statuses == {"digit"}, seconds),
-        )
+        right = [told(each) == wanted for each in (layout, after)]
+        problems = [] if right[1] else [f"{wanted} read as {told(after)}"]
+        yield Answer(kind, Read(*right, statuses == {"digit"}, seconds), problems)
 
 
 def told(layout: Layout) -> str:
@@ -185,4 +158,4 @@ def summary(kind: str, found: list[Read]) -> harness.Row:
 
 
 if __name__ == "__main__":
-    main()
+    readers.study(__doc__, COLUMNS, cases, ask, summary, 60)

@@ -283,36 +283,23 @@ def _display(
     behind, off, on = colours
     half, margin, step = height / 2, height // 2, 0.8 * height
     count = sum(character != "." for character in text)
-    width = round(2 * margin + step * count + slant * height)
-    picture = Image.new("RGB", (width, height + 2 * margin), behind)
-    pen, x = ImageDraw.Draw(picture), float(margin)
+    size = round(2 * margin + step * count + slant * height), height + 2 * margin
+    picture = Image.new("RGB", size, behind)
+    pen, x, gap = ImageDraw.Draw(picture), float(margin), 0.15 * half
     for character in text:
         if character == ".":
             pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
             continue
-        for name, ends in SEGMENTS.items():
+        for name, (x0, y0, x1, y1) in SEGMENTS.items():
             colour = on if name in LIT[int(character)] else off
-            pen.polygon(_segment(ends, (x, margin), half, slant), fill=colour)
+            dx, dy = gap * (x1 - x0), gap * (y1 - y0)
+            begin = x + half * x0 + dx, margin + half * y0 + dy
+            end = x + half * x1 - dx, margin + half * y1 - dy
+            pen.line((*begin, *end), colour, round(0.26 * half))
         x += step
-    return picture, text
-
-
-def _segment(
-    ends: tuple[int, ...], corner: tuple[float, float], half: float, slant: float
-) -> list[tuple[float, float]]:
-    """A hexagon along one side of half a digit's box."""
-    x0, y0, x1, y1 = ends
-    dx, dy = x1 - x0, y1 - y0
-    thick, gap = 0.13, 0.04  # of half the height: half a segment's width, the gap at its ends
-    inner = gap + thick
-    outline = ((gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1))
-    return [
-        (
-            corner[0] + half * (x0 + t * dx - s * thick * dy + slant * (2 - y0 - t * dy)),
-            corner[1] + half * (y0 + t * dy + s * thick * dx),
-        )
-        for t, s in outline
-    ]
+    lean = (1, slant, -slant * (margin + height), 0, 1, 0)
+    method, resampling = Image.Transform.AFFINE, Image.Resampling.BICUBIC
+    return picture.transform(size, method, lean, resampling, fillcolor=behind), text
 
 
 if __name__ == "__main__":

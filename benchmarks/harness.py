@@ -1,6 +1,7 @@
 """What all benchmarks share: provenance, figures, records, tables, and processes that are timed."""
 
 import argparse
+import csv
 import json
 import math
 import os
@@ -76,17 +77,17 @@ def publish(
     """Prints the text, and writes ``NAME.json`` and ``NAME.md`` if there is a folder for them."""
     print(text, end="")
     if folder:
-        rows = list(map(asdict, figures))
+        rows = by_name(figures)
         files.write_json(folder / f"{name}.json", {**record, **({"figures": rows} if rows else {})})
         files.write_bytes(folder / f"{name}.md", text.encode())
 
 
 class _Cells(string.Formatter):
-    """Nothing for None, shares with a space before %, an interval of shares in % as ends."""
+    """Nothing for None, yes or no, shares with a space before %, intervals of shares in %."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if value is None:
-            return ""
+        if value is None or isinstance(value, bool):
+            return {None: "", True: "yes", False: "no"}[value]
         if isinstance(value, (list, tuple)):
             return " to ".join(f"{100 * end:{format_spec}}" for end in value)
         text = format(value, format_spec)
@@ -110,6 +111,18 @@ def document(head: str, *tables: str, notes: Iterable[str] = ()) -> str:
     """Markdown: a line on where it was measured, tables, and a list."""
     listed = "".join(f"- {line}\n" for line in notes)
     return "\n".join(filter(None, (f"{head}\n", *tables, listed)))
+
+
+def listed(folder: Path, *kinds: str) -> list[dict[str, str]]:
+    """The rows of a folder's ``labels.csv``, perhaps only those of some kinds."""
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        return [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
+
+
+def plus_minus(value: Mapping[str, Any], factor: float, digits: int) -> str:
+    """The mean of ``spread`` with its standard deviation, if there is one."""
+    mean = f"{factor * value['mean']:.{digits}f}"
+    return mean if value["sd"] is None else f"{mean} ± {factor * value['sd']:.{digits}f}"
 
 
 def spread(values: Sequence[float]) -> Row:
@@ -212,28 +225,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def as_figure(row: Mapping[str, Any]) -> Figure:
-    """A figure from plain values; others, such as notes, are passed over.
+def by_name(figures: Iterable[Figure]) -> dict[str, Row]:
+    """Figures as records keep them.
 
     Raises:
-        RecordError: One is missing or impossible.
+        RecordError: Two have the same name.
     """
-    needed = {field.name for field in fields(Figure)}
-    if missing := needed - row.keys() - {"peer"}:
-        raise RecordError(f"figure {row.get('name')!r} lacks {', '.join(sorted(missing))}")
-    return Figure(**{key: row[key] for key in needed & row.keys()})
-
-
-def gather(folder: Path, benchmark: str) -> list[Figure]:
-    """The figures that a benchmark wrote, in its order.
-
-    Raises:
-        RecordError: It wrote no file or no figures, or one that cannot be understood.
-    """
-    found = _read(folder / f"{benchmark}.json").get("figures")
-    if not found:
-        raise RecordError(f"{benchmark}.json has no figures")
-    return [as_figure(row) for row in found]
+    rows: dict[str, Row] = {}
+    for row in map(asdict, figures):
+        name = row.pop("name")
+        if name in rows:
+            raise RecordError(f"two figures have the same name: {name}")
+        rows[name] = row
+    return rows
 
 
 def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
@@ -242,21 +246,23 @@ def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
     Raises:
         RecordError: It is none.
     """
-    about = _read(path / RECORD if path.is_dir() else path)
-    found = about.pop("figures", None)
-    if not isinstance(found, dict):
-        raise RecordError(f"{path} is no record of speed: expected figures by name")
-    return about, {name: as_figure({"name": name, **row}) for name, row in found.items()}
-
-
-def _read(path: Path) -> dict[str, Any]:
+    path = path / RECORD if path.is_dir() else path
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise RecordError(f"{path.name}: expected a mapping")
-    return found
+    found = about.pop("figures", None) if isinstance(about, dict) else None
+    if not isinstance(found, dict) or not found:
+        raise RecordError(f"{path} is no record of speed: expected figures by name")
+    return about, {name: _figure(name, row) for name, row in found.items()}
+
+
+def _figure(name: str, row: Row) -> Figure:
+    """A figure from plain values; others, such as notes, are passed over."""
+    needed = {field.name for field in fields(Figure)} - {"name"}
+    if missing := needed - row.keys() - {"peer"}:
+        raise RecordError(f"figure {name!r} lacks {', '.join(sorted(missing))}")
+    return Figure(name, **{key: row[key] for key in needed & row.keys()})
 
 
 class UnavailableError(Exception):

@@ -6,18 +6,27 @@ and of what is read.
 
 import os
 import re
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 import harness
 from digitlens import DigitReader
+from digitlens.datasets.mnist import load_mnist, split_validation
+from digitlens.datasets.synthetic.document_layouts import Desk
+from digitlens.datasets.synthetic.documents import pictured
+from digitlens.datasets.synthetic.styles import Styles, load_fonts
+from digitlens.progress import work_bar
 from harness import Columns, Row
 
 T = TypeVar("T")
@@ -46,6 +55,42 @@ def digits_only(text: str) -> str:
     """The digits of a text, line by line; lines without digits are left out."""
     lines = (re.sub(r"[^0-9]", "", line) for line in text.splitlines())
     return "\n".join(filter(None, lines))
+
+
+def full_text(note: str | None) -> str | None:
+    """The text of a picture with its marks, if a note of ``labels.csv`` has it."""
+    found = re.search(r"full text: ([^;]*)", note or "")
+    return found and found[1]
+
+
+@cache
+def held_out_styles() -> Styles:
+    """Fonts, pens and hands that no network was trained with."""
+    tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)[1]
+    return Styles(tiles, load_fonts("validation"))
+
+
+def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
+    """A page in held-out fonts and hands, uint8[H, W, 3], on which the camera sees every digit.
+
+    ``lay_out`` draws it and gives what stands on it; it may be asked again.
+    """
+    for attempt in count():
+        desk = Desk(held_out_styles(), np.random.default_rng([*seed, attempt]))
+        desk.look = "photo"
+        text = lay_out(desk)
+        shown = pictured(desk, "")
+        if int((shown.values >= 0).sum()) == len(digits_only(text)):
+            return shown.pixels
+    raise AssertionError
+
+
+class Answer(NamedTuple):
+    """What became of a case: to be summed up with all of its kind, and to be listed."""
+
+    kind: str
+    result: Any
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +159,45 @@ def add_options(parser: Any) -> None:
     parser.add_argument("--model", default="default", help="shipped name, run or model folder")
     parser.add_argument("--peers", action="store_true", help="RapidOCR reads as well")
     parser.add_argument("--threads", type=int, default=THREADS, help="for each reader")
+
+
+def study(
+    doc: str | None,
+    columns: Columns,
+    cases: Callable[[Any], Iterable[T]],
+    ask: Callable[[DigitReader, T], Iterable[Answer]],
+    summary: Callable[[str, list[Any]], Row],
+    number: int,
+) -> None:
+    """Has digitlens read cases and tells, kind by kind, what became of them.
+
+    Args:
+        doc: What is measured, see ``harness.parser``.
+        columns: Of the summaries.
+        cases: By the options: ``count`` and ``seed`` of what is drawn, ``real``, a folder or None.
+        ask: What the reader makes of a case, once or in several ways.
+        summary: Of all answers of a kind.
+        number: How many are drawn, unless told otherwise.
+    """
+    made = harness.parser(doc)
+    made.add_argument("--count", type=int, default=number, help="of each kind")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--real", type=Path, help="folder with pictures and labels.csv")
+    made.add_argument("--threads", type=int, default=THREADS)
+    made.add_argument("--wrong", action="store_true", help="list what is wrong")
+    options = made.parse_args()
+    reader, about = DigitReader(threads=options.threads), harness.provenance()
+    found: dict[str, list[Any]] = {}
+    with work_bar() as bar:
+        for case in bar.track(cases(options), total=None, description="reading"):
+            for answer in ask(reader, case):
+                found.setdefault(answer.kind, []).append(answer.result)
+                if options.wrong and answer.problems:
+                    print(f"{answer.kind}: {'; '.join(answer.problems)}")
+    rows = [summary(kind, results) for kind, results in found.items()]
+    text = harness.document(harness.place(about), harness.table(columns, rows))
+    about |= {"seed": options.seed, "kinds": rows}
+    harness.publish(options.out, Path(sys.argv[0]).stem, about, text)
 
 
 def summaries(

@@ -13,24 +13,19 @@ to do.
   ``.venv-core/bin/python``, where ``make test`` put it, unless told otherwise.
 - folder: of each hundred pictures 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of 12
   megapixels, read by ``digitlens read`` on one core and on more. ``busy`` is the share of the
-  cores' time that was used; the memory is that of all processes, what they share counted once
-  (PSS, looked at every 0.4 seconds).
+  cores' time that was used; the memory is the most that one of its processes held.
 """
 
 import io
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,14 +45,14 @@ ROUNDS = {"pages": 30, "starts": 11, "folder": 1}
 WARM_UPS = 3
 COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
-EACH = 0.4  # seconds between looks at the memory, of which one takes 5 ms a process
 PAGES = (
     "picture | ms | ms, 90 % | read right",
-    "{name} | {ms[0]:.1f} | {ms[1]:.1f} | {read}",
+    "{name} | {ms[50]:.1f} | {ms[90]:.1f} | {right}",
 )
 STARTS = (
     "program | wall, ms | 25 % | 75 % | CPU, ms | memory, MB",
-    "{name} | {ms[0]:.0f} | {ms[1]:.0f} | {ms[2]:.0f} | {cpu_milliseconds:.0f} | {megabytes:.0f}",
+    "{name} | {ms[50]:.0f} | {ms[25]:.0f} | {ms[75]:.0f} | {cpu_milliseconds:.0f}"
+    " | {megabytes:.0f}",
 )
 FOLDER = (
     "pictures | cores | pictures/s | speed-up | busy | memory, MB | read right",
@@ -65,12 +60,15 @@ FOLDER = (
     " | {right:.1%}",
 )
 
-# Runs a program and prints what it cost. A process of its own: the peak that is known of children
-# is that of the largest so far, and counts what the parent held when it forked, which is little.
+# Runs a program on some of the cores, or on all, and prints what it cost. A process of its own: the
+# peak that is known of children is that of the largest so far, and counts what the parent held when
+# it forked, which is little.
 MEASURE = """
 import json, os, resource, subprocess, sys, time
+if int(sys.argv[1]):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
 start = time.perf_counter()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 wall = time.perf_counter() - start
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 unit = 1 if sys.platform == "darwin" else 1024
@@ -91,14 +89,14 @@ def main() -> None:
     options = made.parse_args()
     rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
     record = harness.provenance() | {"rounds": rounds}
-    if "pages" in options.only:
-        record["pages"] = measure_pages(cases(), rounds["pages"])
     with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        if "pages" in options.only:
+            record["pages"] = measure_pages(cases(), rounds["pages"], place)
         if "starts" in options.only:
-            started = programs(Path(folder))
-            record["starts"] = measure_starts(started, options.python, rounds["starts"])
+            record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
         if "folder" in options.only:
-            record["folder"] = measure_folder(Path(folder), options.count, rounds["folder"])
+            record["folder"] = measure_folder(place, options.count, rounds["folder"])
     harness.publish(options.out, "reading", record, report(record), figures(record))
 
 
@@ -125,37 +123,29 @@ def tile(digit: str) -> Page:
     return np.asarray(picture)
 
 
-def measure_pages(pictures: Mapping[str, tuple[str, Page, str]], rounds: int) -> list[Row]:
-    """Times of each picture, and the memory for the last."""
+def measure_pages(
+    pictures: Mapping[str, tuple[str, Page, str]], rounds: int, folder: Path
+) -> list[Row]:
+    """Times of each picture, and the memory for the last, from a file in a fresh process."""
     *_, (_, largest, _) = pictures.values()
-    memory, reader = peak(largest), DigitReader(threads=THREADS)
-    said = {figure: reader.read(page).text for figure, (_, page, _) in pictures.items()}
+    file = folder / "largest.jpg"
+    Image.fromarray(largest).save(file, quality=90)
+    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={THREADS}).read"
+    memory = cost([sys.executable, "-c", f"{code}(sys.argv[1]).text)", str(file)])
+    reader = DigitReader(threads=THREADS)
+    rows: list[Row] = []
+    for figure, (name, page, text) in pictures.items():
+        said = reader.read(page).text
+        rows.append({"name": name, "figure": figure, "right": said == text, "text": said})
     jobs = {
-        figure: lambda page=page: 1000 * timed(lambda: reader.read(page), 1, warm=0)[0]
+        figure: partial(timed, partial(reader.read, page), 1, warm=0)
         for figure, (_, page, _) in pictures.items()
     }
     times = take_turns(jobs, rounds, WARM_UPS)
-    rows: list[Row] = [
-        {
-            "name": name,
-            "figure": figure,
-            "right": said[figure] == text,
-            "text": said[figure],
-            "milliseconds": times[figure],
-        }
-        for figure, (name, _, text) in pictures.items()
-    ]
+    for row in rows:
+        row["milliseconds"] = [1000 * seconds for (seconds,) in times[row["figure"]]]
     rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
     return rows
-
-
-def peak(page: Page) -> Row:
-    """What a fresh process needs to read a picture from a file, and what it reads."""
-    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={THREADS}).read"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "picture.jpg"
-        Image.fromarray(page).save(file, quality=90)
-        return cost([sys.executable, "-c", f"{code}(sys.argv[1]).text)", str(file)])
 
 
 def programs(folder: Path) -> dict[str, Program]:
@@ -198,8 +188,9 @@ def measure_starts(started: Mapping[str, Program], python: Path, rounds: int) ->
     ]
 
 
-def cost(command: list[str]) -> dict[str, Any]:
-    measure = [sys.executable, "-S", "-E", "-c", MEASURE, *command]
+def cost(command: Sequence[str], cores: int = 0) -> Row:
+    """What a program costs, see ``MEASURE``, on so many cores or on all there are."""
+    measure = [sys.executable, "-S", "-E", "-c", MEASURE, str(cores), *command]
     # Where modules may not be kept compiled, those that no installer compiled are at each start.
     known = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(measure, check=True, capture_output=True, text=True, env=known)
@@ -212,26 +203,27 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
         sys.exit("this system cannot limit a process to some of the cores")
     pictures, most = draw(folder / "all", count), len(os.sched_getaffinity(0))
     cores = sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
-    runs = take_turns({str(number): partial(read, pictures, number) for number in cores}, rounds)
-    return [
-        {
-            "pictures": len(pictures),
-            "cores": int(number),
-            "seconds": [run["seconds"] for run in known],
-            "busy": statistics.median(run["busy"] for run in known),
+    command = [sys.executable, "-m", "digitlens", "read", str(folder / "all")]
+    runs = take_turns({str(number): partial(cost, command, number) for number in cores}, rounds)
+    rows: list[Row] = []
+    for number, known in zip(cores, runs.values(), strict=True):
+        said = [line.partition("\t")[2] for line in known[0]["said"].splitlines()]
+        right = [found == text for found, (_, text) in zip(said, pictures, strict=True)]
+        rows.append({"pictures": len(pictures), "cores": number, "right": sum(right) / len(right)})
+        rows[-1] |= {
+            "seconds": [run["wall"] / 1000 for run in known],
+            "busy": statistics.median(run["cpu"] / run["wall"] / number for run in known),
             "megabytes": max(run["megabytes"] for run in known),
-            "right": known[0]["right"],
         }
-        for number, known in runs.items()
-    ]
+    return rows
 
 
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Pictures with what is on them, the kinds mixed as in every hundred of them."""
     folder.mkdir()
-    notes = [_file(Image.fromarray(photo(*size)), "JPEG") for size in ((640, 480), (4000, 3000))]
+    notes = [_file(photo(*size), "JPEG") for size in ((640, 480), (4000, 3000))]
     drawings = [
-        _file(Image.fromarray(255 - tile(digit)).resize((280, 280)), "PNG")
+        _file(np.kron(255 - tile(digit), np.ones((10, 10), np.uint8)), "PNG")
         for digit in "0123456789"
     ]
     drawn: list[tuple[Path, str]] = []
@@ -245,83 +237,35 @@ def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     return drawn
 
 
-def _file(picture: Image.Image, kind: str) -> bytes:
+def _file(page: Page, kind: str) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, quality=90)
+    Image.fromarray(page).save(file, kind, quality=90)
     return file.getvalue()
 
 
-def read(pictures: list[tuple[Path, str]], cores: int) -> Row:
-    """Seconds and megabytes of reading their folder, how busy cores are, the share read right."""
-    command = [sys.executable, "-m", "digitlens", "read", str(pictures[0][0].parent)]
-    with tempfile.TemporaryFile("w+") as said:
-        run = _watched(command, said, cores)
-        said.seek(0)
-        texts = [line.rstrip("\n").partition("\t")[2] for line in said]
-    right = [found == text for found, (_, text) in zip(texts, pictures, strict=True)]
-    return run | {"right": sum(right) / len(right)}
-
-
-def _watched(command: list[str], said: IO[str], cores: int) -> dict[str, float]:
-    """Runs a program on so many cores, and looks at its memory until it ends."""
-    everywhere = os.sched_getaffinity(0)
-    before, start, most = _used(), time.perf_counter(), 0.0
-    os.sched_setaffinity(0, sorted(everywhere)[:cores])  # which the program inherits
-    try:
-        program = subprocess.Popen(command, stdout=said)
-    finally:
-        os.sched_setaffinity(0, everywhere)
-    while True:
-        most = max(most, held_by(program.pid))
-        with suppress(subprocess.TimeoutExpired):
-            if program.wait(EACH):
-                raise subprocess.CalledProcessError(program.returncode, command)
-            break
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "busy": (_used() - before) / seconds / cores, "megabytes": most}
-
-
-def _used() -> float:
-    """Seconds of the processor that programs which have ended used, with theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def held_by(process: int) -> float:
-    """Megabytes that a process and all that it started hold together; 0 where it has ended."""
-    here, own, others = Path(f"/proc/{process}"), 0.0, []
-    with suppress(OSError):
-        lines = (here / "smaps_rollup").read_text().splitlines()
-        own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
-        tasks = [task / "children" for task in (here / "task").iterdir()]
-        others = [int(child) for task in tasks for child in task.read_text().split()]
-    return own + sum(map(held_by, others))
-
-
 def figures(record: Row) -> list[Figure]:
-    found: list[Figure] = []
-
-    def add(name: str, values: list[float], unit: str, better: str = "lower") -> None:
-        found.append(Figure.median(name, values, unit, better))
-
+    found: list[tuple[str, list[float], str, str]] = []
     for row in record.get("pages", ()):
-        add(f"reading.{row['figure']}", row["milliseconds"], "ms")
+        found.append((f"reading.{row['figure']}", row["milliseconds"], "ms", "lower"))
         if "megabytes" in row:
-            add("reading.memory", [row["megabytes"]], "MB")
-    for row in record.get("starts", ()):
-        if row["figure"]:
-            add(f"{row['figure']}.seconds", [ms / 1000 for ms in row["milliseconds"]], "s")
-            add(f"{row['figure']}.memory", [row["megabytes"]], "MB")
+            found.append(("reading.memory", [row["megabytes"]], "MB", "lower"))
+    for row in (row for row in record.get("starts", ()) if row["figure"]):
+        seconds = [each / 1000 for each in row["milliseconds"]]
+        found.append((f"{row['figure']}.seconds", seconds, "s", "lower"))
+        found.append((f"{row['figure']}.memory", [row["megabytes"]], "MB", "lower"))
     if rows := record.get("folder"):
         one, every, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
-        add(f"{name}.pictures_per_second", _speeds(every), unit, "higher")
-        add(f"{name}.busy", [100 * every["busy"]], "%", "higher")
-        add(f"{name}.memory", [every["megabytes"]], "MB")
+        speed = "pictures_per_second"
+        found += [
+            (f"{name}.{speed}", _speeds(every), unit, "higher"),
+            (f"{name}.busy", [100 * every["busy"]], "%", "higher"),
+            (f"{name}.memory", [every["megabytes"]], "MB", "lower"),
+        ]
         if every is not one:
             gain = statistics.median(_speeds(every)) / statistics.median(_speeds(one))
-            add(f"{name}.one_core.pictures_per_second", _speeds(one), unit, "higher")
-            add(f"{name}.scaling", [gain], "times one core", "higher")
-    return found
+            found.append((f"{name}.one_core.{speed}", _speeds(one), unit, "higher"))
+            found.append((f"{name}.scaling", [gain], "times one core", "higher"))
+    return [Figure.median(*each) for each in found]
 
 
 def _speeds(row: Row) -> list[float]:
@@ -330,29 +274,22 @@ def _speeds(row: Row) -> list[float]:
 
 def report(record: Row) -> str:
     blocks: list[str] = []
-    if pages := record.get("pages"):
-        lines = [
-            row | {"ms": _quantiles(row, 50, 90), "read": "yes" if row["right"] else "no"}
-            for row in pages
-        ]
-        memory = f"{pages[-1]['megabytes']:.0f} MB in memory"
-        file = f"{pages[-1]['name']}, from a JPEG file in a fresh process"
-        blocks += [harness.table(PAGES, lines), f"Reading {file}: {memory}.\n"]
-    if starts := record.get("starts"):
-        lines = [row | {"ms": _quantiles(row, 50, 25, 75)} for row in starts]
-        blocks.append(harness.table(STARTS, lines))
-    if rows := record.get("folder"):
-        speeds = [statistics.median(_speeds(row)) for row in rows]
-        lines = [
-            row | {"speed": speed, "gain": speed / speeds[0]}
-            for row, speed in zip(rows, speeds, strict=True)
-        ]
-        blocks.append(harness.table(FOLDER, lines))
+    for part, columns in (("pages", PAGES), ("starts", STARTS), ("folder", FOLDER)):
+        rows: list[Row] = []
+        for row in record.get(part, ()):
+            rows.append(dict(row))
+            if part == "folder":
+                speed, first = (statistics.median(_speeds(each)) for each in (row, record[part][0]))
+                rows[-1] |= {"speed": speed, "gain": speed / first}
+            else:
+                shares = (25, 50, 75, 90)
+                times = np.percentile(row["milliseconds"], shares)
+                rows[-1]["ms"] = dict(zip(shares, times, strict=True))
+        blocks += [harness.table(columns, rows)] if rows else []
+        if part == "pages" and rows:
+            file = f"{rows[-1]['name']}, from a JPEG file in a fresh process"
+            blocks.append(f"Reading {file}: {rows[-1]['megabytes']:.0f} MB in memory.\n")
     return harness.document(f"Reading on {harness.place(record)}.", *blocks)
-
-
-def _quantiles(row: Row, *which: float) -> npt.NDArray[np.float64]:
-    return np.percentile(row["milliseconds"], which)
 
 
 if __name__ == "__main__":

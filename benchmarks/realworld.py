@@ -17,12 +17,10 @@ With ``--peers`` RapidOCR reads the same pictures in turn with digitlens, in the
 ``worker.py``; the one that is best on a kind stands beside digitlens.
 """
 
-import csv
-import re
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +33,7 @@ from digitlens.models.bundle import load_line_card
 from digitlens.progress import work_bar
 from digitlens.reading.fusion import Fusion
 from harness import Row
-from readers import FAILED, MODES, OURS, Readers, Said, digits_only, numbers
+from readers import FAILED, MODES, OURS, Readers, Said, digits_only, full_text, numbers
 
 TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
@@ -96,7 +94,7 @@ class Result:
 def main() -> None:
     made = harness.parser(__doc__, environments=True)
     made.add_argument("folder", type=Path, help="folder with labels.csv")
-    made.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
+    made.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these")
     made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
     readers.add_options(made)
     options = made.parse_args()
@@ -113,7 +111,7 @@ def main() -> None:
         "readers": asked.versions,
         "kinds": kinds,
         "stated_99": {"digits": n, "right": right},
-        "pictures": list(pictures(results)),
+        "pictures": pictures(results),
     }
     text = "\n".join([*parts, readers.origin(about, asked.versions)])
     harness.publish(options.out, "realworld", record, text)
@@ -122,13 +120,9 @@ def main() -> None:
             print(f"{result.file}: {result.label!r} read as {result.said.digits!r}")
 
 
-def read_folder(
-    folder: Path, asked: Readers, kinds: Iterable[str] | None = None
-) -> Iterator[Result]:
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
+def read_folder(folder: Path, asked: Readers, kinds: Sequence[str] = ()) -> Iterator[Result]:
     with work_bar() as bar:
-        for row in bar.track(rows, description="reading"):
+        for row in bar.track(harness.listed(folder, *kinds), description="reading"):
             start = time.perf_counter()
             try:
                 page = load_image(folder / row["file"])
@@ -136,29 +130,18 @@ def read_folder(
                 page = None
             decoding = 1000 * (time.perf_counter() - start)
             answers = dict.fromkeys(asked.names, FAILED) if page is None else asked.read(page)
-            label, full = digits_only(row["label"]), full_text(row.get("note") or "")
+            label, full = digits_only(row["label"]), full_text(row.get("note"))
             for name, said in answers.items():
                 timed = replace(said, milliseconds=decoding + said.milliseconds)
                 yield Result(row["file"], row["kind"], name, label, full, timed)
 
 
-def full_text(note: str) -> str | None:
-    """The text of a picture with its marks, if a note has it."""
-    found = re.search(r"full text: ([^;]*)", note)
-    return found and found[1]
-
-
 def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
     """Digits stated with at least this confidence: how many there are, and how many are right."""
-    stated = [
-        is_right
-        for result in results
-        if result.said.confidences
-        for is_right, confidence in zip(
-            aligned(*result.pair)[1], result.said.confidences, strict=True
-        )
-        if confidence >= least
-    ]
+    stated: list[bool] = []
+    for result in results:
+        pairs = zip(aligned(*result.pair)[1], result.said.confidences, strict=False)
+        stated += [is_right for is_right, confidence in pairs if confidence >= least]
     return len(stated), sum(stated)
 
 
@@ -199,10 +182,8 @@ def thresholds() -> dict[float, float | None]:
     risk = Fusion.from_dict(load_line_card().fusion).risk
     found: dict[float, float | None] = dict.fromkeys(TARGETS)
     for target in TARGETS if risk else ():
-        try:
+        with suppress(ValueError):
             found[target] = risk.threshold_for(target)
-        except ValueError:
-            continue
     return found
 
 
@@ -210,28 +191,22 @@ def promises(results: Sequence[Result], least: Mapping[float, float | None]) -> 
     """A row for each target error: how many digits are stated, and how many of them are wrong."""
     rows: list[Row] = []
     for target, threshold in least.items():
-        rows.append({"target": target, "n": 0, "share": None, "interval": None})
-        if threshold is not None:
-            n, right = sure(results, threshold)
-            share = (n - right) / max(1, n)
-            rows[-1] |= {"n": n, "share": share, "interval": wilson_interval(n - right, n)}
+        n, right = (0, 0) if threshold is None else sure(results, threshold)
+        interval = wilson_interval(n - right, n) if n else None
+        rows.append({"target": target, "n": n, "interval": interval})
+        rows[-1]["share"] = (n - right) / n if n else None
     return harness.table(PROMISES, rows)
 
 
-def pictures(results: Sequence[Result]) -> Iterator[Row]:
+def pictures(results: Sequence[Result]) -> list[Row]:
     """What each reader says of each picture, JSON-ready."""
-    by_file: dict[str, list[Result]] = {}
-    for result in results:
-        by_file.setdefault(result.file, []).append(result)
-    for file, answers in by_file.items():
-        read = {
-            each.reader: {
-                "text": each.said.digits,
-                "milliseconds": round(each.said.milliseconds, 1),
-            }
-            for each in answers
-        }
-        yield {"file": file, "kind": answers[0].kind, "label": answers[0].label, "read": read}
+    by_file: dict[str, Row] = {}
+    for each in results:
+        row = {"file": each.file, "kind": each.kind, "label": each.label, "read": {}}
+        read = by_file.setdefault(each.file, row)["read"]
+        milliseconds = round(each.said.milliseconds, 1)
+        read[each.reader] = {"text": each.said.digits, "milliseconds": milliseconds}
+    return list(by_file.values())
 
 
 if __name__ == "__main__":

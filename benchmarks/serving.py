@@ -19,7 +19,6 @@ needs is installed below ``build/`` by the first run).
 Servers and clients share the machine's cores.
 """
 
-import base64
 import io
 import json
 import os
@@ -32,7 +31,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -86,9 +85,9 @@ class Shot(NamedTuple):
     """A request: what is asked, the same name for the same picture; whether it must be refused."""
 
     name: str
-    path: str
     body: bytes
-    kind: str
+    path: str = "/v1/read"
+    kind: str = "application/octet-stream"
     bad: bool = False
 
 
@@ -96,8 +95,7 @@ class Shot(NamedTuple):
 class Outcome:
     """What came of many requests."""
 
-    # how long they took, those that must be answered with 200
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of those answered with 200, as they must
     elapsed: float = 0.0  # how long the load lasted
     # answers other than they must be, by what they were
     errors: Counter[str] = field(default_factory=Counter)
@@ -115,13 +113,13 @@ class Outcome:
 
     def summary(self) -> Row:
         """JSON-ready; requests a second are all that were answered as they must be."""
-        times = 1000 * np.array(self.seconds or [np.nan])
+        middle, high = np.percentile(self.seconds or [np.nan], (50, 99))
         return {
             "answered": len(self.seconds),
             "refused": self.refused,
             "per_second": round((len(self.seconds) + self.refused) / self.elapsed, 1),
-            "p50_ms": round(float(np.percentile(times, 50)), 1),
-            "p99_ms": round(float(np.percentile(times, 99)), 1),
+            "p50_ms": round(1000 * float(middle), 1),
+            "p99_ms": round(1000 * float(high), 1),
             "errors": dict(self.errors),
         }
 
@@ -140,22 +138,17 @@ def load(
     answered or not; time counts from when a request was due, so that a server cannot slow down its
     clients.
     """
-    start, turns = time.perf_counter(), count()
-    lock = threading.Lock()
+    start, turns, lock = time.perf_counter(), count(), threading.Lock()
 
-    def due_times() -> Iterator[tuple[int, float]]:
+    def client() -> None:
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         while True:
             with lock:
                 turn = next(turns)
             due = start + turn / rate if rate else time.perf_counter()
             if due >= start + seconds:
-                return
+                return connection.close()
             time.sleep(max(0.0, due - time.perf_counter()))
-            yield turn, due
-
-    def client() -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        for turn, due in due_times():
             shot = shots[turn % len(shots)]
             try:
                 connection.request("POST", shot.path, shot.body, {"Content-Type": shot.kind})
@@ -168,18 +161,11 @@ def load(
                 continue
             with lock:
                 outcome.add(shot, answer.status, body, time.perf_counter() - due)
-        connection.close()
 
     with ThreadPoolExecutor(clients) as pool:
         for done in [pool.submit(client) for _ in range(clients)]:
             done.result()
     outcome.elapsed += time.perf_counter() - start
-
-
-def multipart(name: str, picture: bytes) -> Shot:
-    start = '--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
-    body = f"{start}Content-Type: image/png\r\n\r\n".encode() + picture + b"\r\n--frontier--\r\n"
-    return Shot(name, "/predict", body, "multipart/form-data; boundary=frontier")
 
 
 @dataclass
@@ -202,7 +188,8 @@ def main() -> None:
     made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
     options = made.parse_args()
     record = harness.provenance() | {"clients": CLIENTS, "missing": {}}
-    pictures, labels = drawings(options.data_dir)
+    test = load_mnist(options.data_dir).test.evenly(PICTURES)
+    pictures = [png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
     with ExitStack() as stack:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
         servers = harness.available(starts, record["missing"])
@@ -211,16 +198,12 @@ def main() -> None:
             name: {"versions": server.versions, "memory_mb": server.memory}
             for name, server in servers.items()
         }
-    record["right"] = right(outcomes[next(iter(LOADS))], labels)
+    answers = outcomes[next(iter(LOADS))].bodies.items()
+    texts = {int(name): json.loads(body)["readings"][0]["text"] for name, body in answers}
+    right = sum(text == str(test.labels[k]) for k, text in texts.items())
+    record["right"] = f"{right} of {len(texts)}"
     record["results"] = {name: outcome.summary() for name, outcome in outcomes.items()}
     harness.publish(options.out, "serving", record, report(record))
-
-
-def drawings(data_dir: Path | None) -> tuple[list[bytes], list[str]]:
-    test = load_mnist(data_dir).test
-    chosen = np.linspace(0, len(test.tiles) - 1, PICTURES).astype(int)
-    pictures = [png(test.tiles[i], dark=bool(k % 2)) for k, i in enumerate(chosen)]
-    return pictures, [str(test.labels[i]) for i in chosen]
 
 
 def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
@@ -230,30 +213,42 @@ def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
     return out.getvalue()
 
 
-def bad_shots(picture: bytes) -> list[Shot]:
-    no_base64 = {"image": {"data": base64.b64encode(b"x" * 100).decode() + "!"}}
-    raw, plain = "application/octet-stream", "application/json"
-    return [
-        Shot(name, "/v1/read", body, kind, bad=True)
-        for name, body, kind in (
-            ("empty", b"", raw),
-            ("cut off", picture[: len(picture) // 2], raw),
-            ("no picture", b"not a picture" * 100, raw),
-            ("bomb", bomb(), raw),
-            ("bad JSON", b'{"image": {', plain),
-            ("bad base64", json.dumps(no_base64).encode(), plain),
-        )
+def requests(pictures: Sequence[bytes]) -> dict[str, list[Shot]]:
+    """By kind: drawings alone, every third bad, and as the tutorials take them."""
+    ours = [Shot(str(k), one) for k, one in enumerate(pictures)]
+    bad = bad_shots(pictures[0])
+    mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
+    head = '--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+    head += "Content-Type: image/png\r\n\r\n"
+    kind = "multipart/form-data; boundary=frontier"
+    theirs = [
+        Shot(str(k), head.encode() + one + b"\r\n--frontier--\r\n", "/predict", kind)
+        for k, one in enumerate(pictures)
     ]
+    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs}
+
+
+def bad_shots(picture: bytes) -> list[Shot]:
+    bodies = {
+        "empty": b"",
+        "cut off": picture[: len(picture) // 2],
+        "no picture": b"not a picture" * 100,
+        "bomb": bomb(),
+        "bad JSON": b'{"image": {',
+        "bad base64": b'{"image": {"data": "eHh4!"}}',
+    }
+    kinds = {name: {"kind": "application/json"} for name in bodies if "bad" in name}
+    return [Shot(name, body, **kinds.get(name, {}), bad=True) for name, body in bodies.items()]
 
 
 def bomb() -> bytes:
     """A PNG of a few bytes that claims 50,000 x 50,000 pixels."""
     head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(b"\0"))
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0")))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def start(name: str, environments: Path, stack: ExitStack) -> Server:
@@ -305,31 +300,15 @@ def measure(
     return outcomes
 
 
-def requests(pictures: list[bytes]) -> dict[str, list[Shot]]:
-    """By kind: drawings alone, every third bad, and as the tutorials take them."""
-    ours = [Shot(str(k), "/v1/read", one, "image/png") for k, one in enumerate(pictures)]
-    bad = bad_shots(pictures[0])
-    mixed = [bad[k // 3 % len(bad)] if k % 3 == 2 else shot for k, shot in enumerate(ours)]
-    theirs = [multipart(str(k), one) for k, one in enumerate(pictures)]
-    return {"drawings": ours, "a third bad": mixed, "tutorial": theirs}
-
-
-def right(outcome: Outcome, labels: list[str]) -> str:
-    """How many drawings were read as they are labelled."""
-    texts = {name: json.loads(body)["readings"][0]["text"] for name, body in outcome.bodies.items()}
-    return f"{sum(text == labels[int(name)] for name, text in texts.items())} of {len(texts)}"
-
-
 def report(record: Row) -> str:
     where = harness.place(record).replace(" cores,", " cores shared with the clients,")
-    servers, firsts = record["servers"], set[str]()
-    rows: list[Row] = []
+    servers, rows = record["servers"], list[Row]()
+    memory = {
+        name: " → ".join(f"{mb:.0f}" for mb in row["memory_mb"]) for name, row in servers.items()
+    }
     for name, row in record["results"].items():
-        server = LOADS[name].server
-        memory = () if server in firsts else servers[server]["memory_mb"]  # of all its loads
-        firsts.add(server)
         rows.append(row | {"name": name, "wrong": sum(row["errors"].values())})
-        rows[-1]["memory"] = " → ".join(f"{size:.0f}" for size in memory)
+        rows[-1]["memory"] = memory.pop(LOADS[name].server, None)  # of all its loads
     notes = [f"Drawings read right by digitlens: {record['right']}"]
     notes += [f"{name}: {one['versions']}" for name, one in servers.items() if one["versions"]]
     notes += [f"{name}: not available, {reason}" for name, reason in record["missing"].items()]

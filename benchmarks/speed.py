@@ -15,9 +15,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +26,7 @@ from harness import Figure, RecordError, Row
 
 HERE = Path(__file__).parent
 RESULTS = harness.ROOT / "docs" / "results.md"
-BENCHMARKS = ("training", "classifying", "reading", "cost")
+BENCHMARKS = ("training", "classifying", "reading")
 PATIENCE = 1800.0  # seconds for one of them
 TABLE = re.compile(
     r"<!-- table: benchmarks/records/[^/ ]+_speed/summary\.md -->\n.*?<!-- end -->", re.DOTALL
@@ -107,7 +105,7 @@ def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
         raise RecordError(f"took longer than {PATIENCE:.0f} s") from None
     if done.returncode:
         raise RecordError(f"ended with exit code {done.returncode}")
-    return harness.gather(folder, script.stem)
+    return list(harness.load_record(folder / f"{script.stem}.json")[1].values())
 
 
 def write(folder: Path, about: Row, figures: list[Figure]) -> None:
@@ -116,11 +114,7 @@ def write(folder: Path, about: Row, figures: list[Figure]) -> None:
     Raises:
         RecordError: Two figures have the same name.
     """
-    twice = [name for name, n in Counter(each.name for each in figures).items() if n > 1]
-    if twice:
-        raise RecordError(f"two figures have the same name: {', '.join(sorted(twice))}")
-    rows = {row.pop("name"): row for row in map(asdict, figures)}
-    files.write_json(folder / harness.RECORD, {**about, "figures": rows})
+    files.write_json(folder / harness.RECORD, {**about, "figures": harness.by_name(figures)})
     text = summary(about, figures)
     files.write_bytes(folder / "summary.md", text.encode())
     failed = "".join(f"{name} failed: {reason}\n" for name, reason in about["failed"].items())

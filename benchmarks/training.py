@@ -12,8 +12,7 @@ All in one run, in turn, in processes of their own with the same number of threa
   99.0 % is that of the whole training.
 - PyTorch's basic MNIST example and Keras's ``mnist_convnet``, written anew from what their
   documentation describes (``worker.py``), one seed each: their seconds until an epoch ends with
-  99.0 % on the test set, the tests not counted. There they are stopped; ``planned`` is what all
-  epochs of the example would take at the same pace.
+  99.0 % on the test set, the tests not counted. There they are stopped.
 - memory: the most that a process held in one training, libraries and data included.
 
 The machine should have nothing else to do.
@@ -21,10 +20,9 @@ The machine should have nothing else to do.
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
@@ -34,17 +32,18 @@ import numpy as np
 import torch
 
 import harness
-from digitlens.datasets.mnist import Split, load_mnist
+from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
 from digitlens.training.loop import choose_device
 from digitlens.training.recipe import Recipe, load_recipe
 from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tile_networks import count_parameters, predict_logits
-from harness import Figure, Row
+from harness import Figure, Row, plus_minus, spread
 from worker import peak_memory
 
 AIM = 0.99  # accuracy on the test set
 PATIENCE = 1800.0  # seconds for one process
+OURS = "digitlens"
 
 
 class Peer(NamedTuple):
@@ -60,19 +59,12 @@ PEERS = {
     "keras": Peer("Keras `mnist_convnet`", 15, harness.KERAS),
 }
 COLUMNS = (
-    "epochs | test accuracy | planned, s | memory, MB | times as long",
-    "{epochs} | {accuracy} | {planned} | {memory_mb:.0f} | {times}",
+    "network | seeds | seconds | of them at 99.0 % | epochs | test accuracy | memory, MB"
+    " | times as long",
+    "{title} | {seeds} | {shown_seconds} | {seeds_at_aim} | {epochs} | {shown_accuracy} %"
+    " | {memory_mb:.0f} | {ratio:.3g}",
 )
-OUR_NOTE = (
-    "digitlens: seconds of the whole training, for whose end its schedule is made; {seeds_at_aim} "
-    "of {seeds} seeds end at {aim} or more. First training of a process {first_seconds:.2f} s; "
-    "compiling, not counted, {compile_seconds[mean]:.2f} s; {parameters:,} parameters; {versions}, "
-    "{device}"
-)
-PEER_NOTE = (
-    "{title}: one seed, stopped at the end of the first epoch with {aim} of the {planned_epochs} "
-    "planned; {parameters:,} parameters; {versions}"
-)
+NOTE = "{title}: {parameters:,} parameters; {versions}"
 
 
 def main() -> None:
@@ -113,8 +105,8 @@ def measure(options: argparse.Namespace) -> Row:
             np.save(Path(folder) / f"{part}_labels.npy", split.labels)
         for part, peer in zip_longest(seeds, peers):
             if len(part):
-                wanted = (options.recipe, f"{part[0]}:{part[-1] + 1}", *options.changes)
-                found["parts"].append(rows_of("digitlens", wanted, options, found["missing"]))
+                wanted = (options.recipe, part[0], part[-1] + 1, *options.changes)
+                found["parts"].append(rows_of(OURS, wanted, options, found["missing"]))
             if peer:
                 wanted = (folder, options.peer_epochs or PEERS[peer].epochs, AIM)
                 found["peers"][peer] = rows_of(peer, wanted, options, found["missing"])
@@ -141,147 +133,96 @@ def rows_of(
 def train_seeds(
     name: str, changes: Sequence[str], seeds: Sequence[int], threads: int
 ) -> Iterator[Row]:
-    """A row for each seed, and the memory after the first; then the versions and the device.
-
-    ``seconds`` are those of the whole call with the data in memory: augmentation, steps,
-    validation and what is saved; without what the recipe compiles, which is ``compile_seconds``.
-    Neither import, loading, the split nor the test set is in them.
-    """
+    """A row for each seed, and the memory after the first; then the versions and the device."""
     torch.set_num_threads(threads)
     mnist = load_mnist()
     device = choose_device()
     for seed in seeds:
         recipe = load_recipe(name, [*changes, f"seed={seed}"])
         assert isinstance(recipe, Recipe)
-        yield {"seed": seed, **_train(recipe, *recipe.split(mnist.train), mnist.test)}
+        training, validation = recipe.split(mnist.train)
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            done = train_classifier(recipe, training, validation, Path(folder))
+            seconds = time.perf_counter() - start
+        compiling = float(getattr(done, "compile_seconds", 0.0))
+        answers = predict_logits(done.network, torch.from_numpy(mnist.test.tiles)).argmax(1)
+        yield {
+            "seed": seed,
+            "seconds": seconds - compiling,
+            "compile_seconds": compiling,
+            "epochs": len(done.history),
+            "parameters": count_parameters(done.network),
+            "test_accuracy": float((answers.numpy() == mnist.test.labels).mean()),
+        }
         if seed == seeds[0]:
             yield {"memory_mb": peak_memory()}
-    yield {"versions": f"torch {torch.__version__}", "device": device.reason}
+    yield {"versions": f"torch {torch.__version__}, {device.reason}"}
 
 
-def _train(recipe: Recipe, training: Split, validation: Split, test: Split) -> Row:
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        done = train_classifier(recipe, training, validation, Path(folder))
-        seconds = time.perf_counter() - start
-    compiling = float(getattr(done, "compile_seconds", 0.0))
-    answers = predict_logits(done.network, torch.from_numpy(test.tiles)).argmax(1).numpy()
-    return {
-        "seconds": seconds - compiling,
-        "compile_seconds": compiling,
-        "epochs": len(done.history),
-        "parameters": count_parameters(done.network),
-        "test_accuracy": float((answers == test.labels).mean()),
-    }
-
-
-def summary(record: Row) -> Row:
+def summary(record: Row) -> dict[str, Row]:
     """Of digitlens over its seeds, and of each peer beside it; without what is missing."""
-    parts, aim = [part for part in record["parts"] if part], record["aim"]
-    rows = [row for part in parts for row in part if "seed" in row]
-    ours: Row = {}
-    if rows:
-        keys = ("test_accuracy", "seconds", "compile_seconds")
-        ours = {key: harness.spread([row[key] for row in rows]) for key in keys}
-        reached = ours["test_accuracy"]["mean"] >= aim
-        ours |= _first(parts[0], "memory_mb", "versions", "device") | {
-            # Who does not get there on average has no time in which others could be measured.
-            "seconds_to_aim": ours["seconds"]["mean"] if reached else None,
+    found: dict[str, Row] = {}
+    ours = [row for part in record["parts"] for row in part]
+    for name, said in {OURS: ours, **record["peers"]}.items():
+        rows = [row for row in said if "seconds" in row]
+        if not rows:
+            continue
+        rows = rows if name == OURS else rows[-1:]  # a peer has a row after each epoch
+        known = {key: value for row in reversed(said) for key, value in row.items()}
+        shares = [row["test_accuracy"] for row in rows]
+        found[name] = {
+            "seconds": spread([row["seconds"] for row in rows]),
+            "test_accuracy": spread(shares),
             "seeds": len(rows),
-            "seeds_at_aim": sum(row["test_accuracy"] >= aim for row in rows),
-            "first_seconds": statistics.mean(part[0]["seconds"] for part in parts),
-            "parameters": rows[0]["parameters"],
+            "seeds_at_aim": sum(share >= record["aim"] for share in shares),
+            "epochs": rows[0].get("epoch") or known["epochs"],
+            **{key: known.get(key) for key in ("parameters", "memory_mb", "versions")},
+            "ratio": None,
         }
-    known = {name: said for name, said in record["peers"].items() if said}
-    until = ours.get("seconds_to_aim")
-    return {"digitlens": ours, "peers": {name: _peer(known[name], aim, until) for name in known}}
+        # Who does not get there on average has no time in which others could be measured.
+        both = (found.get(OURS), found[name])
+        if all(one and one["test_accuracy"]["mean"] >= record["aim"] for one in both):
+            our_time, time_of_it = (one["seconds"]["mean"] for one in both if one)
+            found[name]["ratio"] = time_of_it / our_time
+    return found
 
 
-def _first(rows: Sequence[Row], *keys: str) -> Row:
-    """Of each key what the first row says that has it."""
-    return {key: next((row[key] for row in rows if key in row), None) for key in keys}
-
-
-def _peer(said: Sequence[Row], aim: float, ours: float | None) -> Row:
-    last = [row for row in said if "epoch" in row][-1]
-    reached = last["seconds"] if last["test_accuracy"] >= aim else None
-    about = _first(said, "planned_epochs", "parameters", "memory_mb", "versions")
-    return about | {
-        "epochs": last["epoch"],
-        "test_accuracy": last["test_accuracy"],
-        "seconds": last["seconds"],
-        "seconds_to_aim": reached,
-        "planned_seconds": about["planned_epochs"] * last["seconds"] / last["epoch"],
-        "ratio": reached / ours if reached and ours else None,
-        # If it was stopped before it got there, it is slower by more than this.
-        "ratio_at_least": last["seconds"] / ours if ours else None,
-    }
-
-
-def figures(found: Row) -> list[Figure]:
+def figures(found: dict[str, Row]) -> list[Figure]:
     """What two records are compared by, from a summary."""
     rows: list[tuple[Any, ...]] = []
-    if ours := found["digitlens"]:
-        accuracy, seconds, n = ours["test_accuracy"], ours["seconds"], ours["seeds"]
-        mean, sd = 100 * accuracy["mean"], accuracy["sd"] and 100 * accuracy["sd"]
-        rows += [
-            ("accuracy", mean, sd, n, "%", "higher"),
-            ("seconds", seconds["mean"], seconds["sd"], n, "s", "lower"),
-            ("memory", ours["memory_mb"], None, 1, "MB", "lower"),
-        ]
-    for name, peer in found["peers"].items():
-        rows += [
-            (f"{name}.seconds", peer["seconds_to_aim"], None, 1, "s", "lower", True),
-            (f"{name}.memory", peer["memory_mb"], None, 1, "MB", "lower", True),
-            (f"{name}.ratio", peer["ratio"], None, 1, "x", "higher"),
-        ]
-    return [Figure(f"training.{name}", *row) for name, *row in rows if row[0] is not None]
+    for name, row in found.items():
+        peer, n = name != OURS, row["seeds"]
+        head = f"training.{name}" if peer else "training"
+        (mean, sd, _), (share, share_sd, _) = (
+            row[key].values() for key in ("seconds", "test_accuracy")
+        )
+        if peer and row["ratio"]:
+            rows.append((f"{head}.ratio", row["ratio"], None, 1, "x", "higher"))
+        if not peer:
+            share_sd = share_sd and 100 * share_sd
+            rows.append((f"{head}.accuracy", 100 * share, share_sd, n, "%", "higher"))
+        if not peer or row["seeds_at_aim"]:
+            rows.append((f"{head}.seconds", mean, sd, n, "s", "lower", peer))
+        if row["memory_mb"]:
+            rows.append((f"{head}.memory", row["memory_mb"], None, 1, "MB", "lower", peer))
+    return [Figure(*row) for row in rows]
 
 
 def report(record: Row) -> str:
-    ours, peers = record["summary"]["digitlens"], record["summary"]["peers"]
-    aim = f"{100 * record['aim']:.1f} %"
-    lines = [_our_line(record["recipe"], ours)] if ours else []
-    lines += [_peer_line(PEERS[name].title, peer) for name, peer in peers.items()]
-    notes = [harness.show(OUR_NOTE, {**ours, "aim": aim})] if ours else []
-    notes += [
-        harness.show(PEER_NOTE, {**peer, "title": PEERS[name].title, "aim": aim})
-        for name, peer in peers.items()
-    ]
+    rows: list[Row] = []
+    for name, row in record["summary"].items():
+        title, digits = f"{OURS}, `{record['recipe']}`", (2, 3)
+        if name != OURS:
+            title, digits = PEERS[name].title, (1, 2)
+        seconds = plus_minus(row["seconds"], 1, digits[0])
+        accuracy = plus_minus(row["test_accuracy"], 100, digits[1])
+        rows.append(row | {"title": title, "shown_seconds": seconds, "shown_accuracy": accuracy})
+    notes = [harness.show(NOTE, row) for row in rows]
     notes += [f"{name}: not measured, {reason}" for name, reason in record["missing"].items()]
     changes = "".join(f", {change}" for change in record["changes"])
     head = f"Training on {harness.place(record, 'threads')}{changes}."
-    columns = (f"network | s until {aim} | {COLUMNS[0]}", f"{{title}} | {{until}} | {COLUMNS[1]}")
-    return harness.document(head, harness.table(columns, lines), notes=notes)
-
-
-def _our_line(recipe: str, ours: Row) -> Row:
-    until, reached = _pm(ours["seconds"], 1, 2), ours["seconds_to_aim"]
-    return ours | {
-        "title": f"digitlens, `{recipe}`, {ours['seeds']} seeds",
-        "until": until if reached else f"not in {until}",
-        "epochs": None,
-        "accuracy": f"{_pm(ours['test_accuracy'], 100, 3)} %",
-        "planned": f"{ours['seconds']['mean']:.2f}",
-        "times": "1" if reached else "",
-    }
-
-
-def _peer_line(title: str, peer: Row) -> Row:
-    reached, times = peer["seconds_to_aim"], peer["ratio"] or peer["ratio_at_least"]
-    more = "" if peer["ratio"] else "> "
-    return peer | {
-        "title": title,
-        "until": f"{reached:.1f}" if reached else f"not in {peer['seconds']:.1f}",
-        "accuracy": f"{100 * peer['test_accuracy']:.2f} %",
-        "planned": f"{peer['planned_seconds']:.0f}",
-        "times": f"{more}{times:.{int(times < 10)}f}" if times else "",
-    }
-
-
-def _pm(value: Mapping[str, Any], factor: float, digits: int) -> str:
-    mean = f"{factor * value['mean']:.{digits}f}"
-    return mean if value["sd"] is None else f"{mean} ± {factor * value['sd']:.{digits}f}"
+    return harness.document(head, harness.table(COLUMNS, rows), notes=notes)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ was trained with; each is written as one country writes, which the reader is not
 - sure: numbers stated as sure; wrong: of these, those that do not stand there; by ten: of these,
   those of which a number that was not read is 10, 100, ... times or a part, or has another sign.
 
+The record also has how many numbers are right by the confidence of the whole number.
+
 With ``--real`` also the kinds amount, page and cells of a folder as ``realworld.py`` takes it. What
 stands there with its marks is in notes and in ``TEXTS``; else labels are whole numbers, in tables
 of two digits and in Sudokus of one.
@@ -17,27 +19,24 @@ of two digits and in Sudokus of one.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import harness
+import readers
 from digitlens import DigitReader, Number, load_image
-from digitlens.datasets.mnist import load_mnist, split_validation
-from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
 from digitlens.evaluation.metrics import wilson_interval
-from digitlens.progress import work_bar
 from digitlens.reading.notation import Notation, meanings
 from digitlens.reading.numbers import number_spans
+from readers import Answer
 
 COLUMNS = (
     "documents | n | numbers | right | 95 % interval | or offered | sure | wrong | by ten",
@@ -75,33 +74,15 @@ class Page(NamedTuple):
     values: tuple[Value, ...]
 
 
-def main() -> None:
-    made = harness.parser(__doc__)
-    made.add_argument("--count", type=int, default=500)
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--real", type=Path)
-    made.add_argument("--threads", type=int, default=2)
-    made.add_argument("--wrong", action="store_true", help="list what is wrong")
-    options = made.parse_args()
-    reader = DigitReader(threads=options.threads)
-    pages = list(real_pages(options.real)) if options.real else []
-    about = harness.provenance()
-    found: dict[str, list[Compared]] = {}
-    with work_bar() as bar:
-        drawn = (draw(number, options.seed) for number in range(options.count))
-        total = options.count + len(pages)
-        for page in bar.track((each for part in (pages, drawn) for each in part), total=total):
-            compared = compare(page, reader.read(page.pixels).numbers)
-            found.setdefault(page.kind, []).append(compared)
-            if options.wrong and compared.problems:
-                print(f"{page.kind} {page.name}: {'; '.join(compared.problems)}")
-    drawn = [each for kind in found if kind not in KINDS.values() for each in found[kind]]
-    rows = [summary(kind, each) for kind, each in sorted(found.items())]
-    rows += [summary("all that is drawn", drawn)] if drawn else []
-    about |= {"kinds": rows, "calibration": calibration(found)}
-    bins = ", ".join("{:.2f} to {:.2f}: {} of {}".format(*each) for each in calibration(found))
-    text = f"{harness.table(COLUMNS, rows)}\nright, by confidence of the whole number: {bins}\n"
-    harness.publish(options.out, "values", about, text)
+def cases(options: Any) -> Iterator[Page]:
+    yield from real_pages(options.real) if options.real else ()
+    for number in range(options.count):
+        yield draw(number, options.seed)
+
+
+def ask(reader: DigitReader, page: Page) -> Iterator[Answer]:
+    compared = compare(page, reader.read(page.pixels).numbers)
+    yield Answer(page.kind, compared, [page.name, *compared.problems] if compared.problems else [])
 
 
 class Compared(NamedTuple):
@@ -169,29 +150,18 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
     numbers, right = counts["numbers"], counts["right"]
     shares = {"right": right / numbers, "offered": counts["offered"] / numbers}
     interval = wilson_interval(right, numbers)
-    return {"kind": kind, "n": len(found), **counts, **shares, "interval": interval}
-
-
-def calibration(found: dict[str, list[Compared]]) -> list[tuple[float, float, int, int]]:
-    """Of drawn documents, how many numbers are right whose confidence is between two."""
-    drawn = (each for kind in found if kind not in KINDS.values() for each in found[kind])
-    stated = [pair for each in drawn for pair in each.confidences]
-    rows: list[tuple[float, float, int, int]] = []
+    stated = [pair for each in found for pair in each.confidences]
+    bins: list[tuple[float, float, int, int]] = []
     for low, high in pairwise(EDGES):
-        right = [is_right for confidence, is_right in stated if low <= confidence < high]
-        rows.append((low, high, sum(right), len(right)))
-    return rows
-
-
-@cache
-def _styles() -> Styles:
-    _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
-    return Styles(tiles, load_fonts("validation"))
+        kept = [is_right for confidence, is_right in stated if low <= confidence < high]
+        bins.append((low, high, sum(kept), len(kept)))
+    about = {"kind": kind, "n": len(found), "interval": interval, "calibration": bins}
+    return {**about, **counts, **shares}
 
 
 def draw(number: int, seed: int = 0) -> Page:
     """The same page for the same numbers: receipts, price tags and statements in turn."""
-    drawn = draw_valued(_styles(), number, seed)
+    drawn = draw_valued(readers.held_out_styles(), number, seed)
     return Page(drawn.kind, str(number), drawn.pixels, drawn.values)
 
 
@@ -200,17 +170,14 @@ KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cell
 
 def real_pages(folder: Path) -> Iterator[Page]:
     """The pictures of three kinds."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["kind"] in KINDS:
-                pixels = load_image(folder / row["file"])
-                yield Page(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
+    for row in harness.listed(folder, *KINDS):
+        pixels = load_image(folder / row["file"])
+        yield Page(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
 
 
 def real_values(row: dict[str, str]) -> Iterator[Value]:
     """What stands on a picture."""
-    full = re.search(r"full text: ([^;]*)", row["note"])
-    order, text = TEXTS.get(row["file"], ("DMY", full[1] if full else ""))
+    order, text = TEXTS.get(row["file"], ("DMY", readers.full_text(row["note"])))
     for line in re.split(r" / | \| ", text) if text else _cells(row):
         for begin, end in number_spans(line):
             found = meanings(line[begin:end])
@@ -226,4 +193,4 @@ def _cells(row: dict[str, str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    readers.study(__doc__, COLUMNS, cases, ask, summary, 500)

@@ -19,10 +19,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +34,6 @@ RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
 DIGITS = "0123456789"
 BATCH = 512  # tiles a call, for those that leave it to their user
 PATIENCE = 2.0  # seconds, after which no further call begins
-UNTRAINED = {"accuracy": None}
 SEED = 1  # of the peers that are trained
 MEAN, SD = 0.1307, 0.3081  # of MNIST, in PyTorch's example
 
@@ -142,14 +140,12 @@ def to_bgr(page: Page) -> Page:
     return np.ascontiguousarray(colour)
 
 
-@dataclass
-class Contender:
+class Contender(NamedTuple):
     """Who classifies: tiles as ``prepare`` makes them of uint8, which is not timed, to scores."""
 
     answer: Callable[[Any], Any]
     prepare: Callable[[Page], Any]
-    trained: bool = True  # whether the answers mean anything
-    about: dict[str, Any] = field(default_factory=dict)  # what else is to be recorded
+    about: dict[str, Any]  # to be recorded; ``most`` limits how many tiles are asked at once
 
 
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
@@ -165,21 +161,22 @@ def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
         material = dict(content)
     contender = CONTENDERS[name](model, material)
     prepared = contender.prepare(material["tiles"])
-    yield contender.about | _accuracy(contender, prepared, material["labels"])
+    yield contender.about | accuracy(contender, prepared, material["labels"])
     for line in sys.stdin:
         asked = json.loads(line)
-        yield {"seconds": _timed(contender, prepared, asked["tiles"], asked["calls"])}
+        yield {"seconds": seconds_of(contender, prepared, asked["tiles"], asked["calls"])}
 
 
-def _accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> dict[str, Any]:
+def accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> Row:
     """Share of the tiles classified right, of those that know; warms up both ways to ask."""
     contender.answer(prepared[:1])
     count = min(len(labels), contender.about.get("most", len(labels)))
     right = np.asarray(contender.answer(prepared[:count])).argmax(axis=1) == labels[:count]
-    return {"accuracy": float(np.mean(right)), "tiles": count} if contender.trained else UNTRAINED
+    trained = contender.about.get("trained", True)
+    return {"accuracy": float(np.mean(right)) if trained else None, "tiles": count}
 
 
-def _timed(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[float]:
+def seconds_of(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[float]:
     seconds: list[float] = []
     for call in range(calls):
         if sum(seconds) > PATIENCE:
@@ -197,11 +194,12 @@ def digitlens(model: str, _: Material) -> Contender:
     from digitlens.models.classifier import Classifier
 
     about = {"versions": f"onnxruntime {version('onnxruntime')}"}
-    return Contender(Classifier(model).predict_proba, np.asarray, about=about)
+    return Contender(Classifier(model).predict_proba, np.asarray, about)
 
 
 def torch(model: str, _: Material) -> Contender:
     import torch as library
+    from torch.utils.flop_counter import FlopCounterMode
 
     from digitlens.training.export import load_network
 
@@ -212,8 +210,11 @@ def torch(model: str, _: Material) -> Contender:
         parts = [network(part)[:, :10] for part in tiles.split(BATCH)]
         return library.cat([library.softmax(part, dim=1) for part in parts]).numpy()
 
-    about = {"versions": f"torch {library.__version__}", "most": 4 * BATCH}
-    return Contender(answer, library.from_numpy, about=about)
+    with FlopCounterMode(display=False) as counter:
+        answer(library.zeros(1, 28, 28, dtype=library.uint8))
+    adds = counter.get_total_flops() // 2
+    about = {"versions": f"torch {library.__version__}", "multiply_adds": adds, "most": 4 * BATCH}
+    return Contender(answer, library.from_numpy, about)
 
 
 def keras(_: str, __: Material) -> Contender:
@@ -222,9 +223,10 @@ def keras(_: str, __: Material) -> Contender:
     about = {
         "versions": f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}",
         "multiply_adds": 32 * 26**2 * 9 + 64 * 11**2 * 32 * 9 + 64 * 5**2 * 10,
+        "trained": False,
     }
     answer = lambda tiles: model.predict(tiles, batch_size=BATCH, verbose=0)  # noqa: E731
-    return Contender(answer, _scaled, trained=False, about=about)
+    return Contender(answer, _scaled, about)
 
 
 def _scaled(tiles: Page) -> npt.NDArray[np.float32]:
@@ -237,12 +239,10 @@ def svc(_: str, material: Material) -> Contender:
 
     unit = lambda tiles: tiles.reshape(-1, 784) / 255  # noqa: E731
     learned = SVC().fit(unit(material["train_tiles"]), material["train_labels"])
-    about = {
-        "versions": f"scikit-learn {version('scikit-learn')}",
-        "multiply_adds": learned.support_vectors_.size,
-        "most": 1000,
-    }
-    return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about=about)
+    adds = learned.support_vectors_.size
+    known = f"scikit-learn {version('scikit-learn')}"
+    about = {"versions": known, "multiply_adds": adds, "most": 1000}
+    return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about)
 
 
 CONTENDERS: dict[str, Callable[[str, Material], Contender]] = {
@@ -294,16 +294,16 @@ def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
     import training
 
     recipe, seeds, *changes = arguments
-    first, beyond = map(int, seeds.split(":"))
-    yield from training.train_seeds(recipe, changes, range(first, beyond), int(threads))
+    yield from training.train_seeds(
+        recipe, changes, range(*map(int, seeds.split(":"))), int(threads)
+    )
 
 
 def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
     """PyTorch's basic MNIST example, written anew; a row after each epoch, tests not timed.
 
     Adadelta with learning rate 1.0, which an epoch multiplies by 0.7; batches of 64 from a
-    DataLoader without processes that transforms one picture after the other. torchvision cannot be
-    installed beside a CPU build of torch everywhere, so its transforms are written out here.
+    DataLoader without processes that transforms one picture after the other.
     """
     import torch
     from torch.nn import functional
@@ -312,14 +312,12 @@ def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> It
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    training, test = (
-        [(tile, int(label)) for tile, label in zip(*arrays[at : at + 2], strict=True)]
-        for at in (0, 2)
-    )
+    pairs = [(tile, int(label)) for tile, label in zip(*arrays[:2], strict=True)]
+    test = [(tile, int(label)) for tile, label in zip(*arrays[2:], strict=True)]
     model = torch_network().to(device)
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    loader = DataLoader(training, 64, shuffle=True, collate_fn=_transformed)
+    loader = DataLoader(pairs, 64, shuffle=True, collate_fn=transformed)
     seconds = 0.0
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
@@ -334,40 +332,31 @@ def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> It
         with torch.inference_mode():
             right = sum(
                 int((model(pictures.to(device)).argmax(1).cpu() == labels).sum())
-                for pictures, labels in DataLoader(test, 1000, collate_fn=_transformed)
+                for pictures, labels in DataLoader(test, 1000, collate_fn=transformed)
             )
         yield {"epoch": epoch, "seconds": seconds, "test_accuracy": right / len(test)}
         if right / len(test) >= until:
             break
-    yield {
-        "versions": f"torch {torch.__version__}",
-        "parameters": sum(each.numel() for each in model.parameters()),
-        "planned_epochs": 14,
-    }
+    parameters = sum(each.numel() for each in model.parameters())
+    yield {"versions": f"torch {torch.__version__}", "parameters": parameters}
 
 
-def _transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
-    """A batch of pictures, each made one of Pillow, then a tensor from 0 to 1, then normalised."""
+def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
+    """A batch of pictures, each made one of Pillow, then a tensor from 0 to 1, then normalised.
+
+    torchvision cannot be installed beside a CPU build of torch everywhere, so its transforms are
+    written out here.
+    """
     import torch
     from PIL import Image
 
-    pictures = [normalise(to_tensor(Image.fromarray(tile))) for tile, _ in items]
-    return torch.stack(pictures), torch.tensor([label for _, label in items])
-
-
-def to_tensor(picture: Any) -> Any:
-    """A gray picture as float32[1, H, W] from 0 to 1."""
-    import torch
-
-    pixels = torch.from_numpy(np.array(picture, np.uint8, copy=True))
-    return pixels.unsqueeze(2).permute(2, 0, 1).contiguous().to(torch.float32).div(255)
-
-
-def normalise(pixels: Any) -> Any:
-    import torch
-
     mean, sd = torch.tensor([MEAN]).view(-1, 1, 1), torch.tensor([SD]).view(-1, 1, 1)
-    return pixels.clone().sub_(mean).div_(sd)
+    pictures: list[Any] = []
+    for tile, _ in items:
+        pixels = torch.from_numpy(np.array(Image.fromarray(tile), np.uint8, copy=True))
+        scaled = pixels.unsqueeze(0).to(torch.float32).div(255)
+        pictures.append(scaled.clone().sub_(mean).div_(sd))
+    return torch.stack(pictures), torch.tensor([label for _, label in items])
 
 
 def train_keras(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
@@ -382,41 +371,23 @@ def train_keras(arrays: Arrays, epochs: int, until: float, threads: int) -> Iter
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     library.utils.set_random_seed(SEED)
-    rows: list[Row] = []
-    pixels, wanted = _scaled(arrays[2]), arrays[3]
-
-    class Clock(library.callbacks.Callback):
-        """Tests after each epoch, with the clock stopped; ends it when that suffices."""
-
-        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-            self.start, self.tested = time.perf_counter(), 0.0
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-            stopped = time.perf_counter()
-            answers = self.model.predict(pixels, batch_size=1000, verbose=0)
-            accuracy = float((answers.argmax(1) == wanted).mean())
-            seconds = stopped - self.start - self.tested
-            rows.append({"epoch": epoch + 1, "seconds": seconds, "test_accuracy": accuracy})
-            self.model.stop_training = accuracy >= until
-            self.tested += time.perf_counter() - stopped
-
+    pixels, wanted = _scaled(arrays[0]), library.utils.to_categorical(arrays[1], 10)
+    seen, labels = _scaled(arrays[2]), arrays[3]
     model = keras_network()
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    model.fit(
-        _scaled(arrays[0]),
-        library.utils.to_categorical(arrays[1], 10),
-        batch_size=128,
-        epochs=epochs,
-        validation_split=0.1,
-        verbose=0,
-        callbacks=[Clock()],
-    )
-    yield from rows
-    yield {
-        "versions": f"keras {library.__version__}, tensorflow {tf.__version__}",
-        "parameters": model.count_params(),
-        "planned_epochs": 15,
-    }
+    seconds = 0.0
+    for epoch in range(epochs):
+        start = time.perf_counter()
+        so_far = {"initial_epoch": epoch, "epochs": epoch + 1, "verbose": 0}
+        model.fit(pixels, wanted, batch_size=128, validation_split=0.1, **so_far)
+        seconds += time.perf_counter() - start
+        answers = model.predict(seen, batch_size=1000, verbose=0)
+        accuracy = float((answers.argmax(1) == labels).mean())
+        yield {"epoch": epoch + 1, "seconds": seconds, "test_accuracy": accuracy}
+        if accuracy >= until:
+            break
+    versions = f"keras {library.__version__}, tensorflow {tf.__version__}"
+    yield {"versions": versions, "parameters": model.count_params()}
 
 
 PEERS = {"pytorch": train_pytorch, "keras": train_keras}

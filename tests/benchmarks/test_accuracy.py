@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,56 +67,23 @@ def test_seeds_are_summed_up(mnist, runs):
 
 def test_tables_of_a_model_say_what_was_found():
     score = {"accuracy": 0.9, "interval": (0.8, 0.95)}
-    uncertainty = {
-        **{"error": 0.1, "nll": 0.2, "brier": 0.3, "ece": 0.01, "adaptive_ece": 0.02},
-        **{"aurc": 0.001, "error_at_99": 0.05, "coverage_at_zero": 0.5},
-    }
     corruption = {"name": "shot_noise", "overlaps_training": True, **score}
     letters = {"letters": {"n": 1000, "auroc": 0.98, "fpr95": 0.1}}
-    series = {"name": "students", "writers": 3, "n": 30, "errors": 3, "rate": 0.1}
     tables = accuracy.model_tables(
         {
             "robustness": {
-                "corruptions": [corruption | {"uncertainty": uncertainty}],
+                "corruptions": [corruption | {"uncertainty": {"ece": 0.01}}],
                 "mean_accuracy": 0.9,
                 "mean_accuracy_without_overlap": None,
             },
             "rejection": {
                 "scores": {"energy": letters, "digit": letters},
                 "recommended": "digit",
-                "uncertainty": {"clean": uncertainty},
             },
             "transfer": [{"title": "USPS", "n": 2007, "framed": score, "unframed": score}],
-            "by_writer": {
-                **{"series": [series | {"interval": (0.02, 0.3)}], "accuracy": 0.9},
-                **{"writers": 3, "n": 30, "errors": 3, "flawless": 0.5, "clustered": (0.8, 0.97)},
-            },
         }
     )
     assert "| shot noise | yes | 90.0 % | 80.00 to 95.00 | 1.0 % |" in tables["robustness"]
     assert "| AUROC by score | n | energy | **digit** | FPR at 95 % |" in tables["rejection"]
     assert "| letters | 1,000 | 0.9800 | 0.9800 | 10.0 % |" in tables["rejection"]
     assert "| USPS | 2,007 | 90.00 % | 80.00 to 95.00 | 90.00 % |" in tables["transfer"]
-    assert "| students | 3 | 30 | 3 | 10.00 % | 2.00 to 30.00 |" in tables["writers"]
-    assert "50.0 % of the writers are read without an error" in tables["writers"]
-    assert tables["uncertainty"].count("\n") == 3
-
-
-def test_errors_are_counted_by_series_and_writer_and_people_say_how_sure_that_is():
-    """Ten writers of 100 tiles in each series; one reads two people of the first all wrongly."""
-    writers = np.repeat(np.arange(20), 100)
-    wrong = writers < 2
-    report = SimpleNamespace(labels=np.zeros(2000, int), predicted=wrong.astype(int))
-    known = SimpleNamespace(test_writer=writers, test_series=np.where(writers < 10, 0, 4))
-    found = accuracy.errors_by_writer(report, known)
-    assert [(row["name"], row["errors"], row["n"]) for row in found["series"]] == [
-        ("census staff", 200, 1000),
-        ("high-school students", 0, 1000),
-    ]
-    assert found["worst"] == [
-        {"writer": writer, "series": 0, "n": 100, "errors": 100} for writer in (0, 1)
-    ]
-    assert (found["accuracy"], found["writers"], found["flawless"]) == (0.9, 20, 0.9)
-    (low, high), (first, last) = found["clustered"], found["wilson"]
-    assert high - low > 5 * (last - first)
-    assert low < 0.9 < high

@@ -37,8 +37,7 @@ def run(tmp_path, monkeypatch):
 
 
 def verdict(old, new):
-    figures = [harness.as_figure({"name": "a", **row}) for row in (old, new)]
-    return check.judge(*figures).verdict
+    return check.judge(*(harness.Figure("a", **row) for row in (old, new)))["verdict"]
 
 
 MORE, SHARE = {"better": "higher"}, {"unit": "%", "better": "higher", "spread": 0.08, "n": 30}

@@ -1,6 +1,5 @@
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +14,6 @@ FOLDER = {"pictures": 100, "cores": 1, "seconds": [10.0], "busy": 0.99, "megabyt
 PAGE = {"name": "page", "figure": "page", "milliseconds": [10.0, 10.04, 12.0], "right": True}
 START = {"name": "drawing", "figure": "cold_start", "milliseconds": [200, 300, 220, 210, 250],
          "cpu_milliseconds": 195.0, "megabytes": 86.5}  # fmt: skip
-needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="cannot look at a process")
 
 
 def test_pictures_have_the_size_that_is_asked_for():
@@ -39,7 +37,7 @@ def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
     assert record["pages"][1]["text_of_file"] == "2048"
     assert all(row["right"] and min(row["milliseconds"]) > 0 for row in record["pages"])
     assert 20 < record["pages"][1]["megabytes"] < 2000
-    figures = {row["name"]: row for row in record["figures"]}
+    figures = record["figures"]
     assert list(figures) == ["reading.tile", "reading.note", "reading.memory"]
     assert figures["reading.note"]["n"] == 2
 
@@ -75,30 +73,18 @@ def test_what_is_read_is_there_and_the_kinds_of_a_folder_are_labelled(tmp_path):
     assert all(text in texts[path.suffix] for path, text in drawn)
 
 
-@needs_proc
-def test_a_run_says_how_long_it_took_and_what_is_right(monkeypatch, tmp_path):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(reading, "EACH", 0.02)
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes((reading.EXAMPLES / "drawing.png").read_bytes())
-    run = reading.read([(tmp_path / "a.png", "7"), (tmp_path / "b.png", "8")], 1)
-    assert run["right"] == 0.5
-    assert run["seconds"] > 0
-    assert 0 < run["busy"] < 1.5
-    assert 20 < run["megabytes"] < 2000
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot limit a process")
+def test_a_folder_is_read_with_each_number_of_cores(monkeypatch, tmp_path):
+    def cost(command, cores):
+        said = "".join(f"{path}\t7\n" for path in sorted(Path(command[-1]).iterdir()))
+        return {"wall": 1000.0, "cpu": 500.0 * cores, "megabytes": 30.0 * cores, "said": said}
 
-
-@needs_proc
-def test_memory_is_that_of_all_processes():
-    hold = "import sys; held = b'x' * 50_000_000; print(1, flush=True); sys.stdin.read()"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {hold!r}]);"
-    with subprocess.Popen(
-        [sys.executable, "-S", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        process.stdout.readline()
-        assert 50 < reading.held_by(process.pid) < 100
-        process.stdin.close()
-    assert reading.held_by(process.pid) == 0
+    monkeypatch.setattr(reading, "cost", cost)
+    rows = reading.measure_folder(tmp_path, 10, 1)
+    assert rows[0]["cores"] == 1
+    assert all(row["seconds"] == [1.0] and row["busy"] == 0.5 for row in rows)
+    drawn = sorted((tmp_path / "all").iterdir())
+    assert rows[0]["right"] == sum(path.name == "0007.png" for path in drawn) / 10
 
 
 def test_without_affinity_no_folder_is_measured(monkeypatch, tmp_path):

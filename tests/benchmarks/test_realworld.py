@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import readers
 import realworld
 from readers import Said
 
@@ -15,22 +16,6 @@ ROOT = Path(__file__).parents[2]
 def result(label, text, *confidences, kind="multi", reader="digitlens", full=None, marked="", ms=5):
     said = Said(marked or text, text, ms, confidences)
     return realworld.Result("file", kind, reader, label, full, said)
-
-
-@pytest.mark.parametrize(
-    ("label", "text", "edits", "right"),
-    [
-        ("1234", "1234", 0, [True] * 4),
-        ("1234", "1334", 1, [True, False, True, True]),
-        ("123", "1923", 1, [True, False, True, True]),
-        ("123", "23", 1, [True, True]),
-        ("12", "", 2, []),
-        ("", "7", 1, [False]),
-        ("12", "21", 2, [False, False]),
-    ],
-)
-def test_alignment_tells_which_digits_are_right(label, text, edits, right):
-    assert realworld.aligned(label, text) == (edits, right)
 
 
 def test_promises_say_how_many_stated_digits_are_wrong():
@@ -70,7 +55,7 @@ def test_summary():
 )
 def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
     found = "MFG 06.10.2015 / EXP 06.10.2016" if full else None
-    assert realworld.full_text(note) == found
+    assert readers.full_text(note) == found
 
 
 @pytest.mark.parametrize(

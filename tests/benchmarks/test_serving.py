@@ -45,7 +45,7 @@ def port():
 
 
 def shot(body, *, bad=False, name="a"):
-    return serving.Shot(name, "/", body, "text/plain", bad)
+    return serving.Shot(name, body, "/", "text/plain", bad)
 
 
 def load(*arguments, **options):

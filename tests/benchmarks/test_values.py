@@ -42,8 +42,7 @@ def test_a_summary_counts_all_pages():
     found = [values.compare(page, [number("12.50", "12.50", 0.97)])] * 2
     row = values.summary("receipts", found)
     assert (row["numbers"], row["right"], row["sure"], row["wrong"]) == (4, 0.5, 2, 0)
-    bins = values.calibration({"receipts": found})
-    assert [each for each in bins if each[3]] == [(0.95, 0.99, 2, 2)]
+    assert [each for each in row["calibration"] if each[3]] == [(0.95, 0.99, 2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -142,19 +142,17 @@ def test_a_worker_says_how_good_it_is_and_times_as_many_calls_as_asked(monkeypat
         asked.append(part[:, 0, 0].tolist())
         return np.eye(10)[part[:, 0, 0]]
 
-    contender = worker.Contender(answer, np.asarray, about={"most": 3})
+    contender = worker.Contender(answer, np.asarray, {"most": 3})
     labels = np.array([0, 1, 9, 9])
-    assert worker._accuracy(contender, tiles, labels) == {
-        "accuracy": pytest.approx(2 / 3),
-        "tiles": 3,
-    }
+    found = worker.accuracy(contender, tiles, labels)
+    assert found == {"accuracy": pytest.approx(2 / 3), "tiles": 3}
     asked.clear()
-    assert len(worker._timed(contender, tiles, 2, 4)) == 4
+    assert len(worker.seconds_of(contender, tiles, 2, 4)) == 4
     assert asked == [[0, 1], [2, 3], [1, 2], [0, 1]]
     monkeypatch.setattr(worker, "PATIENCE", -1.0)
-    assert worker._timed(contender, tiles, 1, 5) == []
-    contender.trained = False
-    assert worker._accuracy(contender, tiles, labels) == {"accuracy": None}
+    assert worker.seconds_of(contender, tiles, 1, 5) == []
+    untrained = contender._replace(about={"trained": False})
+    assert worker.accuracy(untrained, tiles, labels)["accuracy"] is None
 
 
 def test_memory_is_that_of_this_process():
