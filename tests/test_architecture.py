@@ -65,7 +65,7 @@ HOMES = {
         "reading.registration",
         "training.tasks.batches",
     ),
-    "paho": ("reading.delivery",),
+    "paho": ("reading.ledger",),
     "openpyxl": ("tabular",),
     "pyarrow": ("tabular",),
     "pypdfium2": ("imaging.photo",),
@@ -199,6 +199,20 @@ def test_every_module_says_its_purpose_and_keeps_to_600_lines():
         assert ast.get_docstring(tree), f"{name} has no purpose line"
     for path in SOURCE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
+
+
+def test_no_two_modules_and_no_two_public_classes_share_a_name():
+    homes = [(name.rpartition(".")[2], name) for name in MODULES]
+    homes += [
+        (node.name, name)
+        for name, tree in MODULES.items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    found: dict[str, list[str]] = {}
+    for called, home in homes:
+        found.setdefault(called, []).append(home)
+    assert not {called: names for called, names in found.items() if len(names) > 1}
 
 
 def test_every_module_is_named_in_the_architecture():

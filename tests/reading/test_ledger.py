@@ -1,11 +1,25 @@
+import json
 import os
+import socket
 import sqlite3
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from digitlens.errors import DataError
 from digitlens.reading import ledger as module
-from digitlens.reading.ledger import COLUMNS, LockedError, Row, open_ledger
+from digitlens.reading.ledger import (
+    COLUMNS,
+    Deliveries,
+    Delivery,
+    LockedError,
+    Row,
+    mqtt,
+    open_ledger,
+    webhook,
+)
 
 
 def row(picture, region="main", **values):
@@ -77,7 +91,7 @@ def test_a_picture_is_in_a_database_once(tmp_path):
 
 
 def test_a_locked_database_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "LOCKED_PATIENCE", 0.01)
     with open_ledger(tmp_path / "log.sqlite") as ledger:
         other = sqlite3.connect(tmp_path / "log.sqlite")
         other.execute("BEGIN EXCLUSIVE")
@@ -107,3 +121,212 @@ def test_what_is_no_log_is_left_alone(tmp_path, name, content, told):
 def test_the_header_names_the_columns(tmp_path):
     with open_ledger(tmp_path / "log.csv"):
         assert (tmp_path / "log.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+ROW = Row("2026-01-01T00:00:00+00:00", "a.jpg", "m", "h", "main", "12.5", "m³", "value")
+
+
+class Post:
+    """A receiver that can be out of reach."""
+
+    def __init__(self):
+        self.there, self.got = True, []
+
+    def __call__(self, reading):
+        if not self.there:
+            raise ConnectionRefusedError("refused")
+        self.got.append(reading["id"])
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def begun(path, post, rows=0):
+    """What delivers, after a log with so many rows was read."""
+    deliveries = Deliveries(path, [Delivery("there", post)])
+    for number in range(1, rows + 1):
+        deliveries.begin(number, ROW)
+    deliveries.begun(rows)
+    return deliveries
+
+
+def test_what_cannot_be_delivered_waits_in_its_order(tmp_path, clock, capsys):
+    post = Post()
+    deliveries = begun(tmp_path / "log.csv", post)
+    post.there = False
+    deliveries.add(1, [ROW])
+    deliveries.add(3, [ROW, ROW])
+    assert deliveries.flush() == 3
+    post.there = True
+    assert deliveries.flush() == 3  # it is not asked again at once
+    clock[0] = 6
+    assert deliveries.flush() == 0
+    assert post.got == [1, 2, 3]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "there: cannot be reached (refused): 3 readings wait" in told[0]
+
+
+def test_pauses_grow(tmp_path, clock):
+    post, tries = Post(), []
+    deliveries = begun(tmp_path / "log.csv", post)
+    deliveries.receivers[0].post = lambda _: (tries.append(clock[0]), post({"id": 1}))
+    post.there = False
+    deliveries.add(1, [ROW])
+    for second in range(60):
+        clock[0] = second
+        deliveries.flush()
+    assert tries == [0, 5, 15, 35]
+
+
+def test_another_run_delivers_what_the_last_one_did_not(tmp_path):
+    post = Post()
+    deliveries = begun(tmp_path / "log.csv", post, rows=2)
+    assert deliveries.flush() == 0  # nothing old is posted to a new receiver
+    post.there = False
+    deliveries.add(3, [ROW])
+    deliveries.flush()
+    again = Post()
+    deliveries = begun(tmp_path / "log.csv", again, rows=3)
+    assert deliveries.flush() == 0
+    assert again.got == [3]
+
+
+def test_a_damaged_state_is_told(tmp_path):
+    (tmp_path / "log.csv.sent.json").write_text("{")
+    with pytest.raises(DataError, match=r"sent\.json: cannot be read"):
+        begun(tmp_path / "log.csv", Post())
+
+
+def test_a_log_that_was_begun_anew_is_delivered_from_its_start(tmp_path):
+    begun(tmp_path / "log.csv", Post(), rows=9)
+    post = Post()
+    begun(tmp_path / "log.csv", post, rows=0)  # it was removed
+    deliveries = begun(tmp_path / "log.csv", post, rows=2)
+    assert deliveries.flush() == 0
+    assert post.got == [1, 2]
+
+
+@contextmanager
+def receiver(*answers):
+    """A server that answers one request after the other; its port, and what it got."""
+    got, left = [], list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers, json.loads(body)))
+            self.send_response(left.pop(0))
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port, got
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("refused", [500, 301, 302, 303])
+def test_a_webhook_gets_json_until_it_takes_it(refused):
+    with receiver(204, refused) as (port, got):
+        post = webhook(f"http://127.0.0.1:{port}/x").post
+        post(module.message(7, ROW))
+        with pytest.raises(OSError, match=str(refused)):
+            post(module.message(8, ROW))
+    headers, reading = got[0]
+    assert "Authorization" not in headers
+    assert reading["id"] == 7
+    assert reading["value"] == "12.5"
+    assert reading["region"] == "main"
+
+
+def test_a_webhook_gets_the_password_of_its_address():
+    with receiver(204) as (port, got):
+        sender = webhook(f"http://me:se%20cret@127.0.0.1:{port}/x")
+        sender.post(module.message(7, ROW))
+    assert got[0][0]["Authorization"] == "Basic bWU6c2UgY3JldA=="
+    assert sender.name == f"http://127.0.0.1:{port}/x"
+
+
+def test_receivers_that_differ_in_their_query_are_told_apart(tmp_path):
+    addresses = [f"http://host/x?token={name}" for name in ("secret", "other")]
+    receivers = [webhook(each) for each in addresses]
+    Deliveries(tmp_path / "log.csv", receivers[:1]).begun(3)
+    kept = (tmp_path / "log.csv.sent.json").read_text()
+    assert "secret" not in kept
+    assert "secret" not in receivers[0].name
+    Deliveries(tmp_path / "log.csv", receivers)
+    assert [each.sent for each in receivers] == [3, None]
+
+
+def test_what_was_sent_is_known_from_before_names_had_a_mark(tmp_path):
+    (tmp_path / "log.csv.sent.json").write_text('{"http://host/x": 7}')
+    receiver = webhook("http://host/x?token=secret")
+    Deliveries(tmp_path / "log.csv", [receiver])
+    assert receiver.sent == 7
+
+
+def broker(listener, packets):
+    """As much of an MQTT broker as one message takes."""
+    connection, _ = listener.accept()
+    with connection:
+        answers = {0x10: b"\x20\x02\x00\x00", 0x30: b"\x40\x02\x00\x01"}
+        while data := connection.recv(4096):
+            while data:
+                length = data[1] if data[1] < 128 else data[1] - 128 + 128 * data[2]
+                whole = length + (2 if data[1] < 128 else 3)
+                packets.append(data[:whole])
+                if answer := answers.get(data[0] & 0xF0):
+                    connection.sendall(answer)
+                data = data[whole:]
+
+
+def test_a_reading_is_published_below_its_topic():
+    packets = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=broker, args=(listener, packets))
+        thread.start()
+        port = listener.getsockname()[1]
+        receiver = mqtt(f"mqtt://me:secret@127.0.0.1:{port}/home/water")
+        receiver.post(module.message(7, ROW))
+        thread.join()
+    (message,) = [each for each in packets if each[0] & 0xF0 == 0x30]
+    assert b"home/water/main" in message
+    assert b'"value": "12.5"' in message
+    assert receiver.name == f"mqtt://127.0.0.1:{port}/home/water"
+
+
+def test_a_broker_out_of_reach_is_an_error():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(OSError, match="refused"):
+        mqtt(f"mqtt://127.0.0.1:{port}/x").post(module.message(1, ROW))
+
+
+@pytest.mark.parametrize(
+    ("make", "url"),
+    [
+        (webhook, "ftp://host/x"),
+        (webhook, "http://"),
+        (webhook, "http://host:port/x"),
+        (mqtt, "http://host/x"),
+        (mqtt, "mqtt://host"),
+        (mqtt, "mqtt://host/a/#"),
+    ],
+)
+def test_addresses_are_checked(make, url):
+    with pytest.raises(ValueError, match=r"expected|Port"):
+        make(url)

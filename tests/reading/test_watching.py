@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from digitlens.errors import DataError, ImageError, TemplateError
-from digitlens.reading.delivery import Deliveries
-from digitlens.reading.ledger import LockedError, open_ledger
+from digitlens.reading.ledger import Deliveries, LockedError, open_ledger
 from digitlens.reading.meter import Candidate, RegionReading
 from digitlens.reading.template import Template, make_region
 from digitlens.reading.watching import Watch

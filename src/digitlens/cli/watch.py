@@ -14,8 +14,7 @@ from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages
 from digitlens.progress import note
 
 if TYPE_CHECKING:
-    from digitlens.reading.delivery import Delivery
-    from digitlens.reading.ledger import Row
+    from digitlens.reading.ledger import Delivery, Row
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -162,8 +161,7 @@ def watch(
     those are named on standard error.
     """
     from digitlens.cli.read_paths import find_pictures
-    from digitlens.reading.delivery import Deliveries
-    from digitlens.reading.ledger import open_ledger
+    from digitlens.reading.ledger import Deliveries, open_ledger
     from digitlens.reading.meter import TemplateReader
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.template import load_template
@@ -199,12 +197,12 @@ def watch(
 
 
 def _receivers(mqtt: list[str], webhook: list[str]) -> list[Delivery]:
-    from digitlens.reading import delivery
+    from digitlens.reading import ledger
 
     made: list[Delivery] = []
     for option, urls, make in (
-        ("--mqtt", mqtt, delivery.mqtt),
-        ("--webhook", webhook, delivery.webhook),
+        ("--mqtt", mqtt, ledger.mqtt),
+        ("--webhook", webhook, ledger.webhook),
     ):
         for url in urls:
             try:

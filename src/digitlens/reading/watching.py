@@ -19,8 +19,7 @@ from typing import NamedTuple
 from digitlens.errors import DataError, DigitlensError, TemplateError
 from digitlens.files import sha256
 from digitlens.progress import note
-from digitlens.reading.delivery import Deliveries
-from digitlens.reading.ledger import Ledger, LockedError, Row
+from digitlens.reading.ledger import Deliveries, Ledger, LockedError, Row
 from digitlens.reading.meter import WAIT, History, RegionReading, TemplateReader, Verdict
 
 SETTLED = 2.0  # seconds without a change, after which a file is taken to be whole
