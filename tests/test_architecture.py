@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "digitlens"
 # From the bottom up; a module imports its own layer or a lower one.
 LAYERS = [
     ("errors",),
-    ("results", "outputs", "tabular", "files", "progress", "alphabet"),
+    ("results", "tabular", "files", "progress", "alphabet"),
     ("imaging", "datasets"),
     ("models",),
     ("evaluation",),

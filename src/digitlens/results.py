@@ -1,20 +1,25 @@
-"""What a reading consists of: boxes, digits and lines, as plain frozen values without behaviour."""
+"""What is read, as plain frozen values without behaviour.
+
+A reading consists of boxes, digits, lines and numbers; ``Outputs`` is all that a classifier says.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from datetime import date, time
     from decimal import Decimal
 
-    import numpy as np
-    import numpy.typing as npt
-
     Value: TypeAlias = Decimal | date | time
 
+Floats = npt.NDArray[np.floating[Any]]
 Status = Literal["digit", "unsure", "rejected"]
 Kind = Literal["integer", "decimal", "percent", "currency", "date", "time", "fraction", "code"]
 
@@ -300,6 +305,29 @@ class Reading:
             "model_sha256": self.model_sha256,
             **constrained,
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a classifier says of N tiles; None where its graph does not say it.
+
+    Attributes:
+        probabilities: float32[N, 10]; rows sum to 1.
+        energy: float32[N]; minus the log-sum-exp of the ten logits, lower for what looks like a
+            digit. W. Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020.
+        features: float32[N, D]; what the last dense layer is given.
+        digit: float32[N]; probability that the tile is a digit at all, of networks that were
+            trained with tiles of no digit.
+    """
+
+    probabilities: Floats
+    energy: Floats | None = None
+    features: Floats | None = None
+    digit: Floats | None = None
+
+
+OutputsOf = Callable[[npt.NDArray[np.uint8]], Outputs]
+"""Tiles uint8[N, 28, 28] to what a classifier says of them."""
 
 
 def told(value: Value | None) -> str | None:

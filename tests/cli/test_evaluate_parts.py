@@ -16,7 +16,7 @@ from digitlens.errors import DataError
 from digitlens.explain import trained_model
 from digitlens.explain.trained_model import ExternalScores, measure_external, measure_ood
 from digitlens.models.classifier import Classifier
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 
 
 @pytest.fixture(scope="module")

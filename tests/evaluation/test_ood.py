@@ -23,7 +23,7 @@ from digitlens.evaluation.ood import (
     taken_for_digits,
     threshold_for,
 )
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=50).map(np.array)
 LABELS = np.arange(200) % 10

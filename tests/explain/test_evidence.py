@@ -24,7 +24,7 @@ from digitlens.explain.evidence import (
     project,
     share_nearer,
 )
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.tile import new_network
 

@@ -6,7 +6,7 @@ import pytest
 from digitlens.errors import DataError, ModelError
 from digitlens.explain import evidence as known
 from digitlens.explain.trained_model import TrainedModel, evaluated_tiles
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.training.recipe import Recipe
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.server import training_page as module
 from digitlens.server.training_page import (
     Curve,

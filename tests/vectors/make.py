@@ -24,7 +24,6 @@ from digitlens.alphabet import CLASSES
 from digitlens.imaging import image, ink, tiles
 from digitlens.imaging.framing import crop_line
 from digitlens.models.networks import LEAST, DigitPredictions, padded
-from digitlens.outputs import Outputs
 from digitlens.reading import (
     constrained,
     constraints,
@@ -43,7 +42,7 @@ from digitlens.reading import (
 )
 from digitlens.reading.decode import decode
 from digitlens.reading.recognize import RecognizedLine, line_proposals, parts_with_digits
-from digitlens.results import Reading, told
+from digitlens.results import Outputs, Reading, told
 
 FOLDER = Path(__file__).parent
 PICTURES = FOLDER / "pictures"

@@ -33,7 +33,7 @@ from digitlens.evaluation.metrics import (
     measure_uncertainty,
 )
 from digitlens.evaluation.report import rounded
-from digitlens.outputs import Outputs, OutputsOf
+from digitlens.results import Outputs, OutputsOf
 
 _COMPARED = 500  # rows compared at once: 120 MB of similarities to 60,000 known digits
 KEPT = 0.95  # share of digits that are accepted where the share of negatives is quoted

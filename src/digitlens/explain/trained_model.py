@@ -40,8 +40,8 @@ from digitlens.explain.evidence import KnownDigits, embed_known_digits
 from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.networks import Reconstructor
-from digitlens.outputs import Outputs, OutputsOf
 from digitlens.progress import work_bar
+from digitlens.results import Outputs, OutputsOf
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.run import PROVENANCE, RECIPE
 

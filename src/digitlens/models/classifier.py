@@ -22,7 +22,7 @@ from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.models.bundle import DEFAULT, Card, Model, load_bundle
 from digitlens.models.session import Team, cores, first_line, open_session
-from digitlens.outputs import Floats, Outputs
+from digitlens.results import Floats, Outputs
 
 BATCH = 128  # tiles a call: 16 take a tenth longer each; more gain nothing and leave the cache
 # Seconds of work for each thread that helps: to wake one takes 0.05 ms, on a busy machine 0.2 ms.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from digitlens.errors import ModelError
 from digitlens.evaluation.calibration import Calibration, logistic, pooled
 from digitlens.evaluation.risk import RiskCoverage
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.reading.places import UNSEEN, Places
 
 NETWORKS = ("detector", "recognizer", "classifier")

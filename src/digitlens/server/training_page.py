@@ -27,7 +27,7 @@ from starlette.types import Scope
 
 from digitlens.errors import DigitlensError
 from digitlens.imaging.tiles import to_tile
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.server.app import Assets, Guard, quiet_config
 from digitlens.server.limits import Gate, Refusal, Settings, answer_refusals
 from digitlens.server.service import Metrics

@@ -242,7 +242,7 @@ class TileGraph(_Whole):
     """A network followed by its temperature and softmax: what is exported.
 
     Attributes:
-        outputs: Names of what it gives, in order, see ``digitlens.outputs``.
+        outputs: Names of what it gives, in order, see ``results.Outputs``.
     """
 
     network: TileNetwork

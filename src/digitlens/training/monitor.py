@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import confusion_matrix
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.training.loop import Row, StepInfo
 from digitlens.training.tile_networks import CLASSES, predict_logits
 

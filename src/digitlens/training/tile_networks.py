@@ -283,7 +283,7 @@ class Ensemble(nn.Module):
         return self.examine(tiles)[0]
 
     def examine(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives, and the mean energy float[N], see ``digitlens.outputs``."""
+        """What ``forward`` gives, and the mean energy float[N], see ``results.Outputs``."""
         views = [moved(tiles, *by) for by in VIEWS[: self.views]]
         logits = torch.stack([member(view) for member in self.members for view in views])
         energy = -torch.logsumexp(logits[..., :CLASSES], dim=2).mean(0)

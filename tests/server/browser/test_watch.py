@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitlens.outputs import Outputs
+from digitlens.results import Outputs
 from digitlens.server.training_page import Live, Show, TrainingInfo, listen, serving
 from digitlens.training.monitor import Check, Mistake, Point, Pulse, SampleScore
 
