@@ -1,6 +1,6 @@
 import pytest
 
-from digitlens.reading.constraints import Expectation, Range, keeps, parse
+from digitlens.reading.constraints import Expectation, keeps, parse
 from digitlens.reading.pattern import Pattern
 
 KEPT = {
@@ -83,10 +83,10 @@ def test_what_is_no_constraint_or_contradicts_another_is_refused(text, found):
 
 def test_what_many_constraints_contradict_is_looked_for_with_bounded_effort(monkeypatch):
     steps = []
-    step = Range.step
-    monkeypatch.setattr(Range, "step", lambda self, *told: (steps.append(1), step(self, *told))[1])
+    step = Expectation.step
+    monkeypatch.setattr(Expectation, "step", lambda *told: (steps.append(1), step(*told))[1])
     Expectation.of([*(f"range {10**20 + k}..{10**21}" for k in range(40)), "luhn", "mod 97-10"])
-    assert len(steps) < 1_000_000
+    assert len(steps) < 10_000
 
 
 def test_ranges_hold_of_one_value():

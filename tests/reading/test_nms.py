@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlens.reading.nms import Candidates, fuse_boxes, scale_weight, together
+from digitlens.reading.nms import Candidates, fuse_boxes, scale_weight
 
 SAME, WITHIN = 0.4, 0.75  # overlap over the union, and over the smaller of two
 
@@ -27,15 +27,16 @@ def overlaps(one, other):
 
 def test_looks_are_put_together_with_their_doubles():
     one, two = found((0.9, 1, (0, 0, 9, 9), 30)), found((0.8, 2, (0, 0, 9, 9), 60))
-    both = together([one, two, one])
+    both = Candidates.joined([one, two, one])
     assert len(both) == 3
     assert both.score.tolist() == pytest.approx([0.9, 0.8, 0.9])
     assert both.probabilities.argmax(axis=1).tolist() == [1, 2, 1]
     assert both.seen.tolist() == [30, 60, 30]
 
 
-@pytest.mark.parametrize("none", [together([]), fuse_boxes(together([]))])
-def test_nothing_put_together_is_nothing(none):
+def test_nothing_fused_is_nothing():
+    some = found((0.9, 1, (0, 0, 9, 9), 30))
+    none = fuse_boxes(some[some.score > 1])
     assert len(none) == 0
     assert none.boxes.shape == (0, 4)
     assert none.probabilities.shape == (0, 10)

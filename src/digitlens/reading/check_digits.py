@@ -1,7 +1,7 @@
 """Check digits as automata: numbers whose last characters follow from the others.
 
 Luhn (ISO/IEC 7812-1), EAN and GTIN, ISBN (ISO 2108), IBAN (ISO 13616), and the pure systems of
-ISO/IEC 7064. See ``constraints.Constraint`` for what an automaton says.
+ISO/IEC 7064. Each is a ``constraints.Constraint``.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ State = Hashable
 
 
 @dataclass(frozen=True)
-class Weighted:
+class _Weighted:
     """A number whose last digit checks it: Luhn (ISO/IEC 7812) or EAN, GTIN and ISBN-13.
 
     Attributes:
-        text: See ``constraints.Constraint``.
         weighed: What each digit is worth in every second place, counted from the last but one.
         lengths: How many digits it may have; empty for any number from two on.
         prefixes: What it may begin with; empty for anything.
@@ -54,7 +53,6 @@ class Weighted:
     start = (0, 0, 0, "")  # digits, sum, sum if one more digit follows, prefix
 
     def step(self, state: tuple[int, int, int, str], char: str) -> State | None:
-        """See ``constraints.Constraint``."""
         count, last, inner, prefix = state
         count, longest = count + 1, max(self.lengths, default=LONGEST)
         if self.prefixes and count <= len(self.prefixes[0]):
@@ -65,17 +63,15 @@ class Weighted:
         return (count, *sums, prefix) if count <= longest else None
 
     def accepts(self, state: tuple[int, int, int, str]) -> bool:
-        """See ``constraints.Constraint``."""
         count, last, *_ = state
         return last == 0 and (count in self.lengths if self.lengths else count > 1)
 
 
 @dataclass(frozen=True)
-class Modular:
+class _Modular:
     """A number checked by a pure system of ISO/IEC 7064: mod 11-2, mod 37-2 or mod 97-10.
 
     Attributes:
-        text: See ``constraints.Constraint``.
         modulus: The first number of the system's name.
         radix: The second one.
         signs: The characters in the order of what they are worth.
@@ -92,11 +88,9 @@ class Modular:
 
     @property
     def marks(self) -> str:
-        """See ``constraints.Constraint``."""
         return self.signs[10:]
 
     def step(self, state: tuple[int, int, bool], char: str) -> State | None:
-        """See ``constraints.Constraint``."""
         count, rest, ended = state
         if ended or count == LONGEST:
             return None
@@ -104,12 +98,11 @@ class Modular:
         return count + 1, rest, char == self.extra
 
     def accepts(self, state: tuple[int, int, bool]) -> bool:
-        """See ``constraints.Constraint``."""
         return state[0] > len(str(self.modulus)) - 1 and state[1] == 1
 
 
 @dataclass(frozen=True)
-class Isbn10:
+class _Isbn10:
     """An ISBN of ten characters, of which the last may be an X."""
 
     text: str = "isbn-10"
@@ -118,19 +111,17 @@ class Isbn10:
     start = (0, 0)
 
     def step(self, state: tuple[int, int], char: str) -> State | None:
-        """See ``constraints.Constraint``."""
         count, total = state
         if count == 10 or (char == "X" and count < 9):
             return None
         return count + 1, (total + (10 - count) * (10 if char == "X" else int(char))) % 11
 
     def accepts(self, state: tuple[int, int]) -> bool:
-        """See ``constraints.Constraint``."""
         return state == (10, 0)
 
 
 @dataclass(frozen=True)
-class Iban:
+class _Iban:
     """An international bank account number, ISO 13616, in the structure of its country."""
 
     text: str = "iban"
@@ -139,7 +130,6 @@ class Iban:
     start = ("", 0, 0)  # country and check digits, characters after them, their remainder
 
     def step(self, state: tuple[str, int, int], char: str) -> State | None:
-        """See ``constraints.Constraint``."""
         head, count, rest = state
         if len(head) < 4:
             head += char
@@ -153,7 +143,6 @@ class Iban:
         return (head, count + 1, rest) if not done or _is_checked(rest, head) else None
 
     def accepts(self, state: tuple[str, int, int]) -> bool:
-        """See ``constraints.Constraint``."""
         return len(state[0]) == 4 and state[1] == len(_national(state[0][:2]))
 
 
@@ -170,15 +159,15 @@ def _is_checked(rest: int, head: str) -> bool:
 
 _DOUBLED = tuple(sum(divmod(2 * digit, 10)) for digit in range(10))  # the sum of its digits
 _TRIPLED = tuple(3 * digit for digit in range(10))
-SCHEMES: dict[str, Weighted | Modular | Isbn10 | Iban] = {
-    "luhn": Weighted("luhn", _DOUBLED),
-    "ean": Weighted("ean", _TRIPLED, (8, 12, 13, 14)),
-    "ean-8": Weighted("ean-8", _TRIPLED, (8,)),
-    "ean-13": Weighted("ean-13", _TRIPLED, (13,)),
-    "isbn-10": Isbn10(),
-    "isbn-13": Weighted("isbn-13", _TRIPLED, (13,), ("978", "979")),
-    "iban": Iban(),
-    "mod 11-2": Modular("mod 11-2", 11, 2, DIGITS + "X", "X"),
-    "mod 37-2": Modular("mod 37-2", 37, 2, DIGITS + LETTERS + "*", "*"),
-    "mod 97-10": Modular("mod 97-10", 97, 10, DIGITS),
+SCHEMES: dict[str, _Weighted | _Modular | _Isbn10 | _Iban] = {
+    "luhn": _Weighted("luhn", _DOUBLED),
+    "ean": _Weighted("ean", _TRIPLED, (8, 12, 13, 14)),
+    "ean-8": _Weighted("ean-8", _TRIPLED, (8,)),
+    "ean-13": _Weighted("ean-13", _TRIPLED, (13,)),
+    "isbn-10": _Isbn10(),
+    "isbn-13": _Weighted("isbn-13", _TRIPLED, (13,), ("978", "979")),
+    "iban": _Iban(),
+    "mod 11-2": _Modular("mod 11-2", 11, 2, DIGITS + "X", "X"),
+    "mod 37-2": _Modular("mod 37-2", 37, 2, DIGITS + LETTERS + "*", "*"),
+    "mod 97-10": _Modular("mod 97-10", 97, 10, DIGITS),
 }

@@ -19,6 +19,7 @@ from digitlens.alphabet import DIGITS, SPACE
 from digitlens.alphabet import MARKS as ALL_MARKS
 from digitlens.reading import check_digits
 from digitlens.reading.check_digits import LETTERS, LONGEST
+from digitlens.reading.decode import Automaton
 from digitlens.reading.pattern import Pattern
 
 ALLOWED = (
@@ -33,28 +34,17 @@ _BOUNDS = 4096  # bounds that are remembered
 State = Hashable
 
 
-class Constraint(Protocol):
-    """An automaton over the characters of a number.
-
-    Attributes:
-        text: The constraint as a user writes it.
-        marks: The letters and marks of its alphabet; digits belong to each.
-        start: The state before the first character.
-    """
+class Constraint(Automaton, Protocol):
+    """An automaton over the characters of a number, that a user can write."""
 
     @property
-    def text(self) -> str: ...  # noqa: D102
-    @property
-    def marks(self) -> str: ...  # noqa: D102
-    @property
-    def start(self) -> State: ...  # noqa: D102
-
-    def step(self, state: Any, char: str) -> State | None:
-        """The state after one more character; None if no number goes on so."""
+    def text(self) -> str:
+        """The constraint as a user writes it."""
         ...
 
-    def accepts(self, state: Any) -> bool:
-        """Whether a number may end here."""
+    @property
+    def marks(self) -> str:
+        """The letters and marks of its alphabet; digits belong to each."""
         ...
 
 
@@ -113,7 +103,7 @@ class Expectation:
     @property
     def spells(self) -> bool:
         """Whether it knows how the number is written, not only its digits."""
-        return any(each.marks or isinstance(each, OneOf) for each in self.constraints)
+        return any(each.marks or isinstance(each, _OneOf) for each in self.constraints)
 
     @cached_property
     def _automata(self) -> tuple[Constraint, ...]:
@@ -122,14 +112,14 @@ class Expectation:
         Raises:
             ValueError: The ranges have nothing in common.
         """
-        ranges = [each for each in self.constraints if isinstance(each, Range)]
+        ranges = [each for each in self.constraints if isinstance(each, _Range)]
         if len(ranges) < 2:
             return self.constraints
         low = max((each.low for each in ranges if each.low is not None), default=None)
         high = min((each.high for each in ranges if each.high is not None), default=None)
         marks = "".join(mark for mark in ".," if all(mark in each.decimal for each in ranges))
-        others = (each for each in self.constraints if not isinstance(each, Range))
-        return (*others, Range(low, high, self.text, marks))
+        others = (each for each in self.constraints if not isinstance(each, _Range))
+        return (*others, _Range(low, high, self.text, marks))
 
     @cached_property
     def start(self) -> tuple[State, ...]:
@@ -157,7 +147,7 @@ class Expectation:
             ValueError: Then no number can keep all of them.
         """
         known = tuple(
-            replace(each, decimal=mark) if mark and isinstance(each, Range) else each
+            replace(each, decimal=mark) if mark and isinstance(each, _Range) else each
             for each in self.constraints
         )
         # Looking for contradictions takes its time, and this is asked for each picture.
@@ -169,7 +159,7 @@ class Expectation:
 
     def written(self, text: str) -> str:
         """A number as a list of allowed values writes it, else as it is."""
-        lists = (each for each in self.constraints if isinstance(each, OneOf))
+        lists = (each for each in self.constraints if isinstance(each, _OneOf))
         return next((each.written(text) for each in lists), text)
 
 
@@ -207,7 +197,7 @@ def _is_possible(automaton: Expectation) -> bool:
 
 
 @dataclass(frozen=True)
-class Range:
+class _Range:
     """A number with a value from one bound to another, with or without decimals.
 
     Either of ``.`` and ``,`` may be the decimal mark, and the other one group digits by three; what
@@ -216,7 +206,6 @@ class Range:
     Attributes:
         low: The least value; None for no bound.
         high: The largest one.
-        text: See ``Constraint``.
         decimal: Which marks may be decimal.
     """
 
@@ -234,16 +223,13 @@ class Range:
 
     @property
     def start(self) -> State:
-        """See ``Constraint``."""
         return tuple(_Amount(mark) for mark in self.decimal)
 
     def step(self, state: tuple[_Amount, ...], char: str) -> State | None:
-        """See ``Constraint``."""
         after = (amount.step(char) for amount in state)
         return tuple(each for each in after if each and self._may_become(each)) or None
 
     def accepts(self, state: tuple[_Amount, ...]) -> bool:
-        """See ``Constraint``."""
         return any(each.is_whole and self._holds(each) for each in state)
 
     def _holds(self, amount: _Amount) -> bool:
@@ -310,14 +296,13 @@ class _Amount(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OneOf:
+class _OneOf:
     """One of some values, each as it may be written.
 
     The marks in them need not be read, unless two values have the same digits and letters.
 
     Attributes:
         values: The values, without spaces around them.
-        text: See ``Constraint``.
     """
 
     values: tuple[str, ...]
@@ -343,24 +328,17 @@ class OneOf:
         return frozenset(key[:end] for key in self._keys for end in range(len(key) + 1))
 
     @cached_property
-    def _others(self) -> str:
+    def marks(self) -> str:
         others = {char for key in self._keys for char in key if char not in DIGITS}
         marks = set() if all(map(str.isalnum, self._keys)) else {".", ","}
         return "".join(sorted(others | marks))
 
-    @property
-    def marks(self) -> str:
-        """See ``Constraint``."""
-        return self._others
-
     start = ""
 
     def step(self, state: str, char: str) -> State | None:
-        """See ``Constraint``."""
         return state + char if state + char in self._beginnings else None
 
     def accepts(self, state: str) -> bool:
-        """See ``Constraint``."""
         return state in self._keys
 
     def written(self, text: str) -> str:
@@ -370,11 +348,10 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class AnyOf:
+class _AnyOf:
     """A number that keeps at least one of several constraints.
 
     Attributes:
-        text: See ``Constraint``.
         several: The constraints.
     """
 
@@ -383,16 +360,13 @@ class AnyOf:
 
     @property
     def marks(self) -> str:
-        """See ``Constraint``."""
         return "".join(each.marks for each in self.several)
 
     @property
     def start(self) -> State:
-        """See ``Constraint``."""
         return tuple(each.start for each in self.several)
 
     def step(self, state: tuple[State | None, ...], char: str) -> State | None:
-        """See ``Constraint``."""
         after = tuple(
             None if here is None or char not in DIGITS + each.marks else each.step(here, char)
             for each, here in zip(self.several, state, strict=True)
@@ -400,31 +374,30 @@ class AnyOf:
         return None if all(each is None for each in after) else after
 
     def accepts(self, state: tuple[State | None, ...]) -> bool:
-        """See ``Constraint``."""
         pairs = zip(self.several, state, strict=True)
         return any(here is not None and each.accepts(here) for each, here in pairs)
 
 
 _NAMED: dict[str, Constraint] = {
     **check_digits.SCHEMES,
-    "isbn": AnyOf("isbn", (check_digits.SCHEMES["isbn-10"], check_digits.SCHEMES["isbn-13"])),
+    "isbn": _AnyOf("isbn", (check_digits.SCHEMES["isbn-10"], check_digits.SCHEMES["isbn-13"])),
 }
 _VALUE = r"([+-]?\d+(?:\.\d+)?)"
 
 
 def _range(text: str, low: str | None, high: str | None) -> Constraint:
     low_bound, high_bound = (Decimal(each) if each else None for each in (low, high))
-    return Range(low_bound, high_bound, text)
+    return _Range(low_bound, high_bound, text)
 
 
 def _after(text: str, last: str, most: str | None) -> Constraint:
     low = Decimal(last)
-    return Range(low, low + Decimal(most) if most else None, text)
+    return _Range(low, low + Decimal(most) if most else None, text)
 
 
 def _one_of(text: str, values: str) -> Constraint:
     parts = (part.strip() for part in values.split("|" if "|" in values else ","))
-    return OneOf(tuple(dict.fromkeys(part for part in parts if part)), text)
+    return _OneOf(tuple(dict.fromkeys(part for part in parts if part)), text)
 
 
 _FORMS: tuple[tuple[str, Callable[..., Constraint]], ...] = (

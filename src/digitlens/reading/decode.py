@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,8 +74,7 @@ def _middle(strength: Floats, begin: int) -> float:
     return float((steps * strength).sum() / strength.sum())
 
 
-@dataclass(frozen=True)
-class DigitEvidence:
+class DigitEvidence(NamedTuple):
     """What the recogniser says of a digit at one place.
 
     Attributes:

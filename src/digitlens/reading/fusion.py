@@ -11,8 +11,9 @@ import numpy.typing as npt
 from digitlens.errors import ModelError
 from digitlens.evaluation.calibration import Calibration, logistic, pooled
 from digitlens.evaluation.risk import RiskCoverage
-from digitlens.results import Outputs
+from digitlens.reading.nms import Columns
 from digitlens.reading.places import UNSEEN, Places
+from digitlens.results import Outputs
 
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
@@ -26,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Columns):
     """What the three networks say of N places.
 
     Attributes:
@@ -61,12 +62,6 @@ class Scores:
     def strength(self) -> Floats:
         """float32[N]: the higher of both scores that a digit is there."""
         return np.maximum(self.places.objectness, self.places.mass)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, chosen: npt.NDArray[Any]) -> Scores:
-        return Scores(self.places[chosen], self.classifier[chosen], self.is_digit[chosen])
 
 
 class Fused(NamedTuple):

@@ -15,7 +15,7 @@ from PIL import Image
 from digitlens.imaging.image import Page
 from digitlens.imaging.quantile import median
 from digitlens.models.networks import CELL, DigitDetector, DigitPredictions, LineDetector
-from digitlens.reading.nms import Candidates, fuse_boxes, together
+from digitlens.reading.nms import Candidates, fuse_boxes
 from digitlens.reading.text_lines import TextLine, find_lines
 
 DIGIT_SCALES = (96, 192)  # longest side of the page in copies for digits, in pixels
@@ -115,7 +115,7 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
         found = detector.predict(copy)
         explained = size <= longest and explains_ink(copy, found)
         views.append(ScaleView(found, (width, height)))
-    return fuse_boxes(together([view.candidates() for view in views])), views, explained
+    return fuse_boxes(Candidates.joined(view.candidates() for view in views)), views, explained
 
 
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:

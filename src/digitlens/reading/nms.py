@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from typing import Self
 
 Floats = npt.NDArray[np.float32]
 
@@ -16,8 +20,24 @@ _SMALL, _LARGE = 24.0, 120.0  # pixels in a copy: heights between which a digit 
 _LEAST_WEIGHT = 0.3
 
 
+class Columns:
+    """Of a frozen dataclass whose fields are arrays with a row for each of N things."""
+
+    def __len__(self) -> int:
+        return len(next(iter(vars(self).values())))
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Self:
+        return type(self)(*(column[chosen] for column in vars(self).values()))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """The things of one or several, one after the other."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
+
+
 @dataclass(frozen=True)
-class Candidates:
+class Candidates(Columns):
     """Places that may hold a digit.
 
     Attributes:
@@ -31,27 +51,6 @@ class Candidates:
     probabilities: Floats
     boxes: Floats
     seen: Floats
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Candidates:
-        return Candidates(
-            self.score[chosen], self.probabilities[chosen], self.boxes[chosen], self.seen[chosen]
-        )
-
-
-def together(parts: Sequence[Candidates]) -> Candidates:
-    """All candidates of several scales, doubles included."""
-    if not parts:
-        floats = np.zeros((0,), np.float32)
-        return Candidates(floats, floats.reshape(0, 10), floats.reshape(0, 4), floats)
-    return Candidates(
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.seen for part in parts]),
-    )
 
 
 def fuse_boxes(found: Candidates) -> Candidates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from digitlens.imaging.image import Page
 from digitlens.models.networks import LineRecognizer
 from digitlens.reading.recognize import RecognizedLine, recognize
 from digitlens.reading.text_lines import TextLine
-from digitlens.results import Box, Digit
+from digitlens.results import Box, Character, Digit, Number
 
 _FLUENT = 0.97  # mean confidence of characters from which a page is upright
 _BETTER = 1.3  # times the evidence of the page as it is
@@ -129,8 +130,8 @@ def _turned(line: TextLine, turn: int) -> TextLine:
     return replace(line, quad=np.roll(line.quad, -turn, axis=0))
 
 
-Lines = tuple[tuple[Digit, ...], ...]
 Points = npt.NDArray[np.float64]
+Boxed = TypeVar("Boxed", Digit, Character, Number)
 
 
 def turned_page(page: Page, turn: int) -> Page:
@@ -138,11 +139,13 @@ def turned_page(page: Page, turn: int) -> Page:
     return np.ascontiguousarray(np.rot90(page, turn))
 
 
-def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
+def turned_back(
+    lines: tuple[tuple[Boxed, ...], ...], turn: int, width: int, height: int
+) -> tuple[tuple[Boxed, ...], ...]:
     """The boxes of a turned page on the page as it was.
 
     Args:
-        lines: Digits on the turned page.
+        lines: Digits, characters or numbers on the turned page; not the digits of numbers.
         turn: Its quarter turns, counter-clockwise.
         width: Of the page as it was.
         height: Of the page as it was.
@@ -150,13 +153,12 @@ def turned_back(lines: Lines, turn: int, width: int, height: int) -> Lines:
     if not turn:
         return lines
     return tuple(
-        tuple(replace(digit, box=box_back(digit.box, turn, width, height)) for digit in line)
+        tuple(replace(each, box=_box_back(each.box, turn, width, height)) for each in line)
         for line in lines
     )
 
 
-def box_back(box: Box, turn: int, width: int, height: int) -> Box:
-    """A box of a turned page on the page as it was; see ``turned_back``."""
+def _box_back(box: Box, turn: int, width: int, height: int) -> Box:
     if turn == 1:
         return Box(width - box.y1, box.x0, width - box.y0, box.x1)
     if turn == 2:

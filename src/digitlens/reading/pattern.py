@@ -20,28 +20,18 @@ _SET = re.compile(r"(?:[0-9](?:-[0-9])?)+")
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a number looks like: the places of its digits, and what is printed between them.
+    """What a number looks like: the places of its digits.
 
     Attributes:
         places: For each place the digits that are allowed there, ascending.
-        printed: What stands before the first place, between places and after the last one.
         text: As a user wrote it.
     """
 
     places: tuple[tuple[int, ...], ...]
-    printed: tuple[str, ...]
     text: str = field(default="a pattern", compare=False)
 
     marks = ""  # this and what follows: see ``constraints.Constraint``
     start = 0
-
-    def __post_init__(self) -> None:
-        if len(self.printed) != len(self.places) + 1:
-            found = f"{len(self.printed)} texts around {len(self.places)} places"
-            raise ValueError(f"expected one text more than places, found {found}")
-        for place in self.places:
-            if not place or set(place) - set(ANY):
-                raise ValueError(f"expected digits from 0 to 9 in each place, found {place}")
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
@@ -56,18 +46,13 @@ class Pattern:
         """
         text = text.strip()
         if re.fullmatch("[0-9]+", text):
-            return _digits(text)
-        places: list[tuple[int, ...]] = []
-        printed = [""]
-        for place, sign in _pieces(text):
-            if place:
-                places.append(place)
-                printed.append("")
-            else:
-                printed[-1] += sign
+            if text[0] == "0" or len(text) > 2:
+                raise _refused(text, "it is no number of digits")
+            return cls((ANY,) * int(text), text)
+        places = tuple(filter(None, _pieces(text)))
         if not 1 <= len(places) <= _MOST:
             raise _refused(text, f"it has {len(places)} places for digits")
-        return cls(tuple(places), tuple(printed), text)
+        return cls(places, text)
 
     @property
     def described(self) -> str:
@@ -85,16 +70,8 @@ class Pattern:
         return state == len(self.places)
 
 
-def _digits(text: str) -> Pattern:
-    """A pattern of any digits from their number."""
-    if text[0] == "0" or len(text) > 2:
-        raise _refused(text, "it is no number of digits")
-    count = int(text)
-    return Pattern((ANY,) * count, ("",) * (count + 1), text)
-
-
-def _pieces(text: str) -> Iterable[tuple[tuple[int, ...], str]]:
-    """Each place as what is allowed there, and each printed sign with an empty place."""
+def _pieces(text: str) -> Iterable[tuple[int, ...]]:
+    """Each place as what is allowed there, and each printed sign as an empty place."""
     position = 0
     while position < len(text):
         piece = _PIECE.match(text, position)
@@ -102,11 +79,11 @@ def _pieces(text: str) -> Iterable[tuple[tuple[int, ...], str]]:
             raise _refused(text, f"{text[position]!r} cannot stand at position {position + 1}")
         position = piece.end()
         if piece[1] is not None:
-            yield _set(text, piece[1]), ""
+            yield _set(text, piece[1])
         elif piece[4] is not None:
-            yield (), piece[4]
+            yield ()
         else:
-            yield (ANY if piece[3] else (int(piece[2]),)), ""
+            yield ANY if piece[3] else (int(piece[2]),)
 
 
 def _set(text: str, inside: str) -> tuple[int, ...]:

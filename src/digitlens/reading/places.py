@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
 from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, DigitEvidence, digit_evidence
-from digitlens.reading.nms import Candidates, overlaps
+from digitlens.reading.nms import Candidates, Columns, overlaps
 from digitlens.reading.recognize import RecognizedLine, on_line
 
 NOTHING, DIGIT, MARK = range(3)  # what a recogniser reads at a place
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Places:
+class Places(Columns):
     """Places that may hold a digit, with what detector and recogniser say.
 
     Attributes:
@@ -64,12 +64,6 @@ class Places:
     lone: Floats
     text: Floats
 
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Places:
-        return Places(*(column[chosen] for column in vars(self).values()))
-
 
 def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
     """All places where detector or recogniser see a digit, those of both only once.
@@ -78,20 +72,37 @@ def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
         digits: What the digit detector found.
         lines: What was recognised.
     """
-    parts = [_on_one(number, line, digits) for number, line in enumerate(lines)]
-    places = _joined([part for part in parts if len(part)])
+    rows = [row for number, line in enumerate(lines) for row in _on_one(number, line, digits)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+    places = Places(
+        *(
+            np.array(column, dtype).reshape(len(rows), *sides)
+            for column, (dtype, *sides) in zip(columns, _COLUMNS, strict=True)
+        )
+    )
     strength = np.maximum(places.objectness, 1e-3) * places.mass + 0.1 * places.mass
     return places[_apart(places, strength)]
 
 
-def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
+# The types of the columns of ``Places``, and the sizes of those with more than one dimension.
+_FLOAT, _INT = (np.float32,), (np.intp,)
+_BOX, _CHANCES = (np.float32, 4), (np.float32, 10)
+_COLUMNS: tuple[tuple[Any, ...], ...] = (
+    *(_BOX, _FLOAT, _CHANCES, _FLOAT, _FLOAT, _FLOAT, _CHANCES),
+    *(_INT, _INT, _INT, _FLOAT, _FLOAT, _FLOAT, _FLOAT),
+)
+
+
+def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> list[tuple[Any, ...]]:
+    """The rows of ``Places`` on one line."""
     symbols = read.symbols
     here = digits[np.flatnonzero(on_line(digits.boxes, read.line))]
     spans = _spans(read, here.boxes)
     single = _characters_in(read, spans) < 2
     here, spans = here[single], spans[single]
     partner = _partners(spans, here, read)
-    rows: list[_Row] = []
+    found: list[tuple[Any, ...]] = []  # the columns from ``boxes`` to ``recognizer``
+    where: list[int] = []
     even = np.full(len(DIGITS), 0.1, np.float32)
     rest = _without_symbols(read)
     alone = (partner < 0) & (here.score > _ALONE)
@@ -105,22 +116,20 @@ def _on_one(number: int, read: RecognizedLine, digits: Candidates) -> Places:
         seen = float(here.score[index]), here.probabilities[index]
         doubtful = symbol >= 0 and here.score[index] < _SURE
         box = read.boxes[symbol] if doubtful else here.boxes[index]
-        rows.append(_Row(box, *seen, evidence, symbol))
+        found.append((box, *seen, *evidence))
+        where.append(symbol)
     maybe = np.flatnonzero(symbols.posteriors[:, DIGIT_CLASSES].sum(axis=1) > _MAY_BE).tolist()
     for symbol in sorted(set(maybe) - set(partner.tolist())):
         evidence = _of_symbol(symbols.posteriors[symbol])
-        rows.append(_Row(read.boxes[symbol], UNSEEN, even, evidence, symbol))
-    return _places(number, read, rows)
-
-
-class _Row(NamedTuple):
-    """One of ``Places``."""
-
-    box: Floats
-    objectness: float
-    detector: Floats
-    evidence: DigitEvidence
-    symbol: int
+        found.append((read.boxes[symbol], UNSEEN, even, *evidence))
+        where.append(symbol)
+    letters = _letters_around(symbols.text)
+    fluency = float(symbols.confidence.mean()) if len(symbols) else 0.0
+    all_alike = max(len(symbols), len(found)) == 1, read.line.score
+    return [
+        (*row, number, symbol, _reads(read, symbol), fluency, letters[symbol], *all_alike)
+        for row, symbol in zip(found, where, strict=True)
+    ]
 
 
 def _characters_in(read: RecognizedLine, spans: Floats) -> npt.NDArray[np.intp]:
@@ -182,57 +191,18 @@ def _of_symbol(posterior: Floats) -> DigitEvidence:
     return digit_evidence(posterior[None], 0, STRIDE)
 
 
-def _places(number: int, read: RecognizedLine, rows: list[_Row]) -> Places:
-    if not rows:
-        return _EMPTY
-    symbols = np.array([row.symbol for row in rows], np.intp)
-    evidence = [row.evidence for row in rows]
-    return Places(
-        np.stack([row.box for row in rows]).astype(np.float32),
-        np.array([row.objectness for row in rows], np.float32),
-        np.stack([row.detector for row in rows]).astype(np.float32),
-        np.array([each.mass for each in evidence], np.float32),
-        np.array([each.given for each in evidence], np.float32),
-        np.array([each.numeric for each in evidence], np.float32),
-        np.stack([each.values for each in evidence]).astype(np.float32),
-        np.full(len(rows), number, np.intp),
-        symbols,
-        np.array([_reads(read, symbol) for symbol in symbols], np.intp),
-        np.full(len(rows), _fluency(read), np.float32),
-        _letters_around(read, symbols),
-        np.full(len(rows), max(len(read.symbols), len(rows)) == 1, np.float32),
-        np.full(len(rows), read.line.score, np.float32),
-    )
-
-
 def _reads(read: RecognizedLine, symbol: int) -> int:
     if symbol < 0:
         return NOTHING
     return DIGIT if read.symbols.text[symbol].isdigit() else MARK
 
 
-def _fluency(read: RecognizedLine) -> float:
-    return float(read.symbols.confidence.mean()) if len(read.symbols) else 0.0
-
-
-def _letters_around(read: RecognizedLine, symbols: npt.NDArray[np.intp]) -> Floats:
-    """float32[N]: the share of letters in the word of each character; 0 for none."""
-    text = read.symbols.text
-    shares = np.zeros(len(text) + 1, np.float32)  # the last one is for no character
-    start = 0
+def _letters_around(text: str) -> list[float]:
+    """The share of letters in the word of each character; the last one is for no character."""
+    shares: list[float] = []
     for word in text.split(" "):
-        end = start + len(word)
-        shares[start:end] = sum(char.isalpha() for char in word) / max(1, len(word))
-        start = end + 1
-    shares[-1] = 0
-    return shares[symbols]
-
-
-def _joined(parts: Sequence[Places]) -> Places:
-    if not parts:
-        return _EMPTY
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return Places(*(np.concatenate(column) for column in columns))
+        shares += [sum(map(str.isalpha, word)) / max(1, len(word))] * len(word) + [0.0]
+    return shares
 
 
 def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
@@ -255,24 +225,3 @@ def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np
             left &= ~under | (not is_one)
             left[index] = is_one
     return np.flatnonzero(left)
-
-
-_NONE = np.zeros(0, np.float32)
-_NUMBERS = np.zeros(0, np.intp)
-_BOXES, _CHANCES = np.zeros((0, 4), np.float32), np.zeros((0, 10), np.float32)
-_EMPTY = Places(
-    boxes=_BOXES,
-    objectness=_NONE,
-    detector=_CHANCES,
-    mass=_NONE,
-    given=_NONE,
-    numeric=_NONE,
-    recognizer=_CHANCES,
-    line=_NUMBERS,
-    symbol=_NUMBERS,
-    reads=_NUMBERS,
-    fluency=_NONE,
-    letters=_NONE,
-    lone=_NONE,
-    text=_NONE,
-)

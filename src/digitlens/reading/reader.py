@@ -25,12 +25,12 @@ from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import View, arrange
 from digitlens.reading.multiscale import Detections, detect, find_digits
 from digitlens.reading.notation import Notation, NotationOptions
-from digitlens.reading.orientation import best_turn, box_back, turned_back, turned_page
+from digitlens.reading.orientation import best_turn, turned_back, turned_page
 from digitlens.reading.places import gather
 from digitlens.reading.recognize import RecognizedLine, line_proposals, recognize
 from digitlens.reading.text_lines import TextLine
 from digitlens.reading.values import numbers_of
-from digitlens.results import Character, Number, Reading
+from digitlens.results import Number, Reading
 
 if TYPE_CHECKING:
     from digitlens.tabular import Table
@@ -241,14 +241,17 @@ class DigitReader:
         numbers = numbers_of(layout.numbers, layout.digits, known, as_read=decided)
         if expected and decided:
             numbers = tuple(_within(number, expected) for number in numbers)
+        back = turn, width, height
+        digits = turned_back(tuple(each.digits for each in numbers), *back)
+        pairs = zip(*turned_back((numbers,), *back), digits, strict=True)
         reading = Reading(
-            turned_back(layout.lines, turn, width, height),
+            turned_back(layout.lines, *back),
             width,
             height,
             self.classifier.name,
             self.classifier.sha256,
-            _characters_back(layout.characters, turn, width, height),
-            _numbers_back(numbers, turn, width, height),
+            turned_back(layout.characters, *back),
+            tuple(replace(each, digits=own) for each, own in pairs),
             constrained,
         )
         return ReadResult(page, turn, view, reading, layout.places)
@@ -330,31 +333,6 @@ def _within(number: Number, expected: Expectation) -> Number:
 def _quietly(work: Callable[[], None]) -> None:
     with suppress(ModelError):  # the next use of the graph raises it again
         work()
-
-
-def _characters_back(
-    lines: tuple[tuple[Character, ...], ...], turn: int, width: int, height: int
-) -> tuple[tuple[Character, ...], ...]:
-    """The characters of a turned page on the page as it was; see ``turned_back``."""
-    if not turn:
-        return lines
-    return tuple(
-        tuple(replace(each, box=box_back(each.box, turn, width, height)) for each in line)
-        for line in lines
-    )
-
-
-def _numbers_back(
-    numbers: tuple[Number, ...], turn: int, width: int, height: int
-) -> tuple[Number, ...]:
-    """The numbers of a turned page on the page as it was; see ``turned_back``."""
-    if not turn:
-        return numbers
-    digits = turned_back(tuple(each.digits for each in numbers), turn, width, height)
-    return tuple(
-        replace(each, box=box_back(each.box, turn, width, height), digits=own)
-        for each, own in zip(numbers, digits, strict=True)
-    )
 
 
 def _another(

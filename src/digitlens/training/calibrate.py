@@ -270,9 +270,8 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
 
 def joined(scores: Sequence[Scores]) -> Scores:
     """The places of several pictures, one after the other."""
-    columns = zip(*(vars(each.places).values() for each in scores), strict=True)
     return Scores(
-        Places(*(np.concatenate(column) for column in columns)),
+        Places.joined(each.places for each in scores),
         np.concatenate([each.classifier for each in scores]),
         np.concatenate([each.is_digit for each in scores]),
     )
