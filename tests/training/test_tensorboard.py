@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from digitlens.training.monitor import sample_of
+from digitlens.training.monitor import Drawers, TensorBoard, sample_of
 from digitlens.training.tasks.tile import train_classifier
-from digitlens.training.tensorboard import Drawers, TensorBoard
 
 pytestmark = [
     pytest.mark.train,

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.server.training_page import Live
     from digitlens.training.loop import OnStep, Row, StepInfo, Trained
-    from digitlens.training.monitor import Watcher
+    from digitlens.training.monitor import TensorBoard, Watcher
     from digitlens.training.recipe import Recipe
     from digitlens.training.tasks.tile import OnEpoch
-    from digitlens.training.tensorboard import TensorBoard
 
 EVENTS = "tensorboard"  # the folder in a run's
 _RELOAD = 3.0  # seconds in which a page that went may come back
@@ -74,7 +73,7 @@ class Followers:
                 import_module("digitlens.training.monitor")
         if self._options.wants_events:
             with needs_extra("tensorboard"):
-                import_module("digitlens.training.tensorboard")
+                import_module("torch.utils.tensorboard")
         if self._options.watch:
             with needs_extra("serve"):
                 from digitlens.server.training_page import listen  # noqa: PLC0415
@@ -137,7 +136,7 @@ class Followers:
                 follower.on_epoch(row)
 
     def _begin_board(self, recipe: Recipe, folder: Path, sample: Split) -> None:
-        from digitlens.training.tensorboard import Drawers, TensorBoard  # noqa: PLC0415
+        from digitlens.training.monitor import Drawers, TensorBoard  # noqa: PLC0415
 
         drawers = Drawers(draw_counts, draw_tiles, draw_kernels)
         smoothing = recipe.label_smoothing
