@@ -150,7 +150,8 @@ def _texts(kind: str, rng: np.random.Generator) -> list[list[str]]:
 
 def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
     """Puts a table on a page; numbers are flush right, the digits of Sudokus in the middle."""
-    rng, digit = desk.rng, desk.size(14, 26)
+    rng, digit = desk.rng, desk.size(16, 30)
+    desk.colours["rule"] = (desk.colours["paper"] + desk.colours["ink"]) / 2
     face = desk.pen(digit) if kind == "handwritten" else desk.type(digit)
     runs = [[face.run(text) if text else None for text in row] for row in cells]
     sudoku, height = kind == "sudoku", digit * float(rng.uniform(1.8, 2.4))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
+from pillow_heif import from_pillow
 
 from digitlens.errors import ImageError
 from digitlens.imaging import photo
@@ -41,7 +42,13 @@ def load_pages(source):
             yield document.page(number)
 
 
-TIFF, PDF = several("TIFF"), several("PDF")
+def heic():
+    stream = io.BytesIO()
+    from_pillow(Image.fromarray(PAGES[0])).save(stream, quality=95)
+    return stream.getvalue()
+
+
+TIFF, PDF, HEIC = several("TIFF"), several("PDF"), heic()
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
@@ -186,7 +193,7 @@ def test_no_bytes_crash_it(content, start):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.sampled_from([TIFF, several("TIFF", compression="tiff_adobe_deflate")]),
+    st.sampled_from([TIFF, several("TIFF", compression="tiff_adobe_deflate"), PDF, HEIC]),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(1, 10_000),
 )

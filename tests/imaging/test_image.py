@@ -42,11 +42,20 @@ def test_lossless_formats_come_back_as_they_were(form):
     assert np.array_equal(load_image(encoded(COLOUR, form, **LOSSLESS[form])), COLOUR)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "GIF"])
-def test_lossy_formats_come_back_alike(form):
-    page = load_image(encoded(np.full((8, 8, 3), 100, np.uint8), form))
+@pytest.mark.parametrize(
+    ("form", "mode", "most"),
+    [
+        ("JPEG", None, 3),
+        ("GIF", None, 8),
+        ("TIFF", "CMYK", 60),
+        ("JPEG", "CMYK", 60),
+        ("PNG", "P", 60),
+    ],
+)
+def test_lossy_formats_and_other_colour_models_come_back_alike(form, mode, most):
+    page = load_image(encoded(np.full((8, 8, 3), (200, 40, 90), np.uint8), form, mode))
     assert page.shape == (8, 8, 3)
-    assert np.abs(page.astype(int) - 100).max() <= 3
+    assert np.abs(page.astype(int) - (200, 40, 90)).max() <= most
 
 
 def test_all_sources_give_the_same_page(tmp_path):
@@ -97,17 +106,6 @@ def test_damaged_exif_says_nothing_about_the_pixels():
     assert np.array_equal(load_image(content), COLOUR)
 
 
-def test_dark_strokes_on_transparency_are_flattened_on_white():
-    clear = np.zeros((4, 4, 4), np.uint8)
-    clear[0] = (10, 20, 30, 255)
-    clear[1] = (0, 0, 0, 128)
-    page = load_image(encoded(clear))
-    assert page[0, 0].tolist() == [10, 20, 30]
-    assert page[1, 0].tolist() == [127, 127, 127]
-    assert page[2, 0].tolist() == [255, 255, 255]
-    assert np.array_equal(load_image(clear), page)
-
-
 def test_transparency_of_gray_and_palette_is_flattened_on_white():
     gray = np.zeros((4, 4, 2), np.uint8)
     gray[0, :, 1] = 255
@@ -156,6 +154,7 @@ def test_transparency_is_flattened_on_what_leaves_contrast(colours, paper):
     page = load_image(picture)
     assert page[0, 0].tolist() == [paper] * 3
     assert np.array_equal(load_image(np.asarray(picture)), page)
+    assert np.array_equal(load_image(encoded(np.asarray(picture))), page)
     below = Image.new("RGBA", picture.size, (paper, paper, paper, 255))
     assert np.array_equal(page, np.asarray(Image.alpha_composite(below, picture))[:, :, :3])
 
@@ -178,15 +177,7 @@ def test_an_opaque_picture_with_alpha_is_the_same_bit_for_bit(level):
     assert np.array_equal(load_image(encoded(opaque)), colour)
 
 
-def test_16_bit_gray_that_uses_its_bits_is_scaled_by_its_type():
-    dark = np.array([[0, 257, 1028], [2570, 256, 65535]], np.uint16)
-    expected = [[0, 1, 4], [10, 1, 255]]
-    for form in ("PNG", "TIFF"):
-        assert load_image(encoded(dark, form)).tolist() == expected
-    assert load_image(dark).tolist() == expected
-
-
-@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_gray_of_fewer_bits_in_16_is_scaled_by_those_it_uses(bits, form):
     full = (1 << bits) - 1
@@ -210,13 +201,6 @@ def test_a_page_in_memory_is_copied_unless_it_need_not_be():
     flipped = load_image(COLOUR[:, :, ::-1], copy=False)
     assert flipped.flags.c_contiguous
     assert np.array_equal(load_image(GRAY[:, :, None], copy=False), GRAY)
-
-
-@pytest.mark.parametrize(("mode", "form"), [("CMYK", "TIFF"), ("CMYK", "JPEG"), ("P", "PNG")])
-def test_other_colour_models_become_rgb(mode, form):
-    page = load_image(encoded(np.full((8, 8, 3), (200, 40, 90), np.uint8), form, mode))
-    assert page.shape == (8, 8, 3)
-    assert np.abs(page.astype(int) - (200, 40, 90)).max() <= 60
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF"])
@@ -266,8 +250,6 @@ def test_what_is_no_picture_in_memory_is_refused(source, error, message):
         (b"", "is empty"),
         (b"Dear reader", "not a picture: expected PNG, JPEG"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG drawing: export it as PNG"),
-        (b"%PDF-1.7", "PDF"),
-        (b"\0\0\0\x18ftypheic\0\0", "photo is damaged or cut off"),
         (encoded(np.tile(COLOUR, (20, 20, 1)))[:300], "damaged or cut off"),
         (encoded(np.tile(COLOUR, (20, 20, 1)), "JPEG")[:1500], "damaged or cut off"),
         (encoded(COLOUR)[:20], "damaged|not a picture"),
@@ -419,9 +401,8 @@ def test_a_tiff_may_have_a_second_sample_a_pixel(order, packing, bits, tags, exp
 
 def test_gray_that_is_multiplied_with_its_transparency_is_laid_on_white():
     samples = TRANSPARENT.astype(int) * (TRANSPARENT[:, :, 1:] // 255)
-    for bits in (8, 16):
-        content = raw_tiff(samples * (257 if bits == 16 else 1), bits, t338=1)
-        assert np.array_equal(load_image(content), ON_WHITE)
+    for bits, scale in ((8, 1), (16, 257)):
+        assert np.array_equal(load_image(raw_tiff(samples * scale, bits, t338=1)), ON_WHITE)
 
 
 @pytest.mark.parametrize("tags", [{"t284": 2}, {"t277": 3}, {"t258": 2}])

@@ -5,8 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, features
 from pillow_heif import HeifFile, from_pillow
 
@@ -216,24 +214,3 @@ def test_a_missing_extra_is_named_with_the_file(content, package, tmp_path, monk
         load_image(path)
     assert str(caught.value).startswith(f"{path}: is a ")
     assert package in str(caught.value)
-
-
-def is_page_or_refused(content):
-    try:
-        page = load_image(content)
-    except ImageError as error:
-        return "\n" not in str(error)
-    return page.dtype == np.uint8 and page.size > 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.sampled_from([PDF, HEIC, hand_written_pdf()]),
-    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=6),
-    st.integers(1, 6000),
-)
-def test_no_damage_crashes_it(content, changes, length):
-    damaged = bytearray(content)
-    for place, value in changes:
-        damaged[place % len(damaged)] = value
-    assert is_page_or_refused(bytes(damaged[:length]))
