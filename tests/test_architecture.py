@@ -62,7 +62,7 @@ HOMES = {
     "cv2": (
         "datasets.negative_inks",
         "datasets.synthetic.",
-        "reading.registration",
+        "reading.template",
         "training.tasks.batches",
     ),
     "paho": ("reading.ledger",),

@@ -24,8 +24,15 @@ from digitlens.errors import TemplateError
 from digitlens.imaging.framing import WIDEST, crop_line
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.reading.reader import DigitReader
-from digitlens.reading.registration import ALIKE, Reference, Registration, alike, thumbnail
-from digitlens.reading.template import Region, Template
+from digitlens.reading.template import (
+    ALIKE,
+    Reference,
+    Region,
+    Registration,
+    Template,
+    alike,
+    thumbnail,
+)
 from digitlens.results import Digit, Reading
 
 Status = Literal["value", "doubtful", "rejected", "error"]
