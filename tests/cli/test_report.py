@@ -134,8 +134,9 @@ def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(here, bund
     done = run(model, "--quick", "--out", "file/page.html")
     assert isinstance(done.exception, DataError)
     assert "name another --out" in str(done.exception)
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.report_page", raising=False)
-    monkeypatch.setitem(sys.modules, "jinja2", None)
+    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = run(model)
     assert isinstance(done.exception, MissingExtraError)
     assert "pip install 'digitlens[plots]'" in str(done.exception)

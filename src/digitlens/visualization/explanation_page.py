@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files as resources
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ from digitlens import files
 from digitlens.explain.evidence import Counterfactual
 from digitlens.explain.explanation import DigitExplanation, Evidence, Explanation, Neighbour, Tile
 from digitlens.imaging.image import Page, shrink
-from digitlens.results import Digit
 from digitlens.visualization import phrases
 from digitlens.visualization.html import data_uri, render_page
 from digitlens.visualization.overlay import draw_reading, font, wrap, write_picture
@@ -211,8 +208,7 @@ def _draw_changes(sheet: _Sheet, explained: DigitExplanation) -> None:
         sheet.text(line, _BODY)
 
 
-_OVERVIEW = 1400  # pixels: longest side of the page's copy; JPEG, since it may be a photo
-_VIEW_SIDE, _VIEWS = 640, 6  # the same of a view, and how many are shown
+_VIEWS = 6  # of the detector, at most, that are shown
 _QUALITY = 85
 
 
@@ -223,136 +219,18 @@ def write_page(path: Path, explanation: Explanation, heat: Sequence[Page] = ()) 
 
 def page(explanation: Explanation, heat: Sequence[Page] = ()) -> str:
     """The HTML of an explanation; of what the digit detector sees, six views are shown."""
-    style = resources("digitlens.visualization").joinpath("explanation.css").read_text("utf-8")
-    body = "\n".join([
-        _page_head(explanation),
-        _heat(heat),
-        *(_article(one) for one in (*explanation.digits, *explanation.rejected)),
-        _foot(explanation),
-    ])  # fmt: skip
-    return render_page(f"{explanation.name}: {phrases.headline(explanation)}", body, style)
+    values = {
+        "explanation": explanation,
+        "overview": draw_reading(explanation.page, explanation.reading),
+        "heat": heat[:_VIEWS],
+        "say": phrases,
+        "blended": blended,
+        "marked": marked,
+    }
+    title = f"{explanation.name}: {phrases.headline(explanation)}"
+    return render_page("explanation", title, values, filters=[photo])
 
 
-def _page_head(explanation: Explanation) -> str:
-    drawn = _photo(draw_reading(explanation.page, explanation.reading), _OVERVIEW)
-    chips = "".join(
-        f'<li><a class="{one.digit.status}" href="#digit-{one.number}">{one.digit.value}'
-        f"{'?' if one.digit.status == 'unsure' else ''}</a></li>"
-        for one in explanation.digits
-    )
-    return f"""<header>
-<p class="soft">{escape(explanation.name)}</p>
-<h1>{escape(phrases.headline(explanation))}</h1>
-{_paragraphs(phrases.how(explanation))}
-{f'<ul class="digits">{chips}</ul>' if chips else ""}
-</header>
-<figure class="overview"><img alt="The picture, with what was found framed" src="{drawn}">
-</figure>"""
-
-
-def _heat(pictures: Sequence[Page]) -> str:
-    if not pictures:
-        return ""
-    shown = "".join(
-        f'<img alt="View {number}" src="{_photo(picture, _VIEW_SIDE)}">'
-        for number, picture in enumerate(pictures[:_VIEWS], 1)
-    )
-    return f"""<section><h3>Where the digit detector sees digits, the brighter the surer</h3>
-<div class="heat">{shown}</div></section>"""
-
-
-def _article(explained: DigitExplanation) -> str:
-    rejected = explained.digit.status == "rejected"
-    title = (
-        f"Not a {explained.digit.value}"
-        if rejected
-        else f"{explained.digit.value}, rather than {explained.other}"
-    )
-    return f"""<article id="{"rejected" if rejected else "digit"}-{explained.number}">
-<header><h2>{title}</h2>{_chip(explained.digit)}</header>
-<p class="soft">{escape(phrases.found(explained))}</p>
-{_seen(explained)}
-{_paragraphs(phrases.why(explained))}
-{_alike(explained)}
-{_changes(explained)}
-</article>"""
-
-
-def _chip(digit: Digit) -> str:
-    said = {"digit": f"{digit.percent} % sure", "unsure": f"doubtful, {digit.percent} %"}
-    return f'<span class="chip {digit.status}">{said.get(digit.status, "rejected")}</span>'
-
-
-def _seen(explained: DigitExplanation) -> str:
-    figures = [_tile(explained.tile, "What the classifier saw", "The digit as a tile")]
-    if explained.attributions:
-        picture = blended(explained.tile, explained.attributions.evidence(explained.tile))
-        legend = (
-            f'<span class="for">Blue</span> speaks for {explained.digit.value}, '
-            f'<span class="against">orange</span> for {explained.other}'
-        )
-        figures.append(_tile(picture, legend, "What speaks for which digit"))
-    said = "".join(
-        f"<dt>The {escape(name)} sees {escape(sees)}</dt><dd>{escape(answer)}</dd>"
-        for name, sees, answer in phrases.opinions(explained)
-    )
-    alone = "" if explained.attributions else " alone"
-    return f'<div class="seen{alone}">{"".join(figures)}<dl>{said}</dl></div>'
-
-
-def _alike(explained: DigitExplanation) -> str:
-    if explained.alike is None:
-        return ""
-    rows = "".join(
-        f'<div><p class="soft">The nearest {ones[0].label}s</p>{_row(ones)}</div>'
-        for ones in explained.alike.contrast
-    )
-    return f"""<h3>The training digits most like it</h3>
-{_row(explained.alike.nearest)}
-{_paragraphs(phrases.similar_digits(explained))}
-<div class="two">{rows}</div>"""
-
-
-def _row(ones: Sequence[Neighbour]) -> str:
-    shown = (_tile(one.tile, escape(phrases.neighbour(one)), f"Digit {one.label}") for one in ones)
-    return f'<div class="row">{"".join(shown)}</div>'
-
-
-def _changes(explained: DigitExplanation) -> str:
-    if explained.attributions is None:
-        return ""
-    shown = [
-        _tile(
-            marked(one),
-            f"{escape(phrases.counterfactual(one))}: "
-            f'<span class="against">{escape(phrases.outcome(one))}</span>',
-            f"The tile, changed so that it is read as {one.value}",
-        )
-        for one in explained.attributions.counterfactuals
-    ]
-    row = f'<div class="row changes">{"".join(shown)}</div>' if shown else ""
-    said = _paragraphs(phrases.counterfactuals(explained))
-    return f"<h3>What would change the answer</h3>\n{row}\n{said}"
-
-
-def _foot(explanation: Explanation) -> str:
-    model = f"{explanation.reading.model} ({explanation.reading.model_sha256[:12]})"
-    return f"""<footer><p>Read by digitlens with {escape(model)}.
-What is said of pixels, training digits and changes is said of the classifier, one of three networks
-that are asked. Changes were searched for; there may be smaller ones. Distances are between what the
-classifier makes of two tiles, from 0 to 2.</p></footer>"""
-
-
-def _paragraphs(lines: Sequence[str]) -> str:
-    return "\n".join(f"<p>{escape(line)}</p>" for line in lines)
-
-
-def _tile(picture: npt.NDArray[np.uint8], caption: str, alt: str) -> str:
-    """A figure of a tile; the caption is HTML, the description is not."""
-    image = f'<img class="tile" alt="{escape(alt)}" src="{data_uri(picture)}">'
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
-
-
-def _photo(picture: Page, side: int) -> str:
+def photo(picture: Page, side: int) -> str:
     """A picture made smaller, as the address that holds it; JPEG, since it may be a photo."""
     return data_uri(shrink(picture, side), "JPEG", quality=_QUALITY)

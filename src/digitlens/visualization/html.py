@@ -3,45 +3,63 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from html import escape
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
+TEMPLATES = Path(__file__).with_name("templates")
 
-def render_page(title: str, body: str, style: str, script: str = "") -> str:
-    """A whole page, which fetches nothing and runs nothing but this style and script.
 
-    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. The title is text;
-    in the body, which is HTML, everything is escaped.
+def render_page(
+    name: str,
+    title: str,
+    values: dict[str, Any],
+    *,
+    filters: Sequence[Callable[..., Any]] = (),
+    style: str = "",
+) -> str:
+    """A whole page, which fetches nothing and runs nothing but its own style and script.
+
+    Both are known to it by their hashes: "Content Security Policy Level 3", W3C. Everything that
+    the template is given is escaped.
+
+    Args:
+        name: Of its template, its style sheet and, if there is one, its script.
+        title: Of the page, as text.
+        values: What the template is given; it also has ``data_uri`` as a filter.
+        filters: Further filters, by the names of the functions.
+        style: Comes before the style sheet.
     """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for each in (data_uri, *filters):
+        environment.filters[each.__name__] = each
+    body = environment.get_template(f"{name}.html").render(values)
+    style += (TEMPLATES / f"{name}.css").read_text(encoding="utf-8")
+    source = TEMPLATES / f"{name}.js"
+    script = source.read_text(encoding="utf-8") if source.is_file() else ""
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'"
     )
     if script:
         policy += f"; script-src '{_hash(script)}'"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-{body}
-{f"<script>{script}</script>" if script else ""}
-</body>
-</html>
-"""
+    frame = environment.get_template("frame.html")
+    parts = {"body": Markup(body), "style": Markup(style), "script": Markup(script)}
+    return frame.render(title=title, policy=Markup(policy), **parts)
 
 
 def data_uri(picture: npt.NDArray[np.uint8], kind: str = "PNG", **options: int) -> str:

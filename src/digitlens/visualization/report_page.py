@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from digitlens import __version__
@@ -27,7 +26,7 @@ from digitlens.visualization.figures.reliability import (
     draw_risk_coverage,
     draw_sweeps,
 )
-from digitlens.visualization.html import data_uri, render_page
+from digitlens.visualization.html import render_page
 from digitlens.visualization.report_contents import (
     Contents,
     count,
@@ -50,34 +49,22 @@ CELL = 20  # pictures behind a cell, at most: all cells of a bad model stay belo
 HITS = 8  # of those read correctly: so many of the least sure, and of the most
 SHADES = 5
 TARGETS = (0.01, 0.005, 0.002, 0.001)  # shares of wrong answers that somebody may ask for
-TEMPLATES = Path(__file__).parent / "report" / "templates"
 
 Indices = npt.NDArray[np.int64]
 
 
 def render(contents: Contents) -> str:
     """The page as HTML; asks for nothing from outside, and all that is written in it is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    writers = (count, duration, percent, plural, rough, short, tick, value, data_uri)
-    environment.filters.update({each.__name__: each for each in writers})
-    found = {name: find(contents) for name, find in _FOUND.items()}
-    left_out = {name for name in ("robustness", "speed") if getattr(contents, name) is None}
-    body = environment.get_template("page.html").render(
-        c=contents,
-        report=contents.report,
-        left_out=left_out,
-        version=__version__,
-        **found,
-    )
-    style = css_variables() + (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
-    return render_page(f"{contents.card.name} \u2013 digitlens report", body, style, script)
+    values: dict[str, Any] = {name: find(contents) for name, find in _FOUND.items()}
+    values |= {
+        "c": contents,
+        "report": contents.report,
+        "left_out": {name for name in ("robustness", "speed") if getattr(contents, name) is None},
+        "version": __version__,
+    }
+    title = f"{contents.card.name} \u2013 digitlens report"
+    writers = (count, duration, percent, plural, rough, short, tick, value)
+    return render_page("report", title, values, filters=writers, style=css_variables())
 
 
 def _figure(name: str, title: str, draw: Callable[[Path], object]) -> Markup:

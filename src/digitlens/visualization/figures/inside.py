@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from colorsys import hls_to_rgb
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,13 +89,12 @@ def _draw_scale(figure: Figure, axes: Axes) -> None:
 
 
 MOST = 16  # maps of a layer: the strongest
-_WIDE = 16.0  # of a row; the side of a map with the gap to the next is 1
-_TILE_GAP = 0.1
-_NAMES = 4.3  # width left of the rows, for names
+_NAMES = 4.3  # width left of the rows, for names; the side of a map with the gap to the next is 1
+_MAP = 0.9  # side of a map
 _TILE = 3.0  # side of the tile
-_BARS = 1.5  # height of the highest bar
-_OVER, _UNDER = 0.35, 0.5  # above bars for values, below for digits
+_STEP = MOST / 11  # from one bar to the next
 _STRIP = 64  # values in a line of a dense layer
+_APART = 0.3  # between two rows
 _INCH = 0.6  # of a unit
 
 _TOLD: dict[Kind, str] = {
@@ -107,16 +106,6 @@ _TOLD: dict[Kind, str] = {
 }
 
 
-@dataclass
-class _Row:
-    """A layer on the poster, by the distance of its top edge and its height."""
-
-    layer: Layer
-    hue: str
-    top: float
-    height: float
-
-
 def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path: Path) -> None:
     """The tile, a row for each layer, the strongest maps first, and the ten probabilities.
 
@@ -125,54 +114,41 @@ def draw_feature_maps(tile: npt.NDArray[np.uint8], layers: Sequence[Layer], path
         layers: As ``digitlens.models.layers.activations`` gives them, the tile first.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    rows = _arrange(layers)
-    end = rows[-1].top + rows[-1].height + 0.1
-    with canvas(path, (_NAMES + _WIDE + 0.4) * _INCH, end * _INCH + 0.95) as figure:
-        axes = figure.add_subplot()
-        for row in rows:
-            _name(axes, row)
-            _draw_row(axes, row, tile)
-        _tell(axes, layers)
-        axes.set_xlim(-_NAMES, _WIDE)
-        axes.set_ylim(end, 0)
-        axes.set_aspect("equal", anchor="NW")
-        axes.set_axis_off()
-        answer = layers[-1].maps
+    heights = [_height(layer) for layer in layers]
+    wide = (_NAMES + MOST) * _INCH + 0.3
+    high = (sum(heights) + _APART * (len(layers) - 1)) * _INCH + 0.85
+    with canvas(path, wide, high) as figure:
+        figure.set_layout_engine("none")  # rows of one scale, whatever is written into them
+        grid = {"left": 0.15 / wide, "right": 1 - 0.15 / wide, "hspace": _APART / fmean(heights)}
+        grid |= {"bottom": 0.1 / high, "top": 1 - 0.75 / high, "height_ratios": heights}
+        rows = figure.subplots(len(layers), 1, gridspec_kw=grid, squeeze=False)[:, 0]
+        for axes, layer, hue in zip(rows, layers, _hues(layers), strict=True):
+            _draw_layer(axes, layer, hue, tile)
+            _name(axes, layer, hue)
+        told = [text for kind, text in _TOLD.items() if kind in {one.kind for one in layers}]
+        look: dict[str, Any] = {"color": theme().soft, "fontsize": 11, "linespacing": 1.3}
+        rows[0].text(_TILE + 0.6, _TILE / 2, "\n\n".join(told), va="center", **look)
         headline(
-            axes,
-            f"How a network reads a {answer.argmax()}, layer by layer",
+            rows[0],
+            f"How a network reads a {layers[-1].maps.argmax()}, layer by layer",
             f"of each layer its strongest maps, at most {MOST}, on one scale: the stronger the "
             "colour, the stronger the answer there",
         )
 
 
-def _arrange(layers: Sequence[Layer]) -> list[_Row]:
-    """Rows from top to bottom; where maps become smaller, the hue changes and a gap is left."""
+def _hues(layers: Sequence[Layer]) -> list[str]:
+    """A colour for each layer: another one wherever maps become smaller."""
     colours = theme()
-    hues = [colours.blue, colours.green, colours.orange]
-    sides: list[int] = []
-    rows: list[_Row] = []
-    bottom = 0.1
-    for layer in layers:
-        side = layer.maps.shape[-1] if layer.kind in {"convolution", "pooling"} else 0
-        if not rows or side not in sides[-1:]:
-            bottom += 0.35 * bool(rows)
-            sides.append(side)
-        maps = [each for each in sides if each]
-        hue = hues[(len(maps) - 1) % len(hues)] if side else colours.ink
-        rows.append(_Row(layer, hue, bottom, _height(layer)))
-        bottom += rows[-1].height + 0.22
-    return rows
+    hues = (colours.blue, colours.green, colours.orange)
+    sides = list(dict.fromkeys(layer.maps.shape[-1] for layer in layers if _has_maps(layer)))
+    return [
+        hues[sides.index(layer.maps.shape[-1]) % len(hues)] if _has_maps(layer) else colours.ink
+        for layer in layers
+    ]
 
 
-def _height(layer: Layer) -> float:
-    if layer.kind == "tile":
-        return _TILE
-    if layer.maps.ndim == 3:
-        return 1 - _TILE_GAP
-    if _is_scores(layer):
-        return _OVER + _BARS + _UNDER
-    return min(2.0, -(-len(layer.maps) // _STRIP) * 0.3 + 0.2)
+def _has_maps(layer: Layer) -> bool:
+    return layer.kind in {"convolution", "pooling"}
 
 
 def _is_scores(layer: Layer) -> bool:
@@ -180,78 +156,52 @@ def _is_scores(layer: Layer) -> bool:
     return layer.maps.ndim == 1 and len(layer.maps) in {10, 11}
 
 
-def _name(axes: Axes, row: _Row) -> None:
+def _height(layer: Layer) -> float:
+    if layer.kind == "tile":
+        return _TILE
+    if _has_maps(layer):
+        return _MAP
+    return 2.35 if _is_scores(layer) else min(2.0, -(-len(layer.maps) // _STRIP) * 0.3 + 0.2)
+
+
+def _name(axes: Axes, layer: Layer, hue: str) -> None:
     """Name and size of a layer, next to a rule in its hue."""
-    middle = row.top + row.height / 2
-    axes.plot(
-        [-_NAMES + 0.06] * 2,
-        [row.top - 0.05, row.top + row.height + 0.05],
-        color=row.hue,
-        linewidth=3.5,
-        solid_capstyle="butt",
-    )
-    left = -_NAMES + 0.3
-    size = row.layer.size
-    if _is_scores(row.layer):
-        shares = row.layer.kind == "probabilities"
+    look: dict[str, Any] = {"transform": axes.get_xaxis_transform()}
+    rule = [-_NAMES + 0.06] * 2
+    axes.plot(rule, [0, 1], color=hue, linewidth=3.5, solid_capstyle="butt", **look)
+    size = layer.size
+    if _is_scores(layer):
+        shares = layer.kind == "probabilities"
         size = "the scores, turned into shares" if shares else "a score for each digit"
-    axes.text(left, middle - 0.04, row.layer.name, va="bottom", weight="bold", fontsize=10.5)
-    axes.text(left, middle + 0.06, size, va="top", color=theme().soft, fontsize=9.5)
+    left, soft = -_NAMES + 0.3, theme().soft
+    axes.text(left, 0.52, layer.name, va="bottom", weight="bold", fontsize=10.5, **look)
+    axes.text(left, 0.46, size, va="top", color=soft, fontsize=9.5, **look)
 
 
-def _tell(axes: Axes, layers: Sequence[Layer]) -> None:
-    """Beside the tile, what the kinds of layers do."""
-    kinds = {layer.kind for layer in layers}
-    told = [text for kind, text in _TOLD.items() if kind in kinds]
-    axes.text(
-        _TILE + 0.6,
-        0.1 + _TILE / 2,
-        "\n\n".join(told),
-        va="center",
-        color=theme().soft,
-        fontsize=11,
-        linespacing=1.3,
-    )
-
-
-def _draw_row(axes: Axes, row: _Row, tile: npt.NDArray[np.uint8]) -> None:
-    if row.layer.kind == "tile":
-        _draw_tile(axes, row, tile)
-    elif row.layer.maps.ndim == 3:
-        _draw_maps(axes, row)
-    elif _is_scores(row.layer):
-        _draw_bars(axes, row)
+def _draw_layer(axes: Axes, layer: Layer, hue: str, tile: npt.NDArray[np.uint8]) -> None:
+    axes.set_axis_off()
+    if layer.kind == "tile":
+        extent = (0, _TILE, 0, _TILE)
+        axes.imshow(tile, theme().tiles, vmin=0, vmax=255, extent=extent, interpolation="nearest")
+        _edge(axes, 0, 0, _TILE, _TILE)
+        axes.set_ylim(0, _TILE)
+    elif _has_maps(layer):
+        maps = np.maximum(layer.maps, 0)
+        strongest = maps[np.argsort(-maps.sum(axis=(1, 2)), kind="stable")[:MOST]]
+        for place, found in enumerate(strongest / (float(maps.max()) or 1.0)):
+            _heat(axes, found, hue, (place, place + _MAP, 0, _MAP))
+        axes.set_ylim(0, _MAP)
+    elif _is_scores(layer):
+        _draw_bars(axes, layer)
     else:
-        _draw_strip(axes, row)
-
-
-def _draw_tile(axes: Axes, row: _Row, tile: npt.NDArray[np.uint8]) -> None:
-    extent = (0, _TILE, row.top + _TILE, row.top)
-    axes.imshow(tile, theme().tiles, vmin=0, vmax=255, extent=extent, interpolation="nearest")
-    _edge(axes, 0, row.top, _TILE, _TILE)
-
-
-def _draw_maps(axes: Axes, row: _Row) -> None:
-    """The strongest maps, by what they give in all, on the scale of the layer."""
-    maps = np.maximum(row.layer.maps, 0)
-    strongest = np.argsort(-maps.sum(axis=(1, 2)), kind="stable")[:MOST]
-    highest = float(maps.max()) or 1.0
-    for place, number in enumerate(strongest):
-        side = 1 - _TILE_GAP
-        extent = (place, place + side, row.top + side, row.top)
-        _heat(axes, maps[number] / highest, row.hue, extent)
-
-
-def _draw_strip(axes: Axes, row: _Row) -> None:
-    """The values of a dense layer in lines, in their order."""
-    values = np.maximum(row.layer.maps, 0)
-    lines = -(-len(values) // _STRIP)
-    width = min(len(values), _STRIP)
-    cells = np.zeros(lines * width, np.float32)
-    cells[: len(values)] = values / (float(values.max()) or 1.0)
-    right = (_WIDE - _TILE_GAP) * width / _STRIP
-    extent = (0.0, right, row.top + row.height, row.top)
-    _heat(axes, cells.reshape(lines, width), row.hue, extent)
+        values = np.maximum(layer.maps, 0)
+        lines, width = -(-len(values) // _STRIP), min(len(values), _STRIP)
+        cells = np.zeros(lines * width, np.float32)
+        cells[: len(values)] = values / (float(values.max()) or 1.0)
+        height = _height(layer)
+        _heat(axes, cells.reshape(lines, width), hue, (0, MOST * width / _STRIP, 0, height))
+        axes.set_ylim(0, height)
+    axes.set_xlim(-_NAMES, MOST)
 
 
 def _heat(
@@ -263,33 +213,23 @@ def _heat(
     axes.imshow(values, rising(hue), vmin=0, vmax=1, extent=extent, interpolation="nearest")
 
 
-def _draw_bars(axes: Axes, row: _Row) -> None:
-    """A bar for each digit, from 0 up or down; the highest in blue."""
-    values = row.layer.maps / (float(np.abs(row.layer.maps).max()) or 1.0)
+def _draw_bars(axes: Axes, layer: Layer) -> None:
+    """A bar for each digit, from 0 up or down, its value above; the highest in blue."""
+    values = layer.maps / (float(np.abs(layer.maps).max()) or 1.0)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    unit = _BARS / (high - low)
-    floor = row.top + _OVER + unit * high
-    step = _WIDE / 11
-    axes.plot([0, step * len(values) - _TILE_GAP], [floor] * 2, color=theme().soft, linewidth=0.8)
-    for digit, value in enumerate(values.tolist()):
-        first = digit == int(row.layer.maps.argmax())
-        colour = theme().blue if first else theme().soft
-        left, width = digit * step, step - 3 * _TILE_GAP
-        axes.add_patch(Rectangle((left, floor), width, -value * unit, color=colour, linewidth=0))
-        _label(axes, row, digit, left + width / 2, first=first)
-
-
-def _label(axes: Axes, row: _Row, digit: int, x: float, *, first: bool) -> None:
-    """The digit under its bar, and above the row the value."""
-    value = float(row.layer.maps[digit])
-    text = rounded_share(value) if row.layer.kind == "probabilities" else f"{value:+.1f}"
-    weight = "bold" if first else "normal"
-    colour = theme().blue if first else theme().soft
-    axes.text(x, row.top + 0.2, text, ha="center", color=colour, fontsize=8.5, weight=weight)
-    name = str(digit) if digit < 10 else "none"
-    below = row.top + row.height - _UNDER + 0.1
-    ink = theme().blue if first else theme().ink
-    axes.text(x, below, name, ha="center", va="top", color=ink, fontsize=12, weight=weight)
+    span, first = high - low, int(values.argmax())
+    middles = (np.arange(len(values)) + 0.4) * _STEP
+    colours = [theme().blue if digit == first else theme().soft for digit in range(len(values))]
+    axes.bar(middles, values, 0.8 * _STEP, color=colours)
+    axes.plot([0, middles[-1] + 0.4 * _STEP], [0, 0], color=theme().soft, linewidth=0.8)
+    for digit, (x, value) in enumerate(zip(middles, layer.maps.tolist(), strict=True)):
+        text = rounded_share(value) if layer.kind == "probabilities" else f"{value:+.1f}"
+        look: dict[str, Any] = {"ha": "center", "weight": "bold" if digit == first else "normal"}
+        axes.text(x, high + 0.1 * span, text, color=colours[digit], fontsize=8.5, **look)
+        ink = theme().blue if digit == first else theme().ink
+        name = str(digit) if digit < 10 else "none"
+        axes.text(x, low - 0.08 * span, name, va="top", color=ink, fontsize=12, **look)
+    axes.set_ylim(low - 0.33 * span, high + 0.25 * span)
 
 
 def _edge(axes: Axes, x: float, y: float, width: float, height: float) -> None:

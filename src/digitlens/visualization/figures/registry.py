@@ -264,13 +264,13 @@ def _times(models: Models) -> list[float]:
     return [float(np.median(times)) for times in found]
 
 
-_GAP, _ROOM = 2, 12  # pixels between tiles, and between groups of them
-_CELL = 28 + _GAP
+_CELL, _ROOM = 30, 10  # pixels: a tile with the gap to the next, and more between groups of them
 _INCH = 1 / 72  # of a pixel of a tile
 _HEAD = 1.0  # inches of a headline and the room around
 
 Floats = npt.NDArray[np.floating[Any]]
-Paint = npt.NDArray[np.float64]
+Places: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]
+"""Painted tiles float64[28, 28, 3] by the pixel row and column of their upper left corners."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,19 +300,25 @@ def draw_reconstructions(
         path: The ``.png`` or ``.svg`` file to write.
     """
     half = (len(digits) + 1) // 2
-    blocks = [_pair(one) for one in digits]
-    every = _join([_join(blocks[:half], axis=0), _join(blocks[half:], axis=0)], axis=1)
-    ends = _join([_pair(best), _pair(worst)], axis=1)
-    width = max(every.shape[1], ends.shape[1]) * _INCH
-    shares = [every.shape[0], ends.shape[0]]
-    with canvas(path, width + 0.5, sum(shares) * _INCH + 2 * _HEAD) as figure:
+    block = len(best.tiles) * _CELL + _ROOM
+    every, ends = Places(), Places()
+    for value, one in enumerate(digits):
+        _put_pair(every, one, value % half * (2 * _CELL + _ROOM), value // half * block)
+    _put_pair(ends, best, 0, 0)
+    _put_pair(ends, worst, 0, block)
+    pictures = [_composed(every), _composed(ends)]
+    shares = [len(picture) for picture in pictures]
+    size = pictures[0].shape[1] * _INCH + 0.5, sum(shares) * _INCH + 2 * _HEAD
+    with canvas(path, *size) as figure:
         upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": shares})
         headline(upper, "Digits as they were written, and below each as it is drawn again", note)
-        _show(upper, every)
         headline(lower, "Drawn best, and drawn worst", "below each its error")
-        _show(lower, ends)
-        _write_errors(lower, best.error, 0)
-        _write_errors(lower, worst.error, _pair(best).shape[1] + _ROOM)
+        for axes, picture in zip((upper, lower), pictures, strict=True):
+            _show(axes, picture)
+        look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
+        for left, errors in ((0, best.error), (block, worst.error)):
+            for place, error in enumerate(errors):
+                lower.text(left + place * _CELL + 14, 2 * _CELL, f"{error:.3f}", look)
 
 
 def draw_interpolations(
@@ -328,80 +334,56 @@ def draw_interpolations(
         note: A line that says how the steps are made.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    rows = _join([_way(one) for one in ways], axis=0, room=_GAP)
-    square = _framed(field, corners)
-    shares = [rows.shape[1], square.shape[1]]
-    width, height = sum(shares) + 2 * _ROOM, rows.shape[0]
-    with canvas(path, width * _INCH + 0.5, height * _INCH + _HEAD) as figure:
+    rows, square = Places(), Places()
+    for row, one in enumerate(ways):
+        _put_between(rows, one.tiles, one.again, row * _CELL)
+    for row, drawn in enumerate(field):
+        ends = corners[row // (len(field) - 1) * 2 :][:2] if row in (0, len(field) - 1) else ()
+        _put_between(square, ends, drawn, row * _CELL)
+    pictures = [_composed(rows), _composed(square)]
+    shares = [picture.shape[1] for picture in pictures]
+    size = (sum(shares) + 2 * _ROOM) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEAD
+    with canvas(path, *size) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": shares})
         headline(left, "From one digit to another", note)
-        _show(left, rows)
         headline(right, "Between four digits", "nobody ever wrote what is blue")
-        _show(right, square)
+        for axes, picture in zip((left, right), pictures, strict=True):
+            _show(axes, picture)
 
 
-def _pair(one: Reconstructions) -> Paint:
+def _put_pair(places: Places, one: Reconstructions, top: int, left: int) -> None:
     """Tiles in ink over reconstructions in blue."""
-    return _grid(np.stack([_inked(one.tiles), _blue(one.again)]))
+    _put(places, one.tiles, top, left)
+    _put(places, one.again, top + _CELL, left, drawn=True)
 
 
-def _way(one: Reconstructions) -> Paint:
-    """The first tile, all that is drawn, the last tile."""
-    first, last = _inked(one.tiles)
-    return _join([first, _grid(_blue(one.again)[None]), last], axis=1, room=_ROOM // 2)
+def _put_between(places: Places, ends: Sequence[Any] | Tiles, drawn: Tiles, top: int) -> None:
+    """What is drawn from a code, in a row between two tiles, if they are given."""
+    inside = _CELL + _ROOM // 2
+    _put(places, drawn, top, inside, drawn=True)
+    for left, end in zip((0, inside + len(drawn) * _CELL + _ROOM // 2), ends, strict=False):
+        _put(places, end[None], top, left)
 
 
-def _framed(field: Tiles, corners: Tiles) -> Paint:
-    """The field, with its four digits outside of its corners."""
-    inside, ends = _grid(_blue(field)), _inked(corners)
-    room = inside.shape[0] - 2 * 28
-    left, right = (_join([ends[k], ends[k + 2]], axis=0, room=room) for k in (0, 1))
-    return _join([left, inside, right], axis=1, room=_ROOM // 2)
+def _put(places: Places, tiles: Tiles, top: int, left: int, *, drawn: bool = False) -> None:
+    """Tiles in a row: in ink as they were written, or in blue as they are drawn from a code."""
+    ink = theme().tiles
+    if drawn:
+        ink = LinearSegmentedColormap.from_list("drawn", [ink(0), theme().blue])
+    for place, tile in enumerate(ink(tiles)[..., :3]):
+        places[top, left + place * _CELL] = tile
 
 
-def _inked(tiles: Tiles) -> Paint:
-    """Tiles as they were written, float64[N, 28, 28, 3]."""
-    return theme().tiles(tiles)[..., :3]
+def _composed(places: Places) -> npt.NDArray[np.float64]:
+    """float64[H, W, 3]; the tiles on the ground."""
+    height, width = (max(corner[side] for corner in places) + 28 for side in (0, 1))
+    picture = np.tile(np.array(to_rgb(theme().ground)), (height, width, 1))
+    for (top, left), tile in places.items():
+        picture[top : top + 28, left : left + 28] = tile
+    return picture
 
 
-def _blue(tiles: Tiles) -> Paint:
-    """Tiles that were drawn from a code, painted the same way."""
-    ground = theme().tiles(0)
-    return LinearSegmentedColormap.from_list("drawn", [ground, theme().blue])(tiles)[..., :3]
-
-
-def _grid(painted: Paint) -> Paint:
-    """Painted tiles, float64[R, C, 28, 28, 3], in rows and columns."""
-    rows, columns = painted.shape[:2]
-    cells = np.tile(_empty(_CELL, _CELL), (rows, columns, 1, 1, 1))
-    cells[:, :, :28, :28] = painted
-    whole = cells.transpose(0, 2, 1, 3, 4).reshape(rows * _CELL, columns * _CELL, 3)
-    return whole[:-_GAP, :-_GAP]
-
-
-def _join(pictures: Sequence[Paint], axis: int, room: int = _ROOM) -> Paint:
-    """Pictures one below the other (axis 0) or side by side (axis 1), from the top left."""
-    most = max(one.shape[1 - axis] for one in pictures)
-    parts: list[Paint] = []
-    for one in pictures:
-        for length in (one.shape[axis], room):
-            parts.append(_empty(*((length, most) if axis == 0 else (most, length))))
-        parts[-2][: one.shape[0], : one.shape[1]] = one
-    return np.concatenate(parts[:-1], axis=axis)
-
-
-def _empty(height: int, width: int) -> Paint:
-    return np.tile(np.array(to_rgb(theme().ground)), (height, width, 1))
-
-
-def _write_errors(axes: Axes, errors: Floats, left: int) -> None:
-    for place, error in enumerate(errors):
-        x = left + place * _CELL + 14
-        look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
-        axes.text(x, 2 * _CELL, f"{error:.3f}", look)
-
-
-def _show(axes: Axes, picture: Paint) -> None:
+def _show(axes: Axes, picture: npt.NDArray[np.float64]) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
 
