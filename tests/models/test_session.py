@@ -1,15 +1,12 @@
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from digitlens.errors import ModelError
 from digitlens.models import session
-from digitlens.models.session import Lazy, Team, cores, open_session
+from digitlens.models.session import Lazy, cores, open_session, share
 
 
 def test_what_is_no_graph_is_refused_in_one_line():
@@ -35,57 +32,23 @@ def test_only_the_cores_that_this_process_may_use_count(monkeypatch):
     assert cores() == 1
 
 
-@given(size=st.integers(1, 5), pieces=st.lists(st.integers(), max_size=30))
-def test_each_piece_is_worked_on_once(size, pieces):
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_each_piece_is_worked_on_once_and_what_comes_of_them_is_in_order(threads):
     done = []
-    Team(size).share(done.append, pieces)
-    assert sorted(done) == sorted(pieces)
+    assert share(lambda piece: done.append(piece) or -piece, range(9), threads) == [
+        *range(0, -9, -1)
+    ]
+    assert sorted(done) == [*range(9)]
+    with pytest.raises(ZeroDivisionError):
+        share(lambda piece: 1 // piece, [1, 0, 1], threads)
 
 
-@pytest.mark.parametrize("broken", range(6))
-def test_what_goes_wrong_in_a_piece_reaches_whoever_asked(broken):
-    def work(piece):
-        time.sleep(0.001)
-        if piece == broken:
-            raise ModelError("broken")
+def test_when_the_interpreter_ends_whoever_asks_works_alone(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 
-    team = Team(3)
-    with pytest.raises(ModelError, match="broken"):
-        team.share(work, range(6))
-    done = []
-    team.share(done.append, range(6))
-    assert sorted(done) == list(range(6))
-
-
-def test_teams_ask_each_other_and_themselves_without_waiting_forever():
-    team, done = Team(2), []
-
-    def outer(piece):
-        team.share(lambda inner: done.append((piece, inner)), range(3))
-
-    with ThreadPoolExecutor(4) as pool:
-        for job in [pool.submit(team.share, outer, range(4)) for _ in range(4)]:
-            job.result(30)
-    assert len(done) == 4 * 4 * 3
-
-
-def test_a_forked_process_has_threads_of_its_own(monkeypatch):
-    team = Team(2)
-    team.share(lambda _: None, range(2))
-    before = team._pool
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    done = []
-    team.share(done.append, range(4))
-    assert sorted(done) == [0, 1, 2, 3]
-    assert team._pool is not before
-
-
-def test_when_the_interpreter_ends_whoever_asks_works_alone():
-    team, done = Team(2), []
-    team.share(lambda _: None, range(2))
-    team._pool.shutdown()
-    team.share(done.append, range(4))
-    assert done == [0, 1, 2, 3]
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    assert share(str, range(4), 2) == ["0", "1", "2", "3"]
 
 
 def test_what_is_lazy_is_made_once_for_all_threads_and_not_before():

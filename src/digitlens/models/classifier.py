@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ import onnxruntime as ort
 from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.models.bundle import DEFAULT, Card, Model, load_bundle
-from digitlens.models.session import Team, cores, first_line, open_session
+from digitlens.models.session import Port, check_ports, cores, first_line, open_session, share
 from digitlens.results import Floats, Outputs
 
 BATCH = 128  # tiles a call: 16 take a tenth longer each; more gain nothing and leave the cache
@@ -32,6 +33,13 @@ MNIST_FRAMING = "MNIST (28 x 28, ink bright on dark, digit in a 20 x 20 box, cen
 
 Tiles = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
+
+TILES = Port("tiles", "uint8", (28, 28))
+_OUTPUTS = {
+    name: Port(name, sides=sides)
+    for name, sides in (("probabilities", (10,)), ("energy", ()), ("features", ()), ("digit", ()))
+}  # of which a graph need have the first alone
+_WHAT = "a classifier of tiles: export the model again"
 
 
 class Classifier:
@@ -51,13 +59,22 @@ class Classifier:
         """
         bundle = load_bundle(model)
         self.card = bundle.card
+        name = str(bundle.folder)
+        if self.card.decoder_sha256:
+            raise ModelError(
+                f"{name} is an autoencoder, which draws digits again and names none: expected a "
+                "classifier; `digitlens reconstruct` uses autoencoders"
+            )
         # Two threads that share each layer of a batch wait for each other at its end; two that each
         # have tiles of their own do not, and then one tile pays for no threads at all.
-        self._session = open_session(bundle.graph, name=str(bundle.folder), threads=1)
-        self._team = Team(threads or cores())
+        self._session = open_session(bundle.graph, name=name, threads=1)
+        self._threads = threads or cores()
         self._pace = WORTH  # seconds a tile, the fastest seen yet
         self._options = ort.RunOptions()  # onnxruntime would make them anew for each call, in 2 µs
-        _check_contract(self._session, str(bundle.folder))
+        self._names = [entry.name for entry in self._session.get_outputs()]
+        names = dict.fromkeys([*self._names, "probabilities"])
+        outputs = [_OUTPUTS[each] for each in names if each in _OUTPUTS]
+        check_ports(self._session, name=name, what=_WHAT, inputs=[TILES], outputs=outputs)
 
     @property
     def name(self) -> str:
@@ -96,8 +113,7 @@ class Classifier:
 
     def outputs(self, tiles: Tiles) -> Outputs:
         """Everything that the graph says of each tile, see ``Outputs``; arguments as above."""
-        names = [entry.name for entry in self._session.get_outputs()]
-        return Outputs(**dict(zip(names, self._run(tiles, names), strict=True)))
+        return Outputs(**dict(zip(self._names, self._run(tiles, self._names), strict=True)))
 
     def _run(self, tiles: Tiles, names: list[str]) -> list[Floats]:
         """The outputs of these names, each float32[N, ...]; the same however they are split."""
@@ -105,20 +121,15 @@ class Classifier:
         bounds = self._split(len(tiles))
         if len(bounds) == 2:
             return self._call(tiles, names)
-        parts: list[list[Floats]] = [[]] * (len(bounds) - 1)
-
-        def fill(piece: tuple[int, tuple[int, int]]) -> None:
-            number, (start, end) = piece
-            parts[number] = self._call(tiles[start:end], names)
-
-        self._team.share(fill, list(enumerate(pairwise(bounds))))
+        pieces = [tiles[start:end] for start, end in pairwise(bounds)]
+        parts = share(partial(self._call, names=names), pieces, self._threads)
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _split(self, count: int) -> list[int]:
         """Bounds of pieces of at most ``BATCH`` tiles, as many for each thread that is worth it."""
         if count < 2:
             return [0, count]
-        threads = min(self._team.size, max(1, int(count * self._pace / WORTH)))
+        threads = min(self._threads, max(1, int(count * self._pace / WORTH)))
         pieces = threads * math.ceil(count / (threads * BATCH))
         return [count * piece // pieces for piece in range(pieces + 1)]
 
@@ -137,37 +148,6 @@ def check_tiles(tiles: Tiles) -> None:
         raise TypeError(f"expected tiles as a NumPy array of dtype uint8, found {found}")
     if tiles.ndim != 3 or tiles.shape[1:] != (28, 28):
         raise ValueError(f"expected tiles of shape [N, 28, 28], found {list(tiles.shape)}")
-
-
-_DIMENSIONS = {
-    "probabilities": 2,
-    "energy": 1,
-    "features": 2,
-    "digit": 1,
-}  # by name, the dimensions
-
-
-def _check_contract(session: Any, name: str) -> None:
-    entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
-    exits = {entry.name: (entry.type, entry.shape) for entry in session.get_outputs()}
-    if "reconstruction" in exits:
-        raise ModelError(
-            f"{name} is an autoencoder, which draws digits again and names none: expected a "
-            "classifier; `digitlens reconstruct` uses autoencoders"
-        )
-    fits = all(
-        kind == "tensor(float)" and len(shape) == _DIMENSIONS.get(output)
-        for output, (kind, shape) in exits.items()
-    )
-    if (
-        entries != [("tiles", "tensor(uint8)", [28, 28])]
-        or not fits
-        or exits.get("probabilities", ("", []))[1][1:] != [10]
-    ):
-        raise ModelError(
-            f"{name}: expected a graph from tiles uint8[N, 28, 28] to probabilities float[N, 10], "
-            f"found inputs {entries} and outputs {exits}: export the model again"
-        )
 
 
 Pixels = Literal["unit", "byte", "mnist"]

@@ -9,27 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import CLASSES
 from digitlens.errors import ModelError
-from digitlens.imaging import framing
 from digitlens.models.bundle import (
     DETECTOR,
     PAGES,
     SHIPPED_LINES,
-    Bundle,
     Card,
     Model,
     finds_digits,
     load_bundle,
     load_decoder,
 )
-from digitlens.models.classifier import Tiles, check_tiles
-from digitlens.models.session import Lazy, open_session
+from digitlens.models.classifier import TILES, Tiles, check_tiles
+from digitlens.models.session import Lazy, Port, open_graph
 
 STEP = 32  # pixels; sides of what the graphs take are multiples of it
 LEAST = 128  # pixels a side, for the digit detector
@@ -39,11 +36,10 @@ SPOTS = 2  # what the digit spotter says of each step: a digit, a space
 AUTOENCODER = "autoencoder"  # name of the shipped autoencoder
 QUANTILES = "error_quantiles"  # of validation digits, in the results of the card
 _TILES = 128  # tiles a call: larger ones fall out of the cache
-_OUTPUTS = {  # of an autoencoder, by name the type and the number of dimensions
-    "reconstruction": ("tensor(uint8)", 3),
-    "error": ("tensor(float)", 1),
-    "code": ("tensor(float)", 2),
-}
+# What the graphs take and give.
+_PAGE, _LINES = Port("page", "uint8"), Port("lines", "uint8")
+_DIGITS = [Port("score"), Port("probabilities"), Port("box"), Port("heat")]
+_DRAWN = [Port("reconstruction", "uint8", (28, 28)), Port("error"), Port("code")]
 
 Pixels = npt.NDArray[np.uint8]
 Lines = npt.NDArray[np.uint8]
@@ -80,9 +76,11 @@ class DigitDetector:
         """
         bundle = load_bundle(model)
         self.card = bundle.card
+        name, what = str(bundle.folder), "a digit detector: train one with the recipe pages"
         if lazy and not finds_digits(self.card):
-            raise _no_digit_detector(str(bundle.folder))
-        self._session = Lazy(partial(_open_digits, bundle, threads))
+            raise ModelError(f"{name} is not {what}")
+        checked = partial(open_graph, what=what, inputs=[_PAGE], outputs=_DIGITS)
+        self._session = Lazy(partial(checked, bundle.graph, name=name, threads=threads))
         if not lazy:
             self._session()
 
@@ -100,12 +98,23 @@ class DigitDetector:
         return DigitPredictions(score[:count], probabilities[:count], boxes[:count], cells, size)
 
 
-class LineDetector:
+class _Network:
+    """A graph that is opened by the first use of it."""
+
+    def __init__(
+        self, graph: Path | bytes, threads: int, what: str, entry: Port, output: Port
+    ) -> None:
+        name = str(graph) if isinstance(graph, Path) else f"the graph of {what}"
+        checked = partial(open_graph, what=what, inputs=[entry], outputs=[output])
+        self._session = Lazy(partial(checked, graph, name=name, threads=threads))
+
+
+class LineDetector(_Network):
     """Pages in, text maps out; opened by the first page, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes = SHIPPED_LINES / DETECTOR, threads: int = 0) -> None:
         """Remembers which graph, or file of one, to open; 0 threads are one per core."""
-        self._session = Lazy(partial(_open_lines, graph, threads))
+        super().__init__(graph, threads, "a line detector", _PAGE, Port("text"))
 
     def text_map(self, page: Pixels) -> Floats:
         """The probability that the core of a text line is there, for each cell of 2 x 2 pixels.
@@ -133,46 +142,13 @@ def padded(picture: Pixels, least: int = 1) -> Pixels:
     return np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
 
 
-def _open_digits(bundle: Bundle, threads: int) -> Any:
-    name = str(bundle.folder)
-    session = open_session(bundle.graph, name=name, threads=threads)
-    if _contract(session) != (
-        [("page", "tensor(uint8)")],
-        ["score", "probabilities", "box", "heat"],
-    ):
-        raise _no_digit_detector(name)
-    return session
-
-
-def _no_digit_detector(name: str) -> ModelError:
-    return ModelError(f"{name}: is not a digit detector: train one with the recipe pages")
-
-
-def _open_lines(graph: Path | bytes, threads: int) -> Any:
-    name = str(graph) if isinstance(graph, Path) else "the line detector"
-    session = open_session(graph, name=name, threads=threads)
-    inputs, outputs = _contract(session)
-    if inputs != [("page", "tensor(uint8)")] or outputs != ["text"]:
-        raise ModelError(
-            f"{name} is not a line detector: expected a graph from page (uint8) to text, found "
-            f"{inputs} to {outputs}"
-        )
-    return session
-
-
-def _contract(session: Any) -> tuple[list[tuple[str, str]], list[str]]:
-    """Names and types of a graph's inputs, names of its outputs."""
-    inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
-    return inputs, [output.name for output in session.get_outputs()]
-
-
-class LineRecognizer:
+class LineRecognizer(_Network):
     """Line crops in, posteriors out; opened once, safe to use from several threads."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
         """Remembers which graph, or file of one, to open; 0 threads are one per core."""
-        wanted = "the line recogniser", "posteriors", CLASSES
-        self._session = Lazy(partial(_open, graph, threads, wanted))
+        output = Port("posteriors", sides=(CLASSES,))
+        super().__init__(graph, threads, "a line recogniser", _LINES, output)
 
     @property
     def is_open(self) -> bool:
@@ -192,12 +168,12 @@ class LineRecognizer:
         return self._session().run(None, {"lines": lines})[0]
 
 
-class DigitSpotter:
+class DigitSpotter(_Network):
     """Line crops in, out where digits stand: for a fortieth of what it costs to read them."""
 
     def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
         """Remembers which graph to open; see ``LineRecognizer``."""
-        self._session = Lazy(partial(_open, graph, threads, ("the digit spotter", "spots", SPOTS)))
+        super().__init__(graph, threads, "a digit spotter", _LINES, Port("spots", sides=(SPOTS,)))
 
     def spots(self, lines: Lines) -> Floats:
         """Where digits and spaces are along lines uint8[N, 48, W, 3], RGB, W a multiple of 8.
@@ -206,21 +182,6 @@ class DigitSpotter:
         the middle of a space is there. A graph that is opened only now may be none: ModelError.
         """
         return self._session().run(None, {"lines": lines})[0]
-
-
-def _open(graph: Path | bytes, threads: int, wanted: tuple[str, str, int]) -> Any:
-    """Opens a graph from lines to what is wanted: what it is called, its output, its width."""
-    title, output, width = wanted
-    name = str(graph) if isinstance(graph, Path) else title
-    session = open_session(graph, name=name, threads=threads)
-    entries = [(entry.name, entry.type) for entry in session.get_inputs()]
-    exits = [(exit_.name, exit_.type, exit_.shape[-1]) for exit_ in session.get_outputs()]
-    if entries != [("lines", "tensor(uint8)")] or exits != [(output, "tensor(float)", width)]:
-        raise ModelError(
-            f"{name}: expected a graph from lines uint8[N, {framing.HEIGHT}, W, 3] to {output} "
-            f"float[N, W / {framing.STEP}, {width}], found inputs {entries} and outputs {exits}"
-        )
-    return session
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +220,11 @@ class Reconstructor:
         name = str(bundle.folder)
         self.card = bundle.card
         decoder = load_decoder(bundle.folder, bundle.card)
-        self._session = open_session(bundle.graph, name=name, threads=threads)
-        self.width = _code_width(self._session, name)
-        self._decoder = Lazy(partial(_open_decoder, decoder, name, threads, self.width))
+        opened = partial(open_graph, threads=threads, what="an autoencoder: train it again")
+        self._session = opened(bundle.graph, name=name, inputs=[TILES], outputs=_DRAWN)
+        self.width = self._session.get_outputs()[2].shape[-1]
+        code, name = Port("code", sides=(self.width,)), f"the decoder of {name}"
+        self._decoder = Lazy(partial(opened, decoder, name=name, inputs=[code], outputs=_DRAWN[:1]))
 
     def reconstruct(self, tiles: Tiles) -> Reconstruction:
         """Encodes tiles and draws them again.
@@ -275,7 +238,7 @@ class Reconstructor:
         """
         check_tiles(tiles)
         parts = [
-            self._session.run(list(_OUTPUTS), {"tiles": tiles[start : start + _TILES]})
+            self._session.run(None, {"tiles": tiles[start : start + _TILES]})
             for start in range(0, max(1, len(tiles)), _TILES)
         ]
         return Reconstruction(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -324,34 +287,6 @@ class Reconstructor:
                 "its card; export it again"
             )
         return np.interp(error, known, np.linspace(0, 1, len(known)))
-
-
-def _code_width(session: Any, name: str) -> int:
-    """The numbers of a code; raises ModelError unless the graph is that of an autoencoder."""
-    entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
-    exits = {exit_.name: (exit_.type, len(exit_.shape)) for exit_ in session.get_outputs()}
-    widths = [exit_.shape[-1] for exit_ in session.get_outputs() if exit_.name == "code"]
-    if (
-        entries != [("tiles", "tensor(uint8)", [28, 28])]
-        or exits != _OUTPUTS
-        or not isinstance(widths[0], int)
-    ):
-        raise ModelError(
-            f"{name}: expected a graph from tiles uint8[N, 28, 28] to {', '.join(_OUTPUTS)}, "
-            f"found inputs {entries} and outputs {exits}: train it again"
-        )
-    return widths[0]
-
-
-def _open_decoder(graph: bytes, name: str, threads: int, width: int) -> Any:
-    session = open_session(graph, name=f"the decoder of {name}", threads=threads)
-    entries = [(entry.name, entry.type, entry.shape[1:]) for entry in session.get_inputs()]
-    if entries != [("code", "tensor(float)", [width])]:
-        raise ModelError(
-            f"{name}: expected a decoder from code float[N, {width}], found inputs {entries}: "
-            "train it again"
-        )
-    return session
 
 
 def _check_code(code: Floats, width: int) -> None:

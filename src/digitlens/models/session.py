@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import onnxruntime as ort
 
 from digitlens.errors import ModelError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
@@ -53,6 +50,61 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
         ) from error
 
 
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a graph."""
+
+    name: str
+    dtype: str = "float"  # as onnxruntime calls it
+    sides: tuple[Any, ...] = ()  # the last ones of its shape
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}[{', '.join(map(str, ('...', *self.sides)))}]"
+
+
+def open_graph(
+    graph: bytes | Path,
+    *,
+    name: str,
+    threads: int = 0,
+    what: str,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+) -> Any:
+    """Opens a graph as ``open_session`` does, and checks what it takes and gives.
+
+    Raises:
+        ModelError: onnxruntime cannot load it, or it is not what it has to be.
+    """
+    session = open_session(graph, name=name, threads=threads)
+    check_ports(session, name=name, what=what, inputs=inputs, outputs=outputs)
+    return session
+
+
+def check_ports(
+    session: Any, *, name: str, what: str, inputs: Sequence[Port], outputs: Sequence[Port]
+) -> None:
+    """Raises ModelError where a graph does not take and give what it has to, in this order."""
+    wanted = inputs, outputs
+    found = [
+        [Port(each.name, each.type[len("tensor(") : -1], tuple(each.shape)) for each in ports]
+        for ports in (session.get_inputs(), session.get_outputs())
+    ]
+    if not all(map(_fit, found, wanted)):
+        ports = (", ".join(map(str, each)) for each in (*wanted, *found))
+        said = "expected a graph from {} to {}, found one from {} to {}".format(*ports)
+        raise ModelError(f"{name} is not {what}: {said}")
+
+
+def _fit(found: Sequence[Port], wanted: Sequence[Port]) -> bool:
+    """Whether ports are as wanted."""
+    cut = [
+        replace(port, sides=port.sides[len(port.sides) - len(each.sides) :])
+        for port, each in zip(found, wanted, strict=False)
+    ]
+    return len(found) == len(wanted) and cut == list(wanted)
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error's message; onnxruntime adds pages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -81,47 +133,17 @@ class Lazy(Generic[Made]):
             return self._made[0]
 
 
-class Team:
-    """Threads that share pieces of work; safe to use from several threads.
+def share(
+    work: Callable[[Piece], Made], pieces: Sequence[Piece], threads: int, /
+) -> Iterable[Made]:
+    """Works on pieces in so many threads; gives what comes of them, in their order.
 
-    Attributes:
-        size: How many work at once, the calling one included.
+    What ``work`` raises is raised here; other pieces may be worked on or not.
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (slow to load)
 
-    def __init__(self, size: int) -> None:
-        """Starts nothing yet; with a size of 1 there are no threads at all."""
-        self.size = size
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = 0  # that the threads belong to: a forked one does not inherit them
-
-    def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        """Works on each piece once, in any order; the calling thread works too.
-
-        What ``work``, called from several threads at once, raises is raised here; others may be
-        done or not. Nobody is woken for whom there is no piece.
-        """
-        waiting = iter(list(pieces))  # threads can share the iterator of a list
-
-        def toil() -> None:
-            for piece in waiting:
-                work(piece)
-
-        helpers: list[Future[None]] = []
-        with suppress(RuntimeError):  # the interpreter is ending and starts no more work: alone
-            for _ in range(min(self.size, len(pieces)) - 1):
-                helpers.append(self._threads().submit(toil))
+    with ThreadPoolExecutor(threads, "digitlens-model") as pool:
         try:
-            toil()
-        finally:
-            for helper in helpers:
-                # One that has not begun will find nothing to do; to wait for it could take forever.
-                if not helper.cancel():
-                    helper.result()
-
-    def _threads(self) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (slow to load)
-
-        if self._pool is None or self._process != os.getpid():
-            self._pool = ThreadPoolExecutor(self.size - 1, "digitlens-model")
-            self._process = os.getpid()
-        return self._pool
+            return list(pool.map(work, pieces))
+        except RuntimeError:  # the interpreter is ending and starts no threads: alone
+            return list(map(work, pieces))

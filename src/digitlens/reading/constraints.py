@@ -327,8 +327,12 @@ class _OneOf:
     def _beginnings(self) -> frozenset[str]:
         return frozenset(key[:end] for key in self._keys for end in range(len(key) + 1))
 
-    @cached_property
+    @property
     def marks(self) -> str:
+        return self._marks
+
+    @cached_property
+    def _marks(self) -> str:
         others = {char for key in self._keys for char in key if char not in DIGITS}
         marks = set() if all(map(str.isalnum, self._keys)) else {".", ","}
         return "".join(sorted(others | marks))
