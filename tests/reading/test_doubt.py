@@ -101,7 +101,8 @@ def test_small_high_digits_are_likely_cents_on_a_slanted_tag_too(slope, high, li
         bottom = 90 if not high else 70
         wide = 16 if not high else 9
         boxes.append(Box(20 * k, 50 + slope * k, 20 * k + wide, bottom + slope * k))
-    assert (raised_chance(boxes) > 0.5) == likely
+    number = [Spot("9", 1.0, box, k) for k, box in enumerate(boxes)]
+    assert (raised_chance(number) > 0.5) == likely
 
 
 @pytest.mark.parametrize(

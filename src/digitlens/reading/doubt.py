@@ -172,10 +172,9 @@ class PageNumbers:
 
     def cents_signs(self, number: int) -> tuple[float, ...]:
         """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
-        boxes = unmarked(self.numbers[number])
-        if not boxes:
+        if not unmarked(self.numbers[number]):
             return ()
-        geometry = _logistic(self.fitted["sizes"], sizes(boxes))
+        geometry = raised_chance(self.numbers[number], self.fitted)
         decimals = np.max([self.support(number, way) for way in (".2", ",2")], axis=0)
         page, column = (decimals - self.support(number, "whole")).tolist()
         odds = log(max(geometry, 1e-3) / max(1 - geometry, 1e-3))
@@ -336,13 +335,15 @@ def unmarked(spots: Sequence[Spot]) -> list[Box]:
     return [spot.box for spot in spots if spot.place >= 0] if BARE.fullmatch(text) else []
 
 
-def raised_chance(boxes: Sequence[Box]) -> float:
-    """How likely the last two digits of a number are its cents, by their size and height.
+def raised_chance(spots: Sequence[Spot], fitted: Weights | None = None) -> float:
+    """How likely the last two digits of a number without a mark are cents, by size and height.
 
     Args:
-        boxes: Of its digits, three at least, from left to right.
+        spots: The characters of a number; 0 for one with a mark, or less than three digits.
+        fitted: Weights; None takes the shipped ones.
     """
-    return _logistic(shipped()["sizes"], sizes(boxes))
+    boxes = unmarked(spots)
+    return _logistic((fitted or shipped())["sizes"], sizes(boxes)) if boxes else 0.0
 
 
 def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:

@@ -20,7 +20,6 @@ from digitlens.reading.doubt import (
     raised_chance,
     read_chance,
     say_why,
-    unmarked,
 )
 from digitlens.reading.notation import (
     CURRENCIES,
@@ -32,7 +31,7 @@ from digitlens.reading.notation import (
     meanings,
 )
 from digitlens.reading.numbers import Spot
-from digitlens.results import Alternative, Box, Digit, Number
+from digitlens.results import Alternative, Box, Digit, Number, told
 
 if TYPE_CHECKING:
     from digitlens.results import Value
@@ -75,7 +74,7 @@ class Piece:
     @classmethod
     def of(cls, spots: Sequence[Spot]) -> Piece:
         """The number that these characters are."""
-        text, raised = "".join(spot.char for spot in spots), _raised(spots)
+        text, raised = "".join(spot.char for spot in spots), raised_chance(spots)
         return cls(tuple(spots), text, raised, raised)
 
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
@@ -112,8 +111,7 @@ def numbers_of(
     known, pieces = pieces_of(rows, notation)
     page = PageNumbers([piece.spots for piece in pieces], notation)
     pieces = [replace(piece, cents=page.cents[k]) for k, piece in enumerate(pieces)]
-    judged = [_judged(page, k, piece, digits, as_read) for k, piece in enumerate(pieces)]
-    return tuple(_number(each, digits, known) for each in judged)
+    return tuple(_number(page, k, piece, digits, known, as_read) for k, piece in enumerate(pieces))
 
 
 def pieces_of(
@@ -203,82 +201,65 @@ def _gap(left: Sequence[Spot], right: Sequence[Spot]) -> float:
     return (right[0].box.x0 - left[-1].box.x1) / height
 
 
-def _raised(spots: Sequence[Spot]) -> float:
-    """How likely the last two digits are cents that are small and high, without a mark."""
-    boxes = unmarked(spots)
-    return raised_chance(boxes) if boxes else 0.0
-
-
 def _weakest(spots: Sequence[Spot]) -> float:
     """The confidence of the least sure mark."""
     return min((spot.confidence for spot in spots if spot.place < 0), default=1.0)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A number, what it most likely is, and what else it may be.
-
-    Attributes:
-        piece: As it was read.
-        best: Its characters as they most likely are.
-        others: What else they may be, each with its probability.
-        right: Probability of the best one.
-        why: What speaks against it.
-    """
-
-    piece: Piece
-    best: Rewriting
-    others: list[tuple[str, float]]
-    right: float
-    why: str
-
-
-def _judged(
-    page: PageNumbers, number: int, piece: Piece, digits: Mapping[int, Digit], as_read: bool
-) -> _Judged:
+def _number(
+    page: PageNumbers,
+    number: int,
+    piece: Piece,
+    digits: Mapping[int, Digit],
+    known: Notation,
+    as_read: bool,
+) -> Number:
+    """A number as it most likely is, and what else it may be."""
     rewritings = page.rewritings(number, digits)
+    joined, doubt, why = piece.joined, piece.doubt, ""
     if as_read:
-        right = read_chance(piece.spots)
-        others = [(each.text, right * each.odds) for each in rewritings[1:]]
-        return _Judged(piece, rewritings[0], others, right, "")
-    chances = page.likelihoods(rewritings)
-    best = int(chances.argmax())
-    signs = page.signs(number, rewritings[best], float(chances[best]))
-    right = page.right_chance(signs)
-    if right < SURE and not piece.joined:
-        piece = replace(piece, joined=page.with_next(number))
-    if not page.has_usual_mark(rewritings[best].text) and not page.known.decimal:
-        piece = replace(piece, doubt=piece.doubt or _OTHER_MARK)
-    scale = (1 - right) / max(1 - float(chances[best]), 1e-6)
-    others = [
-        (each.text, min(scale, 1.0) * float(chance))
-        for each, chance in zip(rewritings, chances, strict=True)
-        if each is not rewritings[best]
-    ]
-    return _Judged(piece, rewritings[best], others, right, say_why(signs))
-
-
-def _number(judged: _Judged, digits: Mapping[int, Digit], known: Notation) -> Number:
-    piece, text = judged.piece, judged.best.text
-    found, doubt = _chosen(text, piece.meanings(text), known)
+        best, right = rewritings[0], read_chance(piece.spots)
+        rewritten = [(each.text, right * each.odds) for each in rewritings[1:]]
+    else:
+        chances = page.likelihoods(rewritings)
+        top = int(chances.argmax())
+        best, chance = rewritings[top], float(chances[top])
+        signs = page.signs(number, best, chance)
+        right, why = page.right_chance(signs), say_why(signs)
+        scale = min((1 - right) / max(1 - chance, 1e-6), 1.0)
+        pairs = zip(rewritings, chances.tolist(), strict=True)
+        rewritten = [(each.text, scale * odds) for each, odds in pairs if each is not best]
+        if right < SURE and not joined:
+            joined = page.with_next(number)
+        if not page.has_usual_mark(best.text) and not page.known.decimal:
+            doubt = doubt or _OTHER_MARK
+    found, unclear = _chosen(best.text, piece.meanings(best.text), known)
     own = tuple(digits[spot.place] for spot in piece.spots if spot.place >= 0)
-    reason = _doubtful_digit(own) or doubt or piece.doubt
-    if text != piece.text:
+    reason = _doubtful_digit(own) or unclear or doubt
+    if best.text != piece.text:
         reason = f"read as {piece.text}"
-    elif not reason and judged.right < SURE and judged.why:
-        reason = _doubtful_mark(piece.spots) or judged.why
+    elif not reason and right < SURE and why:
+        reason = _doubtful_mark(piece.spots) or why
     # Of two that may be one number, each is as likely as both together.
-    share = judged.right * (0.5 if piece.joined and piece.doubt else 1.0) / len(found)
-    others = [Alternative(text, each.value, share) for each in found[1:]]
-    if piece.joined:
-        chance = judged.right / 2 if piece.doubt else (1 - judged.right) / 2
-        others.append(Alternative(piece.joined, _value(piece.joined), chance))
-    for other, odds in (*judged.others, *_in_brackets(piece)):
-        also, _ = _chosen(other, piece.meanings(other), known)
-        others += [Alternative(other, each.value, odds / len(also)) for each in also]
-    first, status = found[0], "unsure" if reason else "number"
-    shown = (first.value, first.kind, first.unit, _around(piece.spots), _digits(judged, digits))
-    return Number(text, *shown, share, _likeliest(others, 1 - share), status, reason)
+    share = right * (0.5 if joined and doubt else 1.0) / len(found)
+    others = [Alternative(best.text, each.value, share) for each in found[1:]]
+    if joined:
+        others.append(Alternative(joined, _value(joined), (right if doubt else 1 - right) / 2))
+    for text, odds in (*rewritten, *_in_brackets(piece)):
+        also, _ = _chosen(text, piece.meanings(text), known)
+        others += [Alternative(text, each.value, odds / len(also)) for each in also]
+    return Number(
+        best.text,
+        found[0].value,
+        found[0].kind,
+        found[0].unit,
+        Box(*map(int, page.boxes[number])),
+        _digits(piece, best, digits),
+        share,
+        _likeliest(others, 1 - share),
+        "unsure" if reason else "number",
+        reason,
+    )
 
 
 def _likeliest(others: Sequence[Alternative], room: float) -> tuple[Alternative, ...]:
@@ -297,9 +278,9 @@ def _in_brackets(piece: Piece) -> list[tuple[str, float]]:
     return [(f"({piece.text})", chance)] if missed in {"(", ")"} else []
 
 
-def _digits(judged: _Judged, digits: Mapping[int, Digit]) -> tuple[Digit, ...]:
+def _digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -> tuple[Digit, ...]:
     """The digits of a number as they most likely are."""
-    pairs = zip(judged.piece.spots, judged.best.chars, strict=True)
+    pairs = zip(piece.spots, best.chars, strict=True)
     values = ((digits[spot.place], char[:1]) for spot, char in pairs if spot.place >= 0)
     return tuple(replace(digit, value=int(char)) for digit, char in values if char.isdigit())
 
@@ -313,17 +294,13 @@ def _chosen(
         marks = f"{known.decimal} as decimal mark" if known.decimal else known.grouping
         return found, f"not written as expected, with {marks or known.order}"
     if len(fitting) > 1:
-        return fitting, " or ".join(_say(each) for each in fitting)
+        return fitting, " or ".join(str(told(each.value)) for each in fitting)
     if re.search(rf"[{CURRENCIES}] ?0\d|^0\d+ ?[{CURRENCIES}]", text):
         return fitting, "money without a mark behind 0"
     if any(ONE_MARK.fullmatch(part) for part in re.findall(r"[\d.,]+", text)):
         return fitting, "the same mark for groups and decimals"
     no_date = found[0].kind == "code" and LIKE_DATE.fullmatch(text)
     return fitting, "no such date" if no_date else ""
-
-
-def _say(meaning: Meaning) -> str:
-    return f"{meaning.value:f}" if isinstance(meaning.value, Decimal) else str(meaning.value)
 
 
 def _doubtful_digit(digits: Sequence[Digit]) -> str:
@@ -334,13 +311,3 @@ def _doubtful_digit(digits: Sequence[Digit]) -> str:
 def _doubtful_mark(spots: Sequence[Spot]) -> str:
     marks = [spot for spot in spots if spot.place < 0 and spot.confidence < SURE_MARK]
     return f"{100 * marks[0].confidence:.0f} % sure of {marks[0].char}" if marks else ""
-
-
-def _around(spots: Sequence[Spot]) -> Box:
-    boxes = [spot.box for spot in spots]
-    return Box(
-        min(box.x0 for box in boxes),
-        min(box.y0 for box in boxes),
-        max(box.x1 for box in boxes),
-        max(box.y1 for box in boxes),
-    )
