@@ -77,6 +77,7 @@ HOMES = {
     "optuna": ("training.tune",),
     "pooch": ("datasets.sources",),
     "sklearn": ("datasets.external", "datasets.number_files", "explain.evidence"),
+    "scipy": ("datasets.external",),
     "umap": ("explain.evidence",),
     "fastapi": ("server.",),
     "starlette": ("server.",),

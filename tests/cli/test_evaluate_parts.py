@@ -11,7 +11,7 @@ from digitlens.datasets import external
 from digitlens.datasets.external import Pictures, load_scikit
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.negative_inks import EM, Face
-from digitlens.datasets.sources import encode_idx
+from digitlens.datasets.number_files import encode_idx
 from digitlens.errors import DataError
 from digitlens.explain import trained_model
 from digitlens.explain.trained_model import ExternalScores, measure_external, measure_ood

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digitlens.datasets.sources import FILES, MnistFile, encode_idx
+from digitlens.datasets.number_files import encode_idx
+from digitlens.datasets.sources import FILES, MnistFile
 from digitlens.files import sha256
 
 TRAIN, VALIDATION, TEST = 20, 10, 10

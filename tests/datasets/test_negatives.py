@@ -12,7 +12,7 @@ from digitlens.datasets.negatives import (
     negative_sets,
     source_of,
 )
-from digitlens.datasets.sources import encode_idx
+from digitlens.datasets.number_files import encode_idx
 from digitlens.errors import DataError
 
 

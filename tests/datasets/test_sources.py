@@ -1,6 +1,5 @@
 import contextlib
 import gzip
-import io
 import os
 import pickle
 import sys
@@ -14,9 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as st_numpy
 
 from digitlens.datasets import sources
 from digitlens.datasets.sources import (
@@ -25,14 +21,11 @@ from digitlens.datasets.sources import (
     NPM_PACKAGE,
     Source,
     data_hashes,
-    decode_idx,
-    encode_idx,
     folder_sources,
     gather,
     mirror_sources,
     named_folder_sources,
     package_sources,
-    read_idx,
     read_npm_archive,
     read_npz,
     read_pickle,
@@ -59,46 +52,6 @@ def test_only_the_right_bytes_are_verified(tiny_mnist):
         size = f"{file.size:,}"
         with pytest.raises(DataError, match=f"expected {size} bytes, found {file.size - 1:,}"):
             file.verify(content[:-1])
-
-
-arrays = st_numpy.arrays(np.uint8, st_numpy.array_shapes(max_dims=4, max_side=6))
-
-
-@given(arrays)
-def test_decoding_gives_back_what_was_encoded(array):
-    decoded = decode_idx(encode_idx(array))
-    assert decoded.dtype == np.uint8
-    assert decoded.flags.writeable
-    np.testing.assert_array_equal(decoded, array)
-
-
-def test_arrays_are_written_row_by_row_after_the_header_of_mnist():
-    content = encode_idx(np.zeros((3, 28, 28), np.uint8))
-    assert content[:16].hex(" ", 4) == "00000803 00000003 0000001c 0000001c"
-    assert len(content) == 16 + 3 * 28 * 28
-    in_columns = np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
-    assert encode_idx(in_columns)[-6:] == bytes(range(6))
-
-
-@given(arrays, st.data())
-def test_a_file_cut_short_is_refused(array, data):
-    content = encode_idx(array)
-    length = data.draw(st.integers(0, len(content) - 1))
-    with pytest.raises(DataError, match="expected"):
-        decode_idx(content[:length])
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (encode_idx(np.zeros(3, np.uint8)) + b"!", "found 4"),
-        (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "00 00 0d"),
-        (b"PK\x03\x04 a zip", "50 4b 03"),
-    ],
-)
-def test_what_is_no_idx_of_bytes_is_refused(content, found):
-    with pytest.raises(DataError, match=found):
-        decode_idx(content)
 
 
 class Recorder:
@@ -249,7 +202,7 @@ def test_each_format_gives_the_same_idx_bytes_or_is_named_where_damaged(tiny_mni
     assert read(path, tiny_mnist.files) == tiny_mnist.contents
     for damaged in (b"", b"not found", whole[: len(whole) // 2], None):
         path.unlink() if damaged is None else path.write_bytes(damaged)
-        with pytest.raises(DataError, match=f"{name} cannot be read: ."):
+        with pytest.raises(DataError, match=f"{name} cannot be read|expected 6 arrays"):
             read(path, tiny_mnist.files)
 
 
@@ -258,29 +211,16 @@ def test_an_npz_of_wider_numbers_gives_the_same(tiny_mnist, tmp_path):
     assert read_npz(path, tiny_mnist.files) == tiny_mnist.contents
 
 
-def test_a_truncated_gzip_and_a_bomb_are_refused(tiny_mnist, tmp_path):
-    file = tiny_mnist.files[1]
-    path = tmp_path / f"{file.name}.gz"
-    path.write_bytes(gzip.compress(tiny_mnist.contents[file])[:-20])
-    with pytest.raises(DataError, match="end-of-stream"):
-        read_idx(path, file)
-    path.write_bytes(gzip.compress(tiny_mnist.contents[file] + bytes(10_000_000)))
-    with pytest.raises(DataError, match=f"more than the {file.size} bytes expected"):
-        read_idx(path, file)
-
-
-@pytest.mark.parametrize("name", ["mnist.npz", "mnist.pkl.gz", "mnist.tgz"])
-def test_bombs_in_containers_are_not_read_to_their_end(tiny_mnist, tmp_path, name):
-    path, zeros = tmp_path / name, bytes(10_000_000)
+@pytest.mark.parametrize("name", ["mnist.npz", "mnist.pkl.gz", "train-labels-idx1-ubyte.gz"])
+def test_bombs_are_not_read_to_their_end(tiny_mnist, tmp_path, name):
+    zeros = bytes(10_000_000)
     if name.endswith("npz"):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("x_train.npy", zeros)
-    elif name.endswith("tgz"):
-        tiny_mnist.write_npm_archive(path, (member_of("package/large", zeros), zeros))
     else:
-        path.write_bytes(gzip.compress(zeros))
-    with pytest.raises(DataError, match="it holds more than the"):
-        FORMATS[name][1](path, tiny_mnist.files)
+        (tmp_path / name).write_bytes(gzip.compress(zeros))
+    gathered = found_in(folder_sources(tmp_path, tiny_mnist.files))
+    assert "holds more than the" in gathered.problems[0].reason
 
 
 def member_of(name, content):
@@ -319,23 +259,15 @@ def test_members_that_point_out_of_the_archive_are_left_alone(
     assert not Path("/tmp/digitlens-escaped").exists()
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
-def test_a_member_that_is_no_plain_file_is_refused(tiny_mnist, tmp_path, kind):
-    secret = tmp_path / "secret"
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, None])
+def test_a_member_that_is_no_plain_file_or_lacking_is_not_read(tiny_mnist, tmp_path, kind):
+    path, secret = tmp_path / "mnist.tgz", tmp_path / "secret"
     secret.write_text("do not read")
-    member = tarfile.TarInfo(f"package/data/{tiny_mnist.files[0].name}")
-    member.type, member.linkname = kind, str(secret)
-    with tarfile.open(tmp_path / "mnist.tgz", "w:gz") as archive:
+    member = tarfile.TarInfo(f"package/data/{tiny_mnist.files[0].name}" if kind else "index.js")
+    member.type, member.linkname = kind or tarfile.REGTYPE, str(secret)
+    with tarfile.open(path, "w:gz") as archive:
         archive.addfile(member)
-    with pytest.raises(DataError, match="is not a plain file"):
-        read_npm_archive(tmp_path / "mnist.tgz", tiny_mnist.files)
-
-
-def test_a_package_without_the_data_says_what_it_lacks(tiny_mnist, tmp_path):
-    with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("package/index.js"), io.BytesIO())
-    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
-        read_npm_archive(tmp_path / "other.tgz", tiny_mnist.files)
+    assert read_npm_archive(path, tiny_mnist.files) == {}
 
 
 class Runs:

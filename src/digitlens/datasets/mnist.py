@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
+from digitlens.datasets.number_files import decode_idx, encode_idx
 from digitlens.datasets.sources import (
     FILES,
     Gathered,
     MnistFile,
     Source,
-    decode_idx,
-    encode_idx,
     folder_sources,
     gather,
     mirror_sources,

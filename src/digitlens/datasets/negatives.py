@@ -40,8 +40,7 @@ from digitlens.datasets.negative_inks import (
     stroke,
     vary,
 )
-from digitlens.datasets.number_files import read_file
-from digitlens.datasets.sources import decode_idx
+from digitlens.datasets.number_files import read_idx
 from digitlens.datasets.synthetic.drawing import Ink, Rng
 from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError
@@ -328,7 +327,7 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
     for ``images-idx3``) are given in two sets, since O I L S Z B G Q look like digits. Raises
     DataError where the file cannot be read or holds something else than images [N, 28, 28].
     """
-    tiles = _read(path)
+    tiles = read_idx(path, LARGEST)
     if tiles.ndim != 3 or tiles.shape[1:] != (SIDE, SIDE) or not len(tiles):
         raise DataError(f"{path}: expected images of [N, 28, 28], found {list(tiles.shape)}")
     some = np.linspace(0, len(tiles) - 1, min(len(tiles), MOST)).astype(np.int64)
@@ -347,14 +346,7 @@ def _labels(path: Path, count: int) -> npt.NDArray[np.uint8] | None:
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     if "letters" not in path.name or beside == path or not beside.is_file():
         return None
-    labels = _read(beside)
+    labels = read_idx(beside, LARGEST)
     if labels.shape != (count,):
         raise DataError(f"{beside}: expected labels of {count:,} images, found {labels.shape}")
     return labels
-
-
-def _read(path: Path) -> npt.NDArray[np.uint8]:
-    try:
-        return decode_idx(read_file(path, LARGEST))
-    except DataError as error:
-        raise DataError(f"{path}: expected an IDX file of images: {error}") from error

@@ -1,11 +1,6 @@
 """Files that data sets are published in, packed or not, to bytes and arrays of numbers.
 
 Each is read within a budget of bytes. What the numbers mean is not known here.
-
-MATLAB files are those of level 5, which is versions 5 to 7; format: MathWorks, "MAT-File Format".
-Text, structures, cells and objects are passed over, so that nothing in a file can be called. SciPy
-reads more and is not used: a single wrong byte can make its ``loadmat`` take the process down (seen
-with SciPy 1.17).
 """
 
 from __future__ import annotations
@@ -15,22 +10,23 @@ import gzip
 import io
 import math
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import DataError, needs_extra
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 DAMAGED = (
     zipfile.BadZipFile,
+    tarfile.TarError,
     zlib.error,
     EOFError,
     NotImplementedError,  # a packing method of other programs
@@ -40,7 +36,8 @@ DAMAGED = (
 )
 
 Values = npt.NDArray[np.float64]
-Arrays = dict[str, npt.NDArray[Any]]
+Bytes = npt.NDArray[np.uint8]
+_UNSIGNED_BYTE = 0x08  # the only kind of IDX file that is read
 
 
 class _Readable(Protocol):
@@ -68,7 +65,7 @@ def read_file(path: Path, budget: int) -> bytes:
     How it is packed is told by its first bytes, since browsers unpack files and keep their names.
     Raises DataError where it cannot be read or holds more than the budget, packed or not.
     """
-    with _damage_in(path), path.open("rb") as file:
+    with damage_in(path), path.open("rb") as file:
         return _unpacked(file, budget, path.name)
 
 
@@ -77,7 +74,7 @@ def read_member(path: Path, name: str, budget: int) -> bytes:
 
     Raises DataError where it is not there, cannot be read or is larger than the budget.
     """
-    with _damage_in(path), zipfile.ZipFile(path) as archive:
+    with damage_in(path), zipfile.ZipFile(path) as archive:
         inside = [one for one in archive.namelist() if PurePosixPath(one).name == name]
         if not inside:
             raise DataError(f"{path}: expected {name} in it, found none of that name")
@@ -86,11 +83,12 @@ def read_member(path: Path, name: str, budget: int) -> bytes:
 
 
 @contextmanager
-def _damage_in(path: Path) -> Generator[None]:
+def damage_in(path: Path) -> Generator[None]:
+    """Turns what damaged bytes make a decoder raise into a DataError that names the file."""
     try:
         yield
     except DAMAGED as error:
-        raise DataError(f"{path} cannot be read, it may be cut short: {error}") from error
+        raise DataError(f"{path.name} cannot be read, it may be cut short: {error}") from error
 
 
 def is_zip(path: Path) -> bool:
@@ -100,6 +98,44 @@ def is_zip(path: Path) -> bool:
             return file.read(len(_ZIP)) == _ZIP
     except OSError:
         return False
+
+
+def encode_idx(array: Bytes) -> bytes:
+    """The IDX file of an array of uint8, of any shape with 1 to 255 axes; TypeError for others."""
+    if array.dtype != np.uint8:
+        raise TypeError(f"expected an array of dtype uint8, found {array.dtype}")
+    header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
+    return header + array.tobytes()
+
+
+def decode_idx(content: bytes) -> Bytes:
+    """The array in an IDX file, copied, because torch does not take read-only memory.
+
+    Raises DataError unless it is an IDX file of unsigned bytes, neither cut short nor too long.
+    """
+    if len(content) < 4:
+        raise DataError(f"expected an IDX file, found {len(content)} bytes")
+    zero, kind, axes = struct.unpack_from(">HBB", content)
+    if zero != 0 or kind != _UNSIGNED_BYTE:
+        raise DataError(f"expected an IDX file (bytes 00 00 08), found {content[:3].hex(' ')}")
+    start = 4 + 4 * axes
+    if len(content) < start:
+        raise DataError(f"expected an IDX header of {start} bytes, found {len(content)} bytes")
+    shape = struct.unpack_from(f">{axes}I", content, 4)
+    if len(content) - start != math.prod(shape):
+        raise DataError(
+            f"expected {math.prod(shape):,} bytes for shape {list(shape)}, "
+            f"found {len(content) - start:,}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+
+
+def read_idx(path: Path, budget: int) -> Bytes:
+    """The array in an IDX file, packed or not; DataError where there is none."""
+    try:
+        return decode_idx(read_file(path, budget))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def read_table(content: bytes, columns: int, name: str) -> Values:
@@ -161,86 +197,3 @@ def _within(stream: _Readable, budget: int, name: str) -> bytes:
     if len(content) > budget:
         raise DataError(f"{name} holds more than the {budget:,} bytes expected of this data set")
     return content
-
-
-_HEADER = 128  # bytes before the first element; the last two tell the order of bytes
-_MATRIX, _COMPRESSED = 14, 15
-_NUMERIC = range(6, 16)  # classes of arrays: double, single and eight kinds of whole numbers
-_COMPLEX = 0x0800
-# What numbers are stored as, whatever the class of their array.
-_STORED = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13)
-_DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8")
-
-
-class _Element(NamedTuple):
-    kind: int
-    content: memoryview
-
-
-def read_matlab(content: bytes, names: Sequence[str], budget: int, name: str) -> Arrays:
-    """Some arrays of a MATLAB file by their names, in the type in which it stores them.
-
-    Raises DataError where it is another kind of file, damaged, lacks one of them, or an element
-    unpacks to more bytes than the budget.
-    """
-    if content.startswith(HDF5) or b"MATLAB 7.3" in content[:_HEADER]:
-        raise DataError(f"{name}: expected a MATLAB file of version 5 to 7, found version 7.3")
-    order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER])
-    if order is None:
-        raise DataError(f"{name}: expected a MATLAB file of version 5 to 7, found another kind")
-    try:
-        found = _arrays(memoryview(content)[_HEADER:], order, budget)
-    except (struct.error, zlib.error, ValueError, StopIteration) as error:
-        raise DataError(f"{name} is damaged or cut short ({error})") from error
-    missing = [wanted for wanted in names if wanted not in found]
-    if missing:
-        there = ", ".join(found) or "none"
-        raise DataError(f"{name}: expected the arrays {', '.join(names)}, found {there}")
-    return {wanted: found[wanted] for wanted in names}
-
-
-def _arrays(view: memoryview, order: str, budget: int) -> Arrays:
-    found: Arrays = {}
-    for element in _elements(view, order):
-        one = _decompressed(element, order, budget) if element.kind == _COMPRESSED else element
-        if one.kind == _MATRIX:
-            found |= _matrix(one.content, order)
-    return found
-
-
-def _elements(view: memoryview, order: str) -> Generator[_Element]:
-    at = 0
-    while at < len(view):
-        kind, size = struct.unpack_from(f"{order}II", view, at)
-        start, after = at + 8, at + 8 + size
-        if kind >> 16:  # up to four bytes lie in the tag itself, whose first word has kind and size
-            kind, size = kind & 0xFFFF, kind >> 16
-            start, after = at + 4, at + 8
-        elif kind != _COMPRESSED:
-            after += -size % 8  # everything else begins at a multiple of eight bytes
-        if start + size > len(view):
-            raise ValueError(f"an element claims {size:,} bytes, {len(view) - start:,} are left")
-        yield _Element(kind, view[start : start + size])
-        at = after
-
-
-def _decompressed(element: _Element, order: str, budget: int) -> _Element:
-    unpacked = zlib.decompressobj().decompress(element.content, budget + 8)
-    if len(unpacked) > budget:
-        raise ValueError(f"an element unpacks to more than {budget:,} bytes")
-    return next(_elements(memoryview(unpacked), order))
-
-
-def _matrix(view: memoryview, order: str) -> Arrays:
-    """One array by its name; nothing when it is not of real numbers."""
-    elements = _elements(view, order)
-    flags = struct.unpack_from(f"{order}I", next(elements).content)[0]
-    if flags & 0xFF not in _NUMERIC or flags & _COMPLEX:
-        return {}
-    shape = np.frombuffer(next(elements).content, f"{order}i4").tolist()
-    name = bytes(next(elements).content).decode("ascii")
-    values = next(elements)
-    array = np.frombuffer(values.content, order + _DTYPES[_STORED.index(values.kind)])
-    if min(shape) < 0 or math.prod(shape) != array.size:
-        raise ValueError(f"{name} claims the shape {shape} and has {array.size:,} numbers")
-    return {name: array.reshape(shape, order="F")}

