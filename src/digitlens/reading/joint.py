@@ -41,69 +41,43 @@ class Sudoku:
     Attributes:
         cells: int64[9, 9]; 0 is an empty cell.
         confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
-        changed: Cells, row and column, whose value is not the one that is most probable by itself:
-            the rules decided.
-        satisfied: Whether the cells keep the rules; if not, each has the value that is most
-            probable by itself.
         solution: int64[9, 9]; the completed grid if there is exactly one, else None.
-        steps: Of the solver, for all grids that were looked into; they are limited, so that what is
-            no Sudoku is soon given up.
     """
 
     cells: Values
     confidence: npt.NDArray[np.float64]
-    changed: tuple[tuple[int, int], ...]
-    satisfied: bool
     solution: Values | None
-    steps: int = 0
 
 
-def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku:
+def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
     """Reads all cells at once: no digit twice in a row, column or box, and there is a solution.
 
     Best-first branch and bound over what the cells may be, exact: the first grid that keeps the
-    rules is the most probable one. If the effort does not suffice to find it, the cells are not
-    satisfied, as where there is none. A grid with several solutions is possible but unlikely, as
+    rules is the most probable one. A grid with several solutions is possible but unlikely, as
     puzzles are made to have one.
 
     Args:
         probabilities: float[9, 9, 10]; of each cell, index 0 that it is empty, then of 1 to 9.
 
-    Raises:
-        ValueError: The shape is another one, or a number is no probability.
+    Returns:
+        None where no grid keeps the rules, or none was found with a limited effort.
     """
     seen = np.asarray(probabilities, np.float64)
-    if seen.shape != (9, 9, 10) or not np.isfinite(seen).all() or (seen < 0).any():
-        raise ValueError(f"expected probabilities float[9, 9, 10], found shape {seen.shape}")
     shares = np.clip(seen / np.maximum(seen.sum(axis=2, keepdims=True), _LEAST), _LEAST, None)
     shares = (shares / shares.sum(axis=2, keepdims=True)).reshape(81, 10)
-    alone = shares.argmax(axis=1)
-    search, check = _Effort(_EFFORT), _Effort(_EFFORT)
-    found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)), search)
+    found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)), _Effort(_EFFORT))
     if found is None:
-        sure = shares.max(axis=1).reshape(9, 9)
-        return Sudoku(alone.reshape(9, 9), sure, (), False, None, search.spent)
+        return None
     cells, cost, solution = found
     held = 1 / (1 + _BREAKS * math.exp(min(cost, 100)))  # the rules hold at all
+    check = _Effort(_EFFORT)
     sure = np.array([_given_others(cells, cell, shares[cell], check) for cell in range(81)])
-    changed = tuple((int(cell) // 9, int(cell) % 9) for cell in np.flatnonzero(cells != alone))
-    confidence, steps = held * sure.reshape(9, 9), search.spent + check.spent
-    return Sudoku(cells.reshape(9, 9), confidence, changed, True, solution, steps)
+    return Sudoku(cells.reshape(9, 9), held * sure.reshape(9, 9), solution)
 
 
 @dataclass
 class _Effort:
-    """How many steps of the solver are left, and how many it took."""
-
-    left: int
-    spent: int = 0
-
-    def take(self) -> bool:
-        """Takes a step if there is one left."""
-        if self.left <= self.spent:
-            return False
-        self.spent += 1
-        return True
+    left: int  # steps of the solver
 
 
 def _best_grid(
@@ -116,7 +90,7 @@ def _best_grid(
     start: Domains = (_ALL,) * 81
     heap: list[tuple[float, int, Domains, Values | None]] = [(0.0, next(number), start, None)]
     for _ in range(_NODES):
-        if not heap or effort.left <= effort.spent:
+        if not heap or not effort.left:
             return None
         cost, _, domains, known = heapq.heappop(heap)
         cells = [next(v for v in ranked[i] if d >> v & 1) for i, d in enumerate(domains)]
@@ -169,9 +143,10 @@ def _solutions(cells: Sequence[int], effort: _Effort) -> list[list[int]]:
         for unit in _UNITS[cell] if value else ():
             used[unit] |= 1 << value
     found: list[list[int]] = []
-    one = _Effort(min(_STEPS, effort.left - effort.spent))
+    one = _Effort(min(_STEPS, effort.left))
+    effort.left -= one.left
     _fill(list(cells), used, {i for i, value in enumerate(cells) if not value}, found, one)
-    effort.spent += one.spent
+    effort.left += one.left
     return found
 
 
@@ -179,8 +154,9 @@ def _fill(
     cells: list[int], used: list[int], empty: set[int], found: list[list[int]], effort: _Effort
 ) -> None:
     """Tries the cell with the fewest choices first; adds to ``found`` until there are two."""
-    if not effort.take():
+    if not effort.left:
         return
+    effort.left -= 1
     if not empty:
         found.append(list(cells))
         return
@@ -194,7 +170,7 @@ def _fill(
                 break
     empty.remove(cell)
     for value in range(1, 10):
-        if open_ >> value & 1 and len(found) < 2 and effort.left > effort.spent:
+        if open_ >> value & 1 and len(found) < 2 and effort.left:
             cells[cell] = value
             for unit in units:
                 used[unit] ^= 1 << value
@@ -217,7 +193,7 @@ def _given_others(
             other[cell] = value
             grid = other.tolist()
             solutions = 0 if _conflict(grid) else len(_solutions(grid, effort))
-            if effort.left <= effort.spent:  # not known to have none
+            if not effort.left:  # not known to have none
                 solutions = max(solutions, 1)
             total += float(shares[value]) * (0, 1, _SEVERAL)[solutions]
     return kept / total
@@ -228,23 +204,22 @@ class Total:
     """Numbers of a column that add up to its total.
 
     Attributes:
-        values: The number of each cell.
-        total: Their sum.
-        choices: Which candidate of each cell it is, and last of the total; 0 is the first.
+        values: The number of each cell, and last their sum.
         confidence: Probability of the whole, given that it adds up and what was seen.
         changed: Cells that are not what is most probable by itself; the total is the last.
         satisfied: Whether they add up; if not, each has its most probable value.
     """
 
     values: tuple[Decimal, ...]
-    total: Decimal
-    choices: tuple[int, ...]
     confidence: float
     changed: tuple[int, ...]
     satisfied: bool
 
 
 Candidates = Sequence[tuple[Decimal, float]]  # what a cell may be, and how probable that is
+# For each partial sum the probability of the best way to it, of all ways, and the candidates of
+# the best one.
+Sums = dict[Decimal, tuple[float, float, tuple[int, ...]]]
 
 
 def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
@@ -256,14 +231,9 @@ def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
     Args:
         cells: For each cell its n-best values with their probabilities, in any order.
         total: The same for the total.
-
-    Raises:
-        ValueError: A cell has no candidate, or a probability is not from 0 to 1.
     """
     columns = [*cells, total]
-    if not all(columns) or any(not 0 <= p <= 1 for column in columns for _, p in column):
-        raise ValueError("expected candidates with probabilities from 0 to 1 for each cell")
-    sums: dict[Decimal, tuple[float, float, tuple[int, ...]]] = {Decimal(0): (1.0, 1.0, ())}
+    sums: Sums = {Decimal(0): (1.0, 1.0, ())}
     for column in cells:
         sums = _added(sums, column)
     best, mass, chosen = -1.0, 0.0, tuple[int, ...]()
@@ -275,19 +245,18 @@ def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
             if top * likely > best:
                 best, chosen = top * likely, (*path, place)
     alone = tuple(max(range(len(c)), key=lambda i, c=c: c[i][1]) for c in columns)
+    taken = [column[i] for column, i in zip(columns, chosen or alone, strict=True)]
+    values = tuple(value for value, _ in taken)
     if not chosen:
-        sure = math.prod(column[i][1] for column, i in zip(columns, alone, strict=True))
-        return Total(*_values(columns, alone), alone, sure, (), False)
+        return Total(values, math.prod(chance for _, chance in taken), (), False)
     changed = tuple(i for i, (a, b) in enumerate(zip(chosen, alone, strict=True)) if a != b)
     broken = _BREAKS * max(chance for _, chance in total)  # the best partial sum counts as 1
-    return Total(*_values(columns, chosen), chosen, best / (mass + broken), changed, True)
+    return Total(values, best / (mass + broken), changed, True)
 
 
-def _added(
-    sums: dict[Decimal, tuple[float, float, tuple[int, ...]]], column: Candidates
-) -> dict[Decimal, tuple[float, float, tuple[int, ...]]]:
-    """Adds one of a cell's candidates to each partial sum: the best way to it, and all ways."""
-    added: dict[Decimal, tuple[float, float, tuple[int, ...]]] = {}
+def _added(sums: Sums, column: Candidates) -> Sums:
+    """Adds one of a cell's candidates to each partial sum."""
+    added: Sums = {}
     for partial, (top, mass, path) in sums.items():
         for place, (value, chance) in enumerate(column):
             likely, key = max(chance, _LEAST), partial + value
@@ -300,13 +269,6 @@ def _added(
     return {key: (b / largest, m / largest, way) for key, (b, m, way) in ranked}
 
 
-def _values(
-    columns: Sequence[Candidates], chosen: Sequence[int]
-) -> tuple[tuple[Decimal, ...], Decimal]:
-    values = tuple(column[i][0] for column, i in zip(columns, chosen, strict=True))
-    return values[:-1], values[-1]
-
-
 def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) -> Table:
     """Gives each cell the digit that it has in the most probable grid that keeps the rules.
 
@@ -316,7 +278,7 @@ def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) ->
         sure: Confidence from which a cell is not doubtful.
     """
     solved = solve_sudoku(chances)
-    if not solved.satisfied:
+    if solved is None:
         return replace(table, rule="sudoku", kept=False)
     rows = tuple(
         tuple(
@@ -370,12 +332,13 @@ def apply_total(table: Table, sure: float) -> Table:
             continue
         fit = fit_total(choices[:-1], choices[-1])
         kept &= fit.satisfied
-        numbers = [*fit.values, fit.total]
         for k, (r, cell) in enumerate(zip(places, cells, strict=True)):
             if fit.satisfied:
-                rows[r][column] = _summed(cell, numbers[k], k in fit.changed, fit.confidence, sure)
+                rows[r][column] = _summed(
+                    cell, fit.values[k], k in fit.changed, fit.confidence, sure
+                )
         if not fit.satisfied:
-            reason = f"the column adds up to {sum(fit.values):f}"
+            reason = f"the column adds up to {sum(fit.values[:-1]):f}"
             rows[-1][column] = replace(cells[-1], status="unsure", reason=reason)
     return replace(table, rows=tuple(map(tuple, rows)), rule="total", kept=kept)
 
