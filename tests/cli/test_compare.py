@@ -11,7 +11,9 @@ from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import ModelError
 from digitlens.evaluation.significance import mcnemar
+from digitlens.explain.trained_model import parameters
 from digitlens.models.bundle import Card, write_bundle
+from digitlens.training.recipe import Recipe
 
 RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
 
@@ -62,7 +64,6 @@ def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make, graph):
     assert told["pairs"][0]["p"] == pytest.approx(mcnemar(20, 0), rel=1e-3)
     assert told["runs"][0]["training_seconds"] == 12.5
     assert told["runs"][0]["bytes"] == len(graph([]))
-    assert told["runs"][0]["parameters"] is None
 
 
 def test_json_is_the_comparison_and_nothing_else(here, make):
@@ -109,13 +110,10 @@ def test_models_of_the_same_last_name_go_by_their_path(make):
     assert "a/run is better than b/run" in done.stdout
 
 
-def test_learned_numbers_are_counted_where_weights_are_kept(here, make):
-    model = make("one")
-    shapes = {"a.weight": [4, 8], "a.bias": [4], "a.running_mean": [4]}
-    head = json.dumps({k: {"shape": v, "dtype": "F32"} for k, v in shapes.items()}).encode()
-    (here / model / "weights.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
-    told = json.loads(run(model, make("two"), "--json").stdout)
-    assert [entry["parameters"] for entry in told["runs"]] == [36, None]
+def test_learned_numbers_are_those_of_the_recipe(here, make, graph):
+    (here / "their.onnx").write_bytes(graph([3]))
+    told = json.loads(run(make("one"), "their.onnx", "--split", "test", "--json").stdout)
+    assert [entry["parameters"] for entry in told["runs"]] == [parameters(Recipe(**RECIPE)), None]
 
 
 def test_one_run_and_the_same_twice_are_refused(make):

@@ -155,21 +155,18 @@ def _check_data(data: Path | None, data_dir: Path | None, split: str, usual: str
 def _open(
     model: str, pixels: PixelScale | None, outputs: OutputKind | None
 ) -> Classifier | ForeignClassifier:
-    if Path(model).suffix.lower() == ".onnx":
-        from digitlens.models.classifier import ForeignClassifier
+    from digitlens.explain.trained_model import open_classifier
 
-        foreign = ForeignClassifier(model, pixels, outputs or "probabilities")
-        given = "; ".join(f"{topic} {text}" for topic, text in foreign.given.items())
-        note(f"{model}: {given}")
-        return foreign
-    if pixels or outputs:
+    foreign = Path(model).suffix.lower() == ".onnx"
+    if (pixels or outputs) and not foreign:
         raise typer.BadParameter(
             f"--pixels and --outputs are for .onnx files; {model!r} is a model of digitlens, "
             "which has them inside its graph"
         )
-    from digitlens.models.classifier import Classifier
-
-    return Classifier(model)
+    classifier = open_classifier(model, pixels, outputs)
+    if foreign:
+        note(f"{model}: {'; '.join(f'{topic} {text}' for topic, text in classifier.given.items())}")
+    return classifier
 
 
 def _report_part(report: Report, tiles: Split) -> Part:

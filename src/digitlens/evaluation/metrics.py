@@ -405,7 +405,6 @@ def measure_speed(
     *,
     calls: int = SINGLE,
     rounds: int = ROUNDS,
-    on_progress: Callable[[int], object] | None = None,
 ) -> Speed:
     """Times a model on one tile at a time, and on many at once.
 
@@ -414,33 +413,20 @@ def measure_speed(
         tiles: uint8[N, 28, 28], N >= 1; the first ``BATCH`` of them are a batch.
         calls: With one tile, 2 or more.
         rounds: With a batch.
-        on_progress: Called after every call with its number of tiles, ``tiles_timed`` in all.
     """
     batch = tiles[:BATCH]
     alone = [tiles[number % len(tiles)][None] for number in range(calls)]
-    single = _timed(predict_proba, alone, on_progress)
-    many = _timed(predict_proba, [batch] * rounds, on_progress)
+    single, many = _timed(predict_proba, alone), _timed(predict_proba, [batch] * rounds)
     return Speed(single, many, len(batch))
 
 
-def tiles_timed(n: int) -> int:
-    """How many tiles a model answers while its speed is measured with n tiles."""
-    return SINGLE + min(n, BATCH) * ROUNDS
-
-
-def _timed(
-    predict_proba: PredictProba,
-    parts: list[npt.NDArray[np.uint8]],
-    on_progress: Callable[[int], object] | None,
-) -> Times:
+def _timed(predict_proba: PredictProba, parts: list[npt.NDArray[np.uint8]]) -> Times:
     predict_proba(parts[0])  # the first call of a shape prepares what later ones reuse
     found: list[float] = []
     for part in parts:
         start = perf_counter()
         predict_proba(part)
         found.append(perf_counter() - start)
-        if on_progress:
-            on_progress(len(part))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,7 +179,7 @@ def rounded(value: Any) -> Any:
     return value
 
 
-CHUNK = 1000  # tiles between two steps of a progress bar
+CHUNK = 1000  # tiles that are asked for at a time
 TOLERANCE = 1e-3  # of a sum of ten probabilities in float32 or rounded from float16
 
 
@@ -189,7 +189,6 @@ def evaluate(
     *,
     model: ModelInfo | None = None,
     data_name: str = "",
-    on_progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Runs a model over a split and measures its answers.
 
@@ -202,7 +201,6 @@ def evaluate(
         split: Tiles and labels.
         model: The model, for the record.
         data_name: What the split is called, for the record.
-        on_progress: Called after every chunk with its number of tiles.
 
     Raises:
         DataError: The split is empty.
@@ -210,7 +208,7 @@ def evaluate(
     """
     if not len(split.labels):
         raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
-    probabilities = _predict(predict_proba, split.tiles, on_progress)
+    probabilities = _predict(predict_proba, split.tiles)
     sha256 = data_sha256(split)
     left_out = known_label_errors(sha256)
     data = DataInfo(data_name, sha256, tuple(left_out.tolist()))
@@ -249,19 +247,13 @@ def _first_bad_row(answer: npt.NDArray[np.float32]) -> str:
     return f"{answer[row].tolist()} for tile {row}"
 
 
-def _predict(
-    predict_proba: PredictProba,
-    tiles: npt.NDArray[np.uint8],
-    on_progress: Callable[[int], object] | None,
-) -> npt.NDArray[np.float32]:
+def _predict(predict_proba: PredictProba, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     answers: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(tiles), CHUNK):
         chunk = tiles[start : start + CHUNK]
         answer = np.asarray(predict_proba(chunk))
         check_probabilities(answer, len(chunk))
         answers.append(answer)
-        if on_progress:
-            on_progress(len(chunk))
     return np.concatenate(answers)
 
 
@@ -341,24 +333,11 @@ class Transfer:
 
 
 def measure_transfer(
-    predict_proba: PredictProba,
-    data: ExternalDigits,
-    *,
-    model: ModelInfo | None = None,
-    on_progress: Callable[[int], object] | None = None,
+    predict_proba: PredictProba, data: ExternalDigits, *, model: ModelInfo | None = None
 ) -> Transfer:
-    """Runs a model over the digits of another data set, framed and unframed.
-
-    ``on_progress`` is told of two times N tiles in all; the rest is as in ``evaluate``.
-    """
+    """Runs a model over the digits of another data set, framed and unframed; see ``evaluate``."""
     framed, unframed = (
-        evaluate(
-            predict_proba,
-            split,
-            model=model,
-            data_name=f"{data.title}, {how}",
-            on_progress=on_progress,
-        )
+        evaluate(predict_proba, split, model=model, data_name=f"{data.title}, {how}")
         for split, how in ((data.framed, "framed"), (data.unframed, "unframed"))
     )
     return Transfer(data.name, data.title, framed, unframed)
@@ -451,7 +430,6 @@ def measure_robustness(
     *,
     recipe: Mapping[str, object] | None = None,
     curve_tiles: int = CURVE_TILES,
-    on_progress: Callable[[int], object] | None = None,
 ) -> Robustness:
     """Runs a model over the fifteen corruptions of MNIST-C and over sweeps of single quantities.
 
@@ -464,12 +442,8 @@ def measure_robustness(
         recipe: What the model was trained with, which tells the corruptions it knows; None if that
             is not known.
         curve_tiles: Most tiles at each point of a sweep, taken evenly from all.
-        on_progress: Called with numbers of tiles answered, ``tiles_asked`` in all.
     """
-
-    def ask(changed: Split) -> Report:
-        return evaluate(predict_proba, changed, on_progress=on_progress)
-
+    ask = partial(evaluate, predict_proba)
     known = None if recipe is None else overlapping(recipe)
     return Robustness(
         model=clean.model,

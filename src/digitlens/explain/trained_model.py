@@ -6,11 +6,10 @@ Each measurement shows its progress on a terminal; the numbers are those of ``ev
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -21,7 +20,7 @@ from digitlens.datasets import mnist
 from digitlens.datasets.external import ExternalDigits, load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
-from digitlens.evaluation.metrics import PredictProba, Speed, measure_speed, tiles_timed
+from digitlens.evaluation.metrics import CLASSES, PredictProba, Speed, measure_speed
 from digitlens.evaluation.ood import Choice, Rejection, measure_rejection
 from digitlens.evaluation.report import (
     CURVE_TILES,
@@ -37,7 +36,7 @@ from digitlens.evaluation.report import (
 )
 from digitlens.evaluation.significance import Comparison, Facts, compare
 from digitlens.explain.evidence import KnownDigits, embed_known_digits
-from digitlens.models.bundle import GRAPH, WEIGHTS, Card, find_bundle
+from digitlens.models.bundle import GRAPH, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.networks import Reconstructor
 from digitlens.progress import work_bar
@@ -50,7 +49,6 @@ CHOOSING_SEED = 60_001  # of tiles to choose a score by; no training draws with 
 KNOWN = CHOOSING = 5000  # digits that distances of features are fitted to, and to choose by
 DRAWN = 1000  # tiles in each set without digits that is drawn at random
 CHOSEN_NEGATIVES = 2000
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # counted, not learned
 
 AnyClassifier: TypeAlias = Classifier | ForeignClassifier
 
@@ -183,17 +181,22 @@ def evaluated_tiles(classifier: AnyClassifier, on: str, data_dir: Path | None) -
 
 def evaluate_model(classifier: AnyClassifier, tiles: Split, data_name: str) -> Report:
     """Evaluates a model, with a bar on a terminal."""
-    info = _info(classifier)
-    with _progress("evaluating", len(tiles)) as advance:
-        ask = classifier.predict_proba
-        return evaluate(ask, tiles, model=info, data_name=data_name, on_progress=advance)
+    with _counted(classifier, "evaluating", len(tiles)) as ask:
+        return evaluate(ask, tiles, model=_info(classifier), data_name=data_name)
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Generator[Callable[[int], object]]:
-    """What moves a bar on a terminal by so many tiles."""
+def _counted(classifier: AnyClassifier, what: str, total: int) -> Generator[PredictProba]:
+    """A model's answers, counted by a bar on a terminal, of so many tiles in all."""
     with work_bar() as bar:
-        yield partial(bar.advance, bar.add_task(what, total=total))
+        task = bar.add_task(what, total=total)
+
+        def ask(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            answers = classifier.predict_proba(tiles)
+            bar.advance(task, len(tiles))
+            return answers
+
+        yield ask
 
 
 def _info(classifier: AnyClassifier) -> ModelInfo:
@@ -218,13 +221,11 @@ class ExternalScores(NamedTuple):
     data: ExternalDigits
 
 
-@dataclass(frozen=True)
-class ComparedModel:
+class ComparedModel(NamedTuple):
     """A model of a comparison."""
 
     name: str  # what tells it from the others
-    predict_proba: PredictProba  # tiles uint8[N, 28, 28] to probabilities float32[N, 10]
-    info: ModelInfo  # its name and hash, for the record
+    classifier: AnyClassifier
     facts: Facts  # what is known of it apart from its answers
     recipe: Recipe | None  # what it was trained from; None if unknown
 
@@ -241,9 +242,8 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Ex
 
 
 def _score_external(classifier: AnyClassifier, data: ExternalDigits) -> ExternalScores:
-    ask, info = classifier.predict_proba, _info(classifier)
-    with _progress(data.title, 2 * len(data.framed)) as advance:
-        return ExternalScores(measure_transfer(ask, data, model=info, on_progress=advance), data)
+    with _counted(classifier, data.title, 2 * len(data.framed)) as ask:
+        return ExternalScores(measure_transfer(ask, data, model=_info(classifier)), data)
 
 
 def measure_corrupted(
@@ -258,21 +258,17 @@ def measure_corrupted(
         curve_tiles: Most tiles at each point of a sweep.
     """
     recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
-    with _progress("corrupting", tiles_asked(len(split), curve_tiles)) as advance:
+    with _counted(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
         return measure_robustness(
-            classifier.predict_proba,
-            split,
-            report,
-            recipe=recipe or None,
-            curve_tiles=curve_tiles,
-            on_progress=advance,
+            ask, split, report, recipe=recipe or None, curve_tiles=curve_tiles
         )
 
 
 def time_answers(classifier: AnyClassifier, tiles: npt.NDArray[np.uint8]) -> Speed:
     """How fast a model answers on this machine, now."""
-    with _progress("timing", tiles_timed(len(tiles))) as advance:
-        return measure_speed(classifier.predict_proba, tiles, on_progress=advance)
+    with work_bar() as bar:
+        bar.add_task("timing", total=None)
+        return measure_speed(classifier.predict_proba, tiles)
 
 
 def measure_ood(
@@ -354,14 +350,24 @@ def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
     return Choice(known.evenly(KNOWN), held.evenly(CHOOSING).tiles, {"as in training": made})
 
 
-def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[ComparedModel]:
-    """Opens all models of a comparison.
+def open_classifier(model: str, pixels: Any, outputs: Any) -> AnyClassifier:
+    """A shipped model by its name, a run or model folder, or somebody else's ``.onnx`` file.
 
     Args:
-        models: Names of shipped models, run or model folders, or ``.onnx`` files; ModelError where
-            one is missing or damaged, or given twice.
+        model: Which; ModelError where it is missing or damaged.
         pixels: For ``.onnx`` files, see ``ForeignClassifier``; None for the default.
         outputs: For ``.onnx`` files; see ``ForeignClassifier``.
+    """
+    if Path(model).suffix.lower() == ".onnx":
+        return ForeignClassifier(model, pixels, outputs or "probabilities")
+    return Classifier(model)
+
+
+def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[ComparedModel]:
+    """Opens all models of a comparison; arguments as of ``open_classifier``.
+
+    Raises:
+        ModelError: One is missing or damaged, or given twice.
     """
     for one in models:
         if models.count(one) > 1:
@@ -369,47 +375,30 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
     # The last part of each path where that tells them apart, else the whole of it.
     short = [Path(model).name or model for model in models]
     names = short if len(set(short)) == len(short) else models
-    return [
-        _open_external(model, name, pixels, outputs)
-        if Path(model).suffix.lower() == ".onnx"
-        else _open_own(model, name)
-        for model, name in zip(models, names, strict=True)
-    ]
+    found: list[ComparedModel] = []
+    for model, name in zip(models, names, strict=True):
+        classifier = open_classifier(model, pixels, outputs)
+        recipe, facts = None, Facts(size=_size(model))
+        if isinstance(classifier, Classifier):
+            recipe = recipe_from(classifier.card.recipe) if classifier.card.recipe else None
+            facts = _facts(classifier.card, find_bundle(model) / GRAPH, recipe)
+        found.append(ComparedModel(name, classifier, facts, recipe))
+    return found
 
 
-def _open_own(model: str, name: str) -> ComparedModel:
-    classifier, folder = Classifier(model), find_bundle(model)
-    card = classifier.card
-    recipe = recipe_from(card.recipe) if card.recipe else None
-    facts = Facts(
-        _count_parameters(folder / WEIGHTS),
-        (folder / GRAPH).stat().st_size,
+def _facts(card: Card, graph: Path, recipe: Recipe | None) -> Facts:
+    return Facts(
+        parameters(recipe) if recipe else None,
+        graph.stat().st_size,
         card.results.get("training_seconds"),
         recipe.as_dict() if recipe else {},  # with fields that are younger than the model
     )
-    return ComparedModel(name, classifier.predict_proba, _info(classifier), facts, recipe)
 
 
-def _open_external(model: str, name: str, pixels: Any, outputs: Any) -> ComparedModel:
-    external = ForeignClassifier(model, pixels, outputs or "probabilities")
-    weights = Path(f"{model}.data")  # a large graph keeps them in a file of their own
-    size = Path(model).stat().st_size + (weights.stat().st_size if weights.is_file() else 0)
-    return ComparedModel(name, external.predict_proba, _info(external), Facts(size=size), None)
-
-
-def _count_parameters(weights: Path) -> int | None:
-    """Numbers learned, from the head of a safetensors file: its length, then the shapes as JSON."""
-    try:
-        with weights.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            head = json.loads(stream.read(min(length, 10**7)))
-        return sum(
-            math.prod(entry["shape"])
-            for name, entry in head.items()
-            if name != "__metadata__" and not name.endswith(STATISTICS)
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # a wheel comes without weights
+def _size(graph: str) -> int:
+    """Bytes of somebody else's graph; a large one keeps its weights in a file of their own."""
+    parts = (Path(graph), Path(f"{graph}.data"))
+    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:
@@ -437,11 +426,66 @@ def _held_back(recipe: Recipe | None) -> str:
 
 def compare_models(models: Sequence[ComparedModel], tiles: Split, data_name: str) -> Comparison:
     """Evaluates all models on the same tiles and compares each two."""
-    with _progress("comparing", len(tiles) * len(models)) as advance:
-        reports = {
-            one.name: evaluate(
-                one.predict_proba, tiles, model=one.info, data_name=data_name, on_progress=advance
-            )
-            for one in models
-        }
+    reports = {one.name: evaluate_model(one.classifier, tiles, data_name) for one in models}
     return compare(data_name, reports, {one.name: one.facts for one in models})
+
+
+SIDE = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one block of layers does and gives: maps, or units where ``side`` is 0."""
+
+    does: str
+    channels: int
+    side: int
+    parameters: int
+
+
+def stages(recipe: Recipe) -> list[Stage]:
+    """The stages of one network of a recipe, from pixels to the answer."""
+    side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
+    for number, (width, kernel) in enumerate(
+        zip(recipe.widths, recipe.block_kernels(), strict=True)
+    ):
+        found.append(_stage(recipe, number, (channels, width), kernel, side))
+        channels, side = width, found[-1].side
+    features, answers = channels * side * side, CLASSES + (recipe.negatives > 0)
+    if recipe.dense:
+        found.append(Stage("dense layer", recipe.dense, 0, (features + 1) * recipe.dense))
+        features = recipe.dense
+    return [*found, Stage("dense layer, softmax", answers, 0, (features + 1) * answers)]
+
+
+def parameters(recipe: Recipe) -> int:
+    """Numbers that training can change, of all networks of a recipe."""
+    return recipe.models * sum(stage.parameters for stage in stages(recipe))
+
+
+def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
+    """A block of convolutions, the first of which may halve the side; see ``tile_networks``."""
+    way, (given, width) = recipe.architecture, channels
+    halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
+    halves = halves or (way in ("classic", "fast") and recipe.pool == "stride")
+    pools = not halves and way != "swift"
+    padding = 0 if way == "swift" and number > 1 and kernel <= side else kernel // 2
+    after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
+    constants = 2 * width if recipe.batch_norm or way in ("residual", "swift") else width
+    weights = given * width * kernel**2 + constants
+    does = _convolutions(1 if way == "residual" else recipe.convs, kernel, halves)
+    if way == "residual":
+        weights += 2 * recipe.convs * (width * width * 9 + constants)
+        pairs = "residual pair" if recipe.convs == 1 else f"{recipe.convs} residual pairs"
+        does = f"{'max pooling, ' if pools else ''}{does}, {pairs} 3 \u00d7 3"
+    else:
+        weights = 0 if way == "swift" and not number else weights
+        weights += (recipe.convs - 1) * (width * width * kernel**2 + constants)
+        does += ", filters given" if way == "swift" and not number else ""
+        does += ", max pooling" if pools else ""
+    return Stage(does, width, after, weights)
+
+
+def _convolutions(count: int, kernel: int, halves: bool) -> str:
+    what = "convolution" if count == 1 else f"{count} convolutions"
+    return f"{what} {kernel} \u00d7 {kernel}{', stride 2' if halves else ''}"

@@ -17,7 +17,7 @@ from digitlens.evaluation.report import Report, Robustness, evaluate
 from digitlens.explain.evidence import find_nearest
 from digitlens.explain.trained_model import TrainedModel, measure_corrupted, time_answers
 from digitlens.models.bundle import Card
-from digitlens.training.recipe import Recipe, recipe_from
+from digitlens.training.recipe import recipe_from
 
 NEAREST = 5
 WORSE = 1000  # tiles under each corruption: an accuracy of 90 % is then known to two per cent
@@ -123,7 +123,6 @@ def _why_alone(model: TrainedModel) -> str:
 
 
 THIN = "\u202f"  # a narrow space that does not break, before a unit
-TIMES = "\u00d7"  # between the sides of a picture
 NOTHING = "\u2013"
 
 
@@ -184,65 +183,3 @@ def value(found: Any) -> str:
     if isinstance(found, list | tuple):
         return ", ".join(map(str, found))
     return str(found) if found != "" else NOTHING
-
-
-SIDE = 28
-CLASSES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What one block of layers does and gives: maps, or units where ``side`` is 0."""
-
-    does: str
-    channels: int
-    side: int
-    parameters: int
-
-
-def stages(recipe: Recipe) -> list[Stage]:
-    """The stages of one network of a recipe, from pixels to the answer."""
-    side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
-    for number, (width, kernel) in enumerate(
-        zip(recipe.widths, recipe.block_kernels(), strict=True)
-    ):
-        found.append(_stage(recipe, number, (channels, width), kernel, side))
-        channels, side = width, found[-1].side
-    features, answers = channels * side * side, CLASSES + (recipe.negatives > 0)
-    if recipe.dense:
-        found.append(Stage("dense layer", recipe.dense, 0, (features + 1) * recipe.dense))
-        features = recipe.dense
-    return [*found, Stage("dense layer, softmax", answers, 0, (features + 1) * answers)]
-
-
-def parameters(recipe: Recipe) -> int:
-    """Numbers that training can change, of all networks of a recipe."""
-    return recipe.models * sum(stage.parameters for stage in stages(recipe))
-
-
-def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, side: int) -> Stage:
-    """A block of convolutions, the first of which may halve the side; see ``tile_networks``."""
-    way, (given, width) = recipe.architecture, channels
-    halves = {"residual": not number, "swift": number < 2, "fast": not number}.get(way, False)
-    halves = halves or (way in ("classic", "fast") and recipe.pool == "stride")
-    pools = not halves and way != "swift"
-    padding = 0 if way == "swift" and number > 1 and kernel <= side else kernel // 2
-    after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
-    constants = 2 * width if recipe.batch_norm or way in ("residual", "swift") else width
-    weights = given * width * kernel**2 + constants
-    does = _convolutions(1 if way == "residual" else recipe.convs, kernel, halves)
-    if way == "residual":
-        weights += 2 * recipe.convs * (width * width * 9 + constants)
-        pairs = "residual pair" if recipe.convs == 1 else f"{recipe.convs} residual pairs"
-        does = f"{'max pooling, ' if pools else ''}{does}, {pairs} 3 {TIMES} 3"
-    else:
-        weights = 0 if way == "swift" and not number else weights
-        weights += (recipe.convs - 1) * (width * width * kernel**2 + constants)
-        does += ", filters given" if way == "swift" and not number else ""
-        does += ", max pooling" if pools else ""
-    return Stage(does, width, after, weights)
-
-
-def _convolutions(count: int, kernel: int, halves: bool) -> str:
-    what = "convolution" if count == 1 else f"{count} convolutions"
-    return f"{what} {kernel} {TIMES} {kernel}{', stride 2' if halves else ''}"

@@ -18,6 +18,7 @@ from digitlens.datasets.corruptions import corrupt
 from digitlens.evaluation.metrics import measure_uncertainty, wilson_interval
 from digitlens.evaluation.report import SEED, Report
 from digitlens.evaluation.risk import RiskCoverage, risk_coverage
+from digitlens.explain.trained_model import parameters, stages
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.settings import defaults, field_docs
 from digitlens.visualization.figures.curves import draw_curves
@@ -31,13 +32,11 @@ from digitlens.visualization.report_contents import (
     Contents,
     count,
     duration,
-    parameters,
     percent,
     plural,
     rough,
     short,
     shown_errors,
-    stages,
     tick,
     value,
 )
