@@ -73,13 +73,7 @@ class Layout:
 
 
 def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> Layout:
-    """Judges places and puts them in order.
-
-    Args:
-        view: What was seen on the page.
-        size: Width and height of the page.
-        thresholds: See ``judge``.
-    """
+    """Judges places and puts them in order; size: width and height; thresholds: see ``judge``."""
     scores = view.scores
     digits = [_judged(view, place, size, thresholds) for place in range(len(scores))]
     kept = [i for i, digit in enumerate(digits) if digit.status != "rejected"]
@@ -105,13 +99,7 @@ def arrange(view: View, size: tuple[int, int], thresholds: dict[str, float]) -> 
 def read_spots(
     view: View, size: tuple[int, int], thresholds: dict[str, float]
 ) -> tuple[list[Digit], list[list[Spot]]]:
-    """All digits of a view as they are judged, and for each of its lines all characters.
-
-    Args:
-        view: What was seen on the page.
-        size: Width and height of the page.
-        thresholds: See ``judge``.
-    """
+    """All digits of a view as ``arrange`` judges them, and for each line all characters."""
     digits = [_judged(view, place, size, thresholds) for place in range(len(view.scores))]
     return digits, [_spots(number, view, digits, size) for number in range(len(view.lines))]
 
@@ -287,13 +275,7 @@ def judge(
 
 
 def page_box(box: Floats, width: int, height: int) -> Box:
-    """A box in whole pixels that lies on the page.
-
-    Args:
-        box: float32[4]; x0, y0, x1, y1.
-        width: Of the page.
-        height: Of the page.
-    """
+    """A box, float32[4], in whole pixels that lies on a page of a width and height."""
     left, top, right, bottom = (round(side) for side in box.tolist())
     x0, y0 = _within(left, 0, width - 1), _within(top, 0, height - 1)
     return Box(x0, y0, _within(right, x0 + 1, width), _within(bottom, y0 + 1, height))

@@ -79,11 +79,6 @@ def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections
     """Finds text lines and digits, whatever their size.
 
     A page that shows one digit and nothing else has no lines that could say more.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        digits: Finds digits.
-        lines: Finds lines.
     """
     found, views, explained = find_digits(page, digits)
     if explained and np.count_nonzero(found.score > LIKELY) == 1:
@@ -96,10 +91,6 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
 
     Copies that are mostly enlargement are left out, except the first, and so are those after one
     that shows nothing but digits.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        detector: Finds digits on one copy.
 
     Returns:
         Candidates without doubles, the copies they come from, and whether the last one, reduced,
@@ -119,12 +110,7 @@ def find_digits(page: Page, detector: DigitDetector) -> tuple[Candidates, list[S
 
 
 def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
-    """Whether all ink of a picture lies in boxes of sure digits.
-
-    Args:
-        picture: uint8[H, W, 3].
-        found: On the picture.
-    """
+    """Whether all ink of a picture, uint8[H, W, 3], lies in boxes of sure digits."""
     away = np.abs(picture.astype(np.int16) - paper_colour(picture)).max(axis=2)
     strongest = int(away.max())
     ink = away > max(12.0, _FAINT * strongest)
@@ -136,12 +122,7 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
 
 
 def find_text(page: Page, detector: LineDetector) -> list[TextLine]:
-    """Finds text lines on ever larger copies, as long as those found are small.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        detector: Finds lines on one copy.
-    """
+    """Finds text lines on ever larger copies, as long as those found are small."""
     longest, shortest = max(page.shape[:2]), min(page.shape[:2])
     largest = max(1.0, min(_ENLARGED, _LEAST / shortest))
     found: list[TextLine] = []
@@ -192,17 +173,12 @@ def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
     return list(zip(zip(starts, ends, strict=True), known, strict=True))
 
 
-def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
-    """A picture with a margin of the colour that most of its edge has.
-
-    Args:
-        picture: uint8[H, W, 3].
-        margin: In pixels.
-    """
+def framed(picture: Pixels) -> Pixels:
+    """A picture, uint8[H, W, 3], with a margin of the colour that most of its edge has."""
     height, width = picture.shape[:2]
-    out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
+    out = np.empty((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.uint8)
     out[:] = paper_colour(picture)
-    out[margin : margin + height, margin : margin + width] = picture
+    out[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = picture
     return out
 
 
@@ -213,12 +189,7 @@ def paper_colour(picture: Pixels) -> Pixels:
 
 
 def scaled(page: Page, scale: float) -> Pixels:
-    """A copy of a page in colour, averaged where it shrinks.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        scale: Of both sides; 1 may give the page itself.
-    """
+    """A copy of a page in colour, averaged where it shrinks; at a scale of 1 perhaps itself."""
     if page.ndim == 2:
         page = np.repeat(page[:, :, None], 3, axis=2)
     if scale == 1:

@@ -30,13 +30,7 @@ _LONG = 2.0  # times as high as wide: text that is turned, no lone character
 def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecognizer) -> int:
     """After how many quarter turns, counter-clockwise, a page seems to read clearly better.
 
-    Args:
-        read: The lines of the page as it lies.
-        page: uint8[H, W] or uint8[H, W, 3].
-        recognizer: Reads line crops.
-
-    Returns:
-        1 to 3; 0 where no turn is better.
+    Gives 1 to 3, or 0 where no turn is better than the lines as they were read.
     """
     found = [each for each in read if each.line.score] or list(read)
     some = sorted(found, key=lambda each: -_area(_as_found(each.line)))[:_LINES]

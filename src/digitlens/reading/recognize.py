@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,17 +87,8 @@ class RecognizedLine:
         return HEIGHT / max(self.line.height, 1e-3)
 
     def place(self, points: Floats) -> Floats:
-        """Where points of the page are in the crop.
-
-        Args:
-            points: float32[N, 2]; x, y.
-
-        Returns:
-            float32[N, 2]; column, row.
-        """
-        across, down = _axes(self.line)
-        away = points - self.line.quad[0]
-        return np.stack([away @ across, away @ down], axis=1).astype(np.float32) * self.scale
+        """Where points x, y of the page are in the crop: columns and rows; float32[N, 2] both."""
+        return np.stack(_along(self.line, points), axis=1).astype(np.float32) * self.scale
 
 
 def recognize(
@@ -106,14 +97,7 @@ def recognize(
     recognizer: LineRecognizer,
     spotter: DigitSpotter | None = None,
 ) -> list[RecognizedLine]:
-    """Reads lines; where there is much text, mostly those parts of it that have digits.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        lines: Where they stand.
-        recognizer: Reads line crops.
-        spotter: Finds parts with digits; without one everything is read.
-    """
+    """Reads lines; where there is much text, those parts of it that the spotter sees digits in."""
     crops = [crop_line(page, line.quad) for line in lines]
     if spotter and sum(crop.shape[1] for crop in crops) > _MUCH:
         spots = _rows_of(crops, spotter.spots)
@@ -139,15 +123,8 @@ def parts_with_digits(
 ) -> tuple[list[TextLine], list[Pixels]]:
     """Cuts lines down to words with digits and those next to them.
 
-    The longest lines stay whole: they tell which way up the page is.
-
-    Args:
-        lines: Where they stand.
-        crops: uint8[48, W, 3] each.
-        spots: float32[W / 8, 2] each; see ``DigitSpotter.spots``.
-
-    Returns:
-        The parts and their crops.
+    The longest lines stay whole: they tell which way up the page is. Gives the parts and their
+    crops; for ``spots`` of each line see ``DigitSpotter.spots``.
     """
     whole = sorted(range(len(lines)), key=lambda index: -lines[index].width * lines[index].height)
     parts: list[tuple[TextLine, Pixels]] = []
@@ -170,11 +147,8 @@ def parts_with_digits(
 def near_digits(spots: Floats) -> list[tuple[int, int]]:
     """Parts of a line with digits, from a space before them to one after them.
 
-    Args:
-        spots: float32[T, 2]; see ``DigitSpotter.spots``.
-
-    Returns:
-        First step of each part and the one after its last.
+    Gives the first step of each part and the one after its last, from float32[T, 2] of a line; see
+    ``DigitSpotter.spots``.
     """
     digits, spaces = np.flatnonzero(spots[:, 0] > SPOTTED), np.flatnonzero(spots[:, 1] > _SPACE)
     before = np.searchsorted(spaces, digits - _CONTEXT, "right")
@@ -217,15 +191,8 @@ def _held(boxes: Floats, lines: Sequence[TextLine]) -> npt.NDArray[np.intp]:
 
 
 def on_line(boxes: Floats, line: TextLine) -> npt.NDArray[np.bool_]:
-    """Which boxes are of a size with a line and have their middle on it.
-
-    Args:
-        boxes: float32[N, 4]; on the page.
-        line: The line.
-    """
-    across, down = _axes(line)
-    away = (boxes[:, :2] + boxes[:, 2:]) / 2 - line.quad[0]
-    x, y = away @ across, away @ down
+    """Which boxes of the page, float32[N, 4], are of a size with a line, their middle on it."""
+    x, y = _along(line, (boxes[:, :2] + boxes[:, 2:]) / 2)
     heights = boxes[:, 3] - boxes[:, 1]
     inside = (x > 0) & (x < line.width) & (y > 0) & (y < line.height)
     return inside & (heights > _LOWER * line.height) & (heights < _HIGHER * line.height)
@@ -253,8 +220,6 @@ def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
     x1, y1 = line.quad.max(axis=0)
     area = max(1e-3, (x1 - x0) * (y1 - y0))
     sure = digits.boxes[digits.score > 0.5]
-    if not len(sure):
-        return False
     wide = np.minimum(sure[:, 2], x1) - np.maximum(sure[:, 0], x0)
     high = np.minimum(sure[:, 3], y1) - np.maximum(sure[:, 1], y0)
     inside = np.clip(wide, 0, None) * np.clip(high, 0, None) / area
@@ -262,22 +227,14 @@ def _is_part_of_digit(line: TextLine, digits: Candidates) -> bool:
     return bool(((inside > 0.6) & larger).any())
 
 
-def _groups(boxes: Floats) -> list[list[int]]:
+def _groups(boxes: Floats) -> Iterator[npt.NDArray[np.intp]]:
     """Digits that stand together on a line."""
-    groups: list[list[int]] = []
     for line in lines_of(boxes):
-        group: list[int] = []
-        for index in line:
-            if group:
-                last, box = boxes[group[-1]], boxes[index]
-                height = max(last[3] - last[1], box[3] - box[1])
-                lower = min(last[3] - last[1], box[3] - box[1])
-                if box[0] - last[2] > _APART * height or lower < 0.5 * height:
-                    groups.append(group)
-                    group = []
-            group.append(index)
-        groups.append(group)
-    return groups
+        x0, y0, x1, y1 = boxes[line].T
+        pairs = np.stack([(y1 - y0)[1:], (y1 - y0)[:-1]])
+        lower, higher = pairs.min(axis=0), pairs.max(axis=0)
+        apart = (x0[1:] - x1[:-1] > _APART * higher) | (lower < 0.5 * higher)
+        yield from np.split(np.array(line), np.flatnonzero(apart) + 1)
 
 
 def _line_of(boxes: Floats) -> TextLine:
@@ -313,15 +270,17 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return right / max(float(np.hypot(*right)), 1e-6), down / max(float(np.hypot(*down)), 1e-6)
 
 
+def _along(line: TextLine, points: Floats) -> tuple[npt.NDArray[np.float64], ...]:
+    """How far points, float32[N, 2], are from a line's top left, along it and across it."""
+    away = points - line.quad[0]
+    return tuple(away @ axis for axis in _axes(line))
+
+
 def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
-    """float32[K, 2]: first and last column of each character.
+    """float32[K, 2]: first and last column of each character, from the columns with ink, bool[W].
 
     Strokes that touch, in columns, are one run. A run with one character is its own; one with
     several is cut where the middle between two of them is.
-
-    Args:
-        inked: bool[W]; columns with ink.
-        centres: float32[K]; where the network saw each character.
     """
     edges = np.flatnonzero(np.diff(np.r_[False, inked, False].astype(np.int8)))
     begins, ends = edges[::2].astype(float), edges[1::2].astype(float)
@@ -343,13 +302,9 @@ def _symbol_spans(inked: npt.NDArray[np.bool_], centres: Floats) -> Floats:
 
 
 def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """First and last row of each character's ink, without that of lines above and below.
+    """float64[K, 2]: first and last row of each character's ink, by its rows with ink, bool[48, K].
 
-    Args:
-        inked: bool[48, K]; the rows in which each has ink.
-
-    Returns:
-        float64[K, 2].
+    That of lines above and below is left out.
     """
     framed = np.pad(inked.T, ((0, 0), (1, 1)))
     steps = np.flatnonzero(framed[:, 1:] != framed[:, :-1])
