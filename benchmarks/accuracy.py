@@ -102,7 +102,8 @@ def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Row:
         models = [trained(name, one, mnist, runs / f"{name}-{one.seed}") for one in recipes]
         results[name] = summary([score(model, mnist, k) for k, model in enumerate(models)])
         if name == ENSEMBLE_OF and len(models) > 1:
-            ensemble = assembled(models, recipes[0], mnist, runs / "ensemble" / "model")
+            recipe = replace(recipes[0], models=len(models))
+            ensemble = combined(models, recipe, mnist, runs / "ensemble" / "model")
             results["ensemble"] = summary([score(ensemble, mnist, 0)])
     return results
 
@@ -114,8 +115,10 @@ def published(name: str, seed: int, runs: Path, mnist: Mnist) -> Recipe:
     if name == "standard":
         return recipe
     if name.startswith(DISTILLED):
-        taught = teacher(runs / f"{ENSEMBLE_OF}-0" / MODEL, mnist, runs / "teacher")
-        recipe = replace(recipe, teacher=str(taught))
+        best = runs / f"{ENSEMBLE_OF}-0" / MODEL
+        # Sees each tile once, which is five times as quick as with five views.
+        quick = replace(recipe_from(Classifier(best).card.recipe), tta_views=1)
+        recipe = replace(recipe, teacher=str(combined([best], quick, mnist, runs / "teacher")))
     return replace(recipe, validation="none", temperature=TEMPERATURE)
 
 
@@ -130,32 +133,19 @@ def trained(name: str, recipe: Recipe, mnist: Mnist, folder: Path) -> Path:
     return folder / MODEL
 
 
-def assembled(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
-    """An ensemble of networks that are trained already: what its recipe would train anew."""
+def combined(models: Sequence[Path], recipe: Recipe, mnist: Mnist, to: Path) -> Path:
+    """A model of networks that are trained already: what its recipe would train anew."""
     if not (to / CARD).is_file():
-        single = [one for model in models for one in _members(model)]
+        networks: list[Any] = []
+        for network in map(load_network, models):
+            networks += network.members if isinstance(network, Ensemble) else [network]
+        alone = len(networks) == recipe.tta_views == 1
+        network = networks[0] if alone else Ensemble(networks, recipe.tta_views)
         seconds = sum(Classifier(model).card.results["training_seconds"] for model in models)
-        ensemble = Ensemble(single, recipe.tta_views).eval()
-        _export(ensemble, replace(recipe, models=len(models)), mnist, to, training_seconds=seconds)
+        results = {"training_seconds": seconds}
+        card = Card(to.parent.name, __version__, "", recipe=recipe.as_dict(), results=results)
+        export_classifier(network.eval(), card, mnist.train, to)
     return to
-
-
-def teacher(model: Path, mnist: Mnist, to: Path) -> Path:
-    """The network of a run, which sees each tile once: five times as quick as with five views."""
-    if not (to / CARD).is_file():
-        recipe = replace(recipe_from(Classifier(model).card.recipe), tta_views=1)
-        _export(_members(model)[0].eval(), recipe, mnist, to)
-    return to
-
-
-def _members(model: Path) -> list[Any]:
-    network = load_network(model)
-    return list(network.members) if isinstance(network, Ensemble) else [network]
-
-
-def _export(network: Any, recipe: Recipe, mnist: Mnist, to: Path, **results: float) -> None:
-    card = Card(to.parent.name, __version__, "", recipe=recipe.as_dict(), results=results)
-    export_classifier(network, card, mnist.train, to)
 
 
 def score(model: Path, mnist: Mnist, seed: int) -> Row:

@@ -25,6 +25,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 import harness
 import readers
+from digitlens.datasets.synthetic import displays
+from digitlens.datasets.synthetic.camera import choose_view, finish
 from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
 from digitlens.progress import work_bar
 from harness import Row
@@ -255,51 +257,13 @@ def _upside_down(rng: random.Random) -> Drawn:
             yield picture.rotate(180), text
 
 
-# Segments a to g as lines in a box of 1 x 2, y down; then those that each digit lights.
-SEGMENTS = {
-    "a": (0, 0, 1, 0), "b": (1, 0, 1, 1), "c": (1, 1, 1, 2), "d": (0, 2, 1, 2),
-    "e": (0, 1, 0, 2), "f": (0, 0, 0, 1), "g": (0, 1, 1, 1),
-}  # fmt: skip
-LIT = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
-# Behind, off and on: red and green light, a liquid crystal with and without a trace of what is off.
-DISPLAYS = (
-    ((14, 10, 10), (14, 10, 10), (255, 48, 30)),
-    ((10, 16, 12), (20, 34, 24), (70, 255, 120)),
-    ((168, 178, 152), (168, 178, 152), (30, 34, 30)),
-    ((168, 178, 152), (156, 166, 141), (38, 42, 38)),
-)
-
-
 def _displays(rng: random.Random) -> Drawn:
-    texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
-    for i, text in enumerate(texts):
-        yield _display(text, rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4])
-
-
-def _display(
-    text: str, height: int, slant: float, colours: tuple[tuple[int, int, int], ...]
-) -> tuple[Image.Image, str]:
-    """Digits ``height`` pixels high that lean by ``slant`` of it; a point takes no place."""
-    behind, off, on = colours
-    half, margin, step = height / 2, height // 2, 0.8 * height
-    count = sum(character != "." for character in text)
-    size = round(2 * margin + step * count + slant * height), height + 2 * margin
-    picture = Image.new("RGB", size, behind)
-    pen, x, gap = ImageDraw.Draw(picture), float(margin), 0.15 * half
-    for character in text:
-        if character == ".":
-            pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
-            continue
-        for name, (x0, y0, x1, y1) in SEGMENTS.items():
-            colour = on if name in LIT[int(character)] else off
-            dx, dy = gap * (x1 - x0), gap * (y1 - y0)
-            begin = x + half * x0 + dx, margin + half * y0 + dy
-            end = x + half * x1 - dx, margin + half * y1 - dy
-            pen.line((*begin, *end), colour, round(0.26 * half))
-        x += step
-    lean = (1, slant, -slant * (margin + height), 0, 1, 0)
-    method, resampling = Image.Transform.AFFINE, Image.Resampling.BICUBIC
-    return picture.transform(size, method, lean, resampling, fillcolor=behind), text
+    """As the package draws them, with a seed of their own."""
+    own = np.random.default_rng(rng.randrange(2**32))
+    for text in ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]:
+        panel = displays.seven_segments(text, displays.draw_segments(own), own)
+        plane = displays.show(panel, choose_view(panel.extent, own), own)
+        yield Image.fromarray(finish(plane, own)), text
 
 
 if __name__ == "__main__":

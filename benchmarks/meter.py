@@ -1,6 +1,7 @@
 """Does a watched meter store what it shows? A day of pictures, one a minute, drawn from a seed.
 
     python benchmarks/meter.py [--every MINUTES] [--font FAMILY] [--seed N] [--keep FOLDER]
+                               [--out FOLDER]
 
 The wheels of a water meter stand between digits, the camera shakes and is pushed once, the light
 changes, glare wanders over the glass, and for an hour the camera is dead: frames are black, gray,
@@ -10,7 +11,6 @@ noise or cut off. Pictures are read by a template as ``digitlens watch`` reads t
 - wrong: values stored that are more than the last wheel's next digit away from what it showed.
 """
 
-import argparse
 import csv
 import io
 import math
@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+import harness
 from digitlens.cli.main import app
 from digitlens.datasets.synthetic.camera import CameraView
 from digitlens.datasets.synthetic.canvas import Style
@@ -48,9 +49,7 @@ BEGAN = 1_700_000_000  # seconds of the epoch
 
 
 def main() -> None:
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    made = harness.parser(__doc__)
     made.add_argument("--every", type=int, default=1, help="minutes from a picture to the next")
     made.add_argument("--font", default="barlow", help="one that pages are validated with")
     made.add_argument("--seed", type=int, default=0)
@@ -59,8 +58,10 @@ def main() -> None:
     family = next(each for each in load_families() if each.family == options.font)
     font = next(files["latin"] for files in font_files([family])[family] if "400" in str(files))
     frames = simulate(font, options.seed, range(0, DAY, options.every))
+    about = harness.provenance() | {"font": options.font, "seed": options.seed}
     with TemporaryDirectory() as folder:
-        print(measure(frames, options.keep or Path(folder), font))
+        text = measure(frames, options.keep or Path(folder), font)
+    harness.publish(options.out, "meter", about | {"told": text}, f"{text}\n")
 
 
 def measure(frames: Iterable["Frame"], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
@@ -219,15 +220,11 @@ def _file(pixels: np.ndarray, quality: int = 82) -> bytes:
 
 
 def _dead(rng: np.random.Generator) -> bytes:
-    kind = int(rng.integers(4))
-    if kind == 0:
-        level = int(rng.integers(0, 12))
-        return _file(rng.integers(level, level + 4, (480, 640, 3)).astype(np.uint8))
-    if kind == 1:
-        return _file(np.full((480, 640, 3), 128, np.uint8))
-    if kind == 2:
-        return _file(rng.integers(0, 256, (480, 640, 3)).astype(np.uint8))
-    return b"\xff\xd8\xff\xe0" + rng.bytes(900)
+    kind, shape = int(rng.integers(4)), (*SIZE[::-1], 3)
+    if kind == 3:
+        return b"\xff\xd8\xff\xe0" + rng.bytes(900)
+    low, high = ((dark := int(rng.integers(12)), dark + 4), (128, 129), (0, 256))[kind]
+    return _file(rng.integers(low, high, shape).astype(np.uint8))
 
 
 if __name__ == "__main__":

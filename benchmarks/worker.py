@@ -199,7 +199,6 @@ def digitlens(model: str, _: Material) -> Contender:
 
 def torch(model: str, _: Material) -> Contender:
     import torch as library
-    from torch.utils.flop_counter import FlopCounterMode
 
     from digitlens.training.export import load_network
 
@@ -210,21 +209,15 @@ def torch(model: str, _: Material) -> Contender:
         parts = [network(part)[:, :10] for part in tiles.split(BATCH)]
         return library.cat([library.softmax(part, dim=1) for part in parts]).numpy()
 
-    with FlopCounterMode(display=False) as counter:
-        answer(library.zeros(1, 28, 28, dtype=library.uint8))
-    adds = counter.get_total_flops() // 2
-    about = {"versions": f"torch {library.__version__}", "multiply_adds": adds, "most": 4 * BATCH}
+    about = {"versions": f"torch {library.__version__}", "most": 4 * BATCH}
     return Contender(answer, library.from_numpy, about)
 
 
 def keras(_: str, __: Material) -> Contender:
     """Keras's example for MNIST, asked as its documentation asks it; not trained."""
     model = keras_network()
-    about = {
-        "versions": f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}",
-        "multiply_adds": 32 * 26**2 * 9 + 64 * 11**2 * 32 * 9 + 64 * 5**2 * 10,
-        "trained": False,
-    }
+    known = f"keras {version('keras')}, tensorflow-cpu {version('tensorflow-cpu')}"
+    about = {"versions": known, "trained": False}
     answer = lambda tiles: model.predict(tiles, batch_size=BATCH, verbose=0)  # noqa: E731
     return Contender(answer, _scaled, about)
 
@@ -239,9 +232,7 @@ def svc(_: str, material: Material) -> Contender:
 
     unit = lambda tiles: tiles.reshape(-1, 784) / 255  # noqa: E731
     learned = SVC().fit(unit(material["train_tiles"]), material["train_labels"])
-    adds = learned.support_vectors_.size
-    known = f"scikit-learn {version('scikit-learn')}"
-    about = {"versions": known, "multiply_adds": adds, "most": 1000}
+    about = {"versions": f"scikit-learn {version('scikit-learn')}", "most": 1000}
     return Contender(lambda tiles: np.eye(10)[learned.predict(tiles)], unit, about)
 
 
@@ -394,7 +385,7 @@ PEERS = {"pytorch": train_pytorch, "keras": train_keras}
 
 
 def serve(kind: str, port: str) -> Iterator[Row]:
-    """The endpoint that tutorials write around ``predict``; the network is not trained.
+    """The endpoint that tutorials write around a network, which is not trained.
 
     The picture is shrunk to 28 x 28 and classified inside the handler, one at a time.
     """
@@ -403,7 +394,16 @@ def serve(kind: str, port: str) -> Iterator[Row]:
     from PIL import Image
 
     app = FastAPI()
-    predict = keras_network().predict if kind == "keras" else _torch_predict()
+    if kind == "keras":
+        predict = keras_network().predict
+    else:
+        import torch
+
+        model = torch_network().eval()
+
+        @torch.no_grad()
+        def predict(pixels: npt.NDArray[np.float32]) -> Any:
+            return model(torch.from_numpy(pixels[None, ..., 0])).exp().numpy()
 
     @app.get("/versions")
     async def versions() -> str:
@@ -418,19 +418,6 @@ def serve(kind: str, port: str) -> Iterator[Row]:
 
     uvicorn.run(app, port=int(port), access_log=False, log_level="warning")
     yield from ()
-
-
-def _torch_predict() -> Callable[[Any], Any]:
-    """A network of the same layers as that of Keras."""
-    import torch
-    from torch import nn
-
-    model = nn.Sequential(
-        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10), nn.Softmax(1)),
-    ).eval()
-    return torch.no_grad()(lambda x: model(torch.from_numpy(x.reshape(1, 1, 28, 28))).numpy())
 
 
 TASKS: dict[str, Callable[..., Iterator[Row]]] = {

@@ -43,14 +43,16 @@ def test_a_kept_run_is_not_trained_again(mnist, runs, monkeypatch):
 
 
 def test_the_ensemble_is_the_mean_of_its_members(mnist, runs, tmp_path):
-    model = accuracy.assembled(runs, RECIPE, mnist, tmp_path / "ensemble")
+    recipe = dataclasses.replace(RECIPE, models=2)
+    model = accuracy.combined(runs, recipe, mnist, tmp_path / "ensemble")
     tiles = mnist.test.tiles[:40]
     mean = np.mean([Classifier(one).predict_proba(tiles) for one in runs], axis=0)
     np.testing.assert_allclose(Classifier(model).predict_proba(tiles), mean, atol=1e-4)
 
 
 def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
-    one = Classifier(accuracy.teacher(runs[0], mnist, tmp_path / "teacher"))
+    recipe = dataclasses.replace(RECIPE, tta_views=1)
+    one = Classifier(accuracy.combined(runs[:1], recipe, mnist, tmp_path / "teacher"))
     assert one.card.recipe["tta_views"] == 1
     assert one.predict_proba(mnist.test.tiles[:3]).shape == (3, 10)
 

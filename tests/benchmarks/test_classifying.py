@@ -1,4 +1,3 @@
-import json
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -21,43 +20,38 @@ def test_who_is_timed():
     assert "pages" not in {entry.model for entry in entries.values()}
 
 
-def test_digitlens_is_asked_in_a_process_of_its_own(tmp_path, small_split):
+def test_digitlens_is_asked_in_a_process_of_its_own(tmp_path, small_split, monkeypatch):
     path = tmp_path / "tiles.npz"
     np.savez(path, tiles=small_split.tiles[:20], labels=small_split.labels[:20])
     entry = classifying.Entry("digitlens", "mine", DEFAULT, 1)
+    monkeypatch.setattr(classifying, "MANY", 20)
+    options = SimpleNamespace(environments=tmp_path)
     with ExitStack() as stack:
-        options = SimpleNamespace(environments=tmp_path)
-        asked = classifying.start(entry, path, options, stack)
-        asked.one.extend(asked.seconds(1, 3))
-        asked.many.extend(asked.seconds(20, 2))
-        assert all(seconds > 0 for seconds in asked.one + asked.many)
-        summary = classifying.summary(entry, asked)
-        assert (summary["kind"], summary["model"], summary["cores"]) == ("digitlens", "mine", 1)
+        worker, about = classifying.start(entry, path, options, stack)
+        assert about["tiles"] == 20
+        one, many = classifying.measure(worker, about)
+        assert len(one) == classifying.CALLS
+        assert min(*one, many) > 0
         with pytest.raises(harness.UnavailableError, match="no model"):
             classifying.start(entry._replace(folder="no such model"), path, options, stack)
 
 
 def timed(kind, model, cores, one, many):
-    return {
-        "kind": kind,
-        "model": model,
-        "cores": cores,
-        "one": one,
-        "many": many,
-        "one_us": {"median": 1e6 * one[0]},
-        "per_second": {"median": many[0]},
-    }
+    about = {"kind": kind, "model": model, "cores": cores, "versions": "one 1.0"}
+    return about | {"accuracy": None} | classifying.summary([([1e-6 * one], many)])
+
+
+RESULTS = {
+    "ours": timed("digitlens", "swift", 2, 100, 400.0),
+    "ours, 1 core": timed("digitlens", "swift", 1, 100, 200.0),
+    "the same in torch": timed("torch", "swift", 2, 400, 100.0),
+    "another in torch": timed("torch", "default", 2, 900, 50.0),
+    "Keras, predict": timed("keras", "", 2, 10_000, 40.0) | {"accuracy": 0.99},
+}
 
 
 def test_figures_have_the_times_of_all_cores_of_one_and_ratios_to_peers():
-    results = {
-        "ours": timed("digitlens", "swift", 2, [1e-4], [400.0]),
-        "ours, 1 core": timed("digitlens", "swift", 1, [1e-4], [200.0]),
-        "the same in torch": timed("torch", "swift", 2, [4e-4], [100.0]),
-        "another in torch": timed("torch", "default", 2, [9e-4], [50.0]),
-        "Keras": timed("keras", "", 2, [1e-2], [40.0]),
-    }
-    found = {row.name: row for row in classifying.figures(results)}
+    found = {row.name: row for row in classifying.figures(RESULTS)}
     assert {name: row.value for name, row in found.items() if name.endswith("ratio")} == {
         "classifying.swift.one_tile.torch.ratio": pytest.approx(4),
         "classifying.swift.many_tiles.torch.ratio": 4,
@@ -74,24 +68,8 @@ def test_figures_have_the_times_of_all_cores_of_one_and_ratios_to_peers():
 
 
 def test_the_report_compares_with_keras():
-    row = {
-        "versions": "one 1.0",
-        "accuracy": None,
-        "multiply_adds": 1000,
-        "one_us": {"median": 1000.0, "p90": 2000.0},
-        "per_second": {"median": 50.0, "least": 40.0, "most": 60.0},
-    }
-    fast = row | {"accuracy": 0.99}
-    fast |= {"one_us": {"median": 10.0, "p90": 11.0}}
-    record = {
-        "date": "2000-01-01",
-        "processor": "a processor",
-        "cores": 2,
-        "load": 0.0,
-        "rounds": 1,
-        "missing": {"absent": "the reason"},
-        "results": {"quick": fast, classifying.KINDS["keras"]: row},
-    }
-    text = classifying.report(json.loads(json.dumps(record)))
-    assert "| quick | 10 | 11 | 50 | 40 to 60 | 1,000 | 99.00 % | 100.0 x | 1.0 x |" in text
-    assert "- absent: not available, the reason" in text
+    record = {"date": "2000-01-01", "processor": "P", "cores": 2, "load": 0.1, "rounds": 3}
+    text = classifying.report(record | {"results": RESULTS, "missing": {"X": "not there"}})
+    assert "| ours | 100 | 400 |  | 100.0 x | 10.0 x |" in text
+    assert "| Keras, predict | 10,000 | 40 | 99.00 % | 1.0 x | 1.0 x |" in text
+    assert text.rstrip().endswith("- X: not available, not there")

@@ -51,15 +51,6 @@ def test_a_page_of_dense_numbers():
     assert [len(line.split()) for line in text.splitlines()] == [5] * 30
 
 
-@pytest.mark.parametrize(("digit", "lit"), [("8", 7), ("1", 2), ("7", 3)])
-def test_a_display_lights_the_segments_of_a_digit(digit, lit):
-    def ink(text):
-        picture, _ = drawn._display(text, 100, 0.1, ((0, 0, 0), (0, 0, 0), (255, 255, 255)))
-        return np.asarray(picture)[..., 0].sum() / 255
-
-    assert ink(digit) == pytest.approx(ink("8") * lit / 7, rel=0.02)
-
-
 def test_drawings_are_read_and_recorded(monkeypatch, capsys, tmp_path):
     arguments = ["drawn", "--groups", "upside", "words", "--out", str(tmp_path), "--threads", "1"]
     monkeypatch.setattr(sys, "argv", arguments)
