@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageFont
 
-from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, blur, rotation
+from digitlens.datasets.synthetic.drawing import FAINT, Ink, Points, Rng, blur, crop, pick, rotation
 from digitlens.datasets.synthetic.glyph_sources import (
     CYRILLIC,
     DIGITS,
@@ -34,7 +34,6 @@ from digitlens.datasets.synthetic.papers import smooth
 from digitlens.datasets.synthetic.strokes import LETTERS
 from digitlens.imaging.tiles import SIDE
 
-FAINT = 40  # ink up to this level does not count
 FINE = 80  # longest side of varied ink, in pixels: four to one of a tile
 _STEP = 4  # such pixels to a pixel of the tile
 # Of stroke widths in tile pixels; MNIST's have the median 2.7 and 98 % within 1.5 and 4.8.
@@ -48,14 +47,6 @@ def vary(ink: Ink, rng: Rng) -> Ink:
     width = _WIDTH * float(np.exp(_SPREAD * rng.standard_normal()))
     drawn = with_strokes(scaled(turned, FINE), width * _STEP)
     return crop(_scanned(drawn, rng) if rng.random() < _SCANNED else drawn)
-
-
-def crop(ink: Ink) -> Ink:
-    """The part of uint8[H, W] with ink above ``FAINT``; all of it when there is none."""
-    left, top, width, height = cv2.boundingRect((ink > FAINT).view(np.uint8))
-    if not width:
-        return ink
-    return np.ascontiguousarray(ink[top : top + height, left : left + width])
 
 
 def scaled(ink: Ink, longest: int) -> Ink:
@@ -125,12 +116,12 @@ Draw = Callable[[Ink, int, Rng], None]
 
 def draw_shape(rng: Rng) -> Ink:
     """One figure: uint8[DRAWN_SIDE, DRAWN_SIDE], 255 where there is ink."""
-    return _canvas_ink(_FIGURES[int(rng.integers(len(_FIGURES)))], rng)
+    return _canvas_ink(pick(rng, _FIGURES), rng)
 
 
 def draw_scribble(rng: Rng) -> Ink:
     """Some strokes of a pen that mean nothing; uint8[DRAWN_SIDE, DRAWN_SIDE]."""
-    return _canvas_ink(_SCRIBBLES[int(rng.integers(len(_SCRIBBLES)))], rng)
+    return _canvas_ink(pick(rng, _SCRIBBLES), rng)
 
 
 def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> None:
@@ -199,7 +190,7 @@ def _ring(ink: Ink, width: int, rng: Rng) -> None:
     cv2.circle(ink, _MIDDLE, 46, 255, width, cv2.LINE_AA)
     kind = int(rng.integers(4))
     if kind == 0:
-        start = float(rng.uniform(0, 3))
+        start = rng.uniform(0, 3)
         for angle in (start, start + np.pi / 2):
             stroke(ink, _at(np.array([angle, angle + np.pi]), 46.0), width)
     elif kind == 1:
@@ -213,14 +204,14 @@ def _ring(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _spiral(ink: Ink, width: int, rng: Rng) -> None:
-    turns = float(rng.uniform(2.2, 4)) * 2 * np.pi
+    turns = rng.uniform(2.2, 4) * 2 * np.pi
     angles = np.linspace(0, turns, 90)
     mirror = 1 if rng.random() < 0.5 else -1
     stroke(ink, _at(mirror * angles + rng.uniform(0, 6), 4 + 46 * angles / turns), min(width, 6))
 
 
 def _hatching(ink: Ink, width: int, rng: Rng) -> None:
-    count, slope = int(rng.integers(3, 7)), float(rng.uniform(-40, 40))
+    count, slope = int(rng.integers(3, 7)), rng.uniform(-40, 40)
     places = np.linspace(16, DRAWN_SIDE - 16, count)
     lines = [np.array([[x, 20 - slope / 4], [x + slope / 2, DRAWN_SIDE - 20]]) for x in places]
     if rng.random() < 0.5:
@@ -232,7 +223,7 @@ def _hatching(ink: Ink, width: int, rng: Rng) -> None:
 
 
 def _arrow(ink: Ink, width: int, rng: Rng) -> None:
-    angle = float(rng.uniform(0, 2 * np.pi))
+    angle = rng.uniform(0, 2 * np.pi)
     ends = _at(np.array([angle, angle + np.pi]), 48.0)
     stroke(ink, ends, width)
     for side in (-1, 1):
@@ -318,7 +309,7 @@ Tiles = npt.NDArray[np.uint8]
 
 def spoil(digits: Tiles, rng: Rng) -> Ink:
     """Spoils some of uint8[N, 28, 28] digits, at least one; uint8[H, W], with ink."""
-    return _SPOILED[int(rng.integers(len(_SPOILED)))](digits, rng)
+    return pick(rng, _SPOILED)(digits, rng)
 
 
 def _some(digits: Tiles, count: int, rng: Rng) -> Tiles:

@@ -30,7 +30,6 @@ from digitlens.datasets.negative_inks import (
     PENNED_OF_NO_DIGIT,
     SIGNS_OF_NO_DIGIT,
     Face,
-    crop,
     draw_scribble,
     draw_shape,
     is_one_stroke,
@@ -41,7 +40,7 @@ from digitlens.datasets.negative_inks import (
     vary,
 )
 from digitlens.datasets.number_files import read_idx
-from digitlens.datasets.synthetic.drawing import Ink, Rng
+from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick
 from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
@@ -51,7 +50,7 @@ _ALL = (SIDE, SIDE)
 
 def draw_surface(rng: Rng) -> Tile:
     """One tile uint8[28, 28] of a kind that is drawn at random."""
-    return _SURFACES[int(rng.integers(len(_SURFACES)))](rng)
+    return pick(rng, _SURFACES)(rng)
 
 
 def _stripes(rng: Rng) -> Tile:
@@ -141,8 +140,7 @@ def _tile(source: NegativeSource, rng: Rng) -> Tile:
 
 def face_ink(faces: Sequence[Face], characters: str, rng: Rng) -> Ink | None:
     """A character in a face, or None where the face lacks it or makes it look like a digit."""
-    face = faces[int(rng.integers(len(faces)))]
-    char = characters[int(rng.integers(len(characters)))]
+    face, char = pick(rng, faces), pick(rng, characters)
     return None if face.is_like_a_digit(char) else face.ink(char)
 
 
@@ -151,12 +149,11 @@ def _letter(source: NegativeSource, rng: Rng) -> Ink | None:
 
 
 def _penned(_: NegativeSource, rng: Rng) -> Ink:
-    char = PENNED_OF_NO_DIGIT[int(rng.integers(len(PENNED_OF_NO_DIGIT)))]
-    return draw_form(LETTERS[char], draw_pen(rng), rng)
+    return draw_form(LETTERS[pick(rng, PENNED_OF_NO_DIGIT)], draw_pen(rng), rng)
 
 
 def _character(source: NegativeSource, rng: Rng) -> Ink | None:
-    return (_letter, _penned)[int(rng.integers(2))](source, rng)
+    return pick(rng, (_letter, _penned))(source, rng)
 
 
 def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
@@ -207,7 +204,6 @@ _KINDS: tuple[tuple[float, _Draw], ...] = (
 _UPTO = np.cumsum([share for share, _ in _KINDS])
 
 
-Tiles = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 Draw = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
 

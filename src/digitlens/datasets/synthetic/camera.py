@@ -33,17 +33,17 @@ def light(page: Plane, rng: Rng) -> Plane:
     height, width = page.shape[:2]
     factor = np.ones((height, width), np.float32)
     if rng.random() < 0.45:
-        gradient = noise_field(width, height, float(rng.uniform(1, 3)), rng)
-        factor *= np.clip(1 + float(rng.uniform(0.02, 0.22)) * gradient, 0.25, 1.6)
+        gradient = noise_field(width, height, rng.uniform(1, 3), rng)
+        factor *= np.clip(1 + rng.uniform(0.02, 0.22) * gradient, 0.25, 1.6)
     if rng.random() < 0.15:
         factor *= _shadow(width, height, rng)
     if rng.random() < 0.08:
         factor *= _fold(width, height, rng)
     page = page * factor[:, :, None]
     if rng.random() < 0.06:
-        spot = noise_field(width, height, float(rng.uniform(1.5, 4)), rng)
-        glare = np.clip(spot - float(rng.uniform(0.3, 1.2)), 0, None)
-        page = np.asarray(page + (float(rng.uniform(20, 150)) * glare)[:, :, None], np.float32)
+        spot = noise_field(width, height, rng.uniform(1.5, 4), rng)
+        glare = np.clip(spot - rng.uniform(0.3, 1.2), 0, None)
+        page = np.asarray(page + (rng.uniform(20, 150) * glare)[:, :, None], np.float32)
     return page
 
 
@@ -53,14 +53,14 @@ def expose(page: Plane, rng: Rng) -> Pixels:
     Takes float32[h, w, 3] and gives uint8[h, w, 3].
     """
     if rng.random() < 0.35:
-        page = blur(page, float(rng.gamma(1.5, 0.6)) + 0.2)
+        page = blur(page, rng.gamma(1.5, 0.6) + 0.2)
     if rng.random() < 0.06:
         length = int(rng.integers(3, 10)) | 1
-        page = _smeared(page, length, float(rng.uniform(0, np.pi)))
+        page = _smeared(page, length, rng.uniform(0, np.pi))
     if rng.random() < 0.15:
         page = _coarse(page, rng)
     if rng.random() < 0.5:
-        page = _noisy(page, float(rng.gamma(1.2, 3.5)), rng)
+        page = _noisy(page, rng.gamma(1.2, 3.5), rng)
     pixels = np.clip(page, 0, 255).astype(np.uint8)
     return compress(pixels, int(rng.integers(12, 96))) if rng.random() < 0.35 else pixels
 
@@ -77,7 +77,7 @@ def _shadow(width: int, height: int, rng: Rng) -> Plane:
     fill(mask, corners, 1.0)
     soft = log_uniform(rng, 0.5, 25)
     shade = blur(mask, soft)
-    return 1 - float(rng.uniform(0.1, 0.6)) * shade
+    return 1 - rng.uniform(0.1, 0.6) * shade
 
 
 def _fold(width: int, height: int, rng: Rng) -> Plane:
@@ -101,7 +101,7 @@ def _smeared(plane: Plane, length: int, angle: float) -> Plane:
 
 def _coarse(page: Plane, rng: Rng) -> Plane:
     height, width = page.shape[:2]
-    factor = float(rng.uniform(1.2, 2.5))
+    factor = rng.uniform(1.2, 2.5)
     size = max(1, round(width / factor)), max(1, round(height / factor))
     small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
     method = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
@@ -165,13 +165,13 @@ def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> Cam
     tall = (y1 - y0) / _share(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
     if rng.random() < framing.cut:
-        cut = -float(rng.uniform(0.02, 0.4))
+        cut = -rng.uniform(0.02, 0.4)
         left, right = (cut, right) if rng.random() < 0.5 else (left, cut)
     wide = x1 - x0 + left + right
     tall = max(tall, wide * HEIGHT / WIDEST)
     width = min(WIDEST, max(NARROWEST, STEP * int(np.ceil(wide * HEIGHT / tall / STEP))))
-    x0 -= left + (width * tall / HEIGHT - wide) * float(rng.beta(2, 2))
-    y0 -= (tall - (y1 - y0)) * float(rng.beta(2.5, 2.5))
+    x0 -= left + (width * tall / HEIGHT - wide) * rng.beta(2, 2)
+    y0 -= (tall - (y1 - y0)) * rng.beta(2.5, 2.5)
     lines = _lines(tall, rng, framing)
     scale = lines / tall
     place = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
@@ -203,14 +203,14 @@ def photograph(plane: Plane, digit: float, rng: Rng) -> Pixels:
     The plane is float32[h, w, 3]; ``digit`` is the height of a digit on it, in pixels.
     """
     if rng.random() < 0.4:
-        sigma = float(rng.uniform(0.015, 0.075)) * digit
+        sigma = rng.uniform(0.015, 0.075) * digit
         if sigma > 0.25:
             plane = blur(plane, sigma)
     if rng.random() < 0.05:
-        length = max(2, round(digit * float(rng.uniform(0.06, 0.14)))) | 1
-        plane = _smeared(plane, length, float(rng.uniform(0, np.pi)))
+        length = max(2, round(digit * rng.uniform(0.06, 0.14))) | 1
+        plane = _smeared(plane, length, rng.uniform(0, np.pi))
     if rng.random() < 0.45:
-        plane = _noisy(plane, float(rng.gamma(1.3, 3.0)) * min(1.0, digit / 18), rng)
+        plane = _noisy(plane, rng.gamma(1.3, 3.0) * min(1.0, digit / 18), rng)
     pixels = np.clip(plane, 0, 255).astype(np.uint8)
     if rng.random() < 0.35:
         pixels = compress(pixels, int(rng.integers(15 if digit > 16 else 45, 96)))
@@ -221,7 +221,7 @@ def _share(rng: Rng, tight: float) -> float:
     """Share of the crop's height that the text takes; above 1 a little is cut off."""
     kind = rng.random()
     if kind < 0.72:
-        return float(rng.uniform(tight, 0.96))
+        return rng.uniform(tight, 0.96)
     return float(rng.uniform(0.45, tight) if kind < 0.9 else rng.uniform(0.96, 1.07))
 
 
@@ -242,12 +242,12 @@ def _bend(extent: Extent, rng: Rng) -> Matrix:
     turn = rotation(angle)
     if rng.random() < 0.3:
         shear = np.eye(3)
-        shear[0, 1] = float(rng.normal(0, 0.12))
+        shear[0, 1] = rng.normal(0, 0.12)
         turn = shear @ turn
     if rng.random() < 0.3:
         tilt = np.eye(3)
-        tilt[2, 0] = float(rng.uniform(-0.25, 0.25)) / max(wide, 1.0)
-        tilt[2, 1] = float(rng.uniform(-0.12, 0.12))
+        tilt[2, 0] = rng.uniform(-0.25, 0.25) / max(wide, 1.0)
+        tilt[2, 1] = rng.uniform(-0.12, 0.12)
         turn = tilt @ turn
     return about(turn, x, y)
 

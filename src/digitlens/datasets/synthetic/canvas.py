@@ -165,21 +165,21 @@ def draw_style(source: GlyphSource, rng: Rng, *, by_hand: bool) -> Style:
     """Chooses a style; print is steadier than handwriting."""
     weight = int(rng.choice([-2, -1, 0, 1, 2, 4, 6], p=[0.08, 0.12, 0.42, 0.14, 0.1, 0.08, 0.06]))
     tight = float(rng.choice([0.0, -0.12, 0.12, 0.5], p=[0.5, 0.22, 0.2, 0.08]))
-    gap = tight + float(rng.normal(0, 0.05))
+    gap = tight + rng.normal(0, 0.05)
     if not by_hand:
         stretch = float(np.exp(rng.normal(0, 0.12)))
-        slant = 0.0 if rng.random() < 0.75 else float(rng.uniform(-0.1, 0.35))
+        slant = 0.0 if rng.random() < 0.75 else rng.uniform(-0.1, 0.35)
         return Style(source, slant, stretch, weight, max(gap, -0.03))
     return Style(
         source=source,
-        slant=float(rng.normal(0.03, 0.16)),
+        slant=rng.normal(0.03, 0.16),
         stretch=float(np.exp(rng.normal(0, 0.18))),
         weight=weight,
         gap=gap,
-        drift=float(rng.exponential(0.05)),
-        wobble=float(rng.uniform(0.02, 0.14)),
-        turn=float(rng.uniform(0.0, 0.1)),
-        bend=float(rng.uniform(0, 2.2)) if rng.random() < 0.5 else 0.0,
+        drift=rng.exponential(0.05),
+        wobble=rng.uniform(0.02, 0.14),
+        turn=rng.uniform(0.0, 0.1),
+        bend=rng.uniform(0, 2.2) if rng.random() < 0.5 else 0.0,
     )
 
 
@@ -216,7 +216,7 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
             place = place + step * _ahead(angle)
             along += step
         if number < len(words) - 1:
-            step = line.height * (0.45 + 0.35 * float(rng.random()) + max(0.0, style.gap))
+            step = line.height * (0.45 + 0.35 * rng.random() + max(0.0, style.gap))
             place = place + step * _ahead(angle)
             along += step
     return along
@@ -243,10 +243,10 @@ def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> tuple[Ink, Matr
     """The ink of a character, its matrix to the paper's plane, and how far the next one is."""
     height = spot.height
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
-    tall = height * glyph.height * (1 + style.wobble * float(rng.standard_normal()))
+    tall = height * glyph.height * (1 + style.wobble * rng.standard_normal())
     scale = max(tall, 0.3 * height * glyph.height) / ink.shape[0]
-    turn = spot.angle + style.turn * float(rng.standard_normal())
-    lift = height * style.drift * float(rng.standard_normal())
+    turn = spot.angle + style.turn * rng.standard_normal()
+    lift = height * style.drift * rng.standard_normal()
     advance = height * (glyph.advance * style.stretch + style.gap)
     shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
     matrix = np.empty((2, 3))
@@ -358,15 +358,15 @@ class _Line:
         self._style, self._rng, self._pitch = style, rng, pitch
         self._glyphs, self._raised = list[PlacedGlyph](), list[tuple[float, float]]()
         self._x, self._y, self._angle, self._size, self._start = 0.0, 0.0, 0.0, 1.0, 0.0
-        self._curve = float(rng.normal(0, 0.012)) if style.drift else 0.0
-        self._small = float(rng.uniform(0.48, 0.7))
+        self._curve = rng.normal(0, 0.012) if style.drift else 0.0
+        self._small = rng.uniform(0.48, 0.7)
         by_hand = not isinstance(style.source, FontGlyphs)
         if isinstance(style.source, FontGlyphs):  # in a wide font the gap in a number is wide too
-            space = style.source.space * style.stretch * float(rng.uniform(0.9, 1.4))
+            space = style.source.space * style.stretch * rng.uniform(0.9, 1.4)
         else:
-            space = float(rng.uniform(0.33, 0.95))
+            space = rng.uniform(0.33, 0.95)
         self._space = space + max(0.0, style.gap)
-        self._gap = float(rng.uniform(1.3, 4.0))
+        self._gap = rng.uniform(1.3, 4.0)
         self._crossed = "0" * (by_hand and rng.random() < 0.06)
         self._crossed += "7" * (by_hand and rng.random() < 0.15)
 
@@ -377,7 +377,7 @@ class _Line:
         elif char in (" ", GAP):
             self._glyphs.append(PlacedGlyph(char, None, np.zeros((2, 3)), (self._x, 0, self._x, 0)))
             wide = self._gap if char == GAP else self._space
-            self._x += wide * float(self._rng.uniform(0.85, 1.15))
+            self._x += wide * self._rng.uniform(0.85, 1.15)
         elif self._x < LONGEST:
             self._write(char)
 

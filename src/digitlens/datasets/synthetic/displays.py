@@ -24,6 +24,7 @@ from digitlens.datasets.synthetic.drawing import (
     blur,
     fill,
     log_uniform,
+    pick,
     project,
     rectangle,
 )
@@ -79,15 +80,15 @@ class Segments(NamedTuple):
 
 def draw_segments(rng: Rng) -> Segments:
     """Chooses how the segments of a display are made."""
-    width = float(rng.uniform(0.45, 0.66))
-    thick = float(rng.uniform(0.075, 0.2))
+    width = rng.uniform(0.45, 0.66)
+    thick = rng.uniform(0.075, 0.2)
     return Segments(
         width=width,
         thick=min(thick, 0.36 * width),
-        gap=float(rng.choice([0.0, 0.01, 0.02, 0.035])) * float(rng.uniform(0.7, 1.3)),
+        gap=float(rng.choice([0.0, 0.01, 0.02, 0.035])) * rng.uniform(0.7, 1.3),
         ends=str(rng.choice(["pointed", "mitred", "round", "square"], p=[0.4, 0.38, 0.12, 0.1])),
-        slant=0.0 if rng.random() < 0.4 else float(rng.uniform(0.03, 0.21)),
-        pitch=width + float(rng.choice([0.12, 0.2, 0.3, 0.45])) * float(rng.uniform(0.8, 1.2)),
+        slant=0.0 if rng.random() < 0.4 else rng.uniform(0.03, 0.21),
+        pitch=width + float(rng.choice([0.12, 0.2, 0.3, 0.45])) * rng.uniform(0.8, 1.2),
         tails=(rng.random() < 0.85, rng.random() < 0.85, rng.random() < 0.15),
     )
 
@@ -96,7 +97,7 @@ def seven_segments(text: str, how: Segments, rng: Rng) -> Panel:
     """Lays out a text on a display of seven segments; points and colons stand between digits."""
     segments, x = list[Segment](), 0.0
     tight = rng.random() < 0.5
-    dot = how.thick * float(rng.uniform(0.9, 1.3))
+    dot = how.thick * rng.uniform(0.9, 1.3)
     round_dots = rng.random() < 0.6
     for index, char in enumerate(text):
         if char in ".,:":
@@ -134,12 +135,12 @@ def dot_matrix(text: str, rng: Rng) -> Panel:
     """Lays out a text of dots, five by seven a character."""
     segments, x = list[Segment](), 0.0
     step = 1 / 7
-    wide = step * float(rng.uniform(0.8, 1.1))
-    size = step * float(rng.uniform(0.55, 1.05))
+    wide = step * rng.uniform(0.8, 1.1)
+    size = step * rng.uniform(0.55, 1.05)
     round_dots, all_seen = rng.random() < 0.7, rng.random() < 0.3
     # Next to letters a plain zero would be an O.
     slashed = rng.random() < 0.3 or any(char.isalpha() for char in text)
-    slant = 0.0 if rng.random() < 0.8 else float(rng.uniform(0.05, 0.2))
+    slant = 0.0 if rng.random() < 0.8 else rng.uniform(0.05, 0.2)
     for char in text:
         columns = DOTS["0/" if char == "0" and slashed else char] if char in DOTS else DOTS[" "]
         narrow = char in ".,:'" and rng.random() < 0.7
@@ -315,16 +316,16 @@ def _flat(lit: Ink, view: CameraView, rng: Rng) -> Plane:
 def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Dark on a gray or green ground with a shadow, or bright on blue or black."""
     kind = rng.random()
-    base = float(rng.uniform(95, 225)) if rng.random() < 0.8 else float(rng.uniform(45, 95))
+    base = rng.uniform(95, 225) if rng.random() < 0.8 else rng.uniform(45, 95)
     tint = np.array([0.0, 0.0, 0.0])
     if kind < 0.45:
         tint = np.array([rng.uniform(-25, 0), rng.uniform(0, 12), rng.uniform(-45, -5)])
     elif kind < 0.6:
         tint = np.array([rng.uniform(-90, -20), rng.uniform(-20, 20), rng.uniform(0, 40)])
     ground = np.clip(base + tint + rng.normal(0, 5, 3), 0, 255).astype(np.float32)
-    dark = (ground * float(rng.uniform(0.08, 0.55)) + rng.normal(0, 5, 3)).astype(np.float32)
+    dark = (ground * rng.uniform(0.08, 0.55) + rng.normal(0, 5, 3)).astype(np.float32)
     if kind > 0.82:  # negative: bright digits
-        ground, dark = (ground * float(rng.uniform(0.05, 0.3))).astype(np.float32), ground
+        ground, dark = (ground * rng.uniform(0.05, 0.3)).astype(np.float32), ground
         if rng.random() < 0.5:
             blue = np.array([0, 10, 90], np.float32) * np.float32(rng.uniform(0.3, 1.2))
             ground = (ground + blue).astype(np.float32)
@@ -333,10 +334,10 @@ def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
         draw_paper(view.width, view.height, ground, rng) if textured else _flat_plane(ground, view)
     )
     if rng.random() < 0.45:
-        below = _mixed(below, dark, unlit, float(rng.uniform(0.02, 0.13)))
+        below = _mixed(below, dark, unlit, rng.uniform(0.02, 0.13))
     if rng.random() < 0.45:
-        below = _mixed(below, dark, _shadow(lit, view, rng), float(rng.uniform(0.08, 0.35)))
-    return _mixed(below, dark, lit, float(rng.uniform(0.6, 1)) if rng.random() < 0.4 else 1.0)
+        below = _mixed(below, dark, _shadow(lit, view, rng), rng.uniform(0.08, 0.35))
+    return _mixed(below, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
 
 
 def _shadow(lit: Ink, view: CameraView, rng: Rng) -> Ink:
@@ -346,16 +347,10 @@ def _shadow(lit: Ink, view: CameraView, rng: Rng) -> Ink:
     return np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit)), np.uint8)
 
 
-_LIGHTS: tuple[tuple[float, float, float], ...] = (
-    (255, 30, 20),
-    (255, 40, 30),
-    (40, 255, 60),
-    (60, 130, 255),
-    (255, 160, 30),
-    (240, 245, 255),
-    (60, 255, 220),
-    (255, 240, 90),
-)
+_LIGHTS = [
+    *map(bytes.fromhex, ("ff1e14", "ff281e", "28ff3c", "3c82ff")),
+    *map(bytes.fromhex, ("ffa01e", "f0f5ff", "3cffdc", "fff05a")),
+]
 
 
 def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
@@ -372,21 +367,21 @@ def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
 
 def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     """Bright on dark with a glow; overexposed in some, so that the light turns white."""
-    colour = np.array(_LIGHTS[int(rng.integers(len(_LIGHTS)))]) * rng.uniform(0.8, 1.0, 3)
-    ground = float(rng.uniform(0, 55)) + rng.normal(0, 5, 3)
+    colour = np.array([*pick(rng, _LIGHTS)]) * rng.uniform(0.8, 1.0, 3)
+    ground = rng.uniform(0, 55) + rng.normal(0, 5, 3)
     if rng.random() < 0.3:
-        ground = ground + colour * float(rng.uniform(0.03, 0.2))
+        ground = ground + colour * rng.uniform(0.03, 0.2)
     below = _flat_plane(np.clip(ground, 0, 255), view)
     if rng.random() < 0.5:
         off = _unlit_colour(ground, colour, rng)
-        below = _mixed(below, off, unlit, float(rng.uniform(0.15, 0.8)))
-    gain = float(rng.uniform(0.55, 1.0)) if rng.random() < 0.7 else float(rng.uniform(1.0, 2.2))
+        below = _mixed(below, off, unlit, rng.uniform(0.15, 0.8))
+    gain = rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(1.0, 2.2)
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
     plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)
     if rng.random() < 0.6:
-        wide = float(rng.uniform(0.04, 0.3)) * view.digit
+        wide = rng.uniform(0.04, 0.3) * view.digit
         glow = blur(lit, max(0.4, wide))
-        part = float(rng.uniform(0.1, 0.65)) / 255
+        part = rng.uniform(0.1, 0.65) / 255
         shine = (glow * part)[:, :, None] * colour.astype(np.float32)
         plane = np.asarray(plane + shine, np.float32)
     return plane
@@ -406,12 +401,12 @@ def _reflection(plane: Plane, rng: Rng) -> Plane:
     """A bright band or spot on the glass."""
     height, width = plane.shape[:2]
     mask = np.zeros((height, width), np.float32)
-    x, lean = float(rng.uniform(-0.1, 1.0)) * width, float(rng.normal(0, 1.0)) * height
-    wide = float(rng.uniform(0.1, 1.2)) * height
+    x, lean = rng.uniform(-0.1, 1.0) * width, rng.normal(0, 1.0) * height
+    wide = rng.uniform(0.1, 1.2) * height
     points = np.array([[x, 0], [x + wide, 0], [x + wide + lean, height], [x + lean, height]])
     fill(mask, points, 1.0)
-    soft = blur(mask, float(rng.uniform(0.5, 6)))
-    return np.asarray(plane + (soft * float(rng.uniform(8, 60)))[:, :, None], np.float32)
+    soft = blur(mask, rng.uniform(0.5, 6))
+    return np.asarray(plane + (soft * rng.uniform(8, 60))[:, :, None], np.float32)
 
 
 _SMALLEST, _LARGEST = 10, 40  # size of the type, in pixels

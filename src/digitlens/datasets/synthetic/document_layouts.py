@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.datasets.synthetic import texts
-from digitlens.datasets.synthetic.drawing import Colour, Plane, log_uniform
+from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, log_uniform, pick
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
-from digitlens.datasets.synthetic.styles import Styles, choose
-from digitlens.datasets.synthetic.texts import Grammar, Rng, pick
+from digitlens.datasets.synthetic.styles import Styles
+from digitlens.datasets.synthetic.texts import Grammar
 from digitlens.datasets.synthetic.typesetting import (
     SCAN,
     PrintedPage,
@@ -64,10 +64,10 @@ class Desk:
     def type(self, digit: float, *, handwritten: bool = False) -> Type:
         """A font that has letters, with digits so many pixels high."""
         fonts = self.styles.fonts.handwritten if handwritten else self.styles.fonts.printed
-        font = choose(fonts, self.rng)
+        font = pick(self.rng, fonts)
         for _ in range(9):
             if "a" not in font.letters:
-                font = choose(fonts, self.rng)
+                font = pick(self.rng, fonts)
         fine = 1 if self.look == "screen" else SCAN
         return Type(font, digit, fine, mode=self._mode)
 
@@ -79,7 +79,7 @@ class Desk:
 def _palette(look: str, rng: Rng) -> dict[str, Colour]:
     paper, ink = readable_colours(rng)
     if rng.random() < 0.75:
-        level = 255.0 if look == "screen" and rng.random() < 0.7 else float(rng.uniform(205, 255))
+        level = 255.0 if look == "screen" and rng.random() < 0.7 else rng.uniform(205, 255)
         paper = np.clip(level + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
         ink = np.clip(rng.uniform(0, 70) + rng.normal(0, 10, 3), 0, 255).astype(np.float32)
     part, pen = np.float32(rng.uniform(0.15, 1)), ink
@@ -123,9 +123,9 @@ def draw_table(desk: Desk) -> None:
     """A table with a header or none, rules of every usual sort or none."""
     rng = desk.rng
     face = desk.type(desk.size(7, 40))
-    head = face if rng.random() < 0.5 else desk.type(face.digit * float(rng.uniform(0.9, 1.3)))
+    head = face if rng.random() < 0.5 else desk.type(face.digit * rng.uniform(0.9, 1.3))
     rows, columns = round(desk.size(3, 40)), round(desk.size(1, 12.4))
-    pitch, gap = face.digit * float(rng.uniform(1.45, 3)), face.digit * float(rng.uniform(0.8, 3))
+    pitch, gap = face.digit * rng.uniform(1.45, 3), face.digit * rng.uniform(0.8, 3)
     grids, widths, sides = list[list[Run]](), list[float](), list[float]()
     for place in range(columns):
         grammar, side = (texts.word, 0.0) if not place and rng.random() < 0.4 else _column(rng)
@@ -179,8 +179,8 @@ def draw_receipt(desk: Desk) -> None:
     """What a till prints: items and prices, totals, tax, a date, a card's last digits."""
     rng = desk.rng
     face = desk.type(desk.size(7, 20))
-    wide = face.digit * float(rng.uniform(20, 34))
-    pitch, point = face.digit * float(rng.uniform(1.45, 2.2)), pick(rng, "..,")
+    wide = face.digit * rng.uniform(20, 34)
+    pitch, point = face.digit * rng.uniform(1.45, 2.2), pick(rng, "..,")
     upper, mark = rng.random() < 0.5, pick(rng, ["", "", " A", " €", "*"])
 
     def price() -> str:
@@ -206,10 +206,10 @@ def draw_receipt(desk: Desk) -> None:
             rows.append((f"{word} {tax}" if word in ("Tax", "MwSt.") else word, texts.money(rng)))
     rows += [("*" * 12 + texts.digits(rng, 4), "")] * (rng.random() < 0.3)
     rows += [("", texts.words(rng))] * (rng.random() < 0.7)
-    margin = face.digit * float(rng.uniform(0.6, 2.5))
+    margin = face.digit * rng.uniform(0.6, 2.5)
     canvas = desk.open(wide + 2 * margin, len(rows) * pitch + 2 * margin)
     wide = canvas.width - 2 * margin
-    large = desk.type(face.digit * float(rng.uniform(1.2, 1.7))) if rng.random() < 0.4 else face
+    large = desk.type(face.digit * rng.uniform(1.2, 1.7)) if rng.random() < 0.4 else face
     for number, (left, right) in enumerate(rows):
         y = margin + (number + 0.8) * pitch
         if left == "-":
@@ -265,14 +265,14 @@ def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> Non
     rng = desk.rng
     digit = desk.size(7, 40)
     face = desk.type(digit, handwritten=handwritten)
-    pitch = face.digit * float(rng.uniform(1.6, 2.6))
+    pitch = face.digit * rng.uniform(1.6, 2.6)
     width, height = face.digit * desk.size(16, 80), pitch * desk.size(3, 44)
     canvas = desk.open(width, height)
-    margin = face.digit * float(rng.uniform(0.6, 3))
+    margin = face.digit * rng.uniform(0.6, 3)
     y = margin + pitch
     while y < canvas.height - 0.5 * pitch:
         if rng.random() < 0.25:
-            large = desk.type(face.digit * float(rng.uniform(1.1, 1.8)))
+            large = desk.type(face.digit * rng.uniform(1.1, 1.8))
             title = _prose(desk, int(rng.integers(1, 5)), 2 * numbers)
             room = canvas.width - 2 * margin
             y = _flow(desk, large, title, (margin, y + face.digit, room), 1.3 * pitch)
@@ -283,7 +283,7 @@ def _paragraphs(desk: Desk, numbers: float, *, handwritten: bool = False) -> Non
 
 def draw_paragraph(desk: Desk) -> None:
     """Running text with numbers among the words."""
-    _paragraphs(desk, float(desk.rng.uniform(0.08, 0.5)), handwritten=desk.rng.random() < 0.12)
+    _paragraphs(desk, desk.rng.uniform(0.08, 0.5), handwritten=desk.rng.random() < 0.12)
 
 
 def draw_letter(desk: Desk) -> None:
@@ -291,8 +291,8 @@ def draw_letter(desk: Desk) -> None:
     rng = desk.rng
     face = desk.type(desk.size(7, 14))
     digit = face.digit
-    pitch, wide = digit * float(rng.uniform(1.6, 2.2)), digit * float(rng.uniform(45, 70))
-    canvas = desk.open(wide, wide * float(rng.uniform(0.8, 1.42)))
+    pitch, wide = digit * rng.uniform(1.6, 2.2), digit * rng.uniform(45, 70)
+    canvas = desk.open(wide, wide * rng.uniform(0.8, 1.42))
     margin, end, y = 4 * digit, canvas.width - 4 * digit, 6 * digit
     for text in (
         texts.words(rng),
@@ -304,7 +304,7 @@ def draw_letter(desk: Desk) -> None:
         canvas.put(face.run(right), end, y, align=1)
         y += pitch
     canvas.put(face.run(texts.date(rng)), end, y + pitch, align=1)
-    title = desk.type(digit * float(rng.uniform(1.1, 1.6)))
+    title = desk.type(digit * rng.uniform(1.1, 1.6))
     subject = pick(rng, ["Invoice No. ", "Rechnung Nr. ", "Order ", "Subject: ", "Facture "])
     canvas.put(title.run(subject + texts.serial(rng)), margin, y + 3 * pitch)
     words = _prose(desk, int(rng.integers(12, 60)), 0.12)
@@ -337,11 +337,11 @@ def draw_words(desk: Desk) -> None:
     face = desk.pen(max(digit, 14), letters=True) if by_hand else desk.type(digit)
     grammar = texts.shapes if not by_hand and rng.random() < 0.5 else texts.only_words
     lines = [face.run(grammar(rng)) for _ in range(round(desk.size(1, 12)))]
-    pitch = face.digit * float(rng.uniform(1.7, 2.6))
-    margin = face.digit * float(rng.uniform(0.6, 2))
+    pitch = face.digit * rng.uniform(1.7, 2.6)
+    margin = face.digit * rng.uniform(0.6, 2)
     canvas = desk.open(max(run.width for run in lines) + 3 * margin, pitch * (len(lines) + 1))
     for row, run in enumerate(lines):
-        x = margin + float(rng.uniform(0, 1)) * max(0.0, canvas.width - 2 * margin - run.width)
+        x = margin + rng.uniform(0, 1) * max(0.0, canvas.width - 2 * margin - run.width)
         canvas.put(run, x, (row + 1) * pitch, "pen" if by_hand else "ink")
 
 
@@ -349,15 +349,15 @@ def draw_form(desk: Desk) -> None:
     """Labelled fields, boxes and combs, filled by hand or in print, a few left empty."""
     rng = desk.rng
     small = desk.type(desk.size(7, 13))
-    digit = max(small.digit * float(rng.uniform(1.1, 2.2)), 12.0)
+    digit = max(small.digit * rng.uniform(1.1, 2.2), 12.0)
     by_hand = rng.random() < 0.7
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
     layer = "pen" if by_hand else "ink"
     columns, rows = int(rng.integers(1, 3)), round(desk.size(2, 14))
-    pitch, above = digit * float(rng.uniform(2.8, 4)), rng.random() < 0.5
-    wide = digit * float(rng.uniform(14, 20)) + (0 if above else small.digit * 9)
+    pitch, above = digit * rng.uniform(2.8, 4), rng.random() < 0.5
+    wide = digit * rng.uniform(14, 20) + (0 if above else small.digit * 9)
     columns = max(1, min(columns, int(_WIDEST / (wide + digit))))
-    margin = float(rng.uniform(10, 40))
+    margin = rng.uniform(10, 40)
     canvas = desk.open(columns * wide + 2 * margin, (rows + 1) * pitch + 2 * margin)
     canvas.put(desk.type(digit).run(texts.words(rng)), margin, margin + digit)
     kind = int(rng.integers(4))
@@ -390,7 +390,7 @@ def _field(
         return
     low, high = y + 0.3 * digit, y - 1.3 * digit
     if style == 0:
-        cell = digit * float(rng.uniform(0.95, 1.5))
+        cell = digit * rng.uniform(0.95, 1.5)
         count = min(12, int((end - x) / cell))
         closed = rng.random() < 0.6
         for k in range(count + 1):
@@ -407,7 +407,7 @@ def _field(
         canvas.frame(x, high, end, low, int(rng.choice([1, 1, 2])))
     elif style == 2:
         canvas.rule(x, low, end, low)
-    run = face.run(_FIELDS[int(rng.integers(len(_FIELDS)))](rng))
+    run = face.run(pick(rng, _FIELDS)(rng))
     if filled and run.width < end - x:
         canvas.put(run, x + 0.3 * digit, y, layer)
 

@@ -29,6 +29,7 @@ from digitlens.datasets.synthetic.drawing import (
     blend,
     blur,
     fill,
+    pick,
     project,
     rectangle,
     rotation,
@@ -42,19 +43,23 @@ from digitlens.datasets.synthetic.papers import (
     noise_field,
 )
 from digitlens.datasets.synthetic.styles import Maker
-from digitlens.datasets.synthetic.texts import pick
 from digitlens.datasets.synthetic.typesetting import Dots, PrintedPage, TextRow, Typesetter
 
-_WEEK = ("Mo Tu We Th Fr Sa Su", "Mo Di Mi Do Fr Sa So", "S M T W T F S", "L M M J V S D")
+_WEEK: tuple[str, ...] = (
+    "Mo Tu We Th Fr Sa Su",
+    "Mo Di Mi Do Fr Sa So",
+    "S M T W T F S",
+    "L M M J V S D",
+)
 
 
 def draw_price(desk: Desk) -> None:
     """Price tags on a shelf, their cents often small and high."""
     rng = desk.rng
     digit, count = desk.size(20, 75), int(rng.integers(1, 4))
-    big, small = desk.type(digit), desk.type(max(7.5, digit * float(rng.uniform(0.14, 0.3))))
-    wide, high = digit * float(rng.uniform(4.2, 5.5)), digit * float(rng.uniform(2.3, 3.2))
-    margin = float(rng.uniform(4, 30))
+    big, small = desk.type(digit), desk.type(max(7.5, digit * rng.uniform(0.14, 0.3)))
+    wide, high = digit * rng.uniform(4.2, 5.5), digit * rng.uniform(2.3, 3.2)
+    margin = rng.uniform(4, 30)
     canvas = _scene(desk, count * (wide + margin) + margin, high + 2 * margin)
     paper, light = desk.colours["paper"], rng.random() < 0.5
     for place in range(count):
@@ -91,11 +96,11 @@ def _within(
 def draw_label(desk: Desk) -> None:
     """A plate or label with serial numbers, ratings and a frame."""
     rng = desk.rng
-    face, pitch = desk.type(desk.size(8, 36)), float(rng.uniform(1.6, 2.6))
+    face, pitch = desk.type(desk.size(8, 36)), rng.uniform(1.6, 2.6)
     pitch *= face.digit
     names, rows = texts.WORDS["fields"], round(desk.size(2, 10))
     margin, columns = 1.5 * face.digit, int(rng.integers(1, 3))
-    wide = face.digit * float(rng.uniform(11, 16))
+    wide = face.digit * rng.uniform(11, 16)
     canvas = desk.open(columns * wide + 2 * margin, (rows + 0.6) * pitch + 2 * margin)
     if rng.random() < 0.7:
         edge = 0.5 * face.digit
@@ -120,7 +125,7 @@ def draw_pack(desk: Desk) -> None:
     digit = desk.size(9, 40)
     face: Typesetter = Dots(digit, rng) if rng.random() < 0.65 else desk.type(digit)
     lines = [face.run(texts.expiry(rng)) for _ in range(int(rng.integers(1, 5)))]
-    pitch, wide = digit * float(rng.uniform(1.4, 2.2)), max(run.width for run in lines)
+    pitch, wide = digit * rng.uniform(1.4, 2.2), max(run.width for run in lines)
     canvas = _scene(desk, wide + digit * desk.size(2, 12), pitch * len(lines) + desk.size(40, 300))
     for _ in range(int(rng.integers(3))):
         name = desk.type(desk.size(10, 60)).run(texts.words(rng))
@@ -144,11 +149,11 @@ def draw_display(desk: Desk) -> None:
     digit, columns, rows = desk.size(16, 90), int(rng.integers(1, 4)), int(rng.integers(1, 4))
     if digit > 50:
         columns, rows = 1, min(rows, 2)
-    small = desk.type(max(8.0, digit * float(rng.uniform(0.2, 0.45))))
-    cell = digit * float(rng.uniform(4.5, 6.5)), digit * float(rng.uniform(2.4, 3.2))
-    margin = float(rng.uniform(5, 0.8 * cell[1]))
+    small = desk.type(max(8.0, digit * rng.uniform(0.2, 0.45)))
+    cell = digit * rng.uniform(4.5, 6.5), digit * rng.uniform(2.4, 3.2)
+    margin = rng.uniform(5, 0.8 * cell[1])
     canvas = _scene(desk, columns * cell[0] + 2 * margin, rows * cell[1] + 2 * margin)
-    pad = margin * float(rng.uniform(0.2, 1))
+    pad = margin * rng.uniform(0.2, 1)
     housing = desk.colours["paper"]
     canvas.fill(pad, pad, canvas.width - pad, canvas.height - pad, housing)
     how, same = displays.draw_segments(rng), rng.random() < 0.7
@@ -207,7 +212,7 @@ def draw_sign(desk: Desk) -> None:
     canvas = _scene(desk, run.width + 2 * around[0], face.digit + 2 * around[1])
     spare = canvas.width - run.width, canvas.height - face.digit
     x, y = rng.uniform(0.2, 0.8) * spare[0], rng.uniform(0.2, 0.8) * spare[1] + face.digit
-    pad = face.digit * float(rng.uniform(0.15, 0.5))
+    pad = face.digit * rng.uniform(0.15, 0.5)
     corners = x - pad, y - face.digit - pad, x + run.width + pad, y + pad
     canvas.fill(*corners, desk.colours["paper"])
     if rng.random() < 0.4:
@@ -225,13 +230,13 @@ def draw_calendar(desk: Desk) -> None:
     rng = desk.rng
     columns, rows = ((1, 1), (1, 1), (2, 1), (3, 1), (4, 3), (3, 4))[int(rng.integers(6))]
     face = desk.type(desk.size(7, 40 / columns) if columns > 1 else desk.size(8, 32))
-    cell = face.digit * float(rng.uniform(2, 3)), face.digit * float(rng.uniform(1.7, 2.8))
+    cell = face.digit * rng.uniform(2, 3), face.digit * rng.uniform(1.7, 2.8)
     wide, high = cell[0] * 7.6, cell[1] * 8.4
     canvas = desk.open(columns * wide + cell[0], rows * high + cell[1])
     week = pick(rng, _WEEK).split()
     looks = bool(rng.random() < 0.4), float(rng.choice([0.5, 1.0]))
     year, first = str(rng.integers(1950, 2040)), int(rng.integers(12))
-    title = desk.type(face.digit * float(rng.uniform(1, 1.6)))
+    title = desk.type(face.digit * rng.uniform(1, 1.6))
     for place in range(columns * rows):
         x = cell[0] / 2 + place % columns * wide
         y = cell[1] / 2 + place // columns * high
@@ -267,14 +272,14 @@ def draw_sudoku(desk: Desk) -> None:
     rng = desk.rng
     face = desk.type(desk.size(11, 44))
     pen = desk.pen(face.digit)
-    cell, margin = face.digit * float(rng.uniform(1.5, 2.4)), float(rng.uniform(4, 40))
+    cell, margin = face.digit * rng.uniform(1.5, 2.4), rng.uniform(4, 40)
     canvas = desk.open(9 * cell + 2 * margin, 9 * cell + 2 * margin)
     end, thick = margin + 9 * cell, int(rng.choice([2, 3, 4]))
     for k in range(10):
         at, wide = margin + k * cell, thick if k % 3 == 0 else 1
         canvas.rule(margin, at, end, at, wide)
         canvas.rule(at, margin, at, end, wide)
-    printed = float(rng.uniform(0.25, 0.55))
+    printed = rng.uniform(0.25, 0.55)
     by_hand = float(rng.choice([0, 0, 0.2, 0.5]))
     for place in range(81):
         kind = rng.random()
@@ -298,7 +303,7 @@ def draw_clutter(desk: Desk) -> None:
 
 def _outdoors(width: int, height: int, rng: Rng) -> Plane:
     """Light that changes slowly, noise at all scales as in photographs, rows of windows or bars."""
-    angle = float(rng.uniform(0, 2 * np.pi))
+    angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + 0.5
     first, second = rng.uniform(20, 235, (2, 3)).astype(np.float32)
@@ -306,8 +311,8 @@ def _outdoors(width: int, height: int, rng: Rng) -> Plane:
     if rng.random() < 0.55:
         _windows(plane, rng)
     if rng.random() < 0.5:
-        plane = blur(plane, float(rng.uniform(0.5, 4)))
-    level, fall = float(rng.uniform(5, 40)), float(rng.uniform(0.4, 1))
+        plane = blur(plane, rng.uniform(0.5, 4))
+    level, fall = rng.uniform(5, 40), rng.uniform(0.4, 1)
     for cells in (2, 4, 8, 16, 32, 64, 128):
         tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
         plane = plane + noise_field(width, height, cells, rng)[:, :, None] * tint
@@ -434,9 +439,9 @@ def _view(desk: Desk) -> Matrix:
     rng, width, height = desk.rng, desk.canvas.width, desk.canvas.height
     view = np.eye(3)
     if desk.look == "scan" and rng.random() < 0.5:
-        view = rotation(float(rng.normal(0, 0.012)))
+        view = rotation(rng.normal(0, 0.012))
     elif desk.look == "photo":
-        scale = float(rng.uniform(0.86, 1.0))
+        scale = rng.uniform(0.86, 1.0)
         tilt = np.diag([scale, scale, 1.0])
         tilt[2, :2] = rng.uniform(-0.22, 0.22, 2) / (width, height)
         view = tilt @ rotation(float(np.clip(rng.normal(0, 0.05), -0.15, 0.15)))

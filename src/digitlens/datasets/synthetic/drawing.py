@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +19,15 @@ Values = npt.NDArray[np.int8]  # [N]; the digit in each box, or -1 for what may 
 Points = npt.NDArray[np.float64]  # [n, 2] or [2]; x to the right, y down
 Matrix = npt.NDArray[np.float64]  # [2, 3] affine or [3, 3] homography, for columns (x, y, 1)
 Extent = tuple[float, float, float, float]  # x0, y0, x1, y1 in digit heights, baseline at 0
+
+FAINT = 40  # ink up to this level does not count
+
+T = TypeVar("T")
+
+
+def pick(rng: Rng, options: Sequence[T]) -> T:
+    """One of the options, each as likely."""
+    return options[int(rng.integers(len(options)))]
 
 
 def log_uniform(rng: Rng, low: float, high: float) -> float:
@@ -53,6 +63,14 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     """Fills a polygon with a value for each channel; corners have so many fractional bits."""
     corners = np.rint(outline * (1 << bits)).astype(np.int32)
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def crop(ink: Ink, faint: int = FAINT) -> Ink:
+    """The part of uint8[h, w] with ink above a level; all of it when there is none."""
+    left, top, width, height = cv2.boundingRect((ink > faint).view(np.uint8))
+    if not width:
+        return ink
+    return np.ascontiguousarray(ink[top : top + height, left : left + width])
 
 
 def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:

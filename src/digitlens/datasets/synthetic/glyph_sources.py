@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
-from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, blur
+from digitlens.datasets.synthetic.drawing import FAINT, Ink, Points, Rng, blur, crop, pick
 from digitlens.datasets.synthetic.strokes import (
     FORMS,
     FRAME,
@@ -148,7 +148,6 @@ CHARACTERS: dict[Script, str] = {
 LIKE_DIGITS = frozenset("OoIl|зЗ")
 _NECKS = (0, 2, 6, 8, 9)  # digits whose last stroke runs on to the next one
 _TAIL = 0.5  # most of a tail's length, in frames
-_DARK = 40  # ink above this level counts
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ class MnistGlyphs:
         size = framed.shape[1] * 4, framed.shape[0] * 4
         soft = blur(cv2.resize(framed, size, interpolation=cv2.INTER_CUBIC), 1.2)
         ink = _cropped(np.clip((soft - 128) * 2.2 + 128, 0, 255).astype(np.uint8))
-        return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+        return _glyph(char, ink, rng.uniform(0.88, 1.1))
 
 
 class PenGlyphs:
@@ -267,13 +266,13 @@ class PenGlyphs:
         """A digit, letter or mark, drawn anew."""
         if char in DIGITS:
             ink = _cropped(draw_digit(int(char), self.pen, rng))
-            return _glyph(char, ink, float(rng.uniform(0.88, 1.1)))
+            return _glyph(char, ink, rng.uniform(0.88, 1.1))
         forms = self._marks.get(char)
         form = forms[self.pen.forms[0] % len(forms)] if forms else LETTERS.get(char)
         if form is None:
             return None
         drawn = draw_form(form, self.pen, rng)
-        rows = np.flatnonzero((drawn > _DARK).any(axis=1))
+        rows = np.flatnonzero((drawn > FAINT).any(axis=1))
         if not len(rows):
             return None
         ink = _cropped(drawn)
@@ -310,12 +309,11 @@ class Habits:
 
 def draw_habits(rng: Rng) -> Habits:
     """Chooses habits; each second form is one of ``pens``."""
-    forms: list[Sequence[Points]] = []
+    forms = list[Sequence[Points]]()
     for value in range(10):
-        chosen = QUICK_FORMS[value] if rng.random() < 0.6 else FORMS[value]
-        forms.append(chosen[int(rng.integers(len(chosen)))])
-    joined = float(rng.uniform(0.3, 1)) if rng.random() < 0.35 else 0.0
-    return Habits(tuple(forms), joined, float(rng.uniform(0.0, 0.7)))
+        forms.append(pick(rng, QUICK_FORMS[value] if rng.random() < 0.6 else FORMS[value]))
+    joined = rng.uniform(0.3, 1) if rng.random() < 0.35 else 0.0
+    return Habits(tuple(forms), joined, rng.uniform(0.0, 0.7))
 
 
 class QuickGlyphs(PenGlyphs):
@@ -332,14 +330,14 @@ class QuickGlyphs(PenGlyphs):
         form = self.habits.forms[int(char)]
         if int(char) in _NECKS and rng.random() < self.habits.joined:
             last = form[-1]  # goes on to the right
-            x = max(1.0, float(last[-1, 0])) + float(rng.uniform(0.15, _TAIL))
-            end = x, self.habits.tail + float(rng.normal(0, 0.06))
+            x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _TAIL)
+            end = x, self.habits.tail + rng.normal(0, 0.06)
             form = (*form[:-1], np.vstack([last, end]))
         drawn = draw_form(form, self.pen, rng)
-        rows = np.flatnonzero((drawn > _DARK).any(axis=1))
+        rows = np.flatnonzero((drawn > FAINT).any(axis=1))
         if not len(rows):
             return None
-        ink, scale = _cropped(drawn), float(rng.uniform(0.88, 1.1)) / FRAME
+        ink, scale = _cropped(drawn), rng.uniform(0.88, 1.1) / FRAME
         height, width = (float(side) * scale for side in ink.shape)
         # What goes below the frame hangs below the baseline.
         below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
@@ -382,7 +380,7 @@ def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: byt
     picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
     ImageDraw.Draw(picture).text((2 - x0, 2 - y0), char, 255, font=font, anchor="ls")
     ink = np.asarray(picture)
-    rows = np.flatnonzero(ink.max(axis=1) > _DARK)
+    rows = np.flatnonzero(ink.max(axis=1) > FAINT)
     if not len(rows):
         return None
     bottom = (rows[-1] + 1 - 2 + y0) / unit
@@ -400,7 +398,4 @@ def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
 
 
 def _cropped(ink: Ink) -> Ink:
-    rows, columns = (np.flatnonzero((ink > _DARK).any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return np.full((1, 1), 255, np.uint8)
-    return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    return crop(ink) if int(ink.max(initial=0)) > FAINT else np.full((1, 1), 255, np.uint8)

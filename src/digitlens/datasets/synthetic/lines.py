@@ -23,7 +23,7 @@ from digitlens.datasets.synthetic.camera import (
 )
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
-from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, fill
+from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, crop, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.papers import (
     cut_photo,
@@ -72,7 +72,7 @@ class LineMaker(Maker):
 def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
     """Draws a crop of something that is no text, about half of them cut from photographs."""
     height = HEIGHT if rng.random() < 0.7 else int(rng.integers(12, HEIGHT))
-    wide = min(40.0, 4.0 + float(rng.exponential(11)))
+    wide = min(40.0, 4.0 + rng.exponential(11))
     width = max(1, round(STEP * wide * height / HEIGHT))
     if photos and rng.random() < _PHOTO:
         return Drawing(cut_photo(photos, width, height, rng), "", height * 0.7)
@@ -97,7 +97,7 @@ def _edges(width: int, height: int, rng: Rng) -> Plane:
     for _ in range(int(rng.integers(1, 3))):
         mask = np.zeros((height, width), np.float32)
         middle = rng.uniform(0, 1, 2) * (width, height)
-        angle = float(rng.choice([0, np.pi / 2, np.pi])) + float(rng.normal(0, 0.15))
+        angle = float(rng.choice([0, np.pi / 2, np.pi])) + rng.normal(0, 0.15)
         along = np.array([np.cos(angle), np.sin(angle)]) * 999
         across = np.array([-along[1], along[0]])
         corners = np.array([middle - along, middle + along, middle + along + across])
@@ -114,13 +114,13 @@ def _rules(width: int, height: int, rng: Rng) -> Plane:
     thin = int(rng.choice([1, 1, 2, 3]))
     kind = rng.random()
     for _ in range(int(rng.integers(1, 4))):
-        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
         if kind < 0.75:
-            canvas.line((-9, y), (width + 9.0, y + float(rng.normal(0, 1.5))), thin)
+            canvas.line((-9, y), (width + 9.0, y + rng.normal(0, 1.5)), thin)
         if kind > 0.35:
-            canvas.line((x, -9), (x + float(rng.normal(0, 1.5)), height + 9.0), thin)
+            canvas.line((x, -9), (x + rng.normal(0, 1.5), height + 9.0), thin)
     if kind > 0.75:
-        x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
         canvas.line((x, y), (x + 999 * (-1) ** int(rng.integers(2)), y), thin)
         canvas.line((x, y), (x, y + 999 * (-1) ** int(rng.integers(2))), thin)
     return inked(draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
@@ -190,7 +190,7 @@ def _by_hand_or_printed(share: float) -> Callable[[Styles, Rng], Style]:
 
 def _amount_style(styles: Styles, rng: Rng) -> Style:
     style = styles.quick(rng) if rng.random() < 0.4 else styles.by_hand(rng)
-    return replace(style, gap=float(rng.uniform(-0.22, 0.0))) if rng.random() < 0.4 else style
+    return replace(style, gap=rng.uniform(-0.22, 0.0)) if rng.random() < 0.4 else style
 
 
 def _tile(styles: Styles, rng: Rng) -> Drawing:
@@ -200,9 +200,7 @@ def _tile(styles: Styles, rng: Rng) -> Drawing:
         cut, pad = int(rng.integers(0, 4)), int(rng.integers(0, 4)) * int(rng.random() < 0.3)
         ink = np.pad(tile[cut : 28 - cut, cut : 28 - cut], pad)
     else:
-        rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
-        close = tile[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        ink = np.pad(close, rng.integers(0, 6, (2, 2)))
+        ink = np.pad(crop(tile, 0), rng.integers(0, 6, (2, 2)))
     if rng.random() < 0.4:
         paper, colour = np.zeros(3, np.float32), np.full(3, 255, np.float32)
     else:
@@ -271,7 +269,7 @@ def _counter(styles: Styles, rng: Rng) -> Drawing:
 
 def _comb(styles: Styles, rng: Rng) -> Drawing:
     style = _by_hand_or_printed(0.75)(styles, rng)
-    pitch = float(rng.uniform(0.85, 1.5))
+    pitch = rng.uniform(0.85, 1.5)
     written = lay_out(texts.comb(rng), style, rng, pitch=pitch)
     return _seen(
         written.extent, _HAND, rng, lambda view: objects.show_comb(written, view, pitch, rng)

@@ -29,6 +29,7 @@ from digitlens.datasets.synthetic.drawing import (
     blend,
     blur,
     fill,
+    pick,
     project,
     rectangle,
 )
@@ -63,11 +64,11 @@ def _decorate(
     canvas: Canvas, printed: Canvas, written: Written, view: CameraView, rng: Rng, looks: Looks
 ) -> None:
     """Rules, boxes, separators and the edges of other lines."""
-    thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.07))))
+    thin = max(1, round(view.digit * rng.uniform(0.02, 0.07)))
     for x0, x1 in written.raised:
         if rng.random() < 0.5:
-            y = -0.4 + float(rng.uniform(0, 0.25))
-            canvas.line((x0 + 0.05, y), (x1, y + float(rng.normal(0, 0.03))), thin)
+            y = -0.4 + rng.uniform(0, 0.25)
+            canvas.line((x0 + 0.05, y), (x1, y + rng.normal(0, 0.03)), thin)
     if rng.random() < looks.rules:
         _underline(canvas if rng.random() < 0.4 else printed, written, view, rng, thin)
     if rng.random() < looks.boxed:
@@ -81,13 +82,13 @@ def _decorate(
 
 def _underline(canvas: Canvas, written: Written, view: CameraView, rng: Rng, thin: int) -> None:
     x0, _, x1, y1 = written.extent
-    y = max(y1, 0.0) + float(rng.uniform(0.02, 0.3)) if rng.random() < 0.7 else 0.03
+    y = max(y1, 0.0) + rng.uniform(0.02, 0.3) if rng.random() < 0.7 else 0.03
     ends = (x0 - 0.3, x1 + 0.3) if rng.random() < 0.4 else (view.window[0] - 1, view.window[2] + 1)
     for k in range(1 if rng.random() < 0.85 else 2):
         low = y + 0.12 * k
-        canvas.line((ends[0], low), (ends[1], low + float(rng.normal(0, 0.02))), thin)
+        canvas.line((ends[0], low), (ends[1], low + rng.normal(0, 0.02)), thin)
     if rng.random() < 0.2:
-        high = written.extent[1] - float(rng.uniform(0.05, 0.3))
+        high = written.extent[1] - rng.uniform(0.05, 0.3)
         canvas.line((ends[0], high), (ends[1], high), thin)
 
 
@@ -102,18 +103,18 @@ def _neighbours(canvas: Canvas, written: Written, view: CameraView, rng: Rng) ->
     ]
     for side in sides:
         free = y0 - view.window[1] if side == "above" else view.window[3] - y1
-        seen = min(free - 0.06, float(rng.uniform(0.05, 0.36)))
+        seen = min(free - 0.06, rng.uniform(0.05, 0.36))
         if seen < 0.04:
             continue
         base = view.window[1] + seen if side == "above" else view.window[3] + 1 - seen
-        x = x0 + float(rng.uniform(-0.5, 0.5))
+        x = x0 + rng.uniform(-0.5, 0.5)
         while x < x1 + 0.5:
-            glyph = digits[int(rng.integers(len(digits)))]
+            glyph = pick(rng, digits)
             matrix = glyph.matrix.copy()
             matrix[:, 2] += (x - glyph.extent[0], base)
             if glyph.ink is not None:
                 canvas.put(glyph.ink, matrix, None)
-            x += glyph.extent[2] - glyph.extent[0] + float(rng.uniform(0.05, 0.3))
+            x += glyph.extent[2] - glyph.extent[0] + rng.uniform(0.05, 0.3)
 
 
 def draw_ground(view: CameraView, rng: Rng) -> tuple[Plane, Colour, Colour]:
@@ -140,7 +141,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
         texture = (scene - scene.mean((0, 1))) * np.float32(rng.uniform(0.1, 0.35))
         paper = np.asarray(paper_colour + texture)
     contrast = _contrast(paper_colour, ink_colour)
-    calm = float(rng.uniform(0.04, 0.18)) if scanned else 0.22 if looks.checks else 0.28
+    calm = rng.uniform(0.04, 0.18) if scanned else 0.22 if looks.checks else 0.28
     paper = calmer(paper, paper_colour, calm * contrast)
     second = ink_colour
     if rng.random() < 0.6:
@@ -149,7 +150,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
     if rng.random() < looks.stamped:
         writing = _uneven(writing, rng)
     faintest = min(1.0, max(0.35 if view.digit > 14 else 0.6, 40 / contrast))
-    strength = 1.0 if rng.random() < 0.6 else float(rng.uniform(faintest, 1))
+    strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
     paper = inked(paper, printed, second, rng)
     return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
@@ -186,7 +187,7 @@ def _uneven(ink: Ink, rng: Rng) -> Ink:
     height, width = ink.shape
     small = rng.standard_normal((max(2, height // 4), max(2, width // 4)), np.float32)
     field = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
-    cover = np.clip(float(rng.uniform(0.6, 1.1)) + 0.35 * field, 0.15, 1)
+    cover = np.clip(rng.uniform(0.6, 1.1) + 0.35 * field, 0.15, 1)
     return (ink * cover).astype(np.uint8)
 
 
@@ -196,10 +197,10 @@ def _relief(ink: Ink, colour: Colour, view: CameraView, rng: Rng) -> Plane:
     colour = np.clip(colour, 50, 205).astype(np.float32)
     surface = calmer(draw_paper(width, height, colour, rng), colour, 9)
     soft = blur(ink, max(0.4, 0.03 * view.digit))
-    angle = float(rng.uniform(0, 2 * np.pi))
+    angle = rng.uniform(0, 2 * np.pi)
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * np.cos(angle)
     slope = slope + cv2.Sobel(soft, cv2.CV_32F, 0, 1) * np.sin(angle)
-    slope = slope / max(1.0, float(np.abs(slope).max())) * float(rng.uniform(35, 110))
+    slope = slope / max(1.0, float(np.abs(slope).max())) * rng.uniform(35, 110)
     tone = soft / 255 * float(rng.choice([0.0, 0.0, -25.0, 20.0, -45.0]))
     return np.asarray(surface + (slope + tone)[:, :, None], np.float32)
 
@@ -236,17 +237,17 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     if count > 3 and rng.random() < 0.5:
         zeros = int(rng.integers(1, count - 1))
         text = "0" * zeros + text[zeros:]
-    stretch, weight = float(rng.uniform(0.85, 1.15)), int(rng.choice([-1, 0, 0, 1]))
+    stretch, weight = rng.uniform(0.85, 1.15), int(rng.choice([-1, 0, 0, 1]))
     style = Style(source, stretch=stretch, weight=weight)
-    pitch = float(rng.uniform(0.85, 1.5))
-    window = float(rng.uniform(0.72, 0.94)) * pitch, float(rng.uniform(1.08, 1.7))
-    turn = float(rng.uniform(1.15, 1.6))
+    pitch = rng.uniform(0.85, 1.5)
+    window = rng.uniform(0.72, 0.94) * pitch, rng.uniform(1.08, 1.7)
+    turn = rng.uniform(1.15, 1.6)
     rolling = rng.random() < 0.55
     wheels: list[Wheel] = []
     for place, char in enumerate(text):
         last = place >= count - 2
         rolled = rolling and (last or rng.random() < 0.1)
-        roll = float(rng.uniform(-0.4, 0.4)) if rolled else float(rng.normal(0, 0.02))
+        roll = rng.uniform(-0.4, 0.4) if rolled else rng.normal(0, 0.02)
         wheels.append(draw_wheel(int(char), roll * turn, turn, style, rng))
     joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
     extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2
@@ -291,7 +292,7 @@ def show_sign(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
     if rng.random() < 0.4:
         rim, middle = view.canvas(), corners.mean(axis=0)
         inner = (corners - middle) * (1 - 0.1 / np.ptp(corners, axis=0)) + middle
-        _outline(rim, inner, max(1, round(view.digit * float(rng.uniform(0.02, 0.07)))))
+        _outline(rim, inner, max(1, round(view.digit * rng.uniform(0.02, 0.07))))
         plane = inked(plane, rim.ink, ink, rng)
     if rng.random() < 0.3:
         plane = _raised(plane, canvas.ink, view, rng)
@@ -303,13 +304,13 @@ def show_cell(written: Written, view: CameraView, rng: Rng) -> tuple[Plane, str]
     canvas, rules = view.canvas(), view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     x0, y0, x1, y1 = written.extent
-    middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + float(rng.uniform(0.08, 0.5))
-    top = min(y0, -1) - float(rng.uniform(0.06, 0.4))
-    bottom = max(y1, 0) + float(rng.uniform(0.06, 0.4))
+    middle, half = (x0 + x1) / 2, max(x1 - x0, 0.9) / 2 + rng.uniform(0.08, 0.5)
+    top = min(y0, -1) - rng.uniform(0.06, 0.4)
+    bottom = max(y1, 0) + rng.uniform(0.06, 0.4)
     upright = [((x, -50.0), (x, 50.0)) for x in (middle - half, middle + half)]
     level = [((-50.0, y), (50.0, y)) for y in (top, bottom)]
     for start, end in upright + level:
-        thin = max(1, round(view.digit * float(rng.uniform(0.02, 0.11))))
+        thin = max(1, round(view.digit * rng.uniform(0.02, 0.11)))
         if rng.random() < 0.75:
             rules.line(start, end, thin)
     ground, paper, ink = draw_ground(view, rng)
@@ -323,16 +324,16 @@ def show_comb(written: Written, view: CameraView, pitch: float, rng: Rng) -> tup
     canvas, rules = view.canvas(), view.canvas()
     text = put_glyphs(canvas, written.glyphs)
     count = len(written.glyphs)
-    top, bottom = -1 - float(rng.uniform(0.1, 0.35)), float(rng.uniform(0.1, 0.3))
-    thin = max(1, round(view.digit * float(rng.uniform(0.015, 0.06))))
-    inset = pitch * float(rng.uniform(0.03, 0.1))
+    top, bottom = -1 - rng.uniform(0.1, 0.35), rng.uniform(0.1, 0.3)
+    thin = max(1, round(view.digit * rng.uniform(0.015, 0.06)))
+    inset = pitch * rng.uniform(0.03, 0.1)
     kind = rng.random()
     for place in range(count + 1):
         x = place * pitch
         if kind < 0.4:
             rules.line((x, top), (x, bottom), thin)
         elif kind < 0.7:
-            rules.line((x, bottom - float(rng.uniform(0.2, 0.25))), (x, bottom), thin)
+            rules.line((x, bottom - rng.uniform(0.2, 0.25)), (x, bottom), thin)
         elif place < count:
             _outline(rules, rectangle(x + inset, top, x + pitch - inset, bottom), thin)
     if kind < 0.7:
@@ -405,7 +406,7 @@ def _rounded(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     at = float(view.matrix[1] @ middle) / float(view.matrix[2] @ middle)
     half = np.float32(view.digit * counter.window[1] / 2)
     y = (np.arange(view.height, dtype=np.float32) - at) / half
-    shade = 1 - float(rng.uniform(0, 0.6)) * np.clip(np.abs(y), 0, 1.2) ** 2
+    shade = 1 - rng.uniform(0, 0.6) * np.clip(np.abs(y), 0, 1.2) ** 2
     return np.broadcast_to(shade[:, None, None], (view.height, view.width, 1)).astype(np.float32)
 
 
@@ -413,7 +414,7 @@ def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
     """A shadow or a bright rim along the edges of the windows."""
     if rng.random() < 0.35:
         return plane
-    size = max(1, round(view.digit * float(rng.uniform(0.03, 0.1))))
+    size = max(1, round(view.digit * rng.uniform(0.03, 0.1)))
     kernel = np.ones((2 * size + 1, 2 * size + 1), np.uint8)
     edge = cv2.subtract(cv2.dilate(windows, kernel), windows)
     colour = as_colour(np.full(3, rng.uniform(0, 255)))
@@ -424,5 +425,5 @@ def _raised(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:
     x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
     moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
     shadow = blur(moved, max(0.3, 0.03 * view.digit))
-    cover = shadow[:, :, None] * (float(rng.uniform(0.2, 0.6)) / 255)
+    cover = shadow[:, :, None] * (rng.uniform(0.2, 0.6) / 255)
     return np.asarray(plane * (1 - cover), np.float32)

@@ -24,6 +24,7 @@ from digitlens.datasets.synthetic.drawing import (
     blend,
     blur,
     log_uniform,
+    pick,
     rotation,
 )
 from digitlens.datasets.synthetic.glyph_sources import LATIN, MARKS, GlyphSource
@@ -37,7 +38,7 @@ from digitlens.datasets.synthetic.papers import (
     with_plate,
 )
 from digitlens.datasets.synthetic.styles import Maker, Styles
-from digitlens.datasets.synthetic.texts import digit, pick
+from digitlens.datasets.synthetic.texts import digit
 
 _LENGTHS = ([1, 2, 3, 4, 5, 6, 8, 11], [0.08, 0.17, 0.2, 0.2, 0.15, 0.1, 0.06, 0.04])
 _AMOUNTS = ([3, 4, 5, 6, 7], [0.2, 0.3, 0.3, 0.15, 0.05])
@@ -118,7 +119,7 @@ def draw_single(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     if glyph is None:
         return
     side = min(canvas.width, canvas.height)
-    share = float(rng.uniform(0.2, 0.97)) if rng.random() < 0.5 else float(rng.uniform(0.6, 0.97))
+    share = rng.uniform(0.2, 0.97) if rng.random() < 0.5 else rng.uniform(0.6, 0.97)
     width = max(glyph.advance * style.stretch, 0.2)
     height = min(share * canvas.height, 0.95 * canvas.width / width)
     x = (canvas.width - width * height) * _middling(rng)
@@ -139,11 +140,11 @@ def draw_numbers(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     lines = int(rng.choice([1, 2, 3, 4, 5], p=[0.5, 0.2, 0.15, 0.1, 0.05]))
     numbers = [_number(rng) for _ in range(lines)]
     widest = max(text_width(text, style, rng) for text in numbers)
-    pitch = float(rng.uniform(1.15, 2.2))
+    pitch = rng.uniform(1.15, 2.2)
     fits = min(canvas.width * 0.97 / widest, canvas.height * 0.95 / (pitch * (lines - 1) + 1.1))
-    height = max(SMALLEST, fits * (1 if rng.random() < 0.35 else float(rng.uniform(0.35, 1))))
-    angle = float(rng.normal(0, 0.05))
-    curve = float(rng.normal(0, 0.03)) if rng.random() < 0.2 else 0.0
+    height = max(SMALLEST, fits * (1 if rng.random() < 0.35 else rng.uniform(0.35, 1)))
+    angle = rng.normal(0, 0.05)
+    curve = rng.normal(0, 0.03) if rng.random() < 0.2 else 0.0
     spare = max(0.0, canvas.height - height * (pitch * (lines - 1) + 1.1))
     top = height * 1.05 + spare * _middling(rng)
     left = rng.random() < 0.5
@@ -158,18 +159,18 @@ def draw_amount(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """One number that fills its field, tightly written, with dots, dashes and an underline."""
     style = styles.digit_style(rng)
     if rng.random() < 0.5:
-        style = replace(style, gap=float(rng.uniform(-0.22, 0.02)))
+        style = replace(style, gap=rng.uniform(-0.22, 0.02))
     text = _amount(rng)
     width = max(0.6, text_width(text, style, rng))
-    height = min(canvas.width / width, canvas.height / 1.1) * float(rng.uniform(0.7, 1.08))
-    angle = float(rng.normal(0, 0.04))
+    height = min(canvas.width / width, canvas.height / 1.1) * rng.uniform(0.7, 1.08)
+    angle = rng.normal(0, 0.04)
     x = (canvas.width - width * height) * _middling(rng)
     y = height + (canvas.height - height) * _middling(rng) - np.sin(angle) * canvas.width / 2
-    curve = float(rng.normal(0, 0.02))
+    curve = rng.normal(0, 0.02)
     write(canvas, text, style, Baseline(x, y, max(SMALLEST, height), angle, curve), rng)
     if rng.random() < 0.3:
-        low = min(canvas.height - 1.0, y + height * float(rng.uniform(0, 0.3)))
-        end = canvas.width, low + float(rng.normal(0, 2))
+        low = min(canvas.height - 1.0, y + height * rng.uniform(0, 0.3))
+        end = canvas.width, low + rng.normal(0, 2)
         canvas.line((0, low), end, int(rng.integers(1, 4)))
 
 
@@ -177,14 +178,14 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """A table: rules or none, a digit or a short number in many of its cells."""
     two_styles = [styles.digit_style(rng) for _ in range(2)]
     rows, columns = int(rng.integers(1, 10)), int(rng.integers(1, 10))
-    cell = min(canvas.width / columns, canvas.height / rows) * float(rng.uniform(0.75, 1.35))
+    cell = min(canvas.width / columns, canvas.height / rows) * rng.uniform(0.75, 1.35)
     cell = max(cell, SMALLEST * 1.4)
-    aspect = float(rng.uniform(0.9, 2.4)) if rng.random() < 0.4 else 1.0
+    aspect = rng.uniform(0.9, 2.4) if rng.random() < 0.4 else 1.0
     wide = cell * aspect
-    x0, y0 = (float(rng.uniform(-0.3, 0.3)) * cell for _ in range(2))
+    x0, y0 = (rng.uniform(-0.3, 0.3) * cell for _ in range(2))
     if rng.random() < 0.75:
         draw_table(canvas, (x0, y0), (wide, cell), (columns, rows), rng)
-    share, size = float(rng.uniform(0.35, 1)), float(rng.uniform(0.4, 0.85))
+    share, size = rng.uniform(0.35, 1), rng.uniform(0.4, 0.85)
     for row in range(rows):
         for column in range(columns):
             if rng.random() > share:
@@ -204,11 +205,11 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Lines of words, marks and numbers, small to middling."""
     style = styles.word_style(rng)
     height = log_uniform(rng, SMALLEST, 40)
-    pitch = height * float(rng.uniform(1.4, 2.4))
-    angle = float(rng.normal(0, 0.03))
+    pitch = height * rng.uniform(1.4, 2.4)
+    angle = rng.normal(0, 0.03)
     share = float(rng.choice([0.1, 0.35, 0.7]))
-    y = height * float(rng.uniform(0.5, 2.5))
-    indent = float(rng.uniform(-2, 2)) * height
+    y = height * rng.uniform(0.5, 2.5)
+    indent = rng.uniform(-2, 2) * height
     while y < canvas.height + height:
         words = [
             _number(rng) if rng.random() < share else _word(style.source, rng)
@@ -221,19 +222,19 @@ def draw_paragraph(canvas: Canvas, styles: Styles, rng: Rng) -> None:
 def draw_scatter(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     """Digits, letters and marks of different styles and sizes, where there is room."""
     largest = log_uniform(rng, 16, 90)
-    share = float(rng.uniform(0.3, 1))
+    share = rng.uniform(0.3, 1)
     for _ in range(int(rng.integers(3, 30))):
-        height = max(SMALLEST, largest * float(rng.uniform(0.4, 1)))
+        height = max(SMALLEST, largest * rng.uniform(0.4, 1))
         is_digit = rng.random() < share
         style = styles.digit_style(rng) if is_digit else styles.word_style(rng)
         text = _digits(rng, int(rng.choice([1, 2, 3], p=[0.8, 0.1, 0.1])))
         if not is_digit:
             text = _some(style.source.letters or LATIN, int(rng.integers(1, 3)), rng)
         width = max(0.3, text_width(text, style, rng)) * height
-        x = -0.2 * width + float(rng.random()) * max(0.0, canvas.width - 0.6 * width)
-        y = float(rng.uniform(0.8 * height, canvas.height + 0.2 * height))
+        x = -0.2 * width + rng.random() * max(0.0, canvas.width - 0.6 * width)
+        y = rng.uniform(0.8 * height, canvas.height + 0.2 * height)
         if _is_free(canvas, x, y - height, x + width, y):
-            write(canvas, text, style, Baseline(x, y, height, float(rng.normal(0, 0.12))), rng)
+            write(canvas, text, style, Baseline(x, y, height, rng.normal(0, 0.12)), rng)
 
 
 def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
@@ -247,13 +248,13 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         words = [" ".join(word) for word in words]
     widest = max(0.5, *(text_width(word, style, rng) for word in words))
     fits = min(canvas.width * 0.95 / widest, canvas.height * 0.8 / (1.6 * lines))
-    height = max(SMALLEST, fits * float(rng.uniform(0.4, 1)))
-    y = height * float(rng.uniform(1.1, 1.6))
-    y += max(0.0, canvas.height - y - 1.6 * height * (lines - 1)) * float(rng.uniform(0, 0.8))
+    height = max(SMALLEST, fits * rng.uniform(0.4, 1))
+    y = height * rng.uniform(1.1, 1.6)
+    y += max(0.0, canvas.height - y - 1.6 * height * (lines - 1)) * rng.uniform(0, 0.8)
     for word in words:
         width = text_width(word, style, rng) * height
-        x = max(0.0, canvas.width - width) * float(rng.random())
-        write(canvas, word, style, Baseline(x, y, height, float(rng.normal(0, 0.05))), rng)
+        x = max(0.0, canvas.width - width) * rng.random()
+        write(canvas, word, style, Baseline(x, y, height, rng.normal(0, 0.05)), rng)
         y += 1.6 * height
 
 
@@ -272,7 +273,7 @@ def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool
 
 
 def _middling(rng: Rng) -> float:
-    return float(rng.beta(2.5, 2.5))
+    return rng.beta(2.5, 2.5)
 
 
 SIDE = 192  # of a page, in pixels, unless asked otherwise
@@ -339,9 +340,9 @@ class PageMaker(Maker):
         chosen = KINDS[name]
         height = width = side
         if chosen.strips and rng.random() < chosen.strips:
-            height = round(side * float(rng.uniform(0.2, 0.7)))
+            height = round(side * rng.uniform(0.2, 0.7))
         if chosen.enlarged and rng.random() < _ENLARGED:
-            small = float(rng.uniform(1.5, chosen.enlarged))
+            small = rng.uniform(1.5, chosen.enlarged)
             page = self._drawn(round(width / small), round(height / small), chosen, rng)
             page = _enlarged(page, width, height, rng)
         else:
@@ -379,12 +380,12 @@ class PageMaker(Maker):
             paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
-            share = float(rng.uniform(0.15, 1.2))
+            share = rng.uniform(0.15, 1.2)
             second = np.asarray(paper_colour + share * (ink_colour - paper_colour), np.float32)
         paper = inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
-        strength = 1.0 if rng.random() < 0.6 else float(rng.uniform(faintest, 1))
+        strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
         return light(inked(paper, writing, ink_colour, rng, strength), rng)
 
     def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
@@ -392,7 +393,7 @@ class PageMaker(Maker):
         back = Canvas(paper.shape[1], paper.shape[0], np.eye(3))
         draw_paragraph(back, self._styles, rng)
         ghost = blur(back.ink[:, ::-1].astype(np.float32) / 255, 1.5)
-        return blend(paper, ink, float(rng.uniform(0.03, 0.12)) * ghost)
+        return blend(paper, ink, rng.uniform(0.03, 0.12) * ghost)
 
 
 def _plain_page(writing: Canvas, rng: Rng) -> Page:

@@ -34,6 +34,7 @@ from digitlens.datasets.synthetic.drawing import (
     blur,
     fill,
     log_uniform,
+    pick,
 )
 from digitlens.datasets.synthetic.glyph_sources import Role
 from digitlens.files import cache_folder, write_bytes
@@ -66,10 +67,10 @@ def draw_paper(
     elif kind < 0.66:
         texture = _grain(width, height, rng) * level
     elif kind < 0.9:
-        texture = _guilloche(width, height, rng) * level * float(rng.uniform(1, 2.5))
+        texture = _guilloche(width, height, rng) * level * rng.uniform(1, 2.5)
     else:
-        field = noise_field(width, height, float(rng.uniform(3, 20)), rng)
-        blotches = np.tanh(6 * (field - float(rng.uniform(0, 1.5))))
+        field = noise_field(width, height, rng.uniform(3, 20), rng)
+        blotches = np.tanh(6 * (field - rng.uniform(0, 1.5)))
         texture = blotches.astype(np.float32) * level
     tint = rng.uniform(0.6, 1.0, 3).astype(np.float32)
     return np.asarray(paper + texture[:, :, None] * tint, np.float32)
@@ -104,7 +105,7 @@ def _guilloche(width: int, height: int, rng: Rng) -> Plane:
     """Fine wavy lines in one to three directions, as checks and banknotes have them."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     out = np.zeros((height, width), np.float32)
-    sharp = float(rng.uniform(0.3, 4))
+    sharp = rng.uniform(0.3, 4)
     for _ in range(int(rng.integers(1, 4))):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3.0, 14)
         along = x * np.cos(angle) + y * np.sin(angle)
@@ -123,9 +124,9 @@ def _scene(width: int, height: int, rng: Rng) -> Plane:
     for _ in range(int(rng.integers(2, 25))):
         _shape(scene, rng)
         if rng.random() < 0.15:
-            scene = blur(scene, float(rng.uniform(0.5, 6)))
+            scene = blur(scene, rng.uniform(0.5, 6))
     for cells in (4, 16, 64):
-        strength = float(rng.exponential(7))
+        strength = rng.exponential(7)
         scene += strength * noise_field(width, height, cells, rng)[:, :, None]
     return scene
 
@@ -143,10 +144,10 @@ def _shape(scene: Plane, rng: Rng) -> None:
         points = centre + np.stack([np.cos(turn), np.sin(turn)], 1) * reach[:, None]
         fill(scene, points, colour)
     elif kind < 0.75:
-        axes = max(1, round(size / 2)), max(1, round(size * float(rng.uniform(0.1, 1)) / 2))
+        axes = max(1, round(size / 2)), max(1, round(size * rng.uniform(0.1, 1) / 2))
         thick = -1 if rng.random() < 0.6 else int(rng.integers(1, 8))
         place = (round(centre[0]), round(centre[1]))
-        angle = float(rng.uniform(0, 180))
+        angle = rng.uniform(0, 180)
         cv2.ellipse(scene, place, axes, angle, 0, 360, colour, thick, cv2.LINE_AA)
     else:
         ends = centre + rng.uniform(-1, 1, (int(rng.integers(2, 5)), 2)) * size
@@ -197,7 +198,7 @@ def with_plate(paper: Plane, colour: Colour, boxes: Boxes, rng: Rng) -> Plane:
     """Paints a sign of one colour under the boxes of the writing, as house numbers have it."""
     if not len(boxes):
         return paper
-    pad = float(rng.uniform(0.1, 0.6)) * float(np.median(boxes[:, 3] - boxes[:, 1]))
+    pad = rng.uniform(0.1, 0.6) * float(np.median(boxes[:, 3] - boxes[:, 1]))
     x0, y0 = boxes[:, :2].min(axis=0) - pad
     x1, y1 = boxes[:, 2:].max(axis=0) + pad
     mask = np.zeros(paper.shape[:2], np.float32)
@@ -225,12 +226,12 @@ def draw_ruling(canvas: Canvas, rng: Rng) -> None:
     """An underline, or ruled or squared paper."""
     kind = rng.random()
     if kind < 0.35:
-        y = canvas.height * float(rng.uniform(0.55, 1))
+        y = canvas.height * rng.uniform(0.55, 1)
         x = sorted(float(v) for v in rng.uniform(-0.1, 1.1, 2) * canvas.width)
-        canvas.line((x[0], y), (x[1], y + float(rng.normal(0, 2))), int(rng.integers(1, 4)))
+        canvas.line((x[0], y), (x[1], y + rng.normal(0, 2)), int(rng.integers(1, 4)))
         return
     pitch = log_uniform(rng, 7, 70)
-    start = -float(rng.uniform(0, pitch))
+    start = -rng.uniform(0, pitch)
     for k in range(int(max(canvas.width, canvas.height) / pitch) + 2):
         at = start + k * pitch
         canvas.line((-canvas.width, at), (2.0 * canvas.width, at), 1)
@@ -273,7 +274,7 @@ def _arc(canvas: Canvas, centre: Points, size: float, thick: int, rng: Rng) -> N
     wide, high = (max(1, int(v)) for v in rng.uniform(0.1, 0.5, 2) * size)
     start, end = sorted(float(v) for v in rng.uniform(0, 360, 2))
     place = (int(centre[0]), int(centre[1]))
-    angle = float(rng.uniform(0, 180))
+    angle = rng.uniform(0, 180)
     cv2.ellipse(canvas.ink, place, (wide, high), angle, start, end, 255, thick, cv2.LINE_AA)
 
 
@@ -352,7 +353,7 @@ def cut_photo(photos: Sequence[Pixels], width: int, height: int, rng: Rng) -> Pl
 
     Gives float32[height, width, 3], 0..255.
     """
-    photo = np.rot90(photos[int(rng.integers(len(photos)))], int(rng.choice([0, 0, 1, 3])))
+    photo = np.rot90(pick(rng, photos), int(rng.choice([0, 0, 1, 3])))
     high, wide = photo.shape[:2]
     most = min(high, wide * height / width)
     tall = max(4, round(most * log_uniform(rng, _SMALLEST, 1)))

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, log_uniform
+from digitlens.datasets.synthetic.drawing import Ink, Points, Rng, log_uniform, pick
 
 SIDE = 128  # of the square that a digit is drawn in, in pixels
 _MARGIN = 24
@@ -79,10 +79,10 @@ def draw_pen(rng: Rng) -> Pen:
     return Pen(
         forms=tuple(int(rng.integers(len(forms))) for forms in FORMS),
         width=log_uniform(rng, 1.5, 20),
-        jitter=float(rng.uniform(0.5, 4.0)),
-        aspect=float(rng.uniform(0.45, 0.95)),
+        jitter=rng.uniform(0.5, 4.0),
+        aspect=rng.uniform(0.45, 0.95),
         straight=bool(rng.random() < 0.1),
-        gaps=float(rng.uniform(0.02, 0.08)) if rng.random() < 0.08 else 0.0,
+        gaps=rng.uniform(0.02, 0.08) if rng.random() < 0.08 else 0.0,
     )
 
 
@@ -98,7 +98,7 @@ def draw_digit(value: int, pen: Pen, rng: Rng) -> Ink:
         uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
     """
     forms = FORMS[value]
-    form = forms[pen.forms[value]] if rng.random() < 0.8 else forms[int(rng.integers(len(forms)))]
+    form = forms[pen.forms[value]] if rng.random() < 0.8 else pick(rng, forms)
     return draw_form(form, pen, rng)
 
 
@@ -113,7 +113,7 @@ def draw_form(form: Sequence[Points], pen: Pen, rng: Rng) -> Ink:
         path = points if pen.straight else _curve(points)
         for part in _parts(path, pen.gaps, rng):
             fixed = np.rint(part * (1 << _SHIFT)).astype(np.int32)
-            width = max(1, round(pen.width * float(rng.uniform(0.92, 1.08))))
+            width = max(1, round(pen.width * rng.uniform(0.92, 1.08)))
             cv2.polylines(ink, [fixed], False, 255, width, cv2.LINE_AA, _SHIFT)
     return ink
 

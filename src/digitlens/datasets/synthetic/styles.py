@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.canvas import Style, draw_style
-from digitlens.datasets.synthetic.drawing import Ink, Pixels, Rng, log_uniform
+from digitlens.datasets.synthetic.drawing import Ink, Pixels, Rng, log_uniform, pick
 from digitlens.datasets.synthetic.glyph_sources import (
     FontGlyphs,
     MixedGlyphs,
@@ -62,27 +62,27 @@ class Styles:
         if rng.random() < _PENNED:
             return draw_style(PenGlyphs(draw_pen(rng)), rng, by_hand=True)
         by_hand = rng.random() < _SCRIPT
-        source = choose(self.fonts.handwritten if by_hand else self.fonts.printed, rng)
+        source = pick(rng, self.fonts.handwritten if by_hand else self.fonts.printed)
         return draw_style(source, rng, by_hand=by_hand)
 
     def by_hand(self, rng: Rng, *, letters: bool = False) -> Style:
         """A style of lines by hand: a writer of MNIST, a pen, a quick hand or a font."""
         kind = rng.random()
         if kind < (0.1 if letters else 0.36):
-            pen = replace(draw_pen(rng), width=float(rng.uniform(6, 11)))
+            pen = replace(draw_pen(rng), width=rng.uniform(6, 11))
             mixed = MixedGlyphs(self._writer(rng), PenGlyphs(pen, marks=True))
             return draw_style(mixed, rng, by_hand=True)
         if kind < (0.25 if letters else 0.52):
             return draw_style(PenGlyphs(draw_pen(rng), marks=True), rng, by_hand=True)
         if kind < (0.4 if letters else 0.82):
             return self.quick(rng)
-        return draw_style(choose(self.fonts.handwritten, rng), rng, by_hand=True)
+        return draw_style(pick(rng, self.fonts.handwritten), rng, by_hand=True)
 
     def quick(self, rng: Rng) -> Style:
         """A style of everyday handwriting: small forms, joined or close to each other."""
         pen = replace(draw_pen(rng), width=log_uniform(rng, 3, 12))
         style = draw_style(QuickGlyphs(pen, draw_habits(rng)), rng, by_hand=True)
-        return replace(style, slant=float(rng.normal(0.12, 0.2)), gap=min(style.gap, 0.25))
+        return replace(style, slant=rng.normal(0.12, 0.2), gap=min(style.gap, 0.25))
 
     def lettered(self, rng: Rng) -> Style:
         """A style of a pen that writes Latin and Greek letters."""
@@ -93,7 +93,7 @@ class Styles:
         """A style of print: as the font is in most, else stretched, slanted, heavier."""
         source = self.print_font(rng)
         if rng.random() < 0.5:
-            return Style(source, gap=max(-0.02, float(rng.normal(0, 0.02))))
+            return Style(source, gap=max(-0.02, rng.normal(0, 0.02)))
         return draw_style(source, rng, by_hand=False)
 
     def tile(self, rng: Rng) -> tuple[Ink, int]:
@@ -104,7 +104,7 @@ class Styles:
 
     def print_font(self, rng: Rng) -> FontGlyphs:
         """A print font."""
-        return choose(self.fonts.printed, rng)
+        return pick(rng, self.fonts.printed)
 
     def _writer(self, rng: Rng) -> MnistGlyphs:
         return MnistGlyphs([tiles[rng.integers(len(tiles), size=_FORMS)] for tiles in self._digits])
@@ -150,8 +150,3 @@ def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
     return Fonts(
         tuple(sources["hand"]), tuple(sources["print"]), load_photos(role) if photos else ()
     )
-
-
-def choose(sources: Sequence[FontGlyphs], rng: Rng) -> FontGlyphs:
-    """One of some fonts, each as likely."""
-    return sources[int(rng.integers(len(sources)))]

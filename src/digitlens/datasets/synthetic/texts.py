@@ -7,12 +7,12 @@ space, as between the columns of a table, and ``RAISE`` starts and ends what sta
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from digitlens.datasets.synthetic.drawing import Rng
+from digitlens.datasets.synthetic.drawing import Rng, pick
 
 Grammar = Callable[[Rng], str]
 
@@ -21,6 +21,7 @@ RAISE = "\v"
 
 
 _TABLES = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+_SHARES: dict[str, dict[str, float]] = _TABLES.pop("shares")  # of grammars, by what they are for
 WORDS: dict[str, tuple[str, ...]] = {kind: tuple(text.split()) for kind, text in _TABLES.items()}
 
 
@@ -29,11 +30,6 @@ LOWER = UPPER.lower()
 _CURRENCIES = "$€£¥"
 _CODES = ("EUR", "USD", "CHF", "GBP", "DM", "Fr.", "kr", "Rs")
 _SHAPES = "OIlSZBgqoisz"
-
-
-def pick(rng: Rng, options: Sequence[str]) -> str:
-    """One of the options, each as likely."""
-    return options[int(rng.integers(len(options)))]
 
 
 def digits(rng: Rng, length: int) -> str:
@@ -271,7 +267,7 @@ def measured(rng: Rng) -> str:
 def table_row(rng: Rng) -> str:
     """Several numbers separated by wide gaps."""
     count = int(rng.integers(2, 6))
-    cell = _one_of(rng, (integer, decimal, money, integer, percent))
+    cell = pick(rng, (integer, decimal, money, integer, percent))
     return GAP.join(cell(rng) for _ in range(count))
 
 
@@ -292,7 +288,7 @@ def receipt(rng: Rng) -> str:
 
 def labelled(rng: Rng) -> str:
     """A word that says what the number behind it is."""
-    value = _one_of(rng, (integer, plain, money, serial, date, integer))(rng)
+    value = pick(rng, (integer, plain, money, serial, date, integer))(rng)
     return pick(rng, WORDS["labels"]) + pick(rng, [" ", " ", ": ", ":"]) + value
 
 
@@ -351,7 +347,7 @@ def hand_number(rng: Rng) -> str:
     kind = rng.random()
     if kind < 0.5:
         return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=_HAND_LENGTHS)))
-    return _drawn(rng, _HAND)
+    return _drawn(rng, "hand")
 
 
 _HAND_LENGTHS = [0.24, 0.24, 0.18, 0.12, 0.09, 0.05, 0.05, 0.03]
@@ -396,22 +392,22 @@ _GREEK_LETTERS = "αβγδεθλμπσφψωβγδ"
 
 def print_number(rng: Rng) -> str:
     """A number as it is set in print."""
-    return _drawn(rng, _PRINT)
+    return _drawn(rng, "print")
 
 
 def print_words(rng: Rng) -> str:
     """Words in print, most of them with a number."""
-    return _drawn(rng, _PRINT_WORDS)
+    return _drawn(rng, "print_words")
 
 
 def hand_words(rng: Rng) -> str:
     """Words by hand, some with a number."""
-    return _drawn(rng, _HAND_WORDS)
+    return _drawn(rng, "hand_words")
 
 
 def only_words(rng: Rng) -> str:
     """Words and letters without any number."""
-    return _drawn(rng, _ONLY_WORDS)
+    return _drawn(rng, "only_words")
 
 
 def display(rng: Rng) -> str:
@@ -465,71 +461,8 @@ def comb(rng: Rng) -> str:
     return text if rng.random() < 0.85 else serial(rng).replace(" ", "")
 
 
-def _one_of(rng: Rng, grammars: Sequence[Grammar]) -> Grammar:
-    return grammars[int(rng.integers(len(grammars)))]
-
-
-def _drawn(rng: Rng, shares: Mapping[Grammar, float]) -> str:
-    grammars = list(shares)
-    weights = np.cumsum(list(shares.values()))
-    return grammars[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))](rng)
-
-
-_HAND: dict[Grammar, float] = {
-    decimal: 5,
-    thousands: 2,
-    signed: 3,
-    percent: 2,
-    temperature: 0.7,
-    money: 2,
-    date: 4,
-    time: 1.5,
-    phone: 1,
-    grouped: 1,
-    fraction: 3,
-    dimension: 0.5,
-    span: 1,
-    enumerated: 1,
-    equation: 2.5,
-    marked: 3,
-    raised_price: 1,
-    measured: 0.5,
-}
-_PRINT: dict[Grammar, float] = {
-    integer: 14,
-    decimal: 8,
-    thousands: 5,
-    signed: 5,
-    percent: 3,
-    temperature: 1.5,
-    money: 6,
-    raised_price: 1.5,
-    date: 6,
-    time: 3,
-    phone: 2.5,
-    grouped: 2.5,
-    serial: 5,
-    dimension: 1.5,
-    span: 1.5,
-    fraction: 1,
-    exponent: 1,
-    isbn: 0.7,
-    enumerated: 2,
-    equation: 2.5,
-    marked: 5,
-    measured: 2.5,
-    table_row: 5,
-}
-_PRINT_WORDS: dict[Grammar, float] = {
-    receipt: 5,
-    labelled: 6,
-    phrase: 5,
-    words: 7,
-    shapes: 2,
-    foreign: 1,
-    letter: 1.5,
-    date: 1,
-    serial: 2,
-}
-_HAND_WORDS: dict[Grammar, float] = {labelled: 2, phrase: 2, words: 4, letter: 1, shapes: 0.5}
-_ONLY_WORDS: dict[Grammar, float] = {words: 6, word: 3, shapes: 2, letter: 3}
+def _drawn(rng: Rng, kind: str) -> str:
+    names, weights = list(_SHARES[kind]), np.cumsum(list(_SHARES[kind].values()))
+    name = names[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))]
+    grammar: Grammar = globals()[name]
+    return grammar(rng)

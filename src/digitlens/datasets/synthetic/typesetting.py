@@ -157,8 +157,8 @@ class Dots:
     """Characters of five by seven dots, as printed on packages."""
 
     def __init__(self, digit: float, rng: Rng) -> None:
-        self.digit, self._dot = digit, float(rng.uniform(0.32, 0.55))
-        self._aspect, self._stray = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 0.06))
+        self.digit, self._dot = digit, rng.uniform(0.32, 0.55)
+        self._aspect, self._stray = rng.uniform(0.75, 1.1), rng.uniform(0, 0.06)
         self._rng = rng
 
     def run(self, text: str, pitch: float = 0.0) -> Run:

@@ -15,9 +15,9 @@ import numpy as np
 
 from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.datasets.synthetic.documents import SyntheticDocument, pictured
-from digitlens.datasets.synthetic.drawing import Pixels, Rng
+from digitlens.datasets.synthetic.drawing import Pixels, Rng, pick
 from digitlens.datasets.synthetic.styles import Styles
-from digitlens.datasets.synthetic.texts import RAISE, WORDS, pick
+from digitlens.datasets.synthetic.texts import RAISE, WORDS
 from digitlens.datasets.synthetic.typesetting import TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
@@ -74,7 +74,7 @@ def draw_valued(
     kind = list(DRAWN)[number % len(DRAWN)]
     for attempt in count():
         desk = Desk(styles, np.random.default_rng([seed, number, attempt]))
-        habit = HABITS[int(desk.rng.integers(len(HABITS)))]
+        habit = pick(desk.rng, HABITS)
         pen = desk.rng.random() < by_hand
         values = tuple(DRAWN[kind](desk, habit, by_hand=pen))  # this draws the page
         shown = pictured(desk, kind)
@@ -107,7 +107,7 @@ def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     rng = desk.rng
     digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
-    wide, pitch = digit * float(rng.uniform(16, 24)), digit * float(rng.uniform(1.7, 2.6))
+    wide, pitch = digit * rng.uniform(16, 24), digit * rng.uniform(1.7, 2.6)
     rows: list[tuple[str, str, Value]] = []
     for _ in range(int(rng.integers(2, 9))):
         text, value = _money(rng, habit, 0.3, 3000)
@@ -151,7 +151,7 @@ def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value
     rng = desk.rng
     digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
-    pitch, rows = digit * float(rng.uniform(1.8, 3)), int(rng.integers(3, 12))
+    pitch, rows = digit * rng.uniform(1.8, 3), int(rng.integers(3, 12))
     debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
     canvas = desk.open(26 * digit, (rows + 1.5) * pitch)
     for row in range(rows):
