@@ -27,7 +27,7 @@ from digitlens.server.service import Metrics, UploadedPicture, is_raw
 def test_rejects_have_few_labels(reason, label):
     digit = Digit(3, 0.1, (0.1,) * 10, Box(0, 0, 1, 1), "rejected", reason)
     metrics = Metrics()
-    metrics.readings([Reading(((digit,),), 1, 1, "m", "x")])
+    metrics.reading(Reading(((digit,),), 1, 1, "m", "x"))
     assert f'digitlens_rejects_total{{reason="{label}"}} 1.0' in metrics.text().decode()
 
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
 
 from digitlens import __version__
-from digitlens.imaging.document import Document, open_document
+from digitlens.imaging.document import open_document
+from digitlens.imaging.image import Page
 from digitlens.models.bundle import Card, LineCard
 from digitlens.reading.constraints import Expectation
-from digitlens.reading.reader import DigitReader
-from digitlens.results import Digit, Reading
+from digitlens.results import Reading
 from digitlens.server.limits import PAGES, PROTOCOL, Job, Refusal, responses
 from digitlens.server.schemas import (
     JSON,
@@ -42,7 +43,6 @@ from digitlens.server.service import (
     Service,
     Tiles,
     Upload,
-    UploadedPicture,
     options_of,
     receive_pictures,
     receive_tiles,
@@ -50,6 +50,7 @@ from digitlens.server.service import (
     tiles_of_tensor,
 )
 
+T = TypeVar("T", bound=Callable[..., Any])
 router = APIRouter()
 protocol = APIRouter(prefix=PROTOCOL, tags=["protocol"])
 OUTPUT = "probabilities"
@@ -64,13 +65,13 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post(
-    "/v1/read",
-    tags=["reading"],
-    response_class=Response,
-    responses={200: {"model": ReadAnswer}, **PROBLEMS},
-    summary="Read the digits on pictures",
-)
+def _post(path: str, tag: str, answer: type[BaseModel], summary: str) -> Callable[[T], T]:
+    """A route that takes a body and answers with JSON, or with a problem."""
+    known: dict[int | str, dict[str, Any]] = {200: {"model": answer}, **PROBLEMS}
+    return router.post(path, tags=[tag], response_class=Response, responses=known, summary=summary)
+
+
+@_post("/v1/read", "reading", ReadAnswer, "Read the digits on pictures")
 async def read(request: Request) -> Response:
     """Reads one or many pictures, and every page of PDF and TIFF files.
 
@@ -82,28 +83,6 @@ async def read(request: Request) -> Response:
     options = options_of(request.query_params.multi_items())
     upload = await receive_pictures(request, options)
     return await service.answer(request, lambda job: _read_answer(service, upload(), job))
-
-
-@dataclass(frozen=True)
-class _PageResult:
-    """What was read on one page."""
-
-    picture: UploadedPicture
-    number: int
-    count: int
-    seconds: float
-    reading: Reading
-    tiles: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        reading = self.reading.as_dict()
-        if self.tiles:
-            digits = (digit for line in self.reading.lines for digit in line)
-            told = (values for line in reading["lines"] for values in line)
-            for digit, values in zip(digits, told, strict=True):
-                values["tile"] = _encoded(digit)
-        place = {"name": self.picture.given, "page": self.number, "page_count": self.count}
-        return {**place, "seconds": self.seconds, **reading}
 
 
 def identity(card: Card | LineCard) -> dict[str, str]:
@@ -128,25 +107,34 @@ def _answer(card: Card | LineCard, job: Job[bytes], **found: Any) -> bytes:
 
 def _read_answer(service: Service, upload: Upload, job: Job[bytes]) -> bytes:
     reader = service.reader_at(upload.options.target_error)
-    pages = list(_read_pages(reader, upload, job))
-    service.metrics.readings(page.reading for page in pages)
+    expected, options = Expectation.of(upload.options.expect), upload.options
+    readings: list[dict[str, Any]] = []
+    for place, page in _pages_of(upload, job):
+        start = time.perf_counter()
+        reading = reader.read(page(), expect=expected, **options.notation)
+        seconds = seconds_since(start)
+        service.metrics.reading(reading)
+        found = _with_tiles(reading) if options.tiles else reading.as_dict()
+        readings.append({**place, "seconds": seconds, **found})
     others = {role: identity(service.cards[role]) for role in ("pages", "lines")}
-    readings = [page.as_dict() for page in pages]
     return _answer(service.cards["tiles"], job, **others, readings=readings)
 
 
-def _read_pages(reader: DigitReader, upload: Upload, job: Job[bytes]) -> Iterator[_PageResult]:
-    expected = Expectation.of(upload.options.expect)
-    for picture, document, number in _pages_of(upload, job):
-        start = time.perf_counter()
-        page = document.page(number)
-        reading = reader.read(page, expect=expected, **upload.options.notation)
-        seconds = seconds_since(start)
-        yield _PageResult(picture, number, document.count, seconds, reading, upload.options.tiles)
+def _with_tiles(reading: Reading) -> dict[str, Any]:
+    """A reading whose digits have the tiles that the classifier saw, in base64, if it did."""
+    values = reading.as_dict()
+    told = (digit for line in values["lines"] for digit in line)
+    for digit, known in zip((one for line in reading.lines for one in line), told, strict=True):
+        known["tile"] = (
+            "" if digit.tile is None else base64.b64encode(digit.tile.tobytes()).decode()
+        )
+    return values
 
 
-def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[UploadedPicture, Document, int]]:
-    """Each page of all pictures, if they are not too many."""
+def _pages_of(
+    upload: Upload, job: Job[bytes]
+) -> Iterator[tuple[dict[str, Any], Callable[[], Page]]]:
+    """For each page of all pictures, if they are not too many: which it is, and what decodes it."""
     left = PAGES
     for picture in upload.pictures:
         job.check()
@@ -156,21 +144,11 @@ def _pages_of(upload: Upload, job: Job[bytes]) -> Iterator[tuple[UploadedPicture
                 raise Refusal("too-large", f"expected at most {PAGES} pages, found more")
             for number in range(1, document.count + 1):
                 job.check()
-                yield picture, document, number
+                place = {"name": picture.given, "page": number, "page_count": document.count}
+                yield place, partial(document.page, number)
 
 
-def _encoded(digit: Digit) -> str:
-    """The tile that the classifier saw, in base64; nothing where it was not asked."""
-    return "" if digit.tile is None else base64.b64encode(digit.tile.tobytes()).decode()
-
-
-@router.post(
-    "/v1/table",
-    tags=["reading"],
-    response_class=Response,
-    responses={200: {"model": TableAnswer}, **PROBLEMS},
-    summary="Read the tables on pictures",
-)
+@_post("/v1/table", "reading", TableAnswer, "Read the tables on pictures")
 async def table(request: Request) -> Response:
     """Reads the largest table of each picture and page, cell by cell.
 
@@ -185,27 +163,20 @@ async def table(request: Request) -> Response:
 def _table_answer(service: Service, upload: Upload, options: TableQuery, job: Job[bytes]) -> bytes:
     reader = service.reader_at(upload.options.target_error)
     tables: list[dict[str, Any]] = []
-    for picture, document, number in _pages_of(upload, job):
+    for place, page in _pages_of(upload, job):
         start = time.perf_counter()
         found = reader.read_table(
-            document.page(number),
+            page(),
             grid=options.shape,
             columns=options.columns,
             expect=options.rules,
             **upload.options.notation,
         )
-        place = {"name": picture.given, "page": number, "page_count": document.count}
         tables.append({**place, "seconds": seconds_since(start), **found.as_dict()})
     return _answer(service.cards["tiles"], job, tables=tables)
 
 
-@router.post(
-    "/v1/classify",
-    tags=["classifying"],
-    response_class=Response,
-    responses={200: {"model": ClassifyAnswer}, **PROBLEMS},
-    summary="Classify tiles",
-)
+@_post("/v1/classify", "classifying", ClassifyAnswer, "Classify tiles")
 async def classify(request: Request) -> Response:
     """Says of tiles, 28 x 28 pixels with ink bright on dark as in MNIST, which digits they are.
 
@@ -269,13 +240,7 @@ def _without_lists(results: dict[str, Any]) -> dict[str, Any]:
     return plain | parts
 
 
-@router.post(
-    "/v1/reconstruct",
-    tags=["reconstructing"],
-    response_class=Response,
-    responses={200: {"model": ReconstructAnswer}, **PROBLEMS},
-    summary="Draw tiles again",
-)
+@_post("/v1/reconstruct", "reconstructing", ReconstructAnswer, "Draw tiles again")
 async def reconstruct(request: Request) -> Response:
     """Draws tiles again from a short code, and says how far from them that is.
 

@@ -349,13 +349,22 @@ class ConstrainedAnswer(BaseModel):
     )
 
 
-class PageAnswer(BaseModel):
-    """What was read on one page."""
+class AnyPage(BaseModel):
+    """Which page it was, and what read it."""
 
     name: str | None = Field(description="The file's name, if the request gave one.")
     page: int = Field(ge=1, description="Which page of the file.")
     page_count: int = Field(ge=1)
     seconds: float = Field(ge=0, description="Time to decode and read it.")
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    model: str
+    model_sha256: str
+
+
+class PageAnswer(AnyPage):
+    """What was read on one page."""
+
     text: str = Field(
         description="The numbers as they are written, a line of the page a line; two on a line "
         "are separated by a space.",
@@ -377,19 +386,20 @@ class PageAnswer(BaseModel):
     constrained: ConstrainedAnswer | None = Field(
         None, description="What `expect` changed; only there if something was expected."
     )
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    model: str
-    model_sha256: str
 
 
-class ReadAnswer(BaseModel):
-    """What was read, a reading for each page."""
+class Answered(BaseModel):
+    """What every answer begins with."""
 
     model: Identity
+    seconds: float = Field(ge=0, description="From the end of the request to the answer.")
+
+
+class ReadAnswer(Answered):
+    """What was read, a reading for each page."""
+
     pages: Identity
     lines: Identity
-    seconds: float = Field(ge=0, description="From the end of the request to the answer.")
     readings: list[PageAnswer]
 
 
@@ -406,29 +416,19 @@ class CellAnswer(BaseModel):
     alternatives: list[AlternativeAnswer]
 
 
-class TableOfPage(BaseModel):
+class TableOfPage(AnyPage):
     """The table of one page."""
 
-    name: str | None
-    page: int = Field(ge=1)
-    page_count: int = Field(ge=1)
-    seconds: float = Field(ge=0)
     shape: list[int] = Field(description="Number of rows and of columns.")
     rows: list[list[CellAnswer]]
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    model: str
-    model_sha256: str
     rule: str
     kept: bool = Field(description="Whether the cells keep the rule; true without one.")
     solution: list[list[int]] = Field(description="Of a Sudoku with exactly one.")
 
 
-class TableAnswer(BaseModel):
+class TableAnswer(Answered):
     """A table for each page."""
 
-    model: Identity
-    seconds: float = Field(ge=0)
     tables: list[TableOfPage]
 
 
@@ -440,11 +440,9 @@ class Prediction(BaseModel):
     probabilities: Probabilities
 
 
-class ClassifyAnswer(BaseModel):
+class ClassifyAnswer(Answered):
     """What the classifier says of tiles, in their order."""
 
-    model: Identity
-    seconds: float = Field(ge=0)
     predictions: list[Prediction]
 
 
@@ -458,11 +456,9 @@ class Redrawn(BaseModel):
     )
 
 
-class ReconstructAnswer(BaseModel):
+class ReconstructAnswer(Answered):
     """Tiles as the autoencoder draws them, in their order."""
 
-    model: Identity
-    seconds: float = Field(ge=0)
     reconstructions: list[Redrawn]
 
 

@@ -85,13 +85,12 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
         self._answers.labels(route, str(status)).inc()
 
-    def readings(self, readings: Iterable[Reading]) -> None:
-        """Counts the digits of pages, and those rejected by reason."""
-        for reading in readings:
-            for digit in (digit for line in reading.lines for digit in line):
-                self._digits.labels(digit.status).inc()
-                if digit.status == "rejected":
-                    self._rejects.labels(_label(digit.reason)).inc()
+    def reading(self, reading: Reading) -> None:
+        """Counts the digits of a page, and those rejected by reason."""
+        for digit in (digit for line in reading.lines for digit in line):
+            self._digits.labels(digit.status).inc()
+            if digit.status == "rejected":
+                self._rejects.labels(_label(digit.reason)).inc()
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
