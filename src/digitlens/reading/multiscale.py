@@ -173,12 +173,12 @@ def _parts(length: int) -> list[tuple[tuple[int, int], int]]:
     return list(zip(zip(starts, ends, strict=True), known, strict=True))
 
 
-def framed(picture: Pixels) -> Pixels:
+def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
     """A picture, uint8[H, W, 3], with a margin of the colour that most of its edge has."""
     height, width = picture.shape[:2]
-    out = np.empty((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.uint8)
+    out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
     out[:] = paper_colour(picture)
-    out[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = picture
+    out[margin : margin + height, margin : margin + width] = picture
     return out
 
 
