@@ -71,17 +71,6 @@ def test_beyond_the_page_its_edge_goes_on(corner, tilt):
     assert (crop_line(page, quad) == 90).all()
 
 
-def test_margin_is_in_heights():
-    page = np.zeros((200, 400, 3), np.uint8)
-    page[50:98, 100:196] = 255
-    crop = crop_line(page, upright(100, 50, 196, 98), margin=0.5)
-    assert crop.shape == (48, 72, 3)
-    inside = crop[:, :, 0] > 127
-    assert inside[13:35, 13:59].all()
-    assert not inside[:11].any()
-    assert not inside[37:].any()
-
-
 def test_perspective_is_straightened():
     page = np.zeros((200, 400, 3), np.uint8)
     quad = np.array([[50, 50], [350, 20], [350, 180], [50, 150]], np.float32)
@@ -118,6 +107,6 @@ def test_batches_have_each_crop_once_padded_with_gray():
 
 
 def test_batches_are_bounded():
-    batches = batch_lines(crops(*[64] * 40, *[1280] * 7), most=16, columns=4096)
+    batches = batch_lines(crops(*[64] * 40, *[1280] * 7))
     assert [len(indices) for indices, _ in batches] == [3, 3, 1, 16, 16, 8]
     assert all(batch.shape[0] * batch.shape[2] <= 4096 for _, batch in batches)

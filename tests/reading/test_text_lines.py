@@ -17,9 +17,9 @@ def test_line_grows_by_area_over_perimeter_and_is_scaled():
     text_map = np.zeros((60, 200), np.float32)
     text_map[20:30, 40:140] = 0.8
 
-    (line,) = find_lines(text_map, 2.0, unclip=1.5)
+    (line,) = find_lines(text_map, 2.0)
 
-    out = 1.5 * 10 * 100 / 220
+    out = 1.6 * 10 * 100 / 220
     x0, y0, x1, y1 = 2 * np.array([40 - out, 20 - out, 140 + out, 30 + out])
     np.testing.assert_allclose(line.quad, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]], rtol=1e-5)
     assert line.quad.dtype == np.float32
@@ -69,7 +69,6 @@ def test_faint_and_thin_spots_are_no_lines():
     (line,) = find_lines(text_map, 1.0)
 
     assert line.score > 0.8
-    assert len(find_lines(text_map, 1.0, least_score=0.3)) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (32, 32)])

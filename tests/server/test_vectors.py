@@ -34,7 +34,7 @@ FILES = {
 NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
-    "models/networks": {"SPOTS"},
+    "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
     "reading/fusion": {"FEATURES"},
     "reading/layout": {"FAINT"},
     "reading/orientation": {"COHERENT"},

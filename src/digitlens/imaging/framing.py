@@ -22,9 +22,11 @@ GRAY = 127  # what a crop is padded with
 _REACH = 2  # pixels that bicubic interpolation looks at beyond a point
 _SPARE = 4 / 3  # heights of a crop that are left of a line that is reduced
 _LEVEL = 0.01  # pixels by which the corners of an upright quad differ at most
+_MOST = 16  # crops of one batch
+_COLUMNS = 4096  # of one batch, unless a single crop has more
 
 
-def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, margin: float = 0.0) -> Pixels:
+def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT) -> Pixels:
     """Cuts out one line of text, straightened.
 
     The line keeps its proportions, unless it would be wider than 1280 columns, to which it is
@@ -35,12 +37,11 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, margin: float
         page: uint8[H, W] or uint8[H, W, 3]; only what is near the line is looked at.
         quad: float32[4, 2]; x, y in pixels, top-left, top-right, bottom-right, bottom-left.
         height: Rows of the crop.
-        margin: How far the crop reaches beyond each side of the quad, in heights of the line.
 
     Returns:
         uint8[height, W, 3]; W is a multiple of 8 from 16 to 1280.
     """
-    corners = _widened(np.asarray(quad, np.float64), margin)
+    corners = np.asarray(quad, np.float64)
     across, down = _sides(corners)
     columns = max(1, min(WIDEST, round(height * across / down)))
     piece, corners = _surroundings(page, corners)
@@ -51,15 +52,8 @@ def crop_line(page: Pixels, quad: Floats, *, height: int = HEIGHT, margin: float
     return crop
 
 
-def batch_lines(
-    crops: Sequence[Pixels], *, most: int = 16, columns: int = 4096
-) -> list[tuple[list[int], Pixels]]:
-    """Puts crops of like widths together, the widest first.
-
-    Args:
-        crops: uint8[H, W, 3] each, all of one height.
-        most: Crops of one batch.
-        columns: Columns of one batch, unless a single crop has more.
+def batch_lines(crops: Sequence[Pixels]) -> list[tuple[list[int], Pixels]]:
+    """Puts crops of like widths, uint8[H, W, 3] of one height, together, the widest first.
 
     Returns:
         For each batch the indices of its crops and uint8[N, H, W, 3], padded with gray at the
@@ -69,17 +63,17 @@ def batch_lines(
     order = sorted(range(len(crops)), key=lambda index: -widths[index])
     groups: list[list[int]] = []
     for index in order:
-        if groups and _fits(groups[-1], widths, index, most, columns):
+        if groups and _fits(groups[-1], widths, index):
             groups[-1].append(index)
         else:
             groups.append([index])
     return [(group, _stacked([crops[index] for index in group])) for group in groups]
 
 
-def _fits(group: list[int], widths: list[int], index: int, most: int, columns: int) -> bool:
+def _fits(group: list[int], widths: list[int], index: int) -> bool:
     widest, count = widths[group[0]], len(group) + 1
     near = widths[index] >= 0.8 * widest - 2 * STEP
-    return near and count <= most and count * widest <= columns
+    return near and count <= _MOST and count * widest <= _COLUMNS
 
 
 def _stacked(crops: list[Pixels]) -> Pixels:
@@ -93,16 +87,6 @@ def _sides(corners: Doubles) -> tuple[float, float]:
     """Mean lengths of the upper and lower, and of the left and right side, at least a pixel."""
     lengths = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return max(1.0, (lengths[0] + lengths[2]) / 2), max(1.0, (lengths[1] + lengths[3]) / 2)
-
-
-def _widened(corners: Doubles, margin: float) -> Doubles:
-    """Moves each side of a quad out by a share of its height."""
-    if not margin:
-        return corners
-    across, down = _sides(corners)
-    right = (corners[[1, 1, 2, 2]] - corners[[0, 0, 3, 3]]) * (margin * down / across)
-    below = (corners[[3, 2, 2, 3]] - corners[[0, 1, 1, 0]]) * margin
-    return corners + right * [[-1], [1], [1], [-1]] + below * [[-1], [-1], [1], [1]]
 
 
 def _surroundings(page: Pixels, corners: Doubles) -> tuple[Pixels, Doubles]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.imaging.ink import connected_components, runs
+from digitlens.reading.nms import Columns
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -23,6 +24,9 @@ MOST = 3000  # lines of one map, the largest first
 LEAST_SIDE = 1.5  # cells; thinner spots are noise
 UPRIGHT_SLACK = 1.1  # an upright box is taken if it has at most so many times the smallest area
 _ACROSS, _ALONG = 6, 32  # points of a line at which the map is looked up for its score
+_THRESHOLD = 0.3  # probability from which a cell belongs to a line's core
+_LEAST_SCORE = 0.5  # lines with a lower mean probability are dropped
+_UNCLIP = 1.6  # a core's sides move out by so many times its area over its perimeter
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class TextLine:
 
 
 @dataclass(frozen=True)
-class Rectangles:
+class Rectangles(Columns):
     """Rectangles with their axes, of which the first is at most 45° from horizontal.
 
     Attributes:
@@ -71,58 +75,35 @@ class Rectangles:
     size: Doubles
 
     def points(self, along: Doubles, across: Doubles) -> Doubles:
-        """Points of each rectangle, given as shares -0.5..0.5 of its width and height.
-
-        Args:
-            along: float64[P].
-            across: float64[P].
-
-        Returns:
-            float64[N, P, 2].
-        """
+        """Points, float64[N, P, 2], given as shares -0.5..0.5 of each one's width and height."""
         right = self.axis * self.size[:, :1]
         down = np.stack([-self.axis[:, 1], self.axis[:, 0]], axis=1) * self.size[:, 1:]
         steps = right[:, None] * along[:, None] + down[:, None] * across[:, None]
         return self.centre[:, None] + steps
 
 
-def find_lines(
-    text_map: Floats,
-    scale: float,
-    *,
-    threshold: float = 0.3,
-    least_score: float = 0.5,
-    unclip: float = 1.6,
-) -> list[TextLine]:
+def find_lines(text_map: Floats, scale: float) -> list[TextLine]:
     """Finds the text lines of a page, in the order of their first cell from the top.
 
     Args:
-        text_map: float32[h, w], see ``LineDetector.text_map``.
+        text_map: float32[h, w], see ``LineDetector.text_map``; it has the cores of lines.
         scale: Pixels of the page a side of each cell of the map.
-        threshold: Probability from which a cell belongs to a line's core.
-        least_score: Lines with a lower mean probability are dropped.
-        unclip: The network marks the core of a line; each side of it moves out by this times
-            its area over its perimeter.
     """
-    rectangles = core_rectangles(text_map > threshold)
+    rectangles = core_rectangles(text_map > _THRESHOLD)
     scores = _scores(text_map, rectangles)
     area = rectangles.size.prod(axis=1)
-    distance = area * unclip / np.maximum(2 * rectangles.size.sum(axis=1), 1e-9)
+    distance = area * _UNCLIP / np.maximum(2 * rectangles.size.sum(axis=1), 1e-9)
     grown = Rectangles(rectangles.centre, rectangles.axis, rectangles.size + 2 * distance[:, None])
     quads = grown.points(np.array([-0.5, 0.5, 0.5, -0.5]), np.array([-0.5, -0.5, 0.5, 0.5]))
     quads = (quads * scale).astype(np.float32)
     return [
         TextLine(quads[index], float(scores[index]))
-        for index in np.flatnonzero(scores >= least_score)
+        for index in np.flatnonzero(scores >= _LEAST_SCORE)
     ]
 
 
 def core_rectangles(mask: npt.NDArray[np.bool_]) -> Rectangles:
-    """The smallest rectangles round the connected parts of a mask, but for those of noise.
-
-    Args:
-        mask: bool[h, w].
-    """
+    """The smallest rectangles round the connected parts of bool[h, w], but for those of noise."""
     components = connected_components(mask)
     sides = components.boxes[:, 2:] - components.boxes[:, :2]
     kept = np.flatnonzero(sides.min(axis=1) >= LEAST_SIDE)
@@ -132,7 +113,7 @@ def core_rectangles(mask: npt.NDArray[np.bool_]) -> Rectangles:
     boxes = components.boxes[kept].astype(np.float64)
     rectangles = upright_where_near(smallest_rectangles(left, right, tops), boxes)
     thick = rectangles.size.min(axis=1) >= LEAST_SIDE
-    return Rectangles(rectangles.centre[thick], rectangles.axis[thick], rectangles.size[thick])
+    return rectangles[thick]
 
 
 def smallest_rectangles(left: Ints, right: Ints, tops: Ints) -> Rectangles:
@@ -159,13 +140,9 @@ def smallest_rectangles(left: Ints, right: Ints, tops: Ints) -> Rectangles:
 
 
 def upright_where_near(rectangles: Rectangles, boxes: Doubles) -> Rectangles:
-    """Takes the upright box instead of a rectangle that is hardly smaller.
+    """Takes the upright box, float64[N, 4], instead of a rectangle that is hardly smaller.
 
     A short line, such as a lone digit, has no direction that its outline could tell.
-
-    Args:
-        rectangles: N of them.
-        boxes: float64[N, 4]; x0, y0, x1, y1 of the same parts.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     near = sides.prod(axis=1) <= UPRIGHT_SLACK * rectangles.size.prod(axis=1)
