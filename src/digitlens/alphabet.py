@@ -20,3 +20,8 @@ CLASS_OF = {char: index for index, char in enumerate(CHARACTERS) if index}
 def encode(text: str) -> list[int]:
     """The classes of a text's characters; any that is not in the alphabet is ``OTHER``."""
     return [CLASS_OF.get(char, OTHER) for char in text]
+
+
+def digits_of(text: str) -> str:
+    """The digits of a text, without anything else."""
+    return "".join(char for char in text if char in DIGITS)

@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import BLANK, CLASS_OF, DIGITS
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, digits_of
 from digitlens.reading.constraints import Expectation
 from digitlens.reading.decode import DIGIT_CLASSES, STRIDE, Hypothesis, Step, search
 from digitlens.reading.layout import Layout, View, page_box
@@ -80,7 +80,7 @@ def constrain(
     if held < _BELIEVED:
         return _doubted(layout, expected.text), Constrained(told, (), unconstrained, False)
     alone, best = _without(seen, layout), found[0]
-    same = best.text in alone and _digits(best.text) == _digits(alone)
+    same = best.text in alone and digits_of(best.text) == digits_of(alone)
     decided = () if same else tuple(each.text for each in expected.broken(alone)) or told
     mistaken = _MISTAKEN / (held + _MISTAKEN)
     chosen = {
@@ -235,10 +235,6 @@ def _share(found: Sequence[Hypothesis], char: str, step: int) -> float:
     return sum(
         each.odds for each in found if (char, step) in zip(each.text, each.steps, strict=True)
     )
-
-
-def _digits(text: str) -> str:
-    return "".join(char for char in text if char in DIGITS)
 
 
 def _text(characters: Sequence[Character]) -> str:

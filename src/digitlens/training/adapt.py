@@ -25,13 +25,13 @@ import torch
 from torch import nn
 
 from digitlens import __version__, files
+from digitlens.alphabet import digits_of
 from digitlens.datasets.labelled import LabelledPicture, LabelledPictures
 from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.canvas import Style, draw_style
 from digitlens.datasets.synthetic.drawing import Rng
-from digitlens.datasets.synthetic.glyph_sources import MixedGlyphs, PenGlyphs
+from digitlens.datasets.synthetic.glyph_sources import MixedGlyphs, PenGlyphs, draw_pen
 from digitlens.datasets.synthetic.lines import Line, LineMaker
-from digitlens.datasets.synthetic.strokes import draw_pen
 from digitlens.datasets.synthetic.styles import Fonts, Styles, load_fonts
 from digitlens.errors import DataError, ModelError
 from digitlens.evaluation.metrics import aligned, alignment
@@ -62,7 +62,6 @@ from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
 from digitlens.training.tasks.batches import LineSource, Sample, batches_by_width, worker_count
 from digitlens.training.tasks.line import VALIDATION_SEED, blended, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
-from digitlens.training.thresholds import digits_of
 from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
 
 HELD_OUT = 5  # every so many-th picture is held out

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens import files
+from digitlens.alphabet import digits_of
 from digitlens.datasets.mnist import load_mnist, split_validation
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
@@ -186,7 +187,7 @@ def _add_signs(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
         chances = page.likelihoods(rewritings)
         best = int(chances.argmax())
         text = rewritings[best].text.replace(" ", "")
-        if text != there and len(_digits(text)) > len(_digits(there)):
+        if text != there and len(digits_of(text)) > len(digits_of(there)):
             continue  # of a digit that the edge cuts the label is not certain
         right = text == there
         if doubt.unmarked(page.numbers[number]):
@@ -210,11 +211,7 @@ def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bo
     digits = "".join(spot.char for spot in spots if spot.place >= 0)
     whole = Decimal(digits)
     by_value = whole / 100 in values and whole not in values
-    return by_value or bool(re.search(r"[.,]\d\d\D*$", there) and _digits(there) == digits)
-
-
-def _digits(text: str) -> str:
-    return "".join(char for char in text if char.isdecimal())
+    return by_value or bool(re.search(r"[.,]\d\d\D*$", there) and digits_of(there) == digits)
 
 
 def _there(piece: Piece, lines: Sequence[TextRow]) -> str:

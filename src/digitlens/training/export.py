@@ -42,9 +42,7 @@ from digitlens.training.page_networks import (
     LineNetwork,
     SpotterNetwork,
 )
-from digitlens.training.recipe import (
-    recipe_from,
-)
+from digitlens.training.recipe import recipe_from
 from digitlens.training.tasks.tile import TileNetwork, new_network
 from digitlens.training.tile_networks import (
     CLASSES,

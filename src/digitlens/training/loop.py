@@ -112,13 +112,7 @@ def save_state(
         tensors |= {f"{prefix}/{name}": tensor for name, tensor in module.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{slot}": tensor for slot, tensor in slots.items()}
-    facts = {
-        "recipe": progress.recipe,
-        "history": progress.history,
-        "best_epoch": progress.best_epoch,
-        "best_loss": progress.best_loss,
-        "steps": progress.steps,
-    }
+    facts = {name: value for name, value in vars(progress).items() if name != "best"}
     # safetensors refuses tensors that share memory or are not laid out row by row.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

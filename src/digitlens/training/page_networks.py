@@ -56,7 +56,7 @@ class DetectorNetwork(nn.Module):
         self.sides = nn.ModuleList(
             nn.Conv2d(width, path, 1) for width, path in zip(widths[1:4], paths, strict=True)
         )
-        self.merges = nn.ModuleList(convolution(path, path, 3, 1) for path in paths)
+        self.merges = nn.ModuleList(convolution(path, path, 3) for path in paths)
         self.downs = nn.ModuleList(nn.Conv2d(above, path, 1) for path, above in pairwise(paths))
         self.head = nn.Conv2d(paths[0], 15, 1)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -87,7 +87,7 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = convolution(width, width, 3, 1)
+        self.first = convolution(width, width, 3)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         )
@@ -97,13 +97,20 @@ class _Residual(nn.Module):
         return functional.relu(x + self.second(self.first(x)))
 
 
-def convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequential:
-    """A convolution, normalised, and its positive part."""
-    return nn.Sequential(
-        nn.Conv2d(before, width, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
+def convolution(
+    before: int,
+    width: int,
+    kernel: int | tuple[int, int],
+    stride: int = 1,
+    *,
+    padding: int | None = None,
+    groups: int = 1,
+) -> nn.Sequential:
+    """A convolution, normalised, and its positive part; padded so as to keep the size."""
+    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+    around = (sides[0] // 2, sides[1] // 2) if padding is None else padding
+    layer = nn.Conv2d(before, width, sides, stride, around, groups=groups, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
 HEIGHT = 48  # pixels of a line crop
@@ -258,15 +265,15 @@ class SpotterNetwork(nn.Module):
         first, second, third = 24, 48, 64
         width = 96  # numbers that describe one step of eight columns
         self.body = nn.Sequential(
-            _normalised_conv(1, first, 3, stride=2),
-            _normalised_conv(first, second, 3),
-            _normalised_conv(second, third, 3, stride=2),
-            _normalised_conv(third, third, 3, groups=third),
-            _normalised_conv(third, width, 1),
-            _normalised_conv(width, width, (HEIGHT // STRIDE, 1), padding=0, groups=width),
-            _normalised_conv(width, width, 1),
+            convolution(1, first, 3, 2),
+            convolution(first, second, 3),
+            convolution(second, third, 3, 2),
+            convolution(third, third, 3, groups=third),
+            convolution(third, width, 1),
+            convolution(width, width, (HEIGHT // STRIDE, 1), padding=0, groups=width),
+            convolution(width, width, 1),
         )
-        self.along = nn.ModuleList(_normalised_conv(width, width, (1, 5)) for _ in range(3))
+        self.along = nn.ModuleList(convolution(width, width, (1, 5)) for _ in range(3))
         self.head = nn.Conv2d(width, 2, 1)
 
     def forward(self, lines: Tensor) -> Tensor:
@@ -280,18 +287,3 @@ class SpotterNetwork(nn.Module):
         for layer in self.along:
             steps = steps + layer(steps)
         return self.head(steps).squeeze(2).transpose(1, 2)
-
-
-def _normalised_conv(
-    inputs: int,
-    outputs: int,
-    kernel: int | tuple[int, int],
-    *,
-    stride: int = 1,
-    padding: int | None = None,
-    groups: int = 1,
-) -> nn.Sequential:
-    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    around = (sides[0] // 2, sides[1] // 2) if padding is None else (padding, padding)
-    convolution = nn.Conv2d(inputs, outputs, sides, stride, around, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())

@@ -7,14 +7,13 @@ Written as on the command line: ``learning_rate=0.001..0.02:log``, ``epochs=5..1
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice, product
 from typing import Any, Literal
 
 from digitlens.errors import RecipeError
+from digitlens.tabular import csv_of
 from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.settings import defaults, listed, shown
 
@@ -302,18 +301,15 @@ class StudyResult:
     def as_csv(self) -> str:
         """The trials as a table, one a line."""
         names = [one.name for one in self.space.dimensions]
-        stream = io.StringIO()
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["number", "state", "accuracy", "loss", "seconds", *names, "reason"])
+        rows = [["number", "state", "accuracy", "loss", "seconds", *names, "reason"]]
         for trial in self.trials:
             accuracy = "" if trial.accuracy is None else round(trial.accuracy, DECIMALS)
             loss = round(sum(trial.losses) / len(trial.losses), DECIMALS) if trial.losses else ""
             values = [trial.chosen.get(name, "") for name in names]
             seconds = round(trial.seconds, 2)
-            table.writerow(
-                [trial.number, trial.state, accuracy, loss, seconds, *values, trial.reason]
-            )
-        return stream.getvalue()
+            row = trial.number, trial.state, accuracy, loss, seconds, *values, trial.reason
+            rows.append(list(map(str, row)))
+        return csv_of(rows)
 
     def best_toml(self) -> str:
         """The best recipe as TOML with a line on where it comes from; empty before the first."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from digitlens.alphabet import digits_of
 from digitlens.datasets.labelled import LabelledPicture
 from digitlens.errors import DataError
 from digitlens.evaluation.metrics import aligned
@@ -91,11 +92,6 @@ def answer_own(reader: DigitReader, pictures: Iterable[LabelledPicture]) -> OwnA
         right += aligned(truth, digits_of(reading.digits_only))[1]
         total, count = total + len(truth), count + 1
     return OwnAnswers(tuple(confidence), tuple(right), total, count)
-
-
-def digits_of(label: str) -> str:
-    """The digits of a text, without anything else."""
-    return "".join(char for char in label if char in "0123456789")
 
 
 def promise(answers: OwnAnswers, curve: RiskCoverage, target: float) -> Promise:

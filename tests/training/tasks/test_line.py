@@ -17,7 +17,6 @@ from digitlens.training.tasks.line import (
     best_path,
     ctc_loss,
     distillation_loss,
-    edit_distance,
     line_network,
     line_scores,
     numeric,
@@ -184,15 +183,6 @@ def test_repeats_are_one_character_unless_a_blank_is_between():
     assert best_path([0, one, one, 0, one, two, two, 0]) == "112"
     assert best_path([]) == ""
     assert best_path(encode("é")) == OTHER_SIGN
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [("", "", 0), ("123", "123", 0), ("", "12", 2), ("123", "193", 1), ("kitten", "sitting", 3)],
-)
-def test_edit_distance(first, second, expected):
-    assert edit_distance(first, second) == expected
-    assert edit_distance(second, first) == expected
 
 
 def test_letters_and_spaces_are_no_part_of_a_number():

@@ -309,11 +309,6 @@ def numeric(text: str) -> str:
     return "".join(char for char in text if char in _COUNTED)
 
 
-def edit_distance(first: str, second: str) -> int:
-    """How many characters must be put in, left out or replaced, at least."""
-    return aligned(first, second)[0]
-
-
 def line_scores(found: Iterable[tuple[str, str, str]]) -> dict[str, float]:
     """Scores of read lines.
 
@@ -346,7 +341,7 @@ def _exact(pairs: Sequence[tuple[str, str]]) -> float:
 
 def _errors(pairs: Sequence[tuple[str, str]]) -> float:
     characters = sum(len(truth) for truth, _ in pairs)
-    return sum(edit_distance(truth, read) for truth, read in pairs) / max(1, characters)
+    return sum(aligned(truth, read)[0] for truth, read in pairs) / max(1, characters)
 
 
 def line_makers(

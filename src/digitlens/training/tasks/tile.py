@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,6 @@ from digitlens.training.tile_networks import (
     Shape,
     as_pixels,
     build_network,
-    predict_logits,
 )
 
 NONE = CLASSES  # the label of a tile that shows no digit
@@ -179,20 +178,12 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return optimizer
 
     def batches(self, step: int) -> Iterator[TileBatch]:
-        first, done = divmod(step, self.schedule.check_every)
-        for epoch in range(first, self.recipe.epochs):
+        for epoch, chosen in _chosen(self, step, len(self._data), self._data.tiles.device):
             tiles, targets = self._data.epoch(epoch)
-            order = shuffled(self.recipe.seed, epoch, len(tiles)).to(tiles.device)
-            for chosen in order.split(self.recipe.batch_size)[done:]:
-                yield TileBatch(tiles[chosen], targets[chosen])
-            done = 0
+            yield TileBatch(tiles[chosen], targets[chosen])
 
     def held_out(self) -> list[TileBatch]:
-        if not len(self._validation):
-            return []
-        tiles = torch.from_numpy(self._validation.tiles).split(CHUNK)
-        labels = torch.from_numpy(self._validation.labels).long().split(CHUNK)
-        return [TileBatch(*parts) for parts in zip(tiles, labels, strict=True)]
+        return _held_out(self._validation)
 
     def losses(self, network: DigitNetwork, batch: TileBatch, device: Device) -> dict[str, Tensor]:
         tiles, targets = mixed(*batch, self.recipe.mixup)
@@ -205,31 +196,45 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return {"train_loss": loss, "train_accuracy": right.float().mean()}
 
     def score(self, network: DigitNetwork, batches: Iterable[TileBatch]) -> Row:
-        network.eval()
-        with torch.inference_mode():
-            pairs = [(network(tiles).float().cpu(), labels.cpu()) for tiles, labels in batches]
-        if not pairs:
-            return {}
-        logits, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-        return _scores(logits, labels, self.recipe.label_smoothing)
+        return _score(network, batches, self.recipe.label_smoothing)
 
     def state(self, row: Row) -> str:
         return f"val accuracy {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
 
 
-def score(network: nn.Module, validation: Split, smoothing: float) -> Row:
-    """Cross-entropy and accuracy on the validation tiles; nothing if there are none.
+def _chosen(
+    task: Task[Any, Any, Any], step: int, count: int, device: torch.device
+) -> Iterator[tuple[int, Tensor]]:
+    """The epoch and the rows of each batch from a step on; each epoch has an order of its own."""
+    first, done = divmod(step, task.schedule.check_every)
+    for epoch in range(first, task.recipe.epochs):
+        order = shuffled(task.recipe.seed, epoch, count).to(device)
+        for chosen in order.split(task.recipe.batch_size)[done:]:
+            yield epoch, chosen
+        done = 0
+
+
+def _held_out(split: Split) -> list[TileBatch]:
+    """Tiles and labels; empty if there are none."""
+    if not len(split):
+        return []
+    tiles = torch.from_numpy(split.tiles).split(CHUNK)
+    labels = torch.from_numpy(split.labels).long().split(CHUNK)
+    return [TileBatch(*parts) for parts in zip(tiles, labels, strict=True)]
+
+
+def _score(network: nn.Module, batches: Iterable[TileBatch], smoothing: float) -> Row:
+    """Cross-entropy and accuracy, in evaluation mode; nothing without batches.
 
     The loss is the one that is trained, smoothing included: without it, a smoothed network looks
     worse the longer it learns, for a temperature that export sets right, and stops at once.
     """
-    if not len(validation):
+    network.eval()
+    with torch.inference_mode():
+        pairs = [(network(tiles).float().cpu(), labels.cpu()) for tiles, labels in batches]
+    if not pairs:
         return {}
-    logits = predict_logits(network, torch.from_numpy(validation.tiles)).cpu()
-    return _scores(logits, torch.from_numpy(validation.labels).long(), smoothing)
-
-
-def _scores(logits: Tensor, labels: Tensor, smoothing: float) -> Row:
+    logits, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
     right = logits.argmax(1) == labels
     return {"val_loss": loss.item(), "val_accuracy": right.float().mean().item()}
@@ -286,7 +291,7 @@ def _averaged(
         _mean_history([model.history for model in models]),
         max(model.best_epoch for model in models),
         sum(model.seconds for model in models),
-        score(ensemble, validation, recipe.label_smoothing),
+        _score(ensemble, _held_out(validation), recipe.label_smoothing),
         models[0].steps,
     )
 
@@ -421,9 +426,6 @@ def _components(patches: Tensor) -> Tensor:
     return (directions * scale).T.flip(0)
 
 
-_CHUNK = 1000  # validation tiles at once
-
-
 class Batch(NamedTuple):
     """What is shown in a step: tiles uint8[B, 1, 28, 28]."""
 
@@ -465,16 +467,11 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         return new_adamw(network, self.recipe.learning_rate, self.recipe.weight_decay)
 
     def batches(self, step: int) -> Iterator[Batch]:
-        """Epoch after epoch, each in an order of its own, from ``step`` on."""
-        first, done = divmod(step, self.schedule.check_every)
-        for epoch in range(first, self.recipe.epochs):
-            order = shuffled(self.recipe.seed, epoch, len(self._training))
-            for chosen in order.split(self.recipe.batch_size)[done:]:
-                yield Batch(self._training[chosen])
-            done = 0
+        for _, chosen in _chosen(self, step, len(self._training), self._training.device):
+            yield Batch(self._training[chosen])
 
     def held_out(self) -> list[Batch]:
-        return [Batch(part) for part in self._validation.split(_CHUNK)]
+        return [Batch(part) for part in self._validation.split(CHUNK)]
 
     def losses(self, network: Autoencoder, batch: Batch, device: Device) -> dict[str, Tensor]:
         pixels = as_pixels(batch.tiles[:, 0])
