@@ -15,10 +15,8 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -28,9 +26,8 @@ import readers
 from digitlens.datasets.synthetic import displays
 from digitlens.datasets.synthetic.camera import choose_view, finish
 from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
-from digitlens.progress import work_bar
 from harness import Row
-from readers import Page, Readers, Said, digits_only, numbers
+from readers import Case, Result, digits_only, numbers
 
 FONTS = ("ubuntu", "noto-serif", "courier-prime")
 HAND = "kalam"
@@ -67,14 +64,6 @@ BESIDE = (
 )
 
 
-class Drawing(NamedTuple):
-    """A picture, uint8[H, W, 3], the text on it, and what it is an example of."""
-
-    group: str
-    page: Page
-    text: str
-
-
 def main() -> None:
     made = harness.parser(__doc__, environments=True)
     made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
@@ -82,46 +71,34 @@ def main() -> None:
     made.add_argument("--seed", type=int, default=0)
     readers.add_options(made)
     options = made.parse_args()
-    about = harness.provenance() | {"threads": options.threads, "seed": options.seed}
-    chosen = [d for d in drawings(options.seed) if any(word in d.group for word in options.groups)]
-    with ExitStack() as stack, work_bar() as bar:
-        asked = Readers(stack, options)
-        said = [asked.read(each.page) for each in bar.track(chosen, description="reading")]
-    pairs = list(zip(chosen, said, strict=True))
-    rows = [
-        (drawing.group, name, (drawing.text, answer))
-        for drawing, answers in pairs
-        for name, answer in answers.items()
-    ]
-    scores = readers.summaries(rows, summary)
-    pictures = [
-        {"group": d.group, "text": d.text, "read": {name: a.text for name, a in answers.items()}}
-        for d, answers in pairs
-        if len(d.text) < 40  # of pages the scores are enough
-    ]
-    about |= {"readers": asked.versions, "groups": scores, "pictures": pictures}
+    wanted = options.groups
+    cases = [each for each in drawings(options.seed) if any(word in each.group for word in wanted)]
+    results, about = readers.read_all(options, cases, len(cases))
+    scores = readers.summaries(results, summary)
+    about |= {"seed": options.seed, "groups": scores, "pictures": readers.pictures(results)}
     table = readers.table(COLUMNS, BESIDE, scores, "right", "exact")
-    harness.publish(
-        options.out, "drawn", about, f"{table}\n{readers.origin(about, asked.versions)}"
-    )
-    for i, drawing in enumerate(chosen) if options.keep else ():
+    harness.publish(options.out, "drawn", about, f"{table}\n{readers.origin(about)}")
+    for case in cases if options.keep else ():
         options.keep.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawing.page).save(options.keep / f"{i:03} {drawing.group}.png")
+        Image.fromarray(case.page).save(options.keep / f"{case.name}.png")
 
 
-def summary(pairs: Sequence[tuple[str, Said]]) -> Row:
-    """Scores of one reader; each pair is the text on a picture and what it says of it."""
-    both = [(Counter(numbers(text)), Counter(numbers(said.text))) for text, said in pairs]
+def summary(results: Sequence[Result]) -> Row:
+    """Scores of one reader, number by number, wherever they stand."""
+    both = [
+        (Counter(numbers(result.case.text)), Counter(numbers(result.said.text)))
+        for result in results
+    ]
     plain = [(_without_marks(there), _without_marks(read)) for there, read in both]
     n = sum(there.total() for there, _ in both)
     return {
-        "pictures": len(pairs),
+        "pictures": len(results),
         "numbers": n,
         "right": sum((a & b).total() for a, b in both) / n if n else None,
         "digits": sum((a & b).total() for a, b in plain) / n if n else None,
         "not_there": sum((b - a).total() for a, b in plain),
-        "exact": sum(a == b for a, b in both) / len(pairs),
-        "milliseconds": statistics.median(said.milliseconds for _, said in pairs),
+        "exact": sum(a == b for a, b in both) / len(results),
+        "milliseconds": statistics.median(result.said.milliseconds for result in results),
     }
 
 
@@ -129,7 +106,7 @@ def _without_marks(found: Counter[str]) -> Counter[str]:
     return Counter(digits_only(number) for number in found.elements())
 
 
-def drawings(seed: int) -> Iterator[Drawing]:
+def drawings(seed: int) -> Iterator[Case]:
     """All pictures, group by group; the same for the same seed."""
     for name, draw in (
         ("number alone, 8 to 60 px", _alone),
@@ -143,8 +120,8 @@ def drawings(seed: int) -> Iterator[Drawing]:
         ("words without numbers", partial(_lines, WORDS)),
         ("upside down", _upside_down),
     ):
-        for picture, text in draw(random.Random(f"{seed} {name}")):
-            yield Drawing(name, np.asarray(picture), text)
+        for i, (picture, text) in enumerate(draw(random.Random(f"{seed} {name}"))):
+            yield Case(name, f"{name} {i}", np.asarray(picture), text)
 
 
 Drawn = Iterator[tuple[Image.Image, str]]

@@ -184,15 +184,14 @@ class Figure:
     peer: bool = False  # whether it is that of a peer, whose changes are none of ours
 
     def __post_init__(self) -> None:
-        spread = 0.0 if self.spread is None else self.spread
-        for right, expected, found in (
-            (_is_number(self.value), "a number as value", self.value),
-            (_is_number(spread) and spread >= 0, "a spread of 0 or more, or none", spread),
-            (self.better in {"lower", "higher"}, "lower or higher as better", self.better),
-            (self.n >= 1, "n of 1 or more", self.n),
+        numbers = [self.value, self.spread or 0.0, self.n]
+        if (
+            not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers)
+            or min(numbers[1], self.n - 1) < 0
+            or self.better not in {"lower", "higher"}
         ):
-            if not right:
-                raise RecordError(f"figure {self.name!r}: expected {expected}, found {found!r}")
+            wanted = "a value, a spread of 0 or more, n of 1 or more, and lower or higher as better"
+            raise RecordError(f"figure {self.name!r}: expected {wanted}, found {self}")
 
     @classmethod
     def median(
@@ -219,10 +218,6 @@ class Figure:
         if self.spread is None or self.n < 2:
             return None
         return self.spread / math.sqrt(self.n)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def by_name(figures: Iterable[Figure]) -> dict[str, Row]:

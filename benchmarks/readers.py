@@ -200,13 +200,55 @@ def study(
     harness.publish(options.out, Path(sys.argv[0]).stem, about, text)
 
 
-def summaries(
-    rows: Iterable[tuple[str, str, T]], summary: Callable[[list[T]], dict[str, Any]]
-) -> Scores:
-    """A summary for each group and reader, of rows of a group, a reader and what it says."""
-    found: dict[str, dict[str, list[T]]] = defaultdict(lambda: defaultdict(list))
-    for group, reader, answer in rows:
-        found[group][reader].append(answer)
+class Case(NamedTuple):
+    """A picture, None if it cannot be decoded, what stands there, and what it is an example of."""
+
+    group: str
+    name: str
+    page: Page | None
+    text: str
+    full_text: str | None = None  # with marks, if they are known
+    milliseconds: float = 0.0  # of decoding it
+
+
+class Result(NamedTuple):
+    """What one reader says of one picture."""
+
+    case: Case
+    reader: str
+    said: Said
+
+
+def read_all(options: Any, cases: Iterable[Case], total: int) -> tuple[list[Result], Row]:
+    """What each reader says of each picture, one at a time, and where it was measured."""
+    about = harness.provenance() | {"threads": options.threads}
+    results: list[Result] = []
+    with ExitStack() as stack, work_bar() as bar:
+        asked = Readers(stack, options)
+        for case in bar.track(cases, total=total, description="reading"):
+            wrong = dict.fromkeys(asked.names, FAILED)
+            for name, said in (wrong if case.page is None else asked.read(case.page)).items():
+                timed = replace(said, milliseconds=case.milliseconds + said.milliseconds)
+                results.append(Result(case._replace(page=None), name, timed))
+    return results, about | {"readers": asked.versions}
+
+
+def pictures(results: Iterable[Result]) -> list[Row]:
+    """What each reader says of each picture, JSON-ready."""
+    found: dict[str, Row] = {}
+    for case, reader, said in results:
+        row = {"file": case.name, "kind": case.group, "label": case.text, "read": {}}
+        told: Row = {"text": said.text, "digits": said.digits}
+        told["milliseconds"] = round(said.milliseconds, 1)
+        found.setdefault(case.name, row)["read"][reader] = told
+    return list(found.values())
+
+
+def summaries(results: Iterable[Result], summary: Callable[[list[Result]], Row]) -> Scores:
+    """A summary for each group and reader."""
+    found: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        found[result.case.group][result.reader].append(result)
     return {
         group: {name: summary(answers) for name, answers in readers.items()}
         for group, readers in found.items()
@@ -234,8 +276,9 @@ def table(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
     return harness.table(columns, rows)
 
 
-def origin(made: Row, versions: dict[str, str]) -> str:
-    """A line on where a table comes from: ``provenance`` and what read."""
+def origin(made: Row) -> str:
+    """A line on where a table comes from, see ``read_all``."""
+    versions = made["readers"]
     where = f"{made['processor'] or made['machine']}, {made['threads']} threads for each reader"
     model = f"model {versions['model']} {versions['model_sha256'][:12]}"
     ours = f"{OURS} {made['versions'][OURS]}, {model}, commit {(made['commit'] or '')[:12]}"

@@ -19,9 +19,8 @@ With ``--peers`` RapidOCR reads the same pictures in turn with digitlens, in the
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import harness
@@ -30,10 +29,9 @@ from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import aligned, wilson_interval
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import load_line_card
-from digitlens.progress import work_bar
 from digitlens.reading.fusion import Fusion
 from harness import Row
-from readers import FAILED, MODES, OURS, Readers, Said, digits_only, full_text, numbers
+from readers import MODES, OURS, Case, Result, digits_only, full_text, numbers
 
 TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
@@ -62,33 +60,21 @@ PROMISES = (
 STATED = "stated with at least 99 % confidence: {n} digits, {right:.2%} of them right ({ends:.1f})"
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one reader says of one picture, and the digits that stand there."""
+def exact(result: Result) -> bool:
+    return result.case.text == result.said.digits
 
-    file: str
-    kind: str
-    reader: str
-    label: str
-    full_label: str | None  # with marks; None if they are not known
-    said: Said
 
-    @property
-    def exact(self) -> bool:
-        return self.label == self.said.digits
+def pair(result: Result) -> tuple[str, str]:
+    """The digits that are there and those that are read, without line breaks."""
+    return result.case.text.replace("\n", ""), result.said.digits.replace("\n", "")
 
-    @property
-    def pair(self) -> tuple[str, str]:
-        """The digits that are there and those that are read, without line breaks."""
-        return self.label.replace("\n", ""), self.said.digits.replace("\n", "")
 
-    @property
-    def marks(self) -> bool | None:
-        """Whether marks are right too; None if they are not known."""
-        if self.full_label is None:
-            return None
-        there, read = ("".join(numbers(text)) for text in (self.full_label, self.said.text))
-        return self.exact and there == read
+def marks(result: Result) -> bool | None:
+    """Whether marks are right too; None if they are not known."""
+    if result.case.full_text is None:
+        return None
+    there, read = ("".join(numbers(text)) for text in (result.case.full_text, result.said.text))
+    return exact(result) and there == read
 
 
 def main() -> None:
@@ -98,70 +84,59 @@ def main() -> None:
     made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
     readers.add_options(made)
     options = made.parse_args()
-    about = harness.provenance() | {"threads": options.threads}
-    with ExitStack() as stack:
-        asked = Readers(stack, options)
-        results = list(read_folder(options.folder, asked, options.kinds))
+    rows = harness.listed(options.folder, *options.kinds)
+    cases = (decoded(options.folder, row) for row in rows)
+    results, about = readers.read_all(options, cases, len(rows))
     ours = [result for result in results if result.reader == OURS]
     kinds = kind_scores(results)
     n, right = sure(ours)
     stated = {"n": n, "right": right / max(1, n), "ends": wilson_interval(right, n)}
     parts = [table(kinds), f"{harness.show(STATED, stated)}\n", promises(ours, thresholds())]
-    record = about | {
-        "readers": asked.versions,
-        "kinds": kinds,
-        "stated_99": {"digits": n, "right": right},
-        "pictures": pictures(results),
-    }
-    text = "\n".join([*parts, readers.origin(about, asked.versions)])
-    harness.publish(options.out, "realworld", record, text)
-    for result in ours if options.wrong else ():
-        if not result.exact:
-            print(f"{result.file}: {result.label!r} read as {result.said.digits!r}")
+    text = "\n".join([*parts, readers.origin(about)])
+    about |= {"kinds": kinds, "stated_99": {"digits": n, "right": right}}
+    about |= {"pictures": readers.pictures(results)}
+    harness.publish(options.out, "realworld", about, text)
+    for case, _, said in (each for each in ours if options.wrong and not exact(each)):
+        print(f"{case.name}: {case.text!r} read as {said.digits!r}")
 
 
-def read_folder(folder: Path, asked: Readers, kinds: Sequence[str] = ()) -> Iterator[Result]:
-    with work_bar() as bar:
-        for row in bar.track(harness.listed(folder, *kinds), description="reading"):
-            start = time.perf_counter()
-            try:
-                page = load_image(folder / row["file"])
-            except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
-                page = None
-            decoding = 1000 * (time.perf_counter() - start)
-            answers = dict.fromkeys(asked.names, FAILED) if page is None else asked.read(page)
-            label, full = digits_only(row["label"]), full_text(row.get("note"))
-            for name, said in answers.items():
-                timed = replace(said, milliseconds=decoding + said.milliseconds)
-                yield Result(row["file"], row["kind"], name, label, full, timed)
+def decoded(folder: Path, row: dict[str, str]) -> Case:
+    start = time.perf_counter()
+    try:
+        page = load_image(folder / row["file"])
+    except ImageError:  # wrong for all: RapidOCR opens files with Pillow as well
+        page = None
+    decoding = 1000 * (time.perf_counter() - start)
+    label, full = digits_only(row["label"]), full_text(row.get("note"))
+    return Case(row["kind"], row["file"], page, label, full, decoding)
 
 
 def sure(results: Sequence[Result], least: float = 0.99) -> tuple[int, int]:
     """Digits stated with at least this confidence: how many there are, and how many are right."""
     stated: list[bool] = []
     for result in results:
-        pairs = zip(aligned(*result.pair)[1], result.said.confidences, strict=False)
+        pairs = zip(aligned(*pair(result))[1], result.said.confidences, strict=False)
         stated += [is_right for is_right, confidence in pairs if confidence >= least]
     return len(stated), sum(stated)
 
 
 def summary(results: Sequence[Result]) -> Row:
-    exact, n = sum(result.exact for result in results), len(results)
-    digits = sum(len(result.pair[0]) for result in results)
-    edits = sum(aligned(*result.pair)[0] for result in results)
-    marks = [result.marks for result in results if result.marks is not None]
+    right, n = sum(map(exact, results)), len(results)
+    digits = sum(len(pair(result)[0]) for result in results)
+    edits = sum(aligned(*pair(result))[0] for result in results)
+    marked = [is_right for is_right in map(marks, results) if is_right is not None]
     return {
         "n": n,
-        "exact": exact / n,
-        "interval": wilson_interval(exact, n),
+        "exact": right / n,
+        "interval": wilson_interval(right, n),
         "digits": 1 - edits / digits if digits else None,
-        "marks": sum(marks) / len(marks) if marks else None,
+        "marks": sum(marked) / len(marked) if marked else None,
         "milliseconds": statistics.median(result.said.milliseconds for result in results),
     }
 
 
 def kind_scores(results: Sequence[Result]) -> readers.Scores:
-    found = readers.summaries([(each.kind, each.reader, each) for each in results], summary)
+    found = readers.summaries(results, summary)
     return {kind: found[kind] for kind in sorted(found, key=[*NAMES, *found].index)}
 
 
@@ -196,17 +171,6 @@ def promises(results: Sequence[Result], least: Mapping[float, float | None]) -> 
         rows.append({"target": target, "n": n, "interval": interval})
         rows[-1]["share"] = (n - right) / n if n else None
     return harness.table(PROMISES, rows)
-
-
-def pictures(results: Sequence[Result]) -> list[Row]:
-    """What each reader says of each picture, JSON-ready."""
-    by_file: dict[str, Row] = {}
-    for each in results:
-        row = {"file": each.file, "kind": each.kind, "label": each.label, "read": {}}
-        read = by_file.setdefault(each.file, row)["read"]
-        milliseconds = round(each.said.milliseconds, 1)
-        read[each.reader] = {"text": each.said.digits, "milliseconds": milliseconds}
-    return list(by_file.values())
 
 
 if __name__ == "__main__":

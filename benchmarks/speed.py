@@ -63,9 +63,12 @@ def main() -> int:
     folder = options.out or harness.RECORDS / f"{datetime.now(UTC):%Y-%m-%d}_speed"
     extra = {words[0]: words[1:] for words in map(shlex.split, options.extra)}
     about, figures = run_all(options.only or BENCHMARKS, folder, extra, about)
-    write(folder, about, figures)
+    files.write_json(folder / harness.RECORD, {**about, "figures": harness.by_name(figures)})
+    text = summary(about, figures)
+    files.write_bytes(folder / "summary.md", text.encode())
+    print(f"\n{text}\nwritten to {folder}")
     if not options.out and not options.only:
-        update_results(RESULTS, folder)
+        update_results(RESULTS, folder.name, text)
     return int(bool(about["failed"]))
 
 
@@ -81,7 +84,7 @@ def run_all(
         start = time.perf_counter()
         try:
             figures += run(HERE / f"{name}.py", folder, extra.get(name, []))
-        except RecordError as reason:
+        except (OSError, subprocess.SubprocessError, RecordError) as reason:
             failed[name] = str(reason)
         took[name] = round(time.perf_counter() - start, 1)
         print(f"== {name}: {failed.get(name, 'done')}, {took[name]:.0f} s", flush=True)
@@ -89,46 +92,20 @@ def run_all(
 
 
 def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
-    """Runs one benchmark and takes its figures.
-
-    Raises:
-        RecordError: It is missing, fails, takes too long, or gives no figures.
-    """
-    if not script.is_file():
-        raise RecordError(f"there is no {script.name}")
+    """Runs one benchmark and takes its figures; raises where it fails or gives none."""
+    record = folder / f"{script.stem}.json"
     # Else a benchmark that fails would speak with what an earlier run left here.
-    (folder / f"{script.stem}.json").unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
     command = [sys.executable, str(script), "--out", str(folder), *options]
-    try:
-        done = subprocess.run(command, check=False, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        raise RecordError(f"took longer than {PATIENCE:.0f} s") from None
-    if done.returncode:
-        raise RecordError(f"ended with exit code {done.returncode}")
-    return list(harness.load_record(folder / f"{script.stem}.json")[1].values())
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    return list(harness.load_record(record)[1].values())
 
 
-def write(folder: Path, about: Row, figures: list[Figure]) -> None:
-    """speed.json and summary.md.
-
-    Raises:
-        RecordError: Two figures have the same name.
-    """
-    files.write_json(folder / harness.RECORD, {**about, "figures": harness.by_name(figures)})
-    text = summary(about, figures)
-    files.write_bytes(folder / "summary.md", text.encode())
-    failed = "".join(f"{name} failed: {reason}\n" for name, reason in about["failed"].items())
-    print(f"\n{text}\n{failed}written to {folder}")
-
-
-def update_results(readme: Path, folder: Path) -> None:
+def update_results(page: Path, record: str, table: str) -> None:
     """Puts the summary of a record where the one of an older record is; nothing if none is."""
-    table = (folder / "summary.md").read_text(encoding="utf-8")
-    path = f"benchmarks/records/{folder.name}/summary.md"
-    before = readme.read_text(encoding="utf-8")
-    after = TABLE.sub(lambda _: f"<!-- table: {path} -->\n{table}<!-- end -->", before)
-    if after != before:
-        files.write_bytes(readme, after.encode())
+    new = f"<!-- table: benchmarks/records/{record}/summary.md -->\n{table}<!-- end -->"
+    before = page.read_text(encoding="utf-8")
+    files.write_bytes(page, TABLE.sub(lambda _: new, before).encode())
 
 
 def summary(about: Row, figures: Sequence[Figure]) -> str:

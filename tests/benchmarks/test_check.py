@@ -136,10 +136,10 @@ def test_other_versions_and_a_busy_machine_are_said(run, capsys):
     [
         ([], "no record of speed"),
         ({"a": {"value": 1}}, "'a' lacks better, n, spread, unit"),
-        ({"a": seconds("1")}, "expected a number"),
-        ({"a": seconds(1, spread=-1)}, "expected a spread of 0 or more"),
-        ({"a": seconds(1, better="more")}, "expected lower or higher"),
-        ({"a": seconds(1, n=0)}, "expected n of 1"),
+        ({"a": seconds("1")}, "found Figure(name='a', value='1'"),
+        ({"a": seconds(1, spread=-1)}, "expected a value, a spread of 0 or more"),
+        ({"a": seconds(1, better="more")}, "better='more'"),
+        ({"a": seconds(1, n=0)}, "n=0"),
     ],
 )
 def test_what_is_no_record_is_named(run, capsys, figures, said):

@@ -20,8 +20,9 @@ def own_font(monkeypatch):
     monkeypatch.setattr(drawn, "font", font)
 
 
-def said(text):
-    return readers.Said(text, readers.digits_only(text), 2.0)
+def result(there, text):
+    said = readers.Said(text, readers.digits_only(text), 2.0)
+    return readers.Result(readers.Case("", "", None, there), "digitlens", said)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def said(text):
     ],
 )
 def test_numbers_count_wherever_they_stand(there, read, right, digits, not_there):
-    scores = drawn.summary([(there, said(read))])
+    scores = drawn.summary([result(there, read)])
     assert (scores["right"], scores["digits"], scores["not_there"]) == (right, digits, not_there)
 
 

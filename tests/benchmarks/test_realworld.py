@@ -8,14 +8,13 @@ import pytest
 
 import readers
 import realworld
-from readers import Said
 
 ROOT = Path(__file__).parents[2]
 
 
 def result(label, text, *confidences, kind="multi", reader="digitlens", full=None, marked="", ms=5):
-    said = Said(marked or text, text, ms, confidences)
-    return realworld.Result("file", kind, reader, label, full, said)
+    said = readers.Said(marked or text, text, ms, confidences)
+    return readers.Result(readers.Case(kind, "file", None, label, full), reader, said)
 
 
 def test_promises_say_how_many_stated_digits_are_wrong():
@@ -34,7 +33,7 @@ def test_sure_counts_the_digits_stated_with_high_confidence():
 
 def test_exact_needs_the_lines_and_digits_do_not():
     found = result("12\n34", "1234")
-    assert not found.exact
+    assert not realworld.exact(found)
     assert realworld.summary([found])["digits"] == 1
 
 
@@ -69,8 +68,8 @@ def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
 )
 def test_marks_count_where_they_are_known(text, marked, marks):
     known = result("06102015", text, full="Mfg. 06.10.2015", marked=marked)
-    assert known.marks is marks
-    assert result("1", "1").marks is None
+    assert realworld.marks(known) is marks
+    assert realworld.marks(result("1", "1")) is None
 
 
 def test_the_best_mode_of_the_peer_stands_beside_the_reader():
