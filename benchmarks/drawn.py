@@ -27,7 +27,7 @@ from digitlens.datasets.synthetic import displays
 from digitlens.datasets.synthetic.camera import choose_view, finish
 from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
 from harness import Row
-from readers import Case, Result, digits_only, numbers
+from readers import TEXTS, Case, Result, digits_only, numbers
 
 FONTS = ("ubuntu", "noto-serif", "courier-prime")
 HAND = "kalam"
@@ -35,24 +35,6 @@ HEIGHTS = (8, 10, 12, 14, 20, 32, 60)  # of digits, pixels
 DPI = (100, 150, 200, 300)
 A4 = (8.27, 11.69)  # inches
 PAPER, INK = (250, 249, 246), (32, 32, 38)
-MARKED = ("12.50", "-37", "7.5%", "3/4", "27/04/2021", "$6000.00", "6.022e23", "Room 101B")
-MARKED += ("DE89 3704 0044 0532 0130 00", "1,284.50", "+3.5", "12:45")
-WORDS = ("hello world", "BOISZ", "Sold out", "Illinois Ohio")
-TEXT = (
-    "the of and in to goods were sent with our last letter please note that all prices are net "
-    "delivery will follow shortly best wishes from Oslo Zurich Lille Boston office floor bill SOS"
-)
-PHRASES = (
-    "Invoice no. {n} of {d}.{m}.2024",
-    "Room {r}B opens at {h}:30",
-    "{r} boxes at {e}.95 each",
-    "Total: $1,{r}.50",
-    "{h}.5% discount",
-    "paid on {d}/{m}/2023",
-    "the balance is -{r}.{h}",
-)
-
-
 COLUMNS = (
     "drawn | numbers | right | digits | not there | ms",
     "{group} | {numbers} | {right:.1%} | {digits:.1%} | {not_there} | {milliseconds:.0f}",
@@ -113,11 +95,11 @@ def drawings(seed: int) -> Iterator[Case]:
         *((f"table, {height} px", partial(_tables, height, False)) for height in HEIGHTS),
         *((f"ruled table, {height} px", partial(_tables, height, True)) for height in HEIGHTS),
         ("30 × 5 numbers, 14-pixel print", _dense),  # noqa: RUF001
-        *((f"A4 page at {dpi} dpi", partial(_pages, dpi, PHRASES)) for dpi in DPI),
+        *((f"A4 page at {dpi} dpi", partial(_pages, dpi, TEXTS["phrases"])) for dpi in DPI),
         ("A4 page without numbers", partial(_pages, 150, ())),
         ("seven-segment display", _displays),
-        ("number with marks", partial(_lines, MARKED)),
-        ("words without numbers", partial(_lines, WORDS)),
+        ("number with marks", partial(_lines, TEXTS["marked"])),
+        ("words without numbers", partial(_lines, TEXTS["words"])),
         ("upside down", _upside_down),
     ):
         for i, (picture, text) in enumerate(draw(random.Random(f"{seed} {name}"))):
@@ -213,7 +195,9 @@ def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
 
 
 def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
-    before, after = (" ".join(rng.choices(TEXT.split(), k=rng.randint(4, 7))) for _ in range(2))
+    before, after = (
+        " ".join(rng.choices(TEXTS["prose"].split(), k=rng.randint(4, 7))) for _ in range(2)
+    )
     if not phrases or rng.random() < 0.2:
         return f"{before} {after}"
     parts = {"n": rng.randint(10000, 99999), "r": rng.randint(100, 999), "e": rng.randint(0, 9)}

@@ -312,12 +312,9 @@ class Worker:
             raise UnavailableError(self._last_words()) from None
         return self.reply()
 
-    def rows(self, patience: float) -> list[Row]:
+    def rows(self) -> list[Row]:
         """All of its lines, once it has ended; raises UnavailableError if it fails."""
-        try:
-            said, _ = self._process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            raise UnavailableError(f"took longer than {patience:.0f} s") from None
+        said, _ = self._process.communicate()
         if self._process.returncode:
             raise UnavailableError(self._last_words())
         return [json.loads(line) for line in said.splitlines()]

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ Scores = dict[str, dict[str, Row]]  # by group and reader
 Page = npt.NDArray[np.uint8]
 PACKAGES = ("rapidocr==3.10.0", "onnxruntime==1.31.1", "opencv-python-headless==5.0.0.93")
 OURS = "digitlens"
+TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
 MODES = {  # of RapidOCR, as worker.py names them
     "default": "default",
     "line": "recogniser alone",

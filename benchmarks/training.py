@@ -42,7 +42,6 @@ from harness import Figure, Row, plus_minus, spread
 from worker import peak_memory
 
 AIM = 0.99  # accuracy on the test set
-PATIENCE = 1800.0  # seconds for one process
 OURS = "digitlens"
 
 
@@ -125,7 +124,7 @@ def rows_of(
     def rows() -> list[Row]:
         with ExitStack() as stack:
             worker = harness.start_worker(packages, arguments, options, stack, **hidden)
-            return worker.rows(PATIENCE)
+            return worker.rows()
 
     return harness.available({who: rows}, missing).get(who, [])
 

@@ -13,7 +13,7 @@ was trained with; each is written as one country writes, which the reader is not
 The record also has how many numbers are right by the confidence of the whole number.
 
 With ``--real`` also the kinds amount, page and cells of a folder as ``realworld.py`` takes it. What
-stands there with its marks is in notes and in ``TEXTS``; else labels are whole numbers, in tables
+stands there with its marks is in notes and in ``texts.toml``; else labels are whole numbers, in tables
 of two digits and in Sudokus of one.
 """
 
@@ -36,7 +36,7 @@ from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.reading.notation import Notation, meanings
 from digitlens.reading.numbers import number_spans
-from readers import Answer
+from readers import TEXTS, Answer
 
 COLUMNS = (
     "documents | n | numbers | right | 95 % interval | or offered | sure | wrong | by ten",
@@ -44,25 +44,6 @@ COLUMNS = (
     " | {sure} | {wrong} | {ten}",
 )
 EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
-# What stands on pictures of whose labels only digits are known, and in which order their dates are.
-TEXTS = {
-    "page/002.jpeg": (
-        "MDY",
-        "6332 | 528 | 94301 | 575-1628095 | 04/07/2017 | 11:36 | 9 | 11111 | 6 | 598 | 0041 | "
-        "819543 | 25.23 | 3.78 | 29.01",
-    ),
-    "page/003.png": (
-        "DMY",
-        "1234 | 123-456-7890 | 01-01-2018 | 10:35 | 6.50 | 7.50 | 48.00 | 9.30 | 11.90 | 1.20 | "
-        "0.40 | 84.80 | 76.80 | 8.00 | 84.80",
-    ),
-    "page/004.jpg": (
-        "MDY",
-        "610282856 | 37482 | 80/81 | 07/05/2024 | 21/03/2081 | 1 | 1 | 95 | 95 | 2 | 1 | 70 | "
-        "70 | 3 | 1 | 1 | 20 | 20 | 185.00 | 0.00 | 185.00 | 185.00 | 0.00 | 1 | 2 | 7 | "
-        "9880123123 | 1 | 9:09",
-    ),
-}
 
 
 class Page(NamedTuple):
@@ -177,7 +158,9 @@ def real_pages(folder: Path) -> Iterator[Page]:
 
 def real_values(row: dict[str, str]) -> Iterator[Value]:
     """What stands on a picture."""
-    order, text = TEXTS.get(row["file"], ("DMY", readers.full_text(row["note"])))
+    known = TEXTS["pictures"].get(row["file"], {})
+    order = known.get("order", "DMY")
+    text = known.get("text") or readers.full_text(row["note"])
     for line in re.split(r" / | \| ", text) if text else _cells(row):
         for begin, end in number_spans(line):
             found = meanings(line[begin:end])
