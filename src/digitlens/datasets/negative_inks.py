@@ -8,30 +8,40 @@ needs a few thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import atan2, hypot, sin
-from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import ImageFont
 
-from digitlens.datasets.synthetic.drawing import FAINT, Ink, Points, Rng, blur, crop, pick, rotation
+from digitlens.datasets.synthetic.drawing import (
+    FAINT,
+    Ink,
+    Points,
+    Rng,
+    blur,
+    crop,
+    pick,
+    rotation,
+    stroke,
+)
 from digitlens.datasets.synthetic.glyph_sources import (
     CYRILLIC,
     DIGITS,
     GREEK,
     LATIN,
+    LETTERS,
     MARKS,
     Role,
     Script,
+    char_ink,
     font_files,
     load_families,
 )
 from digitlens.datasets.synthetic.papers import smooth
-from digitlens.datasets.synthetic.strokes import LETTERS
 from digitlens.imaging.tiles import SIDE
 
 FINE = 80  # longest side of varied ink, in pixels: four to one of a tile
@@ -108,7 +118,6 @@ def _scanned(ink: Ink, rng: Rng) -> Ink:
 
 
 DRAWN_SIDE = 128  # of the square that is drawn in, in pixels
-_SHIFT = 4  # fractional bits of cv2's coordinates
 _MIDDLE = (DRAWN_SIDE // 2, DRAWN_SIDE // 2)
 
 Draw = Callable[[Ink, int, Rng], None]
@@ -122,12 +131,6 @@ def draw_shape(rng: Rng) -> Ink:
 def draw_scribble(rng: Rng) -> Ink:
     """Some strokes of a pen that mean nothing; uint8[DRAWN_SIDE, DRAWN_SIDE]."""
     return _canvas_ink(pick(rng, _SCRIBBLES), rng)
-
-
-def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> None:
-    """Draws straight lines through points, float[n, 2] in pixels."""
-    fixed = np.rint(points * (1 << _SHIFT)).astype(np.int32)
-    cv2.polylines(ink, [fixed], closed, 255, width, cv2.LINE_AA, _SHIFT)
 
 
 def _canvas_ink(draw: Draw, rng: Rng) -> Ink:
@@ -364,8 +367,8 @@ class Face:
     def ink(self, char: str) -> Ink | None:
         """uint8[h, w], cropped, 255 where there is ink; None when the face lacks the character."""
         if char not in self._inks:
-            drawn = (_glyph_ink(font, char) for font in self._fonts.values())
-            self._inks[char] = next((ink for ink in drawn if ink is not None), None)
+            drawn = (char_ink(font, char) for font in self._fonts.values())
+            self._inks[char] = next((crop(one[0]) for one in drawn if one), None)
         return self._inks[char]
 
     def is_like_a_digit(self, char: str) -> bool:
@@ -396,15 +399,6 @@ def load_faces(role: Role) -> tuple[Face, ...]:
 def likeness(ink: Ink, digits: npt.NDArray[np.float32]) -> float:
     """How much cropped ink looks like the most similar of ``Face.digits``: a cosine, 0 to 1."""
     return float((digits @ _blurred(ink)).max())
-
-
-def _glyph_ink(font: ImageFont.FreeTypeFont, char: str) -> Ink | None:
-    mask = font.getmask(char)
-    content = bytes(cast("Iterable[int]", mask))
-    if not content or content == bytes(cast("Iterable[int]", font.getmask("\uffff"))):
-        return None
-    ink = np.frombuffer(content, np.uint8).reshape(mask.size[1], mask.size[0])
-    return crop(ink) if int(ink.max()) > FAINT else None
 
 
 def _blurred(ink: Ink) -> npt.NDArray[np.float32]:

@@ -36,12 +36,11 @@ from digitlens.datasets.negative_inks import (
     likeness,
     scaled,
     spoil,
-    stroke,
     vary,
 )
 from digitlens.datasets.number_files import read_idx
-from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick
-from digitlens.datasets.synthetic.strokes import LETTERS, draw_form, draw_pen
+from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick, stroke
+from digitlens.datasets.synthetic.glyph_sources import LETTERS, draw_form, draw_pen
 from digitlens.errors import DataError
 from digitlens.imaging.tiles import SIDE, Tile, to_tile, to_tiles
 

@@ -65,6 +65,12 @@ def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0
     cv2.fillPoly(target, [corners], value, cv2.LINE_AA, bits)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
+def stroke(ink: Ink, points: Points, width: int, *, closed: bool = False) -> None:
+    """Draws straight lines through points, float[n, 2] in pixels."""
+    fixed = np.rint(points * 16).astype(np.int32)
+    cv2.polylines(ink, [fixed], closed, 255, width, cv2.LINE_AA, 4)
+
+
 def crop(ink: Ink, faint: int = FAINT) -> Ink:
     """The part of uint8[h, w] with ink above a level; all of it when there is none."""
     left, top, width, height = cv2.boundingRect((ink > faint).view(np.uint8))

@@ -2,15 +2,20 @@
 
 The fonts are packages of the Fontsource project, each under an open licence that it carries:
 fetched, verified, kept in the cache. They are needed to generate pages and never to read.
+
+The forms that pens draw stand in ``strokes.csv``: strokes, parted by slashes, of points, parted by
+semicolons: x to the right and y down, both in hundredths of a digit's frame. A stroke is a
+Catmull-Rom curve through its points; a doubled point makes a corner. Small letters begin at 40,
+tails end below 100.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,17 +26,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
-from digitlens.datasets.synthetic.drawing import FAINT, Ink, Points, Rng, blur, crop, pick
-from digitlens.datasets.synthetic.strokes import (
-    FORMS,
-    FRAME,
-    LETTERS,
-    MARK_FORMS,
-    QUICK_FORMS,
-    SIDE,
-    Pen,
-    draw_digit,
-    draw_form,
+from digitlens.datasets.synthetic.drawing import (
+    FAINT,
+    Ink,
+    Points,
+    Rng,
+    blur,
+    crop,
+    log_uniform,
+    pick,
+    stroke,
 )
 from digitlens.errors import DataError
 from digitlens.files import cache_folder
@@ -129,6 +133,140 @@ def _unpack(family: Family, archive: Path) -> None:
     except OSError as error:
         if not target.is_dir():  # else another process was faster
             raise DataError(f"cannot keep fonts in {target.parent}: {error}") from error
+
+
+SIDE = 128  # of the square that a digit is drawn in, in pixels
+_MARGIN = 24
+FRAME = SIDE - 2 * _MARGIN  # height of a digit in it
+Form = tuple[Points, ...]  # strokes, each float64[n, 2], 0..1
+
+
+def _load_forms() -> dict[str, dict[str, tuple[Form, ...]]]:
+    """By set and character all forms."""
+    forms: dict[str, dict[str, tuple[Form, ...]]] = {}
+    with Path(__file__).with_name("strokes.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            known = forms.setdefault(row["set"], {})
+            known[row["char"]] = (*known.get(row["char"], ()), _form(row["form"]))
+    return forms
+
+
+def _form(text: str) -> Form:
+    return tuple(
+        np.array([point.split() for point in line.split(";")], np.float64) / 100
+        for line in text.split("/")
+    )
+
+
+_FORMS = _load_forms()
+FORMS = tuple(_FORMS["digit"].values())
+# Digits as in everyday writing, joined to the next by their last stroke. A form that could be
+# another digit by itself has its own sign of what it is.
+QUICK_FORMS = tuple(_FORMS["quick"].values())
+# Letters and signs. Letters that many people write like a digit (o, l, i, s, z, g, q, and capitals
+# O, I, S, Z) are left out: nobody could say of one alone that it is no digit.
+LETTERS = {char: forms[0] for char, forms in _FORMS["letter"].items()}
+# Marks of numbers, and letters that look like digits.
+MARK_FORMS = _FORMS["mark"]
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How one person draws.
+
+    Attributes:
+        forms: Number of the usual form of each digit, among ``FORMS``.
+        width: Of the stroke, in pixels of the square that digits are drawn in.
+        jitter: Standard deviation of the control points, likewise.
+        aspect: Width over height of a digit's frame.
+        straight: Strokes are straight lines between the points.
+        gaps: Share of each stroke that is left out.
+    """
+
+    forms: tuple[int, ...]
+    width: float
+    jitter: float
+    aspect: float
+    straight: bool
+    gaps: float
+
+
+def draw_pen(rng: Rng) -> Pen:
+    """Chooses a pen, from a hairline to a broad marker."""
+    return Pen(
+        forms=tuple(int(rng.integers(len(forms))) for forms in FORMS),
+        width=log_uniform(rng, 1.5, 20),
+        jitter=rng.uniform(0.5, 4.0),
+        aspect=rng.uniform(0.45, 0.95),
+        straight=bool(rng.random() < 0.1),
+        gaps=rng.uniform(0.02, 0.08) if rng.random() < 0.08 else 0.0,
+    )
+
+
+def draw_digit(value: int, pen: Pen, rng: Rng) -> Ink:
+    """Draws one digit, now and then in a form that is not the pen's usual one.
+
+    Args:
+        value: 0 to 9.
+        pen: Who draws.
+        rng: Decides form, jitter and pressure.
+
+    Returns:
+        uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
+    """
+    forms = FORMS[value]
+    form = forms[pen.forms[value]] if rng.random() < 0.8 else pick(rng, forms)
+    return draw_form(form, pen, rng)
+
+
+def draw_form(form: Sequence[Points], pen: Pen, rng: Rng) -> Ink:
+    """Draws the strokes of one form; see ``draw_digit``."""
+    ink = np.zeros((SIDE, SIDE), np.uint8)
+    for line in form:
+        points = line * (FRAME * pen.aspect, FRAME)
+        points = points + (SIDE - FRAME * pen.aspect) / 2 * np.array([1, 0]) + (0, _MARGIN)
+        points = _jittered(points, pen.jitter, rng)
+        path = points if pen.straight else _curve(points)
+        for part in _parts(path, pen.gaps, rng):
+            stroke(ink, part, max(1, round(pen.width * rng.uniform(0.92, 1.08))))
+    return ink
+
+
+def _jittered(points: Points, jitter: float, rng: Rng) -> Points:
+    moved = points + rng.normal(0, jitter, points.shape)
+    same = (points[1:] == points[:-1]).all(axis=1)  # a corner stays one
+    moved[1:][same] = moved[:-1][same]
+    if (points[0] == points[-1]).all():
+        moved[-1] = moved[0] + rng.normal(0, jitter, 2)
+    return moved
+
+
+def _curve(points: Points) -> Points:
+    """A Catmull-Rom curve through the points (Catmull and Rom, 1974)."""
+    framed = np.vstack([points[:1], points, points[-1:]])
+    return np.vstack(
+        [
+            _piece(*four)
+            for four in zip(framed, framed[1:], framed[2:], framed[3:], strict=False)
+            if (four[1] != four[2]).any()
+        ]
+    )
+
+
+def _piece(a: Points, b: Points, c: Points, d: Points) -> Points:
+    """The curve from b to c; the others decide how it leaves and arrives."""
+    t = np.linspace(0, 1, 9)[:, None]
+    squared = 2 * a - 5 * b + 4 * c - d
+    cubed = 3 * b - a - 3 * c + d
+    return 0.5 * (2 * b + (c - a) * t + squared * t**2 + cubed * t**3)
+
+
+def _parts(path: Points, gaps: float, rng: Rng) -> list[Points]:
+    if not gaps or len(path) < 12:
+        return [path]
+    cut = int(rng.integers(4, len(path) - 4))
+    width = max(1, round(gaps * len(path)))
+    return [part for part in (path[:cut], path[cut + width :]) if len(part) > 1]
 
 
 EM = 96  # pixels of the type that glyphs are drawn in; its digits are some 70 high
@@ -359,11 +497,34 @@ def _glyphs(
     font: ImageFont.FreeTypeFont, characters: str, unit: float
 ) -> Iterator[tuple[str, Glyph]]:
     """Those of the characters that a font has; unit is the height of its digits, in pixels."""
-    empty = _drawn(font, "\uffff")
     for char in characters:
-        glyph = _font_glyph(font, char, unit, empty)
-        if glyph:
-            yield char, glyph
+        if drawn := char_ink(font, char):
+            whole, _, top = drawn
+            ink = crop(whole)
+            bottom = (np.flatnonzero((whole > FAINT).any(axis=1))[-1] + 1 + top) / unit
+            yield char, Glyph(char, ink, ink.shape[0] / unit, bottom, font.getlength(char) / unit)
+
+
+def font_ink(font: ImageFont.FreeTypeFont, char: str, mode: str = "L") -> tuple[Ink, int, int]:
+    """Ink with a margin; its left and top edge from the start of the baseline, in pixels."""
+    x0, y0, x1, y1 = (int(v) for v in font.getbbox(char, anchor="ls"))
+    picture = Image.new(mode, (max(1, x1 - x0) + 2, max(1, y1 - y0) + 2))
+    lit = 255 if mode == "L" else 1
+    ImageDraw.Draw(picture).text((1 - x0, 1 - y0), char, lit, font=font, anchor="ls")
+    return np.asarray(picture.convert("L"), np.uint8), x0 - 1, y0 - 1
+
+
+def char_ink(font: ImageFont.FreeTypeFont, char: str) -> tuple[Ink, int, int] | None:
+    """The same, or None where the font lacks the character."""
+    drawn = font_ink(font, char)
+    lacks = np.array_equal(drawn[0], _box(font)) or int(drawn[0].max()) <= FAINT
+    return None if lacks else drawn
+
+
+@lru_cache(maxsize=16)
+def _box(font: ImageFont.FreeTypeFont) -> Ink:
+    """What a font draws for what it lacks."""
+    return font_ink(font, "\uffff")[0]
 
 
 def _alike(ink: Ink, other: Ink) -> bool:
@@ -373,28 +534,9 @@ def _alike(ink: Ink, other: Ink) -> bool:
     return float(np.abs(resized - other).mean()) < 30
 
 
-def _font_glyph(font: ImageFont.FreeTypeFont, char: str, unit: float, empty: bytes) -> Glyph | None:
-    x0, y0, x1, y1 = font.getbbox(char, anchor="ls")
-    if x1 - x0 < 1 or y1 - y0 < 1 or _drawn(font, char) == empty:
-        return None
-    picture = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
-    ImageDraw.Draw(picture).text((2 - x0, 2 - y0), char, 255, font=font, anchor="ls")
-    ink = np.asarray(picture)
-    rows = np.flatnonzero(ink.max(axis=1) > FAINT)
-    if not len(rows):
-        return None
-    bottom = (rows[-1] + 1 - 2 + y0) / unit
-    ink = _cropped(ink)
-    return Glyph(char, ink, ink.shape[0] / unit, bottom, font.getlength(char) / unit)
-
-
 def _digit_height(font: ImageFont.FreeTypeFont) -> float:
     boxes = [font.getbbox(digit, anchor="ls") for digit in DIGITS]
     return float(np.median([y1 - y0 for _, y0, _, y1 in boxes])) or float(EM)
-
-
-def _drawn(font: ImageFont.FreeTypeFont, char: str) -> bytes:
-    return bytes(cast("Iterable[int]", font.getmask(char)))
 
 
 def _cropped(ink: Ink) -> Ink:

@@ -18,11 +18,11 @@ from digitlens.datasets.synthetic.glyph_sources import (
     QuickGlyphs,
     Role,
     draw_habits,
+    draw_pen,
     font_files,
     load_families,
 )
 from digitlens.datasets.synthetic.papers import load_photos
-from digitlens.datasets.synthetic.strokes import draw_pen
 
 _MNIST = 0.4  # share of a page's numbers by a writer of MNIST
 _PEN = 0.26  # share drawn with a pen; the others are set in fonts

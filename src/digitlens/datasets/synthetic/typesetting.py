@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
 from digitlens.datasets.synthetic.canvas import IGNORED, Canvas, Style, as_label, cased, lay_out
 from digitlens.datasets.synthetic.displays import DOTS
@@ -26,7 +25,7 @@ from digitlens.datasets.synthetic.drawing import (
     Values,
     project,
 )
-from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs
+from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs, font_ink
 from digitlens.datasets.synthetic.texts import RAISE
 
 SCAN = 3  # places in a pixel where a character of a scan can start
@@ -140,13 +139,8 @@ class Type:
         return self._reduced[key]
 
     def _drawn(self, char: str) -> tuple[Ink, int, int]:
-        """Ink with its left and top edge from the start of the baseline, in fine pixels."""
         if char not in self._glyphs:
-            x0, y0, x1, y1 = (int(v) for v in self._font.getbbox(char, anchor="ls"))
-            picture = Image.new(self._mode, (max(1, x1 - x0) + 2, max(1, y1 - y0) + 2))
-            lit = 255 if self._mode == "L" else 1
-            ImageDraw.Draw(picture).text((1 - x0, 1 - y0), char, lit, font=self._font, anchor="ls")
-            self._glyphs[char] = np.asarray(picture.convert("L"), np.uint8), x0 - 1, y0 - 1
+            self._glyphs[char] = font_ink(self._font, char, self._mode)
         return self._glyphs[char]
 
 
