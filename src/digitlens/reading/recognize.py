@@ -270,7 +270,7 @@ def _axes(line: TextLine) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     return right / max(float(np.hypot(*right)), 1e-6), down / max(float(np.hypot(*down)), 1e-6)
 
 
-def _along(line: TextLine, points: Floats) -> tuple[npt.NDArray[np.float64], ...]:
+def _along(line: TextLine, points: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], ...]:
     """How far points, float32[N, 2], are from a line's top left, along it and across it."""
     away = points - line.quad[0]
     return tuple(away @ axis for axis in _axes(line))

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from math import inf
@@ -136,26 +136,29 @@ def parse_template(content: Mapping[str, Any], path: Path) -> Template:
         path: Of the file: its picture lies next to it, and errors begin with it.
     """
     problems = [f"{key}: is no key; expected {_list(_KEYS)}" for key in content if key not in _KEYS]
-    page = _page(content.get("picture"), path, problems)
-    time = _time(content.get("time", ""), problems)
     tables = content.get("regions")
     if not isinstance(tables, Mapping) or not tables:
         problems.append(f"regions: expected a table [regions.NAME] or more, found {tables!r}")
         tables = {}
-    regions = [_region(str(name), table, problems) for name, table in tables.items()]
-    for region in filter(None, regions):
-        if page is None:
-            break
+
+    def made(make: Callable[..., Any], *values: Any) -> Any:
+        try:
+            return make(*values)
+        except TemplateError as error:
+            problems.append(str(error))
+
+    page, time = made(_page, content.get("picture"), path), made(_time, content.get("time", ""))
+    regions = [made(make_region, str(name), table) for name, table in tables.items()]
+    for region in filter(None, regions) if isinstance(page, np.ndarray) else ():
         x1, y1 = region.pixels(page)[2:]
         if x1 > page.shape[1] or y1 > page.shape[0]:
-            size = f"{page.shape[1]} x {page.shape[0]}"
             problems.append(
-                f"regions.{region.name}.box: expected to lie on the picture, which has {size} "
-                f"pixels, found {list(region.box)}"
+                f"regions.{region.name}.box: expected to lie on the picture, which has "
+                f"{page.shape[1]} x {page.shape[0]} pixels, found {list(region.box)}"
             )
-    if problems or page is None:
+    if problems:
         raise TemplateError("; ".join(f"{path}: {problem}" for problem in problems))
-    return Template(tuple(each for each in regions if each), page, time)
+    return Template(tuple(regions), page, time)
 
 
 def write_template(picture: str, regions: Sequence[Region], time: str = "") -> str:
@@ -183,59 +186,44 @@ def write_template(picture: str, regions: Sequence[Region], time: str = "") -> s
     return "\n".join(lines) + "\n"
 
 
-def make_region(name: str, values: Mapping[str, Any]) -> Region:
+def make_region(name: str, values: Any) -> Region:
     """Checks the values of one region, by their names in the file.
 
     Raises:
-        TemplateError: Some are not as expected.
+        TemplateError: Some are not as expected; the message lists all, each with its key.
     """
-    problems: list[str] = []
-    region = _region(name, values, problems)
-    if region is None:
-        raise TemplateError("; ".join(problems))
-    return region
+    key = f"regions.{name}"
+    if not _NAME.fullmatch(name):
+        raise TemplateError(f"{key}: expected a name of letters, digits, - and _")
+    if not isinstance(values, Mapping):
+        raise TemplateError(f"{key}: expected a table, found {values!r}")
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Region)[1:]}
+    defaults |= {"box": (), "monotone": values.get("kind") == "counter"}
+    problems = [f"{k}: is no key; expected {_list([*defaults])}" for k in values.keys() - defaults]
+    known: dict[str, Any] = {each: values.get(each, usual) for each, usual in defaults.items()}
+    if problems := problems + _wrong(known):
+        raise TemplateError("; ".join(f"{key}.{problem}" for problem in problems))
+    known["box"] = tuple(known["box"])
+    return Region(name, **known)
 
 
-def _page(name: Any, path: Path, problems: list[str]) -> Page | None:
+def _page(name: Any, path: Path) -> Page:
     if not isinstance(name, str) or not name:
-        problems.append(f"picture: expected the path of the reference picture, found {name!r}")
-        return None
+        raise TemplateError(f"picture: expected the path of the reference picture, found {name!r}")
     try:
         return load_image(path.parent / name)
     except ImageError as error:
-        problems.append(f"picture: {error}")
-        return None
+        raise TemplateError(f"picture: {error}") from error
 
 
-def _time(text: Any, problems: list[str]) -> str:
+def _time(text: Any) -> str:
     try:
         datetime.strptime(datetime.now().strftime(text), text)
-    except (TypeError, ValueError):
-        problems.append(f"time: expected a format such as %Y-%m-%d_%H%M, found {text!r}")
+    except (TypeError, ValueError) as error:
+        raise TemplateError(
+            f"time: expected a format such as %Y-%m-%d_%H%M, found {text!r}"
+        ) from error
     return text
-
-
-def _region(name: str, table: Any, problems: list[str]) -> Region | None:
-    """A region, or None where something is wrong, which is added to the problems."""
-    key = f"regions.{name}"
-    if not _NAME.fullmatch(name):
-        problems.append(f"{key}: expected a name of letters, digits, - and _")
-        return None
-    if not isinstance(table, Mapping):
-        problems.append(f"{key}: expected a table, found {table!r}")
-        return None
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(Region)[1:]}
-    defaults |= {"box": (), "monotone": table.get("kind") == "counter"}
-    wrong = [
-        f"{each}: is no key; expected {_list([*defaults])}" for each in table.keys() - defaults
-    ]
-    values: dict[str, Any] = {each: table.get(each, default) for each, default in defaults.items()}
-    wrong += _wrong(values)
-    problems += [f"{key}.{text}" for text in wrong]
-    if wrong:
-        return None
-    values["box"] = tuple(values["box"])
-    return Region(name, **values)
 
 
 def _wrong(values: Mapping[str, Any]) -> list[str]:
@@ -273,11 +261,9 @@ def _is_count(value: Any, least: int, most: int) -> bool:
 
 
 def _is_box(box: Any) -> bool:
-    if not isinstance(box, Sequence) or len(box) != 4:
-        return False
-    if not all(isinstance(each, int | float) and 0 <= each < 1e6 for each in box):
-        return False
-    return box[0] < box[2] and box[1] < box[3]
+    is_four = isinstance(box, Sequence) and len(box) == 4
+    in_range = is_four and all(isinstance(each, int | float) and 0 <= each < 1e6 for each in box)
+    return in_range and box[0] < box[2] and box[1] < box[3]
 
 
 def _list(words: Sequence[str]) -> str:
