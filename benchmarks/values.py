@@ -13,8 +13,8 @@ was trained with; each is written as one country writes, which the reader is not
 The record also has how many numbers are right by the confidence of the whole number.
 
 With ``--real`` also the kinds amount, page and cells of a folder as ``realworld.py`` takes it. What
-stands there with its marks is in notes and in ``texts.toml``; else labels are whole numbers, in tables
-of two digits and in Sudokus of one.
+stands there with its marks is in notes and in ``texts.toml``; else labels are whole numbers, in
+tables of two digits and in Sudokus of one.
 """
 
 from __future__ import annotations
