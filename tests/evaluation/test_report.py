@@ -77,7 +77,7 @@ def test_report_as_json_lists_the_wrong_ones_and_not_all_predictions():
 
 
 def test_score_without_known_label_errors_leaves_exactly_these_tiles_out(monkeypatch):
-    monkeypatch.setattr(module, "known_label_errors", lambda _: np.array([1, 2]))
+    monkeypatch.setattr(module, "known_label_errors", lambda _: (1, 2))
     report = evaluate(corner_reader(mistaken=[4]), split_of([1, 4, 1, 4]))
     assert (report.score.n, report.score.errors) == (4, 2)
     assert (report.without_label_errors.n, report.without_label_errors.errors) == (2, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
+from typer import Argument, Option
 
 from digitlens.cli.read_paths import find_pictures
 from digitlens.cli.tables import (
@@ -41,7 +42,7 @@ MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # how features are brought 
 def figures(
     models: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="MODEL",
             help="Runs, model folders or names of shipped models. Several are drawn into one "
             "figure where it can show them, the others are of the first.",
@@ -50,22 +51,22 @@ def figures(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="This figure; may be repeated. A wrong name lists all."),
+        Option(metavar="NAME", help="This figure; may be repeated. A wrong name lists all."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the figures.", show_default="figures-MODEL")
+        Path | None, Option(help="Folder for the figures.", show_default="figures-MODEL")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="Kind of file.")] = "png",
+    form: Annotated[Format, Option("--format", help="Kind of file.")] = "png",
     theme: Themed = "light",
     split: SplitOf = "test",
     data_dir: DataDir = None,
     digit: Annotated[
         int,
-        typer.Option(min=0, help="Index of the tile that figures of a single one show."),
+        Option(min=0, help="Index of the tile that figures of a single one show."),
     ] = 0,
     chart: Annotated[
         MapName,
-        typer.Option("--map", help="How `features` are mapped; tsne and umap: extra maps."),
+        Option("--map", help="How `features` are mapped; tsne and umap: extra maps."),
     ] = "pca",
     as_json: AsJson = False,
 ) -> None:
@@ -138,15 +139,15 @@ PAGE = "report.html"
 def report(
     model: Annotated[
         str,
-        typer.Argument(metavar="RUN|MODEL", help="A run folder, a model folder or a shipped name."),
+        Argument(metavar="RUN|MODEL", help="A run folder, a model folder or a shipped name."),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
+        Option(help="The file.", show_default="RUN/report.html, or report-MODEL.html"),
     ] = None,
     split: SplitOf = "test",
     data_dir: DataDir = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave robustness and speed out.")] = False,
+    quick: Annotated[bool, Option("--quick", help="Leave robustness and speed out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write one page in HTML that tells everything of a run or model, and needs nothing else.
@@ -199,7 +200,7 @@ def _check_classifier(model: str) -> None:
 
 def _values(contents: Contents) -> dict[str, Any]:
     """What was measured, JSON-ready."""
-    values = contents.report.as_dict()
+    values = contents.model.report.as_dict()
     if contents.robustness:
         values["robustness"] = contents.robustness.as_dict()
     if contents.speed:
@@ -210,17 +211,17 @@ def _values(contents: Contents) -> dict[str, Any]:
 def reconstruct(
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[PICTURE]...",
             help="Pictures with digits, as for `digitlens read`; without any, digits of the MNIST "
             "test set are drawn again.",
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A shipped autoencoder's name, or a run or model folder.")
+        str, Option(help="A shipped autoencoder's name, or a run or model folder.")
     ] = "autoencoder",
     out: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the pictures.")
+        Path, Option(metavar="DIR", file_okay=False, help="Folder for the pictures.")
     ] = Path("reconstructions"),
     theme: Themed = "light",
     data_dir: DataDir = None,

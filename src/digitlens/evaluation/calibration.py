@@ -49,16 +49,12 @@ N = TypeVar("N", int, float)
 class Calibration:
     """A strictly rising table from raw confidence to the probability of being right.
 
-    Attributes:
-        confidence: Raw confidences, strictly rising, each above 0 and below 1; two or more.
-        probability: The probability at each of them, strictly rising, above 0 and below 1.
-
     Raises:
         ValueError: The table is something else; the message says what.
     """
 
-    confidence: tuple[float, ...]
-    probability: tuple[float, ...]
+    confidence: tuple[float, ...]  # raw, two or more, strictly rising, each above 0 and below 1
+    probability: tuple[float, ...]  # at each of them, strictly rising, above 0 and below 1
 
     def __post_init__(self) -> None:
         """Checks the table."""

@@ -66,36 +66,21 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything one evaluation found.
-
-    Attributes:
-        model: The model.
-        data: The data set.
-        score: The official score, on every tile.
-        without_label_errors: The score without the tiles in ``data.label_errors``; None when the
-            data set has none that are known.
-        loss: Mean negative log-likelihood, in nats.
-        classes: Precision, recall, F1 and support of each digit.
-        macro: Their mean, each digit counted the same.
-        weighted: Their mean, each digit counted by its support.
-        confusion: int64[10, 10]; the row is the truth, the column the prediction.
-        confused_pairs: The most frequent mistakes, most frequent first.
-        calibration: The expected calibration error and its bins.
-        labels: uint8[N]; the truth, kept for pictures and not written to JSON.
-        probabilities: float32[N, 10]; the answers, not written to JSON either.
-    """
+    """Everything one evaluation found."""
 
     model: ModelInfo
     data: DataInfo
-    score: Score
+    score: Score  # the official one, on every tile
+    # without the tiles in ``data.label_errors``; None when the data set has none that are known
     without_label_errors: Score | None
-    loss: float
-    classes: tuple[ClassScore, ...]
-    macro: Average
-    weighted: Average
-    confusion: Counts
-    confused_pairs: tuple[ConfusedPair, ...]
-    calibration: CalibrationError
+    loss: float  # mean negative log-likelihood, in nats
+    classes: tuple[ClassScore, ...]  # precision, recall, F1 and support of each digit
+    macro: Average  # their mean, each digit counted the same
+    weighted: Average  # their mean, each digit counted by its support
+    confusion: Counts  # int64[10, 10]; the row is the truth, the column the prediction
+    confused_pairs: tuple[ConfusedPair, ...]  # the most frequent mistakes, most frequent first
+    calibration: CalibrationError  # the expected error and its bins
+    # uint8[N], the truth, and float32[N, 10], the answers: for pictures, not written to JSON
     labels: Labels = field(repr=False)
     probabilities: Floats = field(repr=False)
 
@@ -210,8 +195,7 @@ def evaluate(
         raise DataError("nothing to evaluate: expected a split with tiles, found an empty one")
     probabilities = _predict(predict_proba, split.tiles)
     sha256 = data_sha256(split)
-    left_out = known_label_errors(sha256)
-    data = DataInfo(data_name, sha256, tuple(left_out.tolist()))
+    data = DataInfo(data_name, sha256, known_label_errors(sha256))
     return _report(model or ModelInfo("", ""), data, split.labels, probabilities)
 
 
@@ -230,8 +214,9 @@ def check_probabilities(answer: npt.NDArray[np.float32], n: int) -> None:
         )
     if not np.issubdtype(answer.dtype, np.floating):
         raise ModelError(f"expected probabilities as floating point, found {answer.dtype}")
-    if not np.isfinite(answer).all():
-        raise ModelError(f"expected finite probabilities, found {_first_bad_row(answer)}")
+    if bad := np.flatnonzero(~np.isfinite(answer).all(axis=1)).tolist():
+        found = f"{answer[bad[0]].tolist()} for tile {bad[0]}"
+        raise ModelError(f"expected finite probabilities, found {found}")
     if answer.min() < -TOLERANCE or answer.max() > 1 + TOLERANCE:
         raise ModelError(
             f"expected probabilities from 0 to 1, found {answer.min():.4g} to {answer.max():.4g}"
@@ -240,11 +225,6 @@ def check_probabilities(answer: npt.NDArray[np.float32], n: int) -> None:
     worst = sums[np.abs(sums - 1).argmax()]
     if abs(worst - 1) > TOLERANCE:
         raise ModelError(f"expected probabilities that sum to 1 a row, found a sum of {worst:.4g}")
-
-
-def _first_bad_row(answer: npt.NDArray[np.float32]) -> str:
-    row = int(np.flatnonzero(~np.isfinite(answer).all(axis=1))[0])
-    return f"{answer[row].tolist()} for tile {row}"
 
 
 def _predict(predict_proba: PredictProba, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -296,13 +276,12 @@ MNIST_TEST = (
 )
 
 
-def known_label_errors(data_sha256: str) -> npt.NDArray[np.int64]:
-    """int64[K]: wrong labels of a data set, which is known by the hash of its content.
+def known_label_errors(data_sha256: str) -> tuple[int, ...]:
+    """Wrong labels of a data set, which is known by the hash of its content.
 
     None of every data set but the MNIST test set in its own order.
     """
-    known = MNIST_TEST if data_sha256 == MNIST_TEST_SHA256 else ()
-    return np.array(known, np.int64)
+    return MNIST_TEST if data_sha256 == MNIST_TEST_SHA256 else ()
 
 
 SCORE = ("errors", "accuracy", "interval", "loss", "expected_calibration_error")

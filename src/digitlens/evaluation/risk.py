@@ -25,21 +25,15 @@ POINTS = 50
 class RiskCoverage:
     """What happens when only the digits from a threshold on are stated, strictest first.
 
-    Attributes:
-        threshold: Confidences, strictly falling, each 0 to 1; a digit is stated when its
-            confidence is at least the threshold.
-        stated: Digits stated at each threshold, strictly rising.
-        wrong: How many of them were wrong, never falling: misread, or where there is no digit.
-        total: Digits there were to find, stated or not.
-
     Raises:
         ValueError: The columns are something else; the message says what.
     """
 
+    # strictly falling, each 0 to 1; a digit is stated when it is at least as sure
     threshold: tuple[float, ...]
-    stated: tuple[int, ...]
-    wrong: tuple[int, ...]
-    total: int
+    stated: tuple[int, ...]  # digits stated at each threshold, strictly rising
+    wrong: tuple[int, ...]  # those of them misread or where no digit is, never falling
+    total: int  # digits there were to find, stated or not
 
     def __post_init__(self) -> None:
         """Checks the columns."""
@@ -48,7 +42,14 @@ class RiskCoverage:
             raise ValueError(
                 f"expected one or more thresholds with counts for each, found columns of {lengths}"
             )
-        _check_thresholds(self.threshold)
+        for value in self.threshold:
+            if not 0 <= value <= 1:
+                raise ValueError(f"expected thresholds from 0 to 1, found {value}")
+        for high, low in pairwise(self.threshold):
+            if low >= high:
+                raise ValueError(
+                    f"expected each threshold below the one before, found {high}, {low}"
+                )
         _check_counts(self.stated, self.wrong, self.total)
 
     @property
@@ -259,15 +260,6 @@ def _at_most(share: float) -> str:
 
     context = Context(prec=4, rounding=ROUND_CEILING)
     return f"{context.create_decimal(100 * float(share)).normalize():f}%"
-
-
-def _check_thresholds(threshold: tuple[float, ...]) -> None:
-    for value in threshold:
-        if not 0 <= value <= 1:
-            raise ValueError(f"expected thresholds from 0 to 1, found {value}")
-    for high, low in pairwise(threshold):
-        if low >= high:
-            raise ValueError(f"expected each threshold below the one before, found {high}, {low}")
 
 
 def _check_counts(stated: tuple[int, ...], wrong: tuple[int, ...], total: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
-from math import sqrt
+from math import comb, sqrt
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: Tiles that only the first reads right.
         only_second: Tiles that only the second reads right.
     """
-    n, fewer = only_first + only_second, min(only_first, only_second)
-    term = tail = 1
-    for k in range(fewer):
-        term = term * (n - k) // (k + 1)  # the next binomial coefficient, exactly
-        tail += term
+    n = only_first + only_second
+    tail = sum(comb(n, k) for k in range(min(only_first, only_second) + 1))
     return min(1.0, 2 * tail / 2**n)
 
 
@@ -46,12 +43,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6 (1979), 65-70.
     """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
+    values = np.array(p_values, np.float64)
+    order = values.argsort(kind="stable")
+    times = np.arange(len(values), 0, -1)
+    values[order] = np.maximum.accumulate(np.minimum(1, times * values[order]))
+    return values.tolist()
 
 
 def difference_interval(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import floor, log10
 from typing import Any
@@ -13,10 +12,14 @@ import numpy.typing as npt
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import Speed, describe_machine
-from digitlens.evaluation.report import Report, Robustness, evaluate
+from digitlens.evaluation.report import Report, Robustness
 from digitlens.explain.evidence import find_nearest
-from digitlens.explain.trained_model import TrainedModel, measure_corrupted, time_answers
-from digitlens.models.bundle import Card
+from digitlens.explain.trained_model import (
+    TrainedModel,
+    evaluate_model,
+    measure_corrupted,
+    time_answers,
+)
 from digitlens.training.recipe import recipe_from
 
 NEAREST = 5
@@ -42,17 +45,9 @@ class Neighbours:
 class Contents:
     """Everything that one page tells of one classifier."""
 
-    card: Card  # the model's card: name, recipe, hashes
-    report: Report  # its evaluation
-    tiles: Tiles  # uint8[N, 28, 28]; the tiles it was evaluated on, in their order
-    on: str  # ``test`` or ``validation``: which tiles these are
+    model: TrainedModel  # with its card, report, tiles and, of a run, history
     written: datetime  # when
     machine: str = ""  # where it was measured, in words
-    trained_on: int | None = None  # tiles that it was trained with; None if that is not known
-    # one row an epoch; empty of a model without its run
-    history: Sequence[Mapping[str, float]] = ()
-    # what ``run.json`` says; empty of a model without its run
-    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     # of the errors of ``shown_errors``; None where ``alone`` says why
     neighbours: Neighbours | None = None
     alone: str = ""  # why there are no neighbours
@@ -63,32 +58,15 @@ class Contents:
 
 def gather(model: TrainedModel, *, quick: bool = False) -> Contents:
     """Measures all that a page tells of a classifier; ``quick`` leaves out what takes long."""
-    found = model.report
     neighbours, alone = _near_errors(model)
-    robustness, worse, speed = None, None, None
-    if not quick:
-        worse = model.split.evenly(WORSE)
-        clean = evaluate(
-            model.classifier.predict_proba, worse, model=found.model, data_name=model.data_name
-        )
-        robustness = measure_corrupted(model.classifier, worse, clean, SWEPT)
-        speed = time_answers(model.classifier, model.split.tiles)
-    return Contents(
-        card=model.card,
-        report=found,
-        tiles=model.split.tiles,
-        on=model.on,
-        written=datetime.now(UTC),
-        machine=describe_machine(),
-        trained_on=len(model.training) if model.card.recipe else None,
-        history=model.history,
-        provenance=model.provenance,
-        neighbours=neighbours,
-        alone=alone,
-        robustness=robustness,
-        worse=worse,
-        speed=speed,
-    )
+    contents = Contents(model, datetime.now(UTC), describe_machine(), neighbours, alone)
+    if quick:
+        return contents
+    worse = model.split.evenly(WORSE)
+    clean = evaluate_model(model.classifier, worse, model.data_name)
+    robustness = measure_corrupted(model.classifier, worse, clean, SWEPT)
+    speed = time_answers(model.classifier, model.split.tiles)
+    return replace(contents, robustness=robustness, worse=worse, speed=speed)
 
 
 def shown_errors(report: Report) -> Indices:

@@ -57,11 +57,12 @@ def render(contents: Contents) -> str:
     values: dict[str, Any] = {name: find(contents) for name, find in _FOUND.items()}
     values |= {
         "c": contents,
-        "report": contents.report,
+        "model": contents.model,
+        "report": contents.model.report,
         "left_out": {name for name in ("robustness", "speed") if getattr(contents, name) is None},
         "version": __version__,
     }
-    title = f"{contents.card.name} \u2013 digitlens report"
+    title = f"{contents.model.card.name} \u2013 digitlens report"
     writers = (count, duration, percent, plural, rough, short, tick, value)
     return render_page("report", title, values, filters=writers, style=css_variables())
 
@@ -72,20 +73,22 @@ def _figure(name: str, title: str, draw: Callable[[Path], object]) -> Markup:
 
 
 def _trained(contents: Contents) -> dict[str, Any]:
-    if not contents.card.recipe:
+    if not contents.model.card.recipe:
         return {"recipe": None}
-    recipe = recipe_from(contents.card.recipe)
+    recipe = recipe_from(contents.model.card.recipe)
     return {"recipe": recipe, "stages": stages(recipe), "parameters": parameters(recipe)}
 
 
 def _training(contents: Contents) -> dict[str, Any]:
-    history = contents.history
+    history = contents.model.history
     title = "Loss, accuracy and learning rate by epoch"
     return {"figure": history and _figure("curves", title, lambda path: draw_curves(history, path))}
 
 
 def _scores(contents: Contents) -> dict[str, Any]:
-    shares = [share for row in contents.report.classes for share in (row.precision, row.recall)]
+    shares = [
+        share for row in contents.model.report.classes for share in (row.precision, row.recall)
+    ]
     return {"start": starting(min(shares)), "wilson": wilson_interval, "bar": _bar}
 
 
@@ -104,7 +107,7 @@ def _bar(
 
 
 def _confusion(contents: Contents) -> dict[str, Any]:
-    report = contents.report
+    report = contents.model.report
     mistakes = report.confusion.copy()
     np.fill_diagonal(mistakes, 0)
     most = int(mistakes.max())
@@ -131,13 +134,13 @@ def _groups(report: Report, truth: int, answer: int) -> list[tuple[str, Indices]
 
 
 def _errors(contents: Contents) -> dict[str, Any]:
-    chosen = shown_errors(contents.report)
-    ranked = np.argsort(-contents.report.probabilities[chosen], axis=1, kind="stable")
+    chosen = shown_errors(contents.model.report)
+    ranked = np.argsort(-contents.model.report.probabilities[chosen], axis=1, kind="stable")
     return {"cards": list(zip(chosen.tolist(), ranked[:, 1].tolist(), strict=True))}
 
 
 def _calibration(contents: Contents) -> dict[str, Any]:
-    report = contents.report
+    report = contents.model.report
     curve = risk_coverage(report.confidence, report.predicted == report.labels, report.n)
     return {
         "figures": [
@@ -182,9 +185,9 @@ def _robustness(contents: Contents) -> dict[str, Any]:
 
 
 def _recipe(contents: Contents) -> dict[str, Any]:
-    if not contents.card.recipe:
+    if not contents.model.card.recipe:
         return {"rows": []}
-    chosen, usual = recipe_from(contents.card.recipe).as_dict(), defaults(Recipe)
+    chosen, usual = recipe_from(contents.model.card.recipe).as_dict(), defaults(Recipe)
     docs = field_docs(Recipe).items()
     rows = [(name, value(chosen[name]), value(usual[name]), text) for name, text in docs]
     return {"rows": rows, "changed": sum(own != common for _, own, common, _ in rows)}

@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,17 +55,18 @@ def make_contents(small_split):
             recipe=(recipe or Recipe(epochs=3)).as_dict(),
             results={"epochs": 3, "best_epoch": 2, "training_seconds": 160.0},
         )
-        values = {
+        model = {
             "card": card,
             "report": report,
-            "tiles": split.tiles[:1000],
+            "split": Split(split.tiles[:1000], split.labels[:1000]),
             "on": "test",
-            "written": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
-            "trained_on": 54_000,
             "history": HISTORY,
-            "neighbours": near,
+            "provenance": {},
+            "training": range(54_000),
         }
-        return Contents(**values | changes)
+        given = {key: changes.pop(key) for key in [*changes] if key in model}
+        values = {"written": datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "neighbours": near}
+        return Contents(SimpleNamespace(**model | given), **values | changes)
 
     return make
 

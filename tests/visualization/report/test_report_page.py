@@ -108,12 +108,12 @@ def test_behind_a_cell_are_its_tiles_and_beside_an_error_its_neighbours(page):
 def test_of_a_perfect_model_no_errors(make_contents):
     page = render(make_contents(every=1000, neighbours=None))
     assert "1 error in 400 digits" in page
-    labels = make_contents().report.labels
+    labels = make_contents().model.report.labels
     sure = np.full((len(labels), 10), 0.01, np.float32)
     sure[np.arange(len(labels)), labels] = 0.91
-    flawless = make_contents(every=1000, neighbours=None)
-    report = evaluate(lambda tiles: sure[: len(tiles)], Split(flawless.tiles, labels))
-    page = render(dataclasses.replace(flawless, report=report))
+    tiles = make_contents().model.split.tiles
+    report = evaluate(lambda tiles: sure[: len(tiles)], Split(tiles, labels))
+    page = render(make_contents(every=1000, neighbours=None, report=report))
     assert "There are none: every tile was read correctly." in page
 
 
@@ -123,7 +123,8 @@ def test_one_epoch_and_no_validation_are_enough_and_what_is_not_known_is_said(ma
     assert "there is no validation curve" in page
     assert page.count('class="plot"') == 3  # of training, and two of calibration
     bare = make_contents(history=(), neighbours=None, alone="It has no features.")
-    page = render(dataclasses.replace(bare, card=dataclasses.replace(bare.card, recipe={})))
+    bare.model.card = dataclasses.replace(bare.model.card, recipe={})
+    page = render(bare)
     assert "There is no history of this training" in page
     assert "It has no features." in page
     assert "card holds no recipe" in page
@@ -145,9 +146,9 @@ def test_a_bad_model_of_real_tiles_stays_below_three_megabytes(make_contents, mn
         labels=mnist.test.labels[: 5 * ERRORS].reshape(ERRORS, 5),
         distances=np.zeros((ERRORS, 5), np.float32),
     )
-    page = render(
-        dataclasses.replace(contents, report=report, tiles=mnist.test.tiles, neighbours=near)
-    )
+    whole = make_contents(mnist.test, report=report, neighbours=near)
+    whole.model.split = mnist.test
+    page = render(whole)
     assert len(page.encode()) < 3_000_000
     assert page.count('class="tile big"') == ERRORS
     assert page.count(" read as ") > 80 * CELL

@@ -255,7 +255,7 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
             "label": "pruned, when it was",
         }
         axes.plot(places, heights, "x", **look)
-    _mark_best(axes, float(_best(result).number), result)
+    _mark_best(axes, float(result.ranked[0].number), result)
     axes.lines[-1].set_label("best")
     axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -264,7 +264,7 @@ def _draw_history(axes: Axes, result: StudyResult) -> None:
 
 def _draw_slice(axes: Axes, result: StudyResult, one: Dimension) -> None:
     done = [trial for trial in result.trials if trial.accuracy is not None]
-    places = _places([*done, _best(result)], one)
+    places = _places([*done, result.ranked[0]], one)
     errors = [_wrong(trial, result) for trial in done]
     axes.plot(places[:-1], errors, "o", color=theme().blue, markersize=5, alpha=0.7)
     _mark_best(axes, places[-1], result)
@@ -313,7 +313,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
 
 
 def _finish(axes: Axes, result: StudyResult) -> None:
-    best = _best(result)
+    best = result.ranked[0]
     seeds = f", mean of {result.seeds} seeds" if result.seeds > 1 else ""
     headline(
         axes,
@@ -330,12 +330,9 @@ def _finish(axes: Axes, result: StudyResult) -> None:
 
 
 def _mark_best(axes: Axes, place: float, result: StudyResult) -> None:
-    axes.plot(place, _wrong(_best(result), result), "o", color=theme().red, markersize=9, zorder=4)
-
-
-def _best(result: StudyResult) -> Trial:
-    assert result.best  # checked by draw_tuning
-    return result.best
+    axes.plot(
+        place, _wrong(result.ranked[0], result), "o", color=theme().red, markersize=9, zorder=4
+    )
 
 
 def _wrong(trial: Trial, result: StudyResult) -> float:
