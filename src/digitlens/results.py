@@ -99,15 +99,8 @@ class Digit:
 
     def as_dict(self) -> dict[str, Any]:
         """The digit as JSON-ready values."""
-        return {
-            "value": self.value,
-            "confidence": round(self.confidence, 6),
-            "status": self.status,
-            "reason": self.reason,
-            "starts_number": self.starts_number,
-            "box": self.box.as_list(),
-            "probabilities": [round(p, 6) for p in self.probabilities],
-        }
+        names = "value", "confidence", "status", "reason", "starts_number", "box", "probabilities"
+        return plain_fields(self, *names)
 
 
 @dataclass(frozen=True)
@@ -130,11 +123,7 @@ class Character:
 
     def as_dict(self) -> dict[str, Any]:
         """The character as JSON-ready values."""
-        return {
-            "char": self.char,
-            "confidence": round(self.confidence, 6),
-            "box": self.box.as_list(),
-        }
+        return plain_fields(self, "char", "confidence", "box")
 
 
 @dataclass(frozen=True)
@@ -153,11 +142,7 @@ class Alternative:
 
     def as_dict(self) -> dict[str, Any]:
         """The alternative as JSON-ready values."""
-        return {
-            "text": self.text,
-            "value": told(self.value),
-            "probability": round(self.probability, 6),
-        }
+        return plain_fields(self, "text", "value", "probability")
 
 
 @dataclass(frozen=True)
@@ -198,16 +183,9 @@ class Number:
         Of the digits it has the values alone: all else is told with the lines of the reading.
         """
         return {
-            "text": self.text,
-            "value": told(self.value),
-            "kind": self.kind,
-            "unit": self.unit,
+            **plain_fields(self, "text", "value", "kind", "unit"),
             "digits": "".join(str(digit.value) for digit in self.digits),
-            "confidence": round(self.confidence, 6),
-            "status": self.status,
-            "reason": self.reason,
-            "box": self.box.as_list(),
-            "alternatives": [each.as_dict() for each in self.alternatives],
+            **plain_fields(self, "confidence", "status", "reason", "box", "alternatives"),
         }
 
 
@@ -230,12 +208,7 @@ class Constrained:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON-ready values."""
-        return {
-            "expected": list(self.expected),
-            "decided_by": list(self.decided_by),
-            "unconstrained": self.unconstrained,
-            "fulfilled": self.fulfilled,
-        }
+        return plain_fields(self, "expected", "decided_by", "unconstrained", "fulfilled")
 
 
 @dataclass(frozen=True)
@@ -291,20 +264,9 @@ class Reading:
 
     def as_dict(self) -> dict[str, Any]:
         """The reading as JSON-ready values; ``constrained`` is there if anything was expected."""
-        constrained = {"constrained": self.constrained.as_dict()} if self.constrained else {}
-        return {
-            "text": self.text,
-            "digits_only": self.digits_only,
-            "numbers": [number.as_dict() for number in self.numbers],
-            "numbers_digits": list(self.numbers_digits),
-            "lines": [[digit.as_dict() for digit in line] for line in self.lines],
-            "characters": [[each.as_dict() for each in line] for line in self.characters],
-            "width": self.width,
-            "height": self.height,
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            **constrained,
-        }
+        names = ["text", "digits_only", "numbers", "numbers_digits", "lines", "characters"]
+        names += ["width", "height", "model", "model_sha256"]
+        return plain_fields(self, *names, *(["constrained"] if self.constrained else []))
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +290,23 @@ class Outputs:
 
 OutputsOf = Callable[[npt.NDArray[np.uint8]], Outputs]
 """Tiles uint8[N, 28, 28] to what a classifier says of them."""
+
+
+def plain_fields(thing: object, *names: str) -> dict[str, Any]:
+    """Some attributes of a result as JSON-ready values."""
+    return {name: _plain(getattr(thing, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Box):
+        return value.as_list()
+    if value is None or isinstance(value, str | int):
+        return value
+    return value.as_dict() if hasattr(value, "as_dict") else told(value)
 
 
 def told(value: Value | None) -> str | None:

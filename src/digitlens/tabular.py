@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
-
-from digitlens.results import Alternative, told
-
-if TYPE_CHECKING:
-    from digitlens.results import Kind, Value
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from digitlens.errors import DataError, needs_extra
 from digitlens.files import atomic_path, write_bytes
+from digitlens.results import Alternative, plain_fields, told
 
 if TYPE_CHECKING:
-    from digitlens.results import Value
-    from digitlens.tabular import Cell, Table
+    from digitlens.results import Kind, Value
 
 CellStatus = Literal["number", "words", "empty", "unsure"]
 Point = tuple[float, float]
@@ -64,14 +57,9 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """The cell as JSON-ready values."""
         return {
-            "text": self.text,
-            "value": told(self.value),
-            "kind": self.kind,
-            "confidence": round(self.confidence, 6),
-            "status": self.status,
-            "reason": self.reason,
+            **plain_fields(self, "text", "value", "kind", "confidence", "status", "reason"),
             "quad": [[round(side, 1) for side in point] for point in self.quad],
-            "alternatives": [each.as_dict() for each in self.alternatives],
+            **plain_fields(self, "alternatives"),
         }
 
 
@@ -146,17 +134,8 @@ class Table:
 
     def as_dict(self) -> dict[str, Any]:
         """The table as JSON-ready values."""
-        return {
-            "shape": list(self.shape),
-            "rows": [[cell.as_dict() for cell in row] for row in self.rows],
-            "width": self.width,
-            "height": self.height,
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "rule": self.rule,
-            "kept": self.kept,
-            "solution": [list(row) for row in self.solution],
-        }
+        names = "shape", "rows", "width", "height", "model", "model_sha256", "rule", "kept"
+        return plain_fields(self, *names, "solution")
 
 
 def csv_of(rows: Iterable[Iterable[str]]) -> str:
@@ -196,14 +175,6 @@ def check_form(path: Path) -> None:
         *some, last = _WRITERS
         found = path.suffix or path.name
         raise DataError(f"expected a file that ends in {', '.join(some)} or {last}, found {found}")
-
-
-def _write_csv(path: Path, table: Table) -> None:
-    write_bytes(path, table.to_csv().encode())
-
-
-def _write_json(path: Path, table: Table) -> None:
-    write_bytes(path, f"{json.dumps(table.as_dict(), ensure_ascii=False)}\n".encode())
 
 
 def _write_parquet(path: Path, table: Table) -> None:
@@ -282,8 +253,10 @@ def _remark(cell: Cell) -> str:
 
 
 _WRITERS: dict[str, Callable[[Path, Table], None]] = {
-    ".csv": _write_csv,
-    ".json": _write_json,
+    ".csv": lambda path, table: write_bytes(path, table.to_csv().encode()),
+    ".json": lambda path, table: write_bytes(
+        path, f"{json.dumps(table.as_dict(), ensure_ascii=False)}\n".encode()
+    ),
     ".parquet": _write_parquet,
     ".xlsx": _write_xlsx,
 }
