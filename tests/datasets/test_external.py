@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 from digitlens.datasets.external import (
     DATA_SETS,
     SVHN,
-    Pictures,
     framed,
     ink_of_photos,
     load_ardis,
@@ -63,20 +62,6 @@ def table():
         return ("\n".join(lines) + "\n").encode()
 
     return of
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "error"),
-    [
-        (np.zeros((2, 8, 8)), np.zeros(2, np.uint8), TypeError),
-        (np.zeros((2, 8, 8, 4), np.uint8), np.zeros(2, np.uint8), ValueError),
-        (np.zeros((2, 8, 8), np.uint8), np.zeros(3, np.uint8), ValueError),
-        (np.zeros((2, 8, 8), np.uint8), np.array([0, 10], np.uint8), ValueError),
-    ],
-)
-def test_pictures_check_themselves(images, labels, error):
-    with pytest.raises(error):
-        Pictures(images, labels)
 
 
 def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_path):
@@ -184,7 +169,7 @@ def test_both_forms_of_usps_are_read(name, images16, labels, table, write, tmp_p
 def test_the_test_part_in_a_folder_comes_first(images16, labels, write, tmp_path):
     write(tmp_path / "usps.bz2", libsvm(images16[:1], labels[:1]))
     write(tmp_path / "usps.t.bz2", libsvm(images16, labels))
-    assert len(load_usps(tmp_path)) == 4
+    assert len(load_usps(tmp_path).labels) == 4
 
 
 def test_hdf5_is_refused_with_what_is_expected(write, tmp_path):

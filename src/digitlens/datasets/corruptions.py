@@ -499,31 +499,11 @@ def shift(planes: Planes, pixels: float, rng: np.random.Generator) -> Planes:
     return moved(planes, shifts)
 
 
-def rotation(planes: Planes, degrees: float, _: np.random.Generator) -> Planes:
-    """Turned around the middle of the tile, anticlockwise."""
-    return turned(planes, np.full(len(planes), np.radians(degrees), np.float32))
-
-
-def size(planes: Planes, factor: float, _: np.random.Generator) -> Planes:
-    """Enlarged or shrunk around the middle of the tile."""
-    return scaled(planes, factor)
-
-
 def thickness(planes: Planes, pixels: float, _: np.random.Generator) -> Planes:
     """Strokes wider by so many pixels, or thinner where that is below 0."""
     if pixels < 0:
         return 1 - _widened(1 - planes, -pixels / 2)
     return _widened(planes, pixels / 2)
-
-
-def contrast(planes: Planes, share: float, _: np.random.Generator) -> Planes:
-    """Ink of a share of its brightness."""
-    return planes * np.float32(share)
-
-
-def polarity(planes: Planes, share: float, _: np.random.Generator) -> Planes:
-    """A blend of the tile and its inverse; nothing is left in the middle."""
-    return np.add(planes * (1 - share), (1 - planes) * share, dtype=np.float32)
 
 
 def _widened(planes: Planes, radius: float) -> Planes:
@@ -556,9 +536,23 @@ _SHARES = (0.05, 0.1, 0.15, *_steps(0.2, 1, 0.1))
 _WIDTHS = (*_steps(-2, 3, 0.5), 4, 5)
 SWEEPS: Mapping[str, Sweep] = {
     "shift": Sweep("shift, pixels", 0, _steps(0, 8, 1), shift),
-    "rotation": Sweep("rotation, degrees anticlockwise", 0, _steps(-60, 60, 10), rotation),
-    "scale": Sweep("size, times the usual", 1, _steps(0.4, 1.4, 0.1), size),
+    "rotation": Sweep(
+        "rotation, degrees anticlockwise",
+        0,
+        _steps(-60, 60, 10),
+        lambda planes, by, _: turned(planes, np.full(len(planes), np.radians(by), np.float32)),
+    ),
+    "scale": Sweep(
+        "size, times the usual", 1, _steps(0.4, 1.4, 0.1), lambda planes, by, _: scaled(planes, by)
+    ),
     "thickness": Sweep("change of stroke width, pixels", 0, _WIDTHS, thickness),
-    "contrast": Sweep("brightness of the ink, share", 1, _SHARES, contrast),
-    "polarity": Sweep("inversion, share", 0, _steps(0, 1, 0.1), polarity),
+    "contrast": Sweep(
+        "brightness of the ink, share", 1, _SHARES, lambda planes, by, _: planes * np.float32(by)
+    ),
+    "polarity": Sweep(  # nothing is left in the middle
+        "inversion, share",
+        0,
+        _steps(0, 1, 0.1),
+        lambda planes, by, _: np.add(planes * (1 - by), (1 - planes) * by, dtype=np.float32),
+    ),
 }

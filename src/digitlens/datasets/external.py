@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,30 +56,13 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(NamedTuple):
     """Pictures of one digit each."""
 
     # uint8[N, h, w], ink bright on dark, or uint8[N, h, w, 3], photographs in RGB whose digit may
     # be the darker or the brighter part.
     images: Images
     labels: Labels  # uint8[N], 0 to 9
-
-    def __post_init__(self) -> None:
-        """Refuses other types, shapes and labels with TypeError or ValueError."""
-        if self.images.dtype != np.uint8 or self.labels.dtype != np.uint8:
-            raise TypeError(f"expected uint8, found {self.images.dtype} and {self.labels.dtype}")
-        photos = self.images.ndim == 4 and self.images.shape[3] == 3
-        if self.images.ndim != 3 and not photos:
-            raise ValueError(f"expected [N, h, w] or [N, h, w, 3], found {self.images.shape}")
-        if self.labels.shape != (len(self.images),):
-            raise ValueError(f"{len(self.images)} pictures and labels {self.labels.shape}")
-        if len(self.labels) and self.labels.max() > 9:
-            raise ValueError(f"expected labels from 0 to 9, found {self.labels.max()}")
-
-    def __len__(self) -> int:
-        """Number of pictures."""
-        return len(self.images)
 
 
 @dataclass(frozen=True)
@@ -305,7 +288,6 @@ _USUAL_FULL = 0.9  # quantile of the contrast in the middle that counts as all o
 _CHUNK = 500  # photographs at once, to bound memory: 26,032 together took 800 MB
 _STROKE = 0.3  # of full ink: less does not join two strokes
 
-Images = npt.NDArray[np.uint8]
 Photos = npt.NDArray[np.uint8]
 Tiles = npt.NDArray[np.uint8]
 _Planes = npt.NDArray[np.float32]
@@ -336,7 +318,7 @@ def framed(images: Images) -> Tiles:
     return to_tiles([_fine_ink(ink) for ink in inks])
 
 
-def photos_in_gray(photos: Photos) -> npt.NDArray[np.uint8]:
+def photos_in_gray(photos: Photos) -> Images:
     """Photographs in gray, turned to negatives where the digit is darker than its background.
 
     Takes uint8[N, h, w, 3] in RGB and gives uint8[N, h, w].
@@ -346,7 +328,7 @@ def photos_in_gray(photos: Photos) -> npt.NDArray[np.uint8]:
     return np.rint(np.where(dark[:, None, None], 255 - gray, gray)).astype(np.uint8)
 
 
-def ink_of_photos(photos: Photos) -> npt.NDArray[np.uint8]:
+def ink_of_photos(photos: Photos) -> Images:
     """What differs from the background and hangs together with the middle of each photograph.
 
     The background is the median of the picture's rim; the digit is what is farthest from it in the

@@ -35,11 +35,11 @@ from digitlens.datasets.synthetic.glyph_sources import (
     LATIN,
     LETTERS,
     MARKS,
+    SEGMENTS,
     Role,
     Script,
     char_ink,
-    font_files,
-    load_families,
+    role_fonts,
 )
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
@@ -352,7 +352,6 @@ _SPOILED = (_heap, _pair, _gap, _shuffled)
 
 EM = 72  # pixels of the type that characters are drawn in; its digits are some 50 high
 ALIKE = 0.86  # from this cosine on, a face's letter looks like one of its digits
-_SEGMENTS = frozenset({"dseg7"})  # a font whose letters are made like digits
 _COMPARED_SIDE = 24  # of the blurred pictures that are compared
 
 
@@ -388,11 +387,10 @@ def load_faces(role: Role) -> tuple[Face, ...]:
 
     Raises DataError where they cannot be had.
     """
-    families = [f for f in load_families() if f.role == role and f.family not in _SEGMENTS]
     return tuple(
-        Face({script: ImageFont.truetype(str(path), EM) for script, path in scripts.items()})
-        for weights in font_files(families).values()
-        for scripts in weights
+        Face({script: ImageFont.truetype(str(path), EM) for script, path in files.items()})
+        for family, files in role_fonts(role)
+        if family.family not in SEGMENTS
     )
 
 

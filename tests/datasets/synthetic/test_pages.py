@@ -84,7 +84,7 @@ def test_scattered_digits_keep_clear_of_each_other(styles):
     assert np.mean(hidden) < 0.03
 
 
-@pytest.mark.parametrize("layout", [pages.draw_words, pages.draw_drawing])
+@pytest.mark.parametrize("layout", [pages.draw_words, KINDS["scribbles"].layout])
 def test_words_and_drawings_have_no_digit(styles, layout):
     sheets = drawn(layout, styles)
     assert all(value < 0 for canvas in sheets for value in canvas.values)

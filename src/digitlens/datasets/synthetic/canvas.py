@@ -209,7 +209,7 @@ def write(canvas: Canvas, text: str, style: Style, line: Baseline, rng: Rng) -> 
             glyph = style.source.glyph(char, rng)
             if glyph is None:
                 continue
-            ink, matrix, step = _place(glyph, style, _Spot(place, angle, line.height), rng)
+            ink, matrix, step = _place(glyph, style, place, angle, line.height, rng)
             value = int(char) if char in DIGITS else (IGNORED if lone else None)
             canvas.put(ink, matrix, value)
             angle += line.curve * step / line.height
@@ -231,21 +231,18 @@ def text_width(text: str, style: Style, rng: Rng) -> float:
     return width
 
 
-class _Spot(NamedTuple):
-    """Where a character goes: the start of its advance on the baseline, in the paper's plane."""
+def _place(
+    glyph: Glyph, style: Style, place: Points, angle: float, height: float, rng: Rng
+) -> tuple[Ink, Matrix, float]:
+    """The ink of a character, its matrix to the paper's plane, and how far the next one is.
 
-    place: Points
-    angle: float
-    height: float  # of a digit
-
-
-def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> tuple[Ink, Matrix, float]:
-    """The ink of a character, its matrix to the paper's plane, and how far the next one is."""
-    height = spot.height
+    Its advance starts at a place on the baseline, which runs at an angle there; the height is that
+    of a digit.
+    """
     ink = _bent(_weighted(glyph.ink, style.weight), style.bend, rng)
     tall = height * glyph.height * (1 + style.wobble * rng.standard_normal())
     scale = max(tall, 0.3 * height * glyph.height) / ink.shape[0]
-    turn = spot.angle + style.turn * rng.standard_normal()
+    turn = angle + style.turn * rng.standard_normal()
     lift = height * style.drift * rng.standard_normal()
     advance = height * (glyph.advance * style.stretch + style.gap)
     shape = np.array([[scale * style.stretch, -style.slant * scale], [0, scale]])
@@ -254,9 +251,9 @@ def _place(glyph: Glyph, style: Style, spot: _Spot, rng: Rng) -> tuple[Ink, Matr
     # The middle of the glyph's bottom edge stands at the middle of its advance.
     foot = matrix[:, :2] @ (ink.shape[1] / 2, ink.shape[0])
     along, down = advance / 2, lift + height * glyph.bottom
-    cos, sin = np.cos(spot.angle), np.sin(spot.angle)
+    cos, sin = np.cos(angle), np.sin(angle)
     off = np.array([along * cos - down * sin, along * sin + down * cos])
-    matrix[:, 2] = spot.place + off - foot
+    matrix[:, 2] = place + off - foot
     return ink, matrix, max(advance, 0.08 * height)
 
 
@@ -401,8 +398,8 @@ class _Line:
         glyph = self._style.source.glyph(char, self._rng)
         if glyph is None:
             return
-        spot = _Spot(np.array([self._x, self._y]), self._angle, self._size)
-        ink, matrix, step = _place(glyph, self._style, spot, self._rng)
+        place = np.array([self._x, self._y])
+        ink, matrix, step = _place(glyph, self._style, place, self._angle, self._size, self._rng)
         if self._pitch:  # the character stands in the middle of its box
             matrix[0, 2] += self._pitch * (len(self._glyphs) + 0.5) - self._x - step / 2
             step = self._pitch

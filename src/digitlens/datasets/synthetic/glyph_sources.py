@@ -48,6 +48,7 @@ Script = Literal["latin", "greek", "cyrillic"]
 Look = Literal["hand", "print"]
 Role = Literal["training", "validation"]
 
+SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
 SCRIPTS: tuple[Script, ...] = ("latin", "greek", "cyrillic")
 WEIGHTS = (200, 400, 700, 900)
 
@@ -85,6 +86,14 @@ def font_files(families: Sequence[Family]) -> dict[Family, list[dict[Script, Pat
     if missing:
         _fetch_all(missing)
     return {family: list(_weights(family)) for family in families}
+
+
+def role_fonts(role: Role) -> Iterator[tuple[Family, dict[Script, Path]]]:
+    """Each weight of each family of a role, see ``font_files``; ``SEGMENTS`` among them."""
+    families = [family for family in load_families() if family.role == role]
+    for family, weights in font_files(families).items():
+        for files in weights:
+            yield family, files
 
 
 def _weights(family: Family) -> Iterator[dict[Script, Path]]:
@@ -436,40 +445,30 @@ class MixedGlyphs:
         return self.digits.glyph(char, rng) or self.pen.glyph(char, rng)
 
 
-@dataclass(frozen=True)
-class Habits:
-    """How quick handwriting forms digits."""
-
-    forms: tuple[Sequence[Points], ...]  # for each digit the strokes of its usual form
-    joined: float  # share of the digits that have a tail to the next one
-    tail: float  # height at which tails end, 0 at the top of a digit and 1 at its foot
-
-
-def draw_habits(rng: Rng) -> Habits:
-    """Chooses habits; each second form is one of ``pens``."""
-    forms = list[Sequence[Points]]()
-    for value in range(10):
-        forms.append(pick(rng, QUICK_FORMS[value] if rng.random() < 0.6 else FORMS[value]))
-    joined = rng.uniform(0.3, 1) if rng.random() < 0.35 else 0.0
-    return Habits(tuple(forms), joined, rng.uniform(0.0, 0.7))
-
-
 class QuickGlyphs(PenGlyphs):
     """Draws digits in the forms of everyday writing, marks and letters as any pen."""
 
-    def __init__(self, pen: Pen, habits: Habits) -> None:
+    def __init__(self, pen: Pen, rng: Rng) -> None:
+        """Chooses habits."""
         super().__init__(pen, marks=True)
-        self.habits = habits
+        choices = zip(QUICK_FORMS, FORMS, strict=True)
+        self._forms = [
+            pick(rng, quick if rng.random() < 0.6 else usual) for quick, usual in choices
+        ]
+        # Share of the digits that have a tail to the next one.
+        self._joined = rng.uniform(0.3, 1) if rng.random() < 0.35 else 0.0
+        # Height at which tails end, 0 at the top of a digit and 1 at its foot.
+        self._tail = rng.uniform(0.0, 0.7)
 
     def glyph(self, char: str, rng: Rng) -> Glyph | None:
         """A character, drawn anew."""
         if char not in DIGITS:
             return super().glyph(char, rng)
-        form = self.habits.forms[int(char)]
-        if int(char) in _NECKS and rng.random() < self.habits.joined:
+        form = self._forms[int(char)]
+        if int(char) in _NECKS and rng.random() < self._joined:
             last = form[-1]  # goes on to the right
             x = max(1.0, float(last[-1, 0])) + rng.uniform(0.15, _TAIL)
-            end = x, self.habits.tail + rng.normal(0, 0.06)
+            end = x, self._tail + rng.normal(0, 0.06)
             form = (*form[:-1], np.vstack([last, end]))
         drawn = draw_form(form, self.pen, rng)
         rows = np.flatnonzero((drawn > FAINT).any(axis=1))

@@ -258,12 +258,6 @@ def draw_words(canvas: Canvas, styles: Styles, rng: Rng) -> None:
         y += 1.6 * height
 
 
-def draw_drawing(canvas: Canvas, styles: Styles, rng: Rng) -> None:
-    """Scribbles alone; nothing is written."""
-    del styles
-    draw_scribbles(canvas, rng)
-
-
 def _is_free(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> bool:
     ax, ay = canvas.at((x0, y0))
     bx, by = canvas.at((x1, y1))
@@ -317,7 +311,7 @@ KINDS: dict[str, PageKind] = {
     "paragraph": PageKind(0.03, draw_paragraph),
     "scatter": PageKind(0.05, draw_scatter),
     "words": PageKind(0.14, draw_words, strips=0.2, enlarged=3.0),
-    "scribbles": PageKind(0.04, draw_drawing),
+    "scribbles": PageKind(0.04, lambda canvas, _, rng: draw_scribbles(canvas, rng)),
     "empty": PageKind(0.04, None, ruled=0.3, scene=0.75),
     "plain tile": PageKind(0.0, draw_tile, plain=True),
     "plain single": PageKind(0.0, draw_single, enlarged=8.0, plain=True),

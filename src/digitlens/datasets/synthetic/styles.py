@@ -11,16 +11,15 @@ from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.canvas import Style, draw_style
 from digitlens.datasets.synthetic.drawing import Ink, Pixels, Rng, log_uniform, pick
 from digitlens.datasets.synthetic.glyph_sources import (
+    SEGMENTS,
     FontGlyphs,
     MixedGlyphs,
     MnistGlyphs,
     PenGlyphs,
     QuickGlyphs,
     Role,
-    draw_habits,
     draw_pen,
-    font_files,
-    load_families,
+    role_fonts,
 )
 from digitlens.datasets.synthetic.papers import load_photos
 
@@ -28,7 +27,6 @@ _MNIST = 0.4  # share of a page's numbers by a writer of MNIST
 _PEN = 0.26  # share drawn with a pen; the others are set in fonts
 _SCRIPT = 0.45  # share of fonts that look handwritten
 _PENNED = 0.4  # share of text with letters that is drawn with a pen
-_SEGMENTS = frozenset({"dseg7"})  # fonts whose letters are made like digits
 _FORMS = 3  # tiles of each digit that a writer has, so that a number repeats its forms at times
 
 
@@ -81,7 +79,7 @@ class Styles:
     def quick(self, rng: Rng) -> Style:
         """A style of everyday handwriting: small forms, joined or close to each other."""
         pen = replace(draw_pen(rng), width=log_uniform(rng, 3, 12))
-        style = draw_style(QuickGlyphs(pen, draw_habits(rng)), rng, by_hand=True)
+        style = draw_style(QuickGlyphs(pen, rng), rng, by_hand=True)
         return replace(style, slant=rng.normal(0.12, 0.2), gap=min(style.gap, 0.25))
 
     def lettered(self, rng: Rng) -> Style:
@@ -143,10 +141,7 @@ def load_fonts(role: Role, *, photos: bool = False) -> Fonts:
     Raises DataError where they cannot be had.
     """
     sources: dict[str, list[FontGlyphs]] = {"hand": [], "print": []}
-    families = [family for family in load_families() if family.role == role]
-    for family, weights in font_files(families).items():
-        for scripts in weights:
-            sources[family.kind].append(FontGlyphs(scripts, digits_only=family.family in _SEGMENTS))
-    return Fonts(
-        tuple(sources["hand"]), tuple(sources["print"]), load_photos(role) if photos else ()
-    )
+    for family, files in role_fonts(role):
+        sources[family.kind].append(FontGlyphs(files, digits_only=family.family in SEGMENTS))
+    seen = load_photos(role) if photos else ()
+    return Fonts(tuple(sources["hand"]), tuple(sources["print"]), seen)
