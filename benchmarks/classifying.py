@@ -63,8 +63,8 @@ def main() -> None:
     contenders = entries(options.model)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         tiles = Path(folder) / "tiles.npz"
-        (train, labels), test = load_mnist(options.data_dir)
-        some = {"train_tiles": train[:TRAINING], "train_labels": labels[:TRAINING]}
+        train, test = load_mnist(options.data_dir)
+        some = {"train_tiles": train.tiles[:TRAINING], "train_labels": train.labels[:TRAINING]}
         np.savez(tiles, tiles=test.tiles, labels=test.labels, **some)
         starts = {
             name: partial(start, entry, tiles, options, stack) for name, entry in contenders.items()

@@ -140,17 +140,6 @@ def test_characters_are_those_of_the_text(reader, printed):
     assert edges == sorted(edges)
 
 
-def test_the_classifier_sees_the_digits_framed_as_tiles(reader, page):
-    view = reader.examine(page).view
-    sure = view.confidence > 0.5
-    tiles = view.tiles[sure]
-    assert len(tiles) == 4
-    assert (tiles.max(axis=(1, 2)) == 255).all()
-    assert (np.median(tiles, axis=(1, 2)) == 0).all()
-    values = reader.classifier.predict_proba(tiles).argmax(axis=1)
-    assert np.array_equal(values, view.probabilities[sure].argmax(axis=1))
-
-
 def test_the_tile_of_a_digit_is_the_one_that_the_classifier_saw(reader, page, monkeypatch):
     def outputs(tiles):
         given.extend(tiles)
@@ -261,13 +250,6 @@ def test_what_is_asked_of_many_is_checked_before_the_first(reader):
         reader.read_many([], workers=0)
 
 
-def test_what_is_no_picture_is_refused(reader, tmp_path):
-    with pytest.raises(ImageError, match="no such file"):
-        reader.read(tmp_path / "none.png")
-    with pytest.raises(ImageError, match="not a picture"):
-        reader.read(b"not a picture")
-
-
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="no model"):
         DigitReader(tmp_path / "none")
@@ -325,13 +307,6 @@ def test_several_threads_may_read_at_once(reader, page):
     alone = [reader.read(one) for one in pages]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(reader.read, pages)) == alone
-
-
-def test_a_picture_is_left_as_it_is(reader, page):
-    kept = page.copy()
-    page.flags.writeable = False
-    reader.read(page)
-    assert np.array_equal(page, kept)
 
 
 def test_read_loads_the_models_once(page, monkeypatch):
