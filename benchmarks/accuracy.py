@@ -202,7 +202,7 @@ def look_closely(
         "test": report.as_dict(),
         "robustness": robust.as_dict(),
         "rejection": rejected.as_dict(),
-        "transfer": [one.transfer.as_dict() for one in measure_external(classifier, others)],
+        "transfer": [one.as_dict() for one in measure_external(classifier, others)],
     }
 
 

@@ -284,10 +284,9 @@ def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
     use_patient_threads()  # as the command does
     import training
 
-    recipe, seeds, *changes = arguments
-    yield from training.train_seeds(
-        recipe, changes, range(*map(int, seeds.split(":"))), int(threads)
-    )
+    recipe, first, beyond, *changes = arguments
+    seeds = range(int(first), int(beyond))
+    yield from training.train_seeds(recipe, changes, seeds, int(threads))
 
 
 def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
