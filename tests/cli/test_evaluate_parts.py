@@ -13,8 +13,9 @@ from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.negative_inks import EM, Face
 from digitlens.datasets.number_files import encode_idx
 from digitlens.errors import DataError
+from digitlens.evaluation.report import Transfer
 from digitlens.explain import trained_model
-from digitlens.explain.trained_model import ExternalScores, measure_external, measure_ood
+from digitlens.explain.trained_model import measure_external, measure_ood
 from digitlens.models.classifier import Classifier
 from digitlens.results import Outputs
 
@@ -25,7 +26,7 @@ def classifier():
 
 
 @pytest.fixture(scope="module")
-def measured(classifier, tmp_path_factory) -> list[ExternalScores]:
+def measured(classifier, tmp_path_factory) -> list[Transfer]:
     """The first hundred digits of scikit-learn, and three pictures of a Semeion of our own."""
     pictures = load_scikit()
     few = Pictures(pictures.images[:100], pictures.labels[:100])
@@ -45,8 +46,8 @@ def shown(tables):
 
 
 def test_every_data_set_is_scored_in_its_order(measured, classifier):
-    assert [one.transfer.name for one in measured] == ["digits", "semeion"]
-    digits = measured[0].transfer
+    assert [one.data.name for one in measured] == ["digits", "semeion"]
+    digits = measured[0]
     assert digits.framed.n == 100
     assert digits.framed.accuracy > digits.unframed.accuracy
     assert digits.framed.model.sha256 == classifier.sha256
@@ -54,7 +55,7 @@ def test_every_data_set_is_scored_in_its_order(measured, classifier):
 
 def test_tables_show_both_accuracies_and_recalls(measured):
     text = shown(external_part(measured).shown)
-    digits = measured[0].transfer
+    digits = measured[0]
     for part in (
         "scikit-learn's digits",
         "Semeion (semeion.data)",

@@ -11,7 +11,6 @@ from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.errors import DataError
 from digitlens.explain import explanation as explained
-from digitlens.explain.explanation import ExplainOptions
 from digitlens.explain.trained_model import TrainedModel
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
@@ -145,7 +144,7 @@ def test_what_was_rejected_is_explained_without_reasons(reader):
         for x in (140 - k * 0.45, 140 + k * 0.45):
             page[50 + k : 60 + k, int(x) - 7 : int(x) + 8] = 0
     page[150:162, 95:185] = 0
-    story = explained.explain("A", reader, reader.examine(page), ExplainOptions("swift"))
+    story = explained.explain("A", reader, reader.examine(page), "swift")
     assert not story.digits
     (one,) = story.rejected
     assert one.digit.status == "rejected"
@@ -175,7 +174,7 @@ def test_no_more_than_twelve_are_explained(reader, monkeypatch):
     one = explained._collect(seen)[0]
     monkeypatch.setattr(explained, "_collect", lambda *_: [one] * 15)
     monkeypatch.setattr(explained, "_attribute", lambda account, _: account)
-    story = explained.explain("many", reader, seen, ExplainOptions("swift"))
+    story = explained.explain("many", reader, seen, "swift")
     assert len(story.digits) == 12
     assert story.left_out == (3, 0)
     assert isinstance(story.reading, Reading)

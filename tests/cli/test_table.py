@@ -114,7 +114,7 @@ def test_errors_name_the_picture(monkeypatch):
     error = run().exception
     assert isinstance(error, DigitlensError)
     assert str(error) == "page.png: expected a table, found none"
-    assert "expected a page from 1 to 1, found 2" in str(run("--page", "2").exception)
+    assert "has one page, expected --page up to that, found 2" in str(run("--page", "2").exception)
     assert isinstance(run("--out", "table.ods").exception, DataError)
 
 

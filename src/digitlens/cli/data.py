@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from digitlens.cli.tables import (
     INTERRUPTED,
@@ -37,24 +38,24 @@ COLOURS = {"verified": "green", "damaged": "red", "missing": "yellow"}
 def data(
     data_dir: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             envvar="DIGITLENS_DATA",
             help="Folder with MNIST as IDX, IDX.gz or mnist.npz; asked before the cache.",
         ),
     ] = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch what is missing.")] = False,
+    fetch: Annotated[bool, Option("--fetch", help="Fetch what is missing.")] = False,
     show: Annotated[
-        bool, typer.Option("--show", help="Draw samples of each digit, fetching if needed.")
+        bool, Option("--show", help="Draw samples of each digit, fetching if needed.")
     ] = False,
     show_pages: Annotated[
-        bool, typer.Option("--show-pages", help="Draw generated pages and where their digits are.")
+        bool, Option("--show-pages", help="Draw generated pages and where their digits are.")
     ] = False,
     kind: Annotated[
-        str | None, typer.Option(help="Kind of the pages, for example single or grid.")
+        str | None, Option(help="Kind of the pages, for example single or grid.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides what is drawn.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Decides what is drawn.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The picture.", show_default="samples.png or pages.png")
+        Path | None, Option(help="The picture.", show_default="samples.png or pages.png")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -128,11 +129,17 @@ def _as_dict(states: list[FileState]) -> dict[str, Any]:
 
 
 def _print_states(states: list[FileState]) -> None:
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console()
+    console = wide_console()
     if console.is_terminal:
-        console.print(_table(states))
+        rows = [
+            (each.name, Text(each.status, COLOURS[each.status]), f"{each.bytes:,}", each.where)
+            for each in states
+        ]
+        table = table_of(("file", "status", "bytes", "where"), rows, left=2)
+        table.columns[-1].justify = "left"
+        console.print(table)
     else:
         for state in states:
             typer.echo("\t".join([state.status, state.name, f"{state.bytes}", state.where]))
@@ -140,21 +147,9 @@ def _print_states(states: list[FileState]) -> None:
         typer.echo("to fetch what is missing: digitlens data --fetch", err=True)
 
 
-def _table(states: list[FileState]) -> Any:
-    from rich.table import Table
-
-    table = Table("file", "status", box=None, pad_edge=False, header_style="dim")
-    table.add_column("bytes", justify="right")
-    table.add_column("where", overflow="fold")
-    for state in states:
-        status = f"[{COLOURS[state.status]}]{state.status}[/]"
-        table.add_row(state.name, status, f"{state.bytes:,}", state.where)
-    return table
-
-
 Pictures = Annotated[
     Path,
-    typer.Argument(
+    Argument(
         metavar="FOLDER|ZIP",
         help="Pictures with `labels.csv`: the header `file,label`, then each picture with its "
         "text, or `none` if no digit is on it. Corrections downloaded from the page of `digitlens "
@@ -163,7 +158,7 @@ Pictures = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--target-error",
         metavar="SHARE",
         help="Share of the sure digits that may be wrong, as in 0.5% or 0.005; may be repeated. "
@@ -178,7 +173,7 @@ def calibrate(
     model: Model = "default",
     target_error: Targets = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for the model with its threshold; it may be the model's.")
+        Path, Option(help="Folder for the model with its threshold; it may be the model's.")
     ] = Path("calibrated"),
     as_json: AsJson = False,
 ) -> None:
@@ -238,13 +233,13 @@ def _promise_row(one: Promise) -> list[str]:
 def adapt(
     pictures: Pictures,
     model: Model = "default",
-    out: Annotated[Path, typer.Option(help="Folder for the new model.")] = Path("adapted"),
+    out: Annotated[Path, Option(help="Folder for the new model.")] = Path("adapted"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an adaptation that was stopped.")
+        bool, Option("--resume", help="Go on with an adaptation that was stopped.")
     ] = False,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Steps in which the recogniser learns.", show_default="120"),
+        Option(min=1, help="Steps in which the recogniser learns.", show_default="120"),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

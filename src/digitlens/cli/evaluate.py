@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from digitlens.cli.tables import (
     AsJson,
@@ -36,8 +37,8 @@ from digitlens.progress import note
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Report, Robustness
-    from digitlens.explain.trained_model import ComparedModel, ExternalScores
+    from digitlens.evaluation.report import Report, Robustness, Transfer
+    from digitlens.explain.trained_model import ComparedModel
     from digitlens.models.classifier import Classifier, ForeignClassifier
 
 REPORT, TRANSFER = "report.json", "transfer.json"
@@ -45,7 +46,7 @@ REJECTION, ROBUSTNESS = "rejection.json", "robustness.json"
 
 Robustly = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--robustness",
         help="Also under the fifteen corruptions of MNIST-C, and while shift, rotation, size, "
         "stroke width, contrast and polarity go beyond what is usual. Takes minutes.",
@@ -54,7 +55,7 @@ Robustly = Annotated[
 
 On = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--on",
         metavar="NAME[=FILE]",
         help="Another data set of digits, on which nothing was trained; may be repeated. `digits` "
@@ -65,7 +66,7 @@ On = Annotated[
 
 Rejecting = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--rejection",
         help="Also calibration, what rejecting unsure answers gains, and whether letters, strokes, "
         "noise, textures and blank tiles are told from digits. Fetches fonts once.",
@@ -74,7 +75,7 @@ Rejecting = Annotated[
 
 Negatives = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--negatives",
         "--strange",  # the name of version 0.1
         metavar="NAME=FILE",
@@ -86,14 +87,14 @@ Negatives = Annotated[
 
 def evaluate(
     model: Annotated[
-        str, typer.Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
+        str, Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
     ] = "default",
     data_dir: DataDir = None,
     data: Labelled = None,
     split: SplitOf = "test",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),
+        Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),
     ] = None,
     pixels: Pixels = None,
     outputs: Outputs = None,
@@ -180,18 +181,18 @@ def _report_part(report: Report, tiles: Split) -> Part:
     return Part(values, shown, partial(write_part, REPORT, values, draw))
 
 
-def external_part(found: Sequence[ExternalScores]) -> Part:
+def external_part(found: Sequence[Transfer]) -> Part:
     """What a model makes of other data sets; draws what was read wrongly of each."""
 
     def draw(folder: Path) -> list[Path]:
         from digitlens.visualization.figures.scores import draw_wrong
 
-        paths = [folder / name for name in _picture_names([one.transfer.name for one in found])]
+        paths = [folder / name for name in _picture_names([one.data.name for one in found])]
         for one, path in zip(found, paths, strict=True):
-            draw_wrong(one.transfer.framed, one.data.framed.tiles, path)
+            draw_wrong(one.framed, one.data.framed.tiles, path)
         return paths
 
-    values = {"transfer": [one.transfer.as_dict() for one in found]}
+    values = {"transfer": [one.as_dict() for one in found]}
     return Part(values, external_tables(found), partial(write_part, TRANSFER, values, draw))
 
 
@@ -251,17 +252,17 @@ COMPARISON, PICTURE, SHEET = "comparison.json", "comparison.png", "disagreements
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="RUN...",
             help="Two or more run or model folders, names of shipped models, or .onnx files.",
         ),
     ],
     split: Annotated[
-        SplitName, typer.Option(help="validation: the tiles that all of their recipes kept back.")
+        SplitName, Option(help="validation: the tiles that all of their recipes kept back.")
     ] = "validation",
     data_dir: DataDir = None,
     data: Labelled = None,
-    out: Annotated[Path, typer.Option(help="Folder for report and pictures.")] = Path("comparison"),
+    out: Annotated[Path, Option(help="Folder for report and pictures.")] = Path("comparison"),
     pixels: Pixels = None,
     outputs: Outputs = None,
     as_json: AsJson = False,

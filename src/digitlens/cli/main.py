@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from digitlens import __version__
 from digitlens.cli.data import adapt, calibrate, data
@@ -25,22 +26,11 @@ app = typer.Typer(
 )
 app.command()(read)
 app.command("predict", help="The same as read.")(read)
-app.command()(template)
-app.command()(watch)
-app.command()(table)
-app.command()(explain)
-app.command()(train)
-app.command()(tune)
-app.command()(calibrate)
-app.command()(adapt)
-app.command()(evaluate)
-app.command()(compare)
-app.command()(figures)
-app.command()(reconstruct)
-app.command()(report)
-app.command()(data)
-app.command()(export)
-app.command()(serve)
+for command in (
+    *(template, watch, table, explain, train, tune, calibrate, adapt, evaluate, compare),
+    *(figures, reconstruct, report, data, export, serve),
+):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,7 +43,7 @@ def _print_version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+        Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Reads the numbers on a picture with small networks that you can train yourself."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 
 import typer
+from typer import Argument, Option
 
 from digitlens.cli.read_paths import STDIN, ReadSettings, form_of, read_paths
 from digitlens.cli.tables import (
@@ -35,29 +36,25 @@ if TYPE_CHECKING:
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         help="Pictures, PDFs, folders of them or patterns such as 'scans/*.png'; - reads one from "
         "standard input."
     ),
 ]
-Images = Annotated[
-    list[str] | None, typer.Option("--image", hidden=True, help="The same as a path.")
-]
-AsJsonLines = Annotated[bool, typer.Option("--json", help="Print a JSON object a page, in a line.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print a row a digit, also of rejected ones.")]
+Images = Annotated[list[str] | None, Option("--image", hidden=True, help="The same as a path.")]
+AsJsonLines = Annotated[bool, Option("--json", help="Print a JSON object a page, in a line.")]
+AsCsv = Annotated[bool, Option("--csv", help="Print a row a digit, also of rejected ones.")]
 Annotate = Annotated[
     Path | None,
-    typer.Option(
-        metavar="DIR", file_okay=False, help="Folder for copies that show what was read where."
-    ),
+    Option(metavar="DIR", file_okay=False, help="Folder for copies that show what was read where."),
 ]
 Explain = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", file_okay=False, hidden=True, help="See ``digitlens explain``."),
+    Option(metavar="DIR", file_okay=False, hidden=True, help="See ``digitlens explain``."),
 ]
 Expect = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="What is known of the number on each page, once or several times: how many digits, as "
         "in 4, what it looks like, as in '####-##', 'range 0..500', '>= 7', 'after 1234.5 by 20', "
         "'one of 12, 15, 18', luhn, ean, isbn, iban, 'mod 11-2', 'mod 37-2' or 'mod 97-10'."
@@ -65,7 +62,7 @@ Expect = Annotated[
 ]
 TargetError = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Share of the digits given as sure that may be wrong, as in 0.1% or 0.001; the less, "
         "the more are doubtful."
     ),
@@ -73,7 +70,7 @@ TargetError = Annotated[
 
 Decimal = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="MARK",
         help="The decimal mark, point or comma; otherwise taken from the page, where its numbers "
         "agree.",
@@ -81,11 +78,11 @@ Decimal = Annotated[
 ]
 Grouping = Annotated[
     str | None,
-    typer.Option(metavar="MARK", help="What groups digits by three: . or , or ' or a space."),
+    Option(metavar="MARK", help="What groups digits by three: . or , or ' or a space."),
 ]
 Locale = Annotated[
     str | None,
-    typer.Option(help="Whose marks and dates are on the page, as in de_DE or en_US."),
+    Option(help="Whose marks and dates are on the page, as in de_DE or en_US."),
 ]
 
 
@@ -156,16 +153,16 @@ OVERVIEW, STAGES = "overview.png", "stages"
 
 def explain(
     picture: Annotated[
-        str, typer.Argument(help="A picture, PDF or TIFF; - reads one from standard input.")
+        str, Argument(help="A picture, PDF or TIFF; - reads one from standard input.")
     ],
     digit: Annotated[
         int | None,
-        typer.Option(min=1, help="Only this digit, from 1 in reading order; else the first 12."),
+        Option(min=1, help="Only this digit, from 1 in reading order; else the first 12."),
     ] = None,
-    page: Annotated[int, typer.Option(min=1, help="Which page of a PDF or TIFF.")] = 1,
+    page: Annotated[int, Option(min=1, help="Which page of a PDF or TIFF.")] = 1,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="DIR", file_okay=False, help="Folder to write to; explanation-NAME if not said."
         ),
     ] = None,
@@ -173,7 +170,7 @@ def explain(
     model: Model = "default",
     pages: Pages = "pages",
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the MNIST files, for digits that look alike.")
+        Path | None, Option(help="Folder with the MNIST files, for digits that look alike.")
     ] = None,
 ) -> None:
     """Explain one picture: what was found, why these digits, and what would change the answer.
@@ -181,7 +178,7 @@ def explain(
     Writes a folder with a page to open in a browser, a picture of each digit, and the stages of
     reading.
     """
-    from digitlens.explain.explanation import ExplainOptions, explain
+    from digitlens.explain.explanation import explain
     from digitlens.models.bundle import roles
     from digitlens.reading.reader import DigitReader
 
@@ -190,7 +187,7 @@ def explain(
     reader = DigitReader(classifier, pages=detector)
     seen = reader.examine(pixels)
     with meaning("--digit"):
-        explanation = explain(name, reader, seen, ExplainOptions(classifier, digit, data_dir))
+        explanation = explain(name, reader, seen, classifier, digit=digit, data_dir=data_dir)
     folder = out or Path(f"explanation-{_stem(picture, name)}")
     try:
         _write_explanation(folder, explanation, seen, reader.thresholds)
@@ -238,8 +235,7 @@ def _write_explanation(
         for name, explained in drawn.items():
             write_digit_explanation(folder / name, explained)
         _tidy(folder, set(drawn))
-        write_stages(folder / STAGES, seen, thresholds)
-        heat = _load_heat(folder / STAGES, len(seen.view.detections.views))
+        heat = write_stages(folder / STAGES, seen, thresholds)
         write_page(folder / PAGE, explanation, heat)
 
 
@@ -249,14 +245,6 @@ def _tidy(folder: Path, written: set[str]) -> None:
         for old in folder.glob(pattern):
             if old.name not in written:
                 old.unlink()
-
-
-def _load_heat(stages: Path, count: int) -> list[Page]:
-    """The heat maps of the views, from the smallest size to the largest."""
-    from digitlens.imaging.image import load_image
-
-    heat = sorted(stages.glob("2-heat-*.png"), key=lambda path: (len(path.name), path.name))
-    return [load_image(path) for path in heat[:count]]
 
 
 def _print_explanation(explanation: Explanation) -> None:
@@ -295,26 +283,26 @@ def _print_digit(console: Console, explained: DigitExplanation) -> None:
 
 
 def table(
-    picture: Annotated[str, typer.Argument(help="A picture or PDF; - reads standard input.")],
+    picture: Annotated[str, Argument(help="A picture or PDF; - reads standard input.")],
     grid: Annotated[
         str | None,
-        typer.Option(metavar="ROWSxCOLUMNS", help="How many rows and columns there are: 9x9."),
+        Option(metavar="ROWSxCOLUMNS", help="How many rows and columns there are: 9x9."),
     ] = None,
     columns: Annotated[
-        int | None, typer.Option(min=1, max=250, help="How many columns there are.")
+        int | None, Option(min=1, max=250, help="How many columns there are.")
     ] = None,
     rules: Annotated[
         Literal["sudoku", "total"] | None,
-        typer.Option(
+        Option(
             help="sudoku: the cells keep its rules. total: in columns of numbers the last row is "
             "the sum of those above."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="File to write: .csv, .json, .parquet or .xlsx."),
+        Option(dir_okay=False, help="File to write: .csv, .json, .parquet or .xlsx."),
     ] = None,
-    page: Annotated[int, typer.Option(min=1, help="Which page of a document.")] = 1,
+    page: Annotated[int, Option(min=1, help="Which page of a document.")] = 1,
     decimal: Decimal = None,
     grouping: Grouping = None,
     locale: Locale = None,
@@ -329,8 +317,6 @@ def table(
     are counted on standard error. The exit code is 1 where there is no such table, and where its
     cells do not keep the rules: then they are given as they were read.
     """
-    from digitlens.errors import ImageError
-    from digitlens.imaging.document import open_document
     from digitlens.reading.reader import DigitReader
     from digitlens.reading.table import TableOptions
     from digitlens.tabular import check_form, write_table
@@ -345,10 +331,7 @@ def table(
     except ValueError as error:
         named = [name for name, value in given.items() if value is not None]
         raise typer.BadParameter(str(error), param_hint=", ".join(named)) from error
-    with open_document(sys.stdin.buffer if picture == "-" else picture) as document:
-        if page > document.count:
-            raise ImageError(f"{picture}: expected a page from 1 to {document.count}, found {page}")
-        image = document.page(page)
+    _, image = _load_page(picture, page)
     reader = DigitReader(model, pages=pages)
     try:
         found = reader.read_table(image, grid=shape, columns=columns, expect=rules, **notation)

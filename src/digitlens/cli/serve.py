@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from digitlens.cli.tables import Model, Pages
 from digitlens.errors import needs_extra
@@ -18,36 +19,34 @@ _MEGA = 1_000_000
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str, Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int, Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8000,
     model: Model = "default",
     pages: Pages = "pages",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, show_default="one a core", help="Threads that read."),
+        Option(min=1, show_default="one a core", help="Threads that read."),
     ] = None,
     queue: Annotated[
-        int, typer.Option(min=0, help="Requests that may wait; the next one is refused.")
+        int, Option(min=0, help="Requests that may wait; the next one is refused.")
     ] = 128,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="From a request's end to its answer.")
+        float, Option(metavar="SECONDS", help="From a request's end to its answer.")
     ] = 30.0,
-    body_limit: Annotated[float, typer.Option(metavar="MB", help="Size of one request.")] = 32.0,
+    body_limit: Annotated[float, Option(metavar="MB", help="Size of one request.")] = 32.0,
     body_time: Annotated[
-        float, typer.Option(metavar="SECONDS", help="For one request to arrive.")
+        float, Option(metavar="SECONDS", help="For one request to arrive.")
     ] = 30.0,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A web site whose pages may ask; repeatable."),
+        Option(metavar="ORIGIN", help="A web site whose pages may ask; repeatable."),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", show_default="any", help="A name the server goes by; repeatable."
-        ),
+        Option(metavar="NAME", show_default="any", help="A name the server goes by; repeatable."),
     ] = None,
 ) -> None:
     """Serve the web page and the API, until interrupted.
@@ -83,9 +82,7 @@ def serve(
 
 
 def export(
-    web: Annotated[
-        Path, typer.Option(help="Folder to write; new, empty, or from an earlier export.")
-    ],
+    web: Annotated[Path, Option(help="Folder to write; new, empty, or from an earlier export.")],
     model: Model = "default",
     pages: Pages = "pages",
 ) -> None:

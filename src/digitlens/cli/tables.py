@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import typer
+from typer import Option
 
 from digitlens.errors import DataError, MissingExtraError, needs_extra
 from digitlens.progress import note
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from digitlens.evaluation.ood import Rejection
-    from digitlens.evaluation.report import Condition, Report, Robustness, Score
+    from digitlens.evaluation.report import Condition, Report, Robustness, Score, Transfer
     from digitlens.evaluation.significance import Comparison, Pair
-    from digitlens.explain.trained_model import ExternalScores
 
 WIDE = 1000  # columns where nobody looks at a screen: a row stays a line, however long its names
 WORST = 5  # confusions in the table
@@ -88,7 +88,7 @@ def write_part(
 
     with writing(folder):
         files.write_json(folder / name, values)
-        return [name, *(picture.name for picture in _drawn(draw, folder))]
+        return [name, *(picture.name for picture in drawn(lambda: draw(folder)))]
 
 
 @contextmanager
@@ -109,12 +109,13 @@ def meaning(option: str) -> Generator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def _drawn(draw: Callable[[Path], Sequence[Path]], folder: Path) -> Sequence[Path]:
+def drawn(draw: Callable[[], Sequence[Path]], what: str = "pictures") -> Sequence[Path]:
+    """The pictures that were drawn; none, and a note, where the extra for plots is missing."""
     try:
         with needs_extra("plots"):
-            return draw(folder)
+            return draw()
     except MissingExtraError as error:
-        note(f"no pictures: {error}")
+        note(f"no {what}: {error}")
         return []
 
 
@@ -213,18 +214,18 @@ def _share_cells(accuracy: float, interval: tuple[float, float]) -> tuple[str, s
     return f"{accuracy:.2%}", _span(interval)
 
 
-def external_tables(measured: Sequence[ExternalScores]) -> list[Table]:
+def external_tables(measured: Sequence[Transfer]) -> list[Table]:
     """The accuracies by data set, and the share of each digit that is read rightly."""
     scores: list[tuple[str, ...]] = []
     recalls: list[tuple[str, ...]] = []
-    for transfer in (one.transfer for one in measured):
+    for transfer in measured:
         framed, unframed = transfer.framed, transfer.unframed
         cells = _share_cells(framed.accuracy, framed.interval)
         more = _share_cells(unframed.accuracy, unframed.interval)
         wrong = most_confused(framed, WORST)
-        scores.append((transfer.title, f"{framed.n:,}", *cells, *more, wrong))
+        scores.append((transfer.data.title, f"{framed.n:,}", *cells, *more, wrong))
         shares = (f"{row.recall:.1%}" if row.support else "-" for row in framed.classes)
-        recalls.append((transfer.title, *shares))
+        recalls.append((transfer.data.title, *shares))
     headings = ("data", "tiles", "framed", "95 % interval", "unframed", "95 % interval")
     table = table_of((*headings, "most confused"), scores)
     table.columns[-1].justify = "left"
@@ -350,25 +351,25 @@ ThemeName: TypeAlias = Literal["light", "dark"]
 PixelScale: TypeAlias = Literal["unit", "byte", "mnist"]
 OutputKind: TypeAlias = Literal["probabilities", "logits"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder with the MNIST files.")]
+AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
+DataDir = Annotated[Path | None, Option(help="Folder with the MNIST files.")]
 SplitOf = Annotated[
-    SplitName, typer.Option(help="validation: the tiles that the model's recipe kept back.")
+    SplitName, Option(help="validation: the tiles that the model's recipe kept back.")
 ]
 Labelled = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         metavar="FOLDER|ZIP",
         help="Labelled tiles instead of MNIST, such as corrections downloaded from the page of "
         "`digitlens serve`.",
     ),
 ]
 Themed = Annotated[
-    ThemeName, typer.Option("--theme", help="Colours: dark ink on white, or light on dark.")
+    ThemeName, Option("--theme", help="Colours: dark ink on white, or light on dark.")
 ]
 Pixels = Annotated[
     PixelScale | None,
-    typer.Option(
+    Option(
         help="For an .onnx file, what it expects: 0 to 1, 0 to 255, or 0 to 1 less the mean "
         "and divided by the deviation of MNIST.",
         show_default="byte if it takes uint8, else unit",
@@ -376,20 +377,20 @@ Pixels = Annotated[
 ]
 Outputs = Annotated[
     OutputKind | None,
-    typer.Option(help="For an .onnx file, what it gives.", show_default="probabilities"),
+    Option(help="For an .onnx file, what it gives.", show_default="probabilities"),
 ]
 Model = Annotated[
     str,
-    typer.Option(help="What classifies digits: a shipped model's name, or a run or model folder."),
+    Option(help="What classifies digits: a shipped model's name, or a run or model folder."),
 ]
 Pages = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="MODEL",
         help="What finds digits on pages; can be given as --model, too.",
     ),
 ]
-RecipeName = Annotated[str, typer.Option(help="Name of a recipe, or path of a .toml file.")]
+RecipeName = Annotated[str, Option(help="Name of a recipe, or path of a .toml file.")]
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 

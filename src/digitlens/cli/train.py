@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from digitlens.cli.tables import (
     INTERRUPTED,
     AsJson,
     DataDir,
     RecipeName,
+    drawn,
     print_json,
     table_of,
     use_patient_threads,
     wide_console,
 )
-from digitlens.errors import DataError, MissingExtraError, RecipeError, needs_extra
+from digitlens.errors import DataError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
@@ -40,20 +42,16 @@ EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's d
 
 Watch = Annotated[
     bool,
-    typer.Option("--watch", help="Show the training while it goes on, as a page in the browser."),
+    Option("--watch", help="Show the training while it goes on, as a page in the browser."),
 ]
-WatchPort = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")
-]
-OpenPage = Annotated[
-    bool, typer.Option("--open/--no-open", help="Whether --watch opens the browser.")
-]
+WatchPort = Annotated[int, Option(min=0, max=65535, help="Port of that page; 0 takes a free one.")]
+OpenPage = Annotated[bool, Option("--open/--no-open", help="Whether --watch opens the browser.")]
 Board = Annotated[
     bool,
-    typer.Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
+    Option("--tensorboard", help="Write RUN/tensorboard, which TensorBoard shows."),
 ]
 BoardFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The same, into a folder of your choice.")
+    Path | None, Option(metavar="DIR", help="The same, into a folder of your choice.")
 ]
 
 
@@ -61,17 +59,15 @@ def train(
     recipe: RecipeName = "standard",
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
+        Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE-N")
-    ] = None,
+    out: Annotated[Path | None, Option(help="Run folder.", show_default="runs/RECIPE-N")] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+        Path | None, Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
     refit: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="RUN",
             help="Train anew what a run has chosen by validation, with all tiles and none held "
             "back.",
@@ -80,14 +76,14 @@ def train(
     data_dir: DataDir = None,
     extra: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FOLDER|ZIP",
             help="Labelled tiles to train with besides MNIST, such as corrections downloaded from "
             "the page of `digitlens serve`; none of them is used to validate.",
         ),
     ] = None,
     fields: Annotated[
-        bool, typer.Option("--fields", help="Show what a recipe is made of, and stop.")
+        bool, Option("--fields", help="Show what a recipe is made of, and stop.")
     ] = False,
     as_json: AsJson = False,
     watch: Watch = False,
@@ -185,13 +181,13 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
     """Draws the curves into a run folder, or says which extra that needs."""
     from digitlens.training.run import CURVES
 
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.figures.curves import draw_curves
+    def draw() -> list[Path]:
+        from digitlens.visualization.figures.curves import draw_curves
 
-            draw_curves(trained.history, folder / CURVES, trained.steps)
-    except MissingExtraError as error:
-        note(f"no {CURVES}: {error}")
+        draw_curves(trained.history, folder / CURVES, trained.steps)
+        return [folder / CURVES]
+
+    drawn(draw, CURVES)
 
 
 def _with_extra(training: Split, extra: Path | None) -> tuple[Split, dict[str, str]]:
@@ -239,7 +235,7 @@ def tune(
     recipe: RecipeName = "standard",
     searches: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--search",
             metavar="FIELD=VALUES",
             help="A field to search; may be repeated: learning_rate=0.001..0.02:log, epochs=5..15, "
@@ -248,27 +244,27 @@ def tune(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Change one field in all trials."),
+        Option("--set", metavar="FIELD=VALUE", help="Change one field in all trials."),
     ] = None,
     trials: Annotated[
-        int, typer.Option(min=0, help="Trials the study shall have in all, of all machines.")
+        int, Option(min=0, help="Trials the study shall have in all, of all machines.")
     ] = 30,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds after which no trial is begun.")
+        float | None, Option(min=0, help="Seconds after which no trial is begun.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings a trial.")] = 1,
+    seeds: Annotated[int, Option(min=1, max=100, help="Trainings a trial.")] = 1,
     prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="End trials that fall behind the median.")
+        bool, Option("--prune/--no-prune", help="End trials that fall behind the median.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the study.", show_default="runs/tune-RECIPE-N")
+        Path | None, Option(help="Folder of the study.", show_default="runs/tune-RECIPE-N")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Go on with the study in this folder.")
+        Path | None, Option(metavar="FOLDER", help="Go on with the study in this folder.")
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="URL",
             help="Database that several machines share, such as postgresql://user@host/studies.",
             show_default="study.db in the folder",
@@ -276,7 +272,7 @@ def tune(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="The study's name in the database.", show_default="the folder's name"),
+        Option(help="The study's name in the database.", show_default="the folder's name"),
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -430,16 +426,13 @@ def _tell_study(study: Study, folder: Path, *, as_json: bool) -> None:
 
 
 def _draw_study(result: StudyResult, folder: Path) -> list[str]:
-    if not result.best:
-        return []
-    try:
-        with needs_extra("plots"):
-            from digitlens.visualization.figures.curves import draw_tuning
-    except MissingExtraError as error:
-        note(f"no {PICTURE}: {error}")
-        return []
-    draw_tuning(result, folder / PICTURE)
-    return [PICTURE]
+    def draw() -> list[Path]:
+        from digitlens.visualization.figures.curves import draw_tuning
+
+        draw_tuning(result, folder / PICTURE)
+        return [folder / PICTURE]
+
+    return [path.name for path in drawn(draw, PICTURE)] if result.best else []
 
 
 def _print_study(result: StudyResult, best: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages
 from digitlens.progress import note
@@ -27,20 +28,20 @@ _SHAPE = "expected NAME=X0,Y0,X1,Y1[,EXPECT][,KEY=VALUE ...]"
 
 
 def template(
-    picture: Annotated[Path, typer.Argument(help="The reference: a sharp picture of it.")],
+    picture: Annotated[Path, Argument(help="The reference: a sharp picture of it.")],
     region: Annotated[
         list[str],
-        typer.Option(
+        Option(
             metavar="NAME=X0,Y0,X1,Y1[,EXPECT][,KEY=VALUE ...]",
             help="A part of the picture, in pixels or as fractions of its sides, what is expected "
             "there as in `digitlens read --expect`, and kind, digits, decimals, unit, monotone or "
             "most_per_hour; repeatable.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The template, a TOML file.")],
+    out: Annotated[Path, Option(metavar="FILE", help="The template, a TOML file.")],
     time: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="FORMAT",
             help="How names of pictures say when they were taken, as in %Y%m%d_%H%M; the time of "
             "the file otherwise.",
@@ -116,38 +117,34 @@ def _value(text: str) -> Any:
 
 
 def watch(
-    folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Where pictures arrive.")
-    ],
+    folder: Annotated[Path, Argument(exists=True, file_okay=False, help="Where pictures arrive.")],
     template: Annotated[
-        Path, typer.Option(metavar="FILE", help="What to read, see `digitlens template`.")
+        Path, Option(metavar="FILE", help="What to read, see `digitlens template`.")
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE", help="Log of readings, .csv or .sqlite; goes on if it is there."
-        ),
+        Option(metavar="FILE", help="Log of readings, .csv or .sqlite; goes on if it is there."),
     ] = Path("readings.csv"),
     mqtt: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Broker to post to: mqtt://[user:password@]host/topic."),
+        Option(metavar="URL", help="Broker to post to: mqtt://[user:password@]host/topic."),
     ] = None,
     webhook: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Address to post each reading to, as JSON."),
+        Option(metavar="URL", help="Address to post each reading to, as JSON."),
     ] = None,
     wait: Annotated[
         int,
-        typer.Option(
+        Option(
             min=0,
             metavar="N",
             help="A doubtful picture waits for up to N later ones, or an hour, to decide it.",
         ),
     ] = 15,
-    vote: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
-    once: Annotated[bool, typer.Option("--once", help="Read what is there, and end.")] = False,
+    vote: Annotated[int | None, Option(min=1, hidden=True)] = None,
+    once: Annotated[bool, Option("--once", help="Read what is there, and end.")] = False,
     every: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="How often to look for pictures.")
+        float, Option(min=0.1, metavar="SECONDS", help="How often to look for pictures.")
     ] = 2.0,
     as_json: AsJson = False,
     model: Model = "default",

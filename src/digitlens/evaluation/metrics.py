@@ -13,7 +13,8 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import sqrt
+from itertools import accumulate
+from math import isclose, sqrt
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
@@ -109,25 +110,37 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
-def alignment(truth: str, read: str) -> list[tuple[int, int]]:
-    """Places in two texts that stand for each other at the fewest edits, the same or replaced."""
-    rows = [list(range(len(read) + 1))]
-    for i, wanted in enumerate(truth, 1):
-        above, row = rows[-1], [i]
-        for j, found in enumerate(read, 1):
-            row.append(min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (wanted != found)))
+def cheapest_pairs(
+    costs: Sequence[Sequence[float]], skips: Sequence[float]
+) -> list[tuple[int, int]]:
+    """Pairs of N rows and M columns, both in order, at the least cost; some stay without.
+
+    Args:
+        costs: [N][M]; of each pair, perhaps infinite.
+        skips: [M]; of leaving a column out. To leave a row out costs 1.
+    """
+    rows = [[0.0, *accumulate(skips)]]
+    for i, line in enumerate(costs, 1):
+        above, row = rows[-1], [float(i)]
+        for j, (cost, skip) in enumerate(zip(line, skips, strict=True), 1):
+            row.append(min(row[j - 1] + skip, above[j] + 1, above[j - 1] + cost))
         rows.append(row)
     pairs: list[tuple[int, int]] = []
-    i, j = len(truth), len(read)
+    i, j = len(costs), len(skips)
     while i and j:
-        if rows[i][j] == rows[i - 1][j - 1] + (truth[i - 1] != read[j - 1]):
+        if isclose(rows[i][j], rows[i - 1][j - 1] + costs[i - 1][j - 1]):
             i, j = i - 1, j - 1
             pairs.append((i, j))
-        elif rows[i][j] == rows[i][j - 1] + 1:
+        elif isclose(rows[i][j], rows[i][j - 1] + skips[j - 1]):
             j -= 1
         else:
             i -= 1
     return pairs[::-1]
+
+
+def alignment(truth: str, read: str) -> list[tuple[int, int]]:
+    """Places in two texts that stand for each other at the fewest edits, the same or replaced."""
+    return cheapest_pairs([[char != found for found in read] for char in truth], [1] * len(read))
 
 
 def aligned(truth: str, read: str) -> tuple[int, list[bool]]:

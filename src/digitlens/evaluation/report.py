@@ -292,8 +292,7 @@ DETAIL = ("classes", "confused_pairs", "wrong")
 class Transfer:
     """What a model makes of digits of another data set than it was trained on."""
 
-    name: str  # name of the data set
-    title: str  # what to call it, with the name of its file
+    data: ExternalDigits
     framed: Report  # on tiles framed by the rule of MNIST, as the model expects them
     unframed: Report  # on the pictures resized to tiles and nothing else
 
@@ -301,8 +300,8 @@ class Transfer:
         """Both scores as JSON-ready values, and classes, confusions and mistakes of the framed."""
         framed, unframed = self.framed.as_dict(), self.unframed.as_dict()
         return {
-            "name": self.name,
-            "title": self.title,
+            "name": self.data.name,
+            "title": self.data.title,
             "model": framed["model"],
             "n": self.framed.n,
             "framed": {key: framed[key] for key in SCORE} | {"sha256": framed["data"]["sha256"]},
@@ -319,7 +318,7 @@ def measure_transfer(
         evaluate(predict_proba, split, model=model, data_name=f"{data.title}, {how}")
         for split, how in ((data.framed, "framed"), (data.unframed, "unframed"))
     )
-    return Transfer(data.name, data.title, framed, unframed)
+    return Transfer(data, framed, unframed)
 
 
 CURVE_TILES = 2000  # per point of a curve; an accuracy of 99 % is then known to half a per cent

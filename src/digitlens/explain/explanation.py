@@ -200,18 +200,14 @@ def _rounded(values: Floats) -> Any:
     return np.round(np.asarray(values, np.float64), 6).tolist()
 
 
-@dataclass(frozen=True)
-class ExplainOptions:
-    """What is to be explained."""
-
-    model: str | Path  # the classifier, as for ``DigitReader``
-    # the only digit to explain, from 1 in reading order; None explains the first twelve
-    digit: int | None = None
-    data_dir: Path | None = None  # folder with the MNIST files
-
-
 def explain(
-    name: str, reader: DigitReader, seen: ReadResult, options: ExplainOptions
+    name: str,
+    reader: DigitReader,
+    seen: ReadResult,
+    model: str | Path,
+    *,
+    digit: int | None = None,
+    data_dir: Path | None = None,
 ) -> Explanation:
     """Everything that is to be said of a page.
 
@@ -219,14 +215,17 @@ def explain(
         name: What the page is called.
         reader: What read it.
         seen: What led to the answer.
-        options: What is to be explained; ValueError where there is no such digit.
+        model: The classifier, as for ``DigitReader``.
+        digit: The only digit to explain, from 1 in reading order, ValueError where there is none;
+            None explains the first twelve.
+        data_dir: Folder with the MNIST files.
     """
     explanations = _collect(seen)
     digits = [one for one in explanations if one.digit.status != "rejected"]
     rejected = [one for one in explanations if one.digit.status == "rejected"]
-    chosen, hopeful = _choose(digits, options.digit), _likeliest(rejected, options.digit)
+    chosen, hopeful = _choose(digits, digit), _likeliest(rejected, digit)
     shown = chosen + hopeful
-    alike, note = _find_similar(shown, options)
+    alike, note = _find_similar(shown, model, data_dir)
     with work_bar() as bar:
         task = bar.add_task("explaining", total=len(chosen))
         for place, one in enumerate(chosen):
@@ -310,14 +309,14 @@ def _attribute(one: DigitExplanation, classifier: Classifier) -> DigitExplanatio
 
 
 def _find_similar(
-    shown: list[DigitExplanation], options: ExplainOptions
+    shown: list[DigitExplanation], name: str | Path, data_dir: Path | None
 ) -> tuple[list[SimilarDigits | None], str]:
     """For each explanation the training digits that look like it, and a note where none can."""
     nothing: list[SimilarDigits | None] = [None] * len(shown)
     if not shown:
         return nothing, ""
     try:
-        model = TrainedModel(options.model, on="validation", data_dir=options.data_dir)
+        model = TrainedModel(name, on="validation", data_dir=data_dir)
         known = model.known
     except DataError:
         return nothing, f"MNIST is not on this machine; {_GET}."

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.datasets import mnist
-from digitlens.datasets.external import ExternalDigits, load_external
+from digitlens.datasets.external import load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
 from digitlens.evaluation.metrics import CLASSES, PredictProba, Speed, measure_speed
@@ -214,13 +214,6 @@ def _load_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
         raise DataError(f"{path} cannot be read ({error}): train the run anew") from error
 
 
-class ExternalScores(NamedTuple):
-    """What a model makes of another data set, and its tiles."""
-
-    transfer: Transfer
-    data: ExternalDigits
-
-
 class ComparedModel(NamedTuple):
     """A model of a comparison."""
 
@@ -230,7 +223,7 @@ class ComparedModel(NamedTuple):
     recipe: Recipe | None  # what it was trained from; None if unknown
 
 
-def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[ExternalScores]:
+def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Transfer]:
     """Scores a model on other data sets, in the order of their names.
 
     Args:
@@ -238,12 +231,11 @@ def measure_external(classifier: AnyClassifier, texts: Sequence[str]) -> list[Ex
         texts: ``NAME`` or ``NAME=FILE`` each; DataError where one is unknown, missing or damaged,
             MissingExtraError where its package is not installed.
     """
-    return [_score_external(classifier, load_external(text)) for text in texts]
-
-
-def _score_external(classifier: AnyClassifier, data: ExternalDigits) -> ExternalScores:
-    with _counted(classifier, data.title, 2 * len(data.framed)) as ask:
-        return ExternalScores(measure_transfer(ask, data, model=_info(classifier)), data)
+    found: list[Transfer] = []
+    for data in map(load_external, texts):
+        with _counted(classifier, data.title, 2 * len(data.framed)) as ask:
+            found.append(measure_transfer(ask, data, model=_info(classifier)))
+    return found
 
 
 def measure_corrupted(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from digitlens import files
@@ -26,6 +26,8 @@ _TITLE, _HEAD, _BODY, _SMALL = 36, 22, 19, 16  # pixels of type
 _TILE, _SEEN = 112, 308  # pixels: four and eleven times a tile
 _CONTRAST = 4  # training digits of the answer, and of the runner-up
 _LINE = 1.45  # of the type's size
+_Colour: TypeAlias = tuple[int, int, int]
+_Shown: TypeAlias = tuple[Page, Sequence[tuple[str, _Colour]]]  # a picture and its captions
 _GROUND = np.float32(0.75)  # as bright as ink is beneath its evidence
 
 
@@ -70,8 +72,7 @@ def marked(change: Counterfactual) -> Page:
     Returns:
         uint8[112, 112, 3].
     """
-    tile = np.repeat(change.tile[..., None], 3, axis=2)
-    picture = _enlarged(tile, _TILE)
+    picture = Image.fromarray(_gray(change.tile)).resize((_TILE, _TILE), Image.Resampling.NEAREST)
     if change.kind in ("erase", "add") and change.place:
         step, (row, column) = _TILE // 28, change.place
         corner = (column * step - 1, row * step - 1)
@@ -97,7 +98,7 @@ class _Sheet:
         """Goes on further below."""
         self.top += pixels
 
-    def text(self, text: str, size: int, colour: tuple[int, int, int] = _TEXT) -> None:
+    def text(self, text: str, size: int, colour: _Colour = _TEXT) -> None:
         """A line, or as many as it takes."""
         self.top = self.column(text, size, colour, (_PAD, self.top, _WIDTH - _PAD))
 
@@ -105,7 +106,7 @@ class _Sheet:
         self,
         text: str,
         size: int,
-        colour: tuple[int, int, int],
+        colour: _Colour,
         place: tuple[float, float, float],
     ) -> float:
         """Text between two sides from a height on; gives where it ends."""
@@ -114,6 +115,20 @@ class _Sheet:
             self.draw.text((left, top), line, colour, font(size))
             top += _LINE * size
         return top
+
+    def row(
+        self, shown: Sequence[_Shown], step: float, left: float = _PAD, side: int = _TILE
+    ) -> None:
+        """Pictures so far apart, with their captions below them."""
+        ends = [self.top]
+        for place, (picture, captions) in enumerate(shown):
+            x, end = left + place * step, self.top + side + 6
+            enlarged = Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
+            self.image.paste(enlarged, (round(x), round(self.top)))
+            for text, colour in captions:
+                end = self.column(text, _SMALL, colour, (x, end, x + step - 8))
+            ends.append(end)
+        self.top = max(ends)
 
     def head(self, text: str) -> None:
         """The title of a part, with a rule above."""
@@ -134,33 +149,20 @@ def _title(explained: DigitExplanation) -> str:
     return f"{explained.digit.value}, rather than {explained.other}"
 
 
-def _enlarged(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:
-    return Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
-
-
 def _draw_seen(sheet: _Sheet, explained: DigitExplanation) -> None:
     """The tile, what speaks for whom on it, and what each network said."""
-    top, left = sheet.top, _PAD
-    captions = ["What the classifier saw"]
-    pictures = [np.repeat(explained.tile[..., None], 3, axis=2)]
+    top, step = sheet.top, _SEEN + _GAP
+    shown: list[_Shown] = [(_gray(explained.tile), [("What the classifier saw", _SOFT)])]
     if explained.attributions:
-        pictures.append(blended(explained.tile, explained.attributions.evidence(explained.tile)))
-        captions.append(f"Blue speaks for {explained.digit.value}, orange for {explained.other}")
-    for picture, caption in zip(pictures, captions, strict=True):
-        sheet.image.paste(_enlarged(picture, _SEEN), (left, round(top)))
-        sheet.draw.text((left, top + _SEEN + 6), caption, _SOFT, font(_SMALL))
-        left += _SEEN + _GAP
-    bottom = _draw_opinions(sheet, explained, left + _GAP)
-    sheet.top = max(top + _SEEN + 6 + _LINE * _SMALL, bottom) + _GAP
-
-
-def _draw_opinions(sheet: _Sheet, explained: DigitExplanation, left: float) -> float:
-    top = sheet.top
+        picture = blended(explained.tile, explained.attributions.evidence(explained.tile))
+        caption = f"Blue speaks for {explained.digit.value}, orange for {explained.other}"
+        shown.append((picture, [(caption, _SOFT)]))
+    sheet.row(shown, step, side=_SEEN)
+    left, right = _PAD + len(shown) * step + _GAP, _WIDTH - _PAD
     for name, sees, said in phrases.opinions(explained):
-        place = (left, top, _WIDTH - _PAD)
-        top = sheet.column(f"The {name} sees {sees}", _SMALL, _SOFT, place)
-        top = sheet.column(said, _BODY, _TEXT, (left, top, _WIDTH - _PAD)) + 10
-    return top
+        top = sheet.column(f"The {name} sees {sees}", _SMALL, _SOFT, (left, top, right))
+        top = sheet.column(said, _BODY, _TEXT, (left, top, right)) + 10
+    sheet.top = max(sheet.top, top) + _GAP
 
 
 def _draw_alike(sheet: _Sheet, explained: DigitExplanation) -> None:
@@ -182,30 +184,33 @@ def _draw_alike(sheet: _Sheet, explained: DigitExplanation) -> None:
 
 
 def _draw_neighbours(sheet: _Sheet, ones: Sequence[Neighbour], left: float = _PAD) -> None:
-    for place, one in enumerate(ones):
-        x = round(left + place * (_TILE + _GAP))
-        sheet.image.paste(_enlarged(one.tile, _TILE), (x, round(sheet.top)))
-        caption = phrases.neighbour(one)
-        sheet.draw.text((x, sheet.top + _TILE + 4), caption, _SOFT, font(_SMALL))
-    sheet.down(_TILE + 8 + _LINE * _SMALL)
+    shown = [(_gray(one.tile), [(phrases.neighbour(one), _SOFT)]) for one in ones]
+    sheet.row(shown, _TILE + _GAP, left)
 
 
 def _draw_changes(sheet: _Sheet, explained: DigitExplanation) -> None:
     if explained.attributions is None:
         return
     sheet.head("What would change the answer")
-    step = (_WIDTH - 2 * _PAD) / 6
-    ends = [sheet.top]
-    for place, change in enumerate(explained.attributions.counterfactuals):
-        left = _PAD + place * step
-        sheet.image.paste(Image.fromarray(marked(change)), (round(left), round(sheet.top)))
-        below = (left, sheet.top + _TILE + 6, left + step - 8)
-        end = sheet.column(phrases.counterfactual(change), _SMALL, _TEXT, below)
-        into = f"then {phrases.outcome(change)}"
-        ends.append(sheet.column(into, _SMALL, AGAINST, (left, end, left + step - 8)))
-    sheet.top = max(ends) + 6
+    shown: list[_Shown] = [
+        (
+            marked(change),
+            [
+                (phrases.counterfactual(change), _TEXT),
+                (f"then {phrases.outcome(change)}", AGAINST),
+            ],
+        )
+        for change in explained.attributions.counterfactuals
+    ]
+    sheet.row(shown, (_WIDTH - 2 * _PAD) / 6)
+    sheet.down(6)
     for line in phrases.counterfactuals(explained):
         sheet.text(line, _BODY)
+
+
+def _gray(tile: Tile) -> Page:
+    """uint8[28, 28, 3]."""
+    return np.repeat(tile[..., None], 3, axis=2)
 
 
 _VIEWS = 6  # of the detector, at most, that are shown

@@ -206,14 +206,13 @@ def similar_digits(explained: DigitExplanation) -> list[str]:
     ]
     second = ", ".join(parts)
     said = [first, f"{_capital(second)} (0 is the same, 2 is opposite)."]
-    return [*said, usual(explained)] if explained.alike.nearer is not None else said
+    if (nearer := explained.alike.nearer) is None:
+        return said
+    return [*said, _usual(nearer, explained.alike.usual)]
 
 
-def usual(explained: DigitExplanation) -> str:
-    """How usual the tile is; empty where nobody knows."""
-    if explained.alike is None or explained.alike.nearer is None:
-        return ""
-    nearer, count = explained.alike.nearer, explained.alike.usual
+def _usual(nearer: float, count: int) -> str:
+    """How usual the tile is, by the share of so many usual digits that are nearer."""
     if nearer >= UNUSUAL:
         most = "all" if nearer == 1 else f"{math.floor(1000 * nearer) / 10:g} %"
         return (

@@ -187,15 +187,13 @@ def draw_pages(
 
     ``marked`` frames each digit and tells its value; what may be read or not is framed in red.
     """
-    height, width = pages[0].pixels.shape[:2]
+    step = [side + SAMPLE_GAP for side in pages[0].pixels.shape[1::-1]]
     rows = -(-len(pages) // columns)
-    size = columns * (width + SAMPLE_GAP) + SAMPLE_GAP, rows * (height + SAMPLE_GAP) + SAMPLE_GAP
+    size = columns * step[0] + SAMPLE_GAP, rows * step[1] + SAMPLE_GAP
     sheet = Image.new("RGB", size, SAMPLE_PAPER)
     for number, page in enumerate(pages):
-        place = (
-            SAMPLE_GAP + number % columns * (width + SAMPLE_GAP),
-            SAMPLE_GAP + number // columns * (height + SAMPLE_GAP),
-        )
+        row, column = divmod(number, columns)
+        place = SAMPLE_GAP + column * step[0], SAMPLE_GAP + row * step[1]
         sheet.paste(_with_marks(page) if marked else Image.fromarray(page.pixels), place)
     return sheet
 
@@ -304,7 +302,7 @@ _LARGEST = 2000  # longest side of the page's copy
 _LABELLED = 100  # places with a label, the first: more would hide the picture
 
 
-def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, float]) -> None:
+def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, float]) -> list[Page]:
     """Writes how a page was read; each file whole or not at all.
 
     ``1-page.png`` is the page, ``2-heat-<size>.png`` what the digit detector sees on each copy of
@@ -312,33 +310,37 @@ def write_stages(folder: Path, result: ReadResult, thresholds: Mapping[str, floa
     any is rejected, ``5-tiles.png`` the ink of each as a tile, ``6-answer.png`` the answer, and
     ``explain.json`` the same in numbers. Where the page was turned, 2 to 5 are of the turned page.
     Heat maps of another page in the folder are removed; nothing else is.
+
+    Returns:
+        What the digit detector sees, the smallest copy first.
     """
     turned = result.turned
     write_picture(folder / "1-page.png", shrink(result.page, _LARGEST))
-    names = _write_heat(folder, turned, result.view.detections.views)
+    heat = _write_heat(folder, turned, result.view.detections.views)
     write_picture(folder / "3-lines.png", _draw_lines(turned, result))
     write_picture(folder / "4-places.png", _draw_places(turned, result))
     write_picture(folder / "5-tiles.png", _draw_found_tiles(result))
     write_picture(folder / "6-answer.png", draw_reading(result.page, result.reading))
-    files.write_json(folder / "explain.json", _as_dict(result, names, thresholds))
+    files.write_json(folder / "explain.json", _as_dict(result, list(heat), thresholds))
+    return sorted(heat.values(), key=lambda picture: picture.size)
 
 
-def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> list[str]:
-    """Writes the heat map of each copy of the page, and gives their names."""
-    names: list[str] = []
+def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> dict[str, Page]:
+    """Writes the heat map of each copy of the page, and gives them by their names."""
+    written: dict[str, Page] = {}
     seen: Counter[int] = Counter()
     for view in views:
         height, width = view.predictions.size
         seen[max(width, height)] += 1
         again = seen[max(width, height)]
-        names.append(f"2-heat-{max(width, height)}{f'-{again}' if again > 1 else ''}.png")
-        title = f"Copy {len(names)}, {width} x {height} pixels"
-        heat = draw_heat(turned, (width, height), view.predictions.heat, title)
-        write_picture(folder / names[-1], heat)
+        name = f"2-heat-{max(width, height)}{f'-{again}' if again > 1 else ''}.png"
+        title = f"Copy {len(written) + 1}, {width} x {height} pixels"
+        written[name] = draw_heat(turned, (width, height), view.predictions.heat, title)
+        write_picture(folder / name, written[name])
     for old in folder.glob("2-heat-*.png"):
-        if old.name not in names:
+        if old.name not in written:
             old.unlink()
-    return names
+    return written
 
 
 def _draw_lines(turned: Page, result: ReadResult) -> Page:

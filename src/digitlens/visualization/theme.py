@@ -167,6 +167,14 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
             figure.savefig(temporary, dpi=DPI, metadata=metadata)
 
 
+def draw_files(folder: Path, draws: Mapping[str, Callable[[Path], object]]) -> list[Path]:
+    """Draws figures into PNG files of a folder, by their names; gives the files."""
+    paths = [folder / f"{name}.png" for name in draws]
+    for path, draw in zip(paths, draws.values(), strict=True):
+        draw(path)
+    return paths
+
+
 _hints: ContextVar[dict[str, Sequence[str]] | None] = ContextVar("hints", default=None)
 
 

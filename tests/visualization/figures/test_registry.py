@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -7,14 +8,14 @@ import pytest
 from PIL import Image
 
 from digitlens.datasets import mnist as data
-from digitlens.datasets.mnist import Mnist
+from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import DataError, MissingExtraError, ModelError
 from digitlens.explain.trained_model import TrainedModel
+from digitlens.models.networks import Reconstruction
 from digitlens.training import export
 from digitlens.visualization.figures import registry
 from digitlens.visualization.figures.registry import (
     FIGURES,
-    Reconstructions,
     Shown,
     draw_evaluation,
     draw_interpolations,
@@ -118,7 +119,7 @@ def test_figures_need_no_torch():
     assert not {"torch", "onnx", "onnxruntime"} & set(loaded)
 
 
-TILES = np.zeros((4, 28, 28), np.uint8)
+TILES = np.zeros((10, 28, 28), np.uint8)
 TILES[:, 6:22, 10:18] = 255
 BLUE = tuple(int(LIGHT.blue[k : k + 2], 16) for k in (1, 3, 5))
 
@@ -139,22 +140,27 @@ def _share(pixels, colour):
 
 @pytest.mark.usefixtures("coarse")
 def test_what_was_written_is_in_ink_and_what_is_drawn_again_in_blue(tmp_path):
-    one = Reconstructions(TILES, TILES, np.linspace(0.1, 0.4, 4))
-    draw_reconstructions([one] * 10, one, one, tmp_path / "again.png", note="from 16 numbers")
+    split = Split(TILES, np.arange(len(TILES), dtype=np.uint8))
+    error, code = np.linspace(0.1, 0.4, len(TILES)), np.zeros((len(TILES), 2), np.float32)
+    again = Reconstruction(TILES, error, code)
+    draw_reconstructions(split, again, tmp_path / "again.png", note="from 16 numbers")
     pixels = _pixels(tmp_path / "again.png")
-    assert _share(pixels, BLUE) > 0.02
-    assert _share(pixels, (0, 0, 0)) + _share(pixels, (34, 34, 34)) > 0.02
-    blank = Reconstructions(TILES, np.zeros_like(TILES), one.error)
-    draw_reconstructions([blank] * 10, blank, blank, tmp_path / "none.png", note="")
+    assert _share(pixels, BLUE) > 0.01
+    assert _share(pixels, (0, 0, 0)) + _share(pixels, (34, 34, 34)) > 0.01
+    blank = Reconstruction(np.zeros_like(TILES), error, code)
+    draw_reconstructions(split, blank, tmp_path / "none.png", note="")
     assert _share(_pixels(tmp_path / "none.png"), BLUE) == 0
 
 
 @pytest.mark.usefixtures("coarse")
 def test_ways_and_field_are_drawn_on_dark_too(tmp_path):
-    ways = [Reconstructions(TILES[:2], TILES, np.zeros(4))] * 10
-    field = np.tile(TILES[0], (5, 5, 1, 1))
+    codes = np.zeros((len(TILES), 2), np.float32)
+    autoencoder = SimpleNamespace(
+        reconstruct=lambda tiles: Reconstruction(tiles, np.zeros(len(tiles)), codes),
+        decode=lambda codes: np.repeat(TILES[:1], len(codes), axis=0),
+    )
     with themed("dark") as dark:
-        draw_interpolations(ways, field, TILES, tmp_path / "ways.png", note="")
+        draw_interpolations(TILES, autoencoder, tmp_path / "ways.png")
         ground = tuple(int(dark.ground[k : k + 2], 16) for k in (1, 3, 5))
     pixels = _pixels(tmp_path / "ways.png")
     assert _share(pixels, ground) > 0.4

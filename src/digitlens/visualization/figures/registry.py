@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -19,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
 from digitlens.datasets import mnist
+from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.evaluation.metrics import answers
 from digitlens.evaluation.report import Report, Robustness
@@ -48,7 +48,7 @@ from digitlens.visualization.figures.scores import (
     draw_models,
     draw_wrong,
 )
-from digitlens.visualization.theme import MOST_LOOKS, canvas, headline, theme
+from digitlens.visualization.theme import MOST_LOOKS, canvas, draw_files, headline, theme
 
 if TYPE_CHECKING:
     from digitlens.models.networks import Reconstruction, Reconstructor
@@ -81,14 +81,14 @@ def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    names = ("confusion", "classes", "calibration", "wrong", "correct")
-    confusion, classes, calibration, wrong, correct = (folder / f"{name}.png" for name in names)
-    draw_confusion(report, confusion)
-    draw_classes(report, classes)
-    draw_calibration(report, calibration)
-    draw_wrong(report, tiles, wrong)
-    draw_correct(report, tiles, correct)
-    return [confusion, classes, calibration, wrong, correct]
+    draws = {
+        "confusion": partial(draw_confusion, report),
+        "classes": partial(draw_classes, report),
+        "calibration": partial(draw_calibration, report),
+        "wrong": partial(draw_wrong, report, tiles),
+        "correct": partial(draw_correct, report, tiles),
+    }
+    return draw_files(folder, draws)
 
 
 def _curves(models: Models, path: Path, _: Shown) -> None:
@@ -267,46 +267,70 @@ def _times(models: Models) -> list[float]:
 _CELL, _ROOM = 30, 10  # pixels: a tile with the gap to the next, and more between groups of them
 _INCH = 1 / 72  # of a pixel of a tile
 _HEAD = 1.0  # inches of a headline and the room around
+RECONSTRUCTIONS, INTERPOLATIONS = "reconstructions.png", "interpolations.png"
+OF_EACH = 9  # digits shown of each value, and of those that are drawn best and worst
+STEPS = 10  # from one digit to another, ends included
+_CORNERS = [0, 3, 6, 7]  # values in the corners of the field
 
-Floats = npt.NDArray[np.floating[Any]]
+Codes = npt.NDArray[np.float32]
 Places: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]
 """Painted tiles float64[28, 28, 3] by the pixel row and column of their upper left corners."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reconstructions:
-    """Tiles, and what an autoencoder makes of them."""
+def draw_mnist_digits(
+    reconstructor: Reconstructor, folder: Path, data_dir: Path | None
+) -> tuple[list[str], dict[str, Any]]:
+    """Draws both pictures of an autoencoder in the theme in use.
 
-    tiles: Tiles  # uint8[N, 28, 28]; ink bright on dark
-    again: Tiles  # uint8[N, 28, 28]; the reconstructions
-    error: Floats  # float[N]; the error of each
+    Args:
+        reconstructor: The autoencoder.
+        folder: Where the pictures go.
+        data_dir: Folder with the MNIST files.
+
+    Returns:
+        The names of the files, and the mean error of all digits and of each, JSON-ready.
+    """
+    split = mnist.load_mnist(data_dir).test
+    drawn = reconstructor.reconstruct(split.tiles)
+    told = f"MNIST test digits, each drawn by {reconstructor.card.name} from "
+    note = f"{told}{reconstructor.width} numbers"
+    draw_reconstructions(split, drawn, folder / RECONSTRUCTIONS, note=note)
+    rows = [np.flatnonzero(split.labels == value) for value in range(10)]
+    # The digit of each value that is drawn no better and no worse than others.
+    usual = np.array([one[drawn.error[one].argsort()[len(one) // 2]] for one in rows])
+    draw_interpolations(split.tiles[usual], reconstructor, folder / INTERPOLATIONS)
+    errors = {
+        "digits": len(split),
+        "error": float(drawn.error.mean()),
+        "by_digit": [float(drawn.error[one].mean()) for one in rows],
+    }
+    return [RECONSTRUCTIONS, INTERPOLATIONS], errors
 
 
-def draw_reconstructions(
-    digits: Sequence[Reconstructions],
-    best: Reconstructions,
-    worst: Reconstructions,
-    path: Path,
-    *,
-    note: str,
-) -> None:
+def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, note: str) -> None:
     """Digits of each value over their reconstructions, and those that come out best and worst.
 
     Args:
-        digits: Of each value as many tiles, in the order of the values.
-        best: Those with the smallest error.
-        worst: Those with the largest, as many.
+        split: Digits and their labels.
+        drawn: The same, drawn again.
         note: A line that says whose digits they are, and what draws them.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    half = (len(digits) + 1) // 2
-    block = len(best.tiles) * _CELL + _ROOM
-    every, ends = Places(), Places()
-    for value, one in enumerate(digits):
-        _put_pair(every, one, value % half * (2 * _CELL + _ROOM), value // half * block)
-    _put_pair(ends, best, 0, 0)
-    _put_pair(ends, worst, 0, block)
-    pictures = [_composed(every), _composed(ends)]
+    block = OF_EACH * _CELL + _ROOM
+    order = drawn.error.argsort(kind="stable")
+    ends = [(0, 0, order[:OF_EACH]), (0, block, order[::-1][:OF_EACH])]
+    every = [
+        (value % 5 * (2 * _CELL + _ROOM), value // 5 * block, np.flatnonzero(split.labels == value))
+        for value in range(10)
+    ]
+    pictures: list[npt.NDArray[np.float64]] = []
+    for groups in (every, ends):
+        places = Places()
+        for top, left, found in groups:
+            chosen = found[:OF_EACH]
+            _put(places, split.tiles[chosen], top, left)
+            _put(places, drawn.tiles[chosen], top + _CELL, left, drawn=True)
+        pictures.append(_composed(places))
     shares = [len(picture) for picture in pictures]
     size = pictures[0].shape[1] * _INCH + 0.5, sum(shares) * _INCH + 2 * _HEAD
     with canvas(path, *size) as figure:
@@ -316,48 +340,56 @@ def draw_reconstructions(
         for axes, picture in zip((upper, lower), pictures, strict=True):
             _show(axes, picture)
         look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
-        for left, errors in ((0, best.error), (block, worst.error)):
-            for place, error in enumerate(errors):
+        for _, left, chosen in ends:
+            for place, error in enumerate(drawn.error[chosen]):
                 lower.text(left + place * _CELL + 14, 2 * _CELL, f"{error:.3f}", look)
 
 
-def draw_interpolations(
-    ways: Sequence[Reconstructions], field: Tiles, corners: Tiles, path: Path, *, note: str
-) -> None:
-    """Rows from one digit to another, and a field between four.
+def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path) -> None:
+    """A row from each of ten digits to the next, and a field between four of them.
 
     Args:
-        ways: Each of two tiles, the first and the last, with all that is drawn between them, ends
-            included; as many steps each.
-        field: uint8[R, R, 28, 28]; between four digits.
-        corners: uint8[4, 28, 28]; these: above left and right, below left and right.
-        note: A line that says how the steps are made.
+        digits: uint8[10, 28, 28]; one of each value, in their order.
+        reconstructor: The autoencoder.
         path: The ``.png`` or ``.svg`` file to write.
     """
+    code, decode = reconstructor.reconstruct(digits).code, reconstructor.decode
     rows, square = Places(), Places()
-    for row, one in enumerate(ways):
-        _put_between(rows, one.tiles, one.again, row * _CELL)
-    for row, drawn in enumerate(field):
-        ends = corners[row // (len(field) - 1) * 2 :][:2] if row in (0, len(field) - 1) else ()
-        _put_between(square, ends, drawn, row * _CELL)
+    for first in range(10):
+        ends = [first, (first + 1) % 10]
+        _put_between(rows, digits[ends], decode(_straight(*code[ends])), first * _CELL)
+    field = decode(field_codes(code[_CORNERS]).reshape(-1, code.shape[1]))
+    for row, drawn in enumerate(field.reshape(STEPS, STEPS, 28, 28)):
+        corners = {0: _CORNERS[:2], STEPS - 1: _CORNERS[2:]}.get(row, [])
+        _put_between(square, digits[corners], drawn, row * _CELL)
     pictures = [_composed(rows), _composed(square)]
     shares = [picture.shape[1] for picture in pictures]
     size = (sum(shares) + 2 * _ROOM) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEAD
     with canvas(path, *size) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": shares})
+        note = "along a straight line between their codes"
         headline(left, "From one digit to another", note)
         headline(right, "Between four digits", "nobody ever wrote what is blue")
         for axes, picture in zip((left, right), pictures, strict=True):
             _show(axes, picture)
 
 
-def _put_pair(places: Places, one: Reconstructions, top: int, left: int) -> None:
-    """Tiles in ink over reconstructions in blue."""
-    _put(places, one.tiles, top, left)
-    _put(places, one.again, top + _CELL, left, drawn=True)
+def _straight(first: Codes, last: Codes) -> Codes:
+    """float32[R, ...]; from one code to another."""
+    along: Any = np.linspace(0, 1, STEPS, dtype=np.float32).reshape(-1, *[1] * first.ndim)
+    return (1 - along) * first + along * last
 
 
-def _put_between(places: Places, ends: Sequence[Any] | Tiles, drawn: Tiles, top: int) -> None:
+def field_codes(corners: Codes) -> Codes:
+    """Codes float32[R, R, D] that go straight from corner to corner.
+
+    Args:
+        corners: float32[4, D]; above left and right, below left and right.
+    """
+    return _straight(_straight(*corners[:2]), _straight(*corners[2:]))
+
+
+def _put_between(places: Places, ends: Tiles, drawn: Tiles, top: int) -> None:
     """What is drawn from a code, in a row between two tiles, if they are given."""
     inside = _CELL + _ROOM // 2
     _put(places, drawn, top, inside, drawn=True)
@@ -386,91 +418,3 @@ def _composed(places: Places) -> npt.NDArray[np.float64]:
 def _show(axes: Axes, picture: npt.NDArray[np.float64]) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
-
-
-RECONSTRUCTIONS, INTERPOLATIONS = "reconstructions.png", "interpolations.png"
-OF_EACH = 9  # digits shown of each value, and of those that are drawn best and worst
-STEPS = 10  # from one digit to another, ends included
-_CORNERS = (0, 3, 6, 7)  # values in the corners of the field
-
-Indices = npt.NDArray[np.int64]
-
-
-def draw_mnist_digits(
-    reconstructor: Reconstructor, folder: Path, data_dir: Path | None
-) -> tuple[list[str], dict[str, Any]]:
-    """Draws both pictures in the theme in use.
-
-    Args:
-        reconstructor: The autoencoder.
-        folder: Where the pictures go.
-        data_dir: Folder with the MNIST files.
-
-    Returns:
-        The names of the files, and the mean error of all digits and of each, JSON-ready.
-    """
-
-    split = mnist.load_mnist(data_dir).test
-    drawn = reconstructor.reconstruct(split.tiles)
-    rows = [np.flatnonzero(split.labels == value) for value in range(10)]
-    told = f"MNIST test digits, each drawn by {reconstructor.card.name} from "
-    _draw_again(split.tiles, drawn, rows, folder, f"{told}{reconstructor.width} numbers")
-    # The digit of each value that is drawn no better and no worse than others.
-    usual = np.array([one[drawn.error[one].argsort()[len(one) // 2]] for one in rows])
-    _draw_between(reconstructor, split.tiles[usual], folder)
-    errors = {
-        "digits": len(split),
-        "error": float(drawn.error.mean()),
-        "by_digit": [float(drawn.error[one].mean()) for one in rows],
-    }
-    return [RECONSTRUCTIONS, INTERPOLATIONS], errors
-
-
-def _draw_again(
-    tiles: Tiles, drawn: Reconstruction, rows: list[Indices], folder: Path, note: str
-) -> None:
-
-    def shown(which: Indices) -> Reconstructions:
-        return Reconstructions(tiles[which], drawn.tiles[which], drawn.error[which])
-
-    order = drawn.error.argsort(kind="stable")
-    draw_reconstructions(
-        [shown(one[:OF_EACH]) for one in rows],
-        shown(order[:OF_EACH]),
-        shown(order[::-1][:OF_EACH]),
-        folder / RECONSTRUCTIONS,
-        note=note,
-    )
-
-
-def _draw_between(reconstructor: Reconstructor, digits: Tiles, folder: Path) -> None:
-    """Ways from each of ten digits to the next, and a field between four."""
-
-    code = reconstructor.reconstruct(digits).code
-    along = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None]
-    ways: list[Reconstructions] = []
-    for first in range(10):
-        ends = [first, (first + 1) % 10]
-        between = reconstructor.decode((1 - along) * code[ends[0]] + along * code[ends[1]])
-        ways.append(Reconstructions(digits[ends], between, np.zeros(STEPS)))
-    corners = list(_CORNERS)
-    field = reconstructor.decode(field_codes(code[corners]).reshape(-1, code.shape[1]))
-    draw_interpolations(
-        ways,
-        field.reshape(STEPS, STEPS, 28, 28),
-        digits[corners],
-        folder / INTERPOLATIONS,
-        note="along a straight line between their codes",
-    )
-
-
-def field_codes(corners: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Codes float32[R, R, D] that go straight from corner to corner.
-
-    Args:
-        corners: float32[4, D]; above left and right, below left and right.
-    """
-    along = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None]
-    above, below = ((1 - along) * corners[k] + along * corners[k + 1] for k in (0, 2))
-    down = along[:, None]
-    return (1 - down) * above + down * below

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from digitlens.visualization.theme import (
     add_hints,
     canvas,
     draw_bins,
+    draw_files,
     draw_tile_grid,
     headline,
     interval_bars,
@@ -229,12 +231,12 @@ def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]
     Returns:
         The files written.
     """
-    names = ("corruptions", "sweeps", "corrupted")
-    corruptions, sweeps, corrupted = (folder / f"{name}.png" for name in names)
-    draw_corruptions(found, corruptions)
-    draw_sweeps(found, sweeps)
-    draw_corrupted(found, split, corrupted)
-    return [corruptions, sweeps, corrupted]
+    draws = {
+        "corruptions": partial(draw_corruptions, found),
+        "sweeps": partial(draw_sweeps, found),
+        "corrupted": partial(draw_corrupted, found, split),
+    }
+    return draw_files(folder, draws)
 
 
 def draw_corruptions(found: Robustness, path: Path) -> None:
@@ -362,9 +364,6 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-RISK, RELIABILITY, SCORES, NEGATIVES, TAKEN = (
-    f"rejection-{name}.png" for name in ("risk", "reliability", "scores", "strangers", "taken")
-)
 _TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _ENDS = (0.1, 0.999995)  # of an axis of logits
 _WORST = 14  # tiles of each set on the sheet
@@ -380,15 +379,13 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
         The files written.
     """
     draws = {
-        RELIABILITY: draw_reliability,
-        SCORES: draw_scores,
-        NEGATIVES: draw_negatives,
-        TAKEN: draw_taken,
+        "rejection-risk": partial(draw_coverage, found.answers),
+        "rejection-reliability": partial(draw_reliability, found),
+        "rejection-scores": partial(draw_scores, found),
+        "rejection-strangers": partial(draw_negatives, found),
+        "rejection-taken": partial(draw_taken, found),
     }
-    draw_coverage(found.answers, folder / RISK)
-    for name, draw in draws.items():
-        draw(found, folder / name)
-    return [folder / name for name in (RISK, *draws)]
+    return draw_files(folder, draws)
 
 
 def draw_reliability(found: Rejection, path: Path) -> None:
