@@ -42,11 +42,10 @@ _EXPECTED = f"expected {LABELS} with the header {','.join(COLUMNS)}, and the PNG
 
 
 class _Source(NamedTuple):
-    """Where files are read from: what to call it in errors, and a few names of what is there."""
+    """Where files are read from."""
 
-    name: str
-    fetch: Callable[[str, int], bytes]  # name, bytes at most → content; KeyError without the file
-    found: list[str]
+    name: str  # what to call it in errors
+    root: Path | zipfile.Path  # the folder, or that of the list in a zip file
 
 
 def load_labelled(path: str | os.PathLike[str]) -> Split:
@@ -135,55 +134,32 @@ def load_pictures(path: str | os.PathLike[str]) -> LabelledPictures:
 @contextmanager
 def _opened(path: Path) -> Generator[tuple[_Source, str]]:
     """Where files are read from, and the hash of a zip file; empty for a folder."""
+    if path.is_dir():
+        yield _Source(str(path), path.resolve()), ""
+        return
     try:
-        folder = _folder(path) if path.is_dir() else None
-        if not folder and path.stat().st_size > _ZIP_BYTES:
+        if path.stat().st_size > _ZIP_BYTES:
             raise DataError(f"{path} is larger than {_ZIP_BYTES:,} bytes: split it, or unpack it")
-        content = b"" if folder else path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path} cannot be read ({reason}): {_EXPECTED}") from error
-    if folder:
-        yield folder, ""
-        return
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            yield _archive(path, archive), sha256(content)
+            # People pack a folder as well as its content.
+            lists = [name for name in archive.namelist() if PurePosixPath(name).name == LABELS]
+            base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
+            yield _Source(str(path), zipfile.Path(archive, base)), sha256(content)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no zip file, or damaged: {_EXPECTED}") from error
-
-
-def _folder(path: Path) -> _Source:
-    root = path.resolve()
-
-    def fetch(name: str, most: int) -> bytes:
-        file = (root / name).resolve()
-        if not file.is_relative_to(root) or not file.is_file():  # also where a link leads out
-            raise KeyError(name)
-        with file.open("rb") as stream:
-            return stream.read(most)
-
-    return _Source(str(path), fetch, sorted(entry.name for entry in path.iterdir())[:_TOLD])
-
-
-def _archive(path: Path, archive: zipfile.ZipFile) -> _Source:
-    names = archive.namelist()
-    # People pack a folder as well as its content.
-    lists = [name for name in names if PurePosixPath(name).name == LABELS]
-    base = min(lists, key=len, default=LABELS).removesuffix(LABELS)
-
-    def fetch(name: str, most: int) -> bytes:
-        with archive.open(base + name) as stream:
-            return stream.read(most)  # no more, whatever the archive says of its size
-
-    return _Source(str(path), fetch, names[:_TOLD])
 
 
 def _listed(source: _Source) -> tuple[bytes, list[tuple[str, str]]]:
     """The list of labels, as it is and as rows of file and label."""
     listing = _fetch(source, LABELS, _LIST_BYTES)
     if isinstance(listing, str):
-        found = ", ".join(source.found) or "nothing"
+        names = sorted(entry.name for entry in source.root.iterdir())
+        found = ", ".join(names[:_TOLD]) or "nothing"
         raise DataError(f"{source.name}: {listing}: {_EXPECTED}; found {found}")
     return listing, _rows(source, listing)
 
@@ -222,9 +198,13 @@ def _fetch(source: _Source, name: str, most: int) -> bytes | str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
         return "is not a path inside"
+    file = source.root / name
     try:
-        content = source.fetch(name, most + 1)
-    except KeyError:
+        if isinstance(file, Path) and not file.resolve().is_relative_to(str(source.root)):
+            raise FileNotFoundError  # a link leads out
+        with file.open("rb") as stream:
+            content = stream.read(most + 1)  # no more, whatever an archive says of its size
+    except (FileNotFoundError, IsADirectoryError):
         return f"no {name} in it" if name == LABELS else "is missing"
     except DAMAGED as error:
         return f"cannot be read ({error})"
