@@ -19,6 +19,7 @@ from digitlens.evaluation.metrics import (
     answers,
     brier_score,
     calibration_error,
+    cheapest_pairs,
     coverage_at_zero,
     describe_machine,
     equal_mass_bins,
@@ -290,6 +291,12 @@ def test_what_is_replaced_stands_for_what_was_there():
     assert alignment("372", "3+2") == [(0, 0), (1, 1), (2, 2)]
     assert alignment("1234", "134") == [(0, 0), (2, 1), (3, 2)]
     assert alignment("", "1") == []
+
+
+def test_pairs_are_the_cheapest_in_order_and_what_is_far_stays_without():
+    far = float("inf")
+    assert cheapest_pairs([[0.9, 0.1], [far, 0.2]], [0.5, 1]) == [(0, 0), (1, 1)]
+    assert cheapest_pairs([[0.9, 0.1], [far, far]], [0.5, 1]) == [(0, 1)]
 
 
 TILES = np.zeros((30, 28, 28), np.uint8)

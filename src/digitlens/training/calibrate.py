@@ -25,6 +25,7 @@ from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.papers import cut_photo
 from digitlens.datasets.synthetic.styles import load_fonts
 from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
+from digitlens.evaluation.metrics import cheapest_pairs
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.bundle import load_line_card, write_line_card
@@ -174,25 +175,9 @@ def _aligned(
     doubt[:, known] = (1 - found.digits[at].max(axis=1))[:, values[known]]
     if apart is not None:
         doubt += np.where(apart < _FAR, apart, np.inf)
-    skip = _SKIP * np.clip(found.strength[at], 0.2, 1)
-    n, m = doubt.shape
-    cost = np.zeros((n + 1, m + 1))
-    cost[1:, 0], cost[0, 1:] = np.cumsum(skip), np.arange(1, m + 1)
-    for i in range(1, n + 1):
-        for j in range(1, m + 1):
-            same = cost[i - 1, j - 1] + doubt[i - 1, j - 1]
-            cost[i, j] = min(same, cost[i - 1, j] + skip[i - 1], cost[i, j - 1] + 1)
-    pairs: list[tuple[int, int]] = []
-    i, j = n, m
-    while i and j:
-        if np.isclose(cost[i, j], cost[i - 1, j - 1] + doubt[i - 1, j - 1]):
-            i, j = i - 1, j - 1
-            pairs.append((int(at[i]), j))
-        elif np.isclose(cost[i, j], cost[i - 1, j] + skip[i - 1]):
-            i -= 1
-        else:
-            j -= 1
-    return pairs
+    skips = _SKIP * np.clip(found.strength[at], 0.2, 1)
+    pairs = cheapest_pairs(doubt.T.tolist(), skips.tolist())
+    return [(int(at[place]), digit) for digit, place in pairs]
 
 
 def fit(finds: Finds) -> Fusion:
