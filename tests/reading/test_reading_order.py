@@ -53,95 +53,82 @@ def test_boxes_have_four_columns(order):
         order(np.zeros((3, 2), np.float32))
 
 
-@pytest.mark.parametrize("down", [-0.45, 0.45])
-def test_a_number_that_stands_low_or_high_in_its_row_does_not_end_it(down):
+def low_or_high(down):
+    """Three rows of numbers, one of which stands low or high."""
     rows = [[digit for k in range(7) for digit in row(1.5 * r, 2, start=3.2 * k)] for r in range(3)]
     rows[1][6:8] = [(x, y + down, wide, high) for x, y, wide, high in rows[1][6:8]]
-    assert written(rows) == in_order(rows)
+    return rows
 
 
-@pytest.mark.parametrize("angle", [-25, -12, -3, 0, 3, 12, 25])
-@pytest.mark.parametrize("pitch", [0.6, 1.0])
-def test_lines_close_to_each_other_on_a_slanted_page(angle, pitch):
-    rows = [row(1.3 * k, 7, pitch, start=0.4 * k) for k in range(4)]
-    assert written(rows, angle) == in_order(rows)
-
-
-@pytest.mark.parametrize("angle", [-25, -15, 15, 25])
-@pytest.mark.parametrize("count", [2, 3, 8])
-def test_a_single_line_on_a_slanted_page(angle, count):
-    rows = [row(0, count)]
-    assert written(rows, angle) == in_order(rows)
-
-
-@pytest.mark.parametrize("bend", [-1.5, 1.5])
-def test_curved_lines(bend):
-    rows = [
+def curved(bend):
+    return [
         [(x, y + bend * ((x - 2) / 8) ** 2, wide, 1) for x, y, wide, _ in row(1.35 * k, 13)]
         for k in range(3)
     ]
-    assert written(rows) == in_order(rows)
 
 
-@pytest.mark.parametrize("drift", [-0.2, 0.2])
-@pytest.mark.parametrize("count", [2, 4, 10])
-def test_a_line_that_drifts_by_a_fifth_at_each_digit(drift, count):
-    rows = [[(x, drift * k, wide, 1) for k, (x, _, wide, _) in enumerate(row(0, count))]]
-    assert written(rows) == in_order(rows)
+def drifting(drift, count):
+    """A line that goes up or down by a fifth at each digit."""
+    return [[(x, drift * k, wide, 1) for k, (x, _, wide, _) in enumerate(row(0, count))]]
 
 
-def test_a_line_whose_digits_jump():
-    heights = [0.0, -0.35, 0.1, -0.3, 0.25, 0.0]
-    rows = [[(0.8 * k, y, 0.5, 1.0) for k, y in enumerate(heights)]]
-    assert written(rows) == in_order(rows)
+def cells(y, *counts):
+    return [digit for c, n in enumerate(counts) for digit in row(y, n, 0.7, start=7 * c)]
 
 
-def test_small_digits_beside_large_ones_on_one_baseline():
-    sizes = [1.0, 0.5, 0.9, 0.6, 1.0, 0.45]
-    rows = [
-        [(0.8 * k, 1.3 * r - size / 2, 0.5 * size, size) for k, size in enumerate(sizes)]
-        for r in range(3)
-    ]
-    assert written(rows) == in_order(rows)
-
-
-def test_raised_small_digits_belong_to_their_line():
-    base, raised = (0.6, 1.0, 0.0), (0.3, 0.5, -0.4)
-    marks = [base, raised, base, base, raised, raised, base]
-    rows = [
-        [(0.7 * k, 1.6 * r + y, wide, tall) for k, (wide, tall, y) in enumerate(marks)]
+def beside(pitch, apart, *digits):
+    """Two lines of digits: width, height and how far their middle is off the line."""
+    return [
+        [(pitch * k, apart * r + y, wide, tall) for k, (wide, tall, y) in enumerate(digits)]
         for r in range(2)
     ]
-    assert written(rows) == in_order(rows)
 
 
-@pytest.mark.parametrize("angle", [-10, 0, 10])
-def test_the_rows_of_a_table_are_lines_across_its_columns(angle):
-    def cells(y, *counts):
-        return [digit for c, n in enumerate(counts) for digit in row(y, n, 0.7, start=7 * c)]
+BASE, RAISED = (0.6, 1.0, 0.0), (0.3, 0.5, -0.4)
+SIZES = [1.0, 0.5, 0.9, 0.6, 1.0, 0.45]  # on one baseline
+TABLE = [cells(0, 3, 2, 4), cells(1.3, 1, 4, 2), cells(2.6, 4, 0, 3), cells(3.9, 0, 2, 1)]
+LARGE, SMALL = row(0, 5, 2.4, width=1.8, height=3), row(3.0, 12, 0.3, 0, 0.2, 0.4)
+LAID_OUT = {
+    "low": (low_or_high(0.45), [0]),
+    "high": (low_or_high(-0.45), [0]),
+    **{
+        f"near lines, {pitch}": (
+            [row(1.3 * k, 7, pitch, start=0.4 * k) for k in range(4)],
+            [-25, -12, -3, 0, 3, 12, 25],
+        )
+        for pitch in (0.6, 1.0)
+    },
+    **{f"a line of {count}": ([row(0, count)], [-25, -15, 15, 25]) for count in (2, 3, 8)},
+    "curved up": (curved(-1.5), [0]),
+    "curved down": (curved(1.5), [0]),
+    **{
+        f"drifting by {drift}, {count}": (drifting(drift, count), [0])
+        for drift in (-0.2, 0.2)
+        for count in (2, 4, 10)
+    },
+    "jumping": (
+        [[(0.8 * k, y, 0.5, 1.0) for k, y in enumerate([0.0, -0.35, 0.1, -0.3, 0.25, 0.0])]],
+        [0],
+    ),
+    "small beside large": (beside(0.8, 1.3, *((s / 2, s, -s / 2) for s in SIZES)), [0]),
+    "raised": (beside(0.7, 1.6, BASE, RAISED, BASE, BASE, RAISED, RAISED, BASE), [0]),
+    "a table": (TABLE, [-10, 0, 10]),
+    "wide gaps": (
+        [row(1.3 * k, 3) + row(1.3 * k, 2, start=12) + row(1.3 * k, 2, start=30) for k in (0, 1)],
+        [0],
+    ),
+    "of other sizes": ([LARGE, row(2.2, 9, 0.75), SMALL], [0]),
+    "two far apart": ([[(0, 0, 0.6, 1)], [(3.3, 1.3, 0.6, 1)]], [0]),
+    "scattered": ([[(x, y, 0.6, 1)] for x, y in ((9, 0), (1, 3), (14, 7), (5, 11))], [0]),
+}
 
-    rows = [cells(0, 3, 2, 4), cells(1.3, 1, 4, 2), cells(2.6, 4, 0, 3), cells(3.9, 0, 2, 1)]
+
+@pytest.mark.parametrize(
+    ("name", "angle"), [(name, angle) for name, (_, angles) in LAID_OUT.items() for angle in angles]
+)
+def test_digits_are_read_line_by_line_whatever_their_layout(name, angle):
+    rows = LAID_OUT[name][0]
     assert written(rows, angle) == in_order(rows)
-
-
-def test_a_line_with_wide_gaps():
-    rows = [row(1.3 * k, 3) + row(1.3 * k, 2, start=12) + row(1.3 * k, 2, start=30) for k in (0, 1)]
-    assert written(rows) == in_order(rows)
-
-
-def test_lines_of_very_different_size():
-    rows = [row(0, 5, 2.4, width=1.8, height=3), row(2.2, 9, 0.75), row(3.0, 12, 0.3, 0, 0.2, 0.4)]
-    assert written(rows) == in_order(rows)
-
-
-def test_two_digits_far_apart_do_not_tilt_the_page():
-    rows = [[(0, 0, 0.6, 1)], [(3.3, 1.3, 0.6, 1)]]
-    assert written(rows) == in_order(rows)
-
-
-def test_scattered_digits_are_read_from_top_to_bottom():
-    rows = [[(9, 0, 0.6, 1)], [(1, 3, 0.6, 1)], [(14, 7, 0.6, 1)], [(5, 11, 0.6, 1)]]
-    assert written(rows) == in_order(rows)
 
 
 def spaced(text, widths, gap, space):

@@ -15,7 +15,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -210,10 +210,6 @@ def too_large(size: str) -> str:
     return f"claims {size} pixels, at most {MAX_PIXELS:,} are decoded: make it smaller"
 
 
-def _unreadable(error: OSError) -> str:
-    return f"cannot be read ({error.strerror or error})"
-
-
 def damaged(error: Exception) -> str:
     """The end of an error about a file that a decoder gave up on."""
     reason = " ".join(str(error).split()) or type(error).__name__
@@ -254,7 +250,7 @@ def _open_path(path: Path) -> BinaryIO:
     except IsADirectoryError as error:
         raise ImageError(f"{path}: is a folder, expected a picture") from error
     except OSError as error:
-        raise ImageError(f"{path}: {_unreadable(error)}") from error
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a path with a null character
         raise ImageError(f"{str(path)!r}: is not a path ({error})") from error
 
@@ -266,7 +262,7 @@ def _picture_file(stream: BinaryIO, name: str) -> PictureFile:
         start = _content(stream.read(_START), name)
         stream.seek(0)
     except OSError as error:
-        raise ImageError(f"{name}: {_unreadable(error)}") from error
+        raise ImageError(f"{name}: cannot be read ({error.strerror or error})") from error
     if not start:
         raise ImageError(f"{name}: is empty, expected a picture")
     return PictureFile(stream, name, start)
@@ -279,7 +275,8 @@ def _content(content: object, name: str) -> bytes:
 
 
 def _open(file: PictureFile) -> Image.Image:
-    avif = photo.is_avif(file.start) and _has_avif()
+    known = "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
+    avif = photo.is_avif(file.start) and known
     try:
         return _opened(file.stream, ("AVIF",) if avif else _formats(file.start))
     except _UNIDENTIFIED as error:
@@ -311,10 +308,6 @@ def _formats(start: bytes) -> tuple[str, ...]:
     return FORMATS
 
 
-def _has_avif() -> bool:
-    return "avif" in features.modules and features.check_module("avif")  # not in Pillow 11.0
-
-
 def _what_it_is(start: bytes) -> str:
     if start.startswith((b"II*\0", b"MM\0*")):
         return "is a damaged TIFF, or one of a kind that is not read: save it as PNG"
@@ -329,7 +322,9 @@ def _decode(image: Image.Image, name: str) -> Page:
     try:
         bits = _said_bits(image) if image.mode.startswith("I") else None
         image.load()
-        orientation = _orientation(image)
+        orientation = 1
+        with suppress(Exception):  # damaged EXIF says nothing about the pixels, which are fine
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
         if getattr(image, "second", None) is not None:
             image = _separated(image, bits)
         if orientation in _UPRIGHT:
@@ -354,13 +349,6 @@ def _separated(tiff: Any, said: int | None) -> Image.Image:
         level = level.point(range(255, -1, -1))
     mode = {1: "La", 2: "LA"}.get(tiff.second)
     return Image.merge(mode, (level, alpha)) if mode else level
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF says nothing about the pixels, which are fine
-        return 1
 
 
 def _to_page(image: Image.Image, bits: int | None) -> Page:
@@ -496,25 +484,16 @@ def _significant_bits(file: Any) -> int | None:
     """What the chunk sBIT says, which Pillow passes over; the file stands where it stood."""
     if file is None:
         return None
-    stood = file.tell()
-    try:
-        return _first_of_chunk(file, b"sBIT")
-    finally:
-        file.seek(stood)
-
-
-def _first_of_chunk(file: Any, wanted: bytes) -> int | None:
-    """The first byte of a chunk before the pixels, if it is 1 to 16."""
-    place = _FIRST
-    while True:
+    stood, place, name, head = file.tell(), _FIRST, b"", b""
+    while name not in {b"sBIT", b"IDAT"}:
         file.seek(place)
         head = file.read(9)
+        if len(head) < 9:
+            break
         name = head[4:8]
-        if len(head) < 9 or name == b"IDAT":
-            return None
-        if name == wanted:
-            return head[8] if 1 <= head[8] <= _WHOLE else None
         place += 12 + int.from_bytes(head[:4], "big")
+    file.seek(stood)
+    return head[8] if name == b"sBIT" and 1 <= head[8] <= _WHOLE else None
 
 
 def _tagged_bits(tags: Any) -> int | None:

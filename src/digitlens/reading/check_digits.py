@@ -36,18 +36,13 @@ State = Hashable
 
 @dataclass(frozen=True)
 class _Weighted:
-    """A number whose last digit checks it: Luhn (ISO/IEC 7812) or EAN, GTIN and ISBN-13.
-
-    Attributes:
-        weighed: What each digit is worth in every second place, counted from the last but one.
-        lengths: How many digits it may have; empty for any number from two on.
-        prefixes: What it may begin with; empty for anything.
-    """
+    """A number whose last digit checks it: Luhn (ISO/IEC 7812) or EAN, GTIN and ISBN-13."""
 
     text: str
+    # What each digit is worth in every second place, counted from the last but one.
     weighed: tuple[int, ...]
-    lengths: tuple[int, ...] = ()
-    prefixes: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()  # how many digits it may have; empty for any number from two on
+    prefixes: tuple[str, ...] = ()  # what it may begin with; empty for anything
 
     marks = ""
     start = (0, 0, 0, "")  # digits, sum, sum if one more digit follows, prefix
@@ -69,20 +64,13 @@ class _Weighted:
 
 @dataclass(frozen=True)
 class _Modular:
-    """A number checked by a pure system of ISO/IEC 7064: mod 11-2, mod 37-2 or mod 97-10.
-
-    Attributes:
-        modulus: The first number of the system's name.
-        radix: The second one.
-        signs: The characters in the order of what they are worth.
-        extra: The last of them, that only the check character may be.
-    """
+    """A number checked by a pure system of ISO/IEC 7064: mod 11-2, mod 37-2 or mod 97-10."""
 
     text: str
-    modulus: int
-    radix: int
-    signs: str
-    extra: str = ""
+    modulus: int  # the first number of the system's name
+    radix: int  # the second one
+    signs: str  # the characters in the order of what they are worth
+    extra: str = ""  # the last of them, that only the check character may be
 
     start = (0, 0, False)  # characters, remainder, whether the extra one was there
 

@@ -36,19 +36,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Seen:
-    """A step, and what it stands for.
-
-    Attributes:
-        step: For the search.
-        place: Number of the place; -1 for none.
-        line: Number of the line; -1 for none.
-        column: In the line's crop.
-    """
+    """A step for the search, and what it stands for."""
 
     step: Step
-    place: int
-    line: int
-    column: float
+    place: int  # its number; -1 for none
+    line: int  # its number
+    column: float  # in the line's crop
 
 
 def constrain(
@@ -62,7 +55,7 @@ def constrain(
 
     Args:
         view: What was seen on the page.
-        layout: Digits and characters as they are read without constraints.
+        layout: What is read there without constraints.
         size: Width and height of the page.
         thresholds: See ``judge``.
         expected: What is known.
@@ -98,7 +91,10 @@ def constrain(
     numbers = _kept(layout.numbers, digits) or _digits_alone(fitted)
     characters: tuple[tuple[Character, ...], ...] = ()
     if expected.spells:
-        spots = [_spot(view, size, seen[step], *chosen[step]) for step in best.steps]
+        spots = [
+            Spot(*chosen[k], _box(view, size, seen[k]), seen[k].place if char in DIGITS else -1)
+            for char, k in zip(best.text, best.steps, strict=True)
+        ]
         numbers = [[_spelled(spots, expected.written(best.text))]]
         characters = (characters_of(numbers[0]),)
     layout = replace(fitted, characters=characters, numbers=tuple(map(tuple, numbers)))
@@ -329,19 +325,20 @@ def _box(view: View, size: tuple[int, int], seen: _Seen) -> Box:
     return page_box(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), *size)
 
 
-def _spot(view: View, size: tuple[int, int], seen: _Seen, char: str, sure: float) -> Spot:
-    place = seen.place if char in DIGITS else -1
-    return Spot(char, sure, _box(view, size, seen), place)
-
-
 def _kept(
     numbers: Sequence[Sequence[Sequence[Spot]]], digits: Mapping[int, Digit]
 ) -> list[list[list[Spot]]]:
     """Numbers with their marks and the digits as they are now; none if a digit was in none."""
-    found = [
-        [[_again_spot(spot, digits) for spot in number if _is_left(spot, digits)] for number in row]
-        for row in numbers
-    ]
+
+    def now(spot: Spot) -> Spot | None:
+        if spot.place < 0:
+            return spot
+        digit = digits[spot.place]
+        char = str(digit.value)
+        is_left = digit.status != "rejected"
+        return replace(spot, char=char, confidence=digit.confidence) if is_left else None
+
+    found = [[list(filter(None, map(now, number))) for number in row] for row in numbers]
     rows = [[number for number in row if any(s.place >= 0 for s in number)] for row in found]
     written = {spot.place for row in rows for number in row for spot in number}
     left = {place for place, digit in digits.items() if digit.status != "rejected"}
@@ -360,17 +357,6 @@ def _digits_alone(layout: Layout) -> list[list[list[Spot]]]:
                 numbers[-1].append(Spot(str(digit.value), digit.confidence, digit.box, place))
         rows.append([number for number in numbers if number])
     return rows
-
-
-def _is_left(spot: Spot, digits: Mapping[int, Digit]) -> bool:
-    return spot.place < 0 or digits[spot.place].status != "rejected"
-
-
-def _again_spot(spot: Spot, digits: Mapping[int, Digit]) -> Spot:
-    if spot.place < 0:
-        return spot
-    digit = digits[spot.place]
-    return replace(spot, char=str(digit.value), confidence=digit.confidence)
 
 
 def _spelled(spots: Sequence[Spot], written: str) -> list[Spot]:

@@ -202,17 +202,12 @@ class _Range:
 
     Either of ``.`` and ``,`` may be the decimal mark, and the other one group digits by three; what
     can be read both ways keeps the range if one of both values does.
-
-    Attributes:
-        low: The least value; None for no bound.
-        high: The largest one.
-        decimal: Which marks may be decimal.
     """
 
-    low: Decimal | None
-    high: Decimal | None
+    low: Decimal | None  # the least value; None for no bound
+    high: Decimal | None  # the largest one
     text: str
-    decimal: str = ".,"
+    decimal: str = ".,"  # which marks may be decimal
 
     def __post_init__(self) -> None:
         """Checks the order of the bounds."""
@@ -300,12 +295,9 @@ class _OneOf:
     """One of some values, each as it may be written.
 
     The marks in them need not be read, unless two values have the same digits and letters.
-
-    Attributes:
-        values: The values, without spaces around them.
     """
 
-    values: tuple[str, ...]
+    values: tuple[str, ...]  # the values, without spaces around them
     text: str
 
     def __post_init__(self) -> None:
@@ -353,14 +345,10 @@ class _OneOf:
 
 @dataclass(frozen=True)
 class _AnyOf:
-    """A number that keeps at least one of several constraints.
-
-    Attributes:
-        several: The constraints.
-    """
+    """A number that keeps at least one of several constraints."""
 
     text: str
-    several: tuple[Constraint, ...]
+    several: tuple[Constraint, ...]  # the constraints
 
     @property
     def marks(self) -> str:

@@ -27,17 +27,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Symbols:
-    """The characters of one line, from left to right.
+    """The characters of one line, from left to right."""
 
-    Attributes:
-        text: K characters; ``OTHER_SIGN`` for those that are not in the alphabet.
-        posteriors: float32[K, C]; of each, at the step that is surest of it.
-        centres: float32[K]; where each stands, in columns of the line crop.
-    """
-
-    text: str
-    posteriors: Floats
-    centres: Floats
+    text: str  # K characters; ``OTHER_SIGN`` for those that are not in the alphabet
+    posteriors: Floats  # float32[K, C]; of each, at the step that is surest of it
+    centres: Floats  # float32[K]; where each stands, in columns of the line crop
 
     def __len__(self) -> int:
         return len(self.text)
@@ -49,11 +43,7 @@ class Symbols:
 
 
 def decode(posteriors: Floats) -> Symbols:
-    """The most probable path.
-
-    Args:
-        posteriors: float32[T, C]; class 0 is the blank.
-    """
+    """The most probable path through float32[T, C], of which class 0 is the blank."""
     best = posteriors.argmax(axis=1)
     begins = np.flatnonzero((best != BLANK) & (best != np.r_[BLANK, best[:-1]]))
     ends = np.flatnonzero((best != BLANK) & (best != np.r_[best[1:], BLANK])) + 1
@@ -75,29 +65,16 @@ def _middle(strength: Floats, begin: int) -> float:
 
 
 class DigitEvidence(NamedTuple):
-    """What the recogniser says of a digit at one place.
+    """What the recogniser says of a digit at one place."""
 
-    Attributes:
-        mass: That there is a digit, 0..1.
-        given: The same if there is a character at all.
-        numeric: The same if that is no letter, as on a line of numbers.
-        values: float32[10]; which digit, if there is one.
-    """
-
-    mass: float
-    given: float
-    numeric: float
-    values: Floats
+    mass: float  # that there is a digit, 0..1
+    given: float  # the same if there is a character at all
+    numeric: float  # the same if that is no letter, as on a line of numbers
+    values: Floats  # float32[10]; which digit, if there is one
 
 
 def digit_evidence(posteriors: Floats, begin: float, end: float) -> DigitEvidence:
-    """What a line's posteriors say of a digit between two columns.
-
-    Args:
-        posteriors: float32[T, C].
-        begin: First column of the line crop.
-        end: The one after the last.
-    """
+    """What a line's posteriors, float32[T, C], say of a digit between two columns of its crop."""
     first = min(max(0, int(begin / STRIDE)), len(posteriors) - 1)
     last = min(max(first + 1, int(np.ceil(end / STRIDE))), len(posteriors))
     digits = posteriors[first:last, DIGIT_CLASSES]
@@ -133,34 +110,21 @@ class Automaton(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """What is seen at one place along a line.
+    """What is seen at one place along a line."""
 
-    Attributes:
-        chars: The characters that it may be, with their probabilities.
-        blank: Probability that it is none of the alphabet, inside a number.
-        outside: The same before and after a number: letters and marks there do not count.
-        joined: Whether it goes on with the character of the step before, as CTC has it.
-    """
-
-    chars: tuple[tuple[str, float], ...]
-    blank: float
-    outside: float
-    joined: bool = False
+    chars: tuple[tuple[str, float], ...]  # the characters that it may be, with their probabilities
+    blank: float  # probability that it is none of the alphabet, inside a number
+    outside: float  # the same before and after a number: letters and marks there do not count
+    joined: bool = False  # whether it goes on with the character of the step before, as CTC has it
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a line may say.
+    """What a line may say."""
 
-    Attributes:
-        text: Its characters.
-        odds: How many times as probable it is as the best path without an automaton.
-        steps: For each character the step at which it is seen.
-    """
-
-    text: str
-    odds: float
-    steps: tuple[int, ...]
+    text: str  # its characters
+    odds: float  # how many times as probable it is as the best path without an automaton
+    steps: tuple[int, ...]  # for each character the step at which it is seen
 
 
 class _Prefix:

@@ -74,15 +74,10 @@ Floats = npt.NDArray[np.float64]
 
 
 class Rewriting(NamedTuple):
-    """A number with some of its characters changed.
+    """A number with some of its characters changed."""
 
-    Attributes:
-        chars: For each of its characters what it is now; empty if it is dropped.
-        features: By ``CHANGES``.
-    """
-
-    chars: tuple[str, ...]
-    features: tuple[float, ...]
+    chars: tuple[str, ...]  # for each of its characters what it is now; empty if it is dropped
+    features: tuple[float, ...]  # by ``CHANGES``
 
     @property
     def text(self) -> str:

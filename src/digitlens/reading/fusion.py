@@ -28,17 +28,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scores(Columns):
-    """What the three networks say of N places.
+    """What the three networks say of N places."""
 
-    Attributes:
-        places: Where, and what detector and recogniser say.
-        classifier: float32[N, 10]; which digit, by the classifier of tiles.
-        is_digit: float32[N]; that it is a digit at all, by the same.
-    """
-
-    places: Places
-    classifier: Floats
-    is_digit: Floats
+    places: Places  # where, and what detector and recogniser say
+    classifier: Floats  # float32[N, 10]; which digit, by the classifier of tiles
+    is_digit: Floats  # float32[N]; that it is a digit at all, by the same
 
     @classmethod
     def of(cls, places: Places, said: Outputs) -> Scores:
@@ -65,36 +59,26 @@ class Scores(Columns):
 
 
 class Fused(NamedTuple):
-    """What all networks together say of N places.
+    """What all networks together say of N places."""
 
-    Attributes:
-        probabilities: float32[N, 10]; which digit; rows sum to 1.
-        confidence: float32[N]; that a digit is there and has its most probable value, calibrated.
-        existence: float32[N]; that there is a digit at all.
-    """
-
-    probabilities: Floats
+    probabilities: Floats  # float32[N, 10]; which digit; rows sum to 1
+    # float32[N]; that a digit is there and has its most probable value, calibrated.
     confidence: Floats
-    existence: Floats
+    existence: Floats  # float32[N]; that there is a digit at all
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """Fitted weights that turn scores into calibrated probabilities.
+    """Fitted weights that turn scores into calibrated probabilities."""
 
-    Attributes:
-        pool: Weights of the columns of ``opinions`` on the value.
-        weights: For each of the groups a constant and a weight for each of ``features``, for the
-            value to be right; empty before they are fitted.
-        existing: The same, for a digit to be there, whichever it is.
-        calibration: From raw confidence to the probability of being right; None before.
-        risk: Which share of digits is stated at which confidence, and how many are wrong.
-    """
-
-    pool: tuple[float, ...] = POOL
+    pool: tuple[float, ...] = POOL  # weights of the columns of ``opinions`` on the value
+    # For each of the groups a constant and a weight for each of ``features``, for the value to be
+    # right; empty before they are fitted.
     weights: tuple[float, ...] = ()
-    existing: tuple[float, ...] = ()
+    existing: tuple[float, ...] = ()  # the same, for a digit to be there, whichever it is
+    # From raw confidence to the probability of being right; None before.
     calibration: Calibration | None = None
+    # Which share of digits is stated at which confidence, and how many are wrong.
     risk: RiskCoverage | None = None
 
     def __post_init__(self) -> None:
@@ -127,16 +111,10 @@ class Fusion:
 
     def as_dict(self) -> dict[str, Any]:
         """The weights as JSON-ready values."""
-        fitted: dict[str, Any] = {
-            "pool": list(self.pool),
-            "weights": list(self.weights),
-            "existing": list(self.existing),
-        }
-        if self.calibration:
-            fitted["calibration"] = self.calibration.as_dict()
-        if self.risk:
-            fitted["risk"] = self.risk.as_dict()
-        return fitted
+        weights = {"pool": self.pool, "weights": self.weights, "existing": self.existing}
+        fitted: dict[str, Any] = {name: list(each) for name, each in weights.items()}
+        more = {"calibration": self.calibration, "risk": self.risk}
+        return fitted | {name: each.as_dict() for name, each in more.items() if each}
 
     def probabilities(self, scores: Scores) -> Floats:
         """float32[N, 10]: which digit, by all networks; rows sum to 1."""
@@ -158,13 +136,7 @@ class Fusion:
 
 
 def by_group(weights: tuple[float, ...], scores: Scores, columns: Floats) -> Floats:
-    """float32[N]: logistic regression with other weights for each group of places.
-
-    Args:
-        weights: Those of each group, one after the other.
-        scores: Of the places.
-        columns: float32[N, FEATURES].
-    """
+    """float32[N]: logistic regression on float32[N, FEATURES], each group with its own weights."""
     chances = np.zeros(len(scores), np.float32)
     for group, part in enumerate(np.array(weights).reshape(GROUPS, -1)):
         here = scores.places.reads == group
@@ -189,13 +161,9 @@ def opinions(scores: Scores) -> Floats:
 
 
 def features(scores: Scores, probabilities: Floats) -> Floats:
-    """What speaks for a place, float32[N, FEATURES].
+    """What speaks for places, float32[N, FEATURES], and for a value each, by all networks.
 
-    Networks that see it in different ways seldom agree on what is no digit.
-
-    Args:
-        scores: Of the places.
-        probabilities: float32[N, 10]; by all networks.
+    Networks that see a place in different ways seldom agree on what is no digit.
     """
     places = scores.places
     rows, value = np.arange(len(scores)), probabilities.argmax(axis=1)

@@ -36,17 +36,12 @@ _ALL = (1 << 10) - 1
 
 @dataclass(frozen=True)
 class Sudoku:
-    """The cells of a Sudoku that can be true together.
+    """The cells of a Sudoku that can be true together."""
 
-    Attributes:
-        cells: int64[9, 9]; 0 is an empty cell.
-        confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
-        solution: int64[9, 9]; the completed grid if there is exactly one, else None.
-    """
-
-    cells: Values
+    cells: Values  # int64[9, 9]; 0 is an empty cell
+    # float64[9, 9]; probability of each cell, given the rules and what was seen.
     confidence: npt.NDArray[np.float64]
-    solution: Values | None
+    solution: Values | None  # int64[9, 9]; the completed grid if there is exactly one, else None
 
 
 def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
@@ -201,19 +196,13 @@ def _given_others(
 
 @dataclass(frozen=True)
 class Total:
-    """Numbers of a column that add up to its total.
+    """Numbers of a column that add up to its total."""
 
-    Attributes:
-        values: The number of each cell, and last their sum.
-        confidence: Probability of the whole, given that it adds up and what was seen.
-        changed: Cells that are not what is most probable by itself; the total is the last.
-        satisfied: Whether they add up; if not, each has its most probable value.
-    """
-
-    values: tuple[Decimal, ...]
-    confidence: float
+    values: tuple[Decimal, ...]  # the number of each cell, and last their sum
+    confidence: float  # probability of the whole, given that it adds up and what was seen
+    # Cells that are not what is most probable by itself; the total is the last.
     changed: tuple[int, ...]
-    satisfied: bool
+    satisfied: bool  # whether they add up; if not, each has its most probable value
 
 
 Candidates = Sequence[tuple[Decimal, float]]  # what a cell may be, and how probable that is

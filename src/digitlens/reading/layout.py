@@ -20,25 +20,15 @@ from digitlens.results import Box, Character, Digit
 
 @dataclass(frozen=True)
 class View:
-    """What was found on a page and read there, before it is judged.
+    """What was found on a page and read there, before it is judged."""
 
-    Attributes:
-        detections: Text lines and digits.
-        lines: The lines that were read.
-        scores: Of the N places that may hold a digit.
-        tiles: uint8[N, 28, 28]; each place as the classifier saw it.
-        probabilities: float32[N, 10]; which digit, by all networks.
-        confidence: float32[N]; that there is this digit, calibrated.
-        existence: float32[N]; that there is a digit at all.
-    """
-
-    detections: Detections
-    lines: list[RecognizedLine]
-    scores: Scores
-    tiles: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-    existence: npt.NDArray[np.float32]
+    detections: Detections  # text lines and digits
+    lines: list[RecognizedLine]  # the lines that were read
+    scores: Scores  # of the N places that may hold a digit
+    tiles: npt.NDArray[np.uint8]  # uint8[N, 28, 28]; each place as the classifier saw it
+    probabilities: npt.NDArray[np.float32]  # float32[N, 10]; which digit, by all networks
+    confidence: npt.NDArray[np.float32]  # float32[N]; that there is this digit, calibrated
+    existence: npt.NDArray[np.float32]  # float32[N]; that there is a digit at all
 
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
@@ -51,18 +41,13 @@ _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
 
 @dataclass(frozen=True)
 class Layout:
-    """Digits and characters in reading order, line by line.
+    """Digits and characters in reading order, line by line."""
 
-    Attributes:
-        lines: Digits, rejected ones among them.
-        characters: The numbers of the same lines as they are written; see ``Reading``.
-        places: For each digit of ``lines`` the number of its place.
-        numbers: The numbers of the same lines, each as its characters.
-    """
-
-    lines: tuple[tuple[Digit, ...], ...]
+    lines: tuple[tuple[Digit, ...], ...]  # digits, rejected ones among them
+    # The numbers of the same lines as they are written; see ``Reading``.
     characters: tuple[tuple[Character, ...], ...]
-    places: tuple[tuple[int, ...], ...]
+    places: tuple[tuple[int, ...], ...]  # for each digit of ``lines`` the number of its place
+    # The numbers of the same lines, each as its characters.
     numbers: tuple[tuple[list[Spot], ...], ...] = ()
 
     @property

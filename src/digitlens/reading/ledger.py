@@ -257,19 +257,12 @@ class SqliteLedger:
 
 @dataclass
 class Delivery:
-    """The way to one receiver.
+    """The way to one receiver."""
 
-    Attributes:
-        name: What to call it, without its password; no two receivers share one.
-        post: Delivers one reading, or raises ``OSError``.
-        sent: Number of the last row that was delivered.
-        waiting: Rows with their numbers.
-    """
-
-    name: str
-    post: Post
-    sent: int | None = None
-    waiting: deque[tuple[int, Row]] = field(default_factory=deque)
+    name: str  # what to call it, without its password; no two receivers share one
+    post: Post  # delivers one reading, or raises ``OSError``
+    sent: int | None = None  # number of the last row that was delivered
+    waiting: deque[tuple[int, Row]] = field(default_factory=deque)  # rows with their numbers
     _pause: float = _PAUSES[0]
     _next: float = 0.0
     _failing: bool = False

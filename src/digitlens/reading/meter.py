@@ -70,35 +70,23 @@ _STEEP, _EVEN = 14.0, 0.75  # pictures that are alike by x speak for rest by exp
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a region may say.
+    """What a region may say."""
 
-    Attributes:
-        text: As it is written.
-        value: What that is; None where it is no value.
-        probability: 0 to 1.
-        between: So much of that is for a last wheel between two digits, of which this is the lower.
-    """
-
-    text: str
-    value: Decimal | None
-    probability: float
+    text: str  # as it is written
+    value: Decimal | None  # what that is; None where it is no value
+    probability: float  # 0 to 1
+    # So much of that is for a last wheel between two digits, of which this is the lower.
     between: float = 0.0
 
 
 @dataclass(frozen=True)
 class RegionReading:
-    """What was read in a region.
-
-    Attributes:
-        region: The region.
-        candidates: What it may say, likeliest first; none where nothing fits.
-        reason: Why there are none.
-        look: uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
-    """
+    """What was read in a region."""
 
     region: Region
-    candidates: tuple[Candidate, ...]
-    reason: str = ""
+    candidates: tuple[Candidate, ...]  # what it may say, likeliest first; none where nothing fits
+    reason: str = ""  # why there are none
+    # uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
     look: Page | None = None
 
 
@@ -172,10 +160,7 @@ def interpret(
 ) -> RegionReading:
     """What a region may say, by a reading of its crop.
 
-    Args:
-        region: The region.
-        reading: Of its crop.
-        beside: Of crops a little above and below, to tell what wheels between two digits show.
+    Readings of crops a little above and below tell what wheels between two digits show.
     """
     digits = reading.digits
     if region.digits and len(digits) != region.digits:
@@ -228,13 +213,9 @@ def _chances(digit: Digit) -> Floats:
 
 
 def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
-    """float64[10]; what stands where a digit was seen, by another reading of the same columns.
+    """float64[10]; what stands where a digit was seen, by a reading of what is above or below.
 
-    Args:
-        digit: Of the crop of the region.
-        reading: Of a crop of what is above or below it.
-        above: Whether it is of what is above: in its upper part are other lines then, else in its
-            lower part.
+    Of what is above, other lines are in the upper part, else in the lower one.
     """
     middle, edge = (digit.box.x0 + digit.box.x1) / 2, _OUTSIDE * reading.height
     for other in (each for line in reading.lines for each in line):
@@ -247,15 +228,10 @@ def _near(digit: Digit, reading: Reading, *, above: bool = False) -> Floats:
 
 
 class _Wheel(NamedTuple):
-    """How likely it is to see what was seen of a wheel.
+    """How likely it is to see what was seen of a wheel."""
 
-    Attributes:
-        whole: float64[10]; where it shows a digit.
-        between: float64[10]; where it shows half of a digit and half of the next one.
-    """
-
-    whole: Floats
-    between: Floats
+    whole: Floats  # float64[10]; where it shows a digit
+    between: Floats  # float64[10]; where it shows half of a digit and half of the next one
 
     @classmethod
     def seen(cls, here: Floats, above: Floats, below: Floats) -> _Wheel:
@@ -302,34 +278,23 @@ def _likeliest(wheels: Sequence[_Wheel]) -> list[tuple[str, float, float]]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a reading.
+    """What becomes of a reading."""
 
-    Attributes:
-        status: ``value``: it is stored as one; ``doubtful``: not sure enough; ``rejected``: it
-            contradicts what was read before, or does not fit.
-        read: The likeliest candidate of those that are possible, else of all; None without any.
-        value: The value; None unless the status is ``value``, and for codes.
-        reason: Why it is not a value; empty for one.
-    """
-
+    # ``value``: it is stored as one; ``doubtful``: not sure enough; ``rejected``: it contradicts
+    # what was read before, or does not fit.
     status: Status
+    # The likeliest candidate of those that are possible, else of all; None without any.
     read: Candidate | None
-    value: Decimal | None = None
-    reason: str = ""
+    value: Decimal | None = None  # the value; None unless the status is ``value``, and for codes
+    reason: str = ""  # why it is not a value; empty for one
 
 
 class _Picture(NamedTuple):
-    """A picture that is not decided yet: when it was taken, what was read, and whether it rests.
+    """A picture that is not decided yet."""
 
-    Attributes:
-        when: When it was taken.
-        found: What was read; at least one candidate.
-        rest: How much likelier it is to see this, after the picture before, if nothing moved.
-    """
-
-    when: datetime
+    when: datetime  # it was taken
     found: RegionReading
-    rest: float
+    rest: float  # how much likelier it is to see this, after the picture before, at rest
 
 
 class History:
@@ -411,16 +376,8 @@ class History:
             return None
         self._pictures.popleft()
         if not late:
-            total = messages.sum()
-            kept = (messages / total).reshape(2, -1).T
-            self._start = (
-                head.when,
-                {
-                    value: chance
-                    for value, chance in zip(values, kept, strict=True)
-                    if chance.sum() > 1e-12
-                },
-            )
+            pairs = zip(values, (messages / messages.sum()).reshape(2, -1).T, strict=True)
+            self._start = head.when, {value: kept for value, kept in pairs if kept.sum() > 1e-12}
             if verdict.value is not None:
                 self.last = head.when, verdict.value
         return verdict
@@ -477,8 +434,8 @@ class History:
         self, head: _Picture, values: Sequence[Decimal], chances: Floats, seen: Floats
     ) -> Verdict:
         """What becomes of a picture, by the chances of each value and what is seen of it."""
-        likely = np.flatnonzero(chances >= LIKELY)
-        place = int(likely[0]) if len(likely) else int(chances.argmax())
+        is_likely = bool(chances.max() >= LIKELY)
+        place = int((chances >= LIKELY).argmax() if is_likely else chances.argmax())
         whole, between = seen.reshape(2, -1)
         lower = between[place - 1] if place and self._follow(values)[place] else 0.0
         seen_so = max(whole[place], between[place], lower)
@@ -488,10 +445,10 @@ class History:
         read = Candidate(
             self._text(head.found, values[place]), values[place], float(chances[place])
         )
-        if len(likely) and self._goes_back(head, values[place]) <= 1:
-            back = self._goes_back(head, values[place])  # 1: a wheel on its way
+        back = self._goes_back(head, values[place])
+        if is_likely and back <= 1:  # 1: a wheel on its way
             return Verdict("value", read, self.last[1] if back and self.last else read.value)
-        if len(likely) and self.last:
+        if is_likely and self.last:
             return Verdict(
                 "doubtful", read, reason=f"{read.text} is less than {self.last[1]} before"
             )

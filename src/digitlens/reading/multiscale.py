@@ -38,15 +38,10 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ScaleView:
-    """What the digit detector found on one copy of a page.
+    """What the digit detector found on one copy of a page."""
 
-    Attributes:
-        predictions: In pixels of the copy.
-        page: Width and height of the page.
-    """
-
-    predictions: DigitPredictions
-    page: tuple[int, int]
+    predictions: DigitPredictions  # in pixels of the copy
+    page: tuple[int, int]  # width and height of the page
 
     def candidates(self) -> Candidates:
         """What was found, in page pixels; what lies beyond the edge of the page is left out."""
@@ -62,17 +57,11 @@ class ScaleView:
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found on a page.
+    """What was found on a page."""
 
-    Attributes:
-        lines: Lines of text.
-        digits: Places that may hold a digit.
-        views: The copies of the page on which the digits were found.
-    """
-
-    lines: list[TextLine]
-    digits: Candidates
-    views: list[ScaleView]
+    lines: list[TextLine]  # lines of text
+    digits: Candidates  # places that may hold a digit
+    views: list[ScaleView]  # the copies of the page on which the digits were found
 
 
 def detect(page: Page, digits: DigitDetector, lines: LineDetector) -> Detections:

@@ -38,29 +38,18 @@ class Columns:
 
 @dataclass(frozen=True)
 class Candidates(Columns):
-    """Places that may hold a digit.
+    """Places that may hold a digit."""
 
-    Attributes:
-        score: float32[N]; how surely a digit is there, 0..1.
-        probabilities: float32[N, 10]; which one.
-        boxes: float32[N, 4]; x0, y0, x1, y1 in page pixels.
-        seen: float32[N]; height in pixels of the copy that showed it best.
-    """
-
-    score: Floats
-    probabilities: Floats
-    boxes: Floats
-    seen: Floats
+    score: Floats  # float32[N]; how surely a digit is there, 0..1
+    probabilities: Floats  # float32[N, 10]; which one
+    boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in page pixels
+    seen: Floats  # float32[N]; height in pixels of the copy that showed it best
 
 
 def fuse_boxes(found: Candidates) -> Candidates:
-    """One candidate for each place, from the scale that shows it best; values from all.
+    """One candidate for each place, from the scale that shows it best; values from all scales.
 
-    Args:
-        found: From any number of scales.
-
-    Returns:
-        Candidates that do not overlap much, from high to low score.
+    Those that are left do not overlap much, and go from high to low score.
     """
     weight = found.score * scale_weight(found.seen)
     order = np.argsort(-weight, kind="stable")
@@ -96,15 +85,7 @@ def _agreed(probabilities: Floats, weight: Floats) -> Floats:
 
 
 def overlaps(box: Floats, boxes: Floats) -> tuple[Floats, Floats]:
-    """Of one box with each of several: intersection over union, and over the smaller of both.
-
-    Args:
-        box: float32[4].
-        boxes: float32[N, 4].
-
-    Returns:
-        float32[N] and float32[N].
-    """
+    """Intersection of a box with each of float32[N, 4], over their union and over the smaller."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
     common = np.clip(high - low, 0, None).prod(axis=1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)

@@ -45,18 +45,12 @@ class NotationOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written, as far as it is known.
+    """How numbers are written, as far as it is known."""
 
-    Attributes:
-        decimal: The decimal mark, point or comma; empty if it is not known.
-        grouping: The mark between groups of three digits: one of ``.,'`` or a space; empty if it
-            is not known.
-        order: Of dates: ``DMY``, ``MDY`` or ``YMD``; empty if it is not known.
-    """
-
-    decimal: str = ""
+    decimal: str = ""  # the decimal mark, point or comma; empty if it is not known
+    # The mark between groups of three digits: one of ``.,'`` or a space; empty if it is not known.
     grouping: str = ""
-    order: str = ""
+    order: str = ""  # of dates: ``DMY``, ``MDY`` or ``YMD``; empty if it is not known
 
     @classmethod
     def of(
@@ -112,19 +106,12 @@ def _habits(locale: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Meaning:
-    """One way to read a text.
+    """One way to read a text."""
 
-    Attributes:
-        value: What it says.
-        kind: See ``Number``.
-        unit: See ``Number``.
-        notation: What has to be so for this to be meant.
-    """
-
-    value: Value | None
-    kind: Kind
-    unit: str = ""
-    notation: Notation = Notation()
+    value: Value | None  # what it says
+    kind: Kind  # see ``Number``
+    unit: str = ""  # see ``Number``
+    notation: Notation = Notation()  # what has to be so for this to be meant
 
     def fits(self, known: Notation) -> bool:
         """Whether it goes with what is known."""

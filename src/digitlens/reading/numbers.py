@@ -23,46 +23,27 @@ _NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
 
 @dataclass(frozen=True)
 class Spot:
-    """A character of a line, in reading order.
+    """A character of a line, in reading order."""
 
-    Attributes:
-        char: One character; ``OTHER_SIGN`` for what is none of the alphabet, or was rejected.
-        confidence: Of it, 0..1.
-        box: On the page.
-        place: Number of the place that it is the digit of; -1 for any other character.
-        others: Marks that it may be as well, each with its probability.
-        missed: What may stand beside it and was not taken as part of the number, with its
-            probability; a bracket without partner is.
-        apart: Whether more than a space and marks are between it and the number before.
-    """
-
-    char: str
-    confidence: float
-    box: Box
-    place: int = -1
+    char: str  # one character; ``OTHER_SIGN`` for what is none of the alphabet, or was rejected
+    confidence: float  # of it, 0..1
+    box: Box  # on the page
+    place: int = -1  # number of the place that it is the digit of; -1 for any other character
+    # Marks that it may be as well, each with its probability.
     others: tuple[tuple[str, float], ...] = ()
+    # What may stand beside it and was not taken as part of the number, with its probability; a
+    # bracket without partner is.
     missed: tuple[str, float] = ("", 0.0)
-    apart: bool = False
+    apart: bool = False  # whether more than a space and marks are between it and the number before
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
-    """Where the numbers of a line begin and end.
-
-    Args:
-        text: The characters of a line.
-
-    Returns:
-        Half-open spans, from left to right; brackets without a partner are left out of them.
-    """
+    """Half-open spans of the numbers of a line, without brackets that have no partner."""
     return [_balanced(text, *match.span()) for match in _NUMBER.finditer(text)]
 
 
 def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
-    """The characters of each number on a line.
-
-    Args:
-        spots: The characters of a line; digits are those that a place stands for.
-    """
+    """The characters of each number on a line; its digits are those that a place stands for."""
     text = "".join(
         OTHER_SIGN if spot.char.isdigit() and spot.place < 0 else spot.char for spot in spots
     )

@@ -29,49 +29,29 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Places(Columns):
-    """Places that may hold a digit, with what detector and recogniser say.
+    """Places that may hold a digit, with what detector and recogniser say."""
 
-    Attributes:
-        boxes: float32[N, 4]; x0, y0, x1, y1 on the page.
-        objectness: float32[N]; that a digit is there, by the digit detector.
-        detector: float32[N, 10]; which one.
-        mass: float32[N]; that a digit is there, by the line recogniser.
-        given: float32[N]; the same if there is a character at all.
-        numeric: float32[N]; the same if that is no letter.
-        recognizer: float32[N, 10]; which one.
-        line: int[N]; number of the line that it is on.
-        symbol: int[N]; which of the line's characters it is, -1 for none.
-        reads: int[N]; what the recogniser reads there: ``NOTHING``, ``DIGIT`` or ``MARK``, which is
-            any other character.
-        fluency: float32[N]; how sure the recogniser is of its line's characters on average.
-        letters: float32[N]; share of letters among the characters of its word.
-        lone: float32[N]; 1 where it is the only character of its line, else 0.
-        text: float32[N]; score of the line by the line detector, 0 for a line made up of digits.
-    """
-
-    boxes: Floats
-    objectness: Floats
-    detector: Floats
-    mass: Floats
-    given: Floats
-    numeric: Floats
-    recognizer: Floats
-    line: npt.NDArray[np.intp]
-    symbol: npt.NDArray[np.intp]
+    boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 on the page
+    objectness: Floats  # float32[N]; that a digit is there, by the digit detector
+    detector: Floats  # float32[N, 10]; which one
+    mass: Floats  # float32[N]; that a digit is there, by the line recogniser
+    given: Floats  # float32[N]; the same if there is a character at all
+    numeric: Floats  # float32[N]; the same if that is no letter
+    recognizer: Floats  # float32[N, 10]; which one
+    line: npt.NDArray[np.intp]  # int[N]; number of the line that it is on
+    symbol: npt.NDArray[np.intp]  # int[N]; which of the line's characters it is, -1 for none
+    # int[N]; what the recogniser reads there: ``NOTHING``, ``DIGIT`` or ``MARK``, which is any
+    # other character.
     reads: npt.NDArray[np.intp]
-    fluency: Floats
-    letters: Floats
-    lone: Floats
+    fluency: Floats  # float32[N]; how sure the recogniser is of its line's characters on average
+    letters: Floats  # float32[N]; share of letters among the characters of its word
+    lone: Floats  # float32[N]; 1 where it is the only character of its line, else 0
+    # float32[N]; score of the line by the line detector, 0 for a line made up of digits.
     text: Floats
 
 
 def gather(digits: Candidates, lines: Sequence[RecognizedLine]) -> Places:
-    """All places where detector or recogniser see a digit, those of both only once.
-
-    Args:
-        digits: What the digit detector found.
-        lines: What was recognised.
-    """
+    """All places where detector or recogniser see a digit, those of both only once."""
     rows = [row for number, line in enumerate(lines) for row in _on_one(number, line, digits)]
     columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
     places = Places(
@@ -152,12 +132,8 @@ def _partners(spans: Floats, here: Candidates, read: RecognizedLine) -> npt.NDAr
     """int[N]: the character of each digit, the surest digits choosing first; -1 for none.
 
     Of the characters that share columns with a digit it takes that which shares most, and of two
-    that share much the one that is read as the same digit.
-
-    Args:
-        spans: float32[N, 2]; first and last column of each digit.
-        here: The digits.
-        read: Their line.
+    that share much the one that is read as the same digit. Spans, float32[N, 2], are the first and
+    last column of each digit.
     """
     partner = np.full(len(spans), -1, np.intp)
     free = np.ones(len(read.symbols), bool)

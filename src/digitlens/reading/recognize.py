@@ -43,19 +43,12 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class RecognizedLine:
-    """A line and what the recogniser says of it.
+    """A line and what the recogniser says of it."""
 
-    Attributes:
-        line: Where it stands.
-        crop: uint8[48, W, 3]; what the network saw.
-        posteriors: float32[W / 8, C].
-        symbols: Its characters.
-    """
-
-    line: TextLine
-    crop: Pixels
-    posteriors: Floats
-    symbols: Symbols
+    line: TextLine  # where it stands
+    crop: Pixels  # uint8[48, W, 3]; what the network saw
+    posteriors: Floats  # float32[W / 8, C]
+    symbols: Symbols  # its characters
 
     @cached_property
     def spans(self) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -106,27 +106,19 @@ class TableOptions:
 
 @dataclass(frozen=True)
 class _SeenTable:
-    """The cells of a table and what was seen in them, before it is judged.
+    """The cells of a table and what was seen in them, before it is judged."""
 
-    Attributes:
-        quads: float64[R, C, 4, 2]; the cells on the page, clockwise from the top left.
-        contents: The characters of the cells with ink, line by line.
-        digits: Those of the view, judged.
-        places: The digits of cells, rejected ones among them, as numbers of ``digits``.
-        view: What was seen on the picture that was read.
-        letters: What was read in cells whose letters were taken for digits.
-    """
-
-    quads: Doubles
-    contents: Contents
-    digits: list[Digit]
-    places: dict[Place, list[int]]
-    view: View
-    letters: dict[Place, str]
+    quads: Doubles  # float64[R, C, 4, 2]; the cells on the page, clockwise from the top left
+    contents: Contents  # the characters of the cells with ink, line by line
+    digits: list[Digit]  # those of the view, judged
+    places: dict[
+        Place, list[int]
+    ]  # the digits of cells, rejected ones too, as numbers of ``digits``
+    view: View  # what was seen on the picture that was read
+    letters: dict[Place, str]  # what was read in cells whose letters were taken for digits
 
     @property
     def shape(self) -> Shape:
-        """Rows and columns."""
         return self.quads.shape[0], self.quads.shape[1]
 
 
@@ -141,7 +133,7 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     cells = _cells(seen, options.notation)
     height, width = page.shape[:2]
     made = reader.classifier.name, reader.classifier.sha256
-    rows = _rows(cells, seen.shape)
+    rows = tuple(tuple(cells[r, c] for c in range(seen.shape[1])) for r in range(seen.shape[0]))
     if not ruled and options.shape is None:  # what made a row of nothing was no text
         rows = tuple(row for row in rows if any(cell.status != "empty" for cell in row))
     if not rows:
@@ -152,10 +144,6 @@ def read_table(reader: DigitReader, image: Source, options: TableOptions) -> Tab
     if options.expect == "total":
         return apply_total(table, reader.thresholds["digit"])
     return table
-
-
-def _rows(cells: Mapping[Place, Cell], shape: tuple[int, ...]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(tuple(cells[r, c] for c in range(shape[1])) for r in range(shape[0]))
 
 
 def _see(reader: DigitReader, page: Page, grid: Grid, *, ruled: bool) -> _SeenTable:
@@ -244,12 +232,7 @@ def _turned(picture: Page, grid: Grid, turn: int) -> tuple[Page, Grid]:
 
 
 def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]:
-    """The lines of ink in upright cells, each with row and column of its cell.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3]; straightened, without rules.
-        grid: The cells.
-    """
+    """The lines of ink in upright cells of a page without rules, with row and column of each."""
     columns, rows = grid.nodes[0, :, 0], grid.nodes[:, 0, 1]
     usual = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
     # Reduced, grainy strokes hold together.
@@ -311,12 +294,10 @@ def _shared(first: float, last: float, edges: Doubles) -> Iterator[tuple[int, fl
 
 
 def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
-    """The lines that drawings of one cell make up, from top to bottom; none of dust alone.
+    """The lines that drawings of one cell, float64[N, 4], make up, from top to bottom.
 
-    Args:
-        boxes: float64[N, 4].
-        low: Height or width of a drawing that makes a line, at least.
-        high: Height up to which drawings above each other are parts of one broken character.
+    A line has a drawing that is at least ``low`` pixels high or wide: dust makes none. Up to a
+    height of ``high``, drawings above each other are parts of one broken character.
     """
     heights, widths = boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]
     if max(heights.max(), widths.max()) < low:
@@ -342,11 +323,7 @@ def _lines(boxes: Doubles, low: float, high: float) -> Iterator[TextLine]:
 
 
 def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
-    """The cells of a table without rules, by the texts that stand on a page.
-
-    Raises:
-        ImageError: They are not in rows and columns.
-    """
+    """The cells of a table without rules, by the texts that stand in rows and columns."""
     view, turn = _upright(reader, page)
     boxes = [box for line in view.lines for box in _texts(line)]
     rows, columns = options.shape or (None, options.columns)

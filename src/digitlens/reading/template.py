@@ -276,15 +276,11 @@ def _toml(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Registration:
-    """Where the reference lies.
+    """Where the reference lies."""
 
-    Attributes:
-        matrix: float64[3, 3]; from pixels of the reference to those of the picture.
-        similarity: Correlation of both where they overlap, light evened out; -1 to 1, and -1 where
-            no place was found.
-    """
-
-    matrix: Matrix
+    matrix: Matrix  # float64[3, 3]; from pixels of the reference to those of the picture
+    # Correlation of both where they overlap, light evened out; -1 to 1, and -1 where no place was
+    # found.
     similarity: float
 
     @property

@@ -31,17 +31,13 @@ _UNCLIP = 1.6  # a core's sides move out by so many times its area over its peri
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line of text on a page.
+    """A line of text on a page."""
 
-    Attributes:
-        quad: float32[4, 2]; x, y in pixels of the page, top-left, top-right, bottom-right and
-            bottom-left in reading direction. May reach over the edge of the page.
-        score: Mean of the text map in the line's core, 0..1.
-        found: float32[4, 2]; the quad as it was found, if paper was added to it, else None.
-    """
-
+    # float32[4, 2]; x, y in pixels of the page, top-left, top-right, bottom-right and bottom-left
+    # in reading direction. May reach over the edge of the page.
     quad: Floats
-    score: float
+    score: float  # mean of the text map in the line's core, 0..1
+    # float32[4, 2]; the quad as it was found, if paper was added to it, else None.
     found: Floats | None = None
 
     @property
@@ -62,17 +58,11 @@ class TextLine:
 
 @dataclass(frozen=True)
 class Rectangles(Columns):
-    """Rectangles with their axes, of which the first is at most 45° from horizontal.
+    """Rectangles with their axes, of which the first is at most 45° from horizontal."""
 
-    Attributes:
-        centre: float64[N, 2]; x, y.
-        axis: float64[N, 2]; unit vector along the width, pointing right.
-        size: float64[N, 2]; width and height.
-    """
-
-    centre: Doubles
-    axis: Doubles
-    size: Doubles
+    centre: Doubles  # float64[N, 2]; x, y
+    axis: Doubles  # float64[N, 2]; unit vector along the width, pointing right
+    size: Doubles  # float64[N, 2]; width and height
 
     def points(self, along: Doubles, across: Doubles) -> Doubles:
         """Points, float64[N, P, 2], given as shares -0.5..0.5 of each one's width and height."""

@@ -53,23 +53,14 @@ _CENTS = re.compile(rf"\d\d(?: ?[{CURRENCIES}])?")
 
 @dataclass(frozen=True)
 class Piece:
-    """The characters of one number, and what they may mean.
+    """The characters of one number, and what they may mean."""
 
-    Attributes:
-        spots: From left to right.
-        text: As written.
-        raised: How likely its last two digits are cents, by their size and height.
-        cents: The same, by how the page writes numbers as well.
-        joined: What it would be with its neighbour, if both may be one number.
-        doubt: Why it may be something else.
-    """
-
-    spots: tuple[Spot, ...]
-    text: str
-    raised: float = 0.0
-    cents: float = 0.0
-    joined: str = ""
-    doubt: str = ""
+    spots: tuple[Spot, ...]  # from left to right
+    text: str  # as written
+    raised: float = 0.0  # how likely its last two digits are cents, by their size and height
+    cents: float = 0.0  # the same, by how the page writes numbers as well
+    joined: str = ""  # what it would be with its neighbour, if both may be one number
+    doubt: str = ""  # why it may be something else
 
     @classmethod
     def of(cls, spots: Sequence[Spot]) -> Piece:

@@ -199,17 +199,11 @@ class Watch:
 
 
 class _Held(NamedTuple):
-    """A picture whose rows are not all decided.
+    """A picture whose rows are not all decided."""
 
-    Attributes:
-        told: Time, name, time of the file, hash.
-        found: What was read in its regions.
-        rows: Of the first of these.
-    """
-
-    told: tuple[str, str, str, str]
-    found: list[RegionReading]
-    rows: list[Row]
+    told: tuple[str, str, str, str]  # time, name, time of the file, hash
+    found: list[RegionReading]  # in its regions
+    rows: list[Row]  # of the first of these
 
     @classmethod
     def none(cls, told: tuple[str, str, str, str], status: str, reason: str) -> _Held:
@@ -218,11 +212,13 @@ class _Held(NamedTuple):
 
 
 def _row(told: tuple[str, str, str, str], found: RegionReading, verdict: Verdict) -> Row:
-    read = verdict.read
+    read, value = verdict.read, ""
+    if verdict.status == "value" and read is not None:
+        value = read.text if verdict.value is None else f"{verdict.value:f}"
     return Row(
         *told,
         region=found.region.name,
-        value=_value(verdict),
+        value=value,
         unit=found.region.unit,
         status=verdict.status,
         reason=verdict.reason,
@@ -235,12 +231,6 @@ def _row(told: tuple[str, str, str, str], found: RegionReading, verdict: Verdict
 def _pairs(row: Row) -> set[tuple[str, str]]:
     """What a picture is known again by: its name with its time, and with its hash."""
     return {(row.picture, row.modified), (row.picture, row.sha256)}
-
-
-def _value(verdict: Verdict) -> str:
-    if verdict.status != "value" or verdict.read is None:
-        return ""
-    return verdict.read.text if verdict.value is None else f"{verdict.value:f}"
 
 
 def _time(text: str, number: int) -> datetime:
