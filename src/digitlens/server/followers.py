@@ -88,10 +88,10 @@ class Followers:
         """Begins to follow: the page is there, and the browser opens it."""
         if not self._options:
             return
-        from digitlens.training.monitor import sample_of  # noqa: PLC0415
+        from digitlens.training.monitor import SAMPLE  # noqa: PLC0415
 
         held_out = len(splits[1]) > 0
-        sample = sample_of(splits[1] if held_out else splits[0])
+        sample = splits[int(held_out)].evenly(SAMPLE)
         if self._options.wants_events:
             self._begin_board(recipe, self._options.events or folder / EVENTS, sample)
         if self._options.watch:

