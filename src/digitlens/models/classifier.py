@@ -301,14 +301,20 @@ def _read_entry(session: Any, name: str) -> Entry:
             f"{name}: expected an input of uint8, float16, float or double, found {entry.type}"
         )
     # A dimension without a number fits any, so more than one layout may fit.
-    layouts = [layout for layout, shape in LAYOUTS.items() if _fits(entry.shape, shape)]
+    sizes = [_number(size) for size in entry.shape]
+    layouts = [
+        layout
+        for layout, shape in LAYOUTS.items()
+        if len(sizes) == 1 + len(shape)
+        and all(size in {None, wanted} for size, wanted in zip(sizes[1:], shape, strict=True))
+    ]
     if len(layouts) != 1:
         advice = ", which could be any of several: export it with fixed sizes" if layouts else ""
         raise ModelError(
             f"{name}: expected an input of shape {' or '.join(LAYOUTS)}, "
             f"found {entry.shape}{advice}"
         )
-    return Entry(entry.name, TYPES[entry.type], layouts[0], _number(entry.shape[0]))
+    return Entry(entry.name, TYPES[entry.type], layouts[0], sizes[0])
 
 
 def _check_exit(session: Any, name: str) -> None:
@@ -387,10 +393,3 @@ def _hash(path: Path) -> str:
 
 def _number(size: Any) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
-
-
-def _fits(declared: list[Any], shape: tuple[int, ...]) -> bool:
-    sizes = [_number(size) for size in declared[1:]]
-    return len(declared) == len(shape) + 1 and all(
-        size in {None, expected} for size, expected in zip(sizes, shape, strict=True)
-    )

@@ -83,7 +83,9 @@ def activations(graph: bytes, tile: npt.NDArray[np.uint8]) -> list[Layer]:
     model = _load(graph)
     places = _places(_path(model))
     outputs = [place.output for place in places]
-    _ask_for(model, outputs)
+    given = {output.name for output in model.graph.output}
+    asked = [onnx.ValueInfoProto(name=name) for name in outputs if name not in given]
+    model.graph.output.extend(asked)  # onnxruntime knows their types
     # Outputs that are asked for are kept, whatever else onnxruntime merges.
     session = open_session(model.SerializeToString(), name="the graph with its layers", threads=1)
     found = session.run(outputs, {_INPUT: tile[None]})
@@ -169,12 +171,6 @@ def _places(path: list[NodeProto]) -> list[_Place]:
         else:
             grows = False
     return [*places, _Place("probabilities", "probabilities", _OUTPUT)]
-
-
-def _ask_for(model: ModelProto, names: list[str]) -> None:
-    """Makes names outputs of a graph, in place; onnxruntime knows their types."""
-    given = {output.name for output in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)
 
 
 def _constant(model: ModelProto, name: str) -> npt.NDArray[np.generic]:

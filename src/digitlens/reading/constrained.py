@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,8 @@ def constrain(
     found = search([each.step for each in seen], expected)
     held = sum(each.odds for each in found)
     told = tuple(each.text for each in expected.constraints)
-    unconstrained = "\n".join(text for text in map(_text, layout.characters) if text)
+    texts = ("".join(each.char for each in line) for line in layout.characters)
+    unconstrained = "\n".join(filter(None, texts))
     if held < _BELIEVED:
         return _doubted(layout, expected.text), Constrained(told, (), unconstrained, False)
     alone, best = _without(seen, layout), found[0]
@@ -110,15 +111,12 @@ def _steps(view: View, layout: Layout, marks: str) -> list[_Seen]:
         apart = len({line for line, _ in parts}) == len(parts)
         for line, places in parts:
             known = [_of_place(view, place, marks) for place in places]
-            if apart and line not in done and _is_sorted([each.column for each in known]):
+            in_order = known == sorted(known, key=lambda each: each.column)
+            if apart and line not in done and in_order:
                 known = _with_rest(view.lines[line], known, marks)
             done.add(line)
             found += known
     return [each for each in found if each.step.chars]
-
-
-def _is_sorted(columns: Sequence[float]) -> bool:
-    return all(left <= right for left, right in pairwise(columns))
 
 
 def _of_place(view: View, place: int, marks: str) -> _Seen:
@@ -231,10 +229,6 @@ def _share(found: Sequence[Hypothesis], char: str, step: int) -> float:
     return sum(
         each.odds for each in found if (char, step) in zip(each.text, each.steps, strict=True)
     )
-
-
-def _text(characters: Sequence[Character]) -> str:
-    return "".join(each.char for each in characters)
 
 
 def _doubted(layout: Layout, expected: str) -> Layout:

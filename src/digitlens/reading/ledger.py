@@ -121,23 +121,25 @@ def open_ledger(path: Path) -> Generator[Ledger]:
             path.parent.mkdir(parents=True, exist_ok=True)
             _lock(path, opened.enter_context(path.with_name(f"{path.name}.lock").open("w")))
             if suffix == ".csv":
-                ledger: Ledger = CsvLedger(path)
+                ledger: Ledger = _CsvLedger(path)
             else:
                 base = opened.enter_context(closing(sqlite3.connect(path, timeout=LOCKED_PATIENCE)))
-                ledger = SqliteLedger(path, base)
+                ledger = _SqliteLedger(path, base)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be opened as a log of readings ({error})") from error
         yield ledger
 
 
-class CsvLedger:
+class _CsvLedger:
     """A CSV file with a header, a line for each row."""
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file, and cuts off what a power cut left; see ``open_ledger``."""
         self._path = path
         header = csv_of([COLUMNS]).encode()
-        start = _start(path, len(header)).rstrip(b"\0")
+        with path.open("a+b") as file:
+            file.seek(0)
+            start = file.read(len(header)).rstrip(b"\0")
         if start != header and header.startswith(start):
             write_bytes(path, header)
         with path.open("r+b") as file:
@@ -146,7 +148,6 @@ class CsvLedger:
         self._count = sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """See ``Ledger``."""
         with self._path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file)
             next(lines)
@@ -154,8 +155,7 @@ class CsvLedger:
                 yield number, Row(*(line + [""] * len(COLUMNS))[: len(COLUMNS)])
 
     def append(self, rows: Sequence[Row]) -> int:
-        """See ``Ledger``."""
-        lines = (map(_on_one_line, astuple(row)) for row in rows)
+        lines = ([" ".join(text.splitlines()) for text in astuple(row)] for row in rows)
         try:
             self._write(csv_of(lines).encode())
         except OSError as error:  # as when a spreadsheet has it open
@@ -184,13 +184,6 @@ def _check_header(path: Path, file: BinaryIO) -> None:
         )
 
 
-def _start(path: Path, length: int) -> bytes:
-    if not path.exists():
-        return b""
-    with path.open("rb") as file:
-        return file.read(length)
-
-
 def _whole(file: BinaryIO) -> int:
     """Bytes up to the end of the last line that has one and holds no zeros of a power cut."""
     whole = end = 0
@@ -199,10 +192,6 @@ def _whole(file: BinaryIO) -> int:
         if line.endswith(b"\n") and b"\0" not in line:
             whole = end
     return whole
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.splitlines())
 
 
 def _lock(path: Path, file: IO[str]) -> None:
@@ -223,7 +212,7 @@ def _lock(path: Path, file: IO[str]) -> None:
         ) from error
 
 
-class SqliteLedger:
+class _SqliteLedger:
     """A table ``readings``; a transaction for each picture."""
 
     def __init__(self, path: Path, base: sqlite3.Connection) -> None:
@@ -237,14 +226,12 @@ class SqliteLedger:
             )
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """See ``Ledger``."""
         query = f"SELECT id, {', '.join(COLUMNS)} FROM readings ORDER BY id"  # noqa: S608
         with closing(self._base.execute(query)) as found:
             for number, *values in found:
                 yield number, Row(*values)
 
     def append(self, rows: Sequence[Row]) -> int:
-        """See ``Ledger``."""
         places = ", ".join("?" * len(COLUMNS))
         insert = f"INSERT OR IGNORE INTO readings ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608
         try:

@@ -158,7 +158,9 @@ def meanings(text: str) -> tuple[Meaning, ...]:
     if not found:
         return (Meaning(None, "code"),)
     unit = "".join(char for char in around if char not in "+-() ")
-    return tuple(_signed(each, sign, unit) for each in _ranked(found, unit))
+    if unit and unit in CURRENCIES:  # money seldom has three decimals
+        found.sort(key=lambda each: each.kind == "decimal")
+    return tuple(_signed(each, sign, unit) for each in found)
 
 
 def _sign(lead: str, trail: str) -> int | None:
@@ -170,12 +172,6 @@ def _sign(lead: str, trail: str) -> int | None:
     if brackets not in {(0, 0), (1, 1)} or len(signs) + brackets[0] > 1 or len(units) > 1:
         return None
     return -1 if "-" in signs or brackets[0] else 1
-
-
-def _ranked(found: list[Meaning], unit: str) -> list[Meaning]:
-    """Money seldom has three decimals."""
-    money = unit in CURRENCIES and bool(unit)
-    return sorted(found, key=lambda each: each.kind == "decimal") if money else found
 
 
 def _signed(meaning: Meaning, sign: int, unit: str) -> Meaning:

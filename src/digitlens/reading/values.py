@@ -144,7 +144,7 @@ def _joined(row: Sequence[Piece], known: Notation) -> list[Piece]:
             found.append(piece)
             continue
         both = Piece.of((*left.spots, *piece.spots))
-        if both.raised >= CENTS_FROM and _digit_count(piece.spots) == 2:
+        if both.raised >= CENTS_FROM and sum(spot.place >= 0 for spot in piece.spots) == 2:
             found[-1] = both
         elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and not known.grouping:
             found[-1:] = _perhaps(left, piece, f"{left.text} {piece.text}")
@@ -180,10 +180,6 @@ def _contradict(left: Piece, right: Piece, known: Notation) -> bool:
     fits = all(any(each.value is not None and each.fits(known) for each in part) for part in parts)
     marks = {part[0].notation.decimal for part in parts} - {""}
     return not fits or len(marks) > 1
-
-
-def _digit_count(spots: Sequence[Spot]) -> int:
-    return sum(spot.place >= 0 for spot in spots)
 
 
 def _gap(left: Sequence[Spot], right: Sequence[Spot]) -> float:
