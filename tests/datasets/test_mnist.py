@@ -65,6 +65,12 @@ def test_rows_are_taken_by_index_or_mask_and_copied():
     assert len(split.take([False] * 3)) == 0
 
 
+def test_some_are_taken_evenly_and_all_where_there_are_fewer():
+    split = Split(np.zeros((50, 28, 28), np.uint8), np.repeat(np.arange(10), 5).astype(np.uint8))
+    assert split.evenly(10).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len(split.evenly(1000)) == 50
+
+
 @pytest.mark.usefixtures("offline")
 def test_a_folder_that_the_user_names_comes_first_then_the_environment(
     tiny_mnist, tmp_path, cache, monkeypatch

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from digitlens.datasets.mnist import Split
-from digitlens.training.monitor import SHARE, Check, Pace, Pulse, Snapshot, Watcher, sample_of
+from digitlens.training.monitor import SHARE, Check, Pace, Pulse, Snapshot, Watcher
 from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tile_networks import CLASSES
 
@@ -73,12 +73,6 @@ def test_a_network_that_knows_none_says_so(sample):
     assert Snapshot(Brightest()).answers(tiles).digit is None
 
 
-def test_a_sample_is_spread_over_its_split_and_is_all_of_a_small_one():
-    split = Split(np.zeros((50, 28, 28), np.uint8), np.repeat(np.arange(10), 5).astype(np.uint8))
-    assert sample_of(split, 10).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    assert len(sample_of(split, 1000)) == 50
-
-
 class Clock:
     """Goes on when it is told to, so that all that is due is due at every step."""
 
@@ -98,7 +92,7 @@ def watched(two, bars, more_bars, tmp_path_factory):
     """A run with a watcher that looks after every step: the run, the watcher, what it told."""
     told = []
     clock = Clock()
-    watcher = Watcher(sample_of(more_bars, 200), told.append, smoothing=0.1, clock=clock)
+    watcher = Watcher(more_bars.evenly(200), told.append, smoothing=0.1, clock=clock)
 
     def on_step(info):
         clock.now += 2
@@ -160,7 +154,7 @@ def test_models_of_an_ensemble_are_told_apart(two, bars, more_bars, tmp_path):
     told = []
     recipe = dataclasses.replace(two, epochs=1, models=2)
     clock = Clock()
-    watcher = Watcher(sample_of(more_bars, 20), told.append, clock=clock)
+    watcher = Watcher(more_bars.evenly(20), told.append, clock=clock)
 
     def on_step(info):
         clock.now += 2  # so that each step is due, however fast it was

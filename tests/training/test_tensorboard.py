@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from digitlens.training.monitor import Drawers, TensorBoard, sample_of
+from digitlens.training.monitor import Drawers, TensorBoard
 from digitlens.training.tasks.tile import train_classifier
 
 pytestmark = [
@@ -31,7 +31,7 @@ def board(drawn, more_bars):
         drawn.append([getattr(each, "shape", each) for each in what])
         return np.full((6, 8, 3), 90, np.uint8)
 
-    sample = sample_of(more_bars, 200)
+    sample = more_bars.evenly(200)
     return lambda folder: TensorBoard(folder, "seed = 0", sample, Drawers(draw, draw, draw))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import DIGITS
-from digitlens.datasets.mnist import load_mnist, split_validation
+from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
@@ -37,6 +37,7 @@ from digitlens.reading.nms import overlaps
 from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine
+from digitlens.training.recipe import LineRecipe
 
 IGNORED = -1
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
@@ -304,7 +305,7 @@ def calibration_examples(number: int, seed: int) -> Iterator[Example]:
 
     ``number`` is that of lines; there are half as many pages, a quarter as many of the others.
     """
-    _, tiles = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
+    _, tiles = LineRecipe().split(load_mnist().train)
     fonts = load_fonts("validation", photos=True)
     lines = islice(line_examples(LineMaker(tiles, fonts, seed)), number)
     pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)

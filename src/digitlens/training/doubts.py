@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from digitlens import files
 from digitlens.alphabet import digits_of
-from digitlens.datasets.mnist import load_mnist, split_validation
+from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
@@ -35,6 +35,7 @@ from digitlens.reading.numbers import Spot, number_spans
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.values import Piece, pieces_of
 from digitlens.results import Box
+from digitlens.training.recipe import LineRecipe
 
 SHIPPED = Path(doubt.__file__).with_name("doubt.json")
 _RIDGE = 1.0  # of the weights of changes
@@ -77,7 +78,7 @@ class Examples:
 
 def samples(documents: int, seed: int) -> Iterator[LabelledPage]:
     """Documents with values, half by hand; a third as many of all kinds; as many lone lines."""
-    tiles, _ = split_validation(load_mnist().train, "writer", fraction=0.1, seed=0)
+    tiles, _ = LineRecipe().split(load_mnist().train)
     fonts = load_fonts("training")
     styles = Styles(tiles, fonts)
     for number in range(documents):

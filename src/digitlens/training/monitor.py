@@ -103,11 +103,6 @@ class Snapshot:
         return predict_logits(self.network, torch.from_numpy(tiles))
 
 
-def sample_of(split: Split, most: int = SAMPLE) -> Split:
-    """At most so many tiles of a split, spread evenly over it; the same each time."""
-    return split.evenly(most)
-
-
 @dataclass(frozen=True)
 class Point:
     """One step: its number from 1, loss and accuracy of its batch, and learning rate."""
@@ -171,8 +166,8 @@ class Watcher:
     ) -> None:
         """Begins to follow; what is seen is told in the thread of the training.
 
-        The network is scored on the sample again and again, see ``sample_of``, with the recipe's
-        smoothing, so that losses can be compared.
+        The network is scored on the sample again and again, with the recipe's smoothing, so that
+        losses can be compared.
         """
         self._sample, self._tell, self._smoothing, self._clock = sample, tell, smoothing, clock
         self._fetch, self._score = Pace(_FETCH_EVERY, clock), Pace(_SCORE_EVERY, clock)
@@ -270,7 +265,7 @@ class TensorBoard:
 
         A folder that has event files, of a run that was stopped, gets more, and what the run did
         after its last checkpoint is taken back. The recipe is TOML, shown as text; the network is
-        scored on the sample after each epoch, see ``sample_of``.
+        scored on the sample after each epoch.
         """
         self._folder, self._recipe, self._sample = folder, recipe, sample
         self._drawers, self._smoothing = drawers, smoothing

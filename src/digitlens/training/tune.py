@@ -192,8 +192,12 @@ def _suggest(trial: optuna.Trial, one: Dimension) -> Value:
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = _first_line(error)
     return first if isinstance(error, optuna.TrialPruned) else f"{type(error).__name__}: {first}"
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
 
 
 def _check_hope(study: Study) -> None:
@@ -382,7 +386,7 @@ def shown_address(storage: str) -> str:
 
 
 def _refusal(storage: str, error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = _first_line(error) or type(error).__name__
     return (
         f"{shown_address(storage)} cannot be used ({first}): expected the address of a database "
         "such as sqlite:///study.db, with its driver installed"
