@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import ImageFont
 
-from digitlens.datasets.synthetic import styles as module
+from digitlens.datasets.synthetic import glyph_sources
 from digitlens.datasets.synthetic.glyph_sources import (
     EM,
     Family,
@@ -69,8 +69,8 @@ def test_fonts_come_by_role_look_and_weight(tmp_path, monkeypatch):
         weights = {"serif": 3}
         return {family: [{"latin": file}] * weights.get(family.family, 1) for family in wanted}
 
-    monkeypatch.setattr(module, "load_families", lambda: families)
-    monkeypatch.setattr(module, "font_files", font_files)
+    monkeypatch.setattr(glyph_sources, "load_families", lambda: families)
+    monkeypatch.setattr(glyph_sources, "font_files", font_files)
     fonts = load_fonts("training")
     assert asked == families[:3]
     assert len(fonts.handwritten) == 1

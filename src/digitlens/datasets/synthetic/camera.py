@@ -10,12 +10,15 @@ import numpy as np
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.drawing import (
     Extent,
+    Ink,
     Matrix,
     Pixels,
     Plane,
+    Points,
     Rng,
     about,
     blur,
+    extent_of,
     fill,
     log_uniform,
     project,
@@ -130,6 +133,14 @@ class CameraView(NamedTuple):
     window: Extent  # the part of the plane that is seen, about
     digit: float  # height of a digit, in pixels of the canvas
 
+    def mask(self) -> Ink:
+        """Nothing covered yet; uint8[h, w]."""
+        return np.zeros((self.height, self.width), np.uint8)
+
+    def fill(self, mask: Ink, outline: Points, bits: int) -> None:
+        """Covers what is inside an outline in the paper's plane, see ``drawing.fill``."""
+        fill(mask, np.clip(project(self.matrix, outline) - 0.5, -999, 9999), 255, bits)
+
     def canvas(self) -> Canvas:
         """A canvas without ink."""
         return Canvas(self.width, self.height, self.matrix)
@@ -161,7 +172,7 @@ def choose_view(extent: Extent, rng: Rng, framing: Framing | None = None) -> Cam
     x0, x1 = extent[0], max(extent[2], extent[0] + 0.2)
     y0, y1 = min(extent[1], -1.0), max(extent[3], 0.0)
     bend = _bend((x0, y0, x1, y1), rng) if rng.random() < framing.tilt else np.eye(3)
-    x0, y0, x1, y1 = _bounds(bend, (x0, y0, x1, y1))
+    x0, y0, x1, y1 = extent_of(project(bend, rectangle(x0, y0, x1, y1)))
     tall = (y1 - y0) / _share(rng, framing.tight)
     left, right = (min(1.2, float(v)) for v in rng.exponential(framing.side, 2))
     if rng.random() < framing.cut:
@@ -250,8 +261,3 @@ def _bend(extent: Extent, rng: Rng) -> Matrix:
         tilt[2, 1] = rng.uniform(-0.12, 0.12)
         turn = tilt @ turn
     return about(turn, x, y)
-
-
-def _bounds(matrix: Matrix, extent: Extent) -> Extent:
-    x, y = project(matrix, rectangle(*extent)).T
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -15,6 +15,7 @@ from digitlens.datasets.synthetic.drawing import (
     Matrix,
     Points,
     Rng,
+    extent_of,
     rectangle,
     rotation,
 )
@@ -59,9 +60,9 @@ class Canvas:
         float64[2, 3] takes pixels of the ink to the plane of the paper.
         """
         ink, matrix = _reduced(ink, self._seen_from_above(ink, matrix))
-        low, high = _ends(ink, matrix)
-        left, top = (np.floor(low).astype(int) - 1).tolist()
-        right, bottom = (np.ceil(high).astype(int) + 2).tolist()
+        x0, y0, x1, y1 = _seen(ink, matrix)
+        left, top = int(np.floor(x0)) - 1, int(np.floor(y0)) - 1
+        right, bottom = int(np.ceil(x1)) + 2, int(np.ceil(y1)) + 2
         if right <= 0 or bottom <= 0 or left >= self.width or top >= self.height:
             return
         if max(right - left, bottom - top) > 4 * max(self.width, self.height):
@@ -116,10 +117,9 @@ class Canvas:
         self.values.append(value if seen >= _SEEN * whole else IGNORED)
 
 
-def _ends(ink: Ink, matrix: Matrix) -> tuple[Points, Points]:
-    """The least and the largest x and y of the mapped ink."""
-    corners = rectangle(0, 0, *ink.shape[::-1]) @ matrix[:, :2].T + matrix[:, 2]
-    return corners.min(axis=0), corners.max(axis=0)
+def _seen(ink: Ink, matrix: Matrix) -> Extent:
+    """Where the ink is mapped to."""
+    return extent_of(rectangle(0, 0, *ink.shape[::-1]) @ matrix[:, :2].T + matrix[:, 2])
 
 
 def _warped(ink: Ink, matrix: Matrix, corner: tuple[int, int], size: tuple[int, int]) -> Ink:
@@ -404,9 +404,7 @@ class _Line:
             matrix[0, 2] += self._pitch * (len(self._glyphs) + 0.5) - self._x - step / 2
             step = self._pitch
         ink = _crossed(char, ink) if char in self._crossed else ink
-        (x0, y0), (x1, y1) = _ends(ink, matrix)
-        extent = float(x0), float(y0), float(x1), float(y1)
-        self._glyphs.append(PlacedGlyph(char, ink, matrix, extent))
+        self._glyphs.append(PlacedGlyph(char, ink, matrix, _seen(ink, matrix)))
         self._angle += self._curve * step
         self._x, self._y = self._x + step, self._y + step * float(np.sin(self._angle))
 

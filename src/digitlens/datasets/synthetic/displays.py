@@ -22,10 +22,11 @@ from digitlens.datasets.synthetic.drawing import (
     Rng,
     blend,
     blur,
+    cast_shadow,
+    extent_of,
     fill,
     log_uniform,
     pick,
-    project,
     rectangle,
 )
 from digitlens.datasets.synthetic.glyph_sources import CHARACTERS, MORE, FontGlyphs
@@ -184,16 +185,12 @@ def cover(segments: Sequence[Segment], view: CameraView) -> tuple[Ink, Ink]:
     """How much of each pixel is covered by lit segments and by unlit ones; uint8[h, w] each."""
     factor = 1 if view.digit > 40 else 2 if view.digit > 18 else 4
     fine, size = view.finer(factor), (view.width, view.height)
-    lit, unlit = (np.zeros((fine.height, fine.width), np.uint8) for _ in range(2))
+    lit, unlit = fine.mask(), fine.mask()
     for segment in segments:
-        _fill_seen(lit if segment.lit else unlit, segment.outline, fine)
+        fine.fill(lit if segment.lit else unlit, segment.outline, bits=6)
     if factor > 1:
         lit, unlit = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (lit, unlit))
     return np.asarray(lit, np.uint8), np.asarray(unlit, np.uint8)
-
-
-def _fill_seen(mask: Ink, outline: Points, view: CameraView) -> None:
-    fill(mask, np.clip(project(view.matrix, outline) - 0.5, -999, 9999), 255, bits=6)
 
 
 def _lit(char: str, tails: tuple[bool, bool, bool]) -> str:
@@ -209,9 +206,8 @@ def _lit_extent(segments: Sequence[Segment]) -> Extent:
     lit = [segment.outline for segment in segments if segment.lit]
     if not lit:
         return 0.0, -1.0, 0.6, 0.0
-    points = np.concatenate(lit)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return float(low[0]), min(-1.0, float(low[1])), float(high[0]), max(0.0, float(high[1]))
+    x0, y0, x1, y1 = extent_of(np.concatenate(lit))
+    return x0, min(-1.0, y0), x1, max(0.0, y1)
 
 
 def _outlines(how: Segments) -> dict[str, Points]:
@@ -298,7 +294,7 @@ def _dot(x: float, y: float, size: float, round_dot: bool) -> Points:
     return np.stack([x + size / 2 * np.cos(turn), y + size / 2 * np.sin(turn)], axis=1)
 
 
-def _mixed(below: Plane, colour: Colour, cover: Ink, strength: float = 1.0) -> Plane:
+def _mixed(below: Plane, colour: Colour, cover: Ink | Plane, strength: float = 1.0) -> Plane:
     """What is seen where a colour covers a picture, so far as its strength lets it."""
     return blend(below, colour, cover.astype(np.float32) * np.float32(strength / 255))
 
@@ -336,15 +332,9 @@ def _crystal(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     if rng.random() < 0.45:
         below = _mixed(below, dark, unlit, rng.uniform(0.02, 0.13))
     if rng.random() < 0.45:
-        below = _mixed(below, dark, _shadow(lit, view, rng), rng.uniform(0.08, 0.35))
+        shadow = cast_shadow(lit, view.digit * rng.uniform(-0.07, 0.07, 2), 0.02 * view.digit)
+        below = _mixed(below, dark, shadow, rng.uniform(0.08, 0.35))
     return _mixed(below, dark, lit, rng.uniform(0.6, 1) if rng.random() < 0.4 else 1.0)
-
-
-def _shadow(lit: Ink, view: CameraView, rng: Rng) -> Ink:
-    """The segments moved a little and softer."""
-    x, y = (float(v) * view.digit for v in rng.uniform(-0.07, 0.07, 2))
-    moved = cv2.warpAffine(lit, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
-    return np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.3, 0.02 * view.digit)), np.uint8)
 
 
 _LIGHTS = [
@@ -390,8 +380,8 @@ def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
 def _bezel(plane: Plane, extent: Extent, view: CameraView, rng: Rng) -> Plane:
     """A frame around the display that shows at the edges of the crop."""
     x0, y0, x1, y1 = np.array(extent) + rng.uniform(0.08, 0.5, 4) * (-1, -1, 1, 1)
-    mask = np.zeros((view.height, view.width), np.uint8)
-    _fill_seen(mask, rectangle(x0, y0, x1, y1), view)
+    mask = view.mask()
+    view.fill(mask, rectangle(x0, y0, x1, y1), bits=6)
     outside = np.asarray(255 - mask, np.uint8)
     frame = rng.uniform(0, 230) + rng.normal(0, 12, 3)
     return _mixed(plane, frame.astype(np.float32), outside)

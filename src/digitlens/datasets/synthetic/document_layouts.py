@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from digitlens.datasets.synthetic import texts
-from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, log_uniform, pick
+from digitlens.datasets.synthetic.drawing import Colour, Plane, Rng, between, log_uniform, pick
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
 from digitlens.datasets.synthetic.papers import draw_paper
 from digitlens.datasets.synthetic.styles import Styles
@@ -82,7 +82,7 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
         level = 255.0 if look == "screen" and rng.random() < 0.7 else rng.uniform(205, 255)
         paper = np.clip(level + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
         ink = np.clip(rng.uniform(0, 70) + rng.normal(0, 10, 3), 0, 255).astype(np.float32)
-    part, pen = np.float32(rng.uniform(0.15, 1)), ink
+    rule, pen = between(paper, ink, rng.uniform(0.15, 1)), ink
     if rng.random() >= 0.3:
         other = rng.uniform(0, 150, 3).astype(np.float32)
         if float(np.abs(other - paper).mean()) > 90:  # it can be told from the paper
@@ -90,10 +90,10 @@ def _palette(look: str, rng: Rng) -> dict[str, Colour]:
     return {
         "paper": paper,
         "ink": ink,
-        "rule": np.asarray(paper + part * (ink - paper), np.float32),
+        "rule": rule,
         "pen": pen,
         "light": paper,
-        "shade": np.asarray(paper + np.float32(0.12) * (ink - paper), np.float32),
+        "shade": between(paper, ink, 0.12),
     }
 
 

@@ -59,6 +59,12 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> Points:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
 
 
+def extent_of(points: Points) -> Extent:
+    """The least x and y of some points, and the largest."""
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x0, y0, x1, y1
+
+
 def fill(target: npt.NDArray[Any], outline: Points, value: object, bits: int = 0) -> None:
     """Fills a polygon with a value for each channel; corners have so many fractional bits."""
     corners = np.rint(outline * (1 << bits)).astype(np.int32)
@@ -87,6 +93,17 @@ def blur(plane: npt.NDArray[Any], sigma: float) -> Plane:
 def blend(below: Plane | Colour, above: Plane | Colour, cover: Plane) -> Plane:
     """What is seen of two where one covers the other; cover is float32[h, w], 0..1."""
     return np.asarray(below + cover[:, :, None] * (above - below), np.float32)
+
+
+def between(first: Colour, second: Colour, share: float) -> Colour:
+    """The colour a share of the way from the first to the second; float32[3]."""
+    return np.asarray(first + np.float32(share) * (second - first), np.float32)
+
+
+def cast_shadow(ink: Ink, shift: Points, sigma: float) -> Plane:
+    """Ink moved by so many pixels to the right and down, and blurred; float32[h, w], 0..255."""
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    return blur(cv2.warpAffine(ink, matrix, ink.shape[::-1]), max(0.3, sigma))
 
 
 def as_colour(levels: object) -> Colour:

@@ -26,11 +26,11 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     as_colour,
+    between,
     blend,
     blur,
-    fill,
+    cast_shadow,
     pick,
-    project,
     rectangle,
 )
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
@@ -145,8 +145,7 @@ def _coloured(writing: Ink, printed: Ink, view: CameraView, rng: Rng, looks: Loo
     paper = calmer(paper, paper_colour, calm * contrast)
     second = ink_colour
     if rng.random() < 0.6:
-        part = np.float32(rng.uniform(0.2, 1.1))
-        second = np.asarray(paper_colour + part * (ink_colour - paper_colour), np.float32)
+        second = between(paper_colour, ink_colour, rng.uniform(0.2, 1.1))
     if rng.random() < looks.stamped:
         writing = _uneven(writing, rng)
     faintest = min(1.0, max(0.35 if view.digit > 14 else 0.6, 40 / contrast))
@@ -262,7 +261,7 @@ def show_counter(counter: Counter, view: CameraView, rng: Rng) -> Plane:
     bright = as_colour(rng.uniform(150, 250) + rng.normal(0, 6, 3))
     face, ink = (dark, bright) if rng.random() < 0.65 else (bright, dark)
     red = as_colour([200 + rng.normal(0, 20), 35 + rng.normal(0, 15), 35 + rng.normal(0, 15)])
-    whole = np.zeros((view.height, view.width), np.uint8)
+    whole = view.mask()
     for place, wheel in enumerate(counter.wheels):
         mask = _filled(_window(counter, place), view)
         whole = np.maximum(whole, mask)
@@ -377,8 +376,8 @@ def _outline(canvas: Canvas, corners: Points, thin: int) -> None:
 
 
 def _filled(corners: Points, view: CameraView) -> Ink:
-    mask = np.zeros((view.height, view.width), np.uint8)
-    fill(mask, np.clip(project(view.matrix, corners) - 0.5, -999, 9999), 255, bits=4)
+    mask = view.mask()
+    view.fill(mask, corners, bits=4)
     return mask
 
 
@@ -422,8 +421,7 @@ def _edged(plane: Plane, windows: Ink, view: CameraView, rng: Rng) -> Plane:
 
 
 def _raised(plane: Plane, ink: Ink, view: CameraView, rng: Rng) -> Plane:
-    x, y = (float(v) * view.digit for v in rng.uniform(-0.09, 0.09, 2))
-    moved = cv2.warpAffine(ink, np.array([[1, 0, x], [0, 1, y]]), (view.width, view.height))
-    shadow = blur(moved, max(0.3, 0.03 * view.digit))
+    shift = view.digit * rng.uniform(-0.09, 0.09, 2)
+    shadow = cast_shadow(ink, shift, 0.03 * view.digit)
     cover = shadow[:, :, None] * (rng.uniform(0.2, 0.6) / 255)
     return np.asarray(plane * (1 - cover), np.float32)

@@ -21,6 +21,7 @@ from digitlens.datasets.synthetic.drawing import (
     Rng,
     Values,
     about,
+    between,
     blend,
     blur,
     log_uniform,
@@ -374,8 +375,7 @@ class PageMaker(Maker):
             paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
-            share = rng.uniform(0.15, 1.2)
-            second = np.asarray(paper_colour + share * (ink_colour - paper_colour), np.float32)
+            second = between(paper_colour, ink_colour, rng.uniform(0.15, 1.2))
         paper = inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
