@@ -143,10 +143,17 @@ def measure_scores(
     """
     others = others or {}
     found = {
-        name: _scored(scores, outputs_of(tiles), {key: one(tiles) for key, one in others.items()})
+        name: _scored(outputs_of(tiles), tiles, scores, others)
         for name, tiles in {"digits": digits, **negatives}.items()
     }
-    return {name: _detections(name, found) for name in [*scores, *others]}, found
+    table = {
+        score: {
+            name: detect(found["digits"].scores[score], found[name].scores[score])
+            for name in negatives
+        }
+        for score in [*scores, *others]
+    }
+    return table, found
 
 
 def recommended(table: Table) -> str:
@@ -158,14 +165,11 @@ def recommended(table: Table) -> str:
     return max(means, key=lambda name: float(means[name]))
 
 
-def _scored(scores: Mapping[str, Score], outputs: Outputs, others: Mapping[str, Scores]) -> Scored:
+def _scored(
+    outputs: Outputs, tiles: Tiles, scores: Mapping[str, Score], others: Mapping[str, TileScore]
+) -> Scored:
     own = {name: one(outputs) for name, one in scores.items()}
-    return Scored(outputs.probabilities, {**own, **others})
-
-
-def _detections(score: str, found: Mapping[str, Scored]) -> dict[str, Detection]:
-    digits = found["digits"].scores[score]
-    return {n: detect(digits, one.scores[score]) for n, one in found.items() if n != "digits"}
+    return Scored(outputs.probabilities, own | {name: one(tiles) for name, one in others.items()})
 
 
 def _distances(features: Floats, labels: Labels) -> dict[str, Score]:

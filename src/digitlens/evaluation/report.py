@@ -121,12 +121,13 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values, with every wrong prediction but not all predictions."""
+        clean, left_out = self.without_label_errors, list(self.data.label_errors)
         return rounded(
             {
                 "model": asdict(self.model),
                 "data": {"name": self.data.name, "sha256": self.data.sha256},
                 **asdict(self.score),
-                "without_label_errors": self._without_label_errors(),
+                "without_label_errors": clean and asdict(clean) | {"left_out": left_out},
                 "loss": self.loss,
                 "expected_calibration_error": self.ece,
                 "macro_average": asdict(self.macro),
@@ -138,11 +139,6 @@ class Report:
                 "wrong": [self._wrong(int(index)) for index in self.wrong],
             }
         )
-
-    def _without_label_errors(self) -> dict[str, Any] | None:
-        if self.without_label_errors is None:
-            return None
-        return {**asdict(self.without_label_errors), "left_out": list(self.data.label_errors)}
 
     def _wrong(self, index: int) -> dict[str, Any]:
         return {

@@ -253,15 +253,12 @@ def _moves(tile: Tile) -> list[_Try]:
     """Ever further, in all directions, as long as the ink stays in the tile."""
     ways = [(y, x) for y in range(-_MOVES, _MOVES + 1) for x in range(-_MOVES, _MOVES + 1)]
     ways.sort(key=lambda way: way[0] ** 2 + way[1] ** 2)
-    tries = [_Try("move", round(float(np.hypot(*way)), 2), way, _moved(tile, *way)) for way in ways]
-    least = _KEPT * tile.sum(dtype=np.int64)
-    return [one for one in tries[1:] if one.tile.sum(dtype=np.int64) >= least]
-
-
-def _moved(tile: Tile, down: int, right: int) -> Tile:
-    framed = np.pad(tile, _MOVES)
-    top, left = _MOVES - down, _MOVES - right
-    return framed[top : top + 28, left : left + 28]
+    framed, least, tries = np.pad(tile, _MOVES), _KEPT * tile.sum(dtype=np.int64), list[_Try]()
+    for down, right in ways[1:]:
+        moved = framed[_MOVES - down :, _MOVES - right :][:28, :28]
+        if moved.sum(dtype=np.int64) >= least:
+            tries.append(_Try("move", round(float(np.hypot(down, right)), 2), (down, right), moved))
+    return tries
 
 
 def _widths(tile: Tile, kind: Kind, sign: int) -> list[_Try]:

@@ -40,7 +40,7 @@ from digitlens.models.bundle import GRAPH, Card, find_bundle
 from digitlens.models.classifier import Classifier, ForeignClassifier
 from digitlens.models.networks import Reconstructor
 from digitlens.progress import work_bar
-from digitlens.results import Outputs, OutputsOf
+from digitlens.results import Outputs
 from digitlens.training.recipe import Recipe, recipe_from
 from digitlens.training.run import PROVENANCE, RECIPE
 
@@ -286,8 +286,14 @@ def measure_ood(
         MissingExtraError: OpenCV, which draws negatives, is not installed.
     """
     reconstructor = Reconstructor()
+
+    def outputs_of(tiles: npt.NDArray[np.uint8]) -> Outputs:
+        if isinstance(classifier, Classifier):
+            return classifier.outputs(tiles)
+        return Outputs(classifier.predict_proba(tiles))
+
     return measure_rejection(
-        _outputs_of(classifier),
+        outputs_of,
         split,
         _negatives(_parse_files(negatives)),
         lambda: _choice(classifier, data_dir),
@@ -320,12 +326,6 @@ def _negatives(given: dict[str, Path]) -> dict[str, npt.NDArray[np.uint8]]:
             raise DataError(f"--negatives: {', '.join(both)} is the name of another set")
         sets |= one
     return sets
-
-
-def _outputs_of(classifier: AnyClassifier) -> OutputsOf:
-    if isinstance(classifier, Classifier):
-        return classifier.outputs
-    return lambda tiles: Outputs(classifier.predict_proba(tiles))
 
 
 def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
@@ -465,7 +465,9 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
     after = side // 2 if pools else (side + 2 * padding - kernel) // (2 if halves else 1) + 1
     constants = 2 * width if recipe.batch_norm or way in ("residual", "swift") else width
     weights = given * width * kernel**2 + constants
-    does = _convolutions(1 if way == "residual" else recipe.convs, kernel, halves)
+    convolutions = 1 if way == "residual" else recipe.convs
+    does = "convolution" if convolutions == 1 else f"{convolutions} convolutions"
+    does += f" {kernel} \u00d7 {kernel}{', stride 2' if halves else ''}"
     if way == "residual":
         weights += 2 * recipe.convs * (width * width * 9 + constants)
         pairs = "residual pair" if recipe.convs == 1 else f"{recipe.convs} residual pairs"
@@ -476,8 +478,3 @@ def _stage(recipe: Recipe, number: int, channels: tuple[int, int], kernel: int, 
         does += ", filters given" if way == "swift" and not number else ""
         does += ", max pooling" if pools else ""
     return Stage(does, width, after, weights)
-
-
-def _convolutions(count: int, kernel: int, halves: bool) -> str:
-    what = "convolution" if count == 1 else f"{count} convolutions"
-    return f"{what} {kernel} \u00d7 {kernel}{', stride 2' if halves else ''}"

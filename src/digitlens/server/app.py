@@ -108,8 +108,10 @@ class Server(uvicorn.Server):
 
     def listen(self) -> None:
         """Answers until it is told to stop."""
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with (
-            _listen(self._settings) as listener,
+            socket.create_server((host, port), family=family, backlog=1024) as listener,
             contextlib.suppress(KeyboardInterrupt),  # raised again by uvicorn once all is done
         ):
             self.run([listener])
@@ -131,11 +133,6 @@ def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
         server_header=False,
         **more,
     )
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
 
 
 def _address(listener: socket.socket) -> str:

@@ -96,13 +96,10 @@ def found(explained: DigitExplanation) -> str:
 def opinions(explained: DigitExplanation) -> list[tuple[str, str, str]]:
     """Of each network its name, what it looks at, and what it said."""
     detected = _said(explained, 0) if explained.seen[0] else "nothing there"
-    said = [detected, _recognized(explained), _said(explained, 2)]
-    return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
-
-
-def _recognized(explained: DigitExplanation) -> str:
     line = f"the line reads “{explained.line}”" if explained.line else "the line is empty"
-    return f"{_said(explained, 1)}; {line}" if explained.seen[1] else f"no character there; {line}"
+    recognized = _said(explained, 1) if explained.seen[1] else "no character there"
+    said = [detected, f"{recognized}; {line}", _said(explained, 2)]
+    return [(*network, words) for network, words in zip(NETWORKS, said, strict=True)]
 
 
 def _said(explained: DigitExplanation, network: int) -> str:

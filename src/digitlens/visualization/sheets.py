@@ -440,6 +440,9 @@ def _line(line: RecognizedLine) -> dict[str, Any]:
     }
 
 
+_ANSWER = ("value", "confidence", "status", "reason", "starts_number")
+
+
 def _place_dicts(result: ReadResult) -> list[dict[str, Any]]:
     view = result.view
     places = view.scores.places
@@ -460,15 +463,10 @@ def _place_dicts(result: ReadResult) -> list[dict[str, Any]]:
                 "together": _rounded(view.probabilities[k]),
             },
             "confidence": _rounded(view.confidence[k]),
-            "answer": _answer(digit),
+            "answer": {name: digit.as_dict()[name] for name in _ANSWER},
         }
         for k, digit in enumerate(answers(result))
     ]
-
-
-def _answer(digit: Digit) -> dict[str, Any]:
-    kept = ("value", "confidence", "status", "reason", "starts_number")
-    return {name: value for name, value in digit.as_dict().items() if name in kept}
 
 
 def _rounded(values: Any) -> Any:

@@ -48,8 +48,10 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         axes = figure.add_subplot()
         limit = float(np.abs(filters).max()) or 1.0
         for place, kernel in enumerate(filters):
-            row, column = divmod(place, columns)
-            _draw_filter(axes, kernel / limit, column * (1 + _GAP), row * (1 + _GAP))
+            y, x = (1 + _GAP) * np.array(divmod(place, columns))
+            look: dict[str, Any] = {"extent": (x, x + 1, y + 1, y), "interpolation": "nearest"}
+            axes.imshow(kernel / limit, diverging(), vmin=-1, vmax=1, **look)
+            _edge(axes, x, y, 1, 1)
         _frame(axes, columns, rows)
         _draw_scale(figure, axes)
         headline(
@@ -58,13 +60,6 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
             "laid over every place of a tile: ink under blue raises a filter's answer, under red "
             "lowers it",
         )
-
-
-def _draw_filter(axes: Axes, kernel: npt.NDArray[np.float32], x: float, y: float) -> None:
-    """A kernel, -1 to 1, as a square of side 1 with its upper left corner at x, y."""
-    extent = (x, x + 1, y + 1, y)
-    axes.imshow(kernel, diverging(), vmin=-1, vmax=1, extent=extent, interpolation="nearest")
-    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor=theme().faint, linewidth=1))
 
 
 def _frame(axes: Axes, columns: int, rows: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,9 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
         curves: By the name that stands in the legend.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    lowest = _lowest(curves.values())
+    shares = np.concatenate([np.r_[curve.risk, curve.upper] for curve in curves.values()])
+    # The axis starts at the power of ten below every risk and bound.
+    lowest = float(10.0 ** np.floor(np.log10(shares[shares > 0].min())))
     with canvas(path, 8.6, 6.2) as figure:
         axes = figure.add_subplot()
         for (name, curve), (line, colour) in zip(curves.items(), series_looks(), strict=False):
@@ -182,12 +184,6 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
             "each point states what is at least as sure; shaded up to the bound of 95 %",
         )
         _finish_risk(axes, lowest)
-
-
-def _lowest(curves: Iterable[RiskCoverage]) -> float:
-    """Where the axis of risk starts: the power of ten below every risk and bound."""
-    shares = np.concatenate([np.r_[curve.risk, curve.upper] for curve in curves])
-    return float(10.0 ** np.floor(np.log10(shares[shares > 0].min())))
 
 
 def _draw_risk(
@@ -448,7 +444,9 @@ def draw_negatives(found: Rejection, path: Path) -> None:
     rows = -(-len(names) // columns)
     digits = _shown(found, "digits")
     every = [_shown(found, name) for name in names]
-    edges = np.histogram_bin_edges(_trimmed(np.concatenate([digits, *every])), 40)
+    scores = np.concatenate([digits, *every])
+    # Without the few that are far beyond all others and would take up the axis.
+    edges = np.histogram_bin_edges(scores.clip(*np.quantile(scores, [0.005, 0.995])), 40)
     with canvas(path, 3.6 * columns + 0.6, 2.6 * rows + 1.4) as figure:
         name = f"{found.recommended[0].upper()}{found.recommended[1:]}"
         title = f"{name} of digits (blue) and of what is none (red)"
@@ -499,12 +497,6 @@ def _shown(found: Rejection, name: str) -> npt.NDArray[np.float64]:
     tiny = 10.0**-_FAR
     odds = np.log10(np.maximum(chance, tiny)) - np.log10(np.maximum(against, tiny))
     return np.clip(odds, -_FAR, _FAR)
-
-
-def _trimmed(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Without the few that are far beyond all others and would take up the axis."""
-    low, high = np.quantile(scores, [0.005, 0.995])
-    return np.clip(scores, low, high)
 
 
 def _draw_histogram(

@@ -5,7 +5,7 @@ Tiles are those that were evaluated, uint8[N, 28, 28], in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -356,8 +356,10 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
     """
     with canvas(path, 12.4, 5.8) as figure:
         left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
-        _draw_points(left, points, [point.parameters for point in points], _size)
-        _draw_points(right, points, [point.microseconds for point in points], _time)
+        sizes = [f"{point.bytes / 1000:,.0f} kB" for point in points]
+        times = [f"{point.microseconds:,.3g} µs" for point in points]
+        _draw_points(left, points, [point.parameters for point in points], sizes)
+        _draw_points(right, points, [point.microseconds for point in points], times)
         left.set_ylabel("tiles read wrong")
         left.set_xlabel("parameters")
         right.set_xlabel("microseconds for a tile")
@@ -369,7 +371,7 @@ def _draw_points(
     axes: Axes,
     points: Sequence[ModelPoint],
     along: Sequence[float],
-    words: Callable[[ModelPoint], str],
+    words: Sequence[str],
 ) -> None:
     """One panel; the axes' limits are set before the names, which are placed by them."""
     axes.set_xscale("log")
@@ -401,7 +403,7 @@ def _name(
     axes: Axes,
     points: Sequence[ModelPoint],
     along: Sequence[float],
-    words: Callable[[ModelPoint], str],
+    words: Sequence[str],
 ) -> None:
     """Names next to the dots, on the side with room, moved up where they would touch."""
     errors = [1 - point.accuracy for point in points]
@@ -413,7 +415,8 @@ def _name(
         where = (x + (0.025 if right else -0.025), height)
         looks: dict[str, Any] = {"transform": axes.transAxes, "ha": "left" if right else "right"}
         axes.text(*where, point.name, va="bottom", fontsize=11, weight="bold", **looks)
-        axes.text(*where, words(point), va="top", fontsize=10, color=theme().soft, **looks)
+        said = f"{percent(1 - point.accuracy, 2)} wrong · {words[index]}"
+        axes.text(*where, said, va="top", fontsize=10, color=theme().soft, **looks)
 
 
 def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
@@ -426,14 +429,6 @@ def _spread_points(places: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
                 height = taken + _LEAST_GAP
         heights.append((index, height))
     return heights
-
-
-def _size(point: ModelPoint) -> str:
-    return f"{percent(1 - point.accuracy, 2)} wrong · {point.bytes / 1000:,.0f} kB"
-
-
-def _time(point: ModelPoint) -> str:
-    return f"{percent(1 - point.accuracy, 2)} wrong · {point.microseconds:,.3g} µs"
 
 
 def _short(value: float) -> str:
