@@ -47,12 +47,6 @@ def test_no_digit_and_one_digit():
     assert numbers_of(one) == [[0]]
 
 
-@pytest.mark.parametrize("order", [lines_of, numbers_of])
-def test_boxes_have_four_columns(order):
-    with pytest.raises(ValueError, match=r"found shape \(3, 2\)"):
-        order(np.zeros((3, 2), np.float32))
-
-
 def low_or_high(down):
     """Three rows of numbers, one of which stands low or high."""
     rows = [[digit for k in range(7) for digit in row(1.5 * r, 2, start=3.2 * k)] for r in range(3)]

@@ -202,10 +202,5 @@ Floats = npt.NDArray[np.float32]
 
 
 def tiles_of(page: Page, boxes: Floats) -> Tiles:
-    """uint8[N, 28, 28]: what stands in boxes, framed for the classifier.
-
-    Args:
-        page: uint8[H, W] or uint8[H, W, 3].
-        boxes: float32[N, 4].
-    """
+    """uint8[N, 28, 28]: what stands in boxes, float32[N, 4], framed for the classifier."""
     return to_tiles([ink_in(page, box) for box in boxes])

@@ -52,11 +52,7 @@ def to_tile(ink: Ink) -> Tile:
 
 
 def stroke_width(mask: npt.NDArray[np.bool_]) -> float:
-    """Mean width of the strokes in a mask, in pixels: twice the area over the length of its edge.
-
-    Args:
-        mask: bool[H, W] with at least one True.
-    """
+    """Mean width of the strokes in a mask that has some: twice its area over that of its edge."""
     return 2 * float(np.count_nonzero(mask)) / float(np.count_nonzero(edge(mask)))
 
 

@@ -129,12 +129,7 @@ class LineDetector(_Network):
 
 
 def padded(picture: Pixels, least: int = 1) -> Pixels:
-    """Grows a picture at the right and bottom, as it ends there, to sides that the graphs take.
-
-    Args:
-        picture: uint8[H, W, 3].
-        least: Pixels that each side has at least.
-    """
+    """Grows uint8[H, W, 3] at the right and bottom, as it ends there, to sides that graphs take."""
     height, width = picture.shape[:2]
     rows, columns = (max(least, -(-side // STEP) * STEP) for side in (height, width))
     if (rows, columns) == (height, width):

@@ -241,10 +241,7 @@ class PageNumbers:
     def signs(self, number: int, chosen: Rewriting, chance: float) -> tuple[float, ...]:
         """What speaks for and against a number, by ``SIGNS``.
 
-        Args:
-            number: Which one of the page.
-            chosen: What it is taken for.
-            chance: That this is right and not another rewriting, see ``likelihoods``.
+        It is taken for one of its rewritings, with a chance of that; see ``likelihoods``.
         """
         spots = self.numbers[number]
         heights = [spot.box.height for spot in spots if spot.place >= 0]
@@ -268,9 +265,7 @@ class PageNumbers:
     def rewritings(self, number: int, digits: Mapping[int, Digit]) -> list[Rewriting]:
         """A number as it was read, first, and all that it is looked at as well.
 
-        Args:
-            number: Which one of the page.
-            digits: By their place, see ``Spot``.
+        Digits are by their place, see ``Spot``.
         """
         spots = self.numbers[number]
         chars = tuple(spot.char for spot in spots)

@@ -215,11 +215,7 @@ def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
     """Chooses among what each cell and the total may be so that the column adds up.
 
     Dynamic programming over partial sums, exact as long as there are at most some thousand; beyond,
-    the most probable ones are followed.
-
-    Args:
-        cells: For each cell its n-best values with their probabilities, in any order.
-        total: The same for the total.
+    the most probable ones are followed. What a cell may be is in any order.
     """
     columns = [*cells, total]
     sums: Sums = {Decimal(0): (1.0, 1.0, ())}
@@ -261,10 +257,8 @@ def _added(sums: Sums, column: Candidates) -> Sums:
 def apply_sudoku(table: Table, chances: npt.NDArray[np.float64], sure: float) -> Table:
     """Gives each cell the digit that it has in the most probable grid that keeps the rules.
 
-    Args:
-        table: 9 by 9 cells, each read by itself.
-        chances: float64[9, 9, 10]; of each cell that it is empty, then which digit it has.
-        sure: Confidence from which a cell is not doubtful.
+    For the chances of cells see ``solve_sudoku``. From a confidence of ``sure`` on, one is not
+    doubtful.
     """
     solved = solve_sudoku(chances)
     if solved is None:
@@ -305,9 +299,7 @@ def _decided(cell: Cell, digit: int, confidence: float, sure: float) -> Cell:
 def apply_total(table: Table, sure: float) -> Table:
     """Makes each column of numbers add up to its last row, where what was seen allows it.
 
-    Args:
-        table: Its cells, each read by itself.
-        sure: Confidence from which a cell is not doubtful.
+    From a confidence of ``sure`` on, a cell is not doubtful.
     """
     rows = [list(row) for row in table.rows]
     kept = True

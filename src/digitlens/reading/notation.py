@@ -139,11 +139,7 @@ _ORDERS = {"/": ("DMY", "MDY", "YMD"), "-": ("DMY", "MDY", "YMD"), ".": ("DMY", 
 
 @lru_cache(4096)
 def meanings(text: str) -> tuple[Meaning, ...]:
-    """All that a text may say, the likeliest first; a code without value if it says nothing.
-
-    Args:
-        text: A number as it is written, as ``number_spans`` finds it.
-    """
+    """All that a text of ``number_spans`` may say, the likeliest first; a code if it is nothing."""
     parts = _PARTS.fullmatch(text)
     sign = _sign(parts["lead"], parts["trail"]) if parts else None
     if parts is None or sign is None:

@@ -52,14 +52,10 @@ def best_turn(read: Sequence[RecognizedLine], page: Page, recognizer: LineRecogn
 
 
 def clearest_turn(looks: Sequence[Sequence[RecognizedLine]]) -> int:
-    """The turn after which the same parts of a page read clearly better.
+    """The turn, 1 to 3, after which the same parts of a page read clearly better; 0 for none.
 
-    Args:
-        looks: Lines of these parts after 0 to 3 quarter turns, found anew after each: text that
-            lies on its side falls apart into lone characters.
-
-    Returns:
-        1 to 3; 0 where no turn is better.
+    Their lines are given after 0 to 3 quarter turns, found anew after each: text that lies on its
+    side falls apart into lone characters.
     """
     best = max(range(1, len(looks)), key=lambda turn: evidence(looks[turn]))
     is_read = coherence(looks[best]) > _COHERENT

@@ -302,12 +302,7 @@ class DigitReader:
             opening.join()
 
     def analyze(self, page: Page, where: Sequence[TextLine] | None = None) -> View:
-        """Finds and reads what is on a page as it lies, without judging.
-
-        Args:
-            page: uint8[H, W] or uint8[H, W, 3].
-            where: Its lines, if they are known; all of them are read.
-        """
+        """Finds and reads what is on a page as it lies; all of its lines if they are known."""
         if where is None:
             found = self._detect(page)
             lines = recognize(page, line_proposals(found), self.recognizer, self.spotter)

@@ -47,13 +47,12 @@ def lines_of(boxes: Boxes) -> list[list[int]]:
     Returns:
         Indices of the digits: lines from top to bottom, each from left to right. Every index is
         there once.
-
-    Raises:
-        ValueError: The boxes do not have four columns.
     """
-    x, y, heights = _measured(boxes)
-    if not len(x):
+    if not len(boxes):
         return []
+    x0, y0, x1, y1 = boxes.astype(np.float64).T
+    x, y, heights = (x0 + x1) / 2, (y0 + y1) / 2, y1 - y0
+    x, y = x - x[0], y - y[0]
     y = y - _slope(x, y, heights) * x
     lines: list[list[int]] = []
     for index in np.lexsort((y, x)).tolist():
@@ -83,26 +82,14 @@ def numbers_of(boxes: Boxes) -> list[list[int]]:
 
     Returns:
         Positions in ``boxes``, number by number; every one is there once and in order.
-
-    Raises:
-        ValueError: The boxes do not have four columns.
     """
-    _, _, heights = _measured(boxes)
-    if len(heights) < 2:
-        return [[0]] if len(heights) else []
-    edges = boxes.astype(np.float64)
-    gaps = (edges[1:, 0] - edges[:-1, 2]) / float(median(heights))
+    if len(boxes) < 2:
+        return [[0]] if len(boxes) else []
+    x0, y0, x1, y1 = boxes.astype(np.float64).T
+    heights = y1 - y0
+    gaps = (x0[1:] - x1[:-1]) / float(median(heights))
     starts = np.flatnonzero(gaps > _widest_inside(gaps)) + 1
     return [part.tolist() for part in np.split(np.arange(len(heights)), starts)]
-
-
-def _measured(boxes: Boxes) -> tuple[_Floats, _Floats, _Floats]:
-    """Centres x and y from the first box on, and heights."""
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"expected boxes float[N, 4], found shape {boxes.shape}")
-    x0, y0, x1, y1 = boxes.astype(np.float64).T
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return x - x[:1], y - y[:1], y1 - y0
 
 
 def _slope(x: _Floats, y: _Floats, heights: _Floats) -> float:

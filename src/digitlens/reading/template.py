@@ -319,11 +319,7 @@ class Reference:
             )
 
     def register(self, page: Page) -> Registration:
-        """Finds the reference on a picture.
-
-        Args:
-            page: uint8[H, W] or uint8[H, W, 3].
-        """
+        """Finds the reference on a picture."""
         import cv2  # noqa: PLC0415  (an extra)
 
         gray = _gray(page)
