@@ -36,15 +36,10 @@ Labels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled tiles.
+    """Labelled tiles."""
 
-    Attributes:
-        tiles: uint8[N, 28, 28], ink bright on dark.
-        labels: uint8[N], 0 to 9.
-    """
-
-    tiles: Tiles
-    labels: Labels
+    tiles: Tiles  # uint8[N, 28, 28], ink bright on dark
+    labels: Labels  # uint8[N], 0 to 9
 
     def __post_init__(self) -> None:
         """Refuses other types and shapes with TypeError or ValueError."""

@@ -365,22 +365,15 @@ _CUT = 0.05  # share of documents whose edges are cut off
 
 
 class SyntheticDocument(NamedTuple):
-    """A generated page of print or a form.
+    """A generated page of print or a form."""
 
-    Attributes:
-        pixels: uint8[H, W, 3].
-        boxes: float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open, in the order of
-            the lines.
-        values: int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
-        lines: Every line of text; cells of a table are lines of their own.
-        kind: A name in ``KINDS``.
-    """
-
-    pixels: Pixels
+    pixels: Pixels  # uint8[H, W, 3]
+    # float32[N, 4]; x0, y0, x1, y1 of each digit in pixels, half-open, in the order of the lines.
     boxes: Boxes
+    # int8[N]; 0 to 9, or -1 for what may be read or not: cut digits, a lone letter O.
     values: Values
-    lines: tuple[TextRow, ...]
-    kind: str
+    lines: tuple[TextRow, ...]  # every line of text; cells of a table are lines of their own
+    kind: str  # a name in ``KINDS``
 
 
 class DocumentMaker(Maker):
@@ -395,12 +388,7 @@ class DocumentMaker(Maker):
 
 
 def pictured(desk: Desk, kind: str) -> SyntheticDocument:
-    """Shows a page that is laid out on a screen, scans it or photographs it.
-
-    Args:
-        desk: With the page on it.
-        kind: Of the document, which is told with it.
-    """
+    """Shows the page that is laid out on a screen, scans it or photographs it; tells its kind."""
     canvas, rng = desk.canvas, desk.rng
     plane, height, width = _coloured(desk), canvas.height, canvas.width
     matrix = _view(desk)

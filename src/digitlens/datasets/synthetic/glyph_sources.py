@@ -63,11 +63,6 @@ class Family:
     role: Role  # pages to train with and pages to validate with share no family
     sha256: str  # of the package's archive
 
-    @property
-    def package(self) -> NpmPackage:
-        """The package that carries it."""
-        return NpmPackage(f"@fontsource/{self.family}", self.version, self.sha256)
-
 
 def load_families() -> list[Family]:
     """All families that pages are set in."""
@@ -119,7 +114,7 @@ def _fetch_all(families: Sequence[Family]) -> None:
         task = bar.add_task("fonts", total=len(families))
         for start in range(0, len(families), FONT_BATCH):
             batch = families[start : start + FONT_BATCH]
-            packages = [family.package for family in batch]
+            packages = [NpmPackage(f"@fontsource/{f.family}", f.version, f.sha256) for f in batch]
             with TemporaryDirectory(prefix="digitlens-") as folder:
                 archives = npm_archives(packages, Path(folder), what, FONT_SECONDS)
                 for family, archive in zip(batch, archives, strict=True):
@@ -181,23 +176,14 @@ MARK_FORMS = _FORMS["mark"]
 
 @dataclass(frozen=True)
 class Pen:
-    """How one person draws.
+    """How one person draws."""
 
-    Attributes:
-        forms: Number of the usual form of each digit, among ``FORMS``.
-        width: Of the stroke, in pixels of the square that digits are drawn in.
-        jitter: Standard deviation of the control points, likewise.
-        aspect: Width over height of a digit's frame.
-        straight: Strokes are straight lines between the points.
-        gaps: Share of each stroke that is left out.
-    """
-
-    forms: tuple[int, ...]
-    width: float
-    jitter: float
-    aspect: float
-    straight: bool
-    gaps: float
+    forms: tuple[int, ...]  # number of the usual form of each digit, among ``FORMS``
+    width: float  # of the stroke, in pixels of the square that digits are drawn in
+    jitter: float  # standard deviation of the control points, in such pixels
+    aspect: float  # width over height of a digit's frame
+    straight: bool  # strokes are straight lines between the points
+    gaps: float  # share of each stroke that is left out
 
 
 def draw_pen(rng: Rng) -> Pen:
@@ -215,13 +201,7 @@ def draw_pen(rng: Rng) -> Pen:
 def draw_digit(value: int, pen: Pen, rng: Rng) -> Ink:
     """Draws one digit, now and then in a form that is not the pen's usual one.
 
-    Args:
-        value: 0 to 9.
-        pen: Who draws.
-        rng: Decides form, jitter and pressure.
-
-    Returns:
-        uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
+    Gives uint8[SIDE, SIDE], 255 where there is ink, with a margin around it.
     """
     forms = FORMS[value]
     form = forms[pen.forms[value]] if rng.random() < 0.8 else pick(rng, forms)

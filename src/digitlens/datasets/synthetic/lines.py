@@ -37,17 +37,11 @@ from digitlens.datasets.synthetic.texts import Grammar
 
 
 class Line(NamedTuple):
-    """A labelled line crop.
+    """A labelled line crop."""
 
-    Attributes:
-        pixels: uint8[48, W, 3], RGB; W is a multiple of 8 from 32 to 512.
-        text: What a careful reader reads on it; empty where there is no text.
-        kind: A name in ``KINDS``.
-    """
-
-    pixels: Pixels
-    text: str
-    kind: str
+    pixels: Pixels  # uint8[48, W, 3], RGB; W is a multiple of 8 from 32 to 512
+    text: str  # what a careful reader reads on it; empty where there is no text
+    kind: str  # a name in ``KINDS``
 
 
 class Drawing(NamedTuple):

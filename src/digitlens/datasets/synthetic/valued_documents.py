@@ -45,19 +45,12 @@ HABITS = (
 
 
 class ValuedDocument(NamedTuple):
-    """A document, and what stands on it.
+    """A document, and what stands on it."""
 
-    Attributes:
-        kind: ``receipts``, ``price tags`` or ``statements``, and whether by hand.
-        pixels: uint8[H, W, 3].
-        values: What its numbers say, in any order.
-        lines: Each line of text.
-    """
-
-    kind: str
-    pixels: Pixels
-    values: tuple[Value, ...]
-    lines: tuple[TextRow, ...]
+    kind: str  # ``receipts``, ``price tags`` or ``statements``, and whether by hand
+    pixels: Pixels  # uint8[H, W, 3]
+    values: tuple[Value, ...]  # what its numbers say, in any order
+    lines: tuple[TextRow, ...]  # each line of text
 
 
 def draw_valued(
@@ -65,11 +58,7 @@ def draw_valued(
 ) -> ValuedDocument:
     """The same document for the same numbers: receipts, price tags and statements in turn.
 
-    Args:
-        styles: What it is written with.
-        number: Of the document.
-        seed: Of all documents.
-        by_hand: Share of those that are handwritten.
+    The seed is that of all documents; ``by_hand`` is the share of those that are handwritten.
     """
     kind = list(DRAWN)[number % len(DRAWN)]
     for attempt in count():
