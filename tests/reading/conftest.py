@@ -1,10 +1,11 @@
-"""A digit detector that sees rectangles."""
+"""The shipped reader, opened once, and a digit detector that sees rectangles."""
 
 import numpy as np
 import pytest
 
 from digitlens.imaging.ink import connected_components
 from digitlens.models.networks import DigitPredictions
+from digitlens.reading.reader import DigitReader
 
 
 class Rectangles:
@@ -52,3 +53,9 @@ def give_look_at():
 def rectangles():
     """The class of digit detectors that see rectangles."""
     return Rectangles
+
+
+@pytest.fixture(scope="session")
+def reader():
+    """The shipped reader, which no test may change."""
+    return DigitReader(threads=1)

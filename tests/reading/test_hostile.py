@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from digitlens.reading.reader import DigitReader
 from digitlens.results import Reading
 
 MOST_SURE = 1 / 12  # share of noise pages on which anything at all may be stated as sure
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return DigitReader(threads=1)
 
 
 def is_whole(reading):

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from digitlens.reading.reader import DigitReader
-
 INK, PAPER = 25, 240
 
 WRITTEN = {
@@ -31,11 +29,6 @@ WRITTEN = {
 # middle.
 SEGMENTS = ("1111110", "0110000", "1101101", "1111001", "0110011",
             "1011011", "1011111", "1110000", "1111111", "1111011")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return DigitReader(threads=1)
 
 
 def typed(text, height=40, margin=30):

@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digitlens.reading.reader import DigitReader
-
 CONTRAST = 90  # gray levels between ink and paper
 TEXTS = {"print": "4075", "marker": "382", "pen": "16", "lines": "29\n850"}
 
@@ -31,11 +29,6 @@ def inks(printed, write):
 def pages(inks):
     """The drawings as dark ink on light paper: uint8[H, W]."""
     return {name: coloured(ink, 30, 235) for name, ink in inks.items()}
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return DigitReader(threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 from digitlens.errors import ImageError
 from digitlens.imaging.ruling import find_grid, straighten, without_rules
 from digitlens.reading.joint import apply_sudoku, apply_total
-from digitlens.reading.reader import DigitReader
 from digitlens.reading.table import TableOptions, lines_in_cells
 from digitlens.results import Alternative
 from digitlens.tabular import Cell, Table
 
 CELLS = [["Date", "Paid"], ["27/04/2021", "12.50"], ["28/04/2021", ""], ["29/04/2021", "-7.25"]]
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return DigitReader()
 
 
 def drawn(cells, *, ruled=True, wide=260, high=64, size=34):
