@@ -29,9 +29,9 @@ from digitlens.datasets.synthetic.glyph_sources import (
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
 IGNORED = -1  # value of a mark that is neither asked for nor counted as wrong
-_SEEN = 0.55  # share of a digit's ink that must be on the canvas; less is ignored
-_SOME = 0.08  # less than this is not even worth ignoring
-_FAINT = 70  # ink below this level does not count for a box
+SEEN = 0.55  # share of a digit's ink that must be on the canvas; less is ignored
+SOME = 0.08  # less than this is not even worth ignoring
+BOXED = 70  # ink below this level does not count for a box
 
 
 @dataclass
@@ -104,9 +104,9 @@ class Canvas:
 
     def _mark(self, patch: Ink, inside: Ink, corner: tuple[int, int], value: int) -> None:
         whole, seen = float(patch.sum(dtype=np.int64)), float(inside.sum(dtype=np.int64))
-        if not whole or seen < _SOME * whole:
+        if not whole or seen < SOME * whole:
             return
-        dark = inside > min(_FAINT, int(inside.max()) // 2)
+        dark = inside > min(BOXED, int(inside.max()) // 2)
         rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
         if not len(rows):
             return
@@ -114,7 +114,7 @@ class Canvas:
         x0, x1 = float(x + columns[0]), float(x + columns[-1] + 1)
         y0, y1 = float(y + rows[0]), float(y + rows[-1] + 1)
         self.boxes.append((x0, y0, x1, y1))
-        self.values.append(value if seen >= _SEEN * whole else IGNORED)
+        self.values.append(value if seen >= SEEN * whole else IGNORED)
 
 
 def _seen(ink: Ink, matrix: Matrix) -> Extent:

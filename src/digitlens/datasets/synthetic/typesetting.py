@@ -12,7 +12,17 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic.canvas import IGNORED, Canvas, Style, as_label, cased, lay_out
+from digitlens.datasets.synthetic.canvas import (
+    BOXED,
+    IGNORED,
+    SEEN,
+    SOME,
+    Canvas,
+    Style,
+    as_label,
+    cased,
+    lay_out,
+)
 from digitlens.datasets.synthetic.displays import DOTS
 from digitlens.datasets.synthetic.drawing import (
     Boxes,
@@ -23,14 +33,14 @@ from digitlens.datasets.synthetic.drawing import (
     Points,
     Rng,
     Values,
+    extent_of,
     project,
+    rectangle,
 )
 from digitlens.datasets.synthetic.glyph_sources import DIGITS, EM, LIKE_DIGITS, FontGlyphs, font_ink
 from digitlens.datasets.synthetic.texts import RAISE
 
 SCAN = 3  # places in a pixel where a character of a scan can start
-_FAINT = 70  # ink below this level does not count for a box
-_SEEN, _SOME = 0.55, 0.08  # share of a digit that must be seen to be read; to be there at all
 _LEAST = 5  # height of a digit that can be read, in pixels
 _RAISED = 0.58  # height of what stands small and high
 
@@ -304,8 +314,8 @@ class PrintedPage:
                     text += " "
                     continue
                 share = _area(box) / max(1e-9, _area(whole))
-                readable = share > _SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
-                if char.value is not None and share > _SOME:
+                readable = share > SEEN and (char.value is None or box[3] - box[1] >= _LEAST)
+                if char.value is not None and share > SOME:
                     boxes.append(box)
                     values.append(char.value if readable else IGNORED)
                 if readable:
@@ -313,7 +323,7 @@ class PrintedPage:
                     seen.append(char.outline)
             if seen:
                 x0, y0, x1, y1 = _bounds(np.concatenate(seen))
-                quad = project(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+                quad = project(matrix, rectangle(x0, y0, x1, y1))
                 lines.append(TextRow(as_label(text), quad.astype(np.float32)))
         found = np.array(boxes, np.float32).reshape(-1, 4)
         return Labels(found, np.array(values, np.int8), tuple(lines))
@@ -338,7 +348,7 @@ def _chars(run: Run, start: tuple[int, int]) -> list[_Char | None]:
 
 
 def _outline(char: str, mask: Ink) -> Points:
-    dark = mask > min(_FAINT, int(mask.max()) // 2)
+    dark = mask > min(BOXED, int(mask.max()) // 2)
     rows = np.flatnonzero(dark.any(axis=1))
     if not len(rows):  # a glyph without ink
         return np.array([[0.0, 0.0], [mask.shape[1], mask.shape[0]]])
@@ -351,7 +361,7 @@ def _outline(char: str, mask: Ink) -> Points:
 
 
 def _bounds(points: Points) -> Points:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+    return np.array(extent_of(points))
 
 
 def _area(box: Points) -> float:
