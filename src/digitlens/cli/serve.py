@@ -58,7 +58,8 @@ def serve(
         from digitlens.server.app import serve as run
 
     from digitlens.models.bundle import roles
-    from digitlens.server.limits import Settings, cores
+    from digitlens.models.session import cores
+    from digitlens.server.limits import Settings
 
     classifier, detector = roles(model, pages)
     try:

@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import json
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -34,6 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from digitlens.errors import ImageError, MissingExtraError
 from digitlens.models.bundle import DEFAULT
 from digitlens.models.bundle import PAGES as PAGE_MODEL
+from digitlens.models.session import cores
 
 MEDIA_TYPE = "application/problem+json"
 PROTOCOL = "/v2"  # below it, errors have the shape of the Open Inference Protocol
@@ -49,11 +49,6 @@ T = TypeVar("T")
 _RECENT = 0.05  # share of the newest job in the mean time of one
 _LOCKED = ("/v1/", "/v2/", "/metrics")
 _OPEN = (f"{PROTOCOL}/health/",)  # probes of the system that starts and stops servers
-
-
-def cores() -> int:
-    """How many cores this machine has."""
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
