@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import accumulate
 from math import isclose, sqrt
 from pathlib import Path
@@ -409,7 +409,8 @@ class Speed:
             "calls": len(self.single),
             "rounds": len(self.batch),
             "batch_size": self.batch_size,
-        } | {"batch_seconds": asdict(self)["batch"]}
+            "batch_seconds": self.batch,
+        }
 
 
 def measure_speed(

@@ -324,6 +324,7 @@ def _cut(text: str, size: int, width: float) -> str:
 _STEP = 0.03  # cost of each place less liked, in shares of the label that covers a box
 _ON_BOX = 2.0  # cost of covering a box altogether
 _ON_LABEL = 5.0
+_NEAR = 8  # places next to a box
 
 Floats = npt.NDArray[np.float64]
 
@@ -349,37 +350,26 @@ def place_labels(
     placed = np.zeros((len(boxes), 4))
     free = np.zeros(len(boxes), np.bool_)
     for index, (box, size, space) in enumerate(zip(boxes, sizes, gap, strict=True)):
-        near = _near(box, size, space)
-        places = _shifted_inside(np.concatenate([near, _far(box, size, space)]), area)
+        places = _shifted_inside(_places(box, size, space), area)
         cost = _ON_BOX * _covered(places, boxes) + _ON_LABEL * _covered(places, placed[:index])
         best = int((cost + _STEP * np.arange(len(places))).argmin())
-        placed[index], free[index] = places[best], best < len(near) and cost[best] == 0
+        placed[index], free[index] = places[best], best < _NEAR and cost[best] == 0
     return placed, free
 
 
-def _near(box: Floats, size: Floats, gap: float) -> Floats:
-    """float64[8, 4]; places that touch the box but for the gap."""
-    x0, y0, x1, y1 = box
-    width, height = size
-    columns = [(x0 + x1 - width) / 2, x0, x1 - width]
-    above, below, beside = y0 - height - gap, y1 + gap, (y0 + y1 - height) / 2
-    corners = [(column, row) for row in (above, below) for column in columns]
-    corners += [(x1 + gap, beside), (x0 - gap - width, beside)]
-    return _rectangles(corners, size)
+def _places(box: Floats, size: Floats, gap: float) -> Floats:
+    """float64[15, 4]; first those that touch the box but for the gap, ``_NEAR`` of them.
 
-
-def _far(box: Floats, size: Floats, gap: float) -> Floats:
-    """float64[7, 4]; places behind another label, and at last one on the box's own edge."""
-    x0, y0, x1, y1 = box
-    width, height = size
-    columns = [(x0 + x1 - width) / 2, x0 - width / 2, x1 - width / 2]
-    rows = y0 - 2 * (height + gap), y1 + height + 2 * gap
+    Then places behind another label, and at last one on the box's own edge.
+    """
+    (x0, y0, x1, y1), (width, height) = box, size
+    middle, beside = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
+    rows, columns = (y0 - height - gap, y1 + gap), (middle, x0, x1 - width)
+    far = y0 - 2 * (height + gap), y1 + height + 2 * gap
     corners = [(column, row) for row in rows for column in columns]
-    return _rectangles([*corners, (columns[0], y0 - 0.6 * height)], size)
-
-
-def _rectangles(corners: list[tuple[float, float]], size: Floats) -> Floats:
-    left_top = np.array(corners)
+    corners += [(x1 + gap, beside), (x0 - gap - width, beside)]
+    corners += [(x, row) for row in far for x in (middle, x0 - width / 2, x1 - width / 2)]
+    left_top = np.array([*corners, (middle, y0 - 0.6 * height)])
     return np.concatenate([left_top, left_top + size], axis=1)
 
 
