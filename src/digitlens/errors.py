@@ -35,11 +35,12 @@ class MissingExtraError(DigitlensError):
 
 
 @contextmanager
-def needs_extra(extra: str) -> Generator[None]:
+def needs_extra(extra: str, what: str = "this") -> Generator[None]:
     """Turns a missing optional import inside the block into one line that names the extra.
 
     Args:
         extra: Name of the extra in ``pyproject.toml``, for example ``"train"``.
+        what: What needs it.
 
     Raises:
         MissingExtraError: A module imported inside the block is not installed.
@@ -50,6 +51,6 @@ def needs_extra(extra: str) -> Generator[None]:
         if (error.name or "").startswith("digitlens"):
             raise
         raise MissingExtraError(
-            f"this needs the package {error.name!r}, which is not installed: "
+            f"{what} needs the package {error.name!r}, which is not installed: "
             f"run  pip install 'digitlens[{extra}]'"
         ) from error

@@ -88,23 +88,11 @@ def page_name(name: str, number: int, count: int) -> str:
 
 
 def _picture(file: PictureFile) -> Document:
-    if has_one_page(file.start):
+    image = None if has_one_page(file.start) else open_picture(file)
+    if image is None or image.format != "TIFF":
         return Document(file.name, 1, lambda _index, name: decode(open_picture(file), name))
-    image = open_picture(file)
-    if image.format != "TIFF":
-        return _only_page(file, image)
     frames = _frames(image, file.name)
     return Document(file.name, len(frames), lambda k, name: _frame(image, frames[k], name))
-
-
-def _only_page(file: PictureFile, image: Image.Image) -> Document:
-    """A document of one page; opened anew for another time, so that the page is kept alone."""
-    opened = [image]
-
-    def load(_index: int, name: str) -> Page:
-        return decode(opened.pop() if opened else open_picture(file), name)
-
-    return Document(file.name, 1, load)
 
 
 def _frames(image: Image.Image, name: str) -> list[int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.errors import ImageError, MissingExtraError, needs_extra
+from digitlens.errors import ImageError, needs_extra
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +58,7 @@ def open_heic(stream: BinaryIO, name: str) -> Image.Image:
         ImageError: The photo is damaged.
         MissingExtraError: The extra ``photo`` is not installed.
     """
-    with _extra(f"{name}: is a HEIC photo"):
+    with needs_extra("photo", f"{name}: is a HEIC photo, and this"):
         from pillow_heif import HeifImageFile  # noqa: PLC0415  (an extra)
     with _damage(name, "photo"):
         return HeifImageFile(stream)
@@ -107,7 +107,7 @@ def open_pdf(stream: BinaryIO, name: str) -> Generator[Pdf]:
         ImageError: It needs a password, is damaged, or has no page or too many.
         MissingExtraError: The extra ``photo`` is not installed.
     """
-    with _extra(f"{name}: is a PDF"):
+    with needs_extra("photo", f"{name}: is a PDF, and this"):
         import pypdfium2  # noqa: PLC0415  (an extra)
     content = stream if hasattr(stream, "readinto") else stream.read()
     with _pdfium:
@@ -144,15 +144,6 @@ def _brands(start: bytes) -> set[bytes]:
         return set()
     end = min(int.from_bytes(start[:4], "big"), len(start))
     return {start[8:12], *(start[k : k + 4] for k in range(16, end, 4))}
-
-
-@contextmanager
-def _extra(found: str) -> Generator[None]:
-    try:
-        with needs_extra("photo"):
-            yield
-    except MissingExtraError as error:
-        raise MissingExtraError(f"{found}, and {error}") from error
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def _turned(line: TextLine, turn: int) -> TextLine:
     return replace(line, quad=np.roll(line.quad, -turn, axis=0))
 
 
-Points = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64 | np.intp]
 Boxed = TypeVar("Boxed", Digit, Character, Number)
 
 
@@ -149,15 +149,13 @@ def turned_back(
 
 
 def _box_back(box: Box, turn: int, width: int, height: int) -> Box:
-    if turn == 1:
-        return Box(width - box.y1, box.x0, width - box.y0, box.x1)
-    if turn == 2:
-        return Box(width - box.x1, height - box.y1, width - box.x0, height - box.y0)
-    return Box(box.y0, height - box.x1, box.y1, height - box.x0)
+    corners = np.array([[box.x0, box.y0], [box.x1, box.y1]])
+    back = points_back(corners, turn, width, height)
+    return Box(*back.min(axis=0).tolist(), *back.max(axis=0).tolist())
 
 
 def points_back(points: Points, turn: int, width: int, height: int) -> Points:
-    """Points, float64[..., 2], of a turned page on the page as it was; see ``turned_back``."""
+    """Points, float64 or int[..., 2], of a turned page on it as it was; see ``turned_back``."""
     x, y = points[..., 0], points[..., 1]
     back = [(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turn]
     return np.stack(back, axis=-1)
