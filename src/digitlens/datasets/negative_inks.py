@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageFont
 
+from digitlens.datasets.synthetic import glyph_sources
 from digitlens.datasets.synthetic.drawing import (
     FAINT,
     Ink,
@@ -27,19 +28,6 @@ from digitlens.datasets.synthetic.drawing import (
     pick,
     rotation,
     stroke,
-)
-from digitlens.datasets.synthetic.glyph_sources import (
-    CYRILLIC,
-    DIGITS,
-    GREEK,
-    LATIN,
-    LETTERS,
-    MARKS,
-    SEGMENTS,
-    Role,
-    Script,
-    char_ink,
-    role_fonts,
 )
 from digitlens.datasets.synthetic.papers import smooth
 from digitlens.imaging.tiles import SIDE
@@ -358,7 +346,7 @@ _COMPARED_SIDE = 24  # of the blurred pictures that are compared
 class Face:
     """One font in one weight."""
 
-    def __init__(self, fonts: Mapping[Script, ImageFont.FreeTypeFont]) -> None:
+    def __init__(self, fonts: Mapping[glyph_sources.Script, ImageFont.FreeTypeFont]) -> None:
         """Takes the opened font of each script that the face has; draws nothing yet."""
         self._fonts = fonts
         self._inks: dict[str, Ink | None] = {}
@@ -366,7 +354,7 @@ class Face:
     def ink(self, char: str) -> Ink | None:
         """uint8[h, w], cropped, 255 where there is ink; None when the face lacks the character."""
         if char not in self._inks:
-            drawn = (char_ink(font, char) for font in self._fonts.values())
+            drawn = (glyph_sources.char_ink(font, char) for font in self._fonts.values())
             self._inks[char] = next((crop(one[0]) for one in drawn if one), None)
         return self._inks[char]
 
@@ -378,19 +366,19 @@ class Face:
     @cached_property
     def digits(self) -> npt.NDArray[np.float32]:
         """float32[10, D]: the ten digits, to be compared with, see ``likeness``."""
-        inks = [self.ink(digit) for digit in DIGITS]
+        inks = [self.ink(digit) for digit in glyph_sources.DIGITS]
         return np.stack([_blurred(np.zeros((8, 8), np.uint8) if i is None else i) for i in inks])
 
 
-def load_faces(role: Role) -> tuple[Face, ...]:
+def load_faces(role: glyph_sources.Role) -> tuple[Face, ...]:
     """The faces to train with or those to validate with; fetches the fonts that the cache lacks.
 
     Raises DataError where they cannot be had.
     """
     return tuple(
         Face({script: ImageFont.truetype(str(path), EM) for script, path in files.items()})
-        for family, files in role_fonts(role)
-        if family.family not in SEGMENTS
+        for family, files in glyph_sources.role_fonts(role)
+        if family.family not in glyph_sources.SEGMENTS
     )
 
 
@@ -421,11 +409,13 @@ _CYRILLIC = frozenset("бБзЗэЭчЧвюфФд")
 # A sign is enlarged until it fills the tile: a comma becomes a 1 with a flag, a degree sign a 0.
 _MARKS = frozenset("|/!'\",()$°§;.")
 
-LETTERS_OF_NO_DIGIT = "".join(c for c in LATIN if c not in _LATIN)
-FOREIGN_OF_NO_DIGIT = "".join(c for c in GREEK + CYRILLIC if c not in _GREEK | _CYRILLIC)
-SIGNS_OF_NO_DIGIT = "".join(c for c in MARKS + "€£¥×÷¶©®±≠√∞" if c not in _MARKS)  # noqa: RUF001
-PENNED_OF_NO_DIGIT = "".join(c for c in LETTERS if c not in _LATIN | frozenset("βJγ"))  # noqa: RUF001
-MEASURED_LETTERS = "".join(c for c in LATIN if c not in AMBIGUOUS)
+LETTERS_OF_NO_DIGIT = "".join(c for c in glyph_sources.LATIN if c not in _LATIN)
+FOREIGN_OF_NO_DIGIT = "".join(
+    c for c in glyph_sources.GREEK + glyph_sources.CYRILLIC if c not in _GREEK | _CYRILLIC
+)
+SIGNS_OF_NO_DIGIT = "".join(c for c in glyph_sources.MARKS + "€£¥×÷¶©®±≠√∞" if c not in _MARKS)  # noqa: RUF001
+PENNED_OF_NO_DIGIT = "".join(c for c in glyph_sources.LETTERS if c not in _LATIN | frozenset("βJγ"))  # noqa: RUF001
+MEASURED_LETTERS = "".join(c for c in glyph_sources.LATIN if c not in AMBIGUOUS)
 
 _THIN = 0.22  # of a stroke: its width over its length, as standard deviations
 _LYING = 0.35  # sine of the angle below which a stroke lies too flat for a 1

@@ -20,24 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.datasets.negative_inks import (
-    ALIKE,
-    AMBIGUOUS,
-    DRAWN_SIDE,
-    FOREIGN_OF_NO_DIGIT,
-    LETTERS_OF_NO_DIGIT,
-    MEASURED_LETTERS,
-    PENNED_OF_NO_DIGIT,
-    SIGNS_OF_NO_DIGIT,
-    Face,
-    draw_scribble,
-    draw_shape,
-    is_one_stroke,
-    likeness,
-    scaled,
-    spoil,
-    vary,
-)
+from digitlens.datasets import negative_inks as inks
 from digitlens.datasets.number_files import read_idx
 from digitlens.datasets.synthetic.drawing import Ink, Rng, crop, pick, stroke
 from digitlens.datasets.synthetic.glyph_sources import LETTERS, draw_form, draw_pen
@@ -90,14 +73,14 @@ Tiles = npt.NDArray[np.uint8]
 class NegativeSource(NamedTuple):
     """What tiles are made of."""
 
-    faces: Sequence[Face]  # at least one
+    faces: Sequence[inks.Face]  # at least one
     digits: Tiles  # uint8[N, 28, 28], to be spoiled; with none of them, others are drawn instead
     # float32[M, D]; digits that nothing may look like, see ``faces.likeness``.
     alike: npt.NDArray[np.float32]
 
 
 def make_negatives(
-    count: int, faces: Sequence[Face], seed: int, digits: Tiles | None = None
+    count: int, faces: Sequence[inks.Face], seed: int, digits: Tiles | None = None
 ) -> Tiles:
     """Draws tiles that a human would not take for a digit, some two milliseconds each.
 
@@ -114,7 +97,7 @@ def make_negatives(
     return tiles
 
 
-def source_of(faces: Sequence[Face], digits: Tiles | None) -> NegativeSource:
+def source_of(faces: Sequence[inks.Face], digits: Tiles | None) -> NegativeSource:
     """What tiles are made of, see ``make_negatives``."""
     some = faces[:: max(1, len(faces) // _COMPARED)]
     alike = np.concatenate([face.digits for face in some])
@@ -129,26 +112,26 @@ def _tile(source: NegativeSource, rng: Rng) -> Tile:
     for _ in range(_TRIES):
         _, draw = _KINDS[int(np.searchsorted(_UPTO, rng.random() * _UPTO[-1], "right"))]
         ink = draw(source, rng)
-        if ink is None or likeness(crop(ink), source.alike) >= ALIKE:
+        if ink is None or inks.likeness(crop(ink), source.alike) >= inks.ALIKE:
             continue
-        varied = vary(ink, rng)
-        if not is_one_stroke(varied):
+        varied = inks.vary(ink, rng)
+        if not inks.is_one_stroke(varied):
             return to_tile(varied)
     return draw_surface(rng)
 
 
-def face_ink(faces: Sequence[Face], characters: str, rng: Rng) -> Ink | None:
+def face_ink(faces: Sequence[inks.Face], characters: str, rng: Rng) -> Ink | None:
     """A character in a face, or None where the face lacks it or makes it look like a digit."""
     face, char = pick(rng, faces), pick(rng, characters)
     return None if face.is_like_a_digit(char) else face.ink(char)
 
 
 def _letter(source: NegativeSource, rng: Rng) -> Ink | None:
-    return face_ink(source.faces, LETTERS_OF_NO_DIGIT, rng)
+    return face_ink(source.faces, inks.LETTERS_OF_NO_DIGIT, rng)
 
 
 def _penned(_: NegativeSource, rng: Rng) -> Ink:
-    return draw_form(LETTERS[pick(rng, PENNED_OF_NO_DIGIT)], draw_pen(rng), rng)
+    return draw_form(LETTERS[pick(rng, inks.PENNED_OF_NO_DIGIT)], draw_pen(rng), rng)
 
 
 def _character(source: NegativeSource, rng: Rng) -> Ink | None:
@@ -161,7 +144,7 @@ def _neighbours(source: NegativeSource, rng: Rng) -> Ink | None:
     if pair[0] is None or pair[1] is None:
         return None
     left, right = (
-        scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
+        inks.scaled(ink, max(1, round(64 * max(ink.shape) / ink.shape[0])))
         for ink in (crop(ink) for ink in pair if ink is not None)
     )
     if rng.random() < 0.6:
@@ -191,14 +174,14 @@ _PLAIN = 0.07  # share of tiles without any drawing
 # Shares of the others. Letters are most often next to digits, and hardest to tell from them.
 _KINDS: tuple[tuple[float, _Draw], ...] = (
     (0.36, _letter),
-    (0.07, lambda source, rng: face_ink(source.faces, FOREIGN_OF_NO_DIGIT, rng)),
-    (0.1, lambda source, rng: face_ink(source.faces, SIGNS_OF_NO_DIGIT, rng)),
+    (0.07, lambda source, rng: face_ink(source.faces, inks.FOREIGN_OF_NO_DIGIT, rng)),
+    (0.1, lambda source, rng: face_ink(source.faces, inks.SIGNS_OF_NO_DIGIT, rng)),
     (0.13, _penned),
     (0.08, _neighbours),
     (0.03, _cut),
-    (0.09, lambda _, rng: draw_shape(rng)),
-    (0.08, lambda _, rng: draw_scribble(rng)),
-    (0.06, lambda source, rng: spoil(source.digits, rng) if len(source.digits) else None),
+    (0.09, lambda _, rng: inks.draw_shape(rng)),
+    (0.08, lambda _, rng: inks.draw_scribble(rng)),
+    (0.06, lambda source, rng: inks.spoil(source.digits, rng) if len(source.digits) else None),
 )
 _UPTO = np.cumsum([share for share, _ in _KINDS])
 
@@ -209,12 +192,12 @@ Draw = Callable[[Rng], npt.NDArray[Any]]  # [28, 28], any numbers
 
 def random_strokes(rng: Rng) -> Tile:
     """Two to five strokes of one pen, each a random walk without jerks, framed as a digit."""
-    ink = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.uint8)
+    ink = np.zeros((inks.DRAWN_SIDE, inks.DRAWN_SIDE), np.uint8)
     width = int(rng.integers(6, 16))
     for _ in range(int(rng.integers(2, 6))):
         turns = np.cumsum(rng.normal(0, 0.25, 30)) + rng.uniform(0, 2 * np.pi)
         steps = np.stack([np.cos(turns), np.sin(turns)], axis=1) * rng.uniform(1, 3.5)
-        stroke(ink, rng.uniform(24, DRAWN_SIDE - 24, 2) + np.cumsum(steps, axis=0), width)
+        stroke(ink, rng.uniform(24, inks.DRAWN_SIDE - 24, 2) + np.cumsum(steps, axis=0), width)
     return to_tile(ink)
 
 
@@ -288,7 +271,7 @@ def _tile_of(plane: npt.NDArray[Any]) -> Tile:
     return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
 
 
-def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
+def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
     """Letters, look-alikes, random strokes, noise, textures and blank tiles, by name.
 
     All letters of the faces, which are held out of training, are taken, as the font draws them; so
@@ -300,14 +283,14 @@ def negative_sets(faces: Sequence[Face], seed: int, count: int = COUNT) -> dict[
         name: np.stack([_tile_of(draws[i % len(draws)](rng)) for i in range(count)])
         for name, draws in HELD_OUT.items()
     }
-    letters = {_LETTERS: MEASURED_LETTERS, _LOOK_ALIKES: AMBIGUOUS}
+    letters = {_LETTERS: inks.MEASURED_LETTERS, _LOOK_ALIKES: inks.AMBIGUOUS}
     return {name: _set_in(faces, chars) for name, chars in letters.items()} | drawn
 
 
-def _set_in(faces: Sequence[Face], characters: str) -> Tiles:
+def _set_in(faces: Sequence[inks.Face], characters: str) -> Tiles:
     """Tiles uint8[N, 28, 28] of the characters in each face that has them."""
-    inks = (face.ink(char) for face in faces for char in characters)
-    return to_tiles([ink for ink in inks if ink is not None])
+    drawn = (face.ink(char) for face in faces for char in characters)
+    return to_tiles([ink for ink in drawn if ink is not None])
 
 
 MOST = 10_000  # tiles that are taken of one file, evenly spread
@@ -332,7 +315,7 @@ def load_negatives(name: str, path: Path) -> dict[str, Tiles]:
     upright = np.ascontiguousarray(tiles[some].transpose(0, 2, 1))
     if letters is None:
         return {name: upright}
-    alike = np.isin(letters[some], [ord(char) - ord("A") + 1 for char in AMBIGUOUS[:8]])
+    alike = np.isin(letters[some], [ord(char) - ord("A") + 1 for char in inks.AMBIGUOUS[:8]])
     return {name: upright[~alike], f"{name} look-alikes": upright[alike]}
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from digitlens.datasets.synthetic import displays, document_layouts, texts
+from digitlens.datasets.synthetic import displays, document_layouts, papers, texts
 from digitlens.datasets.synthetic.camera import CameraView, compress, light, photograph
 from digitlens.datasets.synthetic.canvas import Canvas
 from digitlens.datasets.synthetic.document_layouts import Desk, Layout
@@ -35,13 +35,6 @@ from digitlens.datasets.synthetic.drawing import (
     rotation,
 )
 from digitlens.datasets.synthetic.objects import calmer, readable_colours
-from digitlens.datasets.synthetic.papers import (
-    draw_colours,
-    draw_paper,
-    draw_scribbles,
-    inked,
-    noise_field,
-)
 from digitlens.datasets.synthetic.styles import Maker
 from digitlens.datasets.synthetic.typesetting import Dots, PrintedPage, TextRow, Typesetter
 
@@ -135,7 +128,7 @@ def draw_pack(desk: Desk) -> None:
     a, b = max(0, int(x - digit)), max(0, int(y - 1.5 * digit))
     c = min(canvas.width, int(x + wide + digit)) if rng.random() < 0.5 else canvas.width
     paper = desk.colours["paper"]
-    surface = calmer(draw_paper(c - a, canvas.height - b, paper, rng), paper, 12)
+    surface = calmer(papers.draw_paper(c - a, canvas.height - b, paper, rng), paper, 12)
     canvas.fill(a, b, c, canvas.height, surface)
     if "rule" in canvas.layers:
         canvas.layers["rule"][b:, a:c] = 0
@@ -297,7 +290,7 @@ def draw_clutter(desk: Desk) -> None:
     canvas = _scene(desk, desk.size(200, 900), desk.size(120, 700))
     if rng.random() < 0.25:
         drawn = Canvas(canvas.width, canvas.height, np.eye(3))
-        draw_scribbles(drawn, rng)
+        papers.draw_scribbles(drawn, rng)
         canvas.layer("ink")[:] = drawn.ink
 
 
@@ -315,7 +308,7 @@ def _outdoors(width: int, height: int, rng: Rng) -> Plane:
     level, fall = rng.uniform(5, 40), rng.uniform(0.4, 1)
     for cells in (2, 4, 8, 16, 32, 64, 128):
         tint = rng.uniform(0.6, 1, 3).astype(np.float32) * np.float32(level * (cells / 2) ** -fall)
-        plane = plane + noise_field(width, height, cells, rng)[:, :, None] * tint
+        plane = plane + papers.noise_field(width, height, cells, rng)[:, :, None] * tint
     return np.asarray(plane, np.float32)
 
 
@@ -340,7 +333,7 @@ def _scene(desk: Desk, width: float, height: float) -> PrintedPage:
     kind = desk.rng.random()
     ground = _outdoors(*size, desk.rng) if kind < 0.4 else None
     if ground is None:
-        ground = draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
+        ground = papers.draw_paper(*size, colour, desk.rng, wild=kind < 0.75)
     desk.filled = True
     return desk.open(*size, ground=ground)
 
@@ -410,7 +403,7 @@ def _coloured(desk: Desk) -> Plane:
     for name, cover in desk.canvas.layers.items():
         colour = desk.colours[name]
         if desk.look != "screen":
-            plane = inked(plane, cover, colour, rng)
+            plane = papers.inked(plane, cover, colour, rng)
             continue
         share = cover[:, :, None].astype(np.float32) / 255
         if fringes and name == "ink":  # red and blue are a third of a pixel off
@@ -454,7 +447,7 @@ def _warped(plane: Plane, matrix: Matrix, desk: Desk) -> Plane:
     mask = np.zeros((height, width), np.float32)
     fill(mask, project(matrix, rectangle(0, 0, width, height)) - 0.5, 1.0, bits=4)
     wild = desk.look == "photo" and desk.rng.random() < 0.4
-    table = draw_paper(width, height, draw_colours(desk.rng)[0], desk.rng, wild=wild)
+    table = papers.draw_paper(width, height, papers.draw_colours(desk.rng)[0], desk.rng, wild=wild)
     if desk.look == "scan":
         table = np.full(3, desk.rng.choice([0, 255, 230]), np.float32)
     return blend(table, seen, mask)

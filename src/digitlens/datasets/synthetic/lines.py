@@ -10,28 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitlens.datasets.synthetic import displays, objects, texts
-from digitlens.datasets.synthetic.camera import (
-    HEIGHT,
-    STEP,
-    CameraView,
-    Framing,
-    choose_view,
-    finish,
-    light,
-    photograph,
-)
+from digitlens.datasets.synthetic import camera, displays, objects, papers, texts
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
 from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, crop, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
-from digitlens.datasets.synthetic.papers import (
-    cut_photo,
-    draw_colours,
-    draw_paper,
-    draw_scribbles,
-    inked,
-)
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import Grammar
 
@@ -59,27 +42,29 @@ class LineMaker(Maker):
         """Draws one line, of a kind in ``KINDS`` or any; ValueError for other kinds."""
         kind, rng = self._begin(number, kind, KINDS, zlib.crc32((kind or "").encode()))
         drawing = _KINDS[kind][1](self._styles, rng)
-        pixels = finish(photograph(drawing.plane, drawing.digit, rng), rng)
+        pixels = camera.finish(camera.photograph(drawing.plane, drawing.digit, rng), rng)
         return Line(pixels, drawing.text, kind)
 
 
 def draw_nothing(rng: Rng, photos: Sequence[Pixels] = ()) -> Drawing:
     """Draws a crop of something that is no text, about half of them cut from photographs."""
-    height = HEIGHT if rng.random() < 0.7 else int(rng.integers(12, HEIGHT))
+    height = camera.HEIGHT if rng.random() < 0.7 else int(rng.integers(12, camera.HEIGHT))
     wide = min(40.0, 4.0 + rng.exponential(11))
-    width = max(1, round(STEP * wide * height / HEIGHT))
+    width = max(1, round(camera.STEP * wide * height / camera.HEIGHT))
     if photos and rng.random() < _PHOTO:
-        return Drawing(cut_photo(photos, width, height, rng), "", height * 0.7)
+        return Drawing(papers.cut_photo(photos, width, height, rng), "", height * 0.7)
     draw = _DRAWINGS[int(rng.choice(len(_DRAWINGS), p=_SHARES))]
-    return Drawing(light(draw(width, height, rng), rng), "", height * 0.7)
+    return Drawing(camera.light(draw(width, height, rng), rng), "", height * 0.7)
 
 
 def _surface(width: int, height: int, rng: Rng) -> Plane:
-    return draw_paper(width, height, draw_colours(rng)[0], rng, patterned=rng.random() < 0.3)
+    return papers.draw_paper(
+        width, height, papers.draw_colours(rng)[0], rng, patterned=rng.random() < 0.3
+    )
 
 
 def _scene(width: int, height: int, rng: Rng) -> Plane:
-    return draw_paper(width, height, np.zeros(3, np.float32), rng, wild=True)
+    return papers.draw_paper(width, height, np.zeros(3, np.float32), rng, wild=True)
 
 
 def _edges(width: int, height: int, rng: Rng) -> Plane:
@@ -87,7 +72,9 @@ def _edges(width: int, height: int, rng: Rng) -> Plane:
     plane = _surface(width, height, rng)
     if rng.random() < 0.3:
         ramp = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
-        return np.asarray(plane + ramp * (draw_colours(rng)[1] - plane.mean((0, 1))), np.float32)
+        return np.asarray(
+            plane + ramp * (papers.draw_colours(rng)[1] - plane.mean((0, 1))), np.float32
+        )
     for _ in range(int(rng.integers(1, 3))):
         mask = np.zeros((height, width), np.float32)
         middle = rng.uniform(0, 1, 2) * (width, height)
@@ -103,7 +90,7 @@ def _edges(width: int, height: int, rng: Rng) -> Plane:
 
 def _rules(width: int, height: int, rng: Rng) -> Plane:
     """Underlines, ruled or squared paper, corners of boxes."""
-    paper, ink = draw_colours(rng)
+    paper, ink = papers.draw_colours(rng)
     canvas = Canvas(width, height, np.eye(3))
     thin = int(rng.choice([1, 1, 2, 3]))
     kind = rng.random()
@@ -117,17 +104,17 @@ def _rules(width: int, height: int, rng: Rng) -> Plane:
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         canvas.line((x, y), (x + 999 * (-1) ** int(rng.integers(2)), y), thin)
         canvas.line((x, y), (x, y + 999 * (-1) ** int(rng.integers(2))), thin)
-    return inked(draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
+    return papers.inked(papers.draw_paper(width, height, paper, rng), canvas.ink, ink, rng)
 
 
 def _scribbles(width: int, height: int, rng: Rng) -> Plane:
     """Scribbles larger than the crop, so that none stands there like a character."""
-    paper, ink = draw_colours(rng)
+    paper, ink = papers.draw_colours(rng)
     canvas = Canvas(max(width, 150), 150, np.eye(3))
-    draw_scribbles(canvas, rng)
+    papers.draw_scribbles(canvas, rng)
     y = int(rng.integers(0, 150 - height + 1))
     drawn = canvas.ink[y : y + height, :width]
-    return inked(draw_paper(width, height, paper, rng), drawn, ink, rng)
+    return papers.inked(papers.draw_paper(width, height, paper, rng), drawn, ink, rng)
 
 
 _DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles)
@@ -136,21 +123,21 @@ _PHOTO = 0.5  # share of photographs
 
 
 _Draw = Callable[[Styles, Rng], Drawing]
-_SINGLE = Framing(tilt=0.3, tight=0.62, side=0.22, smallest=7.0)
-_HAND = Framing(tilt=0.45, small=0.22, smallest=8.0, cut=0.05)
-_PRINTED = Framing(tilt=0.3, small=0.45, smallest=7.0, cut=0.06)
-_DISPLAY = Framing(tilt=0.4, small=0.25, smallest=9.0)
-_COUNTER = Framing(tilt=0.4, small=0.25, tight=0.8, side=0.12, smallest=9.0)
-_SIGN = Framing(tilt=0.5, small=0.35, smallest=8.0)
-_CELL = Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
+_SINGLE = camera.Framing(tilt=0.3, tight=0.62, side=0.22, smallest=7.0)
+_HAND = camera.Framing(tilt=0.45, small=0.22, smallest=8.0, cut=0.05)
+_PRINTED = camera.Framing(tilt=0.3, small=0.45, smallest=7.0, cut=0.06)
+_DISPLAY = camera.Framing(tilt=0.4, small=0.25, smallest=9.0)
+_COUNTER = camera.Framing(tilt=0.4, small=0.25, tight=0.8, side=0.12, smallest=9.0)
+_SIGN = camera.Framing(tilt=0.5, small=0.35, smallest=8.0)
+_CELL = camera.Framing(tilt=0.3, small=0.35, tight=0.5, side=0.3, smallest=7.0)
 
 
 def _text(
     share: float,
     grammar: Grammar,
     style: Callable[[Styles, Rng], Style],
-    framing: Framing,
-    ground: Looks | Callable[[Written, CameraView, Rng], tuple[Plane, str]],
+    framing: camera.Framing,
+    ground: Looks | Callable[[Written, camera.CameraView, Rng], tuple[Plane, str]],
     *,
     style_first: bool = False,
 ) -> tuple[float, _Draw]:
@@ -168,9 +155,12 @@ def _text(
 
 
 def _seen(
-    extent: Extent, framing: Framing, rng: Rng, show: Callable[[CameraView], tuple[Plane, str]]
+    extent: Extent,
+    framing: camera.Framing,
+    rng: Rng,
+    show: Callable[[camera.CameraView], tuple[Plane, str]],
 ) -> Drawing:
-    view = choose_view(extent, rng, framing)
+    view = camera.choose_view(extent, rng, framing)
     return Drawing(*show(view), view.digit)
 
 
@@ -209,7 +199,7 @@ def _only_words(styles: Styles, rng: Rng) -> Drawing:
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
 
-    def show(view: CameraView) -> tuple[Plane, str]:
+    def show(view: camera.CameraView) -> tuple[Plane, str]:
         return put_on_paper(written, view, rng, Looks())
 
     return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
@@ -246,7 +236,7 @@ def _only(text: str, known: Mapping[str, object]) -> str:
 
 
 def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing:
-    def show(view: CameraView) -> tuple[Plane, str]:
+    def show(view: camera.CameraView) -> tuple[Plane, str]:
         return displays.show(panel, view, rng, printed=printed), panel.text
 
     return _seen(panel.extent, _DISPLAY, rng, show)
@@ -255,7 +245,7 @@ def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing
 def _counter(styles: Styles, rng: Rng) -> Drawing:
     counter = objects.draw_counter(styles.print_font(rng), rng)
 
-    def show(view: CameraView) -> tuple[Plane, str]:
+    def show(view: camera.CameraView) -> tuple[Plane, str]:
         return objects.show_counter(counter, view, rng), counter.text
 
     return _seen(counter.extent, _COUNTER, rng, show)

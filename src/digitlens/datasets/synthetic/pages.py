@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from digitlens.datasets.synthetic import papers
 from digitlens.datasets.synthetic.camera import expose, light
 from digitlens.datasets.synthetic.canvas import Baseline, Canvas, text_width, write
 from digitlens.datasets.synthetic.drawing import (
@@ -29,15 +30,6 @@ from digitlens.datasets.synthetic.drawing import (
     rotation,
 )
 from digitlens.datasets.synthetic.glyph_sources import LATIN, MARKS, GlyphSource
-from digitlens.datasets.synthetic.papers import (
-    draw_colours,
-    draw_paper,
-    draw_ruling,
-    draw_scribbles,
-    draw_table,
-    inked,
-    with_plate,
-)
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import digit
 
@@ -185,7 +177,7 @@ def draw_grid(canvas: Canvas, styles: Styles, rng: Rng) -> None:
     wide = cell * aspect
     x0, y0 = (rng.uniform(-0.3, 0.3) * cell for _ in range(2))
     if rng.random() < 0.75:
-        draw_table(canvas, (x0, y0), (wide, cell), (columns, rows), rng)
+        papers.draw_table(canvas, (x0, y0), (wide, cell), (columns, rows), rng)
     share, size = rng.uniform(0.35, 1), rng.uniform(0.4, 0.85)
     for row in range(rows):
         for column in range(columns):
@@ -312,7 +304,7 @@ KINDS: dict[str, PageKind] = {
     "paragraph": PageKind(0.03, draw_paragraph),
     "scatter": PageKind(0.05, draw_scatter),
     "words": PageKind(0.14, draw_words, strips=0.2, enlarged=3.0),
-    "scribbles": PageKind(0.04, lambda canvas, _, rng: draw_scribbles(canvas, rng)),
+    "scribbles": PageKind(0.04, lambda canvas, _, rng: papers.draw_scribbles(canvas, rng)),
     "empty": PageKind(0.04, None, ruled=0.3, scene=0.75),
     "plain tile": PageKind(0.0, draw_tile, plain=True),
     "plain single": PageKind(0.0, draw_single, enlarged=8.0, plain=True),
@@ -353,9 +345,9 @@ class PageMaker(Maker):
         if kind.plain:
             return _plain_page(writing, rng)
         if rng.random() < 0.16 or (kind.ruled and rng.random() < kind.ruled):
-            draw_ruling(printed, rng)
+            papers.draw_ruling(printed, rng)
         if rng.random() < kind.scribbled:
-            draw_scribbles(printed, rng)
+            papers.draw_scribbles(printed, rng)
         if rng.random() < 0.06:
             draw_words(printed, self._styles, rng)
         boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
@@ -365,22 +357,24 @@ class PageMaker(Maker):
     def _coloured(
         self, writing: Ink, printed: Ink, boxes: Boxes, kind: PageKind, rng: Rng
     ) -> Plane:
-        paper_colour, ink_colour = draw_colours(rng)
+        paper_colour, ink_colour = papers.draw_colours(rng)
         height, width = writing.shape
         scene = rng.random() < kind.scene
-        paper = draw_paper(width, height, paper_colour, rng, wild=scene, patterned=kind.checks)
+        paper = papers.draw_paper(
+            width, height, paper_colour, rng, wild=scene, patterned=kind.checks
+        )
         if scene:
-            paper = with_plate(paper, paper_colour, boxes, rng)
+            paper = papers.with_plate(paper, paper_colour, boxes, rng)
         if rng.random() < 0.05:
             paper = self._shown_through(paper, ink_colour, rng)
         second = ink_colour
         if rng.random() < 0.6:
             second = between(paper_colour, ink_colour, rng.uniform(0.15, 1.2))
-        paper = inked(paper, printed, second, rng)
+        paper = papers.inked(paper, printed, second, rng)
         contrast = float(np.abs(ink_colour - paper_colour).max())
         faintest = min(1.0, max(0.35, 26 / contrast))
         strength = 1.0 if rng.random() < 0.6 else rng.uniform(faintest, 1)
-        return light(inked(paper, writing, ink_colour, rng, strength), rng)
+        return light(papers.inked(paper, writing, ink_colour, rng, strength), rng)
 
     def _shown_through(self, paper: Plane, ink: Colour, rng: Rng) -> Plane:
         """The paper with writing of its other side."""
@@ -391,7 +385,7 @@ class PageMaker(Maker):
 
 
 def _plain_page(writing: Canvas, rng: Rng) -> Page:
-    paper, ink = draw_colours(rng)
+    paper, ink = papers.draw_colours(rng)
     cover = writing.ink.astype(np.float32) / np.float32(255)
     pixels = np.rint(blend(paper, ink, cover)).astype(np.uint8)
     boxes = np.array(writing.boxes, np.float32).reshape(-1, 4)
