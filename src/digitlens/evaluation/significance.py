@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
-from math import comb, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,11 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: Tiles that only the first reads right.
         only_second: Tiles that only the second reads right.
     """
-    n = only_first + only_second
-    tail = sum(comb(n, k) for k in range(min(only_first, only_second) + 1))
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    term = tail = 1
+    for k in range(fewer):
+        term = term * (n - k) // (k + 1)  # the next binomial coefficient, exactly
+        tail += term
     return min(1.0, 2 * tail / 2**n)
 
 
