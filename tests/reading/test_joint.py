@@ -58,6 +58,9 @@ def test_what_looks_alike_both_ways_stays_doubtful():
 
 def test_a_grid_that_breaks_the_rules_for_sure_is_none():
     assert solve_sudoku(np.eye(10)[np.tile(np.arange(1, 10), (9, 1))]) is None
+    for wrong in (np.ones((9, 9)), np.full((9, 9, 10), np.nan), -np.ones((9, 9, 10))):
+        with pytest.raises(ValueError, match="expected probabilities"):
+            solve_sudoku(wrong)
 
 
 def noise(kind):
@@ -105,3 +108,6 @@ def test_a_column_that_cannot_add_up_keeps_its_most_probable_values():
     found = fit_total(candidates("2:0.9 3:0.1", "5:1"), candidates("11:1")[0])
     assert not found.satisfied
     assert found.values == (Decimal(2), Decimal(5), Decimal(11))
+    for bad in ([[]], [[(Decimal(1), 1.5)]]):
+        with pytest.raises(ValueError, match="expected candidates"):
+            fit_total(bad, [(Decimal(1), 1.0)])

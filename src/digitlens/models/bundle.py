@@ -38,23 +38,37 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Card:
-    """What belongs to a model and travels with it, as ``model.json``."""
+    """What belongs to a model and travels with it, as ``model.json``.
 
-    name: str  # the model's name
-    version: str  # version of digitlens that exported it
-    sha256: str  # hash of ``model.onnx``
-    weights_sha256: str = ""  # hash of ``weights.safetensors``; empty if they are not kept
-    # Hash of ``decoder.onnx``, the decoder of an autoencoder; empty without.
+    Attributes:
+        name: The model's name.
+        version: Version of digitlens that exported it.
+        sha256: Hash of ``model.onnx``.
+        weights_sha256: Hash of ``weights.safetensors``; empty if they are not kept.
+        decoder_sha256: Hash of ``decoder.onnx``, the decoder of an autoencoder; empty without.
+        classes: The answers, in the order of the graph's output.
+        framing: Version of the tile framing that it was trained on.
+        temperature: Softmax temperature inside the graph, fitted on validation data.
+        thresholds: ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+        recipe: The training recipe.
+        data: Hashes of the training data, by name.
+        results: Measured results.
+        format: Version of this file's format.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    weights_sha256: str = ""
     decoder_sha256: str = ""
-    classes: tuple[str, ...] = CLASSES  # the answers, in the order of the graph's output
-    framing: int = FRAMING  # version of the tile framing that it was trained on
-    temperature: float = 1.0  # softmax temperature inside the graph, fitted on validation data
-    # ``digit``: least confidence to be sure; ``reject``: below it, not a digit.
+    classes: tuple[str, ...] = CLASSES
+    framing: int = FRAMING
+    temperature: float = 1.0
     thresholds: dict[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
-    recipe: dict[str, Any] = field(default_factory=dict)  # the training recipe
-    data: dict[str, str] = field(default_factory=dict)  # hashes of the training data, by name
-    results: dict[str, Any] = field(default_factory=dict)  # measured results
-    format: int = FORMAT  # version of this file's format
+    recipe: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,17 @@ _ALL = (1 << 10) - 1
 
 @dataclass(frozen=True)
 class Sudoku:
-    """The cells of a Sudoku that can be true together."""
+    """The cells of a Sudoku that can be true together.
 
-    cells: Values  # int64[9, 9]; 0 is an empty cell
-    # float64[9, 9]; probability of each cell, given the rules and what was seen.
+    Attributes:
+        cells: int64[9, 9]; 0 is an empty cell.
+        confidence: float64[9, 9]; probability of each cell, given the rules and what was seen.
+        solution: int64[9, 9]; the completed grid if there is exactly one, else None.
+    """
+
+    cells: Values
     confidence: npt.NDArray[np.float64]
-    solution: Values | None  # int64[9, 9]; the completed grid if there is exactly one, else None
+    solution: Values | None
 
 
 def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
@@ -56,8 +61,13 @@ def solve_sudoku(probabilities: npt.NDArray[np.floating]) -> Sudoku | None:
 
     Returns:
         None where no grid keeps the rules, or none was found with a limited effort.
+
+    Raises:
+        ValueError: The shape is another one, or a number is no probability.
     """
     seen = np.asarray(probabilities, np.float64)
+    if seen.shape != (9, 9, 10) or not np.isfinite(seen).all() or (seen < 0).any():
+        raise ValueError(f"expected probabilities float[9, 9, 10], found shape {seen.shape}")
     shares = np.clip(seen / np.maximum(seen.sum(axis=2, keepdims=True), _LEAST), _LEAST, None)
     shares = (shares / shares.sum(axis=2, keepdims=True)).reshape(81, 10)
     found = _best_grid(-np.log(shares / shares.max(axis=1, keepdims=True)), _Effort(_EFFORT))
@@ -196,13 +206,19 @@ def _given_others(
 
 @dataclass(frozen=True)
 class Total:
-    """Numbers of a column that add up to its total."""
+    """Numbers of a column that add up to its total.
 
-    values: tuple[Decimal, ...]  # the number of each cell, and last their sum
-    confidence: float  # probability of the whole, given that it adds up and what was seen
-    # Cells that are not what is most probable by itself; the total is the last.
+    Attributes:
+        values: The number of each cell, and last their sum.
+        confidence: Probability of the whole, given that it adds up and what was seen.
+        changed: Cells that are not what is most probable by itself; the total is the last.
+        satisfied: Whether they add up; if not, each has its most probable value.
+    """
+
+    values: tuple[Decimal, ...]
+    confidence: float
     changed: tuple[int, ...]
-    satisfied: bool  # whether they add up; if not, each has its most probable value
+    satisfied: bool
 
 
 Candidates = Sequence[tuple[Decimal, float]]  # what a cell may be, and how probable that is
@@ -216,8 +232,13 @@ def fit_total(cells: Sequence[Candidates], total: Candidates) -> Total:
 
     Dynamic programming over partial sums, exact as long as there are at most some thousand; beyond,
     the most probable ones are followed. What a cell may be is in any order.
+
+    Raises:
+        ValueError: A cell has no candidate, or a probability is not from 0 to 1.
     """
     columns = [*cells, total]
+    if not all(columns) or any(not 0 <= p <= 1 for column in columns for _, p in column):
+        raise ValueError("expected candidates with probabilities from 0 to 1 for each cell")
     sums: Sums = {Decimal(0): (1.0, 1.0, ())}
     for column in cells:
         sums = _added(sums, column)

@@ -70,23 +70,35 @@ _STEEP, _EVEN = 14.0, 0.75  # pictures that are alike by x speak for rest by exp
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a region may say."""
+    """What a region may say.
 
-    text: str  # as it is written
-    value: Decimal | None  # what that is; None where it is no value
-    probability: float  # 0 to 1
-    # So much of that is for a last wheel between two digits, of which this is the lower.
+    Attributes:
+        text: As it is written.
+        value: What that is; None where it is no value.
+        probability: 0 to 1.
+        between: So much of that is for a last wheel between two digits, of which this is the lower.
+    """
+
+    text: str
+    value: Decimal | None
+    probability: float
     between: float = 0.0
 
 
 @dataclass(frozen=True)
 class RegionReading:
-    """What was read in a region."""
+    """What was read in a region.
+
+    Attributes:
+        region: The region.
+        candidates: What it may say, likeliest first; none where nothing fits.
+        reason: Why there are none.
+        look: uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
+    """
 
     region: Region
-    candidates: tuple[Candidate, ...]  # what it may say, likeliest first; none where nothing fits
-    reason: str = ""  # why there are none
-    # uint8[H, W]; the last wheel of a counter, small; None where it was not looked at.
+    candidates: tuple[Candidate, ...]
+    reason: str = ""
     look: Page | None = None
 
 
