@@ -23,15 +23,15 @@ from digitlens.training.adapt import (
     Replay,
     adapt,
     gather_samples,
-    joined,
+    join_splits,
     judge,
-    matched,
+    match_lines,
     split_samples,
 )
 from digitlens.training.loop import STATE, Trained, choose_device
 
 pytestmark = pytest.mark.train
-NO_TILES = joined([])
+NO_TILES = join_splits([])
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ NO_TILES = joined([])
     ],
 )
 def test_texts_are_matched_with_the_lines_that_are_most_like_them(texts, found, pairs):
-    assert matched(texts, found) == pairs
+    assert match_lines(texts, found) == pairs
 
 
 def test_lines_and_digits_of_a_picture_have_their_labels(examples, tmp_path):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from digitlens.reading.fusion import Scores
-from digitlens.training.calibrate import IGNORED, Example, Finds, answers, fit, joined, truth_of
+from digitlens.training.calibrate import (
+    IGNORED,
+    Example,
+    Finds,
+    answers,
+    fit_fusion,
+    join_scores,
+    truth_of,
+)
 
 
 def drawn(view_of, values, seen, start=10.0):
@@ -63,9 +71,9 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
         scores.append(view_of(boxes, np.where(sure, 0.9, 0.3), chances).scores)
         truth.append(np.where(sure, values, -1).astype(np.int8))
     finds = Finds(scores, truth, [3] * len(scores))
-    fusion = fit(finds)
+    fusion = fit_fusion(finds)
     confidence, right = answers(fusion, finds)
     assert confidence[right].mean() > confidence[~right].mean() + 0.5
-    exists = fusion.fuse(joined(scores)).existence
+    exists = fusion.fuse(join_scores(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total

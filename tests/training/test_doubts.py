@@ -8,7 +8,7 @@ from digitlens.reading import doubt
 from digitlens.reading.layout import Layout
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
-from digitlens.training.doubts import LabelledPage, Seen, fit, fit_choices
+from digitlens.training.doubts import LabelledPage, Seen, fit_choices, fit_weights
 
 
 def test_the_feature_that_tells_right_choices_gets_the_weight():
@@ -48,7 +48,7 @@ def seen(rng, *, tag):
 @pytest.fixture(scope="module")
 def weights():
     rng = np.random.default_rng(1)
-    return fit([seen(rng, tag=k % 2 == 0) for k in range(40)])
+    return fit_weights([seen(rng, tag=k % 2 == 0) for k in range(40)])
 
 
 def test_every_weight_is_fitted(weights):

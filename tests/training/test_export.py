@@ -28,7 +28,7 @@ from digitlens.training.export import (
     fold_normalisation,
     line_graph,
     load_network,
-    quantised,
+    quantise,
     store_int16,
     trace,
 )
@@ -358,11 +358,11 @@ def test_two_scales_keep_rows_and_columns_of_different_size(shape):
     weight = rng.normal(size=shape).astype(np.float32)
     weight[:, 0] *= 1000
     weight[-1] *= 0.01
-    codes, first, second = quantised(weight)
+    codes, first, second = quantise(weight)
     assert codes.dtype == np.int16
     assert first.shape == (shape[0], *[1] * (len(shape) - 1))
     assert second.shape == (1, shape[1], *[1] * (len(shape) - 2))
     error = np.abs(codes * first * second - weight)
     assert (error <= 0.51 * first * second).all()
-    codes, first, second = quantised(0 * weight)
+    codes, first, second = quantise(0 * weight)
     assert not (codes * first * second).any()

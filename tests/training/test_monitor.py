@@ -106,13 +106,9 @@ def watched(two, bars, more_bars, tmp_path_factory):
 
 
 def test_the_weights_are_the_same_bit_for_bit_whoever_looks(
-    watched, two, bars, more_bars, tmp_path
+    watched, two, bars, more_bars, tmp_path, same
 ):
-    alone = train_classifier(two, bars, more_bars, tmp_path)
-    pairs = zip(
-        watched[0].network.state_dict().values(), alone.network.state_dict().values(), strict=True
-    )
-    assert all(torch.equal(one, other) for one, other in pairs)
+    assert same(watched[0].network, train_classifier(two, bars, more_bars, tmp_path).network)
 
 
 def test_every_step_is_told_once_and_in_order(watched, bars):

@@ -5,7 +5,7 @@ from digitlens.training.page_networks import (
     CELL,
     DetectorNetwork,
     LineNetwork,
-    normalised,
+    normalise,
 )
 
 pytestmark = pytest.mark.train
@@ -62,4 +62,4 @@ def test_lines_do_not_see_each_other(recogniser):
 
 def test_pixels_from_0_to_255_become_minus_1_to_1():
     pixels = torch.tensor([0, 255], dtype=torch.uint8)
-    torch.testing.assert_close(normalised(pixels), torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(normalise(pixels), torch.tensor([-1.0, 1.0]))

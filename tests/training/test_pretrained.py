@@ -11,7 +11,7 @@ from digitlens.models.session import open_session
 from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import (
     PublishedRecogniser,
-    adapted,
+    adapt_head,
     class_of,
     fetch_pp_ocr,
     load_pp_ocr,
@@ -102,7 +102,7 @@ def test_characters_that_look_and_mean_the_same_share_a_class(character, expecte
 
 def test_the_new_head_keeps_the_scores_of_the_alphabet(vocabulary, lines):
     with torch.inference_mode():
-        before, after = vocabulary.network(lines), adapted(vocabulary)(lines)
+        before, after = vocabulary.network(lines), adapt_head(vocabulary)(lines)
     assert after.shape == (2, 8, CLASSES)
     torch.testing.assert_close(after[..., 1:OTHER], before[..., 4:])
     torch.testing.assert_close(after[..., BLANK], before[..., 0])

@@ -17,12 +17,12 @@ from digitlens.training.tasks.batches import (
     PageBatch,
     Sample,
     Targets,
+    augment_line,
     batches_by_width,
-    changed,
+    cut_view,
     line_batch,
     page_batches,
     targets_of,
-    view_of,
 )
 
 pytestmark = pytest.mark.train
@@ -65,7 +65,7 @@ def test_a_view_moves_boxes_and_lets_cut_digits_go():
     pixels[30:50, 30:40] = 200
     page = Page(pixels, boxes, np.array([8, 1, 2], np.int8))
     for seed in range(20):
-        view = view_of(page, 64, np.random.default_rng(seed))
+        view = cut_view(page, 64, np.random.default_rng(seed))
         assert view.pixels.shape == (64, 64, 3)
         x0, y0, x1, y1 = view.boxes[0].astype(int)
         flat = view.pixels.reshape(-1, 3)
@@ -190,7 +190,7 @@ def test_changes_keep_the_contract_and_none_leaves_lines_as_they_are():
     pixels = Maker().line(3).pixels
     before, widths = pixels.copy(), set()
     for seed in range(40):
-        found = changed(pixels, recipe, np.random.default_rng(seed))
+        found = augment_line(pixels, recipe, np.random.default_rng(seed))
         assert found.dtype == np.uint8
         assert found.shape[::2] == (48, 3)
         assert found.shape[1] % 8 == 0
@@ -198,5 +198,5 @@ def test_changes_keep_the_contract_and_none_leaves_lines_as_they_are():
     assert len(widths) > 1
     np.testing.assert_array_equal(pixels, before)
     none = dict.fromkeys(("invert", "recolour", "grey", "cutout", "stretch"), 0.0)
-    same = changed(pixels, dataclasses.replace(RECIPE, **none), np.random.default_rng(0))
+    same = augment_line(pixels, dataclasses.replace(RECIPE, **none), np.random.default_rng(0))
     np.testing.assert_array_equal(same, pixels)
