@@ -60,7 +60,7 @@ from digitlens.training.page_networks import LineNetwork
 from digitlens.training.pretrained import network_of
 from digitlens.training.recipe import LineRecipe, Recipe, recipe_from
 from digitlens.training.tasks.batches import LineSource, Sample, batches_by_width, worker_count
-from digitlens.training.tasks.line import VALIDATION_SEED, blended, line_score, train_lines
+from digitlens.training.tasks.line import VALIDATION_SEED, blend_weights, line_score, train_lines
 from digitlens.training.tasks.tile import fine_tune
 from digitlens.training.tile_networks import CLASSES, DigitNetwork, predict_logits
 
@@ -101,12 +101,12 @@ def split_samples(
 def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
     seen = reader.examine(picture.page)
     texts = [" ".join(text.split()) for text in picture.label.splitlines() if text.strip()]
-    pairs = matched(texts, [line.symbols.text for line in seen.view.lines])
+    pairs = match_lines(texts, [line.symbols.text for line in seen.view.lines])
     lines = tuple(Line(seen.view.lines[at].crop, text, KIND) for text, at in pairs)
     parts = [_digits_on(seen.view, at, text) for text, at in pairs]
     if picture.is_tile:
         parts = [Split(picture.page[None], np.array([int(picture.label)], np.uint8))]
-    tiles = joined(parts)
+    tiles = join_splits(parts)
     named = reader.classifier.outputs(tiles.tiles).probabilities.argmax(axis=1)
     read = digits_of(seen.reading.digits_only)
     wrong = aligned(digits_of(picture.label), read)[0] + int((named != tiles.labels).sum())
@@ -114,7 +114,7 @@ def _sample(reader: DigitReader, picture: LabelledPicture) -> OwnSample:
     return OwnSample(picture, lines, tiles, wrong)
 
 
-def matched(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, int]]:
+def match_lines(texts: Sequence[str], found: Sequence[str]) -> list[tuple[str, int]]:
     """Texts of a label, each with the number of the line that was found for it, if any.
 
     The most alike come first; a line that is read as something else is one of the same length.
@@ -146,7 +146,7 @@ def _digits_on(view: View, line: int, text: str) -> Split:
     return Split(view.tiles[here[[j for _, j in pairs]]], labels)
 
 
-def joined(parts: Sequence[Split]) -> Split:
+def join_splits(parts: Sequence[Split]) -> Split:
     """The tiles of several splits, one after the other; none of none."""
     tiles = [np.zeros((0, 28, 28), np.uint8), *(part.tiles for part in parts)]
     labels = [np.zeros(0, np.uint8), *(part.labels for part in parts)]
@@ -423,7 +423,7 @@ class _Run:
         note(f"recogniser: {len(own)} lines of yours, {self.recipe.steps} steps")
         trained = train_lines(
             replace(self.recipe, validation_lines=len(kept_back)),
-            self._mixed(own, joined([each.tiles for each in learned])),
+            self._mixed(own, join_splits([each.tiles for each in learned])),
             ListedLines(tuple(kept_back)),
             self.folder / "lines",
             **self._where("lines"),
@@ -453,7 +453,9 @@ class _Run:
     ) -> tuple[Bundle, NetworkResult]:
         """A classifier's folder with its network adapted, or as it was."""
         part = NetworkResult("classifier")
-        own, kept_back = (joined([each.tiles for each in some]) for some in (learned, held_out))
+        own, kept_back = (
+            join_splits([each.tiles for each in some]) for some in (learned, held_out)
+        )
         if not len(own) or not len(kept_back):
             return bundle, replace(part, reason="no digit was found that is in its label")
         try:
@@ -513,7 +515,7 @@ class _Run:
         missing = [value for value in range(CLASSES) if not (tiles.labels == value).any()]
         some = [np.flatnonzero(known.labels == value)[:_SUBSTITUTES] for value in missing]
         others = [Split(known.tiles[at], known.labels[at]) for at in some]
-        written = OwnMaker(joined([tiles, *others]), fonts, seed)
+        written = OwnMaker(join_splits([tiles, *others]), fonts, seed)
         return MixedLines(tuple(own), written, LineMaker(known, fonts, seed), seed)
 
     def _repeated(self, own: Split) -> Split:
@@ -521,7 +523,7 @@ class _Run:
         known, rng = self.replay.tiles[0], np.random.default_rng(self.recipe.seed)
         at = rng.permutation(len(known))[:_REPLAYED]
         times = max(1, round(len(at) * _OWN_TILES / (1 - _OWN_TILES) / len(own)))
-        return joined([Split(known.tiles[at], known.labels[at]), *[own] * times])
+        return join_splits([Split(known.tiles[at], known.labels[at]), *[own] * times])
 
 
 def judge(
@@ -539,7 +541,7 @@ def judge(
     wrong, count = own
     part = replace(part, held_out=count, wrong_before=wrong(old), guard_before=guard(old))
     for share in SHARES:
-        mean = blended(old, new, share)
+        mean = blend_weights(old, new, share)
         part = replace(part, share=share, guard_after=guard(mean), wrong_after=wrong(mean))
         if part.guard_before - part.guard_after > MOST_LOST:
             part = replace(part, reason="it would lose too much of what it knew")

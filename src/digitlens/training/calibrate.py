@@ -181,9 +181,9 @@ def _aligned(
     return [(int(at[place]), digit) for digit, place in pairs]
 
 
-def fit(finds: Finds) -> Fusion:
+def fit_fusion(finds: Finds) -> Fusion:
     """The weights under which what is there is most likely, and a calibration."""
-    scores, truth = joined(finds.scores), np.concatenate(finds.truth)
+    scores, truth = join_scores(finds.scores), np.concatenate(finds.truth)
     digits = truth >= 0
     fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
     probabilities = fusion.probabilities(scores)
@@ -215,7 +215,7 @@ def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]
     return np.concatenate([each.confidence for each in said]), values == np.concatenate(finds.truth)
 
 
-def measured(fusion: Fusion, finds: Finds) -> dict[str, Any]:
+def measure(fusion: Fusion, finds: Finds) -> dict[str, Any]:
     """What a fusion is worth on pictures that it was not fitted on."""
     sure, right = answers(fusion, finds)
     digits = np.concatenate(finds.truth) >= 0
@@ -242,11 +242,11 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     reader = DigitReader(lines=folder)
     with work_bar() as bar:
         finds = find(reader, bar.track(examples, total, description="calibrating"))
-    fusion = fit(finds.part(0, 2))
+    fusion = fit_fusion(finds.part(0, 2))
     held_out = finds.part(1, 2)
     sure, right = answers(fusion, held_out)
     fusion = replace(fusion, risk=risk_coverage(sure, right, held_out.total))
-    results = measured(fusion, held_out)
+    results = measure(fusion, held_out)
     card = load_line_card(folder)
     known, told = fusion.as_dict(), {**card.results, "generated": results}
     card = replace(card, thresholds=dict(THRESHOLDS), fusion=known, results=told)
@@ -254,7 +254,7 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     return results
 
 
-def joined(scores: Sequence[Scores]) -> Scores:
+def join_scores(scores: Sequence[Scores]) -> Scores:
     """The places of several pictures, one after the other."""
     return Scores(
         Places.joined(each.places for each in scores),

@@ -110,7 +110,7 @@ def look(reader: DigitReader, found: Iterator[LabelledPage]) -> Iterator[Seen]:
             yield Seen(sample, arrange(view, (width, height), reader.thresholds))
 
 
-def fit(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
+def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
     """All weights, each given those before."""
     examples = Examples()
     weights: dict[str, Sequence[float]] = dict(doubt.shipped())
@@ -250,7 +250,7 @@ def main() -> None:
     with work_bar() as bar:
         found = bar.track(samples(chosen.count, chosen.seed), total=total)
         seen = list(look(DigitReader(threads=chosen.threads), iter(found)))
-    files.write_json(SHIPPED, fit(seen))
+    files.write_json(SHIPPED, fit_weights(seen))
 
 
 if __name__ == "__main__":

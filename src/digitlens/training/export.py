@@ -166,7 +166,7 @@ def store_int16(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in model.graph.initializer:
         if tensor.name in weights and np.prod(tensor.dims) >= _LEAST:
             name = tensor.name
-            codes, *factors = quantised(numpy_helper.to_array(tensor))
+            codes, *factors = quantise(numpy_helper.to_array(tensor))
             tensor.CopyFrom(numpy_helper.from_array(codes, f"{name}.int16"))
             names = [f"{name}.scale{index}" for index in range(len(factors))]
             scales += map(numpy_helper.from_array, factors, names)
@@ -194,7 +194,7 @@ def _opened_by(model: onnx.ModelProto, opening: list[NodeProto]) -> onnx.ModelPr
     return model
 
 
-def quantised(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
+def quantise(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     """A weight float32[A, B, ...] as whole numbers int16[A, B, ...] and scales for A and for B.
 
     With one scale for each output alone much would be lost: normalisations are folded into the
@@ -217,7 +217,7 @@ def quantised(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     return codes, first, second
 
 
-def without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+def drop_notes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drops the exporter's notes on each node, which carry source paths of the machine."""
     graph = model.graph
     ends = *graph.input, *graph.output
@@ -453,7 +453,7 @@ def trace(
         program = torch.onnx.export(model, (example,), dynamic_shapes=(sides,), **names, **how)
     if program is None:
         raise ModelError("the exporter returned no graph: update torch")
-    return without_notes(program.model_proto)
+    return drop_notes(program.model_proto)
 
 
 def check_graph(

@@ -343,7 +343,7 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                 torch.manual_seed(seed)
             rate = schedule.learning_rate(run.place)
             set_learning_rate(optimizer, rate)
-            losses = task.losses(network, moved(drawn, device), device)
+            losses = task.losses(network, to_device(drawn, device), device)
             _descend(network, optimizer, next(iter(losses.values())), schedule.clip)
             run.note(len(drawn[0]), losses, rate)
             if schedule.ema_decay:
@@ -356,7 +356,7 @@ def fit(  # noqa: PLR0913, PLR0915  (one loop, meant to be read in one piece)
                 continue
 
             with device.reduced():
-                scores = task.score(averaged, (moved(each, device) for each in held_out))
+                scores = task.score(averaged, (to_device(each, device) for each in held_out))
             network.train()
             run.check(scores)
             if task.patience is not None:
@@ -488,7 +488,7 @@ class _Run:
         }
 
 
-def moved(batch: B, device: Device) -> B:
+def to_device(batch: B, device: Device) -> B:
     """On the device, pictures channels last."""
     shown, *others = (part.to(device.name) for part in batch)
     if shown.ndim == 4:
@@ -496,7 +496,7 @@ def moved(batch: B, device: Device) -> B:
     return type(batch)(shown, *others)
 
 
-def shuffled(seed: int, epoch: int, count: int) -> Tensor:
+def shuffle(seed: int, epoch: int, count: int) -> Tensor:
     """The order of an epoch, int64[count]."""
     return torch.randperm(
         count, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch) + 2)

@@ -240,10 +240,10 @@ class LineNetwork(nn.Module):
 
     def forward(self, lines: Tensor) -> Tensor:
         """Logits float[N, W / 8, classes] of lines uint8[N, 48, W, 3], RGB, W a multiple of 8."""
-        return self.read(normalised(lines.permute(0, 3, 1, 2)))
+        return self.read(normalise(lines.permute(0, 3, 1, 2)))
 
     def read(self, pictures: Tensor) -> Tensor:
-        """Logits float[N, W / 8, classes] of ``normalised`` pictures float[N, 3, 48, W]."""
+        """Logits float[N, W / 8, classes] of pictures float[N, 3, 48, W] from ``normalise``."""
         return self.read_maps(self.stem(pictures))
 
     def read_maps(self, maps: Tensor) -> Tensor:
@@ -251,7 +251,7 @@ class LineNetwork(nn.Module):
         return self.head(self.neck(self.body(maps)))
 
 
-def normalised(pictures: Tensor) -> Tensor:
+def normalise(pictures: Tensor) -> Tensor:
     """Pixels from 0 to 255 as float32 from -1 to 1."""
     return pictures.float() / 127.5 - 1
 

@@ -53,7 +53,7 @@ DETECTOR = PublishedModel(
 )
 _MODELS = (RECOGNISER, DETECTOR)
 
-OTHER_OFFSET = 3.0  # see ``adapted``
+OTHER_OFFSET = 3.0  # see ``adapt_head``
 
 # Characters that look like one of the alphabet and mean the same on a line of numbers. Superscripts
 # are not among them: the 2 of m² is no digit of a number.
@@ -208,7 +208,7 @@ def class_of(character: str) -> int:
     return CLASS_OF.get(character, _alternatives().get(character, OTHER))
 
 
-def adapted(published: PublishedRecogniser) -> LineNetwork:
+def adapt_head(published: PublishedRecogniser) -> LineNetwork:
     """The published recogniser with a head for the alphabet, to train from.
 
     The score of a character is the published one. The sum over all other characters is no linear

@@ -284,14 +284,14 @@ class Ensemble(nn.Module):
 
     def examine(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """What ``forward`` gives, and the mean energy float[N], see ``results.Outputs``."""
-        views = [moved(tiles, *by) for by in VIEWS[: self.views]]
+        views = [shift_tiles(tiles, *by) for by in VIEWS[: self.views]]
         logits = torch.stack([member(view) for member in self.members for view in views])
         energy = -torch.logsumexp(logits[..., :CLASSES], dim=2).mean(0)
         sure = functional.log_softmax(logits, dim=2)
         return torch.logsumexp(sure, dim=0) - torch.log(torch.tensor(float(len(logits)))), energy
 
 
-def moved(tiles: Tensor, down: int, across: int) -> Tensor:
+def shift_tiles(tiles: Tensor, down: int, across: int) -> Tensor:
     """Tiles uint8[N, 28, 28], moved by at most one pixel; what comes in is dark."""
     if not down and not across:
         return tiles

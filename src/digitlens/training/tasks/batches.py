@@ -161,11 +161,11 @@ class _Views(Dataset[list[tuple[npt.NDArray[np.uint8], Targets]]]):
     def __getitem__(self, number: int) -> list[tuple[npt.NDArray[np.uint8], Targets]]:
         page = self.maker.page(number, side=self.side + MARGIN)
         rng = np.random.default_rng([self.maker.seed, number, 1])
-        views = [view_of(page, self.side, rng) for _ in range(self.views)]
+        views = [cut_view(page, self.side, rng) for _ in range(self.views)]
         return [(view.pixels.transpose(2, 0, 1), targets_of(view)) for view in views]
 
 
-def view_of(page: Page, side: int, rng: np.random.Generator) -> Page:
+def cut_view(page: Page, side: int, rng: np.random.Generator) -> Page:
     """Cuts a square out of a page, and now and then inverts it or swaps its colours."""
     x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
     pixels = page.pixels[y : y + side, x : x + side]
@@ -296,14 +296,16 @@ class _Pools(Dataset[list[LineBatch]]):
     def _sample(self, number: int) -> Sample:
         line = self.maker.line(number)
         rng = np.random.default_rng([self.recipe.seed, number, 2])
-        return Sample(changed(line.pixels, self.recipe, rng), line.text, ORDER.index(line.kind))
+        return Sample(
+            augment_line(line.pixels, self.recipe, rng), line.text, ORDER.index(line.kind)
+        )
 
 
 def _only(items: list[LineBatch]) -> LineBatch:
     return items[0]
 
 
-def changed(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:
+def augment_line(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -> Pixels:
     """A line uint8[48, W, 3] in other colours, a little wider or narrower, or with a patch over it.
 
     As often and as much as the recipe says; gives uint8[48, V, 3], V a multiple of 8.

@@ -29,8 +29,8 @@ from digitlens.progress import note
 from digitlens.training.export import export_lines
 from digitlens.training.loop import Device, Row, Task, Trained, choose_device, fit
 from digitlens.training.optim import anchor_weights, new_adamw
-from digitlens.training.page_networks import LineNetwork, normalised
-from digitlens.training.pretrained import adapted, fetch_pp_ocr, load_pp_ocr
+from digitlens.training.page_networks import LineNetwork, normalise
+from digitlens.training.pretrained import adapt_head, fetch_pp_ocr, load_pp_ocr
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import (
     ORDER,
@@ -42,7 +42,7 @@ from digitlens.training.tasks.batches import (
 )
 
 SNAPSHOT = "latest.safetensors"
-KEPT = 0.35  # share of the published weights in the graph, see ``eased``
+KEPT = 0.35  # share of the published weights in the graph, see ``blend_with_published``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
@@ -108,10 +108,10 @@ def line_network(recipe: LineRecipe) -> LineNetwork:
 
 def published_network() -> LineNetwork:
     """The published recogniser with this package's alphabet, in evaluation mode."""
-    return adapted(load_pp_ocr(fetch_pp_ocr())).eval()
+    return adapt_head(load_pp_ocr(fetch_pp_ocr())).eval()
 
 
-def blended(first: N, last: N, share: float) -> N:
+def blend_weights(first: N, last: N, share: float) -> N:
     """A network whose weights lie between those of two, in evaluation mode.
 
     Args:
@@ -129,7 +129,7 @@ def blended(first: N, last: N, share: float) -> N:
     return mean.eval()
 
 
-def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
+def blend_with_published(network: LineNetwork, share: float = KEPT) -> LineNetwork:
     """The mean of a trained network and of the published one that it started from.
 
     What the published network learned from real pictures is not lost to what generated ones are
@@ -139,7 +139,7 @@ def eased(network: LineNetwork, share: float = KEPT) -> LineNetwork:
         network: Trained from the published weights.
         share: Of the published weights.
     """
-    return blended(published_network(), network, 1 - share)
+    return blend_weights(published_network(), network, 1 - share)
 
 
 def read_snapshot(network: LineNetwork, path: Path) -> None:
@@ -225,7 +225,7 @@ def line_score(network: LineNetwork, batches: Iterable[LineBatch], kinds: list[s
     losses: list[Tensor] = []
     with torch.no_grad():
         for batch in batches:
-            logits = network.read(normalised(batch.pictures))
+            logits = network.read(normalise(batch.pictures))
             losses.append(ctc_loss(logits, batch) * len(batch.lengths))
             texts = [best_path(path) for path in logits.argmax(dim=2).tolist()]
             names = [kinds[kind] for kind in batch.kinds.tolist()]
@@ -282,7 +282,7 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
 
     def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
         with device.reduced():
-            maps = network.stem(normalised(batch.pictures))
+            maps = network.stem(normalise(batch.pictures))
             logits = network.read_maps(maps)
         loss = ctc_loss(logits, batch)
         if not (self._teacher and self.recipe.distil):
@@ -363,7 +363,7 @@ def line_makers(
 def line_graph_of(
     network: LineNetwork, recipe: LineRecipe, validation_maker: LineMaker, folder: Path
 ) -> bytes:
-    """Writes a trained network as a snapshot and gives its graph, see ``eased``.
+    """Writes a trained network as a snapshot and gives its graph, see ``blend_with_published``.
 
     Args:
         network: What was trained.
@@ -373,7 +373,9 @@ def line_graph_of(
     """
     write_snapshot(network, folder / SNAPSHOT)
     lines = [validation_maker.line(number).pixels for number in range(CHECKED)]
-    return export_lines(network if recipe.start == "random" else eased(network), lines)
+    return export_lines(
+        network if recipe.start == "random" else blend_with_published(network), lines
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

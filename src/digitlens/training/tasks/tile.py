@@ -33,7 +33,7 @@ from digitlens.training.loop import (
     choose_device,
     epoch_seed,
     fit,
-    shuffled,
+    shuffle,
     write_history,
 )
 from digitlens.training.optim import anchor_weights, new_adamw, new_optimizer
@@ -186,7 +186,7 @@ class _TileTask(Task[Recipe, DigitNetwork, TileBatch]):
         return _held_out(self._validation)
 
     def losses(self, network: DigitNetwork, batch: TileBatch, device: Device) -> dict[str, Tensor]:
-        tiles, targets = mixed(*batch, self.recipe.mixup)
+        tiles, targets = mix_up(*batch, self.recipe.mixup)
         with device.reduced():
             logits = network(tiles).float()
         loss = functional.cross_entropy(
@@ -208,7 +208,7 @@ def _chosen(
     """The epoch and the rows of each batch from a step on; each epoch has an order of its own."""
     first, done = divmod(step, task.schedule.check_every)
     for epoch in range(first, task.recipe.epochs):
-        order = shuffled(task.recipe.seed, epoch, count).to(device)
+        order = shuffle(task.recipe.seed, epoch, count).to(device)
         for chosen in order.split(task.recipe.batch_size)[done:]:
             yield epoch, chosen
         done = 0
@@ -377,7 +377,7 @@ def _without_digit(count: int, digits: Tiles) -> Tensor:
     return torch.from_numpy(make_negatives(count, load_faces("training"), _POOL_SEED, digits))
 
 
-def mixed(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def mix_up(tiles: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Each tile blended with the one before it, in a proportion that all share, and so its target.
 
     H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018. ``alpha`` is that of
