@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,6 @@ from digitlens.datasets.number_files import (
     Values,
     decode_idx,
     find_file,
-    is_zip,
     read_file,
     read_idx,
     read_member,
@@ -163,7 +163,7 @@ def load_emnist(path: Path) -> Pictures:
     """
     name = f"emnist-digits-test-{_IMAGES}-ubyte"
     file = find_file(path, (f"{name}.gz", name, "gzip.zip"))
-    if is_zip(file):
+    if file.suffix == ".zip" or is_zipfile(file):
         names = name, name.replace(_IMAGES, _LABELS)
         images, labels = (decode_idx(read_member(file, f"{n}.gz", _BUDGET)) for n in names)
     else:

@@ -267,10 +267,6 @@ _LETTERS, _LOOK_ALIKES = "letters", "look-alikes"
 COUNT = 1000  # tiles of each set that is drawn at random
 
 
-def _tile_of(plane: npt.NDArray[Any]) -> Tile:
-    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
-
-
 def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> dict[str, Tiles]:
     """Letters, look-alikes, random strokes, noise, textures and blank tiles, by name.
 
@@ -279,10 +275,10 @@ def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> 
     G Q, capital and small, which nobody could tell from digits for sure: they are quoted apart.
     """
     rng = np.random.default_rng(seed)
-    drawn = {
-        name: np.stack([_tile_of(draws[i % len(draws)](rng)) for i in range(count)])
-        for name, draws in HELD_OUT.items()
-    }
+    drawn = dict[str, Tiles]()
+    for name, draws in HELD_OUT.items():
+        planes = [np.clip(draws[i % len(draws)](rng), 0, 255) for i in range(count)]
+        drawn[name] = np.rint(np.stack(planes)).astype(np.uint8)
     letters = {_LETTERS: inks.MEASURED_LETTERS, _LOOK_ALIKES: inks.AMBIGUOUS}
     return {name: _set_in(faces, chars) for name, chars in letters.items()} | drawn
 

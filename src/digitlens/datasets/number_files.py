@@ -16,14 +16,13 @@ import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import DataError, needs_extra
 
-_ZIP = b"PK\x03\x04"
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -37,11 +36,8 @@ DAMAGED = (
 
 Values = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+_Stream = IO[bytes] | io.BufferedIOBase
 _UNSIGNED_BYTE = 0x08  # the only kind of IDX file that is read
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def find_file(path: Path, names: Sequence[str]) -> Path:
@@ -89,15 +85,6 @@ def damage_in(path: Path) -> Generator[None]:
         yield
     except DAMAGED as error:
         raise DataError(f"{path.name} cannot be read, it may be cut short: {error}") from error
-
-
-def is_zip(path: Path) -> bool:
-    """Whether a file begins as a zip file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_ZIP)) == _ZIP
-    except OSError:
-        return False
 
 
 def encode_idx(array: Bytes) -> bytes:
@@ -183,7 +170,7 @@ def read_svmlight(content: bytes, features: int, name: str) -> tuple[Values, Val
     return labels, values.toarray()
 
 
-def _unpacked(packed: _Readable, budget: int, name: str) -> bytes:
+def _unpacked(packed: _Stream, budget: int, name: str) -> bytes:
     content = _within(packed, budget, name)
     for start, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open)):
         if content.startswith(start):
@@ -192,7 +179,7 @@ def _unpacked(packed: _Readable, budget: int, name: str) -> bytes:
     return content
 
 
-def _within(stream: _Readable, budget: int, name: str) -> bytes:
+def _within(stream: _Stream, budget: int, name: str) -> bytes:
     content = stream.read(budget + 1)  # no more, whatever the file claims
     if len(content) > budget:
         raise DataError(f"{name} holds more than the {budget:,} bytes expected of this data set")

@@ -198,11 +198,10 @@ def _only_words(styles: Styles, rng: Rng) -> Drawing:
     by_hand = rng.random() < 0.35
     style = styles.by_hand(rng, letters=True) if by_hand else styles.printed(rng)
     written = lay_out(texts.only_words(rng), style, rng)
-
-    def show(view: camera.CameraView) -> tuple[Plane, str]:
-        return put_on_paper(written, view, rng, Looks())
-
-    return _seen(written.extent, _HAND if by_hand else _PRINTED, rng, show)
+    framing = _HAND if by_hand else _PRINTED
+    return _seen(
+        written.extent, framing, rng, lambda view: put_on_paper(written, view, rng, Looks())
+    )
 
 
 def _screen(styles: Styles, rng: Rng) -> Drawing:
@@ -236,19 +235,14 @@ def _only(text: str, known: Mapping[str, object]) -> str:
 
 
 def _shown(panel: displays.Panel, rng: Rng, *, printed: bool = False) -> Drawing:
-    def show(view: camera.CameraView) -> tuple[Plane, str]:
-        return displays.show(panel, view, rng, printed=printed), panel.text
-
-    return _seen(panel.extent, _DISPLAY, rng, show)
+    show = partial(displays.show, panel, rng=rng, printed=printed)
+    return _seen(panel.extent, _DISPLAY, rng, lambda view: (show(view), panel.text))
 
 
 def _counter(styles: Styles, rng: Rng) -> Drawing:
     counter = objects.draw_counter(styles.print_font(rng), rng)
-
-    def show(view: camera.CameraView) -> tuple[Plane, str]:
-        return objects.show_counter(counter, view, rng), counter.text
-
-    return _seen(counter.extent, _COUNTER, rng, show)
+    show = partial(objects.show_counter, counter, rng=rng)
+    return _seen(counter.extent, _COUNTER, rng, lambda view: (show(view), counter.text))
 
 
 def _comb(styles: Styles, rng: Rng) -> Drawing:
