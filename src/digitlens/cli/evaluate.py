@@ -22,14 +22,15 @@ from digitlens.cli.tables import (
     PixelScale,
     SplitName,
     SplitOf,
+    comparison_tables,
     external_tables,
     most_confused,
     ood_tables,
-    print_comparison,
     print_json,
     report_tables,
     robustness_tables,
     safe_name,
+    wide_console,
     write_part,
 )
 from digitlens.progress import note
@@ -137,14 +138,7 @@ def evaluate(
         parts.append(ood_part(found))
     if robustness:
         parts.append(robustness_part(measure_corrupted(classifier, tiles, report), tiles))
-    folder = out or Path(f"evaluation-{safe_name(report.model.name)}")
-    # Files first, since a reader that closes the pipe early, as head does, ends the program; but
-    # the numbers come even when no file can be written.
-    try:
-        names = [name for part in parts for name in part.write(folder)]
-        note(f"written to {folder}: {', '.join(names)}")
-    finally:
-        _print(parts, as_json)
+    _tell(parts, out or Path(f"evaluation-{safe_name(report.model.name)}"), as_json)
 
 
 def _check_data(data: Path | None, data_dir: Path | None, split: str, usual: str) -> None:
@@ -232,13 +226,21 @@ def robustness_part(found: Robustness, split: Split) -> Part:
     return Part({"robustness": values}, robustness_tables(found), write)
 
 
+def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
+    # Files first, since a reader that closes the pipe early, as head does, ends the program; but
+    # the numbers come even when no file can be written.
+    try:
+        names = [name for part in parts for name in part.write(folder)]
+        note(f"written to {folder}: {', '.join(names)}")
+    finally:
+        _print(parts, as_json)
+
+
 def _print(parts: Sequence[Part], as_json: bool) -> None:
     if as_json:
         print_json({name: value for part in parts for name, value in part.values.items()})
         return
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
+    console = wide_console()
     shown = [each for part in parts for each in part.shown]
     for place, each in enumerate(shown):
         if place:
@@ -284,14 +286,9 @@ def compare(
         draw_disagreements(comparison, tiles.tiles, folder / SHEET)
         return [folder / PICTURE, folder / SHEET]
 
-    try:
-        names = write_part(COMPARISON, comparison.as_dict(), draw, out)
-        note(f"written to {out}: {', '.join(names)}")
-    finally:
-        if as_json:
-            print_json(comparison.as_dict())
-        else:
-            print_comparison(comparison)
+    values = comparison.as_dict()
+    write = partial(write_part, COMPARISON, values, draw)
+    _tell([Part(values, comparison_tables(comparison), write)], out, as_json)
 
 
 def _load_compared(

@@ -514,11 +514,12 @@ def _meant(path: str, left_out: Sequence[Path]) -> _Files:
         return [path], []
     try:
         if Path(path).is_dir():
-            folder = Path(path)
-            return _pictures([folder], left_out, folder, f"{folder}: {_NO_PICTURES}")
+            return _pictures(path, (), left_out)
         if Path(path).exists() or not _MAGIC.search(path):
             return [path], []
-        return _by_pattern(path, left_out)
+        parts = Path(path).parts
+        fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
+        return _pictures(str(Path(*fixed)), parts[len(fixed) :], left_out, path)
     except (OSError, ValueError):  # no right to look, too long, a null: opening it says so
         return [path], []
 
@@ -545,31 +546,27 @@ def _is_picture(path: Path) -> bool:
         return True
 
 
-def _by_pattern(pattern: str, left_out: Sequence[Path]) -> _Files:
-    parts = Path(pattern).parts
-    fixed = list(takewhile(lambda part: not _MAGIC.search(part), parts))
-    base, rest = Path(*fixed), parts[len(fixed) :]
-    nothing = f"{pattern}: matches no picture: check the pattern and the folder"
-    return _pictures(_matches(base, rest), left_out, base, nothing)
-
-
 def _pictures(
-    matches: Iterable[Path], left_out: Sequence[Path], given: Path, nothing: str
+    base: str, rest: Sequence[str], left_out: Sequence[Path], pattern: str = ""
 ) -> _Files:
-    """Files, and the pictures in folders, in natural order; without the folders left out."""
+    """The files that a pattern means below a folder, and the pictures in folders, in natural order.
+
+    Without those in folders that are left out, unless the folder lies in them.
+    """
     found: list[Path] = []
     problems: list[ImageError] = []
-    for match in matches:
+    for match in _matches(Path(base), rest):
         if match.is_dir():
             more, wrong = _walk(match)
             found += more
             problems += wrong
         else:
             found.append(match)
-    folders = [folder for folder in left_out if not _lies_in(given, folder)]
+    folders = [folder for folder in left_out if not _lies_in(Path(base), folder)]
     kept = {str(path) for path in found if not any(_lies_in(path, folder) for folder in folders)}
     if not kept and not problems:
-        problems = [ImageError(nothing)]
+        nothing = f"{pattern}: matches no picture: check the pattern and the folder"
+        problems = [ImageError(nothing if pattern else f"{Path(base)}: {_NO_PICTURES}")]
     return sorted(kept, key=lambda path: (_natural(path), path)), problems
 
 

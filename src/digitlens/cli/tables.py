@@ -276,20 +276,16 @@ def ood_tables(found: Rejection) -> list[Table]:
     return tables
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """Prints the models side by side, how their recipes differ, each pair and a verdict."""
-    console = wide_console()
-    console.print(f"{comparison.data}, {comparison.n:,} tiles")
-    console.print()
-    console.print(_runs(comparison))
-    if differences := comparison.recipe_differences():
-        console.print()
-        console.print(_recipes(comparison, differences))
-    console.print()
-    console.print(_pairs(comparison))
-    console.print()
-    for pair in comparison.pairs:
-        console.print(_verdict(pair), soft_wrap=True)
+def comparison_tables(comparison: Comparison) -> list[Table | str]:
+    """The models side by side, how their recipes differ, each pair and a verdict."""
+    differences = comparison.recipe_differences()
+    return [
+        f"{comparison.data}, {comparison.n:,} tiles",
+        _runs(comparison),
+        *([_recipes(comparison, differences)] if differences else []),
+        _pairs(comparison),
+        "\n".join(_verdict(pair) for pair in comparison.pairs),
+    ]
 
 
 def _runs(comparison: Comparison) -> Table:

@@ -21,6 +21,7 @@ from digitlens.datasets import mnist
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.evaluation.metrics import answers
+from digitlens.evaluation.ood import Answers
 from digitlens.evaluation.report import Report, Robustness
 from digitlens.explain.evidence import METHODS, Method, integrate_gradients, occlude, project
 from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
@@ -115,23 +116,6 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
     draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
 
 
-def _of_report(draw: Callable[[Report, Path], None]) -> Draw:
-    return lambda models, path, _: draw(models[0].report, path)
-
-
-def _of_tiles(draw: Callable[[Report, Tiles, Path], None]) -> Draw:
-    return lambda models, path, _: draw(models[0].report, models[0].split.tiles, path)
-
-
-def _coverage(models: Models, path: Path, _: Shown) -> None:
-    report = models[0].report
-    draw_coverage({report.data.name: answers(report.labels, report.probabilities)}, path)
-
-
-def _of_robustness(draw: Callable[[Robustness, Path], None]) -> Draw:
-    return lambda models, path, _: draw(_measure(models[0]), path)
-
-
 @lru_cache(maxsize=1)  # two figures show the same measurement
 def _measure(model: TrainedModel) -> Robustness:
     """How it fares on worse tiles, on ``SAMPLE`` of them, taken evenly."""
@@ -216,17 +200,21 @@ def _models(models: Models, path: Path, _: Shown) -> None:
     draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each")
 
 
+def _answers(report: Report) -> dict[str, Answers]:
+    return {report.data.name: answers(report.labels, report.probabilities)}
+
+
 FIGURES: dict[str, Draw] = {
     "curves": _curves,
-    "confusion": _of_report(draw_confusion),
-    "classes": _of_report(draw_classes),
-    "wrong": _of_tiles(draw_wrong),
-    "correct": _of_tiles(draw_correct),
-    "extremes": _of_tiles(draw_extremes),
-    "reliability": _of_report(draw_calibration),
-    "coverage": _coverage,
-    "robustness": _of_robustness(draw_sweeps),
-    "corruptions": _of_robustness(draw_corruptions),
+    "confusion": lambda some, path, _: draw_confusion(some[0].report, path),
+    "classes": lambda some, path, _: draw_classes(some[0].report, path),
+    "wrong": lambda some, path, _: draw_wrong(some[0].report, some[0].split.tiles, path),
+    "correct": lambda some, path, _: draw_correct(some[0].report, some[0].split.tiles, path),
+    "extremes": lambda some, path, _: draw_extremes(some[0].report, some[0].split.tiles, path),
+    "reliability": lambda some, path, _: draw_calibration(some[0].report, path),
+    "coverage": lambda some, path, _: draw_coverage(_answers(some[0].report), path),
+    "robustness": lambda some, path, _: draw_sweeps(_measure(some[0]), path),
+    "corruptions": lambda some, path, _: draw_corruptions(_measure(some[0]), path),
     "filters": _filters,
     "maps": _maps,
     "saliency": _saliency,
