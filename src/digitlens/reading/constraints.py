@@ -348,7 +348,7 @@ class _AnyOf:
     """A number that keeps at least one of several constraints."""
 
     text: str
-    several: tuple[Constraint, ...]  # the constraints
+    several: tuple[Constraint, ...]
 
     @property
     def marks(self) -> str:
@@ -377,14 +377,9 @@ _NAMED: dict[str, Constraint] = {
 _VALUE = r"([+-]?\d+(?:\.\d+)?)"
 
 
-def _range(text: str, low: str | None, high: str | None) -> Constraint:
-    low_bound, high_bound = (Decimal(each) if each else None for each in (low, high))
-    return _Range(low_bound, high_bound, text)
-
-
-def _after(text: str, last: str, most: str | None) -> Constraint:
-    low = Decimal(last)
-    return _Range(low, low + Decimal(most) if most else None, text)
+def _range(text: str, low: str | None, high: str | None, more: str | None = None) -> Constraint:
+    least, most = (Decimal(each) if each else None for each in (low, high))
+    return _Range(least, most if least is None or not more else least + Decimal(more), text)
 
 
 def _one_of(text: str, values: str) -> Constraint:
@@ -396,7 +391,7 @@ _FORMS: tuple[tuple[str, Callable[..., Constraint]], ...] = (
     (rf"range +{_VALUE}? *\.\. *{_VALUE}?", _range),
     (rf">= *{_VALUE}()", _range),
     (rf"<= *(){_VALUE}", _range),
-    (rf"after +{_VALUE}(?: +by +{_VALUE})?", _after),
+    (rf"after +{_VALUE}()(?: +by +{_VALUE})?", _range),
     (r"one of +(.+)", _one_of),
 )
 _WORDS = re.compile(r"(?:range|after|one of|mod|iso ?7064|luhn|ean|isbn|iban|>=|<=)(?![a-z])")

@@ -202,10 +202,8 @@ def _starts(
         lines, boxes = scores.places.line[list(row)], scores.boxes[list(row)]
         heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
         gaps = (boxes[1:, 0] - boxes[:-1, 2]) / np.minimum(heights[1:], heights[:-1])
-        for left, right in zip(range(len(row) - 1), range(1, len(row)), strict=True):
-            if lines[left] != lines[right] and row[right] not in apart and gaps[left] < _NEAR:
-                starts.discard(row[right])
-        starts.discard(row[0])
+        near = np.flatnonzero((lines[1:] != lines[:-1]) & (gaps < _NEAR))
+        starts -= {row[k + 1] for k in near.tolist()} - apart | {row[0]}
     return starts
 
 

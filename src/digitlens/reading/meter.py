@@ -304,7 +304,7 @@ class Verdict:
 class _Picture(NamedTuple):
     """A picture that is not decided yet."""
 
-    when: datetime  # it was taken
+    when: datetime  # when it was taken
     found: RegionReading
     rest: float  # how much likelier it is to see this, after the picture before, at rest
 
