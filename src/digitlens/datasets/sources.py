@@ -267,30 +267,20 @@ def gather(sources: Iterable[Source], keep: Callable[[MnistFile, bytes], None]) 
     for source in sources:
         wanted = gathered.missing(source.provides)
         try:
-            if wanted:
-                _take(source, wanted, gathered, keep)
+            for file, content in source.fetch(wanted) if wanted else ():
+                file.verify(content)
+                gathered.contents[file], gathered.origins[file] = content, source.name
+                if not source.on_disk:
+                    keep(file, content)
         except DataError as error:
             log.warning("%s: %s", source.name, error)
             gathered.problems.append(Failure(source, str(error)))
+        else:
+            if lacking := gathered.missing(wanted):
+                names = ", ".join(file.name for file in lacking)
+                reason = "has none of them" if lacking == wanted else f"has no {names}"
+                gathered.problems.append(Failure(source, reason))
     return gathered
-
-
-def _take(
-    source: Source,
-    wanted: Sequence[MnistFile],
-    gathered: Gathered,
-    keep: Callable[[MnistFile, bytes], None],
-) -> None:
-    for file, content in source.fetch(wanted):
-        file.verify(content)
-        gathered.contents[file] = content
-        gathered.origins[file] = source.name
-        if not source.on_disk:
-            keep(file, content)
-    if lacking := gathered.missing(wanted):
-        names = ", ".join(file.name for file in lacking)
-        reason = "has none of them" if lacking == wanted else f"has no {names}"
-        gathered.problems.append(Failure(source, reason))
 
 
 def folder_sources(folder: Path, files: Sequence[MnistFile]) -> list[Source]:
