@@ -284,14 +284,9 @@ def readable_on(ground: Any) -> str:
     return max("#000000", "#FFFFFF", key=lambda ink: contrast(ink, ground))
 
 
-def share_tick(value: float, _: object = None) -> str:
+def share_tick(value: float) -> str:
     """A share as the text of a tick, for example ``99.9 %``."""
     return f"{100 * value:.6g} %"
-
-
-def share_ticks() -> FuncFormatter:
-    """Labels the ticks of an axis of shares with as many decimals as they need."""
-    return FuncFormatter(share_tick)
 
 
 Colour = tuple[float, float, float]

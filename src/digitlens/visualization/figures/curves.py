@@ -21,10 +21,10 @@ from digitlens.visualization.theme import (
     round_ticks,
     series_looks,
     share_tick,
-    share_ticks,
     show_logarithms,
     theme,
     write_note,
+    written,
 )
 
 History = Sequence[Mapping[str, Any]]
@@ -116,7 +116,7 @@ def _scale(axes: Axes, title: str) -> None:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     else:
         axes.yaxis.set_major_locator(round_ticks())
-        axes.yaxis.set_major_formatter(share_ticks())
+        axes.yaxis.set_major_formatter(written(share_tick))
 
 
 def _mark_lowest(
@@ -151,7 +151,7 @@ def draw_runs(histories: Mapping[str, History], path: Path) -> None:
         headline(accuracy, f"{what} accuracy", "a dot: the epoch of the lowest loss")
         _make_logarithmic(loss)
         loss.set_ylabel("loss, logarithmic axis")
-        accuracy.yaxis.set_major_formatter(share_ticks())
+        accuracy.yaxis.set_major_formatter(written(share_tick))
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(round_ticks(whole=True))

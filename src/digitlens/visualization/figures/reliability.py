@@ -42,10 +42,10 @@ from digitlens.visualization.theme import (
     percent,
     series_looks,
     share_tick,
-    share_ticks,
     show_logarithms,
     show_shares,
     theme,
+    written,
 )
 
 
@@ -210,7 +210,7 @@ def _finish_risk(axes: Axes, lowest: float) -> None:
     axes.set_ylim(lowest, 1)
     axes.set_xlim(0, 1.01)
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(share_ticks())
+    axes.yaxis.set_major_formatter(written(share_tick))
     show_shares(axes.xaxis)
     axes.set_xlabel("share of all digits that is read, and right")
     axes.set_ylabel("share of the stated digits that is wrong")
@@ -404,7 +404,7 @@ def draw_reliability(found: Rejection, path: Path) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([t for t in _TICKS if _ENDS[0] <= t <= _ENDS[1]]))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(share_ticks())
+            axis.set_major_formatter(written(share_tick))
         axes.tick_params(axis="x", labelrotation=30)
         axes.set_xlabel("confidence, axis of logits")
         axes.set_ylabel("share that is right, axis of logits")

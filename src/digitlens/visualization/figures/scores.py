@@ -31,7 +31,6 @@ from digitlens.visualization.theme import (
     round_ticks,
     rounded_share,
     share_tick,
-    share_ticks,
     show_logarithms,
     theme,
     written,
@@ -299,7 +298,7 @@ def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
     _dots(axes, values, ends, [theme().blue] * len(values))
     names = [f"{name}\n{percent(one.accuracy, 2)}" for name, one in comparison.reports.items()]
     axes.set_yticks(range(len(names)), names)
-    axes.xaxis.set_major_formatter(share_ticks())
+    axes.xaxis.set_major_formatter(written(share_tick))
 
 
 def _draw_differences(axes: Axes, pairs: Sequence[Pair]) -> None:
@@ -396,7 +395,7 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
         show_logarithms(axes.yaxis, write=share_tick, steps=(1, 2, 3, 5, 7))
     else:
         axes.set_ylim(-0.04 * max(highs), max(highs) * 1.1)
-        axes.yaxis.set_major_formatter(share_ticks())
+        axes.yaxis.set_major_formatter(written(share_tick))
 
 
 def _name(
