@@ -10,7 +10,6 @@ from digitlens.training.calibrate import (
     Finds,
     answers,
     fit_fusion,
-    join_scores,
     truth_of,
 )
 
@@ -74,6 +73,6 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     fusion = fit_fusion(finds)
     confidence, right = answers(fusion, finds)
     assert confidence[right].mean() > confidence[~right].mean() + 0.5
-    exists = fusion.fuse(join_scores(scores)).existence
+    exists = fusion.fuse(Scores.joined(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ _LEAST_WEIGHT = 0.3
 
 
 class Columns:
-    """Of a frozen dataclass whose fields are arrays with a row for each of N things."""
+    """Of a frozen dataclass whose fields have a row for each of N things: arrays or columns."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))
@@ -33,7 +33,7 @@ class Columns:
     def joined(cls, parts: Iterable[Self]) -> Self:
         """The things of one or several, one after the other."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
-        return cls(*map(np.concatenate, columns))
+        return cls(*map(_joined, columns))
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Candidates(Columns):
     probabilities: Floats  # float32[N, 10]; which one
     boxes: Floats  # float32[N, 4]; x0, y0, x1, y1 in page pixels
     seen: Floats  # float32[N]; height in pixels of the copy that showed it best
+
+
+def _joined(parts: tuple[Any, ...]) -> Any:
+    is_nested = isinstance(parts[0], Columns)
+    return type(parts[0]).joined(parts) if is_nested else np.concatenate(parts)
 
 
 def fuse_boxes(found: Candidates) -> Candidates:

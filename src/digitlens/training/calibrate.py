@@ -34,7 +34,6 @@ from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
 from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
-from digitlens.reading.places import Places
 from digitlens.reading.reader import DigitReader
 from digitlens.reading.recognize import RecognizedLine
 from digitlens.training.recipe import LineRecipe
@@ -183,7 +182,7 @@ def _aligned(
 
 def fit_fusion(finds: Finds) -> Fusion:
     """The weights under which what is there is most likely, and a calibration."""
-    scores, truth = join_scores(finds.scores), np.concatenate(finds.truth)
+    scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
     digits = truth >= 0
     fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
     probabilities = fusion.probabilities(scores)
@@ -252,15 +251,6 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     card = replace(card, thresholds=dict(THRESHOLDS), fusion=known, results=told)
     write_line_card(folder, card)
     return results
-
-
-def join_scores(scores: Sequence[Scores]) -> Scores:
-    """The places of several pictures, one after the other."""
-    return Scores(
-        Places.joined(each.places for each in scores),
-        np.concatenate([each.classifier for each in scores]),
-        np.concatenate([each.is_digit for each in scores]),
-    )
 
 
 def page_examples(maker: PageMaker) -> Iterator[Example]:
