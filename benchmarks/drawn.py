@@ -23,8 +23,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 import harness
 import readers
-from digitlens.datasets.synthetic import displays
-from digitlens.datasets.synthetic.camera import choose_view, finish
 from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
 from harness import Row
 from readers import TEXTS, Case, Result, digits_only, numbers
@@ -218,13 +216,64 @@ def _upside_down(rng: random.Random) -> Drawn:
             yield picture.rotate(180), text
 
 
+# Segments a to g as lines in a box of 1 x 2, y down; then those that each digit lights.
+SEGMENTS = {
+    "a": (0, 0, 1, 0), "b": (1, 0, 1, 1), "c": (1, 1, 1, 2), "d": (0, 2, 1, 2),
+    "e": (0, 1, 0, 2), "f": (0, 0, 0, 1), "g": (0, 1, 1, 1),
+}  # fmt: skip
+LIT = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
+# Behind, off and on: red and green light, a liquid crystal with and without a trace of what is off.
+DISPLAYS = (
+    ((14, 10, 10), (14, 10, 10), (255, 48, 30)),
+    ((10, 16, 12), (20, 34, 24), (70, 255, 120)),
+    ((168, 178, 152), (168, 178, 152), (30, 34, 30)),
+    ((168, 178, 152), (156, 166, 141), (38, 42, 38)),
+)
+
+
 def _displays(rng: random.Random) -> Drawn:
-    """As the package draws them, with a seed of their own."""
-    own = np.random.default_rng(rng.randrange(2**32))
-    for text in ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]:
-        panel = displays.seven_segments(text, displays.draw_segments(own), own)
-        plane = displays.show(panel, choose_view(panel.extent, own), own)
-        yield Image.fromarray(finish(plane, own)), text
+    texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
+    for i, text in enumerate(texts):
+        yield _display(text, rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4])
+
+
+def _display(
+    text: str, height: int, slant: float, colours: tuple[tuple[int, int, int], ...]
+) -> tuple[Image.Image, str]:
+    """Digits ``height`` pixels high that lean by ``slant`` of it; a point takes no place."""
+    behind, off, on = colours
+    half, margin, step = height / 2, height // 2, 0.8 * height
+    count = sum(character != "." for character in text)
+    width = round(2 * margin + step * count + slant * height)
+    picture = Image.new("RGB", (width, height + 2 * margin), behind)
+    pen, x = ImageDraw.Draw(picture), float(margin)
+    for character in text:
+        if character == ".":
+            pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
+            continue
+        for name, ends in SEGMENTS.items():
+            colour = on if name in LIT[int(character)] else off
+            pen.polygon(_segment(ends, (x, margin), half, slant), fill=colour)
+        x += step
+    return picture, text
+
+
+def _segment(
+    ends: tuple[int, ...], corner: tuple[float, float], half: float, slant: float
+) -> list[tuple[float, float]]:
+    """A hexagon along one side of half a digit's box."""
+    x0, y0, x1, y1 = ends
+    dx, dy = x1 - x0, y1 - y0
+    thick, gap = 0.13, 0.04  # of half the height: half a segment's width, the gap at its ends
+    inner = gap + thick
+    outline = ((gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1))
+    return [
+        (
+            corner[0] + half * (x0 + t * dx - s * thick * dy + slant * (2 - y0 - t * dy)),
+            corner[1] + half * (y0 + t * dy + s * thick * dx),
+        )
+        for t, s in outline
+    ]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from digitlens.imaging.framing import perspective
 from digitlens.imaging.ruling import Grid, find_grid, straighten, without_rules
@@ -39,6 +39,38 @@ def nodes(rows, columns, corners):
 def shaded(page):
     light = np.linspace(0.3, 1, page.shape[1])
     return (page * light).astype(np.uint8)
+
+
+def under_a_hard_shadow(page):
+    half = np.add.outer(np.arange(page.shape[0]), np.arange(page.shape[1])) < sum(page.shape) / 2
+    return (page * np.where(half, 0.5, 1)).astype(np.uint8)
+
+
+def pale_and_grainy(page):
+    grain = np.random.default_rng(0).normal(0, 4, page.shape)
+    return np.clip(200 - 0.15 * (255.0 - page) + grain, 0, 255).astype(np.uint8)
+
+
+def with_numbers(page):
+    """Dark numbers of two or three digits in all cells."""
+    image, font = Image.fromarray(page), ImageFont.load_default(26)
+    for k, (x, y) in enumerate((nodes(5, 4, CORNERS)[:-1, :-1] + [60, 40]).reshape(-1, 2)):
+        ImageDraw.Draw(image).text((x, y), str(68 + 47 * k), 0, font, anchor="mm")
+    return np.asarray(image)
+
+
+def with_a_hidden_corner(page):
+    """Glare where two sides of the table meet."""
+    image = Image.fromarray(page)
+    ImageDraw.Draw(image).ellipse((20, 10, 150, 110), 255)
+    return np.asarray(image)
+
+
+def on_stripes(page):
+    """A table on paper that lies on a striped cloth."""
+    cloth = page.copy()
+    cloth[:, 612::6] = 60
+    return cloth
 
 
 def bent(page):
@@ -79,13 +111,37 @@ def test_uneven_columns_stay_as_they_are():
         shaded,
         lambda page: 255 - page,
         lambda page: np.stack([page] * 3, axis=2),
+        under_a_hard_shadow,
+        pale_and_grainy,
+        with_numbers,
+        lambda page: with_numbers(pale_and_grainy(page)),
+        with_a_hidden_corner,
+        on_stripes,
     ],
-    ids=["as drawn", "in the shade", "light on dark", "in colour"],
+    ids=[
+        "as drawn",
+        "in the shade",
+        "light on dark",
+        "in colour",
+        "under a hard shadow",
+        "pale and grainy",
+        "with numbers",
+        "pale, with dark numbers",
+        "with a hidden corner",
+        "on stripes",
+    ],
 )
 def test_the_crossings_of_rules_are_found(change):
     grid = find_grid(change(ruled()))
     assert grid is not None
     assert np.abs(grid.nodes - nodes(5, 4, CORNERS)).max() < 2.5
+
+
+def test_outer_rules_may_lie_at_the_edge_of_the_picture():
+    page = ruled(4, 4, [(1, 1), (298, 1), (298, 298), (1, 298)], size=(300, 300))
+    grid = find_grid(page)
+    assert grid is not None
+    assert np.abs(grid.nodes - nodes(4, 4, [(1, 1), (298, 1), (298, 298), (1, 298)])).max() < 2.5
 
 
 def test_a_bent_table_is_followed():

@@ -7,30 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from digitlens.imaging.framing import perspective
 from digitlens.imaging.image import Page, shrink
-from digitlens.imaging.ink import connected_components, runs
-from digitlens.imaging.quantile import median
+from digitlens.imaging.ink import Components, connected_components, runs
+from digitlens.imaging.quantile import median, quantile
 
 _LOOKED_AT = 1200  # pixels: longest side of the copy in which rules are looked for
 _WINDOW = 1 / 20  # of the longest side: surroundings that say what is paper
-_DARKER = 0.12  # share by which ink is darker than its surroundings ...
-_LEAST = 8  # ... and gray levels
-_FAINTER, _SMOOTHED = 0.04, 2  # the same of pale rules; pixels over which grain is evened out
+_DARKER, _LEAST = 0.12, 8  # share and gray levels by which ink is darker than its surroundings
+_AWAY = (2, 4, 8)  # pixels: so far from a rule there is paper, above and below
+_ALONG, _STRAIGHT = 9, 15  # pixels along a rule over which grain is evened out; once it is level
+_CLEAR = (6.0, 3.5, 2.5)  # times the grain by which a rule is darker: clear ones, pale ones ...
+_FAINTEST, _THROUGH_PAPER = 2.0, 0.1  # ... at least gray levels, and of ink: less shows through
+_CLIP = 2.0  # times that, as which the darkest stroke counts
+_STROKE = 14  # pixels: shorter strokes are no part of a rule
+_GAP = 8  # pixels that a rule may lack where it crosses another one
+_LONG = 0.4  # of the longest rule: outermost rules of a table are longer
+_EACH, _ROUNDS = 3, 4  # a line is fitted to every third column of a stroke, in so many rounds
 _SAME, _EVEN = 0.02, 1.35  # of a frame: so near are its corners; most of the gaps of even rules
 _FEW = 4  # rows and columns: of a table with so few, the thicker rules alone may have been seen
 _DARK = 100  # gray level of pages that are darker; rules may be light there
-_FRAMES = 4  # largest connected drawings that may be the rules of a table
+_FRAMES = 2  # largest connected drawings that may be the rules of a table
 _SHARE = 0.02  # of the page: smaller ones are no table
 _SIDE = 1000  # pixels: longer side of a frame that is straightened to find its rules
 _AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
-_RUN, _RUN_PIXELS = 0.06, 20  # of a side, and pixels: shorter strokes belong to no rule
+_RUN, _SMALLEST = 0.06, 40  # of a side: shorter strokes belong to no rule; pixels of a side
 _ROWS, _WHOLE = 1.1, 0.8  # of a row, and of a frame: as long a stroke is an upright rule
 _THROUGH = 0.6  # of a frame's side that a rule covers at least
 _BENT = (0.003, 0.006, 0.012)  # of a side: so far a rule may be from straight
@@ -75,33 +82,29 @@ class Grid:
 def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     """Finds the largest ruled table of a page; None where there is none.
 
-    The rules of a table are one connected drawing. Its outermost corners give a homography; in the
-    straightened drawing, rules are long runs of ink that go through from side to side, which may be
-    bent. Where rules cross, they are looked up one by one. Rows and columns, if they are known,
-    decide where rules are too pale.
+    Rules are strokes that are darker than the paper on both of their sides, which neither shades
+    nor edges are. The outermost of those that cross give a homography; in the straightened page,
+    rules go through from side to side, and may be bent. Where they cross, they are looked up one by
+    one. Pale rules count only where clear ones make up no table, or make one finer. Rows and
+    columns, if they are known, decide where rules are too pale.
     """
-    gray = gray_of(shrink(page, _LOOKED_AT))
+    gray = gray_of(shrink(page, _LOOKED_AT)).astype(np.int16)
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
-    is_dark = float(median(gray.astype(np.float32).ravel())) < _DARK
-    for is_light in (False, True) if is_dark else (False,):
-        ink = 255 - gray if is_light else gray
-        nodes = _nodes_in(ink_mask(ink), shape)
-        if nodes is None if shape else nodes is not None and _may_lack_rules(nodes):
-            smooth = np.asarray(Image.fromarray(ink).filter(ImageFilter.BoxBlur(_SMOOTHED)))
-            faint = _nodes_in(ink_mask(smooth, _FAINTER), shape)
-            if nodes is None or (faint is not None and _refines(faint, nodes)):
-                nodes = faint
-        if nodes is not None:
-            return Grid(nodes * scale, is_light)
-    return None
-
-
-def _nodes_in(mask: Mask, shape: Shape | None) -> Doubles | None:
-    """Where the rules of the largest table cross; None where there is none."""
-    found = (
-        _nodes(drawing, corners, shape) for drawing, corners in _frames(_thick(_thick(mask).T).T)
-    )
-    return next((nodes for nodes in found if nodes is not None), None)
+    paper = int(median(gray.astype(np.float32).ravel()))
+    gray = np.pad(gray, _AWAY[-1], constant_values=paper)  # rules may lie at the edge
+    grid: Grid | None = None
+    for clear, is_light in product(_CLEAR, (False, True) if paper < _DARK else (False,)):
+        if grid and grid.is_light != is_light:
+            continue
+        ink = -gray if is_light else gray
+        frames = _frames(_strokes(ink, clear), _strokes(ink.T, clear).T)
+        found = [_nodes(ink, frame, clear, shape) for frame in frames]
+        nodes = max((each for each in found if each is not None), key=np.size, default=None)
+        if nodes is not None and (grid is None or _refines(nodes, grid.nodes)):
+            grid = Grid(nodes, is_light)
+        if grid and (shape or not _may_lack_rules(grid.nodes)):
+            break
+    return replace(grid, nodes=(grid.nodes - _AWAY[-1]) * scale) if grid else None
 
 
 def _may_lack_rules(nodes: Doubles) -> bool:
@@ -131,6 +134,38 @@ def _shares(nodes: Doubles, axis: int) -> Doubles:
     """float64[N]: how far along a table its rules are, from 0 to 1."""
     gaps = np.linalg.norm(np.diff(nodes, axis=axis), axis=2).mean(axis=1 - axis)
     return np.r_[0, np.cumsum(gaps)] / gaps.sum()
+
+
+def _strokes(gray: npt.NDArray[np.int16], clear: float, along: int = _ALONG) -> Mask:
+    """bool[H, W]: strokes along rows that are darker than what is above and below.
+
+    ``clear`` is by how many times the usual difference, which is grain.
+    """
+    ridge = np.full(gray.shape, -255, np.int16)
+    for away in _AWAY:
+        padded = np.pad(gray, ((away, away), (0, 0)), "edge")
+        np.maximum(ridge, np.minimum(padded[: -2 * away], padded[2 * away :]) - gray, out=ridge)
+    mean = _mean_along(ridge, along)[::3, ::3].ravel()
+    grain, ink = float(median(np.abs(mean))), float(quantile(mean, 0.99))
+    least = max(_FAINTEST, clear * grain, _THROUGH_PAPER * ink)
+    # A stroke of a digit, however dark, does not count for the paper beside it.
+    even = np.clip(ridge, round(-_CLIP * least), round(_CLIP * least))
+    return _long_runs(_mean_along(_grown(even), along) > least, _STROKE)
+
+
+def _grown(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Each value, or one next to it above or below that is higher."""
+    grown = values.copy()
+    np.maximum(grown[1:], values[:-1], out=grown[1:])
+    np.maximum(grown[:-1], values[1:], out=grown[:-1])
+    return grown
+
+
+def _mean_along(values: npt.NDArray[np.int16], reach: int) -> npt.NDArray[np.float32]:
+    """The same, averaged over so many columns."""
+    before, after = reach // 2 + 1, reach - reach // 2 - 1
+    sums = np.cumsum(np.pad(values, ((0, 0), (before, after)), "edge"), axis=1, dtype=np.int32)
+    return np.asarray((sums[:, reach:] - sums[:, :-reach]) / reach, np.float32)
 
 
 def gray_of(page: Page) -> npt.NDArray[np.uint8]:
@@ -227,8 +262,8 @@ def _extended(nodes: Doubles, across: Doubles, down: Doubles) -> Doubles:
     return outer
 
 
-def ink_mask(gray: npt.NDArray[np.uint8], darker: float = _DARKER) -> Mask:
-    """bool[H, W]: what of uint8[H, W] is darker than the mean around it, by such a share.
+def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
+    """bool[H, W]: what of uint8[H, W] is darker than the mean around it.
 
     Bradley and Roth, "Adaptive thresholding using the integral image", 2007.
     """
@@ -241,7 +276,7 @@ def ink_mask(gray: npt.NDArray[np.uint8], darker: float = _DARKER) -> Mask:
     rows = sums[bottom] - sums[top]
     area = (bottom - top)[:, None] * (right - left)
     mean = (rows[:, right] - rows[:, left]) / area
-    return gray < mean - np.maximum(_LEAST * darker / _DARKER, darker * mean)
+    return gray < mean - np.maximum(_LEAST, _DARKER * mean)
 
 
 def _thick(mask: Mask) -> Mask:
@@ -252,35 +287,109 @@ def _thick(mask: Mask) -> Mask:
     return grown
 
 
-def _frames(mask: Mask) -> Iterator[tuple[Mask, Doubles]]:
-    """The largest connected drawings, and their corners float64[4, 2], clockwise from top left."""
-    parts = connected_components(mask)
-    sides = parts.boxes[:, 2:] - parts.boxes[:, :2]
-    extent = sides.prod(axis=1) * (sides >= _RUN_PIXELS).all(axis=1)
+def _frames(levels: Mask, uprights: Mask) -> Iterator[Doubles]:
+    """What may be the corners of the largest tables, float64[4, 2], clockwise from top left.
+
+    Each rule of a table crosses two others, which edges of the page or patterns on it seldom do.
+    Corners are where the outermost rules meet, even if that is hidden, or outermost crossings.
+    """
+    level = connected_components(_longer(levels))
+    upright = connected_components(_longer(uprights.T))
+    y, x = np.nonzero((level.labels > 0) & (upright.labels.T > 0))
+    pairs = np.unique(np.stack([level.labels[y, x], upright.labels[x, y]]), axis=1)
+    before = -1
+    while pairs.shape[1] != before:
+        before = pairs.shape[1]
+        for family in (0, 1):
+            pairs = pairs[:, np.bincount(pairs[family])[pairs[family]] > 1]
+    drawing = np.isin(level.labels, pairs[0]) | np.isin(upright.labels, pairs[1]).T
+    parts = connected_components(drawing)
+    part_of = np.zeros(len(level.boxes) + 1, int)
+    part_of[level.labels[drawing]] = parts.labels[drawing]
+    rows, columns = _fit_lines(level, pairs[0]), _fit_lines(upright, pairs[1])
+    extent = (parts.boxes[:, 2:] - parts.boxes[:, :2]).prod(axis=1)
     largest = np.argsort(-extent)[:_FRAMES]
-    for number in largest[extent[largest] > _SHARE * mask.size]:
-        x0, y0, x1, y1 = parts.boxes[number]
-        drawing = parts.labels == number + 1
-        y, x = np.nonzero(drawing[y0:y1, x0:x1])
-        ends = [np.argmin(x + y), np.argmax(x - y), np.argmax(x + y), np.argmin(x - y)]
-        yield drawing, np.stack([x[ends] + x0, y[ends] + y0], axis=1) + 0.5
+    for number in largest[extent[largest] > _SHARE * levels.size]:
+        own = pairs[:, part_of[pairs[0]] == number + 1]
+        if own.size:
+            middle = parts.boxes[number].reshape(2, 2).mean(axis=0)
+            above, below = _outermost(rows[own[0]], middle[0])
+            left, right = _outermost(columns[own[1]], middle[1])
+            sides = ((above, left), (above, right), (below, right), (below, left))
+            yield np.array([_meeting(*pair) for pair in sides])
+            here = (parts.labels[y, x] == number + 1) & np.isin(level.labels[y, x], own[0])
+            u, v = x[here], y[here]
+            ends = [np.argmin(u + v), np.argmax(u - v), np.argmax(u + v), np.argmin(u - v)]
+            yield np.stack([u[ends], v[ends]], axis=1).astype(np.float64) + 0.5
 
 
-def _nodes(mask: Mask, frame: Doubles, shape: Shape | None) -> Doubles | None:
+def _fit_lines(strokes: Components, chosen: Ints) -> Doubles:
+    """float64[N + 1, 3]: height at column 0, slope and length of strokes along rows.
+
+    Least squares, reweighted so that what touches a rule hardly counts.
+    """
+    y, x = np.nonzero(np.isin(strokes.labels[:, ::_EACH], chosen))
+    x *= _EACH
+    label, n = strokes.labels[y, x], len(strokes.boxes) + 1
+    weight, offset, slope = np.ones(len(x)), np.zeros(n), np.zeros(n)
+    for _ in range(_ROUNDS):
+        count, sx, sy, sxx, sxy = (
+            np.bincount(label, weight * part, n) for part in (np.ones(len(x)), x, y, x * x, x * y)
+        )
+        count, spread = np.maximum(count, 1e-9), count * sxx - sx * sx
+        slope = (count * sxy - sx * sy) / np.maximum(spread, 1e-9)
+        offset = (sy - slope * sx) / count
+        weight = 1 / (1 + (y - offset[label] - slope[label] * x) ** 2)
+    length = np.r_[0, strokes.boxes[:, 2] - strokes.boxes[:, 0]]
+    return np.stack([offset, slope, length], axis=1)
+
+
+def _outermost(lines: Doubles, at: float) -> Doubles:
+    """The first and the last of the long ones of some lines, by where they are at one place."""
+    long = lines[lines[:, 2] >= _LONG * lines[:, 2].max()]
+    place = long[:, 0] + long[:, 1] * at
+    return long[[place.argmin(), place.argmax()]]
+
+
+def _meeting(row: Doubles, column: Doubles) -> tuple[float, float]:
+    """Where y = a + b x and x = c + d y meet."""
+    (a, b, _), (c, d, _) = row.tolist(), column.tolist()
+    x = (c + d * a) / (1 - b * d) if abs(b * d) < 1 else c
+    return x + 0.5, a + b * x + 0.5
+
+
+def _longer(strokes: Mask) -> Mask:
+    """Strokes along rows, with short gaps closed and a little longer at both ends."""
+    sums = np.cumsum(np.pad(_thick(strokes), ((0, 0), (_GAP + 1, _GAP))), axis=1, dtype=np.int32)
+    return sums[:, 2 * _GAP + 1 :] > sums[:, : -2 * _GAP - 1]
+
+
+def _nodes(
+    gray: npt.NDArray[np.int16], frame: Doubles, clear: float, shape: Shape | None
+) -> Doubles | None:
     """Where the rules of a frame cross, float64[R + 1, C + 1, 2]; None if it is no table."""
-    lengths = np.linalg.norm(np.roll(frame, -1, axis=0) - frame, axis=1)
-    sides = np.maximum([lengths[[1, 3]].mean(), lengths[[0, 2]].mean()], 1)
-    height, width = np.maximum(2 * _RUN_PIXELS, np.rint(sides * _SIDE / sides.max())).astype(int)
+    sides = np.roll(frame, -1, axis=0) - frame
+    lengths = np.linalg.norm(sides, axis=1)
+    turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
+    if lengths.min() < _SMALLEST or turns.min() <= 0:
+        return None
+    size = np.array([lengths[[1, 3]].mean(), lengths[[0, 2]].mean()])
+    height, width = np.rint(size * min(1, _SIDE / size.max())).astype(int)
     matrix = perspective(frame, (int(width), int(height)))
     around = int(_AROUND * max(width, height))
     y, x = np.mgrid[-around : height + around, -around : width + around]
-    drawing = _looked_up(mask, _mapped(matrix, x + 0.5, y + 0.5))
-    levels = _long_runs(drawing, _RUN * drawing.shape[1])
+    upright = _looked_up(gray, _mapped(matrix, x + 0.5, y + 0.5))
+    levels = _long_runs(_strokes(upright, clear, _STRAIGHT), _RUN * upright.shape[1])
     rows = _rules(levels, around)
     # Digits have upright strokes, but none that is higher than its row.
     room = float(median(np.diff(rows))) if len(rows) > 1 else 0.0
-    uprights = _long_runs(drawing.T, max(_RUN * len(drawing), min(_ROWS * room, _WHOLE * height)))
+    longest = max(_RUN * len(upright), min(_ROWS * room, _WHOLE * height))
+    uprights = _long_runs(_strokes(upright.T, clear, _STRAIGHT), longest)
     columns = _rules(uprights, around)
+    if len(columns) > 2:  # and no line of digits is longer than its cell
+        room = min(_ROWS * float(median(np.diff(columns))), _WHOLE * width)
+        levels = _long_runs(levels, room)
+        rows = _rules(levels, around)
     if shape:
         rows, columns = _fitted(rows, shape[0]), _fitted(columns, shape[1])
     if not (_is_ruled(levels, rows) and _is_ruled(uprights, columns)):
@@ -298,16 +407,15 @@ def _mapped(matrix: Doubles, x: npt.NDArray[np.floating], y: npt.NDArray[np.floa
     return np.stack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], axis=-1)
 
 
-def _looked_up(mask: Mask, points: Doubles) -> Mask:
+def _looked_up(gray: npt.NDArray[np.int16], points: Doubles) -> npt.NDArray[np.int16]:
     x, y = np.floor(points).astype(int).transpose(2, 0, 1)
-    there = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
-    return mask[np.where(there, y, 0), np.where(there, x, 0)] & there
+    return gray[np.clip(y, 0, len(gray) - 1), np.clip(x, 0, gray.shape[1] - 1)]
 
 
 def _long_runs(drawing: Mask, least: float) -> Mask:
     """What is part of a horizontal stroke of a least length, slightly sloping ones among them."""
     starts, ends = runs(_thick(drawing))
-    long = ends - starts >= max(_RUN_PIXELS, least)
+    long = ends - starts >= least
     steps = np.zeros(drawing.shape[0] * (drawing.shape[1] + 1) + 1, np.int8)
     steps[starts[long]], steps[ends[long]] = 1, -1
     filled = np.cumsum(steps[:-1], dtype=np.int8).reshape(len(drawing), -1)[:, :-1]
