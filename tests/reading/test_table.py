@@ -56,6 +56,18 @@ def test_a_table_without_rules_is_read_by_its_alignment(reader):
     assert texts(reader.read_table(drawn(CELLS, ruled=False), columns=2)) == CELLS
 
 
+@pytest.mark.parametrize(
+    ("paper", "ink"),
+    [((20, 22, 30), (235, 235, 225)), ((136, 132, 52), (0, 120, 200))],
+    ids=["light on dark", "as bright as its paper"],
+)
+@pytest.mark.parametrize("ruled", [True, False])
+def test_ink_may_be_of_any_colour(reader, ruled, paper, ink):
+    share = drawn(CELLS, ruled=ruled)[:, :, None] / 250
+    page = np.clip(share * paper + (1 - share) * ink, 0, 255).astype(np.uint8)
+    assert texts(reader.read_table(page)) == CELLS
+
+
 @pytest.mark.parametrize("ruled", [True, False])
 def test_small_print_in_high_cells_is_no_dust(reader, ruled):
     cells = [["12.50", "3.75"], ["8.25", "40.10"], ["6.05", "7"]]

@@ -6,7 +6,7 @@ Knows rules and paper only: neither what stands in the cells nor how it is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -40,6 +40,7 @@ _AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
 _RUN, _SMALLEST = 0.06, 40  # of a side: shorter strokes belong to no rule; pixels of a side
 _ROWS, _WHOLE = 1.1, 0.8  # of a row, and of a frame: as long a stroke is an upright rule
 _THROUGH = 0.6  # of a frame's side that a rule covers at least
+_FILLED = 0.8  # of a frame that its rules take up at least
 _BENT = (0.003, 0.006, 0.012)  # of a side: so far a rule may be from straight
 _DOUBLE = 0.3  # of the usual distance: nearer ones are one rule, drawn twice
 _MOST = 250  # rows or columns; more are a pattern and no table
@@ -61,7 +62,8 @@ class Grid:
     """The cells of a table on a page."""
 
     nodes: Doubles  # float64[R + 1, C + 1, 2]; x, y in pixels of the page where rules cross
-    is_light: bool = False  # whether rules are lighter than what they are drawn on, as on a screen
+    # float64[3]; how ink differs from paper in red, green and blue, at any scale
+    ink: Doubles = field(default_factory=lambda: -np.ones(3))
 
     @property
     def shape(self) -> Shape:
@@ -93,15 +95,15 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     paper = int(median(gray.astype(np.float32).ravel()))
     gray = np.pad(gray, _AWAY[-1], constant_values=paper)  # rules may lie at the edge
     grid: Grid | None = None
-    for clear, is_light in product(_CLEAR, (False, True) if paper < _DARK else (False,)):
-        if grid and grid.is_light != is_light:
+    for clear, sign in product(_CLEAR, (-1, 1) if paper < _DARK else (-1,)):
+        if grid and grid.ink[0] != sign:
             continue
-        ink = -gray if is_light else gray
-        frames = _frames(_strokes(ink, clear), _strokes(ink.T, clear).T)
-        found = [_nodes(ink, frame, clear, shape) for frame in frames]
+        dark = -sign * gray
+        frames = _frames(_strokes(dark, clear), _strokes(dark.T, clear).T)
+        found = [_nodes(dark, frame, clear, shape) for frame in frames]
         nodes = max((each for each in found if each is not None), key=np.size, default=None)
         if nodes is not None and (grid is None or _refines(nodes, grid.nodes)):
-            grid = Grid(nodes, is_light)
+            grid = Grid(nodes, sign * np.ones(3))
         if grid and (shape or not _may_lack_rules(grid.nodes)):
             break
     return replace(grid, nodes=(grid.nodes - _AWAY[-1]) * scale) if grid else None
@@ -171,6 +173,15 @@ def _mean_along(values: npt.NDArray[np.int16], reach: int) -> npt.NDArray[np.flo
 def gray_of(page: Page) -> npt.NDArray[np.uint8]:
     """uint8[H, W]: the mean of a page's colours."""
     return page if page.ndim == 2 else page.mean(axis=2).astype(np.uint8)
+
+
+def with_dark_ink(page: Page, ink: Doubles) -> npt.NDArray[np.uint8]:
+    """uint8[H, W]: a page as it looks where ink of a colour, see ``Grid``, is darkest."""
+    share = -ink / max(float(np.abs(ink).sum()), 1e-9)
+    if page.ndim == 2:
+        share = share.sum(keepdims=True)
+    lit = np.atleast_3d(page) @ share + 255 * np.clip(-share, 0, None).sum()
+    return np.clip(lit, 0, 255).astype(np.uint8)
 
 
 def straighten(page: Page, grid: Grid) -> tuple[Page, Grid]:
@@ -395,6 +406,8 @@ def _nodes(
     if not (_is_ruled(levels, rows) and _is_ruled(uprights, columns)):
         return None
     if len(rows) == len(columns) == 2 and shape != (1, 1):
+        return None
+    if np.ptp(rows) < _FILLED * height or np.ptp(columns) < _FILLED * width:
         return None
     down, across = _traced(levels, rows, columns), _traced(uprights, columns, rows).T
     return _mapped(matrix, across - around, down - around)

@@ -53,7 +53,7 @@ class RecognizedLine:
     @cached_property
     def spans(self) -> Floats:
         """float32[K, 2]: first and last column of each character in the crop."""
-        inked: npt.NDArray[np.bool_] = self._ink[_BAND].max(axis=0)
+        inked: npt.NDArray[np.bool_] = self.ink[_BAND].max(axis=0)
         return _symbol_spans(inked, self.symbols.centres)
 
     @cached_property
@@ -61,7 +61,7 @@ class RecognizedLine:
         """float32[K, 4]: the box of each character on the page, around its ink."""
         first, last = self.spans.astype(int).T
         first, last = np.minimum([first, np.maximum(first + 1, last)], self.crop.shape[1])
-        sums = np.pad(np.cumsum(self._ink, axis=1), ((0, 0), (1, 0)))
+        sums = np.pad(np.cumsum(self.ink, axis=1), ((0, 0), (1, 0)))
         rows = _rows(sums[:, last] > sums[:, first])
         partial = rows[:, 1] - rows[:, 0] < _LOWEST * HEIGHT
         rows[partial & np.isin(list(self.symbols.text), list(DIGITS))] = _USUAL
@@ -71,7 +71,8 @@ class RecognizedLine:
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1, dtype=np.float32)
 
     @cached_property
-    def _ink(self) -> npt.NDArray[np.bool_]:
+    def ink(self) -> npt.NDArray[np.bool_]:
+        """bool[48, W]: where the crop differs from its paper."""
         return _ink(self.crop)
 
     @property

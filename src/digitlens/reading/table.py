@@ -22,9 +22,9 @@ from digitlens.imaging.ruling import (
     Grid,
     Shape,
     find_grid,
-    gray_of,
     ink_mask,
     straighten,
+    with_dark_ink,
     without_rules,
 )
 from digitlens.models.networks import LineRecognizer
@@ -237,8 +237,8 @@ def lines_in_cells(page: Page, grid: Grid) -> tuple[list[TextLine], list[Place]]
     usual = min(float(median(np.diff(edges))) for edges in (rows, columns))  # text may lie sideways
     # Reduced, grainy strokes hold together.
     factor = max(1, int(usual / _FINE))
-    gray = np.asarray(Image.fromarray(gray_of(page)).reduce(factor))
-    parts = connected_components(ink_mask(255 - gray if grid.is_light else gray))
+    gray = np.asarray(Image.fromarray(with_dark_ink(page, grid.ink)).reduce(factor))
+    parts = connected_components(ink_mask(gray))
     large = parts.areas * factor**2 >= _SPECK * usual**2
     drawings: dict[Place, list[list[float]]] = {}
     for box in (parts.boxes[large] * float(factor)).tolist():
@@ -331,7 +331,18 @@ def _aligned(reader: DigitReader, page: Page, options: TableOptions) -> Grid:
     if grid is None:
         raise ImageError(_no_table(page, options))
     height, width = page.shape[:2]
-    return replace(grid, nodes=points_back(grid.nodes, turn, width, height))
+    return replace(
+        grid, nodes=points_back(grid.nodes, turn, width, height), ink=_colour_of_ink(view.lines)
+    )
+
+
+def _colour_of_ink(lines: Sequence[RecognizedLine]) -> Doubles:
+    """float64[3]: how the ink of lines differs from their paper in red, green and blue."""
+    differs = np.zeros(3)
+    for line in lines:
+        paper = np.median(line.crop.reshape(-1, 3), axis=0)
+        differs += (line.crop[line.ink] - paper).sum(axis=0)
+    return differs
 
 
 def _upright(reader: DigitReader, page: Page) -> tuple[View, int]:
