@@ -381,10 +381,13 @@ for name, some in made_up.items():
 # gives each digit a tenth and has a loss of −ln 0.1 = 2.303. Ours is new, and knows nothing:
 
 # %%
-from digitlens.training.tasks.tile import score
-
-untrained = score(network, validation, smoothing=0.0)
-print(f"loss {untrained['val_loss']:.3f}, accuracy {percent(untrained['val_accuracy'])}")
+truth = torch.from_numpy(validation.labels).long()
+with torch.inference_mode():
+    parts = torch.from_numpy(validation.tiles).split(500)
+    logits = torch.cat([network.eval()(part).float() for part in parts])
+loss = torch.nn.functional.cross_entropy(logits, truth)
+accuracy = (logits.argmax(dim=1) == truth).float().mean().item()
+print(f"loss {loss:.3f}, accuracy {percent(accuracy)}")
 
 # %% [markdown]
 # ### One step of learning
