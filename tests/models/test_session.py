@@ -43,6 +43,19 @@ def test_each_piece_is_worked_on_once_and_what_comes_of_them_is_in_order(threads
         share(lambda piece: 1 // piece, [1, 0, 1], threads)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_the_work_raises_is_raised_and_nothing_is_worked_on_again(threads):
+    done = []
+
+    def fail(piece):
+        done.append(piece)
+        raise RuntimeError("as a graph does")
+
+    with pytest.raises(RuntimeError, match="as a graph does"):
+        share(fail, range(6), threads)
+    assert len(done) == len(set(done))
+
+
 def test_when_the_interpreter_ends_whoever_asks_works_alone(monkeypatch):
     def refuse(*_):
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")

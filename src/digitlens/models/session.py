@@ -144,6 +144,7 @@ def share(
 
     with ThreadPoolExecutor(threads, "digitlens-model") as pool:
         try:
-            return list(pool.map(work, pieces))
+            made = pool.map(work, pieces)
         except RuntimeError:  # the interpreter is ending and starts no threads: alone
-            return list(map(work, pieces))
+            made = map(work, pieces)
+        return list(made)
