@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 Shape = tuple[int, int]
+Level = TypeVar("Level", np.bool_, np.int16)
 
 
 @dataclass(frozen=True)
@@ -152,15 +154,7 @@ def _strokes(gray: npt.NDArray[np.int16], clear: float, along: int = _ALONG) -> 
     least = max(_FAINTEST, clear * grain, _THROUGH_PAPER * ink)
     # A stroke of a digit, however dark, does not count for the paper beside it.
     even = np.clip(ridge, round(-_CLIP * least), round(_CLIP * least))
-    return _long_runs(_mean_along(_grown(even), along) > least, _STROKE)
-
-
-def _grown(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """Each value, or one next to it above or below that is higher."""
-    grown = values.copy()
-    np.maximum(grown[1:], values[:-1], out=grown[1:])
-    np.maximum(grown[:-1], values[1:], out=grown[:-1])
-    return grown
+    return _long_runs(_mean_along(_thick(even), along) > least, _STROKE)
 
 
 def _mean_along(values: npt.NDArray[np.int16], reach: int) -> npt.NDArray[np.float32]:
@@ -290,11 +284,11 @@ def ink_mask(gray: npt.NDArray[np.uint8]) -> Mask:
     return gray < mean - np.maximum(_LEAST, _DARKER * mean)
 
 
-def _thick(mask: Mask) -> Mask:
-    """A mask grown by a pixel upwards and downwards, which closes small gaps."""
-    grown = mask.copy()
-    grown[1:] |= mask[:-1]
-    grown[:-1] |= mask[1:]
+def _thick(values: npt.NDArray[Level]) -> npt.NDArray[Level]:
+    """Each value, or one next to it above or below that is higher: strokes grow by a pixel."""
+    grown = values.copy()
+    np.maximum(grown[1:], values[:-1], out=grown[1:])
+    np.maximum(grown[:-1], values[1:], out=grown[:-1])
     return grown
 
 

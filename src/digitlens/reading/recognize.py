@@ -73,7 +73,15 @@ class RecognizedLine:
     @cached_property
     def ink(self) -> npt.NDArray[np.bool_]:
         """bool[48, W]: where the crop differs from its paper."""
-        return _ink(self.crop)
+        red, green, blue = np.abs(self.crop - self.paper).transpose(2, 0, 1)
+        away = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
+        strongest = float(quantile(away, 0.98))
+        return np.asarray(away > max(12.0, _INK * strongest))
+
+    @cached_property
+    def paper(self) -> Floats:
+        """float32[3]: the usual colour of the crop."""
+        return np.asarray(median(np.ascontiguousarray(self.crop.reshape(-1, 3).T, np.float32)))
 
     @property
     def scale(self) -> float:
@@ -309,13 +317,3 @@ def _rows(inked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     rows[owner[inner][::-1], 0] = begins[inner][::-1]  # of several, the first one stays
     rows[owner[inner], 1] = ends[inner]
     return rows
-
-
-def _ink(crop: Pixels) -> npt.NDArray[np.bool_]:
-    """bool[48, W]: where a line differs from its paper."""
-    pixels = crop.astype(np.float32)
-    paper = median(np.ascontiguousarray(pixels.reshape(-1, 3).T))
-    red, green, blue = np.abs(pixels - paper).transpose(2, 0, 1)
-    away = np.maximum(np.maximum(red, green), blue)  # max(axis=2) takes three times as long
-    strongest = float(quantile(away, 0.98))
-    return away > max(12.0, _INK * strongest)

@@ -340,8 +340,7 @@ def _colour_of_ink(lines: Sequence[RecognizedLine]) -> Doubles:
     """float64[3]: how the ink of lines differs from their paper in red, green and blue."""
     differs = np.zeros(3)
     for line in lines:
-        paper = np.median(line.crop.reshape(-1, 3), axis=0)
-        differs += (line.crop[line.ink] - paper).sum(axis=0)
+        differs += (line.crop[line.ink] - line.paper).sum(axis=0)
     return differs
 
 
