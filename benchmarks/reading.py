@@ -1,13 +1,14 @@
 """How quickly are pictures read, from one in memory to a folder of them, and with how much memory?
 
     python benchmarks/reading.py [--only pages|starts|folder ...] [--rounds N] [--count N]
-                                 [--python PYTHON] [--out FOLDER]
+                                 [--python PYTHON] [--peers] [--out FOLDER]
 
 It draws its pictures itself, and what is compared takes turns. The machine should have nothing else
 to do.
 
-- pages: milliseconds of reading a picture that is decoded already, with two threads; the most that
-  a fresh process held in memory while it read the largest picture from a JPEG file.
+- pages: milliseconds of reading a picture that is decoded already, with two threads, with RapidOCR
+  beside it if asked for; the most that a fresh process held in memory while it read the largest
+  picture from a JPEG file.
 - starts: milliseconds of a program from its start to its end, and how long its threads were busy;
   the most that it held. ``--python`` is an interpreter with digitlens: that of a core install,
   ``.venv-core/bin/python``, where ``make test`` put it, unless told otherwise.
@@ -24,23 +25,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+import drawn
 import harness
-from digitlens import DigitReader
-from harness import Figure, Row, take_turns, timed
+import readers
+from harness import Figure, Row, take_turns
 
 Page = npt.NDArray[np.uint8]
 Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
 CORE = harness.ROOT / ".venv-core" / "bin" / "python"
 EXAMPLES = harness.ROOT / "examples"
 NOTE = "2048"  # what the note says
-THREADS = 2
 ROUNDS = {"pages": 30, "starts": 11, "folder": 1}
 WARM_UPS = 3
 COUNT = 1000
@@ -49,6 +52,8 @@ PAGES = (
     "picture | ms | ms, 90 % | read right",
     "{name} | {ms[50]:.1f} | {ms[90]:.1f} | {right}",
 )
+BESIDE = ("RapidOCR ms | its recogniser alone", "{peer[default]:.1f} | {peer[line]:.1f}")
+CHECK_CROP = (54, 154)  # height and width of a typical amount on a bank check
 STARTS = (
     "program | wall, ms | 25 % | 75 % | CPU, ms | memory, MB",
     "{name} | {ms[50]:.0f} | {ms[25]:.0f} | {ms[75]:.0f} | {cpu_milliseconds:.0f}"
@@ -80,7 +85,8 @@ print(json.dumps(dict(
 
 
 def main() -> None:
-    made = harness.parser(__doc__)
+    made = harness.parser(__doc__, environments=True)
+    readers.add_options(made)
     made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="parts")
     made.add_argument("--rounds", type=int, help="of each part")
     made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
@@ -92,7 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if "pages" in options.only:
-            record["pages"] = measure_pages(cases(), rounds["pages"], place)
+            with ExitStack() as stack:
+                asked = readers.Readers(stack, options)
+                record |= {"threads": options.threads, "readers": asked.versions}
+                record["pages"] = measure_pages(asked, cases(), rounds["pages"], place)
         if "starts" in options.only:
             record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
         if "folder" in options.only:
@@ -102,12 +111,26 @@ def main() -> None:
 
 def cases() -> dict[str, tuple[str, Page, str]]:
     """By name in figures: the name in tables, the picture, and the text on it."""
+    printed = next(case for case in drawn.drawings(0) if case.group == "A4 page at 150 dpi")
+    assert printed.page is not None
     return {
         "drawn_tile": ("tile, 28 x 28", tile("3"), "3"),
+        "drawing": ("drawing, 280 x 280", drawing("3"), "3"),
+        "check": ("crop of a check, 154 x 54", crop(NOTE), NOTE),
         "note_640x480": ("note, 640 x 480", photo(640, 480), NOTE),
+        "printed_a4": ("printed A4 page at 150 dpi", printed.page, printed.text),
         "note_12mp": ("note, 12 megapixels", photo(4000, 3000), NOTE),
         "note_24mp": ("note, 24 megapixels", photo(6000, 4000), NOTE),
     }
+
+
+def crop(text: str) -> Page:
+    """uint8[54, 154]: a number in a hand that no network was trained with."""
+    picture = Image.new("L", CHECK_CROP[::-1], 235)
+    face = drawn.font(drawn.HAND, height=30)
+    place = (CHECK_CROP[1] // 2, CHECK_CROP[0] // 2)
+    ImageDraw.Draw(picture).text(place, text, 40, face, anchor="mm")
+    return np.asarray(picture)
 
 
 def photo(width: int, height: int) -> Page:
@@ -123,27 +146,30 @@ def tile(digit: str) -> Page:
     return np.asarray(picture)
 
 
+def drawing(digit: str) -> Page:
+    """uint8[280, 280]: one digit, dark on bright, ten times as large."""
+    return np.kron(255 - tile(digit), np.ones((10, 10), np.uint8))
+
+
 def measure_pages(
-    pictures: Mapping[str, tuple[str, Page, str]], rounds: int, folder: Path
+    asked: readers.Readers, pictures: Mapping[str, tuple[str, Page, str]], rounds: int, folder: Path
 ) -> list[Row]:
     """Times of each picture, and the memory for the last, from a file in a fresh process."""
     *_, (_, largest, _) = pictures.values()
     file = folder / "largest.jpg"
     Image.fromarray(largest).save(file, quality=90)
-    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={THREADS}).read"
-    memory = cost([sys.executable, "-c", f"{code}(sys.argv[1]).text)", str(file)])
-    reader = DigitReader(threads=THREADS)
+    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={readers.THREADS})"
+    memory = cost([sys.executable, "-c", f"{code}.read(sys.argv[1]).text)", str(file)])
+    jobs = {figure: partial(asked.read, page) for figure, (_, page, _) in pictures.items()}
+    said = take_turns(jobs, rounds, WARM_UPS)
     rows: list[Row] = []
-    for figure, (name, page, text) in pictures.items():
-        said = reader.read(page).text
-        rows.append({"name": name, "figure": figure, "right": said == text, "text": said})
-    jobs = {
-        figure: partial(timed, partial(reader.read, page), 1, warm=0)
-        for figure, (_, page, _) in pictures.items()
-    }
-    times = take_turns(jobs, rounds, WARM_UPS)
-    for row in rows:
-        row["milliseconds"] = [1000 * seconds for (seconds,) in times[row["figure"]]]
+    for figure, (name, _, text) in pictures.items():
+        first = said[figure][0][readers.OURS]
+        # Of a page with words only the numbers are compared.
+        right = readers.numbers(first.text) == readers.numbers(text)
+        rows.append({"name": name, "figure": figure, "right": right, "text": first.text})
+        times = {who: [each[who].milliseconds for each in said[figure]] for who in asked.names}
+        rows[-1] |= {"milliseconds": times.pop(readers.OURS), "peers": times}
     rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
     return rows
 
@@ -222,10 +248,7 @@ def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Pictures with what is on them, the kinds mixed as in every hundred of them."""
     folder.mkdir()
     notes = [_file(photo(*size), "JPEG") for size in ((640, 480), (4000, 3000))]
-    drawings = [
-        _file(np.kron(255 - tile(digit), np.ones((10, 10), np.uint8)), "PNG")
-        for digit in "0123456789"
-    ]
+    drawings = [_file(drawing(digit), "PNG") for digit in "0123456789"]
     drawn: list[tuple[Path, str]] = []
     for number, kind in enumerate(np.random.default_rng(0).permutation(np.arange(count) % 100)):
         if kind < DRAWINGS:
@@ -244,9 +267,12 @@ def _file(page: Page, kind: str) -> bytes:
 
 
 def figures(record: Row) -> list[Figure]:
-    found: list[tuple[str, list[float], str, str]] = []
+    found: list[tuple[Any, ...]] = []
     for row in record.get("pages", ()):
-        found.append((f"reading.{row['figure']}", row["milliseconds"], "ms", "lower"))
+        name = f"reading.{row['figure']}"
+        found.append((name, row["milliseconds"], "ms", "lower"))
+        for mode, times in row["peers"].items():
+            found.append((f"{name}.rapidocr.{mode}", times, "ms", "lower", True))
         if "megabytes" in row:
             found.append(("reading.memory", [row["megabytes"]], "MB", "lower"))
     for row in (row for row in record.get("starts", ()) if row["figure"]):
@@ -274,7 +300,10 @@ def _speeds(row: Row) -> list[float]:
 
 def report(record: Row) -> str:
     blocks: list[str] = []
-    for part, columns in (("pages", PAGES), ("starts", STARTS), ("folder", FOLDER)):
+    pages = record.get("pages", ())
+    beside = any(row.get("peers") for row in pages)
+    columns = (f"{PAGES[0]} | {BESIDE[0]}", f"{PAGES[1]} | {BESIDE[1]}") if beside else PAGES
+    for part, made in (("pages", columns), ("starts", STARTS), ("folder", FOLDER)):
         rows: list[Row] = []
         for row in record.get(part, ()):
             rows.append(dict(row))
@@ -285,7 +314,9 @@ def report(record: Row) -> str:
                 shares = (25, 50, 75, 90)
                 times = np.percentile(row["milliseconds"], shares)
                 rows[-1]["ms"] = dict(zip(shares, times, strict=True))
-        blocks += [harness.table(columns, rows)] if rows else []
+                peers = row.get("peers", {})
+                rows[-1]["peer"] = {mode: statistics.median(known) for mode, known in peers.items()}
+        blocks += [harness.table(made, rows)] if rows else []
         if part == "pages" and rows:
             file = f"{rows[-1]['name']}, from a JPEG file in a fresh process"
             blocks.append(f"Reading {file}: {rows[-1]['megabytes']:.0f} MB in memory.\n")

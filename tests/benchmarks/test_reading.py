@@ -11,7 +11,8 @@ import reading
 MADE = {"date": "2030-01-01", "processor": "", "machine": "m", "cores": 2, "load": 0.1}
 FOLDER = {"pictures": 100, "cores": 1, "seconds": [10.0], "busy": 0.99, "megabytes": 200.6,
           "right": 1.0}  # fmt: skip
-PAGE = {"name": "page", "figure": "page", "milliseconds": [10.0, 10.04, 12.0], "right": True}
+PAGE = {"name": "page", "figure": "page", "milliseconds": [10.0, 10.04, 12.0], "right": True,
+        "peers": {"default": [20.0, 30.0], "line": [1.0, 3.0]}}  # fmt: skip
 START = {"name": "drawing", "figure": "cold_start", "milliseconds": [200, 300, 220, 210, 250],
          "cpu_milliseconds": 195.0, "megabytes": 86.5}  # fmt: skip
 
@@ -98,14 +99,15 @@ def test_tables_and_figures_have_all_parts():
     wrong = {**PAGE, "name": "photo", "figure": "photo", "right": False, "megabytes": 321.4}
     record = {**MADE, "pages": [PAGE, wrong], "starts": [START], "folder": [FOLDER, two]}
     text = reading.report(record)
-    assert "| page | 10.0 | 11.6 | yes |" in text
-    assert "| photo | 10.0 | 11.6 | no |" in text
+    assert "| page | 10.0 | 11.6 | yes | 25.0 | 2.0 |" in text
+    assert "| photo | 10.0 | 11.6 | no | 25.0 | 2.0 |" in text
     assert "Reading photo, from a JPEG file in a fresh process: 321 MB in memory." in text
     assert "| drawing | 220 | 210 | 250 | 195 | 86 |" in text
     assert "| 100 | 1 | 10.0 | 1.00 | 99 % | 201 | 100.0 % |" in text
     assert "| 100 | 2 | 16.0 | 1.60 | 90 % | 201 | 99.5 % |" in text
     values = {row.name: (row.value, row.n) for row in reading.figures(record)}
     assert values["reading.page"] == (10.04, 3)
+    assert values["reading.page.rapidocr.default"] == (25.0, 2)
     assert values["reading.memory"] == (321.4, 1)
     assert values["cold_start.seconds"] == (0.22, 5)
     assert values["reading.folder.pictures_per_second"] == (16.0, 3)
