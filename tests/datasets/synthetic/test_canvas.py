@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from digitlens.alphabet import OTHER, encode
 from digitlens.datasets.synthetic.canvas import (
     IGNORED,
     Baseline,
@@ -246,3 +247,11 @@ def test_nothing_written_is_an_empty_line_and_long_ones_end(font_glyphs, rng, te
 def test_labels_are_plain_and_small_letters_stay_small_in_a_font_that_has_them(font_glyphs):
     assert as_label(f" 1{GAP}2  –3{RAISE}00{RAISE} ") == "1 2 -300"  # noqa: RUF001
     assert cased("Abc", font_glyphs) == "Abc"
+
+
+def test_small_pictures_are_drawn_in_any_font_and_are_no_digits(font_glyphs, rng):
+    written = lay_out("▶ 7 ★", Style(font_glyphs), rng)
+    drawn = [glyph for glyph in written.glyphs if glyph.ink is not None]
+    assert [glyph.char for glyph in drawn] == ["▶", "7", "★"]
+    assert all(0.2 < (glyph.ink > 128).mean() < 0.8 for glyph in drawn)
+    assert encode("▶★") == [OTHER, OTHER]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from digitlens.datasets.synthetic import texts
+from digitlens.datasets.synthetic.glyph_sources import ICON_FORMS
 
 NUMBERS = [
     *(texts.integer, texts.decimal, texts.thousands, texts.signed, texts.percent),
@@ -52,3 +53,11 @@ def test_numbers_have_no_leading_zero(rng):
     found = [texts.natural(rng, 1, 3) for _ in range(200)]
     assert all(text == "0" or text[0] != "0" for text in found)
     assert {len(text) for text in found} == {1, 2, 3}
+
+
+def test_a_pointed_text_has_one_kind_of_small_picture_and_perhaps_words_or_a_number():
+    found = drawn(texts.pointed, 200)
+    pictures = [set(text) & set(ICON_FORMS) for text in found]
+    assert all(len(each) == 1 for each in pictures)
+    assert {*ICON_FORMS} == set().union(*pictures)
+    assert 0.2 < np.mean([bool(re.search(r"\d", text)) for text in found]) < 0.8

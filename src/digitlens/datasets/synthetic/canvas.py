@@ -25,6 +25,7 @@ from digitlens.datasets.synthetic.glyph_sources import (
     FontGlyphs,
     Glyph,
     GlyphSource,
+    icon_glyph,
 )
 from digitlens.datasets.synthetic.texts import GAP, RAISE
 
@@ -395,7 +396,7 @@ class _Line:
         self._size = changed
 
     def _write(self, char: str) -> None:
-        glyph = self._style.source.glyph(char, self._rng)
+        glyph = icon_glyph(char) or self._style.source.glyph(char, self._rng)
         if glyph is None:
             return
         place = np.array([self._x, self._y])

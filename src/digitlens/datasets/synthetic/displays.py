@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.datasets.synthetic.camera import HEIGHT, STEP, WIDEST, CameraView, light
@@ -346,9 +347,9 @@ _LIGHTS = [
 def _unlit_colour(ground: Points, colour: Points, rng: Rng) -> Colour:
     """Of segments that do not shine: grey, a dim shade of those that do, or white plastic."""
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.4:
         off = ground + rng.uniform(8, 60)
-    elif kind < 0.85:
+    elif kind < 0.75:
         off = ground + colour * rng.uniform(0.12, 0.5)
     else:
         off = np.full(3, rng.uniform(110, 230)) + rng.normal(0, 6, 3)
@@ -364,7 +365,7 @@ def _diodes(lit: Ink, unlit: Ink, view: CameraView, rng: Rng) -> Plane:
     below = _flat_plane(np.clip(ground, 0, 255), view)
     if rng.random() < 0.5:
         off = _unlit_colour(ground, colour, rng)
-        below = _mixed(below, off, unlit, rng.uniform(0.15, 0.8))
+        below = _mixed(below, off, unlit, rng.uniform(0.15, 1.0))
     gain = rng.uniform(0.55, 1.0) if rng.random() < 0.7 else rng.uniform(1.0, 2.2)
     bright = (colour * gain + max(0.0, gain - 1) * 160).astype(np.float32)
     plane = _mixed(below, np.minimum(bright, 400).astype(np.float32), lit)
@@ -438,7 +439,11 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, size: int) -> str:
 def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     """The text with margins; float32[h, w, 3], 0..1, the same for all colours or shifted."""
     kind = rng.random()
-    ink = _drawn(text, font, "1" if kind < 0.12 else "L")
+    # Some programs set letter by letter at whole pixels, some spread a text by one each.
+    count = len(text) + 1
+    steps = rng.choice([0, 1], count) if rng.random() < 0.5 else np.full(count, 1)
+    spread = steps if rng.random() < 0.2 else None
+    ink = _drawn(text, font, "1" if kind < 0.12 else "L", spread)
     margins = (rng.exponential(0.13 * ink.shape[0] + 0.5, 4) + 0.4).astype(int)
     above, below, left, right = margins.tolist()
     height = ink.shape[0] + above + below
@@ -452,15 +457,31 @@ def _set(text: str, font: ImageFont.FreeTypeFont, rng: Rng) -> Plane:
     return np.stack(mixed, axis=2).astype(np.float32)
 
 
-def _drawn(text: str, font: ImageFont.FreeTypeFont, mode: str) -> Ink:
-    """The ink of a text, as high as it and a zero are; uint8[h, w]."""
+def _drawn(
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    mode: str,
+    spread: npt.NDArray[np.int_] | None = None,
+) -> Ink:
+    """The ink of a text, as high as it and a zero are; uint8[h, w].
+
+    With a spread, int[n], each of at most n characters begins at a whole pixel and has so many more
+    behind it.
+    """
     pad = 4
     x0, y0, x1, y1 = (int(v) for v in font.getbbox(text + "0"))
+    x1 += 2 * (len(text) + 1) if spread is not None else 0
 
     def inked(chars: str) -> Ink:
         picture = Image.new(mode, (x1 - x0 + 2 * pad, y1 - y0 + 2 * pad))
-        lit = 255 if mode == "L" else 1
-        ImageDraw.Draw(picture).text((pad - x0, pad - y0), chars, lit, font=font)
+        lit, x = 255 if mode == "L" else 1, pad - x0
+        pen = ImageDraw.Draw(picture)
+        if spread is None:
+            pen.text((x, pad - y0), chars, lit, font=font)
+        else:
+            for char, more in zip(chars, spread.tolist(), strict=False):
+                pen.text((x, pad - y0), char, lit, font=font)
+                x += round(font.getlength(char)) + more
         return np.asarray(picture.convert("L"), np.uint8)
 
     rows = np.flatnonzero((inked(text + "0") > 60).any(axis=1))

@@ -33,6 +33,7 @@ from digitlens.datasets.synthetic.drawing import (
     Rng,
     blur,
     crop,
+    fill,
     log_uniform,
     pick,
     stroke,
@@ -172,6 +173,8 @@ QUICK_FORMS = tuple(_FORMS["quick"].values())
 LETTERS = {char: forms[0] for char, forms in _FORMS["letter"].items()}
 # Marks of numbers, and letters that look like digits.
 MARK_FORMS = _FORMS["mark"]
+# Outlines of small pictures as signs and screens have them; further ones of a form are holes.
+ICON_FORMS = _FORMS["icon"]
 
 
 @dataclass(frozen=True)
@@ -459,6 +462,17 @@ class QuickGlyphs(PenGlyphs):
         # What goes below the frame hangs below the baseline.
         below = max(0.0, float(rows[-1]) + 1 - (SIDE + FRAME) / 2)
         return Glyph(char, ink, height, below * scale, width + 0.1)
+
+
+def icon_glyph(char: str) -> Glyph | None:
+    """A small filled picture that no font need have, or None for other characters."""
+    forms = ICON_FORMS.get(char)
+    if not forms:
+        return None
+    ink = np.zeros((SIDE, SIDE), np.uint8)
+    for number, outline in enumerate(forms[0]):
+        fill(ink, outline * FRAME + _MARGIN, 0 if number else 255)
+    return _glyph(char, _cropped(ink), 1.0)
 
 
 def _glyph(char: str, ink: Ink, height: float) -> Glyph:

@@ -13,7 +13,7 @@ import numpy as np
 from digitlens.datasets.synthetic import camera, displays, objects, papers, texts
 from digitlens.datasets.synthetic.canvas import Canvas, Style, Written, lay_out
 from digitlens.datasets.synthetic.displays import DOTS, FOURTEEN, draw_screen_text
-from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, crop, fill
+from digitlens.datasets.synthetic.drawing import Extent, Pixels, Plane, Rng, blend, blur, crop, fill
 from digitlens.datasets.synthetic.objects import Looks, put_on_paper, readable_colours
 from digitlens.datasets.synthetic.styles import Maker, Styles
 from digitlens.datasets.synthetic.texts import Grammar
@@ -117,8 +117,24 @@ def _scribbles(width: int, height: int, rng: Rng) -> Plane:
     return papers.inked(papers.draw_paper(width, height, paper, rng), drawn, ink, rng)
 
 
-_DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles)
-_SHARES = (0.2, 0.3, 0.15, 0.2, 0.15)
+def _specks(width: int, height: int, rng: Rng) -> Plane:
+    """Blots and dirt, solid and broader than a stroke, so that none could be a character."""
+    paper, colour = papers.draw_colours(rng)
+    ink = np.zeros((height, width), np.uint8)
+    for _ in range(int(rng.integers(1, 4))):
+        size = rng.uniform(0.15, 0.45) * height
+        turn = np.sort(rng.uniform(0, 2 * np.pi, 9))
+        reach = size * rng.uniform(0.7, 1.3, 9)
+        sides = np.stack([np.cos(turn) * rng.uniform(0.8, 2.0), np.sin(turn)], axis=1)
+        middle = rng.uniform(0.1, 0.9, 2) * (width, height)
+        fill(ink, papers.smooth(middle + sides * reach[:, None]), 255)
+    plane = papers.draw_paper(width, height, paper, rng)
+    soft = np.asarray(blur(ink, rng.uniform(0.3, 4.0)), np.uint8)
+    return papers.inked(plane, soft, colour, rng, rng.uniform(0.3, 1.0))
+
+
+_DRAWINGS = (_surface, _scene, _edges, _rules, _scribbles, _specks)
+_SHARES = (0.17, 0.27, 0.13, 0.17, 0.13, 0.13)
 _PHOTO = 0.5  # share of photographs
 
 
@@ -275,12 +291,12 @@ _KINDS: dict[str, tuple[float, _Draw]] = {
     "print digit": _text(0.03, texts.digit, Styles.printed, _SINGLE, _ALONE),
     "print number": _text(0.11, texts.print_number, Styles.printed, _PRINTED, Looks()),
     "print words": _text(0.08, texts.print_words, Styles.printed, _PRINTED, Looks()),
-    "words": (0.03, _only_words),
-    "screen": (0.15, _screen),
-    "seven segments": (0.035, _seven_segments),
+    "words": (0.02, _only_words),
+    "screen": (0.14, _screen),
+    "seven segments": (0.045, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
     "dot matrix": (0.015, _dot_matrix),
-    "counter": (0.015, _counter),
+    "counter": (0.025, _counter),
     "sign": _text(0.015, texts.plate, Styles.printed, _SIGN, objects.show_sign),
     "relief": _text(0.005, _RELIEF_TEXT, Styles.printed, _SIGN, _RELIEF),
     "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),

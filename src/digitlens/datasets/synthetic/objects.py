@@ -246,7 +246,7 @@ def draw_counter(source: FontGlyphs, rng: Rng) -> Counter:
     for place, char in enumerate(text):
         last = place >= count - 2
         rolled = rolling and (last or rng.random() < 0.1)
-        roll = rng.uniform(-0.4, 0.4) if rolled else rng.normal(0, 0.02)
+        roll = rng.uniform(-0.48, 0.48) if rolled else rng.normal(0, 0.02)
         wheels.append(draw_wheel(int(char), roll * turn, turn, style, rng))
     joined, reds = rng.random() < 0.3, int(rng.choice([0, 0, 1, 1, 2, 3]))
     extent = 0.0, -0.5 - window[1] / 2, pitch * count, -0.5 + window[1] / 2

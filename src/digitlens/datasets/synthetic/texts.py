@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from digitlens.datasets.synthetic.drawing import Rng, pick
+from digitlens.datasets.synthetic.glyph_sources import ICON_FORMS
 
 Grammar = Callable[[Rng], str]
 
@@ -333,6 +334,16 @@ def shapes(rng: Rng) -> str:
 def letter(rng: Rng) -> str:
     """One letter; those that look like a digit more often."""
     return pick(rng, _SHAPES if rng.random() < 0.3 else UPPER + LOWER)
+
+
+def pointed(rng: Rng) -> str:
+    """A small picture, such as an arrow, alone or with words and numbers."""
+    icon, gap, kind = pick(rng, tuple(ICON_FORMS)), pick(rng, ["", " ", " ", "  "]), rng.random()
+    if kind < 0.2:
+        return icon * int(rng.integers(1, 4))
+    text = word(rng) if kind < 0.6 else natural(rng, 1, 4)
+    text = icon + gap + text if rng.random() < 0.7 else text + gap + icon
+    return text + GAP + natural(rng, 1, 3) if kind < 0.35 else text
 
 
 def foreign(rng: Rng) -> str:

@@ -1,15 +1,16 @@
 """Draws documents whose values are known, not only digits: receipts, price tags and statements.
 
-Each is written as one country writes, with its marks, its currency and its form of dates.
+Each is written as one country writes, with its marks, its currency and its form of dates. In
+``OTHERS`` is what such documents lack: lone numbers, and digits far apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import date, time
 from decimal import Decimal
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.datasets.synthetic.documents import SyntheticDocument, pictured
 from digitlens.datasets.synthetic.drawing import Pixels, Rng, pick
 from digitlens.datasets.synthetic.styles import Styles
-from digitlens.datasets.synthetic.texts import RAISE, WORDS
+from digitlens.datasets.synthetic.texts import RAISE, WORDS, digits, natural
 from digitlens.datasets.synthetic.typesetting import TextRow, Typesetter
 
 Value = Any  # Decimal, date or time
@@ -53,19 +54,33 @@ class ValuedDocument(NamedTuple):
     lines: tuple[TextRow, ...]  # each line of text
 
 
+class Drawn(Protocol):
+    """Lays out a document, and gives the values of its numbers."""
+
+    def __call__(self, desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+        """The page is drawn while the values are taken."""
+        ...
+
+
 def draw_valued(
-    styles: Styles, number: int, seed: int = 0, by_hand: float = BY_HAND
+    styles: Styles,
+    number: int,
+    seed: int = 0,
+    by_hand: float = BY_HAND,
+    kinds: Mapping[str, Drawn] | None = None,
 ) -> ValuedDocument:
     """The same document for the same numbers: receipts, price tags and statements in turn.
 
-    The seed is that of all documents; ``by_hand`` is the share of those that are handwritten.
+    The seed is that of all documents; ``by_hand`` is the share of those that are handwritten. Other
+    kinds, such as ``OTHERS``, are drawn in turn too.
     """
-    kind = list(DRAWN)[number % len(DRAWN)]
+    kinds = kinds or DRAWN
+    kind = list(kinds)[number % len(kinds)]
     for attempt in count():
         desk = Desk(styles, np.random.default_rng([seed, number, attempt]))
         habit = pick(desk.rng, HABITS)
         pen = desk.rng.random() < by_hand
-        values = tuple(DRAWN[kind](desk, habit, by_hand=pen))  # this draws the page
+        values = tuple(kinds[kind](desk, habit, by_hand=pen))  # this draws the page
         shown = pictured(desk, kind)
         if _is_whole(desk, shown):
             name = f"{kind}, by hand" if pen else kind
@@ -158,4 +173,70 @@ def _day(rng: Rng) -> date:
     return date(int(rng.integers(1990, 2035)), int(rng.integers(1, 13)), int(rng.integers(1, 29)))
 
 
-DRAWN = {"receipts": draw_receipt, "price tags": draw_tag, "statements": draw_statement}
+def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """One number: an integer in one of two, else a price, a percentage, a date or a time."""
+    rng = desk.rng
+    digit = desk.size(18, 60) if by_hand else desk.size(12, 60)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    kind = rng.random()
+    text = natural(rng, 1, 7)
+    value: Value = Decimal(text)
+    if kind < 0.15:
+        text, value = _money(rng, habit, 0.3, 9000)
+        text = _priced(text, habit) if rng.random() < 0.5 else text
+    elif kind < 0.25:
+        text += habit.decimal + digits(rng, int(rng.integers(1, 4)))
+        value = Decimal(text.replace(",", "."))
+    elif kind < 0.35:
+        text = natural(rng, 1, 2)
+        value, text = Decimal(text), f"{text}%"
+    elif kind < 0.43:
+        value = _day(rng)
+        text = value.strftime(habit.day)
+    elif kind < 0.5:
+        value = time(int(rng.integers(24)), int(rng.integers(60)))
+        text = value.strftime("%H:%M")
+    run, around = face.run(text), rng.uniform(0.4, 3, 2) * digit
+    canvas = desk.open(run.width + 2 * around[0], digit + 2 * around[1])
+    x, y = (canvas.width - run.width) / 2, (canvas.height + digit) / 2
+    if canvas.put(run, x, y):
+        yield value
+
+
+def draw_wide(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """Digits 0.5 to 2 heights apart: one number to a line, in a comb or not, or many numbers.
+
+    Those have as much between them, and one digit each, or several.
+    """
+    rng = desk.rng
+    digit = desk.size(16, 36) if by_hand else desk.size(11, 32)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    gap, rows, count = rng.uniform(0.5, 2), int(rng.integers(1, 6)), int(rng.integers(2, 9))
+    kind, longest = pick(rng, ("spaced", "spaced", "comb", "many")), int(rng.integers(1, 4))
+    cell, pitch = digit * (0.6 + gap), digit * (1.8 + rng.exponential(0.6))
+    canvas = desk.open((count + 1) * cell + 2 * digit, (rows + 1) * pitch)
+    for row in range(rows):
+        x, y = digit, (row + 1) * pitch
+        if kind == "many":
+            while x < canvas.width - 2 * digit:
+                run = face.run(text := natural(rng, 1, longest))
+                if canvas.put(run, x, y):
+                    yield Decimal(text)
+                x += run.width + gap * digit if longest > 1 else cell
+            continue
+        text, value = _money(rng, habit, 0.3, 9000)
+        if kind == "comb" or rng.random() < 0.7:
+            text = digits(rng, count)
+            value = Decimal(text)
+        if canvas.put(face.run(text, cell), x, y):
+            yield value
+        for k in range(count + 1) if kind == "comb" else ():
+            canvas.rule(x + k * cell, y - 1.3 * digit, x + k * cell, y + 0.3 * digit)
+
+
+DRAWN: dict[str, Drawn] = {
+    "receipts": draw_receipt,
+    "price tags": draw_tag,
+    "statements": draw_statement,
+}
+OTHERS: dict[str, Drawn] = {"lone numbers": draw_lone, "wide numbers": draw_wide}
