@@ -55,13 +55,16 @@ def lines_of(boxes: Boxes) -> list[list[int]]:
     x, y = x - x[0], y - y[0]
     y = y - _slope(x, y, heights) * x
     lines: list[list[int]] = []
+    ends = np.empty((len(x), 5))  # of each line, see ``_end``
     for index in np.lexsort((y, x)).tolist():
-        shares = [_share(x, y, heights, line, index) for line in lines]
-        best = int(np.argmax(shares)) if shares else -1
-        if shares and shares[best] > _OVERLAP:
-            lines[best].append(index)
-        else:
-            lines.append([index])
+        shares = _shares(ends[: len(lines)], x[index], y[index], heights[index])
+        best = int(np.argmax(shares)) if lines else 0
+        if not lines or not shares[best] > _OVERLAP:
+            best = len(lines)
+            lines.append([])
+        lines[best].append(index)
+        last = lines[best][-_MEMORY:]
+        ends[best] = _end(x[last], y[last], heights[last])
     return sorted(lines, key=lambda line: float(y[line].mean()))
 
 
@@ -117,27 +120,34 @@ def _votes(right: _Floats, down: _Floats, angles: _Floats) -> _Floats:
     return votes
 
 
-def _share(x: _Floats, y: _Floats, heights: _Floats, line: list[int], index: int) -> float:
-    """How much of a digit's height lies on a line; the smaller of both is the whole."""
-    last = line[-_MEMORY:]
-    height, own = float(np.max(heights[last])), float(heights[index])
-    if min(height, own) < _SMALLER * max(height, own):
-        return 0.0
-    away = abs(_continued(x[last], y[last], heights[last], float(x[index])) - float(y[index]))
-    common = min(height, own, (height + own) / 2 - away)
+def _shares(ends: _Floats, x: float, y: float, own: float) -> _Floats:
+    """How much of a digit's height lies on each line; the smaller of both is the whole.
+
+    Lines are given by their ends, see ``_end``; the digit by its middle and height.
+    """
+    end, level, slope, reach, height = ends.T
+    lower, higher = np.minimum(height, own), np.maximum(height, own)
+    away = np.abs(level + slope * np.minimum(x - end, reach) - y)
+    common = np.minimum(lower, (height + own) / 2 - away)
     # Among lines that hold the digit completely, the one with its middle there is the right one.
-    return common / min(height, own) - 0.1 * away / max(height, own)
+    share = common / lower - 0.1 * away / higher
+    return np.where(lower < _SMALLER * higher, 0.0, share)
 
 
-def _continued(x: _Floats, y: _Floats, heights: _Floats, to: float) -> float:
-    """Where a line goes on: y of its middle at x = ``to``; tall digits count more."""
+def _end(x: _Floats, y: _Floats, heights: _Floats) -> tuple[float, ...]:
+    """Where a line goes on behind its last digits, of which tall ones count more.
+
+    Returns:
+        x of the last digit, y of the line's middle there, its slope from there on, how far it goes
+        on like that, and the largest height.
+    """
     weights = heights**2 / np.sum(heights**2)
     middle, level = float(weights @ x), float(weights @ y)
     height = float(weights @ heights)
     spread = float(weights @ (x - middle) ** 2) + (_STIFF * height) ** 2 / len(x)
     slope = float(weights @ ((x - middle) * (y - level))) / spread
     end = float(x[-1])
-    return level + slope * (end - middle + min(to - end, _REACH * height))
+    return end, level + slope * (end - middle), slope, _REACH * height, float(heights.max())
 
 
 def _widest_inside(gaps: _Floats) -> float:
