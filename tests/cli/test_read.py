@@ -19,7 +19,7 @@ from digitlens.errors import ModelError
 from digitlens.files import sha256
 from digitlens.imaging.document import Document
 from digitlens.imaging.image import load_image
-from digitlens.models.bundle import Card, roles, write_bundle
+from digitlens.models.bundle import Card, open_roles, write_bundle
 from digitlens.reading import batch
 from digitlens.reading.batch import AHEAD
 from digitlens.reading.constrained import constrain
@@ -52,7 +52,9 @@ class BarReader:
     def __init__(self, model="default", *, pages="pages", target_error=None, **_):
         if target_error is not None and target_error < 0.001:
             raise ValueError("the least that the curve can promise, with 9 digits, is 0.1%")
-        roles(model, pages)  # which says that there is no such model, or that there are too many
+        open_roles(
+            model, pages
+        )  # which says that there is no such model, or that there are too many
         BarReader.made = (model, pages, target_error)
         self.thresholds = dict(THRESHOLDS)
 
@@ -471,8 +473,8 @@ def test_a_run_of_a_digit_detector_is_a_model_too(note, tmp_path):
     folder = str(tmp_path / "run")
     assert run("read", note, "--model", folder).exit_code == 0
     assert BarReader.made[:2] == (folder, "pages")  # which tells what it is
-    assert run("read", note, "--pages", "other").exit_code == 0
-    assert BarReader.made[:2] == ("default", "other")
+    assert run("read", note, "--pages", folder).exit_code == 0
+    assert BarReader.made[:2] == ("default", folder)
     result = run("read", note, "--model", folder, "--target-error", "0.01%")
     assert "the least that the curve can promise" in str(result.exception)
     result = run("read", note, "--model", folder, "--pages", "other")

@@ -179,12 +179,12 @@ def explain(
     reading.
     """
     from digitlens.explain.explanation import explain
-    from digitlens.models.bundle import roles
+    from digitlens.models.bundle import open_roles
     from digitlens.reading.reader import DigitReader
 
     name, pixels = _load_page(picture, page)
-    classifier, detector = roles(model, pages)
-    reader = DigitReader(classifier, pages=detector)
+    classifier = open_roles(model, pages)[0].folder
+    reader = DigitReader(model, pages=pages)
     seen = reader.examine(pixels)
     with meaning("--digit"):
         explanation = explain(name, reader, seen, classifier, digit=digit, data_dir=data_dir)

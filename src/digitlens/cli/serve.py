@@ -57,17 +57,15 @@ def serve(
     with needs_extra("serve"):
         from digitlens.server.app import serve as run
 
-    from digitlens.models.bundle import roles
     from digitlens.models.session import cores
     from digitlens.server.limits import Settings
 
-    classifier, detector = roles(model, pages)
     try:
         settings = Settings(
             host,
             port,
-            classifier,
-            detector,
+            model,
+            pages,
             workers=workers or cores(),
             queue=queue,
             time_limit=time_limit,

@@ -9,9 +9,9 @@ know how to run a model.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, get_origin, get_type_hints
 
 from digitlens import files
 from digitlens.errors import DataError, ModelError
@@ -27,13 +27,7 @@ DEFAULT = "default"
 CLASSES = tuple("0123456789")
 THRESHOLDS = {"digit": 0.8, "reject": 0.4}
 
-# Types of a card's fields in JSON.
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("name", "version", "sha256", "weights_sha256", "decoder_sha256"), str),
-    **dict.fromkeys(("thresholds", "recipe", "data", "results"), dict),
-    "classes": list,
-    "temperature": (int, float),
-}
+AnyCard = TypeVar("AnyCard", "Card", "LineCard")
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ def load_bundle(model: Model = DEFAULT) -> Bundle:
     if isinstance(model, Bundle):
         return model
     folder = find_bundle(model)
-    card = _read_card(folder / CARD)
+    card = _read_card(folder / CARD, Card)
     return Bundle(folder, card, _checked(folder / GRAPH, card.sha256))
 
 
@@ -153,7 +147,7 @@ def load_card(model: Model = DEFAULT) -> Card:
     """Reads the card of a model folder alone; see ``load_bundle``."""
     if isinstance(model, Bundle):
         return model.card
-    return _read_card(find_bundle(model) / CARD)
+    return _read_card(find_bundle(model) / CARD, Card)
 
 
 def write_bundle(folder: Path, card: Card, graph: bytes) -> None:
@@ -162,50 +156,46 @@ def write_bundle(folder: Path, card: Card, graph: bytes) -> None:
     files.write_json(folder / CARD, asdict(card))
 
 
-def _read_card(path: Path) -> Card:
+def _read_card(path: Path, kind: type[AnyCard]) -> AnyCard:
+    """A card of some kind, without what other versions of its format have besides."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}): export the model again") from error
     if not isinstance(raw, dict) or "format" not in raw:
         raise ModelError(f"{path} is not the card of a digitlens model: export the model again")
-    _check_versions(path, raw)
-    if problems := _problems(raw):
+    for name, known in (("format", FORMAT), ("framing", FRAMING)):
+        if raw.get(name, known) != known:
+            raise ModelError(
+                f"{path} has {name} {raw[name]!r}, this digitlens knows {name} {known}: update "
+                "digitlens, or export the model with this version"
+            )
+    if problems := _problems(raw, kind):
         raise ModelError(f"{path} is damaged: {'; '.join(problems)}: export the model again")
-    known = {f.name for f in fields(Card)}
-    values = {key: value for key, value in raw.items() if key in known and key != "classes"}
-    return Card(**values)
+    known = {each.name for each in fields(kind)} - {"classes"}
+    return kind(**{name: value for name, value in raw.items() if name in known})
 
 
-def _problems(raw: dict[str, Any]) -> list[str]:
+def _problems(raw: dict[str, Any], kind: type[AnyCard]) -> list[str]:
     """What is wrong with the fields of a card; later code relies on them."""
-    missing = [f"{name} is missing" for name in ("name", "version", "sha256") if name not in raw]
-    mistyped = [
+    required = [each for each in fields(kind) if each.default is each.default_factory is MISSING]
+    missing = [f"{each.name} is missing" for each in required if each.name not in raw]
+    in_json: dict[Any, Any] = {float: (int, float), tuple: list}
+    kinds = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
+    wrong = [
         f"{name} is {raw[name]!r}"
-        for name, kind in _KINDS.items()
-        if name in raw and not isinstance(raw[name], kind)
+        for name, its in kinds.items()
+        if name in raw and not isinstance(raw[name], in_json.get(its, its))
     ]
-    if mistyped:
-        return missing + mistyped
+    if missing or wrong:
+        return missing + wrong
     if tuple(raw.get("classes", CLASSES)) != CLASSES:
-        mistyped.append(f"classes are {raw['classes']}, expected the digits 0 to 9 in order")
+        wrong.append(f"classes are {raw['classes']}, expected the digits 0 to 9 in order")
     thresholds = raw.get("thresholds", THRESHOLDS)
-    if any(not isinstance(thresholds.get(name), int | float) for name in THRESHOLDS):
-        mistyped.append(f"thresholds are {thresholds}, expected numbers for digit and reject")
-    return missing + mistyped
-
-
-def _check_versions(path: Path, raw: dict[str, Any]) -> None:
-    if raw["format"] != FORMAT:
-        raise ModelError(
-            f"{path} has format {raw['format']!r}, this digitlens reads format {FORMAT}: "
-            "update digitlens, or export the model with this version"
-        )
-    if raw.get("framing", FRAMING) != FRAMING:
-        raise ModelError(
-            f"{path} expects tile framing {raw['framing']}, this digitlens makes framing "
-            f"{FRAMING}: update digitlens, or train the model with this version"
-        )
+    known = all(isinstance(thresholds.get(name), int | float) for name in THRESHOLDS)
+    if not known and (thresholds or kind is Card):  # a line reader has none before it is fitted
+        wrong.append(f"thresholds are {thresholds}, expected numbers for digit and reject")
+    return wrong
 
 
 DETECTOR, RECOGNIZER, SPOTTER = "detector.onnx", "recognizer.onnx", "spotter.onnx"
@@ -257,17 +247,7 @@ def load_line_bundle(folder: Path = SHIPPED_LINES) -> LineBundle:
 
 def load_line_card(folder: Path = SHIPPED_LINES) -> LineCard:
     """Reads the card alone; see ``load_line_bundle``."""
-    path = folder / CARD
-    known = {entry.name for entry in fields(LineCard)}
-    try:
-        values = json.loads(path.read_bytes())
-        if not isinstance(values, dict) or values.get("format") != FORMAT or set(values) - known:
-            raise ModelError(f"{path}: expected a line reader's card of format {FORMAT}")
-        return LineCard(**values)
-    except OSError as error:
-        raise ModelError(f"{folder} is no line reader: {CARD} cannot be read") from error
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{path} is damaged: {error}") from error
+    return _read_card(folder / CARD, LineCard)
 
 
 def write_line_card(folder: Path, card: LineCard) -> None:
@@ -305,13 +285,12 @@ def write_reader(folder: Path, classifier: Bundle, lines: LineBundle) -> None:
     write_bundle(folder, classifier.card, classifier.graph)
 
 
-PAGES = "pages"  # name of the shipped digit detector
-_ARCHITECTURE = "pages"  # what the recipe in the card of a digit detector calls its network
+PAGES = "pages"  # name of the shipped digit detector, and of its network in the recipe of a card
 
 
 def finds_digits(card: Card) -> bool:
     """Whether a card is that of a digit detector, by the recipe in it."""
-    return card.recipe.get("architecture") == _ARCHITECTURE
+    return card.recipe.get("architecture") == PAGES
 
 
 def shipped_classifiers() -> list[str]:
@@ -320,36 +299,21 @@ def shipped_classifiers() -> list[str]:
     return [name for name, card in cards.items() if not (finds_digits(card) or card.decoder_sha256)]
 
 
-def roles(model: str | Path = DEFAULT, pages: str | Path = PAGES) -> tuple[str | Path, str | Path]:
-    """Which model classifies tiles and which finds digits on pages.
+def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
+    """Which model classifies tiles and which finds digits on pages, each read once.
 
     A user who trained a digit detector need not know that several networks read: given as the
     model, it finds the digits, and the shipped classifier names the tiles. Both are a name of a
-    shipped model, a model folder, or a run folder.
+    shipped model, a model folder or a run folder, or a bundle that was read.
 
     Raises:
-        ModelError: ``model`` is missing or damaged, or a digit detector beside another one.
-    """
-    return (DEFAULT, model) if _is_detector(load_card(model), model, pages) else (model, pages)
-
-
-def open_roles(model: Model = DEFAULT, pages: Model = PAGES) -> tuple[Bundle, Bundle]:
-    """The classifier and the digit detector of ``roles``, each read once; bundles as they are.
-
-    Raises ModelError as ``roles`` does, or where one of them is missing or damaged.
+        ModelError: A model is missing or damaged, or ``model`` a digit detector beside another one.
     """
     bundle = load_bundle(model)
-    if _is_detector(bundle.card, model, pages):
-        return load_bundle(DEFAULT), bundle
-    return bundle, load_bundle(pages)
-
-
-def _is_detector(card: Card, model: Model, pages: Model) -> bool:
-    """Whether a card is a digit detector's; raises ModelError where another is given as well."""
-    if not finds_digits(card):
-        return False
+    if not finds_digits(bundle.card):
+        return bundle, load_bundle(pages)
     if pages not in (PAGES, model):
         raise ModelError(
             f"{model} is a digit detector, and {pages} is given as another one: give one of them"
         )
-    return True
+    return load_bundle(DEFAULT), bundle

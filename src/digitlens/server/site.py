@@ -24,9 +24,8 @@ from digitlens.models.bundle import (
     RECOGNIZER,
     SPOTTER,
     lines_of,
-    load_bundle,
     load_line_bundle,
-    roles,
+    open_roles,
 )
 from digitlens.progress import work_bar
 
@@ -143,7 +142,7 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
 
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
-    classifier, detector = (load_bundle(name) for name in roles(model, pages))
+    classifier, detector = open_roles(model, pages)
     folder = lines_of(classifier.folder)
     lines = load_line_bundle(folder)
     return {
