@@ -283,17 +283,17 @@ _LETTERED = partial(Styles.by_hand, letters=True)
 # Share of all lines and how each kind is drawn.
 _KINDS: dict[str, tuple[float, _Draw]] = {
     "hand digit": _text(0.065, texts.digit, Styles.by_hand, _SINGLE, Looks(neighbours=0.08)),
-    "tile": (0.05, _tile),
-    "hand number": _text(0.08, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
-    "amount": _text(0.15, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
+    "tile": (0.06, _tile),
+    "hand number": _text(0.13, texts.hand_number, Styles.by_hand, _HAND, Looks(scanned=0.25)),
+    "amount": _text(0.13, texts.amount, _amount_style, _HAND, _AMOUNT, style_first=True),
     "hand words": _text(0.025, texts.hand_words, _LETTERED, _HAND, Looks(), style_first=True),
     "letter": _text(0.03, texts.lone_letters, Styles.lettered, _SINGLE, Looks(scanned=0.15)),
     "print digit": _text(0.03, texts.digit, Styles.printed, _SINGLE, _ALONE),
-    "print number": _text(0.11, texts.print_number, Styles.printed, _PRINTED, Looks()),
-    "print words": _text(0.08, texts.print_words, Styles.printed, _PRINTED, Looks()),
+    "print number": _text(0.1, texts.print_number, Styles.printed, _PRINTED, Looks()),
+    "print words": _text(0.07, texts.print_words, Styles.printed, _PRINTED, Looks()),
     "words": (0.02, _only_words),
-    "screen": (0.14, _screen),
-    "seven segments": (0.045, _seven_segments),
+    "screen": (0.13, _screen),
+    "seven segments": (0.04, _seven_segments),
     "fourteen segments": (0.01, _fourteen_segments),
     "dot matrix": (0.015, _dot_matrix),
     "counter": (0.025, _counter),
@@ -302,7 +302,7 @@ _KINDS: dict[str, tuple[float, _Draw]] = {
     "stamp": _text(0.01, _STAMP_TEXT, Styles.printed, _PRINTED, _STAMP),
     "cell": _text(0.015, _CELL_TEXT, _CELL_STYLE, _CELL, objects.show_cell, style_first=True),
     "comb": (0.01, _comb),
-    "nothing": (0.07, lambda styles, rng: draw_nothing(rng, styles.fonts.photos)),
+    "nothing": (0.065, lambda styles, rng: draw_nothing(rng, styles.fonts.photos)),
 }
 KINDS = {name: share for name, (share, _) in _KINDS.items()}
 TYPESET = frozenset({"print digit", "print number", "print words", "words", "screen"})

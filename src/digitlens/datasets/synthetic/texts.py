@@ -354,9 +354,9 @@ def foreign(rng: Rng) -> str:
 
 
 def hand_number(rng: Rng) -> str:
-    """What people write by hand, most often plain digits."""
+    """What people write by hand: plain digits, dates, amounts and other numbers."""
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.35:
         return digits(rng, int(rng.choice([2, 3, 4, 5, 6, 7, 8, 10], p=_HAND_LENGTHS)))
     return _drawn(rng, "hand")
 
