@@ -33,9 +33,10 @@ from digitlens.training.export import (
     trace,
 )
 from digitlens.training.page_networks import LineNetwork
+from digitlens.training.recipe import Recipe
 from digitlens.training.tasks.detector import detector_network
 from digitlens.training.tasks.tile import new_network
-from digitlens.training.tile_networks import Shape, build_network, predict_logits
+from digitlens.training.tile_networks import one_network, predict_logits
 
 pytestmark = pytest.mark.train
 
@@ -291,13 +292,15 @@ def test_a_graph_of_another_network_is_refused(line_bytes, lines):
         check_lines(other, line_bytes.SerializeToString(), lines)
 
 
-SHAPE = Shape(widths=(4, 6), kernels=(5, 3), convs=1, batch_norm=True, dense=0, dropout=0.0)
+PLAIN = Recipe(
+    architecture="fast", widths=(4, 6), kernels=(5, 3), batch_norm=True, dense=0, dropout=0.0
+)
 
 
 @pytest.fixture(scope="module")
 def graph():
     torch.manual_seed(0)
-    model = TileGraph(build_network("fast", SHAPE), 1.0).eval()
+    model = TileGraph(one_network(PLAIN), 1.0).eval()
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     return trace(model, example, "tiles", model.outputs, {0: torch.export.Dim("N")})
 

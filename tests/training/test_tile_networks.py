@@ -1,20 +1,20 @@
-import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 
+from digitlens.training.recipe import Recipe
 from digitlens.training.tile_networks import (
     ARCHITECTURES,
     MEAN,
     SD,
     Residual,
-    Shape,
-    build_network,
     count_parameters,
+    one_network,
     predict_logits,
 )
 
-SHAPE = Shape((4, 8), (3, 3), convs=1, batch_norm=False, dense=16, dropout=0.5)
+SMALL = Recipe(widths=(4, 8), dense=16)
 
 
 def _tiles(count: int = 6) -> torch.Tensor:
@@ -27,9 +27,11 @@ def _tiles(count: int = 6) -> torch.Tensor:
 @pytest.mark.parametrize("pool", ["max", "stride"])
 @pytest.mark.parametrize(("convs", "batch_norm", "dense"), [(1, False, 8), (2, True, 0)])
 def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_norm, dense):
-    kernels = (5, 3, 3, 3)[: len(widths)]
-    shape = Shape(widths, kernels, convs, batch_norm, dense, 0.1, pool)
-    network = build_network(architecture, shape)
+    fields = {"convs": convs, "batch_norm": batch_norm, "dense": dense, "pool": pool}
+    kernels = (5, 3)[: len(widths)]
+    network = one_network(
+        replace(SMALL, architecture=architecture, widths=widths, kernels=kernels, **fields)
+    )
     logits = network(_tiles())
     assert logits.shape == (6, 10)
     assert logits.dtype == torch.float32
@@ -39,15 +41,15 @@ def test_any_depth_gives_ten_logits(architecture, widths, pool, convs, batch_nor
 
 
 def test_classic_is_the_textbook_network():
-    kinds = [type(layer).__name__ for layer in build_network("classic", SHAPE).body]
+    kinds = [type(layer).__name__ for layer in one_network(SMALL).body]
     block = ["Conv2d", "ReLU", "MaxPool2d"]
     head = ["Flatten", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
     assert kinds == [*block, *block, *head]
 
 
 def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
-    shape = dataclasses.replace(SHAPE, widths=(4, 6, 8, 9), kernels=(5, 3, 3, 3), margin=2)
-    network = build_network("swift", shape)
+    four = {"widths": (4, 6, 8, 9), "kernels": (5, 3)}
+    network = one_network(replace(SMALL, architecture="swift", margin=2, **four))
     sides: list[int] = []
     for layer in network.body:
         if isinstance(layer, torch.nn.Conv2d):
@@ -63,7 +65,7 @@ def test_swift_pads_its_first_two_convolutions_and_trains_all_but_the_first():
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_margin_is_not_looked_at(architecture):
-    network = build_network(architecture, dataclasses.replace(SHAPE, margin=3)).eval()
+    network = one_network(replace(SMALL, architecture=architecture, margin=3)).eval()
     tiles = _tiles()
     framed = torch.zeros_like(tiles)
     framed[:, 3:25, 3:25] = tiles[:, 3:25, 3:25]
@@ -84,18 +86,19 @@ def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
 
 
 def test_an_eleventh_class_is_none():
-    for none in (False, True):
-        network = build_network("fast", dataclasses.replace(SHAPE, negatives=none))
-        assert network.knows_none is none
-        assert network(_tiles()).shape == (6, 10 + none)
+    for negatives, classes in ((0.0, 10), (0.1, 11)):
+        recipe = replace(SMALL, architecture="fast", negatives=negatives)
+        network = one_network(recipe)
+        assert network.knows_none is (classes == 11)
+        assert network(_tiles()).shape == (6, classes) == (6, recipe.classes)
 
 
 def test_features_are_given_to_the_last_layer_and_pixels_normalised_inside():
-    network = build_network("residual", SHAPE).eval()
+    network = one_network(replace(SMALL, architecture="residual")).eval()
     features = network.features(_tiles())
     assert features.shape == (6, 16)
     assert torch.equal(network.logits(features), network(_tiles()))
-    network = build_network("classic", SHAPE).eval()
+    network = one_network(SMALL).eval()
     pixels = _tiles().unsqueeze(1).float() / 255
     assert torch.equal(network(_tiles()), network.body((pixels - MEAN) / SD))
 
@@ -108,9 +111,9 @@ def test_mean_and_sd_are_those_of_mnist(mnist):
 
 
 def test_predicting_in_batches_changes_nothing_and_keeps_the_mode():
-    network = build_network("fast", SHAPE).train()
+    network = one_network(SMALL).train()
     one, many = predict_logits(network, _tiles(), 6), predict_logits(network, _tiles(), 2)
     assert torch.allclose(one, many, atol=1e-6)
     assert network.training
-    small = build_network("classic", Shape((2,), (3,), 1, False, 0, 0.0))
+    small = one_network(Recipe(widths=(2,), dense=0))
     assert count_parameters(small) == (9 * 2 + 2) + (2 * 14 * 14 * 10 + 10)

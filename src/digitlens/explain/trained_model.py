@@ -20,7 +20,7 @@ from digitlens.datasets import mnist
 from digitlens.datasets.external import load_external
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, ModelError, needs_extra
-from digitlens.evaluation.metrics import CLASSES, PredictProba, Speed, measure_speed
+from digitlens.evaluation.metrics import PredictProba, Speed, measure_speed
 from digitlens.evaluation.ood import Choice, Rejection, measure_rejection
 from digitlens.evaluation.report import (
     CURVE_TILES,
@@ -438,12 +438,10 @@ class Stage:
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of one network of a recipe, from pixels to the answer."""
     side, channels, found = SIDE - 2 * recipe.margin, 1, list[Stage]()
-    for number, (width, kernel) in enumerate(
-        zip(recipe.widths, recipe.block_kernels(), strict=True)
-    ):
+    for number, (width, kernel) in enumerate(recipe.blocks()):
         found.append(_stage(recipe, number, (channels, width), kernel, side))
         channels, side = width, found[-1].side
-    features, answers = channels * side * side, CLASSES + (recipe.negatives > 0)
+    features, answers = channels * side * side, recipe.classes
     if recipe.dense:
         found.append(Stage("dense layer", recipe.dense, 0, (features + 1) * recipe.dense))
         features = recipe.dense

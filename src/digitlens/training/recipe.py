@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from digitlens.datasets.mnist import Split, split_validation
 from digitlens.errors import RecipeError
@@ -17,9 +17,7 @@ from digitlens.training.settings import FLOOR, BaseRecipe, Schedule, built, chan
 PAGES, LINES, AUTOENCODER = "pages", "lines", "autoencoder"  # what tells the kinds apart
 Validation = Literal["writer", "random"]
 
-Limits = Mapping[str, tuple[float, float]]
-Choices = Mapping[str, tuple[str, ...]]
-Renamed = Mapping[str, str]
+Renamed = dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +26,19 @@ class TrainingRecipe(BaseRecipe):
 
     architecture: str = ""
     """Network."""
-    batch_size: int = 32
+    batch_size: Annotated[int, (1, 60000)] = 32
     """What is shown in a step: so many tiles, pages or lines."""
-    learning_rate: float = 0.001
+    learning_rate: Annotated[float, (1e-9, 100)] = 0.001
     """Highest learning rate."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, (0, 10)] = 0.0
     """Weight decay of AdamW, on the weights of convolutions and linear layers alone."""
-    ema_decay: float = 0.0
+    ema_decay: Annotated[float, (0, 0.99999)] = 0.0
     """Decay of the moving average of the weights that is validated and kept; 0 for none."""
-    precision: str = "auto"
+    precision: Annotated[str, ("auto", "bfloat16", "float32")] = "auto"
     """auto (bfloat16 where the hardware has it), bfloat16 or float32."""
-    seed: int = 0
+    seed: Annotated[int, (0, 2**31 - 1)] = 0
     """Decides everything that is drawn at random: first weights, order, augmentation, split."""
 
-    limits: ClassVar[Limits] = {
-        "batch_size": (1, 60000),
-        "learning_rate": (1e-9, 100),
-        "weight_decay": (0, 10),
-        "ema_decay": (0, 0.99999),
-        "seed": (0, 2**31 - 1),
-    }
-    choices: ClassVar[Choices] = {"precision": ("auto", "bfloat16", "float32")}
     renamed: ClassVar[Renamed] = {"average": "ema_decay"}
 
 
@@ -56,13 +46,10 @@ class TrainingRecipe(BaseRecipe):
 class _SplitRecipe(TrainingRecipe):
     """Of a kind that learns from some of MNIST's training tiles and is validated with others."""
 
-    validation: str = "writer"
+    validation: Annotated[str, ("writer", "random")] = "writer"
     """How validation tiles are split off: writer (none on both sides) or random (stratified)."""
-    validation_share: float = 0.1
+    validation_share: Annotated[float, (0.01, 0.9)] = 0.1
     """Share of the 60,000 training tiles that is kept for validation."""
-
-    limits: ClassVar[Limits] = {"validation_share": (0.01, 0.9)}
-    choices: ClassVar[Choices] = {"validation": ("writer", "random")}
 
     def split(self, train: Split) -> tuple[Split, Split]:
         """The training tiles as (tiles to train with, tiles to validate with).
@@ -80,12 +67,10 @@ class _SplitRecipe(TrainingRecipe):
 class _EpochRecipe(TrainingRecipe):
     """Of a kind that goes through the same tiles again and again."""
 
-    epochs: int = 10
+    epochs: Annotated[int, (1, 10000)] = 10
     """Passes over the training tiles, at most."""
-    warmup: float = 0.1
+    warmup: Annotated[float, (0, 0.9)] = 0.1
     """Share of all steps in which the learning rate rises from zero."""
-
-    limits: ClassVar[Limits] = {"epochs": (1, 10000), "warmup": (0, 0.9)}
 
     def _plan(self, tiles: int, shape: str, floor: float, clip: float) -> Schedule:
         epoch = math.ceil(tiles / self.batch_size)
@@ -98,22 +83,14 @@ class _EpochRecipe(TrainingRecipe):
 class _StepRecipe(TrainingRecipe):
     """Of a kind that learns from what is drawn as it goes, which has no end and so no epochs."""
 
-    steps: int = 1000
+    steps: Annotated[int, (1, 10_000_000)] = 1000
     """Steps of the whole run; what is generated has no epochs."""
-    warmup_steps: int = 100
+    warmup_steps: Annotated[int, (1, 10_000_000)] = 100
     """Steps in which the learning rate rises from zero; then it falls along a cosine."""
-    clip: float = 5.0
+    clip: Annotated[float, (1e-6, 1e6)] = 5.0
     """Largest norm of the gradient; longer ones are shortened to it."""
-    check_every: int = 100
+    check_every: Annotated[int, (1, 10_000_000)] = 100
     """Steps between two validations, each with a checkpoint to go on from."""
-
-    limits: ClassVar[Limits] = {
-        "batch_size": (1, 4096),
-        "steps": (1, 10_000_000),
-        "warmup_steps": (1, 10_000_000),
-        "clip": (1e-6, 1e6),
-        "check_every": (1, 10_000_000),
-    }
 
     def plan(self) -> Schedule:
         """The steps in which the network learns."""
@@ -126,119 +103,87 @@ class _StepRecipe(TrainingRecipe):
 class Recipe(_EpochRecipe, _SplitRecipe):
     """How a network that classifies tiles is trained."""
 
-    architecture: str = "classic"
+    architecture: Annotated[str, ("classic", "fast", "residual", "swift")] = "classic"
     """Network: classic (convolution, ReLU, max pooling), fast (first convolution strided), residual
     (fast, and pairs of convolutions that add to what they are given) or swift (first convolution
     given by the tiles instead of trained, no padding in later ones)."""
-    margin: int = 0
+    margin: Annotated[int, (0, 4)] = 0
     """Pixels on each side of a tile that the network does not look at; MNIST leaves four blank,
     but for digits whose centre of mass is not in their middle."""
-    widths: tuple[int, ...] = (32, 64)
+    widths: Annotated[tuple[int, ...], (1, 4096)] = (32, 64)
     """Channels of each block; as many blocks as numbers."""
-    kernels: tuple[int, ...] = (3,)
+    kernels: Annotated[tuple[int, ...], (1, 27)] = (3,)
     """Kernel sizes in pixels, odd, of the first blocks; the last is that of all further ones."""
-    convs: int = 1
+    convs: Annotated[int, (1, 8)] = 1
     """Convolutions in each block; residual: pairs of them, after the one that widens."""
-    pool: str = "max"
+    pool: Annotated[str, ("max", "stride")] = "max"
     """What halves the side in each block: max (pooling) or stride (of its first convolution)."""
     batch_norm: bool = False
     """Whether each convolution is followed by batch normalisation."""
-    dense: int = 128
+    dense: Annotated[int, (0, 65536)] = 128
     """Units of the hidden dense layer; 0 for none."""
-    dropout: float = 0.5
+    dropout: Annotated[float, (0, 0.95)] = 0.5
     """Share of units dropped before each dense layer while training."""
-    stochastic_depth: float = 0.0
+    stochastic_depth: Annotated[float, (0, 0.9)] = 0.0
     """Share of the residual pairs left out of each training step, of the last; less before it."""
-    optimizer: str = "adam"
+    optimizer: Annotated[str, ("adam", "adamw", "sgd", "muon")] = "adam"
     """adam, adamw, sgd (with Nesterov momentum 0.9) or muon (and adam where it does not apply)."""
     weight_decay: float = 0.0
     """Weight decay as the optimiser defines it."""
-    schedule: str = "cosine"
+    schedule: Annotated[str, ("constant", "cosine", "linear")] = "cosine"
     """Learning rate after the warm-up: constant, cosine or linear (both down to zero)."""
     batch_size: int = 128
-    patience: int = 5
+    patience: Annotated[int, (0, 10000)] = 5
     """Epochs without a better validation loss after which training stops; 0 never stops early."""
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, (0, 0.9)] = 0.0
     """Probability spread over all classes in the target."""
-    shift: float = 0.0
+    shift: Annotated[float, (0, 14)] = 0.0
     """Augmentation: largest shift, in pixels, in each direction."""
-    rotate: float = 0.0
+    rotate: Annotated[float, (0, 180)] = 0.0
     """Augmentation: largest rotation, in degrees, either way."""
-    scale: float = 0.0
+    scale: Annotated[float, (0, 0.9)] = 0.0
     """Augmentation: largest relative change of width and height, drawn apart."""
-    shear: float = 0.0
+    shear: Annotated[float, (0, 60)] = 0.0
     """Augmentation: largest slant, in degrees, either way."""
-    elastic: float = 0.0
+    elastic: Annotated[float, (0, 14)] = 0.0
     """Augmentation: standard deviation of the elastic displacement, in pixels."""
-    thickness: float = 0.0
+    thickness: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles whose strokes are made thicker or thinner."""
-    erase: float = 0.0
+    erase: Annotated[float, (0, 28)] = 0.0
     """Augmentation: largest side, in pixels, of a square that is erased in half of the tiles."""
-    blur: float = 0.0
+    blur: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles that are blurred, or shrunk and enlarged again."""
-    contrast: float = 0.0
+    contrast: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles whose ink gets fainter or whose ground gets brighter."""
-    noise: float = 0.0
+    noise: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles with Gaussian noise."""
-    filters: float = 0.0
+    filters: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles seen through a random filter of 3 x 3 pixels, or as outlines."""
-    lines: float = 0.0
+    lines: Annotated[float, (0, 1)] = 0.0
     """Augmentation: share of tiles that a thin line crosses, with a kink or without."""
-    mixup: float = 0.0
+    mixup: Annotated[float, (0, 10)] = 0.0
     """Parameter of the beta distribution by which pairs of tiles are blended; 0 for none."""
-    negatives: float = 0.0
+    negatives: Annotated[float, (0, 2)] = 0.0
     """Tiles of no digit in an epoch, as a share of its digits; above 0 there is a class for them.
     They show letters, shapes and scribbles, drawn with fonts that are fetched once."""
     teacher: str = ""
     """Model whose answers are learned instead of the labels: its name or folder."""
-    distillation_temperature: float = 1.0
+    distillation_temperature: Annotated[float, (0.1, 100)] = 1.0
     """Temperature by which a teacher's answers are made less sure."""
-    repeat: int = 1
+    repeat: Annotated[int, (1, 1000)] = 1
     """Epochs that see the same augmented tiles, for small networks that learn faster than they are
     drawn."""
-    validation: str = "writer"
+    validation: Annotated[str, ("writer", "random", "none")] = "writer"
     """How validation tiles are split off: writer (none on both sides), random (stratified), or
     none: all tiles are trained with, and the last epoch is kept."""
-    temperature: float = 0.0
+    temperature: Annotated[float, (0, 100)] = 0.0
     """Softmax temperature of the exported model; 0 fits it to the validation tiles."""
-    models: int = 1
+    models: Annotated[int, (1, 100)] = 1
     """Networks that are trained, one after another from seeds of their own, and averaged."""
-    tta_views: int = 1
+    tta_views: Annotated[int, (1, 5)] = 1
     """Test-time augmentation: versions of each tile whose answers the exported model averages, 1,
     or 5 with the tile moved by one pixel each way."""
 
-    limits: ClassVar[Limits] = {
-        "margin": (0, 4),
-        "widths": (1, 4096),
-        "kernels": (1, 27),
-        "convs": (1, 8),
-        "dense": (0, 65536),
-        "dropout": (0, 0.95),
-        "stochastic_depth": (0, 0.9),
-        "patience": (0, 10000),
-        "label_smoothing": (0, 0.9),
-        "shift": (0, 14),
-        "rotate": (0, 180),
-        "scale": (0, 0.9),
-        "shear": (0, 60),
-        "elastic": (0, 14),
-        "erase": (0, 28),
-        **dict.fromkeys(("thickness", "blur", "contrast", "noise", "filters", "lines"), (0, 1)),
-        "mixup": (0, 10),
-        "negatives": (0, 2),
-        "distillation_temperature": (0.1, 100),
-        "repeat": (1, 1000),
-        "temperature": (0, 100),
-        "models": (1, 100),
-        "tta_views": (1, 5),
-    }
-    choices: ClassVar[Choices] = {
-        "architecture": ("classic", "fast", "residual", "swift"),
-        "pool": ("max", "stride"),
-        "optimizer": ("adam", "adamw", "sgd", "muon"),
-        "schedule": ("constant", "cosine", "linear"),
-        "validation": ("writer", "random", "none"),
-    }
     renamed: ClassVar[Renamed] = {
         "depth_drop": "stochastic_depth",
         "none": "negatives",
@@ -272,9 +217,15 @@ class Recipe(_EpochRecipe, _SplitRecipe):
             found.append("mixup: expected 0 together with negatives or teacher")
         return found
 
-    def block_kernels(self) -> tuple[int, ...]:
-        """One kernel size for each block."""
-        return self.kernels + self.kernels[-1:] * (len(self.widths) - len(self.kernels))
+    @property
+    def classes(self) -> int:
+        """What the network tells apart: the ten digits, and no digit if it is trained with such."""
+        return 10 + (self.negatives > 0)
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Channels and kernel size of each block."""
+        more = self.kernels[-1:] * (len(self.widths) - len(self.kernels))
+        return list(zip(self.widths, self.kernels + more, strict=True))
 
     def plan(self, tiles: int) -> Schedule:
         """The steps in which it learns from so many tiles; validated after each epoch."""
@@ -288,18 +239,18 @@ _STAGES = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one for eac
 class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """How a digit detector is trained."""
 
-    architecture: str = PAGES
+    architecture: Annotated[str, (PAGES,)] = PAGES
     """Network: pages (the digit detector, which finds and names digits on whole pages)."""
-    widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    widths: Annotated[tuple[int, ...], (1, 4096)] = (16, 32, 64, 128, 192)
     """Channels of the five stages, each at half the resolution of the one before."""
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
+    blocks: Annotated[tuple[int, ...], (0, 64)] = (1, 2, 2, 1)
     """Residual blocks in each of the last four stages."""
-    paths: tuple[int, ...] = (64, 96, 128)
+    paths: Annotated[tuple[int, ...], (1, 4096)] = (64, 96, 128)
     """Channels of the path back down, in cells of 4, 8 and 16 pixels."""
-    side: int = 192
+    side: Annotated[int, (64, 1024)] = 192
     """Width and height of the generated pages, in pixels."""
-    batch_size: int = 32
-    views: int = 2
+    batch_size: Annotated[int, (1, 4096)] = 32
+    views: Annotated[int, (1, 64)] = 2
     """Steps that use the same pages, each cut and coloured anew."""
     steps: int = 15000
     warmup_steps: int = 300
@@ -307,18 +258,8 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
     weight_decay: float = 0.02
     ema_decay: float = 0.998
     check_every: int = 500
-    validation_pages: int = 768
+    validation_pages: Annotated[int, (1, 1_000_000)] = 768
     """Generated pages to validate with, of writers and fonts that are not trained with."""
-
-    limits: ClassVar[Limits] = {
-        "widths": (1, 4096),
-        "blocks": (0, 64),
-        "paths": (1, 4096),
-        "side": (64, 1024),
-        "views": (1, 64),
-        "validation_pages": (1, 1_000_000),
-    }
-    choices: ClassVar[Choices] = {"architecture": (PAGES,)}
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """Stages that the network does not have, and pages that it cannot halve five times."""
@@ -336,49 +277,39 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
 class LineRecipe(_StepRecipe):
     """How a line recogniser is trained."""
 
-    architecture: str = LINES
+    architecture: Annotated[str, (LINES,)] = LINES
     """Network: lines (recognises the characters of line crops)."""
     start: str = "pp-ocr"
     """First weights: pp-ocr (those of PP-OCRv6 small), random, or a snapshot of another run."""
-    batch_size: int = 32
-    pool: int = 12
+    batch_size: Annotated[int, (1, 4096)] = 32
+    pool: Annotated[int, (1, 4096)] = 12
     """Batches that are drawn at once and sorted by width, so that little is padded."""
     steps: int = 2500
     warmup_steps: int = 200
     learning_rate: float = 1.5e-4
     """Highest learning rate of the body."""
-    head_factor: float = 5.0
+    head_factor: Annotated[float, (1e-3, 1e3)] = 5.0
     """The head, whose classes are new, learns so many times faster."""
     weight_decay: float = 0.01
-    distil: float = 1.0
+    distil: Annotated[float, (0, 1e3)] = 1.0
     """Weight of the loss that keeps what the published network reads right; 0 for none."""
-    anchor: float = 3.0
+    anchor: Annotated[float, (0, 1e3)] = 3.0
     """Decay of weights towards the published ones, decoupled as AdamW's; 0 for none."""
     clip: float = 50.0
     ema_decay: float = 0.998
     check_every: int = 150
-    validation_lines: int = 600
+    validation_lines: Annotated[int, (1, 1_000_000)] = 600
     """Generated lines to validate with, of writers and fonts that are not trained with."""
-    invert: float = 0.15
+    invert: Annotated[float, (0, 1)] = 0.15
     """Share of lines whose brightness is inverted."""
-    recolour: float = 0.25
+    recolour: Annotated[float, (0, 1)] = 0.25
     """Share of lines whose colour channels are permuted."""
-    grey: float = 0.1
+    grey: Annotated[float, (0, 1)] = 0.1
     """Share of lines that lose their colour."""
-    cutout: float = 0.1
+    cutout: Annotated[float, (0, 1)] = 0.1
     """Share of lines of which a small patch is painted over."""
-    stretch: float = 0.15
+    stretch: Annotated[float, (0, 0.5)] = 0.15
     """Largest share by which a line becomes wider or narrower."""
-
-    limits: ClassVar[Limits] = {
-        "pool": (1, 4096),
-        **dict.fromkeys(("distil", "anchor"), (0, 1e3)),
-        "head_factor": (1e-3, 1e3),
-        "validation_lines": (1, 1_000_000),
-        **dict.fromkeys(("invert", "recolour", "grey", "cutout"), (0, 1)),
-        "stretch": (0, 0.5),
-    }
-    choices: ClassVar[Choices] = {"architecture": (LINES,)}
 
     @property
     def validation(self) -> str:
@@ -394,33 +325,24 @@ class LineRecipe(_StepRecipe):
 class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
     """How an autoencoder of digits is trained."""
 
-    architecture: str = AUTOENCODER
+    architecture: Annotated[str, (AUTOENCODER,)] = AUTOENCODER
     """Network: autoencoder (from a tile to a short code, and from the code back to the tile)."""
-    widths: tuple[int, ...] = (32, 16)
+    widths: Annotated[tuple[int, ...], (1, 1024)] = (32, 16)
     """Channels of the convolutions next to the pixels, and of those next to the code."""
-    code: int = 16
+    code: Annotated[int, (1, 784)] = 16
     """Numbers in the code, all that is left of the 784 pixels of a tile."""
-    loss: str = "binary"
+    loss: Annotated[str, ("binary", "squared")] = "binary"
     """What is made small: binary (cross-entropy of each pixel) or squared (its squared error)."""
-    noise: float = 0.0
+    noise: Annotated[float, (0, 1)] = 0.0
     """Standard deviation of the noise added to what the network is shown, as a share of full ink;
     what it should draw has none of it."""
     batch_size: int = 128
     epochs: int = 3
     warmup: float = 0.05
-    learning_rate: float = 0.01
-    clip: float = 5.0
+    learning_rate: Annotated[float, (1e-9, 1)] = 0.01
+    clip: Annotated[float, (0.01, 1000)] = 5.0
     """Largest norm of the gradient; longer ones are shortened to it."""
     ema_decay: float = 0.99
-
-    limits: ClassVar[Limits] = {
-        "widths": (1, 1024),
-        "code": (1, 784),
-        "noise": (0, 1),
-        "learning_rate": (1e-9, 1),
-        "clip": (0.01, 1000),
-    }
-    choices: ClassVar[Choices] = {"architecture": (AUTOENCODER,), "loss": ("binary", "squared")}
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
         """As many widths as the network has stages."""

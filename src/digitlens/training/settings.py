@@ -9,7 +9,6 @@ import inspect
 import json
 import math
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -49,20 +48,24 @@ class BaseRecipe:
     """A frozen dataclass whose fields are numbers, names, switches or whole numbers in a tuple.
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
-    What it says of its fields adds to what the classes say that it is made of.
+    Next to its type stands what it may be, as in ``Annotated[int, (1, 9)]``: from the least number
+    to the highest, or one of some names. What is not said anew of a field is as in the base class.
     """
 
     # By field, the least and the highest number allowed.
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by field, the names allowed
+    limits: ClassVar[dict[str, tuple[float, float]]] = {}
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # by field, the names allowed
     # By the name that a field had in version 0.1, its name.
-    renamed: ClassVar[Mapping[str, str]] = {}
+    renamed: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Adds limits, choices and renamed fields to those of the classes it is made of."""
-        for name in ("limits", "choices", "renamed"):
-            tables = [vars(base).get(name, {}) for base in reversed(cls.__mro__)]
-            setattr(cls, name, {key: value for table in tables for key, value in table.items()})
+        """Reads limits, choices and renamed fields, also of the classes it is made of."""
+        cls.limits, cls.choices, cls.renamed = {}, {}, {**cls.renamed}
+        for base in reversed(cls.__mro__):
+            cls.renamed |= vars(base).get("renamed", {})
+            for name, hint in inspect.get_annotations(base, eval_str=True).items():
+                for rule in getattr(hint, "__metadata__", ()):
+                    (cls.choices if isinstance(rule[0], str) else cls.limits)[name] = rule
 
     def __post_init__(self) -> None:
         """Refuses impossible values with RecipeError, which lists all of them."""

@@ -2,53 +2,24 @@
 
 The autoencoder: G. Hinton and R. Salakhutdinov, "Reducing the dimensionality of data with neural
 networks", Science, 2006; with convolutions: J. Masci et al., "Stacked convolutional auto-encoders
-for hierarchical feature extraction", ICANN 2011. Knows nothing of recipes, data or training.
+for hierarchical feature extraction", ICANN 2011. Knows nothing of data or training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from digitlens.training.recipe import Recipe
+
 CLASSES = 10
 # Mean and standard deviation of the MNIST training pixels, scaled to 0..1. They exist here only:
 # the network, and the graph exported from it, take plain uint8 tiles.
 MEAN, SD = 0.1307, 0.3081
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The numbers that an architecture is built from.
-
-    Attributes:
-        widths: Channels of each block.
-        kernels: Kernel size of each block, in pixels; odd.
-        convs: Convolutions in each block.
-        batch_norm: Whether each convolution is followed by batch normalisation.
-        dense: Units of the hidden dense layer; 0 leaves it out.
-        dropout: Share of units dropped before each dense layer.
-        pool: What halves the side after or in each block: ``max`` pooling or ``stride``, a
-            stride of two in the block's first convolution.
-        stochastic_depth: Share of training steps from which the last residual pair is left out.
-        negatives: Whether there is an eleventh class, of tiles that show no digit.
-        margin: Pixels on each side of a tile that the network does not look at.
-    """
-
-    widths: tuple[int, ...]
-    kernels: tuple[int, ...]
-    convs: int
-    batch_norm: bool
-    dense: int
-    dropout: float
-    pool: str = "max"
-    stochastic_depth: float = 0.0
-    negatives: bool = False
-    margin: int = 0
 
 
 class DigitNetwork(nn.Module):
@@ -93,46 +64,46 @@ class DigitNetwork(nn.Module):
         return logits
 
 
-def classic(shape: Shape) -> nn.Sequential:
+def classic(recipe: Recipe) -> nn.Sequential:
     """The textbook network: blocks of convolution, ReLU and max pooling, then dense layers.
 
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, with today's
     activations.
     """
-    layers, features = _body(1, _side(shape), shape.widths, shape.kernels, shape)
-    return nn.Sequential(*layers, *_head(features, shape))
+    layers, features = _body(1, _side(recipe), recipe.blocks(), recipe)
+    return nn.Sequential(*layers, *_head(features, recipe))
 
 
-def fast(shape: Shape) -> nn.Sequential:
+def fast(recipe: Recipe) -> nn.Sequential:
     """A small network whose first convolution already halves the side, by a stride of two.
 
     Most of a digit network's time goes into its first, largest maps; this one has none of 28 x 28.
     """
-    stem = _block(1, shape.widths[0], shape.kernels[0], shape, stride=2)
-    side = (_side(shape) + 1) // 2
-    layers, features = _body(shape.widths[0], side, shape.widths[1:], shape.kernels[1:], shape)
-    return nn.Sequential(*stem, *layers, *_head(features, shape))
+    first, *others = recipe.blocks()
+    stem = _block(1, first, recipe, stride=2)
+    layers, features = _body(first[0], (_side(recipe) + 1) // 2, others, recipe)
+    return nn.Sequential(*stem, *layers, *_head(features, recipe))
 
 
-def swift(shape: Shape) -> nn.Sequential:
+def swift(recipe: Recipe) -> nn.Sequential:
     """A network to be trained in seconds: no gradient reaches its largest maps.
 
     The first convolution is given, not trained, and needs no batch normalisation (``fixed``). It
     and the second halve the side by a stride of two; from the third on nothing is padded, so that
     maps shrink by themselves, and a convolution without stride is the cheapest to go back through.
     """
-    side, channels = _side(shape), 1
+    side, channels = _side(recipe), 1
     layers: list[nn.Module] = []
-    for number, (width, kernel) in enumerate(zip(shape.widths, shape.kernels, strict=True)):
+    for number, (width, kernel) in enumerate(recipe.blocks()):
         stride = 2 if number < 2 else 1
         padding = 0 if number > 1 and kernel <= side else kernel // 2
         first = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
         layers += [first, nn.BatchNorm2d(width), nn.ReLU()] if number else [first, nn.ReLU()]
-        for _ in range(shape.convs - 1):
+        for _ in range(recipe.convs - 1):
             layers += [*_convolution(width, width, kernel), nn.ReLU()]
         side, channels = (side + 2 * padding - kernel) // stride + 1, width
     cast(nn.Conv2d, layers[0]).weight.requires_grad_(False)
-    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+    return nn.Sequential(*layers, *_head(channels * side * side, recipe))
 
 
 class Residual(nn.Module):
@@ -158,23 +129,23 @@ class Residual(nn.Module):
         return torch.relu(maps + kept * self.pair(maps))
 
 
-def residual(shape: Shape) -> nn.Sequential:
+def residual(recipe: Recipe) -> nn.Sequential:
     """``fast`` with residual pairs; pooling comes first in a block, so that it is widened cheaply.
 
     Always with batch normalisation. The later a pair, the more often it is dropped.
     """
     layers: list[nn.Module] = []
-    channels, pairs = 1, len(shape.widths) * shape.convs
-    for number, (width, kernel) in enumerate(zip(shape.widths, shape.kernels, strict=True)):
+    channels, pairs = 1, len(recipe.widths) * recipe.convs
+    for number, (width, kernel) in enumerate(recipe.blocks()):
         if number:
             layers.append(nn.MaxPool2d(2))
         layers += [*_convolution(channels, width, kernel, 1 if number else 2), nn.ReLU()]
-        for place in range(number * shape.convs, (number + 1) * shape.convs):
+        for place in range(number * recipe.convs, (number + 1) * recipe.convs):
             # Only the first kernel is large: it sees pixels, the others maps.
-            layers.append(Residual(width, 3, shape.stochastic_depth * (place + 1) / pairs))
+            layers.append(Residual(width, 3, recipe.stochastic_depth * (place + 1) / pairs))
         channels = width
-    side = (_side(shape) + 1) // 2 // 2 ** (len(shape.widths) - 1)
-    return nn.Sequential(*layers, *_head(channels * side * side, shape))
+    side = (_side(recipe) + 1) // 2 // 2 ** (len(recipe.widths) - 1)
+    return nn.Sequential(*layers, *_head(channels * side * side, recipe))
 
 
 def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -182,7 +153,7 @@ def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> lis
     return [convolution, nn.BatchNorm2d(width)]
 
 
-ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {
+ARCHITECTURES: dict[str, Callable[[Recipe], nn.Sequential]] = {
     "classic": classic,
     "fast": fast,
     "residual": residual,
@@ -190,9 +161,9 @@ ARCHITECTURES: dict[str, Callable[[Shape], nn.Sequential]] = {
 }
 
 
-def build_network(architecture: str, shape: Shape) -> DigitNetwork:
-    """A network with freshly drawn weights; the draw follows ``torch.manual_seed``."""
-    return DigitNetwork(ARCHITECTURES[architecture](shape), shape.margin)
+def one_network(recipe: Recipe) -> DigitNetwork:
+    """One network with freshly drawn weights; the draw follows ``torch.manual_seed``."""
+    return DigitNetwork(ARCHITECTURES[recipe.architecture](recipe), recipe.margin)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -210,52 +181,45 @@ def predict_logits(network: nn.Module, tiles: Tensor, batch: int = 1000) -> Tens
     return logits
 
 
-def _side(shape: Shape) -> int:
-    return 28 - 2 * shape.margin
+def _side(recipe: Recipe) -> int:
+    return 28 - 2 * recipe.margin
 
 
 def _body(
-    channels: int, side: int, widths: tuple[int, ...], kernels: tuple[int, ...], shape: Shape
+    channels: int, side: int, blocks: Sequence[tuple[int, int]], recipe: Recipe
 ) -> tuple[list[nn.Module], int]:
     """Blocks that halve the side each, and the number of features that come out."""
     layers: list[nn.Module] = []
-    strided = shape.pool == "stride"
-    for width, kernel in zip(widths, kernels, strict=True):
-        layers += _block(channels, width, kernel, shape, stride=2 if strided else 1)
+    strided = recipe.pool == "stride"
+    for block in blocks:
+        layers += _block(channels, block, recipe, stride=2 if strided else 1)
         if not strided:
             layers.append(nn.MaxPool2d(2))
-        channels, side = width, (side + 1) // 2 if strided else side // 2
+        channels, side = block[0], (side + 1) // 2 if strided else side // 2
     return layers, channels * side * side
 
 
 def _block(
-    channels: int, width: int, kernel: int, shape: Shape, stride: int = 1
+    channels: int, block: tuple[int, int], recipe: Recipe, stride: int = 1
 ) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for _ in range(shape.convs):
-        layers.append(
-            nn.Conv2d(
-                channels,
-                width,
-                kernel,
-                stride=stride,
-                padding=kernel // 2,
-                bias=not shape.batch_norm,
-            )
-        )
-        if shape.batch_norm:
+    width, kernel = block
+    for _ in range(recipe.convs):
+        bias = not recipe.batch_norm
+        layers.append(nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=bias))
+        if recipe.batch_norm:
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.ReLU())
         channels, stride = width, 1
     return layers
 
 
-def _head(features: int, shape: Shape) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(shape.dropout)]
-    if shape.dense:
-        layers += [nn.Linear(features, shape.dense), nn.ReLU(), nn.Dropout(shape.dropout)]
-        features = shape.dense
-    return [*layers, nn.Linear(features, CLASSES + shape.negatives)]
+def _head(features: int, recipe: Recipe) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(recipe.dropout)]
+    if recipe.dense:
+        layers += [nn.Linear(features, recipe.dense), nn.ReLU(), nn.Dropout(recipe.dropout)]
+        features = recipe.dense
+    return [*layers, nn.Linear(features, recipe.classes)]
 
 
 VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # pixels down and across

@@ -45,9 +45,8 @@ from digitlens.training.tile_networks import (
     Autoencoder,
     DigitNetwork,
     Ensemble,
-    Shape,
     as_pixels,
-    build_network,
+    one_network,
 )
 
 NONE = CLASSES  # the label of a tile that shows no digit
@@ -247,23 +246,6 @@ def new_network(recipe: Recipe) -> TileNetwork:
     return Ensemble([one_network(recipe) for _ in range(recipe.models)], recipe.tta_views)
 
 
-def one_network(recipe: Recipe) -> DigitNetwork:
-    """One network with freshly drawn weights."""
-    shape = Shape(
-        recipe.widths,
-        recipe.block_kernels(),
-        recipe.convs,
-        recipe.batch_norm,
-        recipe.dense,
-        recipe.dropout,
-        recipe.pool,
-        recipe.stochastic_depth,
-        recipe.negatives > 0,
-        recipe.margin,
-    )
-    return build_network(recipe.architecture, shape)
-
-
 def models_of(recipe: Recipe) -> list[Recipe]:
     """The recipes of an ensemble's models: no two ensembles of one size share a seed."""
     first = recipe.seed * recipe.models
@@ -348,7 +330,7 @@ class EpochData:
     def _targets(self, tiles: Tensor) -> Tensor:
         if self._teacher:
             return _taught(self._teacher, tiles, self._recipe).to(self._device)
-        return functional.one_hot(self.labels, CLASSES + (self._recipe.negatives > 0)).float()
+        return functional.one_hot(self.labels, self._recipe.classes).float()
 
 
 def _taught(teacher: Classifier, tiles: Tensor, recipe: Recipe) -> Tensor:
