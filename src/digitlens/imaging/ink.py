@@ -66,18 +66,21 @@ def _paper(planes: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
 
     Neighbours' strokes in the rim do not count: what is far from its median is left out.
     """
-    y, x = np.nonzero(~inner) if (~inner).sum() > 16 else np.nonzero(np.ones_like(inner))
-    step = max(1, len(x) // _ENOUGH)
-    y, x = y[::step], x[::step]
-    rim = planes[:, y, x]
+    outside = np.flatnonzero(~inner)
+    if len(outside) <= 16:
+        outside = np.arange(inner.size)
+    outside = outside[:: max(1, len(outside) // _ENOUGH)]
+    rim = planes.reshape(len(planes), -1)[:, outside]
     middle = median(rim)[:, None]
     away = np.abs(rim - middle).max(axis=0)
     near = away <= max(6.0, float(quantile(away, 0.6)))
-    height, width = inner.shape
-    grid = np.stack([np.ones(len(x)), x / width - 0.5, y / height - 0.5])[:, near]
-    fit = np.linalg.solve(
-        grid @ grid.T + np.diag([1e-6, 0.05 * len(x), 0.05 * len(x)]), grid @ rim[:, near].T
-    )
+    (height, width), count = inner.shape, len(outside)
+    grid = np.ones((3, count))
+    grid[1], grid[2] = outside % width / width - 0.5, outside // width / height - 0.5
+    grid = grid[:, near]
+    normal = grid @ grid.T
+    normal.flat[::4] += 1e-6, 0.05 * count, 0.05 * count
+    fit = np.linalg.solve(normal, grid @ rim[:, near].T)
     across = (np.arange(width) / width - 0.5).astype(np.float32)
     down = (np.arange(height) / height - 0.5).astype(np.float32)[:, None]
     level, right, below = (row[:, None, None] for row in fit.astype(np.float32))
@@ -92,8 +95,8 @@ def _along_ink(contrast: _Plane, inner: npt.NDArray[np.bool_]) -> _Plane:
     size = np.abs(inside).max(axis=0)
     strong = inside[:, size >= 0.5 * size.max()]
     direction = strong.mean(axis=1)
-    length = max(float(np.linalg.norm(direction)), 1e-6)
-    return np.tensordot((direction / length).astype(np.float32), contrast, 1)
+    unit = (direction / max(float(np.sqrt(direction @ direction)), 1e-6)).astype(np.float32)
+    return np.dot(unit[None], contrast.reshape(len(unit), -1)).reshape(inner.shape)
 
 
 def _full(strength: _Plane) -> float:
@@ -106,6 +109,8 @@ def _full(strength: _Plane) -> float:
 
 
 def _foreign(mask: npt.NDArray[np.bool_], inner: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    if not mask[~inner].any():
+        return np.zeros_like(mask)
     components = connected_components(mask)
     labels = components.labels
     count = len(components.areas) + 1
