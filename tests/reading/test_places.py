@@ -95,5 +95,17 @@ def test_a_box_around_a_column_of_sure_digits_is_no_digit(rows, kept):
     assert (read == [8 + height for height in heights]) == kept
 
 
+def test_digits_that_are_read_are_not_hidden_by_a_box_around_them():
+    lines = [moved(line("77"), HEIGHT * row) for row in range(3)]
+    around, tall = digits((0.99, 1, 8, 24)), line("  ")
+    faint = np.full_like(tall.posteriors, 1e-4)
+    faint[:, [0, CLASS_OF["1"]]] = 0.6, 0.4
+    quad = tall.line.quad * np.float32(3)
+    tall = replace(tall, line=TextLine(quad, 0.0), posteriors=faint, symbols=decode(faint))
+    around.boxes[:] = 4, 4, 60, 140
+    places = gather(around, [*lines, tall])
+    assert places.recognizer.argmax(axis=1).tolist() == [7] * 6
+
+
 def moved(read, down):
     return replace(read, line=TextLine(read.line.quad + np.float32([0, down]), 0.9))

@@ -22,7 +22,7 @@ _SURE = 0.5  # confidence of characters, and score of digits, that leave little 
 _MAY_BE = 0.05  # that a character is a digit, by the recogniser, from which it is looked into
 _DOUBLE = 0.45  # overlap of two boxes over their union: one place
 _WITHIN = 0.7  # share of the smaller box that is inside the larger: a part of it
-_SEVERAL = 3  # digits that both see within a box: it is around a column of them, and is none
+_SEVERAL = 3  # sure digits within a box: it is around a column of them, and is none
 
 Floats = npt.NDArray[np.float32]
 
@@ -188,7 +188,9 @@ def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np
     digits inside is dropped itself.
     """
     left = np.ones(len(places), bool)
-    sure = (places.objectness > _SURE) & (places.mass > _SURE)
+    # A box around digits hides them from the detector: those that are read on found text count.
+    seen = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
+    sure = seen & (places.mass > _SURE)
     areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)
     for index in np.argsort(-strength, kind="stable"):
         if left[index]:

@@ -26,7 +26,7 @@ const SURE = 0.5; // confidence of characters, and score of digits, that leave l
 const MAY_BE = 0.05; // that a character is a digit, by the recogniser, to be looked into
 const DOUBLE = 0.45; // overlap of two boxes over their union: one place
 const WITHIN = 0.7; // share of the smaller box that is inside the larger: a part of it
-const SEVERAL = 3; // digits that both see within a box: it is around a column of them, and is none
+const SEVERAL = 3; // sure digits within a box: it is around a column of them, and is none
 const EVEN = new Float32Array(DIGITS.length).fill(0.1);
 
 /** All places where detector or recogniser see a digit, those of both only once. */
@@ -161,8 +161,10 @@ function apart(places) {
       const [union, part] = overlap(box, one.box);
       return union > DOUBLE || part > WITHIN;
     });
+    // A box around digits hides them from the detector: those that are read on found text count.
     const inside = under.map((other) => places[other]).filter((one) =>
-      one.objectness > SURE && one.mass > SURE && areaOf(one.box) < areaOf(box));
+      (one.objectness > SURE || (one.text > 0 && !one.lone)) && one.mass > SURE &&
+      areaOf(one.box) < areaOf(box));
     // The same may be on two lines.
     const isOne = new Set(inside.map((one) => one.box.join())).size < SEVERAL;
     for (const other of isOne ? under : [index]) left[other] = false;
