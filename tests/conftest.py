@@ -4,7 +4,7 @@ import contextlib
 import functools
 import importlib.util
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -202,11 +202,8 @@ def interruptible():
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty working folder, and for MNIST forty bars of which the first is labelled wrong."""
-    digits = np.arange(40) % 10
-    tiles = np.zeros((40, 28, 28), np.uint8)
-    for tile, digit in zip(tiles, digits, strict=True):
-        tile[:, 2 * digit : 2 * digit + 2] = 255
-    labels = digits.astype(np.uint8)
+    labels = np.arange(40, dtype=np.uint8) % 10
+    tiles = bars(labels)
     labels[0] = 9
     split = Split(tiles, labels)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _=None: Mnist(split, split))
@@ -228,36 +225,82 @@ def bundle(tmp_path, graph):
     return make
 
 
+def bars(digits):
+    """A tile for each digit: a bright bar, two columns wide, further right for a larger one."""
+    tiles = np.zeros((len(digits), 28, 28), np.uint8)
+    for tile, digit in zip(tiles, digits, strict=True):
+        tile[:, 2 * digit : 2 * digit + 2] = 255
+    return tiles
+
+
 @pytest.fixture(scope="session")
-def graph() -> Callable[..., bytes]:
-    return _graph
+def draw_bars():
+    return bars
 
 
-def _graph(blind: Sequence[int] = (), last: str = "Softmax") -> bytes:
-    """Reads a digit off a bright bar that stands further right for a larger digit, but for some."""
-    import onnx  # noqa: PLC0415  (slow to load)
-    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
+@pytest.fixture(scope="session")
+def weights():
+    """float32[784, 10]; the column of each digit adds up its bar."""
+    return (bars(range(10)).reshape(10, 784).T / 255).astype(np.float32)
 
-    weights = np.zeros((28, 28, 10), np.float32)
-    for digit in set(range(10)) - set(blind):
-        weights[:, 2 * digit : 2 * digit + 2, digit] = 1 / 1000
-    constants = {"flat": np.array([-1, 784]), "weights": weights.reshape(784, 10)}
-    nodes = [
-        helper.make_node("Reshape", ["tiles", "flat"], ["pixels"]),
-        helper.make_node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["numbers", "weights"], ["sums"]),
-        helper.make_node(last, ["sums"], ["probabilities"]),
-    ]
-    model = helper.make_model(
-        helper.make_graph(
+
+@pytest.fixture(scope="session")
+def bar_graph(weights):
+    """Makes a graph: tiles of some shape and type → weights → scores, softmax or not."""
+    given = weights
+
+    def make(shape=("N", 28, 28), dtype="uint8", *, weights=given, last="Softmax", entry="tiles"):
+        from onnx import helper  # noqa: PLC0415  (slow to load)
+
+        numbers = "float32" if dtype == "uint8" else dtype
+        type_of, value, node = (
+            helper.np_dtype_to_tensor_dtype,
+            helper.make_tensor_value_info,
+            helper.make_node,
+        )
+        nodes = [
+            node("Reshape", [entry, "flat"], ["pixels"]),
+            node("Cast", ["pixels"], ["numbers"], to=type_of(np.dtype(numbers))),
+            node("MatMul", ["numbers", "weights"], ["sums"]),
+            node(last, ["sums"], ["probabilities"]),
+        ]
+        return onnx_model(
             nodes,
-            "bars",
-            [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
-            [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-    )
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+            [value(entry, type_of(np.dtype(dtype)), shape)],
+            [
+                value(
+                    "probabilities",
+                    type_of(np.dtype(numbers)),
+                    (shape[0] if shape else "N", weights.shape[1]),
+                )
+            ],
+            {"flat": np.array([-1, 784]), "weights": weights.astype(numbers)},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def graph(bar_graph, weights):
+    """Makes the bytes of a graph that reads bars, all digits but some."""
+
+    def make(blind: Sequence[int] = (), last: str = "Softmax") -> bytes:
+        seeing = weights / 1000
+        seeing[:, list(blind)] = 0
+        return bar_graph(weights=seeing, last=last).SerializeToString()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    return onnx_model
+
+
+def onnx_model(nodes, inputs, outputs, constants):
+    """A graph of nodes as a model, with constants by name."""
+    from onnx import helper, numpy_helper  # noqa: PLC0415  (slow to load)
+
+    kept = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "drawn", inputs, outputs, kept)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

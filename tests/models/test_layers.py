@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from digitlens.errors import ModelError
 from digitlens.models.bundle import load_bundle
@@ -21,29 +21,27 @@ def tile(small_split):
 
 
 @pytest.fixture
-def half_graph():
+def half_graph(make_model):
     """A convolution whose kernels are kept as float16, a shortcut, a mean, a dense layer."""
-    constants = {"one": np.array([1]), "half": KERNELS, "dense": DENSE}
+    value, node = helper.make_tensor_value_info, helper.make_node
     nodes = [
-        helper.make_node("Unsqueeze", ["tiles", "one"], ["maps"]),
-        helper.make_node("Cast", ["maps"], ["pixels"], to=TensorProto.FLOAT),
-        helper.make_node("Cast", ["half"], ["kernels"], to=TensorProto.FLOAT),
-        helper.make_node("Conv", ["pixels", "kernels"], ["sums"], pads=[1, 1, 1, 1]),
-        helper.make_node("Add", ["sums", "pixels"], ["added"]),
-        helper.make_node("Relu", ["added"], ["positive"]),
-        helper.make_node("GlobalAveragePool", ["positive"], ["means"]),
-        helper.make_node("Flatten", ["means"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "dense"], ["scores"]),
-        helper.make_node("Softmax", ["scores"], ["probabilities"]),
+        node("Unsqueeze", ["tiles", "one"], ["maps"]),
+        node("Cast", ["maps"], ["pixels"], to=TensorProto.FLOAT),
+        node("Cast", ["half"], ["kernels"], to=TensorProto.FLOAT),
+        node("Conv", ["pixels", "kernels"], ["sums"], pads=[1, 1, 1, 1]),
+        node("Add", ["sums", "pixels"], ["added"]),
+        node("Relu", ["added"], ["positive"]),
+        node("GlobalAveragePool", ["positive"], ["means"]),
+        node("Flatten", ["means"], ["flat"]),
+        node("MatMul", ["flat", "dense"], ["scores"]),
+        node("Softmax", ["scores"], ["probabilities"]),
     ]
-    graph = helper.make_graph(
+    model = make_model(
         nodes,
-        "small",
-        [helper.make_tensor_value_info("tiles", TensorProto.UINT8, ("N", 28, 28))],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 10))],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [value("tiles", TensorProto.UINT8, ("N", 28, 28))],
+        [value("probabilities", TensorProto.FLOAT, ("N", 10))],
+        {"one": np.array([1]), "half": KERNELS, "dense": DENSE},
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

@@ -129,35 +129,29 @@ def test_the_same_picture_gives_the_same_digits_in_any_thread(shipped):
     assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
 
 
-def page_graph(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
-    """A graph with the inputs and outputs of a digit detector, which finds nothing."""
-    nodes = [
-        helper.make_node(
-            "ConstantOfShape", [f"{name}.shape"], [name],
-            value=helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
-        )
-        for name in outputs
-    ]  # fmt: skip
-    shapes = [
-        helper.make_tensor(
-            f"{name}.shape", TensorProto.INT64, [len(shape)],
-            [32 if isinstance(side, str) else side for side in shape],
-        )
-        for name, shape in outputs.items()
-    ]  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "pages",
-        [helper.make_tensor_value_info(entry, dtype, ("h", "w", 3))],
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in outputs.items()
-        ],
-        shapes,
+@pytest.fixture
+def page_graph(make_model):
+    """Makes a graph with the inputs and outputs of a digit detector, which finds nothing."""
+    value, zero = (
+        helper.make_tensor_value_info,
+        helper.make_tensor("z", TensorProto.FLOAT, [1], [0]),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+
+    def make(entry="page", dtype=TensorProto.UINT8, outputs=OUTPUTS):
+        sides = {
+            f"{name}.shape": np.array([32 if isinstance(side, str) else side for side in shape])
+            for name, shape in outputs.items()
+        }
+        nodes = [
+            helper.make_node("ConstantOfShape", [f"{name}.shape"], [name], value=zero)
+            for name in outputs
+        ]
+        found = [value(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+        model = make_model(nodes, [value(entry, dtype, ("h", "w", 3))], found, sides)
+        onnx.checker.check_model(model)
+        return model.SerializeToString()
+
+    return make
 
 
 def saved(path, graph, **more):
@@ -175,14 +169,14 @@ def saved(path, graph, **more):
         {"outputs": {**OUTPUTS, "more": (4,)}},
     ],
 )
-def test_a_graph_that_breaks_the_contract_is_refused(tmp_path, wrong):
+def test_a_graph_that_breaks_the_contract_is_refused(page_graph, tmp_path, wrong):
     with pytest.raises(ModelError, match="is not a digit detector: train one") as caught:
         DigitDetector(saved(tmp_path, page_graph(**wrong)))
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_missing_damaged_or_another_model_is_refused(tmp_path, folder):
+def test_what_is_missing_damaged_or_another_model_is_refused(page_graph, tmp_path, folder):
     for other in (folder, "default"):
         with pytest.raises(ModelError, match="is not a digit detector"):
             DigitDetector(other)
@@ -195,7 +189,9 @@ def test_what_is_missing_damaged_or_another_model_is_refused(tmp_path, folder):
         DigitDetector(tmp_path / "page")
 
 
-def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_picture(tmp_path):
+def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_picture(
+    page_graph, tmp_path
+):
     with pytest.raises(ModelError, match="no model"):
         DigitDetector(tmp_path / "none", lazy=True)
     with pytest.raises(ModelError, match="is not a digit detector"):

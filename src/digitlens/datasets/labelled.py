@@ -223,17 +223,14 @@ def _rows(source: _Source, listing: bytes) -> list[tuple[str, str]]:
     if len(rows) > MOST:
         raise DataError(f"{source.name}: {len(rows):,} tiles, at most {MOST:,} are read: split it")
     named = [(row[0].strip(), row[1].strip() if len(row) > 1 else "") for row in rows]
-    _refuse(source, _listed_twice(named))
-    return named
-
-
-def _listed_twice(rows: list[tuple[str, str]]) -> list[str]:
     first: dict[PurePosixPath, int] = {}
-    return [
+    again = [
         f"line {row}: {name}: is listed in line {before} already"
-        for row, (name, _) in enumerate(rows, 2)
+        for row, (name, _) in enumerate(named, 2)
         if (before := first.setdefault(PurePosixPath(name), row)) != row
     ]
+    _refuse(source, again)
+    return named
 
 
 def _tile(source: _Source, name: str, seen: Callable[[bytes], object]) -> Tiles | str:

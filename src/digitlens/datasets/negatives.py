@@ -280,13 +280,11 @@ def negative_sets(faces: Sequence[inks.Face], seed: int, count: int = COUNT) -> 
         planes = [np.clip(draws[i % len(draws)](rng), 0, 255) for i in range(count)]
         drawn[name] = np.rint(np.stack(planes)).astype(np.uint8)
     letters = {_LETTERS: inks.MEASURED_LETTERS, _LOOK_ALIKES: inks.AMBIGUOUS}
-    return {name: _set_in(faces, chars) for name, chars in letters.items()} | drawn
-
-
-def _set_in(faces: Sequence[inks.Face], characters: str) -> Tiles:
-    """Tiles uint8[N, 28, 28] of the characters in each face that has them."""
-    drawn = (face.ink(char) for face in faces for char in characters)
-    return to_tiles([ink for ink in drawn if ink is not None])
+    sets = dict[str, Tiles]()
+    for name, characters in letters.items():
+        found = (face.ink(char) for face in faces for char in characters)
+        sets[name] = to_tiles([ink for ink in found if ink is not None])
+    return sets | drawn
 
 
 MOST = 10_000  # tiles that are taken of one file, evenly spread

