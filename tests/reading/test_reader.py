@@ -358,14 +358,14 @@ def test_a_digit_detector_given_as_the_model_finds_the_digits(tmp_path):
 
 
 def test_each_card_is_read_once(monkeypatch):
-    def read_card(path):
+    def read_card(path, kind):
         cards.append(path.parent.name)
-        return read(path)
+        return read(path, kind)
 
     cards, read = [], bundle._read_card
     monkeypatch.setattr(bundle, "_read_card", read_card)
     DigitReader(threads=1)
-    assert cards == ["default", "pages"]
+    assert cards == ["default", "pages", "lines"]
 
 
 def test_a_page_is_not_copied_before_it_is_read_nor_changed(reader, page):
