@@ -17,10 +17,8 @@ from digitlens.results import Outputs
 
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
-FEATURES = 15  # columns of ``features``
-# Of places: by what the recogniser reads there, and those alone on their line; each has weights of
-# its own, since what speaks for a digit among others says little of a lone one.
-GROUPS = 4
+FEATURES = 16  # columns of ``features``
+GROUPS = 3  # of places, by what the recogniser reads there; each has weights of its own
 _LEAST = 1e-4  # no network alone can rule a digit out
 _DOUBT = 0.02  # a tile may be cut wrongly: what is no digit there may be one on the page
 _USUAL = 28.0  # pixels: height of a digit that is neither small nor large
@@ -53,11 +51,6 @@ class Scores(Columns):
     def boxes(self) -> Floats:
         """float32[N, 4]; on the page."""
         return self.places.boxes
-
-    @property
-    def group(self) -> npt.NDArray[np.intp]:
-        """int[N]: which of the ``GROUPS`` a place is of."""
-        return np.where(self.places.lone > 0, GROUPS - 1, self.places.reads)
 
     @property
     def strength(self) -> Floats:
@@ -146,7 +139,7 @@ def by_group(weights: tuple[float, ...], scores: Scores, columns: Floats) -> Flo
     """float32[N]: logistic regression on float32[N, FEATURES], each group with its own weights."""
     chances = np.zeros(len(scores), np.float32)
     for group, part in enumerate(np.array(weights).reshape(GROUPS, -1)):
-        here = scores.group == group
+        here = scores.places.reads == group
         chances[here] = logistic(part, columns[here])
     return chances
 
@@ -187,6 +180,7 @@ def features(scores: Scores, probabilities: Floats) -> Floats:
         _logit(places.fluency),
         places.letters,
         _logit(scores.is_digit, _DOUBT),
+        places.lone,
         places.text,
         _log(scores.classifier[rows, value]),
         _log(probabilities[rows, value]),

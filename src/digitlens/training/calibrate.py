@@ -190,8 +190,8 @@ def fit_fusion(finds: Finds) -> Fusion:
     columns = features(scores, probabilities)
     fusion = replace(
         fusion,
-        weights=_fit_groups(columns, right, scores.group),
-        existing=_fit_groups(columns, digits, scores.group),
+        weights=_fit_groups(columns, right, scores.places.reads),
+        existing=_fit_groups(columns, digits, scores.places.reads),
     )
     return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
 

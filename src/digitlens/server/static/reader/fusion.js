@@ -8,7 +8,7 @@ import { UNSEEN } from './places.js';
 
 const { fround } = Math;
 
-const GROUPS = 4; // of places, by what is read there, and those alone on their line
+const GROUPS = 3; // of places, by what the recogniser reads there; each has weights of its own
 const LEAST = 1e-4; // no network alone can rule a digit out
 const DOUBT = 0.02; // a tile may be cut wrongly: what is no digit there may be one on the page
 const USUAL = 28.0; // pixels: height of a digit that is neither small nor large
@@ -40,10 +40,8 @@ export class Fusion {
 /** Logistic regression on the features of places, with other weights for each group of them. */
 function byGroup(weights, scores, columns) {
   const count = weights.length / GROUPS;
-  return scores.map(({ lone, reads }, i) => {
-    const group = lone ? GROUPS - 1 : reads;
-    return logistic(weights.slice(group * count, (group + 1) * count), columns[i]);
-  });
+  return scores.map(({ reads }, i) =>
+    logistic(weights.slice(reads * count, (reads + 1) * count), columns[i]));
 }
 
 /** For each value what the networks say of it, and how far they are to be trusted. */
@@ -75,6 +73,7 @@ function features(one, probabilities) {
     logit(one.fluency),
     one.letters,
     logit(one.isDigit, DOUBT),
+    one.lone,
     one.text,
     log(one.classifier[value]),
     log(probabilities[value]),
