@@ -1,15 +1,24 @@
 """The fusion of a line reader, fitted on pictures whose digits are known."""
 
+from collections import Counter
+from itertools import islice
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from digitlens.reading.fusion import Scores
 from digitlens.training.calibrate import (
     IGNORED,
+    LONE,
+    PLAIN,
+    SIDES,
     Example,
     Finds,
     answers,
     fit_fusion,
+    line_examples,
+    page_examples,
     truth_of,
 )
 
@@ -76,3 +85,23 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
     exists = fusion.fuse(Scores.joined(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
+
+
+def test_the_half_that_is_measured_shows_what_the_fitted_one_does():
+    asked = []
+
+    def draw(number, **choices):
+        asked.append(choices)
+        drawing = {"pixels": np.zeros((48, 40, 3), np.uint8), "text": "7"}
+        return SimpleNamespace(**drawing, values=np.zeros(0), boxes=np.zeros((0, 4)))
+
+    for examples, name, among in (
+        (line_examples, "kind", LONE),
+        (page_examples, "kind", PLAIN),
+        (page_examples, "side", SIDES),
+    ):
+        asked.clear()
+        list(islice(examples(SimpleNamespace(line=draw, page=draw)), 1200))
+        fitted, measured = (Counter(each[name] for each in asked[half::2]) for half in (0, 1))
+        assert {*among} <= {*fitted}
+        assert all(measured[each] == pytest.approx(fitted[each], abs=45) for each in fitted)

@@ -1,6 +1,7 @@
 """Fits the fusion of a line reader on generated pictures and writes it into the reader's card.
 
-Half of the pictures fit weights and calibration, the other half measure what is promised.
+Every second picture fits weights and calibration, the others measure what is promised. What they
+show is chosen at random, so that both halves are alike.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ from digitlens.training.recipe import LineRecipe
 
 IGNORED = -1
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
-SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages, in turn
-PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds, in turn
+SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
+PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds
 _ENOUGH = 20  # places of a group that are right, and that are wrong
-LONE = ("tile", "hand digit", "print digit")  # kinds of lines, in turn
+LONE = ("tile", "hand digit", "print digit")  # kinds of lines
 _RIDGE = 1.0  # networks that nearly always agree leave their weights open
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
 _OVERLAP = 0.3  # IoU: a place and a digit on another line are the same
@@ -256,17 +257,18 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
 def page_examples(maker: PageMaker) -> Iterator[Example]:
     """Generated pages of digits, without end, of all kinds, those of plain drawings among them."""
     for number in count():
-        kind = PLAIN[number % 4] if number % 5 == 0 else None
-        page = maker.page(number, side=SIDES[number % len(SIDES)], kind=kind)
+        rng = np.random.default_rng([number, 2])
+        kind = str(rng.choice(PLAIN)) if rng.random() < 0.2 else None
+        page = maker.page(number, side=int(rng.choice(SIDES)), kind=kind)
         yield Example(page.pixels, page.values, page.boxes)
 
 
 def line_examples(maker: LineMaker) -> Iterator[Example]:
     """Generated lines as pictures of their own, without end, at other sizes and with margins."""
     for number in count():
-        # People show lone digits far more often than lone letters that look like them.
-        line = maker.line(number, kind=LONE[number % 3] if number % 4 == 0 else None)
         rng = np.random.default_rng([number, 1])
+        # People show lone digits far more often than lone letters that look like them.
+        line = maker.line(number, kind=str(rng.choice(LONE)) if rng.random() < 0.5 else None)
         scale = float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
         pixels = scaled(line.pixels, scale)
         margin = round(len(pixels) * float(rng.choice([0.0, 0.0, 0.3, 1.0])))
