@@ -90,7 +90,7 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
 def test_the_half_that_is_measured_shows_what_the_fitted_one_does():
     asked = []
 
-    def draw(number, **choices):
+    def draw(_, **choices):
         asked.append(choices)
         drawing = {"pixels": np.zeros((48, 40, 3), np.uint8), "text": "7"}
         return SimpleNamespace(**drawing, values=np.zeros(0), boxes=np.zeros((0, 4)))
