@@ -149,9 +149,13 @@ def test_lines_are_not_sought_where_all_is_one_digit(rectangles, drawn, pages):
 
 
 class Dark:
-    """A line detector to which all that is dark is text."""
+    """A line detector to which all that is dark is text; remembers the sizes of its pictures."""
+
+    def __init__(self):
+        self.sizes = []
 
     def text_map(self, picture):
+        self.sizes.append(max(picture.shape))
         return (picture[::2, ::2, 0] < 128).astype(np.float32)
 
 
@@ -162,3 +166,24 @@ def test_a_line_across_the_parts_of_a_large_copy_is_one(sides):
     shown[height // 2 : height // 2 + 20, 100 : width - 100] = 0
     (line,) = find_text(shown, Dark())
     assert line.width == pytest.approx(width - 200, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("thick", "sizes"),
+    [
+        pytest.param(20, [640], id="high enough"),
+        pytest.param(12, [640, 1074], id="as large as it takes"),
+        pytest.param(7, [640, 1200], id="no larger than the page"),
+    ],
+)
+def test_small_lines_are_looked_for_on_a_copy_in_which_they_are_high_enough(thick, sizes):
+    shown = np.full((1200, 1200), 255, np.uint8)
+    for top in range(100, 1100, 100):
+        shown[top : top + thick, 100:1100] = 0
+    assert len(find_text(shown, lines := Dark())) == 10
+    assert [size - 32 for size in lines.sizes] == sizes  # without paper around them
+
+
+def test_lines_are_looked_for_once_more_where_none_were_found():
+    find_text(np.full((900, 900), 255, np.uint8), lines := NoText())
+    assert lines.pages == 2

@@ -19,7 +19,7 @@ from digitlens.reading.nms import Candidates, fuse_boxes
 from digitlens.reading.text_lines import TextLine, find_lines
 
 DIGIT_SCALES = (96, 192)  # longest side of the page in copies for digits, in pixels
-LINE_SCALES = (640, 1280, 2560)  # the same, for lines
+LINE_SCALES = (640, 2560)  # the same, for lines: of the first copy, and at most
 LIKELY = 0.15  # score of a digit from which a line of its own is read for it
 LARGEST = 1024  # pixels: longer pages are first reduced by a whole factor to about this
 _SURE = 0.5  # score from which a digit explains the ink in its box
@@ -27,7 +27,8 @@ _AROUND = 0.1  # heights of a digit: its ink may reach so far over its box
 _FAINT = 0.2  # share of the strongest contrast from which a pixel is ink
 _ENLARGED = 2.0  # times its own size: a page shows no more in larger copies
 _LEAST = 64  # pixels: shorter side from which a copy need not be enlarged
-_SMALL = 18.0  # pixels: lower lines are looked for again on a larger copy
+_SMALL = 18.0  # pixels: lower lines are looked for again on a larger copy ...
+_WANTED = 26.0  # ... in which they are so high; their height is known to a few pixels
 _TILE = 1024  # pixels: sides of the parts in which a large copy is looked at
 _OVERLAP = 96  # pixels that two parts share, half of which each sees better
 _MARGIN = 16  # pixels of paper around a copy: text at the edge of a picture has none
@@ -111,19 +112,22 @@ def explains_ink(picture: Pixels, found: DigitPredictions) -> bool:
 
 
 def find_text(page: Page, detector: LineDetector) -> list[TextLine]:
-    """Finds text lines on ever larger copies, as long as those found are small."""
+    """Finds text lines on ever larger copies, as long as more than a quarter of them is small.
+
+    The cost of a copy grows with its area. So each is as large as the lines on the one before ask
+    for, at most twice the page; where none were found, that is tried once.
+    """
     longest, shortest = max(page.shape[:2]), min(page.shape[:2])
-    largest = max(1.0, min(_ENLARGED, _LEAST / shortest))
-    found: list[TextLine] = []
-    for size in LINE_SCALES:
+    size, most = LINE_SCALES
+    largest = min(max(1.0, min(_ENLARGED, _LEAST / shortest)), most / longest)
+    while True:
         scale = min(size / longest, largest)
         found = _lines_at(page, scale, detector)
-        low = [line for line in found if min(line.height, line.width) * scale < _SMALL]
-        if scale == largest or (found and len(low) <= len(found) / 4):
-            break
-        if not found and size > LINE_SCALES[0]:
-            break
-    return found
+        heights = sorted(min(line.height, line.width) * scale for line in found)
+        low = heights[len(heights) // 4] if heights else _WANTED / 2
+        if scale == largest or low >= _SMALL or not (found or size == LINE_SCALES[0]):
+            return found
+        size = round(size * _WANTED / low)
 
 
 def _lines_at(page: Page, scale: float, detector: LineDetector) -> list[TextLine]:

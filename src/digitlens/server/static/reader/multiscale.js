@@ -10,7 +10,7 @@ import { findLines, heightOf, widthOf } from './text_lines.js';
 const { fround } = Math;
 
 const DIGIT_SCALES = [96, 192]; // longest side of the page in copies for digits, in pixels
-const LINE_SCALES = [640, 1280, 2560]; // the same, for lines
+const LINE_SCALES = [640, 2560]; // the same, for lines: of the first copy, and at most
 export const LIKELY = 0.15; // score of a digit from which a line of its own is read for it
 const LARGEST = 1024; // pixels: longer pages are first reduced by a whole factor to about this
 const SURE = 0.5; // score from which a digit explains the ink in its box
@@ -18,7 +18,8 @@ const AROUND = 0.1; // heights of a digit: its ink may reach so far over its box
 const FAINT = 0.2; // share of the strongest contrast from which a pixel is ink
 const ENLARGED = 2.0; // times its own size: a page shows no more in larger copies
 const LEAST = 64; // pixels: shorter side from which a copy need not be enlarged
-const SMALL = 18.0; // pixels: lower lines are looked for again on a larger copy
+const SMALL = 18.0; // pixels: lower lines are looked for again on a larger copy ...
+const WANTED = 26.0; // ... in which they are so high; their height is known to a few pixels
 const TILE = 1024; // pixels: sides of the parts in which a large copy is looked at
 const OVERLAP = 96; // pixels: a line at the border of two parts is whole in one of them
 const MARGIN = 16; // pixels of paper around a copy: text at the edge of a picture has none
@@ -96,20 +97,25 @@ function explainsInk({ data, width, height }, found) {
   return strongest >= 24 && away.every((distance) => distance <= least);
 }
 
-/** Finds text lines on ever larger copies, as long as those found are small. */
+/**
+ * Finds text lines on ever larger copies, as long as more than a quarter of them is small.
+ *
+ * The cost of a copy grows with its area. So each is as large as the lines on the one before ask
+ * for, at most twice the page; where none were found, that is tried once.
+ */
 async function findText(page, graph) {
   const longest = Math.max(page.width, page.height);
   const shortest = Math.min(page.width, page.height);
-  const largest = Math.max(1, Math.min(ENLARGED, LEAST / shortest));
-  let found = [];
-  for (const size of LINE_SCALES) {
+  const [first, most] = LINE_SCALES;
+  const largest = Math.min(Math.max(1, Math.min(ENLARGED, LEAST / shortest)), most / longest);
+  for (let size = first; ;) {
     const scale = Math.min(size / longest, largest);
-    found = await seenAt(page, scale, graph);
-    const low = found.filter((line) => Math.min(heightOf(line), widthOf(line)) * scale < SMALL);
-    if (scale === largest || (found.length && low.length <= found.length / 4)) break;
-    if (!found.length && size > LINE_SCALES[0]) break;
+    const found = await seenAt(page, scale, graph);
+    const heights = found.map((line) => Math.min(heightOf(line), widthOf(line)) * scale);
+    const low = heights.sort((a, b) => a - b)[Math.trunc(heights.length / 4)] ?? WANTED / 2;
+    if (scale === largest || low >= SMALL || (!found.length && size > first)) return found;
+    size = rint((size * WANTED) / low);
   }
-  return found;
 }
 
 async function seenAt(page, scale, graph) {
