@@ -148,7 +148,7 @@ def test_work_is_done_in_another_thread_and_what_it_raises_comes_back(pools):
 
 
 def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
-    pool, begun = pools(time_limit=0.05), []
+    pool, begun = pools(time_limit=0.5), []
 
     async def run():
         running = await submitted(pool, lambda _: latch.wait(5))

@@ -12,7 +12,7 @@ from PIL import Image
 from digitlens.results import Box, Digit, Reading
 from digitlens.server.limits import PICTURES
 from digitlens.server.schemas import NAME
-from digitlens.server.service import Metrics, UploadedPicture, is_raw
+from digitlens.server.service import Metrics, UploadedPicture
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,6 @@ def test_rejects_have_few_labels(reason, label):
     metrics = Metrics()
     metrics.reading(Reading(((digit,),), 1, 1, "m", "x"))
     assert f'digitlens_rejects_total{{reason="{label}"}} 1.0' in metrics.text().decode()
-
-
-def test_a_number_that_is_watched_is_shown_as_it_is():
-    metrics, values = Metrics(), [3, 5]
-    metrics.watch("queue_depth", "Waiting.", values.pop)
-    assert "digitlens_queue_depth 5.0" in metrics.text().decode()
-    assert "digitlens_queue_depth 3.0" in metrics.text().decode()
 
 
 MEGABYTES = 3
@@ -70,17 +63,6 @@ def test_nothing_is_logged_of_a_request(client, picture, caplog, capfd):
 def test_a_picture_has_a_name_for_errors_that_is_not_too_long():
     assert (UploadedPicture(b"").name, UploadedPicture(b"", "").given) == ("image", None)
     assert UploadedPicture(b"", "a" * 999).name == "a" * NAME
-
-
-@pytest.mark.parametrize(
-    ("kind", "raw"),
-    [
-        *((kind, True) for kind in ("", "image/png", "image/x-unknown", "application/pdf")),
-        *((kind, False) for kind in ("text/plain", "application/json", "multipart/form-data")),
-    ],
-)
-def test_which_types_are_one_file(kind, raw):
-    assert is_raw(kind) == raw
 
 
 PNG, JSON = {"Content-Type": "image/png"}, {"Content-Type": "application/json"}
@@ -167,7 +149,7 @@ FAULTS = {
 
 @pytest.fixture
 def small(serve):
-    return serve(body_limit=1_000_000, body_time=0.3, time_limit=0.5)
+    return serve(body_limit=1_000_000)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -26,10 +26,7 @@ MODULES = (
     *("reading/multiscale", "reading/nms", "reading/orientation", "reading/pattern"),
     *("reading/places", "reading/reading_order", "reading/recognize", "reading/text_lines"),
 )
-FILES = {
-    "models/classifier": "models",
-    "models/networks": "models",
-}
+FILES = {"models/classifier": "models", "models/networks": "models"}
 # What only fits and training need, tables, or only what has threads.
 NOT_NEEDED = {
     "alphabet": {"SPACE"},

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen, then says where."""
         await super().startup(sockets)
-        self._ready(_address((sockets or [])[0]))
+        host, port = (sockets or [])[0].getsockname()[:2]
+        self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
 
 def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
@@ -133,11 +135,6 @@ def quiet_config(app: FastAPI, idle_time: float, **more: Any) -> uvicorn.Config:
         server_header=False,
         **more,
     )
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def create_app(service: Service) -> FastAPI:
@@ -156,14 +153,8 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(routes.protocol)
     app.router.default = Assets()  # after the routes, so that a wrong method of theirs is a 405
     answer_refusals(app)
-    describe_api(app)
-    _surround(app, service)
-    return app
-
-
-def _surround(app: FastAPI, service: Service) -> None:
-    """Middleware, the innermost first."""
-    settings = service.settings
+    app.openapi = cache(partial(_document, app))
+    settings = service.settings  # of the middleware that follows, the innermost first
     app.add_middleware(Gate, settings=settings)
     if settings.cors:  # outside of the gate: browsers ask without the token whether they may ask
         app.add_middleware(
@@ -173,6 +164,7 @@ def _surround(app: FastAPI, service: Service) -> None:
             allow_headers=["Authorization", "Content-Type"],
         )
     app.add_middleware(Guard, metrics=service.metrics)
+    return app
 
 
 @asynccontextmanager
@@ -195,40 +187,31 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, answer = time.perf_counter(), _Answer(send)
+        start, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, answer)
         except Exception as error:  # nothing that a client sends may end in a broken connection
             _log.exception("%s %r failed", scope["method"], scope["path"])
             refusal = of_exception(error)
             scope[REFUSED] = refusal.kind
-            if not answer.status:
-                await refused(refusal, scope["path"])(scope, receive, answer.send)
-        self._metrics.request(_route(scope), answer.status, time.perf_counter() - start)
+            if not status:
+                await refused(refusal, scope["path"])(scope, receive, answer)
+        # As it is declared, never as it is asked for: clients could make up any number of routes.
+        route: Any = scope.get("route")
+        path = route.path if isinstance(route, APIRoute) else "other"
+        self._metrics.request(path, status, time.perf_counter() - start)
         if cause := scope.get(REFUSED):
             self._metrics.refused.labels(cause).inc()
-
-
-class _Answer:
-    """Adds the headers on the way out and keeps the status, 0 until there is one."""
-
-    def __init__(self, send: Send) -> None:
-        self.status = 0
-        self._send = send
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-        await self._send(message)
-
-
-def _route(scope: Scope) -> str:
-    """The route as it is declared, never as it is asked for: clients could make up any number."""
-    route: Any = scope.get("route")
-    return route.path if isinstance(route, APIRoute) else "other"
 
 
 class Assets(StaticFiles):
@@ -276,17 +259,6 @@ _PNG = (
 _TILES = {"tiles": [[[0] * 28] * 28]}
 _TENSOR = {"name": "tiles", "shape": [1, 28, 28], "datatype": "UINT8", "data": [0] * 784}
 _OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
-
-
-def describe_api(app: FastAPI) -> None:
-    """Has an application give the whole document at ``/openapi.json``."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
-        return app.openapi_schema
-
-    app.openapi = openapi
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

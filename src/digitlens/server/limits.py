@@ -98,17 +98,35 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _CountedBody(receive, self)
+        end = asyncio.get_running_loop().time() + self._settings.body_time
+        size, complete = 0, False
+
+        async def counted() -> Message:
+            nonlocal size, complete
+            if complete:  # what follows is that the client is gone, whenever that may be
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                detail = f"the body was not complete within {self._settings.body_time:g} s"
+                raise Refusal("slow-body", detail, {"Connection": "close"}) from None
+            complete = not message.get("more_body", False)
+            more = len(message.get("body", b""))
+            size += more
+            self._hold(more, size)
+            return message
+
         try:
             self._check(scope)
-            await self._app(scope, body.receive, send)
+            await self._app(scope, counted, send)
         except Refusal as refusal:  # before any route was reached
             scope[REFUSED] = refusal.kind
             await refused(refusal, scope["path"])(scope, receive, send)
         finally:
-            self._held -= body.size
+            self._held -= size
 
-    def hold(self, more: int, size: int) -> None:
+    def _hold(self, more: int, size: int) -> None:
         """Makes room for ``more`` bytes of a body of which ``size`` are there with them."""
         self._held += more
         if size > self._settings.body_limit:
@@ -119,11 +137,6 @@ class Gate:
                 "the server is receiving too much at a time: try again in 1 s",
                 {"Retry-After": "1"},
             )
-
-    @property
-    def body_time(self) -> float:
-        """Seconds for one body to arrive."""
-        return self._settings.body_time
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -153,36 +166,6 @@ class Gate:
     def _too_large(self, found: str) -> Refusal:
         limit = self._settings.body_limit
         return Refusal("too-large", f"expected a body of at most {limit:,} bytes, found {found}")
-
-
-class _CountedBody:
-    """The body of one request on its way in.
-
-    Attributes:
-        size: Bytes of it that came so far.
-    """
-
-    def __init__(self, receive: Receive, gate: Gate) -> None:
-        self.size = 0
-        self._receive = receive
-        self._gate = gate
-        self._end = asyncio.get_running_loop().time() + gate.body_time
-        self._complete = False
-
-    async def receive(self) -> Message:
-        if self._complete:  # what follows is that the client is gone, whenever that may be
-            return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._end):
-                message = await self._receive()
-        except TimeoutError:
-            detail = f"the body was not complete within {self._gate.body_time:g} s"
-            raise Refusal("slow-body", detail, {"Connection": "close"}) from None
-        self._complete = not message.get("more_body", False)
-        more = len(message.get("body", b""))
-        self.size += more
-        self._gate.hold(more, self.size)
-        return message
 
 
 def _name(host: str) -> str:
@@ -278,32 +261,22 @@ class Job(Generic[T]):
 
     Attributes:
         started: When it was handed in, on the clock ``time.perf_counter``.
+        work: What is to be done; None, and with it the request's body is gone, once nobody waits.
     """
 
     def __init__(self, work: Callable[[Job[T]], T], time_limit: float) -> None:
         self.started = time.perf_counter()
+        self.work: Callable[[Job[T]], T] | None = work
         self._time_limit = time_limit
-        self._end = self.started + time_limit
-        self._work: Callable[[Job[T]], T] | None = work
-
-    def drop(self) -> None:
-        """Forgets the work, and with it the request's body; what runs stops at its next check."""
-        self._work = None
 
     def check(self) -> None:
         """Ends the job, by an exception, if nobody waits for it any more or its time is over."""
-        if self._work is None or time.perf_counter() > self._end:
+        if self.work is None or time.perf_counter() > self.started + self._time_limit:
             raise self.late()
 
     def late(self) -> Refusal:
         """The refusal of a request whose time is over."""
         return Refusal("time-limit", f"the answer was not ready within {self._time_limit:g} s")
-
-    def run(self) -> T:
-        """Does the work; called by a thread of the pool."""
-        self.check()
-        assert self._work is not None
-        return self._work(self)
 
 
 class Pool:
@@ -358,7 +331,7 @@ class Pool:
         finally:
             watch.cancel()
             if not result.done():
-                job.drop()
+                job.work = None
                 future.cancel()  # makes room at once where it has not begun
                 result.cancel()
 
@@ -369,7 +342,9 @@ class Pool:
     def _submit(self, job: Job[T]) -> Future[T]:
         with self._lock:
             if self._inside >= self._room:
-                raise self._full()
+                wait = max(1, math.ceil(self._inside * self._seconds / self._workers))
+                detail = f"{self.waiting} requests are waiting: try again in {wait} s"
+                raise Refusal("queue-full", detail, {"Retry-After": str(wait)})
             self._inside += 1
         try:
             future = self._threads.submit(self._timed, job)
@@ -379,15 +354,12 @@ class Pool:
         future.add_done_callback(lambda _future: self._leave())
         return future
 
-    def _full(self) -> Refusal:
-        wait = max(1, math.ceil(self._inside * self._seconds / self._workers))
-        detail = f"{self.waiting} requests are waiting: try again in {wait} s"
-        return Refusal("queue-full", detail, {"Retry-After": str(wait)})
-
     def _timed(self, job: Job[T]) -> T:
         start = time.perf_counter()
         try:
-            return job.run()
+            job.check()
+            assert job.work
+            return job.work(job)
         finally:
             took = time.perf_counter() - start
             self._seconds += _RECENT * (took - self._seconds)
@@ -401,31 +373,24 @@ _URN = "urn:problem-type:digitlens:"
 _SHOWN = 3  # faults of one request
 
 
-@dataclass(frozen=True)
-class RefusalKind:
-    """A kind of refusal: the HTTP status, and what is the matter, the same each time."""
-
-    status: int
-    title: str
-
-
+# Of each kind of refusal the HTTP status, and what is the matter, the same each time.
 KINDS = {
-    "malformed": RefusalKind(400, "The request cannot be parsed"),
-    "unauthorized": RefusalKind(401, "A token is needed"),
-    "not-found": RefusalKind(404, "There is nothing here"),
-    "method-not-allowed": RefusalKind(405, "This is asked for in another way"),
-    "slow-body": RefusalKind(408, "The request took too long to arrive"),
-    "too-large": RefusalKind(413, "The request is too large"),
-    "unsupported-type": RefusalKind(415, "This type of content is not read"),
-    "wrong-host": RefusalKind(421, "The server does not go by this name"),
-    "invalid": RefusalKind(422, "The request asks for something impossible"),
-    "picture": RefusalKind(422, "A picture cannot be read"),
-    "queue-full": RefusalKind(429, "Too many requests are waiting"),
-    "memory-full": RefusalKind(429, "Too much is being sent at a time"),
-    "gone": RefusalKind(499, "The client is gone"),
-    "internal": RefusalKind(500, "The server has made a mistake"),
-    "stopping": RefusalKind(503, "The server is stopping"),
-    "time-limit": RefusalKind(504, "The answer took too long"),
+    "malformed": (400, "The request cannot be parsed"),
+    "unauthorized": (401, "A token is needed"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "This is asked for in another way"),
+    "slow-body": (408, "The request took too long to arrive"),
+    "too-large": (413, "The request is too large"),
+    "unsupported-type": (415, "This type of content is not read"),
+    "wrong-host": (421, "The server does not go by this name"),
+    "invalid": (422, "The request asks for something impossible"),
+    "picture": (422, "A picture cannot be read"),
+    "queue-full": (429, "Too many requests are waiting"),
+    "memory-full": (429, "Too much is being sent at a time"),
+    "gone": (499, "The client is gone"),
+    "internal": (500, "The server has made a mistake"),
+    "stopping": (503, "The server is stopping"),
+    "time-limit": (504, "The answer took too long"),
 }
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
@@ -452,19 +417,19 @@ class Problem(BaseModel):
 
 def refused(refusal: Refusal, path: str) -> Response:
     """The response that says why a request to ``path`` is refused."""
-    kind = KINDS[refusal.kind]
+    status, title = KINDS[refusal.kind]
     if path == PROTOCOL or path.startswith(PROTOCOL + "/"):
         content, media = {"error": refusal.detail}, "application/json"
     else:
         content = {
             "type": _URN + refusal.kind,
-            "title": kind.title,
-            "status": kind.status,
+            "title": title,
+            "status": status,
             "detail": refusal.detail,
             "instance": path,
         }
         media = MEDIA_TYPE
-    return Response(json.dumps(content), kind.status, refusal.headers, media)
+    return Response(json.dumps(content), status, refusal.headers, media)
 
 
 def explain(errors: Iterable[Any]) -> str:
@@ -501,8 +466,8 @@ def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """What an OpenAPI operation may answer in place of success."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles: dict[int | str, list[str]] = {}
-    for kind in kinds:
-        titles.setdefault(KINDS[kind].status, []).append(KINDS[kind].title)
+    for status, title in map(KINDS.__getitem__, kinds):
+        titles.setdefault(status, []).append(title)
     return {
         status: {"description": "; ".join(texts), "content": content}
         for status, texts in titles.items()
@@ -518,7 +483,7 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
 def _of_status(error: HTTPException) -> Refusal:
     kind = _OF_STATUS.get(error.status_code, "malformed")
     phrase = HTTPStatus(error.status_code).phrase
-    detail = str(error.detail) if error.detail != phrase else KINDS[kind].title.lower()
+    detail = str(error.detail) if error.detail != phrase else KINDS[kind][1].lower()
     return Refusal(kind, detail, error.headers)
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,6 @@ from digitlens.server.schemas import (
     ReadRequest,
 )
 
-T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
 METRICS_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -90,7 +89,8 @@ class Metrics:
         for digit in (digit for line in reading.lines for digit in line):
             self._digits.labels(digit.status).inc()
             if digit.status == "rejected":
-                self._rejects.labels(_label(digit.reason)).inc()
+                known = (label for start, label in _REASONS if digit.reason.startswith(start))
+                self._rejects.labels(next(known, "other")).inc()
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
@@ -98,10 +98,6 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"digitlens_{name}", text, labels, registry=self._registry)
-
-
-def _label(reason: str) -> str:
-    return next((label for start, label in _REASONS if reason.startswith(start)), "other")
 
 
 @dataclass
@@ -141,18 +137,14 @@ class Service:
         except (ModelError, ValueError) as error:
             raise Refusal("invalid", f"target_error: {error}") from error
 
-    async def work(self, request: Request, work: Callable[[Job[T]], T]) -> T:
-        """Does a request's work in the pool, as long as its client is there."""
+    async def answer(self, request: Request, work: Callable[[Job[bytes]], bytes]) -> Response:
+        """Answers with the JSON that work in the pool gives, as long as the client is there."""
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)
 
-        return await self.pool.run(work, gone)
-
-    async def answer(self, request: Request, work: Callable[[Job[bytes]], bytes]) -> Response:
-        """Answers with the JSON that work in the pool gives."""
-        return Response(await self.work(request, work), media_type="application/json")
+        return Response(await self.pool.run(work, gone), media_type="application/json")
 
 
 def service_of(request: Request) -> Service:
@@ -276,7 +268,10 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
     fields: list[tuple[str, str]] = []
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            pictures.append(_picture(name, value))
+            if name not in FIELDS:
+                expected = f"expected files in parts named {' or '.join(FIELDS)}"
+                raise Refusal("invalid", f"{expected}, found {name[:80]!r}")
+            pictures.append(UploadedPicture(value.file.read(), value.filename))
         elif name in FIELDS:
             raise Refusal("malformed", f"the part {name!r} has no file name: send it as a file")
         else:
@@ -285,14 +280,6 @@ def _pictures_of_form(form: FormData, options: ReadOptions) -> Upload:
         raise Refusal("malformed", f"expected a part named {' or '.join(FIELDS)}, found none")
     said = options_of(fields)
     return Upload(pictures, options.updated(said.model_dump(exclude_unset=True)))
-
-
-def _picture(field: str, file: UploadFile) -> UploadedPicture:
-    if field not in FIELDS:
-        raise Refusal(
-            "invalid", f"expected files in parts named {' or '.join(FIELDS)}, found {field[:80]!r}"
-        )
-    return UploadedPicture(file.file.read(), file.filename)
 
 
 def check_tiles(data: bytes) -> Tiles:

@@ -178,31 +178,19 @@ def alone(html: str) -> str:
 
 def _runtime() -> dict[str, bytes]:
     """onnxruntime-web, from the cache or by npm, with its licence."""
-    package = RUNTIME.package
+    package, members = RUNTIME.package, {name: member for member, name, _ in RUNTIME.files}
     folder = cache_folder(f"{package.name}-{package.version}")
-    parts = _kept(folder) or _fetched(folder)
+    parts = {n: (folder / n).read_bytes() for n in members if files.is_file(folder / n)}
+    if list(map(files.sha256, parts.values())) != [sha256 for _, _, sha256 in RUNTIME.files]:
+        with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
+            bar.add_task(f"{package} by npm", total=None)
+            what = f"what reads in a browser, {package}, comes"
+            (archive,) = npm_archives([package], Path(temporary), what, TIME_LIMIT)
+            found = read_members(archive, members.values())
+        parts = {name: found[member] for name, member in members.items() if member in found}
+        for name, content in parts.items():
+            files.write_bytes(folder / name, content)
     return {f"{VENDOR}/{name}": content for name, content in {**parts, **_licences()}.items()}
-
-
-def _kept(folder: Path) -> dict[str, bytes]:
-    """What the cache has of it, by name; empty where anything is missing or damaged."""
-    paths = {folder / name: sha256 for _, name, sha256 in RUNTIME.files}
-    parts = {path.name: path.read_bytes() for path in paths if files.is_file(path)}
-    found = [files.sha256(content) for content in parts.values()]
-    return parts if found == list(paths.values()) else {}
-
-
-def _fetched(folder: Path) -> dict[str, bytes]:
-    """The same by npm; kept in the cache."""
-    what = f"what reads in a browser, {RUNTIME.package}, comes"
-    with TemporaryDirectory(prefix="digitlens-") as temporary, work_bar() as bar:
-        bar.add_task(f"{RUNTIME.package} by npm", total=None)
-        (archive,) = npm_archives([RUNTIME.package], Path(temporary), what, TIME_LIMIT)
-        found = read_members(archive, [member for member, _, _ in RUNTIME.files])
-    parts = {name: found[member] for member, name, _ in RUNTIME.files if member in found}
-    for name, content in parts.items():
-        files.write_bytes(folder / name, content)
-    return parts
 
 
 def _licences() -> dict[str, bytes]:

@@ -90,10 +90,6 @@ class TrainingInfo:
     sample: str
     count: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return vars(self)
-
 
 @dataclass(frozen=True)
 class Position:
@@ -125,10 +121,17 @@ class Live:
         """Takes up what a watcher saw."""
         with self._lock:
             self._serial += 1
-            if isinstance(news, Pulse):
-                self._take_pulse(news)
-            else:
-                self._take_check(news)
+            if isinstance(news, Check):
+                score = news.score
+                self._checks.add(self._serial, (news.step, score.loss, score.accuracy))
+                self._score = self._serial, score
+                return
+            if self._pulse and self._pulse.model != news.model:
+                self._steps, self._checks = Curve(), Curve()
+            self._pulse = news
+            for point in news.points:
+                values = (point.step, point.loss, point.accuracy, point.learning_rate)
+                self._steps.add(self._serial, values)
 
     def end(self, how: str) -> None:
         """Notes that the training is over, and how it ended in a sentence."""
@@ -156,19 +159,6 @@ class Live:
             after = -1 if whole else mark.serial
             return self._news(whole, after), Position(self._serial, member)
 
-    def _take_pulse(self, pulse: Pulse) -> None:
-        if self._pulse and self._pulse.model != pulse.model:
-            self._steps, self._checks = Curve(), Curve()
-        self._pulse = pulse
-        for point in pulse.points:
-            values = (point.step, point.loss, point.accuracy, point.learning_rate)
-            self._steps.add(self._serial, values)
-
-    def _take_check(self, check: Check) -> None:
-        score = check.score
-        self._checks.add(self._serial, (check.step, score.loss, score.accuracy))
-        self._score = self._serial, score
-
     def _news(self, whole: bool, after: int) -> dict[str, Any]:
         news: dict[str, Any] = {
             "whole": whole,
@@ -188,7 +178,7 @@ class Live:
 
 
 def _progress(pulse: Pulse) -> dict[str, Any]:
-    left = None if pulse.seconds_left is None else round(pulse.seconds_left, 1)
+    left = pulse.seconds_left
     return {
         "member": pulse.model,
         "members": pulse.models,
@@ -197,7 +187,7 @@ def _progress(pulse: Pulse) -> dict[str, Any]:
         "step": pulse.step,
         "steps": pulse.steps,
         "images_per_second": round(pulse.images_per_second),
-        "seconds_left": left,
+        "seconds_left": None if left is None else round(left, 1),
         "rows": list(pulse.rows),
     }
 
@@ -229,7 +219,7 @@ class Show:
 @router.get("/subject")
 async def subject(request: Request) -> dict[str, Any]:
     """What is trained, and what it is scored on."""
-    return _show(request).live.info.as_dict()
+    return vars(_show(request).live.info)
 
 
 @router.get("/tiles")
@@ -255,7 +245,12 @@ async def answer(
     # A page elsewhere cannot send this type without asking first, and is refused.
     if content_type != _RAW:
         raise Refusal("unsupported-type", f"expected {_RAW}, found {content_type or 'none'}")
-    ink = _ink(await request.body(), width)
+    body = await request.body()
+    height, rest = divmod(len(body), width)
+    if rest or not 1 <= height <= MOST_PIXELS:
+        expected = f"expected 1 to {MOST_PIXELS} rows of {width} bytes"
+        raise Refusal("invalid", f"{expected}, found {len(body):,} bytes")
+    ink = np.frombuffer(body, np.uint8).reshape(height, width)
     return JSONResponse(await run_in_threadpool(_answer, ink, _show(request).answers))
 
 
@@ -277,16 +272,6 @@ async def stream(show: Show) -> AsyncGenerator[str]:
 def _show(request: Request) -> Show:
     show: Show = request.app.state.show
     return show
-
-
-def _ink(body: bytes, width: int) -> npt.NDArray[np.uint8]:
-    height, rest = divmod(len(body), width)
-    if rest or not 1 <= height <= MOST_PIXELS:
-        raise Refusal(
-            "invalid",
-            f"expected 1 to {MOST_PIXELS} rows of {width} bytes, found {len(body):,} bytes",
-        )
-    return np.frombuffer(body, np.uint8).reshape(height, width)
 
 
 def _answer(ink: npt.NDArray[np.uint8], answers: Answers) -> dict[str, Any]:
