@@ -55,7 +55,7 @@ from digitlens.training.tile_networks import (
     reconstruction_error,
 )
 
-OPSET = 18  # read by onnxruntime 1.14 (2023) and later
+OPSET = 20  # the first with Gelu; read by onnxruntime 1.17 (2024) and later
 CHECKED_TILES = 1000
 AGREEMENT = 1e-4  # of a classifier; below, float16 weights keep three digits
 DETECTOR_AGREEMENT = 0.02  # largest difference between scores of cells
