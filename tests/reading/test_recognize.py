@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from digitlens.alphabet import CLASS_OF, CLASSES
+from digitlens.reading.decode import decode
 from digitlens.reading.multiscale import Detections
 from digitlens.reading.nms import Candidates
-from digitlens.reading.recognize import line_proposals, near_digits, recognize
+from digitlens.reading.recognize import RecognizedLine, line_proposals, near_digits, recognize
 from digitlens.reading.text_lines import TextLine
 
 
@@ -41,6 +42,15 @@ def test_digits_on_no_line_make_up_one():
 
     assert made.quad[:, 0].min() < 10
     assert made.quad[:, 0].max() > 34
+
+
+@pytest.mark.parametrize("ink", [10, 90])
+def test_paper_is_what_the_edges_show_where_blurred_ink_covers_most_of_a_line(ink):
+    crop = np.full((48, 100, 3), 250, np.uint8)
+    crop[4:44, :ink] = np.linspace(20, 240, 40, dtype=np.uint8)[:, None, None]
+    nothing = np.zeros((12, CLASSES), np.float32)
+    paper = RecognizedLine(line(0), crop, nothing, decode(nothing)).paper
+    assert paper == pytest.approx([250] * 3)
 
 
 @pytest.mark.parametrize(

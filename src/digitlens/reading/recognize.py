@@ -35,6 +35,8 @@ SPOTTED = 0.1  # probability of a digit from which its part of a line is read
 _SPACE = 0.3  # probability of a space from which a part may end there
 _CONTEXT = 4  # steps between a digit and such a space, at least
 _LOWEST = 0.3  # heights of a line: what is found of a digit's ink is more, else it is not all
+_EDGE = 3  # rows at the upper and at the lower edge of a crop
+_ALIKE = 16  # levels of each channel: colours that differ by less are one
 _INK = 0.35  # share of the strongest contrast in a line from which a pixel is ink
 
 Floats = npt.NDArray[np.float32]
@@ -80,8 +82,18 @@ class RecognizedLine:
 
     @cached_property
     def paper(self) -> Floats:
-        """float32[3]: the usual colour of the crop."""
-        return np.asarray(median(np.ascontiguousarray(self.crop.reshape(-1, 3).T, np.float32)))
+        """float32[3]: the usual colour of the crop; that of its edges if more of it is like that.
+
+        Bold, blurred ink and its halo may cover more of a crop than paper does.
+        """
+        pixels = np.ascontiguousarray(self.crop.reshape(-1, 3).T, np.float32)
+        ends = _EDGE * self.crop.shape[1]
+        colours = median(pixels), median(np.concatenate([pixels[:, :ends], pixels[:, -ends:]], 1))
+        if np.abs(colours[1] - colours[0]).max() < _ALIKE:
+            return np.asarray(colours[0])
+        away = [np.abs(pixels - colour[:, None]).max(axis=0) for colour in colours]
+        usual, edges = (int(np.count_nonzero(each < _ALIKE)) for each in away)
+        return np.asarray(colours[int(edges > usual)])
 
     @property
     def scale(self) -> float:

@@ -36,6 +36,8 @@ const SPACE = 0.3; // probability of a space from which a part may end there
 const CONTEXT = 4; // steps between a digit and such a space, at least
 const LOWEST = 0.3; // heights of a line: what is found of a digit's ink is more, else it is not all
 const USUAL = [0.1 * HEIGHT, 0.9 * HEIGHT]; // rows of a character whose ink is not found
+const EDGE = 3; // rows at the upper and at the lower edge of a crop
+const ALIKE = 16; // levels of each channel: colours that differ by less are one
 const INK = 0.35; // share of the strongest contrast in a line from which a pixel is ink
 
 /** Reads lines; where there is much text, mostly those parts of it that have digits. */
@@ -305,7 +307,7 @@ function inkedRows(ink, width, start, end) {
 
 /** Where a line differs from its paper: 1 or 0 for each pixel. */
 function inkOf({ data, width }) {
-  const paper = [0, 1, 2].map((channel) => medianOfBytes(data, channel, 3));
+  const paper = paperOf(data, width);
   const away = new Uint16Array(width * HEIGHT); // in half gray levels
   for (let i = 0; i < away.length; i++) {
     for (let c = 0; c < 3; c++) {
@@ -316,4 +318,23 @@ function inkOf({ data, width }) {
   const strongest = quantileOf(histogram(away, 512), 0.98) / 2;
   const least = 2 * Math.max(12, INK * strongest);
   return away.map((distance) => (distance > least ? 1 : 0));
+}
+
+/** The usual colour of a crop; that of its edges if more of it is like that. */
+function paperOf(data, width) {
+  const ends = 3 * EDGE * width;
+  const edge = new Uint8ClampedArray(2 * ends);
+  edge.set(data.subarray(0, ends));
+  edge.set(data.subarray(data.length - ends), ends);
+  const [usual, outer] = [data, edge].map((pixels) =>
+    [0, 1, 2].map((channel) => medianOfBytes(pixels, channel, 3)));
+  if (usual.every((value, c) => Math.abs(value - outer[c]) < ALIKE)) return usual;
+  const alike = (paper) => {
+    let count = 0;
+    for (let i = 0; i < data.length; i += 3) {
+      count += paper.every((value, c) => Math.abs(data[i + c] - value) < ALIKE);
+    }
+    return count;
+  };
+  return alike(outer) > alike(usual) ? outer : usual;
 }
