@@ -30,39 +30,19 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 HOMES = {
-    "torch": (
-        "explain.evidence",
-        "training.",
-    ),
-    "onnx": (
-        "training.export",
-        "training.pretrained",
-        "models.layers",
-    ),
+    "torch": ("explain.evidence", "training."),
+    "onnx": ("training.export", "training.pretrained", "models.layers"),
     "safetensors": ("training.",),
     "onnxruntime": ("models.",),
     "PIL": (
-        "imaging.image",
-        "imaging.document",
-        "imaging.tiff",
-        "datasets.external",
-        "datasets.negative_inks",
-        "datasets.synthetic.",
-        "imaging.photo",
-        "imaging.framing",
-        "imaging.ruling",
-        "reading.multiscale",
-        "reading.table",
-        "visualization.explanation_page",
-        "visualization.html",
-        "visualization.notebook",
-        "visualization.overlay",
-        "visualization.sheets",
+        *("imaging.image", "imaging.document", "imaging.tiff", "datasets.external"),
+        *("datasets.negative_inks", "datasets.synthetic.", "imaging.photo", "imaging.framing"),
+        *("imaging.ruling", "reading.multiscale", "reading.table"),
+        *("visualization.explanation_page", "visualization.html", "visualization.notebook"),
+        *("visualization.overlay", "visualization.sheets"),
     ),
     "cv2": (
-        "datasets.negative_inks",
-        "datasets.synthetic.",
-        "reading.template",
+        *("datasets.negative_inks", "datasets.synthetic.", "reading.template"),
         "training.tasks.batches",
     ),
     "paho": ("reading.ledger",),
@@ -89,11 +69,8 @@ HOMES = {
     "platformdirs": ("files",),
 }
 NO_TORCH = (
-    "training.recipe",
-    "training.run",
-    "training.search_space",
-    "training.settings",
-    "training.thresholds",
+    *("training.recipe", "training.run", "training.search_space"),
+    *("training.settings", "training.thresholds"),
 )
 
 
