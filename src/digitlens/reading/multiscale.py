@@ -170,7 +170,10 @@ def framed(picture: Pixels, margin: int = _MARGIN) -> Pixels:
     """A picture, uint8[H, W, 3], with a margin of the colour that most of its edge has."""
     height, width = picture.shape[:2]
     out = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
-    out[:] = paper_colour(picture)
+    colour = paper_colour(picture)
+    # The edges alone: to repeat three bytes takes five times as long as to copy a picture.
+    out[:margin], out[margin + height :] = colour, colour
+    out[:, :margin], out[:, margin + width :] = colour, colour
     out[margin : margin + height, margin : margin + width] = picture
     return out
 
