@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def draw_stages(reader: DigitReader) -> None:
-    """The stages of one reading, as ``digitlens read --explain`` writes them."""
+    """The stages of one reading, as ``digitlens explain`` writes them."""
     with tempfile.TemporaryDirectory() as folder:
         seen = reader.examine(EXAMPLES / "note.jpg")
         write_stages(Path(folder), seen, reader.thresholds)

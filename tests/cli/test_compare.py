@@ -1,12 +1,9 @@
 import json
-import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from digitlens import files
-from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.errors import ModelError
@@ -15,6 +12,7 @@ from digitlens.explain.trained_model import parameters
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
 
+COMMAND = "compare"
 RECIPE = {"validation": "random", "validation_share": 0.5, "seed": 3}
 
 
@@ -44,11 +42,7 @@ def make(here, graph):
     return write
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["compare", *arguments])
-
-
-def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make, graph):
+def test_runs_are_compared_on_the_tiles_they_all_kept_back(run, here, make, graph):
     models = make("one", results={"training_seconds": 12.5}), make("runs/two", 4, 7)
     done = run(*models)
     assert done.exit_code == 0, done.output
@@ -66,7 +60,7 @@ def test_runs_are_compared_on_the_tiles_they_all_kept_back(here, make, graph):
     assert told["runs"][0]["bytes"] == len(graph([]))
 
 
-def test_json_is_the_comparison_and_nothing_else(here, make):
+def test_json_is_the_comparison_and_nothing_else(run, here, make):
     done = run(make("one"), make("two", 4), make("three", 5), "--json", "--out", "elsewhere")
     told = json.loads(done.stdout)
     assert told == json.loads((here / "elsewhere" / "comparison.json").read_text())
@@ -76,7 +70,7 @@ def test_json_is_the_comparison_and_nothing_else(here, make):
     assert [pair["p_holm"] >= pair["p"] for pair in told["pairs"]] == [True] * 3
 
 
-def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(make):
+def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(run, make):
     done = run(make("one"), make("two", recipe=RECIPE | {"epochs": 77}))
     assert "one and two cannot be told apart" in done.stdout
     assert "read differently" not in done.stdout
@@ -85,7 +79,7 @@ def test_runs_alike_cannot_be_told_apart_and_fields_that_differ_are_shown(make):
     assert "dropout" not in done.stdout
 
 
-def test_tiles_that_one_has_learned_from_are_refused(make):
+def test_tiles_that_one_has_learned_from_are_refused(run, make):
     done = run(make("one"), make("two", recipe=RECIPE | {"seed": 4}))
     assert isinstance(done.exception, ModelError)
     for part in ("one: 50% by random, seed 3", "two: 50% by random, seed 4", "--split test"):
@@ -93,7 +87,7 @@ def test_tiles_that_one_has_learned_from_are_refused(make):
     assert run("one", "two", "--split", "test").exit_code == 0
 
 
-def test_a_foreign_model_is_compared_on_the_test_set_only(here, make, graph):
+def test_a_foreign_model_is_compared_on_the_test_set_only(run, here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
     own = make("one")
     done = run(own, "their.onnx")
@@ -105,18 +99,18 @@ def test_a_foreign_model_is_compared_on_the_test_set_only(here, make, graph):
     assert "one is better than their.onnx (p = 0.002)" in done.stdout
 
 
-def test_models_of_the_same_last_name_go_by_their_path(make):
+def test_models_of_the_same_last_name_go_by_their_path(run, make):
     done = run(make("a/run"), make("b/run", 4))
     assert "a/run is better than b/run" in done.stdout
 
 
-def test_learned_numbers_are_those_of_the_recipe(here, make, graph):
+def test_learned_numbers_are_those_of_the_recipe(run, here, make, graph):
     (here / "their.onnx").write_bytes(graph([3]))
     told = json.loads(run(make("one"), "their.onnx", "--split", "test", "--json").stdout)
     assert [entry["parameters"] for entry in told["runs"]] == [parameters(Recipe(**RECIPE)), None]
 
 
-def test_one_run_and_the_same_twice_are_refused(make):
+def test_one_run_and_the_same_twice_are_refused(run, make):
     assert run(make("one")).exit_code == 2
     done = run("one", "one")
     assert isinstance(done.exception, ModelError)
@@ -124,10 +118,8 @@ def test_one_run_and_the_same_twice_are_refused(make):
     assert run("one", "two", "--data", "x.zip", "--split", "test").exit_code == 2
 
 
-def test_without_the_plots_extra_the_numbers_still_come(here, make, monkeypatch):
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.figures.scores", raising=False)
-    monkeypatch.delitem(sys.modules, "digitlens.visualization.theme", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+@pytest.mark.usefixtures("undrawn")
+def test_without_the_plots_extra_the_numbers_still_come(run, here, make):
     done = run(make("one"), make("two", 4))
     assert done.exit_code == 0, done.output
     assert "pip install 'digitlens[plots]'" in done.stderr

@@ -4,31 +4,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image, ImageFont
-from typer.testing import CliRunner
 
 import digitlens.datasets
-from digitlens.cli.data import data
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.datasets.synthetic.glyph_sources import EM, FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, MissingExtraError
 
+COMMAND = "data"
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Runs the command with an empty cache, in an empty folder."""
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path, monkeypatch, request):
+    """An empty folder, and an empty cache but for the tests of the real data."""
+    if "mnist" in request.fixturenames:
+        return
     monkeypatch.delenv("DIGITLENS_DATA", raising=False)
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(data)
-
-    def invoke(*arguments: str):
-        return CliRunner().invoke(app, list(arguments))
-
-    return invoke
 
 
 @pytest.fixture
@@ -172,8 +166,5 @@ def test_without_opencv_pages_name_the_extra_and_samples_are_drawn(run, monkeypa
 
 @pytest.mark.mnist
 @pytest.mark.usefixtures("mnist")
-def test_the_real_files_are_verified():
-    app = typer.Typer()
-    app.command()(data)
-    shown = json.loads(CliRunner().invoke(app, ["--json"]).stdout)
-    assert shown["complete"] is True
+def test_the_real_files_are_verified(run):
+    assert json.loads(run("--json").stdout)["complete"] is True

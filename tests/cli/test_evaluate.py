@@ -1,24 +1,20 @@
 import io
 import json
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from digitlens import files
 from digitlens.cli import evaluate as module
-from digitlens.cli.evaluate import evaluate
 from digitlens.cli.tables import Part
 from digitlens.errors import DataError, ModelError
 from digitlens.explain import trained_model
 from digitlens.visualization.figures import registry
 
 pytestmark = pytest.mark.usefixtures("unsaved")
+COMMAND = "evaluate"
 PICTURES = ["calibration.png", "classes.png", "confusion.png", "correct.png", "wrong.png"]
 
 
@@ -31,13 +27,7 @@ def foreign(here, graph):
     return make
 
 
-def run(*arguments):
-    app = typer.Typer()
-    app.command()(evaluate)
-    return CliRunner().invoke(app, arguments)
-
-
-def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here, bundle, graph):
+def test_numbers_on_stdout_files_in_the_folder_and_their_names_on_stderr(run, here, bundle, graph):
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout
@@ -54,7 +44,7 @@ def test_numbers_on_stdout_files_in_the_folder_and_the_way_there_on_stderr(here,
 
 
 @pytest.mark.usefixtures("here")
-def test_piped_output_is_plain_text_that_fits_the_width(bundle):
+def test_piped_output_is_plain_text_that_fits_the_width(run, bundle):
     lines = run("--model", bundle()).stdout.splitlines()
     assert lines
     assert max(map(len, lines)) <= 80
@@ -66,13 +56,13 @@ def test_piped_output_is_plain_text_that_fits_the_width(bundle):
     assert len([line for line in lines if line.split()[:1] == ["9"]]) == 2
 
 
-def test_json_is_the_report_and_nothing_else(here, bundle):
+def test_json_is_the_report_and_nothing_else(run, here, bundle):
     done = run("--model", bundle(), "--json", "--out", "elsewhere")
     assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
     assert not (here / "evaluation-bars").exists()
 
 
-def test_a_foreign_model_is_told_what_it_is_given(here, foreign):
+def test_a_foreign_model_is_told_what_it_is_given(run, here, foreign):
     done = run("--model", foreign())
     assert done.exit_code == 0, done.output
     for part in ("MNIST (28 x 28", "layout uint8[N, 28, 28]", "byte (0 to 255)", "probabilities"):
@@ -83,7 +73,7 @@ def test_a_foreign_model_is_told_what_it_is_given(here, foreign):
     assert report["accuracy"] == 0.975
 
 
-def test_a_foreign_model_of_logits_needs_the_option(here, foreign):
+def test_a_foreign_model_of_logits_needs_the_option(run, here, foreign):
     done = run("--model", foreign("Identity"))
     assert isinstance(done.exception, ModelError)
     assert "--outputs logits" in str(done.exception)
@@ -101,13 +91,13 @@ def test_a_foreign_model_of_logits_needs_the_option(here, foreign):
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_options_that_do_not_go_together_are_refused(bundle, options, words):
+def test_options_that_do_not_go_together_are_refused(run, bundle, options, words):
     done = run("--model", bundle(), *options)
     assert done.exit_code == 2
     assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
+def test_validation_is_what_the_recipe_of_the_model_kept_back(run, here, bundle):
     recipe = {"validation": "random", "validation_share": 0.25, "seed": 3}
     done = run("--model", bundle(recipe=recipe), "--split", "validation")
     assert done.exit_code == 0, done.output
@@ -117,7 +107,7 @@ def test_validation_is_what_the_recipe_of_the_model_kept_back(here, bundle):
 
 
 @pytest.mark.usefixtures("here")
-def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreign):
+def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(run, bundle, foreign):
     refitted = {"validation": "none", "temperature": 1.0}
     for model in (bundle(), foreign(), bundle(recipe=refitted)):
         done = run("--model", model, "--split", "validation")
@@ -125,16 +115,8 @@ def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(bundle, foreig
         assert "use --split test" in str(done.exception)
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """As if nothing were installed that draws, which takes seconds."""
-    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
 @pytest.mark.usefixtures("undrawn")
-def test_without_the_plots_extra_the_numbers_still_come(here, bundle):
+def test_without_the_plots_extra_the_numbers_still_come(run, here, bundle):
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50%" in done.stdout
@@ -142,28 +124,12 @@ def test_without_the_plots_extra_the_numbers_still_come(here, bundle):
     assert [path.name for path in (here / "evaluation-bars").iterdir()] == ["report.json"]
 
 
-def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(here, bundle):
+def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(run, here, bundle):
     (here / "occupied").write_text("a file")
     done = run("--model", bundle(), "--out", "occupied")
     assert isinstance(done.exception, DataError)
     assert "occupied cannot be written" in str(done.exception)
     assert "97.50%" in done.stdout
-
-
-def test_a_missing_model_is_one_line_and_exit_code_1(tmp_path):
-    for name in ("nothing", "nothing.onnx"):
-        done = subprocess.run(
-            [sys.executable, "-m", "digitlens", "evaluate", "--model", name],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert done.stdout == ""
-        assert done.stderr.startswith("digitlens: ")
-        assert name in done.stderr
-        assert done.stderr.count("\n") == 1
 
 
 def _write_tiles(path, labels):
@@ -179,7 +145,7 @@ def _write_tiles(path, labels):
         archive.writestr("labels.csv", "".join(rows))
 
 
-def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(here, bundle):
+def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(run, here, bundle):
     _write_tiles(here / "corrections.zip", [3, 3, 7])
     done = run("--model", bundle(), "--data", "corrections.zip")
     assert done.exit_code == 0, done.output
@@ -193,7 +159,7 @@ def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(here
     assert run("--model", bundle(), "--data", "one.zip").exit_code == 0
 
 
-def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle, monkeypatch):
+def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(run, here, bundle, monkeypatch):
     monkeypatch.setattr(registry, "draw_evaluation", lambda *_: [])  # seconds, and tested above
     done = run("--model", bundle(recipe={"rotate": 5.0}), "--robustness")
     assert done.exit_code == 0, done.output
@@ -213,7 +179,7 @@ def test_robustness_is_a_table_of_corruptions_with_files_of_its_own(here, bundle
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_json_of_everything_asked_for_is_one_object(here, foreign):
+def test_json_of_everything_asked_for_is_one_object(run, here, foreign):
     done = run("--model", foreign(), "--robustness", "--on", "digits", "--json")
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
@@ -227,7 +193,7 @@ def test_json_of_everything_asked_for_is_one_object(here, foreign):
 
 
 @pytest.mark.usefixtures("undrawn", "here")
-def test_a_foreign_model_does_not_say_what_it_was_trained_with(foreign):
+def test_a_foreign_model_does_not_say_what_it_was_trained_with(run, foreign):
     done = run("--model", foreign(), "--robustness")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -236,7 +202,7 @@ def test_a_foreign_model_does_not_say_what_it_was_trained_with(foreign):
 
 
 @pytest.mark.usefixtures("undrawn", "here")
-def test_another_data_set_is_scored_beside_the_tiles(bundle):
+def test_another_data_set_is_scored_beside_the_tiles(run, bundle):
     done = run("--model", bundle(), "--on", "digits")
     assert done.exit_code == 0, done.output
     assert "97.50%" in done.stdout
@@ -246,7 +212,7 @@ def test_another_data_set_is_scored_beside_the_tiles(bundle):
 @pytest.mark.parametrize(
     ("options", "name"), [(["--on", "letters"], "letters"), (["--data", "no.zip"], "no.zip")]
 )
-def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle, options, name):
+def test_an_unknown_data_set_is_refused_and_nothing_written(run, here, bundle, options, name):
     done = run("--model", bundle(), *options)
     assert isinstance(done.exception, DataError)
     assert name in str(done.exception)
@@ -254,7 +220,7 @@ def test_an_unknown_data_set_is_refused_before_anything_is_written(here, bundle,
 
 
 @pytest.mark.usefixtures("undrawn", "here")
-def test_rejection_is_wired_with_its_options(bundle, monkeypatch):
+def test_rejection_is_wired_with_its_options(run, bundle, monkeypatch):
     asked = {}
 
     def measure(classifier, tiles, **options):

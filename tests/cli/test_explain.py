@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.errors import DataError
 from digitlens.explain import explanation as explained
@@ -16,6 +14,7 @@ from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Digit, Reading
 
+COMMAND = "explain --model swift"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -35,11 +34,7 @@ def reader():
     return DigitReader("swift", threads=1)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["explain", *map(str, arguments), "--model", "swift"])
-
-
-def test_a_drawing_is_explained_in_words_and_in_a_folder(here):
+def test_a_drawing_is_explained_in_words_and_in_a_folder(run, here):
     shutil.copy(EXAMPLES / "drawing.png", here / "mine.png")
     folder = here / "explanation-mine"
     folder.mkdir()
@@ -70,7 +65,7 @@ def test_a_drawing_is_explained_in_words_and_in_a_folder(here):
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_json_holds_all_that_is_said(here):
+def test_json_holds_all_that_is_said(run, here):
     done = run(EXAMPLES / "drawing.png", "--json", "--out", "elsewhere")
     told = json.loads(done.stdout)
     assert told == json.loads((here / "elsewhere" / "explanation.json").read_text())
@@ -94,7 +89,7 @@ def test_json_holds_all_that_is_said(here):
     assert told["looks"]
 
 
-def test_a_blank_page_says_why_nothing_was_read(here):
+def test_a_blank_page_says_why_nothing_was_read(run, here):
     Image.new("L", (120, 90), "white").save(here / "blank.png")
     done = run("blank.png", "--out", "out")
     assert "No digits were read" in done.stdout
@@ -106,7 +101,7 @@ def test_a_blank_page_says_why_nothing_was_read(here):
     assert len(told["looks"]) == (here / "out" / "explanation.html").read_text().count("View ") > 0
 
 
-def test_without_mnist_the_rest_is_explained(monkeypatch):
+def test_without_mnist_the_rest_is_explained(run, monkeypatch):
     def missing(_=None):
         raise DataError("no source has it")
 
@@ -122,7 +117,7 @@ def test_without_mnist_the_rest_is_explained(monkeypatch):
     assert told["digits"][0]["changes"]
 
 
-def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(here):
+def test_pages_and_digits_are_chosen_and_what_is_not_there_is_said(run, here):
     with Image.open(EXAMPLES / "drawing.png") as page:
         blank = Image.new(page.mode, page.size, "white")
         blank.save(here / "two.tif", save_all=True, append_images=[page])

@@ -1,24 +1,18 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.errors import DataError, MissingExtraError, ModelError
 from digitlens.visualization.figures import registry
 from digitlens.visualization.figures.registry import FIGURES, SLOW
 
 pytestmark = pytest.mark.usefixtures("unsaved")
+COMMAND = "figures"
 ROWS = [
     {"epoch": epoch, "train_loss": 0.5 / epoch, "val_loss": 0.4 / epoch, "learning_rate": 0.01}
     for epoch in (1, 2)
 ]
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["figures", *arguments])
 
 
 @pytest.fixture
@@ -38,7 +32,7 @@ def run_folder(here, bundle):
     return make
 
 
-def test_every_figure_that_a_run_has_is_made(here, run_folder):
+def test_every_figure_that_a_run_has_is_made(run, here, run_folder):
     done = run(run_folder("mine"), "--theme", "dark")
     assert done.exit_code == 0, done.output
     written = done.stdout.split()
@@ -51,7 +45,7 @@ def test_every_figure_that_a_run_has_is_made(here, run_folder):
     assert f"take longer: {', '.join(SLOW)}" in done.stderr
 
 
-def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(here, bundle):
+def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here, bundle):
     model = bundle()
     done = run(model, "--only", "classes", "--only", "curves", "--format", "svg", "--out", "here")
     assert done.exit_code == 1
@@ -60,12 +54,12 @@ def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(here, bund
     assert [path.name for path in (here / "here").iterdir()] == ["classes.svg"]
 
 
-def test_json_is_a_list_of_the_files(run_folder):
+def test_json_is_a_list_of_the_files(run, run_folder):
     done = run(run_folder("mine"), "--only", "coverage", "--only", "coverage", "--json")
     assert json.loads(done.stdout) == ["figures-mine/coverage.png"]
 
 
-def test_runs_are_overlaid_and_one_without_history_is_told(here, run_folder, bundle):
+def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder, bundle):
     paths = [run_folder("one"), run_folder("two", [*ROWS, {**ROWS[0], "epoch": 3}])]
     done = run(*paths, bundle(), "--only", "curves", "--format", "svg")
     assert done.exit_code == 0, done.output
@@ -77,7 +71,7 @@ def test_runs_are_overlaid_and_one_without_history_is_told(here, run_folder, bun
 @pytest.mark.parametrize(
     ("rows", "message"), [([{"step": 1, "train_loss": 1.0}], "by steps"), (ROWS, "found 7")]
 )
-def test_runs_that_do_not_go_together_are_refused(run_folder, rows, message):
+def test_runs_that_do_not_go_together_are_refused(run, run_folder, rows, message):
     paths = [run_folder(f"run-{number}", rows) for number in range(7 if rows is ROWS else 2)]
     done = run(*paths, "--only", "curves")
     assert done.exit_code == 1
@@ -85,7 +79,7 @@ def test_runs_that_do_not_go_together_are_refused(run_folder, rows, message):
     assert done.stdout == ""
 
 
-def test_robustness_is_measured_once_for_both_its_figures(here, bundle, monkeypatch):
+def test_robustness_is_measured_once_for_both_its_figures(run, here, bundle, monkeypatch):
     asked = []
     whole = registry.measure_corrupted
     monkeypatch.setattr(
@@ -98,7 +92,7 @@ def test_robustness_is_measured_once_for_both_its_figures(here, bundle, monkeypa
 
 
 @pytest.mark.usefixtures("here")
-def test_misuse_says_what_is_known(bundle):
+def test_misuse_says_what_is_known(run, bundle):
     model = bundle()
     done = run(model, "--only", "nonsense")
     assert done.exit_code == 2
@@ -114,10 +108,8 @@ def test_misuse_says_what_is_known(bundle):
     assert "name another --out" in str(done.exception)
 
 
-def test_without_the_plots_extra_one_line_names_it(here, bundle, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+@pytest.mark.usefixtures("undrawn")
+def test_without_the_plots_extra_one_line_names_it(run, here, bundle):
     done = run(bundle())
     assert isinstance(done.exception, MissingExtraError)
     assert "digitlens[plots]" in str(done.exception)
@@ -125,7 +117,7 @@ def test_without_the_plots_extra_one_line_names_it(here, bundle, monkeypatch):
 
 
 @pytest.mark.usefixtures("here")
-def test_the_map_of_features_is_chosen_by_its_name(bundle, monkeypatch):
+def test_the_map_of_features_is_chosen_by_its_name(run, bundle, monkeypatch):
     asked = []
     monkeypatch.setitem(FIGURES, "features", lambda *given: asked.append(given[-1].method))
     assert run(bundle(), "--only", "features", "--map", "tsne").exit_code == 0

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
-from digitlens.cli.read import read
 from digitlens.cli.read_paths import COLUMNS
 from digitlens.errors import ModelError
 from digitlens.files import sha256
@@ -31,16 +28,6 @@ from digitlens.results import Reading
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
 THRESHOLDS = {"digit": 0.6, "reject": 0.3}
-
-app = typer.Typer()
-app.command()(read)
-app.command("predict")(read)
-
-REMOVED = "read --explain will be removed: use digitlens explain, which also says why\n"
-
-
-def run(*arguments, **options):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
 
 
 class BarReader:
@@ -163,7 +150,7 @@ def bad_files(tmp_path):
     }
 
 
-def test_in_a_pipe_there_is_a_line_a_picture(pictures):
+def test_in_a_pipe_there_is_a_line_a_picture(run, pictures):
     note, two, blank = (pictures[name] for name in ("note", "two", "blank"))
     result = run("read", note, two, blank)
     assert result.exit_code == 0
@@ -171,7 +158,7 @@ def test_in_a_pipe_there_is_a_line_a_picture(pictures):
     assert result.stderr == ""
 
 
-def test_predict_is_the_same_with_options(note, blank):
+def test_predict_is_the_same_with_options(run, note, blank):
     assert (
         run("predict", "--image", note, "--image", blank).stdout == run("read", note, blank).stdout
     )
@@ -179,7 +166,7 @@ def test_predict_is_the_same_with_options(note, blank):
     assert json.loads(result.stdout)["text"] == run("read", note, "--expect", "4").stdout[-5:-1]
 
 
-def test_json_is_an_object_a_line(note, blank):
+def test_json_is_an_object_a_line(run, note, blank):
     result = run("read", "--json", note, blank)
     first, second = (json.loads(line) for line in result.stdout.splitlines())
     assert (first["path"], first["text"], second["lines"]) == (str(note), "2048", [])
@@ -190,7 +177,7 @@ def test_json_is_an_object_a_line(note, blank):
     assert "".join(each["char"] for each in first["characters"][0]) == "2048"
 
 
-def test_csv_has_a_row_a_digit(pictures):
+def test_csv_has_a_row_a_digit(run, pictures):
     two = pictures["two"]
     result = run("read", "--csv", two, pictures["blank"])
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
@@ -203,13 +190,13 @@ def test_csv_has_a_row_a_digit(pictures):
     assert [bool(row["reason"]) for row in rows] == [False] * 5 + [True]
 
 
-def test_how_numbers_are_written_is_handed_on(pictures):
+def test_how_numbers_are_written_is_handed_on(run, pictures):
     known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
     assert run("read", *known, pictures["note"]).exit_code == 0
     assert BarReader.notation == {"decimal": ",", "grouping": ".", "locale": "de_DE"}
 
 
-def test_numbers_of_a_line_are_told_apart(pictures):
+def test_numbers_of_a_line_are_told_apart(run, pictures):
     gap = pictures["gap"]
     assert json.loads(run("read", "--json", gap).stdout)["numbers_digits"] == ["20", "48"]
     rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
@@ -220,7 +207,7 @@ def test_numbers_of_a_line_are_told_apart(pictures):
     assert run("read", gap).stdout == f"{gap}\t20 48\n"
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_read(bad_files, note):
+def test_what_cannot_be_read_is_named_and_the_rest_is_read(run, bad_files, note):
     result = run("read", *bad_files.values(), note)
     assert result.exit_code == 1
     assert result.stdout == f"{note}\t2048\n"
@@ -230,7 +217,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(bad_files, note):
         assert words in line
 
 
-def test_standard_input_is_read(note):
+def test_standard_input_is_read(run, note):
     result = run("read", "-", input=note.read_bytes())
     assert result.stdout == "-\t2048\n"
     result = run("read", "-", input=b"")
@@ -238,7 +225,7 @@ def test_standard_input_is_read(note):
     assert "is empty" in result.stderr
 
 
-def test_each_page_of_a_document_is_an_answer(scan, note):
+def test_each_page_of_a_document_is_an_answer(run, scan, note):
     result = run("read", *scan, note)
     assert result.exit_code == 0
     expected = [
@@ -247,7 +234,7 @@ def test_each_page_of_a_document_is_an_answer(scan, note):
     assert result.stdout.splitlines() == [*expected, f"{note}\t2048"]
 
 
-def test_json_and_csv_name_the_page(scan, note):
+def test_json_and_csv_name_the_page(run, scan, note):
     for path in scan:
         found = [json.loads(line) for line in run("read", "--json", path).stdout.splitlines()]
         assert [(page["path"], page["page"]) for page in found] == [
@@ -260,13 +247,13 @@ def test_json_and_csv_name_the_page(scan, note):
     assert json.loads(run("read", "--json", note).stdout)["page"] == 1
 
 
-def test_documents_come_from_standard_input(scan):
+def test_documents_come_from_standard_input(run, scan):
     for path in scan:
         result = run("read", "-", input=path.read_bytes())
         assert result.stdout == "-#1\t2048\n-#2\t\n-#3\t2048\n"
 
 
-def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(scan, note):
+def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(run, scan, note):
     path = scan[1]
     content = bytearray(path.read_bytes())
     with Image.open(path) as picture:
@@ -281,7 +268,7 @@ def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(scan, note)
     assert line.startswith(f"digitlens: {path}#2: is damaged or cut off")
 
 
-def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch, note):
+def test_a_missing_extra_fails_the_files_that_need_it(run, scan, monkeypatch, note):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     result = run("read", scan[0], note)
     assert (result.exit_code, result.stdout) == (1, f"{note}\t2048\n")
@@ -291,7 +278,7 @@ def test_a_missing_extra_fails_the_files_that_need_it(scan, monkeypatch, note):
 
 # Of two workers: those in flight, the one that is being answered, and the one that is loaded.
 @pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD + 2)])
-def test_few_pages_are_in_memory(scan, note, monkeypatch, workers, most):
+def test_few_pages_are_in_memory(run, scan, note, monkeypatch, workers, most):
     pages = []
 
     def watched(self, number):
@@ -307,7 +294,7 @@ def test_few_pages_are_in_memory(scan, note, monkeypatch, workers, most):
     assert len(pages) == 18
 
 
-def test_answers_come_in_the_order_of_the_files(pictures, scan, bad_files, monkeypatch):
+def test_answers_come_in_the_order_of_the_files(run, pictures, scan, bad_files, monkeypatch):
     files = [pictures["two"], bad_files["is empty"], pictures["gap"], scan[1], pictures["note"]] * 3
     monkeypatch.setattr(batch, "cores", lambda: 1)
     alone = run("read", *files)
@@ -319,7 +306,7 @@ def test_answers_come_in_the_order_of_the_files(pictures, scan, bad_files, monke
     assert len(together.stdout.splitlines()) == 18
 
 
-def test_folders_and_patterns_are_read(tmp_path, note):
+def test_folders_and_patterns_are_read(run, tmp_path, note):
     for name in ("scan 10.png", "scan 9.png", "more/scan 1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(note.read_bytes())
@@ -330,14 +317,14 @@ def test_folders_and_patterns_are_read(tmp_path, note):
     assert run("read", f"{tmp_path}/*.png").stdout.splitlines() == lines[1:]
 
 
-def test_each_page_has_an_annotated_copy(scan, tmp_path):
+def test_each_page_has_an_annotated_copy(run, scan, tmp_path):
     out = tmp_path / "out"
     assert run("read", *scan, "--annotate", out).exit_code == 0
     names = {f"scan-page-{k}{more}.png" for k in (1, 2, 3) for more in ("", "-2")}
     assert {path.name for path in out.iterdir()} == names
 
 
-def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
+def test_an_interruption_leaves_whole_files(run, scan, tmp_path, monkeypatch):
     out, save = tmp_path / "out", Image.Image.save
 
     def interrupted(self, path, **options):
@@ -354,7 +341,7 @@ def test_an_interruption_leaves_whole_files(scan, tmp_path, monkeypatch):
         picture.load()
 
 
-def test_no_annotated_copy_replaces_another_or_a_picture(tmp_path):
+def test_no_annotated_copy_replaces_another_or_a_picture(run, tmp_path):
     folders = [tmp_path / name for name in ("a", "b", "c")]
     pages = [np.full((30, 40), value, np.uint8) for value in (250, 240, 230)]
     for folder, page in zip(folders, pages, strict=True):
@@ -368,12 +355,12 @@ def test_no_annotated_copy_replaces_another_or_a_picture(tmp_path):
         assert np.array_equal(np.asarray(picture), pages[0])
 
 
-def test_a_file_in_place_of_the_folder_is_refused(note, tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused(run, note, tmp_path):
     (tmp_path / "out").write_text("")
     assert run("read", note, "--annotate", tmp_path / "out").exit_code == 2
 
 
-def test_a_model_that_is_not_there_is_an_error(note, tmp_path):
+def test_a_model_that_is_not_there_is_an_error(run, note, tmp_path):
     result = run("read", note, "--model", tmp_path / "none")
     assert isinstance(result.exception, ModelError)
 
@@ -386,7 +373,7 @@ def doubtful(tmp_path):
     return path
 
 
-def test_more_digits_than_expected_are_left_out(doubtful):
+def test_more_digits_than_expected_are_left_out(run, doubtful):
     result = run("read", doubtful, "--expect", "3")
     assert result.exit_code == 0
     assert result.stdout.split("\t")[1] == "248\n"
@@ -398,11 +385,11 @@ def test_more_digits_than_expected_are_left_out(doubtful):
     ]
 
 
-def test_a_pattern_decides_what_a_digit_is_but_is_not_printed(note):
+def test_a_pattern_decides_what_a_digit_is_but_is_not_printed(run, note):
     assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
 
 
-def test_several_things_may_be_known(doubtful):
+def test_several_things_may_be_known(run, doubtful):
     result = run("read", "--json", doubtful, "--expect", "3", "--expect", "range 100..300")
     said = json.loads(result.stdout)
     assert (said["text"], said["digits_only"]) == ("248", "248")
@@ -414,7 +401,7 @@ def test_several_things_may_be_known(doubtful):
     }
 
 
-def test_fewer_digits_than_expected_are_noted(note, blank, scan):
+def test_fewer_digits_than_expected_are_noted(run, note, blank, scan):
     result = run("read", note, blank, scan[1], "--expect", "##-##")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[:2] == [f"{note}\t2048", f"{blank}\t"]
@@ -442,7 +429,7 @@ def test_fewer_digits_than_expected_are_noted(note, blank, scan):
         ("--csv", "--json", "choose one of --json and --csv"),
     ],
 )
-def test_what_cannot_be_meant_is_a_mistake_in_use(note, option, text, words):
+def test_what_cannot_be_meant_is_a_mistake_in_use(run, note, option, text, words):
     result = run("read", note, option, text)
     assert (result.exit_code, result.stdout) == (2, "")
     said = " ".join(line.strip("│ ") for line in result.stderr.splitlines())
@@ -450,7 +437,7 @@ def test_what_cannot_be_meant_is_a_mistake_in_use(note, option, text, words):
     assert words in said
 
 
-def test_a_target_error_is_handed_on(note):
+def test_a_target_error_is_handed_on(run, note):
     for text in ("0.1%", "0.1 %", "0.001"):
         assert run("read", note, "--target-error", text).exit_code == 0
         assert BarReader.made[2] == pytest.approx(0.001)
@@ -458,7 +445,7 @@ def test_a_target_error_is_handed_on(note):
     assert BarReader.made == ("default", "pages", None)
 
 
-def test_a_target_error_out_of_reach_says_what_is_in_reach(note):
+def test_a_target_error_out_of_reach_says_what_is_in_reach(run, note):
     result = run("read", note, "--target-error", "0.01%")
     assert isinstance(result.exception, ModelError)
     assert str(result.exception) == (
@@ -467,7 +454,7 @@ def test_a_target_error_out_of_reach_says_what_is_in_reach(note):
     )
 
 
-def test_a_run_of_a_digit_detector_is_a_model_too(note, tmp_path):
+def test_a_run_of_a_digit_detector_is_a_model_too(run, note, tmp_path):
     recipe = {"architecture": "pages"}
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
     folder = str(tmp_path / "run")
@@ -481,33 +468,13 @@ def test_a_run_of_a_digit_detector_is_a_model_too(note, tmp_path):
     assert "give one of them" in str(result.exception)
 
 
-def test_each_page_is_explained_in_a_folder(scan, note, tmp_path):
-    out = tmp_path / "out"
-    assert run("read", *scan, note, "--explain", out).exit_code == 0
-    names = {f"scan-page-{k}{more}" for k in (1, 2, 3) for more in ("", "-2")} | {"note"}
-    assert {path.name for path in out.iterdir()} == names
-    for folder in out.iterdir():
-        told = json.loads((folder / "explain.json").read_text(encoding="utf-8"))
-        assert told["text"] == ("" if "page-2" in folder.name else "2048")
-        assert told["thresholds"] == THRESHOLDS
-        assert (folder / "6-answer.png").is_file()
-
-
-def test_explanations_are_not_read_the_next_time(note, tmp_path):
+def test_copies_are_not_read_the_next_time(run, note, tmp_path):
     (tmp_path / "note.png").write_bytes(note.read_bytes())
-    seen, marked = tmp_path / "seen", tmp_path / "marked"
     for _ in range(2):
-        result = run("read", tmp_path, "--explain", seen, "--annotate", marked)
-        assert (result.exit_code, result.stderr) == (0, REMOVED)
+        result = run("read", tmp_path, "--annotate", tmp_path / "marked")
+        assert (result.exit_code, result.stderr) == (0, "")
         assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
-    assert [path.name for path in (*seen.iterdir(), *marked.iterdir())] == ["note", "note.png"]
-
-
-def test_a_file_without_a_suffix_is_not_replaced_by_a_folder(note, tmp_path):
-    (tmp_path / "note").write_bytes(note.read_bytes())
-    assert run("read", tmp_path / "note", "--explain", tmp_path).exit_code == 0
-    assert (tmp_path / "note").read_bytes() == note.read_bytes()
-    assert (tmp_path / "note-2" / "explain.json").is_file()
+    assert [path.name for path in (tmp_path / "marked").iterdir()] == ["note.png"]
 
 
 def digitlens(*arguments, **options):

@@ -1,25 +1,21 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.visualization.figures import registry
 
+COMMAND = "reconstruct"
 DRAWING = "examples/drawing.png"
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    examples = Path(__file__).parents[2] / "examples"
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch, examples):
     (tmp_path / "examples").symlink_to(examples)
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, ["reconstruct", *arguments])
 
 
 def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):

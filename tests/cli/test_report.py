@@ -1,18 +1,14 @@
 """``digitlens report`` from the outside: which file, what is in it, what it refuses."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
-import typer
 from onnx import TensorProto, helper
-from typer.testing import CliRunner
 
 from digitlens import files
-from digitlens.cli.show import report
 from digitlens.datasets import mnist as data
 from digitlens.datasets.mnist import Mnist
 from digitlens.errors import DataError, MissingExtraError, ModelError
@@ -23,14 +19,9 @@ from digitlens.training.recipe import Recipe
 from digitlens.training.run import start_run
 from digitlens.visualization import report_contents as contents
 
+COMMAND = "report"
 RECIPE = Recipe(epochs=1, validation="random", validation_share=0.25)
 ROW = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.4, "val_accuracy": 0.9}
-
-
-def run(*arguments):
-    app = typer.Typer()
-    app.command()(report)
-    return CliRunner().invoke(app, arguments)
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def a_run(here, knowing, monkeypatch):
     return "run"
 
 
-def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(here, a_run):
+def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(run, here, a_run):
     done = run(a_run)
     assert done.exit_code == 0, done.output
     assert done.stdout == "run/report.html\n"
@@ -83,7 +74,7 @@ def test_a_run_gets_a_page_in_its_folder_with_all_that_is_known(here, a_run):
     assert [path.name for path in (here / "run").glob("*.html")] == ["report.html"]
 
 
-def test_a_model_without_run_and_features_says_what_is_missing(here, bundle):
+def test_a_model_without_run_and_features_says_what_is_missing(run, here, bundle):
     done = run(bundle(), "--quick")
     assert done.exit_code == 0, done.output
     assert done.stdout == "report-bars.html\n"
@@ -94,13 +85,13 @@ def test_a_model_without_run_and_features_says_what_is_missing(here, bundle):
     assert '<section id="speed"' not in page
 
 
-def test_an_ensemble_says_why_it_has_no_neighbours(here, bundle):
+def test_an_ensemble_says_why_it_has_no_neighbours(run, here, bundle):
     done = run(bundle(recipe=replace(RECIPE, models=3).as_dict()), "--quick", "--out", "page.html")
     assert done.exit_code == 0, done.output
     assert "averages several answers" in (here / "page.html").read_text(encoding="utf-8")
 
 
-def test_json_is_what_was_measured(here, a_run):
+def test_json_is_what_was_measured(run, here, a_run):
     done = run(a_run, "--json", "--out", "deep/page.html", "--split", "validation")
     found = json.loads(done.stdout)
     assert found["page"] == "deep/page.html"
@@ -111,7 +102,7 @@ def test_json_is_what_was_measured(here, a_run):
     assert found["speed"]["calls"] == SINGLE
 
 
-def test_what_it_cannot_tell_of_is_refused_before_anything_is_measured(here, bundle, monkeypatch):
+def test_what_it_cannot_tell_of_is_refused_and_nothing_measured(run, here, bundle, monkeypatch):
     monkeypatch.setattr(data, "load_mnist", lambda _=None: pytest.fail("looked for tiles"))
     (here / "net.onnx").write_bytes(b"")
     start_run(here / "begun", "begun", RECIPE, {}, "cpu")
@@ -128,15 +119,13 @@ def test_what_it_cannot_tell_of_is_refused_before_anything_is_measured(here, bun
     assert not list(here.glob("*.html"))
 
 
-def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(here, bundle, monkeypatch):
+def test_a_place_that_cannot_be_written_and_a_missing_extra_are_named(run, here, bundle, request):
     (here / "file").write_text("")
     model = bundle()
     done = run(model, "--quick", "--out", "file/page.html")
     assert isinstance(done.exception, DataError)
     assert "name another --out" in str(done.exception)
-    for name in [name for name in sys.modules if name.startswith("digitlens.visualization.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    request.getfixturevalue("undrawn")
     done = run(model)
     assert isinstance(done.exception, MissingExtraError)
     assert "pip install 'digitlens[plots]'" in str(done.exception)

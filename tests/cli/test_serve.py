@@ -10,20 +10,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from digitlens.cli.serve import serve
 from digitlens.errors import MissingExtraError, ModelError
 
+COMMAND = "serve"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "note.jpg"
-
-app = typer.Typer()
-app.command()(serve)
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, arguments)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +71,7 @@ def test_it_stops_when_it_is_told_to(server):
     assert (process.returncode, out, errors) == (0, "", "")
 
 
-def test_a_model_that_is_missing_is_an_error_before_anything_is_served():
+def test_a_model_that_is_missing_is_an_error_before_anything_is_served(run):
     result = run("--model", "nothing")
     assert isinstance(result.exception, ModelError)
     assert "no model 'nothing'" in str(result.exception)
@@ -95,13 +86,13 @@ def test_a_model_that_is_missing_is_an_error_before_anything_is_served():
         (("--workers", "0"), "workers"),
     ],
 )
-def test_impossible_options_are_named(arguments, words):
+def test_impossible_options_are_named(run, arguments, words):
     result = run(*arguments)
     assert result.exit_code == 2
     assert words in result.output
 
 
-def test_without_the_extra_its_name_is_told(monkeypatch):
+def test_without_the_extra_its_name_is_told(run, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("digitlens.server.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -4,11 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
-from digitlens.cli.read import table
 from digitlens.errors import DataError, DigitlensError, ImageError
 from digitlens.tabular import Cell, Table
 
@@ -29,8 +26,7 @@ READ = Table(
     "drawn",
     "0" * 64,
 )
-app = typer.Typer()
-app.command()(table)
+COMMAND = "table page.png"
 
 
 class Reader:
@@ -56,23 +52,19 @@ def reader(monkeypatch, tmp_path):
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save("page.png")
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["page.png", *arguments])
-
-
-def test_a_pipe_gets_csv_and_doubts_go_to_standard_error():
+def test_a_pipe_gets_csv_and_doubts_go_to_standard_error(run):
     done = run()
     assert done.exit_code == 0
     assert done.stdout == '12,\n3,"4,5"\n'
     assert done.stderr == "1 doubtful cell, the first in row 2, column 1: digit 1: 50 % sure\n"
 
 
-def test_json_has_all():
+def test_json_has_all(run):
     assert json.loads(run("--json").stdout) == READ.as_dict()
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.xlsx", "table.parquet", "deep/table.json"])
-def test_a_file_is_written_and_nothing_printed(name, tmp_path):
+def test_a_file_is_written_and_nothing_printed(run, name, tmp_path):
     done = run("--out", name)
     assert done.exit_code == 0
     assert done.stdout == ""
@@ -80,7 +72,7 @@ def test_a_file_is_written_and_nothing_printed(name, tmp_path):
     assert (tmp_path / name).stat().st_size > 10
 
 
-def test_options_reach_the_reader():
+def test_options_reach_the_reader(run):
     run("--grid", "9x9", "--rules", "sudoku", "--decimal", ",")
     size, options = Reader.asked
     assert size == (30, 40)
@@ -103,13 +95,13 @@ def test_options_reach_the_reader():
         (["--columns", "0"], "greater than or equal to 1"),
     ],
 )
-def test_options_that_cannot_be_are_refused(arguments, words):
+def test_options_that_cannot_be_are_refused(run, arguments, words):
     done = run(*arguments)
     assert done.exit_code == 2
     assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_errors_name_the_picture(monkeypatch):
+def test_errors_name_the_picture(run, monkeypatch):
     monkeypatch.setattr(Reader, "answer", ImageError("expected a table, found none"))
     error = run().exception
     assert isinstance(error, DigitlensError)
@@ -125,7 +117,7 @@ def test_errors_name_the_picture(monkeypatch):
         ("total", "a column does not add up to its last row"),
     ],
 )
-def test_broken_rules_are_told_and_the_cells_printed_as_they_were_read(monkeypatch, rule, words):
+def test_broken_rules_are_told_and_cells_printed_as_they_were_read(run, monkeypatch, rule, words):
     broken = Table(READ.rows[:1], 40, 30, "drawn", "", rule, False)
     monkeypatch.setattr(Reader, "answer", broken)
     done = run("--rules", rule)
@@ -135,6 +127,6 @@ def test_broken_rules_are_told_and_the_cells_printed_as_they_were_read(monkeypat
     assert run("--rules", rule, "--out", "table.csv").exit_code == 1
 
 
-def test_a_file_that_cannot_be_written_is_named_itself(tmp_path):
+def test_a_file_that_cannot_be_written_is_named_itself(run, tmp_path):
     (tmp_path / "taken").touch()
     assert "'taken/table.csv'" in str(run("--out", "taken/table.csv").exception)

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.errors import TemplateError
 from digitlens.reading.template import load_template
+
+COMMAND = "template"
 
 
 @pytest.fixture
@@ -23,14 +23,10 @@ def form(tmp_path):
     return tmp_path / "form.png"
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(app, ["template", *map(str, arguments)])
-
-
-def test_a_template_is_written_and_tried(form, tmp_path):
+def test_a_template_is_written_and_tried(run, form, tmp_path):
     out = tmp_path / "made" / "form.toml"
     region = "reading=310,165,550,225,5,kind=counter,digits=5,decimals=1,unit=kWh"
-    done = invoke(form, "--region", region, "--out", out, "--json")
+    done = run(form, "--region", region, "--out", out, "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == {"reading": "40751"}
     template = load_template(out)
@@ -49,24 +45,24 @@ def test_a_template_is_written_and_tried(form, tmp_path):
         ("a=1,2,9,9,one of 12, 15,digits=99", "regions.a.digits"),
     ],
 )
-def test_a_wrong_region_is_told(form, tmp_path, region, told):
-    done = invoke(form, "--region", region, "--out", tmp_path / "t.toml")
+def test_a_wrong_region_is_told(run, form, tmp_path, region, told):
+    done = run(form, "--region", region, "--out", tmp_path / "t.toml")
     assert done.exit_code == 2
     assert told in " ".join(done.output.replace("│", " ").split())
     assert not (tmp_path / "t.toml").exists()
 
 
-def test_a_blank_picture_is_told_before_anything_is_written(tmp_path):
+def test_a_blank_picture_is_told_before_anything_is_written(run, tmp_path):
     Image.new("RGB", (640, 360), (240, 240, 236)).save(tmp_path / "blank.png")
-    done = invoke(tmp_path / "blank.png", "--region", "a=1,2,90,50", "--out", tmp_path / "t.toml")
+    done = run(tmp_path / "blank.png", "--region", "a=1,2,90,50", "--out", tmp_path / "t.toml")
     assert isinstance(done.exception, TemplateError)
     assert "shows too little" in str(done.exception)
     assert not (tmp_path / "t.toml").exists()
 
 
-def test_two_regions_of_one_name_are_told(form, tmp_path):
+def test_two_regions_of_one_name_are_told(run, form, tmp_path):
     region = "reading=310,165,550,225"
-    done = invoke(form, "--region", region, "--region", region, "--out", tmp_path / "t.toml")
+    done = run(form, "--region", region, "--region", region, "--out", tmp_path / "t.toml")
     assert isinstance(done.exception, TemplateError)
     assert "regions.reading: named twice" in str(done.exception)
     assert not (tmp_path / "t.toml").exists()

@@ -8,15 +8,13 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
-from digitlens.datasets.mnist import Mnist, Split
+from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
@@ -27,6 +25,7 @@ from digitlens.training import loop, pipeline
 from digitlens.training.tasks import detector, line
 from digitlens.visualization.figures.curves import draw_curves
 
+COMMAND = "train"
 RUN = {
     *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
     *("curves.png", "model", "model/model.onnx", "model/model.json", "model/weights.safetensors"),
@@ -38,13 +37,6 @@ FEW_PAGES = [
     *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
 ]
 PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
-
-
-@pytest.fixture
-def few_tiles(small_split, monkeypatch):
-    """MNIST is a few drawn tiles, for the commands of this module."""
-    few = Mnist(small_split, small_split)
-    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
 
 
 @pytest.fixture
@@ -68,14 +60,10 @@ def no_graph(monkeypatch):
     monkeypatch.setattr(pipeline, "export_detector", write)
 
 
-def _run(*arguments: str | Path):
-    return CliRunner().invoke(app, ["train", *map(str, arguments)], catch_exceptions=True)
-
-
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_run_folder_has_all_that_was_promised(tmp_path):
-    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
+def test_a_run_folder_has_all_that_was_promised(run, tmp_path):
+    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "validation accuracy" in result.stdout
     assert "device: " in result.stderr
@@ -90,8 +78,8 @@ def test_a_run_folder_has_all_that_was_promised(tmp_path):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
-    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run", "--json")
+def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(run, tmp_path, monkeypatch):
+    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run", "--json")
     told = json.loads(result.stdout)
     assert (told["run"], told["epochs"]) == (str(tmp_path / "run"), 2)
 
@@ -99,36 +87,36 @@ def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "_descend", stop)
-    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path / "stopped")
+    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "stopped")
     assert result.exit_code == 130
     assert "digitlens train --resume" in result.stderr
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_an_ensemble_is_refitted_with_all_tiles(tmp_path):
+def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     members = ["--set", "models=2"]
-    assert _run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
-    result = _run("--refit", first, "--set", "seed=3", "--out", again, "--json")
+    assert run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
+    result = run("--refit", first, "--set", "seed=3", "--out", again, "--json")
     assert result.exit_code == 0, result.output
     assert "validation_accuracy" not in json.loads(result.stdout)
     was, now = Classifier(first).card, Classifier(again).card
     assert (now.name, now.temperature) == (was.name, was.temperature)
     assert now.recipe["validation"] == "none"
     assert (now.recipe["models"], now.recipe["seed"]) == (2, 3)
-    assert _run("--refit", first, "--recipe", "fast").exit_code == 2
+    assert run("--refit", first, "--recipe", "fast").exit_code == 2
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_the_teacher_is_recorded_by_its_hash(tmp_path):
-    teacher, run = tmp_path / "teacher", tmp_path / "run"
-    assert _run("--recipe", "fast", *CHANGES, "--out", teacher).exit_code == 0
-    result = _run("--recipe", "fast", *CHANGES, "--set", f"teacher={teacher}", "--out", run)
+def test_the_teacher_is_recorded_by_its_hash(run, tmp_path):
+    teacher, folder = tmp_path / "teacher", tmp_path / "run"
+    assert run("--recipe", "fast", *CHANGES, "--out", teacher).exit_code == 0
+    result = run("--recipe", "fast", *CHANGES, "--set", f"teacher={teacher}", "--out", folder)
     assert result.exit_code == 0, result.output
-    assert Classifier(run).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
-    result = _run("--recipe", "fast", *CHANGES, "--set", "teacher=nobody", "--out", tmp_path / "x")
+    assert Classifier(folder).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
+    result = run("--recipe", "fast", *CHANGES, "--set", "teacher=nobody", "--out", tmp_path / "x")
     assert isinstance(result.exception, ModelError)
     assert not (tmp_path / "x").exists()
 
@@ -142,7 +130,7 @@ def _write_extra(folder: Path, label: int) -> Path:
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path, monkeypatch):
+def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp_path, monkeypatch):
     seen = []
     learn = pipeline.train_classifier
 
@@ -151,36 +139,39 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(tmp_path
         return learn(recipe, training, validation, *more, **named)
 
     monkeypatch.setattr(pipeline, "train_classifier", watch)
-    extra, run = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
-    result = _run("--recipe", "fast", *CHANGES, "--out", run, "--extra", extra)
+    extra, folder = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
+    result = run("--recipe", "fast", *CHANGES, "--out", folder, "--extra", extra)
     assert result.exit_code == 0, result.output
     assert "1 tiles more" in result.stderr
     (training, validation) = seen[0]
     assert (training.tiles[-1] == 99).all()
     assert training.labels[-1] == 4
     assert not (validation.tiles == 99).all(axis=(1, 2)).any()
-    for data in (json.loads((run / "run.json").read_text())["data"], Classifier(run).card.data):
+    for data in (
+        json.loads((folder / "run.json").read_text())["data"],
+        Classifier(folder).card.data,
+    ):
         assert len(data["extra: mine"]) == 64
-    refused = _run("--resume", run)
+    refused = run("--resume", folder)
     assert isinstance(refused.exception, DataError)
     assert "was begun with --extra mine" in str(refused.exception)
     (extra / "labels.csv").write_text("file,label\none.png,5\n")
-    assert isinstance(_run("--resume", run, "--extra", extra).exception, DataError)
+    assert isinstance(run("--resume", folder, "--extra", extra).exception, DataError)
     (extra / "labels.csv").write_text("file,label\none.png,4\n")
-    assert _run("--resume", run, "--extra", extra).exit_code == 0
+    assert run("--resume", folder, "--extra", extra).exit_code == 0
 
 
 @pytest.mark.parametrize("recipe", ["pages", "lines"])
-def test_extra_tiles_are_not_for_generated_pictures(recipe, tmp_path):
-    result = _run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
+def test_extra_tiles_are_not_for_generated_pictures(run, recipe, tmp_path):
+    result = run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts")
-def test_a_digit_detector_is_trained_and_exported(tmp_path):
-    result = _run(*PAGES, "--out", tmp_path / "run")
+def test_a_digit_detector_is_trained_and_exported(run, tmp_path):
+    result = run(*PAGES, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "false finds a page" in result.stdout
     names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
@@ -196,16 +187,16 @@ def test_a_digit_detector_is_trained_and_exported(tmp_path):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts", "no_graph")
-def test_a_digit_detector_stopped_at_once_resumes(tmp_path, monkeypatch):
+def test_a_digit_detector_stopped_at_once_resumes(run, tmp_path, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopped:
         stopped.setattr(loop, "_descend", stop)
-        result = _run(*PAGES, "--out", tmp_path / "run")
+        result = run(*PAGES, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr
-    result = _run("--resume", tmp_path / "run", "--json")
+    result = run("--resume", tmp_path / "run", "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert (told["run"], told["steps"]) == (str(tmp_path / "run"), 3)
@@ -215,21 +206,21 @@ def test_a_digit_detector_stopped_at_once_resumes(tmp_path, monkeypatch):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_folder_in_use_is_refused(tmp_path):
+def test_a_folder_in_use_is_refused(run, tmp_path):
     (tmp_path / "notes").touch()
-    result = _run("--recipe", "fast", *CHANGES, "--out", tmp_path)
+    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path)
     assert isinstance(result.exception, DataError)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
-def test_problems_of_the_recipe_come_before_any_work_and_resume_keeps_it(tmp_path):
-    result = _run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
+def test_problems_of_the_recipe_come_before_any_work_and_resume_keeps_it(run, tmp_path):
+    result = run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
     assert isinstance(result.exception, RecipeError)
     assert "did you mean epochs?" in str(result.exception)
     assert "dropout: expected 0 to 0.95" in str(result.exception)
     assert not (tmp_path / "run").exists()
-    assert _run("--resume", tmp_path, "--set", "epochs=9").exit_code == 2
-    assert isinstance(_run("--resume", tmp_path).exception, DataError)
+    assert run("--resume", tmp_path, "--set", "epochs=9").exit_code == 2
+    assert isinstance(run("--resume", tmp_path).exception, DataError)
 
 
 DRAWER = [
@@ -252,16 +243,16 @@ def exported(monkeypatch):
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_an_autoencoder_is_trained_exported_and_resumed(exported, tmp_path, monkeypatch):
+def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
-    run = tmp_path / "run"
-    done = _run("--recipe", "autoencoder", *DRAWER, "--out", run)
+    folder = tmp_path / "run"
+    done = run("--recipe", "autoencoder", *DRAWER, "--out", folder)
     assert done.exit_code == 0, done.output
     assert "on validation tiles a squared error of" in done.stdout
-    names = {str(path.relative_to(run)) for path in run.rglob("*")}
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     assert names == {name for name in RUN if "model" not in name}
-    assert exported["folder"] == run / "model"
+    assert exported["folder"] == folder / "model"
     assert exported["network"].code == exported["card"].recipe["code"] == 6
     assert exported["card"].name == "autoencoder"
     assert exported["card"].data["train-images-idx3-ubyte"].startswith("ba891046")
@@ -269,60 +260,53 @@ def test_an_autoencoder_is_trained_exported_and_resumed(exported, tmp_path, monk
     assert len(results["error_quantiles"]) == 101
     assert len(exported["tiles"]) == 40
     draw_curves(
-        [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()],
+        [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()],
         tmp_path / "again.png",
     )
-    assert (tmp_path / "again.png").read_bytes() == (run / "curves.png").read_bytes()
-    again = json.loads(_run("--resume", run, "--json").stdout)
-    assert (again["run"], again["epochs"]) == (str(run), 2)
+    assert (tmp_path / "again.png").read_bytes() == (folder / "curves.png").read_bytes()
+    again = json.loads(run("--resume", folder, "--json").stdout)
+    assert (again["run"], again["epochs"]) == (str(folder), 2)
     for key in ("validation_loss", "validation_error"):
         assert again[key] == results[key]
-    refused = _run("--refit", run)
+    refused = run("--refit", folder)
     assert "trained no classifier" in str(refused.exception)
-
-
-class DrawnLine(NamedTuple):
-    """A stand-in for a line of the generator."""
-
-    pixels: np.ndarray
-    text: str
-    kind: str
 
 
 class FewLines:
     """Draws lines dark on the left for a one, dark on the right for a two."""
 
-    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+    def line(self, number: int, *, kind: str | None = None) -> SimpleNamespace:
         pixels = np.full((48, 32, 3), 210, np.uint8)
         one = number % 2 == 0
         pixels[8:40, 4 if one else 20 :][:, :8] = 20
-        return DrawnLine(pixels, "1" if one else "2", kind or "tile")
+        text = "1" if one else "2"
+        return SimpleNamespace(pixels=pixels, text=text, kind=kind or "tile")
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(tmp_path, monkeypatch):
+def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(run, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "line_makers", lambda *_: (FewLines(), FewLines()))
     monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
     monkeypatch.setattr(line, "CHECKED", 2)
     monkeypatch.setattr(pipeline, "train_lines", partial(line.train_lines, workers=0))
     small = ["start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1"]
     changes = [part for change in [*small, "validation_lines=2"] for part in ("--set", change)]
-    run = tmp_path / "run"
-    done = _run("--recipe", "lines", *changes, "--out", run)
+    folder = tmp_path / "run"
+    done = run("--recipe", "lines", *changes, "--out", folder)
     assert done.exit_code == 0, done.output
     assert "of validation lines right" in done.stdout
     assert "digitlens.training.calibrate --lines" in done.stderr
-    names = {path.name for path in run.rglob("*") if path.is_file()}
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert names == {
         *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
         *("latest.safetensors", "curves.png", "model.json"),
         *("detector.onnx", "recognizer.onnx", "spotter.onnx"),
     }
-    bundle = load_line_bundle(run / "model")
+    bundle = load_line_bundle(folder / "model")
     assert (bundle.card.name, bundle.card.recipe["steps"]) == ("lines", 2)
-    again = json.loads(_run("--resume", run, "--json").stdout)
-    assert (again["run"], again["steps"]) == (str(run), 2)
+    again = json.loads(run("--resume", folder, "--json").stdout)
+    assert (again["run"], again["steps"]) == (str(folder), 2)
     assert bundle.card.results["validation"]["exact"] == again["exact"]
 
 
@@ -335,8 +319,8 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(tmp_path, 
         ("autoencoder", "code=8", ["code=8", "all that is left of the 784 pixels"]),
     ],
 )
-def test_fields_explains_the_recipe(recipe, change, words):
-    told = _run("--recipe", recipe, "--fields", "--set", change)
+def test_fields_explains_the_recipe(run, recipe, change, words):
+    told = run("--recipe", recipe, "--fields", "--set", change)
     assert told.exit_code == 0
     assert all(word in told.stdout for word in words)
 

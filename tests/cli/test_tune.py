@@ -1,38 +1,26 @@
 import csv
 import json
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
 from digitlens.errors import DataError, MissingExtraError, RecipeError
 from digitlens.training import tune as tune_module
 from digitlens.training.recipe import load_recipe
 
 pytestmark = pytest.mark.train
 
+COMMAND = "tune"
 CHANGES = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "dropout=0.1"]
 SMALL = ["--recipe", "fast", *(part for change in CHANGES for part in ("--set", change))]
 SEARCH = ["--search", "dropout=0..0.9"]
 
 
-class OnlyTraining:
-    """MNIST whose test set nobody may ask for."""
-
-    def __init__(self, train):
-        self.train = train
-
-    @property
-    def test(self):
-        raise AssertionError("the test set was asked for")
-
-
 @pytest.fixture
 def few_tiles(small_split, monkeypatch):
-    few = OnlyTraining(small_split)
+    """MNIST is a few drawn tiles; nobody may ask for the test set."""
+    few = SimpleNamespace(train=small_split)
     monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", lambda _folder=None: few)
 
 
@@ -50,12 +38,8 @@ def faked(few_tiles, monkeypatch):
     monkeypatch.setattr(tune_module, "train_classifier", train)
 
 
-def run(*arguments: str | Path):
-    return CliRunner().invoke(app, ["tune", *map(str, arguments)])
-
-
 @pytest.mark.usefixtures("few_tiles")
-def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(tmp_path):
+def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(run, tmp_path):
     folder = tmp_path / "study"
     search = [*SEARCH, "--search", "pool=max|stride", "--seeds", "2"]
     done = run(*SMALL, *search, "--trials", "2", "--out", folder)
@@ -75,7 +59,7 @@ def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(tm
 
 
 @pytest.mark.usefixtures("faked")
-def test_json_is_the_study_and_nothing_else(tmp_path):
+def test_json_is_the_study_and_nothing_else(run, tmp_path):
     done = run(*SMALL, *SEARCH, "--trials", "4", "--out", tmp_path / "study", "--json")
     told = json.loads(done.stdout)
     assert told["best"]["accuracy"] == max(trial["accuracy"] for trial in told["trials"])
@@ -85,7 +69,7 @@ def test_json_is_the_study_and_nothing_else(tmp_path):
 
 
 @pytest.mark.usefixtures("faked")
-def test_resume_goes_on_and_zero_trials_only_shows(tmp_path):
+def test_resume_goes_on_and_zero_trials_only_shows(run, tmp_path):
     folder = tmp_path / "study"
     assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
     (folder / "tuning.png").unlink()
@@ -98,7 +82,7 @@ def test_resume_goes_on_and_zero_trials_only_shows(tmp_path):
 
 
 @pytest.mark.usefixtures("faked")
-def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(tmp_path, monkeypatch):
+def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(run, tmp_path, monkeypatch):
     folder = tmp_path / "study"
     assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
 
@@ -115,7 +99,7 @@ def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("faked")
-def test_a_shared_database_is_begun_and_joined(tmp_path):
+def test_a_shared_database_is_begun_and_joined(run, tmp_path):
     shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
     one, two = tmp_path / "one", tmp_path / "two"
     assert run(*SMALL, *SEARCH, *shared, "--trials", "1", "--out", one).exit_code == 0
@@ -129,7 +113,7 @@ def test_a_shared_database_is_begun_and_joined(tmp_path):
     assert "searches otherwise" in str(other.exception)
 
 
-def test_all_problems_come_before_any_work(tmp_path):
+def test_all_problems_come_before_any_work(run, tmp_path):
     done = run("--set", "epoch=3", "--search", "dropout=0..7", "--out", tmp_path / "study")
     assert isinstance(done.exception, RecipeError)
     assert "did you mean epochs?" in str(done.exception)
@@ -138,7 +122,7 @@ def test_all_problems_come_before_any_work(tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
+def test_folders_and_options_that_do_not_fit_are_refused(run, tmp_path):
     (tmp_path / "notes").touch()
     done = run(*SMALL, *SEARCH, "--out", tmp_path)
     assert isinstance(done.exception, DataError)
@@ -151,7 +135,7 @@ def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
-def test_without_optuna_one_line_names_the_extra(tmp_path, monkeypatch):
+def test_without_optuna_one_line_names_the_extra(run, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "digitlens.training.tune", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)  # as if it were not installed
     done = run(*SMALL, *SEARCH, "--out", tmp_path / "study")

@@ -3,9 +3,8 @@ import os
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from typer.testing import CliRunner
 
-from digitlens.cli.main import app
+COMMAND = "watch in --template meter.toml"
 
 
 @pytest.fixture
@@ -32,16 +31,12 @@ def picture(path, number, minute=0):
     os.utime(path, (1_700_000_000 + 60 * minute,) * 2)
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(app, ["watch", "in", "--template", "meter.toml", *arguments])
-
-
-def test_values_are_logged_and_what_cannot_be_is_not(cellar):
+def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
     for minute, number in enumerate(("40751", "40752", "40152", "40753")):
         picture(cellar / f"in/{minute}.png", number, minute)
     Image.new("RGB", (640, 360)).save(cellar / "in/dead.png")
     (cellar / "in/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
-    done = invoke("--once", "--wait", "0", "--out", "log.csv")
+    done = run("--once", "--wait", "0", "--out", "log.csv")
     assert done.exit_code == 1, done.output
     assert "could not be read: torn.jpg" in done.stderr
     with (cellar / "log.csv").open(newline="") as file:
@@ -57,13 +52,13 @@ def test_values_are_logged_and_what_cannot_be_is_not(cellar):
     assert "cannot follow 4075.2" in rows["2.png"]["reason"]
     assert "does not show what the template's picture shows" in rows["dead.png"]["reason"]
     assert "0.png\tmain\t4075.1 kWh" in done.stdout
-    again = invoke("--once", "--out", "log.csv")
+    again = run("--once", "--out", "log.csv")
     assert (again.exit_code, again.stdout) == (0, "")
 
 
-def test_an_unreachable_webhook_is_told_and_all_is_logged(cellar):
+def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
     picture(cellar / "in/a.png", "40751")
-    done = invoke("--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x")
+    done = run("--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x")
     assert done.exit_code == 1
     assert "127.0.0.1:9/x: cannot be reached" in done.stderr
     assert "1 readings were not posted" in done.stderr
@@ -78,8 +73,8 @@ def test_an_unreachable_webhook_is_told_and_all_is_logged(cellar):
         (["--wait", "-1"], "--wait"),
     ],
 )
-def test_wrong_options_are_told(cellar, arguments, told):
+def test_wrong_options_are_told(run, cellar, arguments, told):
     assert cellar
-    done = invoke("--once", *arguments)
+    done = run("--once", *arguments)
     assert done.exit_code == 2
     assert told in done.output

@@ -35,9 +35,7 @@ READ = """async ([names, options]) => {
   for (const { name, width, height } of names) {
     const picture = await fetch('/pictures/' + name, { cache: 'no-store' });
     const data = new Uint8ClampedArray(await picture.arrayBuffer());
-    const start = performance.now();
-    const reading = await reader.read({ data, width, height }, options);
-    readings.push({ ...reading, seconds: (performance.now() - start) / 1000 });
+    readings.push(await reader.read({ data, width, height }, options));
   }
   return readings;
 }"""
@@ -205,7 +203,7 @@ def test_a_reading_has_the_names_and_kinds_of_python(page, root, python):
     (there,) = read_there(page, root, [picture])
     here = python.read(picture).as_dict()
     here.pop("constrained", None)  # what is known is said only where it is
-    assert list(there) == [*here, "seconds"]
+    assert list(there) == [*here]
     rest = here.keys() - {"lines", "characters", "numbers"}
     assert list(map(list, there["numbers"])) == list(map(list, here["numbers"]))
     assert {key: there[key] for key in rest} == {key: here[key] for key in rest}
@@ -259,21 +257,7 @@ def test_it_reads_what_python_reads(page, root, python, mnist, shared_set):
         here = pool.submit(lambda: [python.read(p).as_dict() for p in map(rgba, pictures)])
         there = read_there(page, root, pictures)
         here = here.result()
-    report(here, there)
     for k, (ours, theirs) in enumerate(zip(here, there, strict=True)):
         assert answers(theirs) == answers(ours), k
         assert np.allclose(confidences(theirs), confidences(ours), rtol=0, atol=CLOSE), k
     assert sum(len(reading["lines"]) > 0 for reading in here) > 0.8 * len(pictures)
-
-
-def report(here, there):
-    """Shown with ``pytest -s``: how close both are, and how long the browser took."""
-    pairs = [(confidences(a), confidences(b)) for a, b in zip(here, there, strict=True)]
-    away = [float(abs(a - b).max()) for a, b in pairs if a.size and a.shape == b.shape]
-    equal = sum(answers(a) == answers(b) for a, b in zip(here, there, strict=True))
-    seconds = np.array([reading["seconds"] for reading in there])
-    print(  # noqa: T201  (shown with -s, for the record)
-        f"\n{len(here)} pictures, {sum(len(a) for a, _ in pairs)} candidates, {equal} read alike; "
-        f"confidences differ by {max(away):.6f} at most; "
-        f"{1000 * np.median(seconds):.0f} ms a picture, {1000 * seconds.max():.0f} at most"
-    )

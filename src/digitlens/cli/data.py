@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from digitlens.datasets.mnist import FileState
     from digitlens.training.adapt import Adapted, NetworkResult
-    from digitlens.training.thresholds import OwnAnswers, Promise
+    from digitlens.training.thresholds import Promise
 
 PAGES = 48  # on the picture of pages
 COLOURS = {"verified": "green", "damaged": "red", "missing": "yellow"}
@@ -60,7 +60,7 @@ def data(
     as_json: AsJson = False,
 ) -> None:
     """Show which files of MNIST are here and verified; fetch them, draw samples or pages."""
-    from digitlens.datasets.mnist import inventory
+    from digitlens.datasets.mnist import inventory, load_mnist, mnist_folder
 
     if show and show_pages:
         raise typer.BadParameter("--show and --show-pages draw one picture each: ask for one")
@@ -68,40 +68,35 @@ def data(
         raise typer.BadParameter("--kind is for --show-pages")
     pictures: dict[str, str] = {}
     if show:
-        pictures["samples"] = _save(_samples(data_dir, seed), out or Path("samples.png"))
+        from digitlens.visualization.sheets import draw_samples
+
+        sheet = draw_samples(load_mnist(data_dir).train, seed=seed)
+        pictures["samples"] = _save(sheet, out or Path("samples.png"))
     elif show_pages:
         pictures["pages"] = _save(_pages(data_dir, seed, kind), out or Path("pages.png"))
     elif fetch:
-        _load(data_dir)
+        load_mnist(data_dir)
+    states = inventory(data_dir)
     if as_json:
-        print_json({**_as_dict(inventory(data_dir)), **pictures})
+        complete = all(state.status == "verified" for state in states)
+        told = {"complete": complete, "files": [asdict(state) for state in states]}
+        print_json({"cache": str(mnist_folder()), **told, **pictures})
     elif pictures:
         typer.echo("\n".join(pictures.values()))
     else:
-        _print_states(inventory(data_dir))
-
-
-def _load(data_dir: Path | None) -> Any:
-    from digitlens.datasets.mnist import load_mnist
-
-    return load_mnist(data_dir)
-
-
-def _samples(data_dir: Path | None, seed: int) -> Image.Image:
-    from digitlens.visualization.sheets import draw_samples
-
-    return draw_samples(_load(data_dir).train, seed=seed)
+        _print_states(states)
 
 
 def _pages(data_dir: Path | None, seed: int, kind: str | None) -> Image.Image:
     with needs_extra("train"):
         from digitlens.datasets.synthetic.pages import KINDS, PageMaker
         from digitlens.datasets.synthetic.styles import load_fonts
+    from digitlens.datasets.mnist import load_mnist
     from digitlens.visualization.sheets import draw_pages
 
     if kind and kind not in KINDS:
         raise typer.BadParameter(f"expected one of {', '.join(KINDS)}; found {kind}")
-    maker = PageMaker(_load(data_dir).train, load_fonts("training"), seed)
+    maker = PageMaker(load_mnist(data_dir).train, load_fonts("training"), seed)
     with work_bar() as bar:
         numbers = bar.track(range(PAGES), description="pages")
         return draw_pages([maker.page(number, kind=kind) for number in numbers])
@@ -116,16 +111,6 @@ def _save(sheet: Image.Image, out: Path) -> str:
     except (OSError, ValueError) as error:  # Pillow: ValueError for a suffix it does not know
         raise DataError(f"cannot write the picture {out}: {error}") from error
     return str(out)
-
-
-def _as_dict(states: list[FileState]) -> dict[str, Any]:
-    from digitlens.datasets.mnist import mnist_folder
-
-    return {
-        "cache": str(mnist_folder()),
-        "complete": all(state.status == "verified" for state in states),
-        "files": [asdict(state) for state in states],
-    }
 
 
 def _print_states(states: list[FileState]) -> None:
@@ -204,20 +189,16 @@ def calibrate(
             }
         )
     else:
-        _print_promises(answers, promises)
+        console = wide_console()
+        console.print(
+            f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} "
+            f"read, {answers.wrong:,} of them wrong"
+        )
+        headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "it takes"
+        console.print(table_of(headings, map(_promise_row, promises)))
     if not kept:
         raise DataError("no target can be kept with these pictures: nothing was written")
     note(f"written to {out}: use it with  digitlens read --model {out}")
-
-
-def _print_promises(answers: OwnAnswers, promises: list[Promise]) -> None:
-    console = wide_console()
-    console.print(
-        f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} read, "
-        f"{answers.wrong:,} of them wrong"
-    )
-    headings = ["target error", "sure from", "sure digits", "wrong", "of all digits", "it takes"]
-    console.print(table_of(headings, map(_promise_row, promises)))
 
 
 def _promise_row(one: Promise) -> list[str]:

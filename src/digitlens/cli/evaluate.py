@@ -6,33 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from digitlens.cli.tables import (
-    AsJson,
-    DataDir,
-    Labelled,
-    OutputKind,
-    Outputs,
-    Part,
-    Pixels,
-    PixelScale,
-    SplitName,
-    SplitOf,
-    comparison_tables,
-    external_tables,
-    most_confused,
-    ood_tables,
-    print_json,
-    report_tables,
-    robustness_tables,
-    safe_name,
-    wide_console,
-    write_part,
-)
+from digitlens.cli import tables
+from digitlens.cli.tables import Part, figure, part_of, safe_name
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -90,20 +70,20 @@ def evaluate(
     model: Annotated[
         str, Option(help="A shipped model's name, a run or model folder, or an .onnx file.")
     ] = "default",
-    data_dir: DataDir = None,
-    data: Labelled = None,
-    split: SplitOf = "test",
+    data_dir: tables.DataDir = None,
+    data: tables.Labelled = None,
+    split: tables.SplitOf = "test",
     out: Annotated[
         Path | None,
         Option(help="Folder for report and pictures.", show_default="evaluation-MODEL"),
     ] = None,
-    pixels: Pixels = None,
-    outputs: Outputs = None,
+    pixels: tables.Pixels = None,
+    outputs: tables.Outputs = None,
     robustness: Robustly = False,
     on: On = None,
     rejection: Rejecting = False,
     negatives: Negatives = None,
-    as_json: AsJson = False,
+    as_json: tables.AsJson = False,
 ) -> None:
     """Score a model on the MNIST test set or on tiles of your own, with a report and pictures."""
     _check_data(data, data_dir, split, "test")
@@ -148,7 +128,7 @@ def _check_data(data: Path | None, data_dir: Path | None, split: str, usual: str
 
 
 def _open(
-    model: str, pixels: PixelScale | None, outputs: OutputKind | None
+    model: str, pixels: tables.PixelScale | None, outputs: tables.OutputKind | None
 ) -> Classifier | ForeignClassifier:
     from digitlens.explain.trained_model import open_classifier
 
@@ -165,29 +145,25 @@ def _open(
 
 
 def _report_part(report: Report, tiles: Split) -> Part:
-    def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.registry import draw_evaluation
-
-        return draw_evaluation(report, tiles.tiles, folder)
-
-    values = report.as_dict()
-    shown = [*report_tables(report), f"most confused: {most_confused(report) or 'none'}"]
-    return Part(values, shown, partial(write_part, REPORT, values, draw))
+    shown = [
+        *tables.report_tables(report),
+        f"most confused: {tables.most_confused(report) or 'none'}",
+    ]
+    draw = partial(_draw, "registry.draw_evaluation", report, tiles.tiles)
+    return part_of(REPORT, report.as_dict(), shown, draw)
 
 
 def external_part(found: Sequence[Transfer]) -> Part:
     """What a model makes of other data sets; draws what was read wrongly of each."""
 
     def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.scores import draw_wrong
-
         paths = [folder / name for name in _picture_names([one.data.name for one in found])]
         for one, path in zip(found, paths, strict=True):
-            draw_wrong(one.framed, one.data.framed.tiles, path)
+            figure("scores.draw_wrong")(one.framed, one.data.framed.tiles, path)
         return paths
 
     values = {"transfer": [one.as_dict() for one in found]}
-    return Part(values, external_tables(found), partial(write_part, TRANSFER, values, draw))
+    return part_of(TRANSFER, values, tables.external_tables(found), draw)
 
 
 def _picture_names(data_sets: Sequence[str]) -> list[str]:
@@ -202,28 +178,18 @@ def _picture_names(data_sets: Sequence[str]) -> list[str]:
 
 def ood_part(found: Rejection) -> Part:
     """Uncertainty, and digits told from what is none."""
-
-    def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.reliability import draw_rejection
-
-        return draw_rejection(found, folder)
-
-    values = found.as_dict()
-    write = partial(write_part, REJECTION, values, draw)
-    return Part({"rejection": values}, ood_tables(found), write)
+    shown, draw = tables.ood_tables(found), partial(_draw, "reliability.draw_rejection", found)
+    return part_of(REJECTION, found.as_dict(), shown, draw, "rejection")
 
 
 def robustness_part(found: Robustness, split: Split) -> Part:
     """Scores on worse tiles; ``split`` as it was measured."""
+    draw = partial(_draw, "reliability.draw_robustness", found, split)
+    return part_of(ROBUSTNESS, found.as_dict(), tables.robustness_tables(found), draw, "robustness")
 
-    def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.reliability import draw_robustness
 
-        return draw_robustness(found, split, folder)
-
-    values = found.as_dict()
-    write = partial(write_part, ROBUSTNESS, values, draw)
-    return Part({"robustness": values}, robustness_tables(found), write)
+def _draw(name: str, *given: Any) -> list[Path]:
+    return figure(name)(*given)
 
 
 def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
@@ -238,11 +204,10 @@ def _tell(parts: Sequence[Part], folder: Path, as_json: bool) -> None:
 
 def _print(parts: Sequence[Part], as_json: bool) -> None:
     if as_json:
-        print_json({name: value for part in parts for name, value in part.values.items()})
+        tables.print_json({name: value for part in parts for name, value in part.values.items()})
         return
-    console = wide_console()
-    shown = [each for part in parts for each in part.shown]
-    for place, each in enumerate(shown):
+    console = tables.wide_console()
+    for place, each in enumerate(each for part in parts for each in part.shown):
         if place:
             console.print()
         console.print(each, soft_wrap=isinstance(each, str))
@@ -260,14 +225,14 @@ def compare(
         ),
     ],
     split: Annotated[
-        SplitName, Option(help="validation: the tiles that all of their recipes kept back.")
+        tables.SplitName, Option(help="validation: the tiles that all of their recipes kept back.")
     ] = "validation",
-    data_dir: DataDir = None,
-    data: Labelled = None,
+    data_dir: tables.DataDir = None,
+    data: tables.Labelled = None,
     out: Annotated[Path, Option(help="Folder for report and pictures.")] = Path("comparison"),
-    pixels: Pixels = None,
-    outputs: Outputs = None,
-    as_json: AsJson = False,
+    pixels: tables.Pixels = None,
+    outputs: tables.Outputs = None,
+    as_json: tables.AsJson = False,
 ) -> None:
     """Compare runs on the same tiles, with McNemar's test for each pair."""
     if len(runs) < 2:
@@ -280,19 +245,16 @@ def compare(
     comparison = compare_models(models, tiles, name)
 
     def draw(folder: Path) -> list[Path]:
-        from digitlens.visualization.figures.scores import draw_comparison, draw_disagreements
-
-        draw_comparison(comparison, folder / PICTURE)
-        draw_disagreements(comparison, tiles.tiles, folder / SHEET)
+        figure("scores.draw_comparison")(comparison, folder / PICTURE)
+        figure("scores.draw_disagreements")(comparison, tiles.tiles, folder / SHEET)
         return [folder / PICTURE, folder / SHEET]
 
-    values = comparison.as_dict()
-    write = partial(write_part, COMPARISON, values, draw)
-    _tell([Part(values, comparison_tables(comparison), write)], out, as_json)
+    shown = tables.comparison_tables(comparison)
+    _tell([part_of(COMPARISON, comparison.as_dict(), shown, draw)], out, as_json)
 
 
 def _load_compared(
-    models: list[ComparedModel], split: SplitName, data_dir: Path | None, data: Path | None
+    models: list[ComparedModel], split: tables.SplitName, data_dir: Path | None, data: Path | None
 ) -> tuple[Split, str]:
     from digitlens.datasets.labelled import load_labelled
     from digitlens.datasets.mnist import load_mnist

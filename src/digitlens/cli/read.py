@@ -48,10 +48,6 @@ Annotate = Annotated[
     Path | None,
     Option(metavar="DIR", file_okay=False, help="Folder for copies that show what was read where."),
 ]
-Explain = Annotated[
-    Path | None,
-    Option(metavar="DIR", file_okay=False, hidden=True, help="See ``digitlens explain``."),
-]
 Expect = Annotated[
     list[str] | None,
     Option(
@@ -92,7 +88,6 @@ def read(
     as_json: AsJsonLines = False,
     as_csv: AsCsv = False,
     annotate: Annotate = None,
-    explain: Explain = None,
     expect: Expect = None,
     target_error: TargetError = None,
     decimal: Decimal = None,
@@ -111,8 +106,6 @@ def read(
     pictures = [*(paths or ()), *(image or ())]
     if not pictures:
         raise typer.BadParameter("expected one path or more", param_hint="PATHS")
-    if explain:
-        note("read --explain will be removed: use digitlens explain, which also says why")
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
     from digitlens.evaluation.risk import parse_target
@@ -128,7 +121,6 @@ def read(
         expected,
         share,
         annotate,
-        explain,
         notation_of(decimal=decimal, grouping=grouping, locale=locale),
     )
     if not read_paths(pictures, form_of(as_json, as_csv), options):
@@ -234,21 +226,15 @@ def _write_explanation(
         drawn |= {f"rejected-{one.number}.png": one for one in explanation.rejected}
         for name, explained in drawn.items():
             write_digit_explanation(folder / name, explained)
-        _tidy(folder, set(drawn))
+        for pattern in ("digit-[0-9]*.png", "rejected-[0-9]*.png"):  # of an earlier explanation
+            for old in folder.glob(pattern):
+                if old.name not in drawn:
+                    old.unlink()
         heat = write_stages(folder / STAGES, seen, thresholds)
         write_page(folder / PAGE, explanation, heat)
 
 
-def _tidy(folder: Path, written: set[str]) -> None:
-    """Removes the pictures of digits of an earlier explanation in the same folder."""
-    for pattern in ("digit-[0-9]*.png", "rejected-[0-9]*.png"):
-        for old in folder.glob(pattern):
-            if old.name not in written:
-                old.unlink()
-
-
 def _print_explanation(explanation: Explanation) -> None:
-    """Prints how a page was read, and why each of its digits was."""
     from digitlens.visualization import phrases
 
     console = wide_console()
@@ -326,11 +312,8 @@ def table(
     notation = notation_of(decimal=decimal, grouping=grouping, locale=locale)
     given = {"--grid": grid, "--columns": columns, "--rules": rules}
     shape = _grid_shape(grid)
-    try:
+    with meaning(", ".join(name for name, value in given.items() if value is not None)):
         TableOptions(shape, columns, rules)
-    except ValueError as error:
-        named = [name for name, value in given.items() if value is not None]
-        raise typer.BadParameter(str(error), param_hint=", ".join(named)) from error
     _, image = _load_page(picture, page)
     reader = DigitReader(model, pages=pages)
     try:

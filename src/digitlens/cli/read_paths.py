@@ -11,13 +11,13 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 from digitlens.errors import DigitlensError, ImageError, MissingExtraError, ModelError
 from digitlens.progress import work_bar
@@ -50,7 +50,6 @@ class ReadSettings:
     expected: Expectation | None = None
     target_error: float | None = None
     annotate: Path | None = None
-    explain: Path | None = None
     notation: NotationOptions | None = None
 
     def reader(self, threads: int) -> DigitReader:
@@ -75,7 +74,7 @@ class _Task:
     path: str
     number: int
     count: int
-    load: Callable[[], Page]
+    page: Page | str | DigitlensError  # decoded, or a path to decode, or why that cannot be done
 
 
 def form_of(as_json: bool, as_csv: bool) -> Form:
@@ -107,45 +106,44 @@ class _Run:
         self.failed = False  # whether something could not be read so far
         self._options = options
         self._bar = bar
-        self._pages = 0  # that are to be read, as far as is known
+        self._taken = set[str]()  # files that no copy may replace
 
     def answers(self, paths: Sequence[str]) -> Generator[Answer]:
         """One for each page that can be read, when it is asked for."""
         # What an earlier run wrote for people to look at is not to be read.
-        written = [folder for folder in (self._options.annotate, self._options.explain) if folder]
-        files, problems = find_pictures(paths, left_out=written)
+        copies = self._options.annotate
+        files, problems = find_pictures(paths, left_out=[copies] if copies else [])
+        self._taken = {_key(Path(path)) for path in files} if copies else set[str]()
         from digitlens.models.session import cores
         from digitlens.reading.batch import ProcessPool, ordered_map
 
         # Of many pictures each core reads its own; one gets all of them.
         reader = self._options.reader(threads=1 if len(files) > 1 else 0)
-        copies = Copies(self._options.annotate, self._options.explain, files)
         with self._bar:
             for problem in problems:
                 self._fail(problem)
-            self._expect(len(files))
+            self._bar.expect(len(files))
             examine = partial(_examine, reader, self._options)
             pool = ProcessPool(examine, partial(_examiner, self._options), cores())
             with closing(pool), closing(ordered_map(pool, self._tasks(files))) as done:
-                yield from self._given(self._timed(done, pool), copies, reader.thresholds)
+                yield from self._given(self._timed(done, pool))
 
     def _tasks(self, files: Sequence[str]) -> Iterator[_Task]:
         """The pages of files, in their order; what is no page fails when it is loaded."""
         from digitlens.imaging.document import open_document
-        from digitlens.imaging.image import load_image
 
         for path in files:
             try:
                 with open_document(sys.stdin.buffer if path == STDIN else path) as document:
                     count = document.count
-                    self._expect(count - 1)
+                    self._bar.expect(count - 1)
                     if count == 1 and path != STDIN:  # decoded by whoever reads it
-                        yield _Task(path, 1, 1, partial(load_image, path))
+                        yield _Task(path, 1, 1, path)
                         continue
                     for number in range(1, count + 1):
-                        yield _Task(path, number, count, _loaded(document, number))
+                        yield _Task(path, number, count, _decoded(document, number))
             except (ImageError, MissingExtraError) as error:
-                yield _Task(path, 1, 1, partial(_refuse, error))
+                yield _Task(path, 1, 1, error)
 
     def _timed(
         self, answers: Iterator[tuple[_Task, Done[_Found]]], pool: ProcessPool[_Task, _Found]
@@ -154,18 +152,13 @@ class _Run:
         start, number = time.monotonic(), 0
         for task, done in answers:
             number += 1  # noqa: SIM113  (enumerate would keep the page of the last one)
-            left = (time.monotonic() - start) / number * (self._pages - number)
+            left = (time.monotonic() - start) / number * (self._bar.total - number)
             if pool.size > 1 and number >= _TELLING and left > _WORTH:
                 pool.start()
             yield task, done
             del task, done
 
-    def _given(
-        self,
-        answers: Iterator[tuple[_Task, Done[_Found]]],
-        copies: Copies,
-        thresholds: Mapping[str, float],
-    ) -> Iterator[Answer]:
+    def _given(self, answers: Iterator[tuple[_Task, Done[_Found]]]) -> Iterator[Answer]:
         from digitlens.imaging.document import page_name
         from digitlens.reading.batch import WorkerError
 
@@ -173,8 +166,10 @@ class _Run:
             try:
                 reading, result = done.result()
                 answer = Answer(task.path, task.number, task.count, reading)
-                if result:
-                    copies.write(answer, result, thresholds)
+                if result and self._options.annotate:
+                    from digitlens.visualization.overlay import write_reading
+
+                    write_reading(self._free(self._options.annotate, answer), result.page, reading)
                 if words := _unfulfilled(answer, self._options.expected):
                     self._bar.say(f"digitlens: {words}")
                 yield answer
@@ -185,9 +180,15 @@ class _Run:
             self._bar.advance()
             del task, done  # and with them the page, before the next is loaded
 
-    def _expect(self, pages: int) -> None:
-        self._pages += pages
-        self._bar.expect(pages)
+    def _free(self, folder: Path, answer: Answer) -> Path:
+        """A name for an annotated copy that replaces no other and no file that is to be read."""
+        stem = "stdin" if answer.path == STDIN else Path(answer.path).stem
+        stem = stem if answer.count == 1 else f"{stem}-page-{answer.page}"
+        names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in count(1))
+        targets = (folder / name for name in names)
+        target = next(target for target in targets if _key(target) not in self._taken)
+        self._taken.add(_key(target))
+        return target
 
     def _fail(self, error: DigitlensError) -> None:
         self.failed = True
@@ -215,56 +216,18 @@ def _examiner(options: ReadSettings) -> Callable[[_Task], _Found]:
 
 def _examine(reader: DigitReader, options: ReadSettings, task: _Task) -> _Found:
     """What is read on a page, and if it is to be shown, all that led to it, the page included."""
-    result = reader.examine(task.load(), expect=options.expected, **(options.notation or {}))
-    return result.reading, result if options.annotate or options.explain else None
+    if isinstance(task.page, DigitlensError):
+        raise task.page
+    result = reader.examine(task.page, expect=options.expected, **(options.notation or {}))
+    return result.reading, result if options.annotate else None
 
 
-def _loaded(document: Document, number: int) -> Callable[[], Page]:
+def _decoded(document: Document, number: int) -> Page | ImageError:
     """A page of a document, decoded now: its file is closed when others are still to be read."""
     try:
-        return partial(_held, document.page(number))
+        return document.page(number)
     except ImageError as error:
-        return partial(_refuse, error)
-
-
-def _held(page: Page) -> Page:
-    return page
-
-
-def _refuse(error: DigitlensError) -> NoReturn:
-    raise error
-
-
-class Copies:
-    """Writes annotated copies and explanations, and replaces no file that is to be read."""
-
-    def __init__(self, annotate: Path | None, explain: Path | None, files: Sequence[str]) -> None:
-        """For two folders, None where nothing is asked for, and the files that are read."""
-        self._annotate = annotate
-        self._explain = explain
-        self._taken = {_key(Path(path)) for path in files} if annotate or explain else set[str]()
-
-    def write(self, answer: Answer, result: ReadResult, thresholds: Mapping[str, float]) -> None:
-        """Writes what was asked for of one page."""
-        if self._annotate:
-            from digitlens.visualization.overlay import write_reading
-
-            target = self._free(self._annotate, answer, ".png")
-            write_reading(target, result.page, answer.reading)
-        if self._explain:
-            from digitlens.visualization.sheets import write_stages
-
-            target = self._free(self._explain, answer, "")
-            write_stages(target, result, thresholds)
-
-    def _free(self, folder: Path, answer: Answer, suffix: str) -> Path:
-        stem = "stdin" if answer.path == STDIN else Path(answer.path).stem
-        stem = stem if answer.count == 1 else f"{stem}-page-{answer.page}"
-        names = (f"{stem}{suffix}" if n == 1 else f"{stem}-{n}{suffix}" for n in count(1))
-        targets = (folder / name for name in names)
-        target = next(target for target in targets if _key(target) not in self._taken)
-        self._taken.add(_key(target))
-        return target
+        return error
 
 
 def _key(path: Path) -> str:
@@ -280,7 +243,7 @@ class PageBar:
     def __init__(self, *, wanted: bool) -> None:
         """Shows nothing yet; ``wanted``: there may be a bar if standard error is a terminal."""
         self._wanted = wanted and sys.stderr.isatty()
-        self._total = 0
+        self.total = 0  # pages, as far as is known
         self._progress: Progress | None = None
 
     def __enter__(self) -> PageBar:
@@ -292,13 +255,13 @@ class PageBar:
 
     def expect(self, pages: int) -> None:
         """So many pages more are to be read."""
-        self._total += pages
-        if self._wanted and self._total > 1 and not self._progress:
+        self.total += pages
+        if self._wanted and self.total > 1 and not self._progress:
             self._progress = work_bar()
             self._progress.add_task("reading", total=None)
             self._progress.start()
         if self._progress:
-            self._progress.update(self._progress.task_ids[0], total=self._total)
+            self._progress.update(self._progress.task_ids[0], total=self.total)
 
     def advance(self) -> None:
         """A page was read, or could not be."""

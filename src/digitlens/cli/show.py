@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from digitlens.explain.trained_model import TrainedModel
     from digitlens.models.networks import Reconstructor
     from digitlens.results import Digit
-    from digitlens.visualization.report_contents import Contents
 
 Format: TypeAlias = Literal["png", "svg"]
 MapName: TypeAlias = Literal["pca", "tsne", "umap"]  # how features are brought to two dimensions
@@ -84,7 +82,11 @@ def figures(
     trained = [TrainedModel(model, on=split, data_dir=data_dir) for model in models or ["default"]]
     if len(trained) > 1:
         note(f"{' and '.join(SEVERAL)} show all models, the other figures {trained[0].label}")
-    _check_digit(trained[0], digit)
+    if digit and digit >= len(trained[0].split):  # 0 always is, and to look would load the data
+        raise DataError(
+            f"--digit: expected an index below {len(trained[0].split):,}, the number of tiles of "
+            f"{trained[0].data_name}, found {digit}"
+        )
     folder = out or Path(f"figures-{safe_name(trained[0].label)}")
     shown, made = Shown(digit, chart), list[Path]()
     with themed(theme):
@@ -112,14 +114,6 @@ def _chosen(only: Sequence[str] | None) -> list[str]:
             f"--only: expected one of {', '.join(FIGURES)}, found {', '.join(map(repr, unknown))}"
         )
     return list(dict.fromkeys(only))
-
-
-def _check_digit(model: TrainedModel, digit: int) -> None:
-    if digit and digit >= len(model.split):  # 0 always is, and to look would load the data
-        raise DataError(
-            f"--digit: expected an index below {len(model.split):,}, the number of tiles of "
-            f"{model.data_name}, found {digit}"
-        )
 
 
 def _is_drawn(draw: Callable[[], None], path: Path) -> bool:
@@ -170,7 +164,9 @@ def report(
     with writing(path):
         files.write_bytes(path, page)
     if as_json:
-        print_json({"page": str(path), "bytes": len(page), **_values(contents)})
+        more = {"robustness": contents.robustness, "speed": contents.speed}
+        told = {name: each.as_dict() for name, each in more.items() if each}
+        print_json({"page": str(path), "bytes": len(page), **trained.report.as_dict(), **told})
     else:
         typer.echo(path)
 
@@ -196,16 +192,6 @@ def _check_classifier(model: str) -> None:
             f"{model} is no classifier of tiles but one of {what}: expected a classifier, such as "
             "'default' or a run of  digitlens train"
         )
-
-
-def _values(contents: Contents) -> dict[str, Any]:
-    """What was measured, JSON-ready."""
-    values = contents.model.report.as_dict()
-    if contents.robustness:
-        values["robustness"] = contents.robustness.as_dict()
-    if contents.speed:
-        values["speed"] = contents.speed.as_dict()
-    return values
 
 
 def reconstruct(
@@ -243,16 +229,21 @@ def reconstruct(
         with themed(theme):
             names, values = draw_mnist_digits(reconstructor, out, data_dir)
         note(f"written to {out}: {', '.join(names)}")
-        _print_mnist(values, as_json)
+        if as_json:
+            print_json(values)
+            return
+        rows = [(str(value), f"{error:.4f}") for value, error in enumerate(values["by_digit"])]
+        rows.append((f"all {values['digits']:,}", f"{values['error']:.4f}"))
+        wide_console().print(table_of(("digit", "mean error"), rows))
         return
     files, problems = find_pictures(pictures, [out])
-    rows: list[_Row] = []
+    found: list[_Row] = []
     for name in files:
         try:
-            rows += _redraw(name, reconstructor, out)
+            found += _redraw(name, reconstructor, out)
         except ImageError as error:
             problems.append(error)
-    _print_pictures(rows, as_json)
+    _print_pictures(found, as_json)
     for problem in problems:
         note(f"digitlens: {problem}")
     if problems:
@@ -324,12 +315,3 @@ def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:
     said = [(row.picture, in_words(row.digit), row) for row in rows]
     cells = [(*words, f"{row.error:.4f}", f"{row.usual:.0%}") for *words, row in said]
     wide_console().print(table_of(headings, cells, left=2))
-
-
-def _print_mnist(values: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(values)
-        return
-    rows = [(str(value), f"{error:.4f}") for value, error in enumerate(values["by_digit"])]
-    rows.append((f"all {values['digits']:,}", f"{values['error']:.4f}"))
-    wide_console().print(table_of(("digit", "mean error"), rows))

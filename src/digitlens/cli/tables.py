@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 import typer
 from typer import Option
 
-from digitlens.errors import DataError, MissingExtraError, needs_extra
+from digitlens.errors import DataError, MissingExtraError, TemplateError, needs_extra
 from digitlens.progress import note
 
 if TYPE_CHECKING:
@@ -76,19 +77,32 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def write_part(
-    name: str, values: Any, draw: Callable[[Path], Sequence[Path]], folder: Path
-) -> list[str]:
-    """Writes values as JSON, and pictures where what ``draw`` imports is there; gives the names.
+def part_of(
+    name: str,
+    values: Any,
+    shown: Sequence[Table | str],
+    draw: Callable[[Path], Sequence[Path]],
+    key: str = "",
+) -> Part:
+    """A part that writes its values as JSON, and pictures where what ``draw`` imports is there.
 
-    Raises:
-        DataError: The folder cannot be written.
+    With a key, the values stand below it among those of other parts, though not in their file.
     """
-    from digitlens import files
 
-    with writing(folder):
-        files.write_json(folder / name, values)
-        return [name, *(picture.name for picture in drawn(lambda: draw(folder)))]
+    def write(folder: Path) -> list[str]:
+        from digitlens import files
+
+        with writing(folder):
+            files.write_json(folder / name, values)
+            return [name, *(picture.name for picture in drawn(lambda: draw(folder)))]
+
+    return Part({key: values} if key else values, shown, write)
+
+
+def figure(name: str) -> Callable[..., Any]:
+    """A function of ``digitlens.visualization.figures``, whose modules take a second to load."""
+    module, _, function = name.partition(".")
+    return getattr(import_module(f"digitlens.visualization.figures.{module}"), function)
 
 
 @contextmanager
@@ -102,10 +116,10 @@ def writing(path: Path) -> Generator[None]:
 
 @contextmanager
 def meaning(option: str) -> Generator[None]:
-    """Turns a ValueError of the block into a mistake in use of an option."""
+    """Turns an error of the block about a value into a mistake in use of an option."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TemplateError) as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
@@ -278,11 +292,16 @@ def ood_tables(found: Rejection) -> list[Table]:
 
 def comparison_tables(comparison: Comparison) -> list[Table | str]:
     """The models side by side, how their recipes differ, each pair and a verdict."""
-    differences = comparison.recipe_differences()
+    from digitlens.training.settings import shown
+
+    recipes = [
+        (name, *("-" if value is None else shown(value) for value in values))
+        for name, values in comparison.recipe_differences().items()
+    ]
     return [
         f"{comparison.data}, {comparison.n:,} tiles",
         _runs(comparison),
-        *([_recipes(comparison, differences)] if differences else []),
+        *([table_of(("recipe", *comparison.names), recipes)] if recipes else []),
         _pairs(comparison),
         "\n".join(_verdict(pair) for pair in comparison.pairs),
     ]
@@ -305,16 +324,6 @@ def _runs(comparison: Comparison) -> Table:
         rows.append(row)
     headings = ("run", "accuracy", "95 % interval", "wrong", "loss", "calibration error")
     return table_of((*headings, "parameters", "KB", "training s"), rows)
-
-
-def _recipes(comparison: Comparison, differences: dict[str, list[object]]) -> Table:
-    from digitlens.training.settings import shown
-
-    rows = [
-        (name, *("-" if value is None else shown(value) for value in values))
-        for name, values in differences.items()
-    ]
-    return table_of(("recipe", *comparison.names), rows)
 
 
 def _pairs(comparison: Comparison) -> Table:

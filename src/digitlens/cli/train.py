@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
 
-from digitlens.cli.tables import (
-    INTERRUPTED,
-    AsJson,
-    DataDir,
-    RecipeName,
-    drawn,
-    print_json,
-    table_of,
-    use_patient_threads,
-    wide_console,
-)
+from digitlens.cli import tables
+from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, RecipeName, drawn, figure
 from digitlens.errors import DataError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from optuna.study import Study
-    from rich.table import Table
-
     from digitlens.datasets.mnist import Split
     from digitlens.server.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
     from digitlens.training.recipe import AnyRecipe
-    from digitlens.training.search_space import SearchSpace, StudyResult, Trial
+    from digitlens.training.search_space import StudyResult, Trial
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
 
@@ -101,13 +86,7 @@ def train(
     """
     from digitlens.server.followers import Followers, FollowOptions
     from digitlens.training.recipe import Recipe, changed_recipe, load_recipe
-    from digitlens.training.run import (
-        RECIPE,
-        free_folder,
-        refit_recipe,
-        resume_run,
-        run_name,
-    )
+    from digitlens.training.run import RECIPE, free_folder, refit_recipe, resume_run, run_name
 
     if resume and (changes or out or refit or recipe != "standard"):
         raise typer.BadParameter("--resume goes on with the recipe and folder of the run")
@@ -124,7 +103,11 @@ def train(
             f"--extra is for tiles; recipe {chosen.architecture} learns from generated pictures"
         )
     if fields:
-        _show_fields(chosen)
+        from digitlens.training.settings import field_docs, shown
+
+        values = chosen.as_dict()
+        for field, text in field_docs(type(chosen)).items():
+            typer.echo(f"{f'{field}={shown(values[field])}':<28} {text}")
         return
     follow = FollowOptions(watch, watch_port, open_page, tensorboard, tensorboard_dir)
     if follow and not isinstance(chosen, Recipe):
@@ -132,7 +115,7 @@ def train(
     name = run_name(refit) if refit else Path(recipe).stem
     folder = resume or out or free_folder(name)
     if follow:
-        use_patient_threads()
+        tables.use_patient_threads()
     with Followers(follow) as followers:
         try:
             outcome = _train(
@@ -157,7 +140,7 @@ def _train(
     *,
     resume: bool,
 ) -> Outcome:
-    use_patient_threads()
+    tables.use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.loop import choose_device
         from digitlens.training.pipeline import TrainingJob, train_run
@@ -182,9 +165,7 @@ def _draw(trained: Trained[Any], folder: Path) -> None:
     from digitlens.training.run import CURVES
 
     def draw() -> list[Path]:
-        from digitlens.visualization.figures.curves import draw_curves
-
-        draw_curves(trained.history, folder / CURVES, trained.steps)
+        figure("curves.draw_curves")(trained.history, folder / CURVES, trained.steps)
         return [folder / CURVES]
 
     drawn(draw, CURVES)
@@ -216,14 +197,6 @@ def _check_extra(folder: Path, data: dict[str, str]) -> None:
     if sorted(wanted.values()) != sorted(given.values()):
         what = "".join(f" --extra {key.removeprefix(EXTRA)}" for key in wanted) or "out --extra"
         raise DataError(f"{folder} was begun with{what}: go on with the same, unchanged")
-
-
-def _show_fields(recipe: AnyRecipe) -> None:
-    from digitlens.training.settings import field_docs, shown
-
-    values = recipe.as_dict()
-    for field, text in field_docs(type(recipe)).items():
-        typer.echo(f"{f'{field}={shown(values[field])}':<28} {text}")
 
 
 BEST, TABLE, PICTURE = "best.toml", "trials.csv", "tuning.png"
@@ -283,49 +256,66 @@ def tune(
     several processes at once: start the command again with --resume FOLDER, or on other machines
     with the same --storage and --name. `digitlens train --recipe FOLDER/best.toml` trains the best.
     """
+    from digitlens.training.run import free_folder
+    from digitlens.training.search_space import parse_space
+
     asked = searches or changes or recipe != "standard" or seeds != 1
     if resume and (asked or out or storage or name):
         raise typer.BadParameter("--resume goes on with the study in its folder, as it was begun")
     if storage and not name:
         raise typer.BadParameter("--storage is shared: give the study a --name too")
     joins = resume or (storage and not asked)
-    space = None if joins else _parse_space(recipe, changes or [], searches or [])
-    local_storage = _load_optuna()
-    folder = resume or out or _free_folder(recipe, name if storage else None)
-    _check_folder(folder, resume=resume is not None, shared=storage is not None)
-    address = storage or local_storage(folder)
-    known = name or ("" if resume else folder.name)
-    study, splits = _open_study(address, known, space, seeds, data_dir, prune=prune)
-    try:
-        _search(study, splits, folder, trials, timeout)
-    except KeyboardInterrupt:
-        from digitlens.training.tune import shown_address
-
-        again = (
-            f"--storage {shown_address(address)} --name {name}" if storage else f"--resume {folder}"
-        )
-        note(f"stopped; go on with  digitlens tune {again}")
-        _tell_study(study, folder, as_json=as_json)
-        raise typer.Exit(INTERRUPTED) from None
-    _tell_study(study, folder, as_json=as_json)
-
-
-def _parse_space(recipe: str, changes: list[str], searches: list[str]) -> SearchSpace:
-    from digitlens.training.search_space import parse_space
-
-    space = parse_space(recipe, changes, searches)
-    if space.base.validation not in {"writer", "random"}:
+    space = None if joins else parse_space(recipe, changes or [], searches or [])
+    if space and space.base.validation not in {"writer", "random"}:
         raise RecipeError(
             f"expected a recipe that keeps tiles back to validate with, found "
             f"validation={space.base.validation}: add  --set validation=writer"
         )
-    return space
+    tables.use_patient_threads()  # a study that several processes share makes a machine busy
+    with needs_extra("tune"):  # torch as well as Optuna
+        from digitlens.training.tune import (
+            local_storage,
+            open_study,
+            plan_of,
+            result_of,
+            search,
+            shown_address,
+            space_of,
+        )
+    from digitlens.datasets.mnist import load_mnist
+    from digitlens.training.loop import choose_device
 
+    own = Path("runs") / f"tune-{name}" if storage else None
+    folder = resume or out or own or free_folder(f"tune-{Path(recipe).stem}")
+    _check_folder(folder, resume=resume is not None, shared=storage is not None)
+    tiles = load_mnist(data_dir).train
+    plan = space and plan_of(space, seeds, len(space.base.split(tiles)[1]))
+    address = storage or local_storage(folder)
+    study = open_study(address, name or ("" if resume else folder.name), plan, pruning=prune)
+    base = space_of(study).base
+    splits = base.split(tiles)
+    if trials:
+        note(f"device: {choose_device(base.precision).reason}")
+    training, validation = map(len, splits)
+    note(f"tiles: {training:,} to train, {validation:,} to validate, the same for all trials")
 
-def _free_folder(recipe: str, shared: str | None) -> Path:
-    from digitlens.training.run import free_folder
+    def on_trial(trial: Trial) -> None:
+        _announce(trial, trials)
+        if trial.state != "running":
+            _write_study(result_of(study), folder)
 
-    return Path("runs") / f"tune-{shared}" if shared else free_folder(f"tune-{Path(recipe).stem}")
+    stopped = False
+    try:
+        search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
+    except KeyboardInterrupt:
+        again = (
+            f"--storage {shown_address(address)} --name {name}" if storage else f"--resume {folder}"
+        )
+        note(f"stopped; go on with  digitlens tune {again}")
+        stopped = True
+    _tell_study(result_of(study), folder, as_json=as_json)
+    if stopped:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
@@ -341,55 +331,6 @@ def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
             f"digitlens tune --resume {folder}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _load_optuna() -> Callable[[Path], str]:
-    """What tells the address of a folder's database, once all that a study needs is installed."""
-    use_patient_threads()  # a study that several processes share makes a machine busy
-    with needs_extra("tune"):
-        import_module("digitlens.training.tune")  # torch as well as Optuna
-        from digitlens.training.tune import local_storage
-    return local_storage
-
-
-def _open_study(
-    storage: str,
-    name: str,
-    space: SearchSpace | None,
-    seeds: int,
-    data_dir: Path | None,
-    *,
-    prune: bool,
-) -> tuple[Study, tuple[Split, Split]]:
-    """The study, and the tiles that all its trials train and validate with."""
-    from digitlens.datasets.mnist import load_mnist
-    from digitlens.training.tune import open_study, plan_of, space_of
-
-    if space is None:
-        study = open_study(storage, name, None, pruning=prune)
-        return study, space_of(study).base.split(load_mnist(data_dir).train)
-    splits = space.base.split(load_mnist(data_dir).train)
-    plan = plan_of(space, seeds, len(splits[1]))
-    return open_study(storage, name, plan, pruning=prune), splits
-
-
-def _search(
-    study: Study, splits: tuple[Split, Split], folder: Path, trials: int, timeout: float | None
-) -> None:
-    from digitlens.training.loop import choose_device
-    from digitlens.training.tune import result_of, search, space_of
-
-    if trials:
-        note(f"device: {choose_device(space_of(study).base.precision).reason}")
-    training, validation = map(len, splits)
-    note(f"tiles: {training:,} to train, {validation:,} to validate, the same for all trials")
-
-    def on_trial(trial: Trial) -> None:
-        _announce(trial, trials)
-        if trial.state != "running":
-            _write_study(result_of(study), folder)
-
-    search(study, splits, folder, trials=trials, timeout=timeout, on_trial=on_trial)
 
 
 def _announce(trial: Trial, trials: int) -> None:
@@ -412,36 +353,42 @@ def _write_study(result: StudyResult, folder: Path) -> None:
         files.write_bytes(folder / BEST, toml.encode())
 
 
-def _tell_study(study: Study, folder: Path, *, as_json: bool) -> None:
-    from digitlens.training.tune import result_of
+def _tell_study(result: StudyResult, folder: Path, *, as_json: bool) -> None:
+    def draw() -> list[Path]:
+        figure("curves.draw_tuning")(result, folder / PICTURE)
+        return [folder / PICTURE]
 
-    result = result_of(study)
     _write_study(result, folder)
-    written = [TABLE, *([BEST] if result.best else []), *_draw_study(result, folder)]
-    note(f"written to {folder}: {', '.join(written)}")
+    written = [BEST, *(path.name for path in drawn(draw, PICTURE))] if result.best else []
+    note(f"written to {folder}: {', '.join([TABLE, *written])}")
     if as_json:
-        print_json({"folder": str(folder), **result.as_dict()})
+        tables.print_json({"folder": str(folder), **result.as_dict()})
     else:
         _print_study(result, folder / BEST)
 
 
-def _draw_study(result: StudyResult, folder: Path) -> list[str]:
-    def draw() -> list[Path]:
-        from digitlens.visualization.figures.curves import draw_tuning
-
-        draw_tuning(result, folder / PICTURE)
-        return [folder / PICTURE]
-
-    return [path.name for path in drawn(draw, PICTURE)] if result.best else []
-
-
 def _print_study(result: StudyResult, best: Path) -> None:
     """Prints the best trials, how many there are, and how to train the best, from its file."""
-    console = wide_console()
-    if result.ranked:
-        console.print(_trial_table(result))
+    console = tables.wide_console()
+    names = [one.name for one in result.space.dimensions]
+    rows = [
+        (
+            str(trial.number),
+            f"{trial.accuracy or 0.0:.2%}",
+            f"{sum(trial.losses) / max(1, len(trial.losses)):.4f}",
+            f"{trial.seconds:.1f}",
+            *(_short(trial.chosen[name]) for name in names),
+        )
+        for trial in result.ranked[:SHOWN]
+    ]
+    if rows:
+        headings = ("trial", "accuracy", "loss", "seconds", *names)
+        console.print(tables.table_of(headings, rows, left=0))
         console.print()
-    console.print(_counts(result), soft_wrap=True)
+    states = ("complete", "pruned", "failed", "running")
+    counts = [f"{result.count(state)} {state}" for state in states if result.count(state)]
+    said = f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"
+    console.print(said, soft_wrap=True)
     if result.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
         console.print(f"what mattered: {shares}", soft_wrap=True)
@@ -452,15 +399,6 @@ def _print_study(result: StudyResult, best: Path) -> None:
     if result.best:
         console.print(_best_words(result.best, result), soft_wrap=True)
         console.print(f"train the best with  digitlens train --recipe {best}", soft_wrap=True)
-
-
-def _counts(result: StudyResult) -> str:
-    counts = [
-        f"{count} {state}"
-        for state in ("complete", "pruned", "failed", "running")
-        if (count := result.count(state))
-    ]
-    return f"{len(result.trials)} trials: {', '.join(counts)}" if counts else "no trials yet"
 
 
 def _best_words(best: Trial, result: StudyResult) -> str:
@@ -475,21 +413,6 @@ def _best_words(best: Trial, result: StudyResult) -> str:
         f"interval {low:.2%} to {high:.2%}); being the best of {result.count('complete')}, it "
         "reads other tiles somewhat worse"
     )
-
-
-def _trial_table(result: StudyResult) -> Table:
-    names = [one.name for one in result.space.dimensions]
-    rows = [
-        (
-            str(trial.number),
-            f"{trial.accuracy or 0.0:.2%}",
-            f"{sum(trial.losses) / max(1, len(trial.losses)):.4f}",
-            f"{trial.seconds:.1f}",
-            *(_short(trial.chosen[name]) for name in names),
-        )
-        for trial in result.ranked[:SHOWN]
-    ]
-    return table_of(("trial", "accuracy", "loss", "seconds", *names), rows, left=0)
 
 
 def _short(value: str | float) -> str:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages
+from digitlens.cli.tables import INTERRUPTED, AsJson, Model, Pages, meaning
 from digitlens.progress import note
 
 if TYPE_CHECKING:
     from digitlens.reading.ledger import Delivery, Row
-import os
-import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
     from digitlens.reading.template import Region
 
 _OPTION = re.compile(r"(kind|digits|decimals|unit|monotone|most_per_hour)=(.*)")
@@ -55,7 +52,6 @@ def template(
 
     Writes the template and prints what is read in each region of the picture itself.
     """
-    import json
     import tomllib
 
     from digitlens.files import write_bytes
@@ -80,7 +76,6 @@ def template(
 
 
 def _parsed(text: str) -> Region:
-    from digitlens.errors import TemplateError
     from digitlens.reading.template import make_region
 
     name, _, rest = text.partition("=")
@@ -97,10 +92,8 @@ def _parsed(text: str) -> Region:
             expect.append(part)
     if expect:
         values["expect"] = ",".join(expect).strip()
-    try:
+    with meaning("--region"):
         return make_region(name.strip(), values)
-    except TemplateError as error:
-        raise typer.BadParameter(str(error), param_hint="--region") from error
 
 
 def _number(text: str) -> float:
@@ -169,14 +162,13 @@ def watch(
         wait = vote - 1
     receivers = _receivers(mqtt or [], webhook or [])
     reader = TemplateReader(load_template(template), DigitReader(model, pages=pages))
-    show = _as_json if as_json else _as_text
     with open_ledger(out) as ledger:
         deliveries = Deliveries(out, receivers)
         watching = Watch(folder, reader, ledger, deliveries, wait)
         try:
             while True:
                 for row in watching.look(find_pictures([str(folder)])[0], patient=not once):
-                    typer.echo(show(row))
+                    typer.echo(json.dumps(asdict(row)) if as_json else _as_text(row))
                 unwritten, undelivered = watching.write(), deliveries.flush()
                 if once:
                     break
@@ -196,21 +188,10 @@ def watch(
 def _receivers(mqtt: list[str], webhook: list[str]) -> list[Delivery]:
     from digitlens.reading import ledger
 
-    made: list[Delivery] = []
-    for option, urls, make in (
-        ("--mqtt", mqtt, ledger.mqtt),
-        ("--webhook", webhook, ledger.webhook),
-    ):
-        for url in urls:
-            try:
-                made.append(make(url))
-            except ValueError as error:
-                raise typer.BadParameter(str(error), param_hint=option) from error
-    return made
-
-
-def _as_json(row: Row) -> str:
-    return json.dumps(asdict(row))
+    with meaning("--mqtt"):
+        made = [ledger.mqtt(url) for url in mqtt]
+    with meaning("--webhook"):
+        return [*made, *map(ledger.webhook, webhook)]
 
 
 def _as_text(row: Row) -> str:
