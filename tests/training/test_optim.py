@@ -16,22 +16,15 @@ from digitlens.training.optim import (
 from digitlens.training.tasks.tile import one_network, train_classifier
 
 
-@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
-def test_singular_values_are_brought_near_one(shape):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    assert torch.linalg.svdvals(matrix).max() > 3
-    values = torch.linalg.svdvals(orthogonal(matrix, rounds=8))
-    assert values.min() > 0.5
-    assert values.max() < 1.3
-
-
-def test_matrices_of_any_sizes_are_turned_as_each_alone():
-    generator = torch.Generator().manual_seed(1)
+def test_matrices_of_any_sizes_are_made_orthogonal_as_each_alone():
+    generator = torch.Generator().manual_seed(0)
     shapes = [(6, 20), (20, 6), (8, 8), (3, 30)]
     matrices = [torch.randn(shape, generator=generator) for shape in shapes]
     for together, matrix in zip(orthogonal_all(matrices), matrices, strict=True):
-        assert together.shape == matrix.shape
         torch.testing.assert_close(together, orthogonal(matrix), atol=2e-4, rtol=0)
+        values = torch.linalg.svdvals(orthogonal(matrix, rounds=8))
+        assert values.min() > 0.5
+        assert values.max() < 1.3
     assert orthogonal_all([]) == []
     assert not orthogonal(torch.zeros(3, 5)).any()
 
@@ -43,6 +36,7 @@ def test_the_loss_falls(name, rate, tiny, bars, more_bars, tmp_path):
     recipe = dataclasses.replace(tiny, optimizer=name, learning_rate=rate, epochs=3)
     history = train_classifier(recipe, bars, more_bars, tmp_path).history
     assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
+    assert history[-1]["val_accuracy"] > 0.8
 
 
 def test_muon_takes_banks_of_filters_and_leaves_the_rest_to_adam(tiny):

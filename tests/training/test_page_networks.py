@@ -1,12 +1,7 @@
 import pytest
 import torch
 
-from digitlens.training.page_networks import (
-    CELL,
-    DetectorNetwork,
-    LineNetwork,
-    normalise,
-)
+from digitlens.training.page_networks import CELL, DetectorNetwork, LineNetwork
 
 pytestmark = pytest.mark.train
 
@@ -58,8 +53,3 @@ def test_lines_do_not_see_each_other(recogniser):
     with torch.inference_mode():
         together, alone = recogniser(lines)[1], recogniser(lines[1:2])[0]
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
-
-
-def test_pixels_from_0_to_255_become_minus_1_to_1():
-    pixels = torch.tensor([0, 255], dtype=torch.uint8)
-    torch.testing.assert_close(normalise(pixels), torch.tensor([-1.0, 1.0]))

@@ -344,7 +344,10 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
     if any(part.kept for part in result.parts):
         card = replace(classifier.card, name=folder.name)
         candidate = folder / RUN / CANDIDATE
-        write_reader(candidate, replace(classifier, card=card), _without_promise(lines))
+        # It promises no share of mistakes: what was measured is of other weights.
+        fusion = {key: value for key, value in lines.card.fusion.items() if key != "risk"}
+        lines = replace(lines, card=replace(lines.card, fusion=fusion))
+        write_reader(candidate, replace(classifier, card=card), lines)
         result = replace(result, wrong_after=_wrong(DigitReader(candidate), texts)[1])
         if result.wrong_after <= result.wrong_before:
             write_reader(folder, load_bundle(candidate), load_line_bundle(lines_of(candidate)))
@@ -560,9 +563,3 @@ def _line_score(lines: Sequence[Line], network: LineNetwork) -> dict[str, float]
 def _wrong_tiles(network: DigitNetwork, split: Split) -> int:
     logits = predict_logits(network, torch.from_numpy(split.tiles))[:, :CLASSES]
     return int((logits.argmax(1).cpu().numpy() != split.labels).sum())
-
-
-def _without_promise(bundle: LineBundle) -> LineBundle:
-    """A line reader that promises no share of mistakes: what was measured is of other weights."""
-    fusion = {key: value for key, value in bundle.card.fusion.items() if key != "risk"}
-    return replace(bundle, card=replace(bundle.card, fusion=fusion))

@@ -40,8 +40,7 @@ def augments(recipe: Recipe) -> bool:
 
 
 def _moves(recipe: Recipe) -> bool:
-    fields = (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
-    return any(field > 0 for field in fields)
+    return any((recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic))
 
 
 def _augment_chunk(tiles: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -105,11 +104,8 @@ def _change_thickness(images: Tensor, share: float, generator: torch.Generator) 
 
 def changes_light(recipe: Recipe) -> bool:
     """Whether the recipe asks for any of it."""
-    fields = (
-        *(recipe.erase, recipe.blur, recipe.contrast),
-        *(recipe.noise, recipe.filters, recipe.lines),
-    )
-    return any(field > 0 for field in fields)
+    colours = recipe.blur, recipe.contrast, recipe.noise, recipe.filters
+    return any((*colours, recipe.erase, recipe.lines))
 
 
 def change_light(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

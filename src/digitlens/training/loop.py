@@ -383,11 +383,14 @@ class _Run:
     Attributes:
         step: Steps done.
         place: Steps of the schedule that are done, or lost because the time would not suffice.
+        history: Rows of the validations done.
+        latest: The losses of the last step.
     """
 
     def __init__(self, schedule: Schedule, progress: Progress, time_limit: float | None) -> None:
         self._schedule, self._progress, self._limit = schedule, progress, time_limit
-        history, every = progress.history, schedule.check_every
+        self.history = history = progress.history
+        every = schedule.check_every
         self.step = int(history[-1].get("step", every * len(history))) if history else 0
         self._before = sum(row["seconds"] for row in history)
         self._begun = time.perf_counter()
@@ -405,7 +408,8 @@ class _Run:
     def note(self, count: int, losses: Mapping[str, Tensor], rate: float) -> None:
         """Notes a step with so many samples."""
         self._counts.append(count)
-        self._losses.append({name: loss.detach() for name, loss in losses.items()})
+        self.latest = {name: loss.detach() for name, loss in losses.items()}
+        self._losses.append(self.latest)
         self._rates.append(rate)
         self.step += 1
         self.place = self._place(self._before + time.perf_counter() - self._begun)
@@ -422,23 +426,13 @@ class _Run:
             learning_rate=self._rates[-1],
             images_per_second=self.speed,
             network=network,
-            history=self._progress.history,
+            history=self.history,
         )
 
     @property
     def speed(self) -> float:
         """Samples a second since the last validation."""
         return sum(self._counts) / (time.perf_counter() - self._start)
-
-    @property
-    def latest(self) -> Mapping[str, Tensor]:
-        """The losses of the last step."""
-        return self._losses[-1]
-
-    @property
-    def history(self) -> list[Row]:
-        """Rows of the validations done."""
-        return self._progress.history
 
     def check(self, scores: Row) -> None:
         """Adds a row to the history, and those of the steps before it."""

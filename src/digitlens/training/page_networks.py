@@ -38,10 +38,7 @@ class DetectorNetwork(nn.Module):
     """Pages to cells."""
 
     def __init__(
-        self,
-        widths: tuple[int, ...] = (16, 32, 64, 128, 192),
-        blocks: tuple[int, ...] = (1, 2, 2, 1),
-        paths: tuple[int, ...] = (64, 96, 128),
+        self, widths: tuple[int, ...], blocks: tuple[int, ...], paths: tuple[int, ...]
     ) -> None:
         """Channels of five stages, residual blocks in the last four, channels of the path back."""
         super().__init__()

@@ -145,17 +145,6 @@ def train_run(recipe: AnyRecipe, job: TrainingJob, followers: TrainingHooks) -> 
     return Outcome({"run": str(job.folder), **results}, f"{job.folder}: {found}, {seconds}")
 
 
-def page_makers(
-    recipe: DetectorRecipe, training: Split, validation: Split
-) -> tuple[PageMaker, PageMaker]:
-    """What draws the pages to train and to validate with; fetches the fonts if need be."""
-    note("fonts: fetched once with npm where the cache lacks them")
-    return (
-        PageMaker(training, load_fonts("training"), recipe.seed),
-        PageMaker(validation, load_fonts("validation"), VALIDATION_SEED),
-    )
-
-
 def page_data() -> dict[str, str]:
     """SHA-256 of what pages are drawn from: MNIST, and the table that has the hash of each font."""
     return {**data_hashes(), FONT_TABLE.name: files.sha256(FONT_TABLE.read_bytes())}
@@ -192,7 +181,12 @@ def _train_classifier(
 
 def _train_detector(recipe: DetectorRecipe, job: TrainingJob) -> tuple[dict[str, Any], str]:
     """Confidence is not calibrated here, see ``training.calibrate``."""
-    makers = page_makers(recipe, *job.splits)
+    note("fonts: fetched once with npm where the cache lacks them")
+    training, validation = job.splits
+    makers = (
+        PageMaker(training, load_fonts("training"), recipe.seed),
+        PageMaker(validation, load_fonts("validation"), VALIDATION_SEED),
+    )
     job = job.begun(recipe, page_data())
     note(f"pages: drawing {recipe.validation_pages:,} to validate, then training to find digits")
     trained = job.fit(train_detector, recipe, makers)

@@ -22,7 +22,7 @@ import onnx
 import torch
 from google.protobuf.message import DecodeError
 from onnx import NodeProto, numpy_helper
-from torch import Tensor, nn
+from torch import nn
 
 from digitlens import files
 from digitlens.alphabet import ALPHABET, BLANK, CLASS_OF, CLASSES, OTHER
@@ -159,11 +159,8 @@ def _fill(network: LineNetwork, weights: Iterator[tuple[Weights, Weights]]) -> N
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm)
     ]
     for layer, (weight, bias) in zip(layers, weights, strict=True):
-        layer.load_state_dict({"weight": _tensor(weight), "bias": _tensor(bias)})
-
-
-def _tensor(values: Weights) -> Tensor:
-    return torch.from_numpy(values.copy())
+        given = {"weight": weight, "bias": bias}
+        layer.load_state_dict({name: torch.tensor(value) for name, value in given.items()})
 
 
 def _weights(model: onnx.ModelProto) -> Iterator[tuple[Weights, Weights]]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 
 from digitlens import __version__, files
@@ -47,7 +48,18 @@ def start_run(
         files.write_bytes(folder / RECIPE, recipe.as_toml().encode())
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error}") from error
-    files.write_json(folder / PROVENANCE, _provenance(name, recipe, data, device))
+    provenance = {
+        "name": name,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "device": device,
+        "machine": platform.platform(),
+        "versions": {"python": platform.python_version()} | _versions(*PACKAGES),
+        "digitlens": __version__,
+        "commit": source_commit(),
+        "data": data,
+    }
+    files.write_json(folder / PROVENANCE, provenance)
 
 
 def resume_run(folder: Path) -> AnyRecipe:
@@ -86,26 +98,8 @@ def run_name(folder: Path) -> str:
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
     """The first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist yet."""
-    number = 1
-    while (folder := parent / f"{name}-{number}").exists():
-        number += 1
-    return folder
-
-
-def _provenance(
-    name: str, recipe: AnyRecipe, data: dict[str, str], device: str
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": recipe.seed,
-        "device": device,
-        "machine": platform.platform(),
-        "versions": {"python": platform.python_version()} | _versions(*PACKAGES),
-        "digitlens": __version__,
-        "commit": source_commit(),
-        "data": data,
-    }
+    folders = (parent / f"{name}-{number}" for number in count(1))
+    return next(folder for folder in folders if not folder.exists())
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from digitlens.errors import DataError
 from digitlens.evaluation.metrics import aligned
 from digitlens.evaluation.risk import RiskCoverage, digits_needed, risk_coverage
 from digitlens.imaging.image import Page
-from digitlens.models.bundle import LineBundle, lines_of, load_line_bundle, open_roles, write_reader
+from digitlens.models.bundle import lines_of, load_line_bundle, open_roles, write_reader
 from digitlens.progress import work_bar
 from digitlens.reading.reader import DigitReader
 
@@ -144,12 +144,8 @@ def calibrate_own(
     if kept is not None:
         classifier, _ = open_roles(model)
         lines = load_line_bundle(lines_of(classifier.folder))
-        write_reader(folder, classifier, _with(lines, kept, curve))
+        thresholds = {**lines.card.thresholds, "digit": kept}
+        fusion = {**lines.card.fusion, "risk": curve.as_dict()}
+        card = replace(lines.card, thresholds=thresholds, fusion=fusion)
+        write_reader(folder, classifier, replace(lines, card=card))
     return answers, promises
-
-
-def _with(bundle: LineBundle, threshold: float, curve: RiskCoverage) -> LineBundle:
-    """A line reader that is sure from a threshold on, with the curve behind it."""
-    thresholds = {**bundle.card.thresholds, "digit": threshold}
-    fusion = {**bundle.card.fusion, "risk": curve.as_dict()}
-    return replace(bundle, card=replace(bundle.card, thresholds=thresholds, fusion=fusion))

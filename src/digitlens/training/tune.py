@@ -137,7 +137,7 @@ class _Objective:
     def _mean(self, trial: optuna.Trial, recipe: Recipe) -> float:
         rows: list[Row] = []
         for seed in range(recipe.seed, recipe.seed + self._seeds):
-            watch = _Watch(trial, recipe.epochs, judged=not rows)
+            watch = _watch(trial, recipe.epochs, judged=not rows)
             rows.append(self._train(dataclasses.replace(recipe, seed=seed), watch))
             trial.set_user_attr("accuracies", [row["val_accuracy"] for row in rows])
             trial.set_user_attr("losses", [row["val_loss"] for row in rows])
@@ -155,28 +155,28 @@ class _Objective:
         return trained.history[trained.best_epoch - 1]
 
 
-class _Watch:
+def _watch(trial: optuna.Trial, epochs: int, *, judged: bool) -> Callable[[Row], None]:
     """Reports each epoch of a training to Optuna, and ends it where there is no hope.
 
     Trials are compared after the same tenth of their epochs, where their schedules are as far: by
     the number of the epoch, a long one would be pruned for being compared with the end of a short
     one. Of several seeds only the first is judged: the others are of a trial worth finishing.
     """
+    last = 0
 
-    def __init__(self, trial: optuna.Trial, epochs: int, *, judged: bool) -> None:
-        self._trial, self._epochs, self._judged = trial, epochs, judged
-        self._part = 0
-
-    def __call__(self, row: Row) -> None:
+    def told(row: Row) -> None:
+        nonlocal last
         if not math.isfinite(row["val_loss"]):
             raise optuna.TrialPruned(f"diverged in epoch {row['epoch']}")
-        part = math.floor(PARTS * row["epoch"] / self._epochs)
-        if not self._judged or part == self._part:
+        part = math.floor(PARTS * row["epoch"] / epochs)
+        if not judged or part == last:
             return
-        self._part = part
-        self._trial.report(row["val_accuracy"], part)
-        if part < PARTS and self._trial.should_prune():
+        last = part
+        trial.report(row["val_accuracy"], part)
+        if part < PARTS and trial.should_prune():
             raise optuna.TrialPruned(f"behind the median after epoch {row['epoch']}")
+
+    return told
 
 
 def _suggest(trial: optuna.Trial, one: Dimension) -> Value:

@@ -1,13 +1,13 @@
 """Batches of pages and lines come in order, the same whatever the workers."""
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from digitlens.alphabet import encode
+from digitlens.datasets.synthetic.lines import Line
 from digitlens.datasets.synthetic.pages import Page
 from digitlens.training.page_networks import CELL
 from digitlens.training.recipe import LineRecipe
@@ -137,24 +137,16 @@ def test_what_may_be_read_or_not_is_not_asked_for_but_a_digit_over_it_is():
 RECIPE = LineRecipe(batch_size=4, pool=3, steps=7)
 
 
-class DrawnLine(NamedTuple):
-    """A stand-in for a line of the generator."""
-
-    pixels: np.ndarray
-    text: str
-    kind: str
-
-
 class Maker:
     """Bars, as many as the digit says."""
 
-    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+    def line(self, number: int) -> Line:
         rng = np.random.default_rng(number)
         digit = int(rng.integers(1, 10))
         pixels = rng.integers(180, 220, (48, 16 + 8 * digit, 3), np.uint8)
         for bar in range(digit):
             pixels[8:40, 8 + 8 * bar : 12 + 8 * bar] = 20
-        return DrawnLine(pixels, str(digit), kind or ("tile" if digit % 2 else "letter"))
+        return Line(pixels, str(digit), "tile" if digit % 2 else "letter")
 
 
 def _sample(width: int, text: str = "1") -> Sample:

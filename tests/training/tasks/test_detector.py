@@ -27,8 +27,9 @@ def run(maker):
 
 @pytest.fixture(scope="module")
 def whole(run, tiny_pages, tmp_path_factory):
-    """The tiny recipe, trained without interruption."""
-    return run(tiny_pages, tmp_path_factory.mktemp("run"))
+    """The tiny recipe, trained without interruption, and its folder."""
+    folder = tmp_path_factory.mktemp("run")
+    return run(tiny_pages, folder), folder
 
 
 def test_it_learns(maker, tiny_pages, tmp_path):
@@ -39,11 +40,11 @@ def test_it_learns(maker, tiny_pages, tmp_path):
     assert last["val_loss"] < first["val_loss"]
 
 
-def test_the_history_says_what_was_promised(run, tiny_pages, whole, tmp_path, without_times):
-    run(tiny_pages, tmp_path)
-    lines = (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()
+def test_the_history_says_what_was_promised(whole):
+    trained, folder = whole
+    lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    assert without_times(rows) == without_times(whole.history)
+    assert rows == trained.history
     assert [row["step"] for row in rows] == [3, 6, 7]
     for row in rows:
         parts = row["centre_loss"] + row["value_loss"] + row["box_loss"]
@@ -60,8 +61,8 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(
 ):
     stopped(step, lambda: run(tiny_pages, tmp_path))
     resumed = run(tiny_pages, tmp_path, resume=True)
-    assert same(whole.network, resumed.network)
-    assert without_times(resumed.history) == without_times(whole.history)
+    assert same(whole[0].network, resumed.network)
+    assert without_times(resumed.history) == without_times(whole[0].history)
 
 
 def _targets(*pages: list[tuple[int, int, int, int]]) -> tuple[torch.Tensor, ...]:

@@ -1,7 +1,6 @@
 """Training on lines learns, and a run that was stopped ends as one that was not."""
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from digitlens.alphabet import BLANK, CLASSES, OTHER_SIGN, encode
+from digitlens.datasets.synthetic.lines import Line
 from digitlens.training.optim import anchor_weights, new_adamw, set_learning_rate
 from digitlens.training.recipe import LineRecipe
 from digitlens.training.tasks.batches import LineBatch
@@ -38,23 +38,15 @@ RECIPE = LineRecipe(
 )
 
 
-class DrawnLine(NamedTuple):
-    """A stand-in for a line of the generator."""
-
-    pixels: np.ndarray
-    text: str
-    kind: str
-
-
 class Maker:
     """Lines dark on the left for a one, dark on the right for a two."""
 
-    def line(self, number: int, *, kind: str | None = None) -> DrawnLine:
+    def line(self, number: int) -> Line:
         rng = np.random.default_rng(number)
         pixels = rng.integers(200, 220, (48, 32, 3), np.uint8)
         one = number % 2 == 0
         pixels[8:40, 4:12] = 20 if one else 210
-        return DrawnLine(pixels, "1" if one else "22", kind or "tile")
+        return Line(pixels, "1" if one else "22", "tile")
 
 
 def _train(folder, recipe=RECIPE, *, resume=False):

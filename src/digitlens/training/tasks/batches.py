@@ -169,12 +169,7 @@ def cut_view(page: Page, side: int, rng: np.random.Generator) -> Page:
     """Cuts a square out of a page, and now and then inverts it or swaps its colours."""
     x, y = (int(v) for v in rng.integers(0, page.pixels.shape[0] - side + 1, 2))
     pixels = page.pixels[y : y + side, x : x + side]
-    if rng.random() < 0.25:
-        pixels = 255 - pixels
-    if rng.random() < 0.25:
-        pixels = pixels[:, :, rng.permutation(3)]
-    if rng.random() < 0.1:
-        pixels = np.repeat(pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)[:, :, None], 3, 2)
+    pixels = _recoloured(pixels, rng, (0.25, 0.25, 0.1))
     moved = page.boxes - np.array([x, y, x, y], np.float32)
     boxes = np.clip(moved, 0, side)
     left = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -311,14 +306,21 @@ def augment_line(pixels: Pixels, recipe: LineRecipe, rng: np.random.Generator) -
     As often and as much as the recipe says; gives uint8[48, V, 3], V a multiple of 8.
     """
     pixels = _stretched(pixels, 1 + rng.uniform(-recipe.stretch, recipe.stretch))
-    if rng.random() < recipe.invert:
-        pixels = 255 - pixels
-    if rng.random() < recipe.recolour:
-        pixels = pixels[:, :, rng.permutation(3)]
-    if rng.random() < recipe.grey:
-        grey = pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)
-        pixels = np.repeat(grey[:, :, None], 3, 2)
+    pixels = _recoloured(pixels, rng, (recipe.invert, recipe.recolour, recipe.grey))
     return _patched(pixels, rng) if rng.random() < recipe.cutout else pixels
+
+
+def _recoloured(pixels: Pixels, rng: np.random.Generator, shares: Sequence[float]) -> Pixels:
+    """Inverted, with its channels permuted, without colour: each as often as its share says."""
+    invert, recolour, grey = shares
+    if rng.random() < invert:
+        pixels = 255 - pixels
+    if rng.random() < recolour:
+        pixels = pixels[:, :, rng.permutation(3)]
+    if rng.random() < grey:
+        mean = pixels.mean(axis=2, dtype=np.float32).astype(np.uint8)
+        pixels = np.repeat(mean[:, :, None], 3, 2)
+    return pixels
 
 
 def _stretched(pixels: Pixels, factor: float) -> Pixels:

@@ -20,9 +20,6 @@ from digitlens.training.page_networks import Cells, DetectorNetwork
 from digitlens.training.recipe import DetectorRecipe
 from digitlens.training.tasks.batches import NOTHING, PageBatch, page_batches, worker_count
 
-VALUE_WEIGHT = 1.0
-REACH_WEIGHT = 1.0
-
 
 def train_detector(  # noqa: PLR0913  (what to train, with what, where)
     recipe: DetectorRecipe,
@@ -138,7 +135,7 @@ def page_losses(
     found = cells.reach.permute(0, 2, 3, 1)[named]
     wanted = reach.permute(0, 2, 3, 1)[named].float()
     sides = functional.smooth_l1_loss(found, wanted, beta=0.1, reduction="none").sum(dim=1)
-    total = centres + ((VALUE_WEIGHT * names + REACH_WEIGHT * sides) * share).sum() / share.sum()
+    total = centres + ((names + sides) * share).sum() / share.sum()
     parts = [(part.detach() * share).sum() / share.sum() for part in (names, sides)]
     return Losses(total, centres.detach(), *parts)
 
