@@ -263,18 +263,6 @@ def test_they_are_those_that_a_look_at_each_pair_finds(case):
 
 
 @settings(max_examples=30)
-@given(cases(), st.floats(0.1, 100))
-def test_length_is_nothing_and_a_known_digit_is_nearest_to_itself(case, factor):
-    features, known, k, random = case
-    longer = find_nearest(features * np.float32(factor), known * np.float32(factor), k)
-    np.testing.assert_allclose(
-        longer.distances, find_nearest(features, known, k).distances, atol=2e-3
-    )
-    place = int(random.integers(len(known)))
-    assert find_nearest(known[place : place + 1], known, 1).distances[0, 0] <= 2e-3
-
-
-@settings(max_examples=30)
 @given(cases())
 def test_of_chosen_ones_the_indices_are_those_of_all(case):
     features, known, k, random = case

@@ -42,6 +42,24 @@ def report(reported):
     return reported(MISREAD)
 
 
+@pytest.fixture(scope="session")
+def history():
+    """A training of three epochs, of which the second validates best."""
+    return [
+        {
+            "epoch": epoch,
+            "train_loss": 0.5 / epoch,
+            "val_loss": loss,
+            "train_accuracy": 0.9,
+            "val_accuracy": 0.95,
+            "learning_rate": 0.001,
+            "images_per_second": 1000.0,
+            "seconds": 1.0,
+        }
+        for epoch, loss in enumerate([0.4, 0.2, 0.3], start=1)
+    ]
+
+
 @pytest.fixture
 def texts():
     """What is written into axes."""

@@ -49,17 +49,6 @@ TO_XYZ = np.array(
     ]
 )
 WHITE = np.array([0.95047, 1, 1.08883])
-HISTORY = [
-    {
-        "epoch": epoch,
-        "train_loss": 0.5 / epoch,
-        "val_loss": 0.4 / epoch,
-        "train_accuracy": 0.9,
-        "val_accuracy": 0.95,
-        "learning_rate": 0.001,
-    }
-    for epoch in (1, 2, 3)
-]
 
 
 def lab(colour, seen_by):
@@ -115,14 +104,14 @@ def test_tiles_begin_at_the_ground_and_end_far_from_it(themed):
 
 
 @pytest.fixture(scope="module")
-def figures(report, tiles):
+def figures(report, tiles, history):
     """Every figure of results by name, as a function of the path."""
     split = Split(tiles, report.labels)
     found = measure_robustness(_unsure, split, evaluate(_unsure, split), recipe={"shear": 5.0})
     sample = {"clean": answers(report.labels, report.probabilities)}
     return {
-        "curves": lambda path: draw_curves(HISTORY, path),
-        "runs": lambda path: draw_runs({"one": HISTORY, "two": HISTORY[:1]}, path),
+        "curves": lambda path: draw_curves(history, path),
+        "runs": lambda path: draw_runs({"one": history, "two": history[:1]}, path),
         "confusion": lambda path: draw_confusion(report, path),
         "classes": lambda path: draw_classes(report, path),
         "extremes": lambda path: draw_extremes(report, tiles, path),

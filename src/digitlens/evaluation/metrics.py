@@ -74,20 +74,6 @@ class Bin:
     accuracy: float  # share of them that is right; 0 in an empty bin
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationError:
-    """The expected calibration error, 0 to 1, and the bins it was summed over."""
-
-    error: float
-    bins: tuple[Bin, ...]
-
-
-def accuracy(truth: Labels, predicted: Labels) -> float:
-    """Share of the predictions int[N], N >= 1, that are right."""
-    _check_labels(truth, predicted)
-    return float(np.mean(truth == predicted))
-
-
 def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     """Confidence interval of a share, 0 to 1, sound near 0 and 1 and for small n.
 
@@ -157,7 +143,11 @@ def log_loss(truth: Labels, probabilities: Floats) -> float:
     A probability of 0 is counted as the machine epsilon of its type, as in scikit-learn, so that a
     single sure mistake does not make the mean infinite. Rows of probabilities [N, 10] sum to 1.
     """
-    _check_probabilities(truth, probabilities)
+    _check_labels(truth)
+    if probabilities.shape != (len(truth), CLASSES):
+        raise ValueError(
+            f"expected probabilities of shape [{len(truth)}, 10], found {list(probabilities.shape)}"
+        )
     chosen = probabilities[np.arange(len(truth)), truth]
     smallest = np.finfo(probabilities.dtype).eps
     return float(np.mean(-np.log(np.clip(chosen, smallest, 1.0), dtype=np.float64))) + 0.0
@@ -180,14 +170,13 @@ def class_scores(confusion: Counts) -> tuple[ClassScore, ...]:
     )
 
 
-def macro_average(scores: Sequence[ClassScore]) -> Average:
-    """Mean over the digits, each counted the same."""
-    return _average(scores, np.ones(len(scores)))
-
-
-def weighted_average(scores: Sequence[ClassScore]) -> Average:
-    """Mean over the digits, each counted by its support."""
-    return _average(scores, np.array([score.support for score in scores], np.float64))
+def average(scores: Sequence[ClassScore], *, weighted: bool = False) -> Average:
+    """Mean over the digits, each counted the same, or weighted by its support."""
+    rows = np.array([(score.precision, score.recall, score.f1) for score in scores])
+    weights = np.array([score.support if weighted else 1 for score in scores], np.float64)
+    total = weights.sum()
+    means = weights @ rows / total if total else np.zeros(3)
+    return Average(*means.tolist())
 
 
 def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...]:
@@ -199,22 +188,6 @@ def confused_pairs(confusion: Counts, most: int = 10) -> tuple[ConfusedPair, ...
     return tuple(pair for pair in pairs if pair.count)
 
 
-def calibration(truth: Labels, probabilities: Floats, bins: int = BINS) -> CalibrationError:
-    """Expected calibration error: how far the confidence is from the share that is right.
-
-    The gap between mean confidence and accuracy of each bin is averaged by its count (C. Guo et
-    al., "On calibration of modern neural networks", ICML 2017).
-
-    Args:
-        truth: int[N], N >= 1.
-        probabilities: float[N, 10], rows sum to 1.
-        bins: Number of bins of equal width.
-    """
-    _check_probabilities(truth, probabilities)
-    rows = equal_width_bins(*answers(truth, probabilities), bins)
-    return CalibrationError(calibration_error(rows), rows)
-
-
 def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple[Bin, ...]:
     """Bins that cut 0 to 1 into equal parts, of confidence float[N], N >= 1, and right bool[N]."""
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -223,13 +196,6 @@ def equal_width_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tupl
     correct = _ratio(np.bincount(place, weights=right, minlength=bins), count)
     rows = zip(count.tolist(), sure.tolist(), correct.tolist(), strict=True)
     return tuple(Bin(i / bins, (i + 1) / bins, *row) for i, row in enumerate(rows))
-
-
-def _average(scores: Sequence[ClassScore], weights: Floats) -> Average:
-    rows = np.array([(score.precision, score.recall, score.f1) for score in scores])
-    total = weights.sum()
-    means = weights @ rows / total if total else np.zeros(3)
-    return Average(*(float(mean) for mean in means))
 
 
 def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -244,14 +210,6 @@ def _check_labels(*arrays: Labels) -> None:
     low, high = min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)
     if low < 0 or high >= CLASSES:
         raise ValueError(f"expected labels from 0 to 9, found {low} to {high}")
-
-
-def _check_probabilities(truth: Labels, probabilities: Floats) -> None:
-    _check_labels(truth)
-    if probabilities.shape != (len(truth), CLASSES):
-        raise ValueError(
-            f"expected probabilities of shape [{len(truth)}, 10], found {list(probabilities.shape)}"
-        )
 
 
 COVERAGE = 0.99  # share of tiles that are answered where the error is quoted
@@ -289,7 +247,7 @@ def measure_uncertainty(labels: Labels, probabilities: Floats) -> Uncertainty:
         error=float(risk[-1]),
         nll=nll,
         brier=brier_score(labels, probabilities),
-        ece=calibration(labels, probabilities, BINS).error,
+        ece=calibration_error(equal_width_bins(confidence, right)),
         adaptive_ece=calibration_error(equal_mass_bins(confidence, right)),
         aurc=float(risk.mean()),
         error_at_99=float(risk[int(np.ceil(COVERAGE * len(risk))) - 1]),
@@ -359,7 +317,11 @@ def equal_mass_bins(confidence: Floats, right: Flags, bins: int = BINS) -> tuple
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance of confidence and share that is right over bins, by their number of answers."""
+    """Expected calibration error: how far confidence is from the share that is right, over bins.
+
+    The gap of each bin is averaged by its count (C. Guo et al., "On calibration of modern neural
+    networks", ICML 2017).
+    """
     gaps = sum(row.count * abs(row.confidence - row.accuracy) for row in bins)
     return gaps / sum(row.count for row in bins)
 

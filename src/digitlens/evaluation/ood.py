@@ -74,26 +74,14 @@ def auroc(digits: Floats, negatives: Floats) -> float:
     return float((below + upto) / 2 / (len(digits) * len(negatives)))
 
 
-def false_positive_rate(digits: Floats, negatives: Floats, kept: float = KEPT) -> float:
-    """Share of negatives accepted by the strictest threshold that accepts so many digits.
-
-    Args:
-        digits: float[N], N >= 1.
-        negatives: float[M], M >= 1.
-        kept: Share of the digits, above 0 and at most 1; what scores the threshold is accepted.
-    """
-    return float(np.mean(negatives >= threshold_for(digits, kept)))
-
-
-def threshold_for(digits: Floats, kept: float = KEPT) -> float:
-    """The strictest threshold that accepts so many digits; see ``false_positive_rate``."""
-    return float(-np.sort(-digits)[int(np.ceil(kept * len(digits) - 1e-9)) - 1])
-
-
 def detect(digits: Floats, negatives: Floats) -> Detection:
-    """Both measures of one score on digits float[N] and negatives float[M]."""
-    area, taken = auroc(digits, negatives), false_positive_rate(digits, negatives)
-    return Detection(len(negatives), area, taken)
+    """Both measures of one score on digits float[N] and negatives float[M], N and M at least 1.
+
+    The threshold is the strictest one that accepts so many digits; what scores it is accepted.
+    """
+    threshold = -np.sort(-digits)[int(np.ceil(KEPT * len(digits) - 1e-9)) - 1]
+    taken = float(np.mean(negatives >= threshold))
+    return Detection(len(negatives), auroc(digits, negatives), taken)
 
 
 def maximum_probability(outputs: Outputs) -> Scores:
@@ -141,11 +129,12 @@ def measure_scores(
     Returns:
         The table, and by set, ``digits`` among them, what its tiles are read as and their scores.
     """
-    others = others or {}
-    found = {
-        name: _scored(outputs_of(tiles), tiles, scores, others)
-        for name, tiles in {"digits": digits, **negatives}.items()
-    }
+    others, found = others or {}, dict[str, Scored]()
+    for name, tiles in {"digits": digits, **negatives}.items():
+        outputs = outputs_of(tiles)
+        own = {score: one(outputs) for score, one in scores.items()}
+        own |= {score: one(tiles) for score, one in others.items()}
+        found[name] = Scored(outputs.probabilities, own)
     table = {
         score: {
             name: detect(found["digits"].scores[score], found[name].scores[score])
@@ -163,13 +152,6 @@ def recommended(table: Table) -> str:
     """
     means = {name: np.mean([one.auroc for one in sets.values()]) for name, sets in table.items()}
     return max(means, key=lambda name: float(means[name]))
-
-
-def _scored(
-    outputs: Outputs, tiles: Tiles, scores: Mapping[str, Score], others: Mapping[str, TileScore]
-) -> Scored:
-    own = {name: one(outputs) for name, one in scores.items()}
-    return Scored(outputs.probabilities, own | {name: one(tiles) for name, one in others.items()})
 
 
 def _distances(features: Floats, labels: Labels) -> dict[str, Score]:
@@ -242,7 +224,8 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
         known: float[M, D], of the known digits.
         k: How many, 1 to M.
     """
-    wanted, against = unit_rows(features), np.asarray(known, np.float32)
+    ends = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    wanted, against = (features / ends).astype(np.float32), np.asarray(known, np.float32)
     # Scaled as products, not as rows: those of 54,000 digits are 190 MB.
     lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
     indices = np.empty((len(features), k), np.int64)
@@ -258,12 +241,6 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
         likest = np.take_along_axis(found, order, axis=1)
         distances[rows] = np.sqrt(np.maximum(2 - 2 * likest, 0))
     return Nearest(indices, distances)
-
-
-def unit_rows(features: Floats) -> npt.NDArray[np.float32]:
-    """Features float[N, D] with each row scaled to length 1."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return (features / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
 CORRUPTED = 2000  # tiles under each corruption, evenly spread over the split

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from digitlens.errors import DataError, ModelError
 from digitlens.evaluation import metrics
 from digitlens.evaluation.metrics import (
     Average,
-    CalibrationError,
+    Bin,
     ClassScore,
     ConfusedPair,
     Counts,
@@ -79,7 +79,7 @@ class Report:
     weighted: Average  # their mean, each digit counted by its support
     confusion: Counts  # int64[10, 10]; the row is the truth, the column the prediction
     confused_pairs: tuple[ConfusedPair, ...]  # the most frequent mistakes, most frequent first
-    calibration: CalibrationError  # the expected error and its bins
+    bins: tuple[Bin, ...]  # of equal width, by confidence
     # uint8[N], the truth, and float32[N, 10], the answers: for pictures, not written to JSON
     labels: Labels = field(repr=False)
     probabilities: Floats = field(repr=False)
@@ -102,7 +102,7 @@ class Report:
     @property
     def ece(self) -> float:
         """Expected calibration error, 0 to 1."""
-        return self.calibration.error
+        return metrics.calibration_error(self.bins)
 
     @cached_property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -135,7 +135,7 @@ class Report:
                 "classes": [asdict(row) for row in self.classes],
                 "confused_pairs": [asdict(pair) for pair in self.confused_pairs],
                 "confusion": self.confusion.tolist(),
-                "calibration": [asdict(row) for row in self.calibration.bins],
+                "calibration": [asdict(row) for row in self.bins],
                 "wrong": [self._wrong(int(index)) for index in self.wrong],
             }
         )
@@ -248,11 +248,11 @@ def _report(
         without_label_errors=None if kept is None else _score(kept),
         loss=metrics.log_loss(labels, probabilities),
         classes=classes,
-        macro=metrics.macro_average(classes),
-        weighted=metrics.weighted_average(classes),
+        macro=metrics.average(classes),
+        weighted=metrics.average(classes, weighted=True),
         confusion=confusion,
         confused_pairs=metrics.confused_pairs(confusion),
-        calibration=metrics.calibration(labels, probabilities),
+        bins=metrics.equal_width_bins(*metrics.answers(labels, probabilities)),
         labels=labels,
         probabilities=probabilities,
     )
@@ -417,42 +417,26 @@ def measure_robustness(
             is not known.
         curve_tiles: Most tiles at each point of a sweep, taken evenly from all.
     """
-    ask = partial(evaluate, predict_proba)
     known = None if recipe is None else overlapping(recipe)
-    return Robustness(
-        model=clean.model,
-        data=clean.data,
-        clean=_condition("clean", clean, None),
-        corruptions=_under_corruptions(ask, split, known),
-        curves=_along_sweeps(ask, split.evenly(curve_tiles)),
-    )
+    conditions: list[Condition] = []
+    for name in CORRUPTIONS:
+        worse = Split(corrupt(split.tiles, name, SEED), split.labels)
+        overlaps = None if known is None else name in known
+        conditions.append(_condition(name, evaluate(predict_proba, worse), overlaps))
+    curves: list[SweepCurve] = []
+    some = split.evenly(curve_tiles)
+    for name, line in SWEEPS.items():
+        changed = (Split(sweep(some.tiles, name, at, SEED), some.labels) for at in line.values)
+        scores = tuple(evaluate(predict_proba, each).score for each in changed)
+        curves.append(SweepCurve(name, line.axis, line.usual, line.values, scores))
+    first = _condition("clean", clean, None)
+    return Robustness(clean.model, clean.data, first, tuple(conditions), tuple(curves))
 
 
 def tiles_asked(n: int, curve_tiles: int = CURVE_TILES) -> int:
     """How many tiles a model answers while its robustness is measured on n tiles."""
     points = sum(len(line.values) for line in SWEEPS.values())
     return n * len(CORRUPTIONS) + min(n, curve_tiles) * points
-
-
-def _under_corruptions(
-    ask: Callable[[Split], Report], split: Split, known: Sequence[str] | None
-) -> tuple[Condition, ...]:
-    reports = {
-        name: ask(Split(corrupt(split.tiles, name, SEED), split.labels)) for name in CORRUPTIONS
-    }
-    return tuple(
-        _condition(name, report, None if known is None else name in known)
-        for name, report in reports.items()
-    )
-
-
-def _along_sweeps(ask: Callable[[Split], Report], split: Split) -> tuple[SweepCurve, ...]:
-    curves: list[SweepCurve] = []
-    for name, line in SWEEPS.items():
-        changed = (Split(sweep(split.tiles, name, at, SEED), split.labels) for at in line.values)
-        scores = tuple(ask(each).score for each in changed)
-        curves.append(SweepCurve(name, line.axis, line.usual, line.values, scores))
-    return tuple(curves)
 
 
 def _condition(name: str, report: Report, overlaps: bool | None) -> Condition:

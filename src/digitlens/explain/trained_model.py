@@ -147,9 +147,14 @@ class TrainedModel:
         return embed_known_digits(self.classifier, self.training)
 
 
+def _card_recipe(classifier: AnyClassifier) -> dict[str, Any] | None:
+    """What a model's card has of its recipe; None without one."""
+    return (isinstance(classifier, Classifier) and classifier.card.recipe) or None
+
+
 def recipe_of(classifier: AnyClassifier) -> Recipe:
     """The recipe in a model's card; raises ModelError where it has none."""
-    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    recipe = _card_recipe(classifier)
     if not recipe:
         raise ModelError(
             f"{classifier.name} does not say which tiles it was not trained on: "
@@ -249,11 +254,9 @@ def measure_corrupted(
         report: What was found on them.
         curve_tiles: Most tiles at each point of a sweep.
     """
-    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    recipe = _card_recipe(classifier)
     with _counted(classifier, "corrupting", tiles_asked(len(split), curve_tiles)) as ask:
-        return measure_robustness(
-            ask, split, report, recipe=recipe or None, curve_tiles=curve_tiles
-        )
+        return measure_robustness(ask, split, report, recipe=recipe, curve_tiles=curve_tiles)
 
 
 def time_answers(classifier: AnyClassifier, tiles: npt.NDArray[np.uint8]) -> Speed:
@@ -334,7 +337,7 @@ def _choice(classifier: AnyClassifier, data_dir: Path | None) -> Choice:
     from digitlens.datasets.negatives import make_negatives  # noqa: PLC0415
 
     train = mnist.load_mnist(data_dir).train
-    recipe = classifier.card.recipe if isinstance(classifier, Classifier) else None
+    recipe = _card_recipe(classifier)
     known, held = recipe_from(recipe).split(train) if recipe else (train, None)
     if not held:  # somebody else's model, or one refitted with all of them
         known, held = train.take(range(KNOWN)), train.take(range(-CHOOSING, 0))
@@ -370,27 +373,20 @@ def open_compared(models: Sequence[str], pixels: Any, outputs: Any) -> list[Comp
     found: list[ComparedModel] = []
     for model, name in zip(models, names, strict=True):
         classifier = open_classifier(model, pixels, outputs)
-        recipe, facts = None, Facts(size=_size(model))
+        values = _card_recipe(classifier)
+        recipe = recipe_from(values) if values else None
         if isinstance(classifier, Classifier):
-            recipe = recipe_from(classifier.card.recipe) if classifier.card.recipe else None
-            facts = _facts(classifier.card, find_bundle(model) / GRAPH, recipe)
+            facts = Facts(
+                parameters(recipe) if recipe else None,
+                (find_bundle(model) / GRAPH).stat().st_size,
+                classifier.card.results.get("training_seconds"),
+                recipe.as_dict() if recipe else {},  # with fields that are younger than the model
+            )
+        else:  # a large graph keeps its weights in a file of their own
+            parts = (Path(model), Path(f"{model}.data"))
+            facts = Facts(size=sum(part.stat().st_size for part in parts if part.is_file()))
         found.append(ComparedModel(name, classifier, facts, recipe))
     return found
-
-
-def _facts(card: Card, graph: Path, recipe: Recipe | None) -> Facts:
-    return Facts(
-        parameters(recipe) if recipe else None,
-        graph.stat().st_size,
-        card.results.get("training_seconds"),
-        recipe.as_dict() if recipe else {},  # with fields that are younger than the model
-    )
-
-
-def _size(graph: str) -> int:
-    """Bytes of somebody else's graph; a large one keeps its weights in a file of their own."""
-    parts = (Path(graph), Path(f"{graph}.data"))
-    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def common_validation(models: Sequence[ComparedModel], train: Split) -> Split:

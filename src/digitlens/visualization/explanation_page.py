@@ -38,8 +38,10 @@ def write_digit_explanation(path: Path, explained: DigitExplanation) -> None:
 
 def draw_digit_explanation(explained: DigitExplanation) -> Page:
     """Draws all that is known of one digit, or of something rejected: uint8[H, 1200, 3]."""
-    sheet = _Sheet(Image.new("RGB", (_WIDTH, 4000), _PAPER))
-    sheet.text(_title(explained), _TITLE)
+    sheet, value = _Sheet(Image.new("RGB", (_WIDTH, 4000), _PAPER)), explained.digit.value
+    rejected = explained.digit.status == "rejected"
+    title = f"Rejected: not a {value}" if rejected else f"{value}, rather than {explained.other}"
+    sheet.text(title, _TITLE)
     sheet.text(phrases.found(explained), _BODY, _SOFT)
     sheet.down(_GAP)
     _draw_seen(sheet, explained)
@@ -59,11 +61,8 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
     colours = np.where(evidence[..., None] > 0, _FOR, _AGAINST)
     gray = np.repeat(tile[..., None].astype(np.float32) * _GROUND, 3, axis=2)
     share = strength[..., None] ** 0.7
-    return (
-        np.rint((1 - share) * gray + share * (0.75 * colours + 0.35 * gray))
-        .clip(0, 255)
-        .astype(np.uint8)
-    )
+    picture = (1 - share) * gray + share * (0.75 * colours + 0.35 * gray)
+    return np.rint(picture).clip(0, 255).astype(np.uint8)
 
 
 def marked(change: Counterfactual) -> Page:
@@ -103,11 +102,7 @@ class _Sheet:
         self.top = self.column(text, size, colour, (_PAD, self.top, _WIDTH - _PAD))
 
     def column(
-        self,
-        text: str,
-        size: int,
-        colour: _Colour,
-        place: tuple[float, float, float],
+        self, text: str, size: int, colour: _Colour, place: tuple[float, float, float]
     ) -> float:
         """Text between two sides from a height on; gives where it ends."""
         left, top, right = place
@@ -141,12 +136,6 @@ class _Sheet:
     def cut(self) -> Page:
         """What was filled."""
         return np.asarray(self.image.crop((0, 0, _WIDTH, round(self.top + _PAD))))
-
-
-def _title(explained: DigitExplanation) -> str:
-    if explained.digit.status == "rejected":
-        return f"Rejected: not a {explained.digit.value}"
-    return f"{explained.digit.value}, rather than {explained.other}"
 
 
 def _draw_seen(sheet: _Sheet, explained: DigitExplanation) -> None:
@@ -194,13 +183,10 @@ def _draw_changes(sheet: _Sheet, explained: DigitExplanation) -> None:
     sheet.head("What would change the answer")
     shown: list[_Shown] = [
         (
-            marked(change),
-            [
-                (phrases.counterfactual(change), _TEXT),
-                (f"then {phrases.outcome(change)}", AGAINST),
-            ],
+            marked(one),
+            [(phrases.counterfactual(one), _TEXT), (f"then {phrases.outcome(one)}", AGAINST)],
         )
-        for change in explained.attributions.counterfactuals
+        for one in explained.attributions.counterfactuals
     ]
     sheet.row(shown, (_WIDTH - 2 * _PAD) / 6)
     sheet.down(6)

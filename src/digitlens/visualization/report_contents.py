@@ -82,22 +82,19 @@ def _near_errors(model: TrainedModel) -> tuple[Neighbours | None, str]:
         return None, ""
     features = model.classifier.outputs(model.split.tiles[chosen]).features
     if features is None:
-        return None, _why_alone(model)
+        recipe = recipe_from(model.card.recipe)
+        if recipe.models > 1 or recipe.tta_views > 1:
+            return None, (
+                "This model averages several answers, which have no features in common: it cannot "
+                "say which training digits look alike to it."
+            )
+        return None, (
+            "The graph of this model gives no features by which training digits could be compared."
+        )
     known = model.known
     found = find_nearest(features, np.asarray(known.features), min(NEAREST, len(known.tiles)))
     tiles, labels = known.tiles[found.indices], known.labels[found.indices]
     return Neighbours(tiles, labels, found.distances, len(known.tiles)), ""
-
-
-def _why_alone(model: TrainedModel) -> str:
-    """Why a model has no features to compare by."""
-    recipe = recipe_from(model.card.recipe)
-    if recipe.models > 1 or recipe.tta_views > 1:
-        return (
-            "This model averages several answers, which have no features in common: it cannot "
-            "say which training digits look alike to it."
-        )
-    return "The graph of this model gives no features by which training digits could be compared."
 
 
 THIN = "\u202f"  # a narrow space that does not break, before a unit

@@ -344,18 +344,12 @@ def _write_heat(folder: Path, turned: Page, views: list[ScaleView]) -> dict[str,
 
 
 def _draw_lines(turned: Page, result: ReadResult) -> Page:
-    lines = result.view.lines
-    marks = [
-        Mark(_frame(line), "candidate", line.symbols.text or "-", f"#{k}")
-        for k, line in enumerate(lines, 1)
-    ]
+    marks: list[Mark] = []
+    for k, line in enumerate(result.view.lines, 1):
+        quad = line.line.quad
+        (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
+        marks.append(Mark((x0, y0, x1, y1), "candidate", line.symbols.text or "-", f"#{k}"))
     return draw_marks(turned, marks[::-1], [f"{len(marks)} lines, with what was read on each"])
-
-
-def _frame(line: RecognizedLine) -> tuple[float, float, float, float]:
-    """The upright box around a line: x0, y0, x1, y1."""
-    (x0, y0), (x1, y1) = line.line.quad.min(axis=0).tolist(), line.line.quad.max(axis=0).tolist()
-    return x0, y0, x1, y1
 
 
 def _draw_places(turned: Page, result: ReadResult) -> Page:
@@ -518,17 +512,12 @@ def _seen(part: Page, size: tuple[int, int]) -> Heat:
 
 def _blended(gray: Heat, heat: Heat) -> Page:
     """uint8[h, w, 3]; the colours of a map over a dim picture."""
-    heat = np.clip(heat, 0, 1)[:, :, None]
-    share = np.clip(heat / _CLEAR, 0, 0.85)
-    picture = (1 - share) * 255 * _DIM * gray + share * _colours(heat[:, :, 0])
-    return np.rint(picture).astype(np.uint8)
-
-
-def _colours(heat: Heat) -> npt.NDArray[np.float32]:
-    """float32[h, w, 3]; of scores from 0 to 1."""
+    heat = np.clip(heat, 0, 1)
+    share = np.clip(heat / _CLEAR, 0, 0.85)[:, :, None]
     knots = np.linspace(0, 1, len(_SCALE))
-    channels = [np.interp(heat, knots, _SCALE[:, channel]) for channel in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
+    colours = np.stack([np.interp(heat, knots, channel) for channel in _SCALE.T], axis=-1)
+    picture = (1 - share) * 255 * _DIM * gray + share * colours.astype(np.float32)
+    return np.rint(picture).astype(np.uint8)
 
 
 def _legend(width: int, title: str) -> Page:

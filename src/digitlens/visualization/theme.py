@@ -167,6 +167,13 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
             figure.savefig(temporary, dpi=DPI, metadata=metadata)
 
 
+@contextmanager
+def plot(path: Path, width: float, height: float, **options: Any) -> Generator[Axes]:
+    """Gives the only axes of a figure, made with such options; see ``canvas``."""
+    with canvas(path, width, height) as figure:
+        yield figure.add_subplot(**options)
+
+
 def draw_files(folder: Path, draws: Mapping[str, Callable[[Path], object]]) -> list[Path]:
     """Draws figures into PNG files of a folder, by their names; gives the files."""
     paths = [folder / f"{name}.png" for name in draws]
@@ -277,11 +284,6 @@ def series_looks() -> Iterator[tuple[str, str]]:
     """Line style and colour of one series after another; the first six are told apart with ease."""
     colours = theme()
     return cycle(product(("-", "--", ":"), (colours.blue, colours.orange, colours.green)))
-
-
-def readable_on(ground: Any) -> str:
-    """Black or white, whichever is easier to read on a colour."""
-    return max("#000000", "#FFFFFF", key=lambda ink: contrast(ink, ground))
 
 
 def share_tick(value: float) -> str:
@@ -413,11 +415,6 @@ def written(write: Callable[[float], str]) -> FuncFormatter:
 def round_ticks(most: int = 6, *, whole: bool = False) -> MaxNLocator:
     """Ticks at round numbers."""
     return MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1 if whole else 2)
-
-
-def plain(value: float) -> str:
-    """A number with as many digits as it needs."""
-    return f"{value:g}"
 
 
 def draw_bins(axes: Axes, bins: Sequence[Bin], ends: tuple[float, float], **look: object) -> None:

@@ -9,26 +9,13 @@ from digitlens.visualization.figures.curves import (
 )
 from digitlens.visualization.theme import MOST_LOOKS
 
-HISTORY = [
-    {
-        "epoch": epoch,
-        "train_loss": 0.5 / epoch,
-        "val_loss": loss,
-        "train_accuracy": 0.9,
-        "val_accuracy": 0.95,
-        "learning_rate": 0.001,
-        "seconds": 1.0,
-    }
-    for epoch, loss in enumerate([0.4, 0.2, 0.3], start=1)
-]
 
-
-def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(tmp_path, drawn):
-    draw_curves(HISTORY, tmp_path / "curves.png")
+def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(history, tmp_path, drawn):
+    draw_curves(history, tmp_path / "curves.png")
     loss, accuracy, rate = drawn[0].axes
     lines = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
-    assert lines["training"] == [row["train_loss"] for row in HISTORY]
-    assert lines["validation"] == [row["val_loss"] for row in HISTORY]
+    assert lines["training"] == [row["train_loss"] for row in history]
+    assert lines["validation"] == [row["val_loss"] for row in history]
     assert {"training", "validation"} <= {line.get_label() for line in accuracy.lines}
     assert list(rate.lines[0].get_ydata()) == [0.001] * 3
     assert loss.collections[0].get_offsets().tolist() == [[2, 0.2]]
@@ -59,19 +46,19 @@ def test_curves_of_an_autoencoder_show_losses_and_errors(tmp_path, drawn):
     assert list(error.lines[0].get_ydata()) == [row["val_error"] for row in rows]
 
 
-def test_another_suffix_and_a_failure_leave_what_was_there(tmp_path):
+def test_another_suffix_and_a_failure_leave_what_was_there(history, tmp_path):
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
     with pytest.raises(ValueError, match=r"\.png or \.svg, found curves.jpeg"):
-        draw_curves(HISTORY, tmp_path / "curves.jpeg")
+        draw_curves(history, tmp_path / "curves.jpeg")
     with pytest.raises(KeyError):
         draw_curves([{"train_loss": 0.5}], path)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("curves.png", b"old")]
 
 
-def test_runs_share_their_axes_and_each_has_its_own_look(tmp_path, drawn):
+def test_runs_share_their_axes_and_each_has_its_own_look(history, tmp_path, drawn):
     names = [f"run {number}" for number in range(MOST_LOOKS)]
-    draw_runs(dict.fromkeys(names, HISTORY), tmp_path / "runs.svg")
+    draw_runs(dict.fromkeys(names, history), tmp_path / "runs.svg")
     loss, accuracy = drawn[0].axes
     shown = [line for line in loss.lines if line.get_label().startswith("run")]
     assert len({(line.get_color(), line.get_linestyle()) for line in shown}) == MOST_LOOKS
@@ -84,9 +71,9 @@ def test_runs_share_their_axes_and_each_has_its_own_look(tmp_path, drawn):
     assert len(legend) == MOST_LOOKS
 
 
-def test_runs_on_all_tiles_are_compared_by_what_all_have(tmp_path, drawn):
-    whole = [{key: row[key] for key in row if "val" not in key} for row in HISTORY]
-    draw_runs({"validated": HISTORY, "whole": whole}, tmp_path / "runs.svg")
+def test_runs_on_all_tiles_are_compared_by_what_all_have(history, tmp_path, drawn):
+    whole = [{key: row[key] for key in row if "val" not in key} for row in history]
+    draw_runs({"validated": history, "whole": whole}, tmp_path / "runs.svg")
     loss, _ = drawn[0].axes
     assert loss.get_title("left") == "Training loss"
     assert [line.get_ydata()[0] for line in loss.lines if len(line.get_xdata()) == 3] == [0.5, 0.5]

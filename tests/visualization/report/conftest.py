@@ -15,23 +15,9 @@ from digitlens.training.recipe import Recipe
 from digitlens.visualization.report_contents import Contents, Neighbours
 from digitlens.visualization.report_page import shown_errors
 
-HISTORY = [
-    {
-        "epoch": number,
-        "train_loss": 1 / number,
-        "train_accuracy": 0.9 + number / 100,
-        "val_loss": 0.05 / number,
-        "val_accuracy": 0.95 + number / 100,
-        "learning_rate": 0.01 / number,
-        "images_per_second": 1000.0,
-        "seconds": 54.0,
-    }
-    for number in (1, 2, 3)
-]
-
 
 @pytest.fixture(scope="session")
-def make_contents(small_split):
+def make_contents(small_split, history):
     """Contents of a model that takes every seventh tile for the next digit, with some changed."""
 
     def make(split=small_split, every=7, *, name="bars", recipe=None, **changes):
@@ -60,7 +46,7 @@ def make_contents(small_split):
             "report": report,
             "split": Split(split.tiles[:1000], split.labels[:1000]),
             "on": "test",
-            "history": HISTORY,
+            "history": history,
             "provenance": {},
             "training": range(54_000),
         }

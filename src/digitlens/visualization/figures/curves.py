@@ -17,7 +17,6 @@ from digitlens.visualization.theme import (
     canvas,
     headline,
     percent,
-    plain,
     round_ticks,
     series_looks,
     share_tick,
@@ -173,7 +172,7 @@ def _draw_run(loss: Axes, accuracy: Axes, history: History, side: str, look: _Lo
 
 def _make_logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
-    show_logarithms(axes.yaxis, write=plain)
+    show_logarithms(axes.yaxis, write="{:g}".format)
     low, high = axes.get_ylim()
     if high / low < 5:  # hardly a number with a tick inside: give the plain ones
         axes.yaxis.set_major_locator(round_ticks())

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
@@ -22,6 +21,7 @@ from digitlens.visualization.theme import (
     diverging,
     headline,
     luminance,
+    plot,
     rising,
     rounded_share,
     theme,
@@ -44,16 +44,19 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
     columns = min(COLUMNS, len(filters))
     rows = -(-len(filters) // columns)
     count, side = len(filters), filters.shape[-1]
-    with canvas(path, 9.2, 1.55 + rows * 1.08) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 9.2, 1.55 + rows * 1.08) as axes:
         limit = float(np.abs(filters).max()) or 1.0
         for place, kernel in enumerate(filters):
             y, x = (1 + _GAP) * np.array(divmod(place, columns))
             look: dict[str, Any] = {"extent": (x, x + 1, y + 1, y), "interpolation": "nearest"}
             axes.imshow(kernel / limit, diverging(), vmin=-1, vmax=1, **look)
             _edge(axes, x, y, 1, 1)
-        _frame(axes, columns, rows)
-        _draw_scale(figure, axes)
+        edge = 0.02
+        axes.set_xlim(-edge, max(columns, COLUMNS) * (1 + _GAP) - _GAP + edge)
+        axes.set_ylim(rows * (1 + _GAP) - _GAP + edge, -edge)
+        axes.set_aspect("equal", anchor="NW")
+        axes.set_axis_off()
+        _draw_scale(axes)
         headline(
             axes,
             f"{count} filters of {side} x {side}, the first to see the pixels",
@@ -62,19 +65,10 @@ def draw_filters(filters: npt.NDArray[np.float32], path: Path) -> None:
         )
 
 
-def _frame(axes: Axes, columns: int, rows: int) -> None:
-    edge = 0.02
-    axes.set_xlim(-edge, max(columns, COLUMNS) * (1 + _GAP) - _GAP + edge)
-    axes.set_ylim(rows * (1 + _GAP) - _GAP + edge, -edge)
-    axes.set_aspect("equal", anchor="NW")
-    axes.set_axis_off()
-
-
-def _draw_scale(figure: Figure, axes: Axes) -> None:
+def _draw_scale(axes: Axes) -> None:
     ramp = axes.imshow([[0.0]], diverging(), vmin=-1, vmax=1, extent=(0, 0, 0, 0))
-    bar = figure.colorbar(
-        ramp, ax=axes, orientation="horizontal", shrink=0.42, aspect=28, pad=0.04, anchor=(0, 1)
-    )
+    look: dict[str, Any] = {"shrink": 0.42, "aspect": 28, "pad": 0.04, "anchor": (0, 1)}
+    bar = axes.figure.colorbar(ramp, ax=axes, orientation="horizontal", **look)
     bar.set_ticks([-1, 0, 1], labels=["lowers", "0", "raises"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=theme().soft)
@@ -300,9 +294,7 @@ def _draw_probabilities(axes: Axes, value: int, probabilities: npt.NDArray[np.fl
         look = {"va": "center", "fontsize": 9, "color": theme().soft}
         axes.text(share + 0.03, place, rounded_share(share), look)
     axes.set_yticks(range(10), [str(digit) for digit in order])
-    axes.set_ylim(9.6, -0.6)
-    axes.set_xlim(0, 1.4)
-    axes.set_xticks([])
+    axes.set(ylim=(9.6, -0.6), xlim=(0, 1.4), xticks=[])
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_box_aspect(1)
@@ -345,12 +337,13 @@ def draw_embedding(
     places = _fitted(points)
     wrong = np.flatnonzero(labels != predicted)
     shown = _apart(places, np.concatenate([wrong, np.flatnonzero(labels == predicted)]))
-    with canvas(path, _INCHES, _INCHES + 0.75) as figure:
-        axes = figure.add_subplot()
+    with plot(path, _INCHES, _INCHES + 0.75) as axes:
         picture = _picture(places[shown], labels[shown], tiles[shown])
         axes.imshow(picture, extent=(0, 1, 0, 1), interpolation="bilinear")
-        for index in set(shown) & set(wrong.tolist()):
-            _ring(axes, places[index])
+        for x, y in places[[*(set(shown) & set(wrong.tolist()))]].tolist():
+            # Over the digits' names.
+            look: dict[str, Any] = {"edgecolor": theme().red, "linewidth": 2, "zorder": 5}
+            axes.add_patch(Circle((x, y), 0.72 * _THUMBNAIL, fill=False, **look))
         for digit in np.unique(labels):
             _draw_name(axes, int(digit), places[labels == digit])
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
@@ -391,13 +384,6 @@ def _picture(places: Points, labels: Labels, tiles: npt.NDArray[np.uint8]) -> np
         below = picture[top : top + 28, left : left + 28]
         below += (np.array(_colour(int(digit))) - below) * (tile / 255)[..., None]
     return (255 * picture).round().astype(np.uint8)
-
-
-def _ring(axes: Axes, place: npt.NDArray[np.float32]) -> None:
-    x, y = place.tolist()
-    ring = Circle((x, y), 0.72 * _THUMBNAIL, fill=False, edgecolor=theme().red, linewidth=2)
-    ring.set_zorder(5)  # over the digits' names
-    axes.add_patch(ring)
 
 
 def _draw_name(axes: Axes, digit: int, places: Points) -> None:

@@ -21,7 +21,6 @@ from digitlens.datasets import mnist
 from digitlens.datasets.mnist import Split
 from digitlens.errors import DataError, MissingExtraError, ModelError, needs_extra
 from digitlens.evaluation.metrics import answers
-from digitlens.evaluation.ood import Answers
 from digitlens.evaluation.report import Report, Robustness
 from digitlens.explain.evidence import METHODS, Method, integrate_gradients, occlude, project
 from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
@@ -77,11 +76,7 @@ Raises a DigitlensError that says why where the figure cannot be made.
 
 
 def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
-    """The figures of an evaluation as files of a folder.
-
-    Returns:
-        The files written.
-    """
+    """The figures of an evaluation as files of a folder; gives the files written."""
     draws = {
         "confusion": partial(draw_confusion, report),
         "classes": partial(draw_classes, report),
@@ -114,6 +109,11 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
     named = Counter(one.label for one in known)
     names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
     draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
+
+
+def _coverage(models: Models, path: Path, _: Shown) -> None:
+    report = models[0].report
+    draw_coverage({report.data.name: answers(report.labels, report.probabilities)}, path)
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
@@ -193,15 +193,10 @@ def _models(models: Models, path: Path, _: Shown) -> None:
     for model, seconds in zip(models, _times(models), strict=True):
         graph, score = _graph(model), model.report.score
         name = model.name if names[model.name] == 1 else str(model.model)
-        count = layers.count_parameters(graph)
-        speed = seconds * 1e6
-        points.append(ModelPoint(name, count, len(graph), score.accuracy, score.interval, speed))
+        size = layers.count_parameters(graph), len(graph)
+        points.append(ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
     measured = min(TIMED, len(models[0].split))
     draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each")
-
-
-def _answers(report: Report) -> dict[str, Answers]:
-    return {report.data.name: answers(report.labels, report.probabilities)}
 
 
 FIGURES: dict[str, Draw] = {
@@ -212,7 +207,7 @@ FIGURES: dict[str, Draw] = {
     "correct": lambda some, path, _: draw_correct(some[0].report, some[0].split.tiles, path),
     "extremes": lambda some, path, _: draw_extremes(some[0].report, some[0].split.tiles, path),
     "reliability": lambda some, path, _: draw_calibration(some[0].report, path),
-    "coverage": lambda some, path, _: draw_coverage(_answers(some[0].report), path),
+    "coverage": _coverage,
     "robustness": lambda some, path, _: draw_sweeps(_measure(some[0]), path),
     "corruptions": lambda some, path, _: draw_corruptions(_measure(some[0]), path),
     "filters": _filters,

@@ -19,7 +19,6 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import (
     COVERAGE,
     Bin,
-    Curve,
     Floats,
     calibration_error,
     coverage_at_zero,
@@ -40,6 +39,7 @@ from digitlens.visualization.theme import (
     headline,
     interval_bars,
     percent,
+    plot,
     series_looks,
     share_tick,
     show_logarithms,
@@ -55,7 +55,7 @@ def draw_calibration(report: Report, path: Path) -> None:
     Source: M. H. DeGroot and S. E. Fienberg, "The comparison and evaluation of forecasters",
     The Statistician 32 (1983).
     """
-    filled = [row for row in report.calibration.bins if row.count]
+    filled = [row for row in report.bins if row.count]
     with canvas(path, 7.4, 7.6) as figure:
         above, below = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1], "hspace": 0.04}
@@ -64,9 +64,9 @@ def draw_calibration(report: Report, path: Path) -> None:
         headline(
             above,
             f"Expected calibration error {percent(report.ece, 2)}",
-            f"{len(report.calibration.bins)} bins of equal width; bars of 95 % confidence",
+            f"{len(report.bins)} bins of equal width; bars of 95 % confidence",
         )
-        _draw_counts(below, filled, report.calibration.bins[0].high)
+        _draw_counts(below, filled, report.bins[0].high)
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
@@ -80,9 +80,7 @@ def _draw_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
         for row in bins
     ]
     add_hints(axes, [row.confidence for row in bins], [row.accuracy for row in bins], hints)
-    axes.set_xlim(0, 1.01)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel("share that is right")
+    axes.set(xlim=(0, 1.01), ylim=(-0.02, 1.02), ylabel="share that is right")
     show_shares(axes.yaxis)
     axes.grid()
     axes.legend(loc="lower right")
@@ -98,12 +96,9 @@ def _draw_counts(axes: Axes, bins: Sequence[Bin], width: float) -> None:
         color=colours.blue,
         edgecolor=colours.ground,
     )
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, None)
+    axes.set(yscale="log", ylim=(0.7, None), ylabel="tiles", xlabel="confidence of the model")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("tiles")
-    axes.set_xlabel("confidence of the model")
     show_shares(axes.xaxis)
     axes.grid(axis="y")
 
@@ -117,10 +112,13 @@ def draw_coverage(answers: Mapping[str, Answers], path: Path) -> None:
         path: The ``.png`` or ``.svg`` file to write.
     """
     first = next(iter(answers.values()))
-    with canvas(path, 8.6, 5.8) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 8.6, 5.8) as axes:
         for (name, sample), (line, colour) in zip(answers.items(), series_looks(), strict=False):
-            _draw_curve(axes, risk_curve(*sample), line=line, colour=colour, name=name)
+            risk = risk_curve(*sample)
+            silent = 1 - np.arange(1, len(risk) + 1) / len(risk)
+            shown = (risk > 0) & (silent > 0)
+            label = f"{name}, {percent(float(risk[-1]), 2)} wrong when all answered"
+            axes.plot(silent[shown], risk[shown], line, color=colour, linewidth=2, label=label)
         _make_logarithmic(axes)
         axes.axvline(1 - COVERAGE, color=theme().soft, linewidth=1, linestyle="--")
         show_logarithms(axes.xaxis, axes.yaxis, write=share_tick)
@@ -148,13 +146,6 @@ def _make_logarithmic(axes: Axes) -> None:
     axes.set(xscale="log", yscale="log")
 
 
-def _draw_curve(axes: Axes, risk: Curve, *, line: str, colour: str, name: str) -> None:
-    silent = 1 - np.arange(1, len(risk) + 1) / len(risk)
-    shown = (risk > 0) & (silent > 0)
-    label = f"{name}, {percent(float(risk[-1]), 2)} wrong when all answered"
-    axes.plot(silent[shown], risk[shown], line, color=colour, linewidth=2, label=label)
-
-
 MARKED = 0.99  # the confidence that is marked on every curve of risk
 
 
@@ -171,19 +162,24 @@ def draw_risk_coverage(curves: Mapping[str, RiskCoverage], path: Path) -> None:
     shares = np.concatenate([np.r_[curve.risk, curve.upper] for curve in curves.values()])
     # The axis starts at the power of ten below every risk and bound.
     lowest = float(10.0 ** np.floor(np.log10(shares[shares > 0].min())))
-    with canvas(path, 8.6, 6.2) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 8.6, 6.2) as axes:
         for (name, curve), (line, colour) in zip(curves.items(), series_looks(), strict=False):
             _draw_risk(axes, curve, lowest, line=line, colour=colour, name=name)
-        axes.plot(
-            [], [], "o", color=theme().soft, markersize=8, label=f"confidence {percent(MARKED, 0)}"
-        )
+        label = f"confidence {percent(MARKED, 0)}"
+        axes.plot([], [], "o", color=theme().soft, markersize=8, label=label)
         headline(
             axes,
             "Wrong digits against digits read",
             "each point states what is at least as sure; shaded up to the bound of 95 %",
         )
-        _finish_risk(axes, lowest)
+        axes.set(yscale="log", ylim=(lowest, 1), xlim=(0, 1.01))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(written(share_tick))
+        show_shares(axes.xaxis)
+        axes.set_xlabel("share of all digits that is read, and right")
+        axes.set_ylabel("share of the stated digits that is wrong")
+        axes.grid()
+        axes.legend(loc="upper left")
 
 
 def _draw_risk(
@@ -205,28 +201,11 @@ def _draw_risk(
         axes.plot(curve.coverage[last], from_here[last], "o", **look)
 
 
-def _finish_risk(axes: Axes, lowest: float) -> None:
-    axes.set_yscale("log")
-    axes.set_ylim(lowest, 1)
-    axes.set_xlim(0, 1.01)
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(written(share_tick))
-    show_shares(axes.xaxis)
-    axes.set_xlabel("share of all digits that is read, and right")
-    axes.set_ylabel("share of the stated digits that is wrong")
-    axes.grid()
-    axes.legend(loc="upper left")
-
-
 WIDE, HIGH = 41, 33  # pixels of a cell: a framed tile, what was read next to it, and room around
 
 
 def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]:
-    """Every picture of a measurement.
-
-    Returns:
-        The files written.
-    """
+    """Every picture of a measurement; gives the files written."""
     draws = {
         "corruptions": partial(draw_corruptions, found),
         "sweeps": partial(draw_sweeps, found),
@@ -238,18 +217,20 @@ def draw_robustness(found: Robustness, split: Split, folder: Path) -> list[Path]
 def draw_corruptions(found: Robustness, path: Path) -> None:
     """Accuracy under each corruption, best first, with intervals and the means."""
     rows = sorted(found.corruptions, key=lambda row: -row.score.accuracy)
-    with canvas(path, 9.2, 6.6) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 9.2, 6.6) as axes:
         for place, row in enumerate(rows):
             _bar(axes, place, row)
         kinds = [_look(kind) for kind in dict.fromkeys(row.overlaps for row in rows)]
         axes.axvline(found.mean_accuracy, color=theme().ink, linestyle="--", linewidth=1.2)
         title = f"{percent(found.mean_accuracy)} under corruptions of {found.clean.score.n:,} tiles"
-        headline(axes, title, _means(found))
+        note = f"{percent(found.clean.score.accuracy, 2)} without"
+        if found.mean_accuracy_apart is not None:
+            apart = percent(found.mean_accuracy_apart)
+            note += f"; {apart} under the {len(found.apart)} of a kind that training did not show"
+        headline(axes, title, note)
         axes.set_yticks(range(len(rows)), [_words(row.name) for row in rows])
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.1)
-        axes.set_xticks(np.arange(6) / 5)
+        axes.set(xlim=(0, 1.1), xticks=np.arange(6) / 5)
         show_shares(axes.xaxis)
         axes.set_xlabel("accuracy; bars of 95 % confidence, dashed the mean of all")
         handles = [Patch(color=colour, label=name) for colour, name in kinds]
@@ -282,13 +263,17 @@ def draw_corrupted(found: Robustness, split: Split, path: Path) -> None:
     first = split.tiles[:CHUNK]  # corrupted alone they come out as they did with all the others
     chosen = np.unique(split.labels[:CHUNK], return_index=True)[1]  # the first of each digit
     conditions = (found.clean, *found.corruptions)
-    with canvas(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 1.4 + 0.86 * len(chosen), 1.2 + 0.68 * len(conditions)) as axes:
         cells: dict[tuple[int, int], TileCell] = {}
         for row, condition in enumerate(conditions):
             changed = first if condition is found.clean else corrupt(first, condition.name, SEED)
             cells |= {(row, k): TileCell(tile) for k, tile in enumerate(changed[chosen])}
-            _write_answers(axes, row, condition, chosen, split.labels[chosen])
+            read = condition.probabilities[chosen].argmax(axis=1)
+            for column, (digit, truth) in enumerate(zip(read, split.labels[chosen], strict=True)):
+                right = digit == truth
+                colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
+                place = column * WIDE + 32, row * HIGH + 15
+                axes.text(*place, str(digit), color=colour, weight=weight, va="center", fontsize=12)
         names = [f"{_words(one.name)}\n{percent(one.score.accuracy)}" for one in conditions]
         grid = (len(conditions), len(chosen))
         draw_tile_grid(axes, cells, grid, (WIDE, HIGH), row_names=names, framed=True)
@@ -314,14 +299,6 @@ def _look(overlaps: bool | None) -> tuple[str, str]:
     return colours.blue, "of a kind that training did not show"
 
 
-def _means(found: Robustness) -> str:
-    clean = f"{percent(found.clean.score.accuracy, 2)} without"
-    if found.mean_accuracy_apart is None:
-        return clean
-    apart = percent(found.mean_accuracy_apart)
-    return f"{clean}; {apart} under the {len(found.apart)} of a kind that training did not show"
-
-
 def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
     low, high = np.array([score.interval for score in curve.scores]).T
     shares = [score.accuracy for score in curve.scores]
@@ -335,25 +312,9 @@ def _draw_sweep(axes: Axes, curve: SweepCurve) -> None:
         for x, y in zip(curve.values, shares, strict=True)
     ]
     add_hints(axes, curve.values, shares, texts)
-    axes.set_xlabel(curve.axis)
-    axes.set_ylim(0, 1)
+    axes.set(xlabel=curve.axis, ylim=(0, 1))
     show_shares(axes.yaxis)
     axes.grid(color=theme().faint)
-
-
-def _write_answers(
-    axes: Axes,
-    row: int,
-    condition: Condition,
-    chosen: npt.NDArray[np.int64],
-    labels: Sequence[int] | npt.NDArray[np.uint8],
-) -> None:
-    read = condition.probabilities[chosen].argmax(axis=1)
-    for column, (digit, truth) in enumerate(zip(read, labels, strict=True)):
-        right = digit == truth
-        colour, weight = (theme().soft, "normal") if right else (theme().red, "bold")
-        x, y = column * WIDE + 32, row * HIGH + 15
-        axes.text(x, y, str(digit), color=colour, weight=weight, va="center", fontsize=12)
 
 
 def _words(name: str) -> str:
@@ -369,11 +330,7 @@ _PROBABILITIES = {"maximum probability", "digit", "digit and value"}
 
 
 def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
-    """Every picture of a rejection.
-
-    Returns:
-        The files written.
-    """
+    """Every picture of a rejection; gives the files written."""
     draws = {
         "rejection-risk": partial(draw_coverage, found.answers),
         "rejection-reliability": partial(draw_reliability, found),
@@ -386,8 +343,7 @@ def draw_rejection(found: Rejection, folder: Path) -> list[Path]:
 
 def draw_reliability(found: Rejection, path: Path) -> None:
     """Share that is right against confidence, in bins that hold as many answers each."""
-    with canvas(path, 7.4, 7.2) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 7.4, 7.2) as axes:
         perfect: dict[str, Any] = {"color": theme().soft, "label": "perfect calibration"}
         axes.plot(_ENDS, _ENDS, "--", linewidth=1.3, **perfect)
         for (name, sample), (_, colour) in zip(found.answers.items(), series_looks(), strict=False):
@@ -418,8 +374,7 @@ def draw_scores(found: Rejection, path: Path) -> None:
     area = np.array([[found.scores[score][name].auroc for score in names] for name in sets])
     colours = theme()
     shades = LinearSegmentedColormap.from_list("missed", [colours.ground, colours.red])
-    with canvas(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as figure:
-        axes = figure.add_subplot()
+    with plot(path, max(1.05 * len(names) + 2.6, 8), 0.5 * len(sets) + 3) as axes:
         # Chance is half of the way to red, so that numbers stay legible on it.
         axes.imshow(1 - area, cmap=shades, vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(area):
@@ -476,8 +431,7 @@ def draw_taken(found: Rejection, path: Path) -> None:
         for row, name in enumerate(names)
         for column, number in enumerate(taken_for_digits(found, name, _WORST))
     }
-    with canvas(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 0.72 * _WORST + 2.2, 0.9 * len(names) + 1.0) as axes:
         grid = (len(names), _WORST)
         draw_tile_grid(axes, cells, grid, (_WIDE, _HIGH), row_names=names, framed=True)
         headline(

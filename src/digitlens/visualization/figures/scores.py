@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from digitlens.visualization.theme import (
     Caption,
     TileCell,
     canvas,
+    contrast,
     draw_tile_grid,
     headline,
     percent,
-    readable_on,
+    plot,
     round_ticks,
     rounded_share,
     share_tick,
@@ -72,8 +74,8 @@ def draw_confusion(report: Report, path: Path) -> None:
             f"{percent(report.interval[0], 2)} to {percent(report.interval[1], 2)};  "
             "small: share of the row",
         )
-        axes.set_xticks(np.arange(10) + 0.5, list("0123456789"))
-        axes.set_yticks(np.arange(10) + 0.5, list("0123456789"))
+        for ticks in (axes.set_xticks, axes.set_yticks):
+            ticks(np.arange(10) + 0.5, list("0123456789"))
         axes.set(aspect="equal", ylim=(10, 0))
         axes.set_xlabel("read as", fontsize=14)
         axes.set_ylabel("truth", fontsize=14)
@@ -88,7 +90,8 @@ def _write_counts(axes: Axes, confusion: Counts, norm: LogNorm) -> None:
         count = int(confusion[truth, read])
         right = truth == read
         cell = colours.pale if right else colours.heat(norm(count))
-        ink = colours.soft if right else readable_on(cell)
+        ink = max("#000000", "#FFFFFF", key=partial(contrast, cell))
+        ink = colours.soft if right else ink
         if right:
             square = Rectangle((read, truth), 1, 1, facecolor=cell, edgecolor=colours.ground)
             axes.add_patch(square)
@@ -115,8 +118,7 @@ def draw_classes(report: Report, path: Path) -> None:
     }
     lowest = min(min(values) for _, values in series.values())
     start = max((at for at in _STARTS if lowest - at >= (1 - at) / 4), default=0.0)
-    with canvas(path, 10.5, 5.2) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 10.5, 5.2) as axes:
         for place, (name, (colour, values)) in enumerate(series.items()):
             where = np.arange(10) + (place - 1) * 0.26
             axes.bar(where, np.array(values) - start, 0.24, bottom=start, color=colour, label=name)
@@ -124,24 +126,17 @@ def draw_classes(report: Report, path: Path) -> None:
         headline(axes, "Precision, recall and F1 of each digit", note)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
         axes.set_xticks(range(10), [f"{row.digit}\n{row.support:,}" for row in report.classes])
-        axes.set_xlabel("digit, and its number of tiles")
-        axes.set_ylim(start, 1)
-        axes.set_xlim(-0.6, 9.6)
-        axes.set_ylabel("score")
+        axes.set(xlabel="digit, and its number of tiles", ylabel="score")
+        axes.set(xlim=(-0.6, 9.6), ylim=(start, 1))
         axes.yaxis.set_major_locator(round_ticks())
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=" %"))
         axes.grid(axis="y")
         axes.tick_params(axis="x", length=0)
-        if start:
-            _mark_cut_axis(axes)
-
-
-def _mark_cut_axis(axes: Axes) -> None:
-    # The two strokes of a broken axis: bars that do not start at 0 must not look as if they did.
-    look: dict[str, Any] = {"color": theme().ink, "linewidth": 1.3, "clip_on": False}
-    for height in (0.03, 0.05):
-        ends = [-0.009, 0.009], [height - 0.01, height + 0.01]
-        axes.plot(*ends, transform=axes.transAxes, **look)
+        # The two strokes of a broken axis: bars that start above 0 must not look as if at 0.
+        look: dict[str, Any] = {"color": theme().ink, "linewidth": 1.3, "clip_on": False}
+        for height in (0.03, 0.05) if start else ():
+            ends = [-0.009, 0.009], [height - 0.01, height + 0.01]
+            axes.plot(*ends, transform=axes.transAxes, **look)
 
 
 Tiles = npt.NDArray[np.uint8]
@@ -219,8 +214,7 @@ def _draw_read_tiles(
     rows = len(row_names) or 1 + max((row for row, _ in cells), default=0)
     row_height = 1.32 if row_names else 1.42  # names take some width, so tiles are smaller
     found = {at: TileCell(tiles[i], _read_as(report, i)) for at, i in cells.items()}
-    with canvas(path, 11, 1.1 + rows * row_height) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 11, 1.1 + rows * row_height) as axes:
         draw_tile_grid(axes, found, (rows, COLUMNS), (WIDE, HIGH), row_names=row_names)
         headline(axes, *words)
 
@@ -268,8 +262,7 @@ def draw_disagreements(comparison: Comparison, tiles: npt.NDArray[np.uint8], pat
         divmod(place, COLUMNS): TileCell(tiles[index], _read_by_each(comparison, index))
         for place, index in enumerate(chosen)
     }
-    with canvas(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * WIDE)) as figure:
-        axes = figure.add_subplot()
+    with plot(path, 11, 1.5 + rows * high * 10.4 / (COLUMNS * WIDE)) as axes:
         draw_tile_grid(axes, cells, (rows, COLUMNS), (WIDE, high))
         title = f"{len(every):,} of {comparison.n:,} tiles are read differently"
         if len(every) > len(chosen):
@@ -359,8 +352,7 @@ def draw_models(points: Sequence[ModelPoint], path: Path, *, note: str = "") -> 
         times = [f"{point.microseconds:,.3g} µs" for point in points]
         _draw_points(left, points, [point.parameters for point in points], sizes)
         _draw_points(right, points, [point.microseconds for point in points], times)
-        left.set_ylabel("tiles read wrong")
-        left.set_xlabel("parameters")
+        left.set(xlabel="parameters", ylabel="tiles read wrong")
         right.set_xlabel("microseconds for a tile")
         headline(left, "Mistakes and size", "dots with intervals of 95 %; both axes logarithmic")
         headline(right, "Mistakes and time", note)
@@ -373,8 +365,7 @@ def _draw_points(
     words: Sequence[str],
 ) -> None:
     """One panel; the axes' limits are set before the names, which are placed by them."""
-    axes.set_xscale("log")
-    axes.set_xlim(min(along) / 2, max(along) * 2)
+    axes.set(xscale="log", xlim=(min(along) / 2, max(along) * 2))
     _scale_errors(axes, points)
     for point, place in zip(points, along, strict=True):
         high, low = (1 - end for end in point.interval)
@@ -390,8 +381,7 @@ def _scale_errors(axes: Axes, points: Sequence[ModelPoint]) -> None:
     lows = [1 - point.interval[1] for point in points]
     highs = [1 - point.interval[0] for point in points]
     if min(lows) > 0 and all(point.accuracy < 1 for point in points):
-        axes.set_yscale("log")
-        axes.set_ylim(min(lows) / 1.2, max(highs) * 1.2)
+        axes.set(yscale="log", ylim=(min(lows) / 1.2, max(highs) * 1.2))
         show_logarithms(axes.yaxis, write=share_tick, steps=(1, 2, 3, 5, 7))
     else:
         axes.set_ylim(-0.04 * max(highs), max(highs) * 1.1)
