@@ -15,15 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from digitlens.cli.read_paths import (
-    SUFFIXES,
-    Answer,
-    PageBar,
-    ReadSettings,
-    find_pictures,
-    print_answers,
-    read_paths,
-)
+from digitlens.cli import read_paths
 from digitlens.reading.batch import ProcessPool, WorkerError
 from digitlens.results import Box, Digit, Number, Reading
 
@@ -68,14 +60,14 @@ def at_once(monkeypatch):
 
 
 def said(capsys, files, wish):
-    assert not read_paths(files, "json", wish)
+    assert not read_paths.read_paths(files, "json", wish)
     return capsys.readouterr()
 
 
 @pytest.mark.parametrize("explained", [False, True])
 def test_processes_say_and_write_what_threads_do(files, tmp_path, capsys, request, explained):
     def wish(name):
-        return ReadSettings(annotate=tmp_path / name if explained else None)
+        return read_paths.ReadSettings(annotate=tmp_path / name if explained else None)
 
     alone = said(capsys, files, wish("alone"))
     pools = request.getfixturevalue("at_once")
@@ -100,7 +92,7 @@ def test_a_picture_whose_process_ends_is_named_and_the_others_are_read(
 
     work = ProcessPool.__call__
     monkeypatch.setattr(ProcessPool, "__call__", call)
-    result = said(capsys, files[:1], ReadSettings())
+    result = said(capsys, files[:1], read_paths.ReadSettings())
     assert "8.pdf#2: the process that read it came to an end\n" in result.err
     assert len(result.out.splitlines()) == 13
     assert at_once
@@ -141,7 +133,7 @@ def barred(monkeypatch):
 
     def barred(pages, stderr, **options):
         monkeypatch.setattr(sys, "stderr", stderr)
-        with PageBar(**options) as bar:
+        with read_paths.PageBar(**options) as bar:
             for count in pages:
                 bar.expect(count)
                 bar.say("one [is] empty")
@@ -181,7 +173,7 @@ def table(monkeypatch, capsys):
     def show(*lines, numbers=()):
         lines = tuple(tuple(line) for line in lines)
         reading = Reading(lines, 9, 9, "model", "0" * 64, numbers=numbers)
-        print_answers([Answer("a.png", 1, 1, reading)], "table", None)
+        read_paths.print_answers([read_paths.Answer("a.png", 1, 1, reading)], "table", None)
         return capsys.readouterr().out
 
     return show
@@ -248,13 +240,13 @@ def put(name):
 
 def names(*paths, **options):
     """The files that paths mean, where there is nothing wrong."""
-    files, problems = find_pictures(paths, **options)
+    files, problems = read_paths.find_pictures(paths, **options)
     assert problems == []
     return [Path(file).as_posix() for file in files]
 
 
 def problem(*paths):
-    files, [error] = find_pictures(paths)
+    files, [error] = read_paths.find_pictures(paths)
     assert files == []
     return str(error)
 
@@ -265,7 +257,7 @@ EVERYTHING = ["A9.PNG", "a10.png", "b.pdf", "sub/c2.jpg", "sub/c10.jpg", "sub/x/
 def test_files_and_what_is_no_path_are_taken_as_they_are(here):
     given = ["notes.txt", "none.png", "-", "", "./a10.png", str(here / "b.pdf"), "a10.png"]
     given += ["a\0b", "x" * 5000, "x" * 5000 + "*"]
-    assert find_pictures(given) == (given, [])
+    assert read_paths.find_pictures(given) == (given, [])
 
 
 @pytest.mark.parametrize("folder", [".", "", "sub"])
@@ -325,8 +317,8 @@ def test_an_empty_folder_is_an_error_that_says_what_was_looked_for():
     put("texts/i.txt")
     message = problem("texts")
     assert message.startswith("texts: is a folder without pictures")
-    assert all(suffix in message for suffix in SUFFIXES)
-    files, [error] = find_pictures(["texts", "*.png"])
+    assert all(suffix in message for suffix in read_paths.SUFFIXES)
+    files, [error] = read_paths.find_pictures(["texts", "*.png"])
     assert (files, str(error)) == (["a10.png"], message)
 
 
@@ -361,7 +353,7 @@ def test_a_subfolder_that_cannot_be_read_is_named(monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    files, [error] = find_pictures(["sub"])
+    files, [error] = read_paths.find_pictures(["sub"])
     assert len(files) == 2
     assert str(error) == f"{Path('sub/x')}: cannot be read (Permission denied)"
 

@@ -8,21 +8,7 @@ import pytest
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
-from digitlens.datasets.external import (
-    DATA_SETS,
-    SVHN,
-    framed,
-    ink_of_photos,
-    load_ardis,
-    load_emnist,
-    load_external,
-    load_scikit,
-    load_semeion,
-    load_svhn,
-    load_usps,
-    photos_in_gray,
-    unframed,
-)
+from digitlens.datasets import external
 from digitlens.datasets.number_files import encode_idx
 from digitlens.errors import DataError, MissingExtraError
 from digitlens.files import sha256
@@ -67,7 +53,7 @@ def table():
 def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_path):
     ink = random.integers(0, 2, (4, 256))
     file = write(tmp_path / "semeion.data", table(ink, np.eye(10)[labels]))
-    data = load_external(f"semeion={file}")
+    data = external.load_external(f"semeion={file}")
     assert (data.name, data.title) == ("semeion", "Semeion (semeion.data)")
     for split in (data.framed, data.unframed):
         assert split.tiles.shape == (4, 28, 28)
@@ -77,36 +63,36 @@ def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(DataError, match=r"called 'mnst': expected digits, usps=FILE, semeion=FILE"):
-        load_external("mnst")
+        external.load_external("mnst")
 
 
-@pytest.mark.parametrize("name", [name for name, one in DATA_SETS.items() if one.expects])
+@pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
 def test_a_data_set_without_its_file_says_which(name, tmp_path):
     with pytest.raises(DataError, match=f"expected {name}=FILE, with "):
-        load_external(name)
+        external.load_external(name)
     with pytest.raises(DataError, match="is missing: expected"):
-        load_external(f"{name}={tmp_path / 'nowhere'}")
+        external.load_external(f"{name}={tmp_path / 'nowhere'}")
     with pytest.raises(DataError, match=r"expected .* in this folder"):
-        load_external(f"{name}={tmp_path}")
+        external.load_external(f"{name}={tmp_path}")
 
 
-@pytest.mark.parametrize("name", [name for name, one in DATA_SETS.items() if one.expects])
+@pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind\n", bytes(range(256)) * 3])
 def test_a_file_of_something_else_is_refused(name, content, tmp_path):
     for ending in ("a-images-idx3", "a-labels-idx1", "b2828.csv", "blabels.csv"):
         (tmp_path / ending).write_bytes(content)
     file = {"emnist": "a-images-idx3", "ardis": "b2828.csv"}.get(name, "b2828.csv")
     with pytest.raises(DataError):
-        load_external(f"{name}={tmp_path / file}")
+        external.load_external(f"{name}={tmp_path / file}")
 
 
 def test_digits_come_without_a_file(tmp_path):
     with pytest.raises(DataError, match="come without a file: expected digits"):
-        load_external(f"digits={tmp_path}")
+        external.load_external(f"digits={tmp_path}")
 
 
 def test_all_digits_are_there_and_sixteen_is_full_ink():
-    pictures = load_scikit()
+    pictures = external.load_scikit()
     assert pictures.images.shape == (1797, 8, 8)
     assert pictures.images.max() == 255
     digits = load_digits()
@@ -117,7 +103,7 @@ def test_all_digits_are_there_and_sixteen_is_full_ink():
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"digitlens\[offline\]"):
-        load_scikit()
+        external.load_scikit()
 
 
 def test_pixels_are_black_or_white_and_a_column_names_the_digit(
@@ -125,7 +111,7 @@ def test_pixels_are_black_or_white_and_a_column_names_the_digit(
 ):
     ink = random.integers(0, 2, (4, 16, 16))
     content = table(ink.reshape(4, -1), np.eye(10)[labels])
-    pictures = load_semeion(write(tmp_path / "semeion.data", content))
+    pictures = external.load_semeion(write(tmp_path / "semeion.data", content))
     assert (pictures.images == ink * 255).all()
     assert (pictures.labels == labels).all()
 
@@ -134,7 +120,7 @@ def test_pixels_are_black_or_white_and_a_column_names_the_digit(
 def test_rows_that_name_no_digit_or_two_are_refused(row, table, write, tmp_path):
     content = table(np.zeros((2, 256)), np.stack([np.eye(10)[0], row]))
     with pytest.raises(DataError, match=r"which one is 1 .* in row 2"):
-        load_semeion(write(tmp_path / "semeion.data", content))
+        external.load_semeion(write(tmp_path / "semeion.data", content))
 
 
 @pytest.fixture
@@ -161,7 +147,7 @@ def test_both_forms_of_usps_are_read(name, images16, labels, table, write, tmp_p
         content = libsvm(images16, labels)
     else:
         content = table(labels[:, None], values(images16))
-    pictures = load_usps(write(tmp_path / name, content))
+    pictures = external.load_usps(write(tmp_path / name, content))
     assert (pictures.images == images16).all()
     assert (pictures.labels == labels).all()
 
@@ -169,13 +155,13 @@ def test_both_forms_of_usps_are_read(name, images16, labels, table, write, tmp_p
 def test_the_test_part_in_a_folder_comes_first(images16, labels, write, tmp_path):
     write(tmp_path / "usps.bz2", libsvm(images16[:1], labels[:1]))
     write(tmp_path / "usps.t.bz2", libsvm(images16, labels))
-    assert len(load_usps(tmp_path).labels) == 4
+    assert len(external.load_usps(tmp_path).labels) == 4
 
 
 def test_hdf5_is_refused_with_what_is_expected(write, tmp_path):
     path = write(tmp_path / "usps.h5", b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DataError, match=r"HDF5 file, .*usps\.t\.bz2 or zip\.test\.gz"):
-        load_usps(path)
+        external.load_usps(path)
 
 
 @pytest.mark.parametrize("wrong", [-1.1, 2, np.nan, np.inf])
@@ -184,7 +170,7 @@ def test_pixels_of_another_scale_are_refused(wrong, images16, labels, table, wri
     pixels[3, 200] = wrong
     path = write(tmp_path / "zip.test.gz", table(labels[:, None], pixels))
     with pytest.raises(DataError, match=r"zip.test.gz: expected pixels from -1 to 1, found"):
-        load_usps(path)
+        external.load_usps(path)
 
 
 @pytest.mark.parametrize("wrong", [-1, 10, 1.5, np.nan])
@@ -192,7 +178,7 @@ def test_other_labels_are_refused_with_their_place(wrong, images16, table, write
     content = table(np.array([[3], [wrong], [0], [1]]), values(images16))
     path = write(tmp_path / "zip.test", content)
     with pytest.raises(DataError, match=r"expected labels from 0 to 9, found .* for picture 2"):
-        load_usps(path)
+        external.load_usps(path)
 
 
 IMAGES = "emnist-digits-test-images-idx3-ubyte"
@@ -216,7 +202,7 @@ def contents(images, labels):
 def test_pictures_stand_upright(inside, ending, contents, images, labels, write, tmp_path):
     for name, content in contents.items():
         write(tmp_path / (name + ending), content)
-    pictures = load_emnist(tmp_path / (inside and inside + ending))
+    pictures = external.load_emnist(tmp_path / (inside and inside + ending))
     assert (pictures.images == images).all()
     assert (pictures.labels == labels).all()
 
@@ -229,7 +215,7 @@ def test_the_zip_file_of_all_subsets_is_read_where_it_lies(
             packed = write(tmp_path / "packed.gz", content).read_bytes()
             archive.writestr(f"gzip/{name}.gz", packed)
     for path in (tmp_path / "gzip.zip", tmp_path):
-        pictures = load_emnist(path)
+        pictures = external.load_emnist(path)
         assert (pictures.images == images).all()
         assert (pictures.labels == labels).all()
 
@@ -245,17 +231,17 @@ def test_labels_that_do_not_match_are_refused(wrong, said, contents, write, tmp_
     write(tmp_path / IMAGES, contents[IMAGES])
     write(tmp_path / LABELS, encode_idx(np.array(wrong, np.uint8)))
     with pytest.raises(DataError, match=said):
-        load_emnist(tmp_path)
+        external.load_emnist(tmp_path)
 
 
 def test_a_damaged_file_and_one_whose_labels_cannot_be_found_are_refused(contents, write, tmp_path):
     write(tmp_path / IMAGES, contents[IMAGES][:-1])
     write(tmp_path / LABELS, contents[LABELS])
     with pytest.raises(DataError, match=f"{IMAGES}: expected 3,136 bytes"):
-        load_emnist(tmp_path)
+        external.load_emnist(tmp_path)
     path = write(tmp_path / "digits.gz", contents[IMAGES])
     with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
-        load_emnist(path)
+        external.load_emnist(path)
 
 
 def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(random, tmp_path, monkeypatch):
@@ -264,9 +250,9 @@ def test_ten_is_zero_pictures_come_first_and_other_files_are_refused(random, tmp
     y = np.array([[10], [1], [9]], np.uint8)
     savemat(path, {"X": np.moveaxis(photos, 0, 3), "y": y}, do_compression=True)
     with pytest.raises(DataError, match=r"expected test_32x32\.mat .* found another file"):
-        load_svhn(tmp_path)
-    monkeypatch.setitem(SVHN, "test_32x32.mat", sha256(path.read_bytes()))
-    pictures = load_svhn(tmp_path)
+        external.load_svhn(tmp_path)
+    monkeypatch.setitem(external.SVHN, "test_32x32.mat", sha256(path.read_bytes()))
+    pictures = external.load_svhn(tmp_path)
     assert pictures.labels.tolist() == [0, 1, 9]
     assert (pictures.images == photos).all()
 
@@ -280,7 +266,7 @@ def folder(images, labels, table, write, tmp_path):
 
 @pytest.mark.parametrize("inside", ["", "ARDIS_test_2828.csv"])
 def test_pixels_and_labels_come_from_two_files(inside, folder, images, labels):
-    pictures = load_ardis(folder / inside)
+    pictures = external.load_ardis(folder / inside)
     assert (pictures.images == images).all()
     assert (pictures.labels == labels).all()
 
@@ -288,10 +274,10 @@ def test_pixels_and_labels_come_from_two_files(inside, folder, images, labels):
 def test_labels_of_two_parts_or_missing_are_refused(folder, table, write):
     write(folder / "ARDIS_test_labels.csv", table(np.eye(10)))
     with pytest.raises(DataError, match=r"4 rows and ARDIS_test_labels\.csv 10"):
-        load_ardis(folder)
+        external.load_ardis(folder)
     (folder / "ARDIS_test_labels.csv").unlink()
     with pytest.raises(DataError, match=r"ARDIS_test_labels\.csv is missing"):
-        load_ardis(folder)
+        external.load_ardis(folder)
 
 
 STROKE = (slice(4, 28), slice(14, 18))
@@ -317,7 +303,7 @@ COLOURS = [((30, 40, 90), (200, 190, 90)), ((220, 210, 200), (120, 20, 30)), (90
 
 @pytest.mark.parametrize(("paper", "ink"), COLOURS)
 def test_ink_is_the_stroke_in_the_middle_in_any_colours(paper, ink, photo):
-    found = ink_of_photos(photo(paper, ink)[None])[0]
+    found = external.ink_of_photos(photo(paper, ink)[None])[0]
     expected = np.zeros((32, 32), bool)
     expected[STROKE] = True
     assert ((found > 128) == expected).all()
@@ -326,27 +312,27 @@ def test_ink_is_the_stroke_in_the_middle_in_any_colours(paper, ink, photo):
 
 @pytest.mark.parametrize(("paper", "ink"), COLOURS)
 def test_in_gray_the_digit_is_the_brighter_part(paper, ink, photo):
-    gray = photos_in_gray(photo(paper, ink)[None])[0]
+    gray = external.photos_in_gray(photo(paper, ink)[None])[0]
     assert gray[STROKE].min() > np.median(gray)
 
 
 def test_photographs_do_not_depend_on_each_other(photo, monkeypatch):
     photos = np.stack([photo(*colours) for colours in COLOURS])
     monkeypatch.setattr("digitlens.datasets.external._CHUNK", 2)
-    alone = np.concatenate([ink_of_photos(one[None]) for one in photos])
-    assert (ink_of_photos(photos) == alone).all()
+    alone = np.concatenate([external.ink_of_photos(one[None]) for one in photos])
+    assert (external.ink_of_photos(photos) == alone).all()
 
 
 def test_a_photograph_of_nothing_has_no_ink_and_an_empty_tile():
-    assert not ink_of_photos(np.full((1, 32, 32, 3), 77, np.uint8)).any()
-    assert not framed(np.zeros((1, 8, 8), np.uint8)).any()
+    assert not external.ink_of_photos(np.full((1, 32, 32, 3), 77, np.uint8)).any()
+    assert not external.framed(np.zeros((1, 8, 8), np.uint8)).any()
 
 
 @pytest.mark.parametrize("side", [8, 16, 28, 64])
 def test_tiles_hold_the_digit_as_mnist_does(side):
     images = np.zeros((1, side, side), np.uint8)
     images[0, : side // 2, 0 : max(2, side // 8)] = 200
-    tile = framed(images)[0]
+    tile = external.framed(images)[0]
     rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
     assert tile.max() == 255
     assert len(rows) == 20
@@ -356,26 +342,26 @@ def test_tiles_hold_the_digit_as_mnist_does(side):
 
 def test_what_has_the_size_of_a_tile_stays_as_it_is(random):
     images = random.integers(0, 256, (3, 28, 28), np.uint8)
-    assert (unframed(images) == images).all()
+    assert (external.unframed(images) == images).all()
 
 
 @pytest.mark.parametrize("side", [8, 32])
 def test_other_sizes_are_only_resized(side):
     images = np.zeros((1, side, side), np.uint8)
     images[0, : side // 2] = 200
-    tile = unframed(images)[0]
+    tile = external.unframed(images)[0]
     assert (tile[:12] == 200).all()
     assert (tile[16:] == 0).all()
 
 
 def test_framing_is_what_makes_digits_of_scikit_learn_readable():
     """At least 96 %, as promised; a quarter of them, since framing takes a millisecond each."""
-    pictures = load_scikit()
+    pictures = external.load_scikit()
     images, labels = pictures.images[::4], pictures.labels[::4]
     classifier = Classifier()
     as_mnist, plain = (
         float((classifier.predict_proba(tiles).argmax(axis=1) == labels).mean())
-        for tiles in (framed(images), unframed(images))
+        for tiles in (external.framed(images), external.unframed(images))
     )
     assert as_mnist >= 0.96
     assert plain < as_mnist - 0.05

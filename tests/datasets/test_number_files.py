@@ -9,15 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from digitlens.datasets.number_files import (
-    decode_idx,
-    encode_idx,
-    find_file,
-    read_file,
-    read_member,
-    read_svmlight,
-    read_table,
-)
+from digitlens.datasets import number_files
 from digitlens.errors import DataError, MissingExtraError
 
 
@@ -25,7 +17,7 @@ from digitlens.errors import DataError, MissingExtraError
 def test_a_file_is_unpacked_whatever_its_name(pack, tmp_path):
     path = tmp_path / "numbers.txt"
     path.write_bytes(pack(b"1 2 3"))
-    assert read_file(path, 100) == b"1 2 3"
+    assert number_files.read_file(path, 100) == b"1 2 3"
 
 
 @pytest.mark.parametrize(
@@ -41,18 +33,18 @@ def test_bombs_and_files_that_are_cut_short_are_refused(pack, content, message, 
     path = tmp_path / "file"
     path.write_bytes(pack(content))
     with pytest.raises(DataError, match=message):
-        read_file(path, 20_000)
+        number_files.read_file(path, 20_000)
 
 
 def test_the_first_name_in_a_folder_is_taken_and_none_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"expected a or b in this folder, found none"):
-        find_file(tmp_path, ("a", "b"))
+        number_files.find_file(tmp_path, ("a", "b"))
     for name in ("b", "c"):
         (tmp_path / name).touch()
-    assert find_file(tmp_path, ("a", "b", "c")) == tmp_path / "b"
-    assert find_file(tmp_path / "c", ("a", "b")) == tmp_path / "c"
+    assert number_files.find_file(tmp_path, ("a", "b", "c")) == tmp_path / "b"
+    assert number_files.find_file(tmp_path / "c", ("a", "b")) == tmp_path / "c"
     with pytest.raises(DataError, match=r"nowhere is missing: expected a or b"):
-        find_file(tmp_path / "nowhere", ("a", "b"))
+        number_files.find_file(tmp_path / "nowhere", ("a", "b"))
 
 
 def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
@@ -60,14 +52,14 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gzip/one.gz", gzip.compress(b"content"))
         archive.writestr("gzip/large", bytes(1000))
-    assert read_member(path, "one.gz", 100) == b"content"
+    assert number_files.read_member(path, "one.gz", 100) == b"content"
     with pytest.raises(DataError, match=r"expected two\.gz in it"):
-        read_member(path, "two.gz", 100)
+        number_files.read_member(path, "two.gz", 100)
     with pytest.raises(DataError, match="more than the 100 bytes"):
-        read_member(path, "large", 100)
+        number_files.read_member(path, "large", 100)
     path.write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(DataError, match="cannot be read"):
-        read_member(path, "one.gz", 100)
+        number_files.read_member(path, "one.gz", 100)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +74,11 @@ def test_a_member_of_a_zip_file_is_found_in_any_folder_and_unpacked(tmp_path):
 )
 def test_other_tables_are_refused(content, said):
     with pytest.raises(DataError, match=said):
-        read_table(content, 2, "file")
+        number_files.read_table(content, 2, "file")
 
 
 def test_svmlight_leaves_zeros_out():
-    labels, values = read_svmlight(b"10 1:-1 3:0.5\n2 2:1\n\n", 3, "file")
+    labels, values = number_files.read_svmlight(b"10 1:-1 3:0.5\n2 2:1\n\n", 3, "file")
     assert labels.tolist() == [10, 2]
     assert values.tolist() == [[-1, 0, 0.5], [0, 1, 0]]
 
@@ -101,13 +93,13 @@ def test_svmlight_leaves_zeros_out():
 )  # fmt: skip
 def test_damaged_and_empty_svmlight_is_refused(content, said):
     with pytest.raises(DataError, match=said):
-        read_svmlight(content, 3, "file")
+        number_files.read_svmlight(content, 3, "file")
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'digitlens\[offline\]'"):
-        read_svmlight(b"", 1, "file")
+        number_files.read_svmlight(b"", 1, "file")
 
 
 arrays = st_numpy.arrays(np.uint8, st_numpy.array_shapes(max_dims=4, max_side=6))
@@ -115,36 +107,36 @@ arrays = st_numpy.arrays(np.uint8, st_numpy.array_shapes(max_dims=4, max_side=6)
 
 @given(arrays)
 def test_decoding_gives_back_what_was_encoded(array):
-    decoded = decode_idx(encode_idx(array))
+    decoded = number_files.decode_idx(number_files.encode_idx(array))
     assert decoded.dtype == np.uint8
     assert decoded.flags.writeable
     np.testing.assert_array_equal(decoded, array)
 
 
 def test_arrays_are_written_row_by_row_after_the_header_of_mnist():
-    content = encode_idx(np.zeros((3, 28, 28), np.uint8))
+    content = number_files.encode_idx(np.zeros((3, 28, 28), np.uint8))
     assert content[:16].hex(" ", 4) == "00000803 00000003 0000001c 0000001c"
     assert len(content) == 16 + 3 * 28 * 28
     in_columns = np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
-    assert encode_idx(in_columns)[-6:] == bytes(range(6))
+    assert number_files.encode_idx(in_columns)[-6:] == bytes(range(6))
 
 
 @given(arrays, st.data())
 def test_a_file_cut_short_is_refused(array, data):
-    content = encode_idx(array)
+    content = number_files.encode_idx(array)
     length = data.draw(st.integers(0, len(content) - 1))
     with pytest.raises(DataError, match="expected"):
-        decode_idx(content[:length])
+        number_files.decode_idx(content[:length])
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (encode_idx(np.zeros(3, np.uint8)) + b"!", "found 4"),
+        (number_files.encode_idx(np.zeros(3, np.uint8)) + b"!", "found 4"),
         (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "00 00 0d"),
         (b"PK\x03\x04 a zip", "50 4b 03"),
     ],
 )
 def test_what_is_no_idx_of_bytes_is_refused(content, found):
     with pytest.raises(DataError, match=found):
-        decode_idx(content)
+        number_files.decode_idx(content)

@@ -8,20 +8,6 @@ import pytest
 from digitlens import files
 from digitlens.errors import ModelError
 from digitlens.models import bundle
-from digitlens.models.bundle import (
-    CARD,
-    DETECTOR,
-    SHIPPED_LINES,
-    Card,
-    find_bundle,
-    finds_digits,
-    load_bundle,
-    load_line_bundle,
-    open_roles,
-    shipped_classifiers,
-    write_bundle,
-    write_line_card,
-)
 
 GRAPH = b"not really a graph"
 
@@ -31,16 +17,18 @@ def shipped(tmp_path, monkeypatch):
     """One shipped model, called ``default``."""
     home = tmp_path / "pretrained"
     monkeypatch.setattr(bundle, "PRETRAINED", home)
-    write_bundle(home / "default", card(name="shipped"), GRAPH)
+    bundle.write_bundle(home / "default", card(name="shipped"), GRAPH)
     return home
 
 
 def card(**changes):
-    return Card(**{"name": "one", "version": "0.1.0", "sha256": files.sha256(GRAPH), **changes})
+    return bundle.Card(
+        **{"name": "one", "version": "0.1.0", "sha256": files.sha256(GRAPH), **changes}
+    )
 
 
 def write_card(folder, **changes):
-    write_bundle(folder, card(), GRAPH)
+    bundle.write_bundle(folder, card(), GRAPH)
     raw = {**asdict(card()), **changes}
     kept = {name: value for name, value in raw.items() if value is not None}
     (folder / "model.json").write_text(json.dumps(kept))
@@ -54,40 +42,40 @@ def test_what_was_written_is_read_back(tmp_path):
         data={"train-images-idx3-ubyte": "ba89"},
         results={"accuracy": 0.995},
     )
-    write_bundle(tmp_path / "one", written, GRAPH)
-    found = load_bundle(tmp_path / "one")
+    bundle.write_bundle(tmp_path / "one", written, GRAPH)
+    found = bundle.load_bundle(tmp_path / "one")
     assert (found.folder, found.card, found.graph) == (tmp_path / "one", written, GRAPH)
 
 
 def test_a_run_folder_stands_for_the_model_in_it(tmp_path):
-    write_bundle(tmp_path / "run" / "model", card(), GRAPH)
-    assert load_bundle(tmp_path / "run").card.name == "one"
-    assert load_bundle(str(tmp_path / "run")).folder == tmp_path / "run" / "model"
+    bundle.write_bundle(tmp_path / "run" / "model", card(), GRAPH)
+    assert bundle.load_bundle(tmp_path / "run").card.name == "one"
+    assert bundle.load_bundle(str(tmp_path / "run")).folder == tmp_path / "run" / "model"
 
 
 @pytest.mark.usefixtures("shipped")
 def test_a_shipped_name_is_not_shadowed_by_a_folder_of_that_name(tmp_path, monkeypatch):
-    write_bundle(tmp_path / "here" / "default", card(name="local"), GRAPH)
+    bundle.write_bundle(tmp_path / "here" / "default", card(name="local"), GRAPH)
     monkeypatch.chdir(tmp_path / "here")
-    assert load_bundle().card.name == "shipped"
-    assert load_bundle("./default").card.name == "local"
+    assert bundle.load_bundle().card.name == "shipped"
+    assert bundle.load_bundle("./default").card.name == "local"
 
 
 @pytest.mark.parametrize("name", ["nothing", "no/such/folder", "x" * 300, "nul\0byte", "", ".."])
 def test_an_unknown_model_names_the_shipped_ones(shipped, name, monkeypatch):
     monkeypatch.chdir(shipped)
     with pytest.raises(ModelError, match=r"shipped names \(default\)"):
-        find_bundle(name)
+        bundle.find_bundle(name)
 
 
 def test_a_changed_or_missing_graph_is_refused(folder):
     graph = folder / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelError, match=r"model.onnx was changed: expected SHA-256 .* export"):
-        load_bundle(folder)
+        bundle.load_bundle(folder)
     graph.unlink()
     with pytest.raises(ModelError, match=r"model.onnx cannot be read .* export it again"):
-        load_bundle(folder)
+        bundle.load_bundle(folder)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +84,7 @@ def test_a_changed_or_missing_graph_is_refused(folder):
 def test_a_card_that_is_no_card_is_refused(folder, content):
     (folder / "model.json").write_bytes(content)
     with pytest.raises(ModelError, match=r"model.json (cannot be read|is not the card)"):
-        load_bundle(folder)
+        bundle.load_bundle(folder)
 
 
 @pytest.mark.parametrize(
@@ -119,31 +107,31 @@ def test_a_card_that_is_no_card_is_refused(folder, content):
 def test_a_card_with_wrong_fields_is_refused_with_all_of_them(tmp_path, changes, message):
     write_card(tmp_path / "one", **changes)
     with pytest.raises(ModelError, match=message):
-        load_bundle(tmp_path / "one")
+        bundle.load_bundle(tmp_path / "one")
 
 
 def test_fields_of_later_and_earlier_cards_of_the_same_format_are_ignored(tmp_path):
     write_card(tmp_path / "one", colour="blue")
-    assert load_bundle(tmp_path / "one").card == card()
+    assert bundle.load_bundle(tmp_path / "one").card == card()
     write_card(tmp_path, crops_sha256="c579", recipe={"architecture": "pages", "crop_steps": 9})
-    assert finds_digits(load_bundle(tmp_path).card)
+    assert bundle.finds_digits(bundle.load_bundle(tmp_path).card)
 
 
 @pytest.fixture
 def lines(tmp_path):
-    for path in SHIPPED_LINES.glob("*.*"):
+    for path in bundle.SHIPPED_LINES.glob("*.*"):
         shutil.copy(path, tmp_path)
     return tmp_path
 
 
 def test_a_line_reader_is_whole_and_its_card_comes_back_as_it_was_written(lines):
-    card = load_line_bundle().card
+    card = bundle.load_line_bundle().card
     assert "Apache-2.0" in card.sources["detector"]
     assert set(card.thresholds) == {"digit", "reject"}
-    write_line_card(lines, card)
-    values = json.loads((lines / CARD).read_text())
-    (lines / CARD).write_text(json.dumps({**values, "colour": "blue"}))
-    assert load_line_bundle(lines).card == card
+    bundle.write_line_card(lines, card)
+    values = json.loads((lines / bundle.CARD).read_text())
+    (lines / bundle.CARD).write_text(json.dumps({**values, "colour": "blue"}))
+    assert bundle.load_line_bundle(lines).card == card
 
 
 @pytest.mark.parametrize(
@@ -156,15 +144,15 @@ def test_a_line_reader_is_whole_and_its_card_comes_back_as_it_was_written(lines)
     ],
 )
 def test_damage_of_a_line_reader_is_noticed(lines, text, words):
-    (lines / DETECTOR).write_bytes(b"something else")
+    (lines / bundle.DETECTOR).write_bytes(b"something else")
     with pytest.raises(ModelError, match="expected SHA-256"):
-        load_line_bundle(lines)
-    (lines / DETECTOR).unlink()
+        bundle.load_line_bundle(lines)
+    (lines / bundle.DETECTOR).unlink()
     with pytest.raises(ModelError, match="cannot be read"):
-        load_line_bundle(lines)
-    (lines / CARD).unlink() if text is None else (lines / CARD).write_text(text)
+        bundle.load_line_bundle(lines)
+    (lines / bundle.CARD).unlink() if text is None else (lines / bundle.CARD).write_text(text)
     with pytest.raises(ModelError, match=words):
-        load_line_bundle(lines)
+        bundle.load_line_bundle(lines)
 
 
 @pytest.fixture
@@ -175,8 +163,8 @@ def models(tmp_path):
         "small-1": {"architecture": "small"},
         "old": {},
     }.items():
-        write_bundle(
-            tmp_path / name / "model", Card(name, "1", files.sha256(b""), recipe=recipe), b""
+        bundle.write_bundle(
+            tmp_path / name / "model", bundle.Card(name, "1", files.sha256(b""), recipe=recipe), b""
         )
     return tmp_path
 
@@ -195,15 +183,15 @@ def models(tmp_path):
 def test_a_digit_detector_given_as_the_model_reads_the_pages(models, monkeypatch, given, found):
     monkeypatch.chdir(models)
     for names in (given, map(Path, given)):
-        assert tuple(each.card.name for each in open_roles(*names)) == found
+        assert tuple(each.card.name for each in bundle.open_roles(*names)) == found
 
 
 def test_two_digit_detectors_and_missing_models_are_refused(models):
     with pytest.raises(ModelError, match=r"is a digit detector, and ./other is given as"):
-        open_roles(models / "pages-1", "./other")
+        bundle.open_roles(models / "pages-1", "./other")
     with pytest.raises(ModelError, match="no model"):
-        open_roles(models / "none")
+        bundle.open_roles(models / "none")
 
 
 def test_shipped_classifiers_are_neither_digit_detectors_nor_autoencoders():
-    assert shipped_classifiers() == ["default", "swift"]
+    assert bundle.shipped_classifiers() == ["default", "swift"]

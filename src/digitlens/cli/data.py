@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from digitlens.cli.tables import (
-    INTERRUPTED,
-    AsJson,
-    DataDir,
-    Model,
-    meaning,
-    print_json,
-    table_of,
-    use_patient_threads,
-    wide_console,
-)
+from digitlens.cli import tables
+from digitlens.cli.tables import INTERRUPTED, AsJson, DataDir, Model, print_json
 from digitlens.errors import DataError, needs_extra
 from digitlens.progress import note, work_bar
 
@@ -116,13 +107,13 @@ def _save(sheet: Image.Image, out: Path) -> str:
 def _print_states(states: list[FileState]) -> None:
     from rich.text import Text
 
-    console = wide_console()
+    console = tables.wide_console()
     if console.is_terminal:
         rows = [
             (each.name, Text(each.status, COLOURS[each.status]), f"{each.bytes:,}", each.where)
             for each in states
         ]
-        table = table_of(("file", "status", "bytes", "where"), rows, left=2)
+        table = tables.table_of(("file", "status", "bytes", "where"), rows, left=2)
         table.columns[-1].justify = "left"
         console.print(table)
     else:
@@ -172,7 +163,7 @@ def calibrate(
     from digitlens.models.bundle import check_free, open_roles
     from digitlens.training.thresholds import calibrate_own
 
-    with meaning("--target-error"):
+    with tables.meaning("--target-error"):
         targets = [parse_target(text) for text in target_error or ["1%"]]
     check_free(out, open_roles(model)[0].folder)
     answers, promises = calibrate_own(model, load_pictures(pictures), targets, out)
@@ -189,13 +180,13 @@ def calibrate(
             }
         )
     else:
-        console = wide_console()
+        console = tables.wide_console()
         console.print(
             f"{answers.pictures:,} pictures, {answers.total:,} digits: {len(answers.right):,} "
             f"read, {answers.wrong:,} of them wrong"
         )
         headings = "target error", "sure from", "sure digits", "wrong", "of all digits", "it takes"
-        console.print(table_of(headings, map(_promise_row, promises)))
+        console.print(tables.table_of(headings, map(_promise_row, promises)))
     if not kept:
         raise DataError("no target can be kept with these pictures: nothing was written")
     note(f"written to {out}: use it with  digitlens read --model {out}")
@@ -235,7 +226,7 @@ def adapt(
 
     from digitlens.datasets.labelled import load_pictures
 
-    use_patient_threads()
+    tables.use_patient_threads()
     with needs_extra("train"):
         from digitlens.training.adapt import LINES, Replay
         from digitlens.training.adapt import adapt as adapt_model

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
     from digitlens.evaluation.ood import Rejection
     from digitlens.evaluation.report import Report, Robustness, Transfer
-    from digitlens.explain.trained_model import ComparedModel
     from digitlens.models.classifier import Classifier, ForeignClassifier
 
 REPORT, TRANSFER = "report.json", "transfer.json"
@@ -238,10 +237,17 @@ def compare(
     if len(runs) < 2:
         raise typer.BadParameter(f"expected two or more runs to compare, found {len(runs)}")
     _check_data(data, data_dir, split, "validation")
-    from digitlens.explain.trained_model import compare_models, open_compared
+    from digitlens.datasets.labelled import load_labelled
+    from digitlens.datasets.mnist import load_mnist
+    from digitlens.explain.trained_model import common_validation, compare_models, open_compared
 
     models = open_compared(runs, pixels, outputs)
-    tiles, name = _load_compared(models, split, data_dir, data)
+    if data:
+        tiles, name = load_labelled(data), data.name
+    elif split == "test":
+        tiles, name = load_mnist(data_dir).test, "MNIST test"
+    else:
+        tiles, name = common_validation(models, load_mnist(data_dir).train), "MNIST validation"
     comparison = compare_models(models, tiles, name)
 
     def draw(folder: Path) -> list[Path]:
@@ -251,17 +257,3 @@ def compare(
 
     shown = tables.comparison_tables(comparison)
     _tell([part_of(COMPARISON, comparison.as_dict(), shown, draw)], out, as_json)
-
-
-def _load_compared(
-    models: list[ComparedModel], split: tables.SplitName, data_dir: Path | None, data: Path | None
-) -> tuple[Split, str]:
-    from digitlens.datasets.labelled import load_labelled
-    from digitlens.datasets.mnist import load_mnist
-    from digitlens.explain.trained_model import common_validation
-
-    if data:
-        return load_labelled(data), data.name
-    if split == "test":
-        return load_mnist(data_dir).test, "MNIST test"
-    return common_validation(models, load_mnist(data_dir).train), "MNIST validation"

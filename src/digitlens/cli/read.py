@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Unpack
 import typer
 from typer import Argument, Option
 
+from digitlens.cli import tables
 from digitlens.cli.read_paths import STDIN, ReadSettings, form_of, read_paths
-from digitlens.cli.tables import (
-    AsJson,
-    Model,
-    Pages,
-    meaning,
-    print_json,
-    table_of,
-    wide_console,
-    writing,
-)
+from digitlens.cli.tables import AsJson, Model, Pages, meaning, print_json, wide_console, writing
 from digitlens.errors import ImageError
 from digitlens.progress import note
 
@@ -255,7 +247,7 @@ def _print_digit(console: Console, explained: DigitExplanation) -> None:
         style="bold yellow" if explained.digit.status == "unsure" else "bold",
     )
     opinions = [(f"  {name}", sees, said) for name, sees, said in phrases.opinions(explained)]
-    console.print(table_of(("  network", "looks at", "says"), opinions, left=3))
+    console.print(tables.table_of(("  network", "looks at", "says"), opinions, left=3))
     for line in (*phrases.why(explained), *phrases.similar_digits(explained)):
         console.print(f"  {line}")
     if explained.attributions and explained.attributions.counterfactuals:
@@ -263,7 +255,7 @@ def _print_digit(console: Console, explained: DigitExplanation) -> None:
             (f"  {phrases.counterfactual(one)}", phrases.outcome(one))
             for one in explained.attributions.counterfactuals
         ]
-        console.print(table_of(("  what would change the answer", "into"), changes, left=2))
+        console.print(tables.table_of(("  what would change the answer", "into"), changes, left=2))
     for line in phrases.counterfactuals(explained):
         console.print(f"  {line}")
 

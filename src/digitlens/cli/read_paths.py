@@ -126,7 +126,7 @@ class _Run:
             examine = partial(_examine, reader, self._options)
             pool = ProcessPool(examine, partial(_examiner, self._options), cores())
             with closing(pool), closing(ordered_map(pool, self._tasks(files))) as done:
-                yield from self._given(self._timed(done, pool))
+                yield from self._given(done, pool)
 
     def _tasks(self, files: Sequence[str]) -> Iterator[_Task]:
         """The pages of files, in their order; what is no page fails when it is loaded."""
@@ -145,24 +145,19 @@ class _Run:
             except (ImageError, MissingExtraError) as error:
                 yield _Task(path, 1, 1, error)
 
-    def _timed(
+    def _given(
         self, answers: Iterator[tuple[_Task, Done[_Found]]], pool: ProcessPool[_Task, _Found]
-    ) -> Iterator[tuple[_Task, Done[_Found]]]:
-        """The same, with a pool that is started if what is left takes long enough."""
+    ) -> Iterator[Answer]:
+        """What was read, with a pool that is started if what is left takes long enough."""
+        from digitlens.imaging.document import page_name
+        from digitlens.reading.batch import WorkerError
+
         start, number = time.monotonic(), 0
         for task, done in answers:
             number += 1  # noqa: SIM113  (enumerate would keep the page of the last one)
             left = (time.monotonic() - start) / number * (self._bar.total - number)
             if pool.size > 1 and number >= _TELLING and left > _WORTH:
                 pool.start()
-            yield task, done
-            del task, done
-
-    def _given(self, answers: Iterator[tuple[_Task, Done[_Found]]]) -> Iterator[Answer]:
-        from digitlens.imaging.document import page_name
-        from digitlens.reading.batch import WorkerError
-
-        for task, done in answers:
             try:
                 reading, result = done.result()
                 answer = Answer(task.path, task.number, task.count, reading)

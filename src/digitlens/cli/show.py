@@ -11,18 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 from typer import Argument, Option
 
+from digitlens.cli import tables
 from digitlens.cli.read_paths import find_pictures
-from digitlens.cli.tables import (
-    AsJson,
-    DataDir,
-    SplitOf,
-    Themed,
-    print_json,
-    safe_name,
-    table_of,
-    wide_console,
-    writing,
-)
+from digitlens.cli.tables import AsJson, DataDir, SplitOf, Themed, print_json, safe_name, writing
 from digitlens.errors import DataError, DigitlensError, ImageError, ModelError, needs_extra
 from digitlens.progress import note
 
@@ -234,7 +225,7 @@ def reconstruct(
             return
         rows = [(str(value), f"{error:.4f}") for value, error in enumerate(values["by_digit"])]
         rows.append((f"all {values['digits']:,}", f"{values['error']:.4f}"))
-        wide_console().print(table_of(("digit", "mean error"), rows))
+        tables.wide_console().print(tables.table_of(("digit", "mean error"), rows))
         return
     files, problems = find_pictures(pictures, [out])
     found: list[_Row] = []
@@ -314,4 +305,4 @@ def _print_pictures(rows: Sequence[_Row], as_json: bool) -> None:
     headings = ("picture", "read as", "error", "of MNIST drawn better")
     said = [(row.picture, in_words(row.digit), row) for row in rows]
     cells = [(*words, f"{row.error:.4f}", f"{row.usual:.0%}") for *words, row in said]
-    wide_console().print(table_of(headings, cells, left=2))
+    tables.wide_console().print(tables.table_of(headings, cells, left=2))

@@ -23,20 +23,9 @@ from digitlens.imaging.image import Page
 from digitlens.models.bundle import Card, LineCard
 from digitlens.reading.constraints import Expectation
 from digitlens.results import Reading
+from digitlens.server import schemas
 from digitlens.server.limits import PAGES, PROTOCOL, Job, Refusal, responses
-from digitlens.server.schemas import (
-    JSON,
-    ClassifyAnswer,
-    Health,
-    InferAnswer,
-    InferRequest,
-    ModelsAnswer,
-    ProtocolError,
-    ReadAnswer,
-    ReconstructAnswer,
-    TableAnswer,
-    TableQuery,
-)
+from digitlens.server.schemas import JSON, InferRequest, TableQuery
 from digitlens.server.service import (
     INPUT,
     METRICS_TYPE,
@@ -58,7 +47,7 @@ PROBLEMS = responses(
     *("invalid", "picture", "queue-full", "memory-full", "internal", "stopping", "time-limit"),
 )
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProtocolError}
+    status: {"model": schemas.ProtocolError}
     for status in (400, 401, 404, 408, 413, 415, 421, 422, 429, 500, 503, 504)
 }
 
@@ -69,7 +58,7 @@ def _post(path: str, tag: str, answer: type[BaseModel], summary: str) -> Callabl
     return router.post(path, tags=[tag], response_class=Response, responses=known, summary=summary)
 
 
-@_post("/v1/read", "reading", ReadAnswer, "Read the digits on pictures")
+@_post("/v1/read", "reading", schemas.ReadAnswer, "Read the digits on pictures")
 async def read(request: Request) -> Response:
     """Reads one or many pictures, and every page of PDF and TIFF files.
 
@@ -147,7 +136,7 @@ def _pages_of(
                 yield place, partial(document.page, number)
 
 
-@_post("/v1/table", "reading", TableAnswer, "Read the tables on pictures")
+@_post("/v1/table", "reading", schemas.TableAnswer, "Read the tables on pictures")
 async def table(request: Request) -> Response:
     """Reads the largest table of each picture and page, cell by cell.
 
@@ -175,7 +164,7 @@ async def table(request: Request) -> Response:
     return await service.answer(request, read)
 
 
-@_post("/v1/classify", "classifying", ClassifyAnswer, "Classify tiles")
+@_post("/v1/classify", "classifying", schemas.ClassifyAnswer, "Classify tiles")
 async def classify(request: Request) -> Response:
     """Says of tiles, 28 x 28 pixels with ink bright on dark as in MNIST, which digits they are.
 
@@ -202,7 +191,7 @@ async def classify(request: Request) -> Response:
 @router.get(
     "/v1/models",
     tags=["classifying"],
-    responses={200: {"model": ModelsAnswer}, **responses("unauthorized")},
+    responses={200: {"model": schemas.ModelsAnswer}, **responses("unauthorized")},
     response_class=Response,
     summary="The models of this server",
 )
@@ -236,7 +225,7 @@ def _without_lists(results: dict[str, Any]) -> dict[str, Any]:
     return plain | parts
 
 
-@_post("/v1/reconstruct", "reconstructing", ReconstructAnswer, "Draw tiles again")
+@_post("/v1/reconstruct", "reconstructing", schemas.ReconstructAnswer, "Draw tiles again")
 async def reconstruct(request: Request) -> Response:
     """Draws tiles again from a short code, and says how far from them that is.
 
@@ -265,19 +254,19 @@ async def reconstruct(request: Request) -> Response:
 
 
 @router.get("/healthz", tags=["health"], summary="Whether the server is alive")
-async def healthz() -> Health:
+async def healthz() -> schemas.Health:
     """Answers as long as the server runs at all."""
-    return Health()
+    return schemas.Health()
 
 
 @router.get(
     "/readyz", tags=["health"], responses=responses("stopping"), summary="Whether it takes requests"
 )
-async def readyz(request: Request) -> Health:
+async def readyz(request: Request) -> schemas.Health:
     """Answers with a problem once the server is stopping; models are loaded before it starts."""
     if service_of(request).stopping:
         raise Refusal("stopping", "the server is stopping")
-    return Health()
+    return schemas.Health()
 
 
 @router.get(
@@ -335,7 +324,7 @@ async def model_ready(request: Request, name: str) -> dict[str, Any]:
 @protocol.post(
     "/models/{name}/infer",
     response_class=Response,
-    responses={200: {"model": InferAnswer}, **_ERRORS},
+    responses={200: {"model": schemas.InferAnswer}, **_ERRORS},
     summary="Classify tiles",
 )
 async def infer(request: Request, name: str) -> Response:

@@ -17,16 +17,7 @@ from digitlens import __version__, files
 from digitlens.datasets.sources import NpmPackage, npm_archives, read_members
 from digitlens.errors import DataError, DigitlensError
 from digitlens.files import cache_folder
-from digitlens.models.bundle import (
-    CARD,
-    DETECTOR,
-    GRAPH,
-    RECOGNIZER,
-    SPOTTER,
-    lines_of,
-    load_line_bundle,
-    open_roles,
-)
+from digitlens.models import bundle
 from digitlens.progress import work_bar
 
 STATIC = Path(__file__).with_name("static")
@@ -142,18 +133,18 @@ def _replace(folder: Path, site: Path, before: Path) -> None:
 
 def _models(model: str | Path, pages: str | Path) -> dict[str, bytes]:
     """The graphs that Python would run, with their cards."""
-    classifier, detector = open_roles(model, pages)
-    folder = lines_of(classifier.folder)
-    lines = load_line_bundle(folder)
+    classifier, detector = bundle.open_roles(model, pages)
+    folder = bundle.lines_of(classifier.folder)
+    lines = bundle.load_line_bundle(folder)
     return {
-        f"models/tiles/{CARD}": (classifier.folder / CARD).read_bytes(),
-        f"models/tiles/{GRAPH}": classifier.graph,
-        f"models/pages/{CARD}": (detector.folder / CARD).read_bytes(),
-        f"models/pages/{GRAPH}": detector.graph,
-        f"models/lines/{CARD}": (folder / CARD).read_bytes(),
-        f"models/lines/{DETECTOR}": lines.detector,
-        f"models/lines/{RECOGNIZER}": lines.recognizer,
-        **({f"models/lines/{SPOTTER}": lines.spotter} if lines.spotter else {}),
+        f"models/tiles/{bundle.CARD}": (classifier.folder / bundle.CARD).read_bytes(),
+        f"models/tiles/{bundle.GRAPH}": classifier.graph,
+        f"models/pages/{bundle.CARD}": (detector.folder / bundle.CARD).read_bytes(),
+        f"models/pages/{bundle.GRAPH}": detector.graph,
+        f"models/lines/{bundle.CARD}": (folder / bundle.CARD).read_bytes(),
+        f"models/lines/{bundle.DETECTOR}": lines.detector,
+        f"models/lines/{bundle.RECOGNIZER}": lines.recognizer,
+        **({f"models/lines/{bundle.SPOTTER}": lines.spotter} if lines.spotter else {}),
     }
 
 
@@ -207,18 +198,21 @@ def _licences() -> dict[str, bytes]:
 
 def _listing(parts: dict[str, bytes]) -> dict[str, Any]:
     """What the site is made of; the reader in the browser looks here first."""
-    spotter = f"models/lines/{SPOTTER}"
+    spotter = f"models/lines/{bundle.SPOTTER}"
     module, wasm = (f"{VENDOR}/{name}" for _, name, _ in RUNTIME.files)
     return {
         "format": FORMAT,
         "digitlens": __version__,
         "runtime": {"package": str(RUNTIME.package), "module": module, "wasm": wasm},
-        "classifier": {"card": f"models/tiles/{CARD}", "graph": f"models/tiles/{GRAPH}"},
-        "pages": {"card": f"models/pages/{CARD}", "graph": f"models/pages/{GRAPH}"},
+        "classifier": {
+            "card": f"models/tiles/{bundle.CARD}",
+            "graph": f"models/tiles/{bundle.GRAPH}",
+        },
+        "pages": {"card": f"models/pages/{bundle.CARD}", "graph": f"models/pages/{bundle.GRAPH}"},
         "lines": {
-            "card": f"models/lines/{CARD}",
-            "detector": f"models/lines/{DETECTOR}",
-            "recognizer": f"models/lines/{RECOGNIZER}",
+            "card": f"models/lines/{bundle.CARD}",
+            "detector": f"models/lines/{bundle.DETECTOR}",
+            "recognizer": f"models/lines/{bundle.RECOGNIZER}",
             "spotter": spotter if spotter in parts else None,
         },
         "files": {
