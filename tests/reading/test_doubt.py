@@ -69,7 +69,7 @@ def test_wide_gaps_are_doubted_only_where_something_is_near(others, doubted):
     wide = [replace(one, box=Box(30 * k, 0, 30 * k + 9, 20)) for k, one in enumerate(spots("123"))]
     page = PageNumbers([wide, *others])
     signs = page.signs(0, page.rewritings(0, digits_of(wide))[0], 1.0)
-    assert (signs[SIGNS.index("loose")] > 0) == doubted
+    assert (signs[SIGNS.index("near")] > 0) == doubted
 
 
 def test_others_support_the_form_that_they_have():
@@ -91,6 +91,33 @@ def test_a_number_has_itself_and_its_changes_as_rewritings():
     assert {"1.5", "15"} <= set(texts)
     assert len(set(texts)) == len(texts)
     assert page.likelihoods(page.rewritings(0, digits_of(number))).sum() == pytest.approx(1)
+
+
+def test_marks_that_may_stand_behind_a_character_are_put_there():
+    number = spots("1250")
+    number[1] = replace(number[1], behind=((".", 0.3),))
+    page = PageNumbers([number])
+    found = {each.text: each for each in page.rewritings(0, digits_of(number))}
+    assert found["12.50"].chars == ("1", "2.", "5", "0")
+    assert found["12.50"].odds == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "wanted"),
+    [
+        ("20240502", ("2024-04-27", "2024-05-01"), "2024-05-02"),
+        ("2024-0502", ("2024-04-27", "2024-05-01"), "2024-05-02"),
+        ("05105/2024", ("27/04/2024", "01/05/2024"), "05/05/2024"),
+        ("1250", ("3,75", "4,20"), "12,50"),
+    ],
+)
+def test_a_number_is_looked_at_in_the_forms_of_its_column(text, others, wanted):
+    numbers = [spots(each, 40 * y) for y, each in enumerate((text, *others))]
+    page = PageNumbers(numbers)
+    assert wanted in {each.text for each in page.rewritings(0, digits_of(*numbers))}
+    assert wanted not in {
+        each.text for each in PageNumbers(numbers[:1]).rewritings(0, digits_of(*numbers))
+    }
 
 
 @pytest.mark.parametrize("slope", [-3, 0, 3])

@@ -8,7 +8,7 @@ from digitlens.reading import doubt
 from digitlens.reading.layout import Layout
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
-from digitlens.training.doubts import LabelledPage, Seen, fit_choices, fit_weights
+from digitlens.training.doubts import Seen, fit_choices, fit_weights, judged
 
 
 def test_the_feature_that_tells_right_choices_gets_the_weight():
@@ -42,7 +42,7 @@ def seen(rng, *, tag):
         lines.append(TextRow("9.99" if tag and row == 0 else right, np.array(corners, np.float32)))
     everything = tuple(digits)
     layout = Layout((tuple(digits.values()),), (), (everything,), tuple(map(tuple, numbers)))
-    return Seen(LabelledPage(np.zeros((90, 90), np.uint8), tuple(lines)), layout)
+    return Seen("tags" if tag else "lists", tuple(lines), layout)
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +60,20 @@ def test_every_weight_is_fitted(weights):
     assert {name: len(fitted) for name, fitted in weights.items()} == {
         name: len(fitted) for name, fitted in doubt.shipped().items()
     }
+
+
+def test_what_weights_do_is_counted_by_kind(weights):
+    rng = np.random.default_rng(2)
+    counts = judged([seen(rng, tag=k % 2 == 0) for k in range(20)], weights)
+    assert {kind: found["numbers"] for kind, found in counts.items()} == {"tags": 20, "lists": 20}
+    assert all(found["wrong"] <= found["sure"] <= found["numbers"] for found in counts.values())
+
+
+def test_a_number_that_covers_two_is_compared_with_the_nearer_one():
+    spots = [Spot("7", 1.0, Box(10 * k, 0, 10 * k + 8, 20), k) for k in range(4)]
+    corners = [np.array([[x, 0], [x + 8, 0], [x + 8, 20], [x, 20]], np.float32) for x in (0, 10)]
+    lines = (TextRow("7", corners[0]), TextRow("8", corners[1]))
+    digits = {k: Digit(7, 1.0, (0.1,) * 10, spots[k].box) for k in range(4)}
+    layout = Layout((tuple(digits.values()),), (), (tuple(digits),), ((spots,),))
+    (counts,) = judged([Seen("wide", lines, layout, (7, 8))], doubt.shipped()).values()
+    assert (counts["numbers"], counts["right"]) == (1, 0)

@@ -25,7 +25,9 @@ from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
 
-CHANGES = ("digits", "marks", "dropped", "drops", "none", "page", "column", "year")
+# Of changed characters.
+COSTS: tuple[str, ...] = ("digits", "marks", "dropped", "inserted", "drops", "inserts")
+CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
     "characters",
     "missed",
@@ -35,8 +37,8 @@ SIGNS = (
     "outlier",
     "date_outlier",
     "year",
-    "loose",
     "near",
+    "lone",
     "uneven",
     "changed",
 )
@@ -46,6 +48,8 @@ BARE = re.compile(r"\D*\d(?: ?\d){2,}\D*")  # a number without a mark
 CENTS_FROM = 0.5  # probability from which digits without a mark are taken for cents
 _ODDS = 8  # other characters that a number is looked at with ...
 _LEAST = 1e-3  # ... and the odds from which two of them at once
+_UNSEEN = 1e-5  # odds of a mark that nothing but the form of other numbers speaks for
+_FORMS = 2  # in which a number is looked at, of those that others on its page have
 _PRIOR = 0.1  # share of one way to write numbers, before any is seen ...
 _TRUST = 2.0  # ... which counts like so many numbers of the page ...
 _TRUST_COLUMN = 1.0  # ... or of a column
@@ -65,8 +69,8 @@ _REASONS = {
     "column": "others in its column are written otherwise",
     "outlier": "other numbers here are written otherwise",
     "date_outlier": "other dates here are written otherwise",
-    "loose": "characters here stand far apart",
-    "near": "may be a part of a number",
+    "near": "characters here stand far apart",
+    "lone": "may be a digit of a wider number",
     "uneven": "its digits differ in height",
 }
 
@@ -87,7 +91,7 @@ class Rewriting(NamedTuple):
     @property
     def odds(self) -> float:
         """How likely it is by its characters alone, against what was read."""
-        return exp(sum(self.features[:3]))
+        return exp(sum(self.features[: COSTS.index("drops")]))
 
 
 Weights = Mapping[str, Sequence[float]]
@@ -154,16 +158,9 @@ class PageNumbers:
         self.cents = [self._cents(number) for number in range(len(numbers))]
 
     def _cents(self, number: int) -> float:
-        """How likely the last two digits of a number are cents, without a mark that was read.
-
-        Where no other number of the page has decimals, their size and height alone tell: what was
-        fitted on prices would find every lone number doubtful.
-        """
+        """How likely the last two digits of a number are cents, without a mark that was read."""
         signs = self.cents_signs(number)
-        if not signs:
-            return 0.0
-        odds, supported, *_ = signs
-        return _logistic(self.fitted["cents"], signs) if supported else _logistic((0, 1), (odds,))
+        return _logistic(self.fitted["cents"], signs) if signs else 0.0
 
     def cents_signs(self, number: int) -> tuple[float, ...]:
         """What speaks for cents without a mark, by ``CENTS``; empty for what has none."""
@@ -209,7 +206,7 @@ class PageNumbers:
         away = max(usual - max(self.support(number, own)[0], 0.0), 0.0)
         return away * (not is_date), away * is_date
 
-    def _in_grid(self, number: int) -> float:
+    def in_grid(self, number: int) -> float:
         """How far a lone character stands in a grid, above or below other ones, 0 to 1."""
         if self.lengths[number] > 1:
             return 0.0
@@ -218,12 +215,13 @@ class PageNumbers:
         mates = self._column(number) & (self.lengths == 1) & (away < _GRID * self.heights[number])
         return min(int(mates.sum()), _MATES) / _MATES
 
-    def near(self, number: int) -> float:
-        """Heights to the next number on the same line, at most ``_FAR``."""
+    def near(self, number: int, *, alone: bool = False) -> float:
+        """Heights to the next number, or lone character, on the same line, at most ``_FAR``."""
         x0, y0, x1, y1 = self.boxes.T
         lower = np.minimum(y1 - y0, y1[number] - y0[number])
         beside = np.minimum(y1, y1[number]) - np.maximum(y0, y0[number]) > 0.3 * lower
         beside[number] = False
+        beside &= (self.lengths == 1) | (not alone)
         gaps = np.maximum(x0 - x1[number], x0[number] - x1)[beside]
         nearest = float(gaps.min(initial=np.inf)) / max(float(self.heights[number]), 1.0)
         return float(np.clip(nearest, 0, _FAR))
@@ -245,9 +243,9 @@ class PageNumbers:
         """
         spots = self.numbers[number]
         heights = [spot.box.height for spot in spots if spot.place >= 0]
-        *_, none, _, column, year = chosen.features
-        near = self.near(number)
-        loose = max(self.loose - _LOOSE, 0.0) * (1 - self._in_grid(number)) * (near < _FAR)
+        none, _, column, year = chosen.features[len(COSTS) :]
+        apart = 1 - self.in_grid(number)
+        lone = apart * (self.lengths[number] == 1)
         return (
             _log_doubt(prod(spot.confidence for spot in spots)),
             max(spot.missed[1] for spot in spots),
@@ -256,8 +254,8 @@ class PageNumbers:
             column,
             *self._outlier(number, form(chosen.text, self.known)),
             year,
-            loose,
-            loose * (_FAR - near),
+            apart * max(self.loose - _LOOSE, 0.0) * (_FAR - self.near(number)),
+            lone * (_FAR - self.near(number, alone=True)),
             min(float(np.log(heights).std()), 0.5),
             float(chosen.chars != tuple(spot.char for spot in spots)),
         )
@@ -269,22 +267,52 @@ class PageNumbers:
         """
         spots = self.numbers[number]
         chars = tuple(spot.char for spot in spots)
-        found = {chars: (0.0, 0.0, 0.0, 0.0)}
-        for changed in _changes(spots, digits):
-            now, costs = list(chars), [0.0] * 4
+        found = {chars: (0.0,) * len(COSTS)}
+        forms = (self._in_form(number, way) for way in self._usual_forms(number))
+        for changed in (*_changes(spots, digits), *forms):
+            now, costs = list(chars), dict.fromkeys(COSTS, 0.0)
             for odds, k, char in changed:
                 now[k] = char
-                kind = 2 if not char else 0 if char.isdigit() and chars[k].isdigit() else 1
-                costs[kind] += log(odds)
-                costs[3] += not char
-            if any(char.isdigit() for char in now):
-                found.setdefault(tuple(now), tuple(costs))  # pyright: ignore[reportArgumentType]
+                costs[_cost_of(chars[k], char)] += log(odds)
+                costs["drops"] += not char
+                costs["inserts"] += len(char) > 1
+            if any(char[:1].isdigit() for char in now):
+                found.setdefault(tuple(now), tuple(costs.values()))
         texts: dict[str, Rewriting] = {}
         for each, costs in found.items():
             text = "".join(each)
             features = (*costs, *self._features(number, text))
             texts.setdefault(text, Rewriting(each, features))
         return list(texts.values())
+
+    def _usual_forms(self, number: int) -> list[str]:
+        """Forms with marks that other numbers of the page have, most of its column first."""
+        ways = {way for way in self.forms.tolist() if not way[0].isalpha()}
+        support = {way: self.support(number, way)[::-1] for way in sorted(ways)}
+        likely = [way for way in support if max(support[way]) > 0 and way != self.forms[number]]
+        return nlargest(_FORMS, likely, key=support.__getitem__)
+
+    def _in_form(self, number: int, way: str) -> tuple[Change, ...]:
+        """What has to change for a number to have a form; nothing if its length does not fit."""
+        spots = self.numbers[number]
+        core = [k for k, spot in enumerate(spots) if spot.place >= 0]
+        if way[0] in ".,":  # decimals behind a mark
+            rest = len(core) - int(way[1:])
+            bare = rest > 0 and bool(BARE.fullmatch(self.texts[number]))
+            return (_insertion(spots, core[rest - 1], way[0]),) if bare else ()
+        pattern = re.sub(r"\d", lambda digit: "0" * int(digit[0]), way)
+        if len(core) == sum(map(str.isdigit, pattern)):
+            return tuple(_marks_between(spots, core, pattern))
+        if len(spots) == len(pattern):
+            pairs = [(k, mark) for k, mark in enumerate(pattern) if mark != "0"]
+            wrong = [(k, mark) for k, mark in pairs if spots[k].char != mark]
+            others = [dict(spots[k].others).get(mark, _UNSEEN) for k, mark in wrong]
+            if all(spots[k].place >= 0 for k, mark in enumerate(pattern) if mark == "0"):
+                return tuple(
+                    (odds / max(spots[k].confidence, 1e-6), k, mark)
+                    for odds, (k, mark) in zip(others, wrong, strict=True)
+                )
+        return ()
 
     def has_usual_mark(self, text: str) -> bool:
         """Whether a number has no other decimal mark than more than half of the page's numbers."""
@@ -304,9 +332,9 @@ class PageNumbers:
         return _logistic(self.fitted["signs"], signs)
 
     def _features(self, number: int, text: str) -> tuple[float, ...]:
-        if self.cents[number] >= CENTS_FROM and text == self.texts[number]:
-            return 0.0, 0.0, 0.0, 0.0
         way, first = form(text, self.known), meanings(text)[0]
+        if self.cents[number] >= CENTS_FROM and text == self.texts[number]:
+            way = max((".2", ",2"), key=lambda mark: self.support(number, mark))
         odd = first.kind == "date" and getattr(first.value, "year", 2000) not in _YEARS
         return (float(way == "none"), *self.support(number, way), float(odd))
 
@@ -384,9 +412,37 @@ def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterable[tup
         sure = max(spot.confidence, 1e-6)
         likely += [(chance / sure, k, char) for char, chance in others_of(spot, digits)]
         likely.append(((1 - spot.confidence) / sure, k, ""))
+        likely += [(chance, k, spot.char + mark) for mark, chance in spot.behind]
     odds = nlargest(_ODDS, (each for each in likely if each[0] > 0))
     pairs = combinations([each for each in odds if each[0] > _LEAST], 2)
     return [(each,) for each in odds] + [(a, b) for a, b in pairs if a[1] != b[1]]
+
+
+def _cost_of(was: str, now: str) -> str:
+    """Which of ``COSTS`` a character that becomes another one has."""
+    if len(now) > 1:
+        return "inserted"
+    return "dropped" if not now else "digits" if was.isdigit() and now.isdigit() else "marks"
+
+
+def _insertion(spots: Sequence[Spot], k: int, mark: str) -> Change:
+    """A mark behind a character."""
+    return max(dict(spots[k].behind).get(mark, 0.0), _UNSEEN), k, spots[k].char + mark
+
+
+def _marks_between(spots: Sequence[Spot], core: Sequence[int], pattern: str) -> Iterator[Change]:
+    """What puts digits, given by their places, between the marks of a date."""
+    ends = [k for k, mark in enumerate(pattern) if mark != "0"]
+    wanted = {core[end - number - 1]: pattern[end] for number, end in enumerate(ends)}
+    for k, left in enumerate(core[:-1]):
+        between, mark = range(left + 1, core[k + 1]), wanted.get(left, "")
+        if mark and not between:
+            yield _insertion(spots, left, mark)
+        for more, at in enumerate(between):
+            now = mark if not more else ""
+            if spots[at].char != now:
+                odds = dict(spots[at].others).get(now, _UNSEEN) if now else 1 - spots[at].confidence
+                yield max(odds, _UNSEEN) / max(spots[at].confidence, 1e-6), at, now
 
 
 def _log_doubt(chance: float) -> float:

@@ -33,7 +33,9 @@ class View:
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
 _FAINT = 0.001  # probability that a character is another mark, from which that is looked at
-_MISSABLE = f"{DIGITS}.,'-()"
+_TRACE = 1e-4  # the same for a mark where nothing was read
+_MISSABLE = f"{DIGITS}.,'-()/:"
+_MARKS = range(len(DIGITS), len(_MISSABLE))
 _WATCHED = [CLASS_OF[char] for char in _MISSABLE]
 _NONE = ("", 0.0)
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
@@ -128,20 +130,21 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     here = np.flatnonzero(places.line == number)
     known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
     found: list[tuple[float, Spot]] = []
-    missed = _missed(read)
+    missed, behind = _missed(read)
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
         column = float(read.symbols.centres[symbol])
         if place >= 0 and digits[place].status != "rejected":
             marks = _marks(read.symbols.posteriors[symbol])
-            spot = _digit_spot(place, digits[place])
-            found.append((column, replace(spot, others=marks, missed=missed[symbol])))
+            spot = replace(_digit_spot(place, digits[place]), others=marks, missed=missed[symbol])
+            found.append((column, replace(spot, behind=behind[symbol])))
         else:
             shown = OTHER_SIGN if char.isdigit() else char
             chances = read.symbols.posteriors[symbol]
             box = page_box(read.boxes[symbol], *size)
             more = (-1, _marks(chances), missed[symbol])
-            found.append((column, Spot(shown, float(chances.max()), box, *more)))
+            spot = Spot(shown, float(chances.max()), box, *more, behind=behind[symbol])
+            found.append((column, spot))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
@@ -150,22 +153,32 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
 
 
-def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
-    """Beside each symbol, the strongest digit or mark where nothing was read, or a space."""
+Chances = tuple[tuple[str, float], ...]  # characters with their probabilities
+
+
+def _missed(read: RecognizedLine) -> tuple[list[tuple[str, float]], list[Chances]]:
+    """What may stand beside each symbol where nothing was read, or a space.
+
+    First the strongest digit or mark of each, on either side, then all marks behind it.
+    """
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
     mass = read.posteriors[:, _WATCHED] * quiet[:, None]
     steps = (read.symbols.centres / STRIDE).astype(int)
     before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
     found: list[tuple[str, float]] = []
+    marks: list[Chances] = []
     for k, char in enumerate(read.symbols.text):
-        near = mass[before[k] : behind[k]].max(axis=0, initial=0)
+        near = mass[steps[k] : behind[k]].max(axis=0, initial=0)
+        likely = (which for which in _MARKS if near[which] > _TRACE)
+        marks.append(tuple((_MISSABLE[which], float(near[which])) for which in likely))
+        near = np.maximum(near, mass[before[k] : steps[k]].max(axis=0, initial=0))
         near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
         found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
-    return found
+    return found, marks
 
 
-def _marks(chances: Floats) -> tuple[tuple[str, float], ...]:
+def _marks(chances: Floats) -> Chances:
     """Marks that a character may be as well, with their probabilities."""
     likely = (mark for mark in MARKS if _FAINT < chances[CLASS_OF[mark]] < chances.max())
     return tuple((mark, float(chances[CLASS_OF[mark]])) for mark in likely)

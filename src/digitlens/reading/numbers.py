@@ -35,6 +35,8 @@ class Spot:
     # bracket without partner is.
     missed: tuple[str, float] = ("", 0.0)
     apart: bool = False  # whether more than a space and marks are between it and the number before
+    # Marks that may stand between it and the next character, unread, each with its probability.
+    behind: tuple[tuple[str, float], ...] = ()
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from digitlens.reading.doubt import (
     CENTS_FROM,
     PageNumbers,
     Rewriting,
+    Weights,
     raised_chance,
     read_chance,
     say_why,
@@ -89,6 +90,7 @@ def numbers_of(
     notation: Notation = UNKNOWN,
     *,
     as_read: bool = False,
+    fitted: Weights | None = None,
 ) -> tuple[Number, ...]:
     """What the numbers of a page say.
 
@@ -98,9 +100,10 @@ def numbers_of(
         notation: What is known of how they are written; the rest is taken from numbers that can be
             read in one way only, if these agree.
         as_read: Whether the characters are decided, as by constraints, whatever others look like.
+        fitted: Weights of doubt; None takes the shipped ones.
     """
     known, pieces = pieces_of(rows, notation)
-    page = PageNumbers([piece.spots for piece in pieces], notation)
+    page = PageNumbers([piece.spots for piece in pieces], notation, fitted)
     pieces = [replace(piece, cents=page.cents[k]) for k, piece in enumerate(pieces)]
     return tuple(_number(page, k, piece, digits, known, as_read) for k, piece in enumerate(pieces))
 

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,35 +27,42 @@ from digitlens import files
 from digitlens.alphabet import digits_of
 from digitlens.datasets.mnist import load_mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
+from digitlens.datasets.synthetic.glyph_sources import Role
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.styles import Styles, load_fonts
 from digitlens.datasets.synthetic.typesetting import TextRow
-from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
+from digitlens.datasets.synthetic.valued_documents import DRAWN, OTHERS, Value, draw_valued
 from digitlens.evaluation.calibration import fit_logistic, most_likely
 from digitlens.imaging.image import Page
+from digitlens.models.session import cores
 from digitlens.progress import work_bar
 from digitlens.reading import doubt
 from digitlens.reading.layout import Layout, arrange
 from digitlens.reading.numbers import Spot, number_spans
 from digitlens.reading.reader import DigitReader
-from digitlens.reading.values import Piece, pieces_of
+from digitlens.reading.values import Piece, numbers_of, pieces_of
 from digitlens.results import Box
 from digitlens.training.recipe import LineRecipe
 
 SHIPPED = Path(doubt.__file__).with_name("doubt.json")
+# Pictures for each document with values: lone and wide numbers, documents, lines, displays.
+SHARES = {"valued": 1.0, "others": 1.0, "documents": 0.3, "lines": 1.0, "displays": 0.3}
+DISPLAYS = ("seven segments", "counter", "screen", "dot matrix")
 _RIDGE = 1.0  # of the weights of changes
 _TAG = 2  # values that a price tag has at most
+_GRID = 0.5  # from which a lone digit is taken to be in a grid
 _LINE = 0.3  # heights: how far above and below a line its numbers may be
 
 Floats = npt.NDArray[np.float64]
 
 
-class LabelledPage(NamedTuple):
-    """A picture, the lines of text on it, and what its numbers say, if that is known."""
+class Seen(NamedTuple):
+    """What stands on a picture, and what was read there."""
 
-    pixels: Page
-    lines: tuple[TextRow, ...]
-    values: tuple[Value, ...] = ()
+    kind: str
+    lines: tuple[TextRow, ...]  # of text
+    layout: Layout
+    values: tuple[Value, ...] = ()  # of all numbers, if they are known: then none is cut off
 
 
 @dataclass
@@ -76,38 +88,53 @@ class Examples:
     cents: list[bool] = field(default_factory=list)
 
 
-def samples(documents: int, seed: int) -> Iterator[LabelledPage]:
-    """Documents with values, half by hand; a third as many of all kinds; as many lone lines."""
-    tiles, _ = LineRecipe().split(load_mnist().train)
-    fonts = load_fonts("training")
-    styles = Styles(tiles, fonts)
-    for number in range(documents):
-        drawn = draw_valued(styles, number, seed, by_hand=0.5)
-        yield LabelledPage(drawn.pixels, drawn.lines, drawn.values)
-    for number in range(documents // 3):
-        page = DocumentMaker(tiles, fonts, seed).document(number)
-        yield LabelledPage(page.pixels, page.lines)
-    for number in range(documents):
-        line = LineMaker(tiles, fonts, seed).line(number)
+class Mix:
+    """Pictures drawn in the fonts and pens of a role, and read."""
+
+    def __init__(self, role: Role, seed: int) -> None:
+        """Opens fonts, hands and the reader."""
+        kept, held_out = LineRecipe().split(load_mnist().train)
+        tiles, fonts = held_out if role == "validation" else kept, load_fonts(role)
+        self._seed, self._styles = seed, Styles(tiles, fonts)
+        self._documents = DocumentMaker(tiles, fonts, seed)
+        self._lines = LineMaker(tiles, fonts, seed)
+        self._reader = DigitReader(threads=1)
+
+    def look(self, kind: str, number: int) -> Seen | None:
+        """Draws a picture and reads it; what is turned by mistake teaches nothing."""
+        pixels, lines, values = self._draw(kind, number)
+        view, turn = self._reader.upright(pixels)
+        height, width = pixels.shape[:2]
+        layout = arrange(view, (width, height), self._reader.thresholds)
+        return None if turn else Seen(kind, lines, layout, values)
+
+    def _draw(self, kind: str, number: int) -> tuple[Page, tuple[TextRow, ...], tuple[Value, ...]]:
+        if kind in {"valued", "others"}:
+            kinds = OTHERS if kind == "others" else DRAWN
+            drawn = draw_valued(self._styles, number, self._seed, 0.5, kinds)
+            return drawn.pixels, drawn.lines, drawn.values
+        if kind == "documents":
+            page = self._documents.document(number)
+            return page.pixels, page.lines, ()
+        display = DISPLAYS[number % len(DISPLAYS)] if kind == "displays" else None
+        line = self._lines.line(number, kind=display)
         height, width = line.pixels.shape[:2]
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        yield LabelledPage(line.pixels, (TextRow(line.text, corners),))
+        return line.pixels, (TextRow(line.text, corners),), ()
 
 
-class Seen(NamedTuple):
-    """A sample and what was read on it."""
+def looked_at(role: Role, seed: int, count: int, workers: int) -> Iterator[Seen]:
+    """The pictures of a mix: so many documents with values, and of all others their shares."""
+    tasks = [(kind, k) for kind, share in SHARES.items() for k in range(round(share * count))]
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from filter(None, pool.map(partial(_look, role, seed), tasks, chunksize=8))
 
-    sample: LabelledPage
-    layout: Layout
+
+def _look(role: Role, seed: int, task: tuple[str, int]) -> Seen | None:
+    return _mix(role, seed).look(*task)
 
 
-def look(reader: DigitReader, found: Iterator[LabelledPage]) -> Iterator[Seen]:
-    """Reads samples; those that are turned by mistake teach nothing."""
-    for sample in found:
-        view, turn = reader.upright(sample.pixels)
-        height, width = sample.pixels.shape[:2]
-        if not turn:
-            yield Seen(sample, arrange(view, (width, height), reader.thresholds))
+_mix = cache(Mix)  # one for each process
 
 
 def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
@@ -120,11 +147,11 @@ def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
     for each in seen:
         _add_cents(examples, each, weights)
     weights["cents"] = fit_logistic(np.array(examples.without), np.array(examples.cents))
-    for each in seen:
-        _add_choices(examples, each, weights)
+    rewritten = [(each, *part) for each in seen for part in _rewritten(each, weights)]
+    examples.choices = list(_choices(rewritten))
     weights["changes"] = fit_choices(examples.choices)
-    for each in seen:
-        _add_signs(examples, each, weights)
+    for each in _without_repeats(rewritten):
+        _add_signs(examples, *each)
     weights["signs"] = fit_logistic(np.array(examples.signs), np.array(examples.right))
     return {name: [round(weight, 4) for weight in fitted] for name, fitted in weights.items()}
 
@@ -153,11 +180,11 @@ def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
 
 def _add_sizes(examples: Examples, seen: Seen) -> None:
     """Numbers without a mark that are small, high cents, and all that have a mark."""
-    tag = 0 < len(seen.sample.values) <= _TAG
+    tag = 0 < len(seen.values) <= _TAG
     for number in (number for row in seen.layout.numbers for number in row):
         boxes = [spot.box for spot in number if spot.place >= 0]
         bare = bool(doubt.unmarked(number))
-        cents = bare and _has_cents(number, seen.sample.values, "")
+        cents = bare and _has_cents(number, seen.values, "")
         # A tag may have small, high cents behind a mark too; others have cents only with a mark.
         if len(boxes) > 2 and (tag if cents else bare or not tag):
             examples.sizes.append(doubt.sizes(boxes))
@@ -166,36 +193,65 @@ def _add_sizes(examples: Examples, seen: Seen) -> None:
 
 def _add_cents(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
     for page, number, there in _numbers(seen, weights):
-        cents = _has_cents(page.numbers[number], seen.sample.values, there)
+        cents = _has_cents(page.numbers[number], seen.values, there)
         signs = page.cents_signs(number)
         if signs and (cents or page.texts[number].replace(" ", "") == there):
             examples.without.append(signs)
             examples.cents.append(cents)
 
 
-def _add_choices(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
+Rewritten = tuple[Seen, doubt.PageNumbers, int, str, list[doubt.Rewriting]]
+
+
+def _rewritten(
+    seen: Seen, weights: doubt.Weights
+) -> Iterator[tuple[doubt.PageNumbers, int, str, list[doubt.Rewriting]]]:
+    """The numbers of a page, what stands there, and all that they may be."""
     for page, number, there in _numbers(seen, weights):
-        rewritings = page.rewritings(number, seen.layout.digits)
+        yield page, number, there, page.rewritings(number, seen.layout.digits)
+
+
+def _choices(found: Sequence[Rewritten]) -> Iterator[tuple[Floats, int]]:
+    for *_, there, rewritings in found:
         texts = [each.text.replace(" ", "") for each in rewritings]
         if len(texts) > 1 and there in texts:
-            features = np.array([each.features for each in rewritings])
-            examples.choices.append((features, texts.index(there)))
+            yield np.array([each.features for each in rewritings]), texts.index(there)
 
 
-def _add_signs(examples: Examples, seen: Seen, weights: doubt.Weights) -> None:
-    for page, number, there in _numbers(seen, weights):
-        rewritings = page.rewritings(number, seen.layout.digits)
-        chances = page.likelihoods(rewritings)
-        best = int(chances.argmax())
-        text = rewritings[best].text.replace(" ", "")
-        if text != there and len(digits_of(text)) > len(digits_of(there)):
-            continue  # of a digit that the edge cuts the label is not certain
-        right = text == there
-        if doubt.unmarked(page.numbers[number]):
-            cents = _has_cents(page.numbers[number], seen.sample.values, there)
-            right = (right or cents) and cents == (page.cents[number] >= doubt.CENTS_FROM)
-        examples.signs.append(page.signs(number, rewritings[best], float(chances[best])))
-        examples.right.append(right)
+def _without_repeats(found: Sequence[Rewritten]) -> Iterator[Rewritten]:
+    """All numbers, but one of the many pieces that wide numbers of a page fall into.
+
+    In a grid even that teaches nothing: a column of lone digits looks the same.
+    """
+    parted: set[int] = set()
+    for each in found:
+        seen, page, number, there, _ = each
+        if seen.kind != "others" or page.lengths[number] >= len(there):
+            yield each
+        elif id(page) not in parted and page.in_grid(number) <= _GRID:
+            parted.add(id(page))
+            yield each
+
+
+def _add_signs(
+    examples: Examples,
+    seen: Seen,
+    page: doubt.PageNumbers,
+    number: int,
+    there: str,
+    rewritings: Sequence[doubt.Rewriting],
+) -> None:
+    chances = page.likelihoods(rewritings)
+    best = int(chances.argmax())
+    text = rewritings[best].text.replace(" ", "")
+    if not seen.values and len(digits_of(text)) > len(digits_of(there)):
+        return  # of a digit that the edge cuts the label is not certain
+    right = text == there
+    if not best and doubt.unmarked(page.numbers[number]):
+        cents = _has_cents(page.numbers[number], seen.values, there)
+        right = (right or cents) and cents == (page.cents[number] >= doubt.CENTS_FROM)
+    examples.signs.append(page.signs(number, rewritings[best], float(chances[best])))
+    examples.right.append(right)
 
 
 def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
@@ -203,7 +259,7 @@ def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNum
     _, pieces = pieces_of(seen.layout.numbers)
     page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
-        if there := _there(piece, seen.sample.lines):
+        if there := _there(piece, seen.lines):
             yield page, number, there
 
 
@@ -216,20 +272,26 @@ def _has_cents(spots: Sequence[Spot], values: Sequence[Value], there: str) -> bo
 
 
 def _there(piece: Piece, lines: Sequence[TextRow]) -> str:
-    """The number that stands where one was read; empty if there is none."""
+    """The number that stands where one was read; empty if there is none.
+
+    Of several that it covers it is the one whose middle is nearest.
+    """
     x0, y0, x1, y1 = _around([spot.box for spot in piece.spots])
-    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), (x1 - x0) / 2
     best, away = "", np.inf
     for line in lines:
         right, down = line.quad[1] - line.quad[0], line.quad[3] - line.quad[0]
         along = float((middle - line.quad[0]) @ right / max(float(right @ right), 1e-6))
         below = float((middle - line.quad[0]) @ down / max(float(down @ down), 1e-6))
-        if not (-0.1 < along < 1.1 and -_LINE < below < 1 + _LINE and abs(below - 0.5) < away):
+        if not -_LINE < below < 1 + _LINE:
             continue
-        spans = number_spans(line.text)
-        ends = {abs((a + b) / 2 / len(line.text) - along): line.text[a:b] for a, b in spans}
-        if ends:
-            best, away = ends[min(ends)].replace(" ", ""), abs(below - 0.5)
+        reach = half / max(float(np.hypot(*right)), 1e-3)  # of the line
+        for a, b in number_spans(line.text):
+            first, last = a / len(line.text), b / len(line.text)
+            if first < along + reach and last > along - reach:
+                far = abs(below - 0.5) + abs((first + last) / 2 - along) / (last - first)
+                if far < away:
+                    best, away = line.text[a:b].replace(" ", ""), far
     return best
 
 
@@ -239,18 +301,43 @@ def _around(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
     return min(x0), min(y0), max(x1), max(y1)
 
 
+def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[str]]:
+    """For each kind how many numbers were found, are right, sure, and of these wrong."""
+    found: dict[str, Counter[str]] = {}
+    for each in seen:
+        counts = found.setdefault(each.kind, Counter(numbers=0, right=0, sure=0, wrong=0))
+        _, pieces = pieces_of(each.layout.numbers)
+        numbers = numbers_of(each.layout.numbers, each.layout.digits, fitted=weights)
+        for piece, number in zip(pieces, numbers, strict=True):
+            if there := _there(piece, each.lines):
+                right = number.text.replace(" ", "") == there
+                if doubt.unmarked(piece.spots) and _has_cents(piece.spots, each.values, there):
+                    right = number.value == Decimal(digits_of(there)) / 100
+                sure = number.status == "number"
+                counts.update(numbers=1, right=right, sure=sure, wrong=sure and not right)
+    return found
+
+
 def main() -> None:
-    """Fits the weights and writes them where the reader looks for them."""
+    """Fits the weights, tells how they do on held-out fonts and pens, and writes them."""
     parser = argparse.ArgumentParser(description="Fit what is doubtful about numbers.")
-    parser.add_argument("--count", type=int, default=600, help="documents with values")
+    parser.add_argument("--count", type=int, default=400, help="documents with values")
     parser.add_argument("--seed", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=cores(), help="processes that read")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the weights are written")
     chosen = parser.parse_args()
-    total = 2 * chosen.count + chosen.count // 3
-    with work_bar() as bar:
-        found = bar.track(samples(chosen.count, chosen.seed), total=total)
-        seen = list(look(DigitReader(threads=chosen.threads), iter(found)))
-    files.write_json(SHIPPED, fit_weights(seen))
+    parts: list[list[Seen]] = []
+    roles: dict[Role, int] = {"training": chosen.count, "validation": chosen.count // 4}
+    for role, count in roles.items():
+        with work_bar() as bar:
+            found = looked_at(role, chosen.seed, count, chosen.workers)
+            total = sum(round(share * count) for share in SHARES.values())
+            parts.append(list(bar.track(found, total=total, description=role)))
+    weights = fit_weights(parts[0])
+    for kind, counts in judged(parts[1], weights).items():
+        about = ", ".join(f"{count} {name}" for name, count in counts.items())
+        sys.stdout.write(f"{kind}: {about}\n")
+    files.write_json(chosen.out, weights)
 
 
 if __name__ == "__main__":

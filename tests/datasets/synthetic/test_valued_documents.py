@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from digitlens.datasets.synthetic.valued_documents import draw_valued
+from digitlens.datasets.synthetic.valued_documents import OTHERS, draw_valued
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -20,3 +20,11 @@ def test_the_digits_of_values_stand_on_a_document(styles, number, by_hand):
     for value in drawn.values:
         told = f"{value:%Y}" if isinstance(value, date) else f"{abs(value):.2f}".replace(".", "")
         assert any(told.lstrip("0") in text for text in written)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_lone_and_wide_numbers_have_values_and_lines_of_their_own(styles, number):
+    drawn = draw_valued(styles, number, seed=5, kinds=OTHERS)
+    assert drawn.kind.split(",")[0] == list(OTHERS)[number % 2]
+    assert len(drawn.values) == len(drawn.lines) > 0
+    assert all(" " not in line.text for line in drawn.lines)
