@@ -232,20 +232,17 @@ class Recipe(_EpochRecipe, _SplitRecipe):
         return self._plan(tiles, self.schedule, floor=0.0, clip=0.0)
 
 
-_STAGES = {"widths": 5, "blocks": 4, "paths": 3}  # numbers in each, one for each stage
-
-
 @dataclass(frozen=True, kw_only=True)
 class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """How a digit detector is trained."""
 
     architecture: Annotated[str, (PAGES,)] = PAGES
     """Network: pages (the digit detector, which finds and names digits on whole pages)."""
-    widths: Annotated[tuple[int, ...], (1, 4096)] = (16, 32, 64, 128, 192)
+    widths: Annotated[tuple[int, ...], (1, 4096), 5] = (16, 32, 64, 128, 192)
     """Channels of the five stages, each at half the resolution of the one before."""
-    blocks: Annotated[tuple[int, ...], (0, 64)] = (1, 2, 2, 1)
+    blocks: Annotated[tuple[int, ...], (0, 64), 4] = (1, 2, 2, 1)
     """Residual blocks in each of the last four stages."""
-    paths: Annotated[tuple[int, ...], (1, 4096)] = (64, 96, 128)
+    paths: Annotated[tuple[int, ...], (1, 4096), 3] = (64, 96, 128)
     """Channels of the path back down, in cells of 4, 8 and 16 pixels."""
     side: Annotated[int, (64, 1024)] = 192
     """Width and height of the generated pages, in pixels."""
@@ -262,15 +259,10 @@ class DetectorRecipe(_StepRecipe, _SplitRecipe):
     """Generated pages to validate with, of writers and fonts that are not trained with."""
 
     def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """Stages that the network does not have, and pages that it cannot halve five times."""
-        found: list[str] = []
-        for name in _STAGES.keys() - mistyped:
-            value = getattr(self, name)
-            if len(value) != _STAGES[name]:
-                found.append(f"{name}: expected {_STAGES[name]} numbers, found {shown(value)}")
-        if "side" not in mistyped and self.side % 32:
-            found.append(f"side: expected a multiple of 32, found {self.side}")
-        return sorted(found)
+        """Pages that cannot be halved five times."""
+        if "side" in mistyped or not self.side % 32:
+            return []
+        return [f"side: expected a multiple of 32, found {self.side}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +319,7 @@ class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
 
     architecture: Annotated[str, (AUTOENCODER,)] = AUTOENCODER
     """Network: autoencoder (from a tile to a short code, and from the code back to the tile)."""
-    widths: Annotated[tuple[int, ...], (1, 1024)] = (32, 16)
+    widths: Annotated[tuple[int, ...], (1, 1024), 2] = (32, 16)
     """Channels of the convolutions next to the pixels, and of those next to the code."""
     code: Annotated[int, (1, 784)] = 16
     """Numbers in the code, all that is left of the 784 pixels of a tile."""
@@ -343,12 +335,6 @@ class AutoencoderRecipe(_EpochRecipe, _SplitRecipe):
     clip: Annotated[float, (0.01, 1000)] = 5.0
     """Largest norm of the gradient; longer ones are shortened to it."""
     ema_decay: float = 0.99
-
-    def structure_problems(self, mistyped: set[str]) -> list[str]:
-        """As many widths as the network has stages."""
-        if "widths" in mistyped or len(self.widths) == 2:
-            return []
-        return [f"widths: expected 2 numbers, found {shown(self.widths)}"]
 
     def plan(self, tiles: int) -> Schedule:
         """The steps in which it learns from so many tiles; validated after each epoch."""

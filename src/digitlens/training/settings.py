@@ -49,23 +49,28 @@ class BaseRecipe:
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
     Next to its type stands what it may be, as in ``Annotated[int, (1, 9)]``: from the least number
-    to the highest, or one of some names. What is not said anew of a field is as in the base class.
+    to the highest, or one of some names; of several numbers also how many. What is not said anew of
+    a field is as in the base class.
     """
 
     # By field, the least and the highest number allowed.
     limits: ClassVar[dict[str, tuple[float, float]]] = {}
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # by field, the names allowed
+    counts: ClassVar[dict[str, int]] = {}  # by field, how many numbers it has
     # By the name that a field had in version 0.1, its name.
     renamed: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Reads limits, choices and renamed fields, also of the classes it is made of."""
-        cls.limits, cls.choices, cls.renamed = {}, {}, {**cls.renamed}
+        """Reads what fields may be and their former names, also of the classes it is made of."""
+        cls.limits, cls.choices, cls.counts, cls.renamed = {}, {}, {}, {**cls.renamed}
         for base in reversed(cls.__mro__):
             cls.renamed |= vars(base).get("renamed", {})
             for name, hint in inspect.get_annotations(base, eval_str=True).items():
                 for rule in getattr(hint, "__metadata__", ()):
-                    (cls.choices if isinstance(rule[0], str) else cls.limits)[name] = rule
+                    if isinstance(rule, int):
+                        cls.counts[name] = rule
+                    else:
+                        (cls.choices if isinstance(rule[0], str) else cls.limits)[name] = rule
 
     def __post_init__(self) -> None:
         """Refuses impossible values with RecipeError, which lists all of them."""
@@ -159,6 +164,10 @@ def _range_problems(recipe: BaseRecipe, mistyped: set[str]) -> list[str]:
             low <= item <= high for item in (value if isinstance(value, tuple) else [value])
         ):
             found.append(f"{name}: expected {low:g} to {high:g}, found {shown(value)}")
+    for name in recipe.counts.keys() - mistyped:
+        value = getattr(recipe, name)
+        if len(value) != recipe.counts[name]:
+            found.append(f"{name}: expected {recipe.counts[name]} numbers, found {shown(value)}")
     for name in recipe.choices.keys() - mistyped:
         value = getattr(recipe, name)
         if value not in recipe.choices[name]:

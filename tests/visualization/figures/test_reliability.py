@@ -94,10 +94,6 @@ def found(split):
     return measure_robustness(says_three, split, report, recipe={"shear": 5.0})
 
 
-def texts(axes):
-    return [text.get_text() for text in axes.texts]
-
-
 def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
     paths = draw_robustness(found, split, tmp_path)
     assert [path.name for path in paths] == ["corruptions.png", "sweeps.png", "corrupted.png"]
@@ -107,7 +103,7 @@ def test_three_pictures_large_enough_for_a_talk(found, split, tmp_path):
             assert len(picture.convert("L").getcolors()) > 20
 
 
-def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn, tmp_path):
+def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn, tmp_path, texts):
     draw_corruptions(found, tmp_path / "bars.png")
     axes = drawn[0].axes[0]
     bars = [bar for bar in axes.patches if bar.get_width()]
@@ -124,7 +120,7 @@ def test_bars_are_as_long_as_the_accuracy_and_coloured_by_training(found, drawn,
     assert "under the 14 of a kind" in " ".join(texts(axes))
 
 
-def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path):
+def test_bars_of_a_model_without_a_recipe_have_one_colour(split, drawn, tmp_path, texts):
     unknown = measure_robustness(says_three, split, evaluate(says_three, split))
     draw_corruptions(unknown, tmp_path / "bars.svg")
     axes = drawn[0].axes[0]
@@ -143,7 +139,7 @@ def test_a_curve_for_each_sweep_with_what_is_usual(found, drawn, tmp_path):
         assert axes.get_xlabel() == curve.axis
 
 
-def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_path):
+def test_examples_show_what_was_read_and_mark_mistakes(found, split, drawn, tmp_path, texts):
     draw_corrupted(found, split, tmp_path / "examples.png")
     axes = drawn[0].axes[0]
     answers = [text for text in axes.texts if text.get_text() == "3"]

@@ -148,10 +148,6 @@ def comparison(**wrong):
     return compare("tiles", reports, {name: Facts() for name in reports})
 
 
-def texts(axes):
-    return [text.get_text() for text in axes.texts]
-
-
 def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, drawn):
     found = comparison(good=[1], poor=range(40), worse=range(41))
     draw_comparison(found, tmp_path / "comparison.png")
@@ -168,7 +164,7 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
         assert min(picture.size) >= 700
 
 
-def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path, drawn):
+def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path, drawn, texts):
     draw_disagreements(comparison(one=[3], two=[14]), TILES.tiles, tmp_path / "sheet.png")
     (axes,) = drawn[0].axes
     assert axes.get_title(loc="left") == "2 of 200 tiles are read differently"
@@ -186,7 +182,7 @@ def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path,
     assert "A = one,  B = two" in texts(axes)[-1]
 
 
-def test_a_sheet_shows_the_first_of_many_and_may_be_empty(tmp_path, drawn):
+def test_a_sheet_shows_the_first_of_many_and_may_be_empty(tmp_path, drawn, texts):
     draw_disagreements(comparison(one=[], two=range(90)), TILES.tiles, tmp_path / "many.png")
     draw_disagreements(comparison(one=[1], two=[1]), TILES.tiles, tmp_path / "none.png")
     many, none = (figure.axes[0] for figure in drawn)

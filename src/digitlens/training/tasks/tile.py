@@ -409,7 +409,7 @@ def _components(patches: Tensor) -> Tensor:
 
 
 class Batch(NamedTuple):
-    """What is shown in a step: tiles uint8[B, 1, 28, 28]."""
+    """What is shown in a step: tiles uint8[B, 28, 28]."""
 
     tiles: Tensor
 
@@ -439,8 +439,8 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
 
     def __init__(self, recipe: AutoencoderRecipe, training: Split, validation: Split) -> None:
         super().__init__(recipe, recipe.plan(len(training)))
-        self._training = torch.from_numpy(training.tiles).unsqueeze(1)
-        self._validation = torch.from_numpy(validation.tiles).unsqueeze(1)
+        self._training = torch.from_numpy(training.tiles)
+        self._validation = torch.from_numpy(validation.tiles)
 
     def network(self) -> Autoencoder:
         return new_autoencoder(self.recipe)
@@ -456,7 +456,7 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         return [Batch(part) for part in self._validation.split(CHUNK)]
 
     def losses(self, network: Autoencoder, batch: Batch, device: Device) -> dict[str, Tensor]:
-        pixels = as_pixels(batch.tiles[:, 0])
+        pixels = as_pixels(batch.tiles)
         shown = pixels
         if self.recipe.noise:
             shown = (pixels + self.recipe.noise * torch.randn_like(pixels)).clamp(0, 1)
@@ -465,8 +465,7 @@ class _AutoencoderTask(Task[AutoencoderRecipe, Autoencoder, Batch]):
         return {"train_loss": pixel_loss(logits.float(), pixels, self.recipe.loss)}
 
     def score(self, network: Autoencoder, batches: Iterable[Batch]) -> Row:
-        tiles = (batch.tiles[:, 0] for batch in batches)
-        return autoencoder_score(network, tiles, self.recipe.loss)
+        return autoencoder_score(network, batches, self.recipe.loss)
 
     def state(self, row: Row) -> str:
         return f"validation {row['val_loss']:.3f}, error {row['val_error']:.4f}"
@@ -480,11 +479,11 @@ def pixel_loss(logits: Tensor, pixels: Tensor, loss: str) -> Tensor:
 
 
 @torch.no_grad()
-def autoencoder_score(network: Autoencoder, parts: Iterable[Tensor], loss: str) -> Row:
+def autoencoder_score(network: Autoencoder, batches: Iterable[Batch], loss: str) -> Row:
     """The loss of a recipe and the mean squared error of pixels from 0 to 1, in evaluation mode."""
     network.eval()
     sums, count = torch.zeros(2, dtype=torch.float64), 0
-    for tiles in parts:
+    for (tiles,) in batches:
         pixels = as_pixels(tiles)
         logits = network(pixels).float()
         scores = pixel_loss(logits, pixels, loss), pixel_loss(logits, pixels, "squared")
