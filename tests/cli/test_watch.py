@@ -1,10 +1,15 @@
 import csv
+import json
 import os
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-COMMAND = "watch in --template meter.toml"
+from digitlens.errors import TemplateError
+from digitlens.reading.template import load_template
+
+WATCH = ("watch", "in", "--template", "meter.toml")
 
 
 @pytest.fixture
@@ -29,6 +34,12 @@ def picture(path, number, minute=0):
     pen.text((330, 172), number, (10, 10, 40), ImageFont.load_default(46))
     image.save(path)
     os.utime(path, (1_700_000_000 + 60 * minute,) * 2)
+    return path
+
+
+@pytest.fixture
+def form(tmp_path):
+    return picture(tmp_path / "form.png", "40751")
 
 
 def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
@@ -36,7 +47,7 @@ def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
         picture(cellar / f"in/{minute}.png", number, minute)
     Image.new("RGB", (640, 360)).save(cellar / "in/dead.png")
     (cellar / "in/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
-    done = run("--once", "--wait", "0", "--out", "log.csv")
+    done = run(*WATCH, "--once", "--wait", "0", "--out", "log.csv")
     assert done.exit_code == 1, done.output
     assert "could not be read: torn.jpg" in done.stderr
     with (cellar / "log.csv").open(newline="") as file:
@@ -52,13 +63,13 @@ def test_values_are_logged_and_what_cannot_be_is_not(run, cellar):
     assert "cannot follow 4075.2" in rows["2.png"]["reason"]
     assert "does not show what the template's picture shows" in rows["dead.png"]["reason"]
     assert "0.png\tmain\t4075.1 kWh" in done.stdout
-    again = run("--once", "--out", "log.csv")
+    again = run(*WATCH, "--once", "--out", "log.csv")
     assert (again.exit_code, again.stdout) == (0, "")
 
 
 def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
     picture(cellar / "in/a.png", "40751")
-    done = run("--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x")
+    done = run(*WATCH, "--once", "--out", "log.sqlite", "--webhook", "http://127.0.0.1:9/x")
     assert done.exit_code == 1
     assert "127.0.0.1:9/x: cannot be reached" in done.stderr
     assert "1 readings were not posted" in done.stderr
@@ -75,6 +86,55 @@ def test_an_unreachable_webhook_is_told_and_all_is_logged(run, cellar):
 )
 def test_wrong_options_are_told(run, cellar, arguments, told):
     assert cellar
-    done = run("--once", *arguments)
+    done = run(*WATCH, "--once", *arguments)
     assert done.exit_code == 2
     assert told in done.output
+
+
+def test_a_template_is_written_and_tried(run, form, tmp_path):
+    out = tmp_path / "made" / "form.toml"
+    region = "reading=310,165,550,225,5,kind=counter,digits=5,decimals=1,unit=kWh"
+    done = run("template", form, "--region", region, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"reading": "40751"}
+    template = load_template(out)
+    assert template.page.shape == (360, 640, 3)
+    (made,) = template.regions
+    assert (made.expect, made.kind, made.decimals, made.unit) == ("5", "counter", 1, "kWh")
+    assert np.allclose(made.box, (310, 165, 550, 225))
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ("a=1,2,3", "a.box: expected x0"),
+        ("a=1,2,x,4", "expected NAME=X0,Y0,X1,Y1"),
+        ("a=1,2,9,9,kind=dial", "regions.a.kind: expected counter"),
+        ("a=1,2,9,9,one of 12, 15,digits=99", "regions.a.digits"),
+    ],
+)
+def test_a_wrong_region_is_told(run, form, tmp_path, region, told):
+    done = run("template", form, "--region", region, "--out", tmp_path / "t.toml")
+    assert done.exit_code == 2
+    assert told in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "t.toml").exists()
+
+
+def test_a_blank_picture_is_told_before_anything_is_written(run, tmp_path):
+    Image.new("RGB", (640, 360), (240, 240, 236)).save(tmp_path / "blank.png")
+    done = run(
+        "template", tmp_path / "blank.png", "--region", "a=1,2,90,50", "--out", tmp_path / "t.toml"
+    )
+    assert isinstance(done.exception, TemplateError)
+    assert "shows too little" in str(done.exception)
+    assert not (tmp_path / "t.toml").exists()
+
+
+def test_two_regions_of_one_name_are_told(run, form, tmp_path):
+    region = "reading=310,165,550,225"
+    done = run(
+        "template", form, "--region", region, "--region", region, "--out", tmp_path / "t.toml"
+    )
+    assert isinstance(done.exception, TemplateError)
+    assert "regions.reading: named twice" in str(done.exception)
+    assert not (tmp_path / "t.toml").exists()
