@@ -33,7 +33,7 @@ NOT_NEEDED = {
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
     "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
     "reading/fusion": {"FEATURES"},
-    "reading/layout": {"FAINT"},
+    "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"COHERENT"},
 }
 
