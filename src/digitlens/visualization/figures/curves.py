@@ -208,6 +208,7 @@ def _draw_series(axes: Axes, history: History, along: str, series: Mapping[str, 
 COLUMNS = 3  # slices in a row
 MOST = 12  # slices: the fields that matter most
 _LONGEST = 16  # letters of a choice on an axis
+_PRUNED = "pruned, when it was"
 
 
 def draw_tuning(result: StudyResult, path: Path) -> None:
@@ -236,24 +237,16 @@ def draw_tuning(result: StudyResult, path: Path) -> None:
 
 def _draw_history(axes: Axes, result: StudyResult) -> None:
     done = [trial for trial in result.trials if trial.accuracy is not None]
-    errors = np.array([_wrong(trial, result) for trial in done])
-    numbers = np.array([trial.number for trial in done])
+    pruned = [one for one in result.trials if one.state == "pruned" and one.latest is not None]
     last = max(trial.number for trial in result.trials)
-    ends = np.r_[numbers, last]
-    so_far = np.minimum.accumulate(errors)
+    so_far = np.minimum.accumulate([_wrong(trial, result) for trial in done])
+    ends = [*(trial.number for trial in done), last]
     axes.step(ends, np.r_[so_far, so_far[-1]], where="post", color=theme().orange, linewidth=2)
     axes.lines[-1].set_label("best so far")
-    axes.plot(numbers, errors, "o", color=theme().blue, markersize=6, label="complete")
-    pruned = [one for one in result.trials if one.state == "pruned" and one.latest is not None]
-    if pruned:
-        places = [trial.number for trial in pruned]
-        heights = [_wrong(trial, result) for trial in pruned]
-        look: dict[str, Any] = {
-            "color": theme().soft,
-            "markersize": 6,
-            "label": "pruned, when it was",
-        }
-        axes.plot(places, heights, "x", **look)
+    looks = ((done, "o", theme().blue, "complete"), (pruned, "x", theme().soft, _PRUNED))
+    for trials, mark, colour, label in (look for look in looks if look[0]):
+        numbers, errors = [one.number for one in trials], [_wrong(one, result) for one in trials]
+        axes.plot(numbers, errors, mark, color=colour, markersize=6, label=label)
     _mark_best(axes, float(result.ranked[0].number), result)
     axes.lines[-1].set_label("best")
     axes.set_xlim(0.5, last + 0.5)

@@ -146,7 +146,6 @@ Cells = dict[tuple[int, int], int]  # row and column to the index of a tile
 COLUMNS = 10
 QUARTERS = ("surest", "", "middle", "", "least sure")
 WIDE, HIGH = 34, 46  # pixels of a cell: a tile, its two lines of text, and room around
-_MISLABELLED = ";  * the label is known to be wrong"
 
 
 def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> None:
@@ -157,8 +156,6 @@ def draw_wrong(report: Report, tiles: Tiles, path: Path, *, most: int = 50) -> N
     if total > len(chosen):
         title += f", the {len(chosen)} surest of them"
     note = "truth → read as, and the confidence" if total else "nothing to show"
-    if set(chosen.tolist()) & set(report.data.label_errors):
-        note += _MISLABELLED
     cells = {divmod(place, COLUMNS): int(index) for place, index in enumerate(chosen)}
     _draw_read_tiles(report, tiles, cells, path, (title, note))
 
@@ -193,8 +190,6 @@ def draw_extremes(report: Report, tiles: Tiles, path: Path, *, most: int = 20) -
     names = ["surest\nmistakes", *[""] * (first - 1), "least sure\nhits", *[""] * (last - 1)]
     title = f"The {len(wrong)} surest mistakes and the {len(doubtful)} least sure hits"
     note = f"of {len(report.wrong):,} and {len(right):,};  truth → read as, and the confidence"
-    if set(wrong.tolist()) & set(report.data.label_errors):
-        note += _MISLABELLED
     _draw_read_tiles(report, tiles, cells, path, (title, note), names)
 
 
@@ -214,9 +209,12 @@ def _draw_read_tiles(
     rows = len(row_names) or 1 + max((row for row, _ in cells), default=0)
     row_height = 1.32 if row_names else 1.42  # names take some width, so tiles are smaller
     found = {at: TileCell(tiles[i], _read_as(report, i)) for at, i in cells.items()}
+    title, note = words
+    if set(cells.values()) & set(report.data.label_errors):
+        note += ";  * the label is known to be wrong"
     with plot(path, 11, 1.1 + rows * row_height) as axes:
         draw_tile_grid(axes, found, (rows, COLUMNS), (WIDE, HIGH), row_names=row_names)
-        headline(axes, *words)
+        headline(axes, title, note)
 
 
 def _read_as(report: Report, index: int) -> list[Caption]:
