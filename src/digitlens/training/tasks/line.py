@@ -42,7 +42,7 @@ from digitlens.training.tasks.batches import (
 )
 
 SNAPSHOT = "latest.safetensors"
-KEPT = 0.35  # share of the published weights in the graph, see ``blend_with_published``
+KEPT = 0.25  # share of the published weights in the graph, see ``blend_with_published``
 GRAPH = "model.onnx"
 CHECKED = 200  # lines on which graph and network are compared
 _COUNTED = frozenset(DIGITS + MARKS)
