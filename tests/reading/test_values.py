@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from digitlens.reading.doubt import shipped
 from digitlens.reading.notation import LOCALES, Notation, meanings
 from digitlens.reading.numbers import Spot
 from digitlens.reading.values import numbers_of
@@ -432,3 +433,11 @@ def test_a_character_that_may_have_been_missed_is_a_doubt(missed, sure):
 def test_no_text_is_too_odd():
     for text in ("1..2", "--5", "1/0", "1/2/3", "00:00", "1,2,3", "()1", "1e999", "9" * 99, "%1%"):
         assert meanings(text)
+
+
+def test_weights_that_are_given_say_what_are_cents_by_their_size_too():
+    spots = [Spot(char, 0.999, Box(10 * k, 0, 10 * k + 9, 20), k) for k, char in enumerate("1250")]
+    digits = {spot.place: digit(int(spot.char), spot.box) for spot in spots}
+    always = {part: (40.0, *[0.0] * (len(shipped()[part]) - 1)) for part in ("sizes", "cents")}
+    (number,) = numbers_of([[spots]], digits, fitted={**shipped(), **always})
+    assert number.value == Decimal("12.50")

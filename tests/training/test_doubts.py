@@ -21,8 +21,11 @@ def test_the_feature_that_tells_right_choices_gets_the_weight():
     assert first > 2 > abs(second)
 
 
-def seen(rng, *, tag):
-    """A page of two numbers; on a tag the first has small, high cents without a mark."""
+def seen(rng, *, tag, parted=False):
+    """A page of two numbers; on a tag the first has small, high cents without a mark.
+
+    With ``parted`` the last two digits of the first are seen as a number of their own.
+    """
     digits, numbers, lines = {}, [], []
     for row, text in enumerate(("999", "12.50" if tag else "864")):
         spots = []
@@ -35,7 +38,7 @@ def seen(rng, *, tag):
             if place >= 0:
                 digits[place] = Digit(int(char), sure, (0.1,) * 10, box)
             spots.append(Spot(char, sure, box, place))
-        numbers.append([spots])
+        numbers.append([spots[:1], spots[1:]] if parted and row == 0 else [spots])
         right = text if rng.random() < 0.8 else "1" + text
         top, end = 40 * row, 10 * len(text)
         corners = [[0, top], [end, top], [end, top + 20], [0, top + 20]]
@@ -45,10 +48,14 @@ def seen(rng, *, tag):
     return Seen("tags" if tag else "lists", tuple(lines), layout)
 
 
+def pages(seed, count, **how):
+    rng = np.random.default_rng(seed)
+    return [seen(rng, tag=k % 2 == 0, **how) for k in range(count)]
+
+
 @pytest.fixture(scope="module")
 def weights():
-    rng = np.random.default_rng(1)
-    return fit_weights([seen(rng, tag=k % 2 == 0) for k in range(40)])
+    return fit_weights(pages(1, 40))
 
 
 def test_every_weight_is_fitted(weights):
@@ -62,9 +69,16 @@ def test_every_weight_is_fitted(weights):
     }
 
 
+def test_what_is_fitted_does_not_depend_on_the_weights_before(weights, monkeypatch):
+    every = [*pages(1, 20), *pages(2, 20, parted=True)]
+    before = fit_weights(every)
+    likely = {name: (40.0, *[0.0] * (len(each) - 1)) for name, each in weights.items()}
+    monkeypatch.setattr(doubt, "shipped", lambda: likely)
+    assert fit_weights(every) == before
+
+
 def test_what_weights_do_is_counted_by_kind(weights):
-    rng = np.random.default_rng(2)
-    counts = judged([seen(rng, tag=k % 2 == 0) for k in range(20)], weights)
+    counts = judged(pages(2, 20), weights)
     assert {kind: found["numbers"] for kind, found in counts.items()} == {"tags": 20, "lists": 20}
     assert all(found["wrong"] <= found["sure"] <= found["numbers"] for found in counts.values())
 

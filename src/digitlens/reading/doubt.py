@@ -25,7 +25,7 @@ from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
 
-# Of changed characters.
+# Logarithms of the odds of what was changed, by kind, and how many were left out and put in.
 COSTS: tuple[str, ...] = ("digits", "marks", "dropped", "inserted", "drops", "inserts")
 CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
@@ -80,7 +80,8 @@ Floats = npt.NDArray[np.float64]
 class Rewriting(NamedTuple):
     """A number with some of its characters changed."""
 
-    chars: tuple[str, ...]  # for each of its characters what it is now; empty if it is dropped
+    # For each of its characters what it is now: empty if dropped, with a mark that was put behind.
+    chars: tuple[str, ...]
     features: tuple[float, ...]  # by ``CHANGES``
 
     @property
@@ -216,7 +217,10 @@ class PageNumbers:
         return min(int(mates.sum()), _MATES) / _MATES
 
     def near(self, number: int, *, alone: bool = False) -> float:
-        """Heights to the next number, or lone character, on the same line, at most ``_FAR``."""
+        """Heights to the nearest number on the same line, or lone character if ``alone``.
+
+        At most ``_FAR``.
+        """
         x0, y0, x1, y1 = self.boxes.T
         lower = np.minimum(y1 - y0, y1[number] - y0[number])
         beside = np.minimum(y1, y1[number]) - np.maximum(y0, y0[number]) > 0.3 * lower
@@ -339,9 +343,9 @@ class PageNumbers:
         return (float(way == "none"), *self.support(number, way), float(odd))
 
 
-def say_why(signs: Sequence[float]) -> str:
+def say_why(signs: Sequence[float], fitted: Weights) -> str:
     """What speaks most against a number, in a few words."""
-    parts = zip(SIGNS, shipped()["signs"][1:], signs, strict=True)
+    parts = zip(SIGNS, fitted["signs"][1:], signs, strict=True)
     usual = {"characters": _USUAL, "rivals": _USUAL}
     against = {name: weight * (sign - usual.get(name, 0.0)) for name, weight, sign in parts}
     return _REASONS[min(_REASONS, key=lambda name: against[name])]

@@ -64,9 +64,9 @@ class Piece:
     doubt: str = ""  # why it may be something else
 
     @classmethod
-    def of(cls, spots: Sequence[Spot]) -> Piece:
-        """The number that these characters are."""
-        text, raised = "".join(spot.char for spot in spots), raised_chance(spots)
+    def of(cls, spots: Sequence[Spot], fitted: Weights | None = None) -> Piece:
+        """The number that these characters are; for ``fitted`` see ``numbers_of``."""
+        text, raised = "".join(spot.char for spot in spots), raised_chance(spots, fitted)
         return cls(tuple(spots), text, raised, raised)
 
     def meanings(self, text: str = "") -> tuple[Meaning, ...]:
@@ -102,19 +102,21 @@ def numbers_of(
         as_read: Whether the characters are decided, as by constraints, whatever others look like.
         fitted: Weights of doubt; None takes the shipped ones.
     """
-    known, pieces = pieces_of(rows, notation)
+    known, pieces = pieces_of(rows, notation, fitted)
     page = PageNumbers([piece.spots for piece in pieces], notation, fitted)
     pieces = [replace(piece, cents=page.cents[k]) for k, piece in enumerate(pieces)]
     return tuple(_number(page, k, piece, digits, known, as_read) for k, piece in enumerate(pieces))
 
 
 def pieces_of(
-    rows: Iterable[Sequence[Sequence[Spot]]], notation: Notation = UNKNOWN
+    rows: Iterable[Sequence[Sequence[Spot]]],
+    notation: Notation = UNKNOWN,
+    fitted: Weights | None = None,
 ) -> tuple[Notation, list[Piece]]:
-    """How the numbers of a page are written, as far as it tells, and the numbers; see above."""
-    parts = [[Piece.of(number) for number in row] for row in rows]
+    """How a page writes numbers, as far as it tells, and its numbers; given as ``numbers_of`` is."""
+    parts = [[Piece.of(number, fitted) for number in row] for row in rows]
     known = _settled(notation, [piece for row in parts for piece in row])
-    return known, [piece for row in parts for piece in _joined(row, known)]
+    return known, [piece for row in parts for piece in _joined(row, known, fitted)]
 
 
 def _settled(notation: Notation, pieces: Sequence[Piece]) -> Notation:
@@ -131,7 +133,7 @@ def _settled(notation: Notation, pieces: Sequence[Piece]) -> Notation:
     return replace(notation, decimal=decimal, order=order)
 
 
-def _joined(row: Sequence[Piece], known: Notation) -> list[Piece]:
+def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> list[Piece]:
     """The numbers of a line, put together where a narrow gap does not part what belongs together.
 
     Those that may belong together know what they would be then.
@@ -146,7 +148,7 @@ def _joined(row: Sequence[Piece], known: Notation) -> list[Piece]:
         if piece.spots[0].apart or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
             found.append(piece)
             continue
-        both = Piece.of((*left.spots, *piece.spots))
+        both = Piece.of((*left.spots, *piece.spots), fitted)
         if both.raised >= CENTS_FROM and sum(spot.place >= 0 for spot in piece.spots) == 2:
             found[-1] = both
         elif _HEAD.fullmatch(left.text) and _TAIL.fullmatch(piece.text) and not known.grouping:
@@ -215,7 +217,7 @@ def _number(
         top = int(chances.argmax())
         best, chance = rewritings[top], float(chances[top])
         signs = page.signs(number, best, chance)
-        right, why = page.right_chance(signs), say_why(signs)
+        right, why = page.right_chance(signs), say_why(signs, page.fitted)
         scale = min((1 - right) / max(1 - chance, 1e-6), 1.0)
         pairs = zip(rewritings, chances.tolist(), strict=True)
         rewritten = [(each.text, scale * odds) for each, odds in pairs if each is not best]

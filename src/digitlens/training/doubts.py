@@ -256,7 +256,7 @@ def _add_signs(
 
 def _numbers(seen: Seen, weights: doubt.Weights) -> Iterator[tuple[doubt.PageNumbers, int, str]]:
     """The numbers of a page by their index, and what stands there."""
-    _, pieces = pieces_of(seen.layout.numbers)
+    _, pieces = pieces_of(seen.layout.numbers, fitted=weights)
     page = doubt.PageNumbers([piece.spots for piece in pieces], fitted=weights)
     for number, piece in enumerate(pieces):
         if there := _there(piece, seen.lines):
@@ -306,7 +306,7 @@ def judged(seen: Sequence[Seen], weights: doubt.Weights) -> dict[str, Counter[st
     found: dict[str, Counter[str]] = {}
     for each in seen:
         counts = found.setdefault(each.kind, Counter(numbers=0, right=0, sure=0, wrong=0))
-        _, pieces = pieces_of(each.layout.numbers)
+        _, pieces = pieces_of(each.layout.numbers, fitted=weights)
         numbers = numbers_of(each.layout.numbers, each.layout.digits, fitted=weights)
         for piece, number in zip(pieces, numbers, strict=True):
             if there := _there(piece, each.lines):
