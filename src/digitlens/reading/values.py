@@ -113,7 +113,7 @@ def pieces_of(
     notation: Notation = UNKNOWN,
     fitted: Weights | None = None,
 ) -> tuple[Notation, list[Piece]]:
-    """How a page writes numbers, as far as it tells, and its numbers; given as ``numbers_of`` is."""
+    """How a page writes numbers, as far as it tells, and its numbers; see ``numbers_of``."""
     parts = [[Piece.of(number, fitted) for number in row] for row in rows]
     known = _settled(notation, [piece for row in parts for piece in row])
     return known, [piece for row in parts for piece in _joined(row, known, fitted)]
