@@ -120,6 +120,15 @@ def test_a_box_is_drawn_around_the_digit_and_its_label_above():
     assert margin + 100 < rows.min() < margin + 200 - 15
 
 
+def test_labels_hide_no_neighbour_where_there_is_room():
+    row = [digit((20 + 34 * k, 150, 50 + 34 * k, 190)) for k in range(10)]
+    blank = page()
+    for one in row:
+        blank[one.box.y0 : one.box.y1, one.box.x0 : one.box.x1] = 77
+    marked, bare = (draw_reading(blank, reading(*digits)) for digits in (row, []))
+    assert count(marked, (77, 77, 77)) > 0.99 * count(bare, (77, 77, 77))
+
+
 def test_where_it_is_crowded_labels_of_sure_digits_are_short():
     def green(gap):
         boxes = [

@@ -205,13 +205,18 @@ def test_tiles_are_white_and_drawings_blue_side_by_side():
     picture = draw_redrawn(TILES, TILES, ["7"] * 5, ["error 0.1"] * 5)
     assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
     assert _counts(picture) == (5 * 112**2, 5 * 112**2)
-    many = np.repeat(TILES[:1], MOST_REDRAWN + 5, axis=0)
-    drawn = draw_redrawn(many, many, [""] * len(many), [""] * len(many))
-    assert _counts(drawn)[0] == MOST_REDRAWN * 112**2
     left, right = (
         np.flatnonzero((picture == c).all(axis=2).any(axis=0)) for c in (255, (86, 180, 233))
     )
     assert left.min() < right.min()
+
+
+def test_a_page_without_digits_and_one_with_too_many_say_so():
+    assert draw_redrawn(TILES[:0], TILES[:0], [], []).std() > 5
+    many = np.repeat(TILES[:1], MOST_REDRAWN + 5, axis=0)
+    drawn = draw_redrawn(many, many, [""] * len(many), [""] * len(many))
+    assert _counts(drawn)[0] == MOST_REDRAWN * 112**2
+    assert (drawn[-24:] < 100).any()
 
 
 THRESHOLDS = {"digit": 0.6, "reject": 0.3}
