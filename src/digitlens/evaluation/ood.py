@@ -77,7 +77,8 @@ def auroc(digits: Floats, negatives: Floats) -> float:
 def detect(digits: Floats, negatives: Floats) -> Detection:
     """Both measures of one score on digits float[N] and negatives float[M], N and M at least 1.
 
-    The threshold is the strictest one that accepts so many digits; what scores it is accepted.
+    The threshold is the strictest one that accepts a share ``KEPT`` of the digits; a score that
+    equals it is accepted.
     """
     threshold = -np.sort(-digits)[int(np.ceil(KEPT * len(digits) - 1e-9)) - 1]
     taken = float(np.mean(negatives >= threshold))
@@ -224,8 +225,8 @@ def find_nearest(features: Floats, known: Floats, k: int) -> Nearest:
         known: float[M, D], of the known digits.
         k: How many, 1 to M.
     """
-    ends = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    wanted, against = (features / ends).astype(np.float32), np.asarray(known, np.float32)
+    norms = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    wanted, against = (features / norms).astype(np.float32), np.asarray(known, np.float32)
     # Scaled as products, not as rows: those of 54,000 digits are 190 MB.
     lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", against, against)), np.float32(1e-12))
     indices = np.empty((len(features), k), np.int64)

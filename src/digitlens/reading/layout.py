@@ -157,9 +157,10 @@ Chances = tuple[tuple[str, float], ...]  # characters with their probabilities
 
 
 def _missed(read: RecognizedLine) -> tuple[list[tuple[str, float]], list[Chances]]:
-    """What may stand beside each symbol where nothing was read, or a space.
+    """What may stand beside each symbol, where nothing was read or a space.
 
-    First the strongest digit or mark of each, on either side, then all marks behind it.
+    Returns:
+        For each the strongest digit or mark on either side, and all marks behind it.
     """
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])

@@ -188,7 +188,7 @@ def _apart(places: Places, strength: npt.NDArray[np.floating]) -> npt.NDArray[np
     digits inside is dropped itself.
     """
     left = np.ones(len(places), bool)
-    # A box around digits hides them from the detector: those that are read on found text count.
+    # A box around digits hides them from the detector: those read on text that was found count too.
     seen = (places.objectness > _SURE) | ((places.text > 0) & (places.lone == 0))
     sure = seen & (places.mass > _SURE)
     areas = (places.boxes[:, 2:] - places.boxes[:, :2]).prod(axis=1)

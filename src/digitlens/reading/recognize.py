@@ -82,7 +82,7 @@ class RecognizedLine:
 
     @cached_property
     def paper(self) -> Floats:
-        """float32[3]: the usual colour of the crop; that of its edges if more of it is like that.
+        """float32[3]: the median colour of the crop, or of its edges if more pixels are like that.
 
         Bold, blurred ink and its halo may cover more of a crop than paper does.
         """

@@ -174,7 +174,7 @@ def _day(rng: Rng) -> date:
 
 
 def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
-    """One number: an integer in one of two, else a price, a percentage, a date or a time."""
+    """One number: half are integers, the others prices, decimals, percentages, dates and times."""
     rng = desk.rng
     digit = desk.size(18, 60) if by_hand else desk.size(12, 60)
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
@@ -206,7 +206,7 @@ def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
 def draw_wide(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Digits 0.5 to 2 heights apart: one number to a line, in a comb or not, or many numbers.
 
-    Those have as much between them, and one digit each, or several.
+    Of many, each has one digit or several close together, and the numbers are so far apart.
     """
     rng = desk.rng
     digit = desk.size(16, 36) if by_hand else desk.size(11, 32)

@@ -98,7 +98,7 @@ function explainsInk({ data, width, height }, found) {
 }
 
 /**
- * Finds text lines on ever larger copies, as long as more than a quarter of them is small.
+ * Finds text lines on ever larger copies, as long as more than a quarter of them are small.
  *
  * The cost of a copy grows with its area. So each is as large as the lines on the one before ask
  * for, at most twice the page; where none were found, that is tried once.

@@ -320,7 +320,7 @@ function inkOf({ data, width }) {
   return away.map((distance) => (distance > least ? 1 : 0));
 }
 
-/** The usual colour of a crop; that of its edges if more of it is like that. */
+/** The median colour of a crop, or of its edges if more pixels are like that. */
 function paperOf(data, width) {
   const ends = 3 * EDGE * width;
   const edge = new Uint8ClampedArray(2 * ends);
