@@ -81,6 +81,13 @@ def test_known_probabilities_are_found():
     assert calibration_error(equal_width_bins(confidence, right)) > 0.05
 
 
+def test_what_is_calibrated_already_stays_nearly_as_it_is():
+    confidence = np.random.default_rng(0).random(20_000).astype(np.float32)
+    right = np.random.default_rng(1).random(20_000) < confidence
+    asked = np.linspace(0.05, 0.95, 19)
+    assert fit_calibration(confidence, right).apply(asked) == pytest.approx(asked, abs=0.04)
+
+
 def test_the_end_of_the_axis_adds_next_to_nothing():
     confidence = np.full(998, 0.9, np.float32)
     table = fit_calibration(confidence, np.ones(998, bool))

@@ -150,6 +150,11 @@ def test_confused_pairs_are_ordered_without_the_diagonal_and_without_zeros():
     assert metrics.confused_pairs(metrics.confusion_matrix(truth, predicted), most=1) == pairs[:1]
 
 
+def test_uint8_labels_do_not_overflow():
+    nines = np.full(300, 9, np.uint8)
+    assert metrics.confusion_matrix(nines, nines)[9, 9] == 300
+
+
 @pytest.mark.parametrize(
     ("truth", "predicted", "message"),
     [
@@ -241,6 +246,23 @@ def test_scores_of_known_answers():
     assert found.adaptive_ece == pytest.approx((0 + 0.1 + 0.8 + 0.3) / 4)
     assert found.nll == pytest.approx(-np.log([0.9, 0.2, 0.7]).sum() / 4)
     assert json.loads(json.dumps(asdict(found)))["n"] == 4
+
+
+def test_answers_that_are_as_sure_as_right_have_little_error():
+    labels, probabilities = drawn(20_000)
+    honest = measure_uncertainty(labels, probabilities)
+    sharp = probabilities**3 / (probabilities**3).sum(axis=1, keepdims=True)
+    boastful = measure_uncertainty(labels, sharp)
+    assert honest.adaptive_ece < 0.015
+    assert boastful.adaptive_ece > 5 * honest.adaptive_ece
+    assert boastful.nll > honest.nll
+    assert boastful.brier > honest.brier
+    assert boastful.error == honest.error
+    confidence, right = answers(labels, probabilities)
+    assert honest.error_at_99 < honest.error
+    assert honest.aurc < honest.error  # the surest are right more often
+    assert 1 - right.mean() == pytest.approx(honest.error)
+    assert confidence.shape == (20_000,)
 
 
 def test_the_mean_counts_each_set_the_same():

@@ -140,9 +140,11 @@ def test_a_constant_confidence_is_one_point(
 @pytest.mark.parametrize(
     ("confidence", "right", "total", "message"),
     [
+        (np.array([]), np.array([], bool), 5, "one answer or more, found none"),
         (np.array([0.5]), np.array([True]), 0, "total of one or more .* the 1 digits .* found 0"),
         (np.array([0.5]), np.array([False]), 0, "total of one or more"),
         (np.array([0.5, 0.6]), np.array([True, True]), 1, "the 2 digits read right, found 1"),
+        (np.array([2.0]), np.array([True]), 1, "from 0 to 1, found 2"),
         (np.array([0.5]), np.array([1.0]), 1, "right as bool"),
     ],
 )
