@@ -113,6 +113,17 @@ def test_a_shared_database_is_begun_and_joined(run, tmp_path):
     assert "searches otherwise" in str(other.exception)
 
 
+def test_a_study_that_is_not_there_is_told_before_tiles_are_fetched(run, tmp_path, monkeypatch):
+    def load_mnist(_folder=None):
+        raise DataError("MNIST is not here")
+
+    monkeypatch.setattr("digitlens.datasets.mnist.load_mnist", load_mnist)
+    shared = ["--storage", f"sqlite:///{tmp_path / 'shared.db'}", "--name", "ours"]
+    done = run(*shared, "--out", tmp_path / "one")
+    assert isinstance(done.exception, DataError)
+    assert "ours" in str(done.exception)
+
+
 def test_all_problems_come_before_any_work(run, tmp_path):
     done = run("--set", "epoch=3", "--search", "dropout=0..7", "--out", tmp_path / "study")
     assert isinstance(done.exception, RecipeError)

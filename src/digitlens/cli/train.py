@@ -15,12 +15,14 @@ from digitlens.errors import DataError, RecipeError, needs_extra
 from digitlens.progress import note, stderr_console
 
 if TYPE_CHECKING:
+    from optuna.study import Study
+
     from digitlens.datasets.mnist import Split
     from digitlens.server.followers import Followers
     from digitlens.training.loop import Trained
     from digitlens.training.pipeline import Outcome
     from digitlens.training.recipe import AnyRecipe
-    from digitlens.training.search_space import StudyResult, Trial
+    from digitlens.training.search_space import SearchSpace, StudyResult, Trial
 
 EXTRA = "extra: "  # stands before the name of a file in the hashes of a run's data
 
@@ -275,27 +277,20 @@ def tune(
     with needs_extra("tune"):  # torch as well as Optuna
         from digitlens.training.tune import (
             local_storage,
-            open_study,
-            plan_of,
             result_of,
             search,
             shown_address,
             space_of,
         )
-    from digitlens.datasets.mnist import load_mnist
     from digitlens.training.loop import choose_device
 
     own = Path("runs") / f"tune-{name}" if storage else None
     folder = resume or out or own or free_folder(f"tune-{Path(recipe).stem}")
     _check_folder(folder, resume=resume is not None, shared=storage is not None)
-    tiles = load_mnist(data_dir).train
-    plan = space and plan_of(space, seeds, len(space.base.split(tiles)[1]))
-    address = storage or local_storage(folder)
-    study = open_study(address, name or ("" if resume else folder.name), plan, pruning=prune)
-    base = space_of(study).base
-    splits = base.split(tiles)
+    address, known = storage or local_storage(folder), name or ("" if resume else folder.name)
+    study, splits = _open_study(address, known, space, seeds, data_dir, prune=prune)
     if trials:
-        note(f"device: {choose_device(base.precision).reason}")
+        note(f"device: {choose_device(space_of(study).base.precision).reason}")
     training, validation = map(len, splits)
     note(f"tiles: {training:,} to train, {validation:,} to validate, the same for all trials")
 
@@ -316,6 +311,27 @@ def tune(
     _tell_study(result_of(study), folder, as_json=as_json)
     if stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+def _open_study(
+    address: str,
+    name: str,
+    space: SearchSpace | None,
+    seeds: int,
+    data_dir: Path | None,
+    *,
+    prune: bool,
+) -> tuple[Study, tuple[Split, Split]]:
+    """The study, and the tiles that all its trials train and validate with."""
+    from digitlens.datasets.mnist import load_mnist
+    from digitlens.training.tune import open_study, plan_of, space_of
+
+    if space is None:  # a study that is not there is told before tiles are fetched
+        study = open_study(address, name, None, pruning=prune)
+        return study, space_of(study).base.split(load_mnist(data_dir).train)
+    splits = space.base.split(load_mnist(data_dir).train)
+    plan = plan_of(space, seeds, len(splits[1]))
+    return open_study(address, name, plan, pruning=prune), splits
 
 
 def _check_folder(folder: Path, *, resume: bool, shared: bool) -> None:
