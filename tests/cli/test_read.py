@@ -47,7 +47,7 @@ class BarReader:
 
     def examine(self, image, *, expect=None, **notation):
         BarReader.notation = notation
-        page = load_image(image)
+        page = load_image(image, copy=False)
         gray = page if page.ndim == 2 else page.min(axis=2)
         bars = list(found_bars(gray))
         chances = np.full((len(bars), 10), 0.001, np.float32)
@@ -277,8 +277,10 @@ def test_a_missing_extra_fails_the_files_that_need_it(run, scan, monkeypatch, no
 
 
 # Of two workers: those in flight, the one that is being answered, and the one that is loaded.
-@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2 * AHEAD + 2)])
-def test_few_pages_are_in_memory(run, scan, note, monkeypatch, workers, most):
+@pytest.mark.parametrize(
+    ("workers", "most", "copies"), [(1, 1, False), (1, 1, True), (2, 2 * AHEAD + 2, False)]
+)
+def test_few_pages_are_in_memory(run, scan, note, tmp_path, monkeypatch, workers, most, copies):
     pages = []
 
     def watched(self, number):
@@ -290,7 +292,8 @@ def test_few_pages_are_in_memory(run, scan, note, monkeypatch, workers, most):
     load = Document.page
     monkeypatch.setattr(Document, "page", watched)
     monkeypatch.setattr(batch, "cores", lambda: workers)
-    assert run("read", *scan, note, *scan, *scan).exit_code == 0
+    options = ("--annotate", tmp_path / "copies") if copies else ()
+    assert run("read", *scan, note, *scan, *scan, *options).exit_code == 0
     assert len(pages) == 18
 
 

@@ -159,21 +159,24 @@ class _Run:
             if pool.size > 1 and number >= _TELLING and left > _WORTH:
                 pool.start()
             try:
-                reading, result = done.result()
-                answer = Answer(task.path, task.number, task.count, reading)
-                if result and self._options.annotate:
-                    from digitlens.visualization.overlay import write_reading
-
-                    write_reading(self._free(self._options.annotate, answer), result.page, reading)
-                if words := _unfulfilled(answer, self._options.expected):
-                    self._bar.say(f"digitlens: {words}")
-                yield answer
+                yield self._answer(task, *done.result())
             except (ImageError, MissingExtraError) as error:
                 self._fail(error)
             except WorkerError as error:
                 self._fail(ImageError(f"{page_name(task.path, task.number, task.count)}: {error}"))
             self._bar.advance()
             del task, done  # and with them the page, before the next is loaded
+
+    def _answer(self, task: _Task, reading: Reading, result: ReadResult | None) -> Answer:
+        """What was read on a page, once a copy is written and what is missing is said."""
+        answer = Answer(task.path, task.number, task.count, reading)
+        if result and self._options.annotate:
+            from digitlens.visualization.overlay import write_reading
+
+            write_reading(self._free(self._options.annotate, answer), result.page, reading)
+        if words := _unfulfilled(answer, self._options.expected):
+            self._bar.say(f"digitlens: {words}")
+        return answer
 
     def _free(self, folder: Path, answer: Answer) -> Path:
         """A name for an annotated copy that replaces no other and no file that is to be read."""
