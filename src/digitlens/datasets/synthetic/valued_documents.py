@@ -1,7 +1,7 @@
 """Draws documents whose values are known, not only digits: receipts, price tags and statements.
 
 Each is written as one country writes, with its marks, its currency and its form of dates. In
-``OTHERS`` is what such documents lack: lone numbers, and digits far apart.
+``OTHERS`` is what such documents lack: lone numbers, lists of all kinds, and digits far apart.
 """
 
 from __future__ import annotations
@@ -174,33 +174,53 @@ def _day(rng: Rng) -> date:
 
 
 def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
-    """One number: half are integers, the others prices, decimals, percentages, dates and times."""
+    """One number, see ``_any_number``."""
     rng = desk.rng
     digit = desk.size(18, 60) if by_hand else desk.size(12, 60)
     face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
-    kind = rng.random()
-    text = natural(rng, 1, 7)
-    value: Value = Decimal(text)
-    if kind < 0.15:
-        text, value = _money(rng, habit, 0.3, 9000)
-        text = _priced(text, habit) if rng.random() < 0.5 else text
-    elif kind < 0.25:
-        text += habit.decimal + digits(rng, int(rng.integers(1, 4)))
-        value = Decimal(text.replace(",", "."))
-    elif kind < 0.35:
-        text = natural(rng, 1, 2)
-        value, text = Decimal(text), f"{text}%"
-    elif kind < 0.43:
-        value = _day(rng)
-        text = value.strftime(habit.day)
-    elif kind < 0.5:
-        value = time(int(rng.integers(24)), int(rng.integers(60)))
-        text = value.strftime("%H:%M")
+    text, value = _any_number(rng, habit)
     run, around = face.run(text), rng.uniform(0.4, 3, 2) * digit
     canvas = desk.open(run.width + 2 * around[0], digit + 2 * around[1])
     x, y = (canvas.width - run.width) / 2, (canvas.height + digit) / 2
     if canvas.put(run, x, y):
         yield value
+
+
+def draw_list(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+    """Numbers of any kind below each other, as in notes; one in three has a word before it."""
+    rng = desk.rng
+    digit = desk.size(18, 44) if by_hand else desk.size(11, 40)
+    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    rows = [_any_number(rng, habit) for _ in range(int(rng.integers(2, 9)))]
+    words = [f"{pick(rng, WORDS['words'])} " if rng.random() < 0.33 else "" for _ in rows]
+    runs = [face.run(word + text) for word, (text, _) in zip(words, rows, strict=True)]
+    pitch, align = digit * (1.6 + rng.exponential(0.6)), float(rng.choice([0, 0, 1]))
+    wide = max(run.width for run in runs)
+    canvas = desk.open(wide + 4 * digit, (len(rows) + 1) * pitch)
+    for row, (run, (_, value)) in enumerate(zip(runs, rows, strict=True)):
+        if canvas.put(run, 2 * digit + align * wide, (row + 1) * pitch, align=align):
+            yield value
+
+
+def _any_number(rng: Rng, habit: Habit) -> tuple[str, Value]:
+    """Half are integers, the others prices, decimals, percentages, dates and times."""
+    kind, text = rng.random(), natural(rng, 1, 7)
+    if kind < 0.15:
+        text, value = _money(rng, habit, 0.3, 9000)
+        return _priced(text, habit) if rng.random() < 0.5 else text, value
+    if kind < 0.25:
+        text += habit.decimal + digits(rng, int(rng.integers(1, 4)))
+        return text, Decimal(text.replace(",", "."))
+    if kind < 0.35:
+        text = natural(rng, 1, 2)
+        return f"{text}%", Decimal(text)
+    if kind < 0.43:
+        day = _day(rng)
+        return day.strftime(habit.day), day
+    if kind < 0.5:
+        hour = time(int(rng.integers(24)), int(rng.integers(60)))
+        return hour.strftime("%H:%M"), hour
+    return text, Decimal(text)
 
 
 def draw_wide(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
@@ -239,4 +259,8 @@ DRAWN: dict[str, Drawn] = {
     "price tags": draw_tag,
     "statements": draw_statement,
 }
-OTHERS: dict[str, Drawn] = {"lone numbers": draw_lone, "wide numbers": draw_wide}
+OTHERS: dict[str, Drawn] = {
+    "lone numbers": draw_lone,
+    "lists": draw_list,
+    "wide numbers": draw_wide,
+}
