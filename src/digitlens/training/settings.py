@@ -48,9 +48,9 @@ class BaseRecipe:
     """A frozen dataclass whose fields are numbers, names, switches or whole numbers in a tuple.
 
     A kind of recipe adds fields, each with a default and with its explanation as a string under it.
-    Next to its type stands what it may be, as in ``Annotated[int, (1, 9)]``: from the least number
-    to the highest, or one of some names; of several numbers also how many. What is not said anew of
-    a field is as in the base class.
+    Next to its type stands what it may be, as in ``Annotated[int, (1, 9)]``: the least and the
+    highest number, or the names allowed; for a tuple also how many numbers it has. A field that is
+    declared anew without these keeps those of its base class.
     """
 
     # By field, the least and the highest number allowed.
