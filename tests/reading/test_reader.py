@@ -252,7 +252,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         DigitReader(pages=tmp_path / "none")
     with pytest.raises(ModelError, match="is not a digit detector"):
         DigitReader(pages="default")
-    with pytest.raises(ModelError, match="model.json cannot be read"):
+    with pytest.raises(ModelError, match=r"model\.json cannot be read"):
         DigitReader(lines=tmp_path)
 
 
