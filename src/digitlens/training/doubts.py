@@ -45,7 +45,8 @@ from digitlens.results import Box
 from digitlens.training.recipe import LineRecipe
 
 SHIPPED = Path(doubt.__file__).with_name("doubt.json")
-# Pictures for each document with values: lone and wide numbers, documents, lines, displays.
+# Pictures for each document with values: lone numbers, lists, digits far apart; documents, lines
+# and displays, whose values are not known.
 SHARES = {"valued": 1.0, "others": 1.0, "documents": 0.3, "lines": 1.0, "displays": 0.3}
 DISPLAYS = ("seven segments", "counter", "screen", "dot matrix")
 _RIDGE = 1.0  # of the weights of changes
