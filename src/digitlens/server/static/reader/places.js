@@ -161,7 +161,7 @@ function apart(places) {
       const [union, part] = overlap(box, one.box);
       return union > DOUBLE || part > WITHIN;
     });
-    // A box around digits hides them from the detector: those read on text that was found count too.
+    // A box around digits hides them from the detector: those read on text found count too.
     const inside = under.map((other) => places[other]).filter((one) =>
       (one.objectness > SURE || (one.text > 0 && !one.lone)) && one.mass > SURE &&
       areaOf(one.box) < areaOf(box));
