@@ -111,7 +111,7 @@ def main() -> None:
 
 def cases() -> dict[str, tuple[str, Page, str]]:
     """By name in figures: the name in tables, the picture, and the text on it."""
-    printed = next(case for case in drawn.drawings(0) if case.group == "A4 page at 150 dpi")
+    printed = next(drawn.drawings(0, ["A4 page at 150 dpi"]))
     assert printed.page is not None
     return {
         "drawn_tile": ("tile, 28 x 28", tile("3"), "3"),
