@@ -106,11 +106,18 @@ def _priced(text: str, habit: Habit) -> str:
     return habit.sign + text if habit.before else text + habit.sign
 
 
+def _face(
+    desk: Desk, by_hand: bool, pen: tuple[float, float], font: tuple[float, float]
+) -> tuple[float, Typesetter]:
+    """A height for digits, between the two of a pen or of a font, and what writes them so high."""
+    digit = desk.size(*(pen if by_hand else font))
+    return digit, desk.pen(digit) if by_hand else desk.type(digit)
+
+
 def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Items with prices, a total and a date."""
     rng = desk.rng
-    digit = desk.size(16, 40) if by_hand else desk.size(10, 22)
-    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, face = _face(desk, by_hand, (16, 40), (10, 22))
     wide, pitch = digit * rng.uniform(16, 24), digit * rng.uniform(1.7, 2.6)
     rows: list[tuple[str, str, Value]] = []
     for _ in range(int(rng.integers(2, 9))):
@@ -153,8 +160,7 @@ def draw_tag(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
 def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
     rng = desk.rng
-    digit = desk.size(16, 36) if by_hand else desk.size(10, 22)
-    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, face = _face(desk, by_hand, (16, 36), (10, 22))
     pitch, rows = digit * rng.uniform(1.8, 3), int(rng.integers(3, 12))
     debit = pick(rng, ("-{}", "-{}", "{}-", "({})"))
     canvas = desk.open(26 * digit, (rows + 1.5) * pitch)
@@ -176,8 +182,7 @@ def _day(rng: Rng) -> date:
 def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """One number, see ``_any_number``."""
     rng = desk.rng
-    digit = desk.size(18, 60) if by_hand else desk.size(12, 60)
-    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, face = _face(desk, by_hand, (18, 60), (12, 60))
     text, value = _any_number(rng, habit)
     run, around = face.run(text), rng.uniform(0.4, 3, 2) * digit
     canvas = desk.open(run.width + 2 * around[0], digit + 2 * around[1])
@@ -189,8 +194,7 @@ def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
 def draw_list(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     """Numbers of any kind below each other, as in notes; one in three has a word before it."""
     rng = desk.rng
-    digit = desk.size(18, 44) if by_hand else desk.size(11, 40)
-    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, face = _face(desk, by_hand, (18, 44), (11, 40))
     rows = [_any_number(rng, habit) for _ in range(int(rng.integers(2, 9)))]
     words = [f"{pick(rng, WORDS['words'])} " if rng.random() < 0.33 else "" for _ in rows]
     runs = [face.run(word + text) for word, (text, _) in zip(words, rows, strict=True)]
@@ -229,8 +233,7 @@ def draw_wide(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
     Of many, each has one digit or several close together, and the numbers are so far apart.
     """
     rng = desk.rng
-    digit = desk.size(16, 36) if by_hand else desk.size(11, 32)
-    face: Typesetter = desk.pen(digit) if by_hand else desk.type(digit)
+    digit, face = _face(desk, by_hand, (16, 36), (11, 32))
     gap, rows, count = rng.uniform(0.5, 2), int(rng.integers(1, 6)), int(rng.integers(2, 9))
     kind, longest = pick(rng, ("spaced", "spaced", "comb", "many")), int(rng.integers(1, 4))
     cell, pitch = digit * (0.6 + gap), digit * (1.8 + rng.exponential(0.6))
