@@ -366,6 +366,10 @@ def test_each_card_is_read_once(monkeypatch):
     monkeypatch.setattr(bundle, "_read_card", read_card)
     DigitReader(threads=1)
     assert cards == ["default", "pages", "lines"]
+    classifier, detector = bundle.open_roles()
+    cards.clear()
+    DigitReader(classifier, pages=detector, threads=1)  # nor are bundles read again
+    assert cards == ["lines"]
 
 
 def test_a_page_is_not_copied_before_it_is_read_nor_changed(reader, page):

@@ -167,11 +167,11 @@ def explain(
     from digitlens.reading.reader import DigitReader
 
     name, pixels = _load_page(picture, page)
-    classifier = open_roles(model, pages)[0].folder
-    reader = DigitReader(model, pages=pages)
+    classifier, detector = open_roles(model, pages)
+    reader = DigitReader(classifier, pages=detector)
     seen = reader.examine(pixels)
     with meaning("--digit"):
-        explanation = explain(name, reader, seen, classifier, digit=digit, data_dir=data_dir)
+        explanation = explain(name, reader, seen, classifier.folder, digit=digit, data_dir=data_dir)
     folder = out or Path(f"explanation-{_stem(picture, name)}")
     try:
         _write_explanation(folder, explanation, seen, reader.thresholds)

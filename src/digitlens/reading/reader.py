@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 from digitlens.errors import DigitlensError, ModelError
 from digitlens.imaging.image import Page, Source, load_image
 from digitlens.imaging.ink import tiles_of
-from digitlens.models.bundle import DEFAULT, PAGES, lines_of, load_line_bundle, open_roles
+from digitlens.models.bundle import DEFAULT, PAGES, Model, lines_of, load_line_bundle, open_roles
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import DigitDetector, DigitSpotter, LineDetector, LineRecognizer
 from digitlens.models.session import cores
@@ -66,9 +66,9 @@ class DigitReader:
 
     def __init__(
         self,
-        model: str | Path = DEFAULT,
+        model: Model = DEFAULT,
         *,
-        pages: str | Path = PAGES,
+        pages: Model = PAGES,
         lines: Path | None = None,
         target_error: float | None = None,
         threads: int = 0,
@@ -76,9 +76,9 @@ class DigitReader:
         """Loads the models.
 
         Args:
-            model: The classifier of tiles: name of a shipped model, a model folder, or a run
-                folder.
-            pages: The digit detector, by its name or folder too.
+            model: The classifier of tiles: name of a shipped model, a model folder, a run folder,
+                or its bundle.
+            pages: The digit detector, in the same ways.
             lines: Folder of the line reader: line detector, recogniser, fusion weights. None takes
                 that of the model if it has one, else the shipped one.
             target_error: Share of the digits with status ``digit`` that may be wrong, above 0 and

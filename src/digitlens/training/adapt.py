@@ -324,10 +324,10 @@ def adapt(  # noqa: PLR0913  (what to adapt, to what, where and how)
             nothing to resume.
         ModelError: The model is missing or damaged.
     """
-    classifier, _ = open_roles(model)
+    classifier, detector = open_roles(model)
     lines = load_line_bundle(lines_of(classifier.folder))
     facts = _begin(folder, pictures, (classifier, lines), resume=resume)
-    reader = DigitReader(model)
+    reader = DigitReader(classifier, pages=detector)
     learned, held_out = split_samples(gather_samples(reader, pictures))
     texts = [sample.picture for sample in held_out]
     result = Adapted(None, len(learned), len(held_out), (), *_wrong(reader, texts))

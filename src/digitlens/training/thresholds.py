@@ -134,7 +134,8 @@ def calibrate_own(
         DataError: No digit was read.
         ModelError: The model is missing or damaged.
     """
-    reader = DigitReader(model)
+    classifier, detector = open_roles(model)
+    reader = DigitReader(classifier, pages=detector)
     with work_bar() as bar:
         total = len(pictures) if isinstance(pictures, Sized) else None
         answers = answer_own(reader, bar.track(pictures, total, description="reading"))
@@ -142,7 +143,6 @@ def calibrate_own(
     promises = [promise(answers, curve, target) for target in targets]
     kept = next((each.threshold for each in promises if each.threshold is not None), None)
     if kept is not None:
-        classifier, _ = open_roles(model)
         lines = load_line_bundle(lines_of(classifier.folder))
         thresholds = {**lines.card.thresholds, "digit": kept}
         fusion = {**lines.card.fusion, "risk": curve.as_dict()}
