@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from make_page import CHROMIUM
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from digitlens import DigitReader
 from digitlens.datasets.mnist import Mnist, load_mnist
@@ -136,7 +138,13 @@ def draw_seen(run: str) -> None:
             command = [sys.executable, "-m", "digitlens", *arguments]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
         save_flat(opened(Path(folder, "seen/maps.png")), "maps.png", 1300)
-        save_flat(opened(Path(folder, "why/digit-1.png")), "explained.png", 1000)
+        page = Path(folder, "why/explanation.html")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            shown = browser.new_page(viewport={"width": 1000, "height": 800})
+            shown.goto(page.as_uri())
+            shown.locator("#digit-1").screenshot(path=page.with_suffix(".png"))
+        save_flat(opened(page.with_suffix(".png")), "explained.png", 1000)
         save_flat(opened(Path(folder, "again/note-reconstructed.png")), "reconstructed.png")
 
 

@@ -14,35 +14,13 @@ from digitlens.visualization.explanation_page import (
     AGAINST,
     FOR,
     blended,
-    draw_digit_explanation,
     marked,
     page,
-    write_digit_explanation,
     write_page,
 )
 
 TILE = np.zeros((28, 28), np.uint8)
 TILE[4:24, 12:16] = 255
-
-
-def test_a_picture_is_written(tmp_path, account):
-    write_digit_explanation(tmp_path / "sub" / "1.png", account())
-    with Image.open(tmp_path / "sub" / "1.png") as picture:
-        assert (np.asarray(picture) == draw_digit_explanation(account())).all()
-
-
-def test_a_picture_holds_tile_evidence_neighbours_and_changes(account):
-    full, bare = draw_digit_explanation(account()), draw_digit_explanation(account(1, "rejected"))
-    assert full.shape[1] == bare.shape[1] == 1200
-    assert full.shape[0] > bare.shape[0] + 150  # what would change the answer
-    white = [(picture == 255).all(axis=2).sum() for picture in (full, bare)]
-    ink = (TILE == 255).sum()
-    # The tile eleven times as large, and at least eight neighbours four times as large.
-    assert white[1] >= ink * (11 * 11 + 8 * 4 * 4)
-    assert white[0] > white[1] - 5 * ink
-    for picture in (full, bare):  # nothing is cut off at the edge
-        assert len({tuple(row) for row in picture[:, -20:].reshape(-1, 3).tolist()}) == 1
-        assert (picture[-30:] == picture[-1, -1]).all()
 
 
 def test_what_speaks_for_the_answer_is_blue_and_for_the_other_orange():

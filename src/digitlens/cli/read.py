@@ -159,8 +159,8 @@ def explain(
 ) -> None:
     """Explain one picture: what was found, why these digits, and what would change the answer.
 
-    Writes a folder with a page to open in a browser, a picture of each digit, and the stages of
-    reading.
+    Writes a folder with a page to open in a browser, the picture with what was found on it, and the
+    stages of reading.
     """
     from digitlens.explain.explanation import explain
     from digitlens.models.bundle import open_roles
@@ -207,21 +207,13 @@ def _write_explanation(
     folder: Path, explanation: Explanation, seen: ReadResult, thresholds: dict[str, float]
 ) -> None:
     from digitlens import files
-    from digitlens.visualization.explanation_page import write_digit_explanation, write_page
+    from digitlens.visualization.explanation_page import write_page
     from digitlens.visualization.overlay import write_reading
     from digitlens.visualization.sheets import write_stages
 
     with writing(folder):
         files.write_json(folder / REPORT, explanation.as_dict())
         write_reading(folder / OVERVIEW, explanation.page, explanation.reading)
-        drawn = {f"digit-{one.number}.png": one for one in explanation.digits}
-        drawn |= {f"rejected-{one.number}.png": one for one in explanation.rejected}
-        for name, explained in drawn.items():
-            write_digit_explanation(folder / name, explained)
-        for pattern in ("digit-[0-9]*.png", "rejected-[0-9]*.png"):  # of an earlier explanation
-            for old in folder.glob(pattern):
-                if old.name not in drawn:
-                    old.unlink()
         heat = write_stages(folder / STAGES, seen, thresholds)
         write_page(folder / PAGE, explanation, heat)
 
