@@ -241,11 +241,7 @@ class LineNetwork(nn.Module):
 
     def read(self, pictures: Tensor) -> Tensor:
         """Logits float[N, W / 8, classes] of pictures float[N, 3, 48, W] from ``normalise``."""
-        return self.read_maps(self.stem(pictures))
-
-    def read_maps(self, maps: Tensor) -> Tensor:
-        """The same of what the stem gives, float[N, 96, 12, W / 4]."""
-        return self.head(self.neck(self.body(maps)))
+        return self.head(self.neck(self.body(self.stem(pictures))))
 
 
 def normalise(pictures: Tensor) -> Tensor:

@@ -98,11 +98,8 @@ def line_network(recipe: LineRecipe) -> LineNetwork:
     if recipe.start == "random":
         return network
     if recipe.start == "pp-ocr":
-        network = published_network()
-    else:
-        read_snapshot(network, Path(recipe.start))
-    # The stem stays as published: nothing has to go back through its large maps.
-    network.stem.requires_grad_(False)
+        return published_network()
+    read_snapshot(network, Path(recipe.start))
     return network
 
 
@@ -255,11 +252,7 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         self._teacher = (copy.deepcopy(start) if start else published_network()) if kept else None
 
     def network(self) -> LineNetwork:
-        if self._start is None:
-            return line_network(self.recipe)
-        network = copy.deepcopy(self._start)
-        network.stem.requires_grad_(False)
-        return network
+        return copy.deepcopy(self._start) if self._start else line_network(self.recipe)
 
     def optimizer(self, network: LineNetwork) -> torch.optim.Optimizer:
         recipe, factors = self.recipe, {"head.": self.recipe.head_factor}
@@ -281,14 +274,14 @@ class _LineTask(Task[LineRecipe, LineNetwork, LineBatch]):
         return batches_by_width(samples, self.recipe.batch_size)
 
     def losses(self, network: LineNetwork, batch: LineBatch, device: Device) -> dict[str, Tensor]:
+        pictures = normalise(batch.pictures)
         with device.reduced():
-            maps = network.stem(normalise(batch.pictures))
-            logits = network.read_maps(maps)
+            logits = network.read(pictures)
         loss = ctc_loss(logits, batch)
         if not (self._teacher and self.recipe.distil):
             return {"train_loss": loss}
         with torch.no_grad(), device.reduced():
-            taught = self._teacher.read_maps(maps)  # the stem is the same
+            taught = self._teacher.read(pictures)
         kept = distillation_loss(logits, taught, batch)
         return {"train_loss": loss + self.recipe.distil * kept, "distillation": kept}
 
