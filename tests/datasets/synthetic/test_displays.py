@@ -78,9 +78,3 @@ def test_text_is_set_whole_and_read_without_what_the_font_lacks_or_too_long(font
         assert np.ptp(plane) > 20
     _, text, _ = draw_screen_text("0123456789" * 9, font_glyphs, rng)
     assert 10 < len(text) < 60
-
-
-def test_letters_set_at_whole_pixels_stand_apart_by_what_they_are_spread(font_glyphs):
-    font = font_glyphs.font(14)
-    close, wide = (displays._drawn("1111", font, "L", np.full(5, more)).shape[1] for more in (0, 1))
-    assert wide == close + 3

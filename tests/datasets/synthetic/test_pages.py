@@ -20,27 +20,14 @@ def drawn(layout: pages.Layout, styles: Styles, size: tuple[int, int] = (120, 96
     return sheets
 
 
-def heights(sheets: list[Canvas]) -> np.ndarray:
-    return np.array([y1 - y0 for canvas in sheets for _, y0, _, y1 in canvas.boxes])
-
-
 def test_a_single_digit_is_large_and_whole(styles):
     sheets = drawn(pages.draw_single, styles)
     assert [len(canvas.values) for canvas in sheets] == [1] * len(SEEDS)
     assert np.mean([canvas.values[0] >= 0 for canvas in sheets]) > 0.95
     assert len({canvas.values[0] for canvas in sheets} - {-1}) >= 8
-    tall = heights(sheets)
+    tall = np.array([y1 - y0 for canvas in sheets for _, y0, _, y1 in canvas.boxes])
     assert tall.min() > 0.12 * 96
     assert np.median(tall) > 0.45 * 96
-
-
-def test_numbers_stand_in_lines_on_the_sheet(styles):
-    sheets = drawn(pages.draw_numbers, styles)
-    assert min(len(canvas.values) for canvas in sheets) >= 1
-    assert np.mean([len(canvas.values) for canvas in sheets]) > 4
-    cut = [value < 0 for canvas in sheets for value in canvas.values]
-    assert np.mean(cut) < 0.1
-    assert heights(sheets).max() > 60
 
 
 def test_an_amount_fills_its_field(styles):
@@ -51,12 +38,6 @@ def test_an_amount_fills_its_field(styles):
     tallest = [(box[:, 3] - box[:, 1]).max() for box in boxes]
     full = [span > 80 or tall > 25 for span, tall in zip(spans, tallest, strict=True)]
     assert np.mean(full) > 0.9
-
-
-def test_a_grid_has_digits_in_rows_and_columns(styles):
-    counts = [len(canvas.values) for canvas in drawn(pages.draw_grid, styles)]
-    assert np.mean(counts) > 8
-    assert max(counts) > 30
 
 
 def test_a_paragraph_has_digits_among_letters(styles):
@@ -84,13 +65,6 @@ def test_scattered_digits_keep_clear_of_each_other(styles):
     assert np.mean(hidden) < 0.03
 
 
-@pytest.mark.parametrize("layout", [pages.draw_words, KINDS["scribbles"].layout])
-def test_words_and_drawings_have_no_digit(styles, layout):
-    sheets = drawn(layout, styles)
-    assert all(value < 0 for canvas in sheets for value in canvas.values)
-    assert np.mean([canvas.ink.any() for canvas in sheets]) > 0.9
-
-
 SIDES = (64, 100, 208)
 
 
@@ -103,18 +77,17 @@ def of_kind(page_maker: PageMaker, kind: str, count: int = 30, side: int = 100) 
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
-def test_seed_and_number_decide_a_page(page_maker, small_split, fonts, kind):
+def test_seed_and_number_decide_a_page_also_in_another_process(
+    page_maker, small_split, fonts, kind
+):
+    sent = pickle.loads(pickle.dumps(page_maker))
     again, other = PageMaker(small_split, fonts, seed=5), PageMaker(small_split, fonts, seed=6)
     for number in range(4):
         page = page_maker.page(number, side=96, kind=kind)
         assert same(page, again.page(number, side=96, kind=kind))
+        assert same(page, sent.page(number, side=96, kind=kind))
         assert not same(page, other.page(number, side=96, kind=kind))
         assert not same(page, page_maker.page(number + 1, side=96, kind=kind))
-
-
-def test_a_maker_sent_to_another_process_draws_the_same(page_maker):
-    sent = pickle.loads(pickle.dumps(page_maker))
-    assert all(same(page_maker.page(number), sent.page(number)) for number in range(6))
 
 
 def test_any_page_has_finite_boxes_that_lie_on_it(page_maker):
@@ -144,10 +117,12 @@ def test_pages_without_digits_have_none(page_maker, kind):
     ("kind", "least"),
     [("numbers", 3), ("amount", 2.5), ("grid", 6), ("paragraph", 4), ("scatter", 2)],
 )
-def test_pages_with_digits_have_several(page_maker, kind, least):
-    counts = [int((page.values >= 0).sum()) for page in of_kind(page_maker, kind)]
+def test_pages_with_digits_have_several_most_of_them_whole(page_maker, kind, least):
+    values = [page.values for page in of_kind(page_maker, kind)]
+    counts = [int((each >= 0).sum()) for each in values]
     assert np.mean(counts) > least
     assert np.mean(np.array(counts) > 0) > 0.55  # small paragraphs may be words alone
+    assert np.mean(np.concatenate(values) < 0) < 0.3
 
 
 @pytest.mark.parametrize("kind", ["single", "numbers"])
