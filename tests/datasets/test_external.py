@@ -51,8 +51,10 @@ def table():
 
 
 def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_path):
-    ink = random.integers(0, 2, (4, 256))
-    file = write(tmp_path / "semeion.data", table(ink, np.eye(10)[labels]))
+    ink = random.integers(0, 2, (4, 16, 16))
+    content = table(ink.reshape(4, -1), np.eye(10)[labels])  # a column names the digit
+    file = write(tmp_path / "semeion.data", content)
+    assert (external.load_semeion(file).images == ink * 255).all()
     data = external.load_external(f"semeion={file}")
     assert (data.name, data.title) == ("semeion", "Semeion (semeion.data)")
     for split in (data.framed, data.unframed):
@@ -61,9 +63,16 @@ def test_a_data_set_comes_framed_and_unframed(random, labels, table, write, tmp_
     assert (data.framed.tiles != data.unframed.tiles).any()
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(DataError, match=r"called 'mnst': expected digits, usps=FILE, semeion=FILE"):
-        external.load_external("mnst")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mnst", r"called 'mnst': expected digits, usps=FILE, semeion=FILE"),
+        ("digits=somewhere", "come without a file: expected digits"),
+    ],
+)
+def test_what_names_no_data_set_is_answered_with_what_does(text, message):
+    with pytest.raises(DataError, match=message):
+        external.load_external(text)
 
 
 @pytest.mark.parametrize("name", [name for name, one in external.DATA_SETS.items() if one.expects])
@@ -86,11 +95,6 @@ def test_a_file_of_something_else_is_refused(name, content, tmp_path):
         external.load_external(f"{name}={tmp_path / file}")
 
 
-def test_digits_come_without_a_file(tmp_path):
-    with pytest.raises(DataError, match="come without a file: expected digits"):
-        external.load_external(f"digits={tmp_path}")
-
-
 def test_all_digits_are_there_and_sixteen_is_full_ink():
     pictures = external.load_scikit()
     assert pictures.images.shape == (1797, 8, 8)
@@ -104,16 +108,6 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"digitlens\[offline\]"):
         external.load_scikit()
-
-
-def test_pixels_are_black_or_white_and_a_column_names_the_digit(
-    random, labels, table, write, tmp_path
-):
-    ink = random.integers(0, 2, (4, 16, 16))
-    content = table(ink.reshape(4, -1), np.eye(10)[labels])
-    pictures = external.load_semeion(write(tmp_path / "semeion.data", content))
-    assert (pictures.images == ink * 255).all()
-    assert (pictures.labels == labels).all()
 
 
 @pytest.mark.parametrize("row", [[0] * 10, [1, 1] + [0] * 8, [0.5, 0.5] + [0] * 8])
@@ -197,24 +191,21 @@ def contents(images, labels):
     return {IMAGES: encode_idx(turned), LABELS: encode_idx(labels)}
 
 
-@pytest.mark.parametrize("ending", [".gz", ""])
-@pytest.mark.parametrize("inside", ["", IMAGES])
-def test_pictures_stand_upright(inside, ending, contents, images, labels, write, tmp_path):
+@pytest.mark.parametrize("form", ["plain", "gz", "zip"])
+def test_pictures_stand_upright_in_files_side_by_side_and_in_one_of_all_subsets(
+    form, contents, images, labels, write, tmp_path
+):
+    ending = "" if form == "plain" else ".gz"
     for name, content in contents.items():
         write(tmp_path / (name + ending), content)
-    pictures = external.load_emnist(tmp_path / (inside and inside + ending))
-    assert (pictures.images == images).all()
-    assert (pictures.labels == labels).all()
-
-
-def test_the_zip_file_of_all_subsets_is_read_where_it_lies(
-    contents, images, labels, write, tmp_path
-):
-    with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
-        for name, content in contents.items():
-            packed = write(tmp_path / "packed.gz", content).read_bytes()
-            archive.writestr(f"gzip/{name}.gz", packed)
-    for path in (tmp_path / "gzip.zip", tmp_path):
+    file = tmp_path / (IMAGES + ending)
+    if form == "zip":
+        file = tmp_path / "gzip.zip"
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in contents:
+                archive.write(tmp_path / f"{name}.gz", f"gzip/{name}.gz")
+                (tmp_path / f"{name}.gz").unlink()
+    for path in (file, tmp_path):
         pictures = external.load_emnist(path)
         assert (pictures.images == images).all()
         assert (pictures.labels == labels).all()
@@ -223,21 +214,20 @@ def test_the_zip_file_of_all_subsets_is_read_where_it_lies(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ([0, 0, 0], r"found \[4, 28, 28\] and \[3\]"),
-        ([0, 1, 2, 10], "expected labels from 0 to 9, found 10 for picture 4"),
+        ({LABELS: encode_idx(np.zeros(3, np.uint8))}, r"found \[4, 28, 28\] and \[3\]"),
+        (
+            {LABELS: encode_idx(np.array([0, 1, 2, 10], np.uint8))},
+            "expected labels from 0 to 9, found 10 for picture 4",
+        ),
+        ({IMAGES: encode_idx(np.zeros((4, 28, 28), np.uint8))[:-1]}, "expected 3,136 bytes"),
     ],
 )
-def test_labels_that_do_not_match_are_refused(wrong, said, contents, write, tmp_path):
-    write(tmp_path / IMAGES, contents[IMAGES])
-    write(tmp_path / LABELS, encode_idx(np.array(wrong, np.uint8)))
+def test_labels_that_do_not_match_or_cannot_be_found_are_refused(
+    wrong, said, contents, write, tmp_path
+):
+    for name, content in (contents | wrong).items():
+        write(tmp_path / name, content)
     with pytest.raises(DataError, match=said):
-        external.load_emnist(tmp_path)
-
-
-def test_a_damaged_file_and_one_whose_labels_cannot_be_found_are_refused(contents, write, tmp_path):
-    write(tmp_path / IMAGES, contents[IMAGES][:-1])
-    write(tmp_path / LABELS, contents[LABELS])
-    with pytest.raises(DataError, match=f"{IMAGES}: expected 3,136 bytes"):
         external.load_emnist(tmp_path)
     path = write(tmp_path / "digits.gz", contents[IMAGES])
     with pytest.raises(DataError, match="images-idx3 in it, to find its labels by"):
@@ -302,16 +292,12 @@ COLOURS = [((30, 40, 90), (200, 190, 90)), ((220, 210, 200), (120, 20, 30)), (90
 
 
 @pytest.mark.parametrize(("paper", "ink"), COLOURS)
-def test_ink_is_the_stroke_in_the_middle_in_any_colours(paper, ink, photo):
+def test_ink_is_the_stroke_in_the_middle_and_bright_in_gray_whatever_its_colour(paper, ink, photo):
     found = external.ink_of_photos(photo(paper, ink)[None])[0]
     expected = np.zeros((32, 32), bool)
     expected[STROKE] = True
     assert ((found > 128) == expected).all()
     assert (found[~expected] == 0).all()
-
-
-@pytest.mark.parametrize(("paper", "ink"), COLOURS)
-def test_in_gray_the_digit_is_the_brighter_part(paper, ink, photo):
     gray = external.photos_in_gray(photo(paper, ink)[None])[0]
     assert gray[STROKE].min() > np.median(gray)
 
@@ -340,18 +326,14 @@ def test_tiles_hold_the_digit_as_mnist_does(side):
     assert columns[0] <= 13 <= columns[-1]
 
 
-def test_what_has_the_size_of_a_tile_stays_as_it_is(random):
-    images = random.integers(0, 256, (3, 28, 28), np.uint8)
-    assert (external.unframed(images) == images).all()
-
-
-@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize("side", [8, 28, 32])
 def test_other_sizes_are_only_resized(side):
     images = np.zeros((1, side, side), np.uint8)
     images[0, : side // 2] = 200
-    tile = external.unframed(images)[0]
-    assert (tile[:12] == 200).all()
-    assert (tile[16:] == 0).all()
+    tiles = external.unframed(images)
+    assert (tiles[0, :12] == 200).all()
+    assert (tiles[0, 16:] == 0).all()
+    assert side != 28 or (tiles == images).all()
 
 
 def test_framing_is_what_makes_digits_of_scikit_learn_readable():
