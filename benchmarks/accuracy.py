@@ -5,21 +5,23 @@
 
 Each recipe was chosen on validation tiles by writer. ``best`` and the distilled networks are then
 trained with all 60,000 tiles, ``standard`` keeps its validation tiles; each seed sees the test set
-once. Runs are kept in a folder and not trained again. The record has the recipes, and of one model
-the corruptions of MNIST-C, other data sets, calibration and rejection, and the picture of every
-error. ``--card`` writes the numbers into the model's ``model.json``.
+once. Runs are kept in a folder and not trained again. Of one model the record has MNIST-C, other
+data sets, calibration and rejection, and the picture of every error; ``--card`` writes the numbers
+into its ``model.json``.
 """
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 import harness
 from digitlens import __version__, files
+from digitlens.cli.evaluate import external_part, ood_part, robustness_part
 from digitlens.datasets.mnist import Mnist, load_mnist
 from digitlens.datasets.sources import data_hashes
 from digitlens.evaluation.metrics import wilson_interval
@@ -27,6 +29,7 @@ from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.explain.trained_model import measure_corrupted, measure_external, measure_ood
 from digitlens.models.bundle import CARD, Card, load_bundle
 from digitlens.models.classifier import Classifier
+from digitlens.progress import note
 from digitlens.server.followers import Followers, FollowOptions
 from digitlens.training.export import export_classifier, load_network
 from digitlens.training.loop import STATE, choose_device
@@ -34,7 +37,6 @@ from digitlens.training.pipeline import TrainingJob, train_run
 from digitlens.training.recipe import Recipe, load_recipe, recipe_from
 from digitlens.training.run import MODEL
 from digitlens.training.tile_networks import Ensemble, count_parameters
-from digitlens.visualization.figures.reliability import draw_rejection, draw_robustness
 from digitlens.visualization.figures.scores import draw_wrong
 from harness import Row
 
@@ -45,21 +47,9 @@ TEMPERATURE = 1.1  # what a run of `best` with validation tiles fitted; no answe
 
 RECIPES = (
     "recipe | seeds | parameters | test | 95 % interval | without label errors | seconds",
-    "`{name}` | {seeds} | {rows[0][parameters]:,} | {shares[0]} | {interval:.2f}"
-    " | {shares[1]} | {seconds[mean]:.0f}",
+    "`{name}` | {seeds} | {rows[0][parameters]:,} | {test_accuracy:.3%} | {interval:.2f}"
+    " | {test_accuracy_without_label_errors:.3%} | {seconds[mean]:.0f}",
 )
-ROBUSTNESS = (
-    "MNIST-C | like what was trained with | accuracy | 95 % interval | ECE",
-    "{name} | {overlaps} | {accuracy:.1%} | {interval:.2f} | {ece:.1%}",
-)
-TRANSFER = (
-    "not trained on | n | framed | 95 % interval | unframed",
-    "{title} | {n:,} | {framed[accuracy]:.2%} | {framed[interval]:.2f} | {unframed[accuracy]:.2%}",
-)
-MEANS = {
-    "of all": "mean_accuracy",
-    "of those that were not trained with": "mean_accuracy_without_overlap",
-}
 
 
 def main() -> None:
@@ -80,14 +70,14 @@ def main() -> None:
     if options.only != "model":
         record["recipes"] = measure_recipes(options.run or list(RUNS), options.runs, mnist)
         head = f"Recipes on {record['date']}, {record['processor']}, one thread for each run."
-        tables["recipes"] = f"{head}\n\n{recipes_table(record['recipes'])}"
+        tables["recipes"] = f"{head}\n\n{harness.table(RECIPES, record['recipes'].values())}"
     if options.only != "recipes":
         others = ["digits", *options.on]
-        found = look_closely(options.model, mnist, folder, options.negatives, others)
-        record["model"] = found
-        tables |= model_tables(found)
+        asked = options.model, mnist, folder, options.negatives, others
+        record["model"], shown = look_closely(*asked)
+        tables |= shown
         if options.card:
-            write_card(options.model, found)
+            write_card(options.model, record["model"])
     for name, text in tables.items():
         files.write_bytes(folder / f"{name}.md", text.encode())
     files.write_json(path, record)
@@ -100,11 +90,11 @@ def measure_recipes(wanted: list[str], runs: Path, mnist: Mnist) -> Row:
         name, _, seeds = run.partition(":")
         recipes = [published(name, seed, runs, mnist) for seed in range(int(seeds or 1))]
         models = [trained(name, one, mnist, runs / f"{name}-{one.seed}") for one in recipes]
-        results[name] = summary([score(model, mnist, k) for k, model in enumerate(models)])
+        results[name] = summary(name, [score(model, mnist, k) for k, model in enumerate(models)])
         if name == ENSEMBLE_OF and len(models) > 1:
             recipe = replace(recipes[0], models=len(models))
             ensemble = combined(models, recipe, mnist, runs / "ensemble" / "model")
-            results["ensemble"] = summary([score(ensemble, mnist, 0)])
+            results["ensemble"] = summary("ensemble", [score(ensemble, mnist, 0)])
     return results
 
 
@@ -152,7 +142,8 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
     classifier = Classifier(model)
     report = evaluate(classifier.predict_proba, mnist.test)
     without = report.without_label_errors or report.score
-    row = {
+    note(f"{model.parent.name}: {report.accuracy:.4f}")
+    return {
         "seed": seed,
         "test_accuracy": report.accuracy,
         "test_errors": report.score.errors,
@@ -162,100 +153,65 @@ def score(model: Path, mnist: Mnist, seed: int) -> Row:
         "parameters": count_parameters(load_network(model)),
         "seconds": classifier.card.results["training_seconds"],
     }
-    print(model.parent.name, json.dumps(row), file=sys.stderr, flush=True)
-    return row
 
 
-def summary(rows: Sequence[Row]) -> Row:
+def summary(name: str, rows: Sequence[Row]) -> Row:
     """Mean and standard deviation over the seeds, and the interval of all their answers."""
     keys = ("test_accuracy", "test_accuracy_without_label_errors", "test_loss", "seconds")
     found: Row = {key: harness.spread([row[key] for row in rows]) for key in keys}
     # Tiles are the same for all seeds: the interval is that of one test set at the mean accuracy.
     right = round(10_000 * found["test_accuracy"]["mean"])
-    return found | {"interval": wilson_interval(right, 10_000), "rows": list(rows)}
-
-
-def recipes_table(results: Mapping[str, Row]) -> str:
-    keys = ("test_accuracy", "test_accuracy_without_label_errors")
-    rows = [
-        result
-        | {"name": name, "seeds": len(result["rows"])}
-        | {"shares": [f"{harness.plus_minus(result[key], 100, 3)} %" for key in keys]}
-        for name, result in results.items()
-    ]
-    return harness.table(RECIPES, rows)
+    about = {"name": name, "seeds": len(rows), "interval": wilson_interval(right, 10_000)}
+    return found | about | {"rows": list(rows)}
 
 
 def look_closely(
     model: str, mnist: Mnist, folder: Path, negatives: list[str], others: list[str]
-) -> Row:
-    """Everything about one model, as JSON-ready values; writes the pictures."""
+) -> tuple[Row, dict[str, str]]:
+    """Everything about one model, JSON-ready, and tables of it by name; writes the pictures."""
     classifier = Classifier(model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
     robust = measure_corrupted(classifier, mnist.test, report)
-    rejected = measure_ood(classifier, mnist.test, negatives=negatives)
-    draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
-    draw_robustness(robust, mnist.test, folder)
-    draw_rejection(rejected, folder)
-    return {
-        "test": report.as_dict(),
-        "robustness": robust.as_dict(),
-        "rejection": rejected.as_dict(),
-        "transfer": [one.as_dict() for one in measure_external(classifier, others)],
+    parts = {
+        "robustness": robustness_part(robust, mnist.test),
+        "rejection": ood_part(measure_ood(classifier, mnist.test, negatives=negatives)),
+        "transfer": external_part(measure_external(classifier, others)),
     }
+    draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
+    found: Row = {"test": report.as_dict()}
+    for part in parts.values():
+        part.write(folder)
+        found |= part.values
+    return found, {name: markdown(part.shown) for name, part in parts.items()}
 
 
 def write_card(model: str, found: Row) -> None:
     """Puts the measured numbers into the model's card; the graph stays as it is."""
     path = load_bundle(model).folder / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
-    robust, rejected = found["robustness"], found["rejection"]
+    test, robust = found["test"], found["robustness"]
     card["results"] |= {
-        "test_accuracy": found["test"]["accuracy"],
-        "test_interval": found["test"]["interval"],
-        "test_ece": found["test"]["expected_calibration_error"],
+        "test_accuracy": test["accuracy"],
+        "test_interval": test["interval"],
+        "test_ece": test["expected_calibration_error"],
         "mnist_c": robust["mean_accuracy"],
         "mnist_c_without_overlap": robust["mean_accuracy_without_overlap"],
-        "reject_by": rejected["recommended"],
+        "reject_by": found["rejection"]["recommended"],
         **{one["name"]: one["framed"]["accuracy"] for one in found["transfer"]},
     }
     files.write_json(path, card)
 
 
-def model_tables(found: Row) -> dict[str, str]:
-    robust, rejected = found["robustness"], found["rejection"]
-    corruptions: list[Row] = [
-        {
-            **row,
-            "name": row["name"].replace("_", " "),
-            "overlaps": "yes" if row["overlaps_training"] else "",
-            "ece": row["uncertainty"]["ece"],
-        }
-        for row in robust["corruptions"]
-    ]
-    empty = dict.fromkeys(("overlaps", "interval", "ece"))
-    corruptions += [
-        {"name": f"**mean {what}**", "accuracy": robust[key], **empty}
-        for what, key in MEANS.items()
-        if robust[key] is not None
-    ]
-    scores, best = rejected["scores"], rejected["recommended"]
-    heads = (f"**{score}**" if score == best else score for score in scores)
-    cells = (f"{{{score}[auroc]:.4f}}" for score in scores)
-    by_score = (
-        " | ".join(["AUROC by score", "n", *heads, "FPR at 95 %"]),
-        " | ".join(["{name}", "{best[n]:,}", *cells, "{best[fpr95]:.1%}"]),
-    )
-    negatives = [
-        {"name": name, "best": one} | {score: sets[name] for score, sets in scores.items()}
-        for name, one in scores[best].items()
-    ]
-    return {
-        "robustness": harness.table(ROBUSTNESS, corruptions),
-        "rejection": harness.table(by_score, negatives),
-        "transfer": harness.table(TRANSFER, found["transfer"]),
-    }
+def markdown(shown: Iterable[Table]) -> str:
+    """Tables of the command line in Markdown."""
+    blocks: list[str] = []
+    for one in shown:
+        heads = " | ".join(str(column.header) for column in one.columns)
+        cells = " | ".join(f"{{0[{k}]}}" for k in range(len(one.columns)))
+        rows = zip(*(column.cells for column in one.columns), strict=True)
+        blocks.append(harness.table((heads, cells), rows))
+    return "\n".join(blocks)
 
 
 if __name__ == "__main__":

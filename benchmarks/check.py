@@ -6,19 +6,16 @@ OLD and NEW are folders that ``benchmarks/speed.py`` wrote, or the speed.json in
 counts if it is beyond both
 
 - three standard errors of the difference: by chance, one figure in 370 that did not change looks
-  changed then (at two it were one in 22, and a record has dozens). The standard error of a mean is
-  sd/sqrt(n); for a median, spread is the interquartile range, and IQR/sqrt(n) is 8 % more than the
-  standard error of the median of a normal distribution, so one formula serves both;
+  changed then. That of a mean is sd/sqrt(n); for a median, IQR/sqrt(n) is 8 % more than that of a
+  normal distribution, so one formula serves both;
 - and 5 %: the spread within a run says nothing of what differs between two runs (clock, memory
-  layout, neighbours on the host), and less is not worth a hunt. Shares in % that have a spread,
-  such as accuracy, do not depend on the machine and need no such margin.
+  layout, neighbours on the host). Shares in % do not depend on the machine and need no such margin.
 
-A figure that was measured once has no standard error; it counts beyond 20 %. The figures of peers
-are shown, and never counted: what happens to them is not ours. A figure that is no longer measured
-counts, because nobody can say that it did not get slower.
+A figure that was measured once counts beyond 20 %. Those of peers are shown, and never counted. A
+figure that is no longer measured counts: nobody can say that it did not get slower.
 
-Times on another processor, or with other cores or threads, say nothing: they are refused, unless
-asked for with --anyway. Exit code 1 if something got worse, 2 if the records do not compare.
+Times on another processor, or with other cores or threads, are refused, unless asked for with
+--anyway. Exit code 1 if something got worse, 2 if the records do not compare.
 """
 
 import argparse
@@ -37,8 +34,8 @@ BUSY = 0.5  # mean number of processes before the run
 WORSE, BETTER, SAME, GONE, NEW = "worse", "better", "same", "gone", "new"
 ORDER = (WORSE, GONE, BETTER, NEW)
 COLUMNS = (
-    "figure | old | new | change | noise | verdict",
-    "{name} | {shown[old]} | {shown[new]} | {share:+.1%} | {noise:.1%} | {verdict}{whose}",
+    "figure | unit | old | new | change | noise | verdict",
+    "{name} | {unit} | {old:,.4g} | {new:,.4g} | {share:+.1%} | {noise:.1%} | {verdict}{whose}",
 )
 MACHINE = ("processor", "cores", "threads")
 
@@ -83,8 +80,8 @@ def warnings(old: Row, new: Row) -> list[str]:
         for name, about in (("old", old), ("new", new))
         if about.get("load", 0) > BUSY
     ]
-    versions = [about.get("versions", {}) for about in (old, new)]
-    return found + differences(*versions, sorted({*versions[0], *versions[1]}))
+    before, after = (about.get("versions", {}) for about in (old, new))
+    return found + differences(before, after, sorted({*before, *after}))
 
 
 def compare(old: Mapping[str, Figure], new: Mapping[str, Figure]) -> list[Row]:
@@ -106,12 +103,10 @@ def judge(old: Figure | None, new: Figure | None) -> Row:
     change |= {"old": old and old.value, "new": new and new.value, "share": None, "noise": None}
     if old is None or new is None:
         return change | {"verdict": NEW if old is None else GONE}
-    difference = new.value - old.value
     scale = abs(old.value) or 1.0  # nothing is a share of 0; such a change is taken as it is
-    share, noise = difference / scale, noise_of(old, new) / scale
-    verdict = SAME
-    if abs(share) > noise:
-        verdict = BETTER if (share > 0) == (new.better == "higher") else WORSE
+    share, noise = (new.value - old.value) / scale, noise_of(old, new) / scale
+    verdict = BETTER if (share > 0) == (new.better == "higher") else WORSE
+    verdict = verdict if abs(share) > noise else SAME
     return change | {"share": share, "noise": noise, "verdict": verdict}
 
 
@@ -133,13 +128,7 @@ def table(changes: Sequence[Row]) -> str:
     """What changed first, the worst on top; then, in one line, how many did not."""
     shown = [change for change in changes if change["verdict"] != SAME]
     shown.sort(key=lambda c: (c["peer"], ORDER.index(c["verdict"]), -abs(c["share"] or 0.0)))
-    rows: list[Row] = []
-    for change in shown:
-        values = {
-            key: None if change[key] is None else f"{change[key]:,.4g} {change['unit']}"
-            for key in ("old", "new")
-        }
-        rows.append(change | {"shown": values, "whose": " (peer)" if change["peer"] else ""})
+    rows = [change | {"whose": " (peer)" * change["peer"]} for change in shown]
     found = harness.table(COLUMNS, rows) + "\n" if rows else ""
     counted, same = sum(map(counts, changes)), len(changes) - len(shown)
     return f"{found}{same} figures are the same; {counted} got worse or are gone\n"

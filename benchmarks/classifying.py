@@ -6,15 +6,13 @@ In one run, in turns, each in a process of its own (``worker.py``), on tiles of 
 
 - digitlens: its shipped classifiers and those of ``--model``, with all cores and with one.
 - torch: the same networks in PyTorch.
-- Keras: its documentation's network for MNIST, by ``predict``. Not trained, which is as fast. What
-  it needs is installed below ``build/`` by the first run.
+- Keras: its documentation's network for MNIST, by ``predict``; not trained, which is as fast.
 - scikit-learn: ``SVC`` with its defaults, trained on 10,000 tiles, timed on 1,000.
 
-digitlens and torch are handed uint8; Keras and scikit-learn numbers that were scaled beforehand,
-which is not timed. One tile: microseconds of a call. Many: 10,000 tiles in one call, tiles a
-second; 2,048 for torch; batches of 512 where the user has to choose. Who is slow gets fewer calls:
-none is begun after two seconds. The machine should have nothing else to do: networks in PyTorch,
-whose threads wait for each other, suffer most from it.
+digitlens and torch are handed uint8, the others numbers that were scaled beforehand, not timed. One
+tile: microseconds of a call. Many: 10,000 tiles in one call, tiles a second; 2,048 for torch;
+batches of 512 where the user has to choose. No call begins after two seconds. The machine should
+have nothing else to do: networks in PyTorch, whose threads wait for each other, suffer most.
 """
 
 import tempfile
@@ -62,10 +60,7 @@ def main() -> None:
     record = harness.provenance() | {"rounds": options.rounds, "missing": {}}
     contenders = entries(options.model)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        tiles = Path(folder) / "tiles.npz"
-        train, test = load_mnist(options.data_dir)
-        some = {"train_tiles": train.tiles[:TRAINING], "train_labels": train.labels[:TRAINING]}
-        np.savez(tiles, tiles=test.tiles, labels=test.labels, **some)
+        tiles = harness.save_tiles(Path(folder), load_mnist(options.data_dir), TRAINING)
         starts = {
             name: partial(start, entry, tiles, options, stack) for name, entry in contenders.items()
         }
@@ -101,20 +96,17 @@ def start(entry: Entry, tiles: Path, options: Any, stack: ExitStack) -> tuple[ha
 
 
 def measure(worker: harness.Worker, about: Row) -> tuple[list[float], float]:
-    """One turn: seconds of each call with one tile, and tiles a second of one with many."""
+    """One turn: microseconds of each call with one tile, and tiles a second of one with many."""
     count = about.get("most", MANY)
     worker.ask({"tiles": 1, "calls": WARM})
-    (one, (many,)) = (
-        worker.ask({"tiles": tiles, "calls": calls})["seconds"]
-        for tiles, calls in ((1, CALLS), (count, 1))
-    )
-    return one, count / many
+    one = worker.ask({"tiles": 1, "calls": CALLS})["seconds"]
+    many = worker.ask({"tiles": count, "calls": 1})["seconds"]
+    return [1e6 * seconds for seconds in one], count / many[0]
 
 
 def summary(turns: list[tuple[list[float], float]]) -> Row:
     """JSON-ready: microseconds of one tile, tiles a second of many, and their medians."""
-    one = [1e6 * seconds for ones, _ in turns for seconds in ones]
-    many = [speed for _, speed in turns]
+    one, many = [each for ones, _ in turns for each in ones], [speed for _, speed in turns]
     medians = {"one_us": float(np.median(one)), "per_second": float(np.median(many))}
     return {"one": one, "many": many} | medians
 
@@ -131,15 +123,13 @@ def figures(results: Mapping[str, Row]) -> list[Figure]:
     for row in rows:
         peer, slow = row["kind"] in KINDS, row["cores"] < most
         words = ("classifying", row["kind"] * peer, row["model"], "one_core" * slow)
-        name = ".".join(filter(None, words))
-        found.append(Figure.median(f"{name}.one_tile", row["one"], "µs", peer=peer))
-        many = row["many"]
-        found.append(Figure.median(f"{name}.many_tiles", many, "tiles/s", "higher", peer=peer))
+        one, many = (".".join(filter(None, (*words, part))) for part in ("one_tile", "many_tiles"))
+        found.append(Figure.median(one, row["one"], "µs", peer=peer))
+        found.append(Figure.median(many, row["many"], "tiles/s", "higher", peer=peer))
         for other in () if peer or slow else rows:
             if other["kind"] in KINDS and other["model"] in ("", row["model"]):
-                one_tile, many_tiles = _faster(row, other)
-                found.append(Figure.ratio(f"{name}.one_tile.{other['kind']}", one_tile))
-                found.append(Figure.ratio(f"{name}.many_tiles.{other['kind']}", many_tiles))
+                for name, ratio in zip((one, many), _faster(row, other), strict=True):
+                    found.append(Figure.ratio(f"{name}.{other['kind']}", ratio))
     return found
 
 

@@ -15,15 +15,14 @@ their number of digits known, once with a list of 50 amounts of that folder, the
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import harness
 import readers
@@ -34,7 +33,7 @@ from digitlens.reading.constrained import constrain
 from digitlens.reading.constraints import Expectation, keeps, parse
 from digitlens.reading.layout import Layout, arrange
 from digitlens.reading.reader import DigitReader
-from readers import Answer
+from readers import Answer, Case
 
 COLUMNS = (
     "known | n | alone | known | gain, points | 95 % interval | p | sure | wrong | ms",
@@ -43,32 +42,15 @@ COLUMNS = (
 )
 AMOUNTS = 50  # in a list
 SERIALS = {"luhn": (16, "16; luhn"), "ean": (13, "ean-13"), "iban": (22, "iban")}
+Read = tuple[bool, bool, bool, float]  # right alone, right with what is known, sure; seconds
 
 
-class Picture(NamedTuple):
-    """A picture, what stands there, and what is known of it: a name and a constraint each."""
-
-    pixels: npt.NDArray[np.uint8]
-    text: str
-    known: dict[str, str]
-
-
-class Read(NamedTuple):
-    """What became of one picture with one constraint."""
-
-    alone: bool
-    known: bool
-    sure: bool
-    seconds: float
-
-
-def cases(options: Any) -> Iterator[Picture]:
-    if options.real:
-        yield from checks(options.real)
+def cases(options: Any) -> Iterator[Case]:
+    yield from checks(options.real) if options.real else ()
     yield from serials(options.count, options.seed)
 
 
-def checks(folder: Path) -> Iterator[Picture]:
+def checks(folder: Path) -> Iterator[Case]:
     """Amounts on checks, whose labels are their digits."""
     rows = harness.listed(folder, "check")
     labels = sorted({row["label"] for row in rows})
@@ -78,26 +60,25 @@ def checks(folder: Path) -> Iterator[Picture]:
         others = drawn.sample([label for label in labels if label != text], AMOUNTS - 1)
         listed = ", ".join(sorted([text, *others]))
         known = {"check, digits": str(len(text)), "check, 50 amounts": f"one of {listed}"}
-        yield Picture(load_image(folder / row["file"]), text, known)
+        yield Case("check", row["file"], load_image(folder / row["file"]), (text, known))
 
 
-def serials(count: int, seed: int) -> Iterator[Picture]:
+def serials(count: int, seed: int) -> Iterator[Case]:
     """Numbers with a check digit, half by hand, half printed."""
-    for kind, (length, known) in SERIALS.items():
-        for number in range(count):
-            rng = np.random.default_rng([seed, number, length])
-            text = serial(kind, length, rng)
-            spaced = " ".join(text[i : i + 4] for i in range(0, length, 4))
-            shown = spaced if kind == "iban" or rng.random() < 0.5 else text
-            page = readers.photographed(partial(_write, shown), seed, number, length)
-            yield Picture(page, text, {f"{kind}, {length}": known})
 
+    def write(text: str, desk: Desk) -> str:
+        digit, by_hand = desk.size(10, 30), desk.rng.random() < 0.5
+        run = (desk.pen(digit, letters=True) if by_hand else desk.type(digit)).run(text)
+        desk.open(run.width + 3 * digit, 3 * digit).put(run, 1.5 * digit, 2 * digit)
+        return text
 
-def _write(text: str, desk: Desk) -> str:
-    digit, by_hand = desk.size(10, 30), desk.rng.random() < 0.5
-    run = (desk.pen(digit, letters=True) if by_hand else desk.type(digit)).run(text)
-    desk.open(run.width + 3 * digit, 3 * digit).put(run, 1.5 * digit, 2 * digit)
-    return text
+    for (kind, (length, known)), number in product(SERIALS.items(), range(count)):
+        rng = np.random.default_rng([seed, number, length])
+        text = serial(kind, length, rng)
+        spaced = " ".join(text[i : i + 4] for i in range(0, length, 4))
+        shown = spaced if kind == "iban" or rng.random() < 0.5 else text
+        page = readers.photographed(partial(write, shown), seed, number, length)
+        yield Case(kind, str(number), page, (text, {f"{kind}, {length}": known}))
 
 
 def serial(kind: str, length: int, rng: np.random.Generator) -> str:
@@ -113,47 +94,46 @@ def serial(kind: str, length: int, rng: np.random.Generator) -> str:
                 return body
 
 
-def ask(reader: DigitReader, picture: Picture) -> Iterator[Answer]:
-    """One picture, looked at once."""
-    view, turn = reader.upright(picture.pixels)
-    size = picture.pixels.shape[1::-1] if turn % 2 == 0 else picture.pixels.shape[:2]
+def ask(reader: DigitReader, picture: Case) -> Iterator[Answer]:
+    """One picture, looked at once, with each that is known of it: a name and a constraint."""
+    page, (text, constraints) = picture.page, picture.text
+    view, turn = reader.upright(page)
+    size = page.shape[1::-1] if turn % 2 == 0 else page.shape[:2]
     layout = arrange(view, size, reader.thresholds)
-    for kind, known in picture.known.items():
+
+    def told(found: Layout) -> str:
+        """All digits that count; the letters of a German IBAN say nothing."""
+        return "".join(str(d.value) for line in found.lines for d in line if d.status != "rejected")
+
+    for kind, known in constraints.items():
         expected = Expectation.of(known)
         assert expected
         start = time.thread_time()
         after, _ = constrain(view, layout, size, reader.thresholds, expected)
         seconds = time.thread_time() - start
         statuses = {d.status for line in after.lines for d in line} - {"rejected"}
-        wanted = picture.text if kind != "iban, 22" else picture.text[2:]
-        right = [told(each) == wanted for each in (layout, after)]
-        problems = [] if right[1] else [f"{wanted} read as {told(after)}"]
-        yield Answer(kind, Read(*right, statuses == {"digit"}, seconds), problems)
-
-
-def told(layout: Layout) -> str:
-    """All digits that count; the letters of a German IBAN say nothing."""
-    kept = (digit for line in layout.lines for digit in line if digit.status != "rejected")
-    return "".join(str(digit.value) for digit in kept)
+        wanted = text if kind != "iban, 22" else text[2:]
+        alone, right = (told(each) == wanted for each in (layout, after))
+        problems = [] if right else [f"{wanted} read as {told(after)}"]
+        yield Answer(kind, (alone, right, statuses == {"digit"}, seconds), problems)
 
 
 def summary(kind: str, found: list[Read]) -> harness.Row:
-    n = len(found)
-    gained = sum(each.known and not each.alone for each in found)
-    lost = sum(each.alone and not each.known for each in found)
-    low, high = difference_interval(gained, lost, n)
+    alone, known, sure, seconds = np.array(found, float).T
+    gained, lost = int((known > alone).sum()), int((alone > known).sum())
+    low, high = difference_interval(gained, lost, len(found))
     return {
         "kind": kind,
-        "n": n,
-        "alone": sum(each.alone for each in found) / n,
-        "known": sum(each.known for each in found) / n,
-        "gain": 100 * (gained - lost) / n,
+        "n": len(found),
+        "alone": float(alone.mean()),
+        "known": float(known.mean()),
+        "gain": 100 * (gained - lost) / len(found),
         "low": 100 * low,
         "high": 100 * high,
         "p": mcnemar(gained, lost),
-        "sure": sum(each.sure for each in found) / n,
-        "wrong": sum(each.sure and not each.known for each in found),
-        "milliseconds": 1000 * statistics.median(each.seconds for each in found),
+        "sure": float(sure.mean()),
+        "wrong": int((sure > known).sum()),
+        "milliseconds": 1000 * float(np.median(seconds)),
     }
 
 

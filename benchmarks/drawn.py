@@ -11,14 +11,17 @@ page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``re
 - ms: median time of reading a decoded picture.
 """
 
+import io
 import random
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 import harness
@@ -52,9 +55,8 @@ def main() -> None:
     readers.add_options(made)
     options = made.parse_args()
     cases = list(drawings(options.seed, options.groups))
-    results, about = readers.read_all(options, cases, len(cases))
-    scores = readers.summaries(results, summary)
-    about |= {"seed": options.seed, "groups": scores, "pictures": readers.pictures(results)}
+    _, scores, about = readers.read_all(options, cases, len(cases), summary)
+    about |= {"seed": options.seed, "groups": scores}
     table = readers.table(COLUMNS, BESIDE, scores, "right", "exact")
     harness.publish(options.out, "drawn", about, f"{table}\n{readers.origin(about)}")
     for case in cases if options.keep else ():
@@ -64,11 +66,9 @@ def main() -> None:
 
 def summary(results: Sequence[Result]) -> Row:
     """Scores of one reader, number by number, wherever they stand."""
-    both = [
-        (Counter(numbers(result.case.text)), Counter(numbers(result.said.text)))
-        for result in results
-    ]
-    plain = [(_without_marks(there), _without_marks(read)) for there, read in both]
+    texts = [(numbers(result.case.text), numbers(result.said.text)) for result in results]
+    both = [tuple(map(Counter, pair)) for pair in texts]
+    plain = [tuple(Counter(map(digits_only, found)) for found in pair) for pair in texts]
     n = sum(there.total() for there, _ in both)
     return {
         "pictures": len(results),
@@ -81,22 +81,18 @@ def summary(results: Sequence[Result]) -> Row:
     }
 
 
-def _without_marks(found: Counter[str]) -> Counter[str]:
-    return Counter(digits_only(number) for number in found.elements())
-
-
 def drawings(seed: int, words: Sequence[str] = ("",)) -> Iterator[Case]:
     """The pictures of all groups with one of these words in their names; the same for a seed."""
     for name, draw in (
-        ("number alone, 8 to 60 px", _alone),
+        ("number alone, 8 to 60 px", partial(_lines, FONTS, HEIGHTS, ("",))),
         *((f"table, {height} px", partial(_tables, height, False)) for height in HEIGHTS),
         *((f"ruled table, {height} px", partial(_tables, height, True)) for height in HEIGHTS),
         ("30 × 5 numbers, 14-pixel print", _dense),  # noqa: RUF001
         *((f"A4 page at {dpi} dpi", partial(_pages, dpi, TEXTS["phrases"])) for dpi in DPI),
         ("A4 page without numbers", partial(_pages, 150, ())),
         ("seven-segment display", _displays),
-        ("number with marks", partial(_lines, TEXTS["marked"])),
-        ("words without numbers", partial(_lines, TEXTS["words"])),
+        ("number with marks", partial(_lines, (*FONTS, HAND), (32,), TEXTS["marked"])),
+        ("words without numbers", partial(_lines, (*FONTS, HAND), (32,), TEXTS["words"])),
         ("upside down", _upside_down),
     ):
         if not any(word in name for word in words):
@@ -109,18 +105,25 @@ Drawn = Iterator[tuple[Image.Image, str]]
 
 
 @cache
-def _file(family: str) -> str:
+def font_file(family: str) -> str:
     """Its regular weight; the fonts are fetched if they are not there."""
     chosen = next(f for f in load_families() if f.family == family and f.role == "validation")
     weights = font_files([chosen])[chosen]
     return str(next(files["latin"] for files in weights if "400" in files["latin"].name))
 
 
+def encoded(pixels: npt.NDArray[np.uint8], form: str = "JPEG", quality: int = 82) -> bytes:
+    """The content of a picture's file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, form, quality=quality)
+    return stream.getvalue()
+
+
 def font(family: str, *, height: float = 0, size: float = 0) -> ImageFont.FreeTypeFont:
     if not size:
-        _, top, _, bottom = ImageFont.truetype(_file(family), 1000).getbbox("0")
+        _, top, _, bottom = ImageFont.truetype(font_file(family), 1000).getbbox("0")
         size = 1000 * height / (bottom - top)
-    return ImageFont.truetype(_file(family), size)
+    return ImageFont.truetype(font_file(family), size)
 
 
 def _number(rng: random.Random, least: int = 1, most: int = 6) -> str:
@@ -134,12 +137,6 @@ def _line(text: str, face: ImageFont.FreeTypeFont) -> tuple[Image.Image, str]:
     picture = Image.new("RGB", size, PAPER)
     ImageDraw.Draw(picture).text((margin - left, margin - top), text, INK, face)
     return picture, text
-
-
-def _alone(rng: random.Random) -> Drawn:
-    for height in HEIGHTS:
-        for family in FONTS:
-            yield _line(_number(rng), font(family, height=height))
 
 
 def _tables(height: int, ruled: bool, rng: random.Random) -> Drawn:
@@ -167,19 +164,19 @@ def _table(
     """Numbers in columns, flush right; ``shape`` is columns and rows, ``cell`` in pixels."""
     (columns, rows), (width, height) = shape, cell
     margin = height // 2
-    picture = Image.new("RGB", (columns * width + 2 * margin, rows * height + 2 * margin), PAPER)
-    pen, lines = ImageDraw.Draw(picture), []
-    for row in range(rows):
-        lines.append([_number(rng, 2) for _ in range(columns)])
-        for column, number in enumerate(lines[-1]):
+    right, bottom = margin + columns * width, margin + rows * height
+    picture = Image.new("RGB", (right + margin, bottom + margin), PAPER)
+    pen = ImageDraw.Draw(picture)
+    lines = [[_number(rng, 2) for _ in range(columns)] for _ in range(rows)]
+    for row, line in enumerate(lines):
+        for column, number in enumerate(line):
             place = margin + (column + 1) * width - height // 4, margin + (row + 0.75) * height
             pen.text(place, number, INK, face, anchor="rs")
-    right, bottom = margin + columns * width, margin + rows * height
     for y in range(margin, bottom + 1, height) if ruled else ():
         pen.line((margin, y, right, y), INK)
     for x in range(margin, right + 1, width) if ruled else ():
         pen.line((x, margin, x, bottom), INK)
-    return picture, "\n".join(" ".join(line) for line in lines)
+    return picture, "\n".join(map(" ".join, lines))
 
 
 def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
@@ -194,9 +191,8 @@ def _pages(dpi: int, phrases: Sequence[str], _rng: random.Random) -> Drawn:
 
 
 def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
-    before, after = (
-        " ".join(rng.choices(TEXTS["prose"].split(), k=rng.randint(4, 7))) for _ in range(2)
-    )
+    prose = TEXTS["prose"].split()
+    before, after = (" ".join(rng.choices(prose, k=rng.randint(4, 7))) for _ in range(2))
     if not phrases or rng.random() < 0.2:
         return f"{before} {after}"
     parts = {"n": rng.randint(10000, 99999), "r": rng.randint(100, 999), "e": rng.randint(0, 9)}
@@ -204,10 +200,12 @@ def _sentence(rng: random.Random, phrases: Sequence[str]) -> str:
     return f"{before} {rng.choice(phrases).format(**parts, h=rng.randint(10, 23))} {after}"
 
 
-def _lines(texts: Sequence[str], _rng: random.Random) -> Drawn:
-    for text in texts:
-        for family in (*FONTS, HAND):
-            yield _line(text, font(family, height=32))
+def _lines(
+    families: Sequence[str], heights: Sequence[int], texts: Sequence[str], rng: random.Random
+) -> Drawn:
+    """Each text, or a number, in each family and height."""
+    for text, height, family in product(texts, heights, families):
+        yield _line(text or _number(rng), font(family, height=height))
 
 
 def _upside_down(rng: random.Random) -> Drawn:
@@ -244,8 +242,7 @@ def _display(
     """Digits ``height`` pixels high that lean by ``slant`` of it; a point takes no place."""
     behind, off, on = colours
     half, margin, step = height / 2, height // 2, 0.8 * height
-    count = sum(character != "." for character in text)
-    width = round(2 * margin + step * count + slant * height)
+    width = round(2 * margin + step * len(text.replace(".", "")) + slant * height)
     picture = Image.new("RGB", (width, height + 2 * margin), behind)
     pen, x = ImageDraw.Draw(picture), float(margin)
     for character in text:
@@ -253,28 +250,23 @@ def _display(
             pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
             continue
         for name, ends in SEGMENTS.items():
+            outline = (x, margin) + half * _segment(ends, slant)
             colour = on if name in LIT[int(character)] else off
-            pen.polygon(_segment(ends, (x, margin), half, slant), fill=colour)
+            pen.polygon([tuple(point) for point in outline], fill=colour)
         x += step
     return picture, text
 
 
-def _segment(
-    ends: tuple[int, ...], corner: tuple[float, float], half: float, slant: float
-) -> list[tuple[float, float]]:
-    """A hexagon along one side of half a digit's box."""
-    x0, y0, x1, y1 = ends
-    dx, dy = x1 - x0, y1 - y0
-    thick, gap = 0.13, 0.04  # of half the height: half a segment's width, the gap at its ends
-    inner = gap + thick
-    outline = ((gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1))
-    return [
-        (
-            corner[0] + half * (x0 + t * dx - s * thick * dy + slant * (2 - y0 - t * dy)),
-            corner[1] + half * (y0 + t * dy + s * thick * dx),
-        )
-        for t, s in outline
-    ]
+def _segment(ends: tuple[int, ...], slant: float) -> npt.NDArray[np.float64]:
+    """A hexagon along one side of a digit's box, float[6, 2]."""
+    start, end = np.reshape(ends, (2, 2))
+    thick, gap = 0.13, 0.04  # half a segment's width, the gap at its ends
+    inner, (dx, dy) = gap + thick, end - start
+    places = (gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1)
+    t, s = np.transpose(places)
+    centre = start + np.outer(t, (dx, dy))
+    shift = slant * (2 - centre[:, 1])
+    return centre + np.outer(s, (-thick * dy, thick * dx)) + np.outer(shift, (1, 0))
 
 
 if __name__ == "__main__":

@@ -13,24 +13,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
 
 from digitlens import __version__, files
+from digitlens.datasets.mnist import Mnist
 from digitlens.evaluation.metrics import processor
 from digitlens.progress import note, work_bar
 from digitlens.training.run import source_commit
 
+K = TypeVar("K")
 T = TypeVar("T")
 Row = dict[str, Any]
 Columns = tuple[str, str]  # headings, and templates of cells, see ``show``; both parted by " | "
-Results = dict[str, list[Any]]
 ROOT = Path(__file__).parents[1]
 RECORDS = Path(__file__).parent / "records"
 WORKER = Path(__file__).with_name("worker.py")
@@ -39,6 +39,7 @@ KERAS = ("tensorflow-cpu==2.21.0", "fastapi", "uvicorn", "python-multipart", "pi
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RECORD = "speed.json"
+SHARES = {"l": 25, "m": 50, "u": 75, "h": 90}  # percentiles by conversion, see ``show``
 
 
 def provenance() -> dict[str, Any]:
@@ -83,15 +84,23 @@ def publish(
 
 
 class _Cells(string.Formatter):
-    """Nothing for None, yes or no, shares with a space before %, intervals of shares in %."""
+    """Nothing for None, yes or no, shares with a space before %, intervals of shares in %.
+
+    A ``spread`` is shown as its mean and, if there is one, its standard deviation. Of many values
+    ``!m`` takes the median, ``!l`` and ``!u`` the quartiles, ``!h`` what 90 % are not above.
+    """
+
+    def convert_field(self, value: Any, conversion: str | None) -> Any:
+        return np.percentile(value, SHARES[conversion]) if conversion else value
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if value is None or isinstance(value, bool):
             return {None: "", True: "yes", False: "no"}[value]
         if isinstance(value, (list, tuple)):
             return " to ".join(f"{100 * end:{format_spec}}" for end in value)
-        text = format(value, format_spec)
-        return text.replace("%", " %") if format_spec.endswith("%") else text
+        values = [value["mean"], value["sd"]] if isinstance(value, Mapping) else [value]
+        shown = (format(each, format_spec).rstrip("%") for each in values if each is not None)
+        return " ± ".join(shown) + " %" * format_spec.endswith("%")
 
 
 def show(template: str, row: Any) -> str:
@@ -107,10 +116,24 @@ def table(columns: Columns, rows: Iterable[Any]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
+def joined(*columns: Columns) -> Columns:
+    """Columns that stand beside each other."""
+    heads, cells = zip(*columns, strict=True)
+    return " | ".join(heads), " | ".join(cells)
+
+
 def document(head: str, *tables: str, notes: Iterable[str] = ()) -> str:
     """Markdown: a line on where it was measured, tables, and a list."""
     listed = "".join(f"- {line}\n" for line in notes)
     return "\n".join(filter(None, (f"{head}\n", *tables, listed)))
+
+
+def save_tiles(folder: Path, mnist: Mnist, most: int | None = None) -> Path:
+    """A file with tiles and labels for ``worker.py``, at most so many to train with."""
+    train, path = mnist.train, folder / "tiles.npz"
+    kept = {"train_tiles": train.tiles[:most], "train_labels": train.labels[:most]}
+    np.savez(path, tiles=mnist.test.tiles, labels=mnist.test.labels, **kept)
+    return path
 
 
 def listed(folder: Path, *kinds: str) -> list[dict[str, str]]:
@@ -119,26 +142,10 @@ def listed(folder: Path, *kinds: str) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(stream) if not kinds or row["kind"] in kinds]
 
 
-def plus_minus(value: Mapping[str, Any], factor: float, digits: int) -> str:
-    """The mean of ``spread`` with its standard deviation, if there is one."""
-    mean = f"{factor * value['mean']:.{digits}f}"
-    return mean if value["sd"] is None else f"{mean} ± {factor * value['sd']:.{digits}f}"
-
-
 def spread(values: Sequence[float]) -> Row:
     """Mean, standard deviation (None of a single value) and median."""
     sd = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": statistics.mean(values), "sd": sd, "median": statistics.median(values)}
-
-
-def timed(call: Callable[[], object], times: int, warm: int = 2) -> list[float]:
-    """Seconds of each call; some that are not counted come first."""
-    found: list[float] = []
-    for _ in range(times + warm):
-        start = perf_counter()
-        call()
-        found.append(perf_counter() - start)
-    return found[warm:]
 
 
 def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> dict[str, T]:
@@ -153,9 +160,9 @@ def available(jobs: Mapping[str, Callable[[], T]], missing: dict[str, str]) -> d
     return found
 
 
-def take_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 0) -> Results:
+def take_turns(jobs: Mapping[K, Callable[[], T]], rounds: int, warm: int = 0) -> dict[K, list[T]]:
     """What each job gives in each round, the jobs taking turns; warm rounds are not kept."""
-    found: Results = {name: [] for name in jobs}
+    found: dict[K, list[T]] = {name: [] for name in jobs}
     with work_bar() as bar:
         for number in bar.track(range(rounds + warm), description="measuring"):
             for name, job in jobs.items():
@@ -249,15 +256,10 @@ def load_record(path: Path) -> tuple[Row, dict[str, Figure]]:
     found = about.pop("figures", None) if isinstance(about, dict) else None
     if not isinstance(found, dict) or not found:
         raise RecordError(f"{path} is no record of speed: expected figures by name")
-    return about, {name: _figure(name, row) for name, row in found.items()}
-
-
-def _figure(name: str, row: Row) -> Figure:
-    """A figure from plain values; others, such as notes, are passed over."""
-    needed = {field.name for field in fields(Figure)} - {"name"}
-    if missing := needed - row.keys() - {"peer"}:
-        raise RecordError(f"figure {name!r} lacks {', '.join(sorted(missing))}")
-    return Figure(name, **{key: row[key] for key in needed & row.keys()})
+    try:
+        return about, {name: Figure(name, **row) for name, row in found.items()}
+    except TypeError as error:
+        raise RecordError(f"{path} has a figure that is none: {error}") from error
 
 
 class UnavailableError(Exception):
@@ -285,52 +287,49 @@ def _run(*command: str) -> None:
 
 
 class Worker:
-    """A process that answers in lines of JSON, see ``worker.py``."""
+    """A process that answers in lines of JSON, see ``worker.py``; ``process`` is its Popen."""
 
     def __init__(self, command: Sequence[str], stack: ExitStack, **variables: str) -> None:
         """Starts it; it is stopped when ``stack`` is closed."""
         self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        self._process = subprocess.Popen(command, **pipes, env={**os.environ, **variables})
+        self.process = subprocess.Popen(command, **pipes, env={**os.environ, **variables})
         stack.callback(self._stop)
 
     def reply(self) -> Row:
         """Its next line; raises UnavailableError if it ends instead."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
-            raise UnavailableError(self._last_words())
+            raise UnavailableError(self.last_words())
         return json.loads(line)
 
-    def ask(self, question: Mapping[str, Any], content: bytes = b"") -> Row:
-        """What it answers to a line of JSON with some bytes after it."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(question).encode() + b"\n" + content)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise UnavailableError(self._last_words()) from None
+    def ask(self, question: Mapping[str, Any]) -> Row:
+        """What it answers to a line of JSON."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # then it has ended, and gives no reply
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
         return self.reply()
 
     def rows(self) -> list[Row]:
         """All of its lines, once it has ended; raises UnavailableError if it fails."""
-        said, _ = self._process.communicate()
-        if self._process.returncode:
-            raise UnavailableError(self._last_words())
+        said, _ = self.process.communicate()
+        if self.process.returncode:
+            raise UnavailableError(self.last_words())
         return [json.loads(line) for line in said.splitlines()]
 
-    def _last_words(self) -> str:
-        code = self._process.wait()
+    def last_words(self) -> str:
+        """The last line of its errors, once it has ended."""
+        code = self.process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace")
         return last_line(said) or f"ended with exit code {code}"
 
     def _stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdout, self._process.stdin):
-            with suppress(BrokenPipeError):  # it ended with a question still in the pipe
-                stream and stream.close()
+        self.process.terminate()
+        with suppress(BrokenPipeError), self.process:  # with a question still in the pipe
+            pass
 
 
 def start_worker(

@@ -12,24 +12,23 @@ noise or cut off. Pictures are read by a template as ``digitlens watch`` reads t
 """
 
 import csv
-import io
 import math
 import os
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+import drawn
 import harness
 from digitlens.cli.main import app
 from digitlens.datasets.synthetic.camera import CameraView
 from digitlens.datasets.synthetic.canvas import Style
-from digitlens.datasets.synthetic.glyph_sources import FontGlyphs, font_files, load_families
+from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.objects import Counter, Wheel, draw_wheel, show_counter
 
 SIZE = (640, 480)
@@ -46,6 +45,8 @@ REGION = (
     f"main={','.join(map(str, BOX))},kind=counter,digits=8,decimals=3,unit=m³,most_per_hour=0.9"
 )
 BEGAN = 1_700_000_000  # seconds of the epoch
+# Its minute, the picture as its file is, and litres that the meter showed; None of a dead camera.
+Frame = tuple[int, bytes, float | None]
 
 
 def main() -> None:
@@ -55,8 +56,7 @@ def main() -> None:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--keep", type=Path, help="folder for pictures, template and log")
     options = made.parse_args()
-    family = next(each for each in load_families() if each.family == options.font)
-    font = next(files["latin"] for files in font_files([family])[family] if "400" in str(files))
+    font = Path(drawn.font_file(options.font))
     frames = simulate(font, options.seed, range(0, DAY, options.every))
     about = harness.provenance() | {"font": options.font, "seed": options.seed}
     with TemporaryDirectory() as folder:
@@ -64,47 +64,33 @@ def main() -> None:
     harness.publish(options.out, "meter", about | {"told": text}, f"{text}\n")
 
 
-def measure(frames: Iterable["Frame"], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
-    """Reads pictures with ``digitlens watch``; what is stored against what was shown, in a line."""
+def measure(frames: Iterable[Frame], folder: Path, font: ImageFont.FreeTypeFont | Path) -> str:
+    """Reads pictures with ``digitlens watch``; one line on what is stored, and what was shown."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
     reference = np.clip(Meter(font).face(START), 0, 255).astype(np.uint8)
-    (folder / "meter.jpg").write_bytes(_file(reference, 95))
+    (folder / "meter.jpg").write_bytes(drawn.encoded(reference, quality=95))
     shown: dict[str, float | None] = {}
-    for frame in frames:
-        path = folder / "in" / f"{frame.minute:04}.jpg"
-        path.write_bytes(frame.content)
-        os.utime(path, (BEGAN + 60 * frame.minute,) * 2)
-        shown[path.name] = frame.litres
-    template, log = str(folder / "meter.toml"), str(folder / "log.csv")
-    _run(["template", str(folder / "meter.jpg"), "--region", REGION, "--out", template])
-    _run(["watch", str(folder / "in"), "--template", template, "--out", log, "--once"])
-    with Path(log).open(newline="", encoding="utf-8") as file:
-        return summary(shown, list(csv.DictReader(file)))
-
-
-def summary(shown: dict[str, float | None], rows: Sequence[dict[str, str]]) -> str:
-    """One line: how many are stored, of those of the living camera, and how many are wrong."""
+    for minute, content, litres in frames:
+        path = folder / "in" / f"{minute:04}.jpg"
+        path.write_bytes(content)
+        os.utime(path, (BEGAN + 60 * minute,) * 2)
+        shown[path.name] = litres
+    template, log = str(folder / "meter.toml"), folder / "log.csv"
+    for command in (
+        ["template", str(folder / "meter.jpg"), "--region", REGION, "--out", template],
+        ["watch", str(folder / "in"), "--template", template, "--out", str(log), "--once"],
+    ):
+        app(command, standalone_mode=False)
+    rows = list(csv.DictReader(log.read_text(encoding="utf-8").splitlines()))
     live = sum(litres is not None for litres in shown.values())
     values = [(row["picture"], 1000 * float(row["value"])) for row in rows if row["value"]]
     wrong = [name for name, value in values if not right(value, shown[name])]
-    kinds = Tally(row["status"] for row in rows)
-    told = ", ".join(f"{count} {status}" for status, count in sorted(kinds.items()))
+    kinds = sorted(Tally(row["status"] for row in rows).items())
     return (
         f"{len(shown)} pictures, {live} of the living camera: {len(values)} stored "
-        f"({len(values) / live:.1%}), {len(wrong)} wrong {wrong}; rows: {told}"
+        f"({len(values) / live:.1%}), {len(wrong)} wrong {wrong}; "
+        f"rows: {', '.join(f'{count} {status}' for status, count in kinds)}"
     )
-
-
-def _run(arguments: list[str]) -> None:
-    app(arguments, standalone_mode=False)
-
-
-class Frame(NamedTuple):
-    """A picture as its file is, and what the meter showed in litres; None of a dead camera."""
-
-    minute: int
-    content: bytes
-    litres: float | None
 
 
 def simulate(
@@ -118,10 +104,10 @@ def simulate(
     for minute in minutes:
         own = np.random.default_rng([seed, 2, minute])
         if minute in DEAD:
-            yield Frame(minute, _dead(own), None)
+            yield minute, _dead(own), None
         else:
             shown = float(litres[minute])
-            yield Frame(minute, _file(photograph(meter.face(shown), minute, own)), shown)
+            yield minute, drawn.encoded(photograph(meter.face(shown), minute, own)), shown
 
 
 def right(value: float, litres: float | None) -> bool:
@@ -213,18 +199,12 @@ def _flows(rng: np.random.Generator) -> np.ndarray:
     return np.minimum(flows, 12.0)
 
 
-def _file(pixels: np.ndarray, quality: int = 82) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
-
-
 def _dead(rng: np.random.Generator) -> bytes:
     kind, shape = int(rng.integers(4)), (*SIZE[::-1], 3)
     if kind == 3:
         return b"\xff\xd8\xff\xe0" + rng.bytes(900)
     low, high = ((dark := int(rng.integers(12)), dark + 4), (128, 129), (0, 256))[kind]
-    return _file(rng.integers(low, high, shape).astype(np.uint8))
+    return drawn.encoded(rng.integers(low, high, shape).astype(np.uint8))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import re
 import sys
 import time
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -87,6 +87,17 @@ def photographed(lay_out: Callable[[Desk], str], *seed: int) -> Page:
     raise AssertionError
 
 
+class Case(NamedTuple):
+    """A picture, what it is an example of, and what stands there."""
+
+    group: str
+    name: str
+    page: Page | None  # None if it cannot be decoded
+    text: Any  # or what else is known to stand there
+    full_text: str | None = None  # with marks, if they are known
+    milliseconds: float = 0.0  # of decoding it
+
+
 class Answer(NamedTuple):
     """What became of a case: to be summed up with all of its kind, and to be listed."""
 
@@ -105,52 +116,50 @@ class Said:
     confidences: tuple[float, ...] = ()  # of the digits, if the reader states them
 
 
+class Result(NamedTuple):
+    """What one reader says of one picture."""
+
+    case: Case
+    reader: str
+    said: Said
+
+
+Read = Callable[[Page], Said]
 FAILED = Said("?", "?", 0.0)  # never right, not even where no digit is
 
 
-class Readers:
-    """digitlens and, if asked for, RapidOCR in its modes, ready to read.
+def load(stack: ExitStack, options: Any) -> tuple[dict[str, Read], Row]:
+    """What reads, by name: digitlens and, with ``options.peers``, RapidOCR in its modes; versions.
 
-    Attributes:
-        names: Of the readers.
-        versions: What reads, JSON-ready.
+    RapidOCR runs until ``stack`` closes; UnavailableError where it cannot be installed or started.
     """
+    reader = DigitReader(options.model, threads=options.threads)
 
-    def __init__(self, stack: ExitStack, options: Any) -> None:
-        """Loads ``options.model``; RapidOCR, with ``options.peers``, runs until ``stack`` closes.
-
-        Raises:
-            UnavailableError: RapidOCR cannot be installed or started.
-        """
-        self._reader = DigitReader(options.model, threads=options.threads)
-        blank = self._reader.read(np.full((28, 28), 255, np.uint8))
-        self.versions = {"model": blank.model, "model_sha256": blank.model_sha256}
-        self.names = (OURS, *(MODES if options.peers else ()))
-        if options.peers:
-            asked = ("rapidocr", options.threads)
-            self._worker = harness.start_worker(PACKAGES, asked, options, stack)
-            self.versions["peer"] = self._worker.reply()["versions"]
-        self.read(np.full((64, 256, 3), 255, np.uint8))  # warms up
-
-    def read(self, page: Page) -> dict[str, Said]:
-        """What each reader says of a page, uint8[H, W] or uint8[H, W, 3], by name."""
-        said = {OURS: self._ours(page)}
-        for mode in self.names[1:]:
-            time.sleep(PAUSE)
-            said[mode] = ask(self._worker, mode, page)
-        return said
-
-    def _ours(self, page: Page) -> Said:
+    def ours(page: Page) -> Said:
         start = time.perf_counter()
-        reading = self._reader.read(page)
+        reading = reader.read(page)
         milliseconds = 1000 * (time.perf_counter() - start)
         sure = tuple(digit.confidence for digit in reading.digits)
         return Said(reading.text, reading.digits_only, milliseconds, sure)
 
+    blank = reader.read(np.full((28, 28), 255, np.uint8))
+    versions = {"model": blank.model, "model_sha256": blank.model_sha256}
+    found: dict[str, Read] = {OURS: ours}
+    if options.peers:
+        worker = harness.start_worker(PACKAGES, ("rapidocr", options.threads), options, stack)
+        versions["peer"] = worker.reply()["versions"]
+        file = Path(stack.enter_context(TemporaryDirectory()), "page.npy")
+        found |= {mode: partial(ask, worker, mode, file) for mode in MODES}
+    for read in found.values():
+        read(np.full((64, 256, 3), 255, np.uint8))  # warms up
+    return found, versions
 
-def ask(worker: harness.Worker, mode: str, page: Page) -> Said:
-    """What RapidOCR says; an error is never right."""
-    reply = worker.ask({"kind": mode, "shape": page.shape}, page.tobytes())
+
+def ask(worker: harness.Worker, mode: str, file: Path, page: Page) -> Said:
+    """What RapidOCR says of a page, which is handed over as a file; an error is never right."""
+    np.save(file, page)
+    time.sleep(PAUSE)
+    reply = worker.ask({"kind": mode, "page": str(file)})
     if "error" in reply:
         return replace(FAILED, milliseconds=reply["milliseconds"])
     return Said(reply["text"], digits_only(reply["text"]), reply["milliseconds"])
@@ -173,13 +182,9 @@ def study(
 ) -> None:
     """Has digitlens read cases and tells, kind by kind, what became of them.
 
-    Args:
-        doc: What is measured, see ``harness.parser``.
-        columns: Of the summaries.
-        cases: By the options: ``count`` and ``seed`` of what is drawn, ``real``, a folder or None.
-        ask: What the reader makes of a case, once or in several ways.
-        summary: Of all answers of a kind.
-        number: How many are drawn, unless told otherwise.
+    ``cases`` takes the options: ``count`` (``number`` unless told otherwise) and ``seed`` of what
+    is drawn, ``real``, a folder or None. ``ask`` gives what the reader makes of a case, once or in
+    several ways, and ``summary`` a row of ``columns`` for all answers of a kind.
     """
     made = harness.parser(doc)
     made.add_argument("--count", type=int, default=number, help="of each kind")
@@ -202,69 +207,39 @@ def study(
     harness.publish(options.out, Path(sys.argv[0]).stem, about, text)
 
 
-class Case(NamedTuple):
-    """A picture, None if it cannot be decoded, what stands there, and what it is an example of."""
-
-    group: str
-    name: str
-    page: Page | None
-    text: str
-    full_text: str | None = None  # with marks, if they are known
-    milliseconds: float = 0.0  # of decoding it
-
-
-class Result(NamedTuple):
-    """What one reader says of one picture."""
-
-    case: Case
-    reader: str
-    said: Said
-
-
-def read_all(options: Any, cases: Iterable[Case], total: int) -> tuple[list[Result], Row]:
-    """What each reader says of each picture, one at a time, and where it was measured."""
-    about = harness.provenance() | {"threads": options.threads}
+def read_all(
+    options: Any, cases: Iterable[Case], total: int, summary: Callable[[list[Result]], Row]
+) -> tuple[list[Result], Scores, Row]:
+    """What each reader says of each picture, one at a time; summaries; where it was measured."""
+    about = harness.provenance() | {"threads": options.threads, "pictures": []}
     results: list[Result] = []
+    grouped: dict[str, dict[str, list[Result]]] = {}
     with ExitStack() as stack, work_bar() as bar:
-        asked = Readers(stack, options)
+        readers, about["readers"] = load(stack, options)
         for case in bar.track(cases, total=total, description="reading"):
-            wrong = dict.fromkeys(asked.names, FAILED)
-            for name, said in (wrong if case.page is None else asked.read(case.page)).items():
-                timed = replace(said, milliseconds=case.milliseconds + said.milliseconds)
-                results.append(Result(case._replace(page=None), name, timed))
-    return results, about | {"readers": asked.versions}
-
-
-def pictures(results: Iterable[Result]) -> list[Row]:
-    """What each reader says of each picture, JSON-ready."""
-    found: dict[str, Row] = {}
-    for case, reader, said in results:
-        row = {"file": case.name, "kind": case.group, "label": case.text, "read": {}}
-        told: Row = {"text": said.text, "digits": said.digits}
-        told["milliseconds"] = round(said.milliseconds, 1)
-        found.setdefault(case.name, row)["read"][reader] = told
-    return list(found.values())
-
-
-def summaries(results: Iterable[Result], summary: Callable[[list[Result]], Row]) -> Scores:
-    """A summary for each group and reader."""
-    found: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        found[result.case.group][result.reader].append(result)
-    return {
+            row: Row = {"file": case.name, "kind": case.group, "label": case.text, "read": {}}
+            about["pictures"].append(row)
+            for name, read in readers.items():
+                said = FAILED if case.page is None else read(case.page)
+                said = replace(said, milliseconds=case.milliseconds + said.milliseconds)
+                results.append(Result(case._replace(page=None), name, said))
+                grouped.setdefault(case.group, {}).setdefault(name, []).append(results[-1])
+                row["read"][name] = {
+                    "text": said.text,
+                    "digits": said.digits,
+                    "milliseconds": round(said.milliseconds, 1),
+                }
+    scores = {
         group: {name: summary(answers) for name, answers in readers.items()}
-        for group, readers in found.items()
+        for group, readers in grouped.items()
     }
+    return results, scores, about
 
 
 def table(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
     """A row for each group: digitlens, and RapidOCR in its best mode by one measure, then others.
 
-    Args:
-        columns: Of digitlens's scores and ``group``.
-        beside: Of RapidOCR's scores as ``best``, if it read.
-        scores: See ``summaries``.
-        by: Names of measures.
+    ``columns`` are of digitlens's scores and ``group``, ``beside`` of RapidOCR's as ``best``.
     """
     rows: list[Row] = []
     for group, readers in scores.items():
@@ -274,16 +249,13 @@ def table(columns: Columns, beside: Columns, scores: Scores, *by: str) -> str:
             best = max(modes, key=lambda mode: [readers[mode][measure] or 0 for measure in by])
             rows[-1]["best"] = {**readers[best], "mode": MODES[best]}
     if any(row["best"] for row in rows):
-        columns = (f"{columns[0]} | {beside[0]}", f"{columns[1]} | {beside[1]}")
+        columns = harness.joined(columns, beside)
     return harness.table(columns, rows)
 
 
 def origin(made: Row) -> str:
     """A line on where a table comes from, see ``read_all``."""
-    versions = made["readers"]
-    where = f"{made['processor'] or made['machine']}, {made['threads']} threads for each reader"
-    model = f"model {versions['model']} {versions['model_sha256'][:12]}"
-    ours = f"{OURS} {made['versions'][OURS]}, {model}, commit {(made['commit'] or '')[:12]}"
-    who = "; ".join([ours, *([versions["peer"]] if "peer" in versions else [])])
-    load = f"load {made['load']} before, {os.getloadavg()[0]:.2f} after"
-    return f"{made['date']}, {where}, {load}; {who}\n"
+    model, sha256, *peer = made["readers"].values()
+    ours = f"{OURS} {made['versions'][OURS]}, model {model} {sha256[:12]}"
+    who = "; ".join([f"{ours}, commit {(made['commit'] or '')[:12]}", *peer])
+    return f"{harness.place(made, 'threads')}, {os.getloadavg()[0]:.2f} after; {who}\n"

@@ -6,18 +6,15 @@
 It draws its pictures itself, and what is compared takes turns. The machine should have nothing else
 to do.
 
-- pages: milliseconds of reading a picture that is decoded already, with two threads, with RapidOCR
-  beside it if asked for; the most that a fresh process held in memory while it read the largest
-  picture from a JPEG file.
-- starts: milliseconds of a program from its start to its end, and how long its threads were busy;
-  the most that it held. ``--python`` is an interpreter with digitlens: that of a core install,
-  ``.venv-core/bin/python``, where ``make test`` put it, unless told otherwise.
+- pages: milliseconds of reading a decoded picture with two threads, with RapidOCR beside it if
+  asked for; the most memory of a fresh process that reads the largest from a JPEG file.
+- starts: milliseconds of a program from its start to its end, how long its threads were busy, and
+  the most memory. ``--python`` is an interpreter with digitlens, that of the core install if there.
 - folder: of each hundred pictures 80 drawings of 280 x 280, 19 photos of 640 x 480 and 1 of 12
   megapixels, read by ``digitlens read`` on one core and on more. ``busy`` is the share of the
   cores' time that was used; the memory is the most that one of its processes held.
 """
 
-import io
 import json
 import os
 import statistics
@@ -27,6 +24,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +48,18 @@ COUNT = 1000
 DRAWINGS, PHOTOS = 80, 19  # of each hundred; the rest has 12 megapixels
 PAGES = (
     "picture | ms | ms, 90 % | read right",
-    "{name} | {ms[50]:.1f} | {ms[90]:.1f} | {right}",
+    "{name} | {milliseconds!m:.1f} | {milliseconds!h:.1f} | {right}",
 )
-BESIDE = ("RapidOCR ms | its recogniser alone", "{peer[default]:.1f} | {peer[line]:.1f}")
+BESIDE = ("RapidOCR ms | its recogniser alone", "{peers[default]!m:.1f} | {peers[line]!m:.1f}")
 CHECK_CROP = (154, 54)  # width and height of a typical amount on a bank check
 STARTS = (
     "program | wall, ms | 25 % | 75 % | CPU, ms | memory, MB",
-    "{name} | {ms[50]:.0f} | {ms[25]:.0f} | {ms[75]:.0f} | {cpu_milliseconds:.0f}"
-    " | {megabytes:.0f}",
+    "{name} | {milliseconds!m:.0f} | {milliseconds!l:.0f} | {milliseconds!u:.0f}"
+    " | {cpu_milliseconds:.0f} | {megabytes:.0f}",
 )
 FOLDER = (
     "pictures | cores | pictures/s | speed-up | busy | memory, MB | read right",
-    "{pictures:,} | {cores} | {speed:.1f} | {gain:.2f} | {busy:.0%} | {megabytes:.0f}"
+    "{pictures:,} | {cores} | {speed!m:.1f} | {gain:.2f} | {busy:.0%} | {megabytes:.0f}"
     " | {right:.1%}",
 )
 
@@ -99,8 +97,8 @@ def main() -> None:
         place = Path(folder)
         if "pages" in options.only:
             with ExitStack() as stack:
-                asked = readers.Readers(stack, options)
-                record |= {"threads": options.threads, "readers": asked.versions}
+                asked, versions = readers.load(stack, options)
+                record |= {"threads": options.threads, "readers": versions}
                 record["pages"] = measure_pages(asked, cases(), rounds["pages"], place)
         if "starts" in options.only:
             record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
@@ -152,32 +150,38 @@ def drawing(digit: str) -> Page:
 
 
 def measure_pages(
-    asked: readers.Readers, pictures: Mapping[str, tuple[str, Page, str]], rounds: int, folder: Path
+    asked: Mapping[str, readers.Read],
+    pictures: Mapping[str, tuple[str, Page, str]],
+    rounds: int,
+    folder: Path,
 ) -> list[Row]:
     """Times of each picture, and the memory for the last, from a file in a fresh process."""
+    jobs = {
+        (name, who): partial(asked[who], pictures[name][1])
+        for name, who in product(pictures, asked)
+    }
+    said = take_turns(jobs, rounds, WARM_UPS)
+    rows: list[Row] = []
+    for figure, (name, _, text) in pictures.items():
+        times = {who: [one.milliseconds for one in said[figure, who]] for who in asked}
+        first = said[figure, readers.OURS][0].text
+        # Of a page with words only the numbers are compared.
+        right = readers.numbers(first) == readers.numbers(text)
+        rows.append({"name": name, "figure": figure, "right": right, "text": first})
+        rows[-1] |= {"milliseconds": times.pop(readers.OURS), "peers": times}
     *_, (_, largest, _) = pictures.values()
     file = folder / "largest.jpg"
     Image.fromarray(largest).save(file, quality=90)
     code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={readers.THREADS})"
     memory = cost([sys.executable, "-c", f"{code}.read(sys.argv[1]).text)", str(file)])
-    jobs = {figure: partial(asked.read, page) for figure, (_, page, _) in pictures.items()}
-    said = take_turns(jobs, rounds, WARM_UPS)
-    rows: list[Row] = []
-    for figure, (name, _, text) in pictures.items():
-        first = said[figure][0][readers.OURS]
-        # Of a page with words only the numbers are compared.
-        right = readers.numbers(first.text) == readers.numbers(text)
-        rows.append({"name": name, "figure": figure, "right": right, "text": first.text})
-        times = {who: [each[who].milliseconds for each in said[figure]] for who in asked.names}
-        rows[-1] |= {"milliseconds": times.pop(readers.OURS), "peers": times}
     rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
     return rows
 
 
 def programs(folder: Path) -> dict[str, Program]:
     """Floors that nothing in Python can go below, and readings of three kinds of pictures."""
-    drawn, note = folder / "tile.png", folder / "note.jpg"
-    Image.fromarray(tile("3")).save(drawn)
+    small, note = folder / "tile.png", folder / "note.jpg"
+    Image.fromarray(tile("3")).save(small)
     Image.fromarray(photo(640, 480)).save(note, quality=90)
     read, drawing = ("-m", "digitlens", "read"), EXAMPLES / "drawing.png"
     return {
@@ -185,7 +189,7 @@ def programs(folder: Path) -> dict[str, Program]:
         "import numpy": (("-c", "import numpy"), "", ""),
         "import onnxruntime": (("-c", "import onnxruntime"), "", ""),
         "read a drawing": ((*read, str(drawing)), "\t7\n", "cold_start"),
-        "read a tile, 28 x 28": ((*read, str(drawn)), "\t3\n", "cold_start.tile"),
+        "read a tile, 28 x 28": ((*read, str(small)), "\t3\n", "cold_start.tile"),
         "read a note, 640 x 480": ((*read, str(note)), f"\t{NOTE}\n", "cold_start.note"),
         "digitlens --version": (("-m", "digitlens", "--version"), "", ""),
     }
@@ -247,79 +251,66 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
 def draw(folder: Path, count: int) -> list[tuple[Path, str]]:
     """Pictures with what is on them, the kinds mixed as in every hundred of them."""
     folder.mkdir()
-    notes = [_file(photo(*size), "JPEG") for size in ((640, 480), (4000, 3000))]
-    drawings = [_file(drawing(digit), "PNG") for digit in "0123456789"]
-    drawn: list[tuple[Path, str]] = []
+    notes = [drawn.encoded(photo(*size), quality=90) for size in ((640, 480), (4000, 3000))]
+    drawings = [drawn.encoded(drawing(digit), "PNG") for digit in "0123456789"]
+    made: list[tuple[Path, str]] = []
     for number, kind in enumerate(np.random.default_rng(0).permutation(np.arange(count) % 100)):
         if kind < DRAWINGS:
             path, text, content = f"{number:04}.png", str(number % 10), drawings[number % 10]
         else:
             path, text, content = f"{number:04}.jpg", NOTE, notes[kind >= DRAWINGS + PHOTOS]
         (folder / path).write_bytes(content)
-        drawn.append((folder / path, text))
-    return drawn
-
-
-def _file(page: Page, kind: str) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(page).save(file, kind, quality=90)
-    return file.getvalue()
+        made.append((folder / path, text))
+    return made
 
 
 def figures(record: Row) -> list[Figure]:
     found: list[tuple[Any, ...]] = []
     for row in record.get("pages", ()):
         name = f"reading.{row['figure']}"
-        found.append((name, row["milliseconds"], "ms", "lower"))
+        found.append((name, row["milliseconds"], "ms"))
         for mode, times in row["peers"].items():
             found.append((f"{name}.rapidocr.{mode}", times, "ms", "lower", True))
         if "megabytes" in row:
-            found.append(("reading.memory", [row["megabytes"]], "MB", "lower"))
+            found.append(("reading.memory", [row["megabytes"]], "MB"))
     for row in (row for row in record.get("starts", ()) if row["figure"]):
         seconds = [each / 1000 for each in row["milliseconds"]]
-        found.append((f"{row['figure']}.seconds", seconds, "s", "lower"))
-        found.append((f"{row['figure']}.memory", [row["megabytes"]], "MB", "lower"))
-    if rows := record.get("folder"):
+        found.append((f"{row['figure']}.seconds", seconds, "s"))
+        found.append((f"{row['figure']}.memory", [row["megabytes"]], "MB"))
+    if rows := with_speed(record.get("folder", ())):
         one, every, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
-        speed = "pictures_per_second"
         found += [
-            (f"{name}.{speed}", _speeds(every), unit, "higher"),
+            (f"{name}.pictures_per_second", every["speed"], unit, "higher"),
             (f"{name}.busy", [100 * every["busy"]], "%", "higher"),
-            (f"{name}.memory", [every["megabytes"]], "MB", "lower"),
+            (f"{name}.memory", [every["megabytes"]], "MB"),
         ]
         if every is not one:
-            gain = statistics.median(_speeds(every)) / statistics.median(_speeds(one))
-            found.append((f"{name}.one_core.{speed}", _speeds(one), unit, "higher"))
-            found.append((f"{name}.scaling", [gain], "times one core", "higher"))
+            found.append((f"{name}.one_core.pictures_per_second", one["speed"], unit, "higher"))
+            found.append((f"{name}.scaling", [every["gain"]], "times one core", "higher"))
     return [Figure.median(*each) for each in found]
 
 
-def _speeds(row: Row) -> list[float]:
-    return [row["pictures"] / seconds for seconds in row["seconds"]]
+def with_speed(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the folder with pictures a second, and how many times those of the first row."""
+    speeds = [[row["pictures"] / seconds for seconds in row["seconds"]] for row in rows]
+    medians = [statistics.median(speed) for speed in speeds]
+    return [
+        row | {"speed": speed, "gain": median / medians[0]}
+        for row, speed, median in zip(rows, speeds, medians, strict=True)
+    ]
 
 
 def report(record: Row) -> str:
     blocks: list[str] = []
-    pages = record.get("pages", ())
-    beside = any(row.get("peers") for row in pages)
-    columns = (f"{PAGES[0]} | {BESIDE[0]}", f"{PAGES[1]} | {BESIDE[1]}") if beside else PAGES
-    for part, made in (("pages", columns), ("starts", STARTS), ("folder", FOLDER)):
-        rows: list[Row] = []
-        for row in record.get(part, ()):
-            rows.append(dict(row))
-            if part == "folder":
-                speed, first = (statistics.median(_speeds(each)) for each in (row, record[part][0]))
-                rows[-1] |= {"speed": speed, "gain": speed / first}
-            else:
-                shares = (25, 50, 75, 90)
-                times = np.percentile(row["milliseconds"], shares)
-                rows[-1]["ms"] = dict(zip(shares, times, strict=True))
-                peers = row.get("peers", {})
-                rows[-1]["peer"] = {mode: statistics.median(known) for mode, known in peers.items()}
-        blocks += [harness.table(made, rows)] if rows else []
-        if part == "pages" and rows:
-            file = f"{rows[-1]['name']}, from a JPEG file in a fresh process"
-            blocks.append(f"Reading {file}: {rows[-1]['megabytes']:.0f} MB in memory.\n")
+    if pages := record.get("pages"):
+        columns = harness.joined(PAGES, BESIDE) if any(row["peers"] for row in pages) else PAGES
+        file = f"{pages[-1]['name']}, from a JPEG file in a fresh process"
+        blocks.append(harness.table(columns, pages))
+        blocks.append(f"Reading {file}: {pages[-1]['megabytes']:.0f} MB in memory.\n")
+    if starts := record.get("starts"):
+        blocks.append(harness.table(STARTS, starts))
+    if folder := record.get("folder"):
+        blocks.append(harness.table(FOLDER, with_speed(folder)))
     return harness.document(f"Reading on {harness.place(record)}.", *blocks)
 
 

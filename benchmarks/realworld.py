@@ -9,12 +9,12 @@ line of its picture. A note with ``crop=`` says where its picture was cut from; 
   ``reject`` the share on which no digit is read. Only digits are compared.
 - digits: 1 - edit distance / digits of all labels of a kind, line breaks not counted. It falls
   below 0 when more is read than there is.
-- marks: share of pictures that are exact and have all signs, points, slashes and the like of their
-  numbers right too. Words and spaces do not count. Only labels whose note has the full text.
+- marks: share of pictures that are exact and have all marks of their numbers right too. Words and
+  spaces do not count. Only labels whose note has the full text.
 - ms: median time of decoding and reading a picture, one at a time.
 
-With ``--peers`` RapidOCR reads the same pictures in turn with digitlens, in the three modes of
-``worker.py``; the one that is best on a kind stands beside digitlens.
+With ``--peers`` RapidOCR reads the same pictures in turn, in the three modes of ``worker.py``; the
+one that is best on a kind stands beside digitlens.
 """
 
 import statistics
@@ -31,7 +31,7 @@ from digitlens.imaging.image import load_image
 from digitlens.models.bundle import load_line_card
 from digitlens.reading.fusion import Fusion
 from harness import Row
-from readers import MODES, OURS, Case, Result, digits_only, full_text, numbers
+from readers import OURS, Case, Result, digits_only, full_text, numbers
 
 TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
@@ -54,10 +54,9 @@ BESIDE = (
     "{best[exact]:.1%} | {best[digits]:.1%} | {best[milliseconds]:.0f} | {best[mode]}",
 )
 PROMISES = (
-    "target_error | digits stated | wrong | 95 % interval",
-    "{target:g} | {n} | {share:.2%} | {interval:.2f}",
+    "digits stated | n | wrong | 95 % interval",
+    "{stated} | {n} | {share:.2%} | {interval:.2f}",
 )
-STATED = "stated with at least 99 % confidence: {n} digits, {right:.2%} of them right ({ends:.1f})"
 
 
 def exact(result: Result) -> bool:
@@ -85,16 +84,13 @@ def main() -> None:
     readers.add_options(made)
     options = made.parse_args()
     rows = harness.listed(options.folder, *options.kinds)
+    rows.sort(key=lambda row: [*NAMES, row["kind"]].index(row["kind"]))
     cases = (decoded(options.folder, row) for row in rows)
-    results, about = readers.read_all(options, cases, len(rows))
+    results, kinds, about = readers.read_all(options, cases, len(rows), summary)
     ours = [result for result in results if result.reader == OURS]
-    kinds = kind_scores(results)
     n, right = sure(ours)
-    stated = {"n": n, "right": right / max(1, n), "ends": wilson_interval(right, n)}
-    parts = [table(kinds), f"{harness.show(STATED, stated)}\n", promises(ours, thresholds())]
-    text = "\n".join([*parts, readers.origin(about)])
     about |= {"kinds": kinds, "stated_99": {"digits": n, "right": right}}
-    about |= {"pictures": readers.pictures(results)}
+    text = "\n".join([table(kinds), promises(ours, thresholds()), readers.origin(about)])
     harness.publish(options.out, "realworld", about, text)
     for case, _, said in (each for each in ours if options.wrong and not exact(each)):
         print(f"{case.name}: {case.text!r} read as {said.digits!r}")
@@ -135,41 +131,36 @@ def summary(results: Sequence[Result]) -> Row:
     }
 
 
-def kind_scores(results: Sequence[Result]) -> readers.Scores:
-    found = readers.summaries(results, summary)
-    return {kind: found[kind] for kind in sorted(found, key=[*NAMES, *found].index)}
-
-
 def table(kinds: readers.Scores) -> str:
     """A row for each kind, and how often marks are right where they are known."""
     named = {NAMES.get(kind, kind): scores for kind, scores in kinds.items()}
-    marked = "; ".join(
-        f"{OURS if name == OURS else f'RapidOCR, {MODES[name]},'} {row['marks']:.1%}"
+    marked = [
+        harness.show(f"{name} {{marks:.1%}}", row)
         for name, row in kinds.get("amount", {}).items()
         if row["marks"] is not None
-    ).replace("%", " %")
-    note = f"\n{NAMES['amount']}, exact with their marks: {marked}\n" if marked else ""
+    ]
+    note = f"\n{NAMES['amount']}, exact with their marks: {'; '.join(marked)}\n" if marked else ""
     return readers.table(COLUMNS, BESIDE, named, "exact", "digits") + note
 
 
-def thresholds() -> dict[float, float | None]:
-    """For each target error the confidence from which digits are stated; None if none is safe."""
+def thresholds() -> dict[str, float | None]:
+    """From which confidence digits are stated, by what is promised; None if none is safe."""
     risk = Fusion.from_dict(load_line_card().fusion).risk
-    found: dict[float, float | None] = dict.fromkeys(TARGETS)
-    for target in TARGETS if risk else ():
+    found: dict[str, float | None] = {"at least 99 % confidence": 0.99}
+    for target in TARGETS:
+        found[name := f"at most {100 * target:g} % wrong"] = None
         with suppress(ValueError):
-            found[target] = risk.threshold_for(target)
+            found[name] = risk and risk.threshold_for(target)
     return found
 
 
-def promises(results: Sequence[Result], least: Mapping[float, float | None]) -> str:
-    """A row for each target error: how many digits are stated, and how many of them are wrong."""
+def promises(results: Sequence[Result], least: Mapping[str, float | None]) -> str:
+    """A row for each promise: how many digits are stated, and how many of them are wrong."""
     rows: list[Row] = []
-    for target, threshold in least.items():
+    for stated, threshold in least.items():
         n, right = (0, 0) if threshold is None else sure(results, threshold)
-        interval = wilson_interval(n - right, n) if n else None
-        rows.append({"target": target, "n": n, "interval": interval})
-        rows[-1]["share"] = (n - right) / n if n else None
+        wrong = {"share": (n - right) / n, "interval": wilson_interval(n - right, n)} if n else {}
+        rows.append({"stated": stated, "n": n, "share": None, "interval": None} | wrong)
     return harness.table(PROMISES, rows)
 
 

@@ -3,9 +3,8 @@
     python benchmarks/serving.py [--data-dir FOLDER] [--seconds S] [--out FOLDER]
 
 32 clients on this machine send drawings of 280 x 280 pixels as PNG: tiles of the MNIST test set
-enlarged, half of them white on black and half black on white. In the same run, in turns, so are
-asked the endpoints that tutorials write around Keras and torch (``worker.py serve``; what Keras
-needs is installed below ``build/`` by the first run).
+enlarged, half of them white on black. In the same run, in turns, so are asked the endpoints that
+tutorials write around Keras and torch (``worker.py serve``), whose networks are not trained.
 
 - a second: requests answered as they must be. p50 and p99: of pictures, in milliseconds, from
   sending to the whole answer.
@@ -14,19 +13,12 @@ needs is installed below ``build/`` by the first run).
 - half load: half as many drawings a second as were read, sent evenly whether earlier ones are
   answered or not; time counts from when a drawing was due.
 - memory: of the server's process before the first request and after the last one, in megabytes.
-- right: digits read as they are labelled, and nothing else. The tutorials' networks are untrained.
-
-Servers and clients share the machine's cores.
+- right: digits read as they are labelled, and nothing else.
 """
 
-import io
 import json
-import os
-import re
 import socket
 import struct
-import subprocess
-import tempfile
 import threading
 import time
 import zlib
@@ -47,15 +39,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+import drawn
 import harness
 from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
 from harness import WORKER, Row, UnavailableError
+from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
 PATIENCE = 60.0  # seconds for one answer
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
+PIXELS, JSON = "application/octet-stream", "application/json"
 OURS = "digitlens"
 PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
 
@@ -87,7 +82,7 @@ class Shot(NamedTuple):
     name: str
     body: bytes
     path: str = "/v1/read"
-    kind: str = "application/octet-stream"
+    kind: str = PIXELS
     bad: bool = False
 
 
@@ -102,8 +97,9 @@ class Outcome:
     refused: int = 0  # how many bad requests were refused as they must be
     bodies: dict[str, bytes] = field(default_factory=dict)  # the last answer to each, by name
 
-    def add(self, shot: Shot, status: int, body: bytes, seconds: float) -> None:
-        if shot.bad and 400 <= status < 500:
+    def add(self, shot: Shot, status: int | str, body: bytes, seconds: float) -> None:
+        """Counts an answer with a status, or the name of the error where there is none."""
+        if shot.bad and status in range(400, 500):
             self.refused += 1
         elif not shot.bad and status == 200:
             self.seconds.append(seconds)
@@ -125,7 +121,7 @@ class Outcome:
 
 
 def load(
-    outcome: Outcome,
+    found: Outcome,
     port: int,
     shots: Sequence[Shot],
     clients: int,
@@ -153,33 +149,16 @@ def load(
             try:
                 connection.request("POST", shot.path, shot.body, {"Content-Type": shot.kind})
                 answer = connection.getresponse()
-                body = answer.read()
+                status, body = answer.status, answer.read()
             except (OSError, HTTPException) as error:
                 connection.close()
-                with lock:
-                    outcome.errors[type(error).__name__] += 1
-                continue
+                status, body = type(error).__name__, b""
             with lock:
-                outcome.add(shot, answer.status, body, time.perf_counter() - due)
+                found.add(shot, status, body, time.perf_counter() - due)
 
     with ThreadPoolExecutor(clients) as pool:
-        for done in [pool.submit(client) for _ in range(clients)]:
-            done.result()
-    outcome.elapsed += time.perf_counter() - start
-
-
-@dataclass
-class Server:
-    """A running server, and megabytes of its process, before and after."""
-
-    port: int
-    pid: int
-    versions: str = ""
-    memory: list[float] = field(default_factory=list)
-
-    def weigh(self) -> None:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        self.memory.append(round(int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1000, 1))
+        list(pool.map(lambda _: client(), range(clients)))
+    found.elapsed += time.perf_counter() - start
 
 
 def main() -> None:
@@ -192,12 +171,8 @@ def main() -> None:
     pictures = [png(tile, dark=bool(k % 2)) for k, tile in enumerate(test.tiles)]
     with ExitStack() as stack:
         starts = {name: partial(start, name, options.environments, stack) for name in PACKAGES}
-        servers = harness.available(starts, record["missing"])
-        outcomes = measure(servers, requests(pictures), options.seconds)
-        record["servers"] = {
-            name: {"versions": server.versions, "memory_mb": server.memory}
-            for name, server in servers.items()
-        }
+        record["servers"] = harness.available(starts, record["missing"])
+        outcomes = measure(record["servers"], requests(pictures), options.seconds)
     answers = outcomes[next(iter(LOADS))].bodies.items()
     texts = {int(name): json.loads(body)["readings"][0]["text"] for name, body in answers}
     right = sum(text == str(test.labels[k]) for k, text in texts.items())
@@ -208,9 +183,8 @@ def main() -> None:
 
 def png(tile: npt.NDArray[np.uint8], *, dark: bool) -> bytes:
     picture = Image.fromarray(255 - tile if dark else tile)
-    out = io.BytesIO()
-    picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(out, "PNG")
-    return out.getvalue()
+    large = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return drawn.encoded(np.asarray(large), "PNG")
 
 
 def requests(pictures: Sequence[bytes]) -> dict[str, list[Shot]]:
@@ -233,59 +207,57 @@ def bad_shots(picture: bytes) -> list[Shot]:
         "empty": b"",
         "cut off": picture[: len(picture) // 2],
         "no picture": b"not a picture" * 100,
-        "bomb": bomb(),
+        "bomb": bomb(picture),
         "bad JSON": b'{"image": {',
         "bad base64": b'{"image": {"data": "eHh4!"}}',
     }
-    kinds = {name: {"kind": "application/json"} for name in bodies if "bad" in name}
-    return [Shot(name, body, **kinds.get(name, {}), bad=True) for name, body in bodies.items()]
+    kinds = {name: JSON for name in bodies if name.startswith("bad")}
+    return [Shot(key, one, kind=kinds.get(key, PIXELS), bad=True) for key, one in bodies.items()]
 
 
-def bomb() -> bytes:
-    """A PNG of a few bytes that claims 50,000 x 50,000 pixels."""
-    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0")))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
+def bomb(picture: bytes) -> bytes:
+    """A PNG that claims to have 50,000 x 50,000 pixels."""
+    head = b"IHDR" + struct.pack(">II", 50_000, 50_000) + picture[24:29]
+    return picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:]
 
 
-def start(name: str, environments: Path, stack: ExitStack) -> Server:
-    """A server that answers; it ends when ``stack`` is closed."""
+def start(name: str, environments: Path, stack: ExitStack) -> Row:
+    """A server that answers, JSON-ready; it ends when ``stack`` is closed."""
     python = harness.environment(PACKAGES[name], environments)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command, versions = [python, str(WORKER), "serve", name, port], "/versions"
     if name == OURS:
         command, versions = [python, "-m", OURS, "serve", "--port", port], "/v1/models"
-    errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    alone = {**os.environ, "DIGITLENS_TOKEN": ""}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=alone)
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
+    server = harness.Worker(command, stack, DIGITLENS_TOKEN="")
     end = time.monotonic() + START_TIME
-    while process.poll() is None and time.monotonic() < end:
+    while server.process.poll() is None and time.monotonic() < end:
         try:
             with urlopen(f"http://127.0.0.1:{port}{versions}", timeout=5) as answer:
                 said = json.load(answer)
         except URLError:
             time.sleep(0.1)
         else:
-            return Server(int(port), process.pid, said if isinstance(said, str) else "")
-    errors.seek(0)
-    said = harness.last_line(errors.read().decode(errors="replace"))
-    raise UnavailableError(said or "did not start in time")
+            said = said if isinstance(said, str) else ""
+            about = {"port": int(port), "process": server.process.pid}
+            return about | {"versions": said, "memory_mb": []}
+    late = server.process.poll() is None
+    raise UnavailableError("did not start in time" if late else server.last_words())
 
 
 def measure(
-    servers: Mapping[str, Server], shots: Mapping[str, Sequence[Shot]], seconds: float
+    servers: Mapping[str, Row], shots: Mapping[str, Sequence[Shot]], seconds: float
 ) -> dict[str, Outcome]:
-    """What came of each load."""
+    """What came of each load; servers are weighed before and after, in megabytes."""
+
+    def weigh() -> None:
+        for server in servers.values():
+            server["memory_mb"].append(round(memory_of(server["process"], "VmRSS") or 0.0, 1))
+
     for name, server in servers.items():
         kind = "drawings" if name == OURS else "tutorial"
-        load(Outcome(), server.port, shots[kind], 2, 1.0)
-        server.weigh()
+        load(Outcome(), server["port"], shots[kind], 2, 1.0)
+    weigh()
     outcomes = {name: Outcome() for name, asked in LOADS.items() if asked.server in servers}
     alone = {asked.server: name for name, asked in reversed(LOADS.items()) if not asked.rate}
     for number in range(ROUNDS):
@@ -294,9 +266,8 @@ def measure(
             who, kind, share = LOADS[name]
             rate = share * outcomes[alone[who]].summary()["per_second"] if share else 0
             clients = 2 * CLIENTS if rate else CLIENTS
-            load(outcome, servers[who].port, shots[kind], clients, seconds, rate)
-    for server in servers.values():
-        server.weigh()
+            load(outcome, servers[who]["port"], shots[kind], clients, seconds, rate)
+    weigh()
     return outcomes
 
 

@@ -4,9 +4,8 @@
 
 The record has what each benchmark wrote (NAME.json, NAME.md), all of their figures by name in
 speed.json, which ``check.py`` compares, and the table of docs/results.md in summary.md. A benchmark
-that is missing, fails or gives no figures is named there, and makes the exit code 1. With the
-default folder, docs/results.md gets the new record's table. The machine should have nothing else to
-do; under 15 minutes on two cores.
+that fails or gives no figures is named there, and makes the exit code 1. With the default folder,
+docs/results.md gets the new table. The machine should have nothing else to do.
 """
 
 import os
@@ -35,28 +34,26 @@ COLUMNS = ("what | digitlens | times as long", "{0[0]} | {0[1]} | {0[2]}")
 SPREAD = "± is the standard deviation of a mean's values, the interquartile range of a median's."
 PEERS = {"Keras `predict`": "keras", "PyTorch": "torch", "scikit-learn's SVC": "svc"}
 EXAMPLES = {"PyTorch's example": "pytorch", "Keras's": "keras"}
-# What the table shows: what it is called, the figure, and peers beside it, whose ratios are at the
-# figure's name or at another.
-SUMMARY: tuple[tuple[str, str, Mapping[str, str], str], ...] = (
-    ("training, recipe `fast`", "training.seconds", EXAMPLES, "training"),
-    ("its accuracy on the test set", "training.accuracy", {}, ""),
+# What the table shows: what it is called, the figure, and peers beside it.
+SUMMARY: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("training, recipe `fast`", "training.seconds", EXAMPLES),
+    ("its accuracy on the test set", "training.accuracy", {}),
     *(
-        (f"classifier `{model}`, {what}", f"classifying.{model}.{key}", PEERS, "")
+        (f"classifier `{model}`, {what}", f"classifying.{model}.{key}", PEERS)
         for model in ("swift", "default")
         for what, key in (("one tile", "one_tile"), ("10,000 tiles", "many_tiles"))
     ),
-    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}, ""),
-    ("photo of 12 megapixels", "reading.note_12mp", {}, ""),
-    ("folder of 1,000 pictures", "reading.folder.pictures_per_second", {}, ""),
+    ("`digitlens read one.png`, from start to end", "cold_start.seconds", {}),
+    ("photo of 12 megapixels", "reading.note_12mp", {}),
+    ("folder of 1,000 pictures", "reading.folder.pictures_per_second", {}),
 )
 
 
 def main() -> int:
     made = harness.parser(__doc__)
     made.add_argument("--only", nargs="+", choices=BENCHMARKS, help="run these alone")
-    made.add_argument(
-        "--with", action="append", dest="extra", default=[], help="'NAME OPTIONS' for one of them"
-    )
+    told = "'NAME OPTIONS' for one of them"
+    made.add_argument("--with", action="append", dest="extra", default=[], help=told)
     options = made.parse_args()
     about = harness.provenance() | {"threads": os.cpu_count()}
     about["versions"]["torch"] = version("torch")
@@ -81,24 +78,18 @@ def run_all(
     figures: list[Figure] = []
     for name in names:
         print(f"\n== {name}, since {datetime.now(UTC):%H:%M:%S}", flush=True)
-        start = time.perf_counter()
+        start, record = time.perf_counter(), folder / f"{name}.json"
+        # Else a benchmark that fails would speak with what an earlier run left here.
+        record.unlink(missing_ok=True)
+        script = [str(HERE / f"{name}.py"), "--out", str(folder), *extra.get(name, ())]
         try:
-            figures += run(HERE / f"{name}.py", folder, extra.get(name, []))
+            subprocess.run([sys.executable, *script], check=True, timeout=PATIENCE)
+            figures += harness.load_record(record)[1].values()
         except (OSError, subprocess.SubprocessError, RecordError) as reason:
             failed[name] = str(reason)
         took[name] = round(time.perf_counter() - start, 1)
         print(f"== {name}: {failed.get(name, 'done')}, {took[name]:.0f} s", flush=True)
     return {**about, "seconds": took, "failed": failed}, figures
-
-
-def run(script: Path, folder: Path, options: list[str]) -> list[Figure]:
-    """Runs one benchmark and takes its figures; raises where it fails or gives none."""
-    record = folder / f"{script.stem}.json"
-    # Else a benchmark that fails would speak with what an earlier run left here.
-    record.unlink(missing_ok=True)
-    command = [sys.executable, str(script), "--out", str(folder), *options]
-    subprocess.run(command, check=True, timeout=PATIENCE)
-    return list(harness.load_record(record)[1].values())
 
 
 def update_results(page: Path, record: str, table: str) -> None:
@@ -112,8 +103,9 @@ def summary(about: Row, figures: Sequence[Figure]) -> str:
     """The table of docs/results.md; what was not measured says so."""
     named = {figure.name: figure for figure in figures}
     rows: list[tuple[str, str, str]] = []
-    for what, name, peers, base in SUMMARY:
-        ratios = {who: named.get(f"{base or name}.{peer}.ratio") for who, peer in peers.items()}
+    for what, name, peers in SUMMARY:
+        base = name.removesuffix(".seconds")
+        ratios = {who: named.get(f"{base}.{peer}.ratio") for who, peer in peers.items()}
         beside = [f"{who} {number(ratio.value)}" for who, ratio in ratios.items() if ratio]
         ours = measured(named[name]) if name in named else "not measured"
         rows.append((what, ours, ", ".join(beside)))
@@ -122,12 +114,12 @@ def summary(about: Row, figures: Sequence[Figure]) -> str:
 
 
 def measured(figure: Figure) -> str:
-    share = figure.unit == "%"
-    value = f"{figure.value:.2f}" if share else number(figure.value)
-    if figure.spread is None:
-        return f"{value} {figure.unit}"
-    spread = f"{figure.spread:.2f}" if share else number(figure.spread, 2)
-    return f"{value} ± {spread} {figure.unit}"
+    shown = [
+        f"{end:.2f}" if figure.unit == "%" else number(end, digits)
+        for end, digits in ((figure.value, 3), (figure.spread, 2))
+        if end is not None
+    ]
+    return f"{' ± '.join(shown)} {figure.unit}"
 
 
 def number(value: float, digits: int = 3) -> str:

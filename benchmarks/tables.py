@@ -15,8 +15,9 @@ them.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain, repeat
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from digitlens.errors import DigitlensError
 from digitlens.evaluation.metrics import aligned
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
-from readers import Answer
+from readers import Answer, Case
 
 KINDS = ("ruled", "plain", "handwritten", "sudoku")
 COLUMNS = (
@@ -36,62 +37,43 @@ COLUMNS = (
 )
 
 
-class Table(NamedTuple):
-    """A table, uint8[H, W, 3], and what stands in its cells; of photos in no known columns."""
-
-    kind: str
-    page: np.ndarray
-    cells: list[list[str]]
+Score = tuple[int, int, int, float]  # cells, right ones, sure ones that are wrong; seconds
+Pair = tuple[str, Any]  # what stands in a cell, and the cell that was read there, if there is one
 
 
-class Score(NamedTuple):
-    """How many cells there are, right ones, sure ones that are wrong; seconds."""
-
-    cells: int
-    right: int
-    sure: int
-    seconds: float
-
-
-def cases(options: Any) -> Iterator[Table]:
+def cases(options: Any) -> Iterator[Case]:
     for kind in KINDS:
         for number in range(options.count):
             yield draw(kind, options.seed + number)
     for row in harness.listed(options.real) if options.real else ():
         if "sudoku" in (row["note"] or ""):
             digits = [list(line) for line in row["label"].split("\n")]
-            yield Table("photo", load_image(options.real / row["file"]), digits)
+            yield Case("photo", row["file"], load_image(options.real / row["file"]), digits)
 
 
-def ask(reader: DigitReader, table: Table) -> Iterator[Answer]:
+def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
     """Reads a table; a Sudoku also with its rules."""
-    is_sudoku = "sudoku" in table.kind or table.kind == "photo"
-    for expect in (None, "sudoku")[: 1 + is_sudoku]:
-        kind = f"{table.kind}, rules" if expect else table.kind
-        grid = (9, 9) if table.kind == "photo" else None
-        start = perf_counter()
+    is_photo = table.group == "photo"  # of a Sudoku, whose columns are not known
+    for expect in (None, "sudoku") if is_photo or table.group == "sudoku" else (None,):
+        kind = f"{table.group}, rules" if expect else table.group
+        start, problems = perf_counter(), list[str]()
         try:
+            grid = (9, 9) if is_photo else None
             read = reader.read_table(table.page, grid=grid, expect=expect).rows
-            problem = []
         except DigitlensError as error:
-            read, problem = (), [str(error)]
+            read, problems = (), [str(error)]
         seconds = perf_counter() - start
-        pairs = list((in_rows if table.kind == "photo" else in_cells)(table.cells, read))
+        pairs = list((in_rows if is_photo else in_cells)(table.text, read))
         wrong = [(there, cell) for there, cell in pairs if there != (cell and cell.text)]
         sure = sum(cell is not None and cell.status != "unsure" for _, cell in wrong)
-        size = 81 if table.kind == "photo" else len(pairs)
-        score = Score(size, size - len(wrong), sure, seconds)
-        problem += [f"{there!r} read as {cell and cell.text!r}" for there, cell in wrong]
-        yield Answer(kind, score, problem)
-
-
-Pair = tuple[str, Any]  # what stands in a cell, and the cell that was read there, if there is one
+        size = 81 if is_photo else len(pairs)
+        problems += [f"{there!r} read as {cell and cell.text!r}" for there, cell in wrong]
+        yield Answer(kind, (size, size - len(wrong), sure, seconds), problems)
 
 
 def in_cells(there: list[list[str]], read: Sequence[Sequence[Any]]) -> Iterator[Pair]:
-    for r, row in enumerate(there):
-        for c, text in enumerate(row):
-            yield text, read[r][c] if r < len(read) and c < len(read[r]) else None
+    for texts, cells in zip(there, chain(read, repeat(())), strict=False):
+        yield from zip(texts, chain(cells, repeat(None)), strict=False)
 
 
 def in_rows(there: list[list[str]], read: Sequence[Sequence[Any]]) -> Iterator[Pair]:
@@ -112,23 +94,24 @@ def summary(kind: str, found: Sequence[Score]) -> harness.Row:
         "cells": cells,
         "right": right / cells,
         "sure": sure,
-        "whole": sum(one.cells == one.right for one in found),
+        "whole": sum(there == right for there, right, *_ in found),
         "ms": 1000 * seconds / len(found),
     }
 
 
-def draw(kind: str, seed: int) -> Table:
+def draw(kind: str, seed: int) -> Case:
     """Cells of one kind, in perspective, unevenly lit, with noise."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     cells = _puzzle(rng) if kind == "sudoku" else _texts(kind, rng)
     page = readers.photographed(partial(_lay_out, kind, cells), seed, KINDS.index(kind))
-    return Table(kind, page, cells)
+    return Case(kind, str(seed), page, cells)
 
 
 def _puzzle(rng: np.random.Generator) -> list[list[str]]:
     """Some of the digits of a grid that keeps the rules."""
-    bands = [3 * int(b) + int(i) for b in rng.permutation(3) for i in rng.permutation(3)]
-    stacks = [3 * int(b) + int(i) for b in rng.permutation(3) for i in rng.permutation(3)]
+    bands, stacks = (
+        [3 * int(b) + int(i) for b in rng.permutation(3) for i in rng.permutation(3)] for _ in "rc"
+    )
     values = rng.permutation(9) + 1
     return [
         [str(values[(3 * r + r // 3 + c) % 9]) if rng.random() < 0.45 else "" for c in stacks]

@@ -17,14 +17,13 @@ from typing import Any
 
 import digitlens
 
-HERE = Path(__file__).parent
+DRAWING = Path(__file__).parents[1] / "examples" / "drawing.png"
 PACKAGE = Path(digitlens.__file__).parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    picture = HERE.parent / "examples" / "drawing.png"
-    parser.add_argument("picture", type=Path, nargs="?", default=picture)
+    parser.add_argument("picture", type=Path, nargs="?", default=DRAWING)
     path = parser.parse_args().picture
     digitlens.read(path)  # loads models
     files = called_files(lambda: digitlens.read(path), PACKAGE)
@@ -34,18 +33,16 @@ def main() -> None:
 def called_files(function: Callable[[], object], folder: Path) -> list[Path]:
     """The file below a folder of each Python call, in the order of the calls in this thread."""
     names: list[str] = []
-    inside = f"{folder}/"
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(inside):
+        if event == "call" and frame.f_code.co_filename.startswith(f"{folder}/"):
             names.append(frame.f_code.co_filename)
 
-    before = sys.getprofile()
     sys.setprofile(profile)
     try:
         function()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
     return list(map(Path, names))
 
 

@@ -5,11 +5,9 @@
 
 All in one run, in turn, in processes of their own with the same number of threads.
 
-- digitlens: the recipe with so many seeds. Each has its own split by writer, ends as its recipe
-  says, and sees the test set once. Seconds are those of everything that comes after the data is in
-  memory: augmentation, steps, validation, what is saved. Import, loading and export are not in
-  them; what a recipe compiles is stated apart. The schedule is made for its end, so the time until
-  99.0 % is that of the whole training.
+- digitlens: the recipe with so many seeds, each with its own split by writer, scored once on the
+  test set. Seconds are those of everything that comes after the data is in memory, without export.
+  The schedule is made for its end, so the time until 99.0 % is that of the whole training.
 - PyTorch's basic MNIST example and Keras's ``mnist_convnet``, written anew from what their
   documentation describes (``worker.py``), one seed each: their seconds until an epoch ends with
   99.0 % on the test set, the tests not counted. There they are stopped.
@@ -26,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,29 +36,22 @@ from digitlens.training.loop import choose_device
 from digitlens.training.recipe import Recipe, load_recipe
 from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tile_networks import count_parameters, predict_logits
-from harness import Figure, Row, plus_minus, spread
-from worker import peak_memory
+from harness import Figure, Row, spread
+from worker import memory_of
 
 AIM = 0.99  # accuracy on the test set
 OURS = "digitlens"
 
 
-class Peer(NamedTuple):
-    """What a peer is called, its epochs as its documentation has them, and what it needs."""
-
-    title: str
-    epochs: int
-    packages: tuple[str, ...] = ()
-
-
-PEERS = {
-    "pytorch": Peer("basic MNIST example of PyTorch", 14),
-    "keras": Peer("Keras `mnist_convnet`", 15, harness.KERAS),
+# Of each peer its name, its epochs as its documentation has them, and what it needs.
+PEERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "pytorch": ("basic MNIST example of PyTorch", 14, ()),
+    "keras": ("Keras `mnist_convnet`", 15, harness.KERAS),
 }
 COLUMNS = (
     "network | seeds | seconds | of them at 99.0 % | epochs | test accuracy | memory, MB"
     " | times as long",
-    "{title} | {seeds} | {shown_seconds} | {seeds_at_aim} | {epochs} | {shown_accuracy} %"
+    "{title} | {seeds} | {seconds:.2f} | {seeds_at_aim} | {epochs} | {test_accuracy:.3%}"
     " | {memory_mb:.0f} | {ratio:.3g}",
 )
 NOTE = "{title}: {parameters:,} parameters; {versions}"
@@ -98,16 +89,13 @@ def measure(options: argparse.Namespace) -> Row:
     peers = list(PEERS) if options.peers else []
     seeds = np.array_split(np.arange(options.seeds), len(peers) + 1)
     with tempfile.TemporaryDirectory() as folder:
-        mnist = load_mnist()
-        for part, split in (("train", mnist.train), ("test", mnist.test)):
-            np.save(Path(folder) / f"{part}_tiles.npy", split.tiles)
-            np.save(Path(folder) / f"{part}_labels.npy", split.labels)
+        tiles = harness.save_tiles(Path(folder), load_mnist())
         for part, peer in zip_longest(seeds, peers):
             if len(part):
                 wanted = (options.recipe, part[0], part[-1] + 1, *options.changes)
                 found["parts"].append(rows_of(OURS, wanted, options, found["missing"]))
             if peer:
-                wanted = (folder, options.peer_epochs or PEERS[peer].epochs, AIM)
+                wanted = (tiles, options.peer_epochs or PEERS[peer][1], AIM)
                 found["peers"][peer] = rows_of(peer, wanted, options, found["missing"])
     return found
 
@@ -119,7 +107,7 @@ def rows_of(
     note(f"training: {who} {' '.join(map(str, wanted))}")
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
     arguments = ("train", who, options.threads, *wanted)
-    packages = PEERS[who].packages if who in PEERS else ()
+    packages = PEERS[who][2] if who in PEERS else ()
 
     def rows() -> list[Row]:
         with ExitStack() as stack:
@@ -144,18 +132,16 @@ def train_seeds(
             start = time.perf_counter()
             done = train_classifier(recipe, training, validation, Path(folder))
             seconds = time.perf_counter() - start
-        compiling = float(getattr(done, "compile_seconds", 0.0))
         answers = predict_logits(done.network, torch.from_numpy(mnist.test.tiles)).argmax(1)
         yield {
             "seed": seed,
-            "seconds": seconds - compiling,
-            "compile_seconds": compiling,
+            "seconds": seconds,
             "epochs": len(done.history),
             "parameters": count_parameters(done.network),
             "test_accuracy": float((answers.numpy() == mnist.test.labels).mean()),
         }
         if seed == seeds[0]:
-            yield {"memory_mb": peak_memory()}
+            yield {"memory_mb": memory_of()}
     yield {"versions": f"torch {torch.__version__}, {device.reason}"}
 
 
@@ -180,43 +166,36 @@ def summary(record: Row) -> dict[str, Row]:
             "ratio": None,
         }
         # Who does not get there on average has no time in which others could be measured.
-        both = (found.get(OURS), found[name])
-        if all(one and one["test_accuracy"]["mean"] >= record["aim"] for one in both):
-            our_time, time_of_it = (one["seconds"]["mean"] for one in both if one)
-            found[name]["ratio"] = time_of_it / our_time
+        both = found.get(OURS), found[name]
+        if both[0] and min(one["test_accuracy"]["mean"] for one in both) >= record["aim"]:
+            found[name]["ratio"] = both[1]["seconds"]["mean"] / both[0]["seconds"]["mean"]
     return found
 
 
 def figures(found: dict[str, Row]) -> list[Figure]:
     """What two records are compared by, from a summary."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Figure] = []
     for name, row in found.items():
-        peer, n = name != OURS, row["seeds"]
+        peer, n, seconds, share = name != OURS, row["seeds"], row["seconds"], row["test_accuracy"]
         head = f"training.{name}" if peer else "training"
-        (mean, sd, _), (share, share_sd, _) = (
-            row[key].values() for key in ("seconds", "test_accuracy")
-        )
-        if peer and row["ratio"]:
-            rows.append((f"{head}.ratio", row["ratio"], None, 1, "x", "higher"))
+        if row["ratio"] and peer:
+            rows.append(Figure.ratio(head, row["ratio"]))
         if not peer:
-            share_sd = share_sd and 100 * share_sd
-            rows.append((f"{head}.accuracy", 100 * share, share_sd, n, "%", "higher"))
+            sd = share["sd"] and 100 * share["sd"]
+            rows.append(Figure(f"{head}.accuracy", 100 * share["mean"], sd, n, "%", "higher"))
         if not peer or row["seeds_at_aim"]:
-            rows.append((f"{head}.seconds", mean, sd, n, "s", "lower", peer))
+            mean = seconds["mean"], seconds["sd"], n
+            rows.append(Figure(f"{head}.seconds", *mean, "s", "lower", peer))
         if row["memory_mb"]:
-            rows.append((f"{head}.memory", row["memory_mb"], None, 1, "MB", "lower", peer))
-    return [Figure(*row) for row in rows]
+            rows.append(Figure(f"{head}.memory", row["memory_mb"], None, 1, "MB", "lower", peer))
+    return rows
 
 
 def report(record: Row) -> str:
-    rows: list[Row] = []
-    for name, row in record["summary"].items():
-        title, digits = f"{OURS}, `{record['recipe']}`", (2, 3)
-        if name != OURS:
-            title, digits = PEERS[name].title, (1, 2)
-        seconds = plus_minus(row["seconds"], 1, digits[0])
-        accuracy = plus_minus(row["test_accuracy"], 100, digits[1])
-        rows.append(row | {"title": title, "shown_seconds": seconds, "shown_accuracy": accuracy})
+    titles = {OURS: f"{OURS}, `{record['recipe']}`"} | {
+        peer: title for peer, (title, *_) in PEERS.items()
+    }
+    rows = [row | {"title": titles[name]} for name, row in record["summary"].items()]
     notes = [harness.show(NOTE, row) for row in rows]
     notes += [f"{name}: not measured, {reason}" for name, reason in record["missing"].items()]
     changes = "".join(f", {change}" for change in record["changes"])

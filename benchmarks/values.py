@@ -10,24 +10,20 @@ was trained with; each is written as one country writes, which the reader is not
 - sure: numbers stated as sure; wrong: of these, those that do not stand there; by ten: of these,
   those of which a number that was not read is 10, 100, ... times or a part, or has another sign.
 
-The record also has how many numbers are right by the confidence of the whole number.
-
-With ``--real`` also the kinds amount, page and cells of a folder as ``realworld.py`` takes it. What
-stands there with its marks is in notes and in ``texts.toml``; else labels are whole numbers, in
-tables of two digits and in Sudokus of one.
+The record also has how many numbers are right by confidence. With ``--real`` also the kinds amount,
+page and cells of a folder as ``realworld.py`` takes it: what stands there is in notes and in
+``texts.toml``; else labels are whole numbers, in tables of two digits and in Sudokus of one.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import harness
 import readers
@@ -36,69 +32,48 @@ from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.reading.notation import Notation, meanings
 from digitlens.reading.numbers import number_spans
-from readers import TEXTS, Answer
+from readers import TEXTS, Answer, Case
 
 COLUMNS = (
     "documents | n | numbers | right | 95 % interval | or offered | sure | wrong | by ten",
     "{kind} | {n} | {numbers} | {right:.1%} | {interval:.1f} | {offered:.1%}"
     " | {sure} | {wrong} | {ten}",
 )
+KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cells": "cells"}
 EDGES = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)  # of confidences
 
 
-class Page(NamedTuple):
-    """A document, and what the numbers on it say, in any order."""
-
-    kind: str
-    name: str
-    pixels: npt.NDArray[np.uint8]
-    values: tuple[Value, ...]
+# Of one page: counts, what is wrong, and how sure each number is and whether it is right.
+Compared = tuple[Counter[str], list[str], list[tuple[float, bool]]]
 
 
-def cases(options: Any) -> Iterator[Page]:
-    yield from real_pages(options.real) if options.real else ()
+def cases(options: Any) -> Iterator[Case]:
+    for row in harness.listed(options.real, *KINDS) if options.real else ():
+        pixels = load_image(options.real / row["file"])
+        yield Case(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
     for number in range(options.count):
-        yield draw(number, options.seed)
+        drawn = draw_valued(readers.held_out_styles(), number, options.seed)
+        yield Case(drawn.kind, str(number), drawn.pixels, drawn.values)
 
 
-def ask(reader: DigitReader, page: Page) -> Iterator[Answer]:
-    compared = compare(page, reader.read(page.pixels).numbers)
-    yield Answer(page.kind, compared, [page.name, *compared.problems] if compared.problems else [])
+def ask(reader: DigitReader, page: Case) -> Iterator[Answer]:
+    _, problems, _ = compared = compare(page.text, reader.read(page.page).numbers)
+    yield Answer(page.group, compared, [page.name, *problems] if problems else [])
 
 
-class Compared(NamedTuple):
-    """One page: how many numbers are there, right, or offered, sure, of these wrong and by ten."""
-
-    numbers: int
-    right: int
-    offered: int
-    sure: int
-    wrong: int
-    ten: int
-    problems: tuple[str, ...]
-    confidences: tuple[tuple[float, bool], ...]
-
-
-def compare(page: Page, numbers: Sequence[Number]) -> Compared:
+def compare(values: Sequence[Value], numbers: Sequence[Number]) -> Compared:
     """Pairs numbers with the values of a page, those right at once first, then those offered."""
-    left = list(page.values)
-    right = [_taken([number.value], left) for number in numbers]
-    missed = len(left)
-    either = [
-        here or _taken(_offered(number), left) for here, number in zip(right, numbers, strict=True)
-    ]
-    sure = [
-        (number, here) for number, here in zip(numbers, right, strict=True) if not number.reason
-    ]
-    wrong = [number for number, here in sure if not here]
-    tens = [number for number in wrong if any(by_ten(number.value, value) for value in left)]
-    problems = [f"{'TEN ' if n in tens else ''}{n.text} = {n.value}" for n in wrong]
-    doubted = (n for n, here in zip(numbers, either, strict=True) if n.reason and not here)
+    there, left = len(values), list(values)
+    pairs = [(number, _taken([number.value], left)) for number in numbers]
+    right = there - len(left)
+    doubted = [n for n, here in pairs if n.reason and not here and not _taken(_offered(n), left)]
+    wrong = [n for n, here in pairs if not n.reason and not here]
+    tens = [n for n in wrong if any(by_ten(n.value, value) for value in left)]
+    problems = [f"{'TEN ' * (n in tens)}{n.text} = {n.value}" for n in wrong]
     problems += [f"({n.text}: {n.reason})" for n in doubted] + [f"not read {v}" for v in left]
-    n = len(page.values)
-    counts = n, n - missed, n - len(left), len(sure), len(wrong), len(tens)
-    stated = tuple((each.confidence, here) for each, here in zip(numbers, right, strict=True))
-    return Compared(*counts, tuple(problems), stated)
+    counts = Counter(numbers=there, right=right, offered=there - len(left))
+    counts.update(sure=sum(not n.reason for n in numbers), wrong=len(wrong), ten=len(tens))
+    return counts, problems, [(n.confidence, here) for n, here in pairs]
 
 
 def _taken(values: Sequence[Value], left: list[Value]) -> bool:
@@ -126,34 +101,23 @@ def by_ten(found: Value, there: Value) -> bool:
 
 
 def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
-    names = Compared._fields[:6]
-    counts = {name: sum(getattr(each, name) for each in found) for name in names}
+    counts: Counter[str] = Counter()
+    stated: list[tuple[float, bool]] = []
+    for of_page, _, sure in found:
+        counts.update(of_page)
+        stated += sure
     numbers, right = counts["numbers"], counts["right"]
-    shares = {"right": right / numbers, "offered": counts["offered"] / numbers}
-    interval = wilson_interval(right, numbers)
-    stated = [pair for each in found for pair in each.confidences]
-    bins: list[tuple[float, float, int, int]] = []
-    for low, high in pairwise(EDGES):
-        kept = [is_right for confidence, is_right in stated if low <= confidence < high]
-        bins.append((low, high, sum(kept), len(kept)))
-    about = {"kind": kind, "n": len(found), "interval": interval, "calibration": bins}
-    return {**about, **counts, **shares}
-
-
-def draw(number: int, seed: int = 0) -> Page:
-    """The same page for the same numbers: receipts, price tags and statements in turn."""
-    drawn = draw_valued(readers.held_out_styles(), number, seed)
-    return Page(drawn.kind, str(number), drawn.pixels, drawn.values)
-
-
-KINDS = {"amount": "dates and lot numbers", "page": "receipts and tables", "cells": "cells"}
-
-
-def real_pages(folder: Path) -> Iterator[Page]:
-    """The pictures of three kinds."""
-    for row in harness.listed(folder, *KINDS):
-        pixels = load_image(folder / row["file"])
-        yield Page(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
+    confidences, is_right = np.array(stated, float).reshape(-1, 2).T
+    bins, rights = (np.histogram(confidences, EDGES, weights=w)[0] for w in (None, is_right))
+    return {
+        "kind": kind,
+        "n": len(found),
+        "interval": wilson_interval(right, numbers),
+        "calibration": list(zip(EDGES, EDGES[1:], map(int, rights), map(int, bins), strict=False)),
+        **counts,
+        "right": right / numbers,
+        "offered": counts["offered"] / numbers,
+    }
 
 
 def real_values(row: dict[str, str]) -> Iterator[Value]:

@@ -2,12 +2,13 @@
 
     python worker.py rapidocr THREADS
     python worker.py classify NAME MODEL CORES TILES.npz
-    python worker.py train digitlens|pytorch|keras THREADS ARGUMENTS
+    python worker.py train digitlens THREADS RECIPE SEED SEED [FIELD=VALUE ...]
+    python worker.py train pytorch|keras THREADS TILES.npz EPOCHS ACCURACY
     python worker.py serve keras|torch PORT
 
 It may use NumPy and the peer's library; what else there is depends on the environment, so libraries
 are imported where they are used. It answers in lines of JSON: first what it is, then one for each
-question (a line of JSON, of pictures with their pixels after it); ``train`` says what it knows and
+question (a line of JSON; ``page`` is an .npy file); ``train`` says what it knows and
 ends. Loading, decoding and bringing pictures into the form that a peer takes are not timed.
 """
 
@@ -21,15 +22,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Row = dict[str, Any]
 Page = npt.NDArray[np.uint8]
-Arrays = list[npt.NDArray[Any]]
 Material = Mapping[str, npt.NDArray[Any]]
+# A peer in training: what trains an epoch, what tells its accuracy on the test set, and about it.
+Trainee = tuple[Callable[[int], object], Callable[[], float], Row]
 RAPIDOCR = ("rapidocr", "onnxruntime", "opencv-python-headless")
 DIGITS = "0123456789"
 BATCH = 512  # tiles a call, for those that leave it to their user
@@ -48,15 +50,21 @@ def main() -> None:
         stdout.flush()
 
 
-def peak_memory() -> float | None:
-    """Megabytes that this process has held at most; None where the system does not tell.
+def memory_of(process: str | int = "self", what: str = "VmHWM") -> float | None:
+    """Megabytes that a process has held at most, or another line of its status.
 
-    ``getrusage`` also counts what the parent held when it forked.
+    None where the system does not tell. ``getrusage`` also counts what the parent held when it
+    forked.
     """
-    status = Path("/proc/self/status")
+    status = Path(f"/proc/{process}/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    peaks = [int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")]
-    return peaks[0] if peaks else None
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith(what)), None)
+
+
+def load_tiles(path: str) -> Material:
+    """``tiles`` uint8[N, 28, 28] with ``labels``, and ``train_tiles`` with ``train_labels``."""
+    with np.load(path, allow_pickle=False) as content:
+        return dict(content)
 
 
 def rapidocr(threads: str) -> Iterator[Row]:
@@ -92,8 +100,9 @@ def rapidocr(threads: str) -> Iterator[Row]:
         return decode(posteriors, recognizer.postprocess_op.character, mode == "digits")
 
     yield {"versions": ", ".join(f"{name} {version(name)}" for name in RAPIDOCR)}
-    for mode, page in pages(sys.stdin.buffer):
-        yield answer(read, to_bgr(page), mode)
+    for asked in map(json.loads, sys.stdin):
+        page = np.load(asked["page"], allow_pickle=False)
+        yield answer(read, to_bgr(page), asked["kind"])
 
 
 def answer(read: Callable[[Page, str], str], page: Page, mode: str) -> Row:
@@ -104,15 +113,6 @@ def answer(read: Callable[[Page, str], str], page: Page, mode: str) -> Row:
     except Exception as error:  # whatever a peer raises on a picture is its answer to it
         said = {"error": f"{type(error).__name__}: {error}"}
     return {**said, "milliseconds": 1000 * (time.perf_counter() - start)}
-
-
-def pages(stream: BinaryIO) -> Iterator[tuple[str, Page]]:
-    """Kinds and pixels, uint8, gray or RGB."""
-    while line := stream.readline():
-        header = json.loads(line)
-        shape = header["shape"]
-        content = bytearray(stream.read(int(np.prod(shape))))
-        yield header["kind"], np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def boxes_to_lines(found: list[tuple[Any, str]]) -> list[str]:
@@ -149,21 +149,15 @@ class Contender(NamedTuple):
 
 
 def classify(name: str, model: str, cores: str, path: str) -> Iterator[Row]:
-    """Says how good it is; then, for each line ``{"tiles": T, "calls": C}``, seconds of C calls.
-
-    TILES.npz has ``tiles`` uint8[N, 28, 28] and ``labels`` to classify, ``train_tiles`` and
-    ``train_labels`` to learn from.
-    """
+    """Says how good it is; then, for each line ``{"tiles": T, "calls": C}``, seconds of C calls."""
     if hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, usable[: int(cores)])
-    with np.load(path, allow_pickle=False) as content:
-        material = dict(content)
+    material = load_tiles(path)
     contender = CONTENDERS[name](model, material)
     prepared = contender.prepare(material["tiles"])
     yield contender.about | accuracy(contender, prepared, material["labels"])
-    for line in sys.stdin:
-        asked = json.loads(line)
+    for asked in map(json.loads, sys.stdin):
         yield {"seconds": seconds_of(contender, prepared, asked["tiles"], asked["calls"])}
 
 
@@ -268,15 +262,23 @@ def torch_network() -> Any:
 
 
 def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
-    """Rows of a training; of a peer the last one has the most memory that the process held."""
+    """Rows of a training.
+
+    Of a peer one for each epoch, tests not timed; the last has the most memory that it held.
+    """
     if who in PEERS:
-        data, epochs, until = arguments
-        arrays = [
-            np.load(Path(data) / f"{part}.npy", allow_pickle=False)
-            for part in ("train_tiles", "train_labels", "test_tiles", "test_labels")
-        ]
-        yield from PEERS[who](arrays, int(epochs), float(until), int(threads))
-        yield {"memory_mb": peak_memory()}
+        path, epochs, until = arguments
+        (fit, share, about), seconds = PEERS[who](load_tiles(path), int(threads)), 0.0
+        for epoch in range(int(epochs)):
+            start = time.perf_counter()
+            fit(epoch)
+            seconds += time.perf_counter() - start
+            right = share()
+            yield {"epoch": epoch + 1, "seconds": seconds, "test_accuracy": right}
+            if right >= float(until):
+                break
+        yield about
+        yield {"memory_mb": memory_of()}
         return
     sys.path.insert(0, str(Path(__file__).parent))
     from digitlens.cli.tables import use_patient_threads
@@ -289,8 +291,8 @@ def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
     yield from training.train_seeds(recipe, changes, seeds, int(threads))
 
 
-def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
-    """PyTorch's basic MNIST example, written anew; a row after each epoch, tests not timed.
+def train_pytorch(material: Material, threads: int) -> Trainee:
+    """PyTorch's basic MNIST example, written anew.
 
     Adadelta with learning rate 1.0, which an epoch multiplies by 0.7; batches of 64 from a
     DataLoader without processes that transforms one picture after the other.
@@ -299,36 +301,35 @@ def train_pytorch(arrays: Arrays, epochs: int, until: float, threads: int) -> It
     from torch.nn import functional
     from torch.utils.data import DataLoader
 
+    def batches(part: str, size: int, *, shuffle: bool = False) -> Any:
+        arrays = material[f"{part}tiles"], material[f"{part}labels"].tolist()
+        pairs = list(zip(*arrays, strict=True))
+        return DataLoader(pairs, size, shuffle=shuffle, collate_fn=transformed)
+
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pairs = [(tile, int(label)) for tile, label in zip(*arrays[:2], strict=True)]
-    test = [(tile, int(label)) for tile, label in zip(*arrays[2:], strict=True)]
     model = torch_network().to(device)
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    loader = DataLoader(pairs, 64, shuffle=True, collate_fn=transformed)
-    seconds = 0.0
-    for epoch in range(1, epochs + 1):
-        start = time.perf_counter()
+    training, test = batches("train_", 64, shuffle=True), batches("", 1000)
+
+    def fit(_: int) -> None:
         model.train()
-        for pictures, labels in loader:
+        for pictures, labels in training:
             optimizer.zero_grad()
             functional.nll_loss(model(pictures.to(device)), labels.to(device)).backward()
             optimizer.step()
         schedule.step()
-        seconds += time.perf_counter() - start
+
+    @torch.inference_mode()
+    def share() -> float:
         model.eval()
-        with torch.inference_mode():
-            right = sum(
-                int((model(pictures.to(device)).argmax(1).cpu() == labels).sum())
-                for pictures, labels in DataLoader(test, 1000, collate_fn=transformed)
-            )
-        yield {"epoch": epoch, "seconds": seconds, "test_accuracy": right / len(test)}
-        if right / len(test) >= until:
-            break
+        right = [model(tiles.to(device)).argmax(1).cpu() == labels for tiles, labels in test]
+        return float(torch.cat(right).double().mean())
+
     parameters = sum(each.numel() for each in model.parameters())
-    yield {"versions": f"torch {torch.__version__}", "parameters": parameters}
+    return fit, share, {"versions": f"torch {torch.__version__}", "parameters": parameters}
 
 
 def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
@@ -349,10 +350,10 @@ def transformed(items: list[tuple[Page, int]]) -> tuple[Any, Any]:
     return torch.stack(pictures), torch.tensor([label for _, label in items])
 
 
-def train_keras(arrays: Arrays, epochs: int, until: float, threads: int) -> Iterator[Row]:
+def train_keras(material: Material, threads: int) -> Trainee:
     """Keras's example, written anew: Adam, batches of 128, a tenth for validation, with ``fit``.
 
-    A row for each epoch; building the graph is in the seconds, the test set is not.
+    Building the graph is in the seconds.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras as library
@@ -361,23 +362,21 @@ def train_keras(arrays: Arrays, epochs: int, until: float, threads: int) -> Iter
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     library.utils.set_random_seed(SEED)
-    pixels, wanted = _scaled(arrays[0]), library.utils.to_categorical(arrays[1], 10)
-    seen, labels = _scaled(arrays[2]), arrays[3]
+    pixels, tiles = _scaled(material["train_tiles"]), _scaled(material["tiles"])
+    wanted = library.utils.to_categorical(material["train_labels"], 10)
     model = keras_network()
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    seconds = 0.0
-    for epoch in range(epochs):
-        start = time.perf_counter()
-        so_far = {"initial_epoch": epoch, "epochs": epoch + 1, "verbose": 0}
-        model.fit(pixels, wanted, batch_size=128, validation_split=0.1, **so_far)
-        seconds += time.perf_counter() - start
-        answers = model.predict(seen, batch_size=1000, verbose=0)
-        accuracy = float((answers.argmax(1) == labels).mean())
-        yield {"epoch": epoch + 1, "seconds": seconds, "test_accuracy": accuracy}
-        if accuracy >= until:
-            break
+    options = {"batch_size": 128, "validation_split": 0.1, "verbose": 0}
+
+    def fit(epoch: int) -> None:
+        model.fit(pixels, wanted, initial_epoch=epoch, epochs=epoch + 1, **options)
+
+    def share() -> float:
+        answers = model.predict(tiles, batch_size=1000, verbose=0)
+        return float((answers.argmax(1) == material["labels"]).mean())
+
     versions = f"keras {library.__version__}, tensorflow {tf.__version__}"
-    yield {"versions": versions, "parameters": model.count_params()}
+    return fit, share, {"versions": versions, "parameters": model.count_params()}
 
 
 PEERS = {"pytorch": train_pytorch, "keras": train_keras}

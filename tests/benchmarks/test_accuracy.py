@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.text import Text
 
 import accuracy
+import harness
+from digitlens.cli.tables import table_of
 from digitlens.datasets.mnist import Mnist, Split
 from digitlens.models.classifier import Classifier
 from digitlens.training.recipe import Recipe
@@ -59,33 +62,15 @@ def test_a_teacher_sees_each_tile_once(mnist, runs, tmp_path):
 
 def test_seeds_are_summed_up(mnist, runs):
     rows = [accuracy.score(model, mnist, seed) for seed, model in enumerate(runs)]
-    found = accuracy.summary(rows)
+    found = accuracy.summary("best", rows)
     mean = (rows[0]["test_accuracy"] + rows[1]["test_accuracy"]) / 2
     assert found["test_accuracy"]["mean"] == pytest.approx(mean)
     assert found["interval"][0] < mean < found["interval"][1]
-    table = accuracy.recipes_table({"best": found})
+    table = harness.table(accuracy.RECIPES, [found])
     assert f"| `best` | 2 | {rows[0]['parameters']:,} | {100 * mean:.3f} ± " in table
 
 
-def test_tables_of_a_model_say_what_was_found():
-    score = {"accuracy": 0.9, "interval": (0.8, 0.95)}
-    corruption = {"name": "shot_noise", "overlaps_training": True, **score}
-    letters = {"letters": {"n": 1000, "auroc": 0.98, "fpr95": 0.1}}
-    tables = accuracy.model_tables(
-        {
-            "robustness": {
-                "corruptions": [corruption | {"uncertainty": {"ece": 0.01}}],
-                "mean_accuracy": 0.9,
-                "mean_accuracy_without_overlap": None,
-            },
-            "rejection": {
-                "scores": {"energy": letters, "digit": letters},
-                "recommended": "digit",
-            },
-            "transfer": [{"title": "USPS", "n": 2007, "framed": score, "unframed": score}],
-        }
-    )
-    assert "| shot noise | yes | 90.0 % | 80.00 to 95.00 | 1.0 % |" in tables["robustness"]
-    assert "| AUROC by score | n | energy | **digit** | FPR at 95 % |" in tables["rejection"]
-    assert "| letters | 1,000 | 0.9800 | 0.9800 | 10.0 % |" in tables["rejection"]
-    assert "| USPS | 2,007 | 90.00 % | 80.00 to 95.00 | 90.00 % |" in tables["transfer"]
+def test_tables_of_the_command_line_in_markdown():
+    table = table_of(("corruption", "accuracy"), [("shot noise", Text("90.00%")), ("fog", "")])
+    lines = ["| corruption | accuracy |", "| --- | --- |", "| shot noise | 90.00% |", "| fog |  |"]
+    assert accuracy.markdown([table, table]).splitlines() == [*lines, "", *lines]

@@ -30,10 +30,14 @@ def test_only_digits_are_kept():
 
 
 @pytest.mark.parametrize(("reply", "text", "digits"), [("No. 7", "No. 7", "7"), (None, "?", "?")])
-def test_an_error_of_the_peer_is_never_right(reply, text, digits):
-    answer = {"error": "too small"} if reply is None else {"text": reply}
-    peer = SimpleNamespace(ask=lambda _question, _page: answer | {"milliseconds": 1.0})
-    said = readers.ask(peer, "line", np.zeros((2, 3), np.uint8))
+def test_an_error_of_the_peer_is_never_right(tmp_path, reply, text, digits):
+    def answer(question):
+        assert np.load(question["page"]).shape == (2, 3)
+        said = {"error": "too small"} if reply is None else {"text": reply}
+        return said | {"milliseconds": 1.0}
+
+    page, peer = np.zeros((2, 3), np.uint8), SimpleNamespace(ask=answer)
+    said = readers.ask(peer, "line", tmp_path / "page.npy", page)
     assert (said.text, said.digits) == (text, digits)
 
 

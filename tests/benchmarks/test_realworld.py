@@ -12,19 +12,20 @@ import realworld
 ROOT = Path(__file__).parents[2]
 
 
-def result(label, text, *confidences, kind="multi", reader="digitlens", full=None, marked="", ms=5):
+def result(label, text, *confidences, full=None, marked="", ms=5):
     said = readers.Said(marked or text, text, ms, confidences)
-    return readers.Result(readers.Case(kind, "file", None, label, full), reader, said)
+    return readers.Result(readers.Case("multi", "file", None, label, full), "digitlens", said)
 
 
 def test_promises_say_how_many_stated_digits_are_wrong():
     rows = [result("12", "12", 0.9, 0.99), result("3", "8", 0.95)]
-    text = realworld.promises(rows, {0.5: 0.9, 0.1: 0.99, 0.001: None})
+    text = realworld.promises(rows, {"a": 0.9, "b": 0.99, "c": None})
     assert [line.split(" | ")[:3] for line in text.splitlines()[2:]] == [
-        ["| 0.5", "3", "33.33 %"],
-        ["| 0.1", "1", "0.00 %"],
-        ["| 0.001", "0", ""],
+        ["| a", "3", "33.33 %"],
+        ["| b", "1", "0.00 %"],
+        ["| c", "0", ""],
     ]
+    assert set(realworld.thresholds()) >= {"at least 99 % confidence", "at most 0.5 % wrong"}
 
 
 def test_sure_counts_the_digits_stated_with_high_confidence():
@@ -74,11 +75,11 @@ def test_marks_count_where_they_are_known(text, marked, marks):
 
 def test_the_best_mode_of_the_peer_stands_beside_the_reader():
     said = [("digitlens", "13"), ("default", ""), ("line", "12"), ("digits", "12")]
-    rows = [
-        result("12", text, kind="meter", reader=name, ms=ms) for ms, (name, text) in enumerate(said)
-    ]
+    scores = {
+        name: realworld.summary([result("12", text, ms=ms)]) for ms, (name, text) in enumerate(said)
+    }
     row = "| 0.0 % | 0.0 to 79.3 | 50.0 % | 0 | 100.0 % | 100.0 % | 2 | recogniser alone |"
-    assert f"| counter wheels | 1 {row}\n" in realworld.table(realworld.kind_scores(rows))
+    assert f"| counter wheels | 1 {row}\n" in realworld.table({"meter": scores})
 
 
 def test_a_folder_is_read_and_recorded(tmp_path, monkeypatch, capsys):

@@ -9,26 +9,22 @@ import torch
 import harness
 import training
 import worker
+from digitlens.datasets.mnist import Mnist, Split
 
 
 @pytest.fixture
-def data(tmp_path):
-    """Tiles that are easily told apart: each digit's stripe has a place of its own."""
-    for part, count in (("train", 320), ("test", 50)):
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        tiles = np.zeros((count, 28, 28), np.uint8)
-        for tile, label in zip(tiles, labels, strict=True):
-            tile[2 * label : 2 * label + 4] = 255
-        np.save(tmp_path / f"{part}_tiles.npy", tiles)
-        np.save(tmp_path / f"{part}_labels.npy", labels)
-    return tmp_path
+def data(tmp_path, draw_bars):
+    """Tiles that are easily told apart: each digit's bar has a place of its own."""
+    labels = (np.arange(370) % 10).astype(np.uint8)
+    split = Split(draw_bars(labels), labels)
+    return harness.save_tiles(tmp_path, Mnist(split, Split(split.tiles[:50], labels[:50])), 320)
 
 
 def record(**changes):
     """What a run says, made up."""
     seeds = [
-        {"seed": seed, "seconds": seconds, "compile_seconds": 0.5}
-        | {"parameters": 1000, "test_accuracy": accuracy, "epochs": 3}
+        {"seed": seed, "seconds": seconds, "parameters": 1000}
+        | {"test_accuracy": accuracy, "epochs": 3}
         for seed, seconds, accuracy in ((0, 3.0, 0.993), (1, 1.0, 0.99), (2, 2.0, 0.988))
     ]
     said = [{"memory_mb": 400.0}, {"versions": "torch 2, cpu"}]
@@ -54,25 +50,17 @@ def test_a_peer_is_timed_until_it_is_there_and_ours_over_all_seeds():
     assert (ours["seeds"], ours["seeds_at_aim"], ours["memory_mb"]) == (3, 2, 400.0)
 
 
+KERAS = [{"epoch": 1, "seconds": 10.0, "test_accuracy": 0.98}, {"versions": "k", "parameters": 1}]
+
+
 @pytest.mark.parametrize(
     ("changes", "row"),
     [
         (
-            {
-                "peers": {
-                    "keras": [
-                        {"epoch": 1, "seconds": 10.0, "test_accuracy": 0.98},
-                        {"versions": "k", "parameters": 1},
-                        {"memory_mb": 1.0},
-                    ]
-                }
-            },
-            "| Keras `mnist_convnet` | 1 | 10.0 | 0 | 1 | 98.00 % | 1 |  |",
+            {"peers": {"keras": [*KERAS, {"memory_mb": 1.0}]}},
+            "| Keras `mnist_convnet` | 1 | 10.00 | 0 | 1 | 98.000 % | 1 |  |",
         ),
-        (
-            {"aim": 0.995},
-            "| Keras `mnist_convnet` | 1 | 20.0 | 0 | 2 | 99.10 % | 800 |  |",
-        ),
+        ({"aim": 0.995}, "| Keras `mnist_convnet` | 1 | 20.00 | 0 | 2 | 99.100 % | 800 |  |"),
     ],
     ids=["the peer", "digitlens"],
 )
@@ -99,7 +87,7 @@ def test_the_report_says_what_was_found_and_what_was_not():
     lines = training.report(found).splitlines()
     assert lines[0].endswith("load before 0.1, epochs=1.")
     assert "| digitlens, `fast` | 3 | 2.00 ± 1.00 | 2 | 3 | 99.033 ± 0.252 % | 400 | 1 |" in lines
-    assert "| Keras `mnist_convnet` | 1 | 20.0 | 1 | 2 | 99.10 % | 800 | 10 |" in lines
+    assert "| Keras `mnist_convnet` | 1 | 20.00 | 1 | 2 | 99.100 % | 800 | 10 |" in lines
     assert lines[-1] == "- pytorch: not measured, no torch"
 
 
@@ -147,7 +135,7 @@ def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
         return []
 
     monkeypatch.setattr(training, "rows_of", attempt)
-    monkeypatch.setattr(training.np, "save", lambda *_: None)
+    monkeypatch.setattr(harness, "save_tiles", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["training.py", "--seeds", "7"])
     training.measure(training.parse_options())
     ours = [("digitlens", part) for part in ((0, 3), (3, 5), (5, 7))]
