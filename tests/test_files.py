@@ -9,9 +9,12 @@ import pytest
 from digitlens.files import atomic_path, cache_folder, is_file, sha256, write_bytes, write_json
 
 
-def test_a_file_and_its_folders_are_made(tmp_path):
+def test_a_file_and_its_folders_are_made_and_others_may_read_it(tmp_path):
     write_bytes(tmp_path / "a" / "b.bin", b"123")
     assert (tmp_path / "a" / "b.bin").read_bytes() == b"123"
+    (tmp_path / "plain").touch()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a/b.bin", "plain")]
+    assert modes[0] == modes[1]
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -49,13 +52,6 @@ def test_a_folder_in_the_place_of_a_file_is_named_itself(tmp_path):
     assert (caught.value.filename, caught.value.filename2) == (str(tmp_path), None)
 
 
-def test_others_may_read_what_is_written(tmp_path):
-    write_bytes(tmp_path / "x", b"")
-    plain = tmp_path / "plain"
-    plain.touch()
-    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
-
-
 def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
     write_json(tmp_path / "x.json", {"name": "größe"})
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
@@ -74,15 +70,12 @@ def test_sha256_is_the_known_one():
     assert sha256(b"abc").startswith("ba7816bf8f01cfea")
 
 
-def test_the_environment_may_name_the_cache(monkeypatch, tmp_path):
+def test_the_environment_may_name_the_cache_or_it_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("DIGITLENS_CACHE", str(tmp_path))
     assert cache_folder("mnist") == tmp_path / "mnist"
     monkeypatch.setenv("DIGITLENS_CACHE", "~/digits")
     assert cache_folder("mnist") == Path.home() / "digits" / "mnist"
-
-
-def test_without_that_it_is_the_users_cache(monkeypatch, tmp_path):
-    monkeypatch.delenv("DIGITLENS_CACHE", raising=False)
+    monkeypatch.delenv("DIGITLENS_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     assert cache_folder("mnist").parts[-2:] == ("digitlens", "mnist")

@@ -1,6 +1,7 @@
 """Boxes, digits and readings: what they refuse and what they tell."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
@@ -70,29 +71,28 @@ def test_text_joins_lines_and_leaves_out_what_was_rejected():
     assert [digit.value for digit in reading.digits] == [4, 0, 7]
 
 
-def test_without_gaps_a_line_is_one_number():
-    reading = _reading((_digit(4), _digit(0)), (_digit(7),))
-    assert reading.numbers_digits == ("40", "7")
-
-
-def test_a_gap_splits_a_line_into_numbers_with_a_space_between():
-    reading = _reading(
-        (_digit(8, starts=True), _digit(7), _digit(5, starts=True)),
-        (_digit(1), _digit(6, starts=True), _digit(6)),
+def _line(text: str) -> tuple[Digit, ...]:
+    """Digits of a line; one after a space starts a number, one before an x is rejected."""
+    return tuple(
+        _digit(int(char), "rejected" if mark == "x" else "digit", starts=space == " ")
+        for space, char, mark in re.findall(r"( ?)(\d)(x?)", text)
     )
-    assert reading.numbers_digits == ("87", "5", "1", "66")
-    assert reading.text == "87 5\n1 66"
-    assert reading.digits_only == "875\n166"
 
 
-def test_numbers_leave_out_what_was_rejected_and_keep_the_gap_before_it():
-    reading = _reading(
-        (_digit(8), _digit(7, "rejected", starts=True), _digit(5)),
-        (_digit(1, "rejected"), _digit(2, starts=True), _digit(3, "unsure")),
-        (_digit(1, "rejected"),),
-        (_digit(4), _digit(9, "rejected"), _digit(4)),
-    )
-    assert reading.numbers_digits == ("8", "5", "23", "44")
+@pytest.mark.parametrize(
+    ("lines", "numbers", "text"),
+    [
+        (["40", "7"], ("40", "7"), "40\n7"),
+        ([" 87 5", "1 66"], ("87", "5", "1", "66"), "87 5\n1 66"),
+        (["8 7x5", "1x 23", "1x", "49x4"], ("8", "5", "23", "44"), "8 5\n23\n44"),
+    ],
+    ids=["without gaps", "a gap splits a line", "the gap before what was rejected stays"],
+)
+def test_a_line_is_a_number_or_several_with_a_gap_between(lines, numbers, text):
+    reading = _reading(*map(_line, lines))
+    assert reading.numbers_digits == numbers
+    assert reading.text == text
+    assert reading.digits_only == text.replace(" ", "")
 
 
 def test_characters_are_the_text_with_its_marks():
