@@ -47,6 +47,7 @@ def test_both_ways_say_the_same(tmp_path, flags):
 UNNEEDED = {
     *("typer", "pydantic", "rich", "numpy.ma", "torch", "tempfile", "multiprocessing"),
     *("concurrent.futures.thread", "PIL.GifImagePlugin", "digitlens.evaluation.metrics"),
+    *("digitlens.reading.constrained", "digitlens.reading.constraints"),
 }
 
 

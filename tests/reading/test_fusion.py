@@ -1,10 +1,23 @@
 """Scores made one probability."""
 
+import json
+
 import numpy as np
 import pytest
 
 from digitlens.errors import ModelError
-from digitlens.reading.fusion import FEATURES, GROUPS, Fusion, Scores, features, opinions
+from digitlens.reading.fusion import (
+    CONTEXT,
+    LAYERS,
+    NETWORKS,
+    Fusion,
+    Scores,
+    context,
+    opinions,
+)
+
+SEEN = len(NETWORKS) + CONTEXT
+EMPTY = {name: np.zeros((1 + (SEEN if name in ("first", "exists") else 1), 1)) for name in LAYERS}
 
 
 @pytest.fixture
@@ -27,28 +40,43 @@ def test_columns_are_finite_whatever_a_network_is_certain_of(scores):
     certain = Scores(
         scores.places, np.eye(10, dtype=np.float32)[[0, 0, 0]], np.zeros(3, np.float32)
     )
-    probabilities = Fusion().probabilities(certain)
-    columns = features(certain, probabilities)
-    assert columns.shape == (3, FEATURES)
-    assert np.isfinite(columns).all()
+    assert context(certain).shape == (3, CONTEXT)
+    assert np.isfinite(context(certain)).all()
     assert np.isfinite(opinions(certain)).all()
 
 
-def test_each_group_has_weights_of_its_own(scores):
-    weights = np.zeros((GROUPS, 1 + FEATURES))
-    weights[:, 0] = (-2, 0, 2)
-    found = Fusion(weights=tuple(weights.ravel().tolist())).fuse(scores)
-    expected = 1 / (1 + np.exp(-np.array([-2, 0, 2])[scores.places.reads]))
-    assert found.confidence == pytest.approx(expected, abs=1e-6)
+def test_a_fitted_network_outweighs_what_the_others_say(scores):
+    layers = {**EMPTY, "existing": np.array([[0.0], [-2.0]])}
+    unmoved = Fusion(layers=layers).fuse(scores)
+    assert unmoved.existence == pytest.approx(1 / (1 + np.exp(2)), abs=1e-6)
+    assert unmoved.probabilities == pytest.approx(Fusion().fuse(scores).probabilities)
+    # A hidden number that grows with the classifier's logarithm of the value, whatever the others.
+    first = np.zeros_like(EMPTY["first"])
+    first[NETWORKS.index("classifier")], first[-1] = 1, 10
+    heard = {**layers, "first": first, "second": np.array([[9.0], [0.0]])}
+    heard["third"] = np.array([[1.0], [0.0]])
+    classifier = np.eye(10, dtype=np.float32)[[2, 2, 2]]
+    found = Fusion(layers=heard).fuse(Scores(scores.places, classifier, scores.is_digit))
+    assert found.probabilities.argmax(axis=1).tolist() == [2, 2, 2]
 
 
-def test_a_fusion_comes_back_from_its_card():
-    weights = tuple(float(value) for value in range(GROUPS * (1 + FEATURES)))
-    fusion = Fusion(weights=weights, existing=weights)
-    assert Fusion.from_dict(fusion.as_dict()) == fusion
+def test_a_fusion_comes_back_from_its_card(scores):
+    fusion = Fusion((0.2, 0.9, 0.1), EMPTY)
+    known = json.loads(json.dumps(fusion.as_dict()))
+    for one, other in zip(Fusion.from_dict(known).fuse(scores), fusion.fuse(scores), strict=True):
+        assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("broken", [{"weights": [1.0]}, {"pool": ["x"] * 10}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"pool": ["x"] * 3},
+        {"pool": [1.0]},
+        {"layers": {"first": [[1.0]]}},
+        {"layers": {name: [[1.0]] for name in LAYERS}},
+        {"layers": {**{name: layer.tolist() for name, layer in EMPTY.items()}, "third": [["x"]]}},
+    ],
+)
 def test_a_damaged_card_is_refused(broken):
     with pytest.raises(ModelError, match="damaged"):
         Fusion.from_dict(broken)

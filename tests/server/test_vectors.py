@@ -32,7 +32,7 @@ NOT_NEEDED = {
     "alphabet": {"SPACE"},
     "models/classifier": {"MNIST_DEVIATION", "MNIST_MEAN", "TOLERANCE", "WORTH"},
     "models/networks": {"AUTOENCODER", "QUANTILES", "SPOTS", "TILES"},
-    "reading/fusion": {"FEATURES"},
+    "reading/fusion": {"CONTEXT", "LAYERS", "POOL"},
     "reading/layout": {"FAINT", "TRACE"},
     "reading/orientation": {"COHERENT"},
 }

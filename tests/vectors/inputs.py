@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from digitlens.alphabet import encode
-from digitlens.reading.fusion import FEATURES, GROUPS, POOL
+from digitlens.reading.fusion import CONTEXT, POOL
 
 PICTURES = Path(__file__).with_name("pictures")
 Value = dict[str, Any]
@@ -199,7 +199,7 @@ def values() -> Iterator[Value]:
         (["1.234", "17,50", "3.75"], ""), (["1.234"], ","), (["1.234"], "."), (["17,50"], "."),
         (["4/5/2021", "27/4/2021"], ""), (["4/5/2021", "4/27/2021"], ""), (["4/5/2021"], ""),
         (["$ 0123"], ""), (["1.234.56"], ""), (["31/31/2021"], ""), (["12:30", "7%", "x"], ""),
-        ([], ""),
+        (["$5.00", "4/5/2021"], ""), (["$5.00", "4/5/2021", "27/4/2021"], ""), ([], ""),
     )  # fmt: skip
     for texts, decimal in pages:
         yield {"texts": texts, "decimal": decimal}
@@ -302,12 +302,11 @@ def places() -> Iterator[Value]:
 def cards(random: np.random.Generator) -> Iterator[Value]:
     """What a line reader's card may say of scores."""
     pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
-    fitted = random.normal(0.1, 0.3, (2, GROUPS * (1 + FEATURES))).round(3).tolist()
-    weights = dict(zip(("weights", "existing"), fitted, strict=True))
-    yield {"pool": pool, **weights}
+    layers = {name: random.normal(0, 0.3, sides).round(3).tolist() for name, sides in SIDES.items()}
+    yield {"pool": pool, "layers": layers}
     table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
              "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
-    yield {"pool": pool, **weights, "calibration": table}
+    yield {"pool": pool, "layers": layers, "calibration": table}
 
 
 def fusion() -> Iterator[Value]:
@@ -320,9 +319,9 @@ def fusion() -> Iterator[Value]:
 def layout() -> Iterator[Value]:
     random = np.random.default_rng(9)
     given = page_as_read(random)
-    base = {**given, "card": card_of(2.2, 2.5), "size": [150, 110], "turn": 0}
-    for constant, existing in ((2.2, 2.5), (-1.0, 1.0), (-5.0, 3.0), (0.3, 0.6), (0.3, 3.0)):
-        base = {**base, "card": card_of(constant, existing)}
+    base = {**given, "card": card_of(0.4, 2.5), "size": [150, 110], "turn": 0}
+    for pool, existing in ((0.4, 2.5), (0.05, 1.0), (0.4, -3.0), (0.2, 0.6), (0.2, 3.0)):
+        base = {**base, "card": card_of(pool, existing)}
         yield {**base, "expect": ""}
     for turn in (1, 2, 3):
         size = [110, 150] if turn % 2 else [150, 110]
@@ -354,10 +353,16 @@ def layout() -> Iterator[Value]:
         yield {**base, "lines": parts, "digits": digits, "expect": ""}
 
 
-def card_of(constant: float, existing: float) -> Value:
-    """A card whose features hardly count."""
-    weights = [[start, *[0.05] * FEATURES] * GROUPS for start in (constant, existing)]
-    return {"pool": [0.4] * len(POOL), "weights": weights[0], "existing": weights[1]}
+SEEN = len(POOL) + CONTEXT  # what each value is scored by
+SIDES = {"first": (SEEN + 1, 5), "second": (6, 5), "third": (6, 1),
+         "exists": (SEEN + 1, 5), "existing": (6, 1)}  # fmt: skip
+
+
+def card_of(pool: float, existing: float) -> Value:
+    """A card under which values are as sure as ``pool`` makes them, and all places alike exist."""
+    layers = {name: np.zeros(sides) for name, sides in SIDES.items()}
+    layers["existing"][-1] = existing
+    return {"pool": [pool] * len(POOL), "layers": {k: v.tolist() for k, v in layers.items()}}
 
 
 def components() -> Iterator[Value]:

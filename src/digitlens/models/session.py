@@ -39,8 +39,10 @@ def open_session(graph: bytes | Path, *, name: str, threads: int = 0) -> Any:
     # onnxruntime's own choice for 0 ties each thread to a core, also to one that is taken.
     options.intra_op_num_threads = threads or cores()
     options.log_severity_level = 3
-    # Threads that spin after a run hold up what comes next: the other network, or the user.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Small layers follow each other faster than a sleeping thread wakes up; threads that spin
+    # after a run hold up what comes next: the other network, or the user.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     source = str(graph) if isinstance(graph, Path) else graph
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
@@ -140,6 +142,8 @@ def share(
 
     What ``work`` raises is raised here; other pieces may be worked on or not.
     """
+    if threads == 1 or len(pieces) == 1:
+        return map(work, pieces)
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (slow to load)
 
     with ThreadPoolExecutor(threads, "digitlens-model") as pool:

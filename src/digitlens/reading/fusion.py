@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from digitlens.errors import ModelError
-from digitlens.evaluation.calibration import Calibration, logistic, pooled
+from digitlens.evaluation.calibration import Calibration
 from digitlens.evaluation.risk import RiskCoverage
 from digitlens.reading.nms import Columns
 from digitlens.reading.places import UNSEEN, Places
 from digitlens.results import Outputs
 
 NETWORKS = ("detector", "recognizer", "classifier")
-POOL = (0.3, 1.0, 0.3, *[0.0] * 6, 0.3)  # weights of ``opinions`` before they are fitted
-FEATURES = 16  # columns of ``features``
-GROUPS = 3  # of places, by what the recogniser reads there; each has weights of its own
+POOL = (0.3, 1.0, 0.3)  # weights of their logarithms before they are fitted
+CONTEXT = 20  # columns of ``context``
+LAYERS = ("first", "second", "third", "exists", "existing")  # weights of the fitted network
 _LEAST = 1e-4  # no network alone can rule a digit out
 _DOUBT = 0.02  # a tile may be cut wrongly: what is no digit there may be one on the page
 _USUAL = 28.0  # pixels: height of a digit that is neither small nor large
@@ -69,27 +70,20 @@ class Fused(NamedTuple):
 
 @dataclass(frozen=True)
 class Fusion:
-    """Fitted weights that turn scores into calibrated probabilities."""
+    """A small network, fitted on generated pictures, that weighs what the others say.
 
-    pool: tuple[float, ...] = POOL  # weights of the columns of ``opinions`` on the value
-    # For each of the groups a constant and a weight for each of ``features``, for the value to be
-    # right; empty before they are fitted.
-    weights: tuple[float, ...] = ()
-    existing: tuple[float, ...] = ()  # the same, for a digit to be there, whichever it is
+    It scores each value by what is said of that one and of the whole place, with ``POOL`` as a
+    start and two hidden layers; and by what is said of the most probable one whether there is a
+    digit at all.
+    """
+
+    pool: tuple[float, ...] = POOL  # weights of the three networks' logarithms for a value
+    # float64[inputs + 1, outputs] each, the constants in the last row; empty before they are fitted
+    layers: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     # From raw confidence to the probability of being right; None before.
     calibration: Calibration | None = None
     # Which share of digits is stated at which confidence, and how many are wrong.
     risk: RiskCoverage | None = None
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, weights, count in (
-            ("pool", self.pool, len(POOL)),
-            ("weights", self.weights, GROUPS * (1 + FEATURES) if self.weights else 0),
-            ("existing", self.existing, GROUPS * (1 + FEATURES) if self.existing else 0),
-        ):
-            if len(weights) != count or not np.isfinite(weights).all():
-                raise ValueError(f"expected {count} finite numbers as {name}, found {weights}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fusion:
@@ -99,94 +93,96 @@ class Fusion:
             ModelError: It is damaged.
         """
         try:
+            pool = tuple(float(weight) for weight in values.get("pool", POOL))
+            layers = values.get("layers", {})
+            given = {name: np.array(layers[name], float) for name in LAYERS} if layers else {}
+            _check(pool, given)
             return cls(
-                tuple(float(weight) for weight in values.get("pool", POOL)),
-                tuple(float(weight) for weight in values.get("weights", ())),
-                tuple(float(weight) for weight in values.get("existing", ())),
+                pool,
+                given,
                 Calibration.from_dict(values["calibration"]) if "calibration" in values else None,
                 RiskCoverage.from_dict(values["risk"]) if "risk" in values else None,
             )
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the fusion of the line reader is damaged: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
         """The weights as JSON-ready values."""
-        weights = {"pool": self.pool, "weights": self.weights, "existing": self.existing}
-        fitted: dict[str, Any] = {name: list(each) for name, each in weights.items()}
+        layers = {name: layer.tolist() for name, layer in self.layers.items()}
         more = {"calibration": self.calibration, "risk": self.risk}
-        return fitted | {name: each.as_dict() for name, each in more.items() if each}
-
-    def probabilities(self, scores: Scores) -> Floats:
-        """float32[N, 10]: which digit, by all networks; rows sum to 1."""
-        return pooled(self.pool, opinions(scores)).astype(np.float32)
+        fitted = {name: each.as_dict() for name, each in more.items() if each}
+        return {"pool": list(self.pool), "layers": layers, **fitted}
 
     def fuse(self, scores: Scores) -> Fused:
         """What all networks together say of places."""
-        probabilities = self.probabilities(scores)
-        columns = features(scores, probabilities)
-        confidence = scores.strength * probabilities.max(axis=1, initial=0)
-        existence = scores.strength
-        if self.weights:
-            confidence = by_group(self.weights, scores, columns)
-        if self.existing:
-            existence = by_group(self.existing, scores, columns)
+        logs = opinions(scores)
+        sums, existence = logs @ np.array(self.pool), scores.strength
+        if self.layers and len(scores):
+            around = context(scores)
+            sums = sums + self._layers("first second third", inputs(logs, around[:, None]))[..., 0]
+            best = logs[np.arange(len(logs)), sums.argmax(axis=1)]
+            exists = self._layers("exists existing", inputs(best, around))[:, 0]
+            existence = (1 / (1 + np.exp(-np.clip(exists, -40, 40)))).astype(np.float32)
+        chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
+        probabilities = (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
+        confidence = existence * probabilities.max(axis=1, initial=0)
         if self.calibration and len(scores):
             confidence = self.calibration.apply(confidence)
         return Fused(probabilities, confidence, existence)
 
-
-def by_group(weights: tuple[float, ...], scores: Scores, columns: Floats) -> Floats:
-    """float32[N]: logistic regression on float32[N, FEATURES], each group with its own weights."""
-    chances = np.zeros(len(scores), np.float32)
-    for group, part in enumerate(np.array(weights).reshape(GROUPS, -1)):
-        here = scores.places.reads == group
-        chances[here] = logistic(part, columns[here])
-    return chances
+    def _layers(self, names: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What comes out of layers of the network, the negative left out between two of them."""
+        for number, name in enumerate(names.split()):
+            layer = self.layers[name]
+            values = (np.maximum(values, 0) if number else values) @ layer[:-1] + layer[-1]
+        return values
 
 
 def opinions(scores: Scores) -> Floats:
-    """What each network says of each value, and how far it is to be trusted.
-
-    Returns:
-        float32[N, 10, 10]; logarithms of the three networks, the same times the size, the same
-        where the place is alone on its line, and that of the classifier times whether the tile is
-        a digit.
-    """
-    logs = _log(scores.digits).transpose(0, 2, 1)
-    by_size, if_lone = _size(scores)[:, None, None], scores.places.lone[:, None, None]
-    if_digit = scores.is_digit[:, None, None] * logs[:, :, 2:]
-    return np.concatenate(
-        [logs, by_size * logs, if_lone * logs, if_digit], axis=2, dtype=np.float32
-    )
+    """Logarithms of what each network says of each value, float32[N, 10, 3]."""
+    return _log(scores.digits).transpose(0, 2, 1)
 
 
-def features(scores: Scores, probabilities: Floats) -> Floats:
-    """What speaks for places, float32[N, FEATURES], and for a value each, by all networks.
-
-    Networks that see a place in different ways seldom agree on what is no digit.
-    """
+def context(scores: Scores) -> Floats:
+    """What is said of a place as a whole, float32[N, CONTEXT], each column of a size near 1."""
     places = scores.places
-    rows, value = np.arange(len(scores)), probabilities.argmax(axis=1)
-    seen = (places.objectness > UNSEEN).astype(np.float32)
+    seen = places.objectness > UNSEEN
+    highest = np.sort(_log(scores.digits), axis=2)[:, :, -2:]
     columns = [
-        seen,
+        seen * 3,
         seen * _logit(places.objectness),
-        seen * _log(places.detector[rows, value]),
         _logit(places.mass),
         _logit(places.given),
         _logit(places.numeric),
-        (1 - places.letters) * _logit(places.numeric),
-        _log(places.recognizer[rows, value]),
         _logit(places.fluency),
-        places.letters,
+        places.letters * 4,
         _logit(scores.is_digit, _DOUBT),
-        places.lone,
-        places.text,
-        _log(scores.classifier[rows, value]),
-        _log(probabilities[rows, value]),
-        _size(scores),
+        places.lone * 3,
+        places.text * 3,
+        _size(scores) * 3,
+        *(3 * np.eye(3)[places.reads].T),
+        *highest.reshape(len(scores), 6).T,
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return (np.stack(columns, axis=1) / 3).astype(np.float32)
+
+
+def inputs(logs: Floats, around: Floats) -> npt.NDArray[np.float64]:
+    """What the network sees, float64[..., 3 + CONTEXT]: ``opinions`` on values, and ``context``."""
+    around = np.broadcast_to(around, (*logs.shape[:-1], CONTEXT))
+    return np.concatenate([logs / 3, around], axis=-1, dtype=np.float64)
+
+
+def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    """Raises ValueError where weights do not fit each other."""
+    if len(pool) != len(NETWORKS):
+        raise ValueError(f"expected {len(NETWORKS)} numbers as pool, found {len(pool)}")
+    for names in ("first second third", "exists existing") if layers else ():
+        before = len(NETWORKS) + CONTEXT
+        for name in names.split():
+            layer = layers[name]
+            if layer.ndim != 2 or len(layer) != before + 1 or not np.isfinite(layer).all():
+                raise ValueError(f"expected {before + 1} rows of numbers as {name}, found {layer}")
+            before = layer.shape[1]
 
 
 def _size(scores: Scores) -> Floats:

@@ -19,8 +19,6 @@ from digitlens.models.classifier import Classifier
 from digitlens.models.networks import DigitDetector, DigitSpotter, LineDetector, LineRecognizer
 from digitlens.models.session import cores
 from digitlens.reading.batch import Done, ProcessPool, ordered_map
-from digitlens.reading.constrained import constrain
-from digitlens.reading.constraints import Expect, Expectation
 from digitlens.reading.fusion import Fusion, Scores
 from digitlens.reading.layout import View, arrange
 from digitlens.reading.multiscale import Detections, detect, find_digits
@@ -33,6 +31,7 @@ from digitlens.reading.values import numbers_of
 from digitlens.results import Number, Reading
 
 if TYPE_CHECKING:
+    from digitlens.reading.constraints import Expect, Expectation
     from digitlens.tabular import Table
 
 
@@ -210,7 +209,7 @@ class DigitReader:
             ValueError: ``expect`` is no constraint, ``expect`` or ``notation`` contradict
                 themselves, or ``workers`` is less than one.
         """
-        expected, known = Expectation.of(expect), Notation.of(**notation)
+        expected, known = _expectation(expect), Notation.of(**notation)
         if expected:
             expected = expected.written_with(known.decimal)
         there = partial(_another, self._models, self._folder, self.thresholds, expected, notation)
@@ -227,7 +226,7 @@ class DigitReader:
         **notation: Unpack[NotationOptions],
     ) -> ReadResult:
         """Reads one picture and keeps what led to it, an array uncopied; see ``read``."""
-        expected, known = Expectation.of(expect), Notation.of(**notation)
+        expected, known = _expectation(expect), Notation.of(**notation)
         page = load_image(image, copy=False)
         view, turn = self.upright(page)
         height, width = page.shape[:2]
@@ -235,6 +234,8 @@ class DigitReader:
         layout = arrange(view, size, self.thresholds)
         constrained = None
         if expected:
+            from digitlens.reading.constrained import constrain  # noqa: PLC0415  (slow to load)
+
             expected = expected.written_with(known.decimal)
             layout, constrained = constrain(view, layout, size, self.thresholds, expected)
         decided = constrained is not None and constrained.fulfilled
@@ -317,6 +318,14 @@ class DigitReader:
         tiles = tiles_of(page, places.boxes)
         scores = Scores.of(places, self.classifier.outputs(tiles))
         return View(found, lines, scores, tiles, *self.fusion.fuse(scores))
+
+
+def _expectation(expect: Expect) -> Expectation | None:
+    if expect is None:
+        return None
+    from digitlens.reading.constraints import Expectation  # noqa: PLC0415  (slow to load)
+
+    return Expectation.of(expect)
 
 
 def _within(number: Number, expected: Expectation) -> Number:

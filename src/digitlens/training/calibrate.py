@@ -17,21 +17,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
 
 from digitlens.alphabet import DIGITS
-from digitlens.datasets.mnist import load_mnist
+from digitlens.datasets.mnist import Split, load_mnist
 from digitlens.datasets.synthetic.documents import DocumentMaker
 from digitlens.datasets.synthetic.lines import LineMaker
 from digitlens.datasets.synthetic.pages import PageMaker
 from digitlens.datasets.synthetic.papers import cut_photo
 from digitlens.datasets.synthetic.styles import load_fonts
-from digitlens.evaluation.calibration import fit_calibration, fit_logistic, fit_pool
+from digitlens.evaluation.calibration import fit_calibration
 from digitlens.evaluation.metrics import cheapest_pairs
 from digitlens.evaluation.risk import risk_coverage
 from digitlens.imaging.framing import HEIGHT
 from digitlens.models.bundle import load_line_card, write_line_card
 from digitlens.progress import work_bar
-from digitlens.reading.fusion import GROUPS, Fusion, Scores, features, opinions
+from digitlens.reading.fusion import (
+    CONTEXT,
+    LAYERS,
+    POOL,
+    Fusion,
+    Scores,
+    context,
+    opinions,
+)
 from digitlens.reading.layout import View
 from digitlens.reading.multiscale import framed, scaled
 from digitlens.reading.nms import overlaps
@@ -40,12 +52,12 @@ from digitlens.reading.recognize import RecognizedLine
 from digitlens.training.recipe import LineRecipe
 
 IGNORED = -1
+HIDDEN = 24  # numbers in each hidden layer of the fusion
+STEPS, BATCH, RATE, DECAY = 5000, 512, 2e-3, 0.05  # of its training
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds
-_ENOUGH = 20  # places of a group that are right, and that are wrong
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines
-_RIDGE = 1.0  # networks that nearly always agree leave their weights open
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
 _OVERLAP = 0.3  # IoU: a place and a digit on another line are the same
 _SKIP = 0.55  # cost of a place that is no digit, in alignments; of a digit without a place 1
@@ -181,31 +193,66 @@ def _aligned(
     return [(int(at[place]), digit) for digit, place in pairs]
 
 
-def fit_fusion(finds: Finds) -> Fusion:
-    """The weights under which what is there is most likely, and a calibration."""
+class FusionNetwork(nn.Module):
+    """The network of ``reading.fusion.Fusion``, to be trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        seen = len(POOL) + CONTEXT
+        self.pool = nn.Parameter(torch.tensor(POOL))
+        self.first, self.second = nn.Linear(seen, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.third = nn.Linear(HIDDEN, 1)
+        self.exists, self.existing = nn.Linear(seen, HIDDEN), nn.Linear(HIDDEN, 1)
+
+    def forward(self, logs: Tensor, around: Tensor) -> Tensor:
+        """Logarithms of probabilities float[B, 11]: of each value, and of no digit.
+
+        Args:
+            logs: float[B, 10, 3]; see ``reading.fusion.opinions``.
+            around: float[B, CONTEXT]; see ``reading.fusion.context``.
+        """
+        each = torch.cat([logs / 3, around[:, None].expand(-1, len(DIGITS), -1)], dim=2)
+        scores = self.third(self.second(self.first(each).relu()).relu())[:, :, 0]
+        values = torch.log_softmax(scores + logs @ self.pool, dim=1)
+        best = each[torch.arange(len(each)), values.argmax(dim=1)]
+        exists = self.existing(self.exists(best).relu())
+        there, not_there = functional.logsigmoid(exists), functional.logsigmoid(-exists)
+        return torch.cat([values + there, not_there], dim=1)
+
+    def layers(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The weights as ``Fusion`` keeps them, with six digits."""
+        state = self.state_dict()
+        pairs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in LAYERS}
+        return {
+            name: np.array([_short(row) for row in (*weight.T, bias)])
+            for name, (weight, bias) in pairs.items()
+        }
+
+
+def _short(weights: Tensor) -> list[float]:
+    return [float(f"{weight:.6g}") for weight in weights.tolist()]
+
+
+def fit_fusion(finds: Finds, *, steps: int = STEPS, seed: int = 0) -> Fusion:
+    """The network under which what is there is most likely, and a calibration."""
     scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
-    digits = truth >= 0
-    fusion = Fusion(fit_pool(opinions(scores[digits]), truth[digits], _RIDGE))
-    probabilities = fusion.probabilities(scores)
-    right = probabilities.argmax(axis=1) == truth
-    columns = features(scores, probabilities)
-    fusion = replace(
-        fusion,
-        weights=_fit_groups(columns, right, scores.places.reads),
-        existing=_fit_groups(columns, digits, scores.places.reads),
-    )
+    classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
+    logs, around = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = FusionNetwork()
+        optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        for _ in range(steps):
+            some = torch.randint(len(classes), (BATCH,))
+            said = network(logs[some], around[some])
+            loss = functional.nll_loss(said, classes[some])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    fusion = Fusion(tuple(_short(network.pool)), network.layers())
     return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
-
-
-def _fit_groups(columns: Floats, right: npt.NDArray[np.bool_], groups: Ints) -> tuple[float, ...]:
-    """Weights of each group; from all places where it has too few, right and wrong."""
-    weights: list[float] = []
-    for group in range(GROUPS):
-        here = groups == group
-        enough = min(int((here & right).sum()), int((here & ~right).sum())) >= _ENOUGH
-        chosen = here if enough else np.ones(len(right), bool)
-        weights += fit_logistic(columns[chosen], right[chosen])
-    return tuple(weights)
 
 
 def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -254,6 +301,21 @@ def calibrate(folder: Path, examples: Iterable[Example], total: int) -> dict[str
     return results
 
 
+def lone_examples(tiles: Split, seed: int) -> Iterator[Example]:
+    """One written digit that fills a picture, without end: what people draw on a screen."""
+    for number in count():
+        rng = np.random.default_rng([seed, number, 3])
+        which = int(rng.integers(len(tiles)))
+        side = round(float(np.exp(rng.uniform(np.log(40), np.log(400)))))
+        method = Image.Resampling.BICUBIC if rng.random() < 0.7 else Image.Resampling.NEAREST
+        ink = np.asarray(Image.fromarray(tiles.tiles[which]).resize((side, side), method))
+        paper, pen = (255.0, 0.0) if rng.random() < 0.5 else rng.uniform((150, 0), (256, 100))
+        shade = paper + (pen - paper) * (ink / 255)
+        shade = 255 - shade if rng.random() < 0.3 else shade
+        pixels = np.repeat(shade.astype(np.uint8)[:, :, None], 3, axis=2)
+        yield Example(pixels, tiles.labels[which : which + 1].astype(np.int8), None)
+
+
 def page_examples(maker: PageMaker) -> Iterator[Example]:
     """Generated pages of digits, without end, of all kinds, those of plain drawings among them."""
     for number in count():
@@ -295,7 +357,8 @@ def document_examples(maker: DocumentMaker) -> Iterator[Example]:
 def calibration_examples(number: int, seed: int) -> Iterator[Example]:
     """Pictures that no network learns from: lines, pages, documents, photographs without digits.
 
-    ``number`` is that of lines; there are half as many pages, a quarter as many of the others.
+    ``number`` is that of lines, and of lone digits; there are half as many pages, a quarter as many
+    of the others.
     """
     _, tiles = LineRecipe().split(load_mnist().train)
     fonts = load_fonts("validation", photos=True)
@@ -303,7 +366,8 @@ def calibration_examples(number: int, seed: int) -> Iterator[Example]:
     pages = islice(page_examples(PageMaker(tiles, fonts, seed)), number // 2)
     documents = islice(document_examples(DocumentMaker(tiles, fonts, seed)), number // 4)
     photos = islice(photo_examples(fonts.photos, seed), number // 4)
-    return chain(lines, pages, documents, photos)
+    lone = islice(lone_examples(tiles, seed), number)
+    return chain(lines, lone, pages, documents, photos)
 
 
 def main() -> None:
@@ -316,7 +380,7 @@ def main() -> None:
     results = calibrate(
         chosen.lines,
         calibration_examples(chosen.count, chosen.seed),
-        chosen.count + chosen.count // 2 + 2 * (chosen.count // 4),
+        2 * chosen.count + chosen.count // 2 + 2 * (chosen.count // 4),
     )
     sys.stdout.write(json.dumps(results, indent=2) + "\n")
 

@@ -8,16 +8,17 @@ import { UNSEEN } from './places.js';
 
 const { fround } = Math;
 
-const GROUPS = 3; // of places, by what the recogniser reads there; each has weights of its own
 const LEAST = 1e-4; // no network alone can rule a digit out
 const DOUBT = 0.02; // a tile may be cut wrongly: what is no digit there may be one on the page
 const USUAL = 28.0; // pixels: height of a digit that is neither small nor large
 const EDGE = 2.0 ** -25; // the middle between 1 and its neighbour in float32: logits stay finite
 
-/** Weights of a line reader's card that turn scores into calibrated probabilities. */
+/** A small network, of a line reader's card, that weighs what the other networks say. */
 export class Fusion {
-  constructor({ pool, weights, existing, calibration = null }) {
-    Object.assign(this, { pool, weights, existing, calibration });
+  constructor({ pool, layers, calibration = null }) {
+    Object.assign(this, { pool, calibration });
+    this.layers = Object.fromEntries(Object.entries(layers).map(([name, rows]) =>
+      [name, rows[0].map((_, k) => rows.map((row) => row[k]))])); // by output
   }
 
   /**
@@ -27,58 +28,62 @@ export class Fusion {
    *   sum to 1; that a digit is there and has its most probable value; that there is one at all.
    */
   fuse(scores) {
-    const probabilities = scores.map((one) =>
-      softmax(opinions(one).map((row) => dot(this.pool, row))));
-    const columns = scores.map((one, i) => features(one, probabilities[i]));
-    const raw = byGroup(this.weights, scores, columns);
-    const confidence = this.calibration
-      ? raw.map((share) => calibrated(this.calibration, share)) : raw;
-    return { probabilities, confidence, existence: byGroup(this.existing, scores, columns) };
+    const said = scores.map((one) => this.#one(one));
+    const [probabilities, confidence, existence] = ['chances', 'sure', 'exists']
+      .map((name) => said.map((each) => each[name]));
+    return { probabilities, confidence, existence };
+  }
+
+  #one(one) {
+    const { first, second, third, exists, existing } = this.layers;
+    const logs = opinions(one);
+    const around = contextOf(one);
+    const inputs = logs.map((row) => [...row.map((value) => value / logs[0].length), ...around]);
+    const sums = inputs.map((row, value) =>
+      dot(this.pool, logs[value]) + forward([first, second, third], row)[0]);
+    const chances = softmax(sums);
+    const [found] = forward([exists, existing], inputs[argmax(sums)]);
+    const there = fround(1 / (1 + Math.exp(-clip(found, -40, 40))));
+    const raw = fround(there * max(chances));
+    const sure = this.calibration ? calibrated(this.calibration, raw) : raw;
+    return { chances, sure, exists: there };
   }
 }
 
-/** Logistic regression on the features of places, with other weights for each group of them. */
-function byGroup(weights, scores, columns) {
-  const count = weights.length / GROUPS;
-  return scores.map(({ reads }, i) =>
-    logistic(weights.slice(reads * count, (reads + 1) * count), columns[i]));
+/** What comes out of layers, a constant last in each output; between two layers none below 0. */
+function forward(layers, values) {
+  return layers.reduce((seen, layer, number) => {
+    const inputs = [...(number ? seen.map((value) => Math.max(value, 0)) : seen), 1];
+    return layer.map((weights) => dot(weights, inputs));
+  }, values);
 }
 
-/** For each value what the networks say of it, and how far they are to be trusted. */
+/** For each value the logarithms of what the networks say of it. */
 function opinions(one) {
-  const size = sizeOf(one);
-  return Array.from(one.classifier, (_, value) => {
-    const said = [one.detector, one.recognizer, one.classifier];
-    const logs = said.map((chances) => log(chances[value]));
-    return [
-      ...logs, ...logs.map((each) => size * each), ...logs.map((each) => one.lone * each),
-      one.isDigit * logs[2],
-    ];
-  });
+  const said = [one.detector, one.recognizer, one.classifier];
+  return Array.from(one.classifier, (_, value) => said.map((chances) => log(chances[value])));
 }
 
-/** What speaks for a place. */
-function features(one, probabilities) {
-  const value = argmax(probabilities);
+/** What is said of a place as a whole. */
+function contextOf(one) {
   const seen = Number(one.objectness > UNSEEN);
+  const highest = [one.detector, one.recognizer, one.classifier]
+    .flatMap((chances) => Array.from(chances, log).sort((a, b) => a - b).slice(-2));
   return [
-    seen,
+    3 * seen,
     seen * logit(one.objectness),
-    seen * log(one.detector[value]),
     logit(one.mass),
     logit(one.given),
     logit(one.numeric),
-    (1 - one.letters) * logit(one.numeric),
-    log(one.recognizer[value]),
     logit(one.fluency),
-    one.letters,
+    4 * one.letters,
     logit(one.isDigit, DOUBT),
-    one.lone,
-    one.text,
-    log(one.classifier[value]),
-    log(probabilities[value]),
-    sizeOf(one),
-  ];
+    3 * one.lone,
+    3 * one.text,
+    3 * sizeOf(one),
+    ...[0, 1, 2].map((reads) => 3 * Number(one.reads === reads)),
+    ...highest,
+  ].map((value) => value / 3);
 }
 
 /** 0 for a digit of usual height, 1 for one four times as high, -1 for one a quarter so high. */
@@ -103,11 +108,6 @@ function dot(weights, values) {
 function softmax(sums) {
   const chances = sums.map((value) => Math.exp(value - max(sums)));
   return Float32Array.from(chances, (chance) => chance / sum(chances));
-}
-
-/** The probability that something is right; `weights` are a constant, then one for each sign. */
-function logistic([constant, ...slopes], signs) {
-  return fround(1 / (1 + Math.exp(-clip(constant + dot(slopes, signs), -40, 40))));
 }
 
 /** From raw confidence to the probability of being right, by straight lines between logits. */
