@@ -72,9 +72,7 @@ def main() -> None:
         head = f"Recipes on {record['date']}, {record['processor']}, one thread for each run."
         tables["recipes"] = f"{head}\n\n{harness.table(RECIPES, record['recipes'].values())}"
     if options.only != "recipes":
-        others = ["digits", *options.on]
-        asked = options.model, mnist, folder, options.negatives, others
-        record["model"], shown = look_closely(*asked)
+        record["model"], shown = look_closely(options, mnist, folder)
         tables |= shown
         if options.card:
             write_card(options.model, record["model"])
@@ -165,18 +163,16 @@ def summary(name: str, rows: Sequence[Row]) -> Row:
     return found | about | {"rows": list(rows)}
 
 
-def look_closely(
-    model: str, mnist: Mnist, folder: Path, negatives: list[str], others: list[str]
-) -> tuple[Row, dict[str, str]]:
+def look_closely(options: Any, mnist: Mnist, folder: Path) -> tuple[Row, dict[str, str]]:
     """Everything about one model, JSON-ready, and tables of it by name; writes the pictures."""
-    classifier = Classifier(model)
+    classifier = Classifier(options.model)
     info = ModelInfo(classifier.name, classifier.sha256, classifier.given)
     report = evaluate(classifier.predict_proba, mnist.test, model=info)
     robust = measure_corrupted(classifier, mnist.test, report)
     parts = {
         "robustness": robustness_part(robust, mnist.test),
-        "rejection": ood_part(measure_ood(classifier, mnist.test, negatives=negatives)),
-        "transfer": external_part(measure_external(classifier, others)),
+        "rejection": ood_part(measure_ood(classifier, mnist.test, negatives=options.negatives)),
+        "transfer": external_part(measure_external(classifier, ["digits", *options.on])),
     }
     draw_wrong(report, mnist.test.tiles, folder / "errors.png", most=len(report.wrong))
     found: Row = {"test": report.as_dict()}

@@ -28,9 +28,8 @@ import harness
 from digitlens.datasets.mnist import load_mnist
 from digitlens.models.bundle import WEIGHTS, find_bundle, shipped_classifiers
 from digitlens.models.session import cores
-from harness import Figure, Row
+from harness import OURS, Figure, Row
 
-OURS = "digitlens"
 ROUNDS, WARM, CALLS, MANY, TRAINING = 3, 5, 60, 10_000, 10_000
 # Peers by kind of worker, which is their name in figures too.
 KINDS = {"torch": "torch", "keras": "Keras, predict", "svc": "scikit-learn, SVC"}
@@ -52,7 +51,7 @@ class Entry(NamedTuple):
 
 
 def main() -> None:
-    made = harness.parser(__doc__, environments=True)
+    made = harness.parser(__doc__)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
     made.add_argument("--model", action="append", default=[], help="NAME=FOLDER of one more")
     made.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each")
@@ -147,10 +146,10 @@ def report(record: Row) -> str:
     notes = [
         "; ".join(sorted({row["versions"] for row in rows})),
         "Keras is not trained; SVC learned 10,000 tiles and was asked 1,000.",
-        *(f"{name}: not available, {reason}" for name, reason in record["missing"].items()),
     ]
     where = f"Tiles classified on {harness.place(record)}, {record['rounds']} rounds."
-    return harness.document(where, harness.table(COLUMNS, rows), notes=notes)
+    table = harness.table(COLUMNS, rows)
+    return harness.document(where, table, notes=notes, missing=record["missing"])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 import harness
-import readers
 from digitlens import load_image
 from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.evaluation.significance import difference_interval, mcnemar
@@ -33,7 +32,7 @@ from digitlens.reading.constrained import constrain
 from digitlens.reading.constraints import Expectation, keeps, parse
 from digitlens.reading.layout import Layout, arrange
 from digitlens.reading.reader import DigitReader
-from readers import Answer, Case
+from harness import Answer, Case
 
 COLUMNS = (
     "known | n | alone | known | gain, points | 95 % interval | p | sure | wrong | ms",
@@ -77,7 +76,7 @@ def serials(count: int, seed: int) -> Iterator[Case]:
         text = serial(kind, length, rng)
         spaced = " ".join(text[i : i + 4] for i in range(0, length, 4))
         shown = spaced if kind == "iban" or rng.random() < 0.5 else text
-        page = readers.photographed(partial(write, shown), seed, number, length)
+        page = harness.photographed(partial(write, shown), seed, number, length)
         yield Case(kind, str(number), page, (text, {f"{kind}, {length}": known}))
 
 
@@ -89,9 +88,8 @@ def serial(kind: str, length: int, rng: np.random.Generator) -> str:
         bodies = [digits[:-1] + str(last) for last in range(10)]
         if kind == "iban":
             bodies = [f"DE{check:02}{digits[4:]}" for check in range(2, 99)]
-        for body in bodies:
-            if keeps(constraint, body):
-                return body
+        if body := next(filter(partial(keeps, constraint), bodies), None):
+            return body
 
 
 def ask(reader: DigitReader, picture: Case) -> Iterator[Answer]:
@@ -138,4 +136,4 @@ def summary(kind: str, found: list[Read]) -> harness.Row:
 
 
 if __name__ == "__main__":
-    readers.study(__doc__, COLUMNS, cases, ask, summary, 60)
+    harness.study(__doc__, COLUMNS, cases, ask, summary, 60)

@@ -3,7 +3,7 @@
     python benchmarks/drawn.py [--peers] [--groups WORD ...] [--out FOLDER] [--keep FOLDER]
 
 Pictures are drawn from a seed, in fonts that no page to train with is set in. Numbers are compared
-page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``readers.py``.
+page by page as a multiset, wherever they stand; how, and RapidOCR's modes: ``harness.py``.
 
 - right: share of the numbers that are read with all their marks.
 - digits: the same with marks left out on both sides.
@@ -25,10 +25,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 import harness
-import readers
+from digitlens.datasets.synthetic.displays import Segments, seven_segments
 from digitlens.datasets.synthetic.glyph_sources import font_files, load_families
-from harness import Row
-from readers import TEXTS, Case, Result, digits_only, numbers
+from harness import TEXTS, Case, Result, Row, digits_only, numbers
 
 FONTS = ("ubuntu", "noto-serif", "courier-prime")
 HAND = "kalam"
@@ -48,17 +47,17 @@ BESIDE = (
 
 
 def main() -> None:
-    made = harness.parser(__doc__, environments=True)
+    made = harness.parser(__doc__)
     made.add_argument("--groups", nargs="+", default=[""], help="those with one of these words")
     made.add_argument("--keep", type=Path, help="folder for the pictures")
     made.add_argument("--seed", type=int, default=0)
-    readers.add_options(made)
+    harness.add_options(made)
     options = made.parse_args()
     cases = list(drawings(options.seed, options.groups))
-    _, scores, about = readers.read_all(options, cases, len(cases), summary)
+    _, scores, about = harness.read_all(options, cases, len(cases), summary)
     about |= {"seed": options.seed, "groups": scores}
-    table = readers.table(COLUMNS, BESIDE, scores, "right", "exact")
-    harness.publish(options.out, "drawn", about, f"{table}\n{readers.origin(about)}")
+    table = harness.compared(COLUMNS, BESIDE, scores, "right", "exact")
+    harness.publish(options.out, "drawn", about, f"{table}\n{harness.origin(about)}")
     for case in cases if options.keep else ():
         options.keep.mkdir(parents=True, exist_ok=True)
         Image.fromarray(case.page).save(options.keep / f"{case.name}.png")
@@ -101,6 +100,7 @@ def drawings(seed: int, words: Sequence[str] = ("",)) -> Iterator[Case]:
             yield Case(name, f"{name} {i}", np.asarray(picture), text)
 
 
+Pair = tuple[int, int]
 Drawn = Iterator[tuple[Image.Image, str]]
 
 
@@ -155,11 +155,7 @@ def _dense(rng: random.Random) -> Drawn:
 
 
 def _table(
-    rng: random.Random,
-    face: ImageFont.FreeTypeFont,
-    shape: tuple[int, int],
-    cell: tuple[int, int],
-    ruled: bool,
+    rng: random.Random, face: ImageFont.FreeTypeFont, shape: Pair, cell: Pair, ruled: bool
 ) -> tuple[Image.Image, str]:
     """Numbers in columns, flush right; ``shape`` is columns and rows, ``cell`` in pixels."""
     (columns, rows), (width, height) = shape, cell
@@ -211,16 +207,9 @@ def _lines(
 def _upside_down(rng: random.Random) -> Drawn:
     for family in FONTS:
         for text in ("2048", _number(rng, 5), _number(rng, 5)):
-            picture, _ = _line(text, font(family, height=32))
-            yield picture.rotate(180), text
+            yield _line(text, font(family, height=32))[0].rotate(180), text
 
 
-# Segments a to g as lines in a box of 1 x 2, y down; then those that each digit lights.
-SEGMENTS = {
-    "a": (0, 0, 1, 0), "b": (1, 0, 1, 1), "c": (1, 1, 1, 2), "d": (0, 2, 1, 2),
-    "e": (0, 1, 0, 2), "f": (0, 0, 0, 1), "g": (0, 1, 1, 1),
-}  # fmt: skip
-LIT = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
 # Behind, off and on: red and green light, a liquid crystal with and without a trace of what is off.
 DISPLAYS = (
     ((14, 10, 10), (14, 10, 10), (255, 48, 30)),
@@ -231,42 +220,19 @@ DISPLAYS = (
 
 
 def _displays(rng: random.Random) -> Drawn:
+    """Digits of segments that lean."""
     texts = ["8307419526", "12.50", "0.7"] + [_number(rng, 3, 6) for _ in range(9)]
     for i, text in enumerate(texts):
-        yield _display(text, rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4])
-
-
-def _display(
-    text: str, height: int, slant: float, colours: tuple[tuple[int, int, int], ...]
-) -> tuple[Image.Image, str]:
-    """Digits ``height`` pixels high that lean by ``slant`` of it; a point takes no place."""
-    behind, off, on = colours
-    half, margin, step = height / 2, height // 2, 0.8 * height
-    width = round(2 * margin + step * len(text.replace(".", "")) + slant * height)
-    picture = Image.new("RGB", (width, height + 2 * margin), behind)
-    pen, x = ImageDraw.Draw(picture), float(margin)
-    for character in text:
-        if character == ".":
-            pen.circle((x - 0.16 * height, margin + height), 0.07 * height, on)
-            continue
-        for name, ends in SEGMENTS.items():
-            outline = (x, margin) + half * _segment(ends, slant)
-            colour = on if name in LIT[int(character)] else off
-            pen.polygon([tuple(point) for point in outline], fill=colour)
-        x += step
-    return picture, text
-
-
-def _segment(ends: tuple[int, ...], slant: float) -> npt.NDArray[np.float64]:
-    """A hexagon along one side of a digit's box, float[6, 2]."""
-    start, end = np.reshape(ends, (2, 2))
-    thick, gap = 0.13, 0.04  # half a segment's width, the gap at its ends
-    inner, (dx, dy) = gap + thick, end - start
-    places = (gap, 0), (inner, 1), (1 - inner, 1), (1 - gap, 0), (1 - inner, -1), (inner, -1)
-    t, s = np.transpose(places)
-    centre = start + np.outer(t, (dx, dy))
-    shift = slant * (2 - centre[:, 1])
-    return centre + np.outer(s, (-thick * dy, thick * dx)) + np.outer(shift, (1, 0))
+        height, slant, (behind, off, on) = rng.randint(30, 90), rng.uniform(0, 0.2), DISPLAYS[i % 4]
+        how = Segments(0.63, 0.13, 0.02, "pointed", slant, 0.8, (True, True, False))
+        panel = seven_segments(text, how, np.random.default_rng(len(text)))
+        left, top, right, bottom = (height * edge for edge in panel.extent)
+        size = round(right - left) + height, round(bottom - top) + height
+        picture = Image.new("RGB", size, behind)
+        for outline, lit in panel.segments:
+            points = height * (outline + 0.5) - (left, top)
+            ImageDraw.Draw(picture).polygon([tuple(at) for at in points], fill=on if lit else off)
+        yield picture, text
 
 
 if __name__ == "__main__":

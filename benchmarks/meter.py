@@ -98,15 +98,12 @@ def simulate(
 ) -> Iterator[Frame]:
     """The pictures of some minutes of a day."""
     meter = Meter(font, seed)
-    rng = np.random.default_rng([seed, 1])
-    flows = _flows(rng)
-    litres = START + np.cumsum(flows)
+    litres = START + np.cumsum(_flows(np.random.default_rng([seed, 1])))
     for minute in minutes:
-        own = np.random.default_rng([seed, 2, minute])
+        own, shown = np.random.default_rng([seed, 2, minute]), float(litres[minute])
         if minute in DEAD:
             yield minute, _dead(own), None
         else:
-            shown = float(litres[minute])
             yield minute, drawn.encoded(photograph(meter.face(shown), minute, own)), shown
 
 
@@ -143,26 +140,21 @@ class Meter:
 
     def face(self, litres: float) -> np.ndarray:
         """float32[480, 640, 3]; what it looks like."""
-        wheels = tuple(self._wheel(litres, place) for place in reversed(range(WHEELS)))
+        wheels: list[Wheel] = []
+        for unit in (10**place for place in reversed(range(WHEELS))):
+            # A wheel moves on while those to its right go from 9 to 0.
+            at = litres if unit == 1 else litres // unit + max(0.0, litres % unit - (unit - 1))
+            near, rng = round(at), np.random.default_rng(0)
+            wheels.append(draw_wheel(near % 10, (near - at) * TURN, TURN, self._style, rng))
         extent = 0.0, -0.5 - WINDOW[1] / 2, PITCH * WHEELS, -0.5 + WINDOW[1] / 2
-        counter = Counter(wheels, PITCH, TURN, (WINDOW[0], WINDOW[1]), False, DECIMALS, extent)
+        counter = Counter(tuple(wheels), PITCH, TURN, WINDOW, False, DECIMALS, extent)
         width, height = round(DIGIT * PITCH * WHEELS), round(DIGIT * WINDOW[1])
         matrix = np.array([[DIGIT, 0, 0], [0, DIGIT, -extent[1] * DIGIT], [0, 0, 1.0]])
         view = CameraView(width, height, matrix, extent, DIGIT)
-        rng = np.random.default_rng([self._seed, 4])
-        plane = self._face.copy()
-        x, y = CORNER
-        plane[y : y + height, x : x + width] = show_counter(counter, view, rng)
+        plane, (x, y) = self._face.copy(), CORNER
+        shown = show_counter(counter, view, np.random.default_rng([self._seed, 4]))
+        plane[y : y + height, x : x + width] = shown
         return plane
-
-    def _wheel(self, litres: float, place: int) -> Wheel:
-        unit = 10**place
-        # A wheel moves on while those to its right go from 9 to 0.
-        at = litres if not place else litres // unit + max(0.0, litres % unit - (unit - 1))
-        near = round(at)
-        return draw_wheel(
-            near % 10, (near - at) * TURN, TURN, self._style, np.random.default_rng(0)
-        )
 
 
 def photograph(plane: np.ndarray, minute: int, rng: np.random.Generator) -> np.ndarray:

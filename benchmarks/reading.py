@@ -22,9 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import drawn
 import harness
-import readers
-from harness import Figure, Row, take_turns
+from harness import Case, Figure, Row, take_turns
 
 Page = npt.NDArray[np.uint8]
 Program = tuple[tuple[str, ...], str, str]  # arguments, end of what it prints, name in figures
@@ -83,8 +80,8 @@ print(json.dumps(dict(
 
 
 def main() -> None:
-    made = harness.parser(__doc__, environments=True)
-    readers.add_options(made)
+    made = harness.parser(__doc__)
+    harness.add_options(made)
     made.add_argument("--only", nargs="+", choices=ROUNDS, default=list(ROUNDS), help="parts")
     made.add_argument("--rounds", type=int, help="of each part")
     made.add_argument("--count", type=int, default=COUNT, help="pictures in the folder")
@@ -96,10 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if "pages" in options.only:
-            with ExitStack() as stack:
-                asked, versions = readers.load(stack, options)
-                record |= {"threads": options.threads, "readers": versions}
-                record["pages"] = measure_pages(asked, cases(), rounds["pages"], place)
+            record |= measure_pages(options, cases(), rounds["pages"], place)
         if "starts" in options.only:
             record["starts"] = measure_starts(programs(place), options.python, rounds["starts"])
         if "folder" in options.only:
@@ -107,19 +101,18 @@ def main() -> None:
     harness.publish(options.out, "reading", record, report(record), figures(record))
 
 
-def cases() -> dict[str, tuple[str, Page, str]]:
-    """By name in figures: the name in tables, the picture, and the text on it."""
+def cases() -> list[Case]:
+    """Pictures by their names in figures."""
     printed = next(drawn.drawings(0, ["A4 page at 150 dpi"]))
-    assert printed.page is not None
-    return {
-        "drawn_tile": ("tile, 28 x 28", tile("3"), "3"),
-        "drawing": ("drawing, 280 x 280", drawing("3"), "3"),
-        "check": ("crop of a check, 154 x 54", crop(NOTE), NOTE),
-        "note_640x480": ("note, 640 x 480", photo(640, 480), NOTE),
-        "printed_a4": ("printed A4 page at 150 dpi", printed.page, printed.text),
-        "note_12mp": ("note, 12 megapixels", photo(4000, 3000), NOTE),
-        "note_24mp": ("note, 24 megapixels", photo(6000, 4000), NOTE),
-    }
+    return [
+        Case("drawn_tile", "tile, 28 x 28", tile("3"), "3"),
+        Case("drawing", "drawing, 280 x 280", drawing("3"), "3"),
+        Case("check", "crop of a check, 154 x 54", crop(NOTE), NOTE),
+        Case("note_640x480", "note, 640 x 480", photo(640, 480), NOTE),
+        printed._replace(group="printed_a4", name="printed A4 page at 150 dpi"),
+        Case("note_12mp", "note, 12 megapixels", photo(4000, 3000), NOTE),
+        Case("note_24mp", "note, 24 megapixels", photo(6000, 4000), NOTE),
+    ]
 
 
 def crop(text: str) -> Page:
@@ -149,33 +142,28 @@ def drawing(digit: str) -> Page:
     return np.kron(255 - tile(digit), np.ones((10, 10), np.uint8))
 
 
-def measure_pages(
-    asked: Mapping[str, readers.Read],
-    pictures: Mapping[str, tuple[str, Page, str]],
-    rounds: int,
-    folder: Path,
-) -> list[Row]:
+def measure_pages(options: Any, pictures: list[Case], rounds: int, folder: Path) -> Row:
     """Times of each picture, and the memory for the last, from a file in a fresh process."""
-    jobs = {
-        (name, who): partial(asked[who], pictures[name][1])
-        for name, who in product(pictures, asked)
-    }
-    said = take_turns(jobs, rounds, WARM_UPS)
-    rows: list[Row] = []
-    for figure, (name, _, text) in pictures.items():
-        times = {who: [one.milliseconds for one in said[figure, who]] for who in asked}
-        first = said[figure, readers.OURS][0].text
+
+    def summary(results: list[harness.Result]) -> Row:
+        case, _, said = results[0]
         # Of a page with words only the numbers are compared.
-        right = readers.numbers(first) == readers.numbers(text)
-        rows.append({"name": name, "figure": figure, "right": right, "text": first})
-        rows[-1] |= {"milliseconds": times.pop(readers.OURS), "peers": times}
-    *_, (_, largest, _) = pictures.values()
-    file = folder / "largest.jpg"
-    Image.fromarray(largest).save(file, quality=90)
-    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={readers.THREADS})"
+        right = harness.numbers(said.text) == harness.numbers(case.text)
+        times = [result.said.milliseconds for result in results[WARM_UPS:]]
+        return {"name": case.name, "right": right, "text": said.text, "milliseconds": times}
+
+    cases, rows = pictures * (WARM_UPS + rounds), list[Row]()
+    _, scores, about = harness.read_all(options, cases, len(cases), summary)
+    for figure, by_reader in scores.items():
+        rows.append({"figure": figure, **by_reader.pop(harness.OURS)})
+        rows[-1]["peers"] = {mode: row["milliseconds"] for mode, row in by_reader.items()}
+    file, largest = folder / "largest.jpg", pictures[-1].page
+    assert largest is not None
+    file.write_bytes(drawn.encoded(largest, quality=90))
+    code = f"import sys; from digitlens import DigitReader as R\nprint(R(threads={harness.THREADS})"
     memory = cost([sys.executable, "-c", f"{code}.read(sys.argv[1]).text)", str(file)])
     rows[-1] |= {"megabytes": memory["megabytes"], "text_of_file": memory["said"].strip()}
-    return rows
+    return {"threads": options.threads, "readers": about["readers"], "pages": rows}
 
 
 def programs(folder: Path) -> dict[str, Program]:
@@ -240,8 +228,11 @@ def measure_folder(folder: Path, count: int, rounds: int) -> list[Row]:
         said = [line.partition("\t")[2] for line in known[0]["said"].splitlines()]
         right = [found == text for found, (_, text) in zip(said, pictures, strict=True)]
         rows.append({"pictures": len(pictures), "cores": number, "right": sum(right) / len(right)})
+        speed = [1000 * len(pictures) / run["wall"] for run in known]
         rows[-1] |= {
             "seconds": [run["wall"] / 1000 for run in known],
+            "speed": speed,
+            "gain": statistics.median(speed) / statistics.median(rows[0].get("speed", speed)),
             "busy": statistics.median(run["cpu"] / run["wall"] / number for run in known),
             "megabytes": max(run["megabytes"] for run in known),
         }
@@ -277,7 +268,7 @@ def figures(record: Row) -> list[Figure]:
         seconds = [each / 1000 for each in row["milliseconds"]]
         found.append((f"{row['figure']}.seconds", seconds, "s"))
         found.append((f"{row['figure']}.memory", [row["megabytes"]], "MB"))
-    if rows := with_speed(record.get("folder", ())):
+    if rows := record.get("folder"):
         one, every, name, unit = rows[0], rows[-1], "reading.folder", "pictures/s"
         found += [
             (f"{name}.pictures_per_second", every["speed"], unit, "higher"),
@@ -290,16 +281,6 @@ def figures(record: Row) -> list[Figure]:
     return [Figure.median(*each) for each in found]
 
 
-def with_speed(rows: Sequence[Row]) -> list[Row]:
-    """Rows of the folder with pictures a second, and how many times those of the first row."""
-    speeds = [[row["pictures"] / seconds for seconds in row["seconds"]] for row in rows]
-    medians = [statistics.median(speed) for speed in speeds]
-    return [
-        row | {"speed": speed, "gain": median / medians[0]}
-        for row, speed, median in zip(rows, speeds, medians, strict=True)
-    ]
-
-
 def report(record: Row) -> str:
     blocks: list[str] = []
     if pages := record.get("pages"):
@@ -310,7 +291,7 @@ def report(record: Row) -> str:
     if starts := record.get("starts"):
         blocks.append(harness.table(STARTS, starts))
     if folder := record.get("folder"):
-        blocks.append(harness.table(FOLDER, with_speed(folder)))
+        blocks.append(harness.table(FOLDER, folder))
     return harness.document(f"Reading on {harness.place(record)}.", *blocks)
 
 

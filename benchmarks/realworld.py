@@ -24,14 +24,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import harness
-import readers
 from digitlens.errors import ImageError
 from digitlens.evaluation.metrics import aligned, wilson_interval
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import load_line_card
 from digitlens.reading.fusion import Fusion
-from harness import Row
-from readers import OURS, Case, Result, digits_only, full_text, numbers
+from harness import OURS, Case, Result, Row, digits_only, full_text, numbers
 
 TARGETS = (0.05, 0.02, 0.01, 0.005)  # shares of wrong digits that are promised
 NAMES = {
@@ -77,20 +75,20 @@ def marks(result: Result) -> bool | None:
 
 
 def main() -> None:
-    made = harness.parser(__doc__, environments=True)
+    made = harness.parser(__doc__)
     made.add_argument("folder", type=Path, help="folder with labels.csv")
     made.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="only these")
     made.add_argument("--wrong", action="store_true", help="list what digitlens read wrong")
-    readers.add_options(made)
+    harness.add_options(made)
     options = made.parse_args()
     rows = harness.listed(options.folder, *options.kinds)
     rows.sort(key=lambda row: [*NAMES, row["kind"]].index(row["kind"]))
     cases = (decoded(options.folder, row) for row in rows)
-    results, kinds, about = readers.read_all(options, cases, len(rows), summary)
+    results, kinds, about = harness.read_all(options, cases, len(rows), summary)
     ours = [result for result in results if result.reader == OURS]
     n, right = sure(ours)
     about |= {"kinds": kinds, "stated_99": {"digits": n, "right": right}}
-    text = "\n".join([table(kinds), promises(ours, thresholds()), readers.origin(about)])
+    text = "\n".join([table(kinds), promises(ours, thresholds()), harness.origin(about)])
     harness.publish(options.out, "realworld", about, text)
     for case, _, said in (each for each in ours if options.wrong and not exact(each)):
         print(f"{case.name}: {case.text!r} read as {said.digits!r}")
@@ -131,7 +129,7 @@ def summary(results: Sequence[Result]) -> Row:
     }
 
 
-def table(kinds: readers.Scores) -> str:
+def table(kinds: harness.Scores) -> str:
     """A row for each kind, and how often marks are right where they are known."""
     named = {NAMES.get(kind, kind): scores for kind, scores in kinds.items()}
     marked = [
@@ -140,7 +138,7 @@ def table(kinds: readers.Scores) -> str:
         if row["marks"] is not None
     ]
     note = f"\n{NAMES['amount']}, exact with their marks: {'; '.join(marked)}\n" if marked else ""
-    return readers.table(COLUMNS, BESIDE, named, "exact", "digits") + note
+    return harness.compared(COLUMNS, BESIDE, named, "exact", "digits") + note
 
 
 def thresholds() -> dict[str, float | None]:

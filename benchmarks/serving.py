@@ -29,6 +29,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,7 @@ import drawn
 import harness
 from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
-from harness import WORKER, Row, UnavailableError
+from harness import OURS, WORKER, Row, UnavailableError
 from worker import memory_of
 
 CLIENTS, ROUNDS, SECONDS = 32, 3, 5.0
@@ -51,24 +52,14 @@ PATIENCE = 60.0  # seconds for one answer
 SIDE, PICTURES = 280, 200
 START_TIME = 90.0  # seconds
 PIXELS, JSON = "application/octet-stream", "application/json"
-OURS = "digitlens"
 PACKAGES: dict[str, Sequence[str]] = {OURS: (), "keras": harness.KERAS, "torch": ()}
-
-
-class Load(NamedTuple):
-    """What a server is asked: its name, which requests, and at what share of its own speed."""
-
-    server: str
-    shots: str
-    rate: float = 0
-
-
+# Which server is asked, with which requests, and at what share of its own speed; 0: all it can.
 LOADS = {
-    "`digitlens serve`": Load(OURS, "drawings"),
-    "the same, a third bad": Load(OURS, "a third bad"),
-    "the same, half load": Load(OURS, "drawings", 0.5),
-    "tutorial, Keras": Load("keras", "tutorial"),
-    "tutorial, torch": Load("torch", "tutorial"),
+    "`digitlens serve`": (OURS, "drawings", 0.0),
+    "the same, a third bad": (OURS, "a third bad", 0.0),
+    "the same, half load": (OURS, "drawings", 0.5),
+    "tutorial, Keras": ("keras", "tutorial", 0.0),
+    "tutorial, torch": ("torch", "tutorial", 0.0),
 }
 COLUMNS = (
     "server | requests a second | p50, ms | p99, ms | refused | errors | memory, MB",
@@ -92,8 +83,7 @@ class Outcome:
 
     seconds: list[float] = field(default_factory=list)  # of those answered with 200, as they must
     elapsed: float = 0.0  # how long the load lasted
-    # answers other than they must be, by what they were
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)  # other answers, by what they were
     refused: int = 0  # how many bad requests were refused as they must be
     bodies: dict[str, bytes] = field(default_factory=dict)  # the last answer to each, by name
 
@@ -121,12 +111,7 @@ class Outcome:
 
 
 def load(
-    found: Outcome,
-    port: int,
-    shots: Sequence[Shot],
-    clients: int,
-    seconds: float,
-    rate: float = 0,
+    found: Outcome, port: int, shots: Sequence[Shot], clients: int, seconds: float, rate: float = 0
 ) -> None:
     """Adds what comes of so many clients, each asking again as soon as it is answered.
 
@@ -162,7 +147,7 @@ def load(
 
 
 def main() -> None:
-    made = harness.parser(__doc__, environments=True)
+    made = harness.parser(__doc__)
     made.add_argument("--data-dir", type=Path, help="folder with the MNIST files")
     made.add_argument("--seconds", type=float, default=SECONDS, help="of one load")
     options = made.parse_args()
@@ -226,21 +211,20 @@ def start(name: str, environments: Path, stack: ExitStack) -> Row:
     python = harness.environment(PACKAGES[name], environments)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    command, versions = [python, str(WORKER), "serve", name, port], "/versions"
+    command = [python, str(WORKER), "serve", name, port]
     if name == OURS:
-        command, versions = [python, "-m", OURS, "serve", "--port", port], "/v1/models"
+        command = [python, "-m", OURS, "serve", "--port", port]
     server = harness.Worker(command, stack, DIGITLENS_TOKEN="")
     end = time.monotonic() + START_TIME
     while server.process.poll() is None and time.monotonic() < end:
         try:
-            with urlopen(f"http://127.0.0.1:{port}{versions}", timeout=5) as answer:
-                said = json.load(answer)
+            urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).close()
         except URLError:
             time.sleep(0.1)
         else:
-            said = said if isinstance(said, str) else ""
-            about = {"port": int(port), "process": server.process.pid}
-            return about | {"versions": said, "memory_mb": []}
+            known = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"
+            about = {"port": int(port), "process": server.process.pid, "memory_mb": []}
+            return about | {"version": known}
     late = server.process.poll() is None
     raise UnavailableError("did not start in time" if late else server.last_words())
 
@@ -258,8 +242,8 @@ def measure(
         kind = "drawings" if name == OURS else "tutorial"
         load(Outcome(), server["port"], shots[kind], 2, 1.0)
     weigh()
-    outcomes = {name: Outcome() for name, asked in LOADS.items() if asked.server in servers}
-    alone = {asked.server: name for name, asked in reversed(LOADS.items()) if not asked.rate}
+    outcomes = {name: Outcome() for name, (who, *_) in LOADS.items() if who in servers}
+    alone = {who: name for name, (who, _, share) in reversed(LOADS.items()) if not share}
     for number in range(ROUNDS):
         note(f"round {number + 1} of {ROUNDS}")
         for name, outcome in outcomes.items():
@@ -279,12 +263,13 @@ def report(record: Row) -> str:
     }
     for name, row in record["results"].items():
         rows.append(row | {"name": name, "wrong": sum(row["errors"].values())})
-        rows[-1]["memory"] = memory.pop(LOADS[name].server, None)  # of all its loads
+        rows[-1]["memory"] = memory.pop(LOADS[name][0], None)  # of all its loads
     notes = [f"Drawings read right by digitlens: {record['right']}"]
-    notes += [f"{name}: {one['versions']}" for name, one in servers.items() if one["versions"]]
-    notes += [f"{name}: not available, {reason}" for name, reason in record["missing"].items()]
+    notes += [f"{name}: {one['version']}" for name, one in servers.items()]
     head = f"{record['clients']} clients on {where}."
-    return harness.document(head, harness.table(COLUMNS, rows), notes=notes)
+    return harness.document(
+        head, harness.table(COLUMNS, rows), notes=notes, missing=record["missing"]
+    )
 
 
 if __name__ == "__main__":

@@ -15,20 +15,19 @@ them.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 import harness
-import readers
 from digitlens.datasets.synthetic.document_layouts import Desk
 from digitlens.errors import DigitlensError
 from digitlens.evaluation.metrics import aligned
 from digitlens.imaging.image import load_image
 from digitlens.reading.reader import DigitReader
-from readers import Answer, Case
+from harness import Answer, Case
 
 KINDS = ("ruled", "plain", "handwritten", "sudoku")
 COLUMNS = (
@@ -42,9 +41,11 @@ Pair = tuple[str, Any]  # what stands in a cell, and the cell that was read ther
 
 
 def cases(options: Any) -> Iterator[Case]:
-    for kind in KINDS:
-        for number in range(options.count):
-            yield draw(kind, options.seed + number)
+    for (number, kind), seed in product(enumerate(KINDS), range(options.count)):
+        rng = np.random.default_rng([options.seed + seed, number])
+        cells = _puzzle(rng) if kind == "sudoku" else _texts(kind, rng)
+        page = harness.photographed(partial(_lay_out, kind, cells), options.seed + seed, number)
+        yield Case(kind, str(seed), page, cells)
     for row in harness.listed(options.real) if options.real else ():
         if "sudoku" in (row["note"] or ""):
             digits = [list(line) for line in row["label"].split("\n")]
@@ -63,7 +64,8 @@ def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
         except DigitlensError as error:
             read, problems = (), [str(error)]
         seconds = perf_counter() - start
-        pairs = list((in_rows if is_photo else in_cells)(table.text, read))
+        rows = zip(table.text, chain(read, repeat(())), strict=False)
+        pairs = [each for row in rows for each in pair(*row, in_columns=not is_photo)]
         wrong = [(there, cell) for there, cell in pairs if there != (cell and cell.text)]
         sure = sum(cell is not None and cell.status != "unsure" for _, cell in wrong)
         size = 81 if is_photo else len(pairs)
@@ -71,19 +73,15 @@ def ask(reader: DigitReader, table: Case) -> Iterator[Answer]:
         yield Answer(kind, (size, size - len(wrong), sure, seconds), problems)
 
 
-def in_cells(there: list[list[str]], read: Sequence[Sequence[Any]]) -> Iterator[Pair]:
-    for texts, cells in zip(there, chain(read, repeat(())), strict=False):
-        yield from zip(texts, chain(cells, repeat(None)), strict=False)
-
-
-def in_rows(there: list[list[str]], read: Sequence[Sequence[Any]]) -> Iterator[Pair]:
-    """The digits of each row in order, since it is not known in which columns they stand."""
-    for r, digits in enumerate(there):
-        cells = [cell for cell in read[r] if cell.text] if r < len(read) else []
-        edits, right = aligned("".join(digits), "".join(cell.text for cell in cells))
-        wrong = [cell for cell, good in zip(cells, right, strict=False) if not good]
-        for k in range(edits):
-            yield "?", wrong[k] if k < len(wrong) else None
+def pair(there: list[str], read: Sequence[Any], *, in_columns: bool) -> Iterator[Pair]:
+    """The cells of a row; of digits whose columns are not known those that are wrong, in order."""
+    if in_columns:
+        yield from zip(there, chain(read, repeat(None)), strict=False)
+        return
+    cells = [cell for cell in read if cell.text]
+    edits, right = aligned("".join(there), "".join(cell.text for cell in cells))
+    wrong = (cell for cell, good in zip(cells, right, strict=False) if not good)
+    yield from zip("?" * edits, chain(wrong, repeat(None)), strict=False)
 
 
 def summary(kind: str, found: Sequence[Score]) -> harness.Row:
@@ -97,14 +95,6 @@ def summary(kind: str, found: Sequence[Score]) -> harness.Row:
         "whole": sum(there == right for there, right, *_ in found),
         "ms": 1000 * seconds / len(found),
     }
-
-
-def draw(kind: str, seed: int) -> Case:
-    """Cells of one kind, in perspective, unevenly lit, with noise."""
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
-    cells = _puzzle(rng) if kind == "sudoku" else _texts(kind, rng)
-    page = readers.photographed(partial(_lay_out, kind, cells), seed, KINDS.index(kind))
-    return Case(kind, str(seed), page, cells)
 
 
 def _puzzle(rng: np.random.Generator) -> list[list[str]]:
@@ -160,4 +150,4 @@ def _lay_out(kind: str, cells: list[list[str]], desk: Desk) -> str:
 
 
 if __name__ == "__main__":
-    readers.study(__doc__, COLUMNS, cases, ask, summary, 12)
+    harness.study(__doc__, COLUMNS, cases, ask, summary, 12)

@@ -36,11 +36,10 @@ from digitlens.training.loop import choose_device
 from digitlens.training.recipe import Recipe, load_recipe
 from digitlens.training.tasks.tile import train_classifier
 from digitlens.training.tile_networks import count_parameters, predict_logits
-from harness import Figure, Row, spread
+from harness import OURS, Figure, Row, spread
 from worker import memory_of
 
 AIM = 0.99  # accuracy on the test set
-OURS = "digitlens"
 
 
 # Of each peer its name, its epochs as its documentation has them, and what it needs.
@@ -68,7 +67,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    made = harness.parser(__doc__, environments=True)
+    made = harness.parser(__doc__)
     made.add_argument("--seeds", type=int, default=30, help="of digitlens")
     made.add_argument("--recipe", default="fast", help="of digitlens")
     made.add_argument("--set", action="append", dest="changes", default=[], help="FIELD=VALUE")
@@ -100,9 +99,7 @@ def measure(options: argparse.Namespace) -> Row:
     return found
 
 
-def rows_of(
-    who: str, wanted: Sequence[Any], options: argparse.Namespace, missing: dict[str, str]
-) -> list[Row]:
+def rows_of(who: str, wanted: Sequence[Any], options: Any, missing: dict[str, str]) -> list[Row]:
     """The rows of a process; none, and the reason in ``missing``, if it fails."""
     note(f"training: {who} {' '.join(map(str, wanted))}")
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if options.device == "cpu" else {}
@@ -117,9 +114,7 @@ def rows_of(
     return harness.available({who: rows}, missing).get(who, [])
 
 
-def train_seeds(
-    name: str, changes: Sequence[str], seeds: Sequence[int], threads: int
-) -> Iterator[Row]:
+def train_seeds(name: str, changes: list[str], seeds: range, threads: int) -> Iterator[Row]:
     """A row for each seed, and the memory after the first; then the versions and the device."""
     torch.set_num_threads(threads)
     mnist = load_mnist()
@@ -197,10 +192,10 @@ def report(record: Row) -> str:
     }
     rows = [row | {"title": titles[name]} for name, row in record["summary"].items()]
     notes = [harness.show(NOTE, row) for row in rows]
-    notes += [f"{name}: not measured, {reason}" for name, reason in record["missing"].items()]
     changes = "".join(f", {change}" for change in record["changes"])
     head = f"Training on {harness.place(record, 'threads')}{changes}."
-    return harness.document(head, harness.table(COLUMNS, rows), notes=notes)
+    table = harness.table(COLUMNS, rows)
+    return harness.document(head, table, notes=notes, missing=record["missing"])
 
 
 if __name__ == "__main__":

@@ -26,13 +26,12 @@ from typing import Any
 import numpy as np
 
 import harness
-import readers
 from digitlens import DigitReader, Number, load_image
 from digitlens.datasets.synthetic.valued_documents import Value, draw_valued
 from digitlens.evaluation.metrics import wilson_interval
 from digitlens.reading.notation import Notation, meanings
 from digitlens.reading.numbers import number_spans
-from readers import TEXTS, Answer, Case
+from harness import TEXTS, Answer, Case
 
 COLUMNS = (
     "documents | n | numbers | right | 95 % interval | or offered | sure | wrong | by ten",
@@ -52,7 +51,7 @@ def cases(options: Any) -> Iterator[Case]:
         pixels = load_image(options.real / row["file"])
         yield Case(KINDS[row["kind"]], row["file"], pixels, tuple(real_values(row)))
     for number in range(options.count):
-        drawn = draw_valued(readers.held_out_styles(), number, options.seed)
+        drawn = draw_valued(harness.held_out_styles(), number, options.seed)
         yield Case(drawn.kind, str(number), drawn.pixels, drawn.values)
 
 
@@ -63,10 +62,16 @@ def ask(reader: DigitReader, page: Case) -> Iterator[Answer]:
 
 def compare(values: Sequence[Value], numbers: Sequence[Number]) -> Compared:
     """Pairs numbers with the values of a page, those right at once first, then those offered."""
+
+    def offered(number: Number) -> list[Value]:
+        """The other meanings of a number that are about as likely as the first."""
+        least = 0.9 * number.confidence
+        return [each.value for each in number.alternatives if each.probability >= least]
+
     there, left = len(values), list(values)
     pairs = [(number, _taken([number.value], left)) for number in numbers]
     right = there - len(left)
-    doubted = [n for n, here in pairs if n.reason and not here and not _taken(_offered(n), left)]
+    doubted = [n for n, here in pairs if n.reason and not here and not _taken(offered(n), left)]
     wrong = [n for n, here in pairs if not n.reason and not here]
     tens = [n for n in wrong if any(by_ten(n.value, value) for value in left)]
     problems = [f"{'TEN ' * (n in tens)}{n.text} = {n.value}" for n in wrong]
@@ -83,13 +88,6 @@ def _taken(values: Sequence[Value], left: list[Value]) -> bool:
         return False
     left.remove(value)
     return True
-
-
-def _offered(number: Number) -> list[Value]:
-    """The other meanings of an unsure number that are about as likely as the first."""
-    least = 0.9 * number.confidence
-    others = number.alternatives if number.reason else ()
-    return [each.value for each in others if each.probability >= least]
 
 
 def by_ten(found: Value, there: Value) -> bool:
@@ -123,21 +121,15 @@ def summary(kind: str, found: Sequence[Compared]) -> harness.Row:
 def real_values(row: dict[str, str]) -> Iterator[Value]:
     """What stands on a picture."""
     known = TEXTS["pictures"].get(row["file"], {})
-    order = known.get("order", "DMY")
-    text = known.get("text") or readers.full_text(row["note"])
-    for line in re.split(r" / | \| ", text) if text else _cells(row):
+    notation = Notation(order=known.get("order", "DMY"))
+    text = known.get("text") or harness.full_text(row["note"])
+    size = 1 if "sudoku" in row["note"] else 2 if row["kind"] == "page" else None
+    cells = re.findall(rf".{{1,{size}}}" if size else ".+", row["label"])
+    for line in re.split(r" / | \| ", text) if text else cells:
         for begin, end in number_spans(line):
             found = meanings(line[begin:end])
-            yield next(
-                each for each in found if each.fits(Notation(order=order)) or each == found[-1]
-            ).value
-
-
-def _cells(row: dict[str, str]) -> Iterator[str]:
-    for line in row["label"].splitlines():
-        size = 1 if "sudoku" in row["note"] else 2 if row["kind"] == "page" else len(line)
-        yield from (line[k : k + size] for k in range(0, len(line), size))
+            yield next((each for each in found if each.fits(notation)), found[-1]).value
 
 
 if __name__ == "__main__":
-    readers.study(__doc__, COLUMNS, cases, ask, summary, 500)
+    harness.study(__doc__, COLUMNS, cases, ask, summary, 500)

@@ -79,13 +79,8 @@ def rapidocr(threads: str) -> Iterator[Row]:
 
     cv2.setNumThreads(int(threads))
     runtime = "EngineConfig.onnxruntime."
-    engine = RapidOCR(
-        params={
-            "Global.log_level": "error",
-            f"{runtime}intra_op_num_threads": int(threads),
-            f"{runtime}inter_op_num_threads": 1,
-        }
-    )
+    params = {f"{runtime}intra_op_num_threads": int(threads), f"{runtime}inter_op_num_threads": 1}
+    engine = RapidOCR(params={"Global.log_level": "error", **params})
     recognizer = engine._load_rec_model()
 
     def read(page: Page, mode: str) -> str:
@@ -166,8 +161,8 @@ def accuracy(contender: Contender, prepared: Any, labels: npt.NDArray[Any]) -> R
     contender.answer(prepared[:1])
     count = min(len(labels), contender.about.get("most", len(labels)))
     right = np.asarray(contender.answer(prepared[:count])).argmax(axis=1) == labels[:count]
-    trained = contender.about.get("trained", True)
-    return {"accuracy": float(np.mean(right)) if trained else None, "tiles": count}
+    share = float(np.mean(right)) if contender.about.get("trained", True) else None
+    return {"accuracy": share, "tiles": count}
 
 
 def seconds_of(contender: Contender, prepared: Any, tiles: int, calls: int) -> list[float]:
@@ -402,11 +397,6 @@ def serve(kind: str, port: str) -> Iterator[Row]:
         @torch.no_grad()
         def predict(pixels: npt.NDArray[np.float32]) -> Any:
             return model(torch.from_numpy(pixels[None, ..., 0])).exp().numpy()
-
-    @app.get("/versions")
-    async def versions() -> str:
-        package = {"keras": "tensorflow-cpu"}.get(kind, kind)
-        return f"{package} {version(package)}"
 
     @app.post("/predict")
     async def classified(file: Annotated[UploadFile, File()]) -> dict[str, Any]:

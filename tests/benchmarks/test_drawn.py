@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageFont
 
 import drawn
-import readers
+import harness
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +21,8 @@ def own_font(monkeypatch):
 
 
 def result(there, text):
-    said = readers.Said(text, readers.digits_only(text), 2.0)
-    return readers.Result(readers.Case("", "", None, there), "digitlens", said)
+    said = harness.Said(text, harness.digits_only(text), 2.0)
+    return harness.Result(harness.Case("", "", None, there), "digitlens", said)
 
 
 @pytest.mark.parametrize(

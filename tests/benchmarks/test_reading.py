@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import harness
 import reading
 
 MADE = {"date": "2030-01-01", "processor": "", "machine": "m", "cores": 2, "load": 0.1}
-FOLDER = {"pictures": 100, "cores": 1, "seconds": [10.0], "busy": 0.99, "megabytes": 200.6,
-          "right": 1.0}  # fmt: skip
+FOLDER = {"pictures": 100, "cores": 1, "speed": [10.0], "gain": 1.0, "busy": 0.99,
+          "megabytes": 200.6, "right": 1.0}  # fmt: skip
 PAGE = {"name": "page", "figure": "page", "milliseconds": [10.0, 10.04, 12.0], "right": True,
         "peers": {"default": [20.0, 30.0], "line": [1.0, 3.0]}}  # fmt: skip
 START = {"name": "drawing", "figure": "cold_start", "milliseconds": [200, 300, 220, 210, 250],
@@ -27,7 +28,10 @@ def test_pictures_have_the_size_that_is_asked_for():
 
 def test_times_and_memory_of_pages_are_recorded(monkeypatch, tmp_path, capsys):
     note = reading.photo(600, 350)
-    small = {"tile": ("a tile", reading.tile("3"), "3"), "note": ("a note", note, reading.NOTE)}
+    small = [
+        harness.Case("tile", "a tile", reading.tile("3"), "3"),
+        harness.Case("note", "a note", note, reading.NOTE),
+    ]
     monkeypatch.setattr(reading, "cases", lambda: small)
     arguments = ["reading", "--only", "pages", "--rounds", "2", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
@@ -83,7 +87,8 @@ def test_a_folder_is_read_with_each_number_of_cores(monkeypatch, tmp_path):
     monkeypatch.setattr(reading, "cost", cost)
     rows = reading.measure_folder(tmp_path, 10, 1)
     assert rows[0]["cores"] == 1
-    assert all(row["seconds"] == [1.0] and row["busy"] == 0.5 for row in rows)
+    assert all(row["seconds"] == [1.0] and row["speed"] == [10.0] for row in rows)
+    assert all(row["busy"] == 0.5 and row["gain"] == 1 for row in rows)
     drawn = sorted((tmp_path / "all").iterdir())
     assert rows[0]["right"] == sum(path.name == "0007.png" for path in drawn) / 10
 
@@ -95,7 +100,8 @@ def test_without_affinity_no_folder_is_measured(monkeypatch, tmp_path):
 
 
 def test_tables_and_figures_have_all_parts():
-    two = {**FOLDER, "cores": 2, "seconds": [5.0, 10.0, 6.25], "busy": 0.9, "right": 0.995}
+    two = {**FOLDER, "cores": 2, "speed": [20.0, 10.0, 16.0], "gain": 1.6, "busy": 0.9}
+    two["right"] = 0.995
     wrong = {**PAGE, "name": "photo", "figure": "photo", "right": False, "megabytes": 321.4}
     record = {**MADE, "pages": [PAGE, wrong], "starts": [START], "folder": [FOLDER, two]}
     text = reading.report(record)

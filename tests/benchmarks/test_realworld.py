@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import readers
+import harness
 import realworld
 
 ROOT = Path(__file__).parents[2]
 
 
 def result(label, text, *confidences, full=None, marked="", ms=5):
-    said = readers.Said(marked or text, text, ms, confidences)
-    return readers.Result(readers.Case("multi", "file", None, label, full), "digitlens", said)
+    said = harness.Said(marked or text, text, ms, confidences)
+    return harness.Result(harness.Case("multi", "file", None, label, full), "digitlens", said)
 
 
 def test_promises_say_how_many_stated_digits_are_wrong():
@@ -55,7 +55,7 @@ def test_summary():
 )
 def test_the_full_text_of_a_note_ends_before_its_crop(note, full):
     found = "MFG 06.10.2015 / EXP 06.10.2016" if full else None
-    assert readers.full_text(note) == found
+    assert harness.full_text(note) == found
 
 
 @pytest.mark.parametrize(

@@ -88,13 +88,13 @@ def test_the_report_says_what_was_found_and_what_was_not():
     assert lines[0].endswith("load before 0.1, epochs=1.")
     assert "| digitlens, `fast` | 3 | 2.00 ± 1.00 | 2 | 3 | 99.033 ± 0.252 % | 400 | 1 |" in lines
     assert "| Keras `mnist_convnet` | 1 | 20.00 | 1 | 2 | 99.100 % | 800 | 10 |" in lines
-    assert lines[-1] == "- pytorch: not measured, no torch"
+    assert lines[-1] == "- pytorch: not available, no torch"
 
 
 def test_without_any_result_there_is_still_a_report():
     found = record(parts=[[]], peers={"keras": []}, missing={"digitlens": "why"})
     assert training.figures(found["summary"]) == []
-    assert training.report(found).splitlines()[-1] == "- digitlens: not measured, why"
+    assert training.report(found).splitlines()[-1] == "- digitlens: not available, why"
 
 
 def test_transforms_and_network_are_what_the_documentation_describes():

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import readers
+import harness
 import worker
 
 
@@ -22,11 +22,11 @@ import worker
     ],
 )
 def test_numbers_of_a_text(text, numbers):
-    assert readers.numbers(text) == numbers
+    assert harness.numbers(text) == numbers
 
 
 def test_only_digits_are_kept():
-    assert readers.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
+    assert harness.digits_only("-1 234,50 EUR\n\nno. 7\nnothing") == "123450\n7"
 
 
 @pytest.mark.parametrize(("reply", "text", "digits"), [("No. 7", "No. 7", "7"), (None, "?", "?")])
@@ -37,7 +37,7 @@ def test_an_error_of_the_peer_is_never_right(tmp_path, reply, text, digits):
         return said | {"milliseconds": 1.0}
 
     page, peer = np.zeros((2, 3), np.uint8), SimpleNamespace(ask=answer)
-    said = readers.ask(peer, "line", tmp_path / "page.npy", page)
+    said = harness.ask_rapidocr(peer, "line", tmp_path / "page.npy", page)
     assert (said.text, said.digits) == (text, digits)
 
 
@@ -46,9 +46,9 @@ def test_the_best_mode_by_the_first_measure_then_the_next_stands_beside_digitlen
     modes = {"default": (0.5, 1), "line": (0.5, 2), "digits": (0.4, 3)}
     scores = ours | {mode: {"a": a, "b": b} for mode, (a, b) in modes.items()}
     beside = ("a | mode", "{best[a]} | {best[mode]}")
-    table = readers.table(columns, beside, {"x": scores}, "a", "b")
+    table = harness.compared(columns, beside, {"x": scores}, "a", "b")
     assert table.splitlines()[2] == "| x | 1 | 0.5 | recogniser alone |"
-    alone = readers.table(columns, beside, {"x": ours}, "a", "b")
+    alone = harness.compared(columns, beside, {"x": ours}, "a", "b")
     assert alone == "| group | a |\n| --- | --- |\n| x | 1 |\n"
 
 
