@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from digitlens.errors import needs_extra
 from digitlens.progress import note
-from digitlens.visualization.sheets import draw_counts, draw_kernels, draw_tiles
 
 if TYPE_CHECKING:
     from digitlens.datasets.mnist import Split
@@ -93,7 +92,7 @@ class Followers:
         held_out = len(splits[1]) > 0
         sample = splits[int(held_out)].evenly(SAMPLE)
         if self._options.wants_events:
-            self._begin_board(recipe, self._options.events or folder / EVENTS, sample)
+            self._begin_board(recipe, self._options.events or folder / EVENTS)
         if self._options.watch:
             kind = "held-out digits" if held_out else "training digits, as none are held out"
             self._begin_page(recipe, folder.name, sample, f"{len(sample):,} {kind}")
@@ -135,17 +134,15 @@ class Followers:
             if follower:
                 follower.on_epoch(row)
 
-    def _begin_board(self, recipe: Recipe, folder: Path, sample: Split) -> None:
-        from digitlens.training.monitor import Drawers, TensorBoard  # noqa: PLC0415
+    def _begin_board(self, recipe: Recipe, folder: Path) -> None:
+        from digitlens.training.monitor import TensorBoard  # noqa: PLC0415
 
-        drawers = Drawers(draw_counts, draw_tiles, draw_kernels)
-        smoothing = recipe.label_smoothing
-        self._board = TensorBoard(folder, recipe.as_toml(), sample, drawers, smoothing=smoothing)
+        self._board = TensorBoard(folder, recipe.as_toml())
         self._stack.callback(self._board.close)
         note(f"to look at it:  tensorboard --logdir {folder}")
 
     def _begin_page(self, recipe: Recipe, name: str, sample: Split, said: str) -> None:
-        from digitlens.server.training_page import Live, Show, TrainingInfo, serving  # noqa: PLC0415  # noqa: PLC0415
+        from digitlens.server.training_page import Live, Show, TrainingInfo, serving  # noqa: PLC0415
         from digitlens.training.monitor import Watcher  # noqa: PLC0415
 
         self._live = Live(TrainingInfo(name, recipe.as_dict(), said, len(sample)))

@@ -2,7 +2,7 @@
 
 Each step's loss is kept; now and then they are fetched, and about once a second the network is
 copied and scored on a sample. What is seen is handed on, or written for TensorBoard to show:
-numbers, pictures, weights, graph. Pictures are drawn by functions that are given.
+numbers, weights, graph.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from digitlens.datasets.mnist import Split, Tiles
+from digitlens.datasets.mnist import Split
 from digitlens.evaluation.metrics import confusion_matrix
 from digitlens.results import Outputs
 from digitlens.training.loop import Row, StepInfo
@@ -35,10 +35,8 @@ SHARE = 0.1  # of the time may go into looking
 _FETCH_EVERY = 0.2  # seconds between two looks at losses: the curves move five times a second
 _SCORE_EVERY = 1.0  # seconds between two scores, or more where the share would be exceeded
 _WRITE_EVERY = 1.0  # seconds between two writes of losses
-MISTAKES = 25  # on a picture for TensorBoard, the most confident ones
 
 Clock = Callable[[], float]
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -241,39 +239,26 @@ def points_of(steps: list[StepInfo]) -> tuple[Point, ...]:
     )
 
 
-@dataclass(frozen=True)
-class Drawers:
-    """What draws; each gives uint8[H, W, 3]."""
-
-    confusion: Callable[[npt.NDArray[np.int64]], Picture]  # from counts int64[10, 10]
-    # From tiles uint8[N, 28, 28], probabilities float32[N, 10], and N titles.
-    mistakes: Callable[[Tiles, npt.NDArray[np.float32], Sequence[str]], Picture]
-    filters: Callable[[npt.NDArray[np.float32]], Picture]  # from kernels float32[C, k, k]
-
-
 class TensorBoard:
     """Writes the files of one training: its methods are the hooks of ``train``.
 
     Tags: ``step/…`` by steps; ``epoch/…`` by epochs, named and valued as in ``history.jsonl``;
-    ``sample/…`` and ``weights/…`` by epochs. Models of an ensemble are runs of their own.
+    ``weights/…`` by epochs, with the first filters as a picture. Models of an ensemble are runs of
+    their own.
     """
 
-    def __init__(
-        self, folder: Path, recipe: str, sample: Split, drawers: Drawers, *, smoothing: float = 0.0
-    ) -> None:
+    def __init__(self, folder: Path, recipe: str) -> None:
         """Begins to follow; the folder is made with the first step.
 
         A folder that has event files, of a run that was stopped, gets more, and what the run did
-        after its last checkpoint is taken back. The recipe is TOML, shown as text; the network is
-        scored on the sample after each epoch.
+        after its last checkpoint is taken back. The recipe is TOML, shown as text.
         """
-        self._folder, self._recipe, self._sample = folder, recipe, sample
-        self._drawers, self._smoothing = drawers, smoothing
+        self._folder, self._recipe = folder, recipe
         self._fetch = Pace(_WRITE_EVERY, time.perf_counter)
         self._writer: SummaryWriter | None = None
-        self._network: nn.Module = nn.Identity()
         self._model = 0
         self._steps: list[StepInfo] = []
+        self._network: nn.Module = nn.Identity()
 
     def on_step(self, info: StepInfo) -> None:
         """Notes a step; writes what has come together when it is time."""
@@ -284,12 +269,11 @@ class TensorBoard:
             self._write_steps()
 
     def on_epoch(self, row: Row) -> None:
-        """Writes an epoch's row, and how the network does and looks after it."""
+        """Writes an epoch's row, and how the network looks after it."""
         self._write_steps()
-        writer, network, epoch = self._open_writer, self._network, int(row["epoch"])
+        writer, epoch = self._open_writer, int(row["epoch"])
         _write_row(writer, row)
-        self._write_pictures(writer, Snapshot(network), epoch)
-        _write_weights(writer, network, epoch, self._drawers.filters)
+        _write_weights(writer, self._network, epoch)
         writer.flush()
 
     def close(self) -> None:
@@ -320,7 +304,7 @@ class TensorBoard:
             for row in info.history:  # a run that was begun without
                 _write_row(self._writer, row)
             self._writer.add_text("recipe", f"```toml\n{self._recipe}\n```")
-            _write_graph(self._writer, info.network, self._sample.tiles[:1])
+            _write_graph(self._writer, info.network)
 
     def _write_steps(self) -> None:
         since = time.perf_counter()
@@ -336,17 +320,6 @@ class TensorBoard:
         self._steps = []
         self._fetch.done(since)
 
-    def _write_pictures(self, writer: SummaryWriter, snapshot: Snapshot, epoch: int) -> None:
-        score = snapshot.score(self._sample, self._smoothing)
-        confusion = self._drawers.confusion(score.confusion)
-        writer.add_image("sample/confusion", confusion, epoch, dataformats="HWC")
-        if shown := score.mistakes[:MISTAKES]:
-            tiles = self._sample.tiles[[mistake.index for mistake in shown]]
-            probabilities = snapshot.answers(tiles).probabilities.astype(np.float32)
-            titles = [f"{m.truth} taken for {m.answer}, {m.confidence:.0%}" for m in shown]
-            picture = self._drawers.mistakes(tiles, probabilities, titles)
-            writer.add_image("sample/mistakes", picture, epoch, dataformats="HWC")
-
 
 def _write_row(writer: SummaryWriter, row: Row) -> None:
     for name, value in row.items():
@@ -354,23 +327,20 @@ def _write_row(writer: SummaryWriter, row: Row) -> None:
             writer.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
 
 
-def _write_weights(
-    writer: SummaryWriter,
-    network: nn.Module,
-    epoch: int,
-    draw: Callable[[npt.NDArray[np.float32]], Picture],
-) -> None:
+def _write_weights(writer: SummaryWriter, network: nn.Module, epoch: int) -> None:
     for name, weight in network.named_parameters():
         writer.add_histogram(f"weights/{name}", weight.detach().float().cpu(), epoch)
     first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
-    if first is not None:
-        kernels = first.weight.detach().float().cpu().numpy()[:, 0]
-        writer.add_image("weights/filters", draw(kernels), epoch, dataformats="HWC")
+    if first is not None:  # bright where ink speaks for, dark where it speaks against
+        kernels = first.weight.detach().float().cpu()
+        shares = 0.5 + 0.5 * kernels / kernels.abs().max().clamp(min=1e-9)
+        shown = functional.interpolate(functional.pad(shares, [1] * 4, value=1.0), scale_factor=12)
+        writer.add_images("weights/filters", shown, epoch)
 
 
-def _write_graph(writer: SummaryWriter, network: nn.Module, tiles: Tiles) -> None:
+def _write_graph(writer: SummaryWriter, network: nn.Module) -> None:
     """The graph as it answers: in training mode tracing would draw random numbers."""
     answering = Snapshot(network).network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of itself: it is what TensorBoard asks for
-        writer.add_graph(answering, torch.from_numpy(tiles))
+        writer.add_graph(answering, torch.zeros(1, 28, 28, dtype=torch.uint8))

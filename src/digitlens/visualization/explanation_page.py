@@ -29,7 +29,7 @@ def blended(tile: Tile, evidence: Evidence) -> Page:
     The strongest of the evidence, float32[28, 28], is full colour.
     """
     strength = np.abs(evidence) / max(float(np.abs(evidence).max()), 1e-6)
-    colours = np.where(evidence[..., None] > 0, np.float32(FOR), np.float32(AGAINST))
+    colours = np.where(evidence[..., None] > 0, *np.array([FOR, AGAINST], np.float32))
     gray = np.repeat(tile[..., None].astype(np.float32) * _GROUND, 3, axis=2)
     share = strength[..., None] ** 0.7
     picture = (1 - share) * gray + share * (0.75 * colours + 0.35 * gray)

@@ -1,12 +1,10 @@
 """Sheets drawn with Pillow: tiles, samples, generated pages; how a page was read, stage by stage.
 
-Snapshots of a network that is still learning are drawn many times in a run, in milliseconds; the
-figures of a finished one are plots. Knows no data set, and reads nothing.
+Knows no data set, and reads nothing.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -227,75 +225,6 @@ def _on_paper(tile: npt.NDArray[np.uint8]) -> Image.Image:
     return Image.composite(
         Image.new("RGB", mask.size, INK), Image.new("RGB", mask.size, SAMPLE_PAPER), mask
     )
-
-
-_CELL, _EDGE = 40, 52  # pixels: a cell, and the room for titles and digits
-_QUIET = (150, 154, 160)
-_HIT = (222, 231, 241)
-_ERROR = np.array([213, 94, 0])  # of the Okabe-Ito palette: told from blue by all eyes
-_LEAST = 0.18  # how strong a single error is shown
-_NEGATIVE, _ZERO, _POSITIVE = np.array([[178, 88, 24], [247, 247, 245], [5, 92, 160]])
-_PIXEL, _FILTER_GAP = 12, 6  # pixels: a weight of a filter, and between two filters
-
-
-def draw_counts(confusion: npt.NDArray[np.int64]) -> Page:
-    """uint8[H, W, 3]; a confusion matrix, int64[10, 10], its errors the darker the more."""
-    size = len(confusion)
-    side = _EDGE + size * _CELL
-    picture = Image.new("RGB", (side + 8, side + 8), _PAPER)
-    draw = ImageDraw.Draw(picture)
-    errors = confusion * (1 - np.eye(size, dtype=np.int64))
-    most = max(1, int(errors.max()))
-    for place in range(size):
-        middle = _EDGE + place * _CELL + _CELL / 2
-        draw.text((_EDGE - 14, middle), str(place), _TEXT, font(16), anchor="mm")
-        draw.text((middle, _EDGE - 14), str(place), _TEXT, font(16), anchor="mm")
-        for other in range(size):
-            _draw_cell(draw, (place, other), int(confusion[place, other]), most)
-    draw.text((side - 4, 4), "answer", _QUIET, font(14), anchor="ra")
-    title = Image.new("RGB", (60, 20), _PAPER)
-    ImageDraw.Draw(title).text((60, 2), "truth", _QUIET, font(14), anchor="ra")
-    picture.paste(title.rotate(90, expand=True), (4, _EDGE))
-    return np.asarray(picture)
-
-
-def draw_kernels(kernels: npt.NDArray[np.float32]) -> Page:
-    """uint8[H, W, 3]; kernels float32[C, k, k]: blue where ink speaks for, orange against."""
-    columns = math.ceil(math.sqrt(2 * len(kernels)))
-    rows = -(-len(kernels) // columns)
-    step = kernels.shape[1] * _PIXEL + _FILTER_GAP
-    sheet = np.full((rows * step + _FILTER_GAP, columns * step + _FILTER_GAP, 3), 250, np.uint8)
-    for number, kernel in enumerate(kernels):
-        top, left = (_FILTER_GAP + place * step for place in divmod(number, columns))
-        drawn = _coloured(kernel).repeat(_PIXEL, axis=0).repeat(_PIXEL, axis=1)
-        sheet[top : top + len(drawn), left : left + len(drawn)] = drawn
-    return sheet
-
-
-def _draw_cell(draw: ImageDraw.ImageDraw, cell: tuple[int, int], count: int, most: int) -> None:
-    row, column = cell
-    left, top = _EDGE + column * _CELL, _EDGE + row * _CELL
-    colour, text = _PAPER, _QUIET
-    if row == column:
-        colour, text = _HIT, _TEXT
-    elif count:
-        share = _LEAST + (1 - _LEAST) * math.sqrt(count / most)
-        mixed = (1 - share) * np.array(_PAPER) + share * _ERROR
-        colour, text = (
-            tuple(int(value) for value in mixed),
-            (_TEXT if share < 0.7 else _PAPER),
-        )
-    draw.rectangle((left, top, left + _CELL - 2, top + _CELL - 2), colour, (230, 230, 226))
-    if count:
-        middle = (left + _CELL / 2 - 1, top + _CELL / 2 - 1)
-        draw.text(middle, str(count), text, font(14), anchor="mm")
-
-
-def _coloured(kernel: npt.NDArray[np.float32]) -> Page:
-    """uint8[k, k, 3]."""
-    strength = (kernel / max(float(np.abs(kernel).max()), 1e-9))[..., None]
-    end = np.where(strength < 0, _NEGATIVE, _POSITIVE)
-    return np.rint(_ZERO + np.abs(strength) * (end - _ZERO)).astype(np.uint8)
 
 
 _LARGEST = 2000  # longest side of the page's copy
