@@ -181,7 +181,8 @@ def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]])
         for name in names.split():
             layer = layers[name]
             if layer.ndim != 2 or len(layer) != before + 1 or not np.isfinite(layer).all():
-                raise ValueError(f"expected {before + 1} rows of numbers as {name}, found {layer}")
+                sides = " x ".join(map(str, layer.shape))
+                raise ValueError(f"expected {before + 1} rows of numbers as {name}, found {sides}")
             before = layer.shape[1]
 
 

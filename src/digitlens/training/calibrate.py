@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -57,6 +57,7 @@ STEPS, BATCH, RATE, DECAY = 5000, 512, 2e-3, 0.05  # of its training
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
 PLAIN = ("plain tile", "plain words", "plain single", "plain numbers")  # kinds
+LONGEST = 2400  # pixels: longest side of photographs of a line
 LONE = ("tile", "hand digit", "print digit")  # kinds of lines
 _FAR = 0.6  # heights of a line: a place that is so far from a digit is not it
 _OVERLAP = 0.3  # IoU: a place and a digit on another line are the same
@@ -332,10 +333,26 @@ def line_examples(maker: LineMaker) -> Iterator[Example]:
         # People show lone digits far more often than lone letters that look like them.
         line = maker.line(number, kind=str(rng.choice(LONE)) if rng.random() < 0.5 else None)
         scale = float(np.exp(rng.uniform(np.log(0.6), np.log(4))))
+        is_photo = rng.random() < 0.1
+        if is_photo:
+            scale = min(6 * scale, LONGEST / max(line.pixels.shape))
         pixels = scaled(line.pixels, scale)
         margin = round(len(pixels) * float(rng.choice([0.0, 0.0, 0.3, 1.0])))
+        pixels = framed(pixels, margin)
         values = np.array([int(char) for char in line.text if char in DIGITS], np.int8)
-        yield Example(framed(pixels, margin), values, None)
+        yield Example(_specked(pixels, rng) if is_photo else pixels, values, None)
+
+
+def _specked(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A picture uint8[H, W, 3] with a few specks of dirt on its paper, far smaller than a line."""
+    picture = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(picture)
+    paper = pixels.reshape(-1, 3).mean(axis=0)
+    for _ in range(int(rng.integers(2, 9))):
+        corner = rng.uniform(0, (picture.width, picture.height))
+        shade = (paper * rng.uniform(0.2, 0.8)).astype(int).tolist()
+        pen.ellipse((*corner, *(corner + rng.uniform(2, 16, 2))), tuple(shade))
+    return np.asarray(picture)
 
 
 def photo_examples(photos: Sequence[npt.NDArray[np.uint8]], seed: int) -> Iterator[Example]:
