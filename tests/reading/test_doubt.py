@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from digitlens.reading.doubt import SIGNS, PageNumbers, form, raised_chance, unmarked
+from digitlens.alphabet import BLANK, CLASS_OF, CLASSES
+from digitlens.reading.doubt import COSTS, SIGNS, PageNumbers, form, raised_chance, unmarked
 from digitlens.reading.notation import Notation
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
@@ -21,6 +23,27 @@ def spots(text, y=0, x=0, confidence=0.999):
         )
         for k, char in enumerate(text)
     ]
+
+
+def seen(number, *steps):
+    """A number with what the recogniser says of each character, given as its chances, and blanks.
+
+    By default each is what it is.
+    """
+    steps = steps or [{}] * len(number)
+    return [
+        replace(spot, steps=rows({spot.char: spot.confidence} | chances, {}))
+        for spot, chances in zip(number, steps, strict=True)
+    ]
+
+
+def rows(*steps):
+    found = np.full((len(steps), CLASSES), 1e-7, np.float32)
+    for row, chances in zip(found, steps, strict=True):
+        row[BLANK] = 1 - sum(chances.values())
+        for char, chance in chances.items():
+            row[CLASS_OF[char]] = chance
+    return found
 
 
 def digits_of(*numbers):
@@ -83,8 +106,7 @@ def test_others_support_the_form_that_they_have():
 
 
 def test_a_number_has_itself_and_its_changes_as_rewritings():
-    number = spots("1/5", confidence=0.8)
-    number[1] = Spot("/", 0.6, number[1].box, others=((".", 0.3),))
+    number = seen(spots("1/5", confidence=0.8), {}, {"/": 0.6, ".": 0.3}, {})
     page = PageNumbers([number])
     texts = [each.text for each in page.rewritings(0, digits_of(number))]
     assert texts[0] == "1/5"
@@ -93,13 +115,43 @@ def test_a_number_has_itself_and_its_changes_as_rewritings():
     assert page.likelihoods(page.rewritings(0, digits_of(number))).sum() == pytest.approx(1)
 
 
-def test_marks_that_may_stand_behind_a_character_are_put_there():
-    number = spots("1250")
-    number[1] = replace(number[1], behind=((".", 0.3),))
+@pytest.mark.parametrize(
+    ("text", "steps", "wanted", "chars"),
+    [
+        ("1250", rows({"2": 0.999}, {".": 0.3}), "12.50", ("1", "2.", "5", "0")),
+        ("1250", rows({"2": 0.999}, {"4": 0.3}), "12450", ("1", "24", "5", "0")),
+        ("2/615", rows({"/": 0.6, "1": 0.4}, {}), "21615", ("2", "1", "6", "1", "5")),
+        ("12.50", rows({"2": 0.5, "7": 0.5}, {}), "17.50", ("1", "7", ".", "5", "0")),
+        ("121.50", rows({"2": 0.6}, {}), "11.50", ("1", "", "1", ".", "5", "0")),
+    ],
+)
+def test_a_number_is_looked_at_as_the_recogniser_may_see_it(text, steps, wanted, chars):
+    number = seen(spots(text))
+    number[1] = replace(number[1], steps=steps)
     page = PageNumbers([number])
     found = {each.text: each for each in page.rewritings(0, digits_of(number))}
-    assert found["12.50"].chars == ("1", "2.", "5", "0")
-    assert found["12.50"].odds == pytest.approx(0.3)
+    assert found[wanted].chars == chars
+    assert 0.2 < np.exp(found[wanted].features[COSTS.index("recognizer")]) < 1.1
+
+
+def test_what_the_form_of_others_asks_for_may_be_unseen():
+    numbers = [seen(spots(text, 40 * y)) for y, text in enumerate(("1250", "3.75", "4.20"))]
+    page = PageNumbers(numbers)
+    found = {each.text: each for each in page.rewritings(0, digits_of(*numbers))}
+    assert found["12.50"].features[COSTS.index("recognizer")] < -5
+
+
+@pytest.mark.parametrize(
+    ("ends", "short"),
+    [((100, 100, 100, 92), 0.4), ((100, 100, 100, 100), 0.0), ((90, 70, 110, 92), 0)],
+)
+@pytest.mark.parametrize("tilt", [-3, 0, 3])
+def test_what_ends_before_the_edge_of_its_column_may_have_lost_its_end(ends, short, tilt):
+    numbers = [
+        spots(text, 40 * y, end - 10 * len(text) + tilt * y)
+        for y, (end, text) in enumerate(zip(ends, ("1.50", "12.50", "3.75", "14.20"), strict=True))
+    ]
+    assert PageNumbers(numbers).short(3) == pytest.approx(short, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,24 @@ def test_a_number_knows_of_a_bracket_without_partner(text, missed):
 
 
 @pytest.mark.parametrize(
+    ("text", "missed"),
+    [("- 12.50", "-"), ("12.50 -", "-"), ("a 12.50 -", "-"), ("12.50 - a", ""), ("a - 12.50", "")],
+)
+def test_a_minus_that_stands_apart_is_a_doubt(text, missed):
+    (number,) = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
+    assert "".join(spot.char for spot in number) == "12.50"
+    assert number[0].missed[0] == missed
+
+
+@pytest.mark.parametrize(
+    ("text", "trail"), [("5,", ","), ("08/ 27", "/"), ("5 ", None), ("5. a", None), ("5.a", None)]
+)
+def test_a_number_knows_of_a_mark_that_follows_it(text, trail):
+    number, *_ = numbers_on(spots(text, [k if c.isdigit() else -1 for k, c in enumerate(text)]))
+    assert (number[-1].trail and number[-1].trail.char) == trail
+
+
+@pytest.mark.parametrize(
     ("text", "apart"), [("1 2", False), ("1 a 2", True), ("1d2", True), ("1' 2", False)]
 )
 def test_a_number_knows_whether_more_than_a_space_is_before_it(text, apart):

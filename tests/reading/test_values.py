@@ -6,8 +6,10 @@ from datetime import date, time
 from decimal import Decimal
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from digitlens.alphabet import BLANK, CLASS_OF, CLASSES
 from digitlens.reading.doubt import shipped
 from digitlens.reading.notation import LOCALES, Notation, meanings
 from digitlens.reading.numbers import Spot
@@ -157,7 +159,8 @@ def test_numbers_that_disagree_or_say_nothing_settle_nothing(others):
 def test_a_doubtful_mark_settles_nothing():
     digits = {}
     clear, faint = page_spots("1.234", digits), page_spots("12.50", digits)
-    faint[2] = Spot(".", 0.5, faint[2].box, others=((",", 0.4),))
+    faint = seen(faint, {2: {".": 0.5, ",": 0.4}})
+    faint[2] = replace(faint[2], confidence=0.5)
     number, other = numbers_of([[clear], [faint]], digits)
     assert (number.status, other.status) == ("unsure", "unsure")
     assert other.reason == "50 % sure of ."
@@ -273,6 +276,65 @@ def test_parts_with_a_narrow_gap_may_be_one_number(row, gap, known, texts, sure)
     assert {number.status for number in numbers} == {"number" if sure else "unsure"}
 
 
+def seen(spots, doubtful):
+    """Characters with what the recogniser says of each; of some, by their number, their chances."""
+    found = []
+    for k, spot in enumerate(spots):
+        steps = np.full((2, CLASSES), 1e-7, np.float32)
+        chances = doubtful.get(k, {spot.char: 0.999})
+        steps[:, BLANK] = 1 - sum(chances.values()), 1
+        for char, chance in chances.items():
+            steps[0, CLASS_OF[char]] = chance
+        found.append(replace(spot, steps=steps))
+    return found
+
+
+def test_digits_that_were_not_read_at_first_are_unsure():
+    digits = {}
+    rows = [page_spots(f"{day}/03/2011", digits, 40 * day) for day in (11, 12, 13, 14)]
+    rows[0] = page_spots("24/0/2011", digits)
+    rows[0] = seen(rows[0], {4: {"/": 0.55, "3": 0.4}})
+    rows[0][3] = replace(rows[0][3], steps=np.r_[rows[0][3].steps, rows[0][4].steps])
+    rows[0][4] = replace(rows[0][4], steps=seen(rows[0], {})[4].steps)
+    number, *_ = numbers_of([[row] for row in rows], digits)
+    assert (number.text, number.value) == ("24/03/2011", date(2011, 3, 24))
+    assert "".join(str(each.value) for each in number.digits) == "24032011"
+    assert number.digits[3].status == number.status == "unsure"
+
+
+@pytest.mark.parametrize(
+    ("left", "mark", "right", "high", "texts"),
+    [
+        ("5", ".", "65", 13, ["5.65"]),
+        ("5", ".", "65", 20, ["5", "65"]),
+        ("08", "/", "27/2024", 20, ["08/27/2024"]),
+        ("08", "", "27/2024", 20, ["08", "27/2024"]),
+        ("1", ".", "27/2024", 20, ["1", "27/2024"]),
+    ],
+)
+def test_a_mark_at_the_end_of_a_part_tells_that_it_goes_on(left, mark, right, high, texts):
+    digits = {}
+    parts = page_spots(left, digits), page_spots(right, digits, x=10 * len(left) + 10)
+    parts[0][-1] = replace(parts[0][-1], trail=mark and Spot(mark, 0.9, Box(10, 15, 12, 20)))
+    parts[1][:] = [replace(spot, box=replace(spot.box, y1=high)) for spot in parts[1]]
+    numbers = numbers_of([parts], digits)
+    assert [number.text for number in numbers] == texts
+    assert len(numbers) > 1 or numbers[0].status == "unsure"
+
+
+@pytest.mark.parametrize(
+    ("rows", "value"),
+    [
+        (("04/05/2021",), date(2021, 5, 4)),
+        (("04/05/2021", "$5.00"), date(2021, 4, 5)),
+        (("04/05/2021", "£5.00"), date(2021, 5, 4)),
+    ],
+)
+def test_where_dollars_are_the_month_goes_first_but_that_is_unsure(rows, value):
+    number, *_ = page(*rows)
+    assert (number.value, number.status) == (value, "unsure")
+
+
 def test_a_whole_number_among_decimals_may_have_lost_its_mark():
     numbers = page("12.50", "6062", "13.99|47")
     assert [number.status for number in numbers] == ["number", "unsure", "number", "number"]
@@ -283,7 +345,8 @@ def test_a_whole_number_among_decimals_may_have_lost_its_mark():
 def test_the_page_says_which_of_two_likely_readings_is_right():
     digits = {}
     rows = [page_spots(text, digits, 40 * y) for y, text in enumerate(("12.50", "9.99", "7,25"))]
-    rows[2][1] = Spot(",", 0.6, rows[2][1].box, others=((".", 0.4),))
+    rows[2] = seen(rows[2], {1: {",": 0.6, ".": 0.4}})
+    rows[2][1] = replace(rows[2][1], confidence=0.6)
     numbers = numbers_of([[row] for row in rows], digits)
     assert (numbers[2].text, numbers[2].value) == ("7.25", Decimal("7.25"))
     assert (numbers[2].status, numbers[2].reason) == ("unsure", "read as 7,25")
@@ -296,7 +359,8 @@ def test_a_digit_that_is_a_mark_is_no_digit_of_the_number():
     spots = page_spots("24/0212010", digits)
     place = spots[5].place
     digits[place] = digit(1, spots[5].box, 0.7, status="unsure", reason="70 % sure")
-    spots[5] = replace(spots[5], confidence=0.7, others=(("/", 0.25),))
+    spots = seen(spots, {5: {"1": 0.7, "/": 0.25}})
+    spots[5] = replace(spots[5], confidence=0.7)
     others = [page_spots(f"{day}/03/2011", digits, 40 + 40 * day) for day in (11, 12, 13)]
     number, *_ = numbers_of([[spots], *([row] for row in others)], digits)
     assert (number.text, number.value) == ("24/02/2010", date(2010, 2, 24))

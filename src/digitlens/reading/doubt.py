@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from heapq import nlargest
 from itertools import combinations, pairwise
@@ -21,12 +21,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from digitlens.alphabet import digits_of
+from digitlens.reading.decode import likely_texts, text_odds
 from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
-from digitlens.reading.numbers import Spot
+from digitlens.reading.numbers import Spot, number_spans
 from digitlens.results import Box, Digit
 
-# Logarithms of the odds of what was changed, by kind, and how many were left out and put in.
-COSTS: tuple[str, ...] = ("digits", "marks", "dropped", "inserted", "drops", "inserts")
+# Logarithms of the odds of other digits by all networks, of digits left out, and of the whole text
+# by the recogniser, against what was read; how many characters were left out and put in.
+COSTS: tuple[str, ...] = ("digits", "dropped", "recognizer", "drops", "inserts")
 CHANGES = (*COSTS, "none", "page", "column", "year")
 SIGNS = (
     "characters",
@@ -41,14 +44,17 @@ SIGNS = (
     "lone",
     "uneven",
     "changed",
+    "short",
 )
 CENTS = ("geometry", "decimals", "page", "page_whole", "column_whole")
 SIZES = ("small", "high", "both", "other_small", "other_high", "other_both", "top", "narrow", "all")
 BARE = re.compile(r"\D*\d(?: ?\d){2,}\D*")  # a number without a mark
 CENTS_FROM = 0.5  # probability from which digits without a mark are taken for cents
-_ODDS = 8  # other characters that a number is looked at with ...
+_ODDS = 8  # other digits that a number is looked at with ...
 _LEAST = 1e-3  # ... and the odds from which two of them at once
-_UNSEEN = 1e-5  # odds of a mark that nothing but the form of other numbers speaks for
+_UNSEEN = 1e-5  # odds of a text that the recogniser does not see at all
+_NEVER = 1e-6  # least probability
+_WIDTH = 12  # texts that the recogniser finds likely
 _FORMS = 2  # in which a number is looked at, of those that others on its page have
 _PRIOR = 0.1  # share of one way to write numbers, before any is seen ...
 _TRUST = 2.0  # ... which counts like so many numbers of the page ...
@@ -60,6 +66,9 @@ _USUAL = -4.0  # logarithm of the doubt about characters that are clear
 _LOOSE = 0.2  # heights: of gaps inside numbers that are wider they may part a number
 _GRID = 0.4  # heights: how far the middles of numbers in a column of a grid are apart at most
 _MATES = 3  # numbers above and below one that leave no doubt that it is in a grid
+_EDGE = 0.12  # heights: how far ends of numbers that are aligned are from a straight line
+_ENDS = 12  # nearest numbers of a column of which the ends are looked at
+_STEEP = 0.3  # most that the edge of a column goes sideways
 _YEARS = range(1900, 2101)
 _REASONS = {
     "characters": "not all of its characters are clear",
@@ -72,6 +81,7 @@ _REASONS = {
     "near": "characters here stand far apart",
     "lone": "may be a digit of a wider number",
     "uneven": "its digits differ in height",
+    "short": "others in its column go on further",
 }
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +102,7 @@ class Rewriting(NamedTuple):
     @property
     def odds(self) -> float:
         """How likely it is by its characters alone, against what was read."""
-        return exp(sum(self.features[: COSTS.index("drops")]))
+        return exp(min(sum(self.features[: COSTS.index("drops")]), 0.0))
 
 
 Weights = Mapping[str, Sequence[float]]
@@ -207,6 +217,32 @@ class PageNumbers:
         away = max(usual - max(self.support(number, own)[0], 0.0), 0.0)
         return away * (not is_date), away * is_date
 
+    def short(self, number: int) -> float:
+        """Heights by which a number ends before the edge that others of its column share.
+
+        At most 1; 0 where no three of them share one. What is lost at an end, as a minus behind an
+        amount, leaves such a gap.
+        """
+        x0, y0, x1, y1 = self.boxes.T
+        height, y = self.heights[number], (y0 + y1) / 2 - (y0[number] + y1[number]) / 2
+        others = np.flatnonzero(self._column(number))
+        others = others[np.abs(y[others]).argsort(kind="stable")[:_ENDS]]
+        first, second = np.triu_indices(len(others), 1)
+        most, found = 2, 0.0
+        for ends in ((x1 - x1[number])[others] / height, (x0[number] - x0)[others] / height):
+            down = y[others] / height
+            apart = down[second] - down[first]
+            steady = np.abs(ends[second] - ends[first]) < _STEEP * np.abs(apart)
+            j, k = first[steady], second[steady]
+            slopes = (ends[k] - ends[j]) / apart[steady]
+            starts = ends[j] - slopes * down[j]
+            near = np.abs(ends - starts[:, None] - slopes[:, None] * down) < _EDGE
+            count = near.sum(axis=1)
+            if count.max(initial=0) > most:
+                most = int(count.max())
+                found = float(np.clip(starts[int(count.argmax())], 0, 1))
+        return found
+
     def in_grid(self, number: int) -> float:
         """How far a lone character stands in a grid, above or below other ones, 0 to 1."""
         if self.lengths[number] > 1:
@@ -262,6 +298,7 @@ class PageNumbers:
             lone * (_FAR - self.near(number, alone=True)),
             min(float(np.log(heights).std()), 0.5),
             float(chosen.chars != tuple(spot.char for spot in spots)),
+            self.short(number),
         )
 
     def rewritings(self, number: int, digits: Mapping[int, Digit]) -> list[Rewriting]:
@@ -271,23 +308,21 @@ class PageNumbers:
         """
         spots = self.numbers[number]
         chars = tuple(spot.char for spot in spots)
-        found = {chars: (0.0,) * len(COSTS)}
-        forms = (self._in_form(number, way) for way in self._usual_forms(number))
-        for changed in (*_changes(spots, digits), *forms):
-            now, costs = list(chars), dict.fromkeys(COSTS, 0.0)
-            for odds, k, char in changed:
-                now[k] = char
-                costs[_cost_of(chars[k], char)] += log(odds)
-                costs["drops"] += not char
-                costs["inserts"] += len(char) > 1
-            if any(char[:1].isdigit() for char in now):
-                found.setdefault(tuple(now), tuple(costs.values()))
-        texts: dict[str, Rewriting] = {}
-        for each, costs in found.items():
-            text = "".join(each)
-            features = (*costs, *self._features(number, text))
-            texts.setdefault(text, Rewriting(each, features))
-        return list(texts.values())
+        forms = [self._in_form(number, way) for way in self._usual_forms(number)]
+        found: dict[str, Chars] = {}
+        for now in (chars, *_changes(spots, digits), *_seen(spots), *forms):
+            text = "".join(now)
+            if now == chars or number_spans(text) == [(0, len(text))]:
+                found.setdefault(text, now)
+        steps = [spot.steps for spot in spots if spot.steps is not None]
+        seen: Sequence[float | None] = [None] * len(found)
+        if steps:
+            odds = text_odds(np.concatenate(steps), list(found))
+            seen = np.log(np.maximum(odds / max(odds[0], _NEVER), _UNSEEN)).tolist()
+        return [
+            Rewriting(now, (*_costs(spots, now, digits, likely), *self._features(number, text)))
+            for (text, now), likely in zip(found.items(), seen, strict=True)
+        ]
 
     def _usual_forms(self, number: int) -> list[str]:
         """Forms with marks that other numbers of the page have, most of its column first."""
@@ -296,27 +331,27 @@ class PageNumbers:
         likely = [way for way in support if max(support[way]) > 0 and way != self.forms[number]]
         return nlargest(_FORMS, likely, key=support.__getitem__)
 
-    def _in_form(self, number: int, way: str) -> tuple[Change, ...]:
-        """What has to change for a number to have a form; nothing if its length does not fit."""
+    def _in_form(self, number: int, way: str) -> Chars:
+        """A number in a form; as it was read if its length does not fit."""
         spots = self.numbers[number]
+        now = [spot.char for spot in spots]
         core = [k for k, spot in enumerate(spots) if spot.place >= 0]
         if way[0] in ".,":  # decimals behind a mark
             rest = len(core) - int(way[1:])
-            bare = rest > 0 and bool(BARE.fullmatch(self.texts[number]))
-            return (_insertion(spots, core[rest - 1], way[0]),) if bare else ()
+            if rest > 0 and BARE.fullmatch(self.texts[number]):
+                now[core[rest - 1]] += way[0]
+            return tuple(now)
         pattern = re.sub(r"\d", lambda digit: "0" * int(digit[0]), way)
         if len(core) == sum(map(str.isdigit, pattern)):
-            return tuple(_marks_between(spots, core, pattern))
-        if len(spots) == len(pattern):
-            pairs = [(k, mark) for k, mark in enumerate(pattern) if mark != "0"]
-            wrong = [(k, mark) for k, mark in pairs if spots[k].char != mark]
-            others = [dict(spots[k].others).get(mark, _UNSEEN) for k, mark in wrong]
-            if all(spots[k].place >= 0 for k, mark in enumerate(pattern) if mark == "0"):
-                return tuple(
-                    (odds / max(spots[k].confidence, 1e-6), k, mark)
-                    for odds, (k, mark) in zip(others, wrong, strict=True)
-                )
-        return ()
+            ends = [k for k, mark in enumerate(pattern) if mark != "0"]
+            wanted = {core[end - count - 1]: pattern[end] for count, end in enumerate(ends)}
+            for left, right in pairwise(core):
+                between, mark = right - left - 1, wanted.get(left, "")
+                now[left + 1 : right] = [mark, *[""] * between][:between]
+                now[left] += "" if between else mark
+        elif len(spots) == len(pattern):
+            now = [mark if mark != "0" else char for char, mark in zip(now, pattern, strict=True)]
+        return tuple(now)
 
     def has_usual_mark(self, text: str) -> bool:
         """Whether a number has no other decimal mark than more than half of the page's numbers."""
@@ -390,63 +425,84 @@ def sizes(boxes: Sequence[Box]) -> tuple[float, ...]:
     return (*parts, float(top[one]), narrow, max(narrow, 0.0) * max(float(high[one]), 0.0))
 
 
-def others_of(spot: Spot, digits: Mapping[int, Digit]) -> Iterator[tuple[str, float]]:
-    """What else a character may be, with probabilities that leave room for what it is."""
-    yield from spot.others
-    if spot.place >= 0:
-        digit = digits[spot.place]
-        top = digit.probabilities[digit.value]
-        scale = min(digit.confidence / max(top, 1e-6), (1 - digit.confidence) / max(1 - top, 1e-6))
-        yield from ((str(value), scale * chance) for value, chance in digit.alternatives[:3])
-
-
 def read_chance(spots: Sequence[Spot]) -> float:
     """That all characters are right and none was missed, by each of them alone."""
     chance = max((spot.missed[1] for spot in spots), default=0.0)
     return prod(spot.confidence for spot in spots) * (1 - chance)
 
 
-Change = tuple[float, int, str]  # its odds, which character, and what that is then
+Chars = tuple[str, ...]  # for each character of a number what it is now, see ``Rewriting``
 
 
-def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterable[tuple[Change, ...]]:
-    """One or two characters that may be others, or none at all, with their odds."""
-    likely: list[Change] = []
+def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterator[Chars]:
+    """A number with one or two digits that are others, or characters that are none at all."""
+    likely: list[tuple[float, int, str]] = []
     for k, spot in enumerate(spots):
-        sure = max(spot.confidence, 1e-6)
-        likely += [(chance / sure, k, char) for char, chance in others_of(spot, digits)]
-        likely.append(((1 - spot.confidence) / sure, k, ""))
-        likely += [(chance, k, spot.char + mark) for mark, chance in spot.behind]
+        likely.append(((1 - spot.confidence) / max(spot.confidence, _NEVER), k, ""))
+        if spot.place >= 0:
+            others = digits[spot.place].alternatives[:3]
+            likely += [
+                (_digit_odds(digits[spot.place], value), k, str(value)) for value, _ in others
+            ]
     odds = nlargest(_ODDS, (each for each in likely if each[0] > 0))
     pairs = combinations([each for each in odds if each[0] > _LEAST], 2)
-    return [(each,) for each in odds] + [(a, b) for a, b in pairs if a[1] != b[1]]
+    for changed in [(each,) for each in odds] + [(a, b) for a, b in pairs if a[1] != b[1]]:
+        now = [spot.char for spot in spots]
+        for _, k, char in changed:
+            now[k] = char
+        yield tuple(now)
 
 
-def _cost_of(was: str, now: str) -> str:
-    """Which of ``COSTS`` a character that becomes another one has."""
-    if len(now) > 1:
-        return "inserted"
-    return "dropped" if not now else "digits" if was.isdigit() and now.isdigit() else "marks"
+def _seen(spots: Sequence[Spot]) -> Iterator[Chars]:
+    """What the recogniser may see, once with digits as all networks have them where it can be."""
+    owners = [k for k, spot in enumerate(spots) if spot.steps is not None for _ in spot.steps]
+    if not owners:
+        return
+    steps = np.concatenate([spot.steps for spot in spots if spot.steps is not None])
+    first: Chars = ()
+    for text in likely_texts(steps, _WIDTH):
+        now = [""] * len(spots)
+        for char, step in zip(text.text, text.steps, strict=True):
+            now[owners[step]] += char
+        first = first or tuple(now)
+        yield tuple(
+            spot.char if char == best or spot.steps is None else char
+            for spot, char, best in zip(spots, now, first, strict=True)
+        )
+        yield tuple(now)
 
 
-def _insertion(spots: Sequence[Spot], k: int, mark: str) -> Change:
-    """A mark behind a character."""
-    return max(dict(spots[k].behind).get(mark, 0.0), _UNSEEN), k, spots[k].char + mark
+def _costs(
+    spots: Sequence[Spot], now: Chars, digits: Mapping[int, Digit], seen: float | None
+) -> tuple[float, ...]:
+    """What was changed, by ``COSTS``; what no recogniser saw is as likely as its characters."""
+    other = dropped = unseen = 0.0
+    drops = inserts = 0
+    for spot, char in zip(spots, now, strict=True):
+        drops += not char
+        inserts += max(len(char) - 1, 0)
+        value = own_digit(spot, char)
+        doubt = min(max(1 - spot.confidence, _NEVER), 1 - _NEVER)
+        if spot.place >= 0 and not value:
+            dropped += log(doubt / (1 - doubt))
+        elif spot.place >= 0 and value != spot.char:
+            other += log(max(_digit_odds(digits[spot.place], int(value)), _NEVER))
+        elif char != spot.char:
+            unseen += log(doubt / (1 - doubt)) if not char else log(_UNSEEN)
+    likely = other + dropped + unseen if seen is None else seen
+    return other, dropped, likely, float(drops), float(inserts)
 
 
-def _marks_between(spots: Sequence[Spot], core: Sequence[int], pattern: str) -> Iterator[Change]:
-    """What puts digits, given by their places, between the marks of a date."""
-    ends = [k for k, mark in enumerate(pattern) if mark != "0"]
-    wanted = {core[end - number - 1]: pattern[end] for number, end in enumerate(ends)}
-    for k, left in enumerate(core[:-1]):
-        between, mark = range(left + 1, core[k + 1]), wanted.get(left, "")
-        if mark and not between:
-            yield _insertion(spots, left, mark)
-        for more, at in enumerate(between):
-            now = mark if not more else ""
-            if spots[at].char != now:
-                odds = dict(spots[at].others).get(now, _UNSEEN) if now else 1 - spots[at].confidence
-                yield max(odds, _UNSEEN) / max(spots[at].confidence, 1e-6), at, now
+def own_digit(spot: Spot, chars: str) -> str:
+    """The digit of a place among the characters that it is now; empty if there is none."""
+    return spot.char if spot.char in chars else digits_of(chars)[:1]
+
+
+def _digit_odds(digit: Digit, value: int) -> float:
+    """Of another value, against that which was read; what it is leaves them little room."""
+    top, sure = digit.probabilities[digit.value], max(digit.confidence, _NEVER)
+    scale = min(sure / max(top, _NEVER), (1 - sure) / max(1 - top, _NEVER))
+    return scale * digit.probabilities[value] / sure
 
 
 def _log_doubt(chance: float) -> float:

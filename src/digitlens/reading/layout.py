@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, MARKS, OTHER_SIGN, SPACE
+from digitlens.alphabet import BLANK, CLASS_OF, DIGITS, OTHER_SIGN, SPACE
 from digitlens.reading.decode import STRIDE
 from digitlens.reading.fusion import Scores
 from digitlens.reading.multiscale import Detections
@@ -32,10 +32,7 @@ class View:
 
 
 _NEAR = 1.2  # digit heights: gap inside a number that was found as two lines, as in a comb
-_FAINT = 0.001  # probability that a character is another mark, from which that is looked at
-_TRACE = 1e-4  # the same for a mark where nothing was read
 _MISSABLE = f"{DIGITS}.,'-()/:"
-_MARKS = range(len(DIGITS), len(_MISSABLE))
 _WATCHED = [CLASS_OF[char] for char in _MISSABLE]
 _NONE = ("", 0.0)
 _NEVER = {"digit": 2.0, "reject": 2.0}  # thresholds above every confidence
@@ -130,21 +127,20 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     here = np.flatnonzero(places.line == number)
     known = {int(places.symbol[i]): int(i) for i in here if places.symbol[i] >= 0}
     found: list[tuple[float, Spot]] = []
-    missed, behind = _missed(read)
+    missed, centres = _missed(read), read.symbols.centres
+    parts = np.split(
+        read.posteriors, ((centres[1:] + centres[:-1]) / 2 / STRIDE).round().astype(int)
+    )
     for symbol, char in enumerate(read.symbols.text):
         place = known.get(symbol, -1)
-        column = float(read.symbols.centres[symbol])
         if place >= 0 and digits[place].status != "rejected":
-            marks = _marks(read.symbols.posteriors[symbol])
-            spot = replace(_digit_spot(place, digits[place]), others=marks, missed=missed[symbol])
-            found.append((column, replace(spot, behind=behind[symbol])))
+            spot = _digit_spot(place, digits[place])
         else:
             shown = OTHER_SIGN if char.isdigit() else char
-            chances = read.symbols.posteriors[symbol]
-            box = page_box(read.boxes[symbol], *size)
-            more = (-1, _marks(chances), missed[symbol])
-            spot = Spot(shown, float(chances.max()), box, *more, behind=behind[symbol])
-            found.append((column, spot))
+            sure = float(read.symbols.posteriors[symbol].max())
+            spot = Spot(shown, sure, page_box(read.boxes[symbol], *size))
+        spot = replace(spot, missed=missed[symbol], steps=parts[symbol])
+        found.append((float(centres[symbol]), spot))
     for place in (int(i) for i in here if places.symbol[i] < 0):
         if digits[place].status != "rejected":
             box = places.boxes[place]
@@ -153,36 +149,19 @@ def _spots(number: int, view: View, digits: Sequence[Digit], size: tuple[int, in
     return [spot for _, spot in sorted(found, key=lambda pair: pair[0])]
 
 
-Chances = tuple[tuple[str, float], ...]  # characters with their probabilities
-
-
-def _missed(read: RecognizedLine) -> tuple[list[tuple[str, float]], list[Chances]]:
-    """What may stand beside each symbol, where nothing was read or a space.
-
-    Returns:
-        For each the strongest digit or mark on either side, and all marks behind it.
-    """
+def _missed(read: RecognizedLine) -> list[tuple[str, float]]:
+    """The strongest digit or mark beside each symbol, where nothing was read or a space."""
     best = read.posteriors.argmax(axis=1)
     quiet = (best == BLANK) | (best == CLASS_OF[SPACE])
     mass = read.posteriors[:, _WATCHED] * quiet[:, None]
     steps = (read.symbols.centres / STRIDE).astype(int)
     before, behind = np.r_[0, steps[:-1]], np.r_[steps[1:], len(best)] + 1
     found: list[tuple[str, float]] = []
-    marks: list[Chances] = []
     for k, char in enumerate(read.symbols.text):
-        near = mass[steps[k] : behind[k]].max(axis=0, initial=0)
-        likely = (which for which in _MARKS if near[which] > _TRACE)
-        marks.append(tuple((_MISSABLE[which], float(near[which])) for which in likely))
-        near = np.maximum(near, mass[before[k] : steps[k]].max(axis=0, initial=0))
+        near = mass[before[k] : behind[k]].max(axis=0, initial=0)
         near[[c in read.symbols.text[max(0, k - 1) : k + 2] for c in _MISSABLE]] = 0
         found.append((_MISSABLE[int(near.argmax())], float(near.max())) if char != SPACE else _NONE)
-    return found, marks
-
-
-def _marks(chances: Floats) -> Chances:
-    """Marks that a character may be as well, with their probabilities."""
-    likely = (mark for mark in MARKS if _FAINT < chances[CLASS_OF[mark]] < chances.max())
-    return tuple((mark, float(chances[CLASS_OF[mark]])) for mark in likely)
+    return found
 
 
 def _digit_spot(place: int, digit: Digit) -> Spot:

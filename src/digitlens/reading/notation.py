@@ -51,6 +51,7 @@ class Notation:
     # The mark between groups of three digits: one of ``.,'`` or a space; empty if it is not known.
     grouping: str = ""
     order: str = ""  # of dates: ``DMY``, ``MDY`` or ``YMD``; empty if it is not known
+    likely: str = ""  # the order of dates that goes first where it is not known
 
     @classmethod
     def of(

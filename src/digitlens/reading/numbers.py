@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from digitlens.alphabet import OTHER_SIGN
+import numpy as np
+import numpy.typing as npt
+
+from digitlens.alphabet import MARKS, OTHER_SIGN
 from digitlens.reading.notation import CURRENCIES, SIGNS
 from digitlens.results import Box, Character
 
@@ -19,6 +22,12 @@ _LEAD = rf"(?:(?<![^\s(])[-+(]*(?:[{SIGNS}] ?)?[-+(]*|(?<![^\s])\.)?"
 _BODY = r"\d+(?:[.,'/:°%=+×÷*()-]{1,2}\d+| ?[+×÷=] ?\d+|(?<=\d)[eE][+-]?\d+(?![\dA-Za-z]))*"  # noqa: RUF001
 _TRAIL = rf"(?:-(?![\w-])| ?[%{CURRENCIES}]| ?°(?:[CF](?![A-Za-z]))?|\))*"
 _NUMBER = re.compile(_LEAD + _BODY + _TRAIL)
+_TRAILING = re.compile(r"[.,/:-] *(?=\d|$)")
+# A minus alone on its line but for the number.
+_SIGN_BEFORE = re.compile(r" *(-) +$")
+_SIGN_BEHIND = re.compile(r" +(-) *$")
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -29,14 +38,14 @@ class Spot:
     confidence: float  # of it, 0..1
     box: Box  # on the page
     place: int = -1  # number of the place that it is the digit of; -1 for any other character
-    # Marks that it may be as well, each with its probability.
-    others: tuple[tuple[str, float], ...] = ()
     # What may stand beside it and was not taken as part of the number, with its probability; a
     # bracket without partner is.
     missed: tuple[str, float] = ("", 0.0)
     apart: bool = False  # whether more than a space and marks are between it and the number before
-    # Marks that may stand between it and the next character, unread, each with its probability.
-    behind: tuple[tuple[str, float], ...] = ()
+    # A mark behind it, with nothing but a space between that and the next number or the line's end.
+    trail: Spot | None = field(default=None, compare=False)
+    # float32[T, C]; what the recogniser says of its part of the line, if it has one.
+    steps: Floats | None = field(default=None, compare=False, repr=False)
 
 
 def number_spans(text: str) -> list[tuple[int, int]]:
@@ -55,13 +64,27 @@ def numbers_on(spots: Sequence[Spot]) -> list[list[Spot]]:
 def _with_neighbours(spots: Sequence[Spot], text: str, begin: int, end: int) -> list[Spot]:
     """The characters of a number; the first and last know of what stands beside them."""
     number = list(spots[begin:end])
+    number[0] = _reaching(number[0], spots[max(0, begin - 1) : begin], before=True)
+    number[-1] = _reaching(number[-1], spots[end : end + 1], before=False)
     between = re.fullmatch(r".*\d(\D*)", text[:begin])
     number[0] = replace(number[0], apart=bool(between and re.search(r"[^\s.,'-]", between[1])))
     if text[:begin].endswith("(") and ")" not in text[end:]:
         number[0] = replace(number[0], missed=(")", spots[begin - 1].confidence))
     elif text[end:].startswith(")") and "(" not in text[:begin]:
         number[-1] = replace(number[-1], missed=("(", spots[end].confidence))
+    elif sign := _SIGN_BEFORE.match(text[:begin]) or _SIGN_BEHIND.match(text, end):
+        number[0] = replace(number[0], missed=("-", spots[sign.start(1)].confidence))
+    if _TRAILING.match(text, end):
+        number[-1] = replace(number[-1], trail=spots[end])
     return number
+
+
+def _reaching(spot: Spot, beside: Sequence[Spot], *, before: bool) -> Spot:
+    """The first or last character of a number, with the steps of a letter or space next to it."""
+    near = [each.steps for each in beside if not (each.place >= 0 or each.char in MARKS)]
+    if not near or near[0] is None or spot.steps is None:
+        return spot
+    return replace(spot, steps=np.concatenate([near[0], spot.steps][:: 1 if before else -1]))
 
 
 def characters_of(numbers: Sequence[Sequence[Spot]]) -> tuple[Character, ...]:

@@ -400,7 +400,8 @@ def _cells(seen: _SeenTable, notation: Notation) -> dict[Place, Cell]:
     numbers: dict[Place, list[Number]] = {}
     found = numbers_of([row for _, row in rows], dict(enumerate(seen.digits)), notation)
     for number in found:
-        numbers.setdefault(owners[number.digits[0].box], []).append(number)
+        place = next(owners[digit.box] for digit in number.digits if digit.box in owners)
+        numbers.setdefault(place, []).append(number)
     cells: dict[Place, Cell] = {}
     for r, c in np.ndindex(*seen.shape):
         lines, own = seen.contents.get((r, c), []), numbers.get((r, c), [])

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from digitlens.alphabet import digits_of
 from digitlens.reading.doubt import (
     BARE,
     CENTS_FROM,
     PageNumbers,
     Rewriting,
     Weights,
+    own_digit,
     raised_chance,
     read_chance,
     say_why,
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from digitlens.results import Value
 
 _ALTERNATIVES = 5
+_EVEN = (0.1,) * 10  # probabilities of a digit that was not looked at
 SURE_MARK = 0.8  # confidence of a mark from which it is taken as read
 SURE = 0.9  # confidence of a number from which it may be stated as sure
 _NARROW = 0.9  # heights: gap between parts that may be one number ...
 _WIDE = 1.5  # ... and behind a currency without cents
+_SMALL = 0.85  # height of cents behind a mark, against the whole number, that they stay below
 _FLAT = 0.01  # probability of cents by size and height below which all digits are of one size
 _EITHER = 0.05  # probability from which, and up to which rest, cents without a mark are in doubt
 
@@ -49,6 +53,7 @@ _OTHER_MARK = "most numbers here have another decimal mark"
 _HEAD = re.compile(r"(?:.*\D)?[1-9]\d{0,2}(?: \d{3})*")  # groups of digits before a space ...
 _TAIL = re.compile(r"\d{3}(?:\D.*)?")  # ... and behind it
 
+_LESS_THAN_ONE = re.compile(r"\D*0\d\d\D*")
 _CENTS = re.compile(rf"\d\d(?: ?[{CURRENCIES}])?")
 
 
@@ -79,8 +84,10 @@ class Piece:
         prices = tuple(replace(each, notation=Notation()) for each in found)
         if self.raised >= CENTS_FROM and self.cents > 1 - _EITHER:
             return prices
-        # A code among prices has no decimals: digits of one size are first of all what they show.
-        are_cents = self.raised >= _FLAT and self.cents >= CENTS_FROM
+        # A code among prices has no decimals: digits of one size are first of all what they show,
+        # but for 0 and cents.
+        differ = self.raised >= _FLAT or _LESS_THAN_ONE.fullmatch(text)
+        are_cents = differ and self.cents >= CENTS_FROM
         return prices + meanings(text) if are_cents else meanings(text) + prices
 
 
@@ -130,7 +137,8 @@ def _settled(notation: Notation, pieces: Sequence[Piece]) -> Notation:
             orders |= {found[0].order} - {""}
     decimal = notation.decimal or (decimals.pop() if len(decimals) == 1 else "")
     order = notation.order or (orders.pop() if len(orders) == 1 else "")
-    return replace(notation, decimal=decimal, order=order)
+    dollars = any("$" in piece.text for piece in pieces)
+    return replace(notation, decimal=decimal, order=order, likely="MDY" if dollars else "")
 
 
 def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> list[Piece]:
@@ -145,6 +153,10 @@ def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> li
             continue
         left = found[-1]
         gap = _gap(left.spots, piece.spots)
+        mark = left.spots[-1].trail or Spot(known.decimal, SURE_MARK, left.spots[-1].box)
+        if gap <= _WIDE and (marked := _around_mark(left, mark, piece, fitted)):
+            found[-1] = marked
+            continue
         if piece.spots[0].apart or gap > (_WIDE if left.text[0] in CURRENCIES else _NARROW):
             found.append(piece)
             continue
@@ -165,6 +177,18 @@ def _joined(row: Sequence[Piece], known: Notation, fitted: Weights | None) -> li
         else:
             found.append(piece)
     return found
+
+
+def _around_mark(left: Piece, mark: Spot, right: Piece, fitted: Weights | None) -> Piece | None:
+    """Two parts with a mark between them as one number: a date, or a price with small cents."""
+    if not mark.char:
+        return None
+    both = Piece.of((*left.spots, mark, *right.spots), fitted)
+    kind = meanings(both.text)[0].kind
+    small = _height(right.spots) < _SMALL * _height(left.spots)
+    is_price = mark.char in ".," and _is_whole(left.text) and _CENTS.fullmatch(right.text)
+    one = kind in {"date", "time"} or (is_price and small)
+    return replace(both, doubt="written with a gap") if one else None
 
 
 def _perhaps(left: Piece, right: Piece, text: str) -> list[Piece]:
@@ -189,8 +213,12 @@ def _contradict(left: Piece, right: Piece, known: Notation) -> bool:
 
 def _gap(left: Sequence[Spot], right: Sequence[Spot]) -> float:
     """Between two numbers of a line, in heights of the higher one."""
-    height = max(spot.box.height for spot in (*left, *right) if spot.place >= 0)
-    return (right[0].box.x0 - left[-1].box.x1) / height
+    return (right[0].box.x0 - left[-1].box.x1) / max(_height(left), _height(right))
+
+
+def _height(spots: Sequence[Spot]) -> int:
+    """Of the highest digit, in pixels."""
+    return max(spot.box.height for spot in spots if spot.place >= 0)
 
 
 def _weakest(spots: Sequence[Spot]) -> float:
@@ -271,10 +299,18 @@ def _in_brackets(piece: Piece) -> list[tuple[str, float]]:
 
 
 def _digits(piece: Piece, best: Rewriting, digits: Mapping[int, Digit]) -> tuple[Digit, ...]:
-    """The digits of a number as they most likely are."""
-    pairs = zip(piece.spots, best.chars, strict=True)
-    values = ((digits[spot.place], char[:1]) for spot, char in pairs if spot.place >= 0)
-    return tuple(replace(digit, value=int(char)) for digit, char in values if char.isdigit())
+    """The digits of a number as they most likely are; those without a place are unsure."""
+    found: list[Digit] = []
+    for spot, chars in zip(piece.spots, best.chars, strict=True):
+        own = own_digit(spot, chars) if spot.place >= 0 else ""
+        before, own, behind = chars.partition(own) if own else (chars, "", "")
+        fresh = [
+            [Digit(int(char), 0.0, _EVEN, spot.box, "unsure", "not read at first") for char in part]
+            for part in map(digits_of, (before, behind))
+        ]
+        known = [replace(digits[spot.place], value=int(own))] if own else []
+        found += [*fresh[0], *known, *fresh[1]]
+    return tuple(found)
 
 
 def _chosen(
@@ -282,6 +318,8 @@ def _chosen(
 ) -> tuple[tuple[Meaning, ...], str]:
     """The meanings that go with what is known, and what is doubtful about them."""
     fitting = tuple(each for each in found if each.fits(known))
+    if known.likely:
+        fitting = tuple(sorted(fitting, key=lambda each: each.notation.order != known.likely))
     if not fitting:
         marks = f"{known.decimal} as decimal mark" if known.decimal else known.grouping
         return found, f"not written as expected, with {marks or known.order}"

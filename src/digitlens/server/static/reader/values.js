@@ -33,12 +33,15 @@ export function settled(known, pieces) {
   const sure = pieces.filter(({ found, doubt }) => found.length === 1 && !doubt);
   const said = (key) => only(new Set(sure.map(({ found: [one] }) => one[key]).filter(Boolean)));
   const [decimal, order] = ['decimal', 'order'].map((key) => known[key] || said(key));
-  return { ...known, decimal, order };
+  const likely = pieces.some(({ text }) => text.includes('$')) ? 'MDY' : '';
+  return { ...known, decimal, order, likely };
 }
 
 /** The meanings of a text that go with what is known, and what is doubtful about them. */
 export function chosen(text, found, known) {
-  const fitting = found.filter((each) => fits(each, known));
+  const isOther = ({ order }) => (known.likely && order !== known.likely ? 1 : 0);
+  const fitting = found.filter((each) => fits(each, known))
+    .sort((one, other) => isOther(one) - isOther(other));
   if (!fitting.length) {
     const marks = known.decimal ? `${known.decimal} as decimal mark` : known.grouping;
     return [found, `not written as expected, with ${marks || known.order}`];
