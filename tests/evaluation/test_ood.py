@@ -122,15 +122,12 @@ def test_class_means_are_those_of_scikit_learns_covariance():
     np.testing.assert_allclose(fitted(OTHERS), np.sqrt(squares / 1.001), rtol=1e-5)
 
 
-def test_features_that_never_vary_do_no_harm():
+def test_features_that_never_vary_do_no_harm_and_a_digit_without_tiles_has_no_mean():
     flat = np.hstack([FEATURES, np.full((600, 2), 3, np.float32)])
     fitted = fit_class_means(flat, FITTED_LABELS)
     assert np.isfinite(fitted(flat)).all()
     moved = flat + np.eye(8, dtype=np.float32)[7]  # what never varied does now
     assert fitted(moved).min() > fitted(flat).max()
-
-
-def test_a_digit_without_tiles_has_no_mean():
     with pytest.raises(ValueError, match="all ten digits"):
         fit_class_means(FEATURES, FITTED_LABELS % 9)
 
@@ -168,21 +165,24 @@ def _few(monkeypatch):
     monkeypatch.setattr("digitlens.evaluation.ood.CORRUPTED", 20)
 
 
-def test_with_probabilities_alone_nothing_is_chosen(small_split):
+def test_with_probabilities_alone_nothing_is_chosen_and_uncertainty_measured(small_split):
     found = measure_rejection(plain, small_split, NEGATIVES, never)
     assert found.recommended == "maximum probability"
     assert list(found.scores) == ["maximum probability"]
-    assert found.scores["maximum probability"]["black"].auroc == 1
     assert (found.chosen_by, found.scaling) == ({}, {})
-
-
-def test_uncertainty_is_measured_clean_and_under_all_corruptions(small_split):
-    found = measure_rejection(plain, small_split, NEGATIVES, never)
     assert found.uncertainty["clean"].n == len(small_split)
     assert found.uncertainty["corrupted"].n == 15 * 20
     confidence, right = found.answers["corrupted"]
     assert len(confidence) == len(right) == 300
     assert found.uncertainty["corrupted"].error == pytest.approx(1 - right.mean())
+    worst = taken_for_digits(found, "noise", 5)
+    scores = found.found["noise"].scores["maximum probability"]
+    assert scores[worst[0]] == scores.max()
+    assert (np.diff(scores[worst]) <= 0).all()
+    values = json.loads(json.dumps(found.as_dict()))
+    assert values["recommended"] == "maximum probability"
+    assert values["scores"]["maximum probability"]["black"] == {"n": 30, "auroc": 1, "fpr95": 0}
+    assert set(values["uncertainty"]) == {"clean", "corrupted"}
 
 
 def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
@@ -198,23 +198,6 @@ def test_the_score_is_chosen_on_other_tiles_than_it_is_quoted_on(small_split):
     assert by_black.scores == by_noise.scores
 
 
-def test_ways_to_calibrate_are_compared_when_asked_for(small_split):
-    found = measure_rejection(plain, small_split, NEGATIVES, never, scaling=True)
-    assert "temperature" in found.scaling
-
-
-def test_worst_negatives_come_first_and_the_numbers_are_json(small_split):
-    found = measure_rejection(plain, small_split, NEGATIVES, never)
-    worst = taken_for_digits(found, "noise", 5)
-    scores = found.found["noise"].scores["maximum probability"]
-    assert scores[worst[0]] == scores.max()
-    assert (np.diff(scores[worst]) <= 0).all()
-    values = json.loads(json.dumps(found.as_dict()))
-    assert values["recommended"] == "maximum probability"
-    assert values["scores"]["maximum probability"]["black"] == {"n": 30, "auroc": 1, "fpr95": 0}
-    assert set(values["uncertainty"]) == {"clean", "corrupted"}
-
-
 def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(small_split):
     def bright(tiles):
         """Knows digits by what noise lacks: more ink than black, less than noise."""
@@ -224,12 +207,14 @@ def test_a_score_of_somebody_else_is_measured_everywhere_and_never_recommended(s
     def choice():
         return Choice(small_split, small_split.tiles, NEGATIVES)
 
-    found = measure_rejection(with_digit, small_split, NEGATIVES, choice, others={"ink": bright})
+    given, others = (small_split, NEGATIVES), {"ink": bright}
+    found = measure_rejection(with_digit, *given, choice, others=others)
     assert list(found.scores)[-1] == list(found.chosen_by)[-1] == "ink"
     assert found.scores["ink"]["noise"].auroc == 1
     assert found.found["noise"].scores["ink"].shape == (20,)
     assert found.recommended in {"maximum probability", "digit", "digit and value"}
     assert "ink" in found.as_dict()["scores"]
-    alone = measure_rejection(plain, small_split, NEGATIVES, never, others={"ink": bright})
+    alone = measure_rejection(plain, *given, never, others=others, scaling=True)
     assert list(alone.scores) == ["maximum probability", "ink"]
     assert alone.recommended == "maximum probability"
+    assert "temperature" in alone.scaling  # ways to calibrate are compared when asked for

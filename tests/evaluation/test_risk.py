@@ -51,26 +51,31 @@ def test_every_point_is_counted_as_a_user_would_see_it(answers, missed, points):
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.as_dict()))) == curve
 
 
-@given(ANSWERS, st.booleans())
+@given(ANSWERS)
 @settings(deadline=None, derandomize=True)
-def test_a_threshold_keeps_its_target_and_so_do_all_that_were_tested_before(answers, measured):
+def test_a_threshold_keeps_its_target_and_so_do_all_that_were_tested_before(answers):
     confidence, right = columns(answers)
     curve = risk_coverage(confidence, right, len(right))
-    rate = curve.risk if measured else curve.upper
+    rate = curve.upper
     for target in (0.001, 0.01, 0.05, 0.2, 0.5, 0.9, 0.999):
         try:
-            threshold = curve.threshold_for(target, measured=measured)
+            threshold = curve.threshold_for(target)
         except ValueError as error:
             promised = str(error).rsplit(maxsplit=1)[-1]
             if promised != "100%":
-                curve.threshold_for(parse_target(promised), measured=measured)
+                curve.threshold_for(parse_target(promised))
             continue
         chosen = curve.threshold.index(threshold)
         assert rate[chosen] <= target
-        if not measured:
-            able = [binomial_bound(0, stated) <= target for stated in curve.stated]
-            assert all(rate[i] <= target for i in range(chosen) if able[i])
-            assert chosen + 1 == len(rate) or rate[chosen + 1] > target
+        able = [binomial_bound(0, stated) <= target for stated in curve.stated]
+        assert all(rate[i] <= target for i in range(chosen) if able[i])
+        assert chosen + 1 == len(rate) or rate[chosen + 1] > target
+
+
+@pytest.mark.parametrize("target", [0, 1, -0.1, 1.5, float("nan")])
+def test_impossible_targets_are_refused(target):
+    with pytest.raises(ValueError, match="above 0 and below 1"):
+        RiskCoverage.from_dict(GOOD).threshold_for(target)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +87,14 @@ def test_the_bound_is_that_of_clopper_and_pearson(wrong, stated, bound):
 
 def test_the_bound_holds_on_other_answers_where_the_measured_risk_does_not():
     others, right = drawn(400_000, seed=99)
-    risks = {False: [], True: []}
+    bounded, measured = [], []
     for seed in range(20):
         curve = risk_coverage(*drawn(5000, seed), 5000)
-        for measured, seen in risks.items():
-            seen.append(1 - right[others >= curve.threshold_for(0.01, measured=measured)].mean())
-    assert max(risks[False]) <= 0.01
-    assert max(risks[True]) > 0.01
+        last = curve.threshold[np.flatnonzero(curve.risk <= 0.01)[-1]]
+        bounded.append(1 - right[others >= curve.threshold_for(0.01)].mean())
+        measured.append(1 - right[others >= last].mean())
+    assert max(bounded) <= 0.01
+    assert max(measured) > 0.01
 
 
 def test_fifty_points_are_close_to_all_of_them():
@@ -108,7 +114,6 @@ def test_a_perfect_reader_promises_what_its_number_of_digits_can():
     assert curve.coverage[-1] == 1
     assert not curve.risk.any()
     assert curve.threshold_for(0.001) == 0.5
-    assert curve.threshold_for(1e-9, measured=True) == 0.5
     with pytest.raises(ValueError, match=r"0\.01%: the least .* 4,000 digits, is 0\.07487%"):
         curve.threshold_for(0.0001)
 
@@ -153,12 +158,6 @@ def test_wrong_answers_are_refused(confidence, right, total, message):
         risk_coverage(confidence, right, total)
     with pytest.raises(ValueError, match="2 points or more, found 1"):
         risk_coverage(np.array([0.5]), np.array([True]), 1, points=1)
-
-
-@pytest.mark.parametrize("target", [0, 1, -0.1, 1.5, float("nan")])
-def test_impossible_targets_are_refused(target):
-    with pytest.raises(ValueError, match="above 0 and below 1"):
-        RiskCoverage.from_dict(GOOD).threshold_for(target)
 
 
 @pytest.mark.parametrize(
@@ -230,9 +229,7 @@ def test_other_targets_are_refused(text, message):
         parse_target(text)
 
 
-@pytest.mark.parametrize(
-    ("target", "wrong", "needed"), [(0.005, 0, 598), (0.001, 0, 2995), (0.01, 3, 773), (0.5, 0, 5)]
-)
-def test_so_many_digits_promise_a_rate_and_one_less_does_not(target, wrong, needed):
-    assert digits_needed(target, wrong) == needed
-    assert binomial_bound(wrong, needed) <= target < binomial_bound(wrong, needed - 1)
+@pytest.mark.parametrize(("target", "needed"), [(0.005, 598), (0.001, 2995), (0.01, 299), (0.5, 5)])
+def test_so_many_digits_promise_a_rate_and_one_less_does_not(target, needed):
+    assert digits_needed(target) == needed
+    assert binomial_bound(0, needed) <= target < binomial_bound(0, needed - 1)

@@ -84,14 +84,6 @@ def test_the_score_is_that_of_the_most_likely_probabilities(first, second, same,
     assert tango_score(first, second, n, difference) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
-def test_the_interval_covers_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(300, [0.04, 0.02, 0.94], size=1500)
-    ends = {tuple(row): difference_interval(int(row[0]), int(row[1]), 300) for row in drawn}
-    inside = [ends[tuple(row)][0] <= 0.02 <= ends[tuple(row)][1] for row in drawn]
-    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
-
-
 LABELS = np.arange(100, dtype=np.uint8) % 10
 TILES = Split(np.repeat(LABELS, 784).reshape(100, 28, 28), LABELS)
 
