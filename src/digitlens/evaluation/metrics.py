@@ -74,8 +74,8 @@ class Bin:
     accuracy: float  # share of them that is right; 0 in an empty bin
 
 
-def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Confidence interval of a share, 0 to 1, sound near 0 and 1 and for small n.
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
+    """Confidence interval of 95 % of a share, 0 to 1, sound near 0 and 1 and for small n.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
     the American Statistical Association 22 (1927), 209-212.
@@ -83,15 +83,14 @@ def wilson_interval(right: int, n: int, z: float = Z95) -> tuple[float, float]:
     Args:
         right: Successes.
         n: Trials; without any the share may be anything, so the interval is 0 to 1.
-        z: Normal quantile; the default gives 95 %.
     """
     if not 0 <= right <= n:
         raise ValueError(f"expected 0 <= right <= n, found right = {right}, n = {n}")
     if n == 0:
         return 0.0, 1.0
-    share, spread = right / n, z * z / n
+    share, spread = right / n, Z95 * Z95 / n
     centre = (share + spread / 2) / (1 + spread)
-    half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    half = Z95 * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
     # The ends are exact at 0 and n; rounding must not leave them a hair off.
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 

@@ -176,25 +176,11 @@ def _given(column: Floats | None) -> Scores:
 _SHRINKAGE = 1e-3  # of the covariance towards a ball: features that never vary have no inverse
 
 
-@dataclass(frozen=True, eq=False)
-class ClassMeans:
-    """Mahalanobis distance to the nearest mean of a digit."""
+def fit_class_means(features: Floats, labels: Labels) -> Callable[[Floats], Scores]:
+    """Mahalanobis distance float64[N] of features float[N, D] to the nearest mean of a digit.
 
-    # float64[D, D]; gives features the unit matrix as covariance
-    whitening: npt.NDArray[np.float64]
-    means: npt.NDArray[np.float64]  # float64[10, D]; of the whitened features of each digit
-
-    def __call__(self, features: Floats) -> npt.NDArray[np.float64]:
-        """float64[N]: the distance of each row of features, float[N, D]."""
-        white = features.astype(np.float64) @ self.whitening
-        squares = np.stack([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=1)
-        return np.sqrt(squares.min(axis=1))
-
-
-def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
-    """Means of each digit and the covariance that all share.
-
-    Raises ValueError unless all ten digits are among the labels int[N] of features float[N, D].
+    All digits share a covariance. Raises ValueError unless all ten are among the labels int[N] of
+    the features float[N, D].
     """
     if len(np.unique(labels)) != CLASSES:
         raise ValueError(f"expected all ten digits, found {np.unique(labels).tolist()}")
@@ -204,8 +190,16 @@ def fit_class_means(features: Floats, labels: Labels) -> ClassMeans:
     covariance = within.T @ within / len(x)
     size = covariance.shape[0]
     covariance += _SHRINKAGE * (np.trace(covariance) / size + 1e-12) * np.eye(size)
+    # Gives features the unit matrix as covariance.
     whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
-    return ClassMeans(whitening, means @ whitening)
+    centres = means @ whitening
+
+    def distance(rows: Floats) -> Scores:
+        white = rows.astype(np.float64) @ whitening
+        squares = np.stack([((white - mean) ** 2).sum(axis=1) for mean in centres], axis=1)
+        return np.sqrt(squares.min(axis=1))
+
+    return distance
 
 
 @dataclass(frozen=True, eq=False)

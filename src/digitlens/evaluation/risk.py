@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil, log, log1p
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from digitlens.evaluation.calibration import Flags, Floats, check_answers, parse_column
 
 POINTS = 50
+LEVEL = 0.05  # how often a true rate may lie above its bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class RiskCoverage:
         rows = zip(self.wrong, self.stated, strict=True)
         return np.array([binomial_bound(wrong, stated) for wrong, stated in rows])
 
-    def threshold_for(self, target: float, *, measured: bool = False) -> float:
+    def threshold_for(self, target: float) -> float:
         """The least threshold that keeps the share of wrong digits at or below a target.
 
         What was measured on n digits is not what will be seen on others: no mistake in 100 digits
@@ -84,8 +86,6 @@ class RiskCoverage:
 
         Args:
             target: Share of wrong digits among the stated ones, above 0 and below 1.
-            measured: Take the measured risk instead of its bound: more digits are stated, but up
-                to every second time more of them are wrong than the target says.
 
         Returns:
             A threshold of the curve.
@@ -95,10 +95,10 @@ class RiskCoverage:
                 says the least error that the curve can promise.
         """
         check_target(target)
-        rate = self.risk if measured else self.upper
-        found = self._last_kept(rate, target, measured=measured)
+        upper = self.upper
+        found = self._last_kept(upper, target)
         if found is None:
-            promised = (t for t in np.unique(rate) if self._last_kept(rate, t, measured=measured))
+            promised = (t for t in np.unique(upper) if self._last_kept(upper, t))
             least = float(next(promised, 1.0))
             raise ValueError(
                 f"no threshold keeps a target error of {100 * target:.4g}%: the least that the "
@@ -106,23 +106,20 @@ class RiskCoverage:
             )
         return found
 
-    def _last_kept(
-        self, rate: npt.NDArray[np.float64], target: float, *, measured: bool
-    ) -> float | None:
+    def _last_kept(self, upper: npt.NDArray[np.float64], target: float) -> float | None:
         """The last threshold before the first that fails; None where the first one does.
 
         Those of so few digits that they would fail without a mistake are not tested.
         """
-        tested = np.arange(len(rate))
-        tested = tested[rate <= target][-1:] if measured else tested[self._lowest <= target]
-        failed = np.flatnonzero(rate[tested] > target)
+        tested = np.flatnonzero(self._lowest <= target)
+        failed = np.flatnonzero(upper[tested] > target)
         kept = tested[: failed[0]] if len(failed) else tested
         return self.threshold[kept[-1]] if len(kept) else None
 
     @property
     def _lowest(self) -> npt.NDArray[np.float64]:
         """float64[K]; the bounds, had there been no mistake."""
-        return 1 - np.exp(np.log(0.05) / np.array(self.stated))
+        return 1 - np.exp(np.log(LEVEL) / np.array(self.stated))
 
     def as_dict(self) -> dict[str, Any]:
         """The curve as JSON-ready values; thresholds are not rounded."""
@@ -144,21 +141,16 @@ class RiskCoverage:
         return cls(threshold, stated, wrong, *parse_column("total", [values["total"]], int))
 
 
-def binomial_bound(wrong: int, stated: int, level: float = 0.05) -> float:
-    """The largest rate of mistakes that so few of them do not rule out, one-sided.
+def binomial_bound(wrong: int, stated: int) -> float:
+    """The largest rate that so few mistakes in so many answers do not rule out, one-sided.
 
     C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
-    of the binomial", 1934.
-
-    Args:
-        wrong: Mistakes.
-        stated: Answers; at least 1.
-        level: How often the true rate may lie above the bound.
+    of the binomial", 1934. ``stated`` is at least 1.
     """
     if wrong >= stated:
         return 1.0
     if not wrong:
-        return 1 - float(np.exp(np.log(level) / stated))
+        return 1 - float(np.exp(np.log(LEVEL) / stated))
     logs = np.r_[0.0, np.cumsum(np.log(np.arange(1, stated + 1)))]  # of factorials
     k = np.arange(wrong + 1)
     ways = logs[stated] - logs[k] - logs[stated - k]
@@ -166,24 +158,16 @@ def binomial_bound(wrong: int, stated: int, level: float = 0.05) -> float:
     for _ in range(60):
         rate = (low + high) / 2
         few = np.exp(ways + k * np.log(rate) + (stated - k) * np.log1p(-rate)).sum()
-        low, high = (rate, high) if few > level else (low, rate)
+        low, high = (rate, high) if few > LEVEL else (low, rate)
     return high
 
 
-def digits_needed(target: float, wrong: int = 0) -> int:
-    """How many digits with so few mistakes it takes to promise a share of wrong ones.
+def digits_needed(target: float) -> int:
+    """How many digits without a mistake it takes to promise a share of wrong ones.
 
-    Without a mistake 598 for 0.5 %, 2,995 for 0.1 %.
+    598 for 0.5 %, 2,995 for 0.1 %.
     """
-    check_target(target)
-    low, high = wrong, wrong + 1  # the first promises nothing, the last is enough
-    while binomial_bound(wrong, high) > target:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        kept = binomial_bound(wrong, middle) <= target
-        low, high = (low, middle) if kept else (middle, high)
-    return high
+    return ceil(log(LEVEL) / log1p(-check_target(target)))
 
 
 def risk_coverage(

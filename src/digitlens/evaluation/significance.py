@@ -53,10 +53,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return values.tolist()
 
 
-def difference_interval(
-    only_first: int, only_second: int, n: int, z: float = Z95
-) -> tuple[float, float]:
-    """Confidence interval of the first accuracy less the second, on the same tiles, -1 to 1.
+def difference_interval(only_first: int, only_second: int, n: int) -> tuple[float, float]:
+    """Interval of 95 % of the first accuracy less the second, on the same tiles, -1 to 1.
 
     The score interval: all differences that a score test at the same level would not reject. It
     holds its level also where there are few or no tiles on which they differ (T. Tango,
@@ -67,16 +65,13 @@ def difference_interval(
         only_first: Tiles that only the first reads right.
         only_second: Tiles that only the second reads right.
         n: All tiles, at least 1.
-        z: Normal quantile; the default gives 95 %.
     """
     middle = (only_first - only_second) / n
 
     def score(difference: float) -> float:
         return tango_score(only_first, only_second, n, difference)
 
-    low = _crossing(score, middle, -1.0, z)
-    high = _crossing(score, middle, 1.0, -z)
-    return low, high
+    return _crossing(score, middle, -1.0), _crossing(score, middle, 1.0)
 
 
 def tango_score(only_first: int, only_second: int, n: int, difference: float) -> float:
@@ -95,12 +90,12 @@ def tango_score(only_first: int, only_second: int, n: int, difference: float) ->
     return found / sqrt(variance) if variance > 0 else (1 if found > 0 else -1) * float("inf")
 
 
-def _crossing(score: Callable[[float], float], start: float, end: float, level: float) -> float:
-    """Where the score, which falls, passes the level between ``start`` and ``end``."""
+def _crossing(score: Callable[[float], float], start: float, end: float) -> float:
+    """Where the score, 0 at the start and farther from it towards the end, leaves the 95 %."""
     inside, outside = start, end
     for _ in range(STEPS):
         middle = (inside + outside) / 2
-        if abs(score(middle)) <= abs(level):
+        if abs(score(middle)) <= Z95:
             inside = middle
         else:
             outside = middle
