@@ -17,7 +17,7 @@ from digitlens.explain.trained_model import TrainedModel
 from digitlens.models.bundle import Card, write_bundle
 from digitlens.training.recipe import Recipe
 from digitlens.training.run import start_run
-from digitlens.visualization import report_contents as contents
+from digitlens.visualization import report_page as contents
 
 COMMAND = "report"
 RECIPE = Recipe(epochs=1, validation="random", validation_share=0.25)

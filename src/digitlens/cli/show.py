@@ -143,8 +143,7 @@ def report(
     from digitlens import files
 
     with needs_extra("plots"):
-        from digitlens.visualization.report_contents import gather
-        from digitlens.visualization.report_page import render
+        from digitlens.visualization.report_page import gather, render
     from digitlens.explain.trained_model import TrainedModel
 
     _check_classifier(model)

@@ -68,7 +68,8 @@ def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
         answer = subject.classifier.predict_proba
         asking = lambda tiles, name=name, answer=answer: asked.append(name) or answer(tiles)  # noqa: E731
         monkeypatch.setattr(subject.classifier, "predict_proba", asking)
-    monkeypatch.setattr(registry, "draw_models", lambda found, *_, **__: points.extend(found))
+    drawing = lambda found, *_, **__: points.extend(found)  # noqa: E731
+    monkeypatch.setattr(registry.scores, "draw_models", drawing)
     FIGURES["models"]([swift, other], tmp_path / "models.png", Shown())
     rounds = 2 * (registry.ROUNDS + 1)
     assert asked[:rounds] == ["one", "other"] * (registry.ROUNDS + 1)
@@ -86,11 +87,8 @@ def test_without_weights_the_map_by_gradients_is_left_out_with_the_reason(
 
     shown = {}
     monkeypatch.setattr(export, "load_network", none)
-    monkeypatch.setattr(
-        registry,
-        "draw_saliency",
-        lambda *given, **_: shown.update(given[3]),
-    )
+    drawing = lambda *given, **_: shown.update(given[3])  # noqa: E731
+    monkeypatch.setattr(registry.inside, "draw_saliency", drawing)
     FIGURES["saliency"]([swift], tmp_path / "why.png", Shown(3))
     assert len(shown) == 3
     assert "without the map by gradients: the model has only a graph" in capsys.readouterr().err

@@ -12,8 +12,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import ModelInfo, evaluate
 from digitlens.models.bundle import Card
 from digitlens.training.recipe import Recipe
-from digitlens.visualization.report_contents import Contents, Neighbours
-from digitlens.visualization.report_page import shown_errors
+from digitlens.visualization.report_page import Contents, Neighbours, shown_errors
 
 
 @pytest.fixture(scope="session")

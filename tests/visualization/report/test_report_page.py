@@ -13,8 +13,7 @@ import pytest
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import evaluate
 from digitlens.training.recipe import Recipe
-from digitlens.visualization.report_contents import ERRORS
-from digitlens.visualization.report_page import CELL, render
+from digitlens.visualization.report_page import CELL, ERRORS, render
 
 SECTIONS = ["trained", "training", "scores", "confusion", "errors", "calibration"]
 ENDS = ["recipe", "provenance"]

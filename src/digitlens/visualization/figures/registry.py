@@ -26,28 +26,7 @@ from digitlens.explain.evidence import METHODS, Method, integrate_gradients, occ
 from digitlens.explain.trained_model import TrainedModel, evaluate_model, measure_corrupted
 from digitlens.models.bundle import load_bundle
 from digitlens.progress import note
-from digitlens.visualization.figures.curves import draw_curves, draw_runs
-from digitlens.visualization.figures.inside import (
-    draw_embedding,
-    draw_feature_maps,
-    draw_filters,
-    draw_saliency,
-)
-from digitlens.visualization.figures.reliability import (
-    draw_calibration,
-    draw_corruptions,
-    draw_coverage,
-    draw_sweeps,
-)
-from digitlens.visualization.figures.scores import (
-    ModelPoint,
-    draw_classes,
-    draw_confusion,
-    draw_correct,
-    draw_extremes,
-    draw_models,
-    draw_wrong,
-)
+from digitlens.visualization.figures import curves, inside, reliability, scores
 from digitlens.visualization.theme import MOST_LOOKS, canvas, draw_files, headline, theme
 
 if TYPE_CHECKING:
@@ -78,11 +57,11 @@ Raises a DigitlensError that says why where the figure cannot be made.
 def draw_evaluation(report: Report, tiles: Tiles, folder: Path) -> list[Path]:
     """The figures of an evaluation as files of a folder; gives the files written."""
     draws = {
-        "confusion": partial(draw_confusion, report),
-        "classes": partial(draw_classes, report),
-        "calibration": partial(draw_calibration, report),
-        "wrong": partial(draw_wrong, report, tiles),
-        "correct": partial(draw_correct, report, tiles),
+        "confusion": partial(scores.draw_confusion, report),
+        "classes": partial(scores.draw_classes, report),
+        "calibration": partial(reliability.draw_calibration, report),
+        "wrong": partial(scores.draw_wrong, report, tiles),
+        "correct": partial(scores.draw_correct, report, tiles),
     }
     return draw_files(folder, draws)
 
@@ -98,7 +77,7 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
             "writes"
         )
     if len(known) == 1:
-        draw_curves(known[0].history, path)
+        curves.draw_curves(known[0].history, path)
         return
     if any("epoch" not in one.history[0] for one in known):
         raise ModelError("a digit detector learns by steps and not epochs: draw its curves alone")
@@ -108,12 +87,14 @@ def _curves(models: Models, path: Path, _: Shown) -> None:
         )
     named = Counter(one.label for one in known)
     names = [one.label if named[one.label] == 1 else str(one.model) for one in known]
-    draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
+    curves.draw_runs({name: one.history for name, one in zip(names, known, strict=True)}, path)
 
 
 def _coverage(models: Models, path: Path, _: Shown) -> None:
     report = models[0].report
-    draw_coverage({report.data.name: answers(report.labels, report.probabilities)}, path)
+    reliability.draw_coverage(
+        {report.data.name: answers(report.labels, report.probabilities)}, path
+    )
 
 
 @lru_cache(maxsize=1)  # two figures show the same measurement
@@ -129,7 +110,7 @@ def _measure(model: TrainedModel) -> Robustness:
 def _filters(models: Models, path: Path, _: Shown) -> None:
     with needs_extra("train"):
         from digitlens.models import layers  # noqa: PLC0415  (onnx)
-    draw_filters(layers.filters(_graph(models[0])), path)
+    inside.draw_filters(layers.filters(_graph(models[0])), path)
 
 
 def _maps(models: Models, path: Path, shown: Shown) -> None:
@@ -137,7 +118,7 @@ def _maps(models: Models, path: Path, shown: Shown) -> None:
     with needs_extra("train"):
         from digitlens.models.layers import activations  # noqa: PLC0415  (onnx)
     tile = _tile(models[0], shown.tile)
-    draw_feature_maps(tile, activations(_graph(models[0]), tile), path)
+    inside.draw_feature_maps(tile, activations(_graph(models[0]), tile), path)
 
 
 def _saliency(models: Models, path: Path, shown: Shown) -> None:
@@ -154,7 +135,7 @@ def _saliency(models: Models, path: Path, shown: Shown) -> None:
         **_gradients(model, tile, value),
     }
     truth = int(model.split.labels[shown.tile])
-    draw_saliency(tile, value, probabilities, found, path, truth=truth)
+    inside.draw_saliency(tile, value, probabilities, found, path, truth=truth)
 
 
 def _gradients(model: TrainedModel, tile: Tiles, value: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -181,7 +162,7 @@ def _features(models: Models, path: Path, shown: Shown) -> None:
         )
     points = project(outputs.features, shown.method)
     predicted = outputs.probabilities.argmax(axis=1)
-    draw_embedding(points, labels, predicted, tiles, path, method=METHODS[shown.method])
+    inside.draw_embedding(points, labels, predicted, tiles, path, method=METHODS[shown.method])
 
 
 def _models(models: Models, path: Path, _: Shown) -> None:
@@ -189,27 +170,31 @@ def _models(models: Models, path: Path, _: Shown) -> None:
     with needs_extra("train"):
         from digitlens.models import layers  # noqa: PLC0415  (onnx)
     names = Counter(model.name for model in models)
-    points: list[ModelPoint] = []
+    points: list[scores.ModelPoint] = []
     for model, seconds in zip(models, _times(models), strict=True):
         graph, score = _graph(model), model.report.score
         name = model.name if names[model.name] == 1 else str(model.model)
         size = layers.count_parameters(graph), len(graph)
-        points.append(ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
+        points.append(scores.ModelPoint(name, *size, score.accuracy, score.interval, 1e6 * seconds))
     measured = min(TIMED, len(models[0].split))
-    draw_models(points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each")
+    scores.draw_models(
+        points, path, note=f"median of {ROUNDS} rounds in turns, {measured:,} tiles each"
+    )
 
 
 FIGURES: dict[str, Draw] = {
     "curves": _curves,
-    "confusion": lambda some, path, _: draw_confusion(some[0].report, path),
-    "classes": lambda some, path, _: draw_classes(some[0].report, path),
-    "wrong": lambda some, path, _: draw_wrong(some[0].report, some[0].split.tiles, path),
-    "correct": lambda some, path, _: draw_correct(some[0].report, some[0].split.tiles, path),
-    "extremes": lambda some, path, _: draw_extremes(some[0].report, some[0].split.tiles, path),
-    "reliability": lambda some, path, _: draw_calibration(some[0].report, path),
+    "confusion": lambda some, path, _: scores.draw_confusion(some[0].report, path),
+    "classes": lambda some, path, _: scores.draw_classes(some[0].report, path),
+    "wrong": lambda some, path, _: scores.draw_wrong(some[0].report, some[0].split.tiles, path),
+    "correct": lambda some, path, _: scores.draw_correct(some[0].report, some[0].split.tiles, path),
+    "extremes": lambda some, path, _: scores.draw_extremes(
+        some[0].report, some[0].split.tiles, path
+    ),
+    "reliability": lambda some, path, _: reliability.draw_calibration(some[0].report, path),
     "coverage": _coverage,
-    "robustness": lambda some, path, _: draw_sweeps(_measure(some[0]), path),
-    "corruptions": lambda some, path, _: draw_corruptions(_measure(some[0]), path),
+    "robustness": lambda some, path, _: reliability.draw_sweeps(_measure(some[0]), path),
+    "corruptions": lambda some, path, _: reliability.draw_corruptions(_measure(some[0]), path),
     "filters": _filters,
     "maps": _maps,
     "saliency": _saliency,
@@ -247,7 +232,8 @@ def _times(models: Models) -> list[float]:
     return [float(np.median(times)) for times in found]
 
 
-_CELL, _ROOM = 30, 10  # pixels: a tile with the gap to the next, and more between groups of them
+_GAP, _ROOM = 2, 12  # pixels between two tiles, and between groups of them
+_SIDE = 28
 _INCH = 1 / 72  # of a pixel of a tile
 _HEAD = 1.0  # inches of a headline and the room around
 RECONSTRUCTIONS, INTERPOLATIONS = "reconstructions.png", "interpolations.png"
@@ -256,8 +242,7 @@ STEPS = 10  # from one digit to another, ends included
 _CORNERS = [0, 3, 6, 7]  # values in the corners of the field
 
 Codes = npt.NDArray[np.float32]
-Places: TypeAlias = dict[tuple[int, int], npt.NDArray[np.float64]]
-"""Painted tiles float64[28, 28, 3] by the pixel row and column of their upper left corners."""
+Picture = npt.NDArray[np.float64]  # [H, W, 3], 0 to 1
 
 
 def draw_mnist_digits(
@@ -299,21 +284,16 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
         note: A line that says whose digits they are, and what draws them.
         path: The ``.png`` or ``.svg`` file to write.
     """
-    block = OF_EACH * _CELL + _ROOM
     order = drawn.error.argsort(kind="stable")
-    ends = [(0, 0, order[:OF_EACH]), (0, block, order[::-1][:OF_EACH])]
-    every = [
-        (value % 5 * (2 * _CELL + _ROOM), value // 5 * block, np.flatnonzero(split.labels == value))
-        for value in range(10)
-    ]
-    pictures: list[npt.NDArray[np.float64]] = []
-    for groups in (every, ends):
-        places = Places()
-        for top, left, found in groups:
-            chosen = found[:OF_EACH]
-            _put(places, split.tiles[chosen], top, left)
-            _put(places, drawn.tiles[chosen], top + _CELL, left, drawn=True)
-        pictures.append(_composed(places))
+    ends = [order[:OF_EACH], order[::-1][:OF_EACH]]
+
+    def group(chosen: npt.NDArray[np.int64]) -> Picture:
+        rows = _row(split.tiles[chosen], OF_EACH), _row(drawn.tiles[chosen], OF_EACH, drawn=True)
+        return _joined(rows, 0, _GAP)
+
+    every = [group(np.flatnonzero(split.labels == value)[:OF_EACH]) for value in range(10)]
+    columns = [_joined(half, 0, _ROOM) for half in (every[:5], every[5:])]
+    pictures = [_joined(columns, 1, _ROOM), _joined([group(each) for each in ends], 1, _ROOM)]
     shares = [len(picture) for picture in pictures]
     size = pictures[0].shape[1] * _INCH + 0.5, sum(shares) * _INCH + 2 * _HEAD
     with canvas(path, *size) as figure:
@@ -323,9 +303,10 @@ def draw_reconstructions(split: Split, drawn: Reconstruction, path: Path, *, not
         for axes, picture in zip((upper, lower), pictures, strict=True):
             _show(axes, picture)
         look = {"ha": "center", "va": "top", "fontsize": 7, "color": theme().soft}
-        for _, left, chosen in ends:
+        step = _SIDE + _GAP
+        for left, chosen in zip((0, OF_EACH * step - _GAP + _ROOM), ends, strict=True):
             for place, error in enumerate(drawn.error[chosen]):
-                lower.text(left + place * _CELL + 14, 2 * _CELL, f"{error:.3f}", look)
+                lower.text(left + place * step + 14, 2 * step, f"{error:.3f}", look)
 
 
 def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path) -> None:
@@ -337,17 +318,19 @@ def draw_interpolations(digits: Tiles, reconstructor: Reconstructor, path: Path)
         path: The ``.png`` or ``.svg`` file to write.
     """
     code, decode = reconstructor.reconstruct(digits).code, reconstructor.decode
-    rows, square = Places(), Places()
+    rows: list[Picture] = []
     for first in range(10):
         ends = [first, (first + 1) % 10]
-        _put_between(rows, digits[ends], decode(_straight(*code[ends])), first * _CELL)
+        rows.append(_between(digits[ends], decode(_straight(*code[ends]))))
     field = decode(field_codes(code[_CORNERS]).reshape(-1, code.shape[1]))
-    for row, drawn in enumerate(field.reshape(STEPS, STEPS, 28, 28)):
-        corners = {0: _CORNERS[:2], STEPS - 1: _CORNERS[2:]}.get(row, [])
-        _put_between(square, digits[corners], drawn, row * _CELL)
-    pictures = [_composed(rows), _composed(square)]
+    corners = {0: _CORNERS[:2], STEPS - 1: _CORNERS[2:]}
+    square = [
+        _between(digits[corners.get(row, [])], drawn)
+        for row, drawn in enumerate(field.reshape(STEPS, STEPS, _SIDE, _SIDE))
+    ]
+    pictures = [_joined(rows, 0, _GAP), _joined(square, 0, _GAP)]
     shares = [picture.shape[1] for picture in pictures]
-    size = (sum(shares) + 2 * _ROOM) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEAD
+    size = (sum(shares) + 20) * _INCH + 0.5, len(pictures[0]) * _INCH + _HEAD
     with canvas(path, *size) as figure:
         left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": shares})
         note = "along a straight line between their codes"
@@ -372,32 +355,29 @@ def field_codes(corners: Codes) -> Codes:
     return _straight(_straight(*corners[:2]), _straight(*corners[2:]))
 
 
-def _put_between(places: Places, ends: Tiles, drawn: Tiles, top: int) -> None:
+def _between(ends: Tiles, drawn: Tiles) -> Picture:
     """What is drawn from a code, in a row between two tiles, if they are given."""
-    inside = _CELL + _ROOM // 2
-    _put(places, drawn, top, inside, drawn=True)
-    for left, end in zip((0, inside + len(drawn) * _CELL + _ROOM // 2), ends, strict=False):
-        _put(places, end[None], top, left)
+    parts = _row(ends[:1], 1), _row(drawn, len(drawn), drawn=True), _row(ends[1:], 1)
+    return _joined(parts, 1, _ROOM - 5)
 
 
-def _put(places: Places, tiles: Tiles, top: int, left: int, *, drawn: bool = False) -> None:
-    """Tiles in a row: in ink as they were written, or in blue as they are drawn from a code."""
+def _row(tiles: Tiles, count: int, *, drawn: bool = False) -> Picture:
+    """Tiles in a row that has room for so many: written in ink, or drawn from a code in blue."""
     ink = theme().tiles
     if drawn:
         ink = LinearSegmentedColormap.from_list("drawn", [ink(0), theme().blue])
-    for place, tile in enumerate(ink(tiles)[..., :3]):
-        places[top, left + place * _CELL] = tile
+    blank = np.tile(np.array(to_rgb(theme().ground)), (_SIDE, _SIDE, 1))
+    return _joined([*ink(tiles)[..., :3], *[blank] * (count - len(tiles))], 1, _GAP)
 
 
-def _composed(places: Places) -> npt.NDArray[np.float64]:
-    """float64[H, W, 3]; the tiles on the ground."""
-    height, width = (max(corner[side] for corner in places) + 28 for side in (0, 1))
-    picture = np.tile(np.array(to_rgb(theme().ground)), (height, width, 1))
-    for (top, left), tile in places.items():
-        picture[top : top + 28, left : left + 28] = tile
-    return picture
+def _joined(parts: Sequence[Picture], axis: int, gap: int) -> Picture:
+    """Pictures of one height or width, below each other (0) or side by side (1) on the ground."""
+    shape = [*parts[0].shape]
+    shape[axis] = gap
+    between = np.tile(np.array(to_rgb(theme().ground)), (*shape[:2], 1))
+    return np.concatenate([each for part in parts for each in (between, part)][1:], axis)
 
 
-def _show(axes: Axes, picture: npt.NDArray[np.float64]) -> None:
+def _show(axes: Axes, picture: Picture) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()

@@ -6,7 +6,7 @@ from digitlens.explain.trained_model import parameters, stages
 from digitlens.training.recipe import RECIPES, Recipe
 from digitlens.training.tasks.tile import new_network
 from digitlens.training.tile_networks import count_parameters
-from digitlens.visualization import report_contents as words
+from digitlens.visualization import report_page as words
 
 
 @pytest.mark.parametrize(
