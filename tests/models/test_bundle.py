@@ -34,7 +34,7 @@ def write_card(folder, **changes):
     (folder / "model.json").write_text(json.dumps(kept))
 
 
-def test_what_was_written_is_read_back(tmp_path):
+def test_what_was_written_is_read_back_also_from_a_run_folder(tmp_path):
     written = card(
         temperature=1.25,
         thresholds={"digit": 0.9, "reject": 0.2},
@@ -42,15 +42,11 @@ def test_what_was_written_is_read_back(tmp_path):
         data={"train-images-idx3-ubyte": "ba89"},
         results={"accuracy": 0.995},
     )
-    bundle.write_bundle(tmp_path / "one", written, GRAPH)
-    found = bundle.load_bundle(tmp_path / "one")
-    assert (found.folder, found.card, found.graph) == (tmp_path / "one", written, GRAPH)
-
-
-def test_a_run_folder_stands_for_the_model_in_it(tmp_path):
-    bundle.write_bundle(tmp_path / "run" / "model", card(), GRAPH)
-    assert bundle.load_bundle(tmp_path / "run").card.name == "one"
-    assert bundle.load_bundle(str(tmp_path / "run")).folder == tmp_path / "run" / "model"
+    folder = tmp_path / "run" / "model"
+    bundle.write_bundle(folder, written, GRAPH)
+    for named in (folder, tmp_path / "run", str(tmp_path / "run")):
+        found = bundle.load_bundle(named)
+        assert (found.folder, found.card, found.graph) == (folder, written, GRAPH)
 
 
 @pytest.mark.usefixtures("shipped")
@@ -158,14 +154,10 @@ def test_damage_of_a_line_reader_is_noticed(lines, text, words):
 @pytest.fixture
 def models(tmp_path):
     """A folder with a run of a digit detector, one of a classifier, and one without a recipe."""
-    for name, recipe in {
-        "pages-1": {"architecture": "pages"},
-        "small-1": {"architecture": "small"},
-        "old": {},
-    }.items():
-        bundle.write_bundle(
-            tmp_path / name / "model", bundle.Card(name, "1", files.sha256(b""), recipe=recipe), b""
-        )
+    for name, architecture in {"pages-1": "pages", "small-1": "small", "old": ""}.items():
+        recipe = {"architecture": architecture} if architecture else {}
+        made = bundle.Card(name, "1", files.sha256(b""), recipe=recipe)
+        bundle.write_bundle(tmp_path / name / "model", made, b"")
     return tmp_path
 
 

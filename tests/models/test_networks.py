@@ -102,7 +102,7 @@ def test_the_shipped_digit_detector_takes_any_size(shipped, height, width):
     assert ((look.heat >= 0) & (look.heat <= 1)).all()
 
 
-def test_a_digit_is_seen_where_it_stands(shipped):
+def test_a_digit_is_seen_where_it_stands_and_nothing_likely_on_blank_pictures(shipped):
     page = Image.new("RGB", (224, 160), "white")
     font = ImageFont.load_default(size=64)
     ImageDraw.Draw(page).text((110, 50), "3", fill="black", font=font, anchor="lt")
@@ -113,9 +113,6 @@ def test_a_digit_is_seen_where_it_stands(shipped):
     assert np.abs(look.boxes[0] - [x0, y0, x1, y1]).max() < 8
     row, column = np.unravel_index(look.heat.argmax(), look.heat.shape)
     assert (4 * column, 4 * row) == pytest.approx(((x0 + x1) / 2, (y0 + y1) / 2), abs=8)
-
-
-def test_blank_pictures_show_nothing_likely(shipped):
     for level in (0, 90, 255):
         look = shipped.predict(np.full((128, 128, 3), level, np.uint8))
         assert look.score.max(initial=0) < 0.5
@@ -176,34 +173,28 @@ def test_a_graph_that_breaks_the_contract_is_refused(page_graph, tmp_path, wrong
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_missing_damaged_or_another_model_is_refused(page_graph, tmp_path, folder):
-    for other in (folder, "default"):
-        with pytest.raises(ModelError, match="is not a digit detector"):
-            DigitDetector(other)
-    with pytest.raises(ModelError, match="no model"):
-        DigitDetector(tmp_path / "none")
-    with pytest.raises(ModelError, match="onnxruntime can load"):
-        DigitDetector(saved(tmp_path / "page", b"no graph"))
-    (tmp_path / "page" / "model.onnx").write_bytes(page_graph())
-    with pytest.raises(ModelError, match="was changed"):
-        DigitDetector(tmp_path / "page")
-
-
-def test_what_is_loaded_lazily_is_checked_at_once_and_opened_by_the_first_picture(
-    page_graph, tmp_path
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_is_missing_damaged_or_another_model_is_refused_at_once(
+    page_graph, tmp_path, folder, lazy
 ):
-    with pytest.raises(ModelError, match="no model"):
-        DigitDetector(tmp_path / "none", lazy=True)
     with pytest.raises(ModelError, match="is not a digit detector"):
-        DigitDetector("default", lazy=True)
+        DigitDetector(folder, lazy=lazy)
+    with pytest.raises(ModelError, match="no model"):
+        DigitDetector(tmp_path / "none", lazy=lazy)
+    (saved(tmp_path / "page", b"graph") / "model.onnx").write_bytes(page_graph())
+    with pytest.raises(ModelError, match="was changed"):
+        DigitDetector(tmp_path / "page", lazy=lazy)
+    path = saved(tmp_path, b"no graph", recipe={"architecture": "pages"})
+    with pytest.raises(ModelError, match="onnxruntime can load"):
+        DigitDetector(path)
+
+
+def test_what_is_loaded_lazily_is_opened_by_the_first_picture(tmp_path):
     model = DigitDetector(saved(tmp_path, b"no graph", recipe={"architecture": "pages"}), lazy=True)
     assert model.card.name == "other"
     for _ in range(2):
         with pytest.raises(ModelError, match="onnxruntime can load"):
             model.predict(picture(40, 50))
-    (tmp_path / "model.onnx").write_bytes(page_graph())
-    with pytest.raises(ModelError, match="was changed"):
-        DigitDetector(tmp_path, lazy=True)
 
 
 # Lines
@@ -221,28 +212,16 @@ def text_page(size, *texts):
 
 
 @pytest.mark.parametrize("size", [(320, 160), (317, 131), (64, 40)])
-def test_map_has_half_the_size_of_the_page(size):
+def test_map_has_half_the_size_of_the_page_and_text_is_bright_where_it_is(size):
     text_map = LINES_OF_ALL.text_map(text_page(size))
     assert text_map.shape == ((size[1] + 1) // 2, (size[0] + 1) // 2)
     assert text_map.dtype == np.float32
     assert text_map.max() < 0.3
-
-
-def test_text_is_bright_where_it_is():
     text_map = LINES_OF_ALL.text_map(text_page((320, 160), (40, 60, "4711  2024")))
     y, x = np.nonzero(text_map > 0.3)
     assert len(y) > 200
     assert 20 <= x.min() <= 30
     assert 30 <= y.min() <= y.max() <= 45
-
-
-def test_threads_share_a_detector():
-    detector = LineDetector(threads=1)
-    pages = [text_page((96, 96), (10, 30, text)) for text in "1234"]
-    with ThreadPoolExecutor(4) as pool:
-        maps = list(pool.map(detector.text_map, pages))
-    for one, expected in zip(maps, map(detector.text_map, pages), strict=True):
-        np.testing.assert_array_equal(one, expected)
 
 
 def test_the_line_detector_is_small_opened_by_the_first_page_and_checked(tmp_path):
@@ -315,27 +294,28 @@ def test_what_is_no_digit_is_drawn_worse_than_almost_every_digit(autoencoder, st
         (np.zeros((28, 28), np.uint8), ValueError),
     ],
 )
-def test_what_is_no_tile_is_misuse(autoencoder, tiles, error):
+def test_what_is_no_tile_or_code_is_misuse(autoencoder, tiles, error):
     with pytest.raises(error, match="expected tiles"):
         autoencoder.reconstruct(tiles)
-
-
-def test_what_is_no_code_is_misuse(autoencoder):
     with pytest.raises(TypeError, match="expected codes"):
         autoencoder.decode(np.zeros((1, autoencoder.width)))
     with pytest.raises(ValueError, match=rf"expected codes of shape \[N, {autoencoder.width}\]"):
         autoencoder.decode(np.zeros((1, autoencoder.width + 1), np.float32))
 
 
-def test_each_kind_of_model_says_what_it_is_when_taken_for_another():
-    with pytest.raises(ModelError, match="is an autoencoder"):
-        Classifier("autoencoder")
-    with pytest.raises(ModelError, match="is no autoencoder"):
-        Reconstructor("default")
-    with pytest.raises(ModelError, match="is no autoencoder"):
-        Reconstructor("pages")
-    with pytest.raises(ModelError, match="is not a digit detector"):
-        DigitDetector("autoencoder")
+@pytest.mark.parametrize(
+    ("load", "name", "message"),
+    [
+        (Classifier, "autoencoder", "is an autoencoder"),
+        (Reconstructor, "default", "is no autoencoder"),
+        (Reconstructor, "pages", "is no autoencoder"),
+        (DigitDetector, "autoencoder", "is not a digit detector"),
+        (DigitDetector, "default", "is not a digit detector"),
+    ],
+)
+def test_each_kind_of_model_says_what_it_is_when_taken_for_another(load, name, message):
+    with pytest.raises(ModelError, match=message):
+        load(name)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "decoder.onnx"])
