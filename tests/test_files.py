@@ -53,10 +53,12 @@ def test_a_folder_in_the_place_of_a_file_is_named_itself(tmp_path):
 
 
 def test_json_is_readable_and_keeps_other_alphabets(tmp_path):
-    write_json(tmp_path / "x.json", {"name": "größe"})
+    value = {"name": "größe [1,  2]", "rows": [[1, -2.5], [3e-7]], "empty": [], "texts": ["1", "2"]}
+    write_json(tmp_path / "x.json", value)
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
     assert "größe" in text
-    assert json.loads(text) == {"name": "größe"}
+    assert "    [1, -2.5],\n    [3e-07]\n" in text
+    assert json.loads(text) == value
 
 
 def test_a_name_that_cannot_be_is_no_file(tmp_path):
