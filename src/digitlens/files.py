@@ -65,7 +65,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, atomically; a list of nothing but numbers is one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    text = re.sub(r"\[\n[\s\d.,e+-]+\]", lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
+    text = re.sub(r"\[\n[\s\d.,e+-]+\]", lambda one: f"[{' '.join(one[0][1:-1].split())}]", text)
     write_bytes(path, (text + "\n").encode())
 
 
