@@ -53,21 +53,31 @@ def load(*arguments, **options):
 
 
 def test_clients_ask_again_as_soon_as_they_are_answered(port):
-    outcome = load(port, [shot(b"200"), shot(b"422", bad=True)], 2, 0.2)
-    summary = outcome.summary()
-    assert summary["answered"] > 0
-    assert summary["refused"] > 0
-    assert summary["errors"] == {}
-    assert 0 < summary["p50_ms"] <= summary["p99_ms"]
+    outcome = load(port, [shot(b"200")], 1, 1.0)
+    assert outcome.summary()["answered"] == len(outcome.seconds) > 0
     assert outcome.bodies == {"a": b"200"}
 
 
-def test_whatever_is_answered_otherwise_is_an_error(port):
-    shots = [shot(b"500"), shot(b"200", bad=True, name="bomb"), shot(b"500", bad=True, name="bomb")]
-    outcome = load(port, [*shots, shot(b"")], 4, 0.2)
-    errors = {"picture: 500", "bomb: 200", "bomb: 500", "picture: RemoteDisconnected"}
-    assert set(outcome.errors) == errors
-    assert outcome.summary()["answered"] == 0
+# At a rate so many requests are due, however slow they are.
+@pytest.mark.parametrize(
+    ("shots", "answered", "refused", "errors"),
+    [
+        ([shot(b"200"), shot(b"422", bad=True)], 2, 2, {}),
+        (
+            [
+                *(shot(b"500"), shot(b"200", bad=True, name="bomb")),
+                *(shot(b"500", bad=True, name="bomb"), shot(b"")),
+            ],
+            *(0, 0),
+            {"picture: 500", "bomb: 200", "bomb: 500", "picture: RemoteDisconnected"},
+        ),
+    ],
+)
+def test_whatever_is_answered_otherwise_is_an_error(port, shots, answered, refused, errors):
+    outcome = load(port, shots, 2, 0.2, rate=20)
+    summary = outcome.summary()
+    assert (summary["answered"], summary["refused"]) == (answered, refused)
+    assert set(summary["errors"]) == set(errors)
 
 
 def test_a_rate_asks_at_its_own_pace_and_rounds_add_up(port):
@@ -106,8 +116,8 @@ def test_a_report_has_a_line_for_each_load():
     record = {
         **{"processor": "P", "cores": 2, "clients": 32, "date": "2026-11-21", "load": 0.1},
         "servers": {
-            "digitlens": {"versions": "", "memory_mb": [100.0, 110.4]},
-            "keras": {"versions": "tensorflow-cpu 2", "memory_mb": [500.0, 501.0]},
+            "digitlens": {"version": "digitlens 1", "memory_mb": [100.0, 110.4]},
+            "keras": {"version": "tensorflow-cpu 2", "memory_mb": [500.0, 501.0]},
         },
         "missing": {"torch": "no torch"},
         "right": "99 of 100",
@@ -119,8 +129,9 @@ def test_a_report_has_a_line_for_each_load():
     assert "| `digitlens serve` | 100 | 3 | 10 | 4 | 2 | 100 → 110 |" in lines
     assert "| the same, a third bad | 100 | 3 | 10 | 4 | 2 |  |" in lines
     assert "| tutorial, Keras | 100 | 3 | 10 | 4 | 2 | 500 → 501 |" in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "- Drawings read right by digitlens: 99 of 100",
+        "- digitlens: digitlens 1",
         "- keras: tensorflow-cpu 2",
         "- torch: not available, no torch",
     ]
