@@ -1,4 +1,4 @@
-"""The optimisers; Muon, which not every release of PyTorch has, is written out."""
+"""The optimisers; Muon is written out, since PyTorch's own takes matrices alone, not filters."""
 
 from __future__ import annotations
 
