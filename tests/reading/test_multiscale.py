@@ -21,12 +21,6 @@ def page(height, width, *rectangles, colour=False):
     return np.repeat(blank[:, :, None], 3, 2) if colour else blank
 
 
-def checkered(height, width, side=8):
-    """A page that has contrast everywhere and no dark rectangle."""
-    rows, columns = np.arange(height)[:, None] // side, np.arange(width) // side
-    return np.where((rows + columns) % 2, 240, 190).astype(np.uint8)
-
-
 class Corner:
     """Sees one digit in each picture, at the same part of it."""
 
@@ -88,30 +82,6 @@ def test_digits_of_usual_size_are_found_once_and_where_they_are(rectangles, scal
     order = np.argsort(found.boxes[:, 0])
     assert np.abs(found.boxes[order] - boxes).max() <= 2 * scale
     assert found.probabilities[order].argmax(axis=1).tolist() == [4, 5, 6]
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 5000), (5000, 1), (3, 20000), (1, 1)])
-def test_strips_without_digits_do_no_harm(rectangles, height, width):
-    dotted = np.where(np.arange(height * width) % 7, 255, 150).astype(np.uint8)
-    found, _, _ = find_digits(dotted.reshape(height, width), rectangles())
-    assert len(found) == 0
-
-
-def test_gray_and_colour_are_alike(rectangles):
-    drawn = [(20, 30, 20, 40, 30), (60, 30, 20, 40, 70)]
-    gray, colour = rectangles(), rectangles()
-    one, _, _ = find_digits(page(120, 160, *drawn), gray)
-    other, _, _ = find_digits(page(120, 160, *drawn, colour=True), colour)
-    assert np.array_equal(one.boxes, other.boxes)
-    assert gray.pictures == colour.pictures
-
-
-def test_the_page_is_left_as_it_is(rectangles):
-    before = checkered(1800, 1700)
-    kept = before.copy()
-    before.flags.writeable = False
-    find_digits(before, rectangles())
-    assert np.array_equal(before, kept)
 
 
 @pytest.mark.parametrize(

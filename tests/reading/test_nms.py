@@ -25,13 +25,14 @@ def overlaps(one, other):
     return common / (sum(areas) - common), common / min(areas)
 
 
-def test_looks_are_put_together_with_their_doubles():
+def test_looks_are_put_together_and_some_chosen_by_mask_and_by_index():
     one, two = found((0.9, 1, (0, 0, 9, 9), 30)), found((0.8, 2, (0, 0, 9, 9), 60))
     both = Candidates.joined([one, two, one])
-    assert len(both) == 3
     assert both.score.tolist() == pytest.approx([0.9, 0.8, 0.9])
     assert both.probabilities.argmax(axis=1).tolist() == [1, 2, 1]
     assert both.seen.tolist() == [30, 60, 30]
+    assert both[both.score > 0.85].seen.tolist() == [30, 30]
+    assert both[np.array([1, 0])].seen.tolist() == [60, 30]
 
 
 def test_nothing_fused_is_nothing():
@@ -43,39 +44,24 @@ def test_nothing_fused_is_nothing():
     assert {values.dtype for values in vars(none).values()} == {np.dtype(np.float32)}
 
 
-def test_some_can_be_chosen_by_mask_and_by_index():
-    three = found(
-        (0.9, 1, (0, 0, 9, 9), 30), (0.5, 2, (9, 0, 18, 9), 31), (0.1, 3, (0, 9, 9, 18), 32)
-    )
-    assert three[three.score > 0.3].seen.tolist() == [30, 31]
-    assert three[np.array([2, 0])].seen.tolist() == [32, 30]
+WHOLE, LOOP = (0.9, 8, (0, 0, 40, 80), 80), (0.6, 0, (2, 2, 38, 36), 34)
 
 
-def test_of_doubles_the_one_that_was_seen_best_stays():
-    both = found((0.9, 3, (0, 0, 20, 40), 4), (0.8, 3, (1, 1, 21, 41), 40))
-    one = fuse_boxes(both)
-    assert one.boxes.tolist() == [[1, 1, 21, 41]]
-    assert one.seen.tolist() == [40]
-    assert one.score == pytest.approx(0.8)
-
-
-def test_the_parts_of_a_digit_are_removed():
-    whole, loop = (0, 0, 40, 80), (2, 2, 38, 36)
-    assert fuse_boxes(found((0.9, 8, whole, 80), (0.6, 0, loop, 34))).boxes.tolist() == [
-        list(whole)
-    ]
-
-
-def test_what_is_around_a_surer_digit_is_removed():
-    digit, pair = (0, 0, 40, 80), (0, 0, 90, 82)
-    assert fuse_boxes(found((0.6, 0, pair, 82), (0.9, 6, digit, 80))).boxes.tolist() == [
-        list(digit)
-    ]
-
-
-def test_neighbours_stay():
-    apart = found((0.9, 1, (0, 0, 20, 40), 40), (0.8, 2, (18, 0, 40, 40), 40))
-    assert len(fuse_boxes(apart)) == 2
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ([(0.9, 3, (0, 0, 20, 40), 4), (0.8, 3, (1, 1, 21, 41), 40)], [1]),
+        ([WHOLE, LOOP], [0]),
+        ([(0.6, 0, (0, 0, 90, 82), 82), (0.9, 6, (0, 0, 40, 80), 80)], [1]),
+        ([(0.9, 1, (0, 0, 20, 40), 40), (0.8, 2, (18, 0, 40, 40), 40)], [0, 1]),
+    ],
+    ids=["seen best", "not its part", "not what is around a surer one", "neighbours"],
+)
+def test_of_doubles_one_stays(rows, left):
+    kept = fuse_boxes(found(*rows))
+    assert kept.boxes.tolist() == [list(rows[k][2]) for k in left]
+    assert kept.seen.tolist() == [rows[k][3] for k in left]
+    assert kept.score.tolist() == pytest.approx([rows[k][0] for k in left])
 
 
 def test_looks_agree_on_a_value_by_the_geometric_mean():
@@ -93,14 +79,8 @@ def test_the_surer_look_counts_more():
 
 
 def test_a_part_says_nothing_about_the_value_of_the_whole():
-    alone = fuse_boxes(found((0.9, 8, (0, 0, 40, 80), 80)))
-    both = fuse_boxes(found((0.9, 8, (0, 0, 40, 80), 80), (0.89, 0, (2, 2, 38, 36), 34)))
+    alone, both = fuse_boxes(found(WHOLE)), fuse_boxes(found(WHOLE, (0.89, *LOOP[1:])))
     assert np.array_equal(both.probabilities, alone.probabilities)
-
-
-def test_what_is_left_goes_from_high_to_low_score():
-    rows = [(score, 1, (30 * k, 0, 30 * k + 20, 40), 40) for k, score in enumerate((0.2, 0.9, 0.5))]
-    assert fuse_boxes(found(*rows)).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
 
 
 def test_digits_of_a_usual_height_are_trusted_and_tiny_and_huge_ones_less():
