@@ -30,11 +30,11 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + check
 
 
-def png_claiming(width, height):
-    """A PNG of a few bytes whose header claims any size."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+def png(width, height, bits, pixels, *chunks):
+    """A PNG of gray written chunk by chunk."""
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    all_of_it = (b"IHDR", header), *chunks, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in all_of_it)
 
 
 @pytest.mark.parametrize("form", LOSSLESS)
@@ -283,7 +283,7 @@ def test_missing_and_wrong_paths_are_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", [(50_000, 50_000), (MAX_PIXELS // 100, 101), (2**31 - 1, 1)])
 def test_a_small_file_that_claims_an_absurd_size_is_refused(size):
     with pytest.raises(ImageError, match="at most 100,000,000 are decoded"):
-        load_image(png_claiming(*size))
+        load_image(png(*size, 8, bytes(1000)))
 
 
 def test_warnings_are_as_they_were_after_decoding():
@@ -294,25 +294,14 @@ def test_warnings_are_as_they_were_after_decoding():
 
 def png_of_16_bits(samples, significant=None):
     """A PNG of 16 bits, perhaps with the chunk sBIT."""
-    height, width = samples.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    says = b"" if significant is None else chunk(b"sBIT", bytes([significant]))
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
-        + chunk(b"gAMA", struct.pack(">I", 45455))
-        + says
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    says = [] if significant is None else [(b"sBIT", bytes([significant]))]
+    gamma = (b"gAMA", struct.pack(">I", 45455))
+    return png(*samples.shape[::-1], 16, rows, gamma, *says)
 
 
-def gray_tiff(samples, **tags):
-    stream = io.BytesIO()
-    numbers = {"largest": 281}
-    info = {numbers[name]: value for name, value in tags.items()}
-    Image.fromarray(samples).save(stream, "TIFF", tiffinfo=info)
-    return stream.getvalue()
+def gray_tiff(samples, largest=None):
+    return encoded(samples, "TIFF", tiffinfo={} if largest is None else {281: largest})
 
 
 def raw_tiff(samples, bits, order="<", **tags):
