@@ -6,11 +6,11 @@ Each is written as one country writes, with its marks, its currency and its form
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,12 +54,8 @@ class ValuedDocument(NamedTuple):
     lines: tuple[TextRow, ...]  # each line of text
 
 
-class Drawn(Protocol):
-    """Lays out a document, and gives the values of its numbers."""
-
-    def __call__(self, desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
-        """The page is drawn while the values are taken."""
-        ...
+# Lays out a document, by hand or not, and gives the values of its numbers while it is drawn.
+Drawn = Callable[[Desk, Habit, bool], Iterator[Value]]
 
 
 def draw_valued(
@@ -80,7 +76,7 @@ def draw_valued(
         desk = Desk(styles, np.random.default_rng([seed, number, attempt]))
         habit = pick(desk.rng, HABITS)
         pen = desk.rng.random() < by_hand
-        values = tuple(kinds[kind](desk, habit, by_hand=pen))  # this draws the page
+        values = tuple(kinds[kind](desk, habit, pen))  # this draws the page
         shown = pictured(desk, kind)
         if _is_whole(desk, shown):
             name = f"{kind}, by hand" if pen else kind
@@ -114,7 +110,7 @@ def _face(
     return digit, desk.pen(digit) if by_hand else desk.type(digit)
 
 
-def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_receipt(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """Items with prices, a total and a date."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (16, 40), (10, 22))
@@ -137,7 +133,7 @@ def draw_receipt(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
             canvas.put(run, 1.5 * digit, y)
 
 
-def draw_tag(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_tag(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """A price, its cents now and then small and high, and a price per kilogram."""
     rng = desk.rng
     digit = desk.size(30, 90)
@@ -157,7 +153,7 @@ def draw_tag(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
         yield value
 
 
-def draw_statement(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_statement(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """Dates and amounts in columns, debits with a minus before or behind, or in brackets."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (16, 36), (10, 22))
@@ -179,7 +175,7 @@ def _day(rng: Rng) -> date:
     return date(int(rng.integers(1990, 2035)), int(rng.integers(1, 13)), int(rng.integers(1, 29)))
 
 
-def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_lone(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """One number, see ``_any_number``."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (18, 60), (12, 60))
@@ -191,7 +187,7 @@ def draw_lone(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
         yield value
 
 
-def draw_list(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_list(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """Numbers of any kind below each other, as in notes; one in three has a word before it."""
     rng = desk.rng
     digit, face = _face(desk, by_hand, (18, 44), (11, 40))
@@ -227,7 +223,7 @@ def _any_number(rng: Rng, habit: Habit) -> tuple[str, Value]:
     return text, Decimal(text)
 
 
-def draw_wide(desk: Desk, habit: Habit, *, by_hand: bool) -> Iterator[Value]:
+def draw_wide(desk: Desk, habit: Habit, by_hand: bool) -> Iterator[Value]:
     """Digits 0.5 to 2 heights apart: one number to a line, in a comb or not, or many numbers.
 
     Of many, each has one digit or several close together, and the numbers are so far apart.
