@@ -39,7 +39,7 @@ HOMES = {
         *("datasets.negative_inks", "datasets.synthetic.", "imaging.photo", "imaging.framing"),
         *("imaging.ruling", "reading.multiscale", "reading.table"),
         *("visualization.explanation_page", "visualization.html", "visualization.notebook"),
-        *("visualization.overlay", "visualization.sheets"),
+        *("visualization.overlay", "visualization.sheets", "training.calibrate"),
     ),
     "cv2": (
         *("datasets.negative_inks", "datasets.synthetic.", "reading.template"),
