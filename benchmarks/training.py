@@ -19,29 +19,20 @@ The machine should have nothing else to do.
 import argparse
 import os
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import harness
 from digitlens.datasets.mnist import load_mnist
 from digitlens.progress import note
-from digitlens.training.loop import choose_device
-from digitlens.training.recipe import Recipe, load_recipe
-from digitlens.training.tasks.tile import train_classifier
-from digitlens.training.tile_networks import count_parameters, predict_logits
 from harness import OURS, Figure, Row, spread
-from worker import memory_of
 
 AIM = 0.99  # accuracy on the test set
-
-
 # Of each peer its name, its epochs as its documentation has them, and what it needs.
 PEERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "pytorch": ("basic MNIST example of PyTorch", 14, ()),
@@ -112,32 +103,6 @@ def rows_of(who: str, wanted: Sequence[Any], options: Any, missing: dict[str, st
             return worker.rows()
 
     return harness.available({who: rows}, missing).get(who, [])
-
-
-def train_seeds(name: str, changes: list[str], seeds: range, threads: int) -> Iterator[Row]:
-    """A row for each seed, and the memory after the first; then the versions and the device."""
-    torch.set_num_threads(threads)
-    mnist = load_mnist()
-    device = choose_device()
-    for seed in seeds:
-        recipe = load_recipe(name, [*changes, f"seed={seed}"])
-        assert isinstance(recipe, Recipe)
-        training, validation = recipe.split(mnist.train)
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
-            done = train_classifier(recipe, training, validation, Path(folder))
-            seconds = time.perf_counter() - start
-        answers = predict_logits(done.network, torch.from_numpy(mnist.test.tiles)).argmax(1)
-        yield {
-            "seed": seed,
-            "seconds": seconds,
-            "epochs": len(done.history),
-            "parameters": count_parameters(done.network),
-            "test_accuracy": float((answers.numpy() == mnist.test.labels).mean()),
-        }
-        if seed == seeds[0]:
-            yield {"memory_mb": memory_of()}
-    yield {"versions": f"torch {torch.__version__}, {device.reason}"}
 
 
 def summary(record: Row) -> dict[str, Row]:

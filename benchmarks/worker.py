@@ -18,6 +18,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
@@ -275,15 +276,43 @@ def train(who: str, threads: str, *arguments: str) -> Iterator[Row]:
         yield about
         yield {"memory_mb": memory_of()}
         return
-    sys.path.insert(0, str(Path(__file__).parent))
     from digitlens.cli.tables import use_patient_threads
 
     use_patient_threads()  # as the command does
-    import training
-
     recipe, first, beyond, *changes = arguments
-    seeds = range(int(first), int(beyond))
-    yield from training.train_seeds(recipe, changes, seeds, int(threads))
+    yield from train_seeds(recipe, changes, range(int(first), int(beyond)), int(threads))
+
+
+def train_seeds(name: str, changes: list[str], seeds: range, threads: int) -> Iterator[Row]:
+    """A row for each seed, and the memory after the first; then the versions and the device."""
+    import torch
+
+    from digitlens.datasets.mnist import load_mnist
+    from digitlens.training.loop import choose_device
+    from digitlens.training.recipe import load_recipe
+    from digitlens.training.tasks.tile import train_classifier
+    from digitlens.training.tile_networks import count_parameters, predict_logits
+
+    torch.set_num_threads(threads)
+    mnist, device = load_mnist(), choose_device()
+    for seed in seeds:
+        recipe: Any = load_recipe(name, [*changes, f"seed={seed}"])
+        training, validation = recipe.split(mnist.train)
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            done = train_classifier(recipe, training, validation, Path(folder))
+            seconds = time.perf_counter() - start
+        answers = predict_logits(done.network, torch.from_numpy(mnist.test.tiles)).argmax(1)
+        yield {
+            "seed": seed,
+            "seconds": seconds,
+            "epochs": len(done.history),
+            "parameters": count_parameters(done.network),
+            "test_accuracy": float((answers.numpy() == mnist.test.labels).mean()),
+        }
+        if seed == seeds[0]:
+            yield {"memory_mb": memory_of()}
+    yield {"versions": f"torch {torch.__version__}, {device.reason}"}
 
 
 def train_pytorch(material: Material, threads: int) -> Trainee:

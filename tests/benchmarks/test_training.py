@@ -144,6 +144,6 @@ def test_seeds_come_before_between_and_after_the_peers(monkeypatch):
 
 def test_a_worker_trains_the_seeds_that_it_is_asked_for(monkeypatch):
     monkeypatch.setattr("digitlens.cli.tables.use_patient_threads", lambda: None)
-    monkeypatch.setattr(training, "train_seeds", lambda *asked: iter([asked]))
+    monkeypatch.setattr(worker, "train_seeds", lambda *asked: iter([asked]))
     rows = worker.train("digitlens", "1", "fast", "2", "4", "epochs=1")
     assert list(rows) == [("fast", ["epochs=1"], range(2, 4), 1)]
