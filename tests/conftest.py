@@ -3,8 +3,11 @@
 import contextlib
 import functools
 import importlib.util
+import shutil
 import signal
+import threading
 from collections.abc import Sequence
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +200,42 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for a module: while it is there, no other event loop may run."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (not in the core environment)
+
+    path = shutil.which("/usr/bin/chromium") or shutil.which("chromium")
+    if not path:
+        pytest.skip("no Chromium: these tests need a real browser")
+    # With a camera that shows a test picture.
+    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+    with sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def hosted():
+    """Serves a folder as any static host would: a context with the host's address."""
+
+    @contextlib.contextmanager
+    def hosted(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    return hosted
 
 
 @pytest.fixture

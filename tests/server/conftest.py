@@ -1,25 +1,24 @@
-"""A reader that reads nothing, so that what surrounds it can be tested in milliseconds."""
+"""A reader that reads nothing, so that what is around it is tested in milliseconds; a server."""
 
-import functools
 import io
-import shutil
+import socket
 import threading
+import time
 import warnings
-from contextlib import contextmanager
+from contextlib import closing
 from decimal import Decimal
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from digitlens.errors import ImageError
 from digitlens.imaging.image import load_image
 from digitlens.models.bundle import Card, LineCard
 from digitlens.reading.reader import DigitReader
 from digitlens.results import Box, Character, Digit, Number, Reading
-from digitlens.server.app import create_app
+from digitlens.server.app import Server, create_app
 from digitlens.server.limits import Settings
 from digitlens.server.service import assemble
 from digitlens.tabular import Cell, Table
@@ -27,45 +26,6 @@ from digitlens.tabular import Cell, Table
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for httpx2, and does what is needed with httpx
     from starlette.testclient import TestClient
-
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",  # a camera that shows a test picture
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A real browser, for a module: while it is there, no other event loop may run."""
-    path = shutil.which(CHROMIUM) or shutil.which("chromium")
-    if not path:
-        pytest.skip(f"no Chromium at {CHROMIUM}: these tests need a real browser")
-    with sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="session")
-def hosted():
-    """Serves a folder as any static host would: a context with the host's address."""
-
-    @contextmanager
-    def hosted(folder):
-        handler = functools.partial(Quiet, directory=str(folder))
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{server.server_port}"
-            server.shutdown()
-
-    return hosted
 
 
 class FakeModel:
@@ -184,3 +144,58 @@ def three_pages():
     """A TIFF file with three pages."""
     more = [Image.new("L", (8, 8), gray) for gray in (0, 9)]
     return _encoded(Image.new("L", (8, 8)), "TIFF", save_all=True, append_images=more)
+
+
+SETTINGS = {"port": 0, "workers": 1, "queue": 1, "body_limit": 1_000_000}
+
+
+class Running:
+    """A server in a thread of its own."""
+
+    def __init__(self, reader, **settings):
+        self._ready = threading.Event()
+        service = assemble(Settings(**SETTINGS | settings), reader)
+        self._server = Server(service, self._on_ready)
+        self._thread = threading.Thread(target=self._server.listen)
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def _on_ready(self, address):
+        self.address, self.port = address, int(address.rpartition(":")[2])
+        self._ready.set()
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return closing(connection)
+
+    def metrics(self):
+        with urlopen(f"{self.address}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+    def until(self, words):
+        end = time.monotonic() + 5
+        while words not in self.metrics():
+            assert time.monotonic() < end, words
+            time.sleep(0.01)
+
+    def stop(self):
+        self._server.should_exit = True
+
+    def join(self):
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def start(reader):
+    running = []
+
+    def start(**settings):
+        running.append(Running(reader, **settings))
+        return running[-1]
+
+    yield start
+    reader.open.set()
+    for server in running:
+        server.stop()
+        server.join()

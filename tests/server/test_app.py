@@ -1,7 +1,6 @@
 """The files of the page, the headers around every answer, and a server that starts and stops."""
 
 import socket
-import threading
 from urllib.request import urlopen
 
 import pytest
@@ -103,38 +102,21 @@ def test_nothing_outside_and_nothing_else_is_found(site, path):
     assert "secret" not in answer.text
 
 
-def server(reader, said, **settings):
-    return Server(assemble(Settings(**settings), reader), said)
-
-
 @pytest.mark.parametrize(
-    ("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
+    ("host", "begins"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
 )
-def test_the_address_is_told_once_it_answers(reader, host, start):
+def test_the_address_is_told_once_it_answers(start, host, begins):
     if host == "::1" and not socket.has_ipv6:
         pytest.skip("no IPv6 here")
-    told, ready = [], threading.Event()
-
-    def say(address):
-        told.append(address)
-        ready.set()
-
-    running = server(reader, say, host=host, port=0)
-    thread = threading.Thread(target=running.listen)
-    thread.start()
-    try:
-        assert ready.wait(10)
-        assert told[0].startswith(start)
-        with urlopen(f"{told[0]}/healthz", timeout=10) as answer:
-            assert answer.status == 200
-            assert "Server" not in answer.headers
-    finally:
-        running.should_exit = True
-        thread.join(10)
+    address = start(host=host).address
+    assert address.startswith(begins)
+    with urlopen(f"{address}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+        assert "Server" not in answer.headers
 
 
 def test_an_address_that_is_taken_is_an_error(reader):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+        service = assemble(Settings(port=taken.getsockname()[1]), reader)
         with pytest.raises(OSError, match="in use"):
-            server(reader, print, port=port).listen()
+            Server(service, print).listen()

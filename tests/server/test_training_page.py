@@ -69,18 +69,14 @@ def test_a_page_is_told_everything_and_then_what_is_new(live):
     json.dumps(late, allow_nan=False)
 
 
-def test_before_the_first_step_there_is_nothing_and_that_is_told(live):
+def test_before_the_first_step_there_is_nothing_and_another_member_begins_anew(live):
     news, mark = live.since(Position())
     assert news == {"whole": True, "steps": [], "checks": [], "ended": ""}
     assert live.since(mark)[0] is None
-    live.tell(pulse(1))
-    assert live.since(mark)[0]["steps"]
-
-
-def test_another_member_begins_with_an_empty_page(live):
     live.tell(pulse(1, 2))
     live.tell(check(2))
-    _, mark = live.since(Position())
+    news, mark = live.since(mark)
+    assert news["steps"]
     live.tell(pulse(1, member=2))
     news, _ = live.since(mark)
     assert news["whole"]

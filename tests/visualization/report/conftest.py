@@ -1,12 +1,10 @@
 """What a page is made from, small and known by heart, and a real browser to open it in."""
 
-import shutil
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from digitlens.datasets.mnist import Split
 from digitlens.evaluation.report import ModelInfo, evaluate
@@ -65,14 +63,3 @@ def _answers(split, every):
     found = np.repeat((1 - sure)[:, None] / 9, 10, axis=1)
     found[np.arange(n), said] = sure
     return found.astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("/usr/bin/chromium") or shutil.which("chromium")
-    if not path:
-        pytest.skip("no Chromium: these tests need a real browser")
-    with sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
