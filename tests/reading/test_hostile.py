@@ -21,7 +21,7 @@ def is_whole(reading):
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (1, 1, 3), (2, 4000, 3), (3, 2)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (28, 28, 3), (2, 4000, 3), (3, 2)])
 @pytest.mark.parametrize("level", [None, 0, 255])
 def test_pages_of_a_pixel_and_strips_are_read(reader, shape, level):
     random = np.random.default_rng(0)
@@ -29,6 +29,7 @@ def test_pages_of_a_pixel_and_strips_are_read(reader, shape, level):
     reading = reader.read(page.astype(np.uint8))
     assert is_whole(reading)
     assert (reading.height, reading.width) == shape[:2]
+    assert level is None or (reading.digits, reading.text) == ((), "")
 
 
 @pytest.mark.parametrize("start", range(16))

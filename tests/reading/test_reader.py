@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,15 +156,6 @@ def test_tiles_stay_with_their_digits_through_turns_and_patterns(reader, page):
             assert reader.classifier.predict_proba(digit.tile[None]).argmax() == digit.value
 
 
-@pytest.mark.parametrize(("height", "width"), [(40, 60), (1, 1), (300, 2000), (28, 28)])
-@pytest.mark.parametrize("level", [255, 0])
-def test_a_blank_picture_gives_an_empty_reading(reader, height, width, level):
-    reading = reader.read(np.full((height, width), level, np.uint8))
-    assert reading.digits == ()
-    assert reading.text == ""
-    assert (reading.width, reading.height) == (width, height)
-
-
 def test_all_kinds_of_sources_are_read(reader, page, tmp_path):
     picture = Image.fromarray(page)
     picture.save(path := tmp_path / "page.png")
@@ -238,22 +230,27 @@ def test_a_mistake_in_code_is_no_unreadable_picture(reader):
         list(reader.read_many([None], on_error=lambda *_: None))
 
 
-def test_what_is_asked_of_many_is_checked_before_the_first(reader):
-    with pytest.raises(ValueError, match="expected a number of digits"):
-        reader.read_many([], expect="many")
+def test_what_is_asked_is_checked_before_a_picture_is_opened(reader):
+    for ask in (reader.read, reader.read_many):
+        with pytest.raises(ValueError, match="expected a number of digits"):
+            ask("none.png", expect="many")
     with pytest.raises(ValueError, match="at least one worker, found 0"):
         reader.read_many([], workers=0)
 
 
-def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="no model"):
-        DigitReader(tmp_path / "none")
-    with pytest.raises(ModelError, match="no model"):
-        DigitReader(pages=tmp_path / "none")
-    with pytest.raises(ModelError, match="is not a digit detector"):
-        DigitReader(pages="default")
-    with pytest.raises(ModelError, match=r"model\.json cannot be read"):
-        DigitReader(lines=tmp_path)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model": "none"}, "no model"),
+        ({"pages": "none"}, "no model"),
+        ({"pages": "default"}, "is not a digit detector"),
+        ({"lines": Path()}, r"model\.json cannot be read"),
+    ],
+)
+def test_what_is_no_model_is_refused(tmp_path, monkeypatch, options, told):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=told):
+        DigitReader(**options)
 
 
 def test_a_damaged_line_reader_is_refused(lines_with):
@@ -290,11 +287,6 @@ def test_what_nothing_seen_agrees_with_leaves_the_reading_unsure(reader, page, e
         "fulfilled": False,
     }
     assert expect in reading.digits[0].reason
-
-
-def test_what_is_no_pattern_is_refused_before_the_picture_is_opened(reader):
-    with pytest.raises(ValueError, match="expected a number of digits"):
-        reader.read("none.png", expect="many")
 
 
 def test_several_threads_may_read_at_once(reader, page):
