@@ -172,7 +172,6 @@ def test_the_size_of_a_photo_is_checked_before_it_is_decoded(monkeypatch):
     def decode(*_args):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(image, "MAX_PIXELS", 1000)
     monkeypatch.setattr("digitlens.imaging.image.MAX_PIXELS", 1000)
     monkeypatch.setattr("pillow_heif.heif.HeifImage.load", decode)
     with pytest.raises(ImageError, match="claims 60 x 40 pixels, at most 1,000 are decoded"):

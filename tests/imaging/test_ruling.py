@@ -36,9 +36,10 @@ def nodes(rows, columns, corners):
     return np.stack([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth], axis=-1)
 
 
-def shaded(page):
-    light = np.linspace(0.3, 1, page.shape[1])
-    return (page * light).astype(np.uint8)
+def is_found(page, rows=5, columns=4, corners=CORNERS, shape=None):
+    """Whether the crossings of a table are found where they are, in pixels."""
+    grid = find_grid(page, shape)
+    return grid is not None and np.abs(grid.nodes - nodes(rows, columns, corners)).max() < 2.5
 
 
 def under_a_hard_shadow(page):
@@ -104,44 +105,28 @@ def test_uneven_columns_stay_as_they_are():
     assert find_grid(np.asarray(page)).shape == (6, 3)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda page: page,
-        shaded,
-        lambda page: 255 - page,
-        lambda page: np.stack([page] * 3, axis=2),
-        under_a_hard_shadow,
-        pale_and_grainy,
-        with_numbers,
-        lambda page: with_numbers(pale_and_grainy(page)),
-        with_a_hidden_corner,
-        on_stripes,
-    ],
-    ids=[
-        "as drawn",
-        "in the shade",
-        "light on dark",
-        "in colour",
-        "under a hard shadow",
-        "pale and grainy",
-        "with numbers",
-        "pale, with dark numbers",
-        "with a hidden corner",
-        "on stripes",
-    ],
-)
+CHANGES = {
+    "as drawn": lambda page: page,
+    "in the shade": lambda page: (page * np.linspace(0.3, 1, page.shape[1])).astype(np.uint8),
+    "light on dark": lambda page: 255 - page,
+    "in colour": lambda page: np.stack([page] * 3, axis=2),
+    "under a hard shadow": under_a_hard_shadow,
+    "pale and grainy": pale_and_grainy,
+    "with numbers": with_numbers,
+    "pale, with dark numbers": lambda page: with_numbers(pale_and_grainy(page)),
+    "with a hidden corner": with_a_hidden_corner,
+    "on stripes": on_stripes,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_the_crossings_of_rules_are_found(change):
-    grid = find_grid(change(ruled()))
-    assert grid is not None
-    assert np.abs(grid.nodes - nodes(5, 4, CORNERS)).max() < 2.5
+    assert is_found(change(ruled()))
 
 
 def test_outer_rules_may_lie_at_the_edge_of_the_picture():
-    page = ruled(4, 4, [(1, 1), (298, 1), (298, 298), (1, 298)], size=(300, 300))
-    grid = find_grid(page)
-    assert grid is not None
-    assert np.abs(grid.nodes - nodes(4, 4, [(1, 1), (298, 1), (298, 298), (1, 298)])).max() < 2.5
+    corners = [(1, 1), (298, 1), (298, 298), (1, 298)]
+    assert is_found(ruled(4, 4, corners, size=(300, 300)), 4, 4, corners)
 
 
 def test_a_bent_table_is_followed():
@@ -152,39 +137,30 @@ def test_a_bent_table_is_followed():
     assert 3 < middle[1] < 7
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        np.full((300, 400), 255, np.uint8),
-        ruled(1, 1),
-        np.linspace(0, 255, 300 * 400).reshape(300, 400).astype(np.uint8),
-        np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8),
-        np.zeros((1, 1), np.uint8),
-        np.zeros((3, 2000), np.uint8),
-    ],
-    ids=["paper", "a frame", "shade", "noise", "a pixel", "a strip"],
-)
+NONE = {
+    "paper": np.full((300, 400), 255, np.uint8),
+    "a frame": ruled(1, 1),
+    "shade": np.linspace(0, 255, 300 * 400).reshape(300, 400).astype(np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8),
+    "a pixel": np.zeros((1, 1), np.uint8),
+    "a strip": np.zeros((3, 2000), np.uint8),
+}
+
+
+@pytest.mark.parametrize("page", NONE.values(), ids=NONE)
 def test_there_is_no_table(page):
     assert find_grid(page) is None
 
 
-def test_a_known_shape_decides_where_thin_rules_are_too_pale():
+def test_a_known_shape_decides_which_rules_are_its_own():
     square = [(20, 20), (440, 20), (440, 440), (20, 440)]
-    page = ruled(3, 3, square)  # of a Sudoku, the thick ones alone
-    grid = find_grid(page, (9, 9))
-    assert grid is not None
-    assert np.abs(grid.nodes - nodes(9, 9, square)).max() < 2.5
+    page = ruled(3, 3, square)  # of a Sudoku, the thick ones alone: thin ones are too pale
+    assert is_found(page, 9, 9, square, shape=(9, 9))
     assert find_grid(page, (4, 4)) is None
     assert find_grid(ruled(), (9, 9)) is None
-
-
-def test_a_known_shape_decides_which_of_too_many_rules_are_its_own():
-    square = [(20, 20), (440, 20), (440, 440), (20, 440)]
     page = ruled(6, 6, square).copy()
     page[204:206, 20:441] = 0  # a shade, or a line that is drawn through a row
-    grid = find_grid(page, (6, 6))
-    assert grid is not None
-    assert np.abs(grid.nodes - nodes(6, 6, square)).max() < 2.5
+    assert is_found(page, 6, 6, square, shape=(6, 6))
     assert find_grid(page, (5, 6)) is None
 
 
