@@ -47,24 +47,16 @@ def refused(path, *parts):
         assert part in str(caught.value)
 
 
-def test_a_zip_and_a_folder_give_the_same_tiles(members, tmp_path):
+def test_a_zip_and_a_folder_give_the_same_tiles_and_have_a_hash(members, tmp_path):
     tiles, files = members
-    paths = [
-        write_zip(tmp_path / "flat.zip", files),
-        write_zip(tmp_path / "packed folder.zip", files, base="corrections/"),
-        write_folder(tmp_path / "folder", files),
-    ]
-    for path in paths:
-        split = load_labelled(path)
+    path = write_zip(tmp_path / "flat.zip", files)
+    packed = write_zip(tmp_path / "packed folder.zip", files, base="corrections/")
+    folder = write_folder(tmp_path / "folder", files)
+    for each in (path, packed, folder):
+        split = load_labelled(each)
         assert (split.tiles == tiles).all()
         assert split.labels.tolist() == [4, 0, 7]
-
-
-def test_the_hash_of_a_zip_is_that_of_the_file_and_a_folder_has_one_too(members, tmp_path):
-    _, files = members
-    path = write_zip(tmp_path / "a.zip", files)
     assert load_with_hash(path)[1] == hashlib.sha256(path.read_bytes()).hexdigest()
-    folder = write_folder(tmp_path / "folder", files)
     before = load_with_hash(folder)[1]
     assert load_with_hash(folder)[1] == before
     (folder / "tiles/00001.png").write_bytes(files["tiles/00002.png"])
@@ -120,10 +112,17 @@ def test_a_picture_that_stands_there_under_two_names_is_left_out_the_second_time
     assert "copy.png: left out: the same picture as tiles/00002.png" in said
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_what_is_no_file_or_a_damaged_zip_is_one_message(members, tmp_path):
     refused(tmp_path / "nothing.zip", "No such file", "labels.csv")
     (tmp_path / "text.zip").write_text("text")
     refused(tmp_path / "text.zip", "is no zip file")
+    path = write_zip(tmp_path / "a.zip", members[1])
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)  # within the first tile: its checksum does not fit any more
+    path.write_bytes(content)
+    refused(path, "tiles/00001.png: cannot be read")
+    path.write_bytes(content[:-30])
+    refused(path, "is no zip file, or damaged")
 
 
 def test_all_rows_that_are_wrong_are_listed(members, tmp_path):
@@ -186,17 +185,6 @@ def test_bombs_are_not_unpacked(members, tmp_path):
         for name, content in files.items():
             archive.writestr(name, content)
     refused(tmp_path / "zeros.zip", "is larger than 65,536 bytes")
-
-
-def test_a_damaged_zip_is_one_message(members, tmp_path):
-    _, files = members
-    path = write_zip(tmp_path / "a.zip", files)
-    content = bytearray(path.read_bytes())
-    content[60:90] = bytes(30)  # within the first tile: its checksum does not fit any more
-    path.write_bytes(content)
-    refused(path, "tiles/00001.png: cannot be read")
-    path.write_bytes(content[:-30])
-    refused(path, "is no zip file, or damaged")
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_split_says_what_it_expected(tiles, labels, error, message):
         Split(tiles, labels)
 
 
-def test_rows_are_taken_by_index_or_mask_and_copied():
+def test_rows_are_taken_by_index_or_mask_and_copied_or_evenly():
     split = Split(TILES.copy(), LABELS)
     by_index = split.take([2, 0])
     by_mask = split.take(LABELS > 1)
@@ -63,12 +64,9 @@ def test_rows_are_taken_by_index_or_mask_and_copied():
     assert len(by_mask) == 2
     assert split.tiles.max() == 0
     assert len(split.take([False] * 3)) == 0
-
-
-def test_some_are_taken_evenly_and_all_where_there_are_fewer():
-    split = Split(np.zeros((50, 28, 28), np.uint8), np.repeat(np.arange(10), 5).astype(np.uint8))
-    assert split.evenly(10).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    assert len(split.evenly(1000)) == 50
+    many = Split(np.zeros((50, 28, 28), np.uint8), np.repeat(np.arange(10), 5).astype(np.uint8))
+    assert many.evenly(10).labels.tolist() == [*range(10)]
+    assert len(many.evenly(1000)) == 50
 
 
 @pytest.mark.usefixtures("offline")
@@ -252,12 +250,7 @@ def test_the_table_of_writers_is_that_of_mnist():
     assert len(np.unique(table.test_writer)) == 297
     assert not set(table.train_writer) & set(table.test_writer)
     assert set(table.train_series) == set(table.test_series) == {0, 4}
-
-
-@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2])
-def test_the_share_of_mnist_is_met_and_both_series_are_there(fraction):
-    table = load_writers()
-    for seed in range(5):
+    for fraction, seed in itertools.product((0.05, 0.1, 0.2), range(5)):
         chosen = writer_split(table.train_writer, table.train_series, fraction, seed).validation
         assert len(chosen) == pytest.approx(60_000 * fraction, abs=120)
         students = (table.train_series[chosen] == 4).mean()

@@ -1,14 +1,11 @@
-import contextlib
 import gzip
 import os
 import pickle
+import socket
 import sys
 import tarfile
-import threading
 import zipfile
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -280,55 +277,18 @@ def test_a_damaged_pickle_gives_what_is_whole_and_nothing_else(tiny_mnist, tmp_p
 
 
 SECONDS = (0.3, 0.3)
+NOBODY = "http://127.0.0.1:1/"
+
+
 FIRST = "train-images-idx3-ubyte.gz"
 
 
-class Mirror:
-    """A web server on this machine: file name → chunks of the answer, or 404."""
-
-    def __init__(self):
-        self.answers, self.requests, self.released = {}, [], threading.Event()
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                mirror.answer(self)
-
-            def log_message(self, *_):
-                """Silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/mnist/"
-
-    def answer(self, request):
-        name = request.path.removeprefix("/mnist/")
-        self.requests.append(name)
-        if name not in self.answers:
-            request.send_error(404)
-            return
-        request.send_response(200)
-        request.end_headers()
-        with contextlib.suppress(OSError):  # the client had enough
-            for chunk in self.answers[name]:
-                request.wfile.write(chunk)
-
-    def hang(self):
-        self.released.wait(10)
-        yield b"too late"
-
-
 @pytest.fixture
-def mirror(tiny_mnist):
-    mirror = Mirror()
-    for file, content in tiny_mnist.contents.items():
-        mirror.answers[f"{file.name}.gz"] = iter([gzip.compress(content)])
-    thread = threading.Thread(target=mirror.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield mirror
-    mirror.released.set()
-    mirror.server.shutdown()
-    mirror.server.server_close()
-    thread.join()
+def mirror(tiny_mnist, tmp_path, hosted):
+    """A folder with the files of a mirror, and its address."""
+    folder = tiny_mnist.write_idx(tmp_path / "mirror", compress=True)
+    with hosted(folder) as address:
+        yield folder, f"{address}/"
 
 
 def fetch(tiny_mnist, *mirrors):
@@ -340,48 +300,43 @@ def fetch(tiny_mnist, *mirrors):
     return gathered
 
 
-def test_mirrors_are_encrypted_and_each_file_is_downloaded_once_from_one_that_answers(
+def test_mirrors_are_encrypted_and_each_file_is_downloaded_from_one_that_answers(
     tiny_mnist, mirror
 ):
     assert len(set(MIRRORS)) >= 2
     assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in MIRRORS)
-    nobody = "http://127.0.0.1:1/"
-    gathered = fetch(tiny_mnist, nobody, mirror.url)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hangs = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        gathered = fetch(tiny_mnist, NOBODY, hangs, mirror[1])
     assert gathered.contents == tiny_mnist.contents
-    assert [problem.source.name for problem in gathered.problems] == [nobody]
-    assert mirror.requests == [f"{file.name}.gz" for file in tiny_mnist.files]
-    gather(mirror_sources((), [mirror.url]), lambda *_: None)
-    assert len(mirror.requests) == len(tiny_mnist.files)
-
-
-def test_a_mirror_that_hangs_is_given_up(tiny_mnist, mirror):
-    mirror.answers["train-labels-idx1-ubyte.gz"] = mirror.hang()
-    gathered = fetch(tiny_mnist, mirror.url)
-    assert list(gathered.contents) == [tiny_mnist.files[0]]
-    assert "timed out" in gathered.problems[0].reason
+    assert set(gathered.origins.values()) == {mirror[1]}
+    assert [problem.source.name for problem in gathered.problems] == [NOBODY, hangs]
+    assert "timed out" in gathered.problems[1].reason
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("size", "reason"),
     [
         (None, "404 Client Error"),
-        (lambda _: repeat(bytes(64 * 1024)), "the answer is longer than the 23,536 bytes expected"),
-        (lambda whole: iter([whole[:5000]]), f"{FIRST} cannot be read"),
+        (1 << 24, "the answer is longer than the 23,536 bytes expected"),
+        (5000, f"{FIRST} cannot be read"),
     ],
-    ids=["none", "endless", "cut short"],
+    ids=["none", "too long", "cut short"],
 )
-def test_a_wrong_answer_of_a_mirror_is_refused(tiny_mnist, mirror, answer, reason):
-    whole = next(mirror.answers.pop(FIRST))
-    if answer:
-        mirror.answers[FIRST] = answer(whole)
-    gathered = fetch(tiny_mnist, mirror.url)
+def test_a_wrong_answer_of_a_mirror_is_refused(tiny_mnist, mirror, size, reason):
+    folder, address = mirror
+    if size is None:
+        (folder / FIRST).unlink()
+    else:
+        os.truncate(folder / FIRST, size)
+    gathered = fetch(tiny_mnist, address)
     assert gathered.contents == {}
     assert gathered.problems[0].reason.startswith(reason)
 
 
 def test_without_pooch_the_reason_names_the_extra(tiny_mnist, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
-    gathered = fetch(tiny_mnist, "http://127.0.0.1:1/")
+    gathered = fetch(tiny_mnist, NOBODY)
     assert "pip install 'digitlens[train]'" in gathered.problems[0].reason
 
 

@@ -27,19 +27,15 @@ def test_light_and_exposure_keep_the_size(shape):
         assert pixels.dtype == np.uint8
 
 
-def test_what_was_on_the_page_is_still_there_after_exposure():
+def test_what_was_on_the_page_is_still_there_after_exposure_and_nothing_wraps(rng):
     kept = []
     for seed in range(60):
         pixels = expose(PAGE, np.random.default_rng(seed)).astype(float)
         kept.append(pixels[:, 30].mean() - pixels[:, 10].mean())  # in the middle of stripes
     assert np.median(kept) == pytest.approx(170, abs=10)
     assert min(kept) > 80
-
-
-def test_too_bright_and_too_dark_are_cut_off_and_do_not_wrap(rng):
-    bright, dark = np.full((20, 20, 3), 900, np.float32), np.full((20, 20, 3), -900, np.float32)
-    assert expose(bright, rng).min() == 255
-    assert expose(dark, rng).max() == 0
+    assert expose(np.full((20, 20, 3), 900, np.float32), rng).min() == 255
+    assert expose(np.full((20, 20, 3), -900, np.float32), rng).max() == 0
 
 
 WORD = (0.0, -1.0, 4.0, 0.2)
@@ -62,14 +58,14 @@ def test_a_text_is_in_the_crop_but_for_a_little(rng):
         assert np.ptp(y) > 0.4 * view.height
 
 
-def test_crops_are_as_wide_as_the_recogniser_takes_them(rng):
-    for wide in (0.1, 1.0, 6.0, 40.0):
-        for _ in range(30):
-            view = choose_view((0.0, -1.0, wide, 0.0), rng)
-            pixels = finish(np.zeros((view.height, view.width, 3), np.float32), rng)
-            assert pixels.shape[0] == 48
-            assert pixels.shape[1] % 8 == 0
-            assert 32 <= pixels.shape[1] <= 512
+@pytest.mark.parametrize("wide", [0.1, 1.0, 6.0, 40.0])
+def test_crops_are_as_wide_as_the_recogniser_takes_them(wide, rng):
+    for _ in range(30):
+        view = choose_view((0.0, -1.0, wide, 0.0), rng)
+        pixels = finish(np.zeros((view.height, view.width, 3), np.float32), rng)
+        assert pixels.shape[0] == 48
+        assert pixels.shape[1] % 8 == 0
+        assert 32 <= pixels.shape[1] <= 512
 
 
 def test_a_flat_mark_is_framed_like_a_digit_and_twice_as_fine_is_twice_as_large(rng):

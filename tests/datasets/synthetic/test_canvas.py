@@ -75,20 +75,20 @@ def test_a_cut_digit_counts_by_how_much_of_it_is_seen(x, expected):
         assert box == (max(0, x), 7, min(100, x + 20), 37)
 
 
-@pytest.mark.parametrize(("ink", "value"), [(BLOCK, None), (0 * BLOCK, 4)])
-def test_what_is_no_digit_and_what_has_no_ink_gets_no_box(ink, value):
+@pytest.mark.parametrize(
+    ("ink", "place", "value"),
+    [(BLOCK, (12, 7), None), (0 * BLOCK, (12, 7), 4), (BLOCK, (-500, -500, 100), 4)],
+    ids=["no digit", "no ink", "blown up"],
+)
+def test_what_is_no_digit_and_what_is_not_seen_gets_no_box(ink, place, value):
     canvas = Canvas(100, 80, np.eye(3))
-    canvas.put(ink, placed(12, 7), value)
-    assert canvas.boxes == []
-    assert canvas.values == []
-    assert np.count_nonzero(canvas.ink) == np.count_nonzero(ink)
+    canvas.put(ink, placed(*place), value)
+    assert canvas.boxes == canvas.values == []
+    assert np.count_nonzero(canvas.ink) == (BLOCK.size if value is None else 0)
 
 
-def test_ink_over_ink_keeps_the_darker_and_what_is_blown_up_is_left_out():
+def test_ink_over_ink_keeps_the_darker():
     canvas = Canvas(100, 80, np.eye(3))
-    canvas.put(BLOCK, placed(-500, -500, 100), 4)
-    assert not canvas.ink.any()
-    assert canvas.values == []
     canvas.put(BLOCK, placed(12, 7), 4)
     canvas.put(BLOCK // 2, placed(22, 7), 5)
     assert (canvas.ink[7:37, 12:32] == 255).all()
@@ -162,24 +162,19 @@ def test_a_line_runs_at_its_angle_and_bends(canvas, plain, rng):
     assert steps[-1] < steps[0]
 
 
-def test_slant_leans_to_the_right_and_keeps_the_foot(font_glyphs, rng):
-    def columns(slant: float) -> np.ndarray:
+def test_slant_leans_to_the_right_and_weight_makes_strokes_bolder_and_finer(font_glyphs, rng):
+    def drawn(char: str, **style: float) -> Canvas:
         canvas = Canvas(120, 120, np.eye(3))
-        write(canvas, "1", Style(font_glyphs, slant=slant), Baseline(40, 100, 70), rng)
-        return np.array([np.nonzero(row)[0].mean() for row in canvas.ink[[35, 98]]])
-
-    upright, leaning = columns(0.0), columns(0.4)
-    assert leaning[0] - upright[0] > 15
-    assert abs(leaning[1] - upright[1]) < 4
-
-
-def test_weight_makes_strokes_bolder_and_finer_and_keeps_the_box(font_glyphs, rng):
-    def drawn(weight: int) -> Canvas:
-        canvas = Canvas(120, 120, np.eye(3))
-        write(canvas, "3", Style(font_glyphs, weight=weight), Baseline(40, 100, 70), rng)
+        write(canvas, char, Style(font_glyphs, **style), Baseline(40, 100, 70), rng)
         return canvas
 
-    fine, usual, bold = drawn(-1), drawn(0), drawn(4)
+    upright, leaning = (
+        np.array([np.nonzero(row)[0].mean() for row in drawn("1", slant=slant).ink[[35, 98]]])
+        for slant in (0.0, 0.4)
+    )
+    assert leaning[0] - upright[0] > 15
+    assert abs(leaning[1] - upright[1]) < 4  # the foot stays
+    fine, usual, bold = (drawn("3", weight=weight) for weight in (-1, 0, 4))
     assert int(fine.ink.sum()) < int(usual.ink.sum()) < int(bold.ink.sum())
     assert heights(bold)[0] == pytest.approx(heights(usual)[0], abs=2)
 
