@@ -38,7 +38,7 @@ def loaded(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> list:
     return asked
 
 
-def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded):
+def test_an_empty_cache_is_shown_and_mnist_asked_for_only_to_be_fetched(run, loaded):
     result = run()
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -46,6 +46,8 @@ def test_an_empty_cache_is_shown_and_nothing_fetched(run, loaded):
     assert lines[0] == "missing\ttrain-images-idx3-ubyte\t47040016\t"
     assert "digitlens data --fetch" in result.stderr
     assert loaded == []
+    assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
+    assert loaded == [Path("somewhere")]
 
 
 def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path):
@@ -61,28 +63,18 @@ def test_json_has_status_size_and_hash_and_a_damaged_file_is_shown(run, tmp_path
     assert f"damaged\tt10k-labels-idx1-ubyte\t10008\t{folder}" in result.stdout
 
 
-def test_fetching_asks_for_mnist(run, loaded):
-    assert run("--fetch", "--data-dir", "somewhere").exit_code == 0
-    assert loaded == [Path("somewhere")]
-
-
 @pytest.mark.usefixtures("loaded")
 def test_samples_are_drawn_where_the_user_says_and_the_path_printed(run, tmp_path):
-    result = run("--show")
-    assert result.stdout == "samples.png\n"
+    result = run("--show", "--out", "sheet.xyz")
+    assert isinstance(result.exception, DataError)
+    assert "sheet.xyz" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == []
+    assert run("--show").stdout == "samples.png\n"
     with Image.open(tmp_path / "samples.png") as sheet:
         assert np.asarray(sheet).std() > 10
     shown = json.loads(run("--show", "--out", "new/sheet.jpg", "--json").stdout)
     assert shown["samples"] == "new/sheet.jpg"
     assert (tmp_path / "new" / "sheet.jpg").stat().st_size > 1000
-
-
-@pytest.mark.usefixtures("loaded")
-def test_a_picture_of_unknown_kind_is_one_clear_error(run, tmp_path):
-    result = run("--show", "--out", "sheet.xyz")
-    assert isinstance(result.exception, DataError)
-    assert "sheet.xyz" in str(result.exception)
-    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 @pytest.fixture
@@ -110,28 +102,20 @@ def test_generated_pages_are_drawn_and_the_path_printed(run, pages, loaded, tmp_
     with Image.open(tmp_path / "pages.png") as sheet:
         assert sheet.width > 6 * 192
         assert np.asarray(sheet).std() > 10
-
-
-def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
-    options = {
-        "first": [],
-        "again": ["--seed", "0"],
-        "other": ["--seed", "1"],
-        "empty": ["--kind", "empty"],
-    }
-    for name, more in options.items():
-        assert run("--show-pages", "--out", f"{name}.png", *more).exit_code == 0
-    first, again, other, empty = ((tmp_path / f"{name}.png").read_bytes() for name in options)
-    assert len(pages) == 4
-    assert first == again
-    assert len({first, other, empty}) == 3
-
-
-@pytest.mark.usefixtures("pages")
-def test_pages_are_told_in_json(run):
     shown = json.loads(run("--show-pages", "--out", "new/sheet.jpg", "--json").stdout)
     assert shown["pages"] == "new/sheet.jpg"
     assert "samples" not in shown
+
+
+def test_the_seed_and_the_kind_decide_what_is_drawn(run, pages, tmp_path):
+    def drawn(*options):
+        assert run("--show-pages", "--out", "drawn.png", *options).exit_code == 0
+        return (tmp_path / "drawn.png").read_bytes()
+
+    first = drawn()
+    assert first == drawn("--seed", "0")
+    assert len({first, drawn("--seed", "1"), drawn("--kind", "empty")}) == 3
+    assert len(pages) == 4
 
 
 @pytest.mark.parametrize(

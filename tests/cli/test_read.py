@@ -150,12 +150,24 @@ def bad_files(tmp_path):
     }
 
 
+def table(result):
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def objects(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
 def test_in_a_pipe_there_is_a_line_a_picture(run, pictures):
     note, two, blank = (pictures[name] for name in ("note", "two", "blank"))
     result = run("read", note, two, blank)
     assert result.exit_code == 0
     assert result.stdout == f"{note}\t2048\n{two}\t2048 20\n{blank}\t\n"
     assert result.stderr == ""
+    assert run("read", "-", input=note.read_bytes()).stdout == "-\t2048\n"
+    nothing = run("read", "-", input=b"")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "is empty" in nothing.stderr
 
 
 def test_predict_is_the_same_with_options(run, note, blank):
@@ -167,8 +179,7 @@ def test_predict_is_the_same_with_options(run, note, blank):
 
 
 def test_json_is_an_object_a_line(run, note, blank):
-    result = run("read", "--json", note, blank)
-    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    first, second = objects(run("read", "--json", note, blank))
     assert (first["path"], first["text"], second["lines"]) == (str(note), "2048", [])
     [line] = first["lines"]
     assert [digit["value"] for digit in line] == [2, 0, 4, 8]
@@ -179,28 +190,33 @@ def test_json_is_an_object_a_line(run, note, blank):
 
 def test_csv_has_a_row_a_digit(run, pictures):
     two = pictures["two"]
-    result = run("read", "--csv", two, pictures["blank"])
-    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    rows = table(run("read", "--csv", two, pictures["blank"]))
     assert tuple(rows[0]) == COLUMNS
-    assert "".join(row["value"] for row in rows) == "204820"
-    assert [row["line"] for row in rows] == ["0"] * 4 + ["1"] * 2
-    assert [row["index"] for row in rows] == [str(k) for k in [*range(4), *range(2)]]
+    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    assert "".join(columns["value"]) == "204820"
+    assert columns["line"] == ["0"] * 4 + ["1"] * 2
+    assert columns["index"] == [*"0123", *"01"]
     assert all(int(row["x0"]) < int(row["x1"]) and row["path"] == str(two) for row in rows)
-    assert [row["status"] for row in rows] == ["digit"] * 5 + ["unsure"]
-    assert [bool(row["reason"]) for row in rows] == [False] * 5 + [True]
+    assert columns["status"] == ["digit"] * 5 + ["unsure"]
+    assert [bool(reason) for reason in columns["reason"]] == [False] * 5 + [True]
 
 
-def test_how_numbers_are_written_is_handed_on(run, pictures):
+def test_what_is_known_is_handed_on(run, note):
+    run("read", note)
+    assert BarReader.made == ("default", "pages", None)
     known = ("--decimal", ",", "--grouping", ".", "--locale", "de_DE")
-    assert run("read", *known, pictures["note"]).exit_code == 0
+    assert run("read", *known, note).exit_code == 0
     assert BarReader.notation == {"decimal": ",", "grouping": ".", "locale": "de_DE"}
+    for text in ("0.1%", "0.1 %", "0.001"):
+        assert run("read", note, "--target-error", text).exit_code == 0
+        assert BarReader.made[2] == pytest.approx(0.001)
 
 
 def test_numbers_of_a_line_are_told_apart(run, pictures):
     gap = pictures["gap"]
-    assert json.loads(run("read", "--json", gap).stdout)["numbers_digits"] == ["20", "48"]
-    rows = list(csv.DictReader(io.StringIO(run("read", "--csv", gap).stdout)))
-    assert [row["starts_number"] for row in rows] == ["0", "0", "1", "0", "0"]
+    assert objects(run("read", "--json", gap))[0]["numbers_digits"] == ["20", "48"]
+    rows = table(run("read", "--csv", gap))
+    assert [row["starts_number"] for row in rows] == [*"00100"]
     assert rows[4]["status"] == "rejected"
     assert [row["number"] for row in rows] == ["0", "0", "1", "1", ""]
     assert [row["number_value"] for row in rows] == ["20", "20", "48", "48", ""]
@@ -217,40 +233,23 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(run, bad_files, note)
         assert words in line
 
 
-def test_standard_input_is_read(run, note):
-    result = run("read", "-", input=note.read_bytes())
-    assert result.stdout == "-\t2048\n"
-    result = run("read", "-", input=b"")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "is empty" in result.stderr
-
-
 def test_each_page_of_a_document_is_an_answer(run, scan, note):
     result = run("read", *scan, note)
     assert result.exit_code == 0
-    expected = [
-        f"{path}#{k}\t{text}" for path in scan for k, text in [(1, "2048"), (2, ""), (3, "2048")]
-    ]
+    pages = [(k, text) for k, text in enumerate(("2048", "", "2048"), 1)]
+    expected = [f"{path}#{k}\t{text}" for path in scan for k, text in pages]
     assert result.stdout.splitlines() == [*expected, f"{note}\t2048"]
-
-
-def test_json_and_csv_name_the_page(run, scan, note):
     for path in scan:
-        found = [json.loads(line) for line in run("read", "--json", path).stdout.splitlines()]
-        assert [(page["path"], page["page"]) for page in found] == [
-            (str(path), k) for k in (1, 2, 3)
+        found = objects(run("read", "--json", path))
+        assert [(one["path"], one["page"], one["text"]) for one in found] == [
+            (str(path), k, text) for k, text in pages
         ]
-        rows = list(csv.DictReader(io.StringIO(run("read", "--csv", path).stdout)))
-        assert [(row["path"], row["page"]) for row in rows] == [
-            (str(path), page) for page in "11113333"
-        ]
-    assert json.loads(run("read", "--json", note).stdout)["page"] == 1
-
-
-def test_documents_come_from_standard_input(run, scan):
-    for path in scan:
-        result = run("read", "-", input=path.read_bytes())
-        assert result.stdout == "-#1\t2048\n-#2\t\n-#3\t2048\n"
+        rows = table(run("read", "--csv", path))
+        assert [(row["path"], row["page"]) for row in rows] == [(str(path), k) for k in "11113333"]
+        assert run("read", "-", input=path.read_bytes()).stdout == "".join(
+            f"-#{k}\t{text}\n" for k, text in pages
+        )
+    assert objects(run("read", "--json", note))[0]["page"] == 1
 
 
 def test_a_page_that_cannot_be_read_is_named_and_the_others_are_read(run, scan, note):
@@ -358,14 +357,17 @@ def test_no_annotated_copy_replaces_another_or_a_picture(run, tmp_path):
         assert np.array_equal(np.asarray(picture), pages[0])
 
 
-def test_a_file_in_place_of_the_folder_is_refused(run, note, tmp_path):
+def test_copies_are_not_read_the_next_time_and_a_file_in_place_of_their_folder_refused(
+    run, note, tmp_path
+):
+    (tmp_path / "note.png").write_bytes(note.read_bytes())
+    for _ in range(2):
+        result = run("read", tmp_path, "--annotate", tmp_path / "marked")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
+    assert [path.name for path in (tmp_path / "marked").iterdir()] == ["note.png"]
     (tmp_path / "out").write_text("")
     assert run("read", note, "--annotate", tmp_path / "out").exit_code == 2
-
-
-def test_a_model_that_is_not_there_is_an_error(run, note, tmp_path):
-    result = run("read", note, "--model", tmp_path / "none")
-    assert isinstance(result.exception, ModelError)
 
 
 @pytest.fixture
@@ -378,40 +380,31 @@ def doubtful(tmp_path):
 
 def test_more_digits_than_expected_are_left_out(run, doubtful):
     result = run("read", doubtful, "--expect", "3")
-    assert result.exit_code == 0
+    assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.split("\t")[1] == "248\n"
-    assert result.stderr == ""
-    said = run("read", "--csv", doubtful, "--expect", "3").stdout
-    rows = list(csv.DictReader(io.StringIO(said)))
-    assert [row["reason"] for row in rows if row["status"] == "rejected"] == [
-        "more than the digits that were expected"
-    ]
+    rows = table(run("read", "--csv", doubtful, "--expect", "3"))
+    reasons = [row["reason"] for row in rows if row["status"] == "rejected"]
+    assert reasons == ["more than the digits that were expected"]
 
 
-def test_a_pattern_decides_what_a_digit_is_but_is_not_printed(run, note):
+def test_a_pattern_decides_and_is_not_printed_and_several_things_may_be_known(run, note, doubtful):
     assert run("read", note, "--expect", "#7-##").stdout == f"{note}\t2748\n"
-
-
-def test_several_things_may_be_known(run, doubtful):
-    result = run("read", "--json", doubtful, "--expect", "3", "--expect", "range 100..300")
-    said = json.loads(result.stdout)
+    known = ["3", "range 100..300"]
+    wishes = [word for each in known for word in ("--expect", each)]
+    (said,) = objects(run("read", "--json", doubtful, *wishes))
     assert (said["text"], said["digits_only"]) == ("248", "248")
-    assert said["constrained"] == {
-        "expected": ["3", "range 100..300"],
-        "decided_by": ["3", "range 100..300"],
-        "unconstrained": "2048",
-        "fulfilled": True,
-    }
+    told = {"expected": known, "decided_by": known, "unconstrained": "2048", "fulfilled": True}
+    assert said["constrained"] == told
 
 
 def test_fewer_digits_than_expected_are_noted(run, note, blank, scan):
     result = run("read", note, blank, scan[1], "--expect", "##-##")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[:2] == [f"{note}\t2048", f"{blank}\t"]
-    assert result.stderr.splitlines() == [
-        f"digitlens: {blank}: expected 4 digits as in ##-##, found 0",
-        f"digitlens: {scan[1]}#2: expected 4 digits as in ##-##, found 0",
-    ]
+    said = "expected 4 digits as in ##-##, found 0"
+    assert result.stderr == "".join(
+        f"digitlens: {page}: {said}\n" for page in (blank, f"{scan[1]}#2")
+    )
     result = run("read", note, "--expect", "5")
     assert result.stderr == f"digitlens: {note}: expected 5 digits, found 4\n"
 
@@ -440,23 +433,6 @@ def test_what_cannot_be_meant_is_a_mistake_in_use(run, note, option, text, words
     assert words in said
 
 
-def test_a_target_error_is_handed_on(run, note):
-    for text in ("0.1%", "0.1 %", "0.001"):
-        assert run("read", note, "--target-error", text).exit_code == 0
-        assert BarReader.made[2] == pytest.approx(0.001)
-    run("read", note)
-    assert BarReader.made == ("default", "pages", None)
-
-
-def test_a_target_error_out_of_reach_says_what_is_in_reach(run, note):
-    result = run("read", note, "--target-error", "0.01%")
-    assert isinstance(result.exception, ModelError)
-    assert str(result.exception) == (
-        "the target error cannot be kept: the least that the curve can promise, with 9 digits, "
-        "is 0.1%"
-    )
-
-
 def test_a_run_of_a_digit_detector_is_a_model_too(run, note, tmp_path):
     recipe = {"architecture": "pages"}
     write_bundle(tmp_path / "run" / "model", Card("run", "1", sha256(b""), recipe=recipe), b"")
@@ -465,19 +441,15 @@ def test_a_run_of_a_digit_detector_is_a_model_too(run, note, tmp_path):
     assert BarReader.made[:2] == (folder, "pages")  # which tells what it is
     assert run("read", note, "--pages", folder).exit_code == 0
     assert BarReader.made[:2] == ("default", folder)
-    result = run("read", note, "--model", folder, "--target-error", "0.01%")
-    assert "the least that the curve can promise" in str(result.exception)
     result = run("read", note, "--model", folder, "--pages", "other")
     assert "give one of them" in str(result.exception)
-
-
-def test_copies_are_not_read_the_next_time(run, note, tmp_path):
-    (tmp_path / "note.png").write_bytes(note.read_bytes())
-    for _ in range(2):
-        result = run("read", tmp_path, "--annotate", tmp_path / "marked")
-        assert (result.exit_code, result.stderr) == (0, "")
-        assert result.stdout == f"{tmp_path / 'note.png'}\t2048\n"
-    assert [path.name for path in (tmp_path / "marked").iterdir()] == ["note.png"]
+    for model in ((), ("--model", folder)):
+        result = run("read", note, *model, "--target-error", "0.01%")
+        assert isinstance(result.exception, ModelError)
+        assert str(result.exception) == (
+            "the target error cannot be kept: the least that the curve can promise, with 9 digits, "
+            "is 0.1%"
+        )
 
 
 def digitlens(*arguments, **options):

@@ -52,14 +52,11 @@ def reader(monkeypatch, tmp_path):
     Image.fromarray(np.full((30, 40), 255, np.uint8)).save("page.png")
 
 
-def test_a_pipe_gets_csv_and_doubts_go_to_standard_error(run):
+def test_a_pipe_gets_csv_and_doubts_go_to_standard_error_and_json_has_all(run):
     done = run()
     assert done.exit_code == 0
     assert done.stdout == '12,\n3,"4,5"\n'
     assert done.stderr == "1 doubtful cell, the first in row 2, column 1: digit 1: 50 % sure\n"
-
-
-def test_json_has_all(run):
     assert json.loads(run("--json").stdout) == READ.as_dict()
 
 
@@ -101,13 +98,15 @@ def test_options_that_cannot_be_are_refused(run, arguments, words):
     assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_errors_name_the_picture(run, monkeypatch):
+def test_errors_name_the_picture_or_the_file_that_cannot_be_written(run, tmp_path, monkeypatch):
+    (tmp_path / "taken").touch()
+    assert "'taken/table.csv'" in str(run("--out", "taken/table.csv").exception)
+    assert isinstance(run("--out", "table.ods").exception, DataError)
+    assert "has one page, expected --page up to that, found 2" in str(run("--page", "2").exception)
     monkeypatch.setattr(Reader, "answer", ImageError("expected a table, found none"))
     error = run().exception
     assert isinstance(error, DigitlensError)
     assert str(error) == "page.png: expected a table, found none"
-    assert "has one page, expected --page up to that, found 2" in str(run("--page", "2").exception)
-    assert isinstance(run("--out", "table.ods").exception, DataError)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +124,3 @@ def test_broken_rules_are_told_and_cells_printed_as_they_were_read(run, monkeypa
     assert done.stdout == "12,\n"
     assert done.exit_code == 1
     assert run("--rules", rule, "--out", "table.csv").exit_code == 1
-
-
-def test_a_file_that_cannot_be_written_is_named_itself(run, tmp_path):
-    (tmp_path / "taken").touch()
-    assert "'taken/table.csv'" in str(run("--out", "taken/table.csv").exception)
