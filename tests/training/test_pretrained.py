@@ -72,18 +72,6 @@ def test_a_changed_file_is_refused(path, tmp_path):
         load_pp_ocr(changed)
 
 
-@pytest.fixture(scope="module")
-def vocabulary():
-    torch.manual_seed(0)
-    characters = ("", "中", "é", "\uff18", *ALPHABET)
-    return PublishedRecogniser(LineNetwork(len(characters)).eval(), characters)
-
-
-@pytest.fixture(scope="module")
-def lines():
-    return torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8)
-
-
 @pytest.mark.parametrize(
     ("character", "expected"),
     [
@@ -100,7 +88,11 @@ def test_characters_that_look_and_mean_the_same_share_a_class(character, expecte
     assert class_of(character) == expected
 
 
-def test_the_new_head_keeps_the_scores_of_the_alphabet(vocabulary, lines):
+def test_the_new_head_keeps_the_scores_of_the_alphabet():
+    torch.manual_seed(0)
+    characters = ("", "中", "é", "\uff18", *ALPHABET)
+    vocabulary = PublishedRecogniser(LineNetwork(len(characters)).eval(), characters)
+    lines = torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8)
     with torch.inference_mode():
         before, after = vocabulary.network(lines), adapt_head(vocabulary)(lines)
     assert after.shape == (2, 8, CLASSES)

@@ -37,6 +37,9 @@ def test_a_folder_in_use_and_a_file_in_the_way_are_left_alone(tmp_path):
 
 def test_refitting_keeps_what_validation_chose(tmp_path):
     recipe = Recipe(epochs=9, patience=2, seed=7)
+    start_run(tmp_path / "pages", "mine", DetectorRecipe(), {}, "")
+    with pytest.raises(DataError, match="no classifier"):
+        refit_recipe(tmp_path / "pages")
     start_run(tmp_path / "run", "mine", recipe, {}, "")
     with pytest.raises(DataError, match="has no finished model"):
         refit_recipe(tmp_path / "run")
@@ -46,12 +49,6 @@ def test_refitting_keeps_what_validation_chose(tmp_path):
     write_bundle(tmp_path / "run" / "model", card, graph)
     expected = replace(recipe, epochs=4, patience=0, validation="none", temperature=1.3)
     assert refit_recipe(tmp_path / "run") == expected
-
-
-def test_a_digit_detector_is_not_refitted(tmp_path):
-    start_run(tmp_path / "run", "mine", DetectorRecipe(), {}, "")
-    with pytest.raises(DataError, match="no classifier"):
-        refit_recipe(tmp_path / "run")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])

@@ -85,12 +85,12 @@ def test_a_residual_pair_begins_as_nothing_and_is_left_out_at_times():
     assert not torch.equal(pair.eval()(maps), maps)
 
 
-def test_an_eleventh_class_is_none():
-    for negatives, classes in ((0.0, 10), (0.1, 11)):
-        recipe = replace(SMALL, architecture="fast", negatives=negatives)
-        network = one_network(recipe)
-        assert network.knows_none is (classes == 11)
-        assert network(_tiles()).shape == (6, classes) == (6, recipe.classes)
+@pytest.mark.parametrize(("negatives", "classes"), [(0.0, 10), (0.1, 11)])
+def test_an_eleventh_class_is_none(negatives, classes):
+    recipe = replace(SMALL, architecture="fast", negatives=negatives)
+    network = one_network(recipe)
+    assert network.knows_none is (classes == 11)
+    assert network(_tiles()).shape == (6, classes) == (6, recipe.classes)
 
 
 def test_features_are_given_to_the_last_layer_and_pixels_normalised_inside():

@@ -16,7 +16,6 @@ from digitlens.training.tune import (
     plan_of,
     result_of,
     search,
-    shown_address,
     space_of,
 )
 
@@ -50,33 +49,31 @@ def test_a_study_that_searches_otherwise_or_is_not_there_is_not_joined(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "storage",
-    ["nonsense", "sqlite:////nowhere/at/all.db", "oracle+nothing://me:secret@host/db"],
+    ("storage", "shown"),
+    [
+        ("nonsense", "the database"),
+        ("sqlite:////nowhere/at/all.db", "sqlite:////nowhere/at/all.db"),
+        ("oracle+nothing://me:secret@host/db", "oracle+nothing://me:***@host/db"),
+        ("", "study.db"),  # a file that is no database
+    ],
 )
-def test_an_unusable_database_is_one_line_without_the_password(storage, monkeypatch):
+def test_an_unusable_database_is_one_line_without_the_password(
+    storage, shown, tmp_path, monkeypatch
+):
     monkeypatch.setattr("digitlens.training.tune.PAUSE", 0)
+    (tmp_path / "study.db").write_text("this is not a database, and quite long at that" * 99)
     with pytest.raises(DataError) as told:
-        open_study(storage, "mine", PLAN)
+        open_study(storage or local_storage(tmp_path), "mine", PLAN)
     assert "cannot be used" in str(told.value)
     assert "\n" not in str(told.value)
-    assert "secret" not in str(told.value)
+    assert shown in str(told.value)
 
 
-def test_a_file_that_is_no_database_and_a_foreign_study_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitlens.training.tune.PAUSE", 0)
-    (tmp_path / "a").mkdir()
-    study = open_study(local_storage(tmp_path / "a"), "mine", PLAN)
-    with monkeypatch.context() as foreign:
-        foreign.setattr("digitlens.training.tune.PLAN", "another attribute")
-        with pytest.raises(DataError, match="not begun by digitlens tune"):
-            open_study(local_storage(tmp_path / "a"), study.study_name, None)
-    (tmp_path / "study.db").write_text("this is not a database, and quite long at that" * 99)
-    with pytest.raises(DataError, match="cannot be used"):
-        open_study(local_storage(tmp_path), "mine", PLAN)
-
-
-def test_an_address_is_shown_without_its_password():
-    assert shown_address("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+def test_a_foreign_study_is_refused(tmp_path, monkeypatch):
+    study = open_study(local_storage(tmp_path), "mine", PLAN)
+    monkeypatch.setattr("digitlens.training.tune.PLAN", "another attribute")
+    with pytest.raises(DataError, match="not begun by digitlens tune"):
+        open_study(local_storage(tmp_path), study.study_name, None)
 
 
 SMALL = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "seed=5"]
