@@ -5,7 +5,7 @@ Knows rules and paper only: neither what stands in the cells nor how it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import TypeVar
@@ -18,12 +18,12 @@ from digitlens.imaging.framing import perspective
 from digitlens.imaging.image import Page, shrink
 from digitlens.imaging.ink import Components, connected_components, runs
 from digitlens.imaging.quantile import median, quantile
+from digitlens.imaging.rule_paths import AWAY, RulePaths, follow_rules, ridge_of
 
 _LOOKED_AT = 1200  # pixels: longest side of the copy in which rules are looked for
 _WINDOW = 1 / 20  # of the longest side: surroundings that say what is paper
 _DARKER, _LEAST = 0.12, 8  # share and gray levels by which ink is darker than its surroundings
-_AWAY = (2, 4, 8)  # pixels: so far from a rule there is paper, above and below
-_ALONG, _STRAIGHT = 9, 15  # pixels along a rule over which grain is evened out; once it is level
+_ALONG = 9  # pixels along a rule over which grain is evened out
 _CLEAR = (6.0, 3.5, 2.5)  # times the grain by which a rule is darker: clear ones, pale ones ...
 _FAINTEST, _THROUGH_PAPER = 2.0, 0.1  # ... at least gray levels, and of ink: less shows through
 _CLIP = 2.0  # times that, as which the darkest stroke counts
@@ -31,24 +31,23 @@ _STROKE = 14  # pixels: shorter strokes are no part of a rule
 _GAP = 8  # pixels that a rule may lack where it crosses another one
 _LONG = 0.4  # of the longest rule: outermost rules of a table are longer
 _EACH, _ROUNDS = 3, 4  # a line is fitted to every third column of a stroke, in so many rounds
-_SAME, _EVEN = 0.02, 1.35  # of a frame: so near are its corners; most of the gaps of even rules
-_FEW = 4  # rows and columns: of a table with so few, the thicker rules alone may have been seen
+_SAME = 0.02  # of a grid's sides: a frame that reaches no further out lies in it
 _DARK = 100  # gray level of pages that are darker; rules may be light there
 _FRAMES = 2  # largest connected drawings that may be the rules of a table
 _SHARE = 0.02  # of the page: smaller ones are no table
+_GROWS, _BEYOND = 12, 1.2  # times a frame grows at most; of its largest cell, at a time
+_QUARTER = 0.25  # of a cell: characters keep away from rules so far
+_CLEAREST = 5  # paths that say how dark and how clear rules are
+_PALE = 0.15  # of their darkness: what is paler is less of a rule
+_UNCLEAR, _LEAST_CLEAR = (0.4, 0.9), 0.3  # of the usual clearness: rules end between, and at least
+_REACHED = 0.5  # of the rules that cross reach an outermost one, at least
 _SIDE = 1000  # pixels: longer side of a frame that is straightened to find its rules
 _AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
-_RUN, _SMALLEST = 0.06, 40  # of a side: shorter strokes belong to no rule; pixels of a side
-_ROWS, _WHOLE = 1.1, 0.8  # of a row, and of a frame: as long a stroke is an upright rule
-_THROUGH = 0.6  # of a frame's side that a rule covers at least
-_FILLED = 0.8  # of a frame that its rules take up at least
-_BENT = (0.003, 0.006, 0.012)  # of a side: so far a rule may be from straight
+_SMALLEST = 40  # pixels of a side
 _DOUBLE = 0.3  # of the usual distance: nearer ones are one rule, drawn twice
-_MOST = 250  # rows or columns; more are a pattern and no table
 _REACH = 0.2  # of the smallest side of a cell: so far from its place a rule is painted over
 _EDGE = 0.15  # of the contrast of a rule, to which its edges fall
 _LARGEST = 2560  # pixels: longer side of a straightened table
-_BETWEEN = 0.15  # of what lies in the middle between rules may be long strokes
 _ENOUGH = 0.4  # of the rules of a known number of cells that are seen at least
 _SNAP = 0.15  # of a cell: how far from even its rules may be where some are too pale
 
@@ -56,6 +55,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 Shape = tuple[int, int]
+Span = tuple[float, float]
 Level = TypeVar("Level", np.bool_, np.int16)
 
 
@@ -87,74 +87,49 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     """Finds the largest ruled table of a page; None where there is none.
 
     Rules are strokes that are darker than the paper on both of their sides, which neither shades
-    nor edges are. The outermost of those that cross give a homography; in the straightened page,
-    rules go through from side to side, and may be bent. Where they cross, they are looked up one by
-    one. Pale rules count only where clear ones make up no table, or make one finer. Rows and
-    columns, if they are known, decide where rules are too pale.
+    nor edges are. Strokes that cross make up a frame, which may be a part of the table, and give a
+    homography; in the straightened page, rules are followed from side to side, and tables as far as
+    their rules go on. Rows and columns, if they are known, decide where rules are too pale.
     """
     gray = gray_of(shrink(page, _LOOKED_AT)).astype(np.int16)
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
     paper = int(median(gray.astype(np.float32).ravel()))
-    gray = np.pad(gray, _AWAY[-1], constant_values=paper)  # rules may lie at the edge
-    grid: Grid | None = None
+    gray = np.pad(gray, AWAY[-1], constant_values=paper)  # rules may lie at the edge
+    found: list[tuple[float, Grid]] = []
     for clear, sign in product(_CLEAR, (-1, 1) if paper < _DARK else (-1,)):
-        if grid and grid.ink[0] != sign:
-            continue
         dark = -sign * gray
-        frames = _frames(_strokes(dark, clear), _strokes(dark.T, clear).T)
-        found = [_nodes(dark, frame, clear, shape) for frame in frames]
-        nodes = max((each for each in found if each is not None), key=np.size, default=None)
-        if nodes is not None and (grid is None or _refines(nodes, grid.nodes)):
-            grid = Grid(nodes, sign * np.ones(3))
-        if grid and (shape or not _may_lack_rules(grid.nodes)):
+        for frame in _frames(_strokes(dark, clear), _strokes(dark.T, clear).T):
+            if not any(_is_in(frame, grid.nodes) for _, grid in found):
+                nodes, score = _nodes(dark, frame, shape)
+                if nodes is not None:
+                    found.append((score, Grid(nodes, sign * np.ones(3))))
+        if found:
             break
-    return replace(grid, nodes=(grid.nodes - _AWAY[-1]) * scale) if grid else None
+    if not found:
+        return None
+    _, grid = max(found, key=lambda each: each[0])
+    return replace(grid, nodes=(grid.nodes - AWAY[-1]) * scale)
 
 
-def _may_lack_rules(nodes: Doubles) -> bool:
-    """Whether cells are few or uneven, as where rules are too pale to be seen."""
-    gaps = [np.diff(_shares(nodes, axis)) for axis in (0, 1)]
-    uneven = any(each.max() > _EVEN * each.min() for each in gaps)
-    return uneven or max(map(len, gaps)) <= _FEW
+def _is_in(frame: Doubles, nodes: Doubles) -> bool:
+    """Whether a frame lies in a grid, or hardly out of it."""
+    low, high = nodes.min(axis=(0, 1)), nodes.max(axis=(0, 1))
+    room = _SAME * (high - low)
+    return bool(((frame > low - room) & (frame < high + room)).all())
 
 
-def _refines(fine: Doubles, coarse: Doubles) -> bool:
-    """Whether faint rules lie between those of the same frame, and make the cells even."""
-    ends = [nodes[[0, 0, -1, -1], [0, -1, -1, 0]] for nodes in (fine, coarse)]
-    if np.abs(ends[0] - ends[1]).max() > _SAME * np.ptp(ends[1], axis=0).max():
-        return False
-    for axis in (0, 1):
-        one, other = (_shares(nodes, axis) for nodes in (fine, coarse))
-        gaps = np.diff(one)
-        away = np.abs(other[:, None] - one).min(axis=1)
-        if away.max() > _SNAP * gaps.min():
-            return False
-        if len(one) != len(other) and gaps.max() > _EVEN * gaps.min():
-            return False
-    return fine.size > coarse.size
-
-
-def _shares(nodes: Doubles, axis: int) -> Doubles:
-    """float64[N]: how far along a table its rules are, from 0 to 1."""
-    gaps = np.linalg.norm(np.diff(nodes, axis=axis), axis=2).mean(axis=1 - axis)
-    return np.r_[0, np.cumsum(gaps)] / gaps.sum()
-
-
-def _strokes(gray: npt.NDArray[np.int16], clear: float, along: int = _ALONG) -> Mask:
+def _strokes(gray: npt.NDArray[np.int16], clear: float) -> Mask:
     """bool[H, W]: strokes along rows that are darker than what is above and below.
 
     ``clear`` is by how many times the usual difference, which is grain.
     """
-    ridge = np.full(gray.shape, -255, np.int16)
-    for away in _AWAY:
-        padded = np.pad(gray, ((away, away), (0, 0)), "edge")
-        np.maximum(ridge, np.minimum(padded[: -2 * away], padded[2 * away :]) - gray, out=ridge)
-    mean = _mean_along(ridge, along)[::3, ::3].ravel()
+    ridge = ridge_of(gray)
+    mean = _mean_along(ridge, _ALONG)[::3, ::3].ravel()
     grain, ink = float(median(np.abs(mean))), float(quantile(mean, 0.99))
     least = max(_FAINTEST, clear * grain, _THROUGH_PAPER * ink)
     # A stroke of a digit, however dark, does not count for the paper beside it.
     even = np.clip(ridge, round(-_CLIP * least), round(_CLIP * least))
-    return _long_runs(_mean_along(_thick(even), along) > least, _STROKE)
+    return _long_runs(_mean_along(_thick(even), _ALONG) > least, _STROKE)
 
 
 def _mean_along(values: npt.NDArray[np.int16], reach: int) -> npt.NDArray[np.float32]:
@@ -370,41 +345,196 @@ def _longer(strokes: Mask) -> Mask:
 
 
 def _nodes(
-    gray: npt.NDArray[np.int16], frame: Doubles, clear: float, shape: Shape | None
-) -> Doubles | None:
-    """Where the rules of a frame cross, float64[R + 1, C + 1, 2]; None if it is no table."""
+    gray: npt.NDArray[np.int16], frame: Doubles, shape: Shape | None
+) -> tuple[Doubles | None, float]:
+    """Where the rules of a frame cross, float64[R + 1, C + 1, 2], and how clear these are.
+
+    As long as rules go on beyond the frame, it is taken to be a part of the table.
+    """
+    reach, size, nodes, score = (_AROUND, _AROUND), (0, 0), None, 0.0
+    for _ in range(_GROWS):
+        straight = _straight(gray, frame, reach)
+        if straight is None:
+            break
+        upright, matrix, around, spans = straight
+        rows = follow_rules(upright, spans[0])
+        columns = follow_rules(np.ascontiguousarray(upright.T), spans[1])
+        rows, columns, clearness = _crossing(rows, columns, spans, shape)
+        found = len(rows.heights), len(columns.heights)
+        if min(found) < 2 or (max(found) == 2 and shape != (1, 1)):
+            break
+        own = _mapped(matrix, *(_places(rows, columns) - around).transpose(2, 0, 1))
+        if clearness >= score:
+            score, nodes = clearness, own
+        if found[0] <= size[0] and found[1] <= size[1]:
+            break
+        size = found
+        frame = own[[0, 0, -1, -1], [0, -1, -1, 0]]
+        wide, high = (float(np.diff(_shares(own, axis)).max()) for axis in (1, 0))
+        reach = _BEYOND * wide, _BEYOND * high
+    return nodes, score
+
+
+def _straight(
+    gray: npt.NDArray[np.int16], frame: Doubles, reach: tuple[float, float]
+) -> tuple[npt.NDArray[np.int16], Doubles, Doubles, tuple[tuple[float, float], ...]] | None:
+    """A frame as a rectangle, with shares of its sides around it; None if it is no quad.
+
+    Gives the picture, the way back, how much is around, and from where to where the frame reaches.
+    """
     sides = np.roll(frame, -1, axis=0) - frame
     lengths = np.linalg.norm(sides, axis=1)
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     if lengths.min() < _SMALLEST or turns.min() <= 0:
         return None
-    size = np.array([lengths[[1, 3]].mean(), lengths[[0, 2]].mean()])
-    height, width = np.rint(size * min(1, _SIDE / size.max())).astype(int)
-    matrix = perspective(frame, (int(width), int(height)))
-    around = int(_AROUND * max(width, height))
-    y, x = np.mgrid[-around : height + around, -around : width + around]
+    size = np.array([lengths[[0, 2]].mean(), lengths[[1, 3]].mean()])
+    width, height = np.rint(size * min(1, _SIDE / size.max())).astype(int).tolist()
+    matrix = perspective(frame, (width, height))
+    wide, high = int(reach[0] * width) + AWAY[-1], int(reach[1] * height) + AWAY[-1]
+    y, x = np.mgrid[-high : height + high, -wide : width + wide]
     upright = _looked_up(gray, _mapped(matrix, x + 0.5, y + 0.5))
-    levels = _long_runs(_strokes(upright, clear, _STRAIGHT), _RUN * upright.shape[1])
-    rows = _rules(levels, around)
-    # Digits have upright strokes, but none that is higher than its row.
-    room = float(median(np.diff(rows))) if len(rows) > 1 else 0.0
-    longest = max(_RUN * len(upright), min(_ROWS * room, _WHOLE * height))
-    uprights = _long_runs(_strokes(upright.T, clear, _STRAIGHT), longest)
-    columns = _rules(uprights, around)
-    if len(columns) > 2:  # and no line of digits is longer than its cell
-        room = min(_ROWS * float(median(np.diff(columns))), _WHOLE * width)
-        levels = _long_runs(levels, room)
-        rows = _rules(levels, around)
-    if shape:
-        rows, columns = _fitted(rows, shape[0]), _fitted(columns, shape[1])
-    if not (_is_ruled(levels, rows) and _is_ruled(uprights, columns)):
-        return None
-    if len(rows) == len(columns) == 2 and shape != (1, 1):
-        return None
-    if np.ptp(rows) < _FILLED * height or np.ptp(columns) < _FILLED * width:
-        return None
-    down, across = _traced(levels, rows, columns), _traced(uprights, columns, rows).T
-    return _mapped(matrix, across - around, down - around)
+    spans = (float(wide), float(wide + width)), (float(high), float(high + height))
+    return upright, matrix, np.array([wide, high]), spans
+
+
+def _crossing(
+    rows: RulePaths, columns: RulePaths, spans: Sequence[Span], shape: Shape | None
+) -> tuple[RulePaths, RulePaths, float]:
+    """The rules among paths along and down a table, in their order, and how clear they all are."""
+    high, wide = shape or (None, None)
+    levels = rows.take(_clear(rows, _clearness(rows, spans[0])))
+    uprights = columns.take(_clear(columns, _clearness(columns, spans[1], levels)))
+    clear = _clearness(rows, spans[0], uprights)
+    levels = rows.take(_clear(rows, clear))
+    clear = _clearness(columns, spans[1], levels)
+    uprights = columns.take(_clear(columns, clear))
+    size = 0, 0
+    while size != (size := (len(levels.heights), len(uprights.heights))) and min(size) > 1:
+        levels = _reached(levels, uprights)
+        uprights = _reached(uprights, levels)
+    total = sum(
+        float(_clearness(one, span, other).sum())
+        for one, span, other in ((levels, spans[0], uprights), (uprights, spans[1], levels))
+        if len(one.heights)
+    )
+    return _numbered(levels, rows, high), _numbered(uprights, columns, wide), total
+
+
+def _clearness(rules: RulePaths, span: Span, others: RulePaths | None = None) -> Doubles:
+    """float64[N]: how clear paths are, in all strips and in those where others cross.
+
+    Characters keep away from these. What is much paler than the clearest shows through the paper.
+    """
+    inner = (rules.places > span[0]) & (rules.places < span[1])
+    clearness = rules.gains[:, inner].mean(axis=1)
+    if others is not None and len(others.heights) > 1:
+        at = others.heights.mean(axis=1)
+        away = np.abs(rules.places[:, None] - at).min(axis=1)
+        near = inner & (away < _QUARTER * float(median(np.diff(at))))
+        if near.any():
+            clearness = (clearness + rules.gains[:, near].mean(axis=1)) / 2
+    if not len(clearness):
+        return clearness
+    depth = float(median(rules.depths[np.argsort(-clearness)[:_CLEAREST]]))
+    return clearness * np.clip(rules.depths / max(_PALE * depth, 1e-9), 0, 1)
+
+
+def _clear(rules: RulePaths, clearness: Doubles) -> Ints:
+    """Which paths are clear ones, in their order: the clearest, down to where a gap is widest."""
+    order = np.argsort(-clearness, kind="stable")
+    ordered = np.append(clearness[order], 0.0)
+    usual = ordered[ordered >= ordered[:_CLEAREST].mean() / 2]
+    level = float(median(usual)) if len(usual) else 0.0
+    low, high = (max(share * level, _LEAST_CLEAR) for share in _UNCLEAR)
+    drops = np.log(np.maximum(ordered[:-1], 1e-9) / np.maximum(ordered[1:], low / 2))
+    drops[(ordered[:-1] < low) | (ordered[1:] > high)] = -1
+    if not len(drops) or drops.max() < 0:
+        return order[:0]
+    clear = order[: int(drops.argmax()) + 1]
+    at = rules.heights.mean(axis=1)
+    clear = clear[np.argsort(at[clear])]
+    gaps = np.diff(at[clear])
+    if len(gaps) > 1:  # near ones are one rule, drawn twice
+        groups = np.split(clear, np.flatnonzero(gaps > _DOUBLE * float(median(gaps))) + 1)
+        clear = np.array([group[clearness[group].argmax()] for group in groups])
+    return _with_even_ones(clear, at, clearness)
+
+
+def _with_even_ones(clear: Ints, at: Doubles, clearness: Doubles) -> Ints:
+    """Clear paths, and faint ones that are where rules are missing, if all others are even."""
+    gaps = np.diff(at[clear])
+    if len(gaps) <= 2:
+        return clear
+    cells = gaps / float(median(gaps))
+    count = np.rint(cells).astype(int)
+    if np.abs(cells - count).max() > _SNAP:
+        return clear
+    faint, found = np.flatnonzero(clearness > 0), clear.tolist()
+    for first, last, parts in zip(at[clear[:-1]], at[clear[1:]], count, strict=True):
+        for place in np.linspace(first, last, parts + 1)[1:-1]:
+            away = np.abs(at[faint] - place)
+            if away.min() < _SNAP * float(median(gaps)):
+                found.append(int(faint[away.argmin()]))
+    return np.array(sorted(found, key=lambda each: float(at[each])))
+
+
+def _numbered(rules: RulePaths, all_: RulePaths, cells: int | None) -> RulePaths:
+    """Rules of a known number of cells: where some are too pale, or too many, even ones.
+
+    Those there are if even ones are not near enough to what was found.
+    """
+    if cells is None or len(rules.heights) in {0, 1, cells + 1}:
+        return rules
+    at, found = rules.heights.mean(axis=1), all_.heights.mean(axis=1)
+    even = np.linspace(at[0], at[-1], cells + 1)
+    room = _SNAP * (even[1] - even[0])
+    away = np.abs(even[:, None] - found)
+    is_found, near = away.min(axis=1) <= room, away.argmin(axis=1)
+    has_more = len(at) > cells + 1
+    fits = is_found if has_more else np.abs(at[:, None] - even).min(axis=1) <= room
+    if not fits.all() or is_found.mean() < _ENOUGH:
+        return rules.take(np.arange(0))
+    share = np.linspace(0, 1, cells + 1)[:, None]
+    heights = rules.heights[0] + share * (rules.heights[-1] - rules.heights[0])
+    heights[is_found] = all_.heights[near[is_found]]
+    return replace(all_.take(near), heights=heights)
+
+
+def _reached(rules: RulePaths, others: RulePaths) -> RulePaths:
+    """Rules without outermost ones that most of the others do not reach."""
+    at, kept = rules.heights.mean(axis=1), [*range(len(rules.heights))]
+    for end, inwards in ((0, 1), (-1, -1)):
+        while len(kept) > 1:
+            low, high = sorted((at[kept[end]], at[kept[end + inwards]]))
+            between = (others.places > low) & (others.places < high)
+            if not between.any() or others.seen[:, between].mean() >= _REACHED:
+                break
+            kept.pop(end)
+    return rules.take(np.array(kept))
+
+
+def _places(rows: RulePaths, columns: RulePaths) -> Doubles:
+    """float64[R, C, 2]: where paths cross."""
+    y = np.repeat(rows.heights.mean(axis=1)[:, None], len(columns.heights), axis=1)
+    x = np.repeat(columns.heights.mean(axis=1)[None], len(rows.heights), axis=0)
+    for _ in range(_ROUNDS):
+        x = np.stack(
+            [
+                np.interp(at, columns.places, path)
+                for at, path in zip(y.T, columns.heights, strict=True)
+            ],
+            axis=1,
+        )
+        y = np.stack(
+            [np.interp(at, rows.places, path) for at, path in zip(x, rows.heights, strict=True)]
+        )
+    return np.stack([x, y], axis=-1)
+
+
+def _shares(nodes: Doubles, axis: int) -> Doubles:
+    """float64[N]: how far along a table its rules are, from 0 to 1."""
+    gaps = np.linalg.norm(np.diff(nodes, axis=axis), axis=2).mean(axis=1 - axis)
+    return np.r_[0, np.cumsum(gaps)] / gaps.sum()
 
 
 def _mapped(matrix: Doubles, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Doubles:
@@ -427,74 +557,3 @@ def _long_runs(drawing: Mask, least: float) -> Mask:
     steps[starts[long]], steps[ends[long]] = 1, -1
     filled = np.cumsum(steps[:-1], dtype=np.int8).reshape(len(drawing), -1)[:, :-1]
     return filled.astype(bool)
-
-
-def _rules(strokes: Mask, around: int) -> Doubles:
-    """float64[N]: heights of the rules that go through, from top to bottom."""
-    inner = strokes[:, around : strokes.shape[1] - around]
-    found = [_through(inner, max(1, round(share * len(inner)))) for share in _BENT]
-    rules = max(found, key=len)  # the straightest of those with the most
-    if len(rules) > 2:
-        gaps = np.diff(rules)
-        usual = float(median(gaps))
-        groups = np.split(rules, np.flatnonzero(gaps > _DOUBLE * usual) + 1)
-        rules = np.array([group.mean() for group in groups])
-    return rules
-
-
-def _is_ruled(strokes: Mask, rules: Doubles) -> bool:
-    """Whether there are rules, with hardly any long strokes between them, as in shades."""
-    between = ((rules[:-1] + rules[1:]) / 2).astype(int)
-    return 2 <= len(rules) <= _MOST and float(strokes[between].mean()) < _BETWEEN
-
-
-def _through(strokes: Mask, bent: int) -> Doubles:
-    """Heights at which strokes that are no further away cover most columns."""
-    sums = np.pad(np.cumsum(strokes, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
-    at = np.arange(len(strokes))
-    below, above = np.minimum(at + bent + 1, len(at)), np.maximum(at - bent, 0)
-    covered = (sums[below] > sums[above]).mean(axis=1) >= _THROUGH
-    starts, ends = runs(covered[None])
-    weights = strokes.sum(axis=1) + 1e-6
-    return np.array(
-        [np.average(at[a:b], weights=weights[a:b]) for a, b in zip(starts, ends, strict=True)]
-    )
-
-
-def _fitted(rules: Doubles, cells: int) -> Doubles:
-    """Rules of so many cells: those found, and where some are too pale, even ones between them.
-
-    Of too many, as where a shade looks like a rule, those at even distances. None at all if too few
-    are found, or others than these.
-    """
-    if len(rules) == cells + 1:
-        return rules
-    if len(rules) < _ENOUGH * (cells + 1):
-        return rules[:0]
-    even = np.linspace(rules[0], rules[-1], cells + 1)
-    away = np.abs(even[:, None] - rules) / (even[1] - even[0])
-    if len(rules) > cells:
-        return rules[away.argmin(axis=1)] if (away.min(axis=1) <= _SNAP).all() else rules[:0]
-    nearest = away.argmin(axis=0)
-    if (away.min(axis=0) > _SNAP).any():
-        return rules[:0]
-    even[nearest] = rules
-    return even
-
-
-def _traced(strokes: Mask, rules: Doubles, crossings: Doubles) -> Doubles:
-    """float64[len(rules), len(crossings)]: height of each rule near each crossing."""
-    heights = np.repeat(rules[:, None], len(crossings), axis=1)
-    reach = np.minimum(0.4 * np.diff(rules).min(), 0.025 * len(strokes))
-    side = max(3, int(0.4 * np.diff(crossings).min()))
-    for row, rule in enumerate(rules):
-        top, bottom = max(0, int(rule - reach)), int(rule + reach) + 2
-        away = np.full(len(crossings), np.nan)
-        for column, at in enumerate(crossings.astype(int)):
-            y, x = np.nonzero(strokes[top:bottom, max(0, at - side) : at + side + 1])
-            if len(np.unique(x)) > 0.6 * side:
-                away[column] = median(y.astype(np.float64)) + top + 0.5 - rule
-        known = np.flatnonzero(~np.isnan(away))
-        if len(known):
-            heights[row] += np.interp(np.arange(len(crossings)), known, away[known])
-    return heights

@@ -1,0 +1,67 @@
+"""Rules are followed where they are faint, bent or half hidden; rows of characters are none."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from digitlens.imaging.rule_paths import follow_rules
+
+WIDTH, HEIGHT, LEVEL = 480, 160, 80
+
+
+def drawn(depth=60, grain=0.0, slope=0.0, bend=0.0, hidden=0):
+    """int16[H, W] and the height of its rule in each column; ``hidden`` columns lack it."""
+    x = np.arange(WIDTH)
+    y = LEVEL + slope * (x - WIDTH / 2) + bend * np.sin(np.pi * x / WIDTH)
+    page = 200 + np.random.default_rng(0).normal(0, grain, (HEIGHT, WIDTH))
+    away = np.abs(np.arange(HEIGHT)[:, None] + 0.5 - y)
+    shown = np.ones(WIDTH)
+    shown[WIDTH - hidden :] = 0
+    page -= depth * shown * np.clip(1.5 - away, 0, 1)
+    return page.astype(np.int16), y
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {},
+        {"depth": 6, "grain": 6.0},
+        {"slope": 0.02},
+        {"bend": 5.0},
+        {"depth": 20, "grain": 4.0, "bend": 4.0},
+        {"hidden": 200},
+    ],
+    ids=["clear", "fainter than grain", "sloping", "bent", "bent and grainy", "hidden in part"],
+)
+def test_a_rule_is_the_clearest_path(looks):
+    page, y = drawn(**looks)
+    paths = follow_rules(page, (0, WIDTH))
+    seen = paths.places < WIDTH - looks.get("hidden", 0)
+    away = np.abs(paths.heights[0] - y[paths.places.astype(int)])
+    assert away[seen].max() < 2
+    assert paths.seen[0, seen].mean() > 0.8
+    assert seen.all() or paths.seen[0, ~seen].mean() < 0.2
+
+
+def test_a_row_of_digits_is_less_clear_than_a_faint_rule():
+    page, _ = drawn(depth=12, grain=2.0)
+    image, font = Image.fromarray(page.astype(np.uint8)), ImageFont.load_default(24)
+    for x in range(20, WIDTH, 80):
+        ImageDraw.Draw(image).text((x, 20), "7242", 20, font)
+    paths = follow_rules(np.asarray(image).astype(np.int16), (0, WIDTH))
+    clearness = paths.gains.mean(axis=1)
+    is_rule = np.abs(paths.heights.mean(axis=1) - LEVEL) < 3
+    assert is_rule[0]
+    assert clearness[~is_rule].max(initial=0.0) < 0.6 * clearness[0]
+
+
+def test_paths_are_taken_in_any_order():
+    paths = follow_rules(drawn()[0], (0, WIDTH))
+    taken = paths.take(np.array([0, 0]))
+    assert np.array_equal(taken.heights, paths.heights[[0, 0]])
+    assert taken.depths.shape == (2,)
+
+
+def test_blank_paper_has_no_clear_path():
+    paths = follow_rules(np.full((HEIGHT, WIDTH), 200, np.int16), (0, WIDTH))
+    assert paths.gains.mean(axis=1).max(initial=0.0) < 0.3
