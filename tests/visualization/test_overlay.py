@@ -6,6 +6,7 @@ from digitlens.results import Box, Digit, Reading
 from digitlens.visualization.overlay import draw_reading, place_labels, write_reading
 
 GREEN, AMBER, RED = (0, 122, 102), (186, 84, 0), (176, 42, 64)
+COLOURS = {"digit": GREEN, "unsure": AMBER, "rejected": RED}
 
 
 def digit(box, status="digit", value=7, confidence=0.9):
@@ -76,29 +77,23 @@ def on_the_left_side(picture, colour):
 
 
 @pytest.mark.parametrize("background", [BLACK, WHITE, RANDOM])
-def test_each_status_has_its_own_colour_and_line(background):
-    colours = {"digit": GREEN, "unsure": AMBER, "rejected": RED}
-    for status, colour in colours.items():
-        picture = drawn(status, background)
-        present = {name for name, other in colours.items() if count(picture, other) > 20}
-        assert present == {status}
-        share = on_the_left_side(picture, colour).mean()
-        assert 0.3 < share < 0.8 if status == "unsure" else share == 1  # dashes have gaps
+@pytest.mark.parametrize("status", COLOURS)
+def test_each_status_has_its_own_colour_and_line_with_a_white_rim(background, status):
+    picture = drawn(status, background)
+    assert {name for name, other in COLOURS.items() if count(picture, other) > 20} == {status}
+    share = on_the_left_side(picture, COLOURS[status]).mean()
+    assert 0.3 < share < 0.8 if status == "unsure" else share == 1  # dashes have gaps
+    assert on_the_left_side(picture, (255, 255, 255)).mean() > 0.95
 
 
-@pytest.mark.parametrize("background", [BLACK, RANDOM])
-def test_lines_have_a_white_rim(background):
-    for status in ("digit", "unsure", "rejected"):
-        assert on_the_left_side(drawn(status, background), (255, 255, 255)).mean() > 0.95
-
-
-def test_only_what_is_rejected_is_crossed_out_and_has_no_label():
-    for status, colour in (("digit", GREEN), ("unsure", AMBER), ("rejected", RED)):
-        picture = drawn(status)
-        y, x = at(picture, (BOX[0] + BOX[2]) // 2, (BOX[1] + BOX[3]) // 2)
-        assert bool(count(picture[y - 4 : y + 4, x - 4 : x + 4], colour)) == (status == "rejected")
-        top, _ = at(picture, BOX[0], BOX[1])
-        assert bool(count(picture[: top - 20], colour)) == (status != "rejected")
+@pytest.mark.parametrize("status", COLOURS)
+def test_only_what_is_rejected_is_crossed_out_and_has_no_label(status):
+    picture = drawn(status)
+    y, x = at(picture, (BOX[0] + BOX[2]) // 2, (BOX[1] + BOX[3]) // 2)
+    middle = picture[y - 4 : y + 4, x - 4 : x + 4]
+    assert bool(count(middle, COLOURS[status])) == (status == "rejected")
+    top, _ = at(picture, BOX[0], BOX[1])
+    assert bool(count(picture[: top - 20], COLOURS[status])) == (status != "rejected")
 
 
 def test_of_many_rejected_the_likeliest_are_drawn():
@@ -209,18 +204,25 @@ def test_labels_stay_inside(corner):
     assert free[0]
 
 
-def test_labels_wider_than_their_boxes_cover_neither_boxes_nor_each_other():
-    boxes = [(100 + 34 * k, 300, 130 + 34 * k, 360) for k in range(12)]
-    places, free = place(boxes, (44, 20))
-    assert free.all()
-    for k, label in enumerate(places):
+@pytest.mark.parametrize(
+    ("boxes", "size", "room"),
+    [
+        ([(100 + 34 * k, 300, 130 + 34 * k, 360) for k in range(12)], (44, 20), True),
+        (
+            [
+                (20 * k, 40 * row, 20 * k + 18, 40 * row + 38)
+                for k in range(50)
+                for row in range(20)
+            ],
+            (16, 20),
+            False,
+        ),
+    ],
+)
+def test_labels_cover_neither_boxes_nor_each_other_or_say_that_there_is_no_room(boxes, size, room):
+    places, free = place(boxes, size)
+    assert len({tuple(label) for label in places.tolist()}) == len(boxes)
+    assert (free == room).all()
+    for k, label in enumerate(places if room else ()):
         assert not any(common(label, np.array(box)) for box in boxes)
         assert not any(common(label, other) for other in places[:k])
-
-
-def test_where_there_is_no_room_labels_say_so_and_still_miss_each_other():
-    boxes = [(20 * column, 40 * row, 20 * column + 18, 40 * row + 38) for column in range(50)
-             for row in range(20)]  # fmt: skip
-    places, free = place(boxes, (16, 20))
-    assert not free.any()
-    assert len({tuple(label) for label in places.tolist()}) == len(boxes)

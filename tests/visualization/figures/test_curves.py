@@ -22,28 +22,20 @@ def test_curves_show_both_sides_of_both_and_mark_the_best_epoch(history, tmp_pat
     assert accuracy.collections[0].get_offsets().tolist() == [[2, 0.95]]
 
 
-def test_curves_of_a_digit_detector_show_losses_and_shares(tmp_path, drawn):
+@pytest.mark.parametrize(
+    "measured", [{"found": 0.5, "right": 0.9}, {"val_error": 0.1}], ids=["detector", "autoencoder"]
+)
+def test_curves_by_steps_show_losses_and_what_else_was_measured(tmp_path, drawn, measured):
     history = [
-        {"step": step, "train_loss": 4.0, "val_loss": loss, "found": 0.5, "right": 0.9}
+        {"step": step, "train_loss": 4.0, "val_loss": loss, **measured}
         for step, loss in ((500, 3.0), (1000, 2.0))
     ]
     draw_curves(history, tmp_path / "curves.png")
-    loss, shares = drawn[0].axes
+    loss, others = drawn[0].axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in loss.lines}
     assert lines["training"] == [[500, 4], [1000, 4]]
     assert lines["validation"] == [[500, 3], [1000, 2]]
-    assert [line.get_ydata()[0] for line in shares.lines] == [0.5, 0.9]
-
-
-def test_curves_of_an_autoencoder_show_losses_and_errors(tmp_path, drawn):
-    rows = [
-        {"step": 10.0 * k, "train_loss": 1 / k, "val_loss": 1.1 / k, "val_error": 0.1 / k}
-        for k in (1, 2, 3)
-    ]
-    draw_curves(rows, tmp_path / "curves.svg")
-    loss, error = drawn[0].axes
-    assert len(loss.lines) == 2
-    assert list(error.lines[0].get_ydata()) == [row["val_error"] for row in rows]
+    assert [line.get_ydata()[0] for line in others.lines] == list(measured.values())
 
 
 def test_another_suffix_and_a_failure_leave_what_was_there(history, tmp_path):
@@ -109,7 +101,9 @@ IMPORTANCE = {"epochs": 0.6, "learning_rate": 0.3, "pool": 0.1}
 
 
 def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
-    draw_tuning(StudyResult("mine", SPACE, 1, 1000, TRIALS), tmp_path / "tuning.png")
+    perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
+    for trials in (TRIALS, perfect):
+        draw_tuning(StudyResult("mine", SPACE, 1, 1000, trials), tmp_path / "tuning.png")
     axes = drawn[0].axes[0]
     found = {line.get_label(): line for line in axes.lines}
     assert found["complete"].get_xdata().tolist() == [1, 3, 5]
@@ -118,6 +112,7 @@ def test_trials_are_drawn_in_order_with_the_best_so_far(tmp_path, drawn):
     assert list(found["pruned, when it was"].get_xdata()) == [2]
     assert (*found["best"].get_xdata(), *found["best"].get_ydata()) == pytest.approx((3, 0.01))
     assert axes.get_yscale() == "log"
+    assert drawn[1].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])  # has a place too
     with Image.open(tmp_path / "tuning.png") as picture:
         assert min(picture.size) >= 1000
 
@@ -133,9 +128,3 @@ def test_each_field_has_a_slice_the_one_that_matters_most_first(tmp_path, drawn)
     assert rate.lines[0].get_xdata() == pytest.approx([0.01, 0.002, 0.02])
     assert [tick.get_text() for tick in pool.get_xticklabels()] == ["max", "stride"]
     assert pool.lines[0].get_xdata() == pytest.approx([0, 1, 0])
-
-
-def test_nothing_wrong_has_a_place_on_the_axis(tmp_path, drawn):
-    perfect = (Trial(1, "complete", chosen(0.01), 1.0),)
-    draw_tuning(StudyResult("mine", SPACE, 1, 1000, perfect), tmp_path / "tuning.png")
-    assert drawn[0].axes[0].lines[1].get_ydata() == pytest.approx([0.0005])

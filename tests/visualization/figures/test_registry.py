@@ -24,27 +24,21 @@ from digitlens.visualization.figures.registry import (
 from digitlens.visualization.theme import LIGHT, themed
 
 
-def test_every_picture_of_a_report_is_written_and_large_enough_for_a_talk(report, tiles, tmp_path):
+@pytest.mark.parametrize("misread", [{4: 9, 7: 1}, {}, {i: (i + 1) % 10 for i in range(60)}])
+def test_every_picture_of_a_report_is_written_and_large_enough_for_a_talk(
+    reported, tiles, tmp_path, misread
+):
     settings = dict(mpl.rcParams)
-    written = draw_evaluation(report, tiles, tmp_path / "new")
+    written = draw_evaluation(reported(misread), tiles, tmp_path / "new")
     names = ["confusion", "classes", "calibration", "wrong", "correct"]
     assert [path.name for path in written] == [f"{name}.png" for name in names]
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(
-        f"{name}.png" for name in names
-    )
-    for path in written:
+    assert set((tmp_path / "new").iterdir()) == set(written)
+    for path in written if 0 < len(misread) < 60 else ():  # with something to show in each
         with Image.open(path) as picture:
             assert min(picture.size) >= 400
             assert max(picture.size) >= 1400
             assert len(picture.convert("L").getcolors()) > 20  # something is drawn
     assert dict(mpl.rcParams) == settings
-
-
-def test_nothing_wrong_and_nothing_right_can_be_drawn(reported, tiles, tmp_path):
-    perfect = reported({})
-    hopeless = reported({i: (i + 1) % 10 for i in range(60)})
-    for name, one in (("perfect", perfect), ("hopeless", hopeless)):
-        assert len(draw_evaluation(one, tiles, tmp_path / name)) == 5
 
 
 @pytest.fixture
@@ -68,8 +62,9 @@ def test_all_models_are_timed_in_turns(swift, tmp_path, monkeypatch):
         answer = subject.classifier.predict_proba
         asking = lambda tiles, name=name, answer=answer: asked.append(name) or answer(tiles)  # noqa: E731
         monkeypatch.setattr(subject.classifier, "predict_proba", asking)
-    drawing = lambda found, *_, **__: points.extend(found)  # noqa: E731
-    monkeypatch.setattr(registry.scores, "draw_models", drawing)
+    monkeypatch.setattr(
+        registry.scores, "draw_models", lambda found, *_, **__: points.extend(found)
+    )
     FIGURES["models"]([swift, other], tmp_path / "models.png", Shown())
     rounds = 2 * (registry.ROUNDS + 1)
     assert asked[:rounds] == ["one", "other"] * (registry.ROUNDS + 1)
@@ -140,18 +135,19 @@ def _share(pixels, colour):
 def test_what_was_written_is_in_ink_and_what_is_drawn_again_in_blue(tmp_path):
     split = Split(TILES, np.arange(len(TILES), dtype=np.uint8))
     error, code = np.linspace(0.1, 0.4, len(TILES)), np.zeros((len(TILES), 2), np.float32)
-    again = Reconstruction(TILES, error, code)
-    draw_reconstructions(split, again, tmp_path / "again.png", note="from 16 numbers")
+    shares = []
+    for drawn in (TILES, np.zeros_like(TILES)):
+        again = Reconstruction(drawn, error, code)
+        draw_reconstructions(split, again, tmp_path / "again.png", note="from 16 numbers")
+        shares.append(_share(_pixels(tmp_path / "again.png"), BLUE))
+    assert shares[0] > 0.01
+    assert shares[1] == 0
     pixels = _pixels(tmp_path / "again.png")
-    assert _share(pixels, BLUE) > 0.01
     assert _share(pixels, (0, 0, 0)) + _share(pixels, (34, 34, 34)) > 0.01
-    blank = Reconstruction(np.zeros_like(TILES), error, code)
-    draw_reconstructions(split, blank, tmp_path / "none.png", note="")
-    assert _share(_pixels(tmp_path / "none.png"), BLUE) == 0
 
 
 @pytest.mark.usefixtures("coarse")
-def test_ways_and_field_are_drawn_on_dark_too(tmp_path):
+def test_ways_and_field_are_drawn_on_dark_too_with_its_digits_in_its_corners(tmp_path):
     codes = np.zeros((len(TILES), 2), np.float32)
     autoencoder = SimpleNamespace(
         reconstruct=lambda tiles: Reconstruction(tiles, np.zeros(len(tiles)), codes),
@@ -163,3 +159,8 @@ def test_ways_and_field_are_drawn_on_dark_too(tmp_path):
     pixels = _pixels(tmp_path / "ways.png")
     assert _share(pixels, ground) > 0.4
     assert _share(pixels, BLUE) < 0.01
+    corners = np.arange(8, dtype=np.float32).reshape(4, 2)
+    field = registry.field_codes(corners)
+    assert field.shape == (registry.STEPS, registry.STEPS, 2)
+    np.testing.assert_allclose(field[[0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=1e-6)
+    np.testing.assert_allclose(field.mean(axis=(0, 1)), corners.mean(axis=0), rtol=1e-5)

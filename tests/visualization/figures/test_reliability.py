@@ -35,24 +35,18 @@ def test_risk_falls_to_nothing_while_the_least_sure_are_kept_back(tmp_path, draw
 
 
 CURVE = RiskCoverage((0.999, 0.99, 0.9, 0.5), (100, 400, 800, 1000), (0, 2, 8, 100), 1000)
-SURE_risk = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
 
 
-def confident_answers(n=3000, seed=0):
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(4, 3, n)
-    confidence = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    return confidence, rng.random(n) < 1 / (1 + np.exp(-0.6 * logits))
+UNSURE = RiskCoverage((0.8, 0.3), (50, 60), (0, 0), 70)
 
 
-def lines(axes):
-    return {line.get_label(): line for line in axes.lines}
-
-
-def test_risk_is_drawn_against_coverage_and_shaded_up_to_its_bound(tmp_path, drawn):
+def test_risk_is_drawn_against_coverage_shaded_up_to_its_bound_and_marked_at_99_percent(
+    tmp_path, drawn
+):
     draw_risk_coverage({"reader": CURVE}, tmp_path / "risk.png")
-    (axes,) = drawn[0].axes
-    line = lines(axes)["reader"]
+    draw_risk_coverage({"reader": CURVE, "unsure": UNSURE}, tmp_path / "two.png")
+    axes, two = (figure.axes[0] for figure in drawn)
+    (line,) = (line for line in axes.lines if line.get_label() == "reader")
     assert line.get_xdata() == pytest.approx([0.1, 0.398, 0.792, 0.9])
     assert np.isnan(line.get_ydata()[0])  # nothing wrong: no place on a logarithmic axis
     assert line.get_ydata()[1:] == pytest.approx([0.005, 0.01, 0.1])
@@ -63,14 +57,9 @@ def test_risk_is_drawn_against_coverage_and_shaded_up_to_its_bound(tmp_path, dra
     for x, low, high in zip(CURVE.coverage, [0.001, 0.005, 0.01, 0.1], CURVE.upper, strict=True):
         heights = corners[np.isclose(corners[:, 0], x), 1]
         assert (heights.min(), heights.max()) == pytest.approx((low, high))
-
-
-def test_the_last_point_that_is_99_percent_sure_is_marked(tmp_path, drawn):
-    draw_risk_coverage({"reader": CURVE, "unsure": SURE_risk}, tmp_path / "risk.png")
-    (axes,) = drawn[0].axes
-    marks = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    marks = [line for line in two.lines if line.get_marker() == "o" and len(line.get_xdata())]
     assert [(*mark.get_xdata(), *mark.get_ydata()) for mark in marks] == [(0.398, 0.005)]
-    shown = [text.get_text() for text in axes.get_legend().get_texts()]
+    shown = [text.get_text() for text in two.get_legend().get_texts()]
     assert shown == ["reader", "unsure", "confidence 99 %"]
 
 
@@ -189,25 +178,18 @@ def coarse(monkeypatch):
 
 
 @pytest.mark.usefixtures("coarse")
-@pytest.mark.parametrize(("score", "sets"), [("digit", 4), ("energy", 1)])
-def test_every_picture_is_written_and_has_ink(tmp_path, score, sets):
-    paths = draw_rejection(rejection(score, sets), tmp_path)
-    assert [path.name for path in paths] == [
-        "rejection-risk.png",
-        "rejection-reliability.png",
-        "rejection-scores.png",
-        "rejection-strangers.png",
-        "rejection-taken.png",
-    ]
+@pytest.mark.parametrize(
+    ("score", "sets", "mistakes"), [("digit", 4, True), ("energy", 1, True), ("digit", 2, False)]
+)
+def test_every_picture_is_written_and_has_ink(tmp_path, score, sets, mistakes):
+    found = rejection(score, sets)
+    if not mistakes:
+        sure = np.linspace(0.9, 1, 50), np.ones(50, bool)
+        found.answers.update(clean=sure, corrupted=sure)
+    paths = draw_rejection(found, tmp_path)
+    names = ("risk", "reliability", "scores", "strangers", "taken")
+    assert [path.name for path in paths] == [f"rejection-{name}.png" for name in names]
     for path in paths:
         with Image.open(path) as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 8
-
-
-@pytest.mark.usefixtures("coarse")
-def test_a_classifier_without_mistakes_is_drawn(tmp_path):
-    found = rejection("digit", 2)
-    sure = np.linspace(0.9, 1, 50), np.ones(50, bool)
-    found.answers.update(clean=sure, corrupted=sure)
-    assert len(draw_rejection(found, tmp_path)) == 5

@@ -41,10 +41,13 @@ def test_confusion_matrix_shows_every_count_and_no_zero(report, tmp_path, drawn,
     assert any("accuracy 93.33 %" in text for text in texts(axes))
 
 
-def test_class_bars_say_where_their_axis_starts(reported, tmp_path, drawn, texts):
+def test_class_bars_say_where_their_axis_starts_at_zero_when_a_class_is_lost(
+    reported, tmp_path, drawn, texts
+):
     report = reported({7: 1})
     draw_classes(report, tmp_path / "classes.png")
-    axes = drawn[0].axes[0]
+    draw_classes(reported(dict.fromkeys(range(7, 60, 10), 1)), tmp_path / "lost.png")
+    axes, lost = (figure.axes[0] for figure in drawn)
     start, end = axes.get_ylim()
     lowest = min(min(row.precision, row.recall, row.f1) for row in report.classes)
     assert start > 0
@@ -56,40 +59,30 @@ def test_class_bars_say_where_their_axis_starts(reported, tmp_path, drawn, texts
     tops = sorted(patch.get_y() + patch.get_height() for patch in axes.patches)
     scores = sorted(s for row in report.classes for s in (row.precision, row.recall, row.f1))
     assert tops == pytest.approx(scores)
-
-
-def test_class_bars_start_at_zero_when_a_class_is_lost(reported, tmp_path, drawn, texts):
-    lost = reported(dict.fromkeys(range(7, 60, 10), 1))
-    draw_classes(lost, tmp_path / "classes.png")
-    axes = drawn[0].axes[0]
-    assert axes.get_ylim() == (0, 1)
-    assert not any("starts at" in text for text in texts(axes))
+    assert lost.get_ylim() == (0, 1)
+    assert not any("starts at" in text for text in texts(lost))
 
 
 def test_wrong_predictions_come_surest_first_with_both_labels(
     report, tiles, tmp_path, drawn, texts
 ):
-    predictions.draw_wrong(report, tiles, tmp_path / "wrong.png")
-    axes = drawn[0].axes[0]
+    answer = np.full((1, 10), 0.0001 / 9, np.float32)
+    answer[0, 3] = 0.9999
+    one = evaluate(lambda _: answer, Split(tiles[:1], np.array([8], np.uint8)))
+    marked = replace(report, data=replace(report.data, label_errors=(7,)))
+    for shown, most in ((report, {}), (report, {"most": 2}), (marked, {}), (one, {})):
+        predictions.draw_wrong(shown, tiles, tmp_path / "wrong.png", **most)
+    axes, cut, whole, sure = (figure.axes[0] for figure in drawn)
     captions = [text for text in texts(axes) if text.count("→") == 1 and len(text) < 9]
     assert captions == ["4 → 6", "4 → 9", "7 → 1", "4 → 9"]
     surest = f"{report.confidence[24]:.1%}".replace("%", " %")
     assert texts(axes)[1] == surest
-    mosaic = axes.images[0].get_array()
-    assert np.array_equal(mosaic[2:30, 3:31], tiles[24])
+    assert np.array_equal(axes.images[0].get_array()[2:30, 3:31], tiles[24])
     assert axes.get_title("left") == "4 wrong of 60"
-
-
-def test_wrong_predictions_are_cut_and_known_label_errors_marked(
-    report, tiles, tmp_path, drawn, texts
-):
-    marked = replace(report, data=replace(report.data, label_errors=(7,)))
-    predictions.draw_wrong(report, tiles, tmp_path / "wrong.png", most=2)
-    predictions.draw_wrong(marked, tiles, tmp_path / "wrong.png")
-    cut, whole = (figure.axes[0] for figure in drawn)
     assert cut.get_title("left") == "4 wrong of 60, the 2 surest of them"
     assert [text for text in texts(whole) if text.endswith(" *")] == ["7 → 1 *"]
     assert any("known to be wrong" in text for text in texts(whole))
+    assert "> 99.9 %" in texts(sure)  # nearly sure is not shown as certain
 
 
 def test_correct_predictions_have_a_column_a_digit(report, tiles, tmp_path, drawn):
@@ -104,34 +97,23 @@ def test_correct_predictions_have_a_column_a_digit(report, tiles, tmp_path, draw
     assert sum(text.get_text() == "0 → 0" for text in captions) == 5
 
 
-def test_nearly_sure_is_not_shown_as_certain(tiles, tmp_path, drawn, texts):
-    answer = np.full((1, 10), 0.0001 / 9, np.float32)
-    answer[0, 3] = 0.9999
-    one = evaluate(lambda _: answer, Split(tiles[:1], np.array([8], np.uint8)))
-    predictions.draw_wrong(one, tiles[:1], tmp_path / "wrong.png")
-    assert "> 99.9 %" in texts(drawn[0].axes[0])
-
-
-def test_extremes_are_the_surest_mistakes_above_the_least_sure_hits(
-    report, tiles, tmp_path, drawn, texts
+def test_extremes_are_the_surest_mistakes_if_any_above_the_least_sure_hits(
+    report, reported, tiles, tmp_path, drawn, texts
 ):
-    predictions.draw_extremes(report, tiles, tmp_path / "extremes.svg", most=3)
-    (axes,) = drawn[0].axes
+    for shown in (report, reported({})):
+        predictions.draw_extremes(shown, tiles, tmp_path / "extremes.svg", most=3)
+    axes, perfect = (figure.axes[0] for figure in drawn)
     captions = [text for text in texts(axes) if text.count("→") == 1 and len(text) < 9]
     assert captions == ["4 → 6", "4 → 9", "7 → 1", "0 → 0", "1 → 1", "2 → 2"]
-    mosaic = axes.images[0].get_array()
+    mosaic, without = (np.asarray(each.images[0].get_array()) for each in (axes, perfect))
     assert np.array_equal(mosaic[2:30, 3:31], tiles[24])
-    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])
+    for shown in (mosaic, without):
+        below = shown[predictions.HIGH :]
+        assert below.shape[0] == predictions.HIGH
+        assert np.array_equal(below[2:30, 3:31], tiles[0])
+    assert not without[: predictions.HIGH].any()
     assert {"surest\nmistakes", "least sure\nhits"} <= set(texts(axes))
     assert axes.get_title("left") == "The 3 surest mistakes and the 3 least sure hits"
-
-
-def test_extremes_without_a_mistake_leave_a_row_empty(reported, tiles, tmp_path, drawn):
-    predictions.draw_extremes(reported({}), tiles, tmp_path / "extremes.svg", most=3)
-    mosaic = np.asarray(drawn[0].axes[0].images[0].get_array())
-    assert mosaic.shape[0] == 2 * predictions.HIGH
-    assert not mosaic[: predictions.HIGH].any()
-    assert np.array_equal(mosaic[predictions.HIGH + 2 : predictions.HIGH + 30, 3:31], tiles[0])
 
 
 LABELS = np.arange(200, dtype=np.uint8) % 10
@@ -165,27 +147,17 @@ def test_accuracies_and_differences_are_drawn_with_their_intervals(tmp_path, dra
 
 
 def test_tiles_that_are_read_differently_are_shown_with_what_each_read(tmp_path, drawn, texts):
-    draw_disagreements(comparison(one=[3], two=[14]), TILES.tiles, tmp_path / "sheet.png")
-    (axes,) = drawn[0].axes
+    for wrong in (([3], [14]), ([], range(90)), ([1], [1])):
+        found = comparison(**dict(zip(("one", "two"), wrong, strict=True)))
+        draw_disagreements(found, TILES.tiles, tmp_path / "sheet.png")
+    axes, many, none = (figure.axes[0] for figure in drawn)
     assert axes.get_title(loc="left") == "2 of 200 tiles are read differently"
-    assert texts(axes)[:6] == [
-        "label 3",
-        "A 4  91 %",
-        "B 3  91 %",
-        "label 4",
-        "A 4  91 %",
-        "B 5  91 %",
-    ]
-    colours = [text.get_color() for text in axes.texts[:6]]
     soft, red, ink = LIGHT.soft, LIGHT.red, LIGHT.ink
-    assert colours == [soft, red, ink, soft, ink, red]
+    assert [(text.get_text(), text.get_color()) for text in axes.texts[:6]] == [
+        *(("label 3", soft), ("A 4  91 %", red), ("B 3  91 %", ink)),
+        *(("label 4", soft), ("A 4  91 %", ink), ("B 5  91 %", red)),
+    ]
     assert "A = one,  B = two" in texts(axes)[-1]
-
-
-def test_a_sheet_shows_the_first_of_many_and_may_be_empty(tmp_path, drawn, texts):
-    draw_disagreements(comparison(one=[], two=range(90)), TILES.tiles, tmp_path / "many.png")
-    draw_disagreements(comparison(one=[1], two=[1]), TILES.tiles, tmp_path / "none.png")
-    many, none = (figure.axes[0] for figure in drawn)
     assert sum(text.startswith("label") for text in texts(many)) == 50
     assert "the 50 on which all are surest" in many.get_title(loc="left")
     assert none.get_title(loc="left") == "0 of 200 tiles are read differently"
