@@ -89,15 +89,6 @@ def _right(targets: tuple[torch.Tensor, ...]) -> Cells:
 BOXES = [(4, 8, 24, 44), (36, 8, 52, 40)]
 
 
-def test_the_right_answer_and_cells_that_are_not_asked_for_cost_nothing():
-    targets = _targets(BOXES)
-    assert page_losses(_right(targets), *targets).total.item() == pytest.approx(0, abs=1e-3)
-    centre, weight, value, reach = _targets([])
-    right = _right((centre, weight, value, reach))
-    said = right._replace(centre=right.centre + 20)
-    assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
-
-
 @pytest.mark.parametrize("part", ["centre", "value", "box"])
 def test_a_wrong_answer_costs_in_its_part(part):
     targets = _targets(BOXES)
@@ -114,9 +105,15 @@ def test_a_wrong_answer_costs_in_its_part(part):
     assert losses.total.item() == pytest.approx(sum(losses[1:]).item(), abs=1e-5)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_pages_without_digits_have_centres_to_lose_alone():
-    targets = _targets([])
-    losses = page_losses(_right(targets)._replace(centre=torch.full((1, 16, 16), 3.0)), *targets)
+def test_the_right_answer_and_cells_that_are_not_asked_for_cost_nothing():
+    targets = _targets(BOXES)
+    assert page_losses(_right(targets), *targets).total.item() == pytest.approx(0, abs=1e-3)
+    centre, weight, value, reach = _targets([])
+    right = _right((centre, weight, value, reach))
+    said = right._replace(centre=right.centre + 20)
+    assert page_losses(said, centre, torch.zeros_like(weight), value, reach).total == 0
+    # Pages without digits have centres to lose alone.
+    losses = page_losses(right._replace(centre=right.centre + 15), centre, weight, value, reach)
     assert losses.total == losses.centre > 1
     assert losses.value == losses.box == 0
 
@@ -172,21 +169,13 @@ def _batch(values: tuple[int, int] = (4, 4), count: int = 1) -> PageBatch:
         ([LARGE, SMALL], [((4, 4), 1)], (1, 1, 0)),
         ([LARGE], [((4, 4), 1)], (0.5, 1, 0)),
         ([LARGE, SMALL], [((4, 7), 1)], (1, 0.5, 0)),
-        ([LARGE], [((4, 7), 1)], (0.5, 1, 0)),
+        ([LARGE], [((4, 7), 1)], (0.5, 1, 0)),  # right is a share of those found
+        # False finds are a mean over pages.
         ([LARGE, SMALL, (14, 14)], [((4, 4), 1), ((4, 4), 3)], (1, 1, 1)),
+        # The cell beside a small digit is not false, and nothing is where nothing is asked for.
         ([(SMALL[0] + 1, SMALL[1])], [((4, 4), 1)], (0, 0, 0)),
         ([LARGE], [((-1, 4), 1)], (0, 0, 0)),
         ([], [((-1, -1), 1)], (0, 0, 0)),
-    ],
-    ids=[
-        "all found and right",
-        "one missed",
-        "one misread",
-        "right is a share of those found",
-        "false finds are a mean over pages",
-        "the cell beside a small digit is not false",
-        "nothing is false where nothing is asked for",
-        "without digits or finds nothing is divided by",
     ],
 )
 def test_pages_are_scored(peaks, batches, expected):
@@ -198,5 +187,4 @@ def test_pages_are_scored(peaks, batches, expected):
 def test_two_cells_of_one_peak_are_one_find():
     plateau = _Says([(13, 13), (13, 14)])
     plateau.centre[0, 13, 14] = 4.0
-    told = page_score(plateau, [_batch()])  # pyright: ignore[reportArgumentType]
-    assert told["false_finds"] == 1
+    assert page_score(plateau, [_batch()])["false_finds"] == 1  # pyright: ignore[reportArgumentType]

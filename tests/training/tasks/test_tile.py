@@ -70,12 +70,20 @@ def test_weights_follow_from_the_seed_and_a_finished_run_resumes_to_itself(
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "step"), [("adam", 3), ("adam", 23), ("sgd", 23), ("muon", 23)]
+    ("changes", "step"),
+    [
+        ({}, 3),
+        ({}, 23),
+        ({"optimizer": "sgd"}, 23),
+        ({"optimizer": "muon"}, 23),
+        ({"models": 2, "epochs": 2}, 25),  # in the second network
+        ({"architecture": "swift", "widths": (9, 8), "kernels": (5, 3), "epochs": 2}, 14),
+    ],
 )
 def test_a_run_stopped_anywhere_ends_with_the_same_weights(
-    step, optimizer, tiny, bars, more_bars, tmp_path, same, without_times, stopped
+    changes, step, tiny, bars, more_bars, tmp_path, same, without_times, stopped
 ):
-    recipe = dataclasses.replace(tiny, optimizer=optimizer)
+    recipe = dataclasses.replace(tiny, **changes)
     whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole")
     stopped(step, lambda: train_classifier(recipe, bars, more_bars, tmp_path / "parts"))
     resumed = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True)
@@ -130,13 +138,16 @@ def test_targets_are_the_labels_and_epochs_differ(tiny, bars):
 
 
 @pytest.mark.usefixtures("few_faces")
-def test_tiles_of_no_digit_are_the_eleventh_class(tiny, bars):
-    data = EpochData(dataclasses.replace(tiny, negatives=0.1), bars, "cpu")
+def test_tiles_of_no_digit_are_the_eleventh_class_which_a_teacher_must_know(tiny, bars, teacher):
+    recipe = dataclasses.replace(tiny, negatives=0.1)
+    data = EpochData(recipe, bars, "cpu")
     tiles, targets = data.epoch(0)
     assert len(data) == len(tiles) == 660
     assert targets.shape == (660, 11)
     assert (targets[600:].argmax(1) == 10).all()
     assert (targets[:600].argmax(1) < 10).all()
+    with pytest.raises(ModelError, match="does not know tiles of no digit"):
+        EpochData(dataclasses.replace(recipe, teacher=teacher), bars, "cpu").epoch(0)
 
 
 @pytest.mark.usefixtures("few_faces")
@@ -159,13 +170,6 @@ def test_a_teacher_is_believed_and_softened(tiny, bars, teacher):
     assert (sure.argmax(1).numpy() != bars.labels).mean() > 0.5
     assert torch.equal(sure.argmax(1), soft.argmax(1))
     assert (soft.max(1).values < sure.max(1).values).all()
-
-
-@pytest.mark.usefixtures("few_faces")
-def test_a_teacher_that_does_not_know_none_is_refused(tiny, bars, teacher):
-    data = EpochData(dataclasses.replace(tiny, teacher=teacher, negatives=0.1), bars, "cpu")
-    with pytest.raises(ModelError, match="does not know tiles of no digit"):
-        data.epoch(0)
 
 
 def test_mixup_blends_tiles_as_it_blends_targets():
@@ -206,13 +210,12 @@ def test_an_ensemble_is_the_mean_of_its_members(tiny, bars, more_bars, tmp_path)
     assert done.scores["val_accuracy"] == pytest.approx(right, abs=1e-6)
 
 
-def test_a_stopped_ensemble_goes_on(tiny, bars, more_bars, tmp_path, same, stopped):
-    recipe = dataclasses.replace(tiny, models=2, epochs=2)
-    whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network
-    # Of the second network.
-    stopped(25, lambda: train_classifier(recipe, bars, more_bars, tmp_path / "parts"))
-    parts = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True).network
-    assert same(whole, parts)
+def test_training_keeps_the_filters(swift, bars, more_bars, tmp_path):
+    recipe = dataclasses.replace(swift, epochs=1, learning_rate=0.05)
+    expected = one_network(recipe)
+    whiten(expected, bars.tiles)
+    trained = train_classifier(recipe, bars, more_bars, tmp_path).network
+    assert torch.equal(trained.fixed.weight, expected.fixed.weight)
 
 
 def test_without_validation_the_last_epoch_is_kept_and_nothing_is_scored(tiny, bars, tmp_path):
@@ -247,42 +250,21 @@ def _responses(network: DigitNetwork, tiles: np.ndarray) -> torch.Tensor:
     return patches[patches.std(1) > FLAT] @ network.fixed.weight.data.flatten(1).T
 
 
-def test_components_are_uncorrelated_and_of_unit_size(swift):
+def test_components_are_uncorrelated_and_of_unit_size_and_the_rest_their_negatives(swift, tiny):
     network, tiles = one_network(swift), _strokes(300)
     whiten(network, tiles)
     found = _responses(network, tiles)[:, :5]
     moments = found.T @ found / len(found)
     torch.testing.assert_close(moments, torch.eye(5), atol=0.1, rtol=0)
-
-
-def test_the_rest_are_their_negatives_and_finite_without_ink(swift):
-    network = one_network(swift)
-    whiten(network, _strokes(50))
     filters = network.fixed.weight.data
     assert torch.equal(filters[5:], -filters[:4])
     assert (filters.flatten(1).norm(dim=1) > 0).all()
     whiten(network, np.zeros((4, 28, 28), np.uint8))
-    assert torch.isfinite(network.fixed.weight).all()
-
-
-def test_a_trained_first_convolution_is_left_alone(tiny):
-    network = one_network(tiny)
+    assert torch.isfinite(network.fixed.weight).all()  # also without ink
+    network = one_network(tiny)  # whose first convolution is trained
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    whiten(network, _strokes(5))
+    whiten(network, tiles)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-
-
-def test_training_keeps_the_filters_also_after_a_stop(
-    swift, bars, more_bars, tmp_path, same, stopped
-):
-    recipe = dataclasses.replace(swift, epochs=2, learning_rate=0.05)
-    expected = one_network(recipe)
-    whiten(expected, bars.tiles)
-    whole = train_classifier(recipe, bars, more_bars, tmp_path / "whole").network
-    assert torch.equal(whole.fixed.weight, expected.fixed.weight)
-    stopped(14, lambda: train_classifier(recipe, bars, more_bars, tmp_path / "parts"))
-    resumed = train_classifier(recipe, bars, more_bars, tmp_path / "parts", resume=True)
-    assert same(whole, resumed.network)
 
 
 TINY = AutoencoderRecipe(
@@ -334,29 +316,32 @@ def test_an_autoencoder_stopped_anywhere_ends_with_the_same_weights(
     ]
 
 
-def test_losses_are_those_of_their_names():
+def test_losses_are_those_of_their_names_and_the_error_is_that_of_a_unit_of_ink():
     logits, pixels = torch.tensor([[[0.0, 2.0]]]), torch.tensor([[[1.0, 0.0]]])
     chance = torch.sigmoid(torch.tensor(2.0))
     binary = (np.log(2) - torch.log(1 - chance)) / 2
     assert float(pixel_loss(logits, pixels, "binary")) == pytest.approx(float(binary))
     squared = (0.25 + chance**2) / 2
     assert float(pixel_loss(logits, pixels, "squared")) == pytest.approx(float(squared))
-
-
-def test_the_error_is_that_of_a_unit_of_ink():
-    pixels = torch.zeros(3, 28, 28)
-    pixels[1, :14], pixels[2] = 1.0, 1.0
-    found = reconstruction_error(pixels, torch.zeros(3, 28, 28))
+    tiles = torch.zeros(3, 28, 28)
+    tiles[1, :14], tiles[2] = 1.0, 1.0
+    found = reconstruction_error(tiles, torch.zeros(3, 28, 28))
     np.testing.assert_allclose(found, [0, 0.5 / 0.53, 1 / 1.03], rtol=1e-5)
 
 
-def test_the_graphs_draw_what_the_network_draws(trained, splits, folder):
+def test_the_graphs_draw_what_the_network_draws_and_those_of_another_are_refused(
+    trained, splits, folder
+):
     found = Reconstructor(folder).reconstruct(splits[1].tiles)
     pixels = torch.from_numpy(splits[1].tiles).float() / 255
     with torch.inference_mode():
         drawn = torch.sigmoid(trained.network(pixels)).numpy()
     assert np.abs(found.tiles / 255 - drawn).max() < 0.02
     assert Reconstructor(folder).share_below(found.error).mean() == pytest.approx(0.5, abs=0.02)
+    graph, decoder = ((folder / name).read_bytes() for name in ("model.onnx", "decoder.onnx"))
+    torch.manual_seed(5)
+    with pytest.raises(ModelError, match="differs from the network"):
+        check_autoencoder(new_autoencoder(TINY).eval(), graph, decoder, splits[1].tiles[:5])
 
 
 def test_the_folder_is_loaded_to_train_on_and_holds_all_hashes(trained, folder, same):
@@ -366,10 +351,3 @@ def test_the_folder_is_loaded_to_train_on_and_holds_all_hashes(trained, folder, 
     card = Reconstructor(folder).card
     assert card.decoder_sha256 == files.sha256((folder / "decoder.onnx").read_bytes())
     assert card.weights_sha256 == files.sha256((folder / "weights.safetensors").read_bytes())
-
-
-def test_graphs_of_another_network_are_not_written(splits, folder):
-    graph, decoder = ((folder / name).read_bytes() for name in ("model.onnx", "decoder.onnx"))
-    torch.manual_seed(5)
-    with pytest.raises(ModelError, match="differs from the network"):
-        check_autoencoder(new_autoencoder(TINY).eval(), graph, decoder, splits[1].tiles[:5])
