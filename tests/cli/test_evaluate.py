@@ -2,7 +2,6 @@ import io
 import json
 import zipfile
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -27,13 +26,22 @@ def foreign(here, graph):
     return make
 
 
-def test_numbers_on_stdout_files_in_the_folder_and_their_names_on_stderr(run, here, bundle, graph):
+def test_numbers_in_plain_text_on_stdout_files_in_the_folder_and_their_names_on_stderr(
+    run, here, bundle, graph
+):
     done = run("--model", bundle())
     assert done.exit_code == 0, done.output
     assert "97.50% (95 % interval 87.12% to 99.56%), 1 wrong" in done.stdout
     assert "most confused: 9 as 0 (1)" in done.stdout
     assert "written" not in done.stdout
     assert "written to evaluation-bars: report.json, confusion.png" in done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert done.stdout.isascii()  # readable in any encoding
+    assert "\x1b" not in done.stdout
+    table = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert table["macro"][-1] == table["weighted"][-1] == "40"
+    assert len([line for line in lines if line.split()[:1] == ["9"]]) == 2
     folder = here / "evaluation-bars"
     assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
     report = json.loads((folder / "report.json").read_text())
@@ -43,26 +51,20 @@ def test_numbers_on_stdout_files_in_the_folder_and_their_names_on_stderr(run, he
     assert [row["index"] for row in report["wrong"]] == [0]
 
 
-@pytest.mark.usefixtures("here")
-def test_piped_output_is_plain_text_that_fits_the_width(run, bundle):
-    lines = run("--model", bundle()).stdout.splitlines()
-    assert lines
-    assert max(map(len, lines)) <= 80
-    text = "\n".join(lines)
-    assert text.isascii()  # readable in any encoding
-    assert "\x1b" not in text
-    table = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
-    assert table["macro"][-1] == table["weighted"][-1] == "40"
-    assert len([line for line in lines if line.split()[:1] == ["9"]]) == 2
-
-
 def test_json_is_the_report_and_nothing_else(run, here, bundle):
     done = run("--model", bundle(), "--json", "--out", "elsewhere")
     assert json.loads(done.stdout) == json.loads((here / "elsewhere" / "report.json").read_text())
     assert not (here / "evaluation-bars").exists()
 
 
-def test_a_foreign_model_is_told_what_it_is_given(run, here, foreign):
+def test_a_foreign_model_is_told_what_it_is_given_and_one_of_logits_needs_the_option(
+    run, here, foreign
+):
+    done = run("--model", foreign("Identity"))
+    assert isinstance(done.exception, ModelError)
+    assert "--outputs logits" in str(done.exception)
+    assert not (here / "evaluation-their-net").exists()
+    assert run("--model", foreign("Identity"), "--outputs", "logits").exit_code == 0
     done = run("--model", foreign())
     assert done.exit_code == 0, done.output
     for part in ("MNIST (28 x 28", "layout uint8[N, 28, 28]", "byte (0 to 255)", "probabilities"):
@@ -71,14 +73,6 @@ def test_a_foreign_model_is_told_what_it_is_given(run, here, foreign):
     assert report["model"]["name"] == "their net"
     assert report["model"]["given"]["pixels"] == "byte (0 to 255)"
     assert report["accuracy"] == 0.975
-
-
-def test_a_foreign_model_of_logits_needs_the_option(run, here, foreign):
-    done = run("--model", foreign("Identity"))
-    assert isinstance(done.exception, ModelError)
-    assert "--outputs logits" in str(done.exception)
-    assert not (here / "evaluation-their-net").exists()
-    assert run("--model", foreign("Identity"), "--outputs", "logits").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -97,31 +91,30 @@ def test_options_that_do_not_go_together_are_refused(run, bundle, options, words
     assert words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_validation_is_what_the_recipe_of_the_model_kept_back(run, here, bundle):
+def test_validation_is_what_the_recipe_of_the_model_kept_back_if_it_did(run, here, bundle, foreign):
     recipe = {"validation": "random", "validation_share": 0.25, "seed": 3}
     done = run("--model", bundle(recipe=recipe), "--split", "validation")
     assert done.exit_code == 0, done.output
     report = json.loads((here / "evaluation-bars" / "report.json").read_text())
     assert report["data"]["name"] == "MNIST validation, 25% by random, seed 3"
     assert 0 < report["n"] < 40
-
-
-@pytest.mark.usefixtures("here")
-def test_validation_of_a_model_that_kept_no_tiles_back_is_refused(run, bundle, foreign):
     refitted = {"validation": "none", "temperature": 1.0}
-    for model in (bundle(), foreign(), bundle(recipe=refitted)):
+    for changes in ({}, {"recipe": refitted}, None):
+        model = foreign() if changes is None else bundle(**changes)
         done = run("--model", model, "--split", "validation")
         assert isinstance(done.exception, ModelError)
         assert "use --split test" in str(done.exception)
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_without_the_plots_extra_the_numbers_still_come(run, here, bundle):
-    done = run("--model", bundle())
+def test_without_the_plots_extra_the_numbers_still_come_of_another_data_set_too(run, here, bundle):
+    done = run("--model", bundle(), "--on", "digits")
     assert done.exit_code == 0, done.output
     assert "97.50%" in done.stdout
+    assert "1,797" in done.stdout  # tiles of scikit-learn's digits
     assert "pip install 'digitlens[plots]'" in done.stderr
-    assert [path.name for path in (here / "evaluation-bars").iterdir()] == ["report.json"]
+    written = {path.name for path in (here / "evaluation-bars").iterdir()}
+    assert written == {"report.json", "transfer.json"}
 
 
 def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(run, here, bundle):
@@ -132,21 +125,25 @@ def test_a_folder_that_cannot_be_written_is_one_line_after_the_numbers(run, here
     assert "97.50%" in done.stdout
 
 
-def _write_tiles(path, labels):
-    with zipfile.ZipFile(path, "w") as archive:
-        rows = ["file,label\n"]
-        for index, label in enumerate(labels):
-            tile = np.zeros((28, 28), np.uint8)
-            tile[:, 2 * label : 2 * label + 2] = 255
-            stream = io.BytesIO()
-            Image.fromarray(tile).save(stream, "PNG")
-            archive.writestr(f"tiles/{index}.png", stream.getvalue())
-            rows.append(f"tiles/{index}.png,{label}\n")
-        archive.writestr("labels.csv", "".join(rows))
+@pytest.fixture
+def write_tiles(here, draw_bars):
+    def write(name, labels):
+        with zipfile.ZipFile(here / name, "w") as archive:
+            rows = ["file,label\n"]
+            for index, tile in enumerate(draw_bars(labels)):
+                stream = io.BytesIO()
+                Image.fromarray(tile).save(stream, "PNG")
+                archive.writestr(f"tiles/{index}.png", stream.getvalue())
+                rows.append(f"tiles/{index}.png,{labels[index]}\n")
+            archive.writestr("labels.csv", "".join(rows))
+
+    return write
 
 
-def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(run, here, bundle):
-    _write_tiles(here / "corrections.zip", [3, 3, 7])
+def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(
+    run, here, bundle, write_tiles
+):
+    write_tiles("corrections.zip", [3, 3, 7])
     done = run("--model", bundle(), "--data", "corrections.zip")
     assert done.exit_code == 0, done.output
     assert "corrections.zip, 3 tiles" in done.stdout
@@ -155,7 +152,7 @@ def test_corrections_from_the_page_are_scored_also_where_digits_are_missing(run,
     assert (report["n"], report["accuracy"]) == (3, 1.0)
     assert [row["support"] for row in report["classes"]] == [0, 0, 0, 2, 0, 0, 0, 1, 0, 0]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*PICTURES, "report.json"])
-    _write_tiles(here / "one.zip", [5])
+    write_tiles("one.zip", [5])
     assert run("--model", bundle(), "--data", "one.zip").exit_code == 0
 
 
@@ -199,14 +196,6 @@ def test_a_foreign_model_does_not_say_what_it_was_trained_with(run, foreign):
     lines = done.stdout.splitlines()
     assert next(line for line in lines if line.startswith("shear")).split()[-1] == "?"
     assert "mean of not trained" not in done.stdout
-
-
-@pytest.mark.usefixtures("undrawn", "here")
-def test_another_data_set_is_scored_beside_the_tiles(run, bundle):
-    done = run("--model", bundle(), "--on", "digits")
-    assert done.exit_code == 0, done.output
-    assert "97.50%" in done.stdout
-    assert "1,797" in done.stdout  # tiles of scikit-learn's digits
 
 
 @pytest.mark.parametrize(

@@ -45,17 +45,15 @@ def shown(tables):
     return console.file.getvalue()
 
 
-def test_every_data_set_is_scored_in_its_order(measured, classifier):
+def test_every_data_set_is_scored_in_its_order_and_shown_with_accuracies_and_recalls(
+    measured, classifier
+):
     assert [one.data.name for one in measured] == ["digits", "semeion"]
     digits = measured[0]
     assert digits.framed.n == 100
     assert digits.framed.accuracy > digits.unframed.accuracy
     assert digits.framed.model.sha256 == classifier.sha256
-
-
-def test_tables_show_both_accuracies_and_recalls(measured):
     text = shown(external_part(measured).shown)
-    digits = measured[0]
     for part in (
         "scikit-learn's digits",
         "Semeion (semeion.data)",
@@ -68,24 +66,22 @@ def test_tables_show_both_accuracies_and_recalls(measured):
 
 
 def test_files_are_the_json_and_a_picture_a_data_set(measured, tmp_path):
-    folder = tmp_path / "out"
-    names = external_part([*measured, measured[0]]).write(folder)
+    part = external_part([*measured, measured[0]])
+    names = part.write(tmp_path / "out")
     assert names == ["transfer.json", "wrong-digits.png", "wrong-semeion.png", "wrong-digits-2.png"]
-    content = json.loads((folder / "transfer.json").read_text(encoding="utf-8"))
-    assert (
-        content["transfer"][:2]
-        == json.loads(json.dumps(external_part(measured).values))["transfer"]
-    )
+    content = json.loads((tmp_path / "out" / "transfer.json").read_text(encoding="utf-8"))
+    assert content == json.loads(json.dumps(part.values))
     for name in names[1:]:
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_folder_that_cannot_be_written_and_an_unknown_data_set_are_named(
-    measured, classifier, tmp_path
+    measured, classifier, few, tmp_path
 ):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
-        external_part(measured).write(tmp_path / "file")
+    for part in (external_part(measured), ood_part(measure_ood(Foreign(), few))):
+        with pytest.raises(DataError, match=r"file cannot be written .*: name another --out"):
+            part.write(tmp_path / "file")
     with pytest.raises(DataError, match="no data set is called 'mnst'"):
         measure_external(classifier, ["mnst"])
 
@@ -154,18 +150,15 @@ def test_a_graph_that_says_more_has_its_score_chosen(few, recipe):
     assert "cross-fitted" in shown(ood_part(found).shown)
 
 
-@pytest.mark.parametrize("given", [["a"], ["=b"], ["a="], ["a=b", "a=c"]])
-def test_strange_files_have_a_name_each(given):
-    with pytest.raises(DataError, match="expected NAME=FILE"):
-        trained_model._parse_files(given)
-    assert str(trained_model._parse_files(["a=b=c"])["a"]) == "b=c"
-
-
-def test_a_name_that_is_taken_and_a_folder_that_is_none_are_errors(few, tmp_path):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *((given, "expected NAME=FILE") for given in (["a"], ["=b"], ["a="], ["a=b", "a=c"])),
+        (["letters={}"], "letters is the name of another"),
+    ],
+)
+def test_negatives_have_a_name_each_that_is_not_taken(few, tmp_path, given, message):
     path = tmp_path / "images"
     path.write_bytes(encode_idx(np.zeros((2, 28, 28), np.uint8)))
-    with pytest.raises(DataError, match="letters is the name of another"):
-        measure_ood(Foreign(), few, negatives=[f"letters={path}"])
-    found = measure_ood(Foreign(), few)
-    with pytest.raises(DataError, match="name another --out"):
-        ood_part(found).write(path)
+    with pytest.raises(DataError, match=message):
+        measure_ood(Foreign(), few, negatives=[each.format(path) for each in given])

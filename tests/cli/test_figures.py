@@ -52,11 +52,8 @@ def test_what_cannot_be_made_is_left_out_or_where_asked_for_a_failure(run, here,
     assert done.stdout.split() == ["here/classes.svg"]
     assert "no curves: bars has no history: expected the run folder" in done.stderr
     assert [path.name for path in (here / "here").iterdir()] == ["classes.svg"]
-
-
-def test_json_is_a_list_of_the_files(run, run_folder):
-    done = run(run_folder("mine"), "--only", "coverage", "--only", "coverage", "--json")
-    assert json.loads(done.stdout) == ["figures-mine/coverage.png"]
+    done = run(model, "--only", "coverage", "--only", "coverage", "--json")
+    assert json.loads(done.stdout) == ["figures-bars/coverage.png"]
 
 
 def test_runs_are_overlaid_and_one_without_history_is_told(run, here, run_folder, bundle):

@@ -19,6 +19,9 @@ def _in_a_folder(tmp_path, monkeypatch, examples):
 
 
 def test_what_a_user_drew_is_drawn_again_and_its_error_told(run, tmp_path):
+    done = run(DRAWING, "--model", "default")
+    assert done.exit_code == 1
+    assert "is no autoencoder" in str(done.exception)
     done = run(DRAWING, "--json")
     assert done.exit_code == 0, done.output
     (row,) = json.loads(done.stdout)
@@ -52,17 +55,3 @@ def test_digits_of_mnist_and_ways_between_them_are_drawn(run, tmp_path, small_sp
     for name in (registry.RECONSTRUCTIONS, registry.INTERPOLATIONS):
         with Image.open(tmp_path / "here" / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 8
-
-
-def test_a_field_has_its_digits_in_its_corners():
-    corners = np.arange(8, dtype=np.float32).reshape(4, 2)
-    field = registry.field_codes(corners)
-    assert field.shape == (registry.STEPS, registry.STEPS, 2)
-    np.testing.assert_allclose(field[[0, 0, -1, -1], [0, -1, 0, -1]], corners, atol=1e-6)
-    np.testing.assert_allclose(field.mean(axis=(0, 1)), corners.mean(axis=0), rtol=1e-5)
-
-
-def test_a_classifier_is_no_autoencoder(run):
-    done = run(DRAWING, "--model", "default")
-    assert done.exit_code == 1
-    assert "is no autoencoder" in str(done.exception)
