@@ -143,7 +143,7 @@ def test_what_the_form_of_others_asks_for_may_be_unseen():
 
 @pytest.mark.parametrize(
     ("ends", "short"),
-    [((100, 100, 100, 92), 0.4), ((100, 100, 100, 100), 0.0), ((90, 70, 110, 92), 0)],
+    [((100, 100, 100, 92), 1), ((100, 100, 100, 100), 0.0), ((90, 70, 110, 92), 0)],
 )
 @pytest.mark.parametrize("tilt", [-3, 0, 3])
 def test_what_ends_before_the_edge_of_its_column_may_have_lost_its_end(ends, short, tilt):

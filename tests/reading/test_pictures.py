@@ -78,6 +78,34 @@ def test_each_number_of_a_dense_page_is_read(reader):
     assert reading.text.splitlines() == [" ".join(line) for line in numbers]
 
 
+def column(*amounts, lost=()):
+    """Amounts below each other that end at one edge; what is ``lost`` behind them leaves a gap."""
+    font = ImageFont.load_default(30)
+    sheet = Image.new("L", (320, 60 * len(amounts) + 30), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for row, amount in enumerate(amounts):
+        x, y = 290 - font.getlength(amount), 45 + 60 * row
+        pen.text((x, y), amount[:-1] if row in lost else amount, INK, font, anchor="lm")
+    return np.asarray(sheet)
+
+
+def test_an_amount_that_may_have_lost_its_minus_is_unsure(reader):
+    amounts = ("1,234.50", "56.40-", "7.80", "312.95", "88.10-", "41.25")
+    whole, part = reader.read(column(*amounts)), reader.read(column(*amounts, lost=(4,)))
+    assert [number.status for number in whole.numbers] == ["number"] * 6
+    assert [str(number.value) for number in whole.numbers][4] == "-88.10"
+    assert [number.status for number in part.numbers] == [*["number"] * 4, "unsure", "number"]
+
+
+def test_small_cents_that_stand_apart_belong_to_their_price(reader):
+    sheet = Image.new("L", (360, 140), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((60, 100), "5.", INK, ImageFont.load_default(80), anchor="ls")
+    pen.text((190, 75), "65", INK, ImageFont.load_default(50), anchor="ls")
+    (number,) = reader.read(np.asarray(sheet)).numbers
+    assert str(number.value) == "5.65"
+
+
 def test_a_display_of_seven_segments_is_read(reader):
     assert reader.read(display("8307419526")).text == "8307419526"
 

@@ -8,7 +8,7 @@ from digitlens.reading import doubt
 from digitlens.reading.layout import Layout
 from digitlens.reading.numbers import Spot
 from digitlens.results import Box, Digit
-from digitlens.training.doubts import Seen, fit_choices, fit_weights, judged
+from digitlens.training.doubts import Seen, fit_choices, fit_weights, judged, losing_signs
 
 
 def test_the_feature_that_tells_right_choices_gets_the_weight():
@@ -51,6 +51,17 @@ def seen(rng, *, tag, parted=False):
 def pages(seed, count, **how):
     rng = np.random.default_rng(seed)
     return [seen(rng, tag=k % 2 == 0, **how) for k in range(count)]
+
+
+def test_every_other_minus_behind_a_number_is_lost():
+    box = Box(0, 0, 9, 20)
+    debit = [Spot("5", 0.9, box, 0), Spot("-", 0.9, box)]
+    rows = (tuple([debit] * 5), (debit[:1], debit, debit[::-1]))
+    (page,) = losing_signs([Seen("statements", (), Layout((), (), (), rows))])
+    texts = [
+        ["".join(spot.char for spot in number) for number in row] for row in page.layout.numbers
+    ]
+    assert texts == [["5", "5-", "5", "5-", "5"], ["5", "5-", "-5"]]
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ _GRID = 0.4  # heights: how far the middles of numbers in a column of a grid are
 _MATES = 3  # numbers above and below one that leave no doubt that it is in a grid
 _EDGE = 0.12  # heights: how far ends of numbers that are aligned are from a straight line
 _ENDS = 12  # nearest numbers of a column of which the ends are looked at
-_STEEP = 0.3  # most that the edge of a column goes sideways
+_STEEP = 0.15  # most that the edge of a column goes sideways
 _YEARS = range(1900, 2101)
 _REASONS = {
     "characters": "not all of its characters are clear",
@@ -218,30 +218,25 @@ class PageNumbers:
         return away * (not is_date), away * is_date
 
     def short(self, number: int) -> float:
-        """Heights by which a number ends before the edge that others of its column share.
+        """Whether a number with decimals ends before the edge that others of its column share.
 
-        At most 1; 0 where no three of them share one. What is lost at an end, as a minus behind an
-        amount, leaves such a gap.
+        0 to 1; 0 for other numbers, where not three and half of those around it share an edge, or
+        where it is on one. What is lost at an end, as a minus behind an amount, leaves such a gap.
         """
+        if self.forms[number][0] not in ".,":
+            return 0.0
         x0, y0, x1, y1 = self.boxes.T
         height, y = self.heights[number], (y0 + y1) / 2 - (y0[number] + y1[number]) / 2
         others = np.flatnonzero(self._column(number))
         others = others[np.abs(y[others]).argsort(kind="stable")[:_ENDS]]
-        first, second = np.triu_indices(len(others), 1)
-        most, found = 2, 0.0
-        for ends in ((x1 - x1[number])[others] / height, (x0[number] - x0)[others] / height):
-            down = y[others] / height
-            apart = down[second] - down[first]
-            steady = np.abs(ends[second] - ends[first]) < _STEEP * np.abs(apart)
-            j, k = first[steady], second[steady]
-            slopes = (ends[k] - ends[j]) / apart[steady]
-            starts = ends[j] - slopes * down[j]
-            near = np.abs(ends - starts[:, None] - slopes[:, None] * down) < _EDGE
-            count = near.sum(axis=1)
-            if count.max(initial=0) > most:
-                most = int(count.max())
-                found = float(np.clip(starts[int(count.argmax())], 0, 1))
-        return found
+        down = y[others] / height
+        sides = ((x1 - x1[number])[others] / height, (x0[number] - x0)[others] / height)
+        edges = [_edge(ends, down) for ends in sides]
+        most = max(count for count, _ in edges)
+        gaps = [gap for count, gap in edges if count == most >= max(3, len(others) / 2)]
+        if any(abs(gap) < _EDGE for gap in gaps):
+            return 0.0
+        return float(np.clip(max(gaps, default=0.0) / _EDGE - 1, 0, 1))
 
     def in_grid(self, number: int) -> float:
         """How far a lone character stands in a grid, above or below other ones, 0 to 1."""
@@ -519,6 +514,22 @@ def _gaps(spots: Sequence[Spot]) -> list[float]:
     """Between the characters of a number, in heights of its digits."""
     height = max(_height(spots), 1.0)
     return [(right.box.x0 - left.box.x1) / height for left, right in pairwise(spots)]
+
+
+def _edge(ends: Floats, down: Floats) -> tuple[int, float]:
+    """The straight line on which most ends of a column are: how many, and where it is at 0.
+
+    Ends and how far down they are, float64[N], are measured from a number, in its heights.
+    """
+    first, second = np.triu_indices(len(ends), 1)
+    steady = np.abs(ends[second] - ends[first]) < _STEEP * np.abs(down[second] - down[first])
+    j, k = first[steady], second[steady]
+    slopes = (ends[k] - ends[j]) / (down[k] - down[j])
+    starts = ends[j] - slopes * down[j]
+    near = np.abs(ends - starts[:, None] - slopes[:, None] * down) < _EDGE
+    counts = near.sum(axis=1)
+    best = int(counts.argmax()) if len(counts) else -1
+    return (int(counts[best]), float(starts[best])) if len(counts) else (0, 0.0)
 
 
 def _height(spots: Sequence[Spot]) -> float:

@@ -13,9 +13,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache, partial
+from itertools import cycle
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,7 @@ SHIPPED = Path(doubt.__file__).with_name("doubt.json")
 # and displays, whose values are not known.
 SHARES = {"valued": 1.0, "others": 1.0, "documents": 0.3, "lines": 1.0, "displays": 0.3}
 DISPLAYS = ("seven segments", "counter", "screen", "dot matrix")
+_LOST = 2  # one of so many minuses behind a number is taken away
 _RIDGE = 1.0  # of the weights of changes
 _TAG = 2  # values that a price tag has at most
 _GRID = 0.5  # from which a lone digit is taken to be in a grid
@@ -140,7 +142,7 @@ _mix = cache(Mix)  # one for each process
 
 def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
     """All weights, each given those before."""
-    examples = Examples()
+    examples, seen = Examples(), list(losing_signs(seen))
     weights: dict[str, Sequence[float]] = dict(doubt.shipped())
     for each in seen:
         _add_sizes(examples, each)
@@ -155,6 +157,20 @@ def fit_weights(seen: Sequence[Seen]) -> dict[str, Sequence[float]]:
         _add_signs(examples, *each)
     weights["signs"] = fit_logistic(np.array(examples.signs), np.array(examples.right))
     return {name: [round(weight, 4) for weight in fitted] for name, fitted in weights.items()}
+
+
+def losing_signs(seen: Sequence[Seen]) -> Iterator[Seen]:
+    """The same pictures, but some of the minuses behind numbers as if nothing had seen them.
+
+    A lost sign is rare and the worst error there is: this is what teaches what it looks like.
+    """
+    lost = cycle([True, *[False] * (_LOST - 1)])
+    for each in seen:
+        rows = tuple(
+            tuple(spots[:-1] if spots[-1].char == "-" and next(lost) else spots for spots in row)
+            for row in each.layout.numbers
+        )
+        yield each._replace(layout=replace(each.layout, numbers=rows))
 
 
 def fit_choices(choices: Sequence[tuple[Floats, int]]) -> tuple[float, ...]:
