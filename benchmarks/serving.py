@@ -224,7 +224,7 @@ def start(name: str, environments: Path, stack: ExitStack) -> Row:
         else:
             known = PACKAGES[name][0] if PACKAGES[name] else f"{name} {version(name)}"
             about = {"port": int(port), "process": server.process.pid, "memory_mb": []}
-            return about | {"version": known}
+            return about | {"versions": known}
     late = server.process.poll() is None
     raise UnavailableError("did not start in time" if late else server.last_words())
 
@@ -265,7 +265,7 @@ def report(record: Row) -> str:
         rows.append(row | {"name": name, "wrong": sum(row["errors"].values())})
         rows[-1]["memory"] = memory.pop(LOADS[name][0], None)  # of all its loads
     notes = [f"Drawings read right by digitlens: {record['right']}"]
-    notes += [f"{name}: {one['version']}" for name, one in servers.items()]
+    notes += [f"{name}: {one['versions']}" for name, one in servers.items()]
     head = f"{record['clients']} clients on {where}."
     return harness.document(
         head, harness.table(COLUMNS, rows), notes=notes, missing=record["missing"]

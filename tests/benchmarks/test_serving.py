@@ -118,8 +118,8 @@ def test_a_report_has_a_line_for_each_load():
     record = {
         **{"processor": "P", "cores": 2, "clients": 32, "date": "2026-11-21", "load": 0.1},
         "servers": {
-            "digitlens": {"version": "digitlens 1", "memory_mb": [100.0, 110.4]},
-            "keras": {"version": "tensorflow-cpu 2", "memory_mb": [500.0, 501.0]},
+            "digitlens": {"versions": "digitlens 1", "memory_mb": [100.0, 110.4]},
+            "keras": {"versions": "tensorflow-cpu 2", "memory_mb": [500.0, 501.0]},
         },
         "missing": {"torch": "no torch"},
         "right": "99 of 100",
