@@ -71,12 +71,6 @@ def test_it_stops_when_it_is_told_to(server):
     assert (process.returncode, out, errors) == (0, "", "")
 
 
-def test_a_model_that_is_missing_is_an_error_before_anything_is_served(run):
-    result = run("--model", "nothing")
-    assert isinstance(result.exception, ModelError)
-    assert "no model 'nothing'" in str(result.exception)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -86,10 +80,15 @@ def test_a_model_that_is_missing_is_an_error_before_anything_is_served(run):
         (("--workers", "0"), "workers"),
     ],
 )
-def test_impossible_options_are_named(run, arguments, words):
+def test_impossible_options_and_a_missing_model_are_named_before_anything_is_served(
+    run, arguments, words
+):
     result = run(*arguments)
     assert result.exit_code == 2
     assert words in result.output
+    result = run("--model", "nothing")
+    assert isinstance(result.exception, ModelError)
+    assert "no model 'nothing'" in str(result.exception)
 
 
 def test_without_the_extra_its_name_is_told(run, monkeypatch):

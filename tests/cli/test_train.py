@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from digitlens.datasets.mnist import Split
 from digitlens.datasets.synthetic.glyph_sources import FontGlyphs
 from digitlens.datasets.synthetic.styles import Fonts
 from digitlens.errors import DataError, ModelError, RecipeError
-from digitlens.models.bundle import Card, load_line_bundle
+from digitlens.models.bundle import load_line_bundle
 from digitlens.models.classifier import Classifier
 from digitlens.models.networks import DigitDetector
 from digitlens.training import loop, pipeline
@@ -30,13 +31,17 @@ RUN = {
     *("recipe.toml", "run.json", "history.jsonl", "steps.jsonl", "state.safetensors"),
     *("curves.png", "model", "model/model.onnx", "model/model.json", "model/weights.safetensors"),
 }
-SMALL = ["widths=4,4,4", "epochs=2", "validation=random"]
-CHANGES = [part for change in SMALL for part in ("--set", change)]
-FEW_PAGES = [
-    *("widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
+
+
+def changed(recipe, *changes):
+    return ["--recipe", recipe, *(f"--set={change}" for change in changes)]
+
+
+SMALL = changed("fast", "widths=4,4,4", "epochs=2", "validation=random")
+PAGES = changed(
+    *("pages", "widths=4,4,4,4,4", "blocks=0,0,0,0", "paths=4,4,4", "side=64", "batch_size=2"),
     *("steps=3", "check_every=2", "validation_pages=2", "validation=random"),
-]
-PAGES = ["--recipe", "pages", *(part for change in FEW_PAGES for part in ("--set", change))]
+)
 
 
 @pytest.fixture
@@ -50,20 +55,27 @@ def few_fonts(few_tiles, monkeypatch):
 
 
 @pytest.fixture
-def no_graph(monkeypatch):
-    """Exporting takes seconds, and has tests of its own."""
+def halted(monkeypatch):
+    """Stops any training at its first step."""
 
-    def write(_network: object, card: Card, _page: object, folder: Path) -> None:
-        folder.mkdir()
-        (folder / "model.json").write_text(json.dumps([card.name, card.data, card.results]))
+    def stop(*_):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "export_detector", write)
+    @contextmanager
+    def halted():
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "_descend", stop)
+            yield
+
+    return halted
 
 
 @pytest.mark.train
 @pytest.mark.usefixtures("few_tiles")
-def test_a_run_folder_has_all_that_was_promised(run, tmp_path):
-    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run")
+def test_a_run_folder_has_all_that_was_promised_and_ctrl_c_says_how_to_go_on(
+    run, tmp_path, halted, monkeypatch
+):
+    result = run(*SMALL, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "validation accuracy" in result.stdout
     assert "device: " in result.stderr
@@ -74,20 +86,11 @@ def test_a_run_folder_has_all_that_was_promised(run, tmp_path):
     assert card.recipe["widths"] == [4, 4, 4]
     assert card.data["train-images-idx3-ubyte"].startswith("ba891046")
     assert 0 <= card.results["validation_accuracy"] <= 1
-
-
-@pytest.mark.train
-@pytest.mark.usefixtures("few_tiles")
-def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(run, tmp_path, monkeypatch):
-    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "run", "--json")
-    told = json.loads(result.stdout)
+    monkeypatch.setattr(pipeline, "export_classifier", lambda *_: None)  # takes seconds
+    told = json.loads(run("--resume", tmp_path / "run", "--json").stdout)
     assert (told["run"], told["epochs"]) == (str(tmp_path / "run"), 2)
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(loop, "_descend", stop)
-    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path / "stopped")
+    with halted():
+        result = run(*SMALL, "--out", tmp_path / "stopped")
     assert result.exit_code == 130
     assert "digitlens train --resume" in result.stderr
 
@@ -96,8 +99,7 @@ def test_json_has_the_result_and_ctrl_c_says_how_to_go_on(run, tmp_path, monkeyp
 @pytest.mark.usefixtures("few_tiles")
 def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
-    members = ["--set", "models=2"]
-    assert run("--recipe", "fast", *CHANGES, *members, "--out", first).exit_code == 0
+    assert run(*SMALL, "--set", "models=2", "--out", first).exit_code == 0
     result = run("--refit", first, "--set", "seed=3", "--out", again, "--json")
     assert result.exit_code == 0, result.output
     assert "validation_accuracy" not in json.loads(result.stdout)
@@ -112,11 +114,11 @@ def test_an_ensemble_is_refitted_with_all_tiles(run, tmp_path):
 @pytest.mark.usefixtures("few_tiles")
 def test_the_teacher_is_recorded_by_its_hash(run, tmp_path):
     teacher, folder = tmp_path / "teacher", tmp_path / "run"
-    assert run("--recipe", "fast", *CHANGES, "--out", teacher).exit_code == 0
-    result = run("--recipe", "fast", *CHANGES, "--set", f"teacher={teacher}", "--out", folder)
+    assert run(*SMALL, "--out", teacher).exit_code == 0
+    result = run(*SMALL, "--set", f"teacher={teacher}", "--out", folder)
     assert result.exit_code == 0, result.output
     assert Classifier(folder).card.data[f"teacher: {teacher}"] == Classifier(teacher).sha256
-    result = run("--recipe", "fast", *CHANGES, "--set", "teacher=nobody", "--out", tmp_path / "x")
+    result = run(*SMALL, "--set", "teacher=nobody", "--out", tmp_path / "x")
     assert isinstance(result.exception, ModelError)
     assert not (tmp_path / "x").exists()
 
@@ -140,7 +142,7 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
 
     monkeypatch.setattr(pipeline, "train_classifier", watch)
     extra, folder = _write_extra(tmp_path / "mine", 4), tmp_path / "run"
-    result = run("--recipe", "fast", *CHANGES, "--out", folder, "--extra", extra)
+    result = run(*SMALL, "--out", folder, "--extra", extra)
     assert result.exit_code == 0, result.output
     assert "1 tiles more" in result.stderr
     (training, validation) = seen[0]
@@ -161,72 +163,45 @@ def test_extra_tiles_are_trained_with_and_recorded_but_validate_nothing(run, tmp
     assert run("--resume", folder, "--extra", extra).exit_code == 0
 
 
-@pytest.mark.parametrize("recipe", ["pages", "lines"])
-def test_extra_tiles_are_not_for_generated_pictures(run, recipe, tmp_path):
-    result = run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
-    assert result.exit_code == 2
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.train
 @pytest.mark.usefixtures("few_fonts")
-def test_a_digit_detector_is_trained_and_exported(run, tmp_path):
-    result = run(*PAGES, "--out", tmp_path / "run")
+def test_a_digit_detector_stopped_at_once_resumes_and_is_exported(
+    run, tmp_path, halted, monkeypatch
+):
+    folder = tmp_path / "run"
+    with halted():
+        result = run(*PAGES, "--out", folder)
+    assert result.exit_code == 130
+    assert f"digitlens train --resume {folder}" in result.stderr
+    result = run("--resume", folder)
     assert result.exit_code == 0, result.output
     assert "false finds a page" in result.stdout
-    names = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
-    assert names == RUN
-    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
-    assert card["name"] == "pages"
-    assert card["recipe"]["steps"] == 3
-    assert card["results"]["steps"] == 3
-    assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card["data"])
-    assert 0 <= card["results"]["found"] <= 1
-    assert DigitDetector(tmp_path / "run").card.name == "pages"
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == RUN
+    card = DigitDetector(folder).card
+    assert (card.name, card.recipe["steps"], card.results["steps"]) == ("pages", 3, 3)
+    assert {"fonts.csv", "train-images-idx3-ubyte"} <= set(card.data)
+    assert 0 <= card.results["found"] <= 1
+    monkeypatch.setattr(pipeline, "export_detector", lambda *_: None)  # takes seconds
+    told = json.loads(run("--resume", folder, "--json").stdout)
+    assert (told["run"], told["steps"]) == (str(folder), 3)
 
 
-@pytest.mark.train
-@pytest.mark.usefixtures("few_fonts", "no_graph")
-def test_a_digit_detector_stopped_at_once_resumes(run, tmp_path, monkeypatch):
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as stopped:
-        stopped.setattr(loop, "_descend", stop)
-        result = run(*PAGES, "--out", tmp_path / "run")
-    assert result.exit_code == 130
-    assert f"digitlens train --resume {tmp_path / 'run'}" in result.stderr
-    result = run("--resume", tmp_path / "run", "--json")
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["run"], told["steps"]) == (str(tmp_path / "run"), 3)
-    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text(encoding="utf-8"))
-    assert card[0] == "pages"
-
-
-@pytest.mark.train
-@pytest.mark.usefixtures("few_tiles")
-def test_a_folder_in_use_is_refused(run, tmp_path):
-    (tmp_path / "notes").touch()
-    result = run("--recipe", "fast", *CHANGES, "--out", tmp_path)
-    assert isinstance(result.exception, DataError)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
-
-
-def test_problems_of_the_recipe_come_before_any_work_and_resume_keeps_it(run, tmp_path):
+def test_problems_come_before_any_work_and_resume_keeps_the_recipe(run, tmp_path):
     result = run("--set", "epoch=3", "--set", "dropout=7", "--out", tmp_path / "run")
     assert isinstance(result.exception, RecipeError)
     assert "did you mean epochs?" in str(result.exception)
     assert "dropout: expected 0 to 0.95" in str(result.exception)
+    for recipe in ("pages", "lines"):  # extra tiles are not for generated pictures
+        result = run("--recipe", recipe, "--extra", tmp_path, "--out", tmp_path / "run")
+        assert result.exit_code == 2
     assert not (tmp_path / "run").exists()
     assert run("--resume", tmp_path, "--set", "epochs=9").exit_code == 2
     assert isinstance(run("--resume", tmp_path).exception, DataError)
 
 
-DRAWER = [
-    f"--set={change}"
-    for change in ("widths=4,4", "code=6", "epochs=2", "batch_size=64", "validation=random")
-]
+DRAWER = changed(
+    *("autoencoder", "widths=4,4", "code=6", "epochs=2", "batch_size=64", "validation=random")
+)
 
 
 @pytest.fixture
@@ -247,7 +222,7 @@ def test_an_autoencoder_is_trained_exported_and_resumed(run, exported, tmp_path,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("digitlens.visualization.theme.DPI", 40)
     folder = tmp_path / "run"
-    done = run("--recipe", "autoencoder", *DRAWER, "--out", folder)
+    done = run(*DRAWER, "--out", folder)
     assert done.exit_code == 0, done.output
     assert "on validation tiles a squared error of" in done.stdout
     names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
@@ -290,10 +265,9 @@ def test_a_line_recogniser_is_trained_and_its_folder_is_a_line_reader(run, tmp_p
     monkeypatch.setattr(pipeline.LineRecipe, "split", lambda _, train: (train, train))
     monkeypatch.setattr(line, "CHECKED", 2)
     monkeypatch.setattr(pipeline, "train_lines", partial(line.train_lines, workers=0))
-    small = ["start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1"]
-    changes = [part for change in [*small, "validation_lines=2"] for part in ("--set", change)]
     folder = tmp_path / "run"
-    done = run("--recipe", "lines", *changes, "--out", folder)
+    small = ("start=random", "batch_size=2", "pool=1", "steps=2", "check_every=1")
+    done = run(*changed("lines", *small, "validation_lines=2"), "--out", folder)
     assert done.exit_code == 0, done.output
     assert "of validation lines right" in done.stdout
     assert "digitlens.training.calibrate --lines" in done.stderr
@@ -343,8 +317,7 @@ main()
 
 @pytest.mark.train
 def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
-    arguments = ["--recipe", "fast", "--set", "widths=4,4,4", "--set", "epochs=30"]
-    arguments += ["--set", "validation=random"]
+    arguments = [*SMALL, "--set", "epochs=30"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     running = _start([*arguments, "--out", str(whole)])
     process = _start([*arguments, "--out", str(killed)])

@@ -12,8 +12,14 @@ from digitlens.training.recipe import load_recipe
 pytestmark = pytest.mark.train
 
 COMMAND = "tune"
+
+
 CHANGES = ["widths=4,8", "kernels=3", "epochs=2", "validation=random", "dropout=0.1"]
-SMALL = ["--recipe", "fast", *(part for change in CHANGES for part in ("--set", change))]
+
+
+SMALL = ["--recipe", "fast", *(f"--set={change}" for change in CHANGES)]
+
+
 SEARCH = ["--search", "dropout=0..0.9"]
 
 
@@ -59,32 +65,18 @@ def test_a_study_is_trained_and_leaves_what_was_promised_without_the_test_set(ru
 
 
 @pytest.mark.usefixtures("faked")
-def test_json_is_the_study_and_nothing_else(run, tmp_path):
-    done = run(*SMALL, *SEARCH, "--trials", "4", "--out", tmp_path / "study", "--json")
-    told = json.loads(done.stdout)
+def test_json_is_the_study_resume_goes_on_and_ctrl_c_says_how_to(run, tmp_path, monkeypatch):
+    folder = tmp_path / "study"
+    told = json.loads(run(*SMALL, *SEARCH, "--trials", "2", "--out", folder, "--json").stdout)
     assert told["best"]["accuracy"] == max(trial["accuracy"] for trial in told["trials"])
     assert told["trials"][0]["chosen"] == {"dropout": 0.1}  # first the recipe itself
-    assert told["folder"] == str(tmp_path / "study")
-    assert told["search"] == ["dropout=0.0..0.9"]
-
-
-@pytest.mark.usefixtures("faked")
-def test_resume_goes_on_and_zero_trials_only_shows(run, tmp_path):
-    folder = tmp_path / "study"
-    assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
+    assert (told["folder"], told["search"]) == (str(folder), ["dropout=0.0..0.9"])
     (folder / "tuning.png").unlink()
     shown = run("--resume", folder, "--trials", "0")
     assert shown.exit_code == 0, shown.output
-    assert "1 trials: 1 complete" in shown.stdout
+    assert "2 trials: 2 complete" in shown.stdout
     assert (folder / "tuning.png").is_file()
-    more = run("--resume", folder, "--trials", "3")
-    assert "3 trials: 3 complete" in more.stdout
-
-
-@pytest.mark.usefixtures("faked")
-def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(run, tmp_path, monkeypatch):
-    folder = tmp_path / "study"
-    assert run(*SMALL, *SEARCH, "--trials", "1", "--out", folder).exit_code == 0
+    assert "3 trials: 3 complete" in run("--resume", folder, "--trials", "3").stdout
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -93,8 +85,8 @@ def test_ctrl_c_keeps_the_study_and_says_how_to_go_on(run, tmp_path, monkeypatch
     done = run("--resume", folder, "--trials", "5")
     assert done.exit_code == 130
     assert f"go on with  digitlens tune --resume {folder}" in done.stderr
-    assert "2 trials: 1 complete, 1 failed" in done.stdout
-    assert "trial 2 failed: interrupted" in done.stdout
+    assert "4 trials: 3 complete, 1 failed" in done.stdout
+    assert "trial 4 failed: interrupted" in done.stdout
     assert (folder / "best.toml").is_file()
 
 

@@ -105,36 +105,24 @@ def test_a_template_is_written_and_tried(run, form, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("region", "told"),
+    ("regions", "told"),
     [
-        ("a=1,2,3", "a.box: expected x0"),
-        ("a=1,2,x,4", "expected NAME=X0,Y0,X1,Y1"),
-        ("a=1,2,9,9,kind=dial", "regions.a.kind: expected counter"),
-        ("a=1,2,9,9,one of 12, 15,digits=99", "regions.a.digits"),
+        (["a=1,2,3"], "a.box: expected x0"),
+        (["a=1,2,x,4"], "expected NAME=X0,Y0,X1,Y1"),
+        (["a=1,2,9,9,kind=dial"], "regions.a.kind: expected counter"),
+        (["a=1,2,9,9,one of 12, 15,digits=99"], "regions.a.digits"),
+        (["a=310,165,550,225"] * 2, "regions.a: named twice"),
+        ([], "shows too little"),
     ],
 )
-def test_a_wrong_region_is_told(run, form, tmp_path, region, told):
-    done = run("template", form, "--region", region, "--out", tmp_path / "t.toml")
-    assert done.exit_code == 2
-    assert told in " ".join(done.output.replace("│", " ").split())
-    assert not (tmp_path / "t.toml").exists()
-
-
-def test_a_blank_picture_is_told_before_anything_is_written(run, tmp_path):
-    Image.new("RGB", (640, 360), (240, 240, 236)).save(tmp_path / "blank.png")
-    done = run(
-        "template", tmp_path / "blank.png", "--region", "a=1,2,90,50", "--out", tmp_path / "t.toml"
-    )
-    assert isinstance(done.exception, TemplateError)
-    assert "shows too little" in str(done.exception)
-    assert not (tmp_path / "t.toml").exists()
-
-
-def test_two_regions_of_one_name_are_told(run, form, tmp_path):
-    region = "reading=310,165,550,225"
-    done = run(
-        "template", form, "--region", region, "--region", region, "--out", tmp_path / "t.toml"
-    )
-    assert isinstance(done.exception, TemplateError)
-    assert "regions.reading: named twice" in str(done.exception)
+def test_a_wrong_region_or_picture_is_told_before_anything_is_written(
+    run, form, tmp_path, regions, told
+):
+    if not regions:
+        regions = ["a=1,2,90,50"]
+        Image.new("RGB", (640, 360), (240, 240, 236)).save(form)
+    wanted = [word for region in regions for word in ("--region", region)]
+    done = run("template", form, *wanted, "--out", tmp_path / "t.toml")
+    assert done.exit_code == (1 if isinstance(done.exception, TemplateError) else 2)
+    assert told in f"{done.exception} {' '.join(done.output.replace('│', ' ').split())}"
     assert not (tmp_path / "t.toml").exists()
