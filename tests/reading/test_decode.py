@@ -6,17 +6,9 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from digitlens.alphabet import BLANK, CLASS_OF, CLASSES
+from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.reading.constraints import Expectation
-from digitlens.reading.decode import (
-    STRIDE,
-    Step,
-    decode,
-    digit_evidence,
-    likely_texts,
-    search,
-    text_odds,
-)
+from digitlens.reading.decode import STRIDE, Step, decode, digit_evidence, search
 
 
 def posteriors(path, sure=0.9):
@@ -101,26 +93,6 @@ def test_a_search_finds_the_odds_of_ctc_for_what_is_allowed(expect):
             assert each.odds == pytest.approx(wanted[text] / best, abs=1e-4)
             assert len(each.steps) == len(text)
             assert list(each.steps) == sorted(set(each.steps))
-
-
-def test_texts_that_are_likely_have_the_odds_of_ctc():
-    random = np.random.default_rng(5)
-    rows = np.zeros((5, CLASSES), np.float32)
-    rows[:, [BLANK, *map(CLASS_OF.get, "17/")]] = random.dirichlet([0.6] * 4, size=5)
-    every = ctc(rows[:, [BLANK, *map(CLASS_OF.get, "17/")]], "17/")
-    found = [each.text for each in likely_texts(rows, 8)]
-    odds = text_odds(rows, found)
-    top = max(filter(None, every), key=every.get)
-    assert found[0] == top
-    assert (odds / odds[0]).tolist() == pytest.approx([every[t] / every[top] for t in found], 1e-2)
-    assert text_odds(rows, ["8"])[0] < 1e-3
-
-
-def test_letters_around_a_likely_text_cost_nothing():
-    text, letters = posteriors("12"), posteriors("_A_")
-    rows = np.concatenate([letters, text, letters])
-    assert likely_texts(rows, 4)[0].text == "12"
-    assert text_odds(rows, ["12"]) == pytest.approx(text_odds(text, ["12"]), rel=0.1)
 
 
 def test_steps_that_are_apart_may_hold_the_same_character_twice():

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitlens.alphabet import digits_of
-from digitlens.reading.decode import likely_texts, text_odds
+from digitlens.reading.lattice import likely_texts, text_odds
 from digitlens.reading.notation import ONE_MARK, UNKNOWN, Notation, meanings
 from digitlens.reading.numbers import Spot, number_spans
 from digitlens.results import Box, Digit
