@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from digitlens.imaging.rule_paths import follow_rules
+from digitlens.imaging.ruling import find_grid
 
 WIDTH, HEIGHT, LEVEL = 480, 160, 80
 
@@ -65,3 +66,39 @@ def test_paths_are_taken_in_any_order():
 def test_blank_paper_has_no_clear_path():
     paths = follow_rules(np.full((HEIGHT, WIDTH), 200, np.int16), (0, WIDTH))
     assert paths.gains.mean(axis=1).max(initial=0.0) < 0.3
+
+
+def table(looks, rows=6, columns=4):
+    """uint8[H, W]; a table with rules, some of it seen badly, and numbers in its cells."""
+    page, font = Image.new("L", (560, 460), 235), ImageFont.load_default(22)
+    pen = ImageDraw.Draw(page)
+    for x in range(60, 60 + 110 * columns + 1, 110):
+        pen.line((x, 50, x, 50 + 60 * rows), 120, 1)
+    for y in range(50, 50 + 60 * rows + 1, 60):
+        pen.line((60, y, 60 + 110 * columns, y), 120, 1)
+    for k in range(rows * columns):
+        at = 115 + k % columns * 110, 80 + k // columns * 60
+        pen.text(at, str(131 + 47 * k), 60, font, anchor="mm")
+    gray, rng = np.asarray(page, float), np.random.default_rng(1)
+    y, x = np.mgrid[0:460, 0:560]
+    if looks == "glare":
+        lit = np.exp(-(((x - 480) / 110) ** 2) - ((y - 230) / 200) ** 2)
+        gray = gray + (250 - gray) * 0.9 * lit
+    if looks == "a streaked paper":
+        gray -= np.abs(np.repeat(rng.normal(0, 9, (23, 560)), 20, axis=0))
+    return np.clip(gray + rng.normal(0, 2, gray.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("looks", ["glare", "a streaked paper"])
+def test_a_table_is_found_under(looks):
+    grid = find_grid(table(looks))
+    assert grid is not None
+    assert grid.shape == (6, 4)
+
+
+def test_print_in_columns_has_no_rules():
+    page, font = Image.new("L", (560, 420), 240), ImageFont.load_default(26)
+    for k in range(40):
+        at = 60 + k % 5 * 100, 30 + k // 5 * 45
+        ImageDraw.Draw(page).text(at, str(117 + 211 * k), 30, font)
+    assert find_grid(np.asarray(page)) is None

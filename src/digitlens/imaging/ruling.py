@@ -40,6 +40,8 @@ _QUARTER = 0.25  # of a cell: characters keep away from rules so far
 _CLEAREST = 5  # paths that say how dark and how clear rules are
 _PALE = 0.15  # of their darkness: what is paler is less of a rule
 _UNCLEAR, _LEAST_CLEAR = (0.4, 0.9), 0.3  # of the usual clearness: rules end between, and at least
+_RULED = 1.2  # mean clearness of the rules of a table, along it and down ...
+_HARDLY = 0.6  # ... or this, where nothing else is a fifth as clear
 _REACHED = 0.5  # of the rules that cross reach an outermost one, at least
 _SIDE = 1000  # pixels: longer side of a frame that is straightened to find its rules
 _AROUND = 0.03  # of a frame's sides: surroundings that are straightened with it
@@ -361,7 +363,7 @@ def _nodes(
         columns = follow_rules(np.ascontiguousarray(upright.T), spans[1])
         rows, columns, clearness = _crossing(rows, columns, spans, shape)
         found = len(rows.heights), len(columns.heights)
-        if min(found) < 2 or (max(found) == 2 and shape != (1, 1)):
+        if not clearness or min(found) < 2 or (max(found) == 2 and shape != (1, 1)):
             break
         own = _mapped(matrix, *(_places(rows, columns) - around).transpose(2, 0, 1))
         if clearness >= score:
@@ -400,7 +402,10 @@ def _straight(
 def _crossing(
     rows: RulePaths, columns: RulePaths, spans: Sequence[Span], shape: Shape | None
 ) -> tuple[RulePaths, RulePaths, float]:
-    """The rules among paths along and down a table, in their order, and how clear they all are."""
+    """The rules among paths along and down a table, in their order, and how clear they all are.
+
+    Text is no rules: 0 where most are less clear than these are.
+    """
     high, wide = shape or (None, None)
     levels = rows.take(_clear(rows, _clearness(rows, spans[0])))
     uprights = columns.take(_clear(columns, _clearness(columns, spans[1], levels)))
@@ -412,11 +417,17 @@ def _crossing(
     while size != (size := (len(levels.heights), len(uprights.heights))) and min(size) > 1:
         levels = _reached(levels, uprights)
         uprights = _reached(uprights, levels)
-    total = sum(
-        float(_clearness(one, span, other).sum())
+    clear = [
+        _clearness(one, span, other)
         for one, span, other in ((levels, spans[0], uprights), (uprights, spans[1], levels))
-        if len(one.heights)
-    )
+    ]
+    others = _clearness(rows, spans[0], uprights), _clearness(columns, spans[1], levels)
+    for own, every in zip(clear, others, strict=True):
+        usual = float(own.mean()) if len(own) else 0.0
+        next_ = float(np.sort(every)[-len(own) - 1]) if len(every) > len(own) else 0.0
+        if usual < _RULED and (usual < _HARDLY or next_ > usual / 5):
+            return levels, uprights, 0.0
+    total = float(sum(each.sum() for each in clear))
     return _numbered(levels, rows, high), _numbered(uprights, columns, wide), total
 
 
