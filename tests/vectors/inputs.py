@@ -302,7 +302,8 @@ def places() -> Iterator[Value]:
 def cards(random: np.random.Generator) -> Iterator[Value]:
     """What a line reader's card may say of scores."""
     pool = random.uniform(0, 0.6, len(POOL)).round(3).tolist()
-    layers = {name: random.normal(0, 0.3, sides).round(3).tolist() for name, sides in SIDES.items()}
+    drawn = {name: random.normal(0, 0.3, each).round(3) for name, each in sides(5).items()}
+    layers = {name: layer.tolist() for name, layer in drawn.items()}
     yield {"pool": pool, "layers": layers}
     table = {"confidence": [3e-8, 0.02, 0.3, 0.8, 0.99999997],
              "probability": [0.002, 0.01, 0.4, 0.85, 0.999]}  # fmt: skip
@@ -354,13 +355,17 @@ def layout() -> Iterator[Value]:
 
 
 SEEN = len(POOL) + CONTEXT  # what each value is scored by
-SIDES = {"first": (SEEN + 1, 5), "second": (6, 5), "third": (6, 1),
-         "exists": (SEEN + 1, 5), "existing": (6, 1)}  # fmt: skip
+
+
+def sides(width: int) -> dict[str, tuple[int, int]]:
+    """Rows and columns of the layers, with so many hidden numbers."""
+    first, second, last = (SEEN + 1, width), (width + 1, width), (width + 1, 1)
+    return {"first": first, "second": second, "third": last, "exists": first, "existing": last}
 
 
 def card_of(pool: float, existing: float) -> Value:
     """A card under which values are as sure as ``pool`` makes them, and all places alike exist."""
-    layers = {name: np.zeros(sides) for name, sides in SIDES.items()}
+    layers = {name: np.zeros(each) for name, each in sides(1).items()}
     layers["existing"][-1] = existing
     return {"pool": [pool] * len(POOL), "layers": {k: v.tolist() for k, v in layers.items()}}
 

@@ -311,7 +311,7 @@ class PageNumbers:
                 found.setdefault(text, now)
         steps = [spot.steps for spot in spots if spot.steps is not None]
         seen: Sequence[float | None] = [None] * len(found)
-        if steps:
+        if any(map(len, steps)):
             odds = text_odds(np.concatenate(steps), list(found))
             seen = np.log(np.maximum(odds / max(odds[0], _NEVER), _UNSEEN)).tolist()
         return [
