@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -98,13 +98,14 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     paper = int(median(gray.astype(np.float32).ravel()))
     gray = np.pad(gray, AWAY[-1], constant_values=paper)  # rules may lie at the edge
     found: list[tuple[float, Grid]] = []
-    for clear, sign in product(_CLEAR, (-1, 1) if paper < _DARK else (-1,)):
-        dark = -sign * gray
-        for frame in _frames(_strokes(dark, clear), _strokes(dark.T, clear).T):
-            if not any(_is_in(frame, grid.nodes) for _, grid in found):
-                nodes, score = _nodes(dark, frame, shape)
-                if nodes is not None:
-                    found.append((score, Grid(nodes, sign * np.ones(3))))
+    for clear in _CLEAR:
+        for sign in (-1, 1) if paper < _DARK else (-1,):
+            dark = -sign * gray
+            for frame in _frames(_strokes(dark, clear), _strokes(dark.T, clear).T):
+                if not any(_is_in(frame, grid.nodes) for _, grid in found):
+                    nodes, score = _nodes(dark, frame, shape)
+                    if nodes is not None:
+                        found.append((score, Grid(nodes, sign * np.ones(3))))
         if found:
             break
     if not found:
