@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitlens.reading.fusion import Fusion, Scores
+from digitlens.reading.fusion import Scores
 from digitlens.training.calibrate import (
     IGNORED,
     LONE,
@@ -15,8 +15,6 @@ from digitlens.training.calibrate import (
     SIDES,
     Example,
     Finds,
-    FusionNetwork,
-    _side_by_side,
     answers,
     fit_fusion,
     line_examples,
@@ -77,24 +75,12 @@ def test_a_fit_tells_sure_places_from_doubtful_ones(view_of):
         scores.append(view_of(boxes, np.where(sure, 0.9, 0.3), chances).scores)
         truth.append(np.where(sure, values, -1).astype(np.int8))
     finds = Finds(scores, truth, [3] * len(scores))
-    fusion = fit_fusion(finds, steps=300, members=2)
+    fusion = fit_fusion(finds, steps=300)
     confidence, right = answers(fusion, finds)
     assert confidence[right].mean() > confidence[~right].mean() + 0.5
     exists = fusion.fuse(Scores.joined(scores)).existence
     assert exists[np.concatenate(truth) >= 0].min() > exists[np.concatenate(truth) < 0].max()
     assert sum(part.total for part in (finds.part(0, 2), finds.part(1, 2))) == finds.total
-
-
-def test_networks_side_by_side_score_as_they_do_on_average(view_of):
-    scores = drawn(view_of, [1, 2, 3], [1, 2, 3])[0].scores
-    random = np.random.default_rng(0)
-    sides = {name: layer.shape for name, layer in FusionNetwork().layers().items()}
-    several = [{name: random.normal(size=each) for name, each in sides.items()} for _ in range(3)]
-    said = [Fusion(layers=layers).fuse(scores) for layers in several]
-    joined = Fusion(layers=_side_by_side(several)).fuse(scores)
-    logs = np.mean([np.log(each.probabilities) for each in said], axis=0)
-    chances = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
-    assert joined.probabilities == pytest.approx(chances, abs=1e-5)
 
 
 def test_the_half_that_is_measured_shows_what_the_fitted_one_does():

@@ -52,7 +52,7 @@ from digitlens.reading.recognize import RecognizedLine
 from digitlens.training.recipe import LineRecipe
 
 IGNORED = -1
-HIDDEN, MEMBERS = 24, 3  # numbers in each hidden layer of the fusion, and networks in it
+HIDDEN = 24  # numbers in each hidden layer of the fusion
 STEPS, BATCH, RATE, DECAY = 5000, 512, 2e-3, 0.05  # of its training
 THRESHOLDS = {"digit": 0.9, "reject": 0.5}
 SIDES = (96, 128, 192, 256, 384, 512)  # pixels of generated pages
@@ -221,34 +221,24 @@ class FusionNetwork(nn.Module):
         return torch.cat([values + there, not_there], dim=1)
 
     def layers(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The weights as ``Fusion`` keeps them."""
+        """The weights as ``Fusion`` keeps them, with six digits."""
         state = self.state_dict()
         pairs = {name: (state[f"{name}.weight"], state[f"{name}.bias"]) for name in LAYERS}
         return {
-            name: torch.cat([weight.T, bias[None]]).double().numpy()
+            name: np.array([_short(row) for row in (*weight.T, bias)])
             for name, (weight, bias) in pairs.items()
         }
 
 
-def fit_fusion(finds: Finds, *, steps: int = STEPS, members: int = MEMBERS) -> Fusion:
-    """The networks under which what is there is most likely, as one, and a calibration.
+def _short(weights: Tensor) -> list[float]:
+    return [float(f"{weight:.6g}") for weight in weights.tolist()]
 
-    What networks from several seeds say differs by a few doubtful digits: their scores are
-    averaged, by one network with the hidden layers of all side by side.
-    """
+
+def fit_fusion(finds: Finds, *, steps: int = STEPS, seed: int = 0) -> Fusion:
+    """The network under which what is there is most likely, and a calibration."""
     scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
     classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
-    said = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
-    networks = [_fitted(*said, classes, steps, seed) for seed in range(members)]
-    pool = np.mean([network.pool.detach().numpy() for network in networks], axis=0)
-    layers = _side_by_side([network.layers() for network in networks])
-    fusion = Fusion(
-        tuple(_short(pool)), {k: np.array([*map(_short, v)]) for k, v in layers.items()}
-    )
-    return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
-
-
-def _fitted(logs: Tensor, around: Tensor, classes: Tensor, steps: int, seed: int) -> FusionNetwork:
+    logs, around = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = FusionNetwork()
@@ -256,35 +246,14 @@ def _fitted(logs: Tensor, around: Tensor, classes: Tensor, steps: int, seed: int
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             some = torch.randint(len(classes), (BATCH,))
-            loss = functional.nll_loss(network(logs[some], around[some]), classes[some])
+            said = network(logs[some], around[some])
+            loss = functional.nll_loss(said, classes[some])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return network
-
-
-def _side_by_side(
-    networks: Sequence[dict[str, npt.NDArray[np.float64]]],
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Layers whose outputs are the means of those of several networks."""
-    joined: dict[str, npt.NDArray[np.float64]] = {}
-    for name in LAYERS:
-        layers = [layers[name] for layers in networks]
-        weights, constants = [layer[:-1] for layer in layers], [layer[-1] for layer in layers]
-        if name in ("first", "exists"):
-            both = np.hstack(weights), np.hstack(constants)
-        elif name == "second":
-            blocks = np.eye(len(layers))[:, None, :, None] * np.array(weights)[:, :, None]
-            both = blocks.reshape(len(layers) * len(weights[0]), -1), np.hstack(constants)
-        else:
-            both = np.vstack(weights) / len(layers), np.mean(constants, axis=0)
-        joined[name] = np.vstack(both)
-    return joined
-
-
-def _short(weights: Iterable[float]) -> list[float]:
-    return [float(f"{weight:.6g}") for weight in weights]
+    fusion = Fusion(tuple(_short(network.pool)), network.layers())
+    return replace(fusion, calibration=fit_calibration(*answers(fusion, finds)))
 
 
 def answers(fusion: Fusion, finds: Finds) -> tuple[Floats, npt.NDArray[np.bool_]]:
