@@ -88,6 +88,9 @@ def main() -> None:
     python = CORE if CORE.exists() else Path(sys.executable)
     made.add_argument("--python", type=Path, default=python, help="with digitlens; see above")
     options = made.parse_args()
+    source = max(each.stat().st_mtime for each in harness.ROOT.glob("src/**/*.py"))
+    if options.python == CORE and (CORE.parents[1] / ".installed").stat().st_mtime < source:
+        sys.exit(f"{CORE} has an older digitlens than src: make .venv-core/.installed")
     rounds = {part: options.rounds or count for part, count in ROUNDS.items()}
     record = harness.provenance() | {"rounds": rounds}
     with tempfile.TemporaryDirectory() as folder:
