@@ -140,7 +140,7 @@ def _view_of(boxes, score, chances, views=()):
     line, symbol = np.zeros(len(boxes), np.intp), np.zeros(len(boxes), np.intp)
     lines = []
     for number, group in enumerate(lines_of(boxes)):
-        read, symbol[group] = _line_of(boxes[group], score[group], chances[group])
+        read, symbol[group] = _line_of(boxes[group], chances[group])
         line[group] = number
         lines.append(read)
     even = np.full(len(boxes), 0.5, np.float32)
@@ -168,35 +168,30 @@ def _view_of(boxes, score, chances, views=()):
     return View(detections, lines, scores, tiles, chances, score, existence=score)
 
 
-def _line_of(boxes, score, chances):
+def _line_of(boxes, chances):
     """A line that reads as the most probable digits, and the place of each among its characters."""
-    from digitlens.alphabet import BLANK, CLASS_OF, CLASSES  # noqa: PLC0415
-    from digitlens.reading.decode import STRIDE, Symbols  # noqa: PLC0415
+    from digitlens.alphabet import CLASS_OF, CLASSES  # noqa: PLC0415
+    from digitlens.reading.decode import Symbols  # noqa: PLC0415
     from digitlens.reading.recognize import RecognizedLine  # noqa: PLC0415
     from digitlens.reading.text_lines import TextLine  # noqa: PLC0415
 
     (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     scale = 48 / (y1 - y0)
-    text, places, centres, sure, end = "", [], [], [], boxes[0, 0]
-    for box, exists, row in zip(boxes, score, chances, strict=True):
+    text, places, centres, end = "", [], [], boxes[0, 0]
+    for box, row in zip(boxes, chances, strict=True):
         if box[0] - end > box[3] - box[1]:
             text += " "
             centres.append((end + box[0]) / 2)
-            sure.append(1)
         places.append(len(text))
         text += str(row.argmax())
         centres.append((box[0] + box[2]) / 2)
-        sure.append(exists)
         end = box[2]
     columns = (np.array(centres, np.float32) - x0) * scale
     posteriors = np.eye(CLASSES, dtype=np.float32)[[CLASS_OF[char] for char in text]]
     crop = np.zeros((48, 8 * int(np.ceil((x1 - x0) * scale / 8)), 3), np.uint8)
     quad = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32)
-    steps = np.eye(CLASSES, dtype=np.float32)[np.full(crop.shape[1] // STRIDE, BLANK)]
-    at, sure = np.minimum(columns // STRIDE, len(steps) - 1).astype(int), np.array(sure)[:, None]
-    steps[at] = sure * posteriors + (1 - sure) * steps[at]
     read = Symbols(text, posteriors, columns)
-    return RecognizedLine(TextLine(quad, 0.9), crop, steps, read), places
+    return RecognizedLine(TextLine(quad, 0.9), crop, posteriors, read), places
 
 
 @pytest.fixture

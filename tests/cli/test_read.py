@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,9 @@ class BarReader:
         chances = np.full((len(bars), 10), 0.001, np.float32)
         chances[range(len(bars)), [(2, 0, 4, 8)[k % 4] for k in range(len(bars))]] = 0.991
         view = BarReader.view_of([box for box, _ in bars], [ink for _, ink in bars], chances)
+        if not expect:  # a number is what its bars are
+            silent = [replace(line, posteriors=line.posteriors[:0]) for line in view.lines]
+            view = replace(view, lines=silent)
         layout = arrange(view, page.shape[1::-1], self.thresholds)
         size, said = page.shape[1::-1], None
         if expect:
