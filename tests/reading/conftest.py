@@ -1,8 +1,12 @@
 """The shipped reader, opened once, and a digit detector that sees rectangles."""
 
+from collections import defaultdict
+from itertools import groupby, product
+
 import numpy as np
 import pytest
 
+from digitlens.alphabet import CLASS_OF, CLASSES
 from digitlens.imaging.ink import connected_components
 from digitlens.models.networks import DigitPredictions
 from digitlens.reading.reader import DigitReader
@@ -59,3 +63,33 @@ def rectangles():
 def reader():
     """The shipped reader, which no test may change."""
     return DigitReader(threads=1)
+
+
+@pytest.fixture(scope="session")
+def posteriors():
+    """Makes the posteriors of a line: see ``_posteriors``."""
+    return _posteriors
+
+
+def _posteriors(path, sure=0.9):
+    """float32[T, C]: the steps of a path, ``_`` for the blank, each so sure."""
+    rows = np.full((len(path), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
+    for step, char in enumerate(path):
+        rows[step, 0 if char == "_" else CLASS_OF[char]] = sure
+    return rows
+
+
+@pytest.fixture(scope="session")
+def ctc():
+    """Sums over all ways through posteriors: see ``_ctc``."""
+    return _ctc
+
+
+def _ctc(posteriors, chars):
+    """The probability of each text, summed over all ways along the steps."""
+    found = defaultdict(float)
+    for path in product(range(posteriors.shape[1]), repeat=len(posteriors)):
+        kept = [value for value, _ in groupby(path) if value]
+        chance = np.prod([row[value] for row, value in zip(posteriors, path, strict=True)])
+        found["".join(chars[value - 1] for value in kept)] += chance
+    return found

@@ -1,8 +1,5 @@
 """From the posteriors of a line to its characters."""
 
-from collections import defaultdict
-from itertools import groupby, product
-
 import numpy as np
 import pytest
 
@@ -11,36 +8,28 @@ from digitlens.reading.constraints import Expectation
 from digitlens.reading.decode import STRIDE, Step, decode, digit_evidence, search
 
 
-def posteriors(path, sure=0.9):
-    """float32[T, C]: the steps of a path, ``_`` for the blank, each so sure."""
-    rows = np.full((len(path), CLASSES), (1 - sure) / (CLASSES - 1), np.float32)
-    for step, char in enumerate(path):
-        rows[step, 0 if char == "_" else CLASS_OF[char]] = sure
-    return rows
-
-
 @pytest.mark.parametrize(
     ("path", "text"),
     [("____", ""), ("_1_2", "12"), ("11_1", "11"), ("1112", "12"), ("-_3.5", "-3.5"), ("7", "7")],
 )
-def test_repetitions_are_one_character_and_a_blank_parts_two(path, text):
+def test_repetitions_are_one_character_and_a_blank_parts_two(posteriors, path, text):
     symbols = decode(posteriors(path))
     assert symbols.text == text
     assert len(symbols) == len(text)
     assert symbols.confidence == pytest.approx(0.9)
 
 
-def test_a_character_stands_in_the_middle_of_its_steps():
+def test_a_character_stands_in_the_middle_of_its_steps(posteriors):
     assert decode(posteriors("__44__")).centres == pytest.approx([3 * STRIDE])
 
 
-def test_a_character_has_the_posteriors_of_its_surest_step():
+def test_a_character_has_the_posteriors_of_its_surest_step(posteriors):
     rows = posteriors("44")
     rows[1, CLASS_OF["4"]] = 0.99
     assert decode(rows).confidence == pytest.approx([0.99])
 
 
-def test_evidence_is_that_of_the_step_with_most_digits():
+def test_evidence_is_that_of_the_step_with_most_digits(posteriors):
     rows = posteriors("_a3_", sure=0.8)
     found = digit_evidence(rows, 0, 4 * STRIDE)
     assert found.values.argmax() == 3
@@ -56,19 +45,9 @@ def test_where_a_letter_is_read_a_digit_is_likely_only_if_letters_are_ruled_out(
     assert found.numeric == pytest.approx(0.9, abs=0.01)
 
 
-def test_evidence_beyond_the_line_is_that_of_its_end():
+def test_evidence_beyond_the_line_is_that_of_its_end(posteriors):
     rows = posteriors("__5", sure=0.8)
     assert digit_evidence(rows, 100 * STRIDE, 120 * STRIDE).values.argmax() == 5
-
-
-def ctc(posteriors, chars):
-    """The probability of each text, summed over all ways along the steps."""
-    found = defaultdict(float)
-    for path in product(range(posteriors.shape[1]), repeat=len(posteriors)):
-        kept = [value for value, _ in groupby(path) if value]
-        chance = np.prod([row[value] for row, value in zip(posteriors, path, strict=True)])
-        found["".join(chars[value - 1] for value in kept)] += chance
-    return found
 
 
 def joined(posteriors, chars):
@@ -79,7 +58,7 @@ def joined(posteriors, chars):
 
 
 @pytest.mark.parametrize("expect", ["2", "3", "1#", "one of 17, 71, 717", "luhn"])
-def test_a_search_finds_the_odds_of_ctc_for_what_is_allowed(expect):
+def test_a_search_finds_the_odds_of_ctc_for_what_is_allowed(ctc, expect):
     random = np.random.default_rng(3)
     allowed = Expectation.of(expect)
     for _ in range(5):

@@ -294,15 +294,12 @@ def logistic(weights: Floats | tuple[float, ...], features: Floats) -> npt.NDArr
 _POOL_RIDGE = 0.01
 
 
-def fit_pool(
-    logs: Floats, truth: npt.NDArray[np.integer], ridge: float = _POOL_RIDGE
-) -> tuple[float, ...]:
+def fit_pool(logs: Floats, truth: npt.NDArray[np.integer]) -> tuple[float, ...]:
     """The weights with the highest likelihood, by Newton's method.
 
     Args:
         logs: float[N, K, D]; what each of D networks says of each of K values, as a logarithm.
         truth: int[N]; the value that is right, 0 to K - 1.
-        ridge: Pulls the weights to 0, against networks that nearly always agree.
     """
     x = logs.astype(np.float64)
     rows = np.arange(len(x))
@@ -313,7 +310,7 @@ def fit_pool(
         curve = np.einsum("nk,nkd,nke->de", chances, x, x) - mean.T @ mean
         return (x[rows, truth] - mean).sum(axis=0), curve
 
-    return most_likely(derivatives, x.shape[2], ridge)
+    return most_likely(derivatives, x.shape[2], _POOL_RIDGE)
 
 
 def pooled(weights: Floats | tuple[float, ...], logs: Floats) -> npt.NDArray[np.float64]:

@@ -97,21 +97,28 @@ def find_grid(page: Page, shape: Shape | None = None) -> Grid | None:
     scale = np.array([page.shape[1] / gray.shape[1], page.shape[0] / gray.shape[0]])
     paper = int(median(gray.astype(np.float32).ravel()))
     gray = np.pad(gray, AWAY[-1], constant_values=paper)  # rules may lie at the edge
-    found: list[tuple[float, Grid]] = []
-    for clear in _CLEAR:
-        for sign in (-1, 1) if paper < _DARK else (-1,):
-            dark = -sign * gray
-            for frame in _frames(_strokes(dark, clear), _strokes(dark.T, clear).T):
-                if not any(_is_in(frame, grid.nodes) for _, grid in found):
-                    nodes, score = _nodes(dark, frame, shape)
-                    if nodes is not None:
-                        found.append((score, Grid(nodes, sign * np.ones(3))))
-        if found:
-            break
+    signs = (-1, 1) if paper < _DARK else (-1,)
+    found = next(filter(None, (_grids(gray, clear, signs, shape) for clear in _CLEAR)), None)
     if not found:
         return None
     _, grid = max(found, key=lambda each: each[0])
     return replace(grid, nodes=(grid.nodes - AWAY[-1]) * scale)
+
+
+def _grids(
+    gray: npt.NDArray[np.int16], clear: float, signs: Sequence[int], shape: Shape | None
+) -> list[tuple[float, Grid]]:
+    """Tables with rules so clear, darker (-1) or lighter than paper, with the clearness of all."""
+    found: list[tuple[float, Grid]] = []
+    for sign in signs:
+        dark = -sign * gray
+        for frame in _frames(_strokes(dark, clear), _strokes(dark.T, clear).T):
+            if any(_is_in(frame, grid.nodes) for _, grid in found):
+                continue
+            nodes, score = _nodes(dark, frame, shape)
+            if nodes is not None:
+                found.append((score, Grid(nodes, sign * np.ones(3))))
+    return found
 
 
 def _is_in(frame: Doubles, nodes: Doubles) -> bool:

@@ -143,7 +143,7 @@ def share(
     What ``work`` raises is raised here; other pieces may be worked on or not.
     """
     if threads == 1 or len(pieces) == 1:
-        return map(work, pieces)
+        return [work(piece) for piece in pieces]
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (slow to load)
 
     with ThreadPoolExecutor(threads, "digitlens-model") as pool:

@@ -303,16 +303,19 @@ class PageNumbers:
         """
         spots = self.numbers[number]
         chars = tuple(spot.char for spot in spots)
+        parts = [(k, part) for k, spot in enumerate(spots) if (part := spot.steps) is not None]
+        owners = [k for k, part in parts for _ in part]
+        steps = np.concatenate([part for _, part in parts]) if owners else None
+        read = _seen(spots, steps, owners) if steps is not None else ()
         forms = [self._in_form(number, way) for way in self._usual_forms(number)]
         found: dict[str, Chars] = {}
-        for now in (chars, *_changes(spots, digits), *_seen(spots), *forms):
+        for now in (chars, *_changes(spots, digits), *read, *forms):
             text = "".join(now)
             if now == chars or number_spans(text) == [(0, len(text))]:
                 found.setdefault(text, now)
-        steps = [spot.steps for spot in spots if spot.steps is not None]
         seen: Sequence[float | None] = [None] * len(found)
-        if any(map(len, steps)):
-            odds = text_odds(np.concatenate(steps), list(found))
+        if steps is not None:
+            odds = text_odds(steps, list(found))
             seen = np.log(np.maximum(odds / max(odds[0], _NEVER), _UNSEEN)).tolist()
         return [
             Rewriting(now, (*_costs(spots, now, digits, likely), *self._features(number, text)))
@@ -448,12 +451,13 @@ def _changes(spots: Sequence[Spot], digits: Mapping[int, Digit]) -> Iterator[Cha
         yield tuple(now)
 
 
-def _seen(spots: Sequence[Spot]) -> Iterator[Chars]:
-    """What the recogniser may see, once with digits as all networks have them where it can be."""
-    owners = [k for k, spot in enumerate(spots) if spot.steps is not None for _ in spot.steps]
-    if not owners:
-        return
-    steps = np.concatenate([spot.steps for spot in spots if spot.steps is not None])
+def _seen(
+    spots: Sequence[Spot], steps: npt.NDArray[np.float32], owners: Sequence[int]
+) -> Iterator[Chars]:
+    """What the recogniser may see, once with digits as all networks have them where it can be.
+
+    Steps, float32[T, C], are those of all characters, ``owners`` the character of each.
+    """
     first: Chars = ()
     for text in likely_texts(steps, _WIDTH):
         now = [""] * len(spots)

@@ -19,7 +19,8 @@ from digitlens.results import Outputs
 NETWORKS = ("detector", "recognizer", "classifier")
 POOL = (0.3, 1.0, 0.3)  # weights of their logarithms before they are fitted
 CONTEXT = 20  # columns of ``context``
-LAYERS = ("first", "second", "third", "exists", "existing")  # weights of the fitted network
+_VALUE, _EXISTENCE = ("first", "second", "third"), ("exists", "existing")  # layers of each answer
+LAYERS = (*_VALUE, *_EXISTENCE)
 _LEAST = 1e-4  # no network alone can rule a digit out
 _DOUBT = 0.02  # a tile may be cut wrongly: what is no digit there may be one on the page
 _USUAL = 28.0  # pixels: height of a digit that is neither small nor large
@@ -119,9 +120,9 @@ class Fusion:
         sums, existence = logs @ np.array(self.pool), scores.strength
         if self.layers and len(scores):
             around = context(scores)
-            sums = sums + self._layers("first second third", inputs(logs, around[:, None]))[..., 0]
+            sums = sums + self._layers(_VALUE, inputs(logs, around[:, None]))[..., 0]
             best = logs[np.arange(len(logs)), sums.argmax(axis=1)]
-            exists = self._layers("exists existing", inputs(best, around))[:, 0]
+            exists = self._layers(_EXISTENCE, inputs(best, around))[:, 0]
             existence = (1 / (1 + np.exp(-np.clip(exists, -40, 40)))).astype(np.float32)
         chances = np.exp(sums - sums.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities = (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -130,9 +131,11 @@ class Fusion:
             confidence = self.calibration.apply(confidence)
         return Fused(probabilities, confidence, existence)
 
-    def _layers(self, names: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _layers(
+        self, names: Sequence[str], values: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
         """What comes out of layers of the network, the negative left out between two of them."""
-        for number, name in enumerate(names.split()):
+        for number, name in enumerate(names):
             layer = self.layers[name]
             values = (np.maximum(values, 0) if number else values) @ layer[:-1] + layer[-1]
         return values
@@ -176,9 +179,9 @@ def _check(pool: Sequence[float], layers: Mapping[str, npt.NDArray[np.float64]])
     """Raises ValueError where weights do not fit each other."""
     if len(pool) != len(NETWORKS):
         raise ValueError(f"expected {len(NETWORKS)} numbers as pool, found {len(pool)}")
-    for names in ("first second third", "exists existing") if layers else ():
+    for names in (_VALUE, _EXISTENCE) if layers else ():
         before = len(NETWORKS) + CONTEXT
-        for name in names.split():
+        for name in names:
             layer = layers[name]
             if layer.ndim != 2 or len(layer) != before + 1 or not np.isfinite(layer).all():
                 sides = " x ".join(map(str, layer.shape))

@@ -234,13 +234,13 @@ def _short(weights: Tensor) -> list[float]:
     return [float(f"{weight:.6g}") for weight in weights.tolist()]
 
 
-def fit_fusion(finds: Finds, *, steps: int = STEPS, seed: int = 0) -> Fusion:
+def fit_fusion(finds: Finds, *, steps: int = STEPS) -> Fusion:
     """The network under which what is there is most likely, and a calibration."""
     scores, truth = Scores.joined(finds.scores), np.concatenate(finds.truth)
     classes = torch.from_numpy(np.where(truth >= 0, truth, len(DIGITS)).astype(np.int64))
     logs, around = torch.from_numpy(opinions(scores)), torch.from_numpy(context(scores))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = FusionNetwork()
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

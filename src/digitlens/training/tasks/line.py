@@ -94,12 +94,11 @@ def train_lines(  # noqa: PLR0913  (what to train, with what, where)
 
 def line_network(recipe: LineRecipe) -> LineNetwork:
     """The network that a recipe starts from."""
-    network = LineNetwork(CLASSES)
-    if recipe.start == "random":
-        return network
     if recipe.start == "pp-ocr":
         return published_network()
-    read_snapshot(network, Path(recipe.start))
+    network = LineNetwork(CLASSES)
+    if recipe.start != "random":
+        read_snapshot(network, Path(recipe.start))
     return network
 
 
