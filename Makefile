@@ -17,7 +17,7 @@ TESTED = --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbmake --nbma
 	notebooks/digit_recognizer.ipynb notebooks/photo_to_dataframe.ipynb tests
 TEST_ENV = OMP_NUM_THREADS=1 DIGITLENS=$(BIN)/digitlens
 
-.PHONY: help demo test coverage check check-js format bench docs notebook dist lock clean
+.PHONY: help demo test coverage check check-js format bench docs notebook dist audit lock clean
 help:
 	@echo "make demo    train a network, evaluate it, read pictures (results in demo/)"
 	@echo "make test    run all tests, also those of a core install without torch"
@@ -29,6 +29,7 @@ help:
 	@echo "make docs    build the documentation site in build/site"
 	@echo "make notebook  run the sources in notebooks/ and keep their outputs in .ipynb files"
 	@echo "make dist    build wheel and sdist in dist/"
+	@echo "make audit   look up known vulnerabilities of the versions in constraints.txt and package-lock.json"
 	@echo "make lock    write constraints.txt anew, with the newest versions"
 	@echo "make clean   remove environments and results"
 
@@ -44,8 +45,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python$(EXE)
 	@touch $@ $(VENV)/.demo
 
 $(CORE)/.installed: pyproject.toml constraints.txt $(shell find src -type f -not -name '*.pyc') | $(VENV)/.dev
-	rm -rf $(CORE) build/wheel
+	rm -rf $(CORE) build/wheel build/again
 	$(BIN)/python -m build --wheel --outdir build/wheel . > /dev/null
+	$(BIN)/python -m build --wheel --outdir build/again . > /dev/null
+	cmp build/wheel/*.whl build/again/*.whl
 	$(PYTHON) -m venv $(CORE)
 	$(CORE_BIN)/python $(INSTALL) build/wheel/*.whl pytest
 	@touch $@
@@ -99,9 +102,19 @@ docs: $(VENV)/.dev
 notebook: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
 
+# What a release signs: wheel, sdist, and the hash of each file of weights in them.
 dist: $(VENV)/.dev
-	rm -rf dist
+	rm -rf dist build/weights.sha256
 	$(BIN)/python -m build > /dev/null
+	mkdir -p build
+	find src/digitlens/models -name '*.onnx' | LC_ALL=C sort | xargs sha256sum > build/weights.sha256
+
+audit: $(VENV)/.dev
+	grep '==' constraints.txt > build/audit.txt
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	build/audit/bin/pip-audit --requirement build/audit.txt --no-deps --disable-pip --strict
+	npm audit --audit-level=moderate
 
 lock:
 	rm -rf build/lock

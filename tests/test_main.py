@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from digitlens.__main__ import are_files
 
@@ -88,3 +89,44 @@ def test_whoever_has_enough_of_the_answers_is_not_told_of_it(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+# Runs ``digitlens read`` with a hook that ends the process where a file is written, in any way, or
+# a connection is opened; afterwards tells the most memory that it held.
+WATCHED = """
+import os, sys
+def watch(event, arguments):
+    flags = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & flags
+    changes = event in ("os.mkdir", "os.rename", "os.remove", "shutil.move", "sqlite3.connect")
+    if writes or changes or event.startswith(("socket.", "urllib.")):
+        os.write(2, f"{event} {arguments}".encode())
+        os._exit(3)
+from digitlens.__main__ import main
+sys.addaudithook(watch)
+sys.argv = ["digitlens", "read", *sys.argv[1:]]
+main()
+"""
+
+
+def test_reading_opens_no_connection_and_writes_no_file():
+    files = [str(EXAMPLES / name) for name in ("note.jpg", "drawing.png")]
+    command = [sys.executable, "-B", "-c", WATCHED, *files]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.stderr == b""
+    assert done.returncode == 0
+    assert b"2048" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system tells no child's memory")
+def test_a_large_photo_is_read_in_bounded_memory(tmp_path):
+    with Image.open(EXAMPLES / "note.jpg") as note:
+        note.resize((6000, 4000)).save(tmp_path / "photo.jpg")
+    command = [sys.executable, "-m", "digitlens", "read", str(tmp_path / "photo.jpg")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert b"2048" in process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    assert process.returncode == 0
+    assert usage.ru_maxrss * unit < 600e6

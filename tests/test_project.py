@@ -32,9 +32,25 @@ def test_a_workflow_is_bounded_and_calls_what_there_is(path):
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 90
         for step in job["steps"]:
-            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[\w./-]+", step.get("uses", "a/b@c"))
-    called = re.findall(r"\bmake ([\w-]+)", path.read_text(encoding="utf-8"))
+            if "checkout" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}
+    text = path.read_text(encoding="utf-8")
+    called = re.findall(r"\bmake ([\w-]+)", text)
     assert set(called) <= TARGETS
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_an_action_is_pinned_to_a_commit_and_its_version_is_said(path):
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert all(re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in used)
+
+
+def test_a_release_signs_the_hash_of_every_file_of_weights():
+    release = parsed(GITHUB / "workflows/release.yml")["jobs"]["build"]
+    steps = [step.get("with", {}) for step in release["steps"]]
+    (signed,) = [step["subject-checksums"] for step in steps if "subject-checksums" in step]
+    assert f"sha256sum > {signed}" in MAKEFILE
+    assert release["permissions"]["attestations"] == "write"
 
 
 def test_every_python_that_is_promised_is_tested_on_every_system():

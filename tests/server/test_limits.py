@@ -74,6 +74,16 @@ def test_only_names_that_are_the_server_s_are_answered(serve, host, status):
     assert client.get("/healthz", headers={"Host": host}).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1:8000", 200), ("localhost", 200), ("evil.example:8000", 421)]
+)
+def test_a_name_that_somebody_gave_this_machine_s_address_is_not_answered(serve, host, status):
+    headers = {"Host": host}
+    assert serve().get("/healthz", headers=headers).status_code == status
+    assert serve(token="secret").get("/healthz", headers=headers).status_code == 200
+    assert serve(host="0.0.0.0").get("/healthz", headers=headers).status_code == 200
+
+
 def test_other_sites_may_not_ask_unless_they_are_named(serve):
     origin = {"Origin": "https://there.example"}
     wish = {**origin, "Access-Control-Request-Method": "POST"}
@@ -182,7 +192,7 @@ def test_what_is_dropped_keeps_nothing_of_its_request(pools, latch):
     asyncio.run(run())
 
 
-HEAD = b"POST /v1/read HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
 
 def answered(connection):
@@ -269,7 +279,7 @@ def test_a_client_that_is_refused_while_it_sends_learns_why(start, more):
         if more:
             assert connection.recv(1) == b""
         else:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answered(connection)[0] == 200
 
 

@@ -46,7 +46,11 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        Option(metavar="NAME", show_default="any", help="A name the server goes by; repeatable."),
+        Option(
+            metavar="NAME",
+            show_default="this machine's on 127.0.0.1 without a token, else any",
+            help="A name the server goes by; repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Serve the web page and the API, until interrupted.

@@ -43,6 +43,7 @@ PICTURES = 64  # a request
 PAGES = 100  # of all pictures of a request together
 TILES = 1024  # a request: half a second of one core
 
+_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 _POSITIVE = ("workers", "time_limit", "body_limit", "body_time", "idle_time", "memory")
 
 T = TypeVar("T")
@@ -69,7 +70,9 @@ class Settings:
     idle_time: float = 15.0
     memory: int = 512_000_000  # bytes of all bodies that are held at a time
     cors: tuple[str, ...] = ()  # origins whose pages may ask, ``*`` for all; none by default
-    hosts: tuple[str, ...] = ()  # names by which the server may be called; none for any
+    # names by which the server may be called; none for any, or, where it listens to this machine
+    # alone and wants no token, for those of this machine: see ``names``
+    hosts: tuple[str, ...] = ()
     # what clients must present as bearer token; empty for no token
     token: str = field(default="", repr=False)
 
@@ -82,6 +85,16 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"expected port from 0 to 65535, found {self.port}")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which the server may be called, in small letters; none for any.
+
+        A page elsewhere may give its own name the address of this machine, and then its scripts
+        may ask what listens there (DNS rebinding): under that name.
+        """
+        own = _LOCAL if self.host in _LOCAL and not self.token else ()
+        return tuple(host.lower() for host in self.hosts or own)
+
 
 class Gate:
     """Middleware in front of all routes."""
@@ -89,7 +102,7 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._hosts = {host.lower() for host in settings.hosts}
+        self._names = settings.names
         self._token = settings.token.encode()
         self._held = 0  # bytes of all bodies held at the moment
 
@@ -140,8 +153,9 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self._hosts and _name(headers.get("host", "")) not in self._hosts:
-            raise Refusal("wrong-host", "expected one of the names the server was given as host")
+        if self._names and _name(headers.get("host", "")) not in self._names:
+            expected = "expected a name that the server goes by: `--allow-host` gives it one"
+            raise Refusal("wrong-host", expected)
         locked = scope["path"].startswith((*_LOCKED, PROTOCOL))
         if self._token and locked and not scope["path"].startswith(_OPEN):
             self._check_token(headers.get("authorization", ""))

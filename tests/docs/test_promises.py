@@ -1,0 +1,29 @@
+"""Every promise names the tests that hold it, and those tests are there."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/promises.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in TEXT.splitlines()
+    if line.startswith("| ") and not line.startswith(("| promise", "|---"))
+]
+NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TEXT)
+
+
+def test_every_promise_is_held_by_something():
+    assert len(ROWS) > 20
+    assert all(len(row) == 2 and "`" in row[1] for row in ROWS)
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED, ids=[name or path for path, name in NAMED])
+def test_a_test_that_holds_a_promise_is_there(path, name):
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    functions = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    assert not name or name in functions
+    assert functions
