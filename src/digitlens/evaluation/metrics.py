@@ -101,8 +101,8 @@ def cheapest_pairs(
     """Pairs of N rows and M columns, both in order, at the least cost; some stay without.
 
     Args:
-        costs: [N][M]; of each pair, perhaps infinite.
-        skips: [M]; of leaving a column out. To leave a row out costs 1.
+        costs: Of each pair, N rows of M, perhaps infinite.
+        skips: M, of leaving a column out. To leave a row out costs 1.
     """
     rows = [[0.0, *accumulate(skips)]]
     for i, line in enumerate(costs, 1):
