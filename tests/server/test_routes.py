@@ -335,7 +335,7 @@ def tensor(data=None, shape=(2, 28, 28), datatype="UINT8", name="tiles", **more)
 )
 def test_tensors_come_flat_nested_or_as_bytes_after_the_json(client, data):
     head = tensor(data) if data else tensor(parameters={"binary_data_size": TWO.size})
-    wish = json.dumps({"id": "7", "inputs": [head], "parameters": {"binary_data_output": True}})
+    wish = json.dumps({"id": "7", "inputs": [head]})
     headers = {} if data else {"Inference-Header-Content-Length": str(len(wish))}
     content = wish.encode() + (b"" if data else TWO.tobytes())
     answer = client.post(INFER, content=content, headers=headers).json()
@@ -344,6 +344,30 @@ def test_tensors_come_flat_nested_or_as_bytes_after_the_json(client, data):
     told = {"name": "probabilities", "datatype": "FP32", "shape": [2, 10]}
     assert output | told == output
     assert np.array(output["data"]).reshape(2, 10).argmax(axis=1).tolist() == [4, 7]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}]},
+    ],
+)
+def test_an_answer_comes_as_bytes_after_the_json_where_that_is_asked_for(client, wish):
+    answer = client.post(INFER, content=json.dumps({"inputs": [tensor(TWO.tolist())], **wish}))
+    split = int(answer.headers["Inference-Header-Content-Length"])
+    (output,) = json.loads(answer.content[:split])["outputs"]
+    told = {"shape": [2, 10], "parameters": {"binary_data_size": 80}}
+    assert output == {"name": "probabilities", "datatype": "FP32", **told}
+    found = np.frombuffer(answer.content[split:], "<f4").reshape(2, 10)
+    assert found.argmax(axis=1).tolist() == [4, 7]
+
+
+def test_an_output_may_refuse_the_bytes_that_the_request_asks_for(client):
+    output = {"name": "probabilities", "parameters": {"binary_data": False}}
+    wish = {"outputs": [output], "parameters": {"binary_data_output": True}}
+    answer = client.post(INFER, content=json.dumps({"inputs": [tensor(TWO.tolist())], **wish}))
+    assert len(answer.json()["outputs"][0]["data"]) == 20
 
 
 def test_server_and_model_describe_themselves(client):

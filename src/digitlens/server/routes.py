@@ -1,7 +1,7 @@
 """The routes: pictures and tiles in, readings, predictions and drawings out; models and health.
 
 ``/v1`` is the API of digitlens. ``/v2`` is the classifier by the Open Inference Protocol, version
-2, with tensors as JSON or as bytes after it (the extension for binary data) and answers in JSON.
+2, with tensors both ways as JSON or as bytes after it (the extension for binary data).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from digitlens.reading.constraints import Expectation
 from digitlens.results import Reading
 from digitlens.server import schemas
 from digitlens.server.limits import PAGES, PROTOCOL, Job, Refusal, responses
-from digitlens.server.schemas import JSON, InferRequest, TableQuery
+from digitlens.server.schemas import JSON, RAW, InferRequest, TableQuery
 from digitlens.server.service import (
     INPUT,
     METRICS_TYPE,
@@ -324,11 +324,16 @@ async def model_ready(request: Request, name: str) -> dict[str, Any]:
 @protocol.post(
     "/models/{name}/infer",
     response_class=Response,
-    responses={200: {"model": schemas.InferAnswer}, **_ERRORS},
+    responses={200: {"model": schemas.InferAnswer, "content": {RAW[1]: {}}}, **_ERRORS},
     summary="Classify tiles",
 )
 async def infer(request: Request, name: str) -> Response:
-    """From `tiles`, UINT8 of shape [N, 28, 28], to `probabilities`, FP32 of shape [N, 10]."""
+    """From `tiles`, UINT8 of shape [N, 28, 28], to `probabilities`, FP32 of shape [N, 10].
+
+    Bytes of `tiles` may follow the JSON, and those of `probabilities` do where the parameter
+    `binary_data_output` of the request or `binary_data` of the output asks for that; the header
+    `Inference-Header-Content-Length` says how long the JSON is.
+    """
     service, card = service_of(request), _card(request, name)
     body = await request.body()
     length = request.headers.get(_HEADER_LENGTH, str(len(body)))
@@ -336,24 +341,35 @@ async def infer(request: Request, name: str) -> Response:
         raise Refusal("malformed", f"{_HEADER_LENGTH}: found {length[:20]!r}")
     split = int(length)
 
-    def classify(job: Job[bytes]) -> bytes:
+    def classify(job: Job[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
         asked = InferRequest.model_validate_json(body[:split])
         if asked.outputs is not None and {output.name for output in asked.outputs} - {OUTPUT}:
             raise Refusal("malformed", f"expected the output {OUTPUT!r} alone")
+        binary = asked.parameters.get("binary_data_output", False)
+        for output in asked.outputs or ():
+            binary = output.parameters.get("binary_data", binary)
         tiles = tiles_of_tensor(asked.inputs, body[split:])
         job.check()
         found = service.reader.classifier.predict_proba(tiles)
         service.metrics.tiles.inc(len(tiles))
-        tensor = {"name": OUTPUT, "shape": list(found.shape), "datatype": "FP32"}
+        tensor: dict[str, Any] = {"name": OUTPUT, "shape": list(found.shape), "datatype": "FP32"}
+        after = found.astype("<f4").tobytes() if binary else b""
+        if after:
+            tensor["parameters"] = {"binary_data_size": len(after)}
+        else:
+            tensor["data"] = found.ravel().tolist()
         answer = {
             "model_name": card.name,
             "model_version": card.sha256[:12],
             **({"id": asked.id} if asked.id is not None else {}),
-            "outputs": [{**tensor, "data": found.ravel().tolist()}],
+            "outputs": [tensor],
         }
-        return _encoded_json(answer)
+        return _encoded_json(answer), after
 
-    return await service.answer(request, classify)
+    head, after = await service.run(request, classify)
+    if not after:
+        return Response(head, media_type=JSON)
+    return Response(head + after, 200, {_HEADER_LENGTH: str(len(head))}, RAW[1])
 
 
 def _card(request: Request, name: str) -> Card:

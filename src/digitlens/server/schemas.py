@@ -495,7 +495,8 @@ class Tensor(BaseModel):
     name: Literal["probabilities"]
     shape: list[int]
     datatype: Literal["FP32"]
-    data: list[float]
+    parameters: dict[str, int] = Field(default_factory=dict)
+    data: list[float] | None = Field(None, description="None where bytes follow the JSON.")
 
 
 class InferAnswer(BaseModel):

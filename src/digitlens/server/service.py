@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,7 @@ from digitlens.server.schemas import (
     ReadRequest,
 )
 
+T = TypeVar("T")
 _WARM_UP = (280, 280)  # pixels
 METRICS_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -139,12 +140,16 @@ class Service:
 
     async def answer(self, request: Request, work: Callable[[Job[bytes]], bytes]) -> Response:
         """Answers with the JSON that work in the pool gives, as long as the client is there."""
+        return Response(await self.run(request, work), media_type="application/json")
+
+    async def run(self, request: Request, work: Callable[[Job[T]], T]) -> T:
+        """What work in the pool gives, as long as the client is there."""
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)
 
-        return Response(await self.pool.run(work, gone), media_type="application/json")
+        return await self.pool.run(work, gone)
 
 
 def service_of(request: Request) -> Service:
